@@ -1,0 +1,268 @@
+"""Arrays of exact numbers, interned: one small code for each entry, each distinct number once.
+
+A matrix with ten million entries rarely has more than a few hundred distinct ones.  Entry i of an
+`ExactArray` is ``values[codes[i]]``; `values` are distinct `fractions.Fraction`, or elements of one
+field of rational functions when parameters occur (`lumpability.parameters`).  Reading, scaling and
+reducing modulo a prime therefore cost O(distinct values), and an entry costs one byte or two of
+memory instead of eight.  Sums are exact: see `lumpability.integers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidValue
+from lumpability.integers import Limbs, intern, scale_to_integers, smallest_unsigned
+from lumpability.rationals import DEFAULT_TOLERANCE, Reading, read_floats, read_number
+
+__all__ = ["Exact", "ExactArray"]
+
+Exact = Any
+"""`fractions.Fraction`, or an element of a sympy field of rational functions."""
+
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ExactArray:
+    """A one-dimensional array of exact numbers.
+
+    Attributes
+    ----------
+    codes : array of unsigned int, shape (m,)
+    values : tuple of Exact, length k
+        Distinct numbers; entry i of the array is ``values[codes[i]]``.
+
+    Examples
+    --------
+    >>> array, reading = ExactArray.read([0.1, "1/3", 1 - 0.9])
+    >>> array
+    ExactArray([1/10, 1/3, 1/10])
+    >>> array[1] + array[2]
+    Fraction(13, 30)
+    """
+
+    codes: np.ndarray[Any, Any]
+    values: tuple[Exact, ...]
+
+    def __post_init__(self) -> None:
+        self.codes.setflags(write=False)
+
+    @classmethod
+    def read(cls, data: Any, *, tolerance: float = DEFAULT_TOLERANCE) -> tuple[ExactArray, Reading]:
+        """Read numbers of any supported type; floats by the policy of `rationals`.
+
+        Parameters
+        ----------
+        data : ExactArray, numpy array or iterable of numbers, texts and sympy expressions
+        tolerance : float
+            Largest relative change of a float; 0 reads binary values literally.
+
+        Returns
+        -------
+        array : ExactArray
+        reading : Reading
+
+        Raises
+        ------
+        InvalidValue
+            If an entry is not a finite number; carries ``index``.
+
+        Notes
+        -----
+        O(m log k): each distinct value is read once.
+        """
+        if isinstance(data, ExactArray):
+            return data, Reading()
+        if isinstance(data, np.ndarray) and data.dtype.kind in "fiub":
+            return _read_numeric(data.ravel(), tolerance)
+        return _read_objects(data, tolerance)
+
+    @classmethod
+    def of_values(cls, codes: Any, values: Sequence[Exact]) -> ExactArray:
+        """Build from codes and values that need be neither distinct nor all used."""
+        codes = np.asarray(codes)
+        used = np.zeros(len(values), dtype=bool)
+        used[codes] = True
+        first: dict[Exact, int] = {}
+        table = np.zeros(len(values), dtype=np.int64)
+        for code in np.flatnonzero(used).tolist():
+            table[code] = first.setdefault(values[code], len(first))
+        dtype = smallest_unsigned(len(first))
+        if codes.dtype == dtype and np.array_equal(table, np.arange(len(values))):
+            return cls(codes, tuple(first))
+        return cls(table.astype(dtype)[codes], tuple(first))
+
+    @classmethod
+    def constant(cls, value: Exact, length: int) -> ExactArray:
+        """An array that holds one number throughout."""
+        return cls(np.zeros(length, dtype=np.uint8), (value,) if length else ())
+
+    @property
+    def is_rational(self) -> bool:
+        """Whether every number is a `Fraction`: no parameters occur."""
+        return all(isinstance(value, Fraction) for value in self.values)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, index: int) -> Exact:
+        return self.values[self.codes[index]]
+
+    def __iter__(self) -> Any:
+        return (self.values[code] for code in self.codes.tolist())
+
+    def __repr__(self) -> str:
+        if len(self) > 12:
+            return f"ExactArray({len(self)} numbers, {len(self.values)} distinct)"
+        return f"ExactArray([{', '.join(str(value) for value in self)}])"
+
+    def equals(self, other: ExactArray) -> bool:
+        """Whether both hold the same numbers in the same order."""
+        if len(self) != len(other):
+            return False
+        number = {value: code for code, value in enumerate(other.values)}
+        table = np.array([number.get(value, -1) for value in self.values], dtype=np.int64)
+        return len(self) == 0 or bool(np.array_equal(table[self.codes], other.codes))
+
+    def take(self, index: Any) -> ExactArray:
+        """Return the entries at `index` (an index array or boolean mask)."""
+        return ExactArray.of_values(self.codes[index], self.values)
+
+    def map(self, function: Callable[[Exact], Exact]) -> ExactArray:
+        """Apply a function to every entry; it is called once for each distinct number."""
+        return ExactArray.of_values(self.codes, [function(value) for value in self.values])
+
+    def concatenate(self, other: ExactArray) -> ExactArray:
+        """Return the entries of this array followed by those of `other`."""
+        total = len(self.values) + len(other.values)
+        dtype = smallest_unsigned(total)
+        shifted = other.codes.astype(dtype) + dtype.type(len(self.values))
+        return ExactArray.of_values(
+            np.concatenate([self.codes.astype(dtype), shifted]), [*self.values, *other.values]
+        )
+
+    def to_floats(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the nearest floats, shape (m,).
+
+        Raises
+        ------
+        InvalidValue
+            If parameters occur: substitute numbers first.
+        """
+        if not self.is_rational:
+            raise InvalidValue("symbolic weights have no float value: substitute numbers first")
+        return np.array([float(value) for value in self.values], dtype=np.float64)[self.codes]
+
+    @cached_property
+    def integers(self) -> tuple[list[int], int]:
+        """Integers W and denominator D with ``values[i] == Fraction(W[i], D)``; rationals only."""
+        return scale_to_integers(self.values)
+
+    def segment_sums(self, bounds: np.ndarray[Any, Any]) -> ExactArray:
+        """Sum the segments ``[bounds[i], bounds[i+1])``, exactly.
+
+        Parameters
+        ----------
+        bounds : array of int, shape (r + 1,)
+            Ascending; an empty segment sums to zero.
+
+        Returns
+        -------
+        ExactArray, shape (r,)
+        """
+        if not self.is_rational:
+            return self._segment_sums_symbolic(bounds)
+        integers, denominator = self.integers
+        longest = int(np.max(np.diff(bounds), initial=0))
+        limbs = Limbs(integers, terms=longest)
+        sums = [self._segment_sums_of(table, bounds) for table in limbs.tables]
+        codes, distinct = Limbs.recombine(sums)
+        return ExactArray(codes, tuple(Fraction(w, denominator) for w in distinct))
+
+    def _segment_sums_of(
+        self, table: np.ndarray[Any, Any], bounds: np.ndarray[Any, Any]
+    ) -> np.ndarray[Any, Any]:
+        result = np.empty(len(bounds) - 1, dtype=np.int64)
+        first = 0
+        while first < len(result):
+            # As many segments as fit a chunk, at least one.
+            last = int(np.searchsorted(bounds, bounds[first] + _CHUNK, side="right")) - 1
+            last = min(max(last, first + 1), len(result))
+            low, high = int(bounds[first]), int(bounds[last])
+            running = np.zeros(high - low + 1, dtype=np.int64)
+            # Running sums may wrap around; their differences are exact modulo 2^64 and small.
+            np.cumsum(table[self.codes[low:high]], out=running[1:])
+            ends = running[bounds[first : last + 1] - low]
+            result[first:last] = ends[1:] - ends[:-1]
+            first = last
+        return result
+
+    def _segment_sums_symbolic(self, bounds: np.ndarray[Any, Any]) -> ExactArray:
+        zero = self.values[0] - self.values[0]
+        sums = [
+            sum((self.values[c] for c in self.codes[low:high].tolist()), start=zero)
+            for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+        ]
+        return ExactArray.of_values(np.arange(len(sums)), sums)
+
+
+def _read_numeric(data: np.ndarray[Any, Any], tolerance: float) -> tuple[ExactArray, Reading]:
+    if data.dtype.kind == "f":
+        codes, distinct = intern(data.astype(np.float64, copy=False))
+        if len(distinct) and not np.isfinite(distinct).all():
+            index = int(np.flatnonzero(~np.isfinite(data))[0])
+            raise InvalidValue(
+                f"{data[index]} at position {index} is not a finite number", index=index
+            )
+        values, reading = read_floats(distinct, tolerance=tolerance)
+        return ExactArray.of_values(codes, values), reading
+    codes, distinct = intern(data)
+    return ExactArray(codes, tuple(Fraction(int(value)) for value in distinct)), Reading()
+
+
+def _read_objects(data: Iterable[Any], tolerance: float) -> tuple[ExactArray, Reading]:
+    from lumpability.parameters import is_symbolic, read_elements
+
+    number: dict[Any, int] = {}
+    distinct: list[Any] = []
+    codes = []
+    positions: list[int] = []
+    for index, item in enumerate(data):
+        key = (type(item), item)  # 1, 1.0 and "1" are read in different ways
+        try:
+            code = number.setdefault(key, len(number))
+        except TypeError:
+            raise InvalidValue(
+                f"{item!r} at position {index} is not a number", index=index, value=item
+            ) from None
+        if code == len(distinct):
+            distinct.append(item)
+            positions.append(index)
+        codes.append(code)
+    floats = [float(x) for x in distinct if isinstance(x, float | np.floating)]
+    try:
+        _, reading = read_floats(floats, tolerance=tolerance)
+    except InvalidValue:
+        reading = Reading()  # the loop below finds it again, with its position
+    if any(is_symbolic(item) for item in distinct):
+        values = read_elements(distinct, tolerance=tolerance)
+    else:
+        values = [
+            _read_one(item, index, tolerance)
+            for item, index in zip(distinct, positions, strict=True)
+        ]
+    return ExactArray.of_values(np.array(codes, dtype=np.int64), values), reading
+
+
+def _read_one(item: Any, index: int, tolerance: float) -> Fraction:
+    try:
+        return read_number(item, tolerance=tolerance)
+    except InvalidValue as error:
+        raise InvalidValue(f"{error} (position {index})", index=index, value=item) from None

@@ -1,0 +1,130 @@
+"""How chains are given: matrices, lists of transitions, tables, step functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidChain, SizeLimit
+from lumpability.exact_array import Exact, ExactArray
+from lumpability.rationals import Reading
+from lumpability.structure import WeightedStructure
+
+__all__ = ["divide_rows", "explore", "negative_codes", "read_matrix", "triples"]
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def divide_rows(structure: WeightedStructure, divisors: ExactArray) -> WeightedStructure:
+    """Divide row s by ``divisors[s]``, once for each distinct pair of entry and divisor."""
+    width = len(divisors.values)
+    pairs = structure.weights.codes.astype(np.int64) * width + divisors.codes[structure.sources()]
+    distinct, codes = np.unique(pairs, return_inverse=True)
+    values = [
+        structure.weights.values[pair // width] / divisors.values[pair % width]
+        for pair in distinct.tolist()
+    ]
+    return WeightedStructure(
+        structure.indptr, structure.indices, ExactArray.of_values(codes, values), structure.initial
+    )
+
+
+def negative_codes(weights: ExactArray) -> Mask:
+    """Which distinct weights are negative.
+
+    A parametric weight counts as negative when all its coefficients are: parameters are positive.
+    """
+    return np.array([_is_negative(value) for value in weights.values], dtype=bool)
+
+
+def _is_negative(value: Exact) -> bool:
+    if isinstance(value, Fraction):
+        return value < 0
+    return all(c < 0 for c in value.numer.coeffs()) and all(c > 0 for c in value.denom.coeffs())
+
+
+def triples(rates: Any) -> list[tuple[Any, Any, Any]]:
+    if hasattr(rates, "columns"):
+        columns = list(rates.columns)
+        number = next((c for c in ("rate", "probability", "weight") if c in columns), None)
+        if number is None or "source" not in columns or "target" not in columns:
+            raise InvalidChain(
+                f"a table needs the columns source, target and rate; it has {', '.join(map(str, columns))}"
+            )
+        return list(zip(*(rates[c].tolist() for c in ("source", "target", number)), strict=True))
+    if isinstance(rates, Mapping):
+        return [(source, target, number) for (source, target), number in rates.items()]
+    return [(source, target, number) for source, target, number in rates]
+
+
+def read_matrix(matrix: Any, tolerance: float) -> tuple[WeightedStructure, Reading]:
+    if isinstance(matrix, WeightedStructure):
+        return matrix, Reading()
+    if hasattr(matrix, "tocsr"):
+        rows = matrix.tocsr()
+        _check_square(rows.shape)
+        weights, reading = ExactArray.read(rows.data, tolerance=tolerance)
+        return WeightedStructure.from_rows(rows.indptr, rows.indices, weights), reading
+    return _read_dense(matrix, tolerance)
+
+
+def _check_square(shape: tuple[int, ...]) -> None:
+    if len(shape) != 2 or shape[0] != shape[1]:
+        shown = " x ".join(map(str, shape))
+        raise InvalidChain(f"the matrix must be square, not {shown}", shape=shape)
+
+
+def _read_dense(matrix: Any, tolerance: float) -> tuple[WeightedStructure, Reading]:
+    if not isinstance(matrix, np.ndarray):
+        rows = [list(row) for row in matrix]
+        ragged = [row for row in rows if len(row) != len(rows)]
+        if ragged:
+            raise InvalidChain(
+                f"the matrix must be square: it has {len(rows)} rows, one of {len(ragged[0])} entries"
+            )
+        matrix = np.empty((len(rows), len(rows)), dtype=object)
+        for i, row in enumerate(rows):
+            matrix[i, :] = row
+    _check_square(matrix.shape)
+    if matrix.dtype == object:
+        sources, targets = np.nonzero(
+            np.array([[x != 0 for x in row] for row in matrix], dtype=bool).reshape(matrix.shape)
+        )
+        entries: Any = matrix[sources, targets].tolist()
+    elif matrix.dtype.kind in "fiub":
+        sources, targets = np.nonzero(matrix)
+        entries = matrix[sources, targets]
+    else:
+        raise InvalidChain(f"a matrix of {matrix.dtype} holds no numbers")
+    weights, reading = ExactArray.read(entries, tolerance=tolerance)
+    return WeightedStructure.from_edges(matrix.shape[0], sources, targets, weights), reading
+
+
+def explore(
+    step: Callable[[Any], Any], start: Hashable, max_states: int
+) -> tuple[list[Hashable], Any, Any, list[Any]]:
+    """Return reachable states, breadth first, and the sources, targets, weights between them."""
+    number: dict[Hashable, int] = {start: 0}
+    order: list[Hashable] = [start]
+    sources: list[int] = []
+    targets: list[int] = []
+    weights: list[Any] = []
+    for source, state in enumerate(order):  # grows while it is read
+        moves = step(state)
+        for target, weight in moves.items() if isinstance(moves, Mapping) else moves:
+            code = number.setdefault(target, len(order))
+            if code == len(order):
+                if code >= max_states:
+                    raise SizeLimit(
+                        f"more than {max_states} states are reachable from {start!r}: "
+                        "raise max_states, or bound the model",
+                        max_states=max_states,
+                    )
+                order.append(target)
+            sources.append(source)
+            targets.append(code)
+            weights.append(weight)
+    return order, np.array(sources, dtype=np.int64), np.array(targets, dtype=np.int64), weights

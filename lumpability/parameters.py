@@ -1,0 +1,178 @@
+"""Symbolic weights: rational functions of positive parameters, as elements of one field.
+
+A weight may be a sympy expression, or a text such as "2*mu + 1/3", in parameters that stand for
+positive numbers.  All weights of an array become elements of the field Q(a, b, ...) of rational
+functions.  There every element has one normal form, so equality is decided by comparison, sums are
+exact, and no simplification heuristics are involved.  Text is parsed with Python's grammar, never
+evaluated: only numbers, names, + - * / and whole powers are accepted.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from lumpability.errors import InvalidValue
+from lumpability.rationals import DEFAULT_TOLERANCE, read_number, read_text
+
+__all__ = ["is_symbolic", "parse", "read_elements", "to_expression"]
+
+_MAX_LENGTH = 2000
+_MAX_POWER = 64
+
+
+def is_symbolic(item: Any) -> bool:
+    """Whether a number given by the user mentions a parameter.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> is_symbolic(sympy.Symbol("mu", positive=True)), is_symbolic("2*mu"), is_symbolic("1e-3")
+    (True, True, False)
+    """
+    if isinstance(item, str):
+        try:
+            read_text(item)
+        except InvalidValue:
+            return any(character.isalpha() for character in item)
+        return False
+    return bool(getattr(item, "free_symbols", False)) or hasattr(item, "as_expr")
+
+
+def parse(text: str) -> Any:
+    """Parse an arithmetic expression; names become positive sympy symbols.
+
+    Raises
+    ------
+    InvalidValue
+        If it is not arithmetic on numbers and names.
+
+    Examples
+    --------
+    >>> parse("2*mu + 0.5")
+    2*mu + 1/2
+    >>> parse("__import__('os')")
+    Traceback (most recent call last):
+        ...
+    lumpability.errors.InvalidValue: "__import__('os')" is not an arithmetic expression of numbers and names
+    """
+    refused = InvalidValue(
+        f"{text[:80]!r} is not an arithmetic expression of numbers and names", value=text[:80]
+    )
+    if len(text) > _MAX_LENGTH:
+        raise refused
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+        return _build(tree.body, text.strip())
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError, ZeroDivisionError):
+        raise refused from None
+
+
+def _build(node: ast.expr, text: str) -> Any:
+    """Turn the nodes of plain arithmetic into sympy; anything else is a ValueError."""
+    import sympy
+
+    if isinstance(node, ast.Name):
+        return sympy.Symbol(node.id, positive=True)
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        value = read_text(ast.get_source_segment(text, node) or "")
+        return sympy.Rational(value.numerator, value.denominator)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        operand = _build(node.operand, text)
+        return -operand if isinstance(node.op, ast.USub) else operand
+    if isinstance(node, ast.BinOp):
+        left, right = _build(node.left, text), _build(node.right, text)
+        if isinstance(node.op, ast.Add):
+            return left + right
+        if isinstance(node.op, ast.Sub):
+            return left - right
+        if isinstance(node.op, ast.Mult):
+            return left * right
+        if isinstance(node.op, ast.Div) and right != 0:
+            return left / right
+        if isinstance(node.op, ast.Pow) and right.is_Integer and abs(right) <= _MAX_POWER:
+            return left**right
+    raise ValueError("not plain arithmetic")
+
+
+def read_elements(items: Sequence[Any], *, tolerance: float = DEFAULT_TOLERANCE) -> list[Any]:
+    """Read numbers and expressions as elements of the field of rational functions they span.
+
+    Parameters
+    ----------
+    items : sequence of numbers, texts, sympy expressions and field elements
+    tolerance : float
+        For floats, also those inside expressions.
+
+    Returns
+    -------
+    list of sympy ``FracElement``, all of one field
+
+    Raises
+    ------
+    InvalidValue
+        If an expression is not a rational function, or a symbol is not known to be positive.
+
+    Examples
+    --------
+    >>> a, b = read_elements(["(x**2 - 1)/(x + 1) + 1", "x"])
+    >>> a == b
+    True
+    """
+    import sympy
+
+    expressions = [_expression(item, tolerance) for item in items]
+    symbols = sorted(set().union(*(e.free_symbols for e in expressions)), key=str)
+    for symbol in symbols:
+        if not symbol.is_positive:
+            raise InvalidValue(
+                f"the sign of parameter {symbol} is unknown: use Symbol('{symbol}', positive=True)",
+                parameter=symbol,
+            )
+    if not symbols:  # every parameter cancelled
+        return [Fraction(int(e.p), int(e.q)) for e in expressions]
+    domain = sympy.QQ.frac_field(*symbols)
+    elements = []
+    for item, expression in zip(items, expressions, strict=True):
+        try:
+            elements.append(domain.from_sympy(expression))
+        except (sympy.CoercionFailed, ValueError, ZeroDivisionError):
+            raise InvalidValue(
+                f"{item} is not a rational function of its parameters with rational coefficients",
+                value=item,
+            ) from None
+    return elements
+
+
+def _expression(item: Any, tolerance: float) -> Any:
+    import sympy
+
+    if isinstance(item, str) and is_symbolic(item):
+        return parse(item)
+    if hasattr(item, "as_expr"):
+        item = item.as_expr()
+    if isinstance(item, sympy.Expr) and item.free_symbols:
+        floats = {
+            f: _rational(read_number(f, tolerance=tolerance)) for f in item.atoms(sympy.Float)
+        }
+        return item.xreplace(floats)
+    return _rational(read_number(item, tolerance=tolerance))
+
+
+def _rational(value: Fraction) -> Any:
+    import sympy
+
+    return sympy.Rational(value.numerator, value.denominator)
+
+
+def to_expression(value: Any) -> Any:
+    """Return a weight as a sympy expression (a `sympy.Rational` for a `Fraction`).
+
+    Examples
+    --------
+    >>> to_expression(read_elements(["mu/2"])[0]), to_expression(Fraction(1, 3))
+    (mu/2, 1/3)
+    """
+    return _rational(value) if isinstance(value, Fraction) else value.as_expr()

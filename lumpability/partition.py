@@ -1,0 +1,376 @@
+"""Partitions of states 0 .. n-1 into blocks, immutable and canonically numbered.
+
+A partition is stored as one label for each state.  Blocks are numbered by their first member: the
+block of state 0 is block 0, the block of the smallest state outside it is block 1, and so on.  Hence
+two partitions are equal exactly when their label arrays are, whatever computed them.  The partitions
+of a set form a lattice under refinement: P refines R when every block of P lies inside one of R;
+`meet` is the coarsest common refinement, `join` the finest common coarsening.
+Everything is vectorised: a partition of five million states is one integer array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+
+from lumpability.errors import InvalidPartition
+
+__all__ = ["Blocks", "Partition"]
+
+Labels = np.ndarray[Any, np.dtype[np.int32]]
+_SHOWN = 24
+
+
+class Blocks(Sequence["np.ndarray[Any, np.dtype[np.int64]]"]):
+    """The blocks of a partition as a read-only sequence of sorted state arrays.
+
+    Examples
+    --------
+    >>> blocks = Partition.of([0, 1, 0]).blocks
+    >>> len(blocks), blocks[0].tolist(), blocks.sizes.tolist()
+    (2, [0, 2], [2, 1])
+    """
+
+    def __init__(self, labels: Labels, count: int) -> None:
+        self.sizes = np.bincount(labels, minlength=count)
+        self._ends = np.cumsum(self.sizes)
+        self._members = np.argsort(labels, kind="stable")
+        self._members.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray[Any, np.dtype[np.int64]]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[np.ndarray[Any, np.dtype[np.int64]]]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"block {index} of a partition with {len(self)} blocks")
+        end = self._ends[index]
+        return self._members[end - self.sizes[index] : end]
+
+    def __iter__(self) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
+        return (self[i] for i in range(len(self)))
+
+
+class Partition:
+    """A partition of the states 0 .. n-1, immutable, hashable, canonically numbered.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (n,)
+        States with equal labels share a block; the labels are renumbered by first member.
+
+    Raises
+    ------
+    InvalidPartition
+        If `labels` is not a one-dimensional array of integers.
+
+    See Also
+    --------
+    Partition.of : from sets, a mapping, a label array or a key function.
+
+    Notes
+    -----
+    Construction costs O(n + k log k) for k blocks.
+
+    Examples
+    --------
+    >>> partition = Partition([7, 3, 7])
+    >>> partition
+    Partition([[0, 2], [1]])
+    >>> partition.labels.tolist(), len(partition), partition.n
+    ([0, 1, 0], 2, 3)
+    """
+
+    __slots__ = ("__dict__", "labels")
+
+    labels: Labels
+    """Block of each state, shape (n,), read-only."""
+
+    def __init__(self, labels: Any) -> None:
+        array = np.asarray(labels)
+        if array.ndim != 1 or (array.size and array.dtype.kind not in "iub"):
+            raise InvalidPartition(
+                f"labels must be a one-dimensional array of integers, not {array.ndim}-dimensional "
+                f"of {array.dtype}",
+            )
+        self.labels = _canonical(array)
+        self.labels.setflags(write=False)
+
+    @classmethod
+    def of(
+        cls,
+        spec: Partition
+        | Iterable[Iterable[Hashable]]
+        | Mapping[Any, Hashable]
+        | Callable[[Any], Hashable]
+        | Any,
+        *,
+        states: int | Sequence[Hashable] | None = None,
+    ) -> Partition:
+        """Build a partition from any common description.
+
+        Parameters
+        ----------
+        spec : iterable of sets of states, mapping state -> block, label array, or function of a state
+        states : int or sequence of hashable, optional
+            The number of states or their names in order.  Needed for functions; otherwise the states
+            are the integers 0 .. n-1 that `spec` mentions.
+
+        Raises
+        ------
+        InvalidPartition
+            If a state is missing, repeated or unknown; carries ``state``.
+
+        Examples
+        --------
+        >>> Partition.of([{0, 2}, {1}])
+        Partition([[0, 2], [1]])
+        >>> Partition.of({"up": 0, "down": 1, "repair": 1}, states=["up", "down", "repair"])
+        Partition([[0], [1, 2]])
+        >>> Partition.of(lambda s: s % 2, states=4)
+        Partition([[0, 2], [1, 3]])
+        >>> Partition.of([{0, 1}, {1}])
+        Traceback (most recent call last):
+            ...
+        lumpability.errors.InvalidPartition: state 1 is in two blocks
+        """
+        if isinstance(spec, Partition):
+            names = _names(states, spec.n)
+            if len(names) != spec.n:
+                raise InvalidPartition(
+                    f"the partition has {spec.n} states, the model {len(names)}",
+                    states=spec.n,
+                    expected=len(names),
+                )
+            return spec
+        if callable(spec):
+            if states is None:
+                raise InvalidPartition("a key function needs states=...: their number or names")
+            return cls(_numbered(spec(state) for state in _names(states, 0)))
+        if isinstance(spec, Mapping):
+            return cls(_from_mapping(spec, _names(states, len(spec))))
+        if isinstance(spec, np.ndarray) or not _is_nested(spec := list(spec)):
+            return cls(_from_labels(spec, states))
+        return cls(_from_blocks(spec, states))
+
+    @classmethod
+    def trivial(cls, n: int) -> Partition:
+        """All n states in one block.
+
+        Examples
+        --------
+        >>> Partition.trivial(3)
+        Partition([[0, 1, 2]])
+        """
+        return cls(np.zeros(n, dtype=np.int32))
+
+    @classmethod
+    def discrete(cls, n: int) -> Partition:
+        """Every one of n states in a block of its own.
+
+        Examples
+        --------
+        >>> Partition.discrete(3)
+        Partition([[0], [1], [2]])
+        """
+        return cls(np.arange(n, dtype=np.int32))
+
+    @property
+    def n(self) -> int:
+        """Number of states."""
+        return len(self.labels)
+
+    @cached_property
+    def _count(self) -> int:
+        return int(self.labels.max()) + 1 if self.n else 0
+
+    def __len__(self) -> int:
+        """Number of blocks."""
+        return self._count
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """The blocks in order, each a sorted read-only array of states."""
+        return Blocks(self.labels, len(self))
+
+    @cached_property
+    def representatives(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """The first member of each block, shape (len(self),), ascending."""
+        return _first_members(self.labels, len(self))
+
+    def refines(self, other: Partition) -> bool:
+        """Whether every block lies inside a block of `other`.
+
+        Examples
+        --------
+        >>> Partition.of([0, 1, 2]).refines(Partition.of([0, 0, 1]))
+        True
+        """
+        self._same_states(other)
+        return bool(np.array_equal(other.labels[self.representatives][self.labels], other.labels))
+
+    def meet(self, other: Partition) -> Partition:
+        """Return the coarsest partition that refines both.
+
+        Examples
+        --------
+        >>> Partition.of([0, 0, 1, 1]).meet(Partition.of([0, 1, 1, 1]))
+        Partition([[0], [1], [2, 3]])
+        """
+        self._same_states(other)
+        return Partition(self.labels.astype(np.int64) * max(len(other), 1) + other.labels)
+
+    def join(self, other: Partition) -> Partition:
+        """Return the finest partition that both refine.
+
+        Examples
+        --------
+        >>> Partition.of([0, 0, 1, 2]).join(Partition.of([0, 1, 1, 2]))
+        Partition([[0, 1, 2], [3]])
+        """
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        self._same_states(other)
+        links = coo_array(
+            (np.ones(self.n, dtype=np.int8), (self.labels, other.labels)),
+            shape=(len(self), len(other)),
+        )
+        size = len(self) + len(other)
+        square = coo_array((links.data, (links.row, links.col + len(self))), shape=(size, size))
+        component = connected_components(square, directed=False)[1]
+        return Partition(component[self.labels])
+
+    def restrict(self, states: Any) -> Partition:
+        """Return the partition that this one induces on some states, renumbered 0, 1, ... in the given order.
+
+        Examples
+        --------
+        >>> Partition.of([0, 1, 0, 2]).restrict([2, 3, 0])
+        Partition([[0, 2], [1]])
+        """
+        chosen = np.asarray(states, dtype=np.int64)
+        if chosen.size and (chosen.min() < 0 or chosen.max() >= self.n):
+            raise InvalidPartition(f"states must lie in 0 .. {self.n - 1}", states=self.n)
+        return Partition(self.labels[chosen])
+
+    def _same_states(self, other: Partition) -> None:
+        if self.n != other.n:
+            raise InvalidPartition(
+                f"partitions of {self.n} and of {other.n} states cannot be compared",
+                states=self.n,
+                expected=other.n,
+            )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Partition):
+            return NotImplemented
+        return bool(np.array_equal(self.labels, other.labels))
+
+    def __hash__(self) -> int:
+        return hash((self.n, self.labels.tobytes()))
+
+    def __iter__(self) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
+        return iter(self.blocks)
+
+    def __reduce__(self) -> tuple[type[Partition], tuple[Labels]]:
+        return (Partition, (self.labels,))
+
+    def __repr__(self) -> str:
+        if self.n > _SHOWN:
+            return f"Partition({self.n} states in {len(self)} blocks)"
+        return f"Partition({[block.tolist() for block in self.blocks]})"
+
+
+def _first_members(labels: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+    """First state of each label in 0 .. count-1, each of which must occur."""
+    first = np.empty(count, dtype=np.int64)
+    # Written backwards, the smallest state of a label is the last to be stored.
+    first[labels[::-1]] = np.arange(len(labels) - 1, -1, -1)
+    return first
+
+
+def _canonical(labels: np.ndarray[Any, Any]) -> Labels:
+    """Renumber labels by first occurrence."""
+    n = len(labels)
+    if n == 0:
+        return np.empty(0, dtype=np.int32)
+    labels = labels.astype(np.uint8) if labels.dtype == np.bool_ else labels
+    low, high = int(labels.min()), int(labels.max())
+    if 0 <= low and high < 4 * n:
+        present = np.zeros(high + 1, dtype=bool)
+        present[labels] = True
+        rank = np.cumsum(present, dtype=np.int64) - 1
+        dense, count = rank[labels], int(rank[-1]) + 1
+    else:
+        distinct, dense = np.unique(labels, return_inverse=True)
+        count = len(distinct)
+    order = np.argsort(_first_members(dense, count))
+    number = np.empty(count, dtype=np.int32)
+    number[order] = np.arange(count, dtype=np.int32)
+    return number[dense]
+
+
+def _names(states: int | Sequence[Hashable] | None, default: int) -> Sequence[Hashable]:
+    if states is None:
+        return range(default)
+    return range(states) if isinstance(states, int) else states
+
+
+def _is_nested(items: Sequence[Any]) -> bool:
+    return bool(items) and isinstance(items[0], Iterable) and not isinstance(items[0], str)
+
+
+def _numbered(keys: Iterable[Hashable]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    number: dict[Hashable, int] = {}
+    return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)
+
+
+def _from_labels(labels: Any, states: int | Sequence[Hashable] | None) -> np.ndarray[Any, Any]:
+    array = np.asarray(labels)
+    if array.dtype.kind not in "iub" and array.ndim == 1:
+        array = _numbered(array.tolist())
+    if states is not None and len(array) != len(_names(states, 0)):
+        raise InvalidPartition(
+            f"{len(array)} labels for {len(_names(states, 0))} states: give one for each",
+            labels=len(array),
+            expected=len(_names(states, 0)),
+        )
+    return array
+
+
+def _from_mapping(block_of: Mapping[Any, Hashable], names: Sequence[Hashable]) -> Any:
+    for state in names:
+        if state not in block_of:
+            raise InvalidPartition(f"state {state!r} is in no block", state=state)
+    if len(block_of) > len(names):
+        known = set(names)
+        stranger = next(state for state in block_of if state not in known)
+        raise InvalidPartition(f"state {stranger!r} is not a state of the model", state=stranger)
+    return _numbered(block_of[state] for state in names)
+
+
+def _from_blocks(
+    blocks: Sequence[Iterable[Hashable]], states: int | Sequence[Hashable] | None
+) -> np.ndarray[Any, Any]:
+    block_of: dict[Hashable, int] = {}
+    for number, block in enumerate(blocks):
+        for state in block:
+            if state in block_of:
+                raise InvalidPartition(
+                    f"state {state!r} is in two blocks"
+                    if block_of[state] != number
+                    else f"state {state!r} is listed twice in one block",
+                    state=state,
+                )
+            block_of[state] = number
+    result: np.ndarray[Any, Any] = _from_mapping(block_of, _names(states, len(block_of)))
+    return result

@@ -1,0 +1,356 @@
+"""Weighted transition structures: a finite set of states and a sparse matrix of exact weights.
+
+M[s, u] is the weight of the transition from s to u; absent transitions have weight zero.  Rows are
+stored in compressed form: row s occupies positions ``indptr[s] .. indptr[s+1]`` of `indices` and of
+`weights`, columns ascending, no column twice, no weight zero.  The incoming direction is the
+transposed structure, built when first used.  An initial partition says which states may never share
+a block.  Nothing here knows what a chain, a rate or a neuron is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidInput
+from lumpability.exact_array import Exact, ExactArray
+from lumpability.integers import Limbs, smallest_unsigned
+from lumpability.partition import Partition
+
+__all__ = ["WeightedStructure"]
+
+_MAX_STATES = 2**31 - 1
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WeightedStructure:
+    """States 0 .. n-1 with exactly weighted transitions and an initial partition.
+
+    Attributes
+    ----------
+    indptr : array of int64, shape (n + 1,)
+    indices : array of int32, shape (m,)
+        Target states, ascending inside a row.
+    weights : ExactArray, shape (m,)
+        No weight is zero.
+    initial : Partition
+        States in different blocks must stay apart.
+
+    Examples
+    --------
+    >>> structure = WeightedStructure.from_edges(2, [0, 0, 1], [1, 1, 0], ["1/2", "1/2", 3])
+    >>> structure
+    WeightedStructure(2 states, 2 transitions)
+    >>> structure.row(0)
+    [(1, Fraction(1, 1))]
+    """
+
+    indptr: np.ndarray[Any, np.dtype[np.int64]]
+    indices: np.ndarray[Any, np.dtype[np.int32]]
+    weights: ExactArray
+    initial: Partition
+
+    def __post_init__(self) -> None:
+        self.indptr.setflags(write=False)
+        self.indices.setflags(write=False)
+
+    @classmethod
+    def from_edges(
+        cls,
+        n: int,
+        sources: Any,
+        targets: Any,
+        weights: Any,
+        *,
+        initial: Partition | None = None,
+    ) -> WeightedStructure:
+        """Build from a list of transitions; parallel ones are summed, zero sums dropped.
+
+        Parameters
+        ----------
+        n : int
+            Number of states, below 2^31.
+        sources, targets : array_like of int, shape (m,)
+        weights : ExactArray or anything `ExactArray.read` takes, shape (m,)
+        initial : Partition, optional
+            One block by default.
+
+        Raises
+        ------
+        InvalidInput
+            If lengths differ or a state is out of range; carries ``position``.
+
+        Notes
+        -----
+        O(m) plus sorting inside rows.
+        """
+        sources, targets = np.asarray(sources), np.asarray(targets)
+        array = ExactArray.read(weights)[0]
+        _check_states(n, sources, "source")
+        _check_states(n, targets, "target")
+        if not len(sources) == len(targets) == len(array):
+            raise InvalidInput(
+                f"{len(sources)} sources, {len(targets)} targets and {len(array)} weights: "
+                "give one of each for every transition"
+            )
+        if array.is_rational:
+            indptr, indices, summed = _sum_rational(n, sources, targets, array)
+        else:
+            indptr, indices, summed = _sum_symbolic(n, sources, targets, array)
+        return cls._without_zeros(indptr, indices, summed, initial)
+
+    @classmethod
+    def from_rows(
+        cls, indptr: Any, indices: Any, weights: Any, *, initial: Partition | None = None
+    ) -> WeightedStructure:
+        """Build from compressed rows, in any column order, duplicates summed.
+
+        Parameters
+        ----------
+        indptr : array_like of int, shape (n + 1,)
+        indices : array_like of int, shape (m,)
+        weights : ExactArray or anything `ExactArray.read` takes, shape (m,)
+
+        Raises
+        ------
+        InvalidInput
+            If the arrays do not describe rows of a square matrix.
+        """
+        indptr = np.asarray(indptr, dtype=np.int64)
+        indices = np.asarray(indices)
+        array = ExactArray.read(weights)[0]
+        if len(indptr) == 0 or indptr[0] != 0 or indptr[-1] != len(indices):
+            raise InvalidInput(
+                f"row pointers must run from 0 to the number of entries, {len(indices)}"
+            )
+        if np.any(np.diff(indptr) < 0):
+            raise InvalidInput("row pointers must not decrease")
+        if len(array) != len(indices):
+            raise InvalidInput(f"{len(indices)} columns but {len(array)} weights")
+        n = len(indptr) - 1
+        _check_states(n, indices, "target")
+        ascending = np.diff(indices) > 0
+        starts = indptr[1:-1]
+        ascending[starts[(starts > 0) & (starts < len(indices))] - 1] = True
+        if not ascending.all():
+            sources = np.repeat(np.arange(n, dtype=np.int32), np.diff(indptr))
+            return cls.from_edges(n, sources, indices, array, initial=initial)
+        return cls._without_zeros(indptr, indices.astype(np.int32, copy=False), array, initial)
+
+    @classmethod
+    def _without_zeros(
+        cls, indptr: Any, indices: Any, weights: ExactArray, initial: Partition | None
+    ) -> WeightedStructure:
+        n = len(indptr) - 1
+        initial = Partition.trivial(n) if initial is None else Partition.of(initial, states=n)
+        zero = [code for code, value in enumerate(weights.values) if value == 0]
+        if zero:
+            keep = weights.codes != zero[0]
+            kept_before = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
+            indptr, indices, weights = kept_before[indptr], indices[keep], weights.take(keep)
+        return cls(indptr, indices, weights, initial)
+
+    @property
+    def n(self) -> int:
+        """Number of states."""
+        return len(self.indptr) - 1
+
+    @property
+    def m(self) -> int:
+        """Number of transitions of non-zero weight."""
+        return len(self.indices)
+
+    def __repr__(self) -> str:
+        return f"WeightedStructure({self.n} states, {self.m} transitions)"
+
+    def row(self, state: int) -> list[tuple[int, Exact]]:
+        """Return the outgoing transitions of a state as (target, weight) pairs."""
+        low, high = int(self.indptr[state]), int(self.indptr[state + 1])
+        codes = self.weights.codes[low:high].tolist()
+        values = self.weights.values
+        return [(u, values[c]) for u, c in zip(self.indices[low:high].tolist(), codes, strict=True)]
+
+    def sources(self) -> np.ndarray[Any, np.dtype[np.int32]]:
+        """Return the source of every transition, shape (m,)."""
+        return np.repeat(np.arange(self.n, dtype=np.int32), np.diff(self.indptr))
+
+    def row_sums(self) -> ExactArray:
+        """Return the sum of every row, shape (n,), exactly; O(m)."""
+        if self.m == 0:
+            return ExactArray.read(np.zeros(self.n, dtype=np.int64))[0]
+        return self.weights.segment_sums(self.indptr)
+
+    def with_initial(self, initial: Partition) -> WeightedStructure:
+        """Return the same transitions with another initial partition."""
+        return replace(self, initial=Partition.of(initial, states=self.n))
+
+    def without_diagonal(self) -> WeightedStructure:
+        """Return the structure without transitions from a state to itself."""
+        keep = self.indices != self.sources()
+        if keep.all():
+            return self
+        kept_before = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
+        return replace(
+            self,
+            indptr=kept_before[self.indptr],
+            indices=self.indices[keep],
+            weights=self.weights.take(keep),
+        )
+
+    def with_diagonal(self, diagonal: ExactArray) -> WeightedStructure:
+        """Return the structure with the diagonal replaced; O(m), in place of a sort.
+
+        Parameters
+        ----------
+        diagonal : ExactArray, shape (n,)
+            Zero entries leave no transition.
+        """
+        plain = self.without_diagonal()
+        values, (weight_code, diagonal_code) = _merged_tables(plain.weights, diagonal)
+        present = np.array([value != 0 for value in diagonal.values], dtype=bool)[diagonal.codes]
+        before = np.concatenate([[0], np.cumsum(present, dtype=np.int64)])
+        indptr = plain.indptr + before
+        indices = np.empty(int(indptr[-1]), dtype=np.int32)
+        codes = np.empty(len(indices), dtype=smallest_unsigned(len(values)))
+        # Off-diagonal entries move back by the diagonal entries before them.
+        place = indptr[:-1].copy()
+        for low, high in _row_chunks(plain.indptr):
+            first, last = plain.indptr[low], plain.indptr[high]
+            rows = np.repeat(np.arange(low, high), np.diff(plain.indptr[low : high + 1]))
+            columns = plain.indices[first:last]
+            above = columns > rows
+            target = np.arange(first, last) + before[rows] + (above & present[rows])
+            indices[target] = columns
+            codes[target] = weight_code[plain.weights.codes[first:last]]
+            place[low:high] += np.bincount(rows[~above] - low, minlength=high - low)
+        states = np.flatnonzero(present)
+        indices[place[states]] = states
+        codes[place[states]] = diagonal_code[diagonal.codes[states]]
+        weights = ExactArray.of_values(codes, values)
+        return WeightedStructure(indptr, indices, weights, self.initial)
+
+    @cached_property
+    def transposed(self) -> WeightedStructure:
+        """The incoming direction: transition u -> s for every s -> u; O(m), kept once built."""
+        from scipy.sparse import csr_array
+
+        positions = np.arange(self.m, dtype=np.int64 if self.m > _MAX_STATES else np.int32)
+        columns = csr_array((positions, self.indices, self.indptr), shape=(self.n, self.n)).tocsc()
+        # The positions come back in column order; a permutation of codes needs no renaming.
+        codes = self.weights.codes[columns.data]
+        return WeightedStructure(
+            columns.indptr.astype(np.int64),
+            columns.indices.astype(np.int32, copy=False),
+            ExactArray(codes, self.weights.values),
+            self.initial,
+        )
+
+    def renumber(self, order: Any) -> WeightedStructure:
+        """Return the structure in which state i is the old state ``order[i]``."""
+        order = np.asarray(order)
+        position = np.empty(self.n, dtype=np.int32)
+        position[order] = np.arange(self.n, dtype=np.int32)
+        return WeightedStructure.from_edges(
+            self.n,
+            position[self.sources()],
+            position[self.indices],
+            self.weights,
+            initial=Partition(self.initial.labels[order]),
+        )
+
+    def to_scipy(self) -> Any:
+        """Return the matrix as a `scipy.sparse.csr_array` of floats, shape (n, n)."""
+        from scipy.sparse import csr_array
+
+        data = self.weights.to_floats()
+        return csr_array((data, self.indices, self.indptr), shape=(self.n, self.n))
+
+    def equals(self, other: WeightedStructure) -> bool:
+        """Whether both have the same states, transitions and weights (initial partition aside)."""
+        return (
+            np.array_equal(self.indptr, other.indptr)
+            and np.array_equal(self.indices, other.indices)
+            and self.weights.equals(other.weights)
+        )
+
+
+def _row_chunks(indptr: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
+    """Yield consecutive row ranges (low, high) of about a million entries, at least one row each."""
+    low, n = 0, len(indptr) - 1
+    while low < n:
+        high = int(np.searchsorted(indptr, indptr[low] + _CHUNK, side="right")) - 1
+        high = min(max(high, low + 1), n)
+        yield low, high
+        low = high
+
+
+def _merged_tables(*arrays: ExactArray) -> tuple[list[Exact], list[np.ndarray[Any, Any]]]:
+    """Return the distinct values of several arrays, and for each array its codes' new numbers."""
+    number: dict[Exact, int] = {}
+    tables = [
+        np.array([number.setdefault(value, len(number)) for value in array.values], dtype=np.int64)
+        for array in arrays
+    ]
+    return list(number), tables
+
+
+def _check_states(n: int, states: np.ndarray[Any, Any], role: str) -> None:
+    if n > _MAX_STATES:
+        raise InvalidInput(f"{n} states: at most {_MAX_STATES} are supported", states=n)
+    if len(states) == 0:
+        return
+    if states.dtype.kind not in "iu":
+        raise InvalidInput(f"{role} states must be integers, not {states.dtype}")
+    if states.min() < 0 or states.max() >= n:
+        position = int(np.flatnonzero((states < 0) | (states >= n))[0])
+        raise InvalidInput(
+            f"transition {position} has {role} {states[position]}, but states are 0 .. {n - 1}",
+            position=position,
+            state=int(states[position]),
+        )
+
+
+def _sum_rational(n: int, sources: Any, targets: Any, weights: ExactArray) -> Any:
+    """Sum parallel transitions exactly, limb by limb, in scipy's compiled conversion."""
+    from fractions import Fraction
+
+    from scipy.sparse import coo_array
+
+    integers, denominator = weights.integers
+    rows = coo_array((np.ones(len(sources), dtype=np.int8), (sources, targets)), shape=(n, n))
+    sums = []
+    for table in Limbs(integers, terms=len(sources)).tables:
+        rows.data = table[weights.codes]
+        summed = rows.tocsr()
+        summed.sort_indices()
+        sums.append(summed.data)
+    if not sums or not len(sources):
+        empty = ExactArray(np.empty(0, dtype=np.uint8), ())
+        return np.zeros(n + 1, dtype=np.int64), np.empty(0, dtype=np.int32), empty
+    codes, distinct = Limbs.recombine(sums)
+    values = tuple(Fraction(w, denominator) for w in distinct)
+    return (
+        summed.indptr.astype(np.int64),
+        summed.indices.astype(np.int32, copy=False),
+        ExactArray(codes, values),
+    )
+
+
+def _sum_symbolic(n: int, sources: Any, targets: Any, weights: ExactArray) -> Any:
+    sums: dict[tuple[int, int], Exact] = {}
+    edges: Iterable[tuple[tuple[int, int], Exact]] = zip(
+        zip(sources.tolist(), targets.tolist(), strict=True), weights, strict=True
+    )
+    for edge, weight in edges:
+        sums[edge] = sums[edge] + weight if edge in sums else weight
+    ordered = sorted(sums)
+    indptr = np.zeros(n + 1, dtype=np.int64)
+    np.add.at(indptr, np.array([s for s, _ in ordered], dtype=np.int64) + 1, 1)
+    array = ExactArray.of_values(np.arange(len(ordered)), [sums[edge] for edge in ordered])
+    indices = np.array([u for _, u in ordered], dtype=np.int32)
+    return np.cumsum(indptr), indices, array
