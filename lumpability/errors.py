@@ -23,6 +23,7 @@ __all__ = [
     "NotJustified",
     "NotLumpable",
     "SizeLimit",
+    "TrivialLumping",
 ]
 
 
@@ -82,6 +83,10 @@ class NotJustified(LumpabilityError):
 
 class NotLumpable(LumpabilityError):
     """A partition fails the condition of its kind; carries the witness that shows it."""
+
+
+class TrivialLumping(UserWarning):
+    """Nothing had to be respected, so that the coarsest lumping is one block."""
 
 
 class FormatError(InvalidInput):

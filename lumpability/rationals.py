@@ -264,7 +264,7 @@ def _may_be_simple(x: np.ndarray[Any, Any], tolerance: float) -> np.ndarray[Any,
     chance, unit = 1.1 * float(_CHANCE), float(_UNIT)
     size = np.abs(x)
     # Numbers so small or large that powers of ten lose precision are left to the exact rule.
-    marked = (size < 1e-280) | (size > 1e280)
+    marked: np.ndarray[Any, Any] = (size < 1e-280) | (size > 1e280)
     size = np.where(marked, 1.0, size)
 
     def near(complexity: np.ndarray[Any, Any], value: np.ndarray[Any, Any]) -> Any:

@@ -9,7 +9,7 @@ a block.  Nothing here knows what a chain, a rate or a neuron is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,8 +18,9 @@ import numpy as np
 
 from lumpability.errors import InvalidInput
 from lumpability.exact_array import Exact, ExactArray
-from lumpability.integers import Limbs, smallest_unsigned
+from lumpability.integers import smallest_unsigned
 from lumpability.partition import Partition
+from lumpability.sparse_sums import sum_entries
 
 __all__ = ["WeightedStructure"]
 
@@ -98,11 +99,7 @@ class WeightedStructure:
                 f"{len(sources)} sources, {len(targets)} targets and {len(array)} weights: "
                 "give one of each for every transition"
             )
-        if array.is_rational:
-            indptr, indices, summed = _sum_rational(n, sources, targets, array)
-        else:
-            indptr, indices, summed = _sum_symbolic(n, sources, targets, array)
-        return cls._without_zeros(indptr, indices, summed, initial)
+        return cls._without_zeros(*sum_entries((n, n), sources, targets, array), initial)
 
     @classmethod
     def from_rows(
@@ -313,44 +310,3 @@ def _check_states(n: int, states: np.ndarray[Any, Any], role: str) -> None:
             position=position,
             state=int(states[position]),
         )
-
-
-def _sum_rational(n: int, sources: Any, targets: Any, weights: ExactArray) -> Any:
-    """Sum parallel transitions exactly, limb by limb, in scipy's compiled conversion."""
-    from fractions import Fraction
-
-    from scipy.sparse import coo_array
-
-    integers, denominator = weights.integers
-    rows = coo_array((np.ones(len(sources), dtype=np.int8), (sources, targets)), shape=(n, n))
-    sums = []
-    for table in Limbs(integers, terms=len(sources)).tables:
-        rows.data = table[weights.codes]
-        summed = rows.tocsr()
-        summed.sort_indices()
-        sums.append(summed.data)
-    if not sums or not len(sources):
-        empty = ExactArray(np.empty(0, dtype=np.uint8), ())
-        return np.zeros(n + 1, dtype=np.int64), np.empty(0, dtype=np.int32), empty
-    codes, distinct = Limbs.recombine(sums)
-    values = tuple(Fraction(w, denominator) for w in distinct)
-    return (
-        summed.indptr.astype(np.int64),
-        summed.indices.astype(np.int32, copy=False),
-        ExactArray(codes, values),
-    )
-
-
-def _sum_symbolic(n: int, sources: Any, targets: Any, weights: ExactArray) -> Any:
-    sums: dict[tuple[int, int], Exact] = {}
-    edges: Iterable[tuple[tuple[int, int], Exact]] = zip(
-        zip(sources.tolist(), targets.tolist(), strict=True), weights, strict=True
-    )
-    for edge, weight in edges:
-        sums[edge] = sums[edge] + weight if edge in sums else weight
-    ordered = sorted(sums)
-    indptr = np.zeros(n + 1, dtype=np.int64)
-    np.add.at(indptr, np.array([s for s, _ in ordered], dtype=np.int64) + 1, 1)
-    array = ExactArray.of_values(np.arange(len(ordered)), [sums[edge] for edge in ordered])
-    indices = np.array([u for _, u in ordered], dtype=np.int32)
-    return np.cumsum(indptr), indices, array

@@ -62,7 +62,7 @@ class States(Sequence[Hashable]):
 
     def __contains__(self, name: object) -> bool:
         if self._names is None:
-            return isinstance(name, int | np.integer) and 0 <= name < self._n
+            return isinstance(name, int | np.integer) and bool(0 <= name < self._n)
         return isinstance(name, Hashable) and name in self._index
 
     def index(self, name: Any, start: int = 0, stop: int | None = None) -> int:

@@ -298,7 +298,7 @@ class MarkovChain(ABC):
             A permutation.
         """
         order = np.asarray(order)
-        return self._like(
+        return self.rebuilt(
             self.matrix.renumber(order),
             states=[self.states[i] for i in order.tolist()] if self.states.named else None,
             labels={name: mask[order] for name, mask in self.labels.items()},
@@ -306,8 +306,8 @@ class MarkovChain(ABC):
             initial=None if self.initial is None else self.initial.take(order),
         )
 
-    def _like(self, matrix: WeightedStructure, **attributes: Any) -> Self:
-        """Build a chain of the same class, keeping what is said about the reading of floats."""
+    def rebuilt(self, matrix: WeightedStructure, **attributes: Any) -> Self:
+        """Build another chain of the same class, keeping what was said about the reading of floats."""
         chain = type(self)(matrix, **attributes)
         chain.reading = self.reading
         chain.rescaled = self.rescaled

@@ -51,11 +51,14 @@ class Refinement:
         Which implementation computed it.
     trace : Trace or None
         The history of splits, from the worklist.
+    proved : bool
+        Whether the engine has itself proved the result stable, apart from computing it.
     """
 
     partition: Partition
     engine: Engine
     trace: Trace | None = None
+    proved: bool = False
 
 
 def refine(
@@ -105,4 +108,4 @@ def refine(
         return Refinement(partition, chosen, trace)
     from lumpability.refinement import kernel
 
-    return Refinement(kernel.refine(structure, start, progress=progress), chosen)
+    return Refinement(kernel.refine(structure, start, progress=progress), chosen, proved=True)

@@ -1,0 +1,102 @@
+"""What every kind of chain lumpability has to say for itself.
+
+A kind names one or two *conditions*: a matrix M and a direction, such that the partition is a lumping
+exactly when states of one block have equal sums of M into every block.  From them follow the coarsest
+lumping (the engine, alternating between two conditions until both are stable) and the check.  The
+kind adds its quotient and what that preserves.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from lumpability.errors import NotJustified
+from lumpability.exact_array import ExactArray
+from lumpability.markov.chains import MarkovChain
+from lumpability.partition import Partition
+from lumpability.quotient import disagreement
+from lumpability.refinement import Engine, Progress, Refinement, Witness, refine
+from lumpability.structure import WeightedStructure
+
+__all__ = ["Condition", "Kind"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A matrix whose sums over blocks must agree inside blocks.
+
+    Attributes
+    ----------
+    matrix : WeightedStructure
+        Sums run over rows of this matrix; it is the transposed one for direction "in".
+    direction : {"out", "in"}
+    """
+
+    matrix: WeightedStructure
+    direction: str = "out"
+
+
+class Kind(ABC):
+    """One notion of lumpability."""
+
+    name: ClassVar[str]
+    preserves: ClassVar[str]
+    """What the quotient preserves, in one sentence."""
+    respects: ClassVar[tuple[str, ...]] = ("labels", "rewards")
+    """What the initial partition distinguishes by default, see `MarkovChain.respected`."""
+
+    @abstractmethod
+    def identity(self, chain: MarkovChain) -> str:
+        """Return the matrix identity that proves a lumping of this kind, as text."""
+
+    @abstractmethod
+    def conditions(self, chain: MarkovChain) -> Sequence[Condition]:
+        """Return the conditions, their matrices built; O(m)."""
+
+    @abstractmethod
+    def quotient(
+        self, chain: MarkovChain, conditions: Sequence[Condition], partition: Partition
+    ) -> WeightedStructure:
+        """Return the matrix of the quotient chain: rates or probabilities."""
+
+    def coarsest(
+        self,
+        conditions: Sequence[Condition],
+        initial: Partition,
+        *,
+        engine: Engine = "auto",
+        progress: Progress | None = None,
+    ) -> Refinement:
+        """Return the coarsest partition that meets all conditions and refines `initial`."""
+        partition = initial
+        while True:
+            for condition in conditions:
+                result = refine(condition.matrix, partition, engine=engine, progress=progress)
+                partition, before = result.partition, partition
+            if len(conditions) == 1 or len(partition) == len(before):
+                return result
+
+    def witness(self, conditions: Sequence[Condition], partition: Partition) -> Witness | None:
+        """Check the conditions exactly; return what contradicts them, or None."""
+        for condition in conditions:
+            found = disagreement(condition.matrix, partition)
+            if found is not None:
+                return replace(found, direction=condition.direction)
+        return None
+
+    def lift(self, vector: ExactArray, partition: Partition) -> ExactArray:
+        """Spread block probabilities over states, where the theory justifies it.
+
+        Raises
+        ------
+        NotJustified
+            If it does not, with the reason.
+        """
+        raise NotJustified(
+            f"{self.name} lumping does not determine how a block's probability is spread over its "
+            "states: only block probabilities are preserved; use kind='exact' or 'strict'",
+            kind=self.name,
+        )

@@ -1,0 +1,319 @@
+"""`lump` and `check` for Markov chains, and the lumping they return.
+
+The partition is the coarsest of its kind that refines what must be respected (labels and rewards, unless
+said otherwise); it is unique.  The identity of its kind has been checked in exact arithmetic before a
+lumping is returned.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import LumpabilityError, TrivialLumping
+from lumpability.exact_array import ExactArray
+from lumpability.markov.attributes import States, read_vector
+from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.kind import Kind
+from lumpability.markov.kinds import find_kind
+from lumpability.partition import Partition
+from lumpability.quotient import Verdict, project, pull_back
+from lumpability.refinement import Engine, Progress, Trace, Witness
+from lumpability.structure import WeightedStructure
+from lumpability.verbs import check, lump
+
+__all__ = ["Lumping", "Stats", "check_chain", "lump_chain"]
+
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Sizes, time and what was proved.
+
+    Attributes
+    ----------
+    states, transitions : int
+        Of the chain.
+    blocks, block_transitions : int
+        Of the quotient.
+    initial_blocks : int
+        Blocks that had to be respected.
+    engine : str
+        Implementation of the refinement that ran.
+    seconds : float
+        For everything from the chain to the quotient, proof included.
+    proof : str
+        The identity that was checked in exact arithmetic.
+    dropped : tuple of str
+        Labels and rewards that are not constant on blocks, and which the quotient therefore lacks.
+    """
+
+    states: int
+    transitions: int
+    blocks: int
+    block_transitions: int
+    initial_blocks: int
+    engine: str
+    seconds: float
+    proof: str
+    dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Lumping:
+    """The coarsest lumping of a chain.
+
+    Attributes
+    ----------
+    chain : CTMC or DTMC
+    kind : Kind
+    partition : Partition
+        Block numbers are the states of the quotient, in order.
+    quotient : CTMC or DTMC
+    stats : Stats
+    trace : Trace or None
+        The history of splits where the engine recorded it.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC, lump
+    >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 2}, labels={"goal": ["c"]})
+    >>> lumping = lump(chain)
+    >>> lumping
+    Lumping(ordinary: 3 states -> 2 blocks, Q V = V Q^ holds exactly)
+    >>> list(lumping.quotient.states), lumping.quotient.matrix.row(0)
+    (['{a, b}', 'c'], [(1, Fraction(1, 1))])
+    """
+
+    chain: MarkovChain
+    kind: Kind
+    partition: Partition
+    quotient: MarkovChain
+    stats: Stats
+    trace: Trace | None = None
+
+    def project(self, vector: Any) -> ExactArray:
+        """Sum a vector on states over blocks (a distribution becomes the block distribution).
+
+        Parameters
+        ----------
+        vector : array_like or mapping from states, shape (n,)
+
+        Examples
+        --------
+        >>> from lumpability import CTMC, lump
+        >>> lumping = lump(CTMC.from_rates({("a", "b"): 1, ("b", "a"): 1}, labels={"a": ["a"]}))
+        >>> lumping.project({"a": "1/3", "b": "2/3"})
+        ExactArray([1/3, 2/3])
+        """
+        return project(self._read(vector, self.chain), self.partition)
+
+    def pull_back(self, function: Any) -> ExactArray:
+        """Give every state the value of its block, shape (n,)."""
+        return pull_back(self._read(function, self.quotient), self.partition)
+
+    def lift(self, vector: Any) -> ExactArray:
+        """Spread block probabilities over states, where the theory justifies it.
+
+        Raises
+        ------
+        NotJustified
+            If it does not for this kind; the message says why.
+        """
+        return self.kind.lift(self._read(vector, self.quotient), self.partition)
+
+    @staticmethod
+    def _read(vector: Any, model: MarkovChain) -> ExactArray:
+        return read_vector("the vector", vector, model.states, 0)[0]
+
+    def __repr__(self) -> str:
+        stats = self.stats
+        return f"Lumping({self.kind.name}: {stats.states} states -> {stats.blocks} blocks, {stats.proof})"
+
+
+@lump.register
+def lump_chain(
+    chain: MarkovChain,
+    *,
+    kind: str | None = None,
+    respect: Iterable[str] | str | None = None,
+    initial: Any = None,
+    engine: Engine = "auto",
+    progress: Progress | None = None,
+) -> Lumping:
+    """Compute the coarsest lumping of a chain and its quotient, exactly.
+
+    Parameters
+    ----------
+    chain : CTMC or DTMC
+    kind : str
+        "ordinary" by default.
+    respect : iterable of str, optional
+        What may not be mixed in a block, see `MarkovChain.respected`: by default all labels and
+        rewards.  Pass ``()`` for nothing.
+    initial : anything `Partition.of` takes, optional
+        A partition of states that must be refined as well.
+    engine : {"auto", "reference", "worklist", "kernel"}
+        All give the same answer.
+    progress : callable, optional
+        Called with (blocks so far, states); raising from it stops the computation.
+
+    Returns
+    -------
+    Lumping
+
+    Warns
+    -----
+    TrivialLumping
+        If nothing was respected and the kind then has the one-block partition as its answer.
+
+    Notes
+    -----
+    O(m log n) for n states and m transitions, plus the quotient.
+    """
+    started = time.perf_counter()
+    chosen = find_kind(kind or "ordinary")
+    respected = chain.respected(chosen.respects if respect is None else respect)
+    if initial is not None:
+        respected = respected.meet(_read_partition(initial, chain))
+    conditions = chosen.conditions(chain)
+    refinement = chosen.coarsest(conditions, respected, engine=engine, progress=progress)
+    partition = refinement.partition
+    if not refinement.proved:
+        witness = chosen.witness(conditions, partition)
+        if witness is not None:
+            raise LumpabilityError(
+                f"internal error: the {refinement.engine} engine returned an unstable partition "
+                f"({witness}); please report it with the model",
+                witness=witness,
+            )
+    if len(partition) == 1 < chain.n and len(respected) == 1:
+        warnings.warn(
+            "nothing was respected, so all states fall into one block: give labels, rewards or "
+            "initial=... to say which states must stay apart",
+            TrivialLumping,
+            stacklevel=3,
+        )
+    matrix = chosen.quotient(chain, conditions, partition)
+    quotient, dropped = _quotient_chain(chain, matrix, partition)
+    stats = Stats(
+        states=chain.n,
+        transitions=chain.matrix.m,
+        blocks=quotient.n,
+        block_transitions=quotient.matrix.m,
+        initial_blocks=len(respected),
+        engine=refinement.engine,
+        seconds=time.perf_counter() - started,
+        proof=f"{chosen.identity(chain)} holds exactly",
+        dropped=dropped,
+    )
+    return Lumping(chain, chosen, partition, quotient, stats, refinement.trace)
+
+
+@check.register
+def check_chain(chain: MarkovChain, partition: Any, *, kind: str | None = None) -> Verdict:
+    """Decide exactly whether a partition is a lumping of a chain.
+
+    Parameters
+    ----------
+    chain : CTMC or DTMC
+    partition : anything `Partition.of` takes
+    kind : str
+        "ordinary" by default.
+
+    Returns
+    -------
+    Verdict
+        Its witness, a `Witness`, names two states of one block, a block and two different sums.
+
+    Notes
+    -----
+    O(m) exact additions.
+    """
+    chosen = find_kind(kind or "ordinary")
+    blocks = _read_partition(partition, chain)
+    witness = chosen.witness(chosen.conditions(chain), blocks)
+    if witness is None:
+        text = f"{chosen.name}: {chosen.identity(chain)} holds exactly"
+    else:
+        text = f"not {chosen.name}: {_describe(witness, chain, blocks)}"
+    return Verdict(chosen.name, witness, text)
+
+
+def _read_partition(partition: Any, chain: MarkovChain) -> Partition:
+    return Partition.of(partition, states=chain.states)
+
+
+def _describe(witness: Witness, chain: MarkovChain, partition: Partition) -> str:
+    """Say a witness in the chain's own names."""
+    what = "rates" if isinstance(chain, CTMC) else "probabilities"
+    way = "into" if witness.direction == "out" else "from"
+    return (
+        f"states {chain.states[witness.state]!r} and {chain.states[witness.other]!r} share a block, "
+        f"but their {what} {way} {block_name(chain.states, partition, witness.block)} sum to "
+        f"{witness.total} and to {witness.other_total}"
+    )
+
+
+def block_name(states: States, partition: Partition, block: int) -> str:
+    """Name a block by its first members: "{a, b, c, d, ... 7 more}".
+
+    Examples
+    --------
+    >>> block_name(States(6), Partition([0, 1, 1, 1, 1, 1]), 1)
+    '{1, 2, 3, 4, ... 1 more}'
+    """
+    members = partition.blocks[block]
+    shown = [str(states[i]) for i in members[:_SHOWN].tolist()]
+    if len(members) > _SHOWN:
+        shown.append(f"... {len(members) - _SHOWN} more")
+    return "{" + ", ".join(shown) + "}"
+
+
+def _block_names(states: States, partition: Partition) -> list[Any] | None:
+    """Names for the states of the quotient; a block of one keeps its state's name."""
+    if not states.named or len(partition) == partition.n:
+        return list(states) if states.named else None
+    singles = partition.blocks.sizes == 1
+    names: dict[Any, None] = {}
+    for block, first in enumerate(partition.representatives.tolist()):
+        name = states[first] if singles[block] else block_name(states, partition, block)
+        while name in names:  # a state may itself be called "{a, b}"
+            name = f"{name}'"
+        names[name] = None
+    return list(names)
+
+
+def _quotient_chain(
+    chain: MarkovChain, matrix: WeightedStructure, partition: Partition
+) -> tuple[MarkovChain, tuple[str, ...]]:
+    """Build the chain on blocks, with what of labels and rewards is constant on them."""
+    first = partition.representatives
+    dropped: list[str] = []
+
+    def constant(sort: str, name: str, codes: np.ndarray[Any, Any]) -> bool:
+        same = bool(np.array_equal(codes[first][partition.labels], codes))
+        if not same:
+            dropped.append(f"{sort}:{name}")
+        return same
+
+    labels = {n: mask[first] for n, mask in chain.labels.items() if constant("label", n, mask)}
+    rewards = {
+        name: reward.map(lambda part: part.take(first))
+        for name, reward in chain.rewards.items()
+        if all(constant("reward", name, part.codes) for part in reward.parts)
+    }
+    quotient = chain.rebuilt(
+        matrix,
+        states=_block_names(chain.states, partition),
+        labels=labels,
+        rewards=rewards,
+        initial=None if chain.initial is None else project(chain.initial, partition),
+    )
+    return quotient, tuple(dict.fromkeys(dropped))
