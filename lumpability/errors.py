@@ -48,6 +48,17 @@ class LumpabilityError(Exception):
             return evidence[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default calls the class with the message alone, which FormatError does not accept.
+        return _restore, (type(self), self.args, self.evidence)
+
+
+def _restore(cls: type[LumpabilityError], args: Any, evidence: dict[str, Any]) -> LumpabilityError:
+    """Rebuild an error that comes from another process."""
+    error = cls.__new__(cls, *args)
+    error.evidence = evidence
+    return error
+
 
 class InvalidInput(LumpabilityError, ValueError):
     """What was given cannot be used; the message says which part and why."""
@@ -122,9 +133,9 @@ def require(module: str, *, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        if error.name is not None and error.name.split(".")[0] != module.split(".")[0]:
+        package = module.partition(".")[0]
+        if error.name is not None and error.name.partition(".")[0] != package:
             raise
-        package = module.split(".")[0]
         raise MissingDependency(
             f"this needs the package {package!r}: pip install 'lumpability[{extra}]'",
             package=package,

@@ -141,6 +141,8 @@ class ExactArray:
 
     def concatenate(self, other: ExactArray) -> ExactArray:
         """Return the entries of this array followed by those of `other`."""
+        if not other.values:
+            return self
         total = len(self.values) + len(other.values)
         dtype = smallest_unsigned(total)
         shifted = other.codes.astype(dtype) + dtype.type(len(self.values))

@@ -89,10 +89,7 @@ class Partition:
     ([0, 1, 0], 2, 3)
     """
 
-    __slots__ = ("__dict__", "labels")
-
-    labels: Labels
-    """Block of each state, shape (n,), read-only."""
+    __slots__ = ("__dict__", "_labels")
 
     def __init__(self, labels: Any) -> None:
         array = np.asarray(labels)
@@ -101,8 +98,8 @@ class Partition:
                 f"labels must be a one-dimensional array of integers, not {array.ndim}-dimensional "
                 f"of {array.dtype}",
             )
-        self.labels = _canonical(array)
-        self.labels.setflags(write=False)
+        self._labels = _canonical(array)
+        self._labels.setflags(write=False)
 
     @classmethod
     def of(
@@ -154,9 +151,14 @@ class Partition:
         if callable(spec):
             if states is None:
                 raise InvalidPartition("a key function needs states=...: their number or names")
-            return cls(_numbered(spec(state) for state in _names(states, 0)))
+            return cls(_numbered([spec(state) for state in _names(states, 0)]))
         if isinstance(spec, Mapping):
             return cls(_from_mapping(spec, _names(states, len(spec))))
+        if not isinstance(spec, Iterable):
+            raise InvalidPartition(
+                f"a {type(spec).__name__} does not describe a partition: give a list of sets of states, "
+                "a mapping from state to block, an array of labels or a key function"
+            )
         if isinstance(spec, np.ndarray) or not _is_nested(spec := list(spec)):
             return cls(_from_labels(spec, states))
         return cls(_from_blocks(spec, states))
@@ -182,6 +184,11 @@ class Partition:
         Partition([[0], [1], [2]])
         """
         return cls(np.arange(n, dtype=np.int32))
+
+    @property
+    def labels(self) -> Labels:
+        """Block of each state, shape (n,), read-only."""
+        return self._labels
 
     @property
     def n(self) -> int:
@@ -250,14 +257,29 @@ class Partition:
         return Partition(component[self.labels])
 
     def restrict(self, states: Any) -> Partition:
-        """Return the partition that this one induces on some states, renumbered 0, 1, ... in the given order.
+        """Return the partition that this one induces on some states, renumbered in the given order.
+
+        Parameters
+        ----------
+        states : array_like of int or of bool
+            The states to keep, or a mask of shape (n,).
+
+        Raises
+        ------
+        InvalidPartition
+            If a state is out of range.
 
         Examples
         --------
         >>> Partition.of([0, 1, 0, 2]).restrict([2, 3, 0])
         Partition([[0, 2], [1]])
         """
-        chosen = np.asarray(states, dtype=np.int64)
+        chosen = np.asarray(states)
+        if chosen.shape == (self.n,) and chosen.dtype == np.bool_:
+            chosen = np.flatnonzero(chosen)
+        if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "iu"):
+            raise InvalidPartition("give the numbers of the states to keep, or one bool for each state")
+        chosen = chosen.astype(np.int64)
         if chosen.size and (chosen.min() < 0 or chosen.max() >= self.n):
             raise InvalidPartition(f"states must lie in 0 .. {self.n - 1}", states=self.n)
         return Partition(self.labels[chosen])
@@ -322,23 +344,28 @@ def _canonical(labels: np.ndarray[Any, Any]) -> Labels:
 def _names(states: int | Sequence[Hashable] | None, default: int) -> Sequence[Hashable]:
     if states is None:
         return range(default)
-    return range(states) if isinstance(states, int) else states
+    return range(states) if isinstance(states, int | np.integer) else states
 
 
 def _is_nested(items: Sequence[Any]) -> bool:
     return bool(items) and isinstance(items[0], Iterable) and not isinstance(items[0], str)
 
 
-def _numbered(keys: Iterable[Hashable]) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _numbered(keys: list[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
     number: dict[Hashable, int] = {}
-    return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)
+    try:
+        return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)
+    except TypeError as error:
+        raise InvalidPartition(f"a block must have a hashable name: {error}") from None
 
 
 def _from_labels(labels: Any, states: int | Sequence[Hashable] | None) -> np.ndarray[Any, Any]:
+    if isinstance(labels, list) and not all(isinstance(x, int | np.integer) for x in labels):
+        labels = _numbered(labels)  # numpy would turn 1 and "1" into the same text
     array = np.asarray(labels)
     if array.dtype.kind not in "iub" and array.ndim == 1:
         array = _numbered(array.tolist())
-    if states is not None and len(array) != len(_names(states, 0)):
+    if states is not None and array.ndim == 1 and len(array) != len(_names(states, 0)):
         raise InvalidPartition(
             f"{len(array)} labels for {len(_names(states, 0))} states: give one for each",
             labels=len(array),
@@ -355,7 +382,19 @@ def _from_mapping(block_of: Mapping[Any, Hashable], names: Sequence[Hashable]) -
         known = set(names)
         stranger = next(state for state in block_of if state not in known)
         raise InvalidPartition(f"state {stranger!r} is not a state of the model", state=stranger)
-    return _numbered(block_of[state] for state in names)
+    return _numbered([block_of[state] for state in names])
+
+
+def _members(block: Any, number: int) -> list[Hashable]:
+    if not isinstance(block, Iterable):
+        raise InvalidPartition(f"block {number} is {block!r}, not a set of states", block=number)
+    members = list(block)
+    for state in members:
+        try:
+            hash(state)
+        except TypeError:
+            raise InvalidPartition(f"{state!r} is not a state", state=state) from None
+    return members
 
 
 def _from_blocks(
@@ -363,7 +402,7 @@ def _from_blocks(
 ) -> np.ndarray[Any, Any]:
     block_of: dict[Hashable, int] = {}
     for number, block in enumerate(blocks):
-        for state in block:
+        for state in _members(block, number):
             if state in block_of:
                 raise InvalidPartition(
                     f"state {state!r} is in two blocks"

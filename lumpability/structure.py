@@ -118,7 +118,8 @@ class WeightedStructure:
         InvalidInput
             If the arrays do not describe rows of a square matrix.
         """
-        indptr = np.asarray(indptr, dtype=np.int64)
+        # Copies: the structure is immutable, and the caller's matrix stays the caller's.
+        indptr = np.array(indptr, dtype=np.int64)
         indices = np.asarray(indices)
         array = ExactArray.read(weights)[0]
         if len(indptr) == 0 or indptr[0] != 0 or indptr[-1] != len(indices):
@@ -131,13 +132,14 @@ class WeightedStructure:
             raise InvalidInput(f"{len(indices)} columns but {len(array)} weights")
         n = len(indptr) - 1
         _check_states(n, indices, "target")
+        indices = indices.astype(np.int32)
         ascending = np.diff(indices) > 0
         starts = indptr[1:-1]
         ascending[starts[(starts > 0) & (starts < len(indices))] - 1] = True
         if not ascending.all():
             sources = np.repeat(np.arange(n, dtype=np.int32), np.diff(indptr))
             return cls.from_edges(n, sources, indices, array, initial=initial)
-        return cls._without_zeros(indptr, indices.astype(np.int32, copy=False), array, initial)
+        return cls._without_zeros(indptr, indices, array, initial)
 
     @classmethod
     def _without_zeros(
@@ -248,8 +250,16 @@ class WeightedStructure:
         )
 
     def renumber(self, order: Any) -> WeightedStructure:
-        """Return the structure in which state i is the old state ``order[i]``."""
-        order = np.asarray(order)
+        """Return the structure in which state i is the old state ``order[i]``.
+
+        Raises
+        ------
+        InvalidInput
+            If `order` is not a permutation of the states.
+        """
+        order = np.asarray(order, dtype=np.int64)
+        if not np.array_equal(np.sort(order), np.arange(self.n)):
+            raise InvalidInput(f"the order must hold every state 0 .. {self.n - 1} once")
         position = np.empty(self.n, dtype=np.int32)
         position[order] = np.arange(self.n, dtype=np.int32)
         return WeightedStructure.from_edges(
@@ -297,8 +307,8 @@ def _merged_tables(*arrays: ExactArray) -> tuple[list[Exact], list[np.ndarray[An
 
 
 def _check_states(n: int, states: np.ndarray[Any, Any], role: str) -> None:
-    if n > _MAX_STATES:
-        raise InvalidInput(f"{n} states: at most {_MAX_STATES} are supported", states=n)
+    if not 0 <= n <= _MAX_STATES:
+        raise InvalidInput(f"{n} states: 0 to {_MAX_STATES} are supported", states=n)
     if len(states) == 0:
         return
     if states.dtype.kind not in "iu":

@@ -71,6 +71,6 @@ def check(model: Any, partition: Any, *, kind: str | None = None, **options: Any
     >>> bool(verdict)
     False
     >>> print(verdict)
-    not ordinary: states 'a' and 'b' share a block, but their rates into {'c'} sum to 1 and to 3/2
+    not ordinary: states 'a' and 'b' share a block, but their rates into {c} sum to 1 and to 3/2
     """
     raise InvalidInput(f"cannot check a {type(model).__name__}: give a CTMC, a DTMC or a Network")
