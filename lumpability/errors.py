@@ -97,7 +97,7 @@ class NotLumpable(LumpabilityError):
 
 
 class TrivialLumping(UserWarning):
-    """Nothing had to be respected, so that the coarsest lumping is one block."""
+    """Nothing that is respected tells states apart, and the coarsest lumping is one block."""
 
 
 class FormatError(InvalidInput):

@@ -156,11 +156,19 @@ class ExactArray:
         Raises
         ------
         InvalidValue
-            If parameters occur: substitute numbers first.
+            If parameters occur (substitute numbers first), or a number is too large for a float.
         """
         if not self.is_rational:
             raise InvalidValue("symbolic weights have no float value: substitute numbers first")
-        return np.array([float(value) for value in self.values], dtype=np.float64)[self.codes]
+        try:
+            values = np.array([float(value) for value in self.values], dtype=np.float64)
+        except OverflowError:
+            largest = max(abs(value) for value in self.values)
+            raise InvalidValue(
+                "a number beyond 1.8e308 has no float value", value=largest
+            ) from None
+        floats: np.ndarray[Any, np.dtype[np.float64]] = values[self.codes]
+        return floats
 
     @cached_property
     def integers(self) -> tuple[list[int], int]:
@@ -232,6 +240,8 @@ def _read_numeric(data: np.ndarray[Any, Any], tolerance: float) -> tuple[ExactAr
 def _read_objects(data: Iterable[Any], tolerance: float) -> tuple[ExactArray, Reading]:
     from lumpability.parameters import is_symbolic, read_elements
 
+    if not isinstance(data, Iterable):
+        raise InvalidValue(f"{data!r} is not an array or a list of numbers", value=data)
     number: dict[Any, int] = {}
     distinct: list[Any] = []
     codes = []
@@ -253,13 +263,16 @@ def _read_objects(data: Iterable[Any], tolerance: float) -> tuple[ExactArray, Re
         _, reading = read_floats(floats, tolerance=tolerance)
     except InvalidValue:
         reading = Reading()  # the loop below finds it again, with its position
-    if any(is_symbolic(item) for item in distinct):
-        values = read_elements(distinct, tolerance=tolerance)
-    else:
-        values = [
-            _read_one(item, index, tolerance)
-            for item, index in zip(distinct, positions, strict=True)
-        ]
+    try:
+        if any(is_symbolic(item) for item in distinct):
+            values = read_elements(distinct, tolerance=tolerance)
+        else:
+            values = [_read_one(item, code, tolerance) for code, item in enumerate(distinct)]
+    except InvalidValue as error:
+        index = positions[error.index]
+        raise InvalidValue(
+            f"{error} (position {index})", **{**error.evidence, "index": index}
+        ) from None
     return ExactArray.of_values(np.array(codes, dtype=np.int64), values), reading
 
 
@@ -267,4 +280,4 @@ def _read_one(item: Any, index: int, tolerance: float) -> Fraction:
     try:
         return read_number(item, tolerance=tolerance)
     except InvalidValue as error:
-        raise InvalidValue(f"{error} (position {index})", index=index, value=item) from None
+        raise InvalidValue(str(error), index=index, value=item) from None

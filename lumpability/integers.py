@@ -80,15 +80,21 @@ def _is_prime(n: int) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def prime(index: int) -> int:
+def prime(index: int, bits: int = _PRIME_BITS) -> int:
     """Return the prime number `index`, counted downwards from 2^61 (index 0 is 2^61 - 1).
+
+    Parameters
+    ----------
+    index : int
+    bits : int
+        Count downwards from 2^bits; products of numbers modulo a prime of 31 bits fit 64.
 
     Examples
     --------
-    >>> prime(0) == 2**61 - 1, 2**60 < prime(5) < prime(4)
-    (True, True)
+    >>> prime(0) == 2**61 - 1, 2**60 < prime(5) < prime(4), prime(0, 31) == 2**31 - 1
+    (True, True, True)
     """
-    candidate = (1 << _PRIME_BITS) - 1 if index == 0 else prime(index - 1) - 2
+    candidate = (1 << bits) - 1 if index == 0 else prime(index - 1, bits) - 2
     while not _is_prime(candidate):
         candidate -= 2
     return candidate

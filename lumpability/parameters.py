@@ -4,12 +4,14 @@ A weight may be a sympy expression, or a text such as "2*mu + 1/3", in parameter
 positive numbers.  All weights of an array become elements of the field Q(a, b, ...) of rational
 functions.  There every element has one normal form, so equality is decided by comparison, sums are
 exact, and no simplification heuristics are involved.  Text is parsed with Python's grammar, never
-evaluated: only numbers, names, + - * / and whole powers are accepted.
+evaluated: only numbers, names, + - * / and whole powers are accepted, and only while the expression
+stays of moderate size when multiplied out, so that no short text can exhaust time or memory.
 """
 
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -21,6 +23,8 @@ __all__ = ["is_symbolic", "parse", "read_elements", "to_expression"]
 
 _MAX_LENGTH = 2000
 _MAX_POWER = 64
+_MAX_TERMS = 10_000
+_NOT_NUMBERS = {"nan", "inf", "infinity"}
 
 
 def is_symbolic(item: Any) -> bool:
@@ -38,7 +42,8 @@ def is_symbolic(item: Any) -> bool:
         except InvalidValue:
             return any(character.isalpha() for character in item)
         return False
-    return bool(getattr(item, "free_symbols", False)) or hasattr(item, "as_expr")
+    # A sympy number has no symbols; a field element has no such attribute, but an expression.
+    return bool(getattr(item, "free_symbols", hasattr(item, "as_expr")))
 
 
 def parse(text: str) -> Any:
@@ -65,7 +70,15 @@ def parse(text: str) -> Any:
         raise refused
     try:
         tree = ast.parse(text.strip(), mode="eval")
+        if max(_terms(tree.body)) > _MAX_TERMS or _power(tree.body) > _MAX_POWER:
+            raise InvalidValue(
+                f"{text[:80]!r} has more than {_MAX_TERMS} terms or powers beyond {_MAX_POWER} when "
+                "multiplied out",
+                value=text[:80],
+            )
         return _build(tree.body, text.strip())
+    except InvalidValue:
+        raise
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError, ZeroDivisionError):
         raise refused from None
 
@@ -74,7 +87,7 @@ def _build(node: ast.expr, text: str) -> Any:
     """Turn the nodes of plain arithmetic into sympy; anything else is a ValueError."""
     import sympy
 
-    if isinstance(node, ast.Name):
+    if isinstance(node, ast.Name) and node.id.lower() not in _NOT_NUMBERS:
         return sympy.Symbol(node.id, positive=True)
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         value = read_text(ast.get_source_segment(text, node) or "")
@@ -82,6 +95,11 @@ def _build(node: ast.expr, text: str) -> Any:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         operand = _build(node.operand, text)
         return -operand if isinstance(node.op, ast.USub) else operand
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        base, exponent = _build(node.left, text), _exponent(node.right)
+        if base == 0 and exponent < 0:
+            raise ZeroDivisionError
+        return base**exponent
     if isinstance(node, ast.BinOp):
         left, right = _build(node.left, text), _build(node.right, text)
         if isinstance(node.op, ast.Add):
@@ -92,9 +110,43 @@ def _build(node: ast.expr, text: str) -> Any:
             return left * right
         if isinstance(node.op, ast.Div) and right != 0:
             return left / right
-        if isinstance(node.op, ast.Pow) and right.is_Integer and abs(right) <= _MAX_POWER:
-            return left**right
     raise ValueError("not plain arithmetic")
+
+
+def _exponent(node: ast.expr) -> int:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_exponent(node.operand)
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return node.value
+    raise ValueError("not a whole power")
+
+
+def _power(node: ast.expr) -> int:
+    """Return the largest product of exponents above one number or name."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        return _power(node.left) * max(1, abs(_exponent(node.right)))
+    parts = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
+    return max((_power(part) for part in parts), default=1)
+
+
+def _terms(node: ast.expr) -> tuple[int, int]:
+    """Bound the numbers of terms of numerator and denominator, multiplied out."""
+    if isinstance(node, ast.UnaryOp):
+        return _terms(node.operand)
+    if not isinstance(node, ast.BinOp):
+        return 1, 1
+    above, below = _terms(node.left)
+    if isinstance(node.op, ast.Pow):
+        k = _exponent(node.right)
+        above, below = (above, below) if k >= 0 else (below, above)
+        # Monomials of degree k in so many terms.
+        return math.comb(above + abs(k) - 1, abs(k)), math.comb(below + abs(k) - 1, abs(k))
+    other_above, other_below = _terms(node.right)
+    if isinstance(node.op, ast.Div):
+        return above * other_below, below * other_above
+    if isinstance(node.op, ast.Mult):
+        return above * other_above, below * other_below
+    return above * other_below + other_above * below, below * other_below
 
 
 def read_elements(items: Sequence[Any], *, tolerance: float = DEFAULT_TOLERANCE) -> list[Any]:
@@ -113,7 +165,8 @@ def read_elements(items: Sequence[Any], *, tolerance: float = DEFAULT_TOLERANCE)
     Raises
     ------
     InvalidValue
-        If an expression is not a rational function, or a symbol is not known to be positive.
+        If an expression is not a rational function, or a symbol is not known to be positive;
+        carries ``index``.
 
     Examples
     --------
@@ -123,25 +176,33 @@ def read_elements(items: Sequence[Any], *, tolerance: float = DEFAULT_TOLERANCE)
     """
     import sympy
 
-    expressions = [_expression(item, tolerance) for item in items]
+    expressions = []
+    for index, item in enumerate(items):
+        try:
+            expressions.append(_expression(item, tolerance))
+        except InvalidValue as error:
+            raise InvalidValue(str(error), **{**error.evidence, "index": index}) from None
+        for symbol in sorted(expressions[index].free_symbols, key=str):
+            if not symbol.is_positive:
+                raise InvalidValue(
+                    f"the sign of parameter {symbol} is unknown: "
+                    f"use Symbol('{symbol}', positive=True)",
+                    parameter=symbol,
+                    index=index,
+                )
     symbols = sorted(set().union(*(e.free_symbols for e in expressions)), key=str)
-    for symbol in symbols:
-        if not symbol.is_positive:
-            raise InvalidValue(
-                f"the sign of parameter {symbol} is unknown: use Symbol('{symbol}', positive=True)",
-                parameter=symbol,
-            )
     if not symbols:  # every parameter cancelled
         return [Fraction(int(e.p), int(e.q)) for e in expressions]
     domain = sympy.QQ.frac_field(*symbols)
     elements = []
-    for item, expression in zip(items, expressions, strict=True):
+    for index, (item, expression) in enumerate(zip(items, expressions, strict=True)):
         try:
             elements.append(domain.from_sympy(expression))
         except (sympy.CoercionFailed, ValueError, ZeroDivisionError):
             raise InvalidValue(
                 f"{item} is not a rational function of its parameters with rational coefficients",
                 value=item,
+                index=index,
             ) from None
     return elements
 

@@ -159,9 +159,13 @@ class Partition:
                 f"a {type(spec).__name__} does not describe a partition: give a list of sets of states, "
                 "a mapping from state to block, an array of labels or a key function"
             )
-        if isinstance(spec, np.ndarray) or not _is_nested(spec := list(spec)):
-            return cls(_from_labels(spec, states))
-        return cls(_from_blocks(spec, states))
+        items = spec if isinstance(spec, np.ndarray) else list(spec)
+        if isinstance(items, np.ndarray) or not _is_nested(items):
+            return cls(_from_labels(items, states))
+        try:
+            return cls(_from_blocks(items, states))
+        except TypeError as error:
+            raise InvalidPartition(f"blocks must be sets of hashable states: {error}") from None
 
     @classmethod
     def trivial(cls, n: int) -> Partition:
@@ -278,7 +282,9 @@ class Partition:
         if chosen.shape == (self.n,) and chosen.dtype == np.bool_:
             chosen = np.flatnonzero(chosen)
         if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "iu"):
-            raise InvalidPartition("give the numbers of the states to keep, or one bool for each state")
+            raise InvalidPartition(
+                "give the numbers of the states to keep, or one bool for each state"
+            )
         chosen = chosen.astype(np.int64)
         if chosen.size and (chosen.min() < 0 or chosen.max() >= self.n):
             raise InvalidPartition(f"states must lie in 0 .. {self.n - 1}", states=self.n)
@@ -338,7 +344,8 @@ def _canonical(labels: np.ndarray[Any, Any]) -> Labels:
     order = np.argsort(_first_members(dense, count))
     number = np.empty(count, dtype=np.int32)
     number[order] = np.arange(count, dtype=np.int32)
-    return number[dense]
+    result: Labels = number[dense]
+    return result
 
 
 def _names(states: int | Sequence[Hashable] | None, default: int) -> Sequence[Hashable]:
@@ -359,12 +366,17 @@ def _numbered(keys: list[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
         raise InvalidPartition(f"a block must have a hashable name: {error}") from None
 
 
-def _from_labels(labels: Any, states: int | Sequence[Hashable] | None) -> np.ndarray[Any, Any]:
-    if isinstance(labels, list) and not all(isinstance(x, int | np.integer) for x in labels):
-        labels = _numbered(labels)  # numpy would turn 1 and "1" into the same text
-    array = np.asarray(labels)
-    if array.dtype.kind not in "iub" and array.ndim == 1:
-        array = _numbered(array.tolist())
+def _from_labels(
+    labels: np.ndarray[Any, Any] | list[Any], states: int | Sequence[Hashable] | None
+) -> np.ndarray[Any, Any]:
+    if isinstance(labels, list):
+        # numpy would turn 1 and "1" into the same text, and huge integers into floats.
+        whole = all(isinstance(x, int | np.integer) and -(2**63) <= x < 2**63 for x in labels)
+        array: np.ndarray[Any, Any] = np.array(labels, np.int64) if whole else _numbered(labels)
+    elif labels.ndim == 1 and labels.dtype.kind not in "iub":
+        array = _numbered(labels.tolist())
+    else:
+        array = labels
     if states is not None and array.ndim == 1 and len(array) != len(_names(states, 0)):
         raise InvalidPartition(
             f"{len(array)} labels for {len(_names(states, 0))} states: give one for each",
@@ -374,7 +386,9 @@ def _from_labels(labels: Any, states: int | Sequence[Hashable] | None) -> np.nda
     return array
 
 
-def _from_mapping(block_of: Mapping[Any, Hashable], names: Sequence[Hashable]) -> Any:
+def _from_mapping(
+    block_of: Mapping[Any, Hashable], names: Sequence[Hashable]
+) -> np.ndarray[Any, np.dtype[np.int64]]:
     for state in names:
         if state not in block_of:
             raise InvalidPartition(f"state {state!r} is in no block", state=state)
@@ -385,24 +399,12 @@ def _from_mapping(block_of: Mapping[Any, Hashable], names: Sequence[Hashable]) -
     return _numbered([block_of[state] for state in names])
 
 
-def _members(block: Any, number: int) -> list[Hashable]:
-    if not isinstance(block, Iterable):
-        raise InvalidPartition(f"block {number} is {block!r}, not a set of states", block=number)
-    members = list(block)
-    for state in members:
-        try:
-            hash(state)
-        except TypeError:
-            raise InvalidPartition(f"{state!r} is not a state", state=state) from None
-    return members
-
-
 def _from_blocks(
     blocks: Sequence[Iterable[Hashable]], states: int | Sequence[Hashable] | None
 ) -> np.ndarray[Any, Any]:
     block_of: dict[Hashable, int] = {}
     for number, block in enumerate(blocks):
-        for state in _members(block, number):
+        for state in block:
             if state in block_of:
                 raise InvalidPartition(
                     f"state {state!r} is in two blocks"
@@ -411,5 +413,4 @@ def _from_blocks(
                     state=state,
                 )
             block_of[state] = number
-    result: np.ndarray[Any, Any] = _from_mapping(block_of, _names(states, len(block_of)))
-    return result
+    return _from_mapping(block_of, _names(states, len(block_of)))

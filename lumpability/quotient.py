@@ -19,7 +19,15 @@ from lumpability.refinement.trace import Witness
 from lumpability.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Verdict", "block_sums", "collapse", "disagreement", "project", "pull_back"]
+__all__ = [
+    "Verdict",
+    "block_sums",
+    "collapse",
+    "disagreement",
+    "project",
+    "pull_back",
+    "spread",
+]
 
 _CHUNK = 1 << 22
 
@@ -51,16 +59,6 @@ class Verdict:
 
     def __str__(self) -> str:
         return self.text
-
-
-def _rows_of(
-    structure: WeightedStructure, states: np.ndarray[Any, Any]
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return for the rows of some states: which of them each entry is of, and its position."""
-    lengths = (structure.indptr[1:] - structure.indptr[:-1])[states]
-    owner = np.repeat(np.arange(len(states)), lengths)
-    before = np.cumsum(lengths) - lengths
-    return owner, np.arange(len(owner)) + (structure.indptr[states] - before)[owner]
 
 
 def block_sums(structure: WeightedStructure, partition: Partition, state: int) -> dict[int, Exact]:
@@ -96,7 +94,7 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
     initial = Partition(structure.initial.labels[partition.representatives])
     if blocks == structure.n:
         return structure  # canonical numbering: every state is its own block
-    owner, positions = _rows_of(structure, partition.representatives)
+    owner, positions = structure.entries_of(partition.representatives)
     return WeightedStructure.from_edges(
         blocks,
         owner,
@@ -135,8 +133,8 @@ def disagreement(structure: WeightedStructure, partition: Partition) -> Witness 
     while low < structure.n:
         high = max(low + 1, int(np.searchsorted(work, work[low] + _CHUNK, side="right")) - 1)
         states = np.arange(low, min(high, structure.n))
-        owner, positions = _rows_of(structure, states)
-        owner_of_expected, expected_positions = _rows_of(quotient, labels[states].astype(np.int64))
+        owner, positions = structure.entries_of(states)
+        owner_of_expected, expected_positions = quotient.entries_of(labels[states])
         found = ExactArray(structure.weights.codes[positions], structure.weights.values)
         minus = ExactArray(negated.codes[expected_positions], negated.values)
         indptr, columns, differences = sum_entries(
@@ -196,3 +194,19 @@ def pull_back(vector: ExactArray, partition: Partition) -> ExactArray:
     ExactArray([5, 7, 5])
     """
     return vector.take(partition.labels)
+
+
+def spread(vector: ExactArray, partition: Partition) -> ExactArray:
+    """Give every state its equal share of the value of its block: x diag(1/|C|) V^T, shape (n,).
+
+    Examples
+    --------
+    >>> vector, _ = ExactArray.read(["1/3", "2/3"])
+    >>> spread(vector, Partition.of([0, 1, 1]))
+    ExactArray([1/3, 1/3, 1/3])
+    """
+    shares = [
+        value / size
+        for value, size in zip(vector, partition.blocks.sizes.tolist(), strict=True)
+    ]
+    return ExactArray.of_values(partition.labels, shares)

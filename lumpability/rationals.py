@@ -30,8 +30,8 @@ __all__ = ["DEFAULT_TOLERANCE", "Reading", "read_float", "read_floats", "read_nu
 DEFAULT_TOLERANCE = 1e-12
 """Largest relative change when a float is read as the rational that was meant."""
 
-_CHANCE = Fraction(1, 10**4)  # expected number of equally simple numbers at that distance
-_UNIT = Fraction(1, 2**53)  # half a unit in the last place, relative: closer than this says no more
+_CHANCE = 1e-4  # expected number of equally simple numbers at that distance
+_UNIT = 2.0**-53  # half a unit in the last place, relative: closer than this says no more
 _MOST_COMPLEX = int(_CHANCE / _UNIT)
 _MOST_DIGITS = len(str(_MOST_COMPLEX))
 _LARGEST_EXACT_INTEGER = 2**53
@@ -158,42 +158,43 @@ def read_float(x: float, *, tolerance: float = DEFAULT_TOLERANCE) -> Fraction:
     x = float(x)
     if not math.isfinite(x):
         raise InvalidValue(f"{x} is not a finite number", value=x)
-    exact = Fraction(x)
-    if tolerance == 0 or (exact.denominator == 1 and abs(exact) <= _LARGEST_EXACT_INTEGER):
-        return exact
-    best, least = exact, _CHANCE
-    limit = Fraction(tolerance)
-    for complexity, candidate in _candidates(abs(x), abs(exact)):
-        change = abs(abs(exact) - candidate) / abs(exact)
+    numerator, denominator = abs(x).as_integer_ratio()
+    if tolerance == 0 or (denominator == 1 and numerator <= _LARGEST_EXACT_INTEGER):
+        return Fraction(x)
+    best, least = (numerator, denominator), _CHANCE
+    for complexity, p, q in _candidates(abs(x), numerator, denominator):
+        change = abs(numerator * q - p * denominator) / (numerator * q)
         chance = complexity * max(change, _UNIT)
-        if change <= limit and chance <= least:
-            best, least = (candidate if x > 0 else -candidate), chance
-    return best
+        if change <= tolerance and chance <= least:
+            best, least = (p, q), chance
+    return Fraction(*best) if x > 0 else -Fraction(*best)
 
 
-def _candidates(x: float, exact: Fraction) -> Iterator[tuple[int, Fraction]]:
-    """Yield (complexity, value) of the simple numbers near x > 0, of each family."""
+def _candidates(x: float, numerator: int, denominator: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (complexity, p, q) of the simple numbers p/q near x = numerator/denominator > 0."""
     # A short binary number is itself: its odd mantissa is its complexity.
-    odd = exact.numerator
-    odd >>= (odd & -odd).bit_length() - 1
-    yield odd, exact
+    yield numerator >> ((numerator & -numerator).bit_length() - 1), numerator, denominator
     # Legendre: a fraction p/q with p q d < 1/2 is a convergent of the continued fraction of x.
-    numerator, denominator = exact.numerator, exact.denominator
+    high, low = numerator, denominator
     p, q, p_before, q_before = 1, 0, 0, 1
-    while denominator:
-        quotient, remainder = divmod(numerator, denominator)
+    while low:
+        quotient, rest = divmod(high, low)
         p, p_before = quotient * p + p_before, p
         q, q_before = quotient * q + q_before, q
         if p * q > _MOST_COMPLEX:
             break
         if p:
-            yield p * q, Fraction(p, q)
-        numerator, denominator = denominator, remainder
-    for digits in range(1, _MOST_DIGITS + 1):
-        text = f"{x:.{digits - 1}e}"
-        if abs(float(text) - x) <= 1e-2 * x / 10**digits or digits == 1:  # else hopeless
-            mantissa, _, _ = text.partition("e")
-            yield int(mantissa.replace(".", "").rstrip("0") or "0"), Fraction(text)
+            yield p * q, p, q
+        high, low = low, rest
+    # A decimal of k digits is near enough only if the digits after them begin with 000 or 999.
+    text, _, exponent = f"{x:.16e}".partition("e")
+    digits = text.replace(".", "")
+    for k in range(1, _MOST_DIGITS + 1):
+        after = digits[k : k + 3]
+        if after in ("000", "999"):
+            mantissa = int(digits[:k]) + (after == "999")
+            shift = int(exponent) - k + 1
+            yield mantissa, mantissa * 10 ** max(shift, 0), 10 ** max(-shift, 0)
 
 
 def read_floats(
@@ -220,7 +221,7 @@ def read_floats(
 
     Notes
     -----
-    About 30 microseconds for each value that has a simple neighbour and 2 for each that has none.
+    About 15 microseconds for each value that has a simple neighbour and 2 for each that has none.
 
     Examples
     --------
@@ -245,7 +246,7 @@ def read_floats(
         value = read_float(x, tolerance=tolerance) if hope else exact
         fractions.append(value)
         if value != exact:
-            largest = max(largest, abs(value - exact) / abs(exact))
+            largest = max(largest, abs(value / exact - 1))
             if float(value) == x:
                 nearest += 1
             else:
@@ -261,7 +262,7 @@ def _may_be_simple(x: np.ndarray[Any, Any], tolerance: float) -> np.ndarray[Any,
     if tolerance == 0 or len(x) < 1000:
         return np.full(len(x), tolerance != 0)
     slack = 1e-15
-    chance, unit = 1.1 * float(_CHANCE), float(_UNIT)
+    chance = 1.1 * _CHANCE
     size = np.abs(x)
     # Numbers so small or large that powers of ten lose precision are left to the exact rule.
     marked: np.ndarray[Any, Any] = (size < 1e-280) | (size > 1e280)
@@ -269,7 +270,7 @@ def _may_be_simple(x: np.ndarray[Any, Any], tolerance: float) -> np.ndarray[Any,
 
     def near(complexity: np.ndarray[Any, Any], value: np.ndarray[Any, Any]) -> Any:
         change = np.abs(value - size) / size
-        simple = complexity * np.maximum(change - slack, unit) <= chance
+        simple = complexity * np.maximum(change - slack, _UNIT) <= chance
         return simple & (change <= tolerance * (1 + 1e-6) + slack)
 
     exponent = np.floor(np.log10(size))

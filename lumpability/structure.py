@@ -178,6 +178,21 @@ class WeightedStructure:
         """Return the source of every transition, shape (m,)."""
         return np.repeat(np.arange(self.n, dtype=np.int32), np.diff(self.indptr))
 
+    def entries_of(self, states: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+        """Return for the rows of some states which of them each entry is of, and its position.
+
+        Examples
+        --------
+        >>> structure = WeightedStructure.from_edges(3, [0, 2, 2], [1, 0, 1], [1, 2, 3])
+        >>> owner, positions = structure.entries_of(np.array([2, 0]))
+        >>> owner.tolist(), positions.tolist()
+        ([0, 0, 1], [1, 2, 0])
+        """
+        lengths = (self.indptr[1:] - self.indptr[:-1])[states]
+        owner = np.repeat(np.arange(len(states)), lengths)
+        before = np.cumsum(lengths) - lengths
+        return owner, np.arange(len(owner)) + (self.indptr[states] - before)[owner]
+
     def row_sums(self) -> ExactArray:
         """Return the sum of every row, shape (n,), exactly; O(m)."""
         if self.m == 0:
@@ -238,7 +253,7 @@ class WeightedStructure:
         """The incoming direction: transition u -> s for every s -> u; O(m), kept once built."""
         from scipy.sparse import csr_array
 
-        positions = np.arange(self.m, dtype=np.int64 if self.m > _MAX_STATES else np.int32)
+        positions: Any = np.arange(self.m, dtype=np.int64 if self.m > _MAX_STATES else np.int32)
         columns = csr_array((positions, self.indices, self.indptr), shape=(self.n, self.n)).tocsc()
         # The positions come back in column order; a permutation of codes needs no renaming.
         codes = self.weights.codes[columns.data]

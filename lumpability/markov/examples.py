@@ -18,7 +18,7 @@ from lumpability.structure import WeightedStructure
 
 __all__ = ["land_of_oz", "machine_repair"]
 
-_MOST_MACHINES = 24
+_MOST_MACHINES = 20
 
 
 def land_of_oz() -> DTMC:
@@ -65,7 +65,7 @@ def machine_repair(
     Parameters
     ----------
     machines : int
-        1 to 24; the chain has 2^machines states and machines 2^machines transitions.
+        1 to 20; the chain has 2^machines states and machines 2^machines transitions.
     repairers : int
         At least 1.
     failure, repair : number
@@ -85,7 +85,7 @@ def machine_repair(
     InvalidValue
         For a parameter out of its range.
     SizeLimit
-        For more than 24 machines.
+        For more than 20 machines.
 
     Notes
     -----

@@ -3,7 +3,7 @@
 A kind names one or two *conditions*: a matrix M and a direction, such that the partition is a lumping
 exactly when states of one block have equal sums of M into every block.  From them follow the coarsest
 lumping (the engine, alternating between two conditions until both are stable) and the check.  The
-kind adds its quotient and what that preserves.
+kind adds its quotient, what that preserves, and which vectors can be carried back.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import ClassVar
 
 from lumpability.errors import NotJustified
 from lumpability.exact_array import ExactArray
-from lumpability.markov.chains import MarkovChain
+from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.naming import block_name
 from lumpability.partition import Partition
-from lumpability.quotient import disagreement
+from lumpability.quotient import Verdict, disagreement, project
 from lumpability.refinement import Engine, Progress, Refinement, Witness, refine
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Condition", "Kind"]
+__all__ = ["Condition", "Kind", "balance_matrix"]
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,17 @@ class Condition:
     direction: str = "out"
 
 
+def balance_matrix(chain: MarkovChain) -> WeightedStructure:
+    """Return the matrix that lumpability is about: the generator of a CTMC, P of a DTMC."""
+    return chain.generator() if isinstance(chain, CTMC) else chain.matrix
+
+
 class Kind(ABC):
     """One notion of lumpability."""
 
     name: ClassVar[str]
     preserves: ClassVar[str]
-    """What the quotient preserves, in one sentence."""
+    """What the quotient preserves, in one sentence; `preserves.PRESERVED` has the table."""
     respects: ClassVar[tuple[str, ...]] = ("labels", "rewards")
     """What the initial partition distinguishes by default, see `MarkovChain.respected`."""
 
@@ -54,7 +60,13 @@ class Kind(ABC):
 
     @abstractmethod
     def conditions(self, chain: MarkovChain) -> Sequence[Condition]:
-        """Return the conditions, their matrices built; O(m)."""
+        """Return the conditions, their matrices built; O(m).
+
+        Raises
+        ------
+        NotJustified
+            If the kind makes no sense for this class of chain.
+        """
 
     @abstractmethod
     def quotient(
@@ -87,8 +99,36 @@ class Kind(ABC):
                 return replace(found, direction=condition.direction)
         return None
 
-    def lift(self, vector: ExactArray, partition: Partition) -> ExactArray:
-        """Spread block probabilities over states, where the theory justifies it.
+    def verdict(self, chain: MarkovChain, partition: Partition) -> Verdict:
+        """Decide exactly whether a partition is a lumping of this kind, and say so in words."""
+        witness = self.witness(self.conditions(chain), partition)
+        if witness is None:
+            return Verdict(self.name, None, f"{self.name}: {self.identity(chain)} holds exactly")
+        text = f"not {self.name}: {self.describe(witness, chain, partition)}"
+        return Verdict(self.name, witness, text)
+
+    def describe(self, witness: Witness, chain: MarkovChain, partition: Partition) -> str:
+        """Say a witness in the chain's own names."""
+        what = "rates" if isinstance(chain, CTMC) else "probabilities"
+        way = "into" if witness.direction == "out" else "from"
+        return (
+            f"states {chain.states[witness.state]!r} and {chain.states[witness.other]!r} share a "
+            f"block, but their {what} {way} {block_name(chain.states, partition, witness.block)} "
+            f"sum to {witness.total} and to {witness.other_total}"
+        )
+
+    def factors(self, conditions: Sequence[Condition], partition: Partition) -> ExactArray | None:
+        """Return kappa, the factor of every state, for kinds that scale states; None for others."""
+        return None
+
+    def project_stationary(
+        self, vector: ExactArray, partition: Partition, factors: ExactArray | None
+    ) -> ExactArray:
+        """Return the stationary distribution of the quotient for one of the chain."""
+        return project(vector, partition)
+
+    def lift(self, vector: ExactArray, chain: MarkovChain, partition: Partition) -> ExactArray:
+        """Spread block probabilities at any time over states, where the theory justifies it.
 
         Raises
         ------
@@ -100,3 +140,15 @@ class Kind(ABC):
             "states: only block probabilities are preserved; use kind='exact' or 'strict'",
             kind=self.name,
         )
+
+    def lift_stationary(
+        self, vector: ExactArray, chain: MarkovChain, partition: Partition
+    ) -> ExactArray:
+        """Return the stationary distribution of the chain for one of the quotient.
+
+        Raises
+        ------
+        NotJustified
+            If the quotient does not determine it, with the reason.
+        """
+        return self.lift(vector, chain, partition)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from lumpability.errors import InvalidInput
 from lumpability.markov.bisimulation import Bisimulation
+from lumpability.markov.exact import Exact
 from lumpability.markov.kind import Kind
 from lumpability.markov.ordinary import Ordinary
+from lumpability.markov.proportional import Proportional
+from lumpability.markov.strict import Strict
 
 __all__ = ["KINDS", "find_kind"]
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (Ordinary(), Bisimulation())}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (Ordinary(), Exact(), Strict(), Proportional(), Bisimulation())}
 
 
 def find_kind(name: str) -> Kind:

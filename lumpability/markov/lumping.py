@@ -17,20 +17,18 @@ import numpy as np
 
 from lumpability.errors import LumpabilityError, TrivialLumping
 from lumpability.exact_array import ExactArray
-from lumpability.markov.attributes import States, read_vector
-from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.attributes import read_vector
+from lumpability.markov.chains import MarkovChain
 from lumpability.markov.kind import Kind
 from lumpability.markov.kinds import find_kind
+from lumpability.markov.naming import block_name, block_names
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict, project, pull_back
-from lumpability.refinement import Engine, Progress, Trace, Witness
+from lumpability.refinement import Engine, Progress, Trace
 from lumpability.structure import WeightedStructure
 from lumpability.verbs import check, lump
 
-__all__ = ["Lumping", "Stats", "check_chain", "lump_chain"]
-
-_SHOWN = 4
-
+__all__ = ["Lumping", "Stats", "block_name", "check_chain", "lump_chain"]
 
 @dataclass(frozen=True)
 class Stats:
@@ -79,6 +77,9 @@ class Lumping:
     stats : Stats
     trace : Trace or None
         The history of splits where the engine recorded it.
+    kappa : ExactArray or None, shape (n,)
+        For "proportional", the factor of every state: q(s, C) = kappa(s) Q^[B, C] for s in B != C.
+        The first member of a block has factor 1.
 
     Examples
     --------
@@ -97,6 +98,7 @@ class Lumping:
     quotient: MarkovChain
     stats: Stats
     trace: Trace | None = None
+    kappa: ExactArray | None = None
 
     def project(self, vector: Any) -> ExactArray:
         """Sum a vector on states over blocks (a distribution becomes the block distribution).
@@ -119,14 +121,59 @@ class Lumping:
         return pull_back(self._read(function, self.quotient), self.partition)
 
     def lift(self, vector: Any) -> ExactArray:
-        """Spread block probabilities over states, where the theory justifies it.
+        """Spread block probabilities, at any time, over states, where the theory justifies it.
+
+        Parameters
+        ----------
+        vector : array_like or mapping from blocks, shape (k,)
 
         Raises
         ------
         NotJustified
-            If it does not for this kind; the message says why.
+            If it does not for this kind, or the chain does not start uniformly inside blocks; the
+            message says why.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> chain = DTMC([[0, "1/2", "1/2"], [1, 0, 0], [1, 0, 0]], initial=0)
+        >>> lumping = lump(chain, kind="exact")
+        >>> lumping.partition, lumping.lift(["1/3", "2/3"])
+        (Partition([[0], [1, 2]]), ExactArray([1/3, 1/3, 1/3]))
         """
-        return self.kind.lift(self._read(vector, self.quotient), self.partition)
+        return self.kind.lift(self._read(vector, self.quotient), self.chain, self.partition)
+
+    def lift_stationary(self, vector: Any) -> ExactArray:
+        """Return the stationary distribution of the chain, given that of the quotient.
+
+        Parameters
+        ----------
+        vector : array_like or mapping from blocks, shape (k,)
+            A stationary distribution of the quotient.
+
+        Raises
+        ------
+        NotJustified
+            If the quotient does not determine it for this kind; the message says why.
+        """
+        return self.kind.lift_stationary(
+            self._read(vector, self.quotient), self.chain, self.partition
+        )
+
+    def project_stationary(self, vector: Any) -> ExactArray:
+        """Return the stationary distribution of the quotient, given one of the chain.
+
+        The sum over blocks; for "proportional" states are weighted with `kappa`:
+        pi^(B) = (sum over B of kappa pi) / (sum over all of kappa pi).
+
+        Parameters
+        ----------
+        vector : array_like or mapping from states, shape (n,)
+            A stationary distribution of the chain.
+        """
+        return self.kind.project_stationary(
+            self._read(vector, self.chain), self.partition, self.kappa
+        )
 
     @staticmethod
     def _read(vector: Any, model: MarkovChain) -> ExactArray:
@@ -171,7 +218,7 @@ def lump_chain(
     Warns
     -----
     TrivialLumping
-        If nothing was respected and the kind then has the one-block partition as its answer.
+        If nothing that is respected tells states apart and the answer is a single block.
 
     Notes
     -----
@@ -195,8 +242,8 @@ def lump_chain(
             )
     if len(partition) == 1 < chain.n and len(respected) == 1:
         warnings.warn(
-            "nothing was respected, so all states fall into one block: give labels, rewards or "
-            "initial=... to say which states must stay apart",
+            "nothing that is respected tells states apart, so all fall into one block: give labels, "
+            "rewards or initial=... to say which states must stay apart",
             TrivialLumping,
             stacklevel=3,
         )
@@ -213,7 +260,8 @@ def lump_chain(
         proof=f"{chosen.identity(chain)} holds exactly",
         dropped=dropped,
     )
-    return Lumping(chain, chosen, partition, quotient, stats, refinement.trace)
+    kappa = chosen.factors(conditions, partition)
+    return Lumping(chain, chosen, partition, quotient, stats, refinement.trace, kappa)
 
 
 @check.register
@@ -237,57 +285,11 @@ def check_chain(chain: MarkovChain, partition: Any, *, kind: str | None = None) 
     O(m) exact additions.
     """
     chosen = find_kind(kind or "ordinary")
-    blocks = _read_partition(partition, chain)
-    witness = chosen.witness(chosen.conditions(chain), blocks)
-    if witness is None:
-        text = f"{chosen.name}: {chosen.identity(chain)} holds exactly"
-    else:
-        text = f"not {chosen.name}: {_describe(witness, chain, blocks)}"
-    return Verdict(chosen.name, witness, text)
+    return chosen.verdict(chain, _read_partition(partition, chain))
 
 
 def _read_partition(partition: Any, chain: MarkovChain) -> Partition:
     return Partition.of(partition, states=chain.states)
-
-
-def _describe(witness: Witness, chain: MarkovChain, partition: Partition) -> str:
-    """Say a witness in the chain's own names."""
-    what = "rates" if isinstance(chain, CTMC) else "probabilities"
-    way = "into" if witness.direction == "out" else "from"
-    return (
-        f"states {chain.states[witness.state]!r} and {chain.states[witness.other]!r} share a block, "
-        f"but their {what} {way} {block_name(chain.states, partition, witness.block)} sum to "
-        f"{witness.total} and to {witness.other_total}"
-    )
-
-
-def block_name(states: States, partition: Partition, block: int) -> str:
-    """Name a block by its first members: "{a, b, c, d, ... 7 more}".
-
-    Examples
-    --------
-    >>> block_name(States(6), Partition([0, 1, 1, 1, 1, 1]), 1)
-    '{1, 2, 3, 4, ... 1 more}'
-    """
-    members = partition.blocks[block]
-    shown = [str(states[i]) for i in members[:_SHOWN].tolist()]
-    if len(members) > _SHOWN:
-        shown.append(f"... {len(members) - _SHOWN} more")
-    return "{" + ", ".join(shown) + "}"
-
-
-def _block_names(states: States, partition: Partition) -> list[Any] | None:
-    """Names for the states of the quotient; a block of one keeps its state's name."""
-    if not states.named or len(partition) == partition.n:
-        return list(states) if states.named else None
-    singles = partition.blocks.sizes == 1
-    names: dict[Any, None] = {}
-    for block, first in enumerate(partition.representatives.tolist()):
-        name = states[first] if singles[block] else block_name(states, partition, block)
-        while name in names:  # a state may itself be called "{a, b}"
-            name = f"{name}'"
-        names[name] = None
-    return list(names)
 
 
 def _quotient_chain(
@@ -311,7 +313,7 @@ def _quotient_chain(
     }
     quotient = chain.rebuilt(
         matrix,
-        states=_block_names(chain.states, partition),
+        states=block_names(chain.states, partition),
         labels=labels,
         rewards=rewards,
         initial=None if chain.initial is None else project(chain.initial, partition),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -79,6 +79,8 @@ def _check_square(shape: tuple[int, ...]) -> None:
 
 def _read_dense(matrix: Any, tolerance: float) -> tuple[WeightedStructure, Reading]:
     if not isinstance(matrix, np.ndarray):
+        if not isinstance(matrix, Sequence) or not all(isinstance(x, Iterable) for x in matrix):
+            raise InvalidChain(f"a {type(matrix).__name__} is not a matrix: give rows of numbers")
         rows = [list(row) for row in matrix]
         ragged = [row for row in rows if len(row) != len(rows)]
         if ragged:

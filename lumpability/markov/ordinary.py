@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lumpability.markov.chains import CTMC, MarkovChain
-from lumpability.markov.kind import Condition, Kind
+from lumpability.markov.kind import Condition, Kind, balance_matrix
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
 from lumpability.structure import WeightedStructure
@@ -34,7 +34,7 @@ class Ordinary(Kind):
         return "Q V = V Q^" if isinstance(chain, CTMC) else "P V = V P^"
 
     def conditions(self, chain: MarkovChain) -> Sequence[Condition]:
-        return [Condition(chain.generator() if isinstance(chain, CTMC) else chain.matrix)]
+        return [Condition(balance_matrix(chain))]
 
     def quotient(
         self, chain: MarkovChain, conditions: Sequence[Condition], partition: Partition

@@ -1,0 +1,71 @@
+"""The command line, `lumpability COMMAND`: results on stdout, everything else on stderr.
+
+One file for each command (`files` holds the two that only read and write).  `failures` says how
+commands end, `console` what they print where, `models` what they need from each class of model.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from lumpability import __version__
+from lumpability.cli.check import check_command
+from lumpability.cli.demo import demo_command
+from lumpability.cli.failures import ReportingGroup
+from lumpability.cli.files import convert_command, info_command
+from lumpability.cli.lump import lump_command
+from lumpability.cli.options import debug_option
+
+__all__ = ["cli", "main"]
+
+
+@click.group(cls=ReportingGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lumpability")
+@debug_option
+def cli() -> None:
+    """Exact lumping of Markov chains: merge states that behave alike, provably.
+
+    The suffix of a model file says its format: .tra (PRISM), .drn and .drn.gz (Storm), .umb, .json,
+    .npz. Results go to stdout, everything else to stderr.
+
+    \b
+    Exit codes:
+      0  yes, or done
+      1  no: not lumpable; two states are shown that prove it
+      2  wrong usage
+      3  a file that cannot be read, written or used
+      70 a bug of this program
+
+    \b
+    Examples:
+      lumpability demo
+      lumpability lump chain.drn.gz -o small.drn
+      lumpability check chain.drn.gz blocks.json
+    """
+
+
+for _command in (lump_command, check_command, info_command, convert_command, demo_command):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        # A state's name that the terminal's encoding lacks must not end the run.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        cli.main(prog_name="lumpability")
+    finally:
+        _silence_closed_stdout()
+
+
+def _silence_closed_stdout() -> None:
+    """Keep the interpreter from complaining, while it exits, that stdout's reader has gone."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

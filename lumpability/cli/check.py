@@ -1,0 +1,75 @@
+"""`lumpability check`: whether a partition is a lumping, and if not, why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lumpability import formats
+from lumpability.cli.console import Stages, show, show_json
+from lumpability.cli.failures import NO
+from lumpability.cli.options import (
+    debug_option,
+    file_argument,
+    json_option,
+    kind_option,
+    reading_options,
+)
+from lumpability.cli.partition_file import read_partition
+from lumpability.cli.models import describe, judge
+from lumpability.verbs import check
+
+__all__ = ["check_command"]
+
+
+@click.command("check")
+@file_argument("model")
+@file_argument("partition")
+@kind_option
+@reading_options
+@json_option
+@debug_option
+@click.pass_context
+def check_command(
+    ctx: click.Context,
+    model: Path,
+    partition: Path,
+    kind: str | None,
+    tolerance: float,
+    normalize: bool,
+    as_json: bool,
+) -> None:
+    """Decide exactly whether the partition in the file PARTITION is a lumping of MODEL.
+
+    PARTITION is JSON (suffix .json): a list of blocks, each a list of states; or a mapping from states to
+    block labels; or a list of block labels in the order of the states. Any other file holds one block
+    label on each line.
+
+    The exit code is 0 for yes and 1 for no; a no comes with two states, a block, and two different sums.
+
+    \b
+    Examples:
+      lumpability check chain.drn blocks.json
+      lumpability check chain.npz blocks.txt --kind bisimulation --json
+    """
+    with Stages() as stages:
+        with stages("reading", model.name):
+            chain = formats.read(model, tolerance=tolerance, normalize=normalize)
+            blocks = read_partition(partition, chain.states)
+        with stages("checking"):
+            verdict = check(chain, blocks, kind=kind)
+        report = judge(chain, blocks, verdict)
+    if as_json:
+        show_json(
+            "check",
+            path=str(model),
+            partition=str(partition),
+            model=describe(chain).data,
+            verdict=report.data,
+            seconds=stages.seconds,
+        )
+    else:
+        show(*report.tables)
+    if not verdict:
+        ctx.exit(NO)

@@ -1,0 +1,94 @@
+"""What appears where: results on stdout, progress and hints on stderr, JSON alone if asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from lumpability.cli.failures import WARNINGS
+from lumpability.show.text import Table, as_rich, as_text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = ["Stages", "show", "show_json"]
+
+
+def show(*tables: Table) -> None:
+    """Print tables to stdout: coloured and wrapped on a terminal, plain text elsewhere."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(as_rich(tables))
+    else:
+        click.echo("\n\n".join(as_text(table) for table in tables))
+
+
+def show_json(command: str, **content: Any) -> None:
+    """Print the one JSON document of a command to stdout."""
+    from lumpability import __version__
+
+    told = click.get_current_context().meta[WARNINGS]
+    document = {"lumpability": __version__, "command": command, **content, "warnings": told}
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+class Stages:
+    """The stages of a command, timed; on a terminal a line shows the one that is running.
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+        Time of every finished stage.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._display: Progress | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self._display = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TextColumn("{task.fields[detail]}", markup=False),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._display.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._display is not None:
+            self._display.stop()
+
+    @contextmanager
+    def __call__(self, name: str, detail: str = "") -> Iterator[None]:
+        """Run one stage."""
+        started = time.perf_counter()
+        display = self._display
+        task = None if display is None else display.add_task(name, total=None, detail=detail)
+        yield
+        self.seconds[name] = time.perf_counter() - started
+        if display is not None and task is not None:
+            display.remove_task(task)
+
+    def progress(self, blocks: int, states: int) -> None:
+        """Show how far a refinement has come; `lump` calls this."""
+        if self._display is not None:
+            self._display.update(
+                self._display.task_ids[-1],
+                completed=blocks,
+                total=states,
+                detail=f"{blocks:,} blocks of {states:,} states",
+            )

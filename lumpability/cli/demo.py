@@ -1,0 +1,71 @@
+"""`lumpability demo`: the whole idea on a chain that comes with the library."""
+
+from __future__ import annotations
+
+import click
+
+from lumpability.cli.console import Stages, show, show_json
+from lumpability.cli.options import debug_option, json_option
+from lumpability.cli.models import describe, judge, summarise
+from lumpability.markov.examples import machine_repair
+from lumpability.partition import Partition
+from lumpability.show.text import Table
+from lumpability.verbs import check, lump
+
+__all__ = ["demo_command"]
+
+_REPAIRERS = 2
+_STORY = (
+    ("state", "which machines are up (u) and which are down (d)"),
+    ("label", "operational: at least half of them are up"),
+)
+
+
+@click.command("demo")
+@click.option(
+    "--machines",
+    type=click.IntRange(2, 20),
+    default=14,
+    show_default=True,
+    help="How many; the chain has 2^machines states.",
+)
+@json_option
+@debug_option
+def demo_command(machines: int, as_json: bool) -> None:
+    """Lump a built-in chain, then let a wrong partition be refuted.
+
+    The chain: identical machines fail one by one, and two repairers share their time among all that are
+    down. Every machine has its own place in a state, so there are 2^machines states. All that matters
+    is how many are down, which the lumping finds out by itself.
+    """
+    with Stages() as stages:
+        with stages("building"):
+            chain = machine_repair(machines, repairers=_REPAIRERS)
+        with stages("lumping"):
+            lumping = lump(chain, progress=stages.progress)
+        with stages("checking"):
+            wrong = Partition.of([str(state)[0] for state in chain.states], states=chain.states)
+            verdict = check(chain, wrong)
+    model, found, refuted = describe(chain), summarise(lumping), judge(chain, wrong, verdict)
+    code = (
+        "from lumpability import lump",
+        "from lumpability.markov.examples import machine_repair",
+        f"print(lump(machine_repair({machines}, repairers={_REPAIRERS})))",
+    )
+    if as_json:
+        show_json(
+            "demo",
+            model=model.data,
+            lumping=found.data,
+            verdict=refuted.data,
+            python=list(code),
+            seconds=stages.seconds,
+        )
+        return
+    show(
+        Table(f"{machines} machines, {_REPAIRERS} repairers for all that are down", _STORY),
+        *found.tables,
+        Table("a wrong idea: let the first machine alone be the block", ()),
+        *refuted.tables,
+        Table("the same in Python", tuple((line,) for line in code)),
+    )

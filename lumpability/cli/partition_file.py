@@ -1,0 +1,140 @@
+"""Partitions as files: JSON, or one label on each line.
+
+A file whose name ends in .json holds a list of blocks, each a list of states; or a mapping from states
+to block labels; or one list of block labels in the order of the states.  Any other file holds the block
+labels as text, one on each line, in the order of the states.  States are given by their names, as
+`lumpability` prints them, or by their numbers if they have no names.  Labels are any texts or numbers;
+only their equality counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import FormatError, InvalidPartition
+from lumpability.formats.files import opened, writing
+from lumpability.markov.attributes import States
+from lumpability.partition import Partition
+
+_DIGITS = 10  # states are counted with 31 bits
+Labels = np.ndarray[Any, np.dtype[np.int64]]
+
+__all__ = ["read_partition", "write_partition"]
+
+
+def read_partition(path: Path, states: States) -> Partition:
+    """Read a partition of the given states.
+
+    Raises
+    ------
+    FormatError
+        If the file is of neither form, or misses, repeats or invents a state.
+    """
+    with opened(path) as file:  # names the file in whatever error comes out of this
+        text = file.read().decode("utf-8")
+        spec = _from_json(text, path, states) if _is_json(path) else _from_lines(text, path, states)
+        return Partition.of(spec, states=states)
+
+
+def write_partition(partition: Partition, path: Path, states: States) -> None:
+    """Write a partition in the form that the suffix says: blocks in JSON, or block numbers as text."""
+    if _is_json(path):
+        names = _texts(states) or range(len(states))
+        blocks = ([names[state] for state in block.tolist()] for block in partition.blocks)
+        lines = (json.dumps(block, ensure_ascii=False) for block in blocks)
+        text = "[\n" + ",\n".join(lines) + "\n]\n"
+    else:
+        text = "".join(f"{label}\n" for label in partition.labels.tolist())
+    with writing(path) as file:
+        file.write(text.encode("utf-8", errors="backslashreplace"))
+
+
+def _is_json(path: Path) -> bool:
+    return path.name.removesuffix(".gz").endswith(".json")
+
+
+def _from_lines(text: str, path: Path, states: States) -> Labels:
+    lines = text.removesuffix("\n").split("\n") if text else []
+    labels = [line.strip() for line in lines]
+    if len(labels) != len(states) and text.lstrip()[:1] in ("[", "{"):
+        raise InvalidPartition("looks like JSON: a partition in JSON needs the suffix .json")
+    if "" in labels:
+        line = labels.index("") + 1
+        raise FormatError("an empty line, where a block label should be", path=path, line=line)
+    return _numbered(labels)
+
+
+def _from_json(text: str, path: Path, states: States) -> Any:
+    """Return what `Partition.of` takes, in the states' own names."""
+    try:
+        found = json.loads(text, object_pairs_hook=_without_repetition)
+    except json.JSONDecodeError as error:
+        raise FormatError(f"not JSON: {error.msg}", path=path, line=error.lineno) from None
+    except RecursionError:
+        raise FormatError("nested too deeply to be a partition", path=path) from None
+    state = _resolver(states)
+    if isinstance(found, dict):
+        return {state(key): _scalar(label, "block label") for key, label in found.items()}
+    if not isinstance(found, list):
+        raise InvalidPartition("a partition is a list or a mapping, not a single value")
+    if not found or not isinstance(found[0], list):
+        return _numbered(_scalar(label, "block label") for label in found)
+    for block in found:
+        if not isinstance(block, list):
+            raise InvalidPartition(f"a list of blocks holds {_short(block)}, which is no list")
+    return [[state(_scalar(item, "state")) for item in block] for block in found]
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in mapping:
+            raise InvalidPartition(f"state {_short(key)} is listed twice", state=key)
+        mapping[key] = value
+    return mapping
+
+
+def _numbered(labels: Iterable[str | int]) -> Labels:
+    number: dict[str | int, int] = {}
+    return np.array([number.setdefault(label, len(number)) for label in labels], dtype=np.int64)
+
+
+def _scalar(item: Any, what: str) -> str | int:
+    if not isinstance(item, str | int):
+        raise InvalidPartition(f"{_short(item)} is no {what}: give a text or a whole number")
+    return item
+
+
+def _short(item: Any) -> str:
+    text = repr(item)
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _texts(states: States) -> list[str] | None:
+    """Return what states are called in files; None if they go by their numbers."""
+    texts = [str(state) for state in states] if states.named else []
+    return texts if states.named and len(set(texts)) == len(states) else None
+
+
+def _resolver(states: States) -> Callable[[str | int], Hashable]:
+    """Return the function from what a file calls a state to the state."""
+    texts = _texts(states)
+    numbers = None if texts is None else {text: number for number, text in enumerate(texts)}
+
+    def resolve(item: str | int) -> Hashable:
+        text = str(item)
+        if numbers is not None:
+            number = numbers.get(text, -1)
+        else:
+            number = int(text) if text.isdecimal() and len(text) <= _DIGITS else -1
+        if not 0 <= number < len(states):
+            raise InvalidPartition(f"there is no state {_short(item)}", state=item)
+        state: Hashable = states[number]
+        return state
+
+    return resolve

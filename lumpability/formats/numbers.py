@@ -1,0 +1,191 @@
+"""Numbers in text files: one policy for all formats, each distinct token read once.
+
+A text file says more than a double: "1/3" and "0.1" mean exactly that and are read literally.  But
+programs print doubles with 16 or 17 significant digits, because that many name a double uniquely:
+0.10000000000000001 is the double 0.1, not a decimal anybody meant.  The policy:
+
+* a fraction, an integer, or a decimal of up to 15 or of more than 17 significant digits is literal;
+* a decimal of 16 or 17 significant digits is the double it names, read by `rationals.read_float`
+  as the rational that was meant, and counted in the chain's ``reading``;
+* with ``tolerance=0`` nothing is changed: every decimal is literal.
+
+Literal decimals of 15 digits lose no double either: 15 digits always survive the way into a double
+and back.  Expressions in parameters are read where the format has them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import FormatError, InvalidValue
+from lumpability.exact_array import Exact, ExactArray
+from lumpability.formats.tokens import Array, Chunk, Spans, shown
+from lumpability.parameters import parse, read_elements
+from lumpability.rationals import DEFAULT_TOLERANCE, Reading, read_floats, read_text
+
+__all__ = ["NumberTable", "double_text", "exact_text", "names_a_double"]
+
+_NUMBER = re.compile(r"[0-9.+-]+(?:[eE][+-]?[0-9]+)?(?:/[0-9]+)?")
+_DECIMAL = re.compile(r"[+-]?0*\.?0*([0-9]*)\.?([0-9]*)(?:[eE][+-]?[0-9]+)?")
+
+
+def names_a_double(text: str) -> bool:
+    """Whether a number's text is a double as programs print it: 16 or 17 significant digits.
+
+    Examples
+    --------
+    >>> [names_a_double(t) for t in ("0.050000000000000044", "3.1709791983764586e-08", "0.05", "1/3")]
+    [True, True, False, False]
+    >>> names_a_double("12345678901234567")  # an integer is an integer
+    False
+    """
+    if "." not in text and "e" not in text and "E" not in text:
+        return False
+    match = _DECIMAL.fullmatch(text)
+    return match is not None and 16 <= len(match[1]) + len(match[2]) <= 17
+
+
+class NumberTable:
+    """The distinct number tokens of a file, in order of appearance.
+
+    Parameters
+    ----------
+    path : str or Path
+        For messages.
+    tolerance : float
+        As for `rationals.read_float`; 0 reads every decimal literally.
+    parametric : bool
+        Whether expressions in parameters are numbers too.
+    non_negative : bool
+        Whether a negative number is an error.
+    what : str
+        What the numbers are, for messages.
+
+    Examples
+    --------
+    >>> table = NumberTable("a.tra", what="probability")
+    >>> [table.code(text, line=lambda: 1) for text in ("1/3", "0.10000000000000001", "1/3")]
+    [0, 1, 0]
+    >>> table.array(np.array([0, 1, 0])), table.reading.distinct
+    (ExactArray([1/3, 1/10, 1/3]), 1)
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        what: str = "number",
+        tolerance: float = DEFAULT_TOLERANCE,
+        parametric: bool = False,
+        non_negative: bool = False,
+    ) -> None:
+        self._path, self._what, self._tolerance = path, what, tolerance
+        self._parametric, self._non_negative = parametric, non_negative
+        self._number: dict[str, int] = {}
+        self._items: list[Any] = []  # Fraction, sympy expression, or float still to be read
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def code(self, text: str, *, line: Callable[[], int | None]) -> int:
+        """Return the code of a token; a new one is checked at once, while its line is known.
+
+        Parameters
+        ----------
+        text : str
+        line : callable
+            Finds the line number, only when it is needed.
+
+        Raises
+        ------
+        FormatError
+            If it is not a number, or negative where it must not be.
+        """
+        code = self._number.setdefault(text, len(self._items))
+        if code == len(self._items):
+            self._items.append(self._read(text, line))
+        return code
+
+    def codes(self, chunk: Chunk, spans: Spans) -> Array:
+        """Return the codes of pieces of a chunk, int64, shape (k,)."""
+        if len(spans) == 0:
+            return np.empty(0, dtype=np.int64)
+        local, first = chunk.distinct(spans)
+        table = [
+            self.code(chunk.text(first, i), line=partial(chunk.line_number, int(first.starts[i])))
+            for i in range(len(first))
+        ]
+        return np.array(table, dtype=np.int64)[local]
+
+    def _read(self, text: str, line: Callable[[], int | None]) -> Any:
+        try:
+            if self._parametric and any(c.isalpha() for c in text) and not _NUMBER.fullmatch(text):
+                return parse(text.replace("^", "**"))
+            value = read_text(text)
+        except InvalidValue as error:
+            message = f"the {self._what} {shown(text)!r} is not one: {error}"
+            raise FormatError(message, path=self._path, line=line(), value=text[:1000]) from error
+        if self._non_negative and value < 0:
+            message = f"the {self._what} {shown(text)!r} is negative"
+            raise FormatError(message, path=self._path, line=line(), value=text)
+        if not self._tolerance or not names_a_double(text):
+            return value
+        double = float(text)
+        return double if math.isfinite(double) and (double or not value) else value
+
+    @cached_property
+    def _resolved(self) -> tuple[list[Any], Reading]:
+        """Fractions and expressions by code, the doubles read."""
+        items = list(self._items)
+        places = [i for i, item in enumerate(items) if isinstance(item, float)]
+        doubles, reading = read_floats([items[i] for i in places], tolerance=self._tolerance)
+        for i, value in zip(places, doubles, strict=True):
+            items[i] = value
+        return items, reading
+
+    @property
+    def reading(self) -> Reading:
+        """How the doubles among the tokens were read; to be asked for when all tokens are in."""
+        return self._resolved[1]
+
+    def array(self, codes: Array) -> ExactArray:
+        """Return the numbers of an array of codes; to be asked for when all tokens are in."""
+        items = self._resolved[0]
+        used = np.flatnonzero(np.bincount(codes, minlength=len(items))) if len(codes) else codes
+        chosen = [items[i] for i in used.tolist()]
+        if not all(isinstance(item, Fraction) for item in chosen):
+            chosen = read_elements(chosen)
+        place = np.zeros(len(items), dtype=np.int64)
+        place[used] = np.arange(len(used))
+        return ExactArray.of_values(place[codes], chosen)
+
+
+def exact_text(value: Exact) -> str:
+    """Write a number so that reading the text gives it back.
+
+    Examples
+    --------
+    >>> exact_text(Fraction(1, 3)), exact_text(Fraction(2))
+    ('1/3', '2')
+    """
+    return str(value)
+
+
+def double_text(value: Exact) -> str:
+    """Write the nearest double with the digits that name it; integers without a point.
+
+    Examples
+    --------
+    >>> double_text(Fraction(1, 3)), double_text(Fraction(2))
+    ('0.33333333333333331', '2')
+    """
+    return f"{float(value):.17g}"
+

@@ -1,0 +1,210 @@
+"""Proportional lumpability: states that leave their block alike, up to a factor of speed.
+
+A partition is proportionally lumpable when every state s has a factor kappa(s) > 0 such that
+q(s, C) / kappa(s) = q(t, C) / kappa(t) for s, t of one block B and every *other* block C.  Dividing the
+rate of s by kappa(s) gives a chain that is ordinary lumpable: K^-1 Q V = V Q^ outside blocks.  If
+pi Q = 0 then pi K V Q^ = 0, so the stationary distribution of the quotient is
+pi^(B) = (sum over B of kappa pi) / (sum over all of kappa pi), and the blocks are visited in the same
+order with the same probabilities.  Probabilities at a given time are not preserved.
+
+States of a block have vectors of rates into other blocks that are positive multiples of each other;
+kappa is determined up to one factor for each block, here 1 for its first member.  States that nothing
+leaves (rate zero into every other block) may share a block only with their like: 0 = kappa c forces
+c = 0.  Their kappa is free, and 1 here; if a chain is irreducible there are none but in the one-block
+partition.  Merging blocks keeps multiples multiples (and zero zero), so the join of two such partitions
+is one, the coarsest is unique, and splitting by the vector of out-of-block rates *up to scaling*, until
+nothing splits, finds it.  Dividing by the whole exit rate, own block included, would split too much.
+Marin, Piazza and Rossi 2019; Piazza and Rossi 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidInput, LumpabilityError, NotJustified
+from lumpability.exact_array import Exact, ExactArray
+from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.kind import Condition, Kind
+from lumpability.markov.matrices import divide_rows
+from lumpability.markov.naming import block_name
+from lumpability.partition import Partition
+from lumpability.quotient import collapse, project
+from lumpability.refinement import Engine, Progress, Refinement, Witness, rounds
+from lumpability.sparse_sums import sum_entries
+from lumpability.structure import WeightedStructure
+
+__all__ = ["Proportional"]
+
+_ATTEMPTS = 16
+
+
+class Proportional(Kind):
+    """Equal rates into other blocks up to a positive factor of each state."""
+
+    name = "proportional"
+    preserves = (
+        "the stationary distribution, weighted: pi^(B) is the share of kappa pi in block B; and the "
+        "order in which blocks are visited; not probabilities at a given time"
+    )
+
+    def identity(self, chain: MarkovChain) -> str:
+        return "K^-1 Q V = V Q^ outside blocks"
+
+    def conditions(self, chain: MarkovChain) -> Sequence[Condition]:
+        if not isinstance(chain, CTMC):
+            raise NotJustified(
+                "proportional lumping changes how long states are held, and a DTMC has no holding "
+                "times: lump CTMC(chain.matrix, ...), which has the same stationary distribution",
+                kind=self.name,
+            )
+        return [Condition(chain.matrix.without_diagonal())]
+
+    def coarsest(
+        self,
+        conditions: Sequence[Condition],
+        initial: Partition,
+        *,
+        engine: Engine = "auto",
+        progress: Progress | None = None,
+    ) -> Refinement:
+        """Return the coarsest partition by rounds of fingerprints, then prove it.
+
+        Raises
+        ------
+        InvalidInput
+            For an engine other than "auto" and "rounds": the others compare sums themselves.
+        """
+        if engine not in ("auto", "rounds"):
+            raise InvalidInput(
+                f"the {engine} engine compares sums, not multiples of sums: proportional lumping "
+                "needs engine='auto' or 'rounds'",
+                engine=engine,
+            )
+        matrix = conditions[0].matrix
+        tables = rounds.field_tables(matrix.weights)
+        partition = initial
+        for attempt in range(_ATTEMPTS):
+            partition = rounds.refine(
+                matrix, partition, tables, proportional=True, attempt=attempt, progress=progress
+            )
+            if _LeavingRates.of(matrix, partition).first_difference() is None:
+                return Refinement(partition, "rounds", proved=True)
+        raise LumpabilityError(f"internal error: {_ATTEMPTS} collisions in a row; please report it")
+
+    def witness(self, conditions: Sequence[Condition], partition: Partition) -> Witness | None:
+        """Compare normalised rates exactly; the witness holds shares of what leaves the block."""
+        leaving = _LeavingRates.of(conditions[0].matrix, partition)
+        state = leaving.first_difference()
+        return None if state is None else leaving.witness(state)
+
+    def describe(self, witness: Witness, chain: MarkovChain, partition: Partition) -> str:
+        return (
+            f"states {chain.states[witness.state]!r} and {chain.states[witness.other]!r} share a "
+            f"block, but of their rates out of it the shares {witness.total} and "
+            f"{witness.other_total} go into {block_name(chain.states, partition, witness.block)}"
+        )
+
+    def quotient(
+        self, chain: MarkovChain, conditions: Sequence[Condition], partition: Partition
+    ) -> WeightedStructure:
+        # First members have kappa 1, so that their rates are those of the quotient.
+        return collapse(conditions[0].matrix, partition).without_diagonal()
+
+    def factors(self, conditions: Sequence[Condition], partition: Partition) -> ExactArray:
+        totals = _LeavingRates.of(conditions[0].matrix, partition).totals
+        first = totals.codes[partition.representatives][partition.labels].astype(np.int64)
+        pairs, codes = np.unique(
+            totals.codes.astype(np.int64) * len(totals.values) + first, return_inverse=True
+        )
+        one: Exact = Fraction(1)
+        values = []
+        for pair in pairs.tolist():
+            own, of_first = (totals.values[c] for c in divmod(pair, len(totals.values)))
+            values.append(one if of_first == 0 else own / of_first)
+        return ExactArray.of_values(codes, values)
+
+    def project_stationary(
+        self, vector: ExactArray, partition: Partition, factors: ExactArray | None
+    ) -> ExactArray:
+        assert factors is not None
+        weighted = _products(vector, factors)
+        sums = project(weighted, partition)
+        total = sum(sums)
+        if total == 0:
+            raise InvalidInput("a distribution that is zero everywhere cannot be projected")
+        return sums.map(lambda value: value / total)
+
+    def lift(self, vector: ExactArray, chain: MarkovChain, partition: Partition) -> ExactArray:
+        raise NotJustified(
+            "proportional lumping does not preserve probabilities at a given time, and of the "
+            "stationary ones only sums weighted with kappa, which do not determine single states; "
+            "for stationary distributions use project_stationary",
+            kind=self.name,
+        )
+
+
+def _products(vector: ExactArray, factors: ExactArray) -> ExactArray:
+    """Multiply entry by entry, once for each distinct pair."""
+    pairs, codes = np.unique(
+        vector.codes.astype(np.int64) * len(factors.values) + factors.codes, return_inverse=True
+    )
+    values = [
+        vector.values[pair // len(factors.values)] * factors.values[pair % len(factors.values)]
+        for pair in pairs.tolist()
+    ]
+    return ExactArray.of_values(codes, values)
+
+
+@dataclass(frozen=True, eq=False)
+class _LeavingRates:
+    """Sums of rates into other blocks, and their shares in the total.
+
+    Attributes
+    ----------
+    totals : ExactArray, shape (n,)
+    shares : compressed rows of an n x k matrix
+        Share of the total that goes into each other block; no row for states that nothing leaves.
+    """
+
+    partition: Partition
+    totals: ExactArray
+    shares: WeightedStructure
+
+    @classmethod
+    def of(cls, matrix: WeightedStructure, partition: Partition) -> _LeavingRates:
+        labels, sources = partition.labels, matrix.sources()
+        leaves = labels[matrix.indices] != labels[sources]
+        sums = sum_entries(
+            (matrix.n, max(len(partition), 1)),
+            sources[leaves],
+            labels[matrix.indices[leaves]],
+            matrix.weights.take(leaves),
+        )
+        leaving = WeightedStructure(*sums, initial=matrix.initial)
+        totals = leaving.row_sums()
+        return cls(partition, totals, divide_rows(leaving, totals))
+
+    def first_difference(self) -> int | None:
+        """Return the first state whose shares are not those of its block's first member."""
+        first = self.partition.representatives[self.partition.labels]
+        lengths = np.diff(self.shares.indptr)
+        wrong = np.flatnonzero(lengths != lengths[first])
+        comparable = np.flatnonzero(lengths == lengths[first])
+        owner, positions = self.shares.entries_of(comparable)
+        _, expected = self.shares.entries_of(first[comparable])
+        different = (self.shares.indices[positions] != self.shares.indices[expected]) | (
+            self.shares.weights.codes[positions] != self.shares.weights.codes[expected]
+        )
+        candidates: Any = np.concatenate([wrong, comparable[owner[different]]])
+        return int(candidates.min()) if len(candidates) else None
+
+    def witness(self, state: int) -> Witness:
+        first = int(self.partition.representatives[self.partition.labels[state]])
+        expected, found = dict(self.shares.row(first)), dict(self.shares.row(state))
+        block = next(b for b in sorted({*expected, *found}) if expected.get(b) != found.get(b))
+        return Witness(first, state, block, expected.get(block, 0), found.get(block, 0))

@@ -1,0 +1,224 @@
+"""Exact arithmetic on arrays of floats, without tolerances.
+
+A stored weight is a dyadic rational m 2^e and means exactly that.  Three facts make machine floats
+exact servants:
+
+* The rounding error of a sum or a product of two floats is itself a float and can be computed (Knuth's
+  two-sum, Dekker's two-product); where it is zero, the result is exact.
+* Division is correctly rounded: fl(x / y) depends on the rational x / y alone, so proportional columns
+  have bitwise equal quotients by their first entry.  Equal quotients prove nothing; they select candidates.
+* x a = y b holds exactly when both two-products agree in both halves.
+
+Numbers that do not fit (more than 53 bits, or beyond the range in which no product under- or overflows)
+are handled as `fractions.Fraction`.  Everywhere below an *exact array* is a float array whose values are
+meant literally, or an object array of fractions.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "Array",
+    "first_non_finite",
+    "float_sum",
+    "is_safe",
+    "products_agree",
+    "round_to",
+    "to_fractions",
+    "two_product",
+    "two_sum",
+]
+
+Array = np.ndarray[Any, Any]
+
+_SPLIT = float(2**27 + 1)
+_SAFE = 2.0**400
+"""Products of two numbers between 1 / _SAFE and _SAFE, and their rounding errors, are normal floats."""
+
+
+def to_fractions(values: Any) -> Array:
+    """Return an object array of `Fraction` with exactly the same values.
+
+    Examples
+    --------
+    >>> to_fractions(np.array([0.5, 3], dtype=np.float32)).tolist()
+    [Fraction(1, 2), Fraction(3, 1)]
+    """
+    source = np.asarray(values)
+    result = np.empty(source.shape, dtype=object)
+    if source.dtype == object or source.dtype.kind in "iub":
+        items = [Fraction(value) for value in source.ravel().tolist()]
+    else:
+        items = [Fraction(value) for value in source.astype(np.float64).ravel().tolist()]
+    result.ravel()[:] = items
+    return result
+
+
+def first_non_finite(values: Array) -> tuple[int, ...] | None:
+    """Return the index of the first NaN or infinity, or None.
+
+    Examples
+    --------
+    >>> first_non_finite(np.array([[0, 1], [np.nan, 2]]))
+    (1, 0)
+    """
+    if values.dtype.kind != "f" or np.isfinite(values).all():
+        return None
+    position = int(np.flatnonzero(~np.isfinite(values))[0])
+    return tuple(int(i) for i in np.unravel_index(position, values.shape))
+
+
+def is_safe(values: Array) -> bool:
+    """Whether products of these numbers neither over- nor underflow, their errors included."""
+    size = np.abs(values[values != 0])
+    return size.size == 0 or bool(size.min() > 1 / _SAFE and size.max() < _SAFE)
+
+
+def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """Return fl(a + b) and the exact rest: ``a + b == total + rest`` (Knuth).
+
+    Examples
+    --------
+    >>> total, rest = two_sum(np.array([1.0]), np.array([2.0**-60]))
+    >>> total.tolist(), (rest * 2**60).tolist()
+    ([1.0], [1.0])
+    """
+    total = a + b
+    seen = total - a
+    return total, (a - (total - seen)) + (b - seen)
+
+
+def two_product(a: Array, b: Array) -> tuple[Array, Array]:
+    """Return fl(a b) and the exact rest (Dekker); both arguments must be `is_safe`.
+
+    Examples
+    --------
+    >>> product, rest = two_product(np.array([1 + 2.0**-30]), np.array([1 + 2.0**-30]))
+    >>> (rest * 2**60).tolist()
+    [1.0]
+    """
+    product = a * b
+    scaled_a, scaled_b = a * _SPLIT, b * _SPLIT
+    high_a, high_b = scaled_a - (scaled_a - a), scaled_b - (scaled_b - b)
+    low_a, low_b = a - high_a, b - high_b
+    rest = low_a * low_b - (((product - high_a * high_b) - low_a * high_b) - high_a * low_b)
+    return product, rest
+
+
+def products_agree(a: Array, b: Array, c: Array, d: Array) -> Array:
+    """Return where a b = c d holds exactly, elementwise with broadcasting.
+
+    Parameters
+    ----------
+    a, b, c, d : float arrays, each `is_safe`
+        Of the same float type; float32 is compared in float64, where such products are exact.
+
+    Examples
+    --------
+    >>> three = np.array([3.0])
+    >>> products_agree(three, np.array([0.1]), np.array([1.0]), np.array([0.3]))
+    array([False])
+    """
+    if max(x.dtype.itemsize for x in (a, b, c, d)) <= 4:
+        wide = np.float64
+        return np.asarray(np.multiply(a, b, dtype=wide) == np.multiply(c, d, dtype=wide))
+    left, left_rest = two_product(a.astype(np.float64), b.astype(np.float64))
+    right, right_rest = two_product(c.astype(np.float64), d.astype(np.float64))
+    return np.asarray((left == right) & (left_rest == right_rest))
+
+
+def float_sum(rows: Array, factors: Array, starts: Array) -> tuple[Array, Array]:
+    """Sum scaled rows in consecutive segments, and say which sums are exact.
+
+    Parameters
+    ----------
+    rows : float array, shape (k, n)
+    factors : object array of Fraction, shape (k,)
+    starts : array of int, shape (c,)
+        Segment j consists of rows ``starts[j] .. starts[j + 1] - 1``; none is empty.
+
+    Returns
+    -------
+    sums : float64 array, shape (c, n)
+    exact : bool array, shape (c,)
+        Whether every entry of the segment's sum is exact.
+
+    Notes
+    -----
+    O(k n); one vectorised step for each member of the largest segment.
+
+    Examples
+    --------
+    >>> rows = np.array([[1.0, 2], [3, 2.0**-60]])
+    >>> float_sum(rows, to_fractions([1, 1]), np.array([0]))[1]
+    array([False])
+    """
+    wide = rows.astype(np.float64)
+    exact_rows = np.ones(len(rows), dtype=bool)
+    scaled = np.flatnonzero([factor != 1 for factor in factors.tolist()])
+    if len(scaled):
+        by = np.array([float(factor) for factor in factors[scaled].tolist()])
+        known = [Fraction(x) == f for x, f in zip(by.tolist(), factors[scaled], strict=True)]
+        if is_safe(by) and is_safe(wide[scaled]):
+            wide[scaled], rest = two_product(wide[scaled], by[:, None])
+            exact_rows[scaled] = np.array(known) & ~rest.any(axis=1)
+        else:
+            exact_rows[scaled] = False
+    sizes = np.diff(np.append(starts, len(rows)))
+    sums = wide[starts]
+    exact = np.logical_and.reduceat(exact_rows, starts)
+    for step in range(1, int(sizes.max(initial=1))):
+        longer = np.flatnonzero(sizes > step)
+        sums[longer], rest = two_sum(sums[longer], wide[starts[longer] + step])
+        exact[longer] &= ~rest.any(axis=1)
+    return sums, exact
+
+
+def round_to(values: Array, dtype: Any) -> tuple[Array, Array]:
+    """Round an exact array to a float type.
+
+    Parameters
+    ----------
+    values : exact array
+    dtype : numpy float type
+
+    Returns
+    -------
+    rounded : array of `dtype`
+    changed : object array of Fraction, shape (k,)
+        The changes |rounded - value| of those that are not representable.
+
+    Examples
+    --------
+    >>> rounded, changed = round_to(np.array([0.5, 0.1]), np.float32)
+    >>> rounded.tolist()[0], len(changed)
+    (0.5, 1)
+    """
+    with np.errstate(over="ignore"):
+        if values.dtype == object:
+            flat = np.array([_nearest(v) for v in values.ravel().tolist()], dtype=np.float64)
+            rounded = flat.reshape(values.shape).astype(dtype)
+        else:
+            rounded = values.astype(dtype)
+    if values.dtype == object:
+        exact = to_fractions(np.where(np.isfinite(rounded), rounded, 0))
+        wrong = np.array(exact != values, dtype=bool) | ~np.isfinite(rounded)
+    else:
+        wrong = rounded.astype(np.result_type(values.dtype, np.float64)) != values
+    if not wrong.any():
+        return rounded, np.empty(0, dtype=object)
+    before, after = to_fractions(values[wrong]), rounded[wrong]
+    finite = np.isfinite(after)
+    after_exact = to_fractions(np.where(finite, after, 0))
+    return rounded, np.abs(after_exact - before)
+
+
+def _nearest(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")

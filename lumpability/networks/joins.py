@@ -1,0 +1,144 @@
+"""What is not a chain, packed into one layer: branches that meet again, and operators not understood.
+
+Both are barriers: units are neither merged nor removed on either side of them.  A `Join` is understood
+and evaluates exactly; an `Opaque` layer holds a piece of an ONNX graph and can only be run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidNetwork, require
+from lumpability.networks.arrays import Array
+from lumpability.networks.layers import Layer, Shape
+
+__all__ = ["Join", "Opaque"]
+
+
+@dataclass(frozen=True, eq=False)
+class Join(Layer):
+    """Several chains of layers from the same input, added up (a residual connection).
+
+    Attributes
+    ----------
+    branches : tuple of tuple of Layer
+        An empty branch passes its input on.
+
+    Examples
+    --------
+    >>> from lumpability.networks.elementwise import Activate
+    >>> Join(((Activate("relu"),), ()))(np.array([-1.0, 2])).tolist()
+    [-1.0, 4.0]
+    """
+
+    branches: tuple[tuple[Layer, ...], ...]
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        return {
+            f"{b}.{i}.{name}": values
+            for b, branch in enumerate(self.branches)
+            for i, layer in enumerate(branch)
+            for name, values in layer.parameters.items()
+        }
+
+    def output_shape(self, shape: Shape) -> Shape:
+        shapes = []
+        for branch in self.branches:
+            out = shape
+            for layer in branch:
+                out = layer.output_shape(out)
+            shapes.append(out)
+        if any(out != shapes[0] for out in shapes):
+            raise InvalidNetwork(f"branches of shapes {shapes} cannot be added")
+        return shapes[0]
+
+    def __call__(self, x: Array) -> Array:
+        results = []
+        for branch in self.branches:
+            y = x
+            for layer in branch:
+                y = layer(y)
+            results.append(y)
+        return _added(results)
+
+    def exact(self, x: Array) -> Array:
+        results = []
+        for branch in self.branches:
+            y = x
+            for layer in branch:
+                y = layer.exact(y)
+            results.append(y)
+        return _added(results)
+
+    def operations(self, shape: Shape) -> int:
+        total = 0
+        for branch in self.branches:
+            out = shape
+            for layer in branch:
+                total += layer.operations(out)
+                out = layer.output_shape(out)
+        return total
+
+
+def _added(results: list[Array]) -> Array:
+    total = results[0]
+    for result in results[1:]:
+        total = total + result
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class Opaque(Layer):
+    """A piece of an ONNX graph that is carried along unchanged.
+
+    Attributes
+    ----------
+    model : bytes
+        A serialised ONNX model with one input and one output.
+    operators : tuple of str
+        What it contains.
+    shape : tuple or None
+        Shape of the output, None if it is not known.
+    """
+
+    model: bytes
+    operators: tuple[str, ...]
+    shape: Shape | None
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        onnx = require("onnx", extra="onnx")
+        graph = onnx.load_from_string(self.model).graph
+        return {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if self.shape is None:
+            raise InvalidNetwork(
+                f"the shape after {', '.join(self.operators)} is not known", operators=self.operators
+            )
+        return self.shape
+
+    def __call__(self, x: Array) -> Array:
+        evaluator: Any = require("onnx.reference", extra="onnx").ReferenceEvaluator(self.model)
+        try:
+            (result,) = evaluator.run(None, {evaluator.input_names[0]: x})
+        except Exception as error:
+            raise InvalidNetwork(
+                f"{', '.join(self.operators)} cannot be evaluated here: {error}",
+                operators=self.operators,
+            ) from error
+        return np.asarray(result)
+
+    def exact(self, x: Array) -> Array:
+        raise InvalidNetwork(
+            f"{', '.join(self.operators)}: no exact evaluation, the operators are not understood",
+            operators=self.operators,
+        )
+
+    @property
+    def title(self) -> str:
+        return "opaque " + ", ".join(dict.fromkeys(self.operators))

@@ -1,0 +1,149 @@
+"""Pooling over windows: maximum and average, channel by channel.
+
+The maximum commutes with positive factors (max(c x) = c max(x) for c > 0), the average with all.  A
+constant channel stays constant, except that an average which counts padded zeros does not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from lumpability.errors import InvalidNetwork
+from lumpability.networks.arrays import Array
+from lumpability.networks.layers import Layer, Shape, pad_spatial, window_counts, windows
+
+__all__ = ["AveragePool", "GlobalPool", "MaxPool"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Pool(Layer):
+    """What both poolings share: windows of a kernel along the spatial axes."""
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...] = ()
+    pads: tuple[tuple[int, int], ...] = ()
+    dilations: tuple[int, ...] = ()
+    ceil: bool = False
+
+    def __post_init__(self) -> None:
+        spatial = len(self.kernel)
+        for name, default in (("strides", 1), ("dilations", 1), ("pads", (0, 0))):
+            given = getattr(self, name) or (default,) * spatial
+            if len(given) != spatial:
+                raise InvalidNetwork(f"{spatial} spatial axes but {len(given)} {name}")
+            object.__setattr__(self, name, tuple(given))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != len(self.kernel) + 2:
+            raise InvalidNetwork(
+                f"pooling over {len(self.kernel)} spatial axes cannot take shape {list(shape)}"
+            )
+        sizes = window_counts(
+            shape[2:], self.kernel, self.strides, self.pads, self.dilations, ceil=self.ceil
+        )
+        return (*shape[:2], *sizes)
+
+    def _windows(self, x: Array, fill: float) -> Array:
+        """Windows over the padded input, extended at the end where `ceil` lets one hang over."""
+        pads = []
+        counts = self.output_shape(x.shape)[2:]
+        for axis, count in enumerate(counts):
+            before, after = self.pads[axis]
+            reach = (count or 0) * self.strides[axis] - self.strides[axis]
+            reach += self.dilations[axis] * (self.kernel[axis] - 1) + 1
+            pads.append((before, max(after, reach - before - x.shape[2 + axis])))
+        found = windows(
+            pad_spatial(x, tuple(pads), fill), self.kernel, self.strides, self.dilations
+        )
+        kept = tuple(slice(0, count) for count in counts)
+        return found[(slice(None), slice(None), *kept)]
+
+    @property
+    def _taps(self) -> tuple[int, ...]:
+        return tuple(range(-len(self.kernel), 0))
+
+
+@dataclass(frozen=True, eq=False)
+class MaxPool(_Pool):
+    """The largest number of each window.
+
+    Examples
+    --------
+    >>> MaxPool((2,), (2,))(np.array([[[1.0, 3, 2, 0]]])).tolist()
+    [[[3.0, 2.0]]]
+    """
+
+    def __call__(self, x: Array) -> Array:
+        return np.asarray(self._windows(x, -math.inf).max(axis=self._taps))
+
+    def exact(self, x: Array) -> Array:
+        return np.asarray(self._windows(x, -math.inf).max(axis=self._taps), dtype=object)
+
+
+@dataclass(frozen=True, eq=False)
+class AveragePool(_Pool):
+    """The mean of each window; with `include_pad`, padded zeros count.
+
+    Examples
+    --------
+    >>> AveragePool((2,), (2,))(np.array([[[1.0, 3, 2, 0]]])).tolist()
+    [[[2.0, 1.0]]]
+    """
+
+    include_pad: bool = False
+
+    @property
+    def keeps_constants(self) -> bool:
+        """Whether a constant channel stays constant."""
+        return not (self.include_pad and any(sum(pad) for pad in self.pads))
+
+    def _counts(self, x: Array) -> Array:
+        ones = np.ones((1, 1, *x.shape[2:]), dtype=np.int64)
+        if self.include_pad:  # padding counts, what `ceil` hangs over does not
+            ones = pad_spatial(ones, self.pads, 1)
+            bare = AveragePool(self.kernel, self.strides, (), self.dilations, self.ceil)
+            return bare._windows(ones, 0).sum(axis=self._taps)
+        return np.asarray(self._windows(ones, 0).sum(axis=self._taps))
+
+    def __call__(self, x: Array) -> Array:
+        sums = self._windows(x, 0).sum(axis=self._taps)
+        return np.asarray(sums / self._counts(x).astype(x.dtype), dtype=x.dtype)
+
+    def exact(self, x: Array) -> Array:
+        counts = np.array([Fraction(int(n)) for n in self._counts(x).ravel()], dtype=object)
+        sums = self._windows(x, 0).sum(axis=self._taps)
+        return np.asarray(sums / counts.reshape(1, 1, *sums.shape[2:]), dtype=object)
+
+
+@dataclass(frozen=True, eq=False)
+class GlobalPool(Layer):
+    """Maximum or average over all spatial axes, which shrink to one.
+
+    Attributes
+    ----------
+    maximum : bool
+        Otherwise the average.
+    """
+
+    maximum: bool = False
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) < 3:
+            raise InvalidNetwork(f"pooling needs spatial axes, and shape {list(shape)} has none")
+        return (*shape[:2], *(1,) * (len(shape) - 2))
+
+    def __call__(self, x: Array) -> Array:
+        axes = tuple(range(2, x.ndim))
+        pooled = x.max(axis=axes, keepdims=True) if self.maximum else x.mean(axis=axes, keepdims=True)
+        return np.asarray(pooled, dtype=x.dtype)
+
+    def exact(self, x: Array) -> Array:
+        axes = tuple(range(2, x.ndim))
+        if self.maximum:
+            return np.asarray(x.max(axis=axes, keepdims=True), dtype=object)
+        count = Fraction(math.prod(x.shape[2:]))
+        return np.asarray(x.sum(axis=axes, keepdims=True) / count, dtype=object)

@@ -1,0 +1,129 @@
+"""Tables as plain data, and the two ways to show them: aligned text, and rich on a terminal.
+
+A `Table` holds texts in rows; what they mean is up to whoever fills it.  `as_text` needs nothing but
+this file and gives the same characters everywhere, for pipes, files and tests; `as_rich` is for people
+at a terminal and imports rich when it is called.  Names come from files that anybody may have
+written: `printable` escapes what could move a cursor or colour a screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Table", "as_rich", "as_text", "count", "printable"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of texts under a title.
+
+    Attributes
+    ----------
+    title : str
+    rows : tuple of tuple of str
+        All of one length.
+    columns : tuple of str
+        Headings; none for a table of names and what they stand for.
+    right : frozenset of int
+        Columns of numbers, aligned at the right.
+
+    Examples
+    --------
+    >>> print(as_text(Table("sizes", (("states", "8"), ("blocks", "3")), right=frozenset({1}))))
+    sizes
+      states  8
+      blocks  3
+    """
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[str, ...] = ()
+    right: frozenset[int] = frozenset()
+
+
+def printable(text: str) -> str:
+    r"""Escape what is not printable: control characters, line ends, lone surrogates.
+
+    Examples
+    --------
+    >>> print(printable("up\x1b[2J\n"))
+    up\x1b[2J\n
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def count(number: int, noun: str) -> str:
+    """Say how many there are of something.
+
+    Examples
+    --------
+    >>> count(1, "state"), count(8548, "block")
+    ('1 state', '8,548 blocks')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def as_text(table: Table) -> str:
+    """Return a table as lines of aligned text, without trailing blanks.
+
+    Examples
+    --------
+    >>> print(as_text(Table("", (("0", "a, b"), ("12", "c")), columns=("block", "members"), right=frozenset({0}))))
+      block  members
+          0  a, b
+         12  c
+    """
+    rows = [tuple(map(printable, row)) for row in table.rows]
+    lines = [table.columns, *rows] if table.columns else rows
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    shown = [printable(table.title)] if table.title else []
+    for line in lines:
+        cells = (
+            cell.rjust(width) if i in table.right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        shown.append(("  " + "  ".join(cells)).rstrip())
+    return "\n".join(shown)
+
+
+def as_rich(tables: Iterable[Table]) -> Any:
+    """Return tables as one rich renderable, which wraps long cells to the width of the terminal.
+
+    Examples
+    --------
+    >>> import io, rich.console
+    >>> console = rich.console.Console(file=io.StringIO(), width=60)
+    >>> console.print(as_rich([Table("sizes", (("states", "[8]"),))]))
+    >>> print(console.file.getvalue())
+    sizes
+      states  [8]
+    """
+    from rich.console import Group
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    shown: list[Any] = []
+    for table in tables:
+        if shown:
+            shown.append(Text())
+        grid = Grid(box=None, pad_edge=False, show_header=bool(table.columns), header_style="dim")
+        grid.add_column("")  # indentation
+        for i, heading in enumerate(table.columns or [""] * max(map(len, table.rows), default=0)):
+            name = i == 0 and not table.columns
+            grid.add_column(
+                Text(heading),
+                justify="right" if i in table.right else "left",
+                style="cyan" if name else "",
+                no_wrap=name or i in table.right,
+                overflow="fold",
+            )
+        for row in table.rows:
+            grid.add_row("", *(Text(printable(cell)) for cell in row))
+        if table.title:
+            shown.append(Text(printable(table.title), style="bold"))
+        shown.append(grid)
+    return Group(*shown)

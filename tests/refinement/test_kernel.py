@@ -1,0 +1,104 @@
+"""What only the compiled kernel can get wrong: collisions, threads, rounds, big numbers."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lumpability.integers import prime
+from lumpability.partition import Partition
+from lumpability.refinement import kernel, reference, worklist
+from lumpability.structure import WeightedStructure
+
+_SMALL_PRIMES = [3, 5, 7, 11, 13, 101, 10_007, 1_000_003]
+
+
+def scatter(seed: int, n: int, degree: int, weights: list[object]) -> WeightedStructure:
+    rng = np.random.default_rng(seed)
+    chosen = rng.integers(0, len(weights), n * degree)
+    return WeightedStructure.from_edges(
+        n,
+        np.repeat(np.arange(n), degree),
+        rng.integers(0, n, n * degree),
+        [weights[i] for i in chosen.tolist()],
+        initial=Partition(rng.integers(0, 2, n)),
+    )
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 12))
+def test_collisions_of_fingerprints_are_found_and_repaired(seed, n):
+    """With primes as small as 3, different sums collide all the time; the answer stays exact."""
+    structure = scatter(seed, n, 2, [1, 2, 3, 4, 6, 9])
+    expected = reference.refine(structure, structure.initial)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "prime", lambda i: _SMALL_PRIMES[min(i, len(_SMALL_PRIMES) - 1)])
+        assert kernel.refine(structure, structure.initial) == expected
+
+
+def test_weights_that_vanish_modulo_the_first_prime_are_told_apart():
+    p = prime(0)
+    structure = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], [p, 2 * p, 1])
+    assert kernel.refine(structure, Partition.trivial(4)) == Partition.discrete(4)
+
+
+@pytest.mark.parametrize("shift", [60, 64, 200])
+def test_large_powers_of_two_do_not_make_weights_vanish(shift):
+    tiny = Fraction(1, 2**shift)
+    weights = [1 + tiny, 1, 1 + 2 * tiny, 1 + tiny]
+    structure = WeightedStructure.from_edges(5, [0, 1, 2, 3], [4, 4, 4, 4], weights)
+    expected = Partition.of([{0, 3}, {1}, {2}, {4}])
+    assert kernel.refine(structure, Partition.trivial(5)) == expected
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_answer_does_not_depend_on_the_number_of_threads(threads):
+    structure = scatter(5, 40_000, 4, [1, 2, "1/3"])
+    expected = worklist.refine(structure, structure.initial)[0]
+    assert kernel.refine(structure, structure.initial, threads=threads) == expected
+
+
+@pytest.mark.parametrize("cost", [0, 10**9])
+def test_sweeping_and_propagating_rounds_give_the_same_partition(cost, monkeypatch):
+    """A cost of zero propagates as soon as it may, a prohibitive one only sweeps."""
+    monkeypatch.setattr(kernel, "_PROPAGATE_COST", cost)
+    n = 3_000
+    rng = np.random.default_rng(1)
+    targets = np.concatenate([np.arange(1, n), rng.integers(0, n, n // 2)])
+    sources = np.concatenate([np.arange(n - 1), rng.integers(0, n, n // 2)])
+    marked = Partition((np.arange(n) % 500 == 0).astype(np.int64))
+    structure = WeightedStructure.from_edges(n, sources, targets, rng.integers(1, 3, len(targets)))
+    assert kernel.refine(structure, marked) == worklist.refine(structure, marked)[0]
+
+
+def test_propagation_in_small_budgets_gives_the_same_partition(monkeypatch):
+    monkeypatch.setattr(kernel, "_BUDGET", 1)
+    structure = scatter(9, 2_000, 2, [1, 2])
+    lonely = Partition((np.arange(2_000) == 7).astype(np.int64))
+    assert kernel.refine(structure, lonely) == worklist.refine(structure, lonely)[0]
+
+
+def test_progress_reports_growing_blocks_and_may_stop_the_run():
+    structure = scatter(2, 30_000, 3, [1, 2, 5])
+    seen: list[tuple[int, int]] = []
+    partition = kernel.refine(
+        structure, structure.initial, progress=lambda b, n: seen.append((b, n))
+    )
+    assert seen[-1] == (len(partition), structure.n)
+    assert seen == sorted(seen)
+
+    def stop(blocks: int, states: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kernel.refine(structure, structure.initial, progress=stop)
+
+
+def test_inputs_are_left_as_they_were():
+    structure = scatter(4, 500, 3, [1, 2])
+    before = structure.initial.labels.copy()
+    kernel.refine(structure, structure.initial)
+    assert np.array_equal(structure.initial.labels, before)

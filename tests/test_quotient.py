@@ -1,0 +1,128 @@
+"""Collapsing along a partition, and the identity M V = V M^ that proves a quotient."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lumpability import quotient as quotient_module
+from lumpability.exact_array import ExactArray
+from lumpability.partition import Partition
+from lumpability.quotient import block_sums, collapse, disagreement, project, pull_back
+from lumpability.refinement import refine
+from lumpability.structure import WeightedStructure
+
+
+@st.composite
+def structures_with_partitions(draw: st.DrawFn) -> tuple[WeightedStructure, Partition]:
+    n = draw(st.integers(1, 7))
+    state = st.integers(0, n - 1)
+    weight = st.sampled_from([Fraction(1), Fraction(-1), Fraction(1, 3), Fraction(2**70)])
+    edges = draw(st.lists(st.tuples(state, state, weight), max_size=20))
+    sources, targets, weights = (
+        (list(c) for c in zip(*edges, strict=True)) if edges else ([], [], [])
+    )
+    labels = draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
+    structure = WeightedStructure.from_edges(
+        n, np.array(sources, dtype=int), np.array(targets, dtype=int), weights
+    )
+    return structure, Partition(np.array(labels))
+
+
+def dense(structure: WeightedStructure) -> list[list[Fraction]]:
+    rows = [[Fraction(0)] * structure.n for _ in range(structure.n)]
+    for s in range(structure.n):
+        for u, w in structure.row(s):
+            rows[s][u] = w
+    return rows
+
+
+def is_stable(structure: WeightedStructure, partition: Partition) -> bool:
+    """M V = V M^ by the definition, on dense matrices."""
+    rows = dense(structure)
+    sums = [
+        [sum(rows[s][u] for u in block.tolist()) for block in partition.blocks]
+        for s in range(structure.n)
+    ]
+    return all(sums[s] == sums[int(block[0])] for block in partition.blocks for s in block.tolist())
+
+
+@given(structures_with_partitions())
+def test_disagreement_is_none_exactly_when_mv_equals_v_times_the_collapse(pair):
+    structure, partition = pair
+    assert (disagreement(structure, partition) is None) == is_stable(structure, partition)
+
+
+@given(structures_with_partitions())
+def test_witnesses_name_two_states_of_a_block_and_their_true_sums(pair):
+    structure, partition = pair
+    witness = disagreement(structure, partition)
+    if witness is None:
+        return
+    assert partition.labels[witness.state] == partition.labels[witness.other]
+    for state, total in ((witness.state, witness.total), (witness.other, witness.other_total)):
+        members = set(partition.blocks[witness.block].tolist())
+        assert sum(w for u, w in structure.row(state) if u in members) == total
+    assert witness.total != witness.other_total
+
+
+@given(structures_with_partitions())
+def test_checking_in_small_chunks_gives_the_same_verdict(pair):
+    structure, partition = pair
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quotient_module, "_CHUNK", 1)
+        small = disagreement(structure, partition)
+    assert small == disagreement(structure, partition)
+
+
+@given(structures_with_partitions())
+def test_the_quotient_of_the_coarsest_partition_cannot_be_refined_further(pair):
+    structure, partition = pair
+    coarsest = refine(structure, partition).partition
+    quotient = collapse(structure, coarsest)
+    start = Partition(partition.labels[coarsest.representatives])
+    assert refine(quotient, start).partition == Partition.discrete(len(coarsest))
+
+
+@given(structures_with_partitions())
+def test_the_collapse_holds_the_block_sums_of_first_members(pair):
+    structure, partition = pair
+    quotient = collapse(structure, partition)
+    for block, first in enumerate(partition.representatives.tolist()):
+        assert dict(quotient.row(block)) == block_sums(structure, partition, first)
+
+
+def test_a_witness_prefers_another_block_to_the_own_one():
+    """In a generator the own block's sum holds the diagonal, which says less."""
+    generator = WeightedStructure.from_edges(
+        3, [0, 0, 1, 1], [0, 2, 1, 2], ["-1", "1", "-3/2", "3/2"]
+    )
+    witness = disagreement(generator, Partition.of([{0, 1}, {2}]))
+    assert (witness.block, witness.total, witness.other_total) == (1, 1, Fraction(3, 2))
+
+
+def test_sums_of_floats_as_meant_are_equal():
+    thirds = WeightedStructure.from_edges(
+        5, [0, 0, 0, 1, 4], [2, 3, 2, 2, 2], [1 / 3, 1 / 3, 1 / 3, 1, 0.1 + 0.2 + 0.7]
+    )
+    assert disagreement(thirds, Partition.of([{0, 1, 4}, {2, 3}])) is None
+
+
+@given(st.lists(st.fractions(), min_size=1, max_size=9), st.data())
+def test_project_sums_over_blocks_and_pull_back_copies_to_members(values, data):
+    labels = data.draw(st.lists(st.integers(0, 3), min_size=len(values), max_size=len(values)))
+    partition = Partition(np.array(labels))
+    vector = ExactArray.read(values)[0]
+    sums = project(vector, partition)
+    assert list(sums) == [sum(values[s] for s in block.tolist()) for block in partition.blocks]
+    assert list(pull_back(sums, partition)) == [sums[b] for b in partition.labels.tolist()]
+
+
+def test_an_empty_structure_collapses_to_itself():
+    empty = WeightedStructure.from_edges(0, [], [], [])
+    assert disagreement(empty, Partition.trivial(0)) is None
+    assert collapse(empty, Partition.trivial(0)).n == 0
