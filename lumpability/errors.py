@@ -20,8 +20,10 @@ __all__ = [
     "InvalidValue",
     "LumpabilityError",
     "MissingDependency",
+    "NoConvergence",
     "NotJustified",
     "NotLumpable",
+    "NotUnique",
     "SizeLimit",
     "TrivialLumping",
 ]
@@ -90,6 +92,14 @@ class MissingDependency(LumpabilityError, ImportError):
 
 class NotJustified(LumpabilityError):
     """The theory does not justify the request for this kind of lumping; the message says why."""
+
+
+class NotUnique(InvalidInput):
+    """What was asked for is not unique: a chain with several recurrent classes, for example."""
+
+
+class NoConvergence(LumpabilityError):
+    """A numerical solver did not reach its tolerance; carries the ``residual`` it reached."""
 
 
 class NotLumpable(LumpabilityError):

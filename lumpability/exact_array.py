@@ -139,6 +139,28 @@ class ExactArray:
         """Apply a function to every entry; it is called once for each distinct number."""
         return ExactArray.of_values(self.codes, [function(value) for value in self.values])
 
+    def combine(self, other: ExactArray, function: Callable[[Exact, Exact], Exact]) -> ExactArray:
+        """Apply a function entry by entry; it is called once for each distinct pair.
+
+        Examples
+        --------
+        >>> first, second = ExactArray.read([1, 2, 1])[0], ExactArray.read([3, 4, 3])[0]
+        >>> first.combine(second, lambda x, y: x * y)
+        ExactArray([3, 8, 3])
+        """
+        width = len(other.values)
+        pairs = self.codes.astype(np.int64) * width + other.codes
+        distinct, codes = np.unique(pairs, return_inverse=True)
+        first, second = self.values, other.values
+        if not (self.is_rational or other.is_rational):
+            from lumpability.parameters import in_one_field
+
+            first, second = map(tuple, in_one_field(first, second))
+        values = [
+            function(first[pair // width], second[pair % width]) for pair in distinct.tolist()
+        ]
+        return ExactArray.of_values(codes, values)
+
     def concatenate(self, other: ExactArray) -> ExactArray:
         """Return the entries of this array followed by those of `other`."""
         if not other.values:
@@ -216,10 +238,14 @@ class ExactArray:
 
     def _segment_sums_symbolic(self, bounds: np.ndarray[Any, Any]) -> ExactArray:
         zero = self.values[0] - self.values[0]
-        sums = [
-            sum((self.values[c] for c in self.codes[low:high].tolist()), start=zero)
-            for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
-        ]
+        known: dict[tuple[int, ...], Exact] = {}  # rational functions are slow, repetitions many
+        sums = []
+        codes = self.codes.tolist()
+        for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            key = tuple(sorted(codes[low:high]))
+            if key not in known:
+                known[key] = sum((self.values[c] for c in key), start=zero)
+            sums.append(known[key])
         return ExactArray.of_values(np.arange(len(sums)), sums)
 
 

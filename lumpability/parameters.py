@@ -12,14 +12,23 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from lumpability.errors import InvalidValue
 from lumpability.rationals import DEFAULT_TOLERANCE, read_number, read_text
 
-__all__ = ["is_symbolic", "parse", "read_elements", "to_expression"]
+__all__ = [
+    "evaluate_modulo",
+    "in_one_field",
+    "is_symbolic",
+    "parameters_of",
+    "parse",
+    "read_elements",
+    "substitute",
+    "to_expression",
+]
 
 _MAX_LENGTH = 2000
 _MAX_POWER = 64
@@ -70,12 +79,7 @@ def parse(text: str) -> Any:
         raise refused
     try:
         tree = ast.parse(text.strip(), mode="eval")
-        if max(_terms(tree.body)) > _MAX_TERMS or _power(tree.body) > _MAX_POWER:
-            raise InvalidValue(
-                f"{text[:80]!r} has more than {_MAX_TERMS} terms or powers beyond {_MAX_POWER} when "
-                "multiplied out",
-                value=text[:80],
-            )
+        _refuse_large(tree.body, text)
         return _build(tree.body, text.strip())
     except InvalidValue:
         raise
@@ -119,6 +123,15 @@ def _exponent(node: ast.expr) -> int:
     if isinstance(node, ast.Constant) and type(node.value) is int:
         return node.value
     raise ValueError("not a whole power")
+
+
+def _refuse_large(node: ast.expr, text: str) -> None:
+    if max(_terms(node)) > _MAX_TERMS or _power(node) > _MAX_POWER:
+        raise InvalidValue(
+            f"{text[:80]!r} has more than {_MAX_TERMS} terms or powers beyond {_MAX_POWER} when "
+            "multiplied out",
+            value=text[:80],
+        )
 
 
 def _power(node: ast.expr) -> int:
@@ -237,3 +250,119 @@ def to_expression(value: Any) -> Any:
     (mu/2, 1/3)
     """
     return _rational(value) if isinstance(value, Fraction) else value.as_expr()
+
+
+def parameters_of(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the parameters of elements of one field, as sympy symbols; none for fractions.
+
+    Examples
+    --------
+    >>> parameters_of(read_elements(["a*b", "1"]))
+    (a, b)
+    """
+    fields = [value.field for value in values if not isinstance(value, Fraction)]
+    return tuple(fields[0].symbols) if fields else ()
+
+
+def in_one_field(*groups: Sequence[Any]) -> list[Sequence[Any]]:
+    """Return groups of numbers such that all of them can be added and multiplied.
+
+    Fractions mix with anything; elements of different fields are read again into a common one.
+
+    Examples
+    --------
+    >>> (a,), (b,) = in_one_field(read_elements(["a"]), read_elements(["b"]))
+    >>> a * b
+    a*b
+    """
+    fields = {value.field for group in groups for value in group if not isinstance(value, Fraction)}
+    if len(fields) < 2:
+        return list(groups)
+    elements = iter(read_elements([value for group in groups for value in group]))
+    return [[next(elements) for _ in group] for group in groups]
+
+
+def evaluate_modulo(values: Sequence[Any], p: int, *, seed: int) -> list[int]:
+    """Evaluate elements of one field of rational functions at a random point modulo a prime.
+
+    Sums, products and quotients keep their values, so that equal expressions have equal residues;
+    two different ones of degree d agree with probability about d/p (Schwartz and Zippel).
+
+    Parameters
+    ----------
+    values : sequence of ``FracElement``, length k
+    p : int
+        A prime.
+    seed : int
+        Determines the point, which is another one if a denominator vanishes there.
+
+    Examples
+    --------
+    >>> x, square, total = evaluate_modulo(read_elements(["x", "x**2", "x + x**2"]), 101, seed=0)
+    >>> square == x**2 % 101, total == (x + square) % 101
+    (True, True)
+    """
+    from random import Random
+
+    random = Random(f"{p} {seed}")  # noqa: S311  # no secret: the result is proved afterwards
+    count = len(parameters_of(values))
+    while True:
+        point = [random.randrange(1, p) for _ in range(count)]
+        below = [_polynomial_modulo(value.denom, point, p) for value in values]
+        if all(below):
+            return [
+                _polynomial_modulo(value.numer, point, p) * pow(d, -1, p) % p
+                for value, d in zip(values, below, strict=True)
+            ]
+
+
+def _polynomial_modulo(polynomial: Any, point: Sequence[int], p: int) -> int:
+    total = 0
+    for exponents, coefficient in polynomial.terms():
+        term = int(coefficient.numerator) * pow(int(coefficient.denominator), -1, p)
+        for x, exponent in zip(point, exponents, strict=True):
+            if exponent:
+                term = term * pow(x, exponent, p) % p
+        total += term
+    return total % p
+
+
+def substitute(values: Sequence[Any], point: Mapping[Any, Any]) -> list[Any]:
+    """Put numbers or expressions in place of parameters, exactly.
+
+    Parameters
+    ----------
+    values : sequence of Fraction or ``FracElement``, length k
+    point : mapping from sympy symbols to sympy expressions
+        Parameters that are not named stay.
+
+    Returns
+    -------
+    list of Fraction, or of elements of the field of the parameters that are left
+
+    Raises
+    ------
+    InvalidValue
+        If a denominator becomes zero.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> a, b = sympy.symbols("a b", positive=True)
+    >>> substitute(read_elements([a / b, a]), {a: 3, b: 2})
+    [Fraction(3, 2), Fraction(3, 1)]
+    """
+    import sympy
+
+    expressions = []
+    for value in values:
+        above, below = to_expression(value).as_numer_denom()
+        replaced = [sympy.sympify(part).xreplace(_exact(point)) for part in (above, below)]
+        if sympy.expand(replaced[1]) == 0:
+            raise InvalidValue(f"{value} divides by zero for these parameters", value=value)
+        expressions.append(replaced[0] / replaced[1])
+    return read_elements(expressions)
+
+
+def _exact(point: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {symbol: _expression(number, DEFAULT_TOLERANCE) for symbol, number in point.items()}

@@ -102,6 +102,15 @@ class Partition:
         self._labels.setflags(write=False)
 
     @classmethod
+    def from_canonical(cls, labels: Labels, count: int) -> Partition:
+        """Wrap an int32 array that is already numbered by first member, unchecked; O(1)."""
+        partition = cls.__new__(cls)
+        partition._labels = labels
+        labels.setflags(write=False)
+        partition.__dict__["_count"] = count
+        return partition
+
+    @classmethod
     def of(
         cls,
         spec: Partition
@@ -333,7 +342,7 @@ def _canonical(labels: np.ndarray[Any, Any]) -> Labels:
         return np.empty(0, dtype=np.int32)
     labels = labels.astype(np.uint8) if labels.dtype == np.bool_ else labels
     low, high = int(labels.min()), int(labels.max())
-    if 0 <= low and high < 4 * n:
+    if low >= 0 and high < 4 * n:
         present = np.zeros(high + 1, dtype=bool)
         present[labels] = True
         rank = np.cumsum(present, dtype=np.int64) - 1

@@ -8,13 +8,14 @@ does not use the engine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from lumpability.exact_array import Exact, ExactArray
 from lumpability.partition import Partition
+from lumpability.refinement import COMPILE_BEYOND
 from lumpability.refinement.trace import Witness
 from lumpability.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
@@ -91,17 +92,23 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
     ([(1, Fraction(1, 1))], [(0, Fraction(1, 1))])
     """
     blocks = len(partition)
-    initial = Partition(structure.initial.labels[partition.representatives])
     if blocks == structure.n:
         return structure  # canonical numbering: every state is its own block
+    initial = Partition(structure.initial.labels[partition.representatives])
+    if structure.m > COMPILE_BEYOND and structure.weights.is_rational:
+        from lumpability.refinement import kernel_collapse
+
+        collapsed = kernel_collapse.collapse(structure, partition, initial)
+        if collapsed is not None:
+            return collapsed
     owner, positions = structure.entries_of(partition.representatives)
-    return WeightedStructure.from_edges(
-        blocks,
-        owner,
-        partition.labels[structure.indices[positions]],
-        ExactArray(structure.weights.codes[positions], structure.weights.values),
-        initial=initial,
-    )
+    columns = partition.labels[structure.indices[positions]]
+    if structure.closed:  # sums into the own block are left to the understood diagonal
+        other = columns != owner
+        owner, columns, positions = owner[other], columns[other], positions[other]
+    weights = ExactArray(structure.weights.codes[positions], structure.weights.values)
+    collapsed = WeightedStructure.from_edges(blocks, owner, columns, weights, initial=initial)
+    return replace(collapsed, closed=structure.closed)
 
 
 def disagreement(structure: WeightedStructure, partition: Partition) -> Witness | None:
@@ -124,6 +131,7 @@ def disagreement(structure: WeightedStructure, partition: Partition) -> Witness 
     >>> print(disagreement(structure, Partition.of([{0, 2}, {1}])))
     states 0 and 2: 1 against 2 into block 1
     """
+    structure = structure.explicit()
     quotient = collapse(structure, partition)
     negated = quotient.weights.map(lambda weight: -weight)
     labels = partition.labels
@@ -206,7 +214,6 @@ def spread(vector: ExactArray, partition: Partition) -> ExactArray:
     ExactArray([1/3, 1/3, 1/3])
     """
     shares = [
-        value / size
-        for value, size in zip(vector, partition.blocks.sizes.tolist(), strict=True)
+        value / size for value, size in zip(vector, partition.blocks.sizes.tolist(), strict=True)
     ]
     return ExactArray.of_values(partition.labels, shares)

@@ -73,10 +73,18 @@ def _sum_rational(shape: tuple[int, int], rows: Any, columns: Any, weights: Exac
 
 
 def _sum_symbolic(shape: tuple[int, int], rows: Any, columns: Any, weights: ExactArray) -> Rows:
-    sums: dict[tuple[int, int], Exact] = {}
+    terms: dict[tuple[int, int], list[int]] = {}
     places = zip(rows.tolist(), columns.tolist(), strict=True)
-    for place, weight in zip(places, weights, strict=True):
-        sums[place] = sums[place] + weight if place in sums else weight
+    for place, code in zip(places, weights.codes.tolist(), strict=True):
+        terms.setdefault(place, []).append(code)
+    known: dict[tuple[int, ...], Exact] = {}  # rational functions are slow, repetitions many
+    sums: dict[tuple[int, int], Exact] = {}
+    for place, codes in terms.items():
+        key = tuple(sorted(codes))
+        if key not in known:
+            first, *others = (weights.values[code] for code in key)
+            known[key] = sum(others, start=first)
+        sums[place] = known[key]
     ordered = sorted(sums)
     counts = np.bincount([row for row, _ in ordered], minlength=shape[0])
     return (

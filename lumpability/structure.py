@@ -41,6 +41,9 @@ class WeightedStructure:
         No weight is zero.
     initial : Partition
         States in different blocks must stay apart.
+    closed : bool
+        The diagonal is understood, not stored: it makes every row sum to zero, as in a generator.
+        Stored diagonal entries are then ignored.  `explicit` stores it.
 
     Examples
     --------
@@ -55,6 +58,7 @@ class WeightedStructure:
     indices: np.ndarray[Any, np.dtype[np.int32]]
     weights: ExactArray
     initial: Partition
+    closed: bool = False
 
     def __post_init__(self) -> None:
         self.indptr.setflags(write=False)
@@ -99,7 +103,7 @@ class WeightedStructure:
                 f"{len(sources)} sources, {len(targets)} targets and {len(array)} weights: "
                 "give one of each for every transition"
             )
-        return cls._without_zeros(*sum_entries((n, n), sources, targets, array), initial)
+        return cls.without_zeros(*sum_entries((n, n), sources, targets, array), initial)
 
     @classmethod
     def from_rows(
@@ -139,12 +143,19 @@ class WeightedStructure:
         if not ascending.all():
             sources = np.repeat(np.arange(n, dtype=np.int32), np.diff(indptr))
             return cls.from_edges(n, sources, indices, array, initial=initial)
-        return cls._without_zeros(indptr, indices, array, initial)
+        return cls.without_zeros(indptr, indices, array, initial)
 
     @classmethod
-    def _without_zeros(
-        cls, indptr: Any, indices: Any, weights: ExactArray, initial: Partition | None
+    def without_zeros(
+        cls,
+        indptr: Any,
+        indices: Any,
+        weights: ExactArray,
+        initial: Partition | None,
+        *,
+        closed: bool = False,
     ) -> WeightedStructure:
+        """Build from valid compressed rows, columns ascending, in which weights may be zero."""
         n = len(indptr) - 1
         initial = Partition.trivial(n) if initial is None else Partition.of(initial, states=n)
         zero = [code for code, value in enumerate(weights.values) if value == 0]
@@ -152,7 +163,7 @@ class WeightedStructure:
             keep = weights.codes != zero[0]
             kept_before = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
             indptr, indices, weights = kept_before[indptr], indices[keep], weights.take(keep)
-        return cls(indptr, indices, weights, initial)
+        return cls(indptr, indices, weights, initial, closed)
 
     @property
     def n(self) -> int:
@@ -203,17 +214,25 @@ class WeightedStructure:
         """Return the same transitions with another initial partition."""
         return replace(self, initial=Partition.of(initial, states=self.n))
 
+    def explicit(self) -> WeightedStructure:
+        """Return the structure with its understood diagonal stored; itself if it has none; O(m)."""
+        if not self.closed:
+            return self
+        plain = self.without_diagonal()
+        return plain.with_diagonal(plain.row_sums().map(lambda total: -total))
+
     def without_diagonal(self) -> WeightedStructure:
-        """Return the structure without transitions from a state to itself."""
+        """Return the structure without transitions from a state to itself, understood ones too."""
         keep = self.indices != self.sources()
         if keep.all():
-            return self
+            return replace(self, closed=False) if self.closed else self
         kept_before = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
         return replace(
             self,
             indptr=kept_before[self.indptr],
             indices=self.indices[keep],
             weights=self.weights.take(keep),
+            closed=False,
         )
 
     def with_diagonal(self, diagonal: ExactArray) -> WeightedStructure:
@@ -251,6 +270,8 @@ class WeightedStructure:
     @cached_property
     def transposed(self) -> WeightedStructure:
         """The incoming direction: transition u -> s for every s -> u; O(m), kept once built."""
+        if self.closed:
+            return self.explicit().transposed
         from scipy.sparse import csr_array
 
         positions: Any = np.arange(self.m, dtype=np.int64 if self.m > _MAX_STATES else np.int32)

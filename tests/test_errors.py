@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-import lumpability.errors as errors
+from lumpability import errors
 from lumpability.errors import (
     FormatError,
     InvalidChain,

@@ -18,32 +18,39 @@ from lumpability.cli.failures import ReportingGroup
 from lumpability.cli.files import convert_command, info_command
 from lumpability.cli.lump import lump_command
 from lumpability.cli.options import debug_option
+from lumpability.formats import FORMATS
 
 __all__ = ["cli", "main"]
 
 
-@click.group(cls=ReportingGroup, context_settings={"help_option_names": ["-h", "--help"]})
+_EPILOG = f"""Formats: {", ".join(FORMATS)}.
+
+\b
+Exit codes:
+  0   yes, or done
+  1   no: not lumpable, and two states are shown that prove it
+  2   wrong usage
+  3   a file that cannot be read, used or written
+  70  a bug of this program
+\b
+Examples:
+  lumpability demo
+  lumpability lump chain.drn.gz -o small.drn
+  lumpability check chain.drn.gz blocks.json
+"""
+
+
+@click.group(
+    cls=ReportingGroup,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="lumpability")
 @debug_option
 def cli() -> None:
     """Exact lumping of Markov chains: merge states that behave alike, provably.
 
-    The suffix of a model file says its format: .tra (PRISM), .drn and .drn.gz (Storm), .umb, .json,
-    .npz. Results go to stdout, everything else to stderr.
-
-    \b
-    Exit codes:
-      0  yes, or done
-      1  no: not lumpable; two states are shown that prove it
-      2  wrong usage
-      3  a file that cannot be read, written or used
-      70 a bug of this program
-
-    \b
-    Examples:
-      lumpability demo
-      lumpability lump chain.drn.gz -o small.drn
-      lumpability check chain.drn.gz blocks.json
+    The suffix of a file says its format. Results go to stdout, everything else to stderr.
     """
 
 

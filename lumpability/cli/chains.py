@@ -12,9 +12,10 @@ from lumpability.errors import InvalidInput
 from lumpability.markov import Lumping, MarkovChain
 from lumpability.markov.attributes import States
 from lumpability.markov.kinds import find_kind
-from lumpability.markov.lumping import block_name
+from lumpability.markov.naming import block_name
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
+from lumpability.refinement import Witness
 from lumpability.show.text import Table, count
 
 __all__ = ["respecting"]
@@ -70,17 +71,14 @@ def summarise_chain_lumping(lumping: Lumping) -> Report:
         "dropped": list(stats.dropped),
         "largest_blocks": largest,
     }
-    factor = f"{stats.states / stats.blocks:,.4g} times smaller" if stats.blocks else "empty"
+    factor = f"{_factor(stats.states, stats.blocks)} times smaller" if stats.blocks else "empty"
+    gain = "no two can be merged" if stats.blocks == stats.states else factor
     rows = [
-        (
-            "states",
-            f"{stats.states:,} -> {stats.blocks:,}  "
-            f"({'no two can be merged' if stats.blocks == stats.states else factor})",
-        ),
+        ("states", f"{stats.states:,} -> {stats.blocks:,}  ({gain})"),
         ("transitions", f"{stats.transitions:,} -> {stats.block_transitions:,}"),
         ("time", f"{stats.seconds:.2f} s, proof included ({stats.engine})"),
         ("proof", f"{stats.proof}; coarsest by construction"),
-        ("respected", f"{count(stats.initial_blocks, 'block')} to begin with"),
+        ("respected", count(stats.initial_blocks, "initial block")),
     ]
     if stats.dropped:
         rows.append(("dropped", f"{', '.join(stats.dropped)}: not constant on blocks"))
@@ -100,34 +98,22 @@ def judge_chain(chain: MarkovChain, partition: Partition, verdict: Verdict) -> R
         for name in [*(f"label:{x}" for x in chain.labels), *(f"reward:{x}" for x in chain.rewards)]
         if not partition.refines(chain.respected((name,)))
     ]
-    witness = verdict.witness
     data = {
         "kind": verdict.kind,
         "lumpable": bool(verdict),
         "blocks": len(partition),
         "text": verdict.text,
-        "witness": None,
+        "witness": _witness(chain.states, partition, verdict.witness),
         "mixed": mixed,
     }
     rows = [
         ("verdict", "yes" if verdict else "no"),
         ("partition", f"{count(chain.n, 'state')} in {count(len(partition), 'block')}"),
+        ("proof" if verdict else "because", verdict.text.partition(": ")[2]),
     ]
-    if witness is None:
-        rows.append(("proof", verdict.text.partition(": ")[2]))
-    else:
-        states = [chain.states[witness.state], chain.states[witness.other]]
-        sums = [str(witness.total), str(witness.other_total)]
-        data["witness"] = {
-            "states": [_plain(state) for state in states],
-            "sums": sums,
-            "direction": witness.direction,
-            "block": _block(chain.states, partition, witness.block),
-        }
-        rows.append(("because", verdict.text.partition(": ")[2]))
     if mixed:
         rows.append(("mixed", f"{', '.join(mixed)}: not constant on blocks"))
-    title = f"{type(chain).__name__}, is this partition {verdict.kind} lumpable?"
+    title = f"{type(chain).__name__}: is the partition a lumping ({verdict.kind})?"
     return Report(data, (Table(title, tuple(rows)),))
 
 
@@ -165,6 +151,17 @@ def _nonzero(chain: MarkovChain) -> int:
     assert chain.initial is not None
     zero = np.array([value == 0 for value in chain.initial.values], dtype=bool)
     return int((~zero[chain.initial.codes]).sum())
+
+
+def _witness(states: States, partition: Partition, witness: Any) -> dict[str, Any] | None:
+    if isinstance(witness, Witness):
+        return {
+            "states": [_plain(states[witness.state]), _plain(states[witness.other])],
+            "sums": [str(witness.total), str(witness.other_total)],
+            "direction": witness.direction,
+            "block": _block(states, partition, witness.block),
+        }
+    return None if witness is None else {"text": str(witness)}
 
 
 def _reading(chain: MarkovChain) -> dict[str, Any]:
@@ -214,6 +211,11 @@ def _block_table(states: States, partition: Partition, blocks: list[dict[str, An
     )
     title = "largest blocks" if len(partition) > len(blocks) else "blocks"
     return Table(title, rows, ("block", "states", "members"), frozenset({0, 1}))
+
+
+def _factor(before: int, after: int) -> str:
+    ratio = before / after
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def _listed(names: list[str]) -> str:

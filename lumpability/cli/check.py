@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from lumpability import formats
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
+from lumpability.cli.models import describe, judge
 from lumpability.cli.options import (
+    Read,
     debug_option,
     file_argument,
     json_option,
@@ -17,13 +18,18 @@ from lumpability.cli.options import (
     reading_options,
 )
 from lumpability.cli.partition_file import read_partition
-from lumpability.cli.models import describe, judge
 from lumpability.verbs import check
 
 __all__ = ["check_command"]
 
+_EXAMPLES = """\b
+Examples:
+  lumpability check chain.drn blocks.json
+  lumpability check chain.npz blocks.txt --kind bisimulation --json
+"""
 
-@click.command("check")
+
+@click.command("check", epilog=_EXAMPLES)
 @file_argument("model")
 @file_argument("partition")
 @kind_option
@@ -33,29 +39,25 @@ __all__ = ["check_command"]
 @click.pass_context
 def check_command(
     ctx: click.Context,
+    *,
     model: Path,
     partition: Path,
     kind: str | None,
-    tolerance: float,
-    normalize: bool,
+    read: Read,
     as_json: bool,
 ) -> None:
-    """Decide exactly whether the partition in the file PARTITION is a lumping of MODEL.
+    """Decide whether PARTITION is a lumping of MODEL.
 
-    PARTITION is JSON (suffix .json): a list of blocks, each a list of states; or a mapping from states to
-    block labels; or a list of block labels in the order of the states. Any other file holds one block
-    label on each line.
+    PARTITION is a file. In JSON (suffix .json): a list of blocks, each a list of states; or a mapping
+    from states to block labels; or a list of block labels in the order of the states. Any other file
+    holds one block label on each line.
 
-    The exit code is 0 for yes and 1 for no; a no comes with two states, a block, and two different sums.
-
-    \b
-    Examples:
-      lumpability check chain.drn blocks.json
-      lumpability check chain.npz blocks.txt --kind bisimulation --json
+    The exit code is 0 for yes and 1 for no; a no comes with two states of one block and a block into
+    which their exact sums differ.
     """
     with Stages() as stages:
         with stages("reading", model.name):
-            chain = formats.read(model, tolerance=tolerance, normalize=normalize)
+            chain = read(model)
             blocks = read_partition(partition, chain.states)
         with stages("checking"):
             verdict = check(chain, blocks, kind=kind)

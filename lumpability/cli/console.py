@@ -36,7 +36,7 @@ def show_json(command: str, **content: Any) -> None:
 
     told = click.get_current_context().meta[WARNINGS]
     document = {"lumpability": __version__, "command": command, **content, "warnings": told}
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(document, indent=2))
 
 
 class Stages:

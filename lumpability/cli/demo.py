@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from lumpability.cli.console import Stages, show, show_json
-from lumpability.cli.options import debug_option, json_option
 from lumpability.cli.models import describe, judge, summarise
+from lumpability.cli.options import debug_option, json_option
 from lumpability.markov.examples import machine_repair
 from lumpability.partition import Partition
 from lumpability.show.text import Table
@@ -15,6 +15,7 @@ from lumpability.verbs import check, lump
 __all__ = ["demo_command"]
 
 _REPAIRERS = 2
+_WARM_UP = 10  # machines: enough work that every part of the engine is ready
 _STORY = (
     ("state", "which machines are up (u) and which are down (d)"),
     ("label", "operational: at least half of them are up"),
@@ -25,7 +26,7 @@ _STORY = (
 @click.option(
     "--machines",
     type=click.IntRange(2, 20),
-    default=14,
+    default=16,
     show_default=True,
     help="How many; the chain has 2^machines states.",
 )
@@ -39,6 +40,8 @@ def demo_command(machines: int, as_json: bool) -> None:
     is how many are down, which the lumping finds out by itself.
     """
     with Stages() as stages:
+        with stages("compiling", "the engine, on the first run only"):
+            lump(machine_repair(_WARM_UP), engine="kernel")
         with stages("building"):
             chain = machine_repair(machines, repairers=_REPAIRERS)
         with stages("lumping"):
@@ -62,10 +65,14 @@ def demo_command(machines: int, as_json: bool) -> None:
             seconds=stages.seconds,
         )
         return
+    ready = (
+        f"ready after {stages.seconds['compiling']:.2f} s (compiled on the first run, then kept)"
+    )
+    title = f"{machines} machines, {_REPAIRERS} repairers for all that are down"
     show(
-        Table(f"{machines} machines, {_REPAIRERS} repairers for all that are down", _STORY),
+        Table(title, (*_STORY, ("engine", ready))),
         *found.tables,
-        Table("a wrong idea: let the first machine alone be the block", ()),
+        Table("a wrong idea: only the first machine matters, so let its state be the block", ()),
         *refuted.tables,
         Table("the same in Python", tuple((line,) for line in code)),
     )

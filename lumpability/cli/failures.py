@@ -7,6 +7,7 @@ went away.
 
 from __future__ import annotations
 
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -40,11 +41,16 @@ def tell(message: str, *, sort: str = "") -> None:
 class ReportingGroup(click.Group):
     """A group of commands whose exceptions become one line on stderr and an exit code."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order in which they were added, the main one first."""
+        return list(self.commands)
+
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command and report how it ended."""
         try:
             with _warnings_told(ctx):
                 result = super().invoke(ctx)
-                click.get_text_stream("stdout").flush()
+                sys.stdout.flush()
                 return result
         except (click.ClickException, click.exceptions.Exit):
             raise
@@ -70,10 +76,11 @@ def _explain(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return INVALID, f"{where}{error.strerror}"
-    what = str(error) if isinstance(error, LumpabilityError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, LumpabilityError):  # an engine that has caught itself out says so
+        return INTERNAL, str(error).removeprefix("internal error: ")
     return INTERNAL, (
-        f"{' '.join(what.split())}. This is a bug in lumpability: please report it with the command and "
-        "the model; --debug shows where it happened."
+        f"{type(error).__name__}: {' '.join(str(error).split())}. This is a bug in lumpability: please "
+        "report it with the command and the model; --debug shows where it happened."
     )
 
 

@@ -6,55 +6,57 @@ from pathlib import Path
 
 import click
 
-from lumpability import formats
 from lumpability.cli.console import Stages, show, show_json
-from lumpability.cli.options import debug_option, file_argument, json_option, reading_options
 from lumpability.cli.models import describe
+from lumpability.cli.options import (
+    Read,
+    Write,
+    debug_option,
+    file_argument,
+    json_option,
+    reading_options,
+    writing_options,
+)
 from lumpability.show.text import Table
 
 __all__ = ["convert_command", "info_command"]
 
 
-@click.command("info")
+@click.command("info", epilog="Example: lumpability info chain.umb")
 @file_argument("model")
 @reading_options
 @json_option
 @debug_option
-def info_command(model: Path, tolerance: float, normalize: bool, as_json: bool) -> None:
-    """Show what MODEL holds: sizes, labels, rewards, how its numbers were read.
+def info_command(*, model: Path, read: Read, as_json: bool) -> None:
+    """Show what MODEL holds.
 
-    \b
-    Example:
-      lumpability info chain.umb
+    Sizes, labels, rewards, and how its numbers were read.
     """
     with Stages() as stages, stages("reading", model.name):
-        report = describe(formats.read(model, tolerance=tolerance, normalize=normalize))
+        report = describe(read(model))
     if as_json:
         show_json("info", path=str(model), model=report.data, seconds=stages.seconds)
     else:
         show(*report.tables)
 
 
-@click.command("convert")
+@click.command("convert", epilog="Example: lumpability convert chain.tra chain.drn.gz")
 @file_argument("source")
 @file_argument("target")
 @reading_options
+@writing_options
 @json_option
 @debug_option
-def convert_command(
-    source: Path, target: Path, tolerance: float, normalize: bool, as_json: bool
-) -> None:
-    """Rewrite the model SOURCE as TARGET; the suffixes choose the formats.
+def convert_command(*, source: Path, target: Path, read: Read, write: Write, as_json: bool) -> None:
+    """Rewrite the model SOURCE as TARGET.
 
-    \b
-    Example:
-      lumpability convert chain.tra chain.drn.gz
+    The suffixes choose the formats. What TARGET's format cannot hold is said in a warning.
     """
     with Stages() as stages:
         with stages("reading", source.name):
-            model = formats.read(source, tolerance=tolerance, normalize=normalize)
+            model = read(source)
         with stages("writing", target.name):
-            formats.write(model, target)
+            write(model, target)
     report = describe(model)
     if as_json:
         show_json(
@@ -65,4 +67,4 @@ def convert_command(
             seconds=stages.seconds,
         )
     else:
-        show(*report.tables, Table("written", (("model", str(target)),)))
+        show(*report.tables, Table("files", (("read", str(source)), ("written", str(target)))))

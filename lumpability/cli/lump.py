@@ -7,28 +7,37 @@ from pathlib import Path
 
 import click
 
-from lumpability import formats
 from lumpability.cli.chains import respecting
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import tell
+from lumpability.cli.models import describe, summarise
 from lumpability.cli.options import (
+    Read,
+    Write,
     debug_option,
     file_argument,
     json_option,
     kind_option,
     names,
     reading_options,
+    writing_options,
 )
 from lumpability.cli.partition_file import read_partition, write_partition
-from lumpability.cli.models import describe, summarise
 from lumpability.refinement import ENGINES, Engine
 from lumpability.show.text import Table
 from lumpability.verbs import lump
 
 __all__ = ["lump_command"]
 
+_EXAMPLES = """\b
+Examples:
+  lumpability lump chain.drn.gz -o small.drn
+  lumpability lump chain.npz --kind bisimulation --ignore deadlock --json
+  lumpability lump chain.tra --respect up,reward:cost --partition blocks.json
+"""
 
-@click.command("lump")
+
+@click.command("lump", epilog=_EXAMPLES)
 @file_argument("model")
 @kind_option
 @click.option(
@@ -74,9 +83,11 @@ __all__ = ["lump_command"]
     help="Implementation of the refinement; the answer is the same.",
 )
 @reading_options
+@writing_options
 @json_option
 @debug_option
 def lump_command(
+    *,
     model: Path,
     kind: str | None,
     respect: Sequence[str] | None,
@@ -85,23 +96,18 @@ def lump_command(
     output: Path | None,
     partition_output: Path | None,
     engine: Engine,
-    tolerance: float,
-    normalize: bool,
+    read: Read,
+    write: Write,
     as_json: bool,
 ) -> None:
-    """Compute the coarsest lumping of MODEL, exactly, and its quotient.
+    """Compute the coarsest lumping of MODEL.
 
-    States share a block unless what must be respected, or the rates, tell them apart.
-
-    \b
-    Examples:
-      lumpability lump chain.drn.gz -o small.drn
-      lumpability lump chain.npz --kind bisimulation --ignore deadlock --json
-      lumpability lump chain.tra --respect up,reward:cost --partition blocks.json
+    The coarsest lumping of its kind is unique and found exactly: states share a block unless what must
+    be respected, or the rates into blocks, tell them apart.
     """
     with Stages() as stages:
         with stages("reading", model.name):
-            chain = formats.read(model, tolerance=tolerance, normalize=normalize)
+            chain = read(model)
             start = None if initial is None else read_partition(initial, chain.states)
         with stages("lumping"):
             lumping = lump(
@@ -114,7 +120,7 @@ def lump_command(
             )
         with stages("writing"):
             if output is not None:
-                formats.write(lumping.quotient, output)
+                write(lumping.quotient, output)
             if partition_output is not None:
                 write_partition(lumping.partition, partition_output, chain.states)
         summary, model_report = summarise(lumping), describe(chain)
@@ -129,7 +135,8 @@ def lump_command(
             seconds=stages.seconds,
         )
         return
-    files = tuple((k, str(v)) for k, v in written.items() if v is not None)
-    show(*summary.tables, *([Table("written", files)] if files else []))
+    files = [("read", f"{model}  ({stages.seconds['reading']:.2f} s)")]
+    files += [("written", str(path)) for path in written.values() if path is not None]
+    show(*summary.tables, Table("files", tuple(files)))
     if output is None:
-        tell(f"write the lumped model with -o, for example -o small{model.suffix}", sort="Hint")
+        tell("write the lumped model with -o, for example -o small.drn", sort="Hint")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -9,20 +10,26 @@ from typing import Any
 
 import click
 
+from lumpability import formats
 from lumpability.cli.failures import DEBUG
 from lumpability.markov import KINDS
 from lumpability.rationals import DEFAULT_TOLERANCE
 
 __all__ = [
+    "Read",
+    "Write",
     "debug_option",
     "file_argument",
     "json_option",
     "kind_option",
     "names",
     "reading_options",
+    "writing_options",
 ]
 
 Command = Callable[..., Any]
+Read = Callable[[Path], Any]
+Write = Callable[[Any, Path], None]
 
 
 def file_argument(name: str) -> Callable[[Command], Command]:
@@ -42,14 +49,29 @@ def _tolerance(ctx: click.Context, parameter: click.Parameter, value: float) -> 
 
 
 def reading_options(command: Command) -> Command:
-    """Add the options that say how numbers are read."""
-    command = click.option(
-        "--normalize",
-        is_flag=True,
-        help="Accept rows that do not sum as they must: rescale probabilities, take a generator's "
-        "diagonal from its rates. The result says by how much.",
-    )(command)
-    return click.option(
+    """Add the options that say how models are read; the command gets `read`, a function of a path."""
+
+    @functools.wraps(command)
+    def with_read(
+        *arguments: Any,
+        tolerance: float,
+        normalize: bool,
+        chain_type: str | None,
+        constants: str | None,
+        **others: Any,
+    ) -> Any:
+        asked = {"type": chain_type, "constants": constants}
+        options = {name: value for name, value in asked.items() if value is not None}
+        read = functools.partial(formats.read, tolerance=tolerance, normalize=normalize, **options)
+        return command(*arguments, read=read, **others)
+
+    for option in reversed(_READING):
+        with_read = option(with_read)
+    return with_read
+
+
+_READING = (
+    click.option(
         "--tolerance",
         type=float,
         default=DEFAULT_TOLERANCE,
@@ -58,7 +80,38 @@ def reading_options(command: Command) -> Command:
         callback=_tolerance,
         help="Largest relative change when a float is read as the rational that was meant "
         "(0.050000000000000044 as 1/20); 0 takes binary values literally.",
-    )(command)
+    ),
+    click.option(
+        "--normalize",
+        is_flag=True,
+        help="Accept rows that do not sum as they must: rescale probabilities, take a generator's "
+        "diagonal from its rates. The result says by how much.",
+    ),
+    click.option(
+        "--type",
+        "chain_type",
+        type=click.Choice(["ctmc", "dtmc"]),
+        help="What a .tra file holds, if it does not say.",
+    ),
+    click.option(
+        "--constants", metavar="N=3,...", help="Constants of a PRISM or JANI source file."
+    ),
+)
+
+
+def writing_options(command: Command) -> Command:
+    """Add the options that say how models are written; the command gets `write`."""
+
+    @functools.wraps(command)
+    def with_write(*arguments: Any, doubles: bool, **others: Any) -> Any:
+        options = {"value_type": "double"} if doubles else {}
+        return command(*arguments, write=functools.partial(formats.write, **options), **others)
+
+    return click.option(
+        "--doubles",
+        is_flag=True,
+        help="Write the nearest doubles instead of exact rationals, for tools that read no others.",
+    )(with_write)
 
 
 def kind_option(command: Command) -> Command:

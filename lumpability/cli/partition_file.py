@@ -18,6 +18,7 @@ import numpy as np
 
 from lumpability.errors import FormatError, InvalidPartition
 from lumpability.formats.files import opened, writing
+from lumpability.formats.strict_json import parse_strictly
 from lumpability.markov.attributes import States
 from lumpability.partition import Partition
 
@@ -36,7 +37,7 @@ def read_partition(path: Path, states: States) -> Partition:
         If the file is of neither form, or misses, repeats or invents a state.
     """
     with opened(path) as file:  # names the file in whatever error comes out of this
-        text = file.read().decode("utf-8")
+        text = file.read()
         spec = _from_json(text, path, states) if _is_json(path) else _from_lines(text, path, states)
         return Partition.of(spec, states=states)
 
@@ -58,7 +59,8 @@ def _is_json(path: Path) -> bool:
     return path.name.removesuffix(".gz").endswith(".json")
 
 
-def _from_lines(text: str, path: Path, states: States) -> Labels:
+def _from_lines(data: bytes, path: Path, states: States) -> Labels:
+    text = data.decode()
     lines = text.removesuffix("\n").split("\n") if text else []
     labels = [line.strip() for line in lines]
     if len(labels) != len(states) and text.lstrip()[:1] in ("[", "{"):
@@ -69,14 +71,9 @@ def _from_lines(text: str, path: Path, states: States) -> Labels:
     return _numbered(labels)
 
 
-def _from_json(text: str, path: Path, states: States) -> Any:
+def _from_json(data: bytes, path: Path, states: States) -> Any:
     """Return what `Partition.of` takes, in the states' own names."""
-    try:
-        found = json.loads(text, object_pairs_hook=_without_repetition)
-    except json.JSONDecodeError as error:
-        raise FormatError(f"not JSON: {error.msg}", path=path, line=error.lineno) from None
-    except RecursionError:
-        raise FormatError("nested too deeply to be a partition", path=path) from None
+    found = parse_strictly(data, path, decimals=False)
     state = _resolver(states)
     if isinstance(found, dict):
         return {state(key): _scalar(label, "block label") for key, label in found.items()}
@@ -88,15 +85,6 @@ def _from_json(text: str, path: Path, states: States) -> Any:
         if not isinstance(block, list):
             raise InvalidPartition(f"a list of blocks holds {_short(block)}, which is no list")
     return [[state(_scalar(item, "state")) for item in block] for block in found]
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    mapping: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in mapping:
-            raise InvalidPartition(f"state {_short(key)} is listed twice", state=key)
-        mapping[key] = value
-    return mapping
 
 
 def _numbered(labels: Iterable[str | int]) -> Labels:

@@ -9,7 +9,7 @@ more than marks can say, and a `LossyWrite` warning says so.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError
-from lumpability.exact_array import ExactArray
+from lumpability.exact_array import Exact, ExactArray
+from lumpability.formats.tokens import Array
+from lumpability.integers import intern
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
+from lumpability.parameters import parameters_of
 from lumpability.rationals import Reading
 from lumpability.structure import WeightedStructure
 
@@ -28,7 +31,11 @@ __all__ = [
     "LossyWrite",
     "assemble",
     "chain_class",
+    "distinct_rows",
     "initial_marks",
+    "pairwise",
+    "parameter_names",
+    "state_names",
     "uniform_over",
     "warn_of_loss",
 ]
@@ -98,6 +105,75 @@ def initial_marks(chain: MarkovChain, path: str | Path) -> Mask | None:
             "which will be read back as equal",
         )
     return marks
+
+
+def parameter_names(chain: MarkovChain) -> list[str]:
+    """Return the names of the parameters in a chain's weights and rewards, sorted; [] if none."""
+    arrays = [chain.matrix.weights, *(part for r in chain.rewards.values() for part in r.parts)]
+    return sorted({str(symbol) for array in arrays for symbol in parameters_of(array.values)})
+
+
+def state_names(chain: MarkovChain, path: str | Path) -> list[str] | None:
+    """Return the state names as text, for formats with a line for each; None if there are none.
+
+    Warns
+    -----
+    LossyWrite
+        If a name holds a line break: all names are left out then.
+    """
+    if not chain.states.named:
+        return None
+    names = [str(name) for name in chain.states]
+    if any("\n" in name or "\0" in name for name in names):
+        warn_of_loss(path, "state names with line breaks are left out")
+        return None
+    return names
+
+
+def distinct_rows(columns: Sequence[Array]) -> tuple[Array, Array]:
+    """Number the distinct rows of several columns.
+
+    Parameters
+    ----------
+    columns : sequence of arrays of int or bool, each of shape (n,), n > 0
+
+    Returns
+    -------
+    codes : array of int, shape (n,)
+    examples : array of int, shape (k,)
+        For each code an index where it occurs.
+
+    Examples
+    --------
+    >>> codes, examples = distinct_rows([np.array([1, 1, 2]), np.array([True, True, False])])
+    >>> codes.tolist(), len(examples)
+    ([0, 0, 1], 2)
+    """
+    codes, count = np.zeros(len(columns[0]), dtype=np.int64), 1
+    for column in columns:
+        numbers, values = intern(column)
+        pairs, distinct = intern(codes * len(values) + numbers)
+        codes, count = pairs.astype(np.int64), len(distinct)
+    examples = np.empty(count, dtype=np.int64)
+    examples[codes] = np.arange(len(codes))
+    return codes, examples
+
+
+def pairwise(
+    function: Callable[[Exact, Exact], Exact], left: ExactArray, right: ExactArray
+) -> ExactArray:
+    """Combine two arrays of one length, once for each distinct pair of numbers.
+
+    Examples
+    --------
+    >>> array, _ = ExactArray.read(["1/3", 2])
+    >>> pairwise(lambda a, b: a * b, array, array)
+    ExactArray([1/9, 4])
+    """
+    width = max(len(right.values), 1)
+    codes, pairs = intern(left.codes.astype(np.int64) * width + right.codes)
+    values = [function(left.values[p // width], right.values[p % width]) for p in pairs.tolist()]
+    return ExactArray.of_values(codes, values)
 
 
 def assemble(

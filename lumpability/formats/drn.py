@@ -28,15 +28,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from lumpability.errors import FormatError
-from lumpability.formats.assembly import assemble, chain_class
+from lumpability.formats.assembly import assemble
+from lumpability.formats.drn_header import Header, read_header, split_labels
+from lumpability.formats.drn_writer import write_drn
 from lumpability.formats.files import DEFAULT_MAX_BYTES, opened
 from lumpability.formats.numbers import NumberTable
 from lumpability.formats.tokens import Array, Chunk, Spans, chunks, shown
@@ -45,29 +46,12 @@ from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.rationals import DEFAULT_TOLERANCE
 from lumpability.structure import WeightedStructure
 
-__all__ = ["LABELS_OF_NO_STATE", "read_drn"]
+__all__ = ["read_drn", "write_drn"]
 
-LABELS_OF_NO_STATE = "// Labels of no state:"
-"""Begins the comment that lists labels no state carries; the format has no other place for them."""
-
-_VALUE_TYPES = ("double", "rational", "parametric")
-_MAX_HEADER_LINE = 1 << 20
-_MAX_STATES = 2**31 - 1
-_STATE_REST = re.compile(r"(?:!(?P<exit>\S+)\s*)?(?:\[(?P<rewards>[^\]]*)\]\s*)?(?P<labels>.*)", re.S)
+_STATE_REST = re.compile(
+    r"(?:!(?P<exit>\S+)\s*)?(?:\[(?P<rewards>[^\]]*)\]\s*)?(?P<labels>.*)", re.DOTALL
+)
 _ACTION_REST = re.compile(r"\s*(?:\[(?P<rewards>[^\]]*)\])?\s*")
-_LABEL = re.compile(r'"([^"]+)"|([^\s"]+)')
-
-
-@dataclass
-class _Header:
-    kind: type[MarkovChain] | None = None
-    value_type: str | None = None
-    states: int | None = None
-    choices: int | None = None
-    rewards: list[str] = field(default_factory=list)
-    placeholders: dict[str, str] = field(default_factory=dict)
-    unused_labels: list[str] = field(default_factory=list)
-    lines: int = 0
 
 
 def read_drn(
@@ -101,107 +85,17 @@ def read_drn(
         If the file is not a valid model of these types; carries ``path``, ``line`` and ``value``.
     """
     with opened(path, max_bytes=max_bytes) as stream:
-        header = _read_header(stream, path)
+        header = read_header(stream, path)
         body = _Body(header, path, tolerance)
         for chunk in chunks(stream, path=path, first_line=header.lines + 1):
             body.add(chunk)
         return body.chain(normalize)
 
 
-def _read_header(stream: BinaryIO, path: str | Path) -> _Header:
-    header = _Header()
-
-    def next_line() -> str:
-        line = stream.readline(_MAX_HEADER_LINE)
-        if not line:
-            raise FormatError("ends before '@model': the file is cut off", path=path)
-        header.lines += 1
-        if len(line) == _MAX_HEADER_LINE:
-            raise FormatError("the line is too long for a header", path=path, line=header.lines)
-        return line.decode().rstrip("\r\n")
-
-    line = next_line()
-    while line != "@model":
-        try:
-            line = _read_section(header, line, next_line)
-        except ValueError as error:
-            raise FormatError(str(error), path=path, line=header.lines) from error
-    missing = [
-        name
-        for name, value in (("@type", header.kind), ("@nr_states", header.states))
-        if value is None
-    ]
-    if missing:
-        raise FormatError(f"{missing[0]} must come before '@model'", path=path, line=header.lines)
-    if header.choices is not None and header.choices != header.states:
-        raise FormatError(
-            f"announces {header.choices} choices for {header.states} states: a chain has one each",
-            path=path,
-        )
-    return header
-
-
-def _read_section(header: _Header, line: str, next_line: Callable[[], str]) -> str:
-    """Read one section of the header and return the line after it."""
-    key, _, value = line.partition(":")
-    if line.startswith(LABELS_OF_NO_STATE):
-        header.unused_labels = _labels(value)
-    elif key == "@type":
-        header.kind = chain_class(value)
-        if header.kind is None:
-            raise ValueError(f"holds a model of type {value.strip()}: only CTMC and DTMC can be read")
-    elif key == "@value_type":
-        header.value_type = value.strip()
-        if header.value_type not in _VALUE_TYPES:
-            raise ValueError(
-                f"holds values of type {header.value_type}: only {', '.join(_VALUE_TYPES)} can be read"
-            )
-    elif line == "@parameters":
-        if next_line().strip() and header.value_type is None:
-            header.value_type = "parametric"
-    elif line == "@placeholders":
-        return _read_placeholders(header, next_line)
-    elif line == "@reward_models":
-        # Storm ends every name with a space, also the empty name of an unnamed reward.
-        header.rewards = re.split("[ \t]", re.sub("[ \t]$", "", rest)) if (rest := next_line()) else []
-        if len(set(header.rewards)) < len(header.rewards):
-            raise ValueError(f"names a reward model twice: {' '.join(header.rewards)}")
-    elif line == "@nr_states":
-        header.states = _count(next_line())
-    elif line == "@nr_choices":
-        header.choices = _count(next_line())
-    elif line.strip() and not line.startswith("//"):
-        raise ValueError(f"{shown(line)!r} is no part of a DRN header")
-    return next_line()
-
-
-def _read_placeholders(header: _Header, next_line: Callable[[], str]) -> str:
-    while (line := next_line()).startswith("$"):
-        name, colon, value = line.partition(":")
-        if not colon or name.strip() in header.placeholders:
-            raise ValueError(f"{shown(line)!r} does not define a new placeholder as '$name : value'")
-        header.placeholders[name.strip()] = value.strip()
-    return line
-
-
-def _count(text: str) -> int:
-    if not (text.strip().isascii() and text.strip().isdigit()) or int(text[:20]) > _MAX_STATES:
-        raise ValueError(f"{shown(text)!r} is not a number of states (0 to {_MAX_STATES})")
-    return int(text)
-
-
-def _labels(text: str) -> list[str]:
-    """Split labels, which stand in quotes or without white space."""
-    left_over = _LABEL.sub("", text).strip()
-    if left_over:
-        raise ValueError(f"the labels {shown(text.strip())!r} have an unmatched quote")
-    return [quoted or plain for quoted, plain in _LABEL.findall(text)]
-
-
 class _Body:
     """The states and transitions of a file, collected chunk by chunk."""
 
-    def __init__(self, header: _Header, path: str | Path, tolerance: float) -> None:
+    def __init__(self, header: Header, path: str | Path, tolerance: float) -> None:
         self._header, self._path = header, path
 
         def table(what: str, non_negative: bool) -> NumberTable:
@@ -209,14 +103,17 @@ class _Body:
                 path,
                 what=what,
                 tolerance=tolerance,
-                parametric=header.value_type == "parametric",
+                parameters=header.parameters,
                 non_negative=non_negative,
             )
 
         self._weights = table("rate" if header.kind is CTMC else "probability", True)
         self._exits, self._rewards = table("exit rate", True), table("reward", False)
-        self._states = _Attributes(partial(self._parse_state))
-        self._actions = _Attributes(partial(self._parse_action))
+        self._zero = self._rewards.code("0", line=lambda: None)
+        self._states, self._actions = (
+            _Attributes(self._parse_state),
+            _Attributes(self._parse_action),
+        )
         self._sources: list[Array] = []
         self._targets: list[Array] = []
         self._codes: list[Array] = []
@@ -244,8 +141,10 @@ class _Body:
                 value=chunk.line_text(at),
             )
         current = self._states.count - 1 + np.cumsum(state)
-        if current[0] < 0 and (transition | action)[0]:
-            chunk.fail(int(heads.starts[0]), "comes before the first 'state'")
+        homeless = (current < 0) & ~comment
+        if homeless.any():
+            at = int(heads.starts[np.argmax(homeless)])
+            chunk.fail(at, f"{chunk.line_text(at)!r} comes before the first 'state'")
         below_state = np.concatenate([[self._after_state], state[:-1]])
         self._after_state = bool(state[-1])
         self._add_states(chunk, first[state], last[state])
@@ -354,7 +253,7 @@ class _Body:
                 line=line(),
             )
         try:
-            labels = tuple(_labels(match["labels"]))
+            labels = tuple(split_labels(match["labels"]))
         except ValueError as error:
             raise FormatError(str(error), path=self._path, line=line()) from error
         exit_code = -1 if match["exit"] is None else self._number(self._exits, match["exit"], line)
@@ -382,7 +281,7 @@ class _Body:
                 value=text,
             )
         if text is None:
-            texts = ["0"] * announced
+            return (self._zero,) * announced
         return tuple(self._number(self._rewards, t, line) for t in texts)
 
     def chain(self, normalize: bool) -> MarkovChain:
@@ -418,7 +317,10 @@ class _Body:
         for j, name in enumerate(self._header.rewards):
             parts = [
                 self._rewards.array(codes)
-                for codes in (self._states.rewards(j, n), self._actions.rewards(j, n))
+                for codes in (
+                    self._states.rewards(j, n, self._zero),
+                    self._actions.rewards(j, n, self._zero),
+                )
             ]
             state, action = (p if any(v != 0 for v in p.values) else None for p in parts)
             rewards[name] = Reward(parts[0] if state is None and action is None else state, action)
@@ -476,9 +378,9 @@ class _Attributes:
         """Codes of the exit rates, shape (count,)."""
         return np.array([p.exit for p in self._parsed], dtype=np.int64)[_joined(self._codes)]
 
-    def rewards(self, j: int, n: int) -> Array:
-        """Codes of reward j for each of n states; the code of the first number read where absent."""
-        result = np.zeros(n, dtype=np.int64)
+    def rewards(self, j: int, n: int, absent: int) -> Array:
+        """Codes of reward j for each of n states; the code `absent` for states without a line."""
+        result = np.full(n, absent, dtype=np.int64)
         table = np.array([p.rewards[j] for p in self._parsed], dtype=np.int64)
         result[_joined(self._owners)] = table[_joined(self._codes)]
         return result

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import secrets
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from lumpability.errors import FormatError, InvalidInput, SizeLimit
 
@@ -27,6 +28,7 @@ DEFAULT_MAX_BYTES = 8 << 30
 
 _MAX_RATIO, _RATIO_FLOOR = 1000, 64 << 20
 _BUFFER = 1 << 20
+_GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
 _LEVEL = 6
 
 
@@ -61,18 +63,18 @@ def check_size(path: str | Path, unpacked: int, packed: int, max_bytes: int) -> 
 
 
 class _Unpacked(io.RawIOBase):
-    """The unpacked bytes of a gzip file, counted."""
+    """The unpacked bytes of a file, counted."""
 
-    def __init__(self, packed: BinaryIO, path: Path, max_bytes: int) -> None:
-        self._packed, self._path, self._max_bytes = packed, path, max_bytes
-        self._source = gzip.GzipFile(fileobj=packed)
+    def __init__(self, source: Any, packed: BinaryIO, path: Path, max_bytes: int) -> None:
+        self._source, self._packed = source, packed
+        self._path, self._max_bytes = path, max_bytes
         self._total = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        count = self._source.readinto(buffer)
+        count: int = self._source.readinto(buffer)
         self._total += count
         check_size(self._path, self._total, self._packed.tell(), self._max_bytes)
         return count
@@ -97,7 +99,7 @@ def reading(path: str | Path) -> Iterator[None]:
     except InvalidInput as error:
         evidence = {k: v for k, v in error.evidence.items() if k not in ("path", "line")}
         raise FormatError(str(error), path=path, **evidence) from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise FormatError(f"the packed data are damaged or cut off ({error})", path=path) from error
     except UnicodeDecodeError as error:
         raise FormatError(f"holds bytes that are not UTF-8 text ({error})", path=path) from error
@@ -108,7 +110,9 @@ def reading(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def opened(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[BinaryIO]:
+def opened(
+    path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES, by_content: bool = False
+) -> Iterator[BinaryIO]:
     """Open a file for reading in binary; ``.gz`` is unpacked on the way, in bounded memory.
 
     Parameters
@@ -116,6 +120,8 @@ def opened(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[
     path : str or Path
     max_bytes : int
         Largest size after unpacking.
+    by_content : bool
+        Look at the first bytes instead of the suffix, and unpack gzip and xz.
 
     Raises
     ------
@@ -126,11 +132,23 @@ def opened(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Iterator[
     """
     path = Path(path)
     with reading(path), path.open("rb") as plain:
-        if path.suffix.lower() != ".gz":
+        source = _unpacker(plain, path, by_content)
+        if source is None:
             yield plain
         else:
-            with io.BufferedReader(_Unpacked(plain, path, max_bytes), _BUFFER) as unpacked:
-                yield unpacked  # type: ignore[misc]  # a BufferedReader is a BinaryIO in all but name
+            raw = _Unpacked(source, plain, path, max_bytes)
+            with io.BufferedReader(raw, _BUFFER) as unpacked:
+                yield unpacked
+
+
+def _unpacker(plain: BinaryIO, path: Path, by_content: bool) -> Any:
+    if not by_content:
+        return gzip.GzipFile(fileobj=plain) if path.suffix.lower() == ".gz" else None
+    start = plain.read(len(_XZ))
+    plain.seek(0)
+    if start.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=plain)
+    return lzma.LZMAFile(plain) if start == _XZ else None
 
 
 @contextmanager
@@ -151,36 +169,49 @@ def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
     FormatError
         If a file cannot be written; nothing is left behind and old files are untouched.
     """
-    targets = [Path(path).resolve() for path in paths]
+    names = [Path(path) for path in paths]
+    targets = [name.resolve() for name in names]
     temporary = [t.with_name(f".{t.name}.{secrets.token_hex(4)}.tmp") for t in targets]
     handles: list[BinaryIO] = []
-    current = Path(paths[0])
+    current = names[0]
     try:
-        for current, target, name in zip(paths, targets, temporary, strict=True):
+        for current, target, unfinished in zip(names, targets, temporary, strict=True):
             if target.exists() and not target.is_file():
                 raise FormatError("cannot be written: it is not a regular file", path=current)
-            handles.append(name.open("xb"))
+            handles.append(unfinished.open("xb"))
         yield handles
         for handle in handles:
             handle.close()
-        for current, target, name in zip(paths, targets, temporary, strict=True):
+        for current, target, unfinished in zip(names, targets, temporary, strict=True):  # noqa: B007  # told below
             if target.exists():
-                name.chmod(target.stat().st_mode)
-            name.replace(target)
+                unfinished.chmod(target.stat().st_mode)
+            unfinished.replace(target)
+    except UnicodeEncodeError as error:
+        raise FormatError(
+            f"cannot be written: a name holds {error.object[error.start : error.end]!r}, which is no "
+            "character",
+            path=current,
+        ) from error
     except OSError as error:
         raise FormatError(f"cannot be written: {error.strerror or error}", path=current) from error
     finally:
         for handle in handles:
             handle.close()
-        for name in temporary[: len(handles)]:
-            name.unlink(missing_ok=True)
+        for unfinished in temporary[: len(handles)]:
+            unfinished.unlink(missing_ok=True)
 
 
 @contextmanager
-def writing(path: str | Path) -> Iterator[IO[bytes]]:
-    """Write one file, packed if its name ends in ``.gz``, whole or not at all.
+def writing(path: str | Path, *, packed: bool | None = None) -> Iterator[BinaryIO]:
+    """Write one file, packed with gzip if its name ends in ``.gz``, whole or not at all.
 
     The bytes depend on the contents only: no time and no name goes into a packed file.
+
+    Parameters
+    ----------
+    path : str or Path
+    packed : bool, optional
+        Whether to pack, whatever the name.
 
     Raises
     ------
@@ -188,8 +219,8 @@ def writing(path: str | Path) -> Iterator[IO[bytes]]:
         If the file cannot be written.
     """
     with replacing([path]) as (handle,):
-        if Path(path).suffix.lower() != ".gz":
-            yield handle
+        if packed or (packed is None and Path(path).suffix.lower() == ".gz"):
+            with gzip.GzipFile("", "wb", _LEVEL, handle, mtime=0) as packer:
+                yield cast(BinaryIO, packer)
         else:
-            with gzip.GzipFile("", "wb", _LEVEL, handle, mtime=0) as packed:
-                yield packed
+            yield handle

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from lumpability.formats.tokens import Array, Chunk, Spans, shown
 from lumpability.parameters import parse, read_elements
 from lumpability.rationals import DEFAULT_TOLERANCE, Reading, read_floats, read_text
 
-__all__ = ["NumberTable", "double_text", "exact_text", "names_a_double"]
+__all__ = ["NumberTable", "double_text", "exact_text", "names_a_double", "read_expression"]
 
 _NUMBER = re.compile(r"[0-9.+-]+(?:[eE][+-]?[0-9]+)?(?:/[0-9]+)?")
 _DECIMAL = re.compile(r"[+-]?0*\.?0*([0-9]*)\.?([0-9]*)(?:[eE][+-]?[0-9]+)?")
@@ -53,6 +53,34 @@ def names_a_double(text: str) -> bool:
     return match is not None and 16 <= len(match[1]) + len(match[2]) <= 17
 
 
+def read_expression(text: str, parameters: Collection[str]) -> Any:
+    """Read an expression in declared parameters, with powers written ``^`` or ``**``.
+
+    Raises
+    ------
+    InvalidValue
+        If it is not arithmetic, or mentions another name.
+
+    Examples
+    --------
+    >>> read_expression("2*mu^2 + 1/3", ["mu"])
+    2*mu**2 + 1/3
+    >>> read_expression("nan", ["mu"])
+    Traceback (most recent call last):
+        ...
+    lumpability.errors.InvalidValue: 'nan' mentions nan, which is not among the parameters mu
+    """
+    expression = parse(text.replace("^", "**"))
+    unknown = sorted({str(symbol) for symbol in expression.free_symbols} - set(parameters))
+    if unknown:
+        raise InvalidValue(
+            f"{shown(text)!r} mentions {', '.join(unknown)}, which is not among the parameters "
+            f"{' '.join(sorted(parameters))}",
+            value=text,
+        )
+    return expression
+
+
 class NumberTable:
     """The distinct number tokens of a file, in order of appearance.
 
@@ -62,8 +90,8 @@ class NumberTable:
         For messages.
     tolerance : float
         As for `rationals.read_float`; 0 reads every decimal literally.
-    parametric : bool
-        Whether expressions in parameters are numbers too.
+    parameters : collection of str
+        The names that may occur in expressions.
     non_negative : bool
         Whether a negative number is an error.
     what : str
@@ -84,11 +112,11 @@ class NumberTable:
         *,
         what: str = "number",
         tolerance: float = DEFAULT_TOLERANCE,
-        parametric: bool = False,
+        parameters: Collection[str] = (),
         non_negative: bool = False,
     ) -> None:
         self._path, self._what, self._tolerance = path, what, tolerance
-        self._parametric, self._non_negative = parametric, non_negative
+        self._parameters, self._non_negative = frozenset(parameters), non_negative
         self._number: dict[str, int] = {}
         self._items: list[Any] = []  # Fraction, sympy expression, or float still to be read
 
@@ -127,8 +155,8 @@ class NumberTable:
 
     def _read(self, text: str, line: Callable[[], int | None]) -> Any:
         try:
-            if self._parametric and any(c.isalpha() for c in text) and not _NUMBER.fullmatch(text):
-                return parse(text.replace("^", "**"))
+            if self._parameters and not _NUMBER.fullmatch(text):
+                return read_expression(text, self._parameters)
             value = read_text(text)
         except InvalidValue as error:
             message = f"the {self._what} {shown(text)!r} is not one: {error}"
@@ -188,4 +216,3 @@ def double_text(value: Exact) -> str:
     ('0.33333333333333331', '2')
     """
     return f"{float(value):.17g}"
-

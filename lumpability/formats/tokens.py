@@ -49,7 +49,7 @@ class Spans:
 
 
 class Chunk:
-    """Some whole lines of a text file.
+    r"""Some whole lines of a text file.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Chunk:
 
     Examples
     --------
-    >>> chunk = Chunk(b"0 1 0.5\\n1 1 1\\n", path="a.tra")
+    >>> chunk = Chunk(b"0 1 0.5\n1 1 1\n", path="a.tra")
     >>> spans, lines = chunk.tokens
     >>> chunk.integers(spans[[0, 1, 3, 4]], "state").tolist(), lines.tolist()
     ([0, 1, 1, 1], [0, 0, 0, 1, 1, 1])
@@ -100,6 +100,28 @@ class Chunk:
         ends = np.concatenate([change, [len(lines) - 1]])
         return np.concatenate([[0], change + 1]), ends
 
+    def table(self, least: int, most: int, what: str) -> list[Spans]:
+        """Return the first `least` columns of lines of `least` to `most` tokens.
+
+        Lines without tokens, and comments, which begin with ``#``, are skipped.
+
+        Raises
+        ------
+        FormatError
+            If a line has fewer or more tokens; `what` says what it should have been.
+        """
+        spans = self.tokens[0]
+        first, last = self.line_tokens
+        if ord("#") in self._bytes:
+            kept = self.data[spans.starts[first]] != ord("#")
+            first, last = first[kept], last[kept]
+        counts = last - first + 1
+        wrong = (counts < least) | (counts > most)
+        if wrong.any():
+            at = int(spans.starts[first[np.argmax(wrong)]])
+            self.fail(at, f"{self.line_text(at)!r} is not {what}", value=self.line_text(at))
+        return [spans[first + column] for column in range(least)]
+
     def between(self, first: Array, last: Array) -> Spans:
         """Return the pieces from the begin of one token to the end of another, spaces included.
 
@@ -116,7 +138,8 @@ class Chunk:
     def equal(self, spans: Spans, word: bytes) -> Array:
         """Say which pieces are a given word of at most eight bytes, bool, shape (k,)."""
         wanted = np.uint64(int.from_bytes(word, "little"))
-        return (spans.lengths == len(word)) & (self._prefix(spans.starts, spans.lengths) == wanted)
+        same: Array = self._prefix(spans.starts, spans.lengths) == wanted
+        return same & (spans.lengths == len(word))
 
     def text(self, spans: Spans, index: int) -> str:
         """Return one piece as text."""
@@ -231,7 +254,8 @@ class Chunk:
         masks = (np.uint64(1) << (kept << np.uint64(3))) - np.uint64(1)  # 0 for a whole word
         masks[kept == _WORD] = np.uint64(0xFFFFFFFFFFFFFFFF)
         masks[kept == 0] = np.uint64(0)
-        return self._words(positions) & masks
+        prefix: Array = self._words(positions) & masks
+        return prefix
 
 
 def chunks(

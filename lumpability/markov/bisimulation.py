@@ -25,6 +25,7 @@ class Bisimulation(Kind):
     """Equal rates into every block, the own block included."""
 
     name = "bisimulation"
+    keeps_jumps = True
     preserves = (
         "what ordinary lumping preserves, and exit rates, self-loops and the distribution of single "
         "jumps between blocks"

@@ -28,6 +28,7 @@ from lumpability.markov.attributes import (
     read_rewards,
 )
 from lumpability.markov.matrices import divide_rows, explore, negative_codes, read_matrix, triples
+from lumpability.markov.parametric import parameters_in, read_point, substitute_array
 from lumpability.partition import Partition
 from lumpability.rationals import DEFAULT_TOLERANCE, Reading
 from lumpability.structure import WeightedStructure
@@ -238,6 +239,57 @@ class MarkovChain(ABC):
     def is_rational(self) -> bool:
         """Whether all weights are numbers: no parameters occur."""
         return self.matrix.weights.is_rational
+
+    def _arrays(self) -> list[ExactArray]:
+        parts = [part for reward in self.rewards.values() for part in reward.parts]
+        return [self.matrix.weights, *parts, *([] if self.initial is None else [self.initial])]
+
+    @property
+    def parameters(self) -> tuple[Any, ...]:
+        """The parameters that occur in rates, rewards or the initial distribution, sympy symbols."""
+        return parameters_in(self._arrays())
+
+    def subs(self, values: Mapping[Any, Any]) -> Self:
+        """Return the chain with numbers, or other expressions, in place of parameters.
+
+        Parameters
+        ----------
+        values : mapping from parameter (sympy symbol or its name) to number or sympy expression
+            Parameters that are not named stay.
+
+        Raises
+        ------
+        InvalidValue
+            For a parameter that does not occur, a number that is not positive, or a division by
+            zero.
+        InvalidChain
+            If the result is no chain: a rate has become negative.
+
+        Examples
+        --------
+        >>> chain = CTMC.from_rates({("up", "down"): "failure", ("down", "up"): "2*repair"})
+        >>> chain.parameters
+        (failure, repair)
+        >>> chain.subs({"failure": "1/100", "repair": 1}).matrix.row(1)
+        [(0, Fraction(2, 1))]
+        """
+        point = read_point(values, self.parameters)
+
+        def replace(array: ExactArray) -> ExactArray:
+            return substitute_array(array, point)
+
+        return self.rebuilt(
+            WeightedStructure.from_rows(
+                self.matrix.indptr,
+                self.matrix.indices,
+                replace(self.matrix.weights),
+                initial=self.matrix.initial,
+            ),
+            states=self.states,
+            labels=self.labels,
+            rewards={name: reward.map(replace) for name, reward in self.rewards.items()},
+            initial=None if self.initial is None else replace(self.initial),
+        )
 
     def respected(self, respect: Iterable[str] | str | None = None) -> Partition:
         """Return the partition by the labels and rewards that a lumping shall respect.

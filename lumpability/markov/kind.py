@@ -53,6 +53,8 @@ class Kind(ABC):
     """What the quotient preserves, in one sentence; `preserves.PRESERVED` has the table."""
     respects: ClassVar[tuple[str, ...]] = ("labels", "rewards")
     """What the initial partition distinguishes by default, see `MarkovChain.respected`."""
+    keeps_jumps: ClassVar[bool] = False
+    """Whether the quotient of a CTMC keeps the jumps inside blocks, as self-loops."""
 
     @abstractmethod
     def identity(self, chain: MarkovChain) -> str:

@@ -9,10 +9,14 @@ from lumpability.markov.kind import Kind
 from lumpability.markov.ordinary import Ordinary
 from lumpability.markov.proportional import Proportional
 from lumpability.markov.strict import Strict
+from lumpability.markov.weak import Weak
 
 __all__ = ["KINDS", "find_kind"]
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (Ordinary(), Exact(), Strict(), Proportional(), Bisimulation())}
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (Ordinary(), Exact(), Strict(), Proportional(), Bisimulation(), Weak())
+}
 
 
 def find_kind(name: str) -> Kind:

@@ -18,10 +18,12 @@ import numpy as np
 from lumpability.errors import LumpabilityError, TrivialLumping
 from lumpability.exact_array import ExactArray
 from lumpability.markov.attributes import read_vector
-from lumpability.markov.chains import MarkovChain
+from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.earning import with_held_rewards
 from lumpability.markov.kind import Kind
 from lumpability.markov.kinds import find_kind
 from lumpability.markov.naming import block_name, block_names
+from lumpability.markov.special_cases import SpecialCase, special_cases
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict, project, pull_back
 from lumpability.refinement import Engine, Progress, Trace
@@ -29,6 +31,7 @@ from lumpability.structure import WeightedStructure
 from lumpability.verbs import check, lump
 
 __all__ = ["Lumping", "Stats", "block_name", "check_chain", "lump_chain"]
+
 
 @dataclass(frozen=True)
 class Stats:
@@ -77,6 +80,8 @@ class Lumping:
     stats : Stats
     trace : Trace or None
         The history of splits where the engine recorded it.
+    respected : Partition
+        That was refined: what may not share a block.
     kappa : ExactArray or None, shape (n,)
         For "proportional", the factor of every state: q(s, C) = kappa(s) Q^[B, C] for s in B != C.
         The first member of a block has factor 1.
@@ -97,6 +102,7 @@ class Lumping:
     partition: Partition
     quotient: MarkovChain
     stats: Stats
+    respected: Partition
     trace: Trace | None = None
     kappa: ExactArray | None = None
 
@@ -175,6 +181,36 @@ class Lumping:
             self._read(vector, self.chain), self.partition, self.kappa
         )
 
+    def coarser_when(self, *, max_blocks: int = 300) -> list[SpecialCase]:
+        """Return equations between parameters under which the coarsest lumping has fewer blocks.
+
+        Parameters
+        ----------
+        max_blocks : int
+            Refuse lumpings with more blocks.
+
+        Returns
+        -------
+        list of SpecialCase
+            All that are linear in a parameter; empty for a chain without parameters.
+
+        Raises
+        ------
+        SizeLimit
+            If the lumping is too large for the search.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC, lump
+        >>> chain = CTMC.from_rates({("a", "c"): "x", ("b", "c"): "y"}, labels={"goal": ["c"]})
+        >>> lumping = lump(chain)
+        >>> len(lumping.partition), [str(case) for case in lumping.coarser_when()]
+        (3, ['2 blocks if y = x'])
+        """
+        return special_cases(
+            self.chain, self.kind, self.respected, self.partition, max_blocks=max_blocks
+        )
+
     @staticmethod
     def _read(vector: Any, model: MarkovChain) -> ExactArray:
         return read_vector("the vector", vector, model.states, 0)[0]
@@ -226,7 +262,9 @@ def lump_chain(
     """
     started = time.perf_counter()
     chosen = find_kind(kind or "ordinary")
-    respected = chain.respected(chosen.respects if respect is None else respect)
+    # What a quotient without the jumps inside blocks can keep of rewards is what they earn in time.
+    seen = with_held_rewards(chain) if isinstance(chain, CTMC) and not chosen.keeps_jumps else chain
+    respected = seen.respected(chosen.respects if respect is None else respect)
     if initial is not None:
         respected = respected.meet(_read_partition(initial, chain))
     conditions = chosen.conditions(chain)
@@ -248,7 +286,7 @@ def lump_chain(
             stacklevel=3,
         )
     matrix = chosen.quotient(chain, conditions, partition)
-    quotient, dropped = _quotient_chain(chain, matrix, partition)
+    quotient, dropped = _quotient_chain(seen, matrix, partition)
     stats = Stats(
         states=chain.n,
         transitions=chain.matrix.m,
@@ -261,7 +299,7 @@ def lump_chain(
         dropped=dropped,
     )
     kappa = chosen.factors(conditions, partition)
-    return Lumping(chain, chosen, partition, quotient, stats, refinement.trace, kappa)
+    return Lumping(chain, chosen, partition, quotient, stats, respected, refinement.trace, kappa)
 
 
 @check.register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -20,16 +21,8 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 def divide_rows(structure: WeightedStructure, divisors: ExactArray) -> WeightedStructure:
     """Divide row s by ``divisors[s]``, once for each distinct pair of entry and divisor."""
-    width = len(divisors.values)
-    pairs = structure.weights.codes.astype(np.int64) * width + divisors.codes[structure.sources()]
-    distinct, codes = np.unique(pairs, return_inverse=True)
-    values = [
-        structure.weights.values[pair // width] / divisors.values[pair % width]
-        for pair in distinct.tolist()
-    ]
-    return WeightedStructure(
-        structure.indptr, structure.indices, ExactArray.of_values(codes, values), structure.initial
-    )
+    weights = structure.weights.combine(divisors.take(structure.sources()), operator.truediv)
+    return WeightedStructure(structure.indptr, structure.indices, weights, structure.initial)
 
 
 def negative_codes(weights: ExactArray) -> Mask:

@@ -19,6 +19,7 @@ Marin, Piazza and Rossi 2019; Piazza and Rossi 2021.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -117,23 +118,15 @@ class Proportional(Kind):
 
     def factors(self, conditions: Sequence[Condition], partition: Partition) -> ExactArray:
         totals = _LeavingRates.of(conditions[0].matrix, partition).totals
-        first = totals.codes[partition.representatives][partition.labels].astype(np.int64)
-        pairs, codes = np.unique(
-            totals.codes.astype(np.int64) * len(totals.values) + first, return_inverse=True
-        )
+        firsts = totals.take(partition.representatives[partition.labels])
         one: Exact = Fraction(1)
-        values = []
-        for pair in pairs.tolist():
-            own, of_first = (totals.values[c] for c in divmod(pair, len(totals.values)))
-            values.append(one if of_first == 0 else own / of_first)
-        return ExactArray.of_values(codes, values)
+        return totals.combine(firsts, lambda own, first: one if first == 0 else own / first)
 
     def project_stationary(
         self, vector: ExactArray, partition: Partition, factors: ExactArray | None
     ) -> ExactArray:
         assert factors is not None
-        weighted = _products(vector, factors)
-        sums = project(weighted, partition)
+        sums = project(vector.combine(factors, operator.mul), partition)
         total = sum(sums)
         if total == 0:
             raise InvalidInput("a distribution that is zero everywhere cannot be projected")
@@ -146,18 +139,6 @@ class Proportional(Kind):
             "for stationary distributions use project_stationary",
             kind=self.name,
         )
-
-
-def _products(vector: ExactArray, factors: ExactArray) -> ExactArray:
-    """Multiply entry by entry, once for each distinct pair."""
-    pairs, codes = np.unique(
-        vector.codes.astype(np.int64) * len(factors.values) + factors.codes, return_inverse=True
-    )
-    values = [
-        vector.values[pair // len(factors.values)] * factors.values[pair % len(factors.values)]
-        for pair in pairs.tolist()
-    ]
-    return ExactArray.of_values(codes, values)
 
 
 @dataclass(frozen=True, eq=False)

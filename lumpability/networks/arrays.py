@@ -131,13 +131,15 @@ def products_agree(a: Array, b: Array, c: Array, d: Array) -> Array:
     return np.asarray((left == right) & (left_rest == right_rest))
 
 
-def float_sum(rows: Array, factors: Array, starts: Array) -> tuple[Array, Array]:
+def float_sum(rows: Array, factors: Array, known: Array, starts: Array) -> tuple[Array, Array]:
     """Sum scaled rows in consecutive segments, and say which sums are exact.
 
     Parameters
     ----------
     rows : float array, shape (k, n)
-    factors : object array of Fraction, shape (k,)
+    factors : float64 array, shape (k,)
+    known : bool array, shape (k,)
+        Where the factor is exactly the one that is meant.
     starts : array of int, shape (c,)
         Segment j consists of rows ``starts[j] .. starts[j + 1] - 1``; none is empty.
 
@@ -153,24 +155,23 @@ def float_sum(rows: Array, factors: Array, starts: Array) -> tuple[Array, Array]
 
     Examples
     --------
-    >>> rows = np.array([[1.0, 2], [3, 2.0**-60]])
-    >>> float_sum(rows, to_fractions([1, 1]), np.array([0]))[1]
-    array([False])
+    >>> rows, yes = np.array([[1.0, 2], [3, 2.0**-60]]), np.ones(2, dtype=bool)
+    >>> float_sum(rows, np.array([1.0, 2]), yes, np.array([0]))
+    (array([[7., 2.]]), array([False]))
     """
     wide = rows.astype(np.float64)
-    exact_rows = np.ones(len(rows), dtype=bool)
-    scaled = np.flatnonzero([factor != 1 for factor in factors.tolist()])
+    exact_rows = known.copy()
+    scaled = np.flatnonzero(factors != 1)
     if len(scaled):
-        by = np.array([float(factor) for factor in factors[scaled].tolist()])
-        known = [Fraction(x) == f for x, f in zip(by.tolist(), factors[scaled], strict=True)]
+        by = factors[scaled]
         if is_safe(by) and is_safe(wide[scaled]):
             wide[scaled], rest = two_product(wide[scaled], by[:, None])
-            exact_rows[scaled] = np.array(known) & ~rest.any(axis=1)
+            exact_rows[scaled] &= ~rest.any(axis=1)
         else:
             exact_rows[scaled] = False
     sizes = np.diff(np.append(starts, len(rows)))
     sums = wide[starts]
-    exact = np.logical_and.reduceat(exact_rows, starts)
+    exact = np.logical_and.reduceat(exact_rows, starts) if len(starts) else exact_rows
     for step in range(1, int(sizes.max(initial=1))):
         longer = np.flatnonzero(sizes > step)
         sums[longer], rest = two_sum(sums[longer], wide[starts[longer] + step])

@@ -18,7 +18,7 @@ from lumpability.errors import InvalidInput, InvalidNetwork
 from lumpability.networks.activations import Activation
 from lumpability.networks.arrays import Array, to_fractions
 from lumpability.networks.elementwise import Activate
-from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
+from lumpability.networks.layers import Conv, Dense, Layer, Shape
 from lumpability.rationals import read_number
 
 __all__ = ["Network"]
@@ -203,12 +203,7 @@ class Network:
     def hidden_neurons(self) -> int:
         """Units of all layers with weights but the last: neurons of dense layers, channels of convolutions."""
         units = [layer.units for layer in self.layers if isinstance(layer, Dense | Conv)]
-        last = self.layers[-1] if self.layers else None
-        for layer in reversed(self.layers):
-            last = layer
-            if isinstance(layer, Dense | Conv | BatchNorm):
-                break
-        return sum(units[:-1]) if isinstance(last, Dense | Conv) else sum(units)
+        return sum(units[:-1])
 
     @property
     def parameter_count(self) -> int:

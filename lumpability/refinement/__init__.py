@@ -1,9 +1,10 @@
 """The engine: a weighted structure and an initial partition in, the coarsest stable partition out.
 
-Three implementations with one answer: `reference` (the definition), `worklist` (plain Python, any exact
-weights, records the trace) and `kernel` (compiled, machine integers).  `refine` chooses: structures of
-up to 20,000 transitions, and symbolic ones, go to the worklist, so that small chains never wait for a
-compiler; larger ones go to the kernel.  All three are exact.
+Four implementations with one answer: `reference` (the definition), `worklist` (plain Python, any exact
+weights, records the trace), `kernel` (compiled, machine integers) and `rounds` (fingerprints in prime
+fields, vectorised, any exact weights, completed by the worklist).  `refine` chooses: structures of up to
+20,000 transitions go to the worklist, so that small chains never wait for a compiler, larger ones to the
+kernel, and larger symbolic ones to the rounds.  All are exact.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Literal
 
 from lumpability.errors import InvalidInput
 from lumpability.partition import Partition
-from lumpability.refinement import reference, worklist
+from lumpability.refinement import reference, rounds, worklist
 from lumpability.refinement.trace import Split, Trace, Witness
 from lumpability.structure import WeightedStructure
 
@@ -29,14 +30,16 @@ __all__ = [
     "refine",
 ]
 
-Engine = Literal["auto", "reference", "worklist", "kernel"]
-ENGINES: tuple[Engine, ...] = ("auto", "reference", "worklist", "kernel")
+Engine = Literal["auto", "reference", "worklist", "rounds", "kernel"]
+ENGINES: tuple[Engine, ...] = ("auto", "reference", "worklist", "rounds", "kernel")
 
 Progress = Callable[[int, int], None]
 """Called now and then with (blocks so far, states); raising from it stops the refinement."""
 
 COMPILE_BEYOND = 20_000
 """Transitions beyond which "auto" uses the compiled kernel."""
+EVALUATE_BEYOND = 1_000
+"""Transitions beyond which "auto" evaluates symbolic weights in prime fields first."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,9 @@ def refine(
     structure : WeightedStructure
     initial : Partition, optional
         The structure's own initial partition by default.
-    engine : {"auto", "reference", "worklist", "kernel"}
+    engine : {"auto", "reference", "worklist", "rounds", "kernel"}
     progress : callable, optional
-        Called with (blocks so far, states) during long runs of the kernel.
+        Called with (blocks so far, states) during long runs of the kernel and between rounds.
 
     Raises
     ------
@@ -99,13 +102,26 @@ def refine(
         raise InvalidInput(f"unknown engine {engine!r}: choose one of {', '.join(ENGINES)}")
     chosen: Engine = engine
     if engine == "auto":
-        small = structure.m <= COMPILE_BEYOND
-        chosen = "worklist" if small or not structure.weights.is_rational else "kernel"
+        chosen = _suitable(structure)
+    if chosen != "kernel":
+        structure = structure.explicit()
     if chosen == "reference":
         return Refinement(reference.refine(structure, start), chosen)
     if chosen == "worklist":
         partition, trace = worklist.refine(structure, start)
         return Refinement(partition, chosen, trace)
+    if chosen == "rounds":
+        tables = rounds.field_tables(structure.weights)
+        stable = rounds.refine(structure, start, tables, progress=progress)
+        # From a partition that is stable already, the worklist sums into every block exactly and finds
+        # nothing to split: that is the proof.  After a collision it splits, which is the repair.
+        return Refinement(worklist.refine(structure, stable)[0], chosen, proved=True)
     from lumpability.refinement import kernel
 
     return Refinement(kernel.refine(structure, start, progress=progress), chosen, proved=True)
+
+
+def _suitable(structure: WeightedStructure) -> Engine:
+    if structure.weights.is_rational:
+        return "worklist" if structure.m <= COMPILE_BEYOND else "kernel"
+    return "worklist" if structure.m <= EVALUATE_BEYOND else "rounds"

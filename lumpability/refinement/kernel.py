@@ -25,30 +25,29 @@ import numpy as np
 from lumpability.errors import LumpabilityError
 from lumpability.integers import prime, primes_beyond, residues
 from lumpability.partition import Partition
+from lumpability.refinement import kernel_loops as loops
+from lumpability.refinement.kernel_check import first_unstable
 from lumpability.refinement.kernel_field import montgomery_inverse
-from lumpability.refinement.kernel_loops import (
-    fingerprint_rows,
-    first_unstable,
-    incoming_rows,
-    propagate,
-    split_all,
-)
 from lumpability.structure import WeightedStructure
 
 __all__ = ["refine"]
 
-_PROPAGATE_COST = 6  # following one incoming transition costs about as much as sweeping six
+# Measured on a 2-core machine, in units of one transition swept by one thread (1 to 3 ns).
+_FOLLOW_COST = 8  # following one incoming transition
+_TRANSPOSE_COST = 3  # transposing one transition
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
+_PARALLEL_BEYOND = 300_000  # transitions; fewer are swept before a second thread has started
 _ATTEMPTS = 64
 
-Tables = Callable[[int], np.ndarray[Any, np.dtype[np.uint64]]]
+Array = np.ndarray[Any, Any]
+Progress = Callable[[int, int], None]
 
 
 def refine(
     structure: WeightedStructure,
     initial: Partition,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     threads: int | None = None,
 ) -> Partition:
     """Return the coarsest stable partition that refines `initial`; weights must be rational.
@@ -64,7 +63,7 @@ def refine(
 
     Notes
     -----
-    Time O(m log n).  Memory beyond the structure: 36 bytes for each state, and, when rounds propagate,
+    Time O(m log n).  Memory beyond the structure: 69 bytes for each state, and, when rounds propagate,
     the transposed rows of the states that still share a block.
 
     Examples
@@ -76,13 +75,19 @@ def refine(
     integers, _ = structure.weights.integers
     if structure.n == 0 or structure.m == 0:
         return initial
-    bound = 2 * max(abs(w) for w in integers) * int(np.diff(structure.indptr).max())
-    state = _Rounds(structure, initial, threads or cpu_count() or 1, progress)
-    for attempt in range(_ATTEMPTS):
-        p = prime(attempt)
-        state.run(residues(integers, p), p, seed=attempt)
-        if all(state.is_stable(residues(integers, q), q) for q in primes_beyond(bound)):
-            return Partition(state.block)
+    # A sum into a block is at most this in absolute value, so two differ by at most twice as much.
+    bound = max(abs(w) for w in integers) * int(np.diff(structure.indptr).max())
+    with ThreadPoolExecutor(threads or cpu_count() or 1) as pool:
+        rounds = _Rounds(structure, initial, pool, threads or cpu_count() or 1, progress)
+        for attempt in range(_ATTEMPTS):
+            p = prime(attempt)
+            rounds.run(residues(integers, p), p, seed=attempt)
+            partition = rounds.partition()
+            if all(
+                rounds.agree(partition, q, residues(integers, q)) for q in primes_beyond(2 * bound)
+            ):
+                return partition
+            rounds.restart(partition)
     raise LumpabilityError(f"internal error: {_ATTEMPTS} primes gave collisions; please report it")
 
 
@@ -93,105 +98,114 @@ class _Rounds:
         self,
         structure: WeightedStructure,
         initial: Partition,
+        pool: ThreadPoolExecutor,
         threads: int,
-        progress: Callable[[int, int], None] | None,
+        progress: Progress | None,
     ) -> None:
         n = structure.n
-        self.rows = (structure.indptr, structure.indices, structure.weights.codes)
-        self.n, self.m, self.threads = n, structure.m, threads
-        self.progress = progress
-        self.blocks = len(initial)
-        self.block = initial.labels.astype(np.int32)
-        self.order = np.argsort(initial.labels, kind="stable").astype(np.int32)
-        sizes = initial.blocks.sizes
-        self.ends = np.zeros(n, dtype=np.int32)
-        self.ends[: self.blocks] = np.cumsum(sizes)
-        self.starts = np.zeros(n, dtype=np.int32)
-        self.starts[: self.blocks] = self.ends[: self.blocks] - sizes
-        self.prints = np.zeros(n, dtype=np.uint64)
-        self.keys = np.empty(n, dtype=np.uint64)
-        self.renamed = np.empty(n, dtype=np.int32)
-        self.old = np.empty(n, dtype=np.int32)
-        self.stack = np.empty(256, dtype=np.int64)
+        self.n, self.m, self.structure = n, structure.m, structure
+        self.pool, self.threads, self.progress = pool, threads, progress
+        self.arrays = loops.Arrays(
+            prints=np.empty(n, dtype=np.uint64),
+            values=np.empty(n, dtype=np.uint64),
+            alone=np.empty(n, dtype=np.bool_),
+            spots=np.empty((n, 2), dtype=np.int32),
+            order=np.empty(n, dtype=np.int32),
+            blocks=np.empty((n, 4), dtype=np.int32),  # the fourth aligns them to cache lines
+            renamed=np.empty(n, dtype=np.int32),
+            changes=np.empty(n, dtype=np.uint64),
+            keys=np.empty(n, dtype=np.uint64),
+            stack=np.empty(256, dtype=np.int64),
+            touched=np.empty(n, dtype=np.int32),
+        )
+        self.restart(initial)
 
-    def run(self, table: np.ndarray[Any, Any], p: int, *, seed: int) -> None:
+    def rows(self, table: Array) -> loops.Rows:
+        """Return the rows with residues of weights."""
+        s = self.structure
+        return loops.Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
+
+    def restart(self, partition: Partition) -> None:
+        """Go on from another partition."""
+        self.start, self.count = partition, len(partition)
+
+    def run(self, table: Array, p: int, *, seed: int) -> None:
         """Refine until no fingerprints differ inside blocks."""
-        field = (np.uint64(p), montgomery_inverse(p), np.uint64(seed))
-        incoming: tuple[Any, ...] | None = None
+        # Sums of this many products of a weight and a value stay below 2^64 p.
+        step = max(1, min(2**62 // (int(table.max()) + 1), 2**31))
+        field = loops.Field(np.uint64(p), montgomery_inverse(p), np.uint64(seed), step)
+        rows = self.rows(table)
+        loops.fill(self.start.labels, self.count, field, self.arrays)
         overspent = 0  # how much cheaper propagation would have been so far
-        renamed = self.n
-        while renamed:
-            sharing = self._states_sharing()
-            sweep = self.m * sharing // self.n
-            follow = _PROPAGATE_COST * self._following(renamed, incoming)
-            if follow < sweep and incoming is None:
-                overspent += sweep - follow
-                # Transposing costs about two sweeps: worth it once that much has been wasted.
-                if overspent > 2 * sweep:
-                    incoming = incoming_rows(*self.rows, self.block, self.starts, self.ends)
-            if incoming is not None and follow < sweep:
-                renamed = self._propagate(renamed, incoming, table, field)
-            else:
-                renamed = self._sweep(table, field)
-            if self.progress is not None:
-                self.progress(self.blocks, self.n)
+        moved = self._sweep(rows, field, self.m)
+        while moved:
+            active = self.m * (self.n - int(np.count_nonzero(self.arrays.alone))) // self.n
+            follow = _FOLLOW_COST * (active * moved // self.n)
+            overspent += max(active - follow, 0)
+            if overspent > _TRANSPOSE_COST * active // self.threads:
+                self._propagate(rows, field, moved)
+                return
+            moved = self._sweep(rows, field, active)
 
-    def _states_sharing(self) -> int:
-        """Number of states that share their block."""
-        sizes = self.ends[: self.blocks] - self.starts[: self.blocks]
-        return self.n - int(np.count_nonzero(sizes == 1))
-
-    def _following(self, renamed: int, incoming: tuple[Any, ...] | None) -> int:
-        """Number of transitions into the renamed states, estimated before they are known."""
-        if incoming is None:
-            return self.m * renamed // self.n
-        pointers, states = incoming[0], self.renamed[:renamed]
-        return int((pointers[1:][states] - pointers[:-1][states]).sum())
-
-    def _sweep(self, table: np.ndarray[Any, Any], field: tuple[Any, ...]) -> int:
-        arguments = (*self.rows, table, self.block, self.starts, self.ends, self.prints, *field)
-        ranges = list(self._row_ranges())
-        if len(ranges) == 1:
-            fingerprint_rows(0, self.n, *arguments)
+    def _sweep(self, rows: loops.Rows, field: loops.Field, active: int) -> int:
+        if 8 * active < self.m:
+            loop, ranges = loops.fingerprint_blocks, self._even(self.count)
         else:
-            with ThreadPoolExecutor(self.threads) as pool:
-                for done in [pool.submit(fingerprint_rows, *r, *arguments) for r in ranges]:
-                    done.result()
-        self.blocks, renamed = split_all(
-            self.blocks, self.block, self.order, self.starts, self.ends, self.prints, self.keys,
-            self.stack, self.renamed, self.old,
-        )  # fmt: skip
-        return int(renamed)
+            loop, ranges = loops.fingerprint_rows, self._row_ranges()
+        self._in_parallel(loop, ranges, (rows, field, self.arrays))
+        self.count, moved = loops.split_all(self.count, field, self.arrays)
+        self._report()
+        return int(moved)
 
-    def _row_ranges(self) -> Iterator[tuple[int, int]]:
-        """Cut the rows into ranges of about equal numbers of transitions, a few for each thread."""
-        parts = 1 if self.threads == 1 or self.m < 100_000 else 4 * self.threads
-        cuts = np.searchsorted(self.rows[0], np.linspace(0, self.m, parts + 1)[1:-1])
-        bounds = [0, *cuts.tolist(), self.n]
-        return ((a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True) if a < b)
+    def _propagate(self, rows: loops.Rows, field: loops.Field, moved: int) -> None:
+        """Follow changes until there are none, through the transposed rows."""
+        incoming = loops.Rows(*loops.incoming_rows(rows, self.arrays), rows.table, rows.closed)
+        totals = loops.leaving(rows, field) if rows.closed else np.empty(0, dtype=np.uint64)
+        self.arrays.spots[self.arrays.order, loops.PLACE] = np.arange(self.n, dtype=np.int32)
+        while moved:
+            self.count, moved, _ = loops.propagate(
+                self.count, moved, _BUDGET, incoming, totals, field, self.arrays
+            )
+            self._report()
 
-    def _propagate(
-        self,
-        renamed: int,
-        incoming: tuple[Any, ...],
-        table: np.ndarray[Any, Any],
-        field: tuple[Any, ...],
-    ) -> int:
-        place = np.empty(self.n, dtype=np.int32)
-        place[self.order] = np.arange(self.n, dtype=np.int32)
-        marked = np.zeros(self.n, dtype=np.int32)
-        touched = np.empty(self.n, dtype=np.int32)
-        while renamed:
-            self.blocks, renamed, work = propagate(
-                self.blocks, renamed, _BUDGET, *incoming, table, self.block, self.order, place,
-                self.starts, self.ends, self.prints, self.keys, self.stack, marked, touched,
-                self.renamed, self.old, *field,
-            )  # fmt: skip
-            if self.progress is not None:
-                self.progress(int(self.blocks), self.n)
-        return 0
+    def partition(self) -> Partition:
+        """Return the partition reached."""
+        labels = np.empty(self.n, dtype=np.int32)
+        loops.canonical_labels(self.count, self.arrays, labels)
+        return Partition.from_canonical(labels, int(self.count))
 
-    def is_stable(self, table: np.ndarray[Any, Any], p: int) -> bool:
+    def agree(self, partition: Partition, p: int, table: Array) -> bool:
         """Whether sums into every block agree modulo p inside all blocks."""
-        arguments = (*self.rows, table, self.block, self.order, self.starts, self.ends)
-        return bool(first_unstable(self.blocks, *arguments, np.uint64(p)) < 0)
+        arguments = (self.rows(table), np.uint64(p), self.arrays, partition.labels, self.count)
+        found = self._in_parallel(first_unstable, self._even(self.count), arguments)
+        return all(block < 0 for block in found)
+
+    def _in_parallel(
+        self, loop: Callable[..., Any], ranges: list[tuple[int, int]], arguments: Any
+    ) -> list[Any]:
+        """Call a compiled loop on ranges of rows or blocks, which it treats independently."""
+        if len(ranges) == 1:
+            return [loop(*ranges[0], *arguments)]
+        return [task.result() for task in [self.pool.submit(loop, *r, *arguments) for r in ranges]]
+
+    @property
+    def _parts(self) -> int:
+        return 1 if self.threads == 1 or self.m < _PARALLEL_BEYOND else 4 * self.threads
+
+    def _even(self, count: int) -> list[tuple[int, int]]:
+        return list(_ranges(np.linspace(0, count, self._parts + 1).astype(np.int64)))
+
+    def _row_ranges(self) -> list[tuple[int, int]]:
+        """Cut the rows into ranges of about equally many transitions."""
+        cuts = np.searchsorted(self.structure.indptr, np.linspace(0, self.m, self._parts + 1)[1:-1])
+        return list(_ranges(np.array([0, *cuts, self.n])))
+
+    def _report(self) -> None:
+        if self.progress is not None:
+            self.progress(int(self.count), self.n)
+
+
+def _ranges(bounds: Array) -> Iterator[tuple[int, int]]:
+    for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        if low < high:
+            yield low, high

@@ -1,9 +1,9 @@
 """Arithmetic modulo a prime below 2^61, compiled: what fingerprints are made of.
 
-Products are reduced by Montgomery's method: for x, y with x y < 2^64 p it gives x y 2^-64 mod p without
-division.  The constant factor 2^-64 is left in place everywhere; fingerprints are only compared with
-one another.  The high half of a 64 x 64 bit product is one machine instruction, which numba reaches
-through an intrinsic.
+Sums of products are collected in 128 bits and reduced once, by Montgomery's method: a sum t < 2^64 p
+becomes t 2^-64 mod p without division.  The constant factor 2^-64 is left in place everywhere;
+fingerprints are only compared with one another.  128-bit products and sums are a handful of machine
+instructions, which numba reaches through intrinsics.
 """
 
 from __future__ import annotations
@@ -16,22 +16,40 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-__all__ = ["add_modulo", "block_value", "montgomery_inverse", "multiply_modulo", "subtract_modulo"]
+__all__ = [
+    "add_modulo",
+    "add_product",
+    "block_value",
+    "montgomery_inverse",
+    "reduce_modulo",
+    "subtract_modulo",
+]
 
 U64 = np.uint64
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _high_product(typing_context: Any, x: Any, y: Any) -> Any:
-    """High 64 bits of the 128-bit product of two uint64."""
+def add_product(typing_context: Any, high: Any, low: Any, x: Any, y: Any) -> Any:
+    """(high, low) + x y as a 128-bit number, again as (high, low); all are uint64."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        wide = ir.IntType(128)
-        left, right = (builder.zext(argument, wide) for argument in arguments)
-        high = builder.lshr(builder.mul(left, right), ir.Constant(wide, 64))
-        return builder.trunc(high, ir.IntType(64))
+        wide, word = ir.IntType(128), ir.IntType(64)
+        high, low, x, y = (builder.zext(argument, wide) for argument in arguments)
+        shift = ir.Constant(wide, 64)
+        total = builder.add(builder.or_(builder.shl(high, shift), low), builder.mul(x, y))
+        parts = (builder.trunc(builder.lshr(total, shift), word), builder.trunc(total, word))
+        return context.make_tuple(builder, signature.return_type, parts)
 
-    return types.uint64(types.uint64, types.uint64), generate
+    uint64 = types.uint64
+    return types.UniTuple(uint64, 2)(uint64, uint64, uint64, uint64), generate
+
+
+@numba.njit(inline="always")
+def reduce_modulo(high: Any, low: Any, p: Any, inverse: Any) -> Any:
+    """(high, low) 2^-64 mod p, where `inverse` is ``montgomery_inverse(p)`` and the number < 2^64 p."""
+    # Adding the right multiple of p clears the low half; what is left is below 2 p.
+    reduced, _ = add_product(high, low, low * inverse, p)
+    return reduced - p if reduced >= p else reduced
 
 
 @numba.njit(inline="always")
@@ -45,16 +63,6 @@ def add_modulo(x: Any, y: Any, p: Any) -> Any:
 def subtract_modulo(x: Any, y: Any, p: Any) -> Any:
     """x - y mod p for x, y < p."""
     return x - y if x >= y else x + p - y
-
-
-@numba.njit(inline="always")
-def multiply_modulo(x: Any, y: Any, p: Any, inverse: Any) -> Any:
-    """x y 2^-64 mod p, where `inverse` is ``montgomery_inverse(p)``."""
-    low = x * y
-    high = _high_product(x, y)
-    # m p has the same low half as x y up to sign, so that the halves cancel exactly.
-    reduced = high + _high_product(low * inverse, p) + (U64(1) if low != U64(0) else U64(0))
-    return reduced - p if reduced >= p else reduced
 
 
 @numba.njit(inline="always")

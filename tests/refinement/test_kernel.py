@@ -64,7 +64,7 @@ def test_the_answer_does_not_depend_on_the_number_of_threads(threads):
 @pytest.mark.parametrize("cost", [0, 10**9])
 def test_sweeping_and_propagating_rounds_give_the_same_partition(cost, monkeypatch):
     """A cost of zero propagates as soon as it may, a prohibitive one only sweeps."""
-    monkeypatch.setattr(kernel, "_PROPAGATE_COST", cost)
+    monkeypatch.setattr(kernel, "_FOLLOW_COST", cost)
     n = 3_000
     rng = np.random.default_rng(1)
     targets = np.concatenate([np.arange(1, n), rng.integers(0, n, n // 2)])

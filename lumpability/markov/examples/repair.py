@@ -1,8 +1,4 @@
-"""Chains of known structure, built from parameters: for trying things out, for tests, for teaching.
-
-Each function says where its chain comes from and which lumping is known for it, so that an answer can
-be compared with theory and not only with another program.
-"""
+"""Machines that share a repair crew."""
 
 from __future__ import annotations
 
@@ -12,40 +8,13 @@ import numpy as np
 
 from lumpability.errors import InvalidValue, SizeLimit
 from lumpability.exact_array import ExactArray
-from lumpability.markov.chains import CTMC, DTMC
+from lumpability.markov.chains import CTMC
 from lumpability.rationals import read_number
 from lumpability.structure import WeightedStructure
 
-__all__ = ["land_of_oz", "machine_repair"]
+__all__ = ["machine_repair"]
 
 _MOST_MACHINES = 20
-
-
-def land_of_oz() -> DTMC:
-    """Return the weather in the Land of Oz: rain, nice or snow, never two nice days in a row.
-
-    Returns
-    -------
-    DTMC
-        Three states; the label ``nice`` marks the nice day.
-
-    Notes
-    -----
-    Kemeny and Snell, *Finite Markov Chains* (1976), chapter 2; its lumping in section 6.3: rain and
-    snow together form the bad weather, from which a nice day follows with probability 1/4.
-
-    Examples
-    --------
-    >>> from lumpability import lump
-    >>> lumping = lump(land_of_oz())
-    >>> list(lumping.quotient.states), lumping.quotient.matrix.row(0)
-    (['{rain, snow}', 'nice'], [(0, Fraction(3, 4)), (1, Fraction(1, 4))])
-    """
-    return DTMC(
-        [["1/2", "1/4", "1/4"], ["1/2", 0, "1/2"], ["1/4", "1/4", "1/2"]],
-        states=["rain", "nice", "snow"],
-        labels={"nice": ["nice"]},
-    )
 
 
 def machine_repair(
@@ -110,8 +79,9 @@ def machine_repair(
             machines=machines,
         )
     needed = (machines + 1) // 2 if needed is None else needed
-    rates = {"failure": read_number(failure), "repair": read_number(repair)}
-    for name, value in [("machines", machines), ("repairers", repairers), *rates.items()]:
+    failure, repair = read_number(failure), read_number(repair)
+    given = {"machines": machines, "repairers": repairers, "failure": failure, "repair": repair}
+    for name, value in given.items():
         if value <= 0:
             raise InvalidValue(f"{name} must be positive, not {value}", value=value)
     states = np.arange(1 << machines)
@@ -119,13 +89,13 @@ def machine_repair(
     is_down = states[:, None] & bits != 0
     down = is_down.sum(axis=1)
     # The distinct rates: 0 for a failure, d for the repair of one of d machines that are down.
-    shares = [rates["repair"] * min(d, repairers) / d for d in range(1, machines + 1)]
+    shares = [repair * min(d, repairers) / d for d in range(1, machines + 1)]
     codes = np.where(is_down, down[:, None], 0)
     structure = WeightedStructure.from_edges(
         len(states),
         np.repeat(states, machines),
         (states[:, None] ^ bits).ravel(),
-        ExactArray.of_values(codes.ravel(), [rates["failure"], *shares]),
+        ExactArray.of_values(codes.ravel(), [failure, *shares]),
     )
     letters = str.maketrans("01", "ud")
     names = [f"{state:0{machines}b}".translate(letters) for state in range(len(states))]

@@ -1,0 +1,66 @@
+"""How Sphinx builds these pages: `sphinx-build -W docs docs/_build`."""
+
+from __future__ import annotations
+
+from types import GenericAlias
+
+import lumpability
+
+project = "lumpability"
+author = "The lumpability authors"
+copyright = "2026, the lumpability authors"
+release = lumpability.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+]
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+
+html_theme = "furo"
+html_title = f"lumpability {release}"
+html_copy_source = False
+
+myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
+myst_heading_anchors = 3
+
+# A name in single backticks is a Python object where there is one of that name.
+default_role = "py:obj"
+add_module_names = False
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # numpydoc's parameter lists say the types, with shapes
+numpydoc_show_class_members = False
+numpydoc_use_plots = False
+
+# Prompts and output stay where they are when an example is copied.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_only_copy_prompt_lines = True
+
+
+def escape_formulas(app, what, name, obj, options, lines):
+    """Keep |x| an absolute value and a lone * a product: reStructuredText takes them for markup."""
+    in_example = False
+    for i, line in enumerate(lines):
+        in_example = line.lstrip().startswith(">>>") or (in_example and bool(line.strip()))
+        if not in_example:
+            parts = line.split("``")
+            parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]
+            if sum(part.count("*") for part in parts[::2]) == 1:
+                parts[::2] = [part.replace("*", r"\*") for part in parts[::2]]
+            lines[i] = "``".join(parts)
+
+
+def skip_aliases(app, what, name, obj, skip, options):
+    """Leave out names of types such as ``tuple[int, ...]``, which autodoc takes for classes."""
+    return skip or isinstance(obj, GenericAlias)
+
+
+def setup(app):
+    app.connect("autodoc-skip-member", skip_aliases)
+    app.connect("autodoc-process-docstring", escape_formulas, priority=400)  # before numpydoc's

@@ -1,0 +1,325 @@
+"""Chains in NumPy's ``.npz``: the arrays of a sparse matrix, readable with `numpy.load` alone.
+
+Any program can write the plain layout:
+
+* ``type`` ("CTMC" or "DTMC"), ``indptr``, ``indices``, ``data``: the matrix in compressed rows;
+* ``label_names`` and for each a boolean array ``label0``, ``label1``, ...;
+* ``srew_NAME`` and ``arew_NAME``: rewards per unit of time and per transition, one for each state;
+* ``initial``: the numbers of the initial states, equally likely.
+
+What is a double there is read as `rationals` says.  This library adds the exact numbers: distinct ones once, in
+``numerators`` and ``denominators`` (or as text in ``numbers`` when they are too long for 64 bits or hold
+parameters), and codes that refer to them: ``data_codes``, ``reward0_state``, ``reward0_action``, ... with
+``reward_names``, ``initial_codes``, and ``state_names``.  Where ``data_codes`` is present, all numbers are read
+from there, so that writing and reading gives the same chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import FormatError
+from lumpability.exact_array import Exact, ExactArray
+from lumpability.formats.archives import read_arrays, write_arrays
+from lumpability.formats.assembly import (
+    INITIAL,
+    assemble,
+    chain_class,
+    parameter_names,
+    uniform_over,
+)
+from lumpability.formats.files import DEFAULT_MAX_BYTES, reading
+from lumpability.formats.numbers import exact_text, read_expression
+from lumpability.formats.tokens import Array, shown
+from lumpability.integers import smallest_unsigned
+from lumpability.markov.attributes import Mask, Reward
+from lumpability.markov.chains import MarkovChain
+from lumpability.parameters import is_symbolic
+from lumpability.rationals import DEFAULT_TOLERANCE, Reading, read_text
+from lumpability.structure import WeightedStructure
+
+__all__ = ["read_npz", "write_npz"]
+
+_LARGEST = 2**63 - 1
+
+
+def read_npz(
+    path: str | Path,
+    *,
+    tolerance: float = DEFAULT_TOLERANCE,
+    normalize: bool = False,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> MarkovChain:
+    """Read a chain from an ``.npz`` file.
+
+    Parameters
+    ----------
+    path : str or Path
+    tolerance : float
+        Largest relative change when a float is read as the rational that was meant; 0 reads floats
+        literally.
+    normalize : bool
+        Rescale rows of a DTMC to sum to one.
+    max_bytes : int
+        Largest size of all arrays together.
+
+    Raises
+    ------
+    FormatError
+        If an array is missing, or of the wrong type or length; never unpickles.
+    SizeLimit
+        If the arrays are too large.
+    """
+    arrays = read_arrays(path, max_bytes=max_bytes)
+    with reading(path):
+        return _Archive(arrays, path, tolerance).chain(normalize)
+
+
+class _Archive:
+    """The arrays of a file, checked when they are asked for."""
+
+    def __init__(self, arrays: dict[str, Array], path: str | Path, tolerance: float) -> None:
+        self._arrays, self._path, self._tolerance = arrays, path, tolerance
+        self._exact = "data_codes" in arrays
+        self._values = self._exact_values() if self._exact else []
+        self._reading = Reading()
+        self._n = len(self._array("indptr", "iu")) - 1
+
+    def _error(self, message: str) -> FormatError:
+        return FormatError(message, path=self._path)
+
+    def _array(self, name: str, kinds: str, length: int | None = None) -> Array:
+        """Return a one-dimensional array of the given kinds of numbers and length."""
+        if name not in self._arrays:
+            raise self._error(f"lacks the array {shown(name)!r}")
+        array = self._arrays[name]
+        if array.dtype.kind not in kinds or array.ndim != 1:
+            raise self._error(
+                f"the array {shown(name)!r} is {array.ndim}-dimensional of type {array.dtype}"
+            )
+        if length is not None and len(array) != length:
+            raise self._error(f"the array {shown(name)!r} has {len(array)} entries, not {length}")
+        return array
+
+    def _exact_values(self) -> list[Any]:
+        """The distinct numbers, as fractions and expressions."""
+        if "numbers" in self._arrays:
+            parameters = self._array("parameters", "U").tolist()
+            return [
+                read_expression(text, parameters)
+                if parameters and is_symbolic(text)
+                else read_text(text)
+                for text in self._array("numbers", "U").tolist()
+            ]
+        numerators = self._array("numerators", "i").tolist()
+        denominators = self._array("denominators", "i", len(numerators)).tolist()
+        if any(denominator < 1 for denominator in denominators):
+            raise self._error("the array 'denominators' holds a number below 1")
+        return [Fraction(p, q) for p, q in zip(numerators, denominators, strict=True)]
+
+    def _coded(self, name: str, length: int) -> ExactArray:
+        codes = self._array(name, "iu", length)
+        if len(codes) and (codes.min() < 0 or codes.max() >= len(self._values)):
+            raise self._error(f"the array {shown(name)!r} refers to a number that is not there")
+        used, places = np.unique(codes, return_inverse=True)
+        values, _ = ExactArray.read([self._values[code] for code in used.tolist()])
+        return ExactArray.of_values(values.codes[places], values.values)
+
+    def _floats(self, name: str, length: int) -> ExactArray:
+        array, new = ExactArray.read(self._array(name, "fiu", length), tolerance=self._tolerance)
+        self._reading = self._reading + new
+        return array
+
+    def chain(self, normalize: bool) -> MarkovChain:
+        """Build the chain."""
+        kind = self._kind()
+        indices = self._array("indices", "iu")
+        weights = (
+            self._coded("data_codes", len(indices))
+            if self._exact
+            else self._floats("data", len(indices))
+        )
+        negative = [value for value in weights.values if weights.is_rational and value < 0]
+        if negative:
+            raise self._error(f"holds the negative weight {negative[0]}")
+        structure = WeightedStructure.from_rows(self._array("indptr", "iu"), indices, weights)
+        labels = self._labels()
+        rewards = self._coded_rewards() if self._exact else self._plain_rewards()
+        return assemble(
+            kind,
+            structure,
+            labels=labels,
+            rewards=rewards,
+            states=self._names(),
+            initial=self._initial(),
+            reading=self._reading,
+            normalize=normalize,
+        )
+
+    def _kind(self) -> type[MarkovChain]:
+        given = self._arrays.get("type")
+        if given is None or given.ndim != 0 or given.dtype.kind != "U":
+            raise self._error("lacks the text 'type', which is CTMC or DTMC")
+        kind = chain_class(str(given))
+        if kind is None:
+            raise self._error(f"has the type {shown(str(given))!r}, not CTMC or DTMC")
+        return kind
+
+    def _labels(self) -> dict[str, Mask]:
+        names = self._array("label_names", "U").tolist() if "label_names" in self._arrays else []
+        if len(set(names)) < len(names):
+            raise self._error("the array 'label_names' holds a name twice")
+        return {name: self._array(f"label{k}", "b", self._n) for k, name in enumerate(names)}
+
+    def _plain_rewards(self) -> dict[str, Reward]:
+        parts: dict[str, dict[str, ExactArray]] = {}
+        for key in self._arrays:
+            for prefix, part in (("srew_", "state"), ("arew_", "action")):
+                if key.startswith(prefix):
+                    array = self._floats(key, self._n)
+                    parts.setdefault(key.removeprefix(prefix), {})[part] = array
+        return {name: Reward(**given) for name, given in parts.items()}
+
+    def _coded_rewards(self) -> dict[str, Reward]:
+        rewards = {}
+        for k, name in enumerate(self._array("reward_names", "U").tolist()):
+            state, action = (
+                self._coded(key, self._n) if key in self._arrays else None
+                for key in (f"reward{k}_state", f"reward{k}_action")
+            )
+            rewards[name] = Reward(state, action)
+        return rewards
+
+    def _initial(self) -> ExactArray | None:
+        if "initial_codes" in self._arrays:
+            return self._coded("initial_codes", self._n) if self._exact else None
+        if "initial" not in self._arrays:
+            return None
+        states = self._array("initial", "iu")
+        if len(states) and (states.min() < 0 or states.max() >= self._n):
+            raise self._error(f"the array 'initial' names a state beyond the {self._n} there are")
+        marks = np.zeros(self._n, dtype=bool)
+        marks[states] = True
+        return uniform_over(marks)
+
+    def _names(self) -> list[str] | list[int] | None:
+        if "state_names" not in self._arrays:
+            return None
+        names: list[Any] = self._array("state_names", "Uiu", self._n).tolist()
+        return names
+
+
+def write_npz(chain: MarkovChain, path: str | Path) -> None:
+    """Write a chain to an ``.npz`` file: exact numbers, and doubles for other programs.
+
+    Parameters
+    ----------
+    chain : CTMC or DTMC
+    path : str or Path
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be written, or the chain has a label ``init`` of its own.
+
+    Notes
+    -----
+    State names are kept if all are texts or all are integers of 64 bits; others become texts.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lumpability.markov import CTMC
+    >>> chain = CTMC.from_rates({("a", "b"): "1/3"}, labels={"ok": ["a"]}, initial={"a": 1})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_npz(chain, f"{folder}/chain.npz")
+    ...     read_npz(f"{folder}/chain.npz").equals(chain)
+    True
+    """
+    if INITIAL in chain.labels:
+        raise FormatError(
+            f"the label {INITIAL!r} marks the initial states in this format: rename the chain's own "
+            "label of that name, or write JSON",
+            path=path,
+            label=INITIAL,
+        )
+    matrix = chain.matrix
+    arrays: dict[str, Any] = {
+        "type": np.array(type(chain).__name__),
+        "indptr": matrix.indptr,
+        "indices": matrix.indices,
+        "label_names": _texts(list(chain.labels)),
+        **{f"label{k}": mask for k, mask in enumerate(chain.labels.values())},
+    }
+    exact = {"data_codes": matrix.weights}
+    for k, reward in enumerate(chain.rewards.values()):
+        if reward.state is not None:
+            exact[f"reward{k}_state"] = reward.state
+        if reward.action is not None:
+            exact[f"reward{k}_action"] = reward.action
+    if chain.initial is not None:
+        exact["initial_codes"] = chain.initial
+        positive = np.array([value != 0 for value in chain.initial.values], dtype=bool)
+        arrays["initial"] = np.flatnonzero(positive[chain.initial.codes])
+    arrays["reward_names"] = _texts(list(chain.rewards))
+    arrays |= _doubles(chain) | _coded(exact, parameter_names(chain))
+    if chain.states.named:
+        arrays["state_names"] = _name_array(list(chain.states))
+    with reading(path):
+        write_arrays(path, arrays)
+
+
+def _texts(items: Sequence[str]) -> Array:
+    return np.array(items, dtype=str) if items else np.empty(0, dtype="U1")
+
+
+def _name_array(names: list[Any]) -> Array:
+    if all(type(name) is int and abs(name) <= _LARGEST for name in names):
+        return np.array(names, dtype=np.int64)
+    return _texts([str(name) for name in names])
+
+
+def _doubles(chain: MarkovChain) -> dict[str, Array]:
+    """The plain layout's numbers, for other programs; names that are no identifiers are left out."""
+    arrays: dict[str, Array] = {}
+    if chain.is_rational:
+        arrays["data"] = chain.matrix.weights.to_floats()
+    for name, reward in chain.rewards.items():
+        parts = (("srew", reward.state), ("arew", reward.action))
+        for prefix, part in parts:
+            if part is not None and part.is_rational and name.isidentifier():
+                arrays[f"{prefix}_{name}"] = part.to_floats()
+    return arrays
+
+
+def _coded(exact: dict[str, ExactArray], parameters: list[str]) -> dict[str, Array]:
+    """Codes of all arrays into one list of distinct numbers, and that list."""
+    number: dict[str, int] = {}
+    values: list[Exact] = []
+    tables = {}
+    for name, array in exact.items():
+        texts = [exact_text(value) for value in array.values]
+        tables[name] = [number.setdefault(text, len(number)) for text in texts]
+        values += [
+            v for v, code in zip(array.values, tables[name], strict=True) if code >= len(values)
+        ]
+    dtype = smallest_unsigned(len(values))
+    arrays = {
+        name: np.array(tables[name], dtype=dtype)[array.codes] if len(array) else np.empty(0, dtype)
+        for name, array in exact.items()
+    }
+    fractions = [value for value in values if isinstance(value, Fraction)]
+    if len(fractions) == len(values) and all(
+        abs(value.numerator) <= _LARGEST and value.denominator <= _LARGEST for value in fractions
+    ):
+        arrays["numerators"] = np.array([v.numerator for v in fractions], dtype=np.int64)
+        arrays["denominators"] = np.array([v.denominator for v in fractions], dtype=np.int64)
+    else:
+        arrays["numbers"] = _texts(list(number))
+        arrays["parameters"] = _texts(parameters)
+    return arrays

@@ -1,0 +1,346 @@
+"""PRISM and JANI sources, and Storm's own models, through the package ``stormpy``.
+
+Storm parses the source and explores the reachable states, by default with exact rationals, so that
+1/3 in the source is 1/3 in the chain.  All labels and rewards are kept; states are named by the values of
+the variables on request.  `from_stormpy` and `to_stormpy` convert models in memory.  Cost: some five
+microseconds for each transition, as the bridge passes single numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import FormatError, InvalidChain, require
+from lumpability.exact_array import Exact, ExactArray
+from lumpability.formats.assembly import (
+    INITIAL,
+    assemble,
+    chain_class,
+    initial_marks,
+    parameter_names,
+)
+from lumpability.formats.files import opened, reading
+from lumpability.formats.prism_rewards import expected_on_leaving
+from lumpability.formats.tokens import shown
+from lumpability.markov.attributes import Mask, Reward
+from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.rationals import DEFAULT_TOLERANCE, Reading
+from lumpability.structure import WeightedStructure
+
+__all__ = ["from_stormpy", "read_jani", "read_prism_source", "to_stormpy"]
+
+
+def read_prism_source(
+    path: str | Path,
+    *,
+    constants: str | Mapping[str, Any] | None = None,
+    exact: bool = True,
+    parametric: bool = False,
+    state_names: bool = False,
+    tolerance: float = DEFAULT_TOLERANCE,
+    normalize: bool = False,
+) -> MarkovChain:
+    """Build the chain that a PRISM source file describes.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.prism``, ``.pm``, ``.sm`` or ``.nm``.
+    constants : str or mapping, optional
+        Values of undefined constants: ``"N=3,p=1/3"`` or ``{"N": 3, "p": "1/3"}``.
+    exact : bool
+        Explore with rationals; otherwise with doubles, which is some three times as fast, and read
+        those as the rationals that were meant.
+    parametric : bool
+        Keep constants without a value as symbolic parameters.
+    state_names : bool
+        Name states by their variables, "x=1,y=0".
+    tolerance, normalize
+        As for `CTMC` and `DTMC`.
+
+    Raises
+    ------
+    FormatError
+        If Storm cannot read the file, a constant has no value, or it is no Markov chain.
+    MissingDependency
+        If ``stormpy`` is not installed.
+    """
+
+    def parse(stormpy: Any) -> Any:
+        return stormpy.parse_prism_program(str(path), prism_compatibility=True)
+
+    options = _Options(exact, parametric, state_names, tolerance, normalize)
+    return _build(Path(path), parse, constants, options)
+
+
+def read_jani(
+    path: str | Path,
+    *,
+    constants: str | Mapping[str, Any] | None = None,
+    exact: bool = True,
+    parametric: bool = False,
+    state_names: bool = False,
+    tolerance: float = DEFAULT_TOLERANCE,
+    normalize: bool = False,
+) -> MarkovChain:
+    """Build the chain that a JANI source file describes; parameters as for `read_prism_source`."""
+
+    def parse(stormpy: Any) -> Any:
+        return stormpy.parse_jani_model(str(path))[0]
+
+    options = _Options(exact, parametric, state_names, tolerance, normalize)
+    return _build(Path(path), parse, constants, options)
+
+
+class _Options:
+    """How a source is to be explored and its numbers read."""
+
+    def __init__(
+        self, exact: bool, parametric: bool, state_names: bool, tolerance: float, normalize: bool
+    ) -> None:
+        self.exact, self.parametric, self.state_names = exact, parametric, state_names
+        self.tolerance, self.normalize = tolerance, normalize
+
+
+def _build(
+    path: Path,
+    parse: Callable[[Any], Any],
+    constants: str | Mapping[str, Any] | None,
+    options: _Options,
+) -> MarkovChain:
+    stormpy = require("stormpy", extra="storm")
+    with opened(path) as stream:
+        stream.read(1)  # a missing or unreadable file is reported like any other
+    with reading(path), _quietly(stormpy, path):
+        source = parse(stormpy)
+        values = _constants(constants)
+        if values:
+            source, _ = stormpy.instantiate_constants(source, values)
+        undefined = [c.name for c in source.constants if not c.defined]
+        if undefined and not options.parametric:
+            raise FormatError(
+                f"gives no value to {', '.join(undefined)}: pass constants='{undefined[0]}=...', or "
+                "parametric=True to keep them as parameters",
+                path=path,
+                constants=undefined,
+            )
+        wanted = stormpy.BuilderOptions()
+        wanted.set_build_all_labels()
+        wanted.set_build_all_reward_models()
+        if options.state_names:
+            wanted.set_build_state_valuations()
+        number = stormpy.Rational if options.exact else float
+        if undefined:
+            number = stormpy.RationalFunction
+        model = stormpy.build_model[number](source, options=wanted)
+        return from_stormpy(model, tolerance=options.tolerance, normalize=options.normalize)
+
+
+def _constants(given: str | Mapping[str, Any] | None) -> str:
+    if given is None or isinstance(given, str):
+        return given or ""
+    return ",".join(
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in given.items()
+    )
+
+
+@contextmanager
+def _quietly(stormpy: Any, path: Path) -> Iterator[None]:
+    """Turn Storm's errors into ours, and keep its log off standard error meanwhile."""
+    developer = require("stormpy.developer", extra="storm")
+    before = developer.get_log_level()
+    developer.set_log_level(developer.LogLevel.OFF)
+    try:
+        yield
+    except (stormpy.exceptions.StormError, RuntimeError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise FormatError(f"Storm refuses it: {shown(lines[0], 300)}", path=path) from error
+    finally:
+        developer.set_log_level(before)
+
+
+def from_stormpy(
+    model: Any, *, tolerance: float = DEFAULT_TOLERANCE, normalize: bool = False
+) -> MarkovChain:
+    """Convert a sparse stormpy model.
+
+    Parameters
+    ----------
+    model : stormpy.models.SparseDtmc or SparseCtmc
+        Of doubles, rationals or rational functions.
+    tolerance : float
+        For doubles, as for `CTMC`.
+    normalize : bool
+        Rescale rows of a DTMC to sum to one.
+
+    Returns
+    -------
+    CTMC or DTMC
+        Initial states become a uniform distribution, state valuations names, rewards on
+        transitions the expected reward on leaving the state.
+
+    Raises
+    ------
+    InvalidChain
+        If the model is neither a DTMC nor a CTMC.
+    """
+    name = str(model.model_type).rpartition(".")[2]
+    kind = chain_class(name)
+    if kind is None or not model.is_sparse_model:
+        raise InvalidChain(f"only sparse DTMC and CTMC models can be converted, not a {name}")
+    total = Reading()
+
+    def numbers(items: list[Any]) -> ExactArray:
+        nonlocal total
+        array, new = ExactArray.read([_item(x) for x in items], tolerance=tolerance)
+        total = total + new
+        return array
+
+    structure = _structure(model.transition_matrix, model.nr_states, numbers)
+    rewards = {}
+    for reward_name, reward in model.reward_models.items():
+        state = numbers(list(reward.state_rewards)) if reward.has_state_rewards else None
+        action = None
+        if reward.has_state_action_rewards:
+            action = numbers(list(reward.state_action_rewards))
+        if reward.has_transition_rewards:
+            earned = _structure(reward.transition_rewards, model.nr_states, numbers)
+            action = expected_on_leaving(structure, earned, action)
+        rewards[reward_name] = Reward(state, action)
+    return assemble(
+        kind,
+        structure,
+        labels=_labels(model),
+        rewards=rewards,
+        states=_names(model),
+        reading=total,
+        normalize=normalize,
+    )
+
+
+def _item(value: Any) -> Any:
+    """A number of Storm as the library reads it: doubles as they are, others as exact text."""
+    return value if isinstance(value, float) else str(value).replace("^", "**")
+
+
+def _structure(
+    matrix: Any, n: int, numbers: Callable[[list[Any]], ExactArray]
+) -> WeightedStructure:
+    targets: list[int] = []
+    values: list[Any] = []
+    indptr = np.zeros(n + 1, dtype=np.int64)
+    for row in range(n):
+        for entry in matrix.get_row(row):
+            targets.append(entry.column)
+            values.append(entry.value)
+        indptr[row + 1] = len(targets)
+    return WeightedStructure.from_rows(indptr, np.array(targets, dtype=np.int64), numbers(values))
+
+
+def _labels(model: Any) -> dict[str, Mask]:
+    labels = {}
+    for name in sorted(model.labeling.get_labels()):
+        mask = np.zeros(model.nr_states, dtype=bool)
+        mask[list(model.labeling.get_states(name))] = True
+        labels[name] = mask
+    return labels
+
+
+def _names(model: Any) -> list[str] | None:
+    if not model.has_state_valuations():
+        return None
+    valuations = model.state_valuations
+    columns = []
+    for variable in valuations.get_all_variables():
+        if variable.has_boolean_type():
+            true = np.zeros(model.nr_states, dtype=bool)
+            true[list(valuations.get_boolean_values(variable))] = True  # lists where it holds
+            values = ["true" if value else "false" for value in true.tolist()]
+        elif variable.has_integer_type():
+            values = [str(value) for value in valuations.get_int64_values(variable)]
+        else:
+            values = [str(value) for value in valuations.get_rational_values(variable)]
+        columns.append([f"{variable.name}={value}" for value in values])
+    return [",".join(parts) for parts in zip(*columns, strict=True)] if columns else None
+
+
+def to_stormpy(chain: MarkovChain, *, exact: bool = True) -> Any:
+    """Convert a chain to a sparse stormpy model.
+
+    Parameters
+    ----------
+    chain : CTMC or DTMC
+        Without parameters.  State names are not passed on.
+    exact : bool
+        With rationals; otherwise with the nearest doubles.
+
+    Returns
+    -------
+    stormpy.models.SparseDtmc or SparseCtmc
+        Initial states carry the label ``init``.
+
+    Raises
+    ------
+    InvalidChain
+        If parameters occur.
+    FormatError
+        If the chain has a label ``init`` of its own.
+    MissingDependency
+        If ``stormpy`` is not installed.
+
+    Warns
+    -----
+    LossyWrite
+        If the initial distribution is not uniform.
+    """
+    if parameter_names(chain):
+        raise InvalidChain("a chain with parameters cannot be passed to Storm: write it as DRN")
+    stormpy = require("stormpy", extra="storm")
+    kind = stormpy.Rational if exact else float
+    structures = require("stormpy.datastructures", extra="storm")
+    models = require("stormpy.models", extra="storm")
+
+    def number(value: Exact) -> Any:
+        return stormpy.Rational(str(value)) if exact else float(value)
+
+    def vector(array: ExactArray | None) -> list[Any] | None:
+        if array is None:
+            return None
+        table = [number(value) for value in array.values]
+        return [table[code] for code in array.codes.tolist()]
+
+    matrix = chain.matrix
+    builder = structures.SparseMatrixBuilder[kind](rows=chain.n, columns=chain.n, entries=matrix.m)
+    builder.add_next_values(
+        matrix.sources().tolist(), matrix.indices.tolist(), vector(matrix.weights)
+    )
+    components = models.SparseModelComponents[kind](
+        transition_matrix=builder.build(),
+        state_labeling=_labeling(chain, models, structures),
+        reward_models={
+            name: models.SparseRewardModel[kind](vector(reward.state), vector(reward.action))
+            for name, reward in chain.rewards.items()
+        },
+        rate_transitions=isinstance(chain, CTMC),
+    )
+    model = models.SparseCtmc if isinstance(chain, CTMC) else models.SparseDtmc
+    return model[kind](components)
+
+
+def _labeling(chain: MarkovChain, models: Any, structures: Any) -> Any:
+    labeling = models.StateLabeling(chain.n)
+    masks = dict(chain.labels)
+    marks = initial_marks(chain, "the stormpy model")
+    if marks is not None:
+        masks[INITIAL] = marks
+    for name, mask in masks.items():
+        labeling.add_label(name)
+        carriers = structures.BitVector(chain.n, np.flatnonzero(mask).tolist())
+        labeling.set_states(name, carriers)
+    return labeling

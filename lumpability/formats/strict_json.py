@@ -1,0 +1,149 @@
+"""JSON read strictly: what is not meant is refused, in bounded time and memory.
+
+Python's parser takes NaN, duplicate keys, and decimals that it rounds to doubles; none of them can be
+meant in an exact model, so all are refused.  A document says what it is in "format" and "version".
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lumpability.errors import FormatError, SizeLimit
+from lumpability.formats.files import opened
+from lumpability.formats.tokens import shown
+
+__all__ = ["check_version", "parse_object", "parse_strictly", "read_document", "write_pieces"]
+
+MAX_BYTES = 1 << 30
+"""Largest JSON text read unless ``max_bytes=`` says otherwise; parsing takes about ten times as much."""
+
+
+def read_document(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """Read a JSON object from a file, ``.gz`` or plain; decimal numbers are refused.
+
+    Raises
+    ------
+    FormatError
+        If it is not JSON, not an object, or holds NaN, a decimal number or a key twice.
+    SizeLimit
+        If the text has more than `max_bytes` bytes.
+    """
+    path = Path(path)
+    with opened(path, max_bytes=max_bytes) as stream:
+        text = stream.read(max_bytes + 1)
+    if len(text) > max_bytes:
+        raise SizeLimit(
+            f"{path}: has more than {max_bytes} bytes; raise max_bytes, or use DRN or NPZ for a model of "
+            "this size",
+            path=str(path),
+            limit=max_bytes,
+        )
+    return parse_object(text, path, decimals=False)
+
+
+def parse_object(text: bytes, path: str | Path, *, decimals: bool) -> dict[str, Any]:
+    """Parse a JSON object strictly.
+
+    Parameters
+    ----------
+    text : bytes
+    path : str or Path
+        For messages.
+    decimals : bool
+        Whether numbers such as 0.5 are accepted, as doubles.
+
+    Examples
+    --------
+    >>> parse_object(b'{"a": 1, "a": 2}', "a.json", decimals=False)
+    Traceback (most recent call last):
+        ...
+    lumpability.errors.FormatError: a.json: holds the key 'a' twice in one object
+    """
+    document = parse_strictly(text, path, decimals=decimals)
+    if not isinstance(document, dict):
+        raise FormatError(f"is a JSON {type(document).__name__}, not an object", path=path)
+    return document
+
+
+def parse_strictly(text: bytes, path: str | Path, *, decimals: bool) -> Any:
+    """Parse any JSON value as `parse_object` does."""
+
+    def refuse(number: str) -> NoReturn:
+        raise FormatError(
+            f'holds the number {shown(number)}: exact numbers are integers or texts such as "1/3"',
+            path=path,
+            value=number[:1000],
+        )
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            keys = Counter(key for key, _ in pairs)
+            twice = keys.most_common(1)[0][0]
+            raise FormatError(f"holds the key {shown(twice)!r} twice in one object", path=path)
+        return result
+
+    try:
+        return json.loads(
+            text.decode(),
+            parse_float=float if decimals else refuse,
+            parse_constant=refuse,
+            object_pairs_hook=unique,
+        )
+    except FormatError:
+        raise
+    except json.JSONDecodeError as error:
+        raise FormatError(f"is not JSON: {error.msg}", path=path, line=error.lineno) from error
+    except UnicodeDecodeError as error:
+        raise FormatError(f"holds bytes that are not UTF-8 text ({error})", path=path) from error
+    except RecursionError as error:
+        raise FormatError("nests brackets too deeply", path=path) from error
+    except ValueError as error:
+        raise FormatError(f"holds an integer of too many digits ({error})", path=path) from error
+
+
+def check_version(document: dict[str, Any], path: str | Path, name: str, newest: int) -> int:
+    """Return the version of a document of the format `name`; refuse others and newer ones.
+
+    Examples
+    --------
+    >>> check_version({"format": "x", "version": 2}, "a.json", "x", newest=1)
+    Traceback (most recent call last):
+        ...
+    lumpability.errors.FormatError: a.json: is version 2 of 'x'; this library reads up to version 1
+    """
+    if document.get("format") != name:
+        raise FormatError(
+            f"is of the format {shown(repr(document.get('format')))}, not {name!r}", path=path
+        )
+    version = document.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise FormatError(f"has the version {shown(repr(version))}, not a number from 1", path=path)
+    if version > newest:
+        raise FormatError(
+            f"is version {version} of {name!r}; this library reads up to version {newest}",
+            path=path,
+        )
+    return version
+
+
+def write_pieces(items: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """Yield a JSON object piece by piece, one key on each line.
+
+    Examples
+    --------
+    >>> print("".join(write_pieces([("a", 1), ("b", [1, 2])])), end="")
+    {
+    "a": 1,
+    "b": [1, 2]
+    }
+    """
+    before = "{\n"
+    for key, value in items:
+        yield f"{before}{json.dumps(key)}: {json.dumps(value)}"
+        before = ",\n"
+    yield "\n}\n"

@@ -1,0 +1,298 @@
+"""UMB, the unified Markov binary format: a tar archive of an index and of arrays.
+
+``index.json`` says what kind of transition system it is and how numbers are stored; arrays hold the
+branches of every choice in compressed rows, with probabilities as doubles or as rationals (a signed
+numerator and an unsigned denominator of 64 bits or a multiple).  A Markov chain has one choice in each state.  For a
+CTMC the rates are  exit rate of the state x probability of the branch:  exact for rationals; for doubles the
+product is rounded like any computed rate and then read by `rationals` as the rate that was meant.
+
+The package ``umbi`` checks the index; arrays are read by NumPy, as a Python object for each number
+would take a hundred times the memory.  State names and an initial distribution that is not uniform, for
+which UMB has no place of its own, are annotations of the group "lumpability".
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from lumpability.errors import FormatError
+from lumpability.exact_array import ExactArray
+from lumpability.formats.assembly import assemble, pairwise, uniform_over
+from lumpability.formats.files import DEFAULT_MAX_BYTES, opened, reading
+from lumpability.formats.tokens import Array, shown
+from lumpability.formats.umb_index import load_index
+from lumpability.formats.umb_values import bits, rationals
+from lumpability.formats.umb_writer import GROUP, write_umb
+from lumpability.markov.attributes import Mask, Reward
+from lumpability.markov.chains import CTMC, DTMC, MarkovChain
+from lumpability.rationals import DEFAULT_TOLERANCE, Reading
+from lumpability.structure import WeightedStructure
+
+__all__ = ["read_umb", "write_umb"]
+
+
+def read_umb(
+    path: str | Path,
+    *,
+    tolerance: float = DEFAULT_TOLERANCE,
+    normalize: bool = False,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> MarkovChain:
+    """Read a CTMC or DTMC from a ``.umb`` file.
+
+    Parameters
+    ----------
+    path : str or Path
+    tolerance : float
+        Largest relative change when a double is read as the rational that was meant; 0 reads doubles
+        literally, and rates as exact products of them.
+    normalize : bool
+        Rescale rows of a DTMC to sum to one.
+    max_bytes : int
+        Largest size after unpacking.
+
+    Returns
+    -------
+    CTMC or DTMC
+        Rewards on branches become the expected reward on leaving the state.  Variable valuations
+        are not read.
+
+    Raises
+    ------
+    FormatError
+        If the file is not a valid model of these types.
+    SizeLimit
+        If it unpacks beyond the limits.
+    MissingDependency
+        If the package ``umbi`` is not installed.
+    """
+    path = Path(path)
+    with opened(path, max_bytes=max_bytes, by_content=True) as stream:
+        members = dict(_members(stream, path))
+    if "index.json" not in members:
+        raise FormatError("lacks the member 'index.json'", path=path)
+    index = load_index(members["index.json"], path)
+    with reading(path):
+        return _Model(index, members, path, tolerance).chain(normalize)
+
+
+def _members(stream: BinaryIO, path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the regular files of an archive; nothing is extracted to disk."""
+    seen = set()
+    try:
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member in archive:
+                if not member.isreg():
+                    continue
+                if member.sparse is not None or member.name in seen:
+                    raise FormatError(
+                        f"holds the member {shown(member.name)!r} twice or with holes", path=path
+                    )
+                seen.add(member.name)
+                content = archive.extractfile(member)
+                assert content is not None  # regular files have contents
+                yield member.name, content.read()
+    except (tarfile.TarError, ValueError, OverflowError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"is not a sound tar archive ({error})", path=path) from error
+
+
+class _Model:
+    """The arrays of a file, checked against the index when they are asked for."""
+
+    def __init__(self, index: Any, members: dict[str, bytes], path: Path, tolerance: float) -> None:
+        self._system, self._annotations = index.transition_system, index.annotations or {}
+        self._members, self._path, self._tolerance = members, path, tolerance
+        self._n, self._m = int(self._system.num_states), int(self._system.num_branches)
+        self._reading = Reading()
+
+    def _error(self, message: str) -> FormatError:
+        return FormatError(message, path=self._path)
+
+    def _bytes(self, name: str, size: int) -> bytes:
+        data = self._members.get(name)
+        if data is None:
+            raise self._error(f"lacks the member {name!r}")
+        if len(data) != size:
+            raise self._error(
+                f"{name!r} has {len(data)} bytes, not {size}: the file is cut off or changed"
+            )
+        return data
+
+    def _row_starts(self, name: str, rows: int, entries: int) -> Array:
+        """Read a vector of row starts; one entry for each row if the member is absent."""
+        if name not in self._members and rows == entries:
+            return np.arange(rows + 1)
+        starts = np.frombuffer(self._bytes(name, 8 * (rows + 1)), dtype="<u8")
+        if starts[0] != 0 or starts[-1] != entries or np.any(starts[1:] < starts[:-1]):
+            raise self._error(f"{name!r} does not ascend from 0 to {entries}")
+        return starts.astype(np.int64)
+
+    def _bits(self, name: str, count: int) -> Mask:
+        size = (count + 63) // 64 * 8
+        if name in self._members and len(self._members[name]) != size:
+            size = (count + 7) // 8  # some writers do not fill up the last word
+        return bits(self._bytes(name, size), count)
+
+    def _numbers(self, name: str, sized: Any, count: int) -> ExactArray | Array:
+        """Read numbers: exact ones for rationals and integers, doubles as they are."""
+        kind, size = getattr(sized.type, "value", str(sized.type)), int(sized.size_bits)
+        if kind == "rational" and size % 128 == 0:
+            return rationals(self._bytes(name, count * size // 8), size // 8, self._path)
+        if (kind, size) in _NUMPY_TYPES:
+            dtype = np.dtype(_NUMPY_TYPES[kind, size])
+            values = np.frombuffer(self._bytes(name, count * dtype.itemsize), dtype=dtype)
+            return values if kind == "double" else ExactArray.read(values)[0]
+        raise self._error(f"stores {name!r} as {kind} of {size} bits, which cannot be read")
+
+    def _exact(self, numbers: ExactArray | Array) -> ExactArray:
+        array, new = ExactArray.read(numbers, tolerance=self._tolerance)
+        self._reading = self._reading + new
+        return array
+
+    def chain(self, normalize: bool) -> MarkovChain:
+        """Build the chain."""
+        system = self._system
+        self._refuse_other_models()
+        indptr = self._row_starts("choice-to-branches.bin", self._n, self._m)
+        targets = np.frombuffer(self._bytes("branch-to-target.bin", 8 * self._m), dtype="<u8")
+        if len(targets) and targets.max() >= self._n:
+            raise self._error(
+                f"a branch leads to state {targets.max()}, there are {self._n} states"
+            )
+        probabilities: ExactArray | Array = np.empty(0)
+        if self._m:
+            sized = system.branch_probability_type
+            probabilities = self._numbers("branch-to-probability.bin", sized, self._m)
+        if system.time == "stochastic":
+            exits = self._numbers("state-to-exit-rate.bin", system.exit_rate_type, self._n)
+            weights = self._rates(probabilities, exits, np.diff(indptr))
+        else:
+            weights = self._exact(probabilities)
+        negative = [value for value in weights.values if value < 0]
+        if negative:
+            raise self._error(f"holds the negative rate or probability {negative[0]}")
+        structure = WeightedStructure.from_rows(indptr, targets.astype(np.int64), weights)
+        rewards = self._rewards(indptr, probabilities)
+        return assemble(
+            CTMC if system.time == "stochastic" else DTMC,
+            structure,
+            labels=self._labels(),
+            rewards=rewards,
+            states=self._names(),
+            initial=self._initial(),
+            reading=self._reading,
+            normalize=normalize,
+        )
+
+    def _rates(
+        self, probabilities: ExactArray | Array, exits: ExactArray | Array, degrees: Array
+    ) -> ExactArray:
+        """Multiply probabilities by exit rates; two doubles give a rounded rate, as in any program."""
+        sources = np.repeat(np.arange(self._n), degrees)
+        doubles = isinstance(probabilities, np.ndarray) and isinstance(exits, np.ndarray)
+        if doubles and self._tolerance:
+            with np.errstate(all="ignore"):  # what is not finite is refused when it is read
+                return self._exact(probabilities * np.asarray(exits)[sources])
+        left, right = self._exact(probabilities), self._exact(exits)
+        return pairwise(operator.mul, left, right.take(sources))
+
+    def _refuse_other_models(self) -> None:
+        system = self._system
+        if system.time not in ("discrete", "stochastic") or system.num_players:
+            raise self._error(
+                f"holds a model with time {system.time!r} and {system.num_players} players: only CTMC "
+                "and DTMC, which have none, can be read"
+            )
+        if system.num_observations:
+            raise self._error("holds observations, which a Markov chain has not")
+        if system.num_choices != self._n:
+            raise self._error(
+                f"has {system.num_choices} choices for {self._n} states: a chain has one each"
+            )
+        if not np.array_equal(
+            self._row_starts("state-to-choices.bin", self._n, self._n), np.arange(self._n + 1)
+        ):
+            raise self._error("has a state with no choice or several: a chain has one each")
+        if self._m and system.branch_probability_type is None:
+            raise self._error("has no probabilities")
+        if system.time == "stochastic" and system.exit_rate_type is None:
+            raise self._error("has no exit rates")
+
+    def _described(self, group: str) -> Iterator[tuple[str, Any, str, dict[str, str]]]:
+        """Yield (name, type, kind of type, folders by what it applies to) of annotations."""
+        for key, description in self._annotations.get(group, {}).items():
+            if description.probability_type is not None:
+                raise self._error(f"the annotation {shown(key)!r} is random, which cannot be read")
+            folders = {
+                what: f"annotations/{group}/{key}/{what}" for what in description.applies_to or ()
+            }
+            name = key if description.alias is None else description.alias
+            kind = getattr(description.type.type, "value", str(description.type.type))
+            yield name, description.type, kind, folders
+
+    def _labels(self) -> dict[str, Mask]:
+        labels = {}
+        for name, _, kind, folders in self._described("aps"):
+            if kind != "bool" or "states" not in folders or name in labels:
+                raise self._error(f"the label {shown(name)!r} is given twice or not for states")
+            labels[name] = self._bits(f"{folders['states']}/values.bin", self._n)
+        return labels
+
+    def _rewards(self, indptr: Array, probabilities: ExactArray | Array) -> dict[str, Reward]:
+        rewards = {}
+        for name, sized, _, folders in self._described("rewards"):
+            if name in rewards:
+                raise self._error(f"the reward {shown(name)!r} is given twice")
+            counts = {"states": self._n, "choices": self._n, "branches": self._m}
+            parts = {
+                what: self._exact(self._numbers(f"{folder}/values.bin", sized, counts[what]))
+                for what, folder in folders.items()
+            }
+            action = parts.get("choices")
+            if "branches" in parts and self._m:
+                chances, _ = ExactArray.read(probabilities, tolerance=self._tolerance)
+                weighted = pairwise(operator.mul, chances, parts["branches"])
+                expected = weighted.segment_sums(indptr)
+                action = expected if action is None else pairwise(operator.add, expected, action)
+            rewards[name] = Reward(parts.get("states"), action)
+        return rewards
+
+    def _initial(self) -> ExactArray | None:
+        for name, sized, _, folders in self._described(GROUP):
+            if name == "initial" and "states" in folders:
+                numbers = self._numbers(f"{folders['states']}/values.bin", sized, self._n)
+                return self._exact(numbers)
+        if self._system.num_initial_states == 0:
+            return None
+        marks = self._bits("state-is-initial.bin", self._n)
+        if np.count_nonzero(marks) != self._system.num_initial_states:
+            raise self._error(
+                f"announces {self._system.num_initial_states} initial states, marks "
+                f"{np.count_nonzero(marks)}"
+            )
+        return uniform_over(marks)
+
+    def _names(self) -> list[str] | None:
+        for name, _, kind, folders in self._described(GROUP):
+            if name == "names" and kind == "string" and "states" in folders:
+                folder = folders["states"]
+                text = self._members.get(f"{folder}/strings.bin", b"")
+                starts = self._row_starts(f"{folder}/string-mapping.bin", self._n, len(text))
+                return [text[a:b].decode() for a, b in itertools.pairwise(starts.tolist())]
+        return None
+
+
+_NUMPY_TYPES = {
+    ("double", 64): "<f8",
+    **{("int", size): f"<i{size // 8}" for size in (8, 16, 32, 64)},
+    **{("uint", size): f"<u{size // 8}" for size in (8, 16, 32, 64)},
+}

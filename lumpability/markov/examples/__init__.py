@@ -1,0 +1,49 @@
+"""Chains of known structure, built from parameters: for trying things out, for tests, for teaching.
+
+Each function says where its chain comes from and which lumping is known for it, so that an answer can
+be compared with theory and not only with another program.  Most scale to millions of states.
+"""
+
+from lumpability.markov.examples.contrasts import (
+    exact_not_ordinary,
+    proportional_not_ordinary,
+    weak_not_ordinary,
+)
+from lumpability.markov.examples.planted import nearly_lumpable, planted
+from lumpability.markov.examples.populations import components, ehrenfest, moran, sis_epidemic
+from lumpability.markov.examples.queues import (
+    polling,
+    queue_at_changing_speed,
+    queue_with_servers,
+    tandem,
+)
+from lumpability.markov.examples.repair import machine_repair
+from lumpability.markov.examples.walks import (
+    cycle_walk,
+    hypercube_walk,
+    symmetric_birth_death,
+    torus_walk,
+)
+from lumpability.markov.examples.weather import land_of_oz
+
+__all__ = [
+    "components",
+    "cycle_walk",
+    "ehrenfest",
+    "exact_not_ordinary",
+    "hypercube_walk",
+    "land_of_oz",
+    "machine_repair",
+    "moran",
+    "nearly_lumpable",
+    "planted",
+    "polling",
+    "proportional_not_ordinary",
+    "queue_at_changing_speed",
+    "queue_with_servers",
+    "sis_epidemic",
+    "symmetric_birth_death",
+    "tandem",
+    "torus_walk",
+    "weak_not_ordinary",
+]

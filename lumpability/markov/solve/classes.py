@@ -1,0 +1,98 @@
+"""Which states a chain can come back to: communicating classes, recurrence, reachability."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lumpability.markov.chains import MarkovChain
+
+__all__ = ["backwards_reachable", "is_irreducible", "recurrent_classes"]
+
+
+def _graph(chain: MarkovChain) -> Any:
+    from scipy.sparse import csr_array
+
+    matrix = chain.matrix
+    ones = np.ones(matrix.m, dtype=np.int8)
+    return csr_array((ones, matrix.indices, matrix.indptr), shape=(matrix.n, matrix.n))
+
+
+def recurrent_classes(chain: MarkovChain) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    """Return the recurrent classes: sets of states that reach each other and nothing else.
+
+    Returns
+    -------
+    list of sorted arrays of int
+        In the order of their first states; every finite chain has at least one.
+
+    Notes
+    -----
+    O(n + m), by scipy's strongly connected components.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC
+    >>> [states.tolist() for states in recurrent_classes(CTMC([[0, 1, 1], [0, 0, 0], [0, 0, 0]]))]
+    [[1], [2]]
+    """
+    from scipy.sparse.csgraph import connected_components
+
+    if chain.n == 0:
+        return []
+    count, component = connected_components(_graph(chain), directed=True, connection="strong")
+    sources = chain.matrix.sources()
+    closed = np.ones(count, dtype=bool)
+    closed[component[sources[component[sources] != component[chain.matrix.indices]]]] = False
+    members = np.flatnonzero(closed[component])
+    members = members[np.argsort(component[members], kind="stable")]
+    cuts = np.flatnonzero(np.diff(component[members])) + 1
+    return sorted(np.split(members, cuts), key=lambda states: int(states[0]))
+
+
+def is_irreducible(chain: MarkovChain) -> bool:
+    """Whether every state reaches every other.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC
+    >>> is_irreducible(CTMC([[0, 1], [1, 0]])), is_irreducible(CTMC([[0, 1], [0, 0]]))
+    (True, False)
+    """
+    classes = recurrent_classes(chain)
+    return len(classes) == 1 and len(classes[0]) == chain.n
+
+
+def backwards_reachable(
+    chain: MarkovChain,
+    target: np.ndarray[Any, np.dtype[np.bool_]],
+    avoiding: np.ndarray[Any, np.dtype[np.bool_]] | None = None,
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which states reach the target, not counting paths that leave states of `avoiding`.
+
+    Parameters
+    ----------
+    target, avoiding : array of bool, shape (n,)
+
+    Notes
+    -----
+    O(n + m): a breadth-first search against the transitions.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC
+    >>> chain = CTMC([[0, 1, 0], [0, 0, 1], [0, 0, 0]])
+    >>> backwards_reachable(chain, np.array([False, True, False])).tolist()
+    [True, True, False]
+    """
+    incoming = chain.matrix.transposed
+    found = target.copy()
+    frontier = np.flatnonzero(target)
+    while len(frontier):
+        _, positions = incoming.entries_of(frontier)
+        sources = incoming.indices[positions]
+        new = ~found[sources] if avoiding is None else ~found[sources] & ~avoiding[sources]
+        frontier = np.unique(sources[new])
+        found[frontier] = True
+    return found

@@ -1,0 +1,256 @@
+"""Expected rewards: at a time, up to a time, until a target, in the long run.
+
+A reward earns rho(s) per unit of time in state s (`lumpability.markov.earning`).  In the long run a chain that starts from p(0) spends the fraction sum over classes c of P(absorbed in c) pi_c(s) of its time
+in s.  Up to time t it earns the integral of p(u) rho, which uniformization gives as
+1/L times the sum over k of P(more than k jumps) p(0) P^k rho.
+"""
+
+from __future__ import annotations
+
+import operator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidInput
+from lumpability.exact_array import ExactArray
+from lumpability.markov.attributes import Reward
+from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.earning import earning_rates
+from lumpability.markov.solve.classes import recurrent_classes
+from lumpability.markov.solve.hitting import expected_until, hitting_probabilities
+from lumpability.markov.solve.solution import Floats, Method, Progress, Solution, choose_method
+from lumpability.markov.solve.stationary import stationary_distributions
+from lumpability.markov.solve.transient import (
+    distributions,
+    poisson_window,
+    transient,
+    uniformized,
+)
+from lumpability.markov.solve.vectors import initial_of
+
+__all__ = [
+    "accumulated_reward",
+    "expected_reward_until",
+    "instantaneous_reward",
+    "long_run",
+    "long_run_reward",
+]
+
+
+def long_run(
+    chain: MarkovChain,
+    *,
+    initial: Any = None,
+    method: Method = "auto",
+    tolerance: float = 1e-12,
+    max_iterations: int = 10_000,
+    progress: Progress | None = None,
+) -> Solution:
+    """Return the fraction of time spent in every state in the long run.
+
+    Parameters
+    ----------
+    chain : CTMC or DTMC
+    initial : state, mapping or array, optional
+        The chain's own initial distribution by default; needed if there are several recurrent
+        classes.
+    method, tolerance, max_iterations, progress
+        As for `stationary`.
+
+    Raises
+    ------
+    NotUnique
+        If there are several recurrent classes and no initial distribution.
+
+    Examples
+    --------
+    >>> from lumpability import DTMC
+    >>> long_run(DTMC([[0, "1/3", "2/3"], [0, 1, 0], [0, 0, 1]], initial=0)).values
+    ExactArray([0, 1/3, 2/3])
+    """
+    options: dict[str, Any] = {
+        "method": choose_method(chain, method, chain.n),
+        "tolerance": tolerance,
+        "max_iterations": max_iterations,
+        "progress": progress,
+    }
+    distributions = stationary_distributions(chain, **options)
+    if len(distributions) == 1:
+        return distributions[0]
+    start = initial_of(chain, initial)
+    parts, weights = [], []
+    for states, distribution in zip(recurrent_classes(chain), distributions, strict=True):
+        inside = np.zeros(chain.n, dtype=bool)
+        inside[states] = True
+        reach = hitting_probabilities(chain, inside, **options)
+        weights.append(_inner(start, reach.values))
+        parts.append(distribution)
+    exact = [part.values for part in parts if isinstance(part.values, ExactArray)]
+    if len(exact) == len(parts):
+        mixed = ExactArray.constant(Fraction(0), chain.n)
+        for weight, values in zip(weights, exact, strict=True):
+            scale = ExactArray.constant(weight, chain.n)
+            mixed = mixed.combine(values.combine(scale, operator.mul), operator.add)
+        return Solution(mixed, "exact")
+    total = np.sum([w * part.floats() for w, part in zip(weights, parts, strict=True)], axis=0)
+    return Solution(total, parts[0].method, residual=max(part.residual for part in parts))
+
+
+def _inner(vector: ExactArray, other: ExactArray | Floats) -> Any:
+    """Sum of products, exact if both are."""
+    if isinstance(other, ExactArray):
+        return sum(vector.combine(other, operator.mul))
+    return float(vector.to_floats() @ other)
+
+
+def long_run_reward(
+    chain: MarkovChain,
+    reward: str | Reward,
+    *,
+    initial: Any = None,
+    method: Method = "auto",
+    progress: Progress | None = None,
+) -> Any:
+    """Return what is earned per unit of time (or step) in the long run.
+
+    Parameters
+    ----------
+    reward : str or Reward
+    initial, method, progress
+        As for `long_run`.
+
+    Returns
+    -------
+    Fraction, field element or float
+        Exact if the long-run distribution is.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC
+    >>> chain = CTMC.from_rates({("up", "down"): 1, ("down", "up"): 2}, rewards={"power": {"up": 9}})
+    >>> long_run_reward(chain, "power")
+    Fraction(6, 1)
+    """
+    earning = earning_rates(chain, reward)
+    found = long_run(chain, initial=initial, method=method, progress=progress)
+    return _inner(earning, found.values)
+
+
+def instantaneous_reward(
+    chain: MarkovChain,
+    reward: str | Reward,
+    time: Any,
+    *,
+    initial: Any = None,
+    epsilon: float = 1e-10,
+    progress: Progress | None = None,
+) -> Any:
+    """Return the expected earning per unit of time at a time; parameters as for `transient`.
+
+    Examples
+    --------
+    >>> from lumpability import DTMC
+    >>> chain = DTMC([[0, 1], ["1/2", "1/2"]], initial=0, rewards={"cost": [4, 8]})
+    >>> instantaneous_reward(chain, "cost", 2)
+    Fraction(6, 1)
+    """
+    found = transient(chain, time, initial=initial, epsilon=epsilon, progress=progress)
+    return _inner(earning_rates(chain, reward), found.values)
+
+
+def accumulated_reward(
+    chain: MarkovChain,
+    reward: str | Reward,
+    time: Any,
+    *,
+    initial: Any = None,
+    epsilon: float = 1e-10,
+    progress: Progress | None = None,
+) -> Any:
+    """Return the expected total earned up to a time.
+
+    Parameters
+    ----------
+    reward : str or Reward
+    time : number
+        For a DTMC the number of steps; the state after the last one earns nothing.
+    initial, progress
+        As for `transient`.
+    epsilon : float
+        For a CTMC, largest truncation error relative to time and the largest earning rate.
+
+    Examples
+    --------
+    >>> from lumpability import DTMC
+    >>> chain = DTMC([[0, 1], ["1/2", "1/2"]], initial=0, rewards={"cost": [4, 8]})
+    >>> accumulated_reward(chain, "cost", 3)
+    Fraction(18, 1)
+    """
+    earning = earning_rates(chain, reward)
+    if not isinstance(chain, CTMC):
+        if time < 0 or int(time) != time:
+            raise InvalidInput(f"a DTMC makes whole numbers of steps, not {time}", time=time)
+        steps, total = int(time), 0
+        vectors = distributions(chain, initial_of(chain, initial), steps, progress=progress)
+        for vector, _ in zip(vectors, range(steps), strict=False):  # the last state earns nothing
+            total = total + _inner(earning, vector)
+        return total
+    if not (np.isfinite(time) and time >= 0):
+        raise InvalidInput(f"the time must be finite and not negative, not {time}", time=time)
+    jumps, fastest = uniformized(chain)
+    rho, vector = earning.to_floats(), initial_of(chain, initial).to_floats()
+    if fastest == 0:
+        return float(vector @ rho) * float(time)
+    later = _expected_times(fastest, float(time), epsilon)
+    return _accumulate(jumps, vector, rho, later, progress)
+
+
+def _expected_times(fastest: float, time: float, epsilon: float) -> Floats:
+    """Return the expected time up to `time` with 0, 1, 2, ... jumps made."""
+    from scipy.special import pdtrc
+
+    last = poisson_window(fastest * time, epsilon).last
+    times: Floats = pdtrc(np.arange(last + 1.0), fastest * time) / fastest
+    return times
+
+
+def _accumulate(
+    jumps: Any, vector: Floats, rho: Floats, times: Floats, progress: Progress | None
+) -> float:
+    total = 0.0
+    for step, time in enumerate(times.tolist()):
+        total += time * float(vector @ rho)
+        vector = jumps @ vector
+        if progress is not None:
+            progress(step + 1, len(times))
+    return total
+
+
+def expected_reward_until(
+    chain: MarkovChain,
+    reward: str | Reward,
+    target: Any,
+    *,
+    method: Method = "auto",
+    progress: Progress | None = None,
+) -> Solution:
+    """Return for every state what is earned until the target; infinite where it may be missed.
+
+    Parameters
+    ----------
+    reward : str or Reward
+    target : label name, states, boolean array or predicate
+    method, progress
+        As for `stationary`.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC
+    >>> chain = CTMC([[0, 2], [0, 0]], rewards={"cost": [10, 0]})
+    >>> expected_reward_until(chain, "cost", [1]).values
+    ExactArray([5, 0])
+    """
+    earning = earning_rates(chain, reward)
+    return expected_until(chain, earning, target, method=method, progress=progress)

@@ -1,0 +1,145 @@
+"""What a solver returns: numbers, how they were found, and how far they may be off."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from lumpability.errors import InvalidInput
+from lumpability.exact_array import ExactArray
+from lumpability.markov.chains import MarkovChain
+
+__all__ = ["Effort", "Method", "Progress", "Solution", "choose_method"]
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Method = Literal["auto", "exact", "direct", "iterative"]
+METHODS: tuple[Method, ...] = ("auto", "exact", "direct", "iterative")
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all, or 0 where unknown); raising from it stops the solver."""
+
+EXACT_UP_TO = 64
+"""States up to which "auto" computes in exact arithmetic."""
+DIRECT_UP_TO = 10_000
+"""States up to which "auto" factorises the matrix; beyond, it iterates."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How to solve equations, and when to give up.
+
+    Attributes
+    ----------
+    method : {"auto", "exact", "direct", "iterative"}
+    tolerance : float
+        Relative, of the iteration.
+    max_iterations : int
+    progress : callable or None
+    """
+
+    method: Method = "auto"
+    tolerance: float = 1e-12
+    max_iterations: int = 10_000
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """One number for each state (or block), exact or in floating point.
+
+    Attributes
+    ----------
+    values : ExactArray or array of float, shape (n,)
+        Exact if `method` is "exact".
+    method : str
+        "exact", "direct" or "iterative", "uniformization" or "powers".
+    residual : float
+        Largest absolute residual of the equations solved, computed afterwards; 0 if exact.
+    error_bound : float
+        Stated error of a truncation, in the sum of absolute values; 0 if nothing was truncated.
+        Rounding of floating-point numbers comes on top.
+    iterations : int
+    infinite : array of bool or None, shape (n,)
+        Where the quantity is infinite; `values` holds zero there.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC
+    >>> from lumpability.markov.solve import stationary
+    >>> stationary(CTMC([[0, 1], [2, 0]]))
+    Solution([2/3, 1/3], exact)
+    """
+
+    values: ExactArray | Floats
+    method: str
+    residual: float = 0.0
+    error_bound: float = 0.0
+    iterations: int = 0
+    infinite: np.ndarray[Any, np.dtype[np.bool_]] | None = None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the values are exact."""
+        return isinstance(self.values, ExactArray)
+
+    def floats(self) -> Floats:
+        """Return the values as floats, shape (n,), infinite ones as infinity.
+
+        Raises
+        ------
+        InvalidValue
+            If parameters occur.
+        """
+        values = self.values
+        result = values.to_floats() if isinstance(values, ExactArray) else values.copy()
+        if self.infinite is not None:
+            result[self.infinite] = math.inf
+        return result
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: int) -> Any:
+        if self.infinite is not None and self.infinite[index]:
+            return math.inf
+        return self.values[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        if self.is_exact:
+            about = "exact"
+        elif self.error_bound:
+            about = f"{self.method}, error at most {self.error_bound:.1e}"
+        else:
+            about = f"{self.method}, residual {self.residual:.1e}"
+        if len(self) > 12:
+            return f"Solution({len(self)} numbers, {about})"
+        shown = (str(x) if self.is_exact else f"{x:.6g}" for x in self)
+        return f"Solution([{', '.join(shown)}], {about})"
+
+
+def choose_method(chain: MarkovChain, method: Method, size: int) -> Method:
+    """Settle "auto"; refuse floating point for symbolic chains.
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown method, or a numerical one with parameters.
+    """
+    if method not in METHODS:
+        raise InvalidInput(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
+    if not chain.is_rational:
+        if method not in ("auto", "exact"):
+            raise InvalidInput("a chain with parameters has no numbers: use chain.subs(...) first")
+        return "exact"
+    if method != "auto":
+        return method
+    if size <= EXACT_UP_TO:
+        return "exact"
+    return "direct" if size <= DIRECT_UP_TO else "iterative"

@@ -1,0 +1,47 @@
+"""What solvers are given beside the chain: initial distributions, targets, methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidChain, NotUnique
+from lumpability.exact_array import ExactArray
+from lumpability.markov.attributes import read_initial, read_labels
+from lumpability.markov.chains import MarkovChain
+from lumpability.rationals import DEFAULT_TOLERANCE
+
+__all__ = ["initial_of", "target_of"]
+
+
+def initial_of(chain: MarkovChain, initial: Any = None) -> ExactArray:
+    """Return the initial distribution that is given, or else the chain's own.
+
+    Raises
+    ------
+    NotUnique
+        If there is neither.
+    """
+    if initial is not None:
+        initial, _ = read_initial(initial, chain.states, DEFAULT_TOLERANCE)
+    elif chain.initial is None:
+        raise NotUnique("the chain has no initial distribution: give initial=...")
+    return chain.initial if initial is None else initial
+
+
+def target_of(chain: MarkovChain, target: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return a set of states as a mask: a label's name, states, a mask or a predicate.
+
+    Raises
+    ------
+    InvalidChain
+        For an unknown state, or no state at all.
+    """
+    if isinstance(target, str) and target in chain.labels:
+        mask = chain.labels[target]
+    else:
+        mask = read_labels({"target": target}, chain.states)["target"]
+    if not mask.any():
+        raise InvalidChain("the target is empty: name at least one state")
+    return mask

@@ -1,0 +1,233 @@
+"""The aggregated weights A W and b: rows of merged units summed, constants moved into the bias.
+
+`Aggregation` never forms the product.  It hands out blocks of its rows, in floats where these are exact,
+and single entries as fractions anywhere; rows that no class of several units needs are views of the
+stored weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from lumpability.networks.arrays import Array, float_sum, to_fractions
+
+__all__ = ["Aggregation", "Incoming"]
+
+BLOCK = 1 << 18
+"""Entries handled at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Incoming:
+    """What the rows of a weight matrix are: members of classes, with factors, or constants.
+
+    Attributes
+    ----------
+    members : int array, shape (k,)
+        Rows that belong to classes, class by class.
+    starts : int array, shape (c,)
+        Where each class begins in `members`.
+    factors : object array of Fraction, shape (k,)
+    constant_rows : int array, shape (q,)
+        Rows whose input has a known value.
+    constants : object array of Fraction, shape (q,)
+    """
+
+    members: Array
+    starts: Array
+    factors: Array
+    constant_rows: Array
+    constants: Array
+
+    @classmethod
+    def separate(cls, rows: int) -> Incoming:
+        """Every row a class of its own."""
+        none = np.empty(0, dtype=np.int64)
+        ones = np.full(rows, Fraction(1), dtype=object)
+        every = np.arange(rows)
+        return cls(every, every, ones, none, none.astype(object))
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.starts)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether class i is row i, with factor one."""
+        return bool(
+            len(self.members) == len(self.starts)
+            and np.array_equal(self.members, np.arange(len(self.members)))
+            and all(factor == 1 for factor in self.factors.tolist())
+        )
+
+
+class Aggregation:
+    """Aggregated weights and bias of one stage.
+
+    Parameters
+    ----------
+    matrix : float array, shape (rows, columns)
+    bias : float array, shape (columns,), or None
+    incoming : Incoming
+
+    Examples
+    --------
+    >>> rows = Incoming(np.array([0, 1]), np.array([0]), to_fractions([1, 2]), np.array([2]), to_fractions([3]))
+    >>> summed = Aggregation(np.array([[1.0, 2], [3, 4], [5, 6]]), np.array([0.5, 0]), rows)
+    >>> summed.block(0, 1)[0].tolist(), summed.bias.tolist()
+    ([[7.0, 10.0]], [15.5, 18.0])
+    """
+
+    def __init__(self, matrix: Array, bias: Array | None, incoming: Incoming) -> None:
+        self.matrix = matrix
+        self.incoming = incoming
+        self.classes = incoming.classes
+        self.columns = matrix.shape[1]
+        self._plain = incoming.is_plain
+        self._bounds = np.append(incoming.starts, len(incoming.members))
+        self._factors, self._known = _as_floats(incoming.factors)
+        stored = np.zeros(self.columns, dtype=matrix.dtype) if bias is None else bias
+        self._stored_bias = stored
+        self.bias = self._aggregated_bias()
+
+    def _aggregated_bias(self) -> Array:
+        """Return the bias with the constants' contributions, an exact array of shape (columns,)."""
+        known = self.incoming.constants != 0 if len(self.incoming.constants) else np.zeros(0, bool)
+        chosen = np.flatnonzero(known)
+        if not len(chosen):
+            return self._stored_bias
+        rows = self.incoming.constant_rows[chosen]
+        values = self.incoming.constants[chosen]
+        stacked = np.vstack([self._stored_bias[None], self.matrix[rows]])
+        factors, exactly = _as_floats(np.concatenate([[Fraction(1)], values]))
+        sums, exact = float_sum(stacked, factors, exactly, np.array([0]))
+        if exact[0]:
+            return np.asarray(sums[0])
+        total = to_fractions(self._stored_bias)
+        for row, value in zip(rows.tolist(), values.tolist(), strict=True):
+            places = np.flatnonzero(self.matrix[row])
+            total[places] += to_fractions(self.matrix[row, places]) * value
+        return total
+
+    def block(
+        self, low: int, high: int, columns: Array | slice = slice(None)
+    ) -> tuple[Array, Array]:
+        """Return aggregated rows low .. high - 1 for some columns, and which rows are exact.
+
+        Returns
+        -------
+        values : float array, shape (high - low, columns)
+        exact : bool array, shape (high - low,)
+            Rows that are not must be read with `fractions`.
+        """
+        if self._plain:
+            return self.matrix[low:high][:, columns], np.ones(high - low, dtype=bool)
+        return self._some(np.arange(low, high), columns)
+
+    def fractions(self, classes: Array, columns: Array) -> Array:
+        """Return entries as an object array of fractions, shape (classes, columns)."""
+        bounds = self._bounds
+        result = np.full((len(classes), len(columns)), Fraction(0), dtype=object)
+        for i, number in enumerate(np.asarray(classes).tolist()):
+            for k in range(int(bounds[number]), int(bounds[number + 1])):
+                row = self.matrix[self.incoming.members[k]][columns]
+                places = np.flatnonzero(row)
+                if len(places):
+                    exact = to_fractions(row[places])
+                    result[i, places] += exact * self.incoming.factors[k]
+        return result
+
+    def entries(self, classes: Array, columns: Array) -> Array:
+        """Return entries as an exact array, shape (classes, columns): floats if all are exact."""
+        if self._plain:
+            return self.matrix[np.ix_(classes, columns)]
+        parts: list[Array] = []
+        step = max(1, BLOCK // max(len(columns), 1))
+        for low in range(0, len(classes), step):
+            chosen = classes[low : low + step]
+            values, exact = self._some(chosen, columns)
+            if not exact.all():
+                mixed = to_fractions(values)
+                mixed[~exact] = self.fractions(chosen[~exact], columns)
+                values = mixed
+            parts.append(values)
+        if not parts:
+            return np.empty((0, len(columns)))
+        if any(part.dtype == object for part in parts):
+            parts = [to_fractions(part) for part in parts]
+        return np.concatenate(parts)
+
+    def _some(self, classes: Array, columns: Array | slice) -> tuple[Array, Array]:
+        """`block` for any list of classes."""
+        sizes = self._bounds[classes + 1] - self._bounds[classes]
+        starts = np.cumsum(sizes) - sizes
+        places = np.arange(int(sizes.sum())) + np.repeat(self._bounds[classes] - starts, sizes)
+        members = self.incoming.members[places]
+        if isinstance(columns, slice):
+            rows = self.matrix[members][:, columns]
+        else:
+            rows = self.matrix[np.ix_(members, columns)]
+        return float_sum(rows, self._factors[places], self._known[places], starts)
+
+    def zero_classes(self, groups: Array, columns: Array) -> Array:
+        """Return for each group of rows (shape (units, k)) whether all its entries vanish.
+
+        Parameters
+        ----------
+        groups : int array, shape (units, k)
+            Classes of rows.
+        columns : int array
+            Columns that count.
+
+        Notes
+        -----
+        Looks at columns in growing portions, and only at rows that have been zero so far.
+        """
+        alive = np.arange(len(groups))
+        low, width = 0, 8
+        while low < len(columns) and len(alive):
+            chosen = columns[low : low + width]
+            flat = groups[alive].ravel()
+            step = max(1, BLOCK // max(len(chosen), 1))
+            nonzero = np.zeros(len(flat), dtype=bool)
+            for start in range(0, len(flat), step):
+                part = flat[start : start + step]
+                nonzero[start : start + step] = self._nonzero_rows(part, chosen)
+            alive = alive[~nonzero.reshape(len(alive), -1).any(axis=1)]
+            low, width = low + width, width * 8
+        result = np.zeros(len(groups), dtype=bool)
+        result[alive] = True
+        return result
+
+    def zero_columns(self, columns: Array) -> Array:
+        """Return for some columns whether all their aggregated weights vanish."""
+        zero = np.ones(len(columns), dtype=bool)
+        step = max(1, BLOCK // max(len(columns), 1))
+        for low in range(0, self.classes, step):
+            rows = np.arange(low, min(low + step, self.classes))
+            zero &= ~np.array(self.entries(rows, columns) != 0, dtype=bool).any(axis=0)
+        return zero
+
+    def _nonzero_rows(self, classes: Array, columns: Array) -> Array:
+        if self._plain:
+            return np.asarray((self.matrix[np.ix_(classes, columns)] != 0).any(axis=1))
+        values, exact = self._some(classes, columns)
+        nonzero = (values != 0).any(axis=1)
+        for i in np.flatnonzero(~exact).tolist():
+            entries = self.fractions(classes[i : i + 1], columns)
+            nonzero[i] = bool((entries != 0).any())
+        return np.asarray(nonzero)
+
+
+def _as_floats(factors: Array) -> tuple[Array, Array]:
+    """Return the nearest floats of fractions, and where they are exact."""
+    rounded, exact = np.ones(len(factors)), np.ones(len(factors), dtype=bool)
+    for i, factor in enumerate(factors.tolist()):
+        if factor != 1:
+            rounded[i] = float(factor)
+            exact[i] = Fraction(rounded[i].item()) == factor
+    return rounded, exact

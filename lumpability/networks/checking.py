@@ -1,0 +1,181 @@
+"""`check` for networks: is this partition of the neurons a lumping, and if not, why?
+
+The forward pass of `lumpability.networks.merging` with given classes: rows of merged units are summed
+with their factors, constants folded, and the columns of every class must be multiples of each other.
+The witness names two units of one class, a class below (or the bias), and the two sums that no admissible
+factor reconciles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidInput, InvalidPartition
+from lumpability.networks.arrays import to_fractions
+from lumpability.networks.lumping import KINDS, offsets
+from lumpability.networks.merging import MergedStage, merge_stage
+from lumpability.networks.network import Network
+from lumpability.networks.stages import Stage, stages_of
+from lumpability.partition import Partition
+from lumpability.quotient import Verdict
+from lumpability.verbs import check
+
+__all__ = ["NetworkWitness", "check_network"]
+
+
+@dataclass(frozen=True)
+class NetworkWitness:
+    """Two units of one class that cannot be merged.
+
+    Attributes
+    ----------
+    layer : int
+        Number of the layer in the network.
+    unit, other : int
+    source : tuple of int or None
+        The rows (units of the layer below, with their positions) whose weights are summed; None for the bias.
+    total, other_total : Fraction
+        The two aggregated weights.
+    factor : Fraction
+        What the first different sum would have to be multiplied by to agree: the ratio of the columns'
+        first non-zero sums.
+    reason : str
+        In words.
+    """
+
+    layer: int
+    unit: int
+    other: int
+    source: tuple[int, ...] | None
+    total: Fraction
+    other_total: Fraction
+    factor: Fraction
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@check.register
+def check_network(network: Network, partition: Any, *, kind: str | None = None) -> Verdict:
+    """Decide exactly whether a partition of the units is a lumping of a network.
+
+    Parameters
+    ----------
+    network : Network
+    partition : mapping of int to partition, or anything `Partition.of` takes
+        A mapping gives for the i-th layer with weights a partition of its units (others stay
+        separate).  Anything else is a partition of all units, numbered layer after layer, as in
+        `NetworkLumping.partition`.
+    kind : {"proportional", "exact"}
+
+    Returns
+    -------
+    Verdict
+        Its witness is a `NetworkWitness`.
+
+    Raises
+    ------
+    InvalidPartition
+        If it does not fit the network or mixes units of different layers.
+
+    Examples
+    --------
+    >>> from lumpability import check
+    >>> network = Network.dense([([[1, 2]], [1, 1], "relu"), ([[1], [1]], None, None)])
+    >>> print(check(network, {0: [{0, 1}]}))
+    not proportional: units 0 and 1 of layer 0: their sums from inputs [0] are 1 and 2, but their biases 1 and 1
+    """
+    chosen = kind or "proportional"
+    if chosen not in KINDS:
+        raise InvalidInput(f"unknown kind {chosen!r} for a network: choose proportional or exact")
+    stages = stages_of(network)
+    given = _by_stage(partition, stages, network)
+    below: MergedStage | None = None
+    for number, (stage, wanted) in enumerate(zip(stages, given, strict=True)):
+        above = stages[number + 1] if number + 1 < len(stages) else None
+        found = merge_stage(stage, below if stage.open else None, above, chosen, within=wanted)
+        if not wanted.refines(found.partition) or len(found.partition) != len(wanted):
+            witness = _witness(found, wanted)
+            return Verdict(chosen, witness, f"not {chosen}: {witness}")
+        below = found
+    return Verdict(chosen, None, f"{chosen}: all columns of every class are admissible multiples")
+
+
+def _by_stage(partition: Any, stages: list[Stage], network: Network) -> list[Partition]:
+    if isinstance(partition, Mapping) and all(
+        isinstance(value, Partition) or (isinstance(value, Iterable) and not isinstance(value, str))
+        for value in partition.values()
+    ):
+        unknown = [key for key in partition if key not in range(len(stages))]
+        if unknown:
+            raise InvalidPartition(
+                f"there is no layer {unknown[0]!r}: layers with weights are 0 .. {len(stages) - 1}"
+            )
+        return [
+            Partition.of(partition[i], states=stage.units) if i in partition
+            else Partition.discrete(stage.units)
+            for i, stage in enumerate(stages)
+        ]
+    bounds = offsets(network)
+    whole = Partition.of(partition, states=int(bounds[-1]))
+    layer = np.repeat(np.arange(len(stages)), np.diff(bounds))
+    mixed = np.flatnonzero(layer[whole.representatives][whole.labels] != layer)
+    if len(mixed):
+        raise InvalidPartition(
+            f"unit {int(mixed[0])} shares a class with a unit of another layer", unit=int(mixed[0])
+        )
+    return [
+        whole.restrict(np.arange(low, high))
+        for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+    ]
+
+
+def _witness(found: MergedStage, wanted: Partition) -> NetworkWitness:
+    """Return two units of a wanted class that are in different classes, and the sums that show it."""
+    labels = found.partition.labels
+    unit, other = next(
+        (int(members[0]), int(members[k]))
+        for members in wanted.blocks
+        for k in np.flatnonzero(labels[members] != labels[members[0]])[:1].tolist()
+    )
+    layer = found.stage.position
+    where = f"units {unit} and {other} of layer {layer}"
+    one = Fraction(1)
+    if found.stage.held is not None:
+        reason = f"{where} stay apart: {found.stage.held}"
+        return NetworkWitness(layer, unit, other, None, one, one, one, reason)
+    summed = found.summed
+    pair = np.array([unit, other])
+    sums = summed.fractions(np.arange(summed.classes), pair)
+    bias = to_fractions(summed.bias[pair])
+    lead = next((k for k, (a, b) in enumerate(sums.tolist()) if a or b), None)
+    if lead is None:
+        reason = f"{where} have no weights, and biases {bias[0]} and {bias[1]} that no factor reconciles"
+        return NetworkWitness(layer, unit, other, None, bias[0], bias[1], one, reason)
+    first, second = sums[lead].tolist()
+    factor = second / first if first else one
+    shown = f"{where}: their sums from inputs {_members(found, lead)} are {first} and {second}"
+    for k, (a, b) in enumerate(sums.tolist()):
+        if b != factor * a:
+            reason = f"{shown}, but from inputs {_members(found, k)} {a} and {b}"
+            if k == lead:
+                reason = shown
+            return NetworkWitness(layer, unit, other, tuple(_members(found, k)), a, b, factor, reason)
+    if bias[1] != factor * bias[0]:
+        reason = f"{shown}, but their biases {bias[0]} and {bias[1]}"
+        return NetworkWitness(layer, unit, other, None, bias[0], bias[1], factor, reason)
+    reason = f"{shown}: the factor {factor} does not pass what follows the layer"
+    members = tuple(_members(found, lead))
+    return NetworkWitness(layer, unit, other, members, first, second, factor, reason)
+
+
+def _members(found: MergedStage, row_class: int) -> list[int]:
+    incoming = found.summed.incoming
+    bounds = np.append(incoming.starts, len(incoming.members))
+    return sorted(incoming.members[bounds[row_class] : bounds[row_class + 1]].tolist())

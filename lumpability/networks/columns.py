@@ -1,0 +1,283 @@
+"""The dense specialisation of the engine: which columns are multiples of each other.
+
+One weight matrix is a bipartite structure whose coarsest refinement needs one round, so it is refined
+column of the structure by column, that is row of the matrix by row: rows are read in growing blocks and
+a unit is finished as soon as nothing else agrees with it.  Layers without duplicates are therefore decided
+by their first rows.
+
+Candidates are found by comparing quotients by the first non-zero entry: division is correctly rounded, so
+proportional columns have bitwise equal quotients, and a hash of them never separates what belongs
+together.  What remains together is then compared entry by entry, exactly (`arrays.products_agree`), or, if
+entries need more than 53 bits, as fractions.  Floating point selects; it never decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from lumpability.networks.activations import Group
+from lumpability.networks.aggregation import BLOCK, Aggregation
+from lumpability.networks.arrays import Array, is_safe, products_agree, to_fractions
+
+__all__ = ["Columns", "group_columns"]
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_FOLD = np.uint64(33)
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Columns grouped up to factors.
+
+    Attributes
+    ----------
+    leader : int array, shape (n,)
+        First column of the group of each.
+    factors : dict of int to Fraction
+        Factor of a column over its leader, for those that differ from it.
+    zero : bool array, shape (n,)
+        Columns whose weights all vanish (the bias may not).
+    """
+
+    leader: Array
+    factors: dict[int, Fraction]
+    zero: Array
+
+
+def group_columns(summed: Aggregation, group: Group) -> Columns:
+    """Group the columns of [A W; b] that are multiples of each other by factors of a group.
+
+    Parameters
+    ----------
+    summed : Aggregation
+    group : Group
+
+    Notes
+    -----
+    Reads a few rows when all columns differ; otherwise O(rows) for the columns that share a group.
+
+    Examples
+    --------
+    >>> from lumpability.networks.aggregation import Incoming
+    >>> matrix = np.array([[1.0, 3.0, -1.0], [2.0, 6.0, -2.0]])
+    >>> found = group_columns(Aggregation(matrix, None, Incoming.separate(2)), Group.POSITIVE)
+    >>> found.leader.tolist(), found.factors
+    ([0, 0, 2], {1: Fraction(3, 1)})
+    """
+    scan = _Scan(summed, group)
+    scan.run()
+    zero = scan.zero_columns()
+    leader = np.arange(summed.columns)
+    factors: dict[int, Fraction] = {}
+    members, leaders = scan.candidates(zero)
+    if not len(members):
+        return Columns(leader, factors, zero)
+    agree = np.zeros(len(members), dtype=bool)
+    if not scan.is_rough:
+        agree = _agreement(summed, members, leaders, scan)
+    doubtful = np.isin(leaders, leaders[~agree])
+    leader[members] = leaders
+    differs = np.flatnonzero(~doubtful & (scan.divisors(members) != scan.divisors(leaders)))
+    for column, first in zip(members[differs].tolist(), leaders[differs].tolist(), strict=True):
+        ours, theirs = scan.divisors(np.array([column, first])).tolist()
+        factors[column] = Fraction(ours) / Fraction(theirs)
+    for first in np.unique(leaders[doubtful]).tolist():
+        for part, divisors in _by_fractions(summed, members[leaders == first], group):
+            leader[part] = part[0]
+            for column, divisor in zip(part.tolist(), divisors, strict=True):
+                if divisor != divisors[0]:
+                    factors[column] = divisor / divisors[0]
+    return Columns(leader, factors, zero)
+
+
+def _normalise(first: Array, group: Group) -> Array:
+    """What a column is divided by, from its first entry: the part of it that the group allows."""
+    if group is Group.ANY:
+        return first
+    if group is Group.POSITIVE:
+        return np.abs(first)
+    return np.sign(first) if group is Group.SIGNS else np.ones_like(first)
+
+
+class _Scan:
+    """One pass over the rows that separates columns by hashes of their quotients.
+
+    Invariant: columns that are multiples of each other have equal hashes; a column outside `active` has a
+    non-zero entry and a hash that nothing else has.
+    """
+
+    def __init__(self, summed: Aggregation, group: Group) -> None:
+        self.summed, self.group = summed, group
+        self.first = np.zeros(summed.columns)  # first non-zero entry of exact rows; 0 if none yet
+        self.hash = np.zeros(summed.columns, dtype=np.uint64)
+        self.active = np.arange(summed.columns)
+        self.rough_rows: list[Array] = []  # rows that are not exact in floats: they do not hash
+
+    def run(self) -> None:
+        low, height = 0, 2
+        while low < self.summed.classes and len(self.active):
+            limit = max(1, BLOCK // max(len(self.active), 1))
+            high = min(self.summed.classes, low + min(height, limit))
+            self._read(low, high)
+            duplicated = _repeated(self.hash[self.active])
+            self.active = self.active[duplicated | (self.first[self.active] == 0)]
+            low, height = high, height * 2
+        self.empty = self.active[self.first[self.active] == 0]
+        bias = self.summed.bias
+        if bias.dtype != object:  # else it is left to the exact comparison
+            self._hash_bias(bias)
+
+    def _read(self, low: int, high: int) -> None:
+        every = len(self.active) == self.summed.columns
+        values, exact = self.summed.block(low, high, slice(None) if every else self.active)
+        if not exact.all():
+            self.rough_rows.append(low + np.flatnonzero(~exact))
+        rows, values = low + np.flatnonzero(exact), values[exact]
+        if not len(rows):
+            return
+        values = values.astype(np.float64, copy=False)
+        first = self.first[self.active]
+        missing = np.flatnonzero(first == 0)
+        if len(missing):
+            nonzero = values[:, missing] != 0
+            first[missing] = values[nonzero.argmax(axis=0), missing]
+            self.first[self.active] = first
+        divisor = _normalise(np.where(first == 0, 1.0, first), self.group)
+        with np.errstate(over="ignore", under="ignore"):
+            quotients = values / divisor + 0.0  # -0.0 becomes 0.0
+        bits = quotients.view(np.uint64)
+        bits ^= bits >> _FOLD
+        bits *= _multipliers(rows)[:, None]
+        self.hash[self.active] += bits.sum(axis=0, dtype=np.uint64)
+
+    def _hash_bias(self, bias: Array) -> None:
+        first = self.first[self.active]
+        exact = bias[self.active].astype(np.float64)
+        if not self.rough_rows:  # weights all zero: the bias itself comes first
+            first = np.where(first == 0, exact, first)
+            self.first[self.active] = first
+        known = first != 0
+        divisor = _normalise(np.where(known, first, 1.0), self.group)
+        with np.errstate(over="ignore", under="ignore"):
+            quotients = np.where(known, exact / divisor, 0.0) + 0.0
+        bits = quotients.view(np.uint64)
+        bits ^= bits >> _FOLD
+        self.hash[self.active] += bits * _ODD
+
+    @property
+    def is_rough(self) -> bool:
+        """Whether some entries are not floats, so that floats cannot compare them."""
+        return bool(self.rough_rows) or self.summed.bias.dtype == object
+
+    def zero_columns(self) -> Array:
+        """Return which columns have no weight that is not zero; call after `run`."""
+        zero = np.zeros(self.summed.columns, dtype=bool)
+        left = self.empty
+        if len(left) and self.rough_rows:
+            entries = self.summed.fractions(np.concatenate(self.rough_rows), left)
+            left = left[~np.array(entries != 0, dtype=bool).any(axis=0)]
+        zero[left] = True
+        return zero
+
+    def divisors(self, columns: Array) -> Array:
+        """What each column was divided by, shape of `columns`."""
+        first = self.first[columns]
+        return _normalise(np.where(first == 0, 1.0, first), self.group)
+
+    def candidates(self, zero: Array) -> tuple[Array, Array]:
+        """Return the columns that share their hash with others, ascending, and the first of each hash."""
+        chosen = self.active[_repeated(self.hash[self.active])]
+        keys = np.stack([self.hash[chosen], zero[chosen].astype(np.uint64)], axis=1)
+        _, first, code = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        return chosen, chosen[first[code.ravel()]]
+
+
+def _repeated(values: Array) -> Array:
+    """Mark values that occur more than once."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    same = np.zeros(len(values) + 1, dtype=bool)
+    same[1:-1] = ordered[1:] == ordered[:-1]
+    result = np.empty(len(values), dtype=bool)
+    result[order] = same[1:] | same[:-1]
+    return result
+
+
+def _multipliers(rows: Array) -> Array:
+    """One odd pseudo-random multiplier for each row number (splitmix64)."""
+    x = (rows.astype(np.uint64) + np.uint64(1)) * _ODD
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray((x ^ (x >> np.uint64(31))) | np.uint64(1))
+
+
+def _agreement(summed: Aggregation, members: Array, leaders: Array, scan: _Scan) -> Array:
+    """Return which columns are exact multiples of their leaders; not so where floats cannot tell."""
+    agree = np.ones(len(members), dtype=bool)
+    ours, theirs = scan.divisors(members), scan.divisors(leaders)
+    equal = ours == theirs
+    if not is_safe(ours) or not is_safe(theirs):
+        agree = equal.copy()
+    narrow = summed.matrix.dtype
+    if narrow.itemsize <= 4 and np.array_equal(ours.astype(narrow), ours):
+        ours, theirs = ours.astype(narrow), theirs.astype(narrow)
+    scaled = np.flatnonzero(~equal & agree)
+    plain = np.flatnonzero(equal)
+    for which in (plain, scaled):
+        # A column is compared with its leader next to it, in portions that fit the block size.
+        for low in range(0, len(which), width := max(1, BLOCK // 64)):
+            part = which[low : low + width]
+            both = np.concatenate([members[part], leaders[part]])
+            for values in _blocks(summed, both):
+                left, right = values[:, : len(part)], values[:, len(part) :]
+                if which is plain:
+                    agree[part] &= (left == right).all(axis=0)
+                elif is_safe(values):
+                    same = products_agree(left, theirs[part], right, ours[part])
+                    agree[part] &= same.all(axis=0)
+                else:
+                    agree[part] = False
+    return agree
+
+
+def _blocks(summed: Aggregation, columns: Array) -> Iterator[Array]:
+    """Yield the rows of [A W; b] for some columns, block by block."""
+    step = max(1, BLOCK // len(columns))
+    for low in range(0, summed.classes, step):
+        yield summed.block(low, min(low + step, summed.classes), columns)[0]
+    yield summed.bias[columns][None]
+
+
+def _by_fractions(
+    summed: Aggregation, members: Array, group: Group
+) -> list[tuple[Array, list[Fraction]]]:
+    """Group columns by their exact normal form: the slow way, for any numbers."""
+    forms: dict[tuple[Fraction, ...], list[tuple[int, Fraction]]] = {}
+    rows = np.arange(summed.classes)
+    step = max(1, BLOCK // (4 * max(summed.classes, 1)))
+    for low in range(0, len(members), step):
+        chosen = members[low : low + step]
+        entries = summed.fractions(rows, chosen)
+        bias = to_fractions(summed.bias[chosen])
+        for k, column in enumerate(chosen.tolist()):
+            numbers = [*entries[:, k].tolist(), bias[k]]
+            first = next((x for x in numbers if x), Fraction(1))
+            divisor = _exact_divisor(first, group)
+            form = tuple(x / divisor for x in numbers)
+            forms.setdefault(form, []).append((column, divisor))
+    return [
+        (np.array([column for column, _ in found]), [divisor for _, divisor in found])
+        for found in forms.values()
+    ]
+
+
+def _exact_divisor(first: Fraction, group: Group) -> Fraction:
+    if group is Group.ANY:
+        return first
+    if group is Group.POSITIVE:
+        return abs(first)
+    return Fraction(1 if first > 0 else -1) if group is Group.SIGNS else Fraction(1)

@@ -1,0 +1,293 @@
+"""Merging neurons: one forward pass for classes and constants, one backward pass for the dead.
+
+Layer l of the theory: h_l = F(h_{l-1} W_l + b_l).  Forward, with what is already merged below,
+
+* the columns of U = [A_{l-1} W_l; b_l] that are multiples of each other by factors that the activation
+  lets pass form one class; c(s) is the factor, and A_l carries what is left of it after the activation;
+* a unit whose aggregated weights vanish is constant: F(b) is folded into the next bias (before a padded
+  convolution only if it is zero, since padding is not constant).
+
+Backward, a class whose aggregated outgoing weights vanish is dead and removed.  One pass of each is a
+fixpoint: merging below never separates above, a folded constant only changes biases above it, which come
+later, and a dead class has zero weights into every column that is still compared.
+
+Class factors are taken relative to the first member; if that makes them fractions with odd denominators,
+the representative is divided by the least common one, so that factors and weights stay dyadic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from lumpability.networks.after import key_and_factor, value_after
+from lumpability.networks.aggregation import Aggregation, Incoming
+from lumpability.networks.arrays import Array
+from lumpability.networks.columns import Columns, group_columns
+from lumpability.networks.layers import Conv
+from lumpability.networks.network import Network
+from lumpability.networks.stages import Stage, stages_of
+from lumpability.partition import Partition
+
+__all__ = ["MergedStage", "merge", "merge_stage", "reasons"]
+
+
+@dataclass(frozen=True, eq=False)
+class MergedStage:
+    """The classes of one stage.
+
+    Attributes
+    ----------
+    stage : Stage
+    summed : Aggregation
+        Its weights and bias, aggregated by the classes below.
+    partition : Partition
+        Of the units; constants and dead units included.
+    factors : object array of Fraction, shape (units,)
+        c(s): the column of s is c(s) times the column of its class.
+    carried : object array of Fraction, shape (units,)
+        What is left of c(s) for the next layer.
+    scale : object array of Fraction, shape (classes,)
+        The column of the class is that of its first member divided by this.
+    constants : dict of int to Fraction
+        Units whose output has this value for every input, folded into the next bias.
+    live : bool array, shape (classes,)
+        Classes that stay: neither constant nor dead.
+    """
+
+    stage: Stage
+    summed: Aggregation
+    partition: Partition
+    factors: Array
+    carried: Array
+    scale: Array
+    constants: dict[int, Fraction]
+    live: Array
+
+    @property
+    def kept(self) -> Array:
+        """Numbers of the classes that stay."""
+        return np.flatnonzero(self.live)
+
+    @property
+    def is_constant(self) -> Array:
+        """Whether each class is constant, shape (classes,)."""
+        folded = np.zeros(len(self.partition), dtype=bool)
+        folded[self.partition.labels[list(self.constants)]] = True
+        return folded
+
+    def incoming(self) -> Incoming:
+        """Return what the rows of the next weight matrix are; classes of rows go class by class."""
+        assert self.stage.rows is not None
+        rows = self.stage.rows
+        width = rows.shape[1]
+        constant = self.is_constant
+        number = np.cumsum(~constant) - 1
+        labels = self.partition.labels
+        units = np.flatnonzero(~constant[labels])
+        key = (number[labels[units]][:, None] * width + np.arange(width)).ravel()
+        order = np.argsort(key, kind="stable")
+        starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+        folded = np.array(sorted(self.constants), dtype=np.int64)
+        values = np.array([self.constants[unit] for unit in folded.tolist()], dtype=object)
+        return Incoming(
+            members=rows[units].ravel()[order],
+            starts=starts,
+            factors=np.repeat(self.carried[units], width)[order],
+            constant_rows=rows[folded].ravel(),
+            constants=np.repeat(values, width),
+        )
+
+    def row_classes(self, classes: Array) -> Array:
+        """Return the row classes of the next matrix that some classes feed, shape (classes, k)."""
+        assert self.stage.rows is not None
+        number = np.cumsum(~self.is_constant) - 1
+        width = self.stage.rows.shape[1]
+        return np.asarray(number[classes][:, None] * width + np.arange(width))
+
+
+def merge(network: Network, kind: str = "proportional") -> list[MergedStage]:
+    """Return the classes of every stage of a network.
+
+    Parameters
+    ----------
+    network : Network
+    kind : {"proportional", "exact"}
+
+    Notes
+    -----
+    Linear in the number of weights; layers without duplicates are decided by their first rows.
+
+    Examples
+    --------
+    >>> twins = Network.dense([([[1, 2]], None, "relu"), ([[1], [1]], None, None)])
+    >>> first, last = merge(twins)
+    >>> first.partition, first.factors.tolist()
+    (Partition([[0, 1]]), [Fraction(1, 1), Fraction(2, 1)])
+    """
+    stages = stages_of(network)
+    merged: list[MergedStage] = []
+    for number, stage in enumerate(stages):
+        below = merged[-1] if stage.open else None
+        above = stages[number + 1] if number + 1 < len(stages) else None
+        merged.append(merge_stage(stage, below, above, kind))
+    return _without_dead(merged)
+
+
+def merge_stage(
+    stage: Stage,
+    below: MergedStage | None,
+    above: Stage | None,
+    kind: str,
+    *,
+    within: Partition | None = None,
+) -> MergedStage:
+    """Return the classes of one stage, given those below it.
+
+    Parameters
+    ----------
+    stage : Stage
+    below : MergedStage or None
+        The stage that this one reads, if it reads from classes.
+    above : Stage or None
+    kind : {"proportional", "exact"}
+    within : Partition, optional
+        Merge only inside its blocks.
+    """
+    matrix, count = stage.matrix, stage.units
+    incoming = Incoming.separate(len(matrix)) if below is None else below.incoming()
+    summed = Aggregation(matrix, stage.layer.bias, incoming)
+    ones = np.full(count, Fraction(1), dtype=object)
+    if stage.held is not None:
+        every = np.ones(count, dtype=bool)
+        return MergedStage(stage, summed, Partition.discrete(count), ones, ones, ones, {}, every)
+    columns = group_columns(summed, stage.group(kind))
+    constants = _constants(stage, summed, columns, above)
+    partition = _classes(stage, columns, constants, kind)
+    partition = partition if within is None else partition.meet(within)
+    factors, scale = _factors(stage, partition, columns)
+    carried = _carried(stage, partition, factors)
+    live = np.ones(len(partition), dtype=bool)
+    live[partition.labels[list(constants)]] = False
+    return MergedStage(stage, summed, partition, factors, carried, scale, constants, live)
+
+
+def _constants(
+    stage: Stage, summed: Aggregation, columns: Columns, above: Stage | None
+) -> dict[int, Fraction]:
+    """Return the units with a constant output that the next layer can take into its bias."""
+    only_zero = above is not None and isinstance(above.layer, Conv) and above.layer.is_padded
+    units = range(stage.units) if not stage.is_uniform else np.flatnonzero(columns.zero).tolist()
+    found = {}
+    for unit in units:
+        start = summed.bias[unit] if columns.zero[unit] else None
+        exact = None if start is None else Fraction(start if isinstance(start, Fraction) else float(start))
+        value = value_after(stage.steps, unit, exact)
+        if value is not None and (value == 0 or not only_zero):
+            found[unit] = value
+    return found
+
+
+def _classes(
+    stage: Stage, columns: Columns, constants: dict[int, Fraction], kind: str
+) -> Partition:
+    """Group units with proportional columns, equal functions after them, and equal constancy."""
+    leader = columns.leader.astype(np.int64)
+    if constants:
+        folded = np.zeros(len(leader), dtype=np.int64)
+        folded[list(constants)] = 1
+        leader = leader * 2 + folded
+    if stage.is_uniform:
+        return Partition(leader)
+    keys: dict[Hashable, int] = {}
+    sizes = np.bincount(leader)
+    labels = []
+    for unit, first in enumerate(leader.tolist()):
+        key: Hashable = (first,)
+        if sizes[first] > 1:
+            factor = columns.factors.get(unit, Fraction(1))
+            function, left = key_and_factor(stage.steps, unit, factor)
+            key = (first, function, left if kind == "exact" else None)
+        labels.append(keys.setdefault(key, len(keys)))
+    return Partition(labels)
+
+
+def _factors(stage: Stage, partition: Partition, columns: Columns) -> tuple[Array, Array]:
+    """Return c(s) for every unit and by what each class's first member is divided."""
+    factors = np.full(stage.units, Fraction(1), dtype=object)
+    scale = np.full(len(partition), Fraction(1), dtype=object)
+    for unit, factor in columns.factors.items():
+        factors[unit] = factor
+    odd: dict[int, int] = {}
+    for unit in columns.factors:
+        number = int(partition.labels[unit])
+        first = columns.factors.get(int(partition.representatives[number]), Fraction(1))
+        if first != 1:  # the group was split: its first member is the new measure
+            for member in partition.blocks[number].tolist():
+                factors[member] = columns.factors.get(member, Fraction(1)) / first
+        denominator = factors[unit].denominator
+        odd[number] = math.lcm(odd.get(number, 1), denominator // (denominator & -denominator))
+    for number, common in odd.items():
+        if common > 1 and stage.is_uniform:
+            scale[number] = Fraction(common)
+            factors[partition.blocks[number]] *= common
+    return factors, scale
+
+
+def _carried(stage: Stage, partition: Partition, factors: Array) -> Array:
+    """Return what the steps after the weights leave of the factors."""
+    if stage.is_uniform:
+        left = {c: key_and_factor(stage.steps, 0, c)[1] for c in set(factors.tolist())}
+        return np.array([left[c] for c in factors.tolist()], dtype=object)
+    carried = np.full(len(factors), Fraction(1), dtype=object)
+    for members in partition.blocks:
+        if len(members) > 1:
+            rest = [key_and_factor(stage.steps, unit, factors[unit])[1] for unit in members.tolist()]
+            carried[members] = [one / rest[0] for one in rest]
+    return carried
+
+
+def _without_dead(merged: list[MergedStage]) -> list[MergedStage]:
+    """Mark classes without outgoing weights as not live, from the last stage to the first."""
+    result: list[MergedStage] = []
+    above: MergedStage | None = None
+    for one in reversed(merged):
+        if one.stage.held is None and above is not None:
+            columns = above.partition.representatives[above.live]
+            kept = one.kept
+            dead = above.summed.zero_classes(one.row_classes(kept), columns)
+            live = one.live.copy()
+            live[kept[dead]] = False
+            one = MergedStage(**{**one.__dict__, "live": live})
+        result.append(one)
+        above = one
+    return result[::-1]
+
+
+def reasons(one: MergedStage) -> dict[str, int]:
+    """Count the units of a stage that disappear, by reason.
+
+    Examples
+    --------
+    >>> twins = Network.dense([([[1, 2, 0]], None, "relu"), ([[1], [1], [1]], None, None)])
+    >>> reasons(merge(twins)[0])
+    {'identical': 0, 'proportional': 1, 'antiparallel': 0, 'constant': 1, 'dead': 0}
+    """
+    counts = dict.fromkeys(("identical", "proportional", "antiparallel", "constant", "dead"), 0)
+    constant, labels = one.is_constant, one.partition.labels
+    counts["constant"] = len(one.constants)
+    counts["dead"] = int((~one.live & ~constant)[labels].sum())
+    firsts = one.partition.representatives
+    merged = np.flatnonzero(one.live[labels] & (firsts[labels] != np.arange(len(labels))))
+    for unit in merged.tolist():
+        ratio = one.factors[unit] / one.factors[firsts[labels[unit]]]
+        reason = "identical" if ratio == 1 else "proportional" if ratio > 0 else "antiparallel"
+        counts[reason] += 1
+    return counts
+
+
+

@@ -1,0 +1,103 @@
+"""Compiled checks and collapse: sums into blocks, compared modulo a prime or added up exactly.
+
+Both run over rows of a partition given by canonical labels.  If ``closed``, sums into the own block are
+left out: the implied diagonal makes rows sum to zero, so the other sums determine it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from lumpability.refinement.kernel_field import add_modulo, subtract_modulo
+from lumpability.refinement.kernel_loops import END, START
+
+__all__ = ["collapse_rows", "first_unstable"]
+
+ZERO = np.uint64(0)
+
+
+@numba.njit(cache=True, nogil=True)
+def first_unstable(
+    low: Any, high: Any, rows: Any, p: Any, arrays: Any, labels: Any, count: Any
+) -> Any:
+    """Compare sums into every block modulo p inside blocks low .. high-1; -1 if all agree.
+
+    For each block the first member's sums are set up; each other member's transitions are taken
+    away, which must leave nothing, and put back.
+    """
+    sums = np.zeros(count, dtype=np.uint64)
+    for number in range(low, high):
+        start, end = arrays.blocks[number, START], arrays.blocks[number, END]
+        if end - start == 1:
+            continue
+        own = labels[arrays.order[start]]
+        left = 0  # how many sums are not zero
+        for member in range(start, end):
+            state = arrays.order[member]
+            if member > start:
+                for position in range(rows.indptr[state], rows.indptr[state + 1]):
+                    target = labels[rows.indices[position]]
+                    if rows.closed and target == own:
+                        continue
+                    before = sums[target]
+                    after = subtract_modulo(before, rows.table[rows.codes[position]], p)
+                    sums[target] = after
+                    left += int(after != ZERO) - int(before != ZERO)
+                if left != 0:
+                    return number
+                if member == end - 1:
+                    break  # nothing is left to clear
+            for position in range(rows.indptr[state], rows.indptr[state + 1]):
+                target = labels[rows.indices[position]]
+                if rows.closed and target == own:
+                    continue
+                before = sums[target]
+                after = add_modulo(before, rows.table[rows.codes[position]], p)
+                sums[target] = after
+                left += int(after != ZERO) - int(before != ZERO)
+    return -1
+
+
+@numba.njit(cache=True, nogil=True)
+def collapse_rows(
+    firsts: Any, rows: Any, labels: Any, pointers: Any, columns: Any, first_codes: Any, sums: Any
+) -> Any:
+    """Sum the rows of the first members of blocks into blocks, columns ascending.
+
+    ``pointers`` int64 (k + 1) receives the row pointers; ``columns``, ``first_codes`` and ``sums`` one entry
+    for each block with transitions: the code of the transition if there is just one, else -1, and the sum
+    of the integers ``table[code]``.
+    """
+    slot = np.full(len(firsts), -1, dtype=np.int64)
+    used = 0
+    for block in range(len(firsts)):
+        state = firsts[block]
+        begin = used
+        for position in range(rows.indptr[state], rows.indptr[state + 1]):
+            target = labels[rows.indices[position]]
+            if rows.closed and target == block:
+                continue
+            code = rows.codes[position]
+            entry = slot[target]
+            if entry < begin:
+                slot[target] = used
+                columns[used], first_codes[used], sums[used] = target, code, rows.table[code]
+                used += 1
+            else:
+                first_codes[entry] = -1
+                sums[entry] += rows.table[code]
+        for i in range(begin + 1, used):
+            column, code, total, j = columns[i], first_codes[i], sums[i], i
+            while j > begin and columns[j - 1] > column:
+                columns[j], first_codes[j], sums[j] = (
+                    columns[j - 1],
+                    first_codes[j - 1],
+                    sums[j - 1],
+                )
+                j -= 1
+            columns[j], first_codes[j], sums[j] = column, code, total
+        pointers[block + 1] = used
+    return used

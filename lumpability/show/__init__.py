@@ -1,0 +1,1 @@
+"""Ways to show models and results: `text` for tables."""
