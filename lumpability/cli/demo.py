@@ -25,7 +25,7 @@ _STORY = (
 @click.command("demo")
 @click.option(
     "--machines",
-    type=click.IntRange(2, 20),
+    type=click.IntRange(3, 20),
     default=16,
     show_default=True,
     help="How many; the chain has 2^machines states.",

@@ -139,7 +139,8 @@ class Chunk:
         """Say which pieces are a given word of at most eight bytes, bool, shape (k,)."""
         wanted = np.uint64(int.from_bytes(word, "little"))
         same: Array = self._prefix(spans.starts, spans.lengths) == wanted
-        return same & (spans.lengths == len(word))
+        same &= spans.lengths == len(word)
+        return same
 
     def text(self, spans: Spans, index: int) -> str:
         """Return one piece as text."""

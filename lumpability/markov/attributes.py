@@ -102,6 +102,14 @@ class Reward:
         Per unit of time (CTMC) or per step (DTMC) spent in the state.
     action : ExactArray or None, shape (n,)
         Once for every transition out of the state.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC
+    >>> held, left = ExactArray.read([3, 0])[0], ExactArray.read(["1/2", 1])[0]
+    >>> chain = CTMC([[0, 1], [2, 0]], rewards={"cost": Reward(state=held, action=left), "time": [1, 1]})
+    >>> chain.rewards["cost"].action, chain.rewards["time"].parts
+    (ExactArray([1/2, 1]), [ExactArray([1, 1])])
     """
 
     state: ExactArray | None = None

@@ -40,6 +40,7 @@ def _is_negative(value: Exact) -> bool:
 
 
 def triples(rates: Any) -> list[tuple[Any, Any, Any]]:
+    """Return (source, target, number) of transitions given as a mapping, triples or a table."""
     if hasattr(rates, "columns"):
         columns = list(rates.columns)
         number = next((c for c in ("rate", "probability", "weight") if c in columns), None)
@@ -54,6 +55,7 @@ def triples(rates: Any) -> list[tuple[Any, Any, Any]]:
 
 
 def read_matrix(matrix: Any, tolerance: float) -> tuple[WeightedStructure, Reading]:
+    """Read a dense or sparse matrix, or take a structure as it is; O(m)."""
     if isinstance(matrix, WeightedStructure):
         return matrix, Reading()
     if hasattr(matrix, "tocsr"):

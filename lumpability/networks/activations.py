@@ -51,6 +51,20 @@ class Group(enum.Enum):
             return factor > 0
         return factor in (1, -1) if self is Group.SIGNS else factor == 1
 
+    def part(self, factor: Fraction) -> Fraction:
+        """Return the largest part of a nonzero factor that belongs to the group.
+
+        Examples
+        --------
+        >>> Group.POSITIVE.part(Fraction(-3)), Group.SIGNS.part(Fraction(-3))
+        (Fraction(3, 1), Fraction(-1, 1))
+        """
+        if self is Group.ANY:
+            return factor
+        if self is Group.POSITIVE:
+            return abs(factor)
+        return Fraction(1 if factor > 0 else -1) if self is Group.SIGNS else Fraction(1)
+
     def includes(self, other: Group) -> bool:
         """Whether every factor of the other group belongs to this one.
 

@@ -69,7 +69,7 @@ class Activated(Step):
         return self.activation.group
 
     def pull(self, unit: int, factor: Fraction) -> Keyed:
-        absorbed = _allowed_part(self.group, factor)
+        absorbed = self.group.part(factor)
         return factor / absorbed, self.activation.carry(absorbed)
 
     def value(self, unit: int, value: Fraction) -> Fraction | None:
@@ -89,7 +89,7 @@ class Pooled(Step):
         return Group.POSITIVE if self.maximum else Group.ANY
 
     def pull(self, unit: int, factor: Fraction) -> Keyed:
-        absorbed = _allowed_part(self.group, factor)
+        absorbed = self.group.part(factor)
         return factor / absorbed, absorbed
 
     def value(self, unit: int, value: Fraction) -> Fraction | None:
@@ -104,7 +104,7 @@ class Sloped(Step):
     group = Group.POSITIVE
 
     def pull(self, unit: int, factor: Fraction) -> Keyed:
-        absorbed = _allowed_part(self.group, factor)
+        absorbed = self.group.part(factor)
         return (factor / absorbed, *self.slopes[unit].tolist()), absorbed
 
     def value(self, unit: int, value: Fraction) -> Fraction | None:
@@ -213,15 +213,6 @@ def value_after(steps: tuple[Step, ...], unit: int, value: Fraction | None) -> F
         value = forced if forced is not None else value
         value = None if value is None else step.value(unit, value) if forced is None else forced
     return value
-
-
-def _allowed_part(group: Group, factor: Fraction) -> Fraction:
-    """The largest part of a factor that a group allows, e.g. its absolute value for ReLU."""
-    if group is Group.ANY:
-        return factor
-    if group is Group.POSITIVE:
-        return abs(factor)
-    return Fraction(1 if factor > 0 else -1) if group is Group.SIGNS else Fraction(1)
 
 
 def _common(values: list[Fraction]) -> Fraction | None:

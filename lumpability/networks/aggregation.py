@@ -16,8 +16,8 @@ from lumpability.networks.arrays import Array, float_sum, to_fractions
 
 __all__ = ["Aggregation", "Incoming"]
 
-BLOCK = 1 << 18
-"""Entries handled at a time."""
+BLOCK = 1 << 17
+"""Entries handled at a time: about a megabyte, which stays in a processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)

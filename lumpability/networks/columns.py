@@ -266,7 +266,7 @@ def _by_fractions(
         for k, column in enumerate(chosen.tolist()):
             numbers = [*entries[:, k].tolist(), bias[k]]
             first = next((x for x in numbers if x), Fraction(1))
-            divisor = _exact_divisor(first, group)
+            divisor = group.part(first)
             form = tuple(x / divisor for x in numbers)
             forms.setdefault(form, []).append((column, divisor))
     return [
@@ -274,10 +274,3 @@ def _by_fractions(
         for found in forms.values()
     ]
 
-
-def _exact_divisor(first: Fraction, group: Group) -> Fraction:
-    if group is Group.ANY:
-        return first
-    if group is Group.POSITIVE:
-        return abs(first)
-    return Fraction(1 if first > 0 else -1) if group is Group.SIGNS else Fraction(1)

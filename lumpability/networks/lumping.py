@@ -28,6 +28,7 @@ from lumpability.verbs import lump
 __all__ = ["LayerReport", "NetworkLumping", "lump_network", "offsets"]
 
 KINDS = ("proportional", "exact")
+ENGINES = ("columns", "structure")
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,7 @@ def lump_network(
     kind: str | None = None,
     dtype: Any = None,
     strict: bool = False,
+    engine: str = "columns",
 ) -> NetworkLumping:
     """Compute the maximal lumping of a network and its quotient, exactly.
 
@@ -224,6 +226,8 @@ def lump_network(
         Of the quotient's weights; by default the stored types.
     strict : bool
         Refuse to round: raise if a new weight is not representable.
+    engine : {"columns", "structure"}
+        The dense specialisation, or the engine that refines chains (slow; for comparison).
 
     Returns
     -------
@@ -232,7 +236,7 @@ def lump_network(
     Raises
     ------
     InvalidInput
-        For an unknown kind.
+        For an unknown kind or engine.
     NotJustified
         With `strict`, if a new weight would have to be rounded; carries ``rounding``.
 
@@ -246,7 +250,9 @@ def lump_network(
         raise InvalidInput(
             f"unknown kind {chosen!r} for a network: choose proportional or exact", kind=chosen
         )
-    merged = tuple(merge(network, chosen))
+    if engine not in ENGINES:
+        raise InvalidInput(f"unknown engine {engine!r} for a network: choose columns or structure")
+    merged = tuple(merge(network, chosen, engine=engine))
     quotient, weights, rounding = quotient_network(network, merged, dtype)
     if strict and rounding.rounded:
         raise NotJustified(

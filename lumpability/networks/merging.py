@@ -28,6 +28,7 @@ from lumpability.networks.after import key_and_factor, value_after
 from lumpability.networks.aggregation import Aggregation, Incoming
 from lumpability.networks.arrays import Array
 from lumpability.networks.columns import Columns, group_columns
+from lumpability.networks.encoding import group_by_engine
 from lumpability.networks.layers import Conv
 from lumpability.networks.network import Network
 from lumpability.networks.stages import Stage, stages_of
@@ -110,13 +111,18 @@ class MergedStage:
         return np.asarray(number[classes][:, None] * width + np.arange(width))
 
 
-def merge(network: Network, kind: str = "proportional") -> list[MergedStage]:
+def merge(
+    network: Network, kind: str = "proportional", *, engine: str = "columns"
+) -> list[MergedStage]:
     """Return the classes of every stage of a network.
 
     Parameters
     ----------
     network : Network
     kind : {"proportional", "exact"}
+    engine : {"columns", "structure"}
+        How equal columns are found: by the dense specialisation, or by the engine that refines chains.
+        Both give the same answer; the second makes edge lists of all weights.
 
     Notes
     -----
@@ -134,7 +140,7 @@ def merge(network: Network, kind: str = "proportional") -> list[MergedStage]:
     for number, stage in enumerate(stages):
         below = merged[-1] if stage.open else None
         above = stages[number + 1] if number + 1 < len(stages) else None
-        merged.append(merge_stage(stage, below, above, kind))
+        merged.append(merge_stage(stage, below, above, kind, engine=engine))
     return _without_dead(merged)
 
 
@@ -145,6 +151,7 @@ def merge_stage(
     kind: str,
     *,
     within: Partition | None = None,
+    engine: str = "columns",
 ) -> MergedStage:
     """Return the classes of one stage, given those below it.
 
@@ -157,6 +164,7 @@ def merge_stage(
     kind : {"proportional", "exact"}
     within : Partition, optional
         Merge only inside its blocks.
+    engine : {"columns", "structure"}
     """
     matrix, count = stage.matrix, stage.units
     incoming = Incoming.separate(len(matrix)) if below is None else below.incoming()
@@ -165,7 +173,8 @@ def merge_stage(
     if stage.held is not None:
         every = np.ones(count, dtype=bool)
         return MergedStage(stage, summed, Partition.discrete(count), ones, ones, ones, {}, every)
-    columns = group_columns(summed, stage.group(kind))
+    find = group_columns if engine == "columns" else group_by_engine
+    columns = find(summed, stage.group(kind))
     constants = _constants(stage, summed, columns, above)
     partition = _classes(stage, columns, constants, kind)
     partition = partition if within is None else partition.meet(within)

@@ -34,7 +34,7 @@ __all__ = ["refine"]
 
 # Measured on a 2-core machine, in units of one transition swept by one thread (1 to 3 ns).
 _FOLLOW_COST = 8  # following one incoming transition
-_TRANSPOSE_COST = 3  # transposing one transition
+_TRANSPOSE_COST = 1.5  # transposing one transition, and a little impatience: rounds to come are many
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
 _PARALLEL_BEYOND = 300_000  # transitions; fewer are swept before a second thread has started
 _ATTEMPTS = 64
@@ -115,7 +115,9 @@ class _Rounds:
             renamed=np.empty(n, dtype=np.int32),
             changes=np.empty(n, dtype=np.uint64),
             keys=np.empty(n, dtype=np.uint64),
-            stack=np.empty(256, dtype=np.int64),
+            group_keys=np.empty(n, dtype=np.uint64),
+            groups=np.empty((n, 3), dtype=np.int32),
+            slots=np.empty(max(64, 1 << (3 * n // 2).bit_length()), dtype=np.int32),
             touched=np.empty(n, dtype=np.int32),
         )
         self.restart(initial)
@@ -141,8 +143,8 @@ class _Rounds:
         while moved:
             active = self.m * (self.n - int(np.count_nonzero(self.arrays.alone))) // self.n
             follow = _FOLLOW_COST * (active * moved // self.n)
-            overspent += max(active - follow, 0)
-            if overspent > _TRANSPOSE_COST * active // self.threads:
+            overspent += max(active // self.threads - follow, 0)
+            if overspent > _TRANSPOSE_COST * active:
                 self._propagate(rows, field, moved)
                 return
             moved = self._sweep(rows, field, active)

@@ -11,7 +11,7 @@ For n states and m transitions; loops take these bundles of arrays:
   whole block (``alone``; such states cannot split and are skipped), and in ``spots`` its block and its place
   in ``order``; per block in ``blocks`` its range of ``order`` and how many of its states were touched;
   ``renamed`` and ``changes``: the states that moved to another block in this round, and the difference of
-  the two values; ``keys``, ``stack``, ``touched``: room for sorting and for lists of blocks.
+  the two values; ``keys``, ``group_keys``, ``groups``, ``slots``, ``touched``: room for grouping and for lists of blocks.
 
 Invariant of every round: states of one block had equal fingerprints when the round began.
 What is used together lies together in memory: one cache miss instead of three.
@@ -48,6 +48,7 @@ __all__ = [
 
 BLOCK, PLACE = 0, 1  # columns of spots
 START, END, TOUCHED = 0, 1, 2  # columns of blocks
+GROUP, MEMBER = 0, 2  # further columns of groups, beside END
 ZERO = np.uint64(0)
 _SMALL = 24
 
@@ -83,7 +84,9 @@ class Arrays(NamedTuple):
     renamed: Any
     changes: Any
     keys: Any
-    stack: Any
+    group_keys: Any
+    groups: Any
+    slots: Any
     touched: Any
 
 
@@ -174,48 +177,71 @@ def fingerprint_blocks(low: Any, high: Any, rows: Any, field: Any, arrays: Any) 
 
 
 @numba.njit(inline="always")
-def _sort(keys: Any, order: Any, low: Any, high: Any, stack: Any) -> None:
-    """Sort ``keys[low:high]`` with ``order`` alongside; equal keys, of which there are many, are cheap.
+def _group(
+    low: Any, high: Any, order: Any, keys: Any, group_keys: Any, groups: Any, slots: Any
+) -> None:
+    """Permute ``order[low:high]`` and ``keys[low:high]`` so that equal keys stand together.
 
-    Three-way quicksort: O(k log groups) expected, since fingerprints are pseudo-random.  Ties end up
-    in an order that depends only on the input.
+    Few states are sorted by insertion.  Many are counted by key in a hash table of open addressing, in
+    expected time O(high - low); keys are pseudo-random, so their low bits serve as the hash.  Groups
+    stand in order of first occurrence.
     """
-    depth = 0
-    stack[0], stack[1] = low, high
-    while depth >= 0:
-        low, high = stack[2 * depth], stack[2 * depth + 1]
-        depth -= 1
-        while high - low > _SMALL:
-            x, y, z = keys[low], keys[(low + high) // 2], keys[high - 1]
-            pivot = max(min(x, y), min(max(x, y), z))
-            less, i, more = low, low, high
-            while i < more:
-                key = keys[i]
-                if key < pivot:
-                    keys[i], keys[less] = keys[less], key
-                    order[i], order[less] = order[less], order[i]
-                    less += 1
-                    i += 1
-                elif key > pivot:
-                    more -= 1
-                    keys[i], keys[more] = keys[more], key
-                    order[i], order[more] = order[more], order[i]
-                else:
-                    i += 1
-            # The larger side waits, so that the stack stays logarithmic.
-            depth += 1
-            if less - low < high - more:
-                stack[2 * depth], stack[2 * depth + 1] = more, high
-                high = less
+    first, middle, last = keys[low], keys[(low + high) // 2], keys[high - 1]
+    if high - low > _SMALL and (first == middle or middle == last or first == last):
+        # Probably most keys are equal: one pass that sets them aside is cheapest.
+        common = middle if middle == last else first
+        i = low
+        while i < high:
+            if keys[i] == common:
+                high -= 1
+                keys[i], keys[high] = keys[high], keys[i]
+                order[i], order[high] = order[high], order[i]
             else:
-                stack[2 * depth], stack[2 * depth + 1] = low, less
-                low = more
+                i += 1
+    if high - low <= _SMALL:
         for i in range(low + 1, high):
             key, state, j = keys[i], order[i], i
             while j > low and keys[j - 1] > key:
                 keys[j], order[j] = keys[j - 1], order[j - 1]
                 j -= 1
             keys[j], order[j] = key, state
+    else:
+        size = 64
+        while 2 * size < 3 * (high - low):
+            size *= 2
+        for i in range(size):
+            slots[i] = -1
+        found = 0
+        for i in range(low, high):
+            key = keys[i]
+            place = np.int64(key & np.uint64(size - 1))
+            while slots[place] >= 0 and group_keys[slots[place]] != key:
+                place = (place + 1) & (size - 1)
+            group = slots[place]
+            if group < 0:
+                group = found
+                slots[place] = group
+                group_keys[group] = key
+                groups[group, END] = 0
+                found += 1
+            groups[i - low, GROUP] = group
+            groups[group, END] += 1
+        total = low
+        for group in range(found):
+            total += groups[group, END]
+            groups[group, END] = total
+        # Filling from behind turns every end into the start of its group.
+        for i in range(high - 1, low - 1, -1):
+            group = groups[i - low, GROUP]
+            groups[group, END] -= 1
+            groups[groups[group, END] - low, MEMBER] = order[i]
+        for i in range(low, high):
+            order[i] = groups[i - low, MEMBER]
+        end = high
+        for group in range(found - 1, -1, -1):
+            for i in range(groups[group, END], end):
+                keys[i] = group_keys[group]
+            end = groups[group, END]
 
 
 @numba.njit(inline="always")
@@ -245,7 +271,7 @@ def _rename(
 def _split(
     number: Any, touched_end: Any, count: Any, moved: Any, field: Any,
     prints: Any, values: Any, alone: Any, spots: Any, order: Any, blocks: Any, renamed: Any,
-    changes: Any, keys: Any, stack: Any,
+    changes: Any, keys: Any, group_keys: Any, groups: Any, slots: Any,
 ) -> Any:  # fmt: skip
     """Split one block by fingerprints; states from `touched_end` on have the block's old one.
 
@@ -273,7 +299,7 @@ def _split(
     if same and touched_end == end:
         return count, moved
     if not same:
-        _sort(keys, order, start, touched_end, stack)
+        _group(start, touched_end, order, keys, group_keys, groups, slots)
     # Find the largest part; the untouched states are the last part.
     best_low, best_high = touched_end, end
     low = start
@@ -310,14 +336,16 @@ def _split(
 @numba.njit(cache=True, nogil=True, _nrt=False)
 def split_all(count: Any, field: Any, arrays: Any) -> Any:
     """Split every block by freshly computed fingerprints; returns numbers of blocks and of moves."""
-    prints, values, alone, spots, order, blocks, renamed, changes, keys, stack, touched = arrays
+    prints, values, alone, spots, order, blocks, renamed, changes = arrays[:8]
+    keys, group_keys, groups, slots, touched = arrays[8:]
     moved = 0
     for number in range(count):
         end = blocks[number, END]
         if end - blocks[number, START] > 1:
             count, moved = _split(
                 number, end, count, moved, field,
-                prints, values, alone, spots, order, blocks, renamed, changes, keys, stack,
+                prints, values, alone, spots, order, blocks, renamed, changes,
+                keys, group_keys, groups, slots,
             )  # fmt: skip
     return count, moved
 
@@ -407,7 +435,8 @@ def propagate(
     Returns the number of blocks, of states renamed in the last round, and the work done.
     """
     indptr, sources, codes, table, closed = incoming
-    prints, values, alone, spots, order, blocks, renamed, changes, keys, stack, touched = arrays
+    prints, values, alone, spots, order, blocks, renamed, changes = arrays[:8]
+    keys, group_keys, groups, slots, touched = arrays[8:]
     work = 0
     while moved > 0 and work < budget:
         number = 0
@@ -436,7 +465,8 @@ def propagate(
             blocks[block, TOUCHED] = 0
             count, moved = _split(
                 block, touched_end, count, moved, field,
-                prints, values, alone, spots, order, blocks, renamed, changes, keys, stack,
+                prints, values, alone, spots, order, blocks, renamed, changes,
+                keys, group_keys, groups, slots,
             )  # fmt: skip
             for position in range(start, touched_end):
                 spots[order[position], PLACE] = position

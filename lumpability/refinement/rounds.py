@@ -263,7 +263,8 @@ def _segment_sums(terms: Array, bounds: Array) -> Array:
     """Sum segments of numbers below 2^31; at most 2^33 of them cannot overflow."""
     running = np.zeros(len(terms) + 1, dtype=np.uint64)
     np.cumsum(terms, out=running[1:])
-    return running[bounds[1:]] - running[bounds[:-1]]
+    sums: Array = running[bounds[1:]] - running[bounds[:-1]]
+    return sums
 
 
 def _inverses(numbers: Array, p: int) -> Array:
@@ -277,4 +278,5 @@ def _inverses(numbers: Array, p: int) -> Array:
             result = result * power % modulus
         power = power * power % modulus
         exponent >>= 1
-    return result[place]
+    inverses: Array = result[place]
+    return inverses

@@ -61,7 +61,9 @@ def need_at_least(least: int, **numbers: int) -> None:
 def bits_of(count: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return the binary digits of 0 .. 2^count - 1, shape (2^count, count), lowest digit first."""
     check_size(1 << count)
-    return (np.arange(1 << count)[:, None] >> np.arange(count)) & 1 == 1
+    bits: np.ndarray[Any, np.dtype[np.bool_]]
+    bits = (np.arange(1 << count)[:, None] >> np.arange(count)) & 1 == 1
+    return bits
 
 
 def check_size(states: int) -> None:
@@ -89,7 +91,8 @@ def assemble(kind: type[Chain], n: int, moves: Iterable[Move], **attributes: Any
     [(0, Fraction(4, 1))]
     """
     check_size(n)
-    sources, targets, codes, values = [], [], [], []
+    sources, targets, codes = [], [], []
+    values: list[Exact] = []
     for source, target, rate in moves:
         source, target = np.ravel(source), np.ravel(target)  # noqa: PLW2901  # flat from here on
         if isinstance(rate, ExactArray):

@@ -29,7 +29,7 @@ def planted(kind: str, sizes: Sequence[int], *, seed: int = 0) -> tuple[CTMC, Pa
 
     Parameters
     ----------
-    kind : {"ordinary", "exact", "strict", "proportional"}
+    kind : {"ordinary", "bisimulation", "exact", "strict", "proportional"}
     sizes : sequence of int
         Sizes of the blocks.  The chain is stored densely: at most a few hundred states.
     seed : int
@@ -56,6 +56,7 @@ def planted(kind: str, sizes: Sequence[int], *, seed: int = 0) -> tuple[CTMC, Pa
     random = np.random.default_rng(seed)
     unfold = {
         "ordinary": _ordinary,
+        "bisimulation": _bisimilar,
         "proportional": _proportional,
         "exact": _exact,
         "strict": _strict,
@@ -125,15 +126,22 @@ def _splits(random: Generator, total: Fraction, parts: int) -> list[Fraction]:
 
 
 def _ordinary(random: Generator, blocks: Any) -> Any:
-    """Rows: each state splits its block's rate into another block among that block's members."""
+    """Rows: each state splits its block's rate into another block; what stays inside is free."""
+    rates = _bisimilar(random, blocks)
+    inside = blocks[:, None] == blocks
+    rates[inside] = _numbers(random, int(inside.sum()))
+    return rates
+
+
+def _bisimilar(random: Generator, blocks: Any) -> Any:
+    """Rows: each state splits its block's rate into every block among that block's members."""
     count = int(blocks[-1]) + 1
     quotient = _numbers(random, count, count)
-    rates = _numbers(random, len(blocks), len(blocks))  # what stays inside a block is free
+    rates = np.full((len(blocks), len(blocks)), Fraction(0), dtype=object)
     for state, own in enumerate(blocks.tolist()):
         for block in range(count):
             members = np.flatnonzero(blocks == block)
-            if block != own:
-                rates[state, members] = _splits(random, quotient[own, block], len(members))
+            rates[state, members] = _splits(random, quotient[own, block], len(members))
     return rates
 
 
@@ -152,9 +160,10 @@ def _exact(random: Generator, blocks: Any) -> Any:
     rates = _ordinary(random, blocks).T
     for block in range(int(blocks[-1]) + 1):
         members, others = np.flatnonzero(blocks == block), np.flatnonzero(blocks != block)
-        leaving = rates[np.ix_(members, others)].sum(axis=1) if len(others) else np.zeros(1)
+        leaving = [sum(rates[state, others], start=Fraction(0)) for state in members]
         inside = _circulation(random, len(members))
-        need = leaving - sum(leaving, start=Fraction(0)) / len(members)
+        mean = sum(leaving, start=Fraction(0)) / len(members)
+        need = [total - mean for total in leaving]
         giving = [i for i in range(len(members)) if need[i] < 0]
         for taker in (i for i in range(len(members)) if need[i] > 0):
             while need[taker] > 0:

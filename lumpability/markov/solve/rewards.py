@@ -94,8 +94,10 @@ def long_run(
             scale = ExactArray.constant(weight, chain.n)
             mixed = mixed.combine(values.combine(scale, operator.mul), operator.add)
         return Solution(mixed, "exact")
-    total = np.sum([w * part.floats() for w, part in zip(weights, parts, strict=True)], axis=0)
-    return Solution(total, parts[0].method, residual=max(part.residual for part in parts))
+    mixture: Floats = np.zeros(chain.n)
+    for weight, part in zip(weights, parts, strict=True):
+        mixture += weight * part.floats()
+    return Solution(mixture, parts[0].method, residual=max(part.residual for part in parts))
 
 
 def _inner(vector: ExactArray, other: ExactArray | Floats) -> Any:

@@ -194,7 +194,8 @@ def _numeric_generator(chain: MarkovChain, states: np.ndarray[Any, Any]) -> Any:
 
 def _normalised(masses: Floats) -> Floats:
     masses = np.maximum(masses, 0.0)
-    return masses / masses.sum()
+    normalised: Floats = masses / masses.sum()
+    return normalised
 
 
 def _direct(generator: Any) -> Floats:

@@ -23,11 +23,12 @@ def initial_of(chain: MarkovChain, initial: Any = None) -> ExactArray:
     NotUnique
         If there is neither.
     """
+    start = chain.initial
     if initial is not None:
-        initial, _ = read_initial(initial, chain.states, DEFAULT_TOLERANCE)
-    elif chain.initial is None:
+        start, _ = read_initial(initial, chain.states, DEFAULT_TOLERANCE)
+    if start is None:
         raise NotUnique("the chain has no initial distribution: give initial=...")
-    return chain.initial if initial is None else initial
+    return start
 
 
 def target_of(chain: MarkovChain, target: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:

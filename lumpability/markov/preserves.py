@@ -1,0 +1,132 @@
+"""What the quotient of each kind preserves: a table, every row of which is a property test.
+
+A row says of one kind and one quantity whether the quotient determines it.  "Every start" means every
+initial distribution, "uniform start" one that gives the states of a block equal probabilities.  Rewards
+are constant on blocks.  p, pi, r belong to the chain, p^, pi^, r^ to the quotient, V is the indicator of
+the partition, D = diag(1/|C|) V^T spreads a block's probability uniformly.
+The tests (tests/markov/test_preserves.py) check rows that hold on random chains in exact arithmetic, and
+find a counterexample for each row that does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lumpability.errors import InvalidInput
+
+__all__ = ["PRESERVED", "QUANTITIES", "Claim", "as_table", "claims_about"]
+
+QUANTITIES: dict[str, str] = {
+    "block probabilities, every start": "p(t) V = p^(t), with p^(0) = p(0) V",
+    "block probabilities, uniform start": "p(t) V = p^(t) for p(0) = p^(0) D",
+    "state probabilities, uniform start": "p(t) = p^(t) D for p(0) = p^(0) D",
+    "stationary block masses": "pi V Q^ = 0 (irreducible chains)",
+    "stationary masses weighted with kappa": "pi K V Q^ = 0",
+    "stationary state probabilities": "pi^ D Q = 0",
+    "hitting probabilities, every start": "h = V h^ for a target made of blocks",
+    "hitting probabilities, uniform start": "D h = h^ for a target made of blocks",
+    "hitting times, every start": "k = V k^ for a target made of blocks",
+    "hitting times, uniform start": "D k = k^ for a target made of blocks",
+    "rewards, every start": "p(t) V r^ = p^(t) r^",
+    "rewards, uniform start": "p(t) V r^ = p^(t) r^ for p(0) = p^(0) D",
+    "single jumps": "r(s, C) = r^(B, C) for s in B and every block C, self-loops included",
+}
+"""Quantities and the equation that says that they are preserved."""
+
+_WEIGHTED = "stationary masses weighted with kappa"
+_BLOCKS = {
+    "block probabilities, every start",
+    "block probabilities, uniform start",
+    "stationary block masses",
+    "hitting probabilities, every start",
+    "hitting probabilities, uniform start",
+    "hitting times, every start",
+    "hitting times, uniform start",
+    "rewards, every start",
+    "rewards, uniform start",
+}
+_STATES = {
+    "block probabilities, uniform start",
+    "state probabilities, uniform start",
+    "stationary block masses",
+    "stationary state probabilities",
+    "hitting probabilities, uniform start",
+    "hitting times, uniform start",
+    "rewards, uniform start",
+}
+_KEPT: dict[str, set[str]] = {
+    "ordinary": _BLOCKS,
+    "bisimulation": _BLOCKS | {"single jumps"},
+    "exact": _STATES,
+    "strict": _BLOCKS | _STATES,
+    "proportional": {
+        _WEIGHTED,
+        "hitting probabilities, every start",
+        "hitting probabilities, uniform start",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One row: whether a kind preserves a quantity.
+
+    Attributes
+    ----------
+    kind, quantity : str
+    holds : bool
+    equation : str
+        What is true if it holds.
+    """
+
+    kind: str
+    quantity: str
+    holds: bool
+    equation: str
+
+
+PRESERVED: tuple[Claim, ...] = tuple(
+    Claim(kind, quantity, quantity in kept, equation)
+    for kind, kept in _KEPT.items()
+    for quantity, equation in QUANTITIES.items()
+    if quantity != _WEIGHTED or kind == "proportional"  # others have no kappa
+)
+"""The table, for CTMCs; for DTMCs read P for Q (proportional lumping is for CTMCs only)."""
+
+
+def claims_about(kind: str) -> list[Claim]:
+    """Return the rows of one kind.
+
+    Raises
+    ------
+    InvalidInput
+        For a kind that has no rows.
+
+    Examples
+    --------
+    >>> [claim.quantity for claim in claims_about("proportional") if claim.holds][0]
+    'stationary masses weighted with kappa'
+    """
+    if kind not in _KEPT:
+        raise InvalidInput(f"no table for {kind!r}: choose one of {', '.join(_KEPT)}", kind=kind)
+    return [claim for claim in PRESERVED if claim.kind == kind]
+
+
+def as_table() -> str:
+    """Return the table as Markdown, quantities down and kinds across.
+
+    Examples
+    --------
+    >>> print(as_table().splitlines()[0])
+    | quantity | ordinary | bisimulation | exact | strict | proportional | equation |
+    """
+    holds = {(claim.kind, claim.quantity): claim.holds for claim in PRESERVED}
+    mark = {True: "yes", False: "no", None: ""}
+    lines = [
+        f"| quantity | {' | '.join(_KEPT)} | equation |",
+        "|---" * (len(_KEPT) + 2) + "|",
+    ]
+    for quantity, equation in QUANTITIES.items():
+        marks = " | ".join(mark[holds.get((kind, quantity))] for kind in _KEPT)
+        lines.append(f"| {quantity} | {marks} | {equation} |")
+    return "\n".join(lines)

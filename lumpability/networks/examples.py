@@ -1,0 +1,169 @@
+"""Networks to try things on: small ones with names, and networks with a planted quotient.
+
+A planted network is built the other way round: from a small network, every hidden neuron is copied with
+factors that the activation lets pass, its outgoing weights are split among the copies, and the copies are
+shuffled.  The lumping has to find the small network again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidInput
+from lumpability.networks.activations import Activation, Group, activation
+from lumpability.networks.arrays import Array
+from lumpability.networks.network import Network
+
+__all__ = ["planted", "quantised", "unequal_factors", "widened"]
+
+
+def unequal_factors() -> Network:
+    """Return the counterexample to testing plain sums of incoming weights.
+
+    The first layer computes r and 2 r with r = relu(x + 1).  The neurons s = r + 2 r + 1 and t = 2 r + 1
+    of the second have equal plain sums of weights (1 + 1 and 2 + 0) and equal biases, and yet
+    differ: s = 4, 7, 13 and t = 3, 5, 9 at x = 0, 1, 3.
+
+    Examples
+    --------
+    >>> network = unequal_factors()
+    >>> [network.exact([x]).tolist() for x in (0, 1, 3)] == [[4, 3], [7, 5], [13, 9]]
+    True
+    """
+    return Network.dense(
+        [
+            ([[1, 2]], [1, 2], "relu"),
+            ([[1, 2], [1, 0]], [1, 1], "relu"),
+            ([[1, 0], [0, 1]], None, None),
+        ]
+    )
+
+
+def planted(
+    sizes: Sequence[int],
+    copies: int,
+    *,
+    function: str | Activation = "relu",
+    seed: int = 0,
+    dtype: Any = np.float64,
+    bits: int = 6,
+) -> tuple[Network, Network]:
+    """Return a network with planted copies, and the small network it was made from.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Inputs, hidden layers, outputs of the small network.
+    copies : int
+        Copies of every hidden neuron.
+    function : str or Activation
+        Of the hidden layers.
+    seed : int
+    dtype : numpy float type
+    bits : int
+        Weights are integers of that many bits, so that everything fits the type.
+
+    Examples
+    --------
+    >>> from lumpability import lump
+    >>> wide, small = planted([3, 4, 2], copies=3)
+    >>> wide.hidden_neurons, lump(wide).quotient.hidden_neurons
+    (12, 4)
+    """
+    if copies < 1 or len(sizes) < 2:
+        raise InvalidInput("planting needs at least one copy and two sizes")
+    random = np.random.default_rng(seed)
+    act = activation(function)
+    matrices, biases = [], []
+    for below, above in zip(sizes[:-1], sizes[1:], strict=True):
+        matrices.append(_integers(random, (below, above), bits))
+        biases.append(_integers(random, (above,), bits))
+    small = _dense(matrices, biases, act, dtype)
+    for layer in range(len(sizes) - 2):
+        owner = random.permutation(np.repeat(np.arange(sizes[layer + 1]), copies))
+        factors = _factors(random, act, len(owner))
+        carried = np.array([float(act.carry(_fraction(c))) for c in factors])
+        matrices[layer] = matrices[layer][:, owner] * factors
+        biases[layer] = biases[layer][owner] * factors
+        # Shares of the outgoing weights that add up when carried factors are taken into account.
+        share = _integers(random, (len(owner), sizes[layer + 2]), bits)
+        total = np.zeros((sizes[layer + 1], sizes[layer + 2]))
+        np.add.at(total, owner, share * carried[:, None])
+        first = np.array([int(np.flatnonzero(owner == k)[0]) for k in range(sizes[layer + 1])])
+        wanted = matrices[layer + 1]
+        share[first] += (wanted - total) / carried[first][:, None]
+        matrices[layer + 1] = share
+    return _dense(matrices, biases, act, dtype), small
+
+
+def widened(network: Network, copies: int, *, seed: int = 0) -> Network:
+    """Return a dense network with every hidden neuron copied and its outgoing weights divided (Net2WiderNet).
+
+    Parameters
+    ----------
+    network : Network
+        As `Network.dense` builds it.
+    copies : int
+        A power of two, so that the division is exact.
+    """
+    from lumpability.networks.layers import Dense
+
+    if copies & (copies - 1):
+        raise InvalidInput(f"{copies} copies: the division is exact for powers of two only")
+    random = np.random.default_rng(seed)
+    layers = []
+    order: Array | None = None
+    dense = [i for i, layer in enumerate(network.layers) if isinstance(layer, Dense)]
+    for number, layer in enumerate(network.layers):
+        if isinstance(layer, Dense):
+            weight, bias = layer.weight, layer.bias
+            if order is not None:
+                weight = weight[order] / weight.dtype.type(copies)
+            if number != dense[-1]:
+                order = random.permutation(np.repeat(np.arange(layer.units), copies))
+                weight = weight[:, order]
+                bias = None if bias is None else bias[order]
+            layers.append(Dense(np.ascontiguousarray(weight), bias))
+        else:
+            layers.append(layer)
+    return Network(tuple(layers), network.input_shape, network.dtype)
+
+
+def quantised(sizes: Sequence[int], *, levels: int = 3, seed: int = 0) -> Network:
+    """Return a ReLU network whose weights take few values, as after 2-bit quantisation."""
+    random = np.random.default_rng(seed)
+    values = np.arange(levels) - levels // 2
+    matrices = [random.choice(values, size=shape) for shape in zip(sizes[:-1], sizes[1:], strict=True)]
+    biases = [np.zeros(size) for size in sizes[1:]]
+    return _dense(matrices, biases, activation("relu"), np.float32)
+
+
+def _dense(matrices: list[Array], biases: list[Array], act: Activation, dtype: Any) -> Network:
+    last = len(matrices) - 1
+    layers = [
+        (matrix, bias, act if number < last else None)
+        for number, (matrix, bias) in enumerate(zip(matrices, biases, strict=True))
+    ]
+    return Network.dense(layers, dtype=dtype)
+
+
+def _integers(random: Any, shape: tuple[int, ...], bits: int) -> Array:
+    """Integers that are not zero."""
+    values = random.integers(1, 1 << bits, size=shape)
+    return np.asarray((values * random.choice([-1, 1], size=shape)).astype(np.float64))
+
+
+def _factors(random: Any, act: Activation, count: int) -> Array:
+    if act.group is Group.ONE:
+        return np.ones(count)
+    sizes = np.ones(count) if act.group is Group.SIGNS else random.choice([1.0, 2.0, 0.5, 4.0], size=count)
+    return sizes if act.group is Group.POSITIVE else sizes * random.choice([-1.0, 1.0], size=count)
+
+
+def _fraction(value: float) -> Any:
+    from fractions import Fraction
+
+    return Fraction(float(value))

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+
+from lumpability import formats
+from lumpability.errors import FormatError, SizeLimit
+from lumpability.formats.files import opened, replacing, writing
+
+
+def left_behind(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_is_replaced_only_when_complete(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(KeyboardInterrupt), writing(target) as handle:
+        handle.write(b"half of the new")
+        raise KeyboardInterrupt
+    assert target.read_text() == "old"
+    assert left_behind(tmp_path) == ["a.txt"]
+    with writing(target) as handle:
+        handle.write(b"new")
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+    assert left_behind(tmp_path) == ["a.txt"]
+
+
+def test_several_files_are_replaced_together_or_not_at_all(tmp_path):
+    paths = [tmp_path / "a", tmp_path / "b"]
+    paths[0].write_text("old")
+    with pytest.raises(FormatError, match="not a regular file"), replacing([*paths, tmp_path]):
+        pass
+    assert paths[0].read_text() == "old"
+    assert left_behind(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("target", ["missing/a.drn", "folder.drn"])
+def test_an_unwritable_target_is_one_clear_error(tmp_path, walk, target):
+    (tmp_path / "folder.drn").mkdir()
+    with pytest.raises(FormatError, match="cannot be written") as failure:
+        formats.write(walk, tmp_path / target)
+    assert failure.value.path == str(tmp_path / target)
+    assert left_behind(tmp_path) == ["folder.drn"]
+
+
+def test_writing_keeps_the_mode_of_the_old_file_and_follows_links(tmp_path):
+    target, link = tmp_path / "a", tmp_path / "link"
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    with writing(link) as handle:
+        handle.write(b"new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_new_file_has_the_mode_the_umask_allows(tmp_path):
+    with writing(tmp_path / "a"):
+        pass
+    umask = os.umask(0)
+    os.umask(umask)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_packed_files_depend_on_their_contents_only(tmp_path, chain):
+    for suffix in (".drn.gz", ".json.gz", ".npz"):
+        first, second = tmp_path / f"first{suffix}", tmp_path / f"second{suffix}"
+        formats.write(chain, first)
+        formats.write(chain, second)
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_gzip_bomb_stops_at_the_ratio(tmp_path):
+    path = tmp_path / "bomb.drn.gz"
+    with gzip.open(path, "wb", 9) as handle:
+        for _ in range(80):
+            handle.write(b"\n" * (1 << 20))
+    with pytest.raises(SizeLimit, match="more than 1000 times its size") as failure:
+        formats.read(path)
+    assert failure.value.path == str(path)
+
+
+def test_a_packed_file_stops_at_max_bytes(tmp_path, chain):
+    for suffix in (".drn.gz", ".json.gz", ".npz", ".umb"):
+        if suffix == ".umb":
+            pytest.importorskip("umbi")
+        path = tmp_path / f"chain{suffix}"
+        formats.write(chain, path)
+        with pytest.raises(SizeLimit, match="raise max_bytes"):
+            formats.read(path, max_bytes=100)
+        assert formats.read(path, max_bytes=10**6).n == chain.n
+
+
+def test_a_damaged_packed_file_is_one_clear_error(tmp_path, chain):
+    path = tmp_path / "chain.drn.gz"
+    formats.write(chain, path)
+    whole = path.read_bytes()
+    for damaged in (
+        whole[: len(whole) // 2],
+        whole[:4],
+        b"",
+        b"not packed",
+        whole[:-4] + b"\0\0\0\0",
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(FormatError) as failure:
+            formats.read(path)
+        assert str(failure.value).startswith(str(path))
+
+
+def test_what_cannot_be_opened_is_one_clear_error(tmp_path):
+    with pytest.raises(FormatError, match="cannot be read"), opened(tmp_path):
+        pass
+    with pytest.raises(FormatError, match="No such file"), opened(tmp_path / "none.drn"):
+        pass
