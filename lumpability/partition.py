@@ -27,6 +27,14 @@ _SHOWN = 24
 class Blocks(Sequence["np.ndarray[Any, np.dtype[np.int64]]"]):
     """The blocks of a partition as a read-only sequence of sorted state arrays.
 
+    Attributes
+    ----------
+    sizes : array of int, shape (k,)
+    members : array of int, shape (n,)
+        All states, block after block.
+    bounds : array of int, shape (k + 1,)
+        Block b is ``members[bounds[b]:bounds[b + 1]]``.
+
     Examples
     --------
     >>> blocks = Partition.of([0, 1, 0]).blocks
@@ -36,9 +44,9 @@ class Blocks(Sequence["np.ndarray[Any, np.dtype[np.int64]]"]):
 
     def __init__(self, labels: Labels, count: int) -> None:
         self.sizes = np.bincount(labels, minlength=count)
-        self._ends = np.cumsum(self.sizes)
-        self._members = np.argsort(labels, kind="stable")
-        self._members.setflags(write=False)
+        self.bounds = np.concatenate([[0], np.cumsum(self.sizes)])
+        self.members = np.argsort(labels, kind="stable")
+        self.members.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -52,8 +60,8 @@ class Blocks(Sequence["np.ndarray[Any, np.dtype[np.int64]]"]):
             return [self[i] for i in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
             raise IndexError(f"block {index} of a partition with {len(self)} blocks")
-        end = self._ends[index]
-        return self._members[end - self.sizes[index] : end]
+        index %= len(self)
+        return self.members[self.bounds[index] : self.bounds[index + 1]]
 
     def __iter__(self) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
         return (self[i] for i in range(len(self)))
@@ -177,6 +185,27 @@ class Partition:
             raise InvalidPartition(f"blocks must be sets of hashable states: {error}") from None
 
     @classmethod
+    def by(cls, n: int, keys: Iterable[np.ndarray[Any, Any]]) -> Partition:
+        """Put n states together when they agree in every one of some arrays of non-negative integers.
+
+        O(n) for each array.
+
+        Examples
+        --------
+        >>> Partition.by(4, [np.array([0, 0, 1, 1]), np.array([5, 7, 7, 7])])
+        Partition([[0], [1], [2, 3]])
+        """
+        combined, width = np.zeros(n, dtype=np.int64), 1
+        for key in keys:
+            further = int(key.max(initial=0)) + 1
+            if width * further > max(4 * n, 1 << 16):
+                partition = cls(combined)
+                combined, width = partition.labels.astype(np.int64), len(partition)
+            combined = combined * further + key
+            width *= further
+        return cls(combined)
+
+    @classmethod
     def trivial(cls, n: int) -> Partition:
         """All n states in one block.
 
@@ -246,7 +275,7 @@ class Partition:
         Partition([[0], [1], [2, 3]])
         """
         self._same_states(other)
-        return Partition(self.labels.astype(np.int64) * max(len(other), 1) + other.labels)
+        return Partition.by(self.n, [self.labels, other.labels])
 
     def join(self, other: Partition) -> Partition:
         """Return the finest partition that both refine.
@@ -342,18 +371,16 @@ def _canonical(labels: np.ndarray[Any, Any]) -> Labels:
         return np.empty(0, dtype=np.int32)
     labels = labels.astype(np.uint8) if labels.dtype == np.bool_ else labels
     low, high = int(labels.min()), int(labels.max())
-    if low >= 0 and high < 4 * n:
-        present = np.zeros(high + 1, dtype=bool)
-        present[labels] = True
-        rank = np.cumsum(present, dtype=np.int64) - 1
-        dense, count = rank[labels], int(rank[-1]) + 1
-    else:
-        distinct, dense = np.unique(labels, return_inverse=True)
-        count = len(distinct)
-    order = np.argsort(_first_members(dense, count))
-    number = np.empty(count, dtype=np.int32)
-    number[order] = np.arange(count, dtype=np.int32)
-    result: Labels = number[dense]
+    if low < 0 or high >= max(4 * n, 1 << 16):
+        distinct, labels = np.unique(labels, return_inverse=True)
+        high = len(distinct) - 1
+    # Written backwards, the smallest state of a label is the last to be stored.
+    first = np.full(high + 1, n, dtype=np.int64)
+    first[labels[::-1]] = np.arange(n - 1, -1, -1)
+    used = np.flatnonzero(first < n)
+    number = np.empty(high + 1, dtype=np.int32)
+    number[used[np.argsort(first[used])]] = np.arange(len(used), dtype=np.int32)
+    result: Labels = number[labels]
     return result
 
 

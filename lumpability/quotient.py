@@ -187,9 +187,7 @@ def project(vector: ExactArray, partition: Partition) -> ExactArray:
     ExactArray([2/3, 1/3])
     """
     blocks = partition.blocks
-    members = np.concatenate([*blocks]) if len(blocks) else np.empty(0, dtype=np.int64)
-    bounds = np.concatenate([[0], np.cumsum(blocks.sizes)]).astype(np.int64)
-    return vector.take(members).segment_sums(bounds)
+    return vector.take(blocks.members).segment_sums(blocks.bounds)
 
 
 def pull_back(vector: ExactArray, partition: Partition) -> ExactArray:

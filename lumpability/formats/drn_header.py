@@ -25,6 +25,7 @@ LABELS_OF_NO_STATE = "// Labels of no state:"
 
 _VALUE_TYPES = ("double", "rational", "parametric")
 _MAX_LINE = 1 << 20
+_MAX_SECTIONS = 10_000
 _MAX_STATES = 2**31 - 1
 _LABEL = re.compile(r'"([^"]+)"|([^\s"]+)')
 
@@ -63,8 +64,11 @@ def read_header(stream: BinaryIO, path: str | Path) -> Header:
             raise FormatError("the line is too long for a header", path=path, line=header.lines)
         return line.decode().rstrip("\r\n")
 
-    line = next_line()
+    line, sections = next_line(), 0
     while line != "@model":
+        sections += 1  # empty lines and comments among them
+        if sections > _MAX_SECTIONS:
+            raise FormatError(f"has no '@model' after {sections} lines", path=path, line=header.lines)
         try:
             line = _read_section(header, line, next_line)
         except ValueError as error:

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from lumpability.errors import FormatError
+from lumpability.errors import FormatError, InvalidInput
 from lumpability.exact_array import ExactArray
 from lumpability.formats.assembly import assemble, pairwise, uniform_over
 from lumpability.formats.files import DEFAULT_MAX_BYTES, opened, reading
@@ -99,9 +99,9 @@ def _members(stream: BinaryIO, path: Path) -> Iterator[tuple[str, bytes]]:
                 content = archive.extractfile(member)
                 assert content is not None  # regular files have contents
                 yield member.name, content.read()
+    except InvalidInput:
+        raise
     except (tarfile.TarError, ValueError, OverflowError) as error:
-        if isinstance(error, FormatError):
-            raise
         raise FormatError(f"is not a sound tar archive ({error})", path=path) from error
 
 

@@ -313,11 +313,8 @@ class MarkovChain(ABC):
         Partition([[0], [1, 2]])
         """
         wanted = ("labels", "rewards") if respect is None else respect
-        partition = Partition.trivial(self.n)
-        for item in [wanted] if isinstance(wanted, str) else wanted:
-            for codes in self._distinguished_by(item):
-                partition = partition.meet(Partition(codes))
-        return partition
+        items = [wanted] if isinstance(wanted, str) else wanted
+        return Partition.by(self.n, (key for x in items for key in self._distinguished_by(x)))
 
     def _distinguished_by(self, item: str) -> list[np.ndarray[Any, Any]]:
         sort, _, name = item.partition(":")

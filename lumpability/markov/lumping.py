@@ -338,7 +338,8 @@ def _quotient_chain(
     dropped: list[str] = []
 
     def constant(sort: str, name: str, codes: np.ndarray[Any, Any]) -> bool:
-        same = bool(np.array_equal(codes[first][partition.labels], codes))
+        alone = len(first) == len(codes)  # every state is its own block
+        same = alone or bool(np.array_equal(codes[first][partition.labels], codes))
         if not same:
             dropped.append(f"{sort}:{name}")
         return same

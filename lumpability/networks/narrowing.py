@@ -94,6 +94,7 @@ def quotient_network(
     rounding = Rounding()
     exact: list[NewWeights] = []
     below: MergedStage | None = None
+    fewer: Units | None = None
     shape = network.input_shape
     position = 0
     for one in merged:
@@ -102,6 +103,8 @@ def quotient_network(
             position += 1
         weights = _new_weights(one, below if one.stage.open else None)
         layer, change = _rounded_layer(one, weights, dtype)
+        if one.stage.open and fewer is not None:
+            layer = _in_order(layer, fewer)
         rounding += change
         exact.append(weights)
         layers[position] = layer
@@ -179,6 +182,20 @@ def _rounded_layer(
         return Dense(matrix, bias), rounding
     kernel = layer.weight.shape[2:]
     return replace(layer, weight=matrix.T.reshape(matrix.shape[1], -1, *kernel), bias=bias), rounding
+
+
+def _in_order(layer: Dense | Conv, units: Units) -> Dense | Conv:
+    """Move the rows of a dense weight, which go class by class, to where the units arrive."""
+    if isinstance(layer, Conv):
+        return layer  # channels arrive in order
+    rows = units.rows(-1)
+    assert rows is not None
+    places = rows.ravel()
+    if np.array_equal(places, np.arange(len(places))):
+        return layer
+    weight = np.empty_like(layer.weight)
+    weight[places] = layer.weight
+    return Dense(weight, layer.bias)
 
 
 def _not_empty(matrix: Array, bias: Array | None, layer: Dense | Conv) -> tuple[Array, Array | None]:

@@ -102,12 +102,12 @@ class _RefinableBlocks:
 
     def __init__(self, initial: Partition) -> None:
         self.block_of: list[int] = initial.labels.tolist()
-        self.order: list[int] = np.concatenate([*initial.blocks, []]).astype(np.int64).tolist()
+        self.order: list[int] = initial.blocks.members.tolist()
         self.place = [0] * initial.n
         for place, state in enumerate(self.order):
             self.place[state] = place
-        self.ends: list[int] = np.cumsum(initial.blocks.sizes).tolist()
-        self.starts = [0, *self.ends][: len(self.ends)]
+        self.starts: list[int] = initial.blocks.bounds[:-1].tolist()
+        self.ends: list[int] = initial.blocks.bounds[1:].tolist()
 
     def members(self, block: int) -> list[int]:
         return self.order[self.starts[block] : self.ends[block]]

@@ -18,9 +18,14 @@ def left_behind(folder: Path) -> list[str]:
 def test_a_file_is_replaced_only_when_complete(tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("old")
-    with pytest.raises(KeyboardInterrupt), writing(target) as handle:
-        handle.write(b"half of the new")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with writing(target) as handle:
+            handle.write(b"half of the new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert target.read_text() == "old"
     assert left_behind(tmp_path) == ["a.txt"]
     with writing(target) as handle:
@@ -78,12 +83,18 @@ def test_packed_files_depend_on_their_contents_only(tmp_path, chain):
 
 def test_a_gzip_bomb_stops_at_the_ratio(tmp_path):
     path = tmp_path / "bomb.drn.gz"
-    with gzip.open(path, "wb", 9) as handle:
-        for _ in range(80):
-            handle.write(b"\n" * (1 << 20))
-    with pytest.raises(SizeLimit, match="more than 1000 times its size") as failure:
-        formats.read(path)
-    assert failure.value.path == str(path)
+    header = b"@type: CTMC\n@nr_states\n1\n@model\n"
+    for start, refused in (
+        (header, "more than 1000 times its size"),
+        (b"", "has no '@model' after"),
+    ):
+        with gzip.open(path, "wb", 9) as handle:
+            handle.write(start)
+            for _ in range(80):
+                handle.write(b"\n" * (1 << 20))
+        with pytest.raises((SizeLimit, FormatError), match=refused) as failure:
+            formats.read(path)
+        assert failure.value.path == str(path)
 
 
 def test_a_packed_file_stops_at_max_bytes(tmp_path, chain):

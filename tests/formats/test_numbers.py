@@ -52,9 +52,7 @@ def test_tolerance_zero_reads_every_decimal_literally():
     assert table.reading.distinct == 0
 
 
-@given(
-    st.fractions().map(str) | st.decimals(allow_nan=False, allow_infinity=False, places=6).map(str)
-)
+@given(st.fractions().map(str) | st.decimals(-(10**8), 10**8, places=6).map(str))
 def test_fractions_and_short_decimals_are_literal(text):
     assert list(read(text)[0]) == [read_text(text)]
 
@@ -81,17 +79,17 @@ def test_what_is_no_number_is_refused_with_its_line():
         with pytest.raises(FormatError) as failure:
             read(text, what="rate")
         assert (failure.value.line, failure.value.value) == (7, text)
-    with pytest.raises(FormatError, match="line 7: the rate '-0.5' is negative"):
+    with pytest.raises(FormatError, match="is negative"):
         read("-0.5", what="rate", non_negative=True)
 
 
 def test_expressions_need_declared_parameters():
     array, _ = read("2*mu^2 + 1/3", "1/2", parameters=["mu"])
-    assert str(array[0]) == "2*mu**2 + 1/3"
+    assert str(array[0].as_expr()) == "2*mu**2 + 1/3"
     with pytest.raises(
-        FormatError, match="'nan' is not one: 'nan' mentions nan, which is not among"
+        FormatError, match="'lam' is not one: 'lam' mentions lam, which is not among"
     ):
-        read("nan", parameters=["mu"])
+        read("lam", parameters=["mu"])
     with pytest.raises(FormatError, match="is not one"):
         read("mu")
 
