@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from copy import copy
 from fractions import Fraction
 from typing import Any, ClassVar, Self
 
@@ -75,17 +76,28 @@ class MarkovChain(ABC):
         normalize: bool = False,
         tolerance: float = DEFAULT_TOLERANCE,
     ) -> None:
-        structure, matrix_reading = read_matrix(matrix, tolerance)
-        names = states if isinstance(states, States) else States(structure.n, states)
-        if len(names) != structure.n:
-            raise InvalidChain(f"{len(names)} state names for {structure.n} states")
-        self.states = names
+        structure, self.reading = read_matrix(matrix, tolerance)
+        self._name(structure.n, states)
         self.rescaled = Fraction(0)
         self.matrix = self._validated(structure, normalize)
-        self.labels = read_labels(labels, names)
-        self.rewards, reward_reading = read_rewards(rewards, names, tolerance)
-        self.initial, initial_reading = read_initial(initial, names, tolerance)
-        self.reading = matrix_reading + reward_reading + initial_reading
+        self._attach(labels, rewards, initial, tolerance)
+
+    def _name(self, n: int, states: Iterable[Hashable] | None) -> None:
+        self.states = states if isinstance(states, States) else States(n, states)
+        if len(self.states) != n:
+            raise InvalidChain(f"{len(self.states)} state names for {n} states")
+
+    def _attach(
+        self,
+        labels: Mapping[str, Any] | None,
+        rewards: Mapping[str, Any] | None,
+        initial: Any,
+        tolerance: float,
+    ) -> None:
+        self.labels = read_labels(labels, self.states)
+        self.rewards, reward_reading = read_rewards(rewards, self.states, tolerance)
+        self.initial, initial_reading = read_initial(initial, self.states, tolerance)
+        self.reading = self.reading + reward_reading + initial_reading
 
     @abstractmethod
     def _validated(self, structure: WeightedStructure, normalize: bool) -> WeightedStructure:
@@ -355,11 +367,24 @@ class MarkovChain(ABC):
             initial=None if self.initial is None else self.initial.take(order),
         )
 
-    def rebuilt(self, matrix: WeightedStructure, **attributes: Any) -> Self:
-        """Build another chain of the same class, keeping what was said about the reading of floats."""
-        chain = type(self)(matrix, **attributes)
-        chain.reading = self.reading
-        chain.rescaled = self.rescaled
+    def rebuilt(
+        self,
+        matrix: WeightedStructure,
+        *,
+        states: Iterable[Hashable] | None = None,
+        labels: Mapping[str, Any] | None = None,
+        rewards: Mapping[str, Any] | None = None,
+        initial: Any = None,
+        validate: bool = True,
+    ) -> Self:
+        """Build another chain of the same class, keeping what was said about the reading of floats.
+
+        `validate` may be false where the matrix is known to be one of this class.
+        """
+        chain = copy(self)
+        chain._name(matrix.n, states)
+        chain.matrix = chain._validated(matrix, normalize=False) if validate else matrix
+        chain._attach(labels, rewards, initial, DEFAULT_TOLERANCE)
         return chain
 
     def equals(self, other: MarkovChain) -> bool:

@@ -20,7 +20,9 @@ import numpy as np
 
 from lumpability.networks.after import key_and_factor, value_after
 from lumpability.networks.aggregation import BLOCK, Aggregation, Incoming
-from lumpability.networks.arrays import Array, is_safe, products_agree, to_fractions
+from lumpability.networks.arrays import Array, is_safe, products_agree, round_to, to_fractions
+from lumpability.networks.network import Network
+from lumpability.networks.stages import stages_of
 from lumpability.quotient import Verdict
 
 if TYPE_CHECKING:
@@ -43,12 +45,15 @@ class NetworkCertificate:
     rounding : Rounding
         What storing them changed; the identity is about the exact ones.
     kind : str
+    quotient : Network
+        What was stored; its weight matrices must be the rounded exact ones.
     """
 
     stages: tuple[MergedStage, ...]
     weights: tuple[NewWeights, ...]
     rounding: Rounding
     kind: str
+    quotient: Network
 
     def verify(self) -> Verdict:
         """Check every identity; a falsy verdict says which layer and unit fail.
@@ -71,9 +76,47 @@ class NetworkCertificate:
             if problem is not None:
                 where = f"layer {stage.stage.position}: {problem}"
                 return Verdict(self.kind, where, f"rejected: {where}")
+        problem = _check_stored(self.quotient, self.stages, self.weights)
+        if problem is not None:
+            return Verdict(self.kind, problem, f"rejected: {problem}")
         rounded = f"; {self.rounding}" if self.rounding.rounded else ""
         text = f"A W = W^ A and b = b^ A hold exactly in all {len(self.stages)} layers{rounded}"
         return Verdict(self.kind, None, text)
+
+
+def _check_stored(
+    quotient: Network, stages: tuple[MergedStage, ...], weights: tuple[NewWeights, ...]
+) -> str | None:
+    """Check that the quotient's weight matrices are the exact ones, rounded, rows where units arrive."""
+    stored = stages_of(quotient)
+    kept = list(range(len(stages)))
+    empty = [i for i, stage in enumerate(stages) if not stage.live.any()]
+    if len(stored) < len(stages) and empty:  # dense layers below a constant were dropped
+        last = empty[-1] + 1
+        first = last - (len(stages) - len(stored))
+        if not all(stages[i].stage.open for i in range(first + 1, last + 1)):
+            return "the quotient lacks layers"
+        kept = [i for i in kept if not first <= i < last]
+    if len(stored) != len(kept):
+        return "the quotient has other layers"
+    rows: Array | None = None
+    for i, found in zip(kept, stored, strict=True):
+        expected = round_to(weights[i].matrix, found.matrix.dtype)[0]
+        bias = weights[i].bias
+        if expected.size == 0:
+            expected = np.zeros(found.matrix.shape, dtype=found.matrix.dtype)
+            bias = bias if weights[i].matrix.shape[1] else None
+        elif found.open and rows is not None:
+            placed = np.empty_like(expected)
+            placed[rows.ravel()] = expected
+            expected = placed
+        same = expected.shape == found.matrix.shape and np.array_equal(expected, found.matrix)
+        has = np.zeros(found.units) if found.layer.bias is None else found.layer.bias
+        wanted = np.zeros(found.units) if bias is None else round_to(bias, has.dtype)[0]
+        if not same or not np.array_equal(has, wanted):
+            return f"layer {found.position} of the quotient is not what the proof is about"
+        rows = found.rows
+    return None
 
 
 def _row_owners(below: MergedStage) -> tuple[Array, Array]:

@@ -154,7 +154,9 @@ class NetworkLumping:
 
     def certificate(self) -> NetworkCertificate:
         """Return the claim with everything needed to check it; see `NetworkCertificate.verify`."""
-        return NetworkCertificate(self.stages, self.weights, self.rounding, self.kind)
+        return NetworkCertificate(
+            self.stages, self.weights, self.rounding, self.kind, self.quotient
+        )
 
     def report(self) -> dict[str, Any]:
         """Return everything a reader of the result needs, as plain data for JSON."""
@@ -259,13 +261,13 @@ def lump_network(
             f"{rounding}: the target type does not hold them; pass dtype='float64' or strict=False",
             rounding=rounding,
         )
-    verdict = NetworkCertificate(merged, weights, rounding, chosen).verify()
+    quotient = without_placeholders(quotient, merged)
+    verdict = NetworkCertificate(merged, weights, rounding, chosen, quotient).verify()
     if not verdict:
         raise LumpabilityError(
             f"internal error: the quotient failed its proof ({verdict.witness}); please report it with "
             "the network",
             witness=verdict.witness,
         )
-    quotient = without_placeholders(quotient, merged)
     seconds = time.perf_counter() - started
     return NetworkLumping(network, quotient, chosen, merged, weights, rounding, seconds)

@@ -185,17 +185,18 @@ def _rounded_layer(
 
 
 def _in_order(layer: Dense | Conv, units: Units) -> Dense | Conv:
-    """Move the rows of a dense weight, which go class by class, to where the units arrive."""
-    if isinstance(layer, Conv):
-        return layer  # channels arrive in order
-    rows = units.rows(-1)
+    """Move the rows of a weight, which go class by class, to where the units arrive."""
+    rows = units.rows_of_weight(layer)
     assert rows is not None
     places = rows.ravel()
     if np.array_equal(places, np.arange(len(places))):
         return layer
-    weight = np.empty_like(layer.weight)
-    weight[places] = layer.weight
-    return Dense(weight, layer.bias)
+    matrix = layer.weight if isinstance(layer, Dense) else layer.weight.reshape(layer.units, -1).T
+    moved = np.empty_like(matrix)
+    moved[places] = matrix
+    if isinstance(layer, Dense):
+        return Dense(moved, layer.bias)
+    return replace(layer, weight=moved.T.reshape(layer.weight.shape))
 
 
 def _not_empty(matrix: Array, bias: Array | None, layer: Dense | Conv) -> tuple[Array, Array | None]:

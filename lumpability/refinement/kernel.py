@@ -199,7 +199,8 @@ class _Rounds:
 
     def _row_ranges(self) -> list[tuple[int, int]]:
         """Cut the rows into ranges of about equally many transitions."""
-        cuts = np.searchsorted(self.structure.indptr, np.linspace(0, self.m, self._parts + 1)[1:-1])
+        shares = np.linspace(0, self.m, self._parts + 1)[1:-1].astype(np.int64)
+        cuts = np.searchsorted(self.structure.indptr, shares)
         return list(_ranges(np.array([0, *cuts, self.n])))
 
     def _report(self) -> None:

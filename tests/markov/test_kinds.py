@@ -1,0 +1,337 @@
+"""Every kind against its definition: all set partitions of small chains, planted lumpings, witnesses."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from lumpability import CTMC, DTMC, Partition, check, lump
+from lumpability.errors import InvalidInput, NotJustified
+from lumpability.exact_array import ExactArray
+from lumpability.markov.examples import (
+    exact_not_ordinary,
+    planted,
+    proportional_not_ordinary,
+    queue_at_changing_speed,
+)
+from lumpability.markov.solve import stationary, transient
+
+pytestmark = pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
+
+KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")
+RATES = [Fraction(0), Fraction(0), Fraction(1), Fraction(2), Fraction(1, 2)]
+
+
+def all_partitions(n: int) -> list[list[int]]:
+    """Every partition of n states, as restricted growth strings."""
+    found = [[0]]
+    for _ in range(n - 1):
+        found = [[*labels, b] for labels in found for b in range(max(labels) + 2)]
+    return found
+
+
+@st.composite
+def chains(draw: st.DrawFn, discrete: bool = False) -> CTMC | DTMC:
+    """Small chains in which lumpings are frequent: few rates, and rows copied from others, scaled."""
+    n = draw(st.integers(1, 6))
+    rows = draw(
+        st.lists(
+            st.lists(st.sampled_from(RATES), min_size=n, max_size=n), min_size=n, max_size=n
+        )
+    )
+    for state in range(n):
+        if draw(st.booleans()):
+            model, factor = draw(st.integers(0, n - 1)), draw(st.sampled_from([1, 1, 2]))
+            rows[state] = [factor * rate for rate in rows[model]]
+    if draw(st.booleans()):  # columns alike make exact lumpings
+        first, second = draw(st.integers(0, n - 1)), draw(st.integers(0, n - 1))
+        for row in rows:
+            row[second] = row[first]
+    labels = {"goal": np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))}
+    if not discrete:
+        return CTMC(rows, labels=labels)
+    for state, row in enumerate(rows):
+        if not any(row):
+            row[state] = Fraction(1)
+    return DTMC([[x / sum(row) for x in row] for row in rows], labels=labels)
+
+
+def dense(chain: CTMC | DTMC, *, rates: bool) -> list[list[Fraction]]:
+    matrix = [[Fraction(0)] * chain.n for _ in range(chain.n)]
+    for s in range(chain.n):
+        for t, weight in chain.matrix.row(s):
+            matrix[s][t] = weight
+    if isinstance(chain, CTMC) and not rates:
+        for s, row in enumerate(matrix):
+            row[s] = 0
+            row[s] = -sum(row)
+    return matrix
+
+
+def scaled(vector: list[Fraction]) -> list[Fraction]:
+    total = sum(vector)
+    return [x / total for x in vector] if total else vector
+
+
+def is_lumping(chain: CTMC | DTMC, labels: list[int], kind: str) -> bool:
+    """The definition, by comparing all states of each block."""
+    matrix = dense(chain, rates=kind == "bisimulation")
+    columns = [list(column) for column in zip(*matrix, strict=True)]
+    blocks = range(max(labels) + 1)
+
+    def sums(row: list[Fraction]) -> list[Fraction]:
+        return [sum(x for x, b in zip(row, labels, strict=True) if b == c) for c in blocks]
+
+    def signature(state: int) -> object:
+        into, out = sums(matrix[state]), sums(columns[state])
+        if kind == "exact":
+            return out
+        if kind == "strict":
+            return into, out
+        if kind == "proportional":
+            return scaled([x for c, x in enumerate(into) if c != labels[state]])
+        return into
+
+    return all(
+        signature(s) == signature(t)
+        for s in range(chain.n)
+        for t in range(s)
+        if labels[s] == labels[t]
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(chain=chains())
+def test_the_coarsest_lumping_of_a_ctmc_is_the_coarsest_of_all_set_partitions(chain, kind):
+    agree_with_brute_force(chain, kind)
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "bisimulation", "exact", "strict"])
+@given(chain=chains(discrete=True))
+def test_the_coarsest_lumping_of_a_dtmc_is_the_coarsest_of_all_set_partitions(chain, kind):
+    agree_with_brute_force(chain, kind)
+
+
+def agree_with_brute_force(chain: CTMC | DTMC, kind: str) -> None:
+    respected = chain.respected()
+    coarsest = lump(chain, kind=kind).partition
+    lumpings = []
+    for labels in all_partitions(chain.n):
+        partition = Partition(np.array(labels))
+        verdict = is_lumping(chain, labels, kind)
+        assert bool(check(chain, partition, kind=kind)) == verdict
+        if verdict and partition.refines(respected):
+            lumpings.append(partition)
+    assert coarsest in lumpings
+    assert all(partition.refines(coarsest) for partition in lumpings)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=5), seed=st.integers(0, 10**6))
+def test_a_planted_lumping_passes_the_check_and_refines_the_coarsest(kind, sizes, seed):
+    chain, partition = planted(kind, sizes, seed=seed)
+    assert check(chain, partition, kind=kind)
+    initial = Partition(partition.labels % 2)  # something the planted partition refines
+    coarsest = lump(chain, kind=kind, respect=(), initial=initial).partition
+    assert partition.refines(coarsest)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(seed=st.integers(0, 10**6), data=st.data())
+def test_one_changed_rate_is_caught_with_a_witness_that_is_true(kind, seed, data):
+    chain, partition = planted(kind, [2, 3, 2], seed=seed)
+    rates = dense(chain, rates=True)
+    source = data.draw(st.integers(0, chain.n - 1), label="source")
+    others = np.flatnonzero(partition.labels != partition.labels[source]).tolist()
+    target = data.draw(st.sampled_from(others), label="target")
+    rates[source][target] += Fraction(1, 1000)
+    changed = CTMC(rates)
+    verdict = check(changed, partition, kind=kind)
+    assert bool(verdict) == is_lumping(changed, partition.labels.tolist(), kind)
+    if kind == "proportional":  # a block that has one way out keeps its proportions
+        assume(not verdict)
+    witness = verdict.witness
+    assert partition.labels[witness.state] == partition.labels[witness.other]
+    totals = witness_totals(changed, partition, witness, kind)
+    assert totals == (witness.total, witness.other_total)
+    assert witness.total != witness.other_total
+
+
+def witness_totals(chain: CTMC, partition: Partition, witness, kind: str) -> tuple:
+    matrix = dense(chain, rates=kind == "bisimulation")
+    if witness.direction == "in":
+        matrix = [list(column) for column in zip(*matrix, strict=True)]
+    labels = partition.labels.tolist()
+
+    def total(state: int) -> Fraction:
+        into = sum(x for x, b in zip(matrix[state], labels, strict=True) if b == witness.block)
+        if kind != "proportional":
+            return into
+        leaving = sum(
+            x for x, b in zip(matrix[state], labels, strict=True) if b != labels[state]
+        )
+        return into / leaving if leaving else Fraction(0)
+
+    return total(witness.state), total(witness.other)
+
+
+@given(chain=chains())
+def test_strict_is_ordinary_and_exact_at_once(chain):
+    respect = ("labels",)
+    strict = lump(chain, kind="strict", respect=respect).partition
+    assert strict.refines(lump(chain, respect=respect).partition)
+    assert strict.refines(lump(chain, kind="exact", respect=respect).partition)
+    assert check(chain, strict)
+    assert check(chain, strict, kind="exact")
+
+
+@given(chain=chains())
+def test_every_ordinary_lumping_is_proportional_with_kappa_one(chain):
+    ordinary = lump(chain)
+    assert check(chain, ordinary.partition, kind="proportional")
+    assert ordinary.partition.refines(lump(chain, kind="proportional").partition)
+
+
+@given(chain=chains())
+def test_kappa_is_positive_and_divides_the_rates_out_of_blocks(chain):
+    lumping = lump(chain, kind="proportional")
+    labels, rates = lumping.partition.labels.tolist(), dense(chain, rates=True)
+    for state, factor in enumerate(lumping.kappa):
+        assert factor > 0
+        for block in set(labels) - {labels[state]}:
+            total = sum(r for r, b in zip(rates[state], labels, strict=True) if b == block)
+            expected = dict(lumping.quotient.matrix.row(labels[state])).get(block, 0)
+            assert total == factor * expected
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "bisimulation", "proportional"])
+@given(chain=chains())
+def test_lumping_a_lumped_chain_is_the_identity(kind, chain):
+    quotient = lump(chain, kind=kind).quotient
+    assert len(lump(quotient, kind=kind).partition) == quotient.n
+
+
+@pytest.mark.parametrize("kind", ["exact", "strict"])
+@given(chain=chains())
+def test_lumping_an_exact_quotient_is_the_identity_among_blocks_of_one_size(kind, chain):
+    lumping = lump(chain, kind=kind)
+    sizes = lumping.partition.blocks.sizes
+    again = lump(lumping.quotient, kind=kind, initial=sizes)
+    assert len(again.partition) == lumping.quotient.n
+
+
+def test_an_exact_quotient_may_lump_further_because_it_forgets_block_sizes():
+    chain = CTMC([[0, 0, 1], [0, 0, 1], ["1/2", "1/2", 0]])
+    lumping = lump(chain, kind="strict", respect=())
+    assert lumping.partition == Partition([0, 0, 1])
+    assert len(lump(lumping.quotient, kind="strict").partition) == 1
+    assert not check(chain, [0, 0, 0], kind="strict")
+
+
+def test_proportional_keeps_the_weighted_stationary_masses_but_not_transients():
+    chain = queue_at_changing_speed(3, (1, 2, 5))
+    lumping = lump(chain, kind="proportional")
+    assert [int(k) for k in lumping.kappa] == [1, 2, 5] * 4
+    pi, small = stationary(chain, method="exact").values, stationary(lumping.quotient).values
+    weights = [k * x for k, x in zip(lumping.kappa, pi, strict=True)]
+    for block, members in enumerate(lumping.partition.blocks):
+        assert sum(weights[s] for s in members.tolist()) / sum(weights) == small[block]
+    assert lumping.project_stationary(pi).equals(small)
+    whole = lumping.project(transient(chain, 1).values).to_floats()
+    difference = np.abs(whole - transient(lumping.quotient, 1).values).max()
+    assert difference > 1e-3  # far beyond the truncation error of 1e-10
+
+
+def test_proportional_is_coarser_than_dividing_by_the_exit_rate():
+    # a and b leave their block alike, but a also moves inside it, which changes its exit rate only.
+    chain = CTMC.from_rates(
+        {("a", "c"): 1, ("a", "d"): 2, ("a", "b"): 7, ("b", "c"): 2, ("b", "d"): 4, ("c", "a"): 1},
+        states=["a", "b", "c", "d"],
+        labels={"c": ["c"], "d": ["d"]},
+    )
+    lumping = lump(chain, kind="proportional")
+    assert lumping.partition == Partition([0, 0, 1, 2])
+    assert list(lumping.kappa) == [1, 2, 1, 1]
+
+
+def test_a_state_that_nothing_leaves_shares_no_block_with_one_that_something_does():
+    chain = CTMC([[0, 0, 1], [0, 0, 0], [0, 0, 0]], labels={"end": [2]})
+    assert lump(chain, kind="proportional").partition == Partition([0, 1, 2])
+    verdict = check(chain, [[0, 1], [2]], kind="proportional")
+    assert (verdict.witness.total, verdict.witness.other_total) == (1, 0)
+    assert str(verdict) == (
+        "not proportional: states 0 and 1 share a block, but of their rates out of it the shares 1 "
+        "and 0 go into {2}"
+    )
+
+
+def test_proportional_lumping_of_a_dtmc_is_refused_with_the_way_round():
+    chain = DTMC([[0, 1], [1, 0]])
+    with pytest.raises(NotJustified, match="no holding times"):
+        lump(chain, kind="proportional")
+    with pytest.raises(NotJustified):
+        check(chain, [0, 0], kind="proportional")
+    # The way round that the message names: same stationary distribution.
+    assert stationary(CTMC(chain.matrix)).values.equals(stationary(chain).values)
+
+
+def test_an_engine_that_compares_sums_is_refused_for_proportional_lumping():
+    with pytest.raises(InvalidInput, match="engine='auto'"):
+        lump(proportional_not_ordinary(), kind="proportional", engine="worklist")
+
+
+def test_exact_lumping_does_not_split_on_exit_rates():
+    # Exit rates differ inside the block {1, 2}: 1 and 1/2 + 1/4 + 1/4 - 1/4.
+    lumping = lump(CTMC(exact_not_ordinary().matrix, labels={"start": [0]}), kind="exact")
+    assert lumping.partition == Partition([0, 1, 1])
+    assert len(set(lumping.chain.exit_rates)) == 2
+
+
+@given(chain=chains())
+def test_the_stationary_distribution_of_an_exact_quotient_lifts_to_single_states(chain):
+    lumping = lump(chain, kind="exact")
+    assume(len(lumping.quotient.matrix.row_sums()) > 0)
+    for block in range(lumping.quotient.n):
+        start = ExactArray.read([int(b == block) for b in range(lumping.quotient.n)])[0]
+        assert sum(lumping.lift_stationary(start)) == 1
+
+
+def test_lift_is_refused_when_the_start_is_not_uniform_inside_blocks():
+    chain = CTMC([[0, 0, 1], [0, 0, 1], [1, 1, 0]], initial={0: 1})
+    lumping = lump(chain, kind="exact", respect=(), initial=[0, 0, 1])
+    with pytest.raises(NotJustified, match="not uniform inside blocks"):
+        lumping.lift([1, 0])
+    assert list(lumping.lift_stationary(["1/2", "1/2"])) == [
+        Fraction(1, 4), Fraction(1, 4), Fraction(1, 2),
+    ]  # fmt: skip
+    assert len(lump(chain, kind="exact").partition) == 3  # by default it respects the start
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "proportional", "bisimulation"])
+def test_lift_is_refused_with_the_reason_where_states_are_not_determined(kind):
+    lumping = lump(queue_at_changing_speed(2), kind=kind)
+    for carry in (lumping.lift, lumping.lift_stationary):
+        with pytest.raises(NotJustified, match="states"):
+            carry([1, *[0] * (lumping.quotient.n - 1)])
+
+
+def test_an_action_reward_counts_jumps_inside_blocks_after_lumping_too():
+    from lumpability.markov import Reward
+    from lumpability.markov.solve import long_run_reward
+
+    reward = Reward(action=ExactArray.read([1, 1, 1])[0])
+    chain = CTMC.from_rates(
+        {("a", "b"): 1, ("b", "a"): 1, ("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 3},
+        rewards={"jumps": reward},
+    )
+    lumping = lump(chain)
+    assert lumping.partition == Partition([0, 0, 1])
+    assert lumping.quotient.rewards["jumps"].action is None
+    assert long_run_reward(chain, "jumps") == long_run_reward(lumping.quotient, "jumps")
+    kept = lump(chain, kind="bisimulation")
+    assert kept.quotient.rewards["jumps"].action is not None
+    assert long_run_reward(chain, "jumps") == long_run_reward(kept.quotient, "jumps")

@@ -1,0 +1,98 @@
+"""The certificate accepts what is right and rejects every change; `check` explains what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from lumpability import check, lump
+from lumpability.errors import InvalidPartition
+from lumpability.networks import Network
+from lumpability.networks.certificate import NetworkCertificate
+from lumpability.networks.examples import planted, unequal_factors
+from lumpability.networks.layers import Dense
+
+
+@pytest.fixture
+def certificate() -> NetworkCertificate:
+    wide, _ = planted([3, 4, 4, 2], 3, seed=9)
+    return lump(wide).certificate()
+
+
+def test_a_certificate_holds_and_says_what_it_proves(certificate: NetworkCertificate) -> None:
+    verdict = certificate.verify()
+    assert verdict
+    assert "A W = W^ A" in str(verdict)
+
+
+@pytest.mark.parametrize("layer", range(3))
+def test_every_changed_weight_is_rejected(certificate: NetworkCertificate, layer: int) -> None:
+    weights = certificate.weights[layer]
+    for index in np.ndindex(weights.matrix.shape):
+        matrix = weights.matrix.copy()
+        matrix[index] = np.nextafter(matrix[index], np.inf)
+        forged = [*certificate.weights]
+        forged[layer] = replace(weights, matrix=matrix)
+        assert not replace(certificate, weights=tuple(forged)).verify()
+
+
+@pytest.mark.parametrize("layer", range(2))
+@pytest.mark.parametrize("field", ["factors", "carried"])
+def test_every_changed_factor_is_rejected(
+    certificate: NetworkCertificate, layer: int, field: str
+) -> None:
+    stage = certificate.stages[layer]
+    for unit in range(stage.stage.units):
+        values = getattr(stage, field).copy()
+        values[unit] *= Fraction(3, 2)
+        forged = [*certificate.stages]
+        forged[layer] = replace(stage, **{field: values})
+        assert not replace(certificate, stages=tuple(forged)).verify()
+
+
+def test_a_forged_constant_is_rejected() -> None:
+    network = Network.dense([([[1, 0]], [0, 2], "relu"), ([[1], [1]], None, None)])
+    certificate = lump(network).certificate()
+    first = certificate.stages[0]
+    forged = replace(first, constants={1: Fraction(3)})
+    assert certificate.verify()
+    assert not replace(certificate, stages=(forged, *certificate.stages[1:])).verify()
+
+
+def test_a_verdict_names_units_classes_and_sums() -> None:
+    network = unequal_factors()
+    verdict = check(network, {0: [{0, 1}], 1: [{0, 1}]})
+    assert not verdict
+    witness = verdict.witness
+    assert (witness.unit, witness.other, witness.total, witness.other_total) == (0, 1, 1, 1)
+    assert str(witness).startswith("units 0 and 1 of layer 2: their sums from inputs [0, 1] are 3 and 2")
+    assert check(network, {0: [{0, 1}]})
+
+
+def test_partitions_of_the_wrong_shape_are_refused() -> None:
+    network = unequal_factors()
+    with pytest.raises(InvalidPartition, match="another layer"):
+        check(network, [0, 1, 1, 2, 3, 4])
+    with pytest.raises(InvalidPartition, match="no layer 7"):
+        check(network, {7: [{0}]})
+
+
+def test_outputs_are_never_merged() -> None:
+    network = Network.dense([([[1, 1]], None, None)])
+    assert lump(network).is_irreducible
+    verdict = check(network, {0: [{0, 1}]})
+    assert "output" in str(verdict)
+
+
+def test_a_stored_quotient_that_differs_from_the_proof_is_rejected(
+    certificate: NetworkCertificate,
+) -> None:
+    quotient = certificate.quotient
+    first = quotient.layers[0]
+    assert isinstance(first, Dense)
+    other = replace(first, weight=first.weight + 1)
+    forged = replace(quotient, layers=(other, *quotient.layers[1:]))
+    assert not replace(certificate, quotient=forged).verify()
