@@ -88,6 +88,7 @@ class Aggregation:
         self.classes = incoming.classes
         self.columns = matrix.shape[1]
         self._plain = incoming.is_plain
+        self.by_columns = matrix.flags.f_contiguous and not matrix.flags.c_contiguous
         self._bounds = np.append(incoming.starts, len(incoming.members))
         self._factors, self._known = _as_floats(incoming.factors)
         stored = np.zeros(self.columns, dtype=matrix.dtype) if bias is None else bias
@@ -125,7 +126,12 @@ class Aggregation:
             Rows that are not must be read with `fractions`.
         """
         if self._plain:
-            return self.matrix[low:high][:, columns], np.ones(high - low, dtype=bool)
+            exact = np.ones(high - low, dtype=bool)
+            if isinstance(columns, slice):
+                return self.matrix[low:high, columns], exact
+            if self.by_columns:
+                return np.take(self.matrix.T[:, low:high], columns, axis=0).T, exact
+            return np.take(self.matrix[low:high], columns, axis=1), exact
         return self._some(np.arange(low, high), columns)
 
     def fractions(self, classes: Array, columns: Array) -> Array:

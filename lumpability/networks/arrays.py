@@ -74,6 +74,8 @@ def first_non_finite(values: Array) -> tuple[int, ...] | None:
 
 def is_safe(values: Array) -> bool:
     """Whether products of these numbers neither over- nor underflow, their errors included."""
+    if values.dtype.itemsize <= 4:  # between 2^-149 and 2^128
+        return True
     size = np.abs(values[values != 0])
     return size.size == 0 or bool(size.min() > 1 / _SAFE and size.max() < _SAFE)
 

@@ -27,6 +27,7 @@ __all__ = ["Columns", "group_columns"]
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _FOLD = np.uint64(33)
+_PATIENCE = 3  # doublings of the rows read without a new group before columns are compared
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,25 +74,46 @@ def group_columns(summed: Aggregation, group: Group) -> Columns:
     zero = scan.zero_columns()
     leader = np.arange(summed.columns)
     factors: dict[int, Fraction] = {}
-    members, leaders = scan.candidates(zero)
-    if not len(members):
-        return Columns(leader, factors, zero)
-    agree = np.zeros(len(members), dtype=bool)
-    if not scan.is_rough:
-        agree = _agreement(summed, members, leaders, scan)
-    doubtful = np.isin(leaders, leaders[~agree])
-    leader[members] = leaders
-    differs = np.flatnonzero(~doubtful & (scan.divisors(members) != scan.divisors(leaders)))
-    for column, first in zip(members[differs].tolist(), leaders[differs].tolist(), strict=True):
-        ours, theirs = scan.divisors(np.array([column, first])).tolist()
-        factors[column] = Fraction(ours) / Fraction(theirs)
-    for first in np.unique(leaders[doubtful]).tolist():
-        for part, divisors in _by_fractions(summed, members[leaders == first], group):
-            leader[part] = part[0]
-            for column, divisor in zip(part.tolist(), divisors, strict=True):
-                if divisor != divisors[0]:
-                    factors[column] = divisor / divisors[0]
+    doubtful = _settle(summed, scan, scan.candidates(zero), leader, factors)
+    if len(doubtful) and not scan.is_rough:
+        # Columns that agree in their first rows but not in all: hash them to the end.
+        scan.resume(doubtful)
+        doubtful = _settle(summed, scan, scan.candidates(zero), leader, factors)
+    if len(doubtful):
+        for first in np.unique(leader[doubtful]).tolist():
+            together = doubtful[leader[doubtful] == first]
+            for part, divisors in _by_fractions(summed, together, group):
+                leader[part] = part[0]
+                for column, divisor in zip(part.tolist(), divisors, strict=True):
+                    if divisor != divisors[0]:
+                        factors[column] = divisor / divisors[0]
     return Columns(leader, factors, zero)
+
+
+def _settle(
+    summed: Aggregation,
+    scan: _Scan,
+    candidates: tuple[Array, Array],
+    leader: Array,
+    factors: dict[int, Fraction],
+) -> Array:
+    """Record groups whose columns all agree exactly; return the members of the others.
+
+    Members of groups that do not agree keep the candidate's leader for the time being.
+    """
+    members, leaders = candidates
+    if not len(members):
+        return members
+    leader[members] = leaders
+    if scan.is_rough:
+        return members
+    agree = _agreement(summed, members, leaders, scan)
+    doubtful = np.isin(leaders, leaders[~agree])
+    differs = np.flatnonzero(~doubtful & (scan.divisors(members) != scan.divisors(leaders)))
+    ours, theirs = scan.divisors(members[differs]), scan.divisors(leaders[differs])
+    for column, mine, its in zip(members[differs].tolist(), ours.tolist(), theirs.tolist(), strict=True):
+        factors[column] = Fraction(mine) / Fraction(its)
+    return members[doubtful]
 
 
 def _normalise(first: Array, group: Group) -> Array:
@@ -115,21 +137,48 @@ class _Scan:
         self.first = np.zeros(summed.columns)  # first non-zero entry of exact rows; 0 if none yet
         self.hash = np.zeros(summed.columns, dtype=np.uint64)
         self.active = np.arange(summed.columns)
+        self.parked = np.empty(0, dtype=np.int64)  # columns that look like duplicates
+        self.parked_at = 0
         self.rough_rows: list[Array] = []  # rows that are not exact in floats: they do not hash
 
     def run(self) -> None:
-        low, height = 0, 2
-        while low < self.summed.classes and len(self.active):
-            limit = max(1, BLOCK // max(len(self.active), 1))
-            high = min(self.summed.classes, low + min(height, limit))
-            self._read(low, high)
-            duplicated = _repeated(self.hash[self.active])
-            self.active = self.active[duplicated | (self.first[self.active] == 0)]
-            low, height = high, height * 2
+        """Read rows until the columns differ, or look like duplicates that are worth comparing."""
+        groups, steady = -1, 0
+        for high in self._read_from(0):
+            values = self.hash[self.active]
+            self.active = self.active[_repeated(values) | (self.first[self.active] == 0)]
+            found = self.active[self.first[self.active] != 0]
+            now = len(np.unique(self.hash[found]))
+            groups, steady = now, steady + 1 if now == groups else 0
+            if steady >= _PATIENCE and len(found) and not len(self.parked):
+                self.parked, self.parked_at = found, high
+                self.active = self.active[self.first[self.active] == 0]
         self.empty = self.active[self.first[self.active] == 0]
-        bias = self.summed.bias
-        if bias.dtype != object:  # else it is left to the exact comparison
-            self._hash_bias(bias)
+        self.active = np.union1d(self.active, self.parked)
+        self._hash_bias()
+
+    def resume(self, columns: Array) -> None:
+        """Hash some columns to the last row."""
+        self.active = columns
+        parked = np.intersect1d(columns, self.parked)
+        if len(parked):
+            self.active = parked
+            for _ in self._read_from(self.parked_at):
+                pass
+        self.active = columns
+
+    def _read_from(self, low: int) -> Iterator[int]:
+        """Read rows of the active columns, and stop whenever their number has doubled."""
+        last = self.summed.classes
+        goal = low + 2
+        while low < last and len(self.active):
+            limit = max(1, BLOCK // max(len(self.active), 1))
+            high = min(last, goal, low + limit)
+            self._read(low, high)
+            low = high
+            if low >= min(goal, last):
+                goal = 2 * low
+                yield low
 
     def _read(self, low: int, high: int) -> None:
         every = len(self.active) == self.summed.columns
@@ -154,7 +203,10 @@ class _Scan:
         bits *= _multipliers(rows)[:, None]
         self.hash[self.active] += bits.sum(axis=0, dtype=np.uint64)
 
-    def _hash_bias(self, bias: Array) -> None:
+    def _hash_bias(self) -> None:
+        bias = self.summed.bias
+        if bias.dtype == object:
+            return  # left to the exact comparison
         first = self.first[self.active]
         exact = bias[self.active].astype(np.float64)
         if not self.rough_rows:  # weights all zero: the bias itself comes first
@@ -225,11 +277,13 @@ def _agreement(summed: Aggregation, members: Array, leaders: Array, scan: _Scan)
     narrow = summed.matrix.dtype
     if narrow.itemsize <= 4 and np.array_equal(ours.astype(narrow), ours):
         ours, theirs = ours.astype(narrow), theirs.astype(narrow)
+    # Whole columns at a time where they are stored so, else parts of many.
+    width = max(1, BLOCK // (summed.classes + 1) if summed.by_columns else BLOCK // 64)
     scaled = np.flatnonzero(~equal & agree)
     plain = np.flatnonzero(equal)
     for which in (plain, scaled):
         # A column is compared with its leader next to it, in portions that fit the block size.
-        for low in range(0, len(which), width := max(1, BLOCK // 64)):
+        for low in range(0, len(which), width):
             part = which[low : low + width]
             both = np.concatenate([members[part], leaders[part]])
             for values in _blocks(summed, both):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lumpability import quotient
 from lumpability.integers import prime
 from lumpability.partition import Partition
-from lumpability.refinement import kernel, reference, worklist
+from lumpability.refinement import kernel, kernel_collapse, reference, worklist
 from lumpability.structure import WeightedStructure
 
 _SMALL_PRIMES = [3, 5, 7, 11, 13, 101, 10_007, 1_000_003]
@@ -102,3 +104,54 @@ def test_inputs_are_left_as_they_were():
     before = structure.initial.labels.copy()
     kernel.refine(structure, structure.initial)
     assert np.array_equal(structure.initial.labels, before)
+
+
+def closed(structure: WeightedStructure) -> WeightedStructure:
+    return replace(structure, closed=True)
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 14))
+def test_an_understood_diagonal_refines_like_a_stored_one(seed, n):
+    """Rows that are closed to sum zero: self-loops do not matter, the diagonal does."""
+    structure = closed(scatter(seed, n, 3, [1, 2, "1/3", 2**70]))
+    expected = reference.refine(structure.explicit(), structure.initial)
+    assert kernel.refine(structure, structure.initial) == expected
+
+
+@pytest.mark.parametrize("cost", [0, 10**9])
+def test_an_understood_diagonal_survives_both_kinds_of_rounds(cost, monkeypatch):
+    monkeypatch.setattr(kernel, "_FOLLOW_COST", cost)
+    structure = closed(scatter(11, 3_000, 2, [1, 2]))
+    lonely = Partition((np.arange(3_000) == 7).astype(np.int64))
+    expected = worklist.refine(structure.explicit(), lonely)[0]
+    assert kernel.refine(structure, lonely) == expected
+
+
+@given(seed=st.integers(0, 2**32 - 1), data=st.data())
+def test_the_compiled_collapse_equals_the_plain_one(seed, data):
+    n = data.draw(st.integers(1, 12))
+    weights = data.draw(st.sampled_from([[1, -1, 2], ["1/3", "1/6"], [2**80, 1]]))
+    structure = scatter(seed, n, 3, weights)
+    if data.draw(st.booleans()):
+        structure = closed(structure)
+    partition = Partition(np.array(data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n))))
+    expected = quotient.collapse(structure, partition)
+    found = kernel_collapse.collapse(structure, partition, expected.initial)
+    if max((abs(w) for w in structure.weights.integers[0]), default=0) > 2**62:
+        assert found is None
+    else:
+        assert found.closed == structure.closed
+        # Where rows are closed, stored self-loops are ignored and may or may not be kept.
+        assert found.explicit().equals(expected.explicit())
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 20, 1_500])
+def test_large_blocks_split_into_any_number_of_groups(groups):
+    """Grouping by hash, with and without a group that dominates."""
+    n = 5_000
+    rng = np.random.default_rng(groups)
+    sizes = rng.integers(0, groups, n)
+    sizes[: n // 2] = 0
+    structure = WeightedStructure.from_edges(n + 1, np.arange(n), np.full(n, n), 1 + sizes)
+    expected = Partition(np.append(sizes, groups))
+    assert kernel.refine(structure, Partition.trivial(n + 1)) == expected

@@ -1,0 +1,142 @@
+"""Hitting probabilities, expected times and rewards against closed forms and each other."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lumpability import CTMC, DTMC, Reward, lump
+from lumpability.errors import InvalidChain, InvalidInput
+from lumpability.exact_array import ExactArray
+from lumpability.markov.examples import machine_repair, moran, planted
+from lumpability.markov.solve import (
+    accumulated_reward,
+    expected_hitting_times,
+    expected_reward_until,
+    hitting_probabilities,
+    instantaneous_reward,
+    long_run_reward,
+    transient,
+)
+
+
+def gambler(goal: int, up: Fraction) -> DTMC:
+    rows = [[Fraction(0)] * (goal + 1) for _ in range(goal + 1)]
+    rows[0][0] = rows[goal][goal] = Fraction(1)
+    for i in range(1, goal):
+        rows[i][i + 1], rows[i][i - 1] = up, 1 - up
+    return DTMC(rows, labels={"rich": [goal]}, initial=1)
+
+
+def test_the_gamblers_ruin_has_its_closed_form():
+    goal, up = 7, Fraction(2, 5)
+    odds = (1 - up) / up
+    chain = gambler(goal, up)
+    expected = [(1 - odds**i) / (1 - odds**goal) for i in range(goal + 1)]
+    assert list(hitting_probabilities(chain, "rich").values) == expected
+    times = expected_hitting_times(gambler(goal, Fraction(1, 2)), [0, goal])
+    assert list(times) == [i * (goal - i) for i in range(goal + 1)]
+
+
+@pytest.mark.parametrize("method", ["direct", "iterative"])
+def test_numerical_methods_agree_with_the_exact_one(method):
+    chain = machine_repair(5)
+    for solve in (hitting_probabilities, expected_hitting_times):
+        numeric, exact = solve(chain, ["ddddd"], method=method), solve(chain, ["ddddd"], method="exact")
+        assert numeric.floats() == pytest.approx(exact.floats(), rel=1e-7)
+        assert numeric.residual < 1e-6
+
+
+@given(seed=st.integers(0, 10**6), target=st.integers(0, 4))
+def test_hitting_times_are_infinite_exactly_where_the_target_may_be_missed(seed, target):
+    chain, _ = planted("bisimulation", [2, 3], seed=seed)
+    reach = hitting_probabilities(chain, [target], method="exact")
+    times = expected_hitting_times(chain, [target], method="exact")
+    numeric = expected_hitting_times(chain, [target], method="direct").floats()
+    for state in range(chain.n):
+        assert (times[state] == math.inf) == (reach[state] < 1)
+        assert numeric[state] == pytest.approx(float(times[state]))
+        moves = [(t, r) for t, r in chain.matrix.row(state) if t != state]
+        leaving = sum(r for _, r in moves)
+        if state != target and leaving:  # the equations themselves
+            assert sum(r * reach[t] for t, r in moves) == leaving * reach[state]
+            if times[state] != math.inf:
+                assert sum(r * times[t] for t, r in moves) + 1 == leaving * times[state]
+
+
+def test_a_target_is_a_label_states_a_mask_or_a_predicate():
+    chain = gambler(3, Fraction(1, 2))
+    forms = ["rich", [3], np.arange(4) == 3, lambda state: state == 3]
+    found = {str(hitting_probabilities(chain, form)) for form in forms}
+    assert len(found) == 1
+
+
+def test_an_empty_or_unknown_target_is_refused():
+    with pytest.raises(InvalidChain, match="empty"):
+        hitting_probabilities(gambler(3, Fraction(1, 2)), [])
+    with pytest.raises(InvalidChain, match="not a state"):
+        hitting_probabilities(gambler(3, Fraction(1, 2)), [9])
+
+
+def test_symbolic_chains_give_formulas():
+    chain = CTMC.from_rates({("a", "b"): "x", ("b", "a"): "y", ("b", "c"): "z"})
+    times = expected_hitting_times(chain, ["c"])
+    assert str(times[0].as_expr()) == "(x + y + z)/(x*z)"
+    assert times[2] == 0
+    never = hitting_probabilities(CTMC.from_rates({("a", "b"): "x", ("a", "c"): "y"}), ["b"])
+    assert str(never[0].as_expr()) == "x/(x + y)"
+
+
+def test_rewards_until_a_target_count_time_and_jumps():
+    cost = Reward(ExactArray.read([2, 0, 0])[0], action=ExactArray.read([0, 5, 0])[0])
+    chain = CTMC([[0, 1, 0], [3, 0, 1], [0, 0, 0]], rewards={"cost": cost})
+    # From 0: cycles 0 -> 1 -> 0 with probability 3/4; each visit to 0 costs 2, each leaving of 1 five.
+    assert list(expected_reward_until(chain, "cost", [2]).values) == [28, 26, 0]
+    with pytest.raises(InvalidChain, match="no reward 'time'"):
+        expected_reward_until(chain, "time", [2])
+
+
+@pytest.mark.parametrize("time", [0, 1.5, 10])
+def test_accumulated_reward_is_the_integral_of_the_instantaneous_one(time):
+    chain = machine_repair(3)
+    reward = Reward(ExactArray.read([bin(s).count("0") for s in range(8)])[0])
+    points = np.linspace(0, time, 2001)
+    earned = [instantaneous_reward(chain, reward, t) for t in points[::40]]
+    by_rule = np.trapezoid(earned, points[::40])
+    assert accumulated_reward(chain, reward, time) == pytest.approx(by_rule, rel=1e-3, abs=1e-12)
+
+
+def test_rewards_of_a_dtmc_add_up_step_by_step():
+    chain = gambler(4, Fraction(1, 2))
+    reward = Reward(ExactArray.read([0, 1, 2, 3, 4])[0], action=ExactArray.read([0, 1, 1, 1, 0])[0])
+    rho = [0, 2, 3, 4, 4]
+    total = sum(
+        sum(p * r for p, r in zip(transient(chain, k).values, rho, strict=True)) for k in range(5)
+    )
+    assert accumulated_reward(chain, reward, 5) == total
+    assert long_run_reward(chain, reward) == 1  # rich with probability 1/4, four each step
+    with pytest.raises(InvalidInput, match="whole numbers"):
+        accumulated_reward(chain, reward, 1.5)
+
+
+def test_rewards_in_the_long_run_survive_lumping():
+    up = [8 - bin(s).count("1") for s in range(256)]
+    chain = machine_repair(8)
+    chain = chain.rebuilt(chain.matrix, labels=chain.labels, rewards={"up": up}, initial=0)
+    lumping = lump(chain)
+    exact = long_run_reward(lumping.quotient, "up")
+    assert isinstance(exact, Fraction)
+    assert long_run_reward(chain, "up", method="direct") == pytest.approx(float(exact))
+
+
+def test_functions_of_states_are_pulled_back_from_the_quotient():
+    chain = moran(5)
+    lumping = lump(chain)
+    small = hitting_probabilities(lumping.quotient, "fixed")
+    whole = hitting_probabilities(chain, "fixed", method="exact")
+    assert lumping.pull_back(small.values).equals(whole.values)

@@ -1,0 +1,139 @@
+"""Stationary distributions: exact elimination, factorisation and iteration agree with pi Q = 0."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lumpability import CTMC, DTMC, lump
+from lumpability.errors import InvalidChain, InvalidInput, NoConvergence, NotUnique
+from lumpability.markov.examples import components, ehrenfest, machine_repair, planted, sis_epidemic
+from lumpability.markov.solve import (
+    is_irreducible,
+    long_run,
+    recurrent_classes,
+    stationary,
+    stationary_distributions,
+)
+
+TWO_TRAPS = DTMC([[0, "1/3", "2/3"], [0, 1, 0], [0, 0, 1]], initial=0)
+
+
+@given(sizes=st.lists(st.integers(1, 3), min_size=1, max_size=3), seed=st.integers(0, 10**6))
+def test_there_is_one_exact_stationary_distribution_for_each_recurrent_class(sizes, seed):
+    chain, _ = planted("bisimulation", sizes, seed=seed)
+    solutions = stationary_distributions(chain, method="exact")
+    for states, solution in zip(recurrent_classes(chain), solutions, strict=True):
+        pi = list(solution.values)
+        assert sum(pi) == 1
+        assert [s for s, x in enumerate(pi) if x > 0] == states.tolist()
+        for target in range(chain.n):
+            inflow = sum(pi[s] * dict(chain.generator().explicit().row(s)).get(target, 0)
+                         for s in range(chain.n))  # fmt: skip
+            assert inflow == 0
+
+
+@pytest.mark.parametrize("method", ["direct", "iterative"])
+@pytest.mark.parametrize(
+    "chain",
+    [lump(machine_repair(8)).quotient, machine_repair(5), components(4), DTMC([[0, 1], [1, 0]])],
+)
+def test_numerical_methods_agree_with_the_exact_one(chain, method):
+    exact = stationary(chain, method="exact").floats()
+    numeric = stationary(chain, method=method)
+    assert numeric.method == method
+    assert numeric.residual < 1e-10
+    assert np.abs(numeric.floats() - exact).max() < 1e-9
+
+
+def test_auto_is_exact_for_small_chains_and_numerical_for_large_ones():
+    assert stationary(machine_repair(6)).is_exact
+    assert stationary(machine_repair(8)).method == "direct"
+    assert stationary(ehrenfest(14)).method == "iterative"
+
+
+def test_the_residual_is_that_of_the_balance_equations():
+    chain = machine_repair(8)
+    solution = stationary(chain, method="iterative")
+    balance = chain.generator().explicit().to_scipy().T @ solution.floats()
+    assert solution.residual == pytest.approx(np.abs(balance).max(), rel=1e-6, abs=1e-18)
+    assert solution.iterations > 0
+
+
+def test_a_chain_with_several_recurrent_classes_is_refused_with_the_ways_out():
+    with pytest.raises(NotUnique, match="2 recurrent classes") as caught:
+        stationary(TWO_TRAPS)
+    assert caught.value.classes == 2
+    assert [list(s.values) for s in stationary_distributions(TWO_TRAPS)] == [[0, 1, 0], [0, 0, 1]]
+    assert list(long_run(TWO_TRAPS).values) == [0, Fraction(1, 3), Fraction(2, 3)]
+    numeric = long_run(TWO_TRAPS, initial={0: "1/2", 1: "1/2"}, method="direct")
+    assert numeric.floats() == pytest.approx([0, 2 / 3, 1 / 3])
+    with pytest.raises(NotUnique, match="initial"):
+        long_run(DTMC(TWO_TRAPS.matrix))
+
+
+def test_recurrent_classes_are_found_behind_transient_states():
+    chain = CTMC([[0, 1, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0]])
+    assert [c.tolist() for c in recurrent_classes(chain)] == [[1, 2], [3]]
+    assert not is_irreducible(chain)
+    assert recurrent_classes(CTMC(np.zeros((0, 0)))) == []
+
+
+def test_an_empty_chain_has_no_stationary_distribution():
+    with pytest.raises(InvalidChain, match="empty"):
+        stationary(CTMC(np.zeros((0, 0))))
+
+
+def test_symbolic_stationary_distributions_hold_for_all_parameters():
+    chain = sis_epidemic(3, infection="b", recovery="g")
+    quotient = lump(chain.rebuilt(
+        CTMC.from_rates([*[(s, t, w.as_expr()) for s in range(8) for t, w in chain.matrix.row(s)],
+                         (0, 7, "h")], states=range(8)).matrix, labels=chain.labels)).quotient  # fmt: skip
+    symbolic = stationary(quotient)
+    assert symbolic.is_exact
+    point = {"b": "1/2", "g": 3, "h": "1/7"}
+    numbers = stationary(quotient.subs(point))
+    import sympy
+
+    for expression, number in zip(symbolic.values, numbers.values, strict=True):
+        value = expression.as_expr().subs(
+            {sympy.Symbol(k, positive=True): sympy.Rational(v) for k, v in point.items()}
+        )
+        assert Fraction(int(value.p), int(value.q)) == number
+
+
+def test_numerical_methods_are_refused_with_parameters():
+    chain = CTMC.from_rates({("a", "b"): "x", ("b", "a"): 1})
+    with pytest.raises(InvalidInput, match="subs"):
+        stationary(chain, method="direct")
+    with pytest.raises(InvalidInput, match="unknown method"):
+        stationary(chain, method="magic")
+
+
+def test_an_iteration_that_stops_early_says_so_with_its_residual():
+    with pytest.raises(NoConvergence, match="max_iterations") as caught:
+        stationary(lump(machine_repair(16)).quotient, method="iterative", max_iterations=1)
+    assert caught.value.residual > 0
+
+
+@pytest.mark.parametrize("method", ["exact", "iterative"])
+def test_progress_is_reported_and_can_cancel(method):
+    seen = []
+    stationary(machine_repair(4), method=method, progress=lambda done, _: seen.append(done))
+    assert seen == sorted(seen)
+    assert seen
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stationary(machine_repair(4), method=method, progress=stop)
+
+
+def test_solutions_are_shown_in_one_line():
+    assert repr(stationary(machine_repair(1))) == "Solution([100/101, 1/101], exact)"
+    assert repr(stationary(machine_repair(7))).startswith("Solution(128 numbers, direct, residual")

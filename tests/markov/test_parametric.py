@@ -1,0 +1,177 @@
+"""Chains with parameters: the generic lumping, its proof, numbers in place of parameters."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lumpability import CTMC, DTMC, Partition, check, lump
+from lumpability.errors import InvalidChain, InvalidValue, SizeLimit
+from lumpability.markov.examples import (
+    components,
+    land_of_oz,
+    polling,
+    proportional_not_ordinary,
+    queue_at_changing_speed,
+    sis_epidemic,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
+
+KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")
+A, B, C = sympy.symbols("a b c", positive=True)
+RATES = [sympy.Integer(0), sympy.Integer(1), A, B, A + B, 2 * A, A * B / (A + B)]
+
+
+@st.composite
+def symbolic_chains(draw: st.DrawFn) -> CTMC:
+    n = draw(st.integers(2, 5))
+    rate = st.sampled_from(RATES)
+    rows = draw(st.lists(st.lists(rate, min_size=n, max_size=n), min_size=n, max_size=n))
+    rows[0][1] = A  # so that there are parameters
+    for state in range(2, n):
+        if draw(st.booleans()):
+            rows[state] = list(rows[draw(st.integers(0, n - 1))])
+    labels = {"goal": np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))}
+    return CTMC(rows, labels=labels)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(chain=symbolic_chains(), a=st.integers(1, 9), b=st.integers(1, 9))
+def test_the_generic_lumping_holds_for_all_values_and_is_the_coarsest_for_most(kind, chain, a, b):
+    generic = lump(chain, kind=kind).partition
+    assert check(chain, generic, kind=kind)
+    values = {str(p): v for p, v in {"a": a, "b": b}.items() if p in map(str, chain.parameters)}
+    numbers = chain.subs(values)
+    assert numbers.is_rational
+    assert check(numbers, generic, kind=kind)
+    assert generic.refines(lump(numbers, kind=kind).partition)
+    unlikely = {p: Fraction(10**6 + 3 * i, 7 + i) for i, p in enumerate(values)}
+    assert lump(chain.subs(unlikely), kind=kind).partition == generic
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "exact", "proportional"])
+@given(chain=symbolic_chains())
+def test_special_cases_are_real_and_none_with_a_equal_to_b_is_missed(kind, chain):
+    lumping = lump(chain, kind=kind)
+    cases = lumping.coarser_when()
+    for case in cases:
+        special = chain.subs({case.equation.lhs: case.equation.rhs})
+        assert len(lump(special, kind=kind).partition) == case.blocks < len(lumping.partition)
+    if {"a", "b"} <= set(map(str, chain.parameters)):
+        equal = lump(chain.subs({"b": A}), kind=kind).partition
+        found = any({case.equation.lhs, case.equation.rhs} == {A, B} for case in cases)
+        assert found == (len(equal) < len(lumping.partition))
+
+
+def test_the_quotient_of_a_symbolic_chain_is_symbolic():
+    lumping = lump(sis_epidemic(3, infection="b", recovery="g"))
+    assert [str(rate) for _, rate in lumping.quotient.matrix.row(1)] == ["g", "2*b"]
+    assert lumping.stats.proof == "Q V = V Q^ holds exactly"
+
+
+@pytest.mark.parametrize(
+    ("chain", "kind", "blocks"),
+    [
+        (components(7, crew=2, failure="f", detection="d", repair="r"), "ordinary", 36),
+        (polling(8, arrival="l", service="m", switching="s"), "ordinary", 384),
+        (sis_epidemic(11, infection="b", recovery="g"), "strict", 12),
+        (
+            queue_at_changing_speed(
+                900, ("x", "y", "z"), arrival="l", service="m", switching="s"
+            ),
+            "proportional",
+            901,
+        ),
+    ],
+)
+def test_models_of_a_few_thousand_states_lump_in_seconds(chain, kind, blocks):
+    started = time.perf_counter()
+    lumping = lump(chain, kind=kind, respect=("labels",))
+    assert len(lumping.partition) == blocks
+    assert lumping.stats.engine == "rounds"
+    assert time.perf_counter() - started < 30  # about one second on an idle machine
+
+
+def test_a_symbolic_speed_is_kappa():
+    lumping = lump(proportional_not_ordinary("v"), kind="proportional")
+    assert [str(k) for k in lumping.kappa] == ["1", "v", "1", "1"]
+    assert [str(case) for case in lump(proportional_not_ordinary("v")).coarser_when()] == [
+        "3 blocks if v = 1"
+    ]
+
+
+def test_parameters_may_be_replaced_one_by_one_or_by_expressions():
+    chain = CTMC.from_rates(
+        {("u", "d"): "a/b", ("d", "u"): "c"}, rewards={"cost": ["c", 1]}, initial={"u": 1}
+    )
+    assert chain.parameters == (A, B, C)
+    some = chain.subs({B: 2})
+    assert some.parameters == (A, C)
+    assert str(some.matrix.row(0)[0][1]) == "a/2"
+    same = chain.subs({"a": 3 * B})
+    assert same.parameters == (C,)  # 3 b / b
+    assert same.matrix.row(0) == [(1, 3)]
+    assert chain.subs({"a": 3 * B**2}).parameters == (B, C)
+    done = chain.subs({"a": 0.1, "b": "1/5", "c": 4})
+    assert done.is_rational
+    assert done.matrix.row(0) == [(1, Fraction(1, 2))]
+    assert list(done.rewards["cost"].state) == [4, 1]
+    assert list(done.states) == ["u", "d"]
+
+
+def test_a_rate_that_becomes_zero_disappears():
+    chain = CTMC.from_rates({("u", "d"): "a - b", ("d", "u"): "b"})
+    assert chain.subs({"a": 1, "b": 1}).matrix.m == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "text"),
+    [
+        ({"d": 1}, InvalidValue, "there is no parameter d; there are a, b"),
+        ({"a": 0}, InvalidValue, "positive number, not 0"),
+        ({"a": -1}, InvalidValue, "positive number, not -1"),
+        ({"a": "x y"}, InvalidValue, "x y"),
+        ({"a": 1, "b": 1}, InvalidValue, "divides by zero"),
+        ({"a": 1, "b": 2}, InvalidChain, "negative"),
+    ],
+)
+def test_impossible_values_are_refused(values, error, text):
+    chain = CTMC.from_rates({("u", "d"): "1/(a - b)", ("d", "u"): "a"})
+    with pytest.raises(error, match=text):
+        chain.subs(values)
+
+
+def test_a_parameter_of_unknown_sign_is_refused():
+    with pytest.raises(InvalidValue, match="positive=True"):
+        CTMC.from_rates({("u", "d"): sympy.Symbol("x")})
+
+
+def test_symbolic_probabilities_must_add_up_to_one():
+    chain = DTMC([["1-q", "q"], ["q/2", "1-q/2"]])
+    assert chain.subs({"q": "1/3"}).matrix.row(1)[0] == (0, Fraction(1, 6))
+    with pytest.raises(InvalidChain, match="negative"):
+        chain.subs({"q": 3})
+    with pytest.raises(InvalidChain, match="sums to"):
+        DTMC([["1-q", "p"], [0, 1]])
+
+
+def test_special_cases_need_parameters_and_a_moderate_size():
+    assert lump(land_of_oz()).coarser_when() == []
+    with pytest.raises(SizeLimit, match="max_blocks"):
+        lump(polling(4, arrival="l", service="m", switching="s")).coarser_when(max_blocks=10)
+
+
+def test_reduction_of_states_with_sums_of_parameters():
+    chain = CTMC.from_rates(
+        {("s", "x"): "a", ("s", "y"): "b", ("t", "x"): "a + b", ("u", "y"): "a + b"},
+        states=["s", "t", "u", "x", "y"],
+        labels={"goal": ["x", "y"]},
+    )
+    assert lump(chain).partition == Partition([0, 0, 0, 1, 1])
