@@ -63,7 +63,7 @@ def refine(
 
     Notes
     -----
-    Time O(m log n).  Memory beyond the structure: 69 bytes for each state, and, when rounds propagate,
+    Time O(m log n).  Memory beyond the structure: about 105 bytes for each state, and, when rounds propagate,
     the transposed rows of the states that still share a block.
 
     Examples
