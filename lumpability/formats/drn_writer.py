@@ -32,7 +32,7 @@ from lumpability.markov.chains import CTMC, MarkovChain
 __all__ = ["write_drn"]
 
 _STATES_AT_ONCE = 1 << 14
-_PLAIN_LABEL = re.compile(r"[\w.=<>:;,&|+*/^-][^\s\"]*")
+_PLAIN_LABEL = re.compile(r"[\w.=<>:;,&|+*/^-][^\s\"\x00-\x20]*")
 
 
 def write_drn(chain: MarkovChain, path: str | Path, *, value_type: str | None = None) -> None:

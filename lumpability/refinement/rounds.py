@@ -213,7 +213,8 @@ class _Rounds:
         self.sizes[name[parts]] = size[parts]
         self.blocks += len(parts)
         self.label[moved] = name[group]
-        return moved[~named[group]]
+        renamed: Array = moved[~named[group]]
+        return renamed
 
     def _fingerprints(self, states: Array) -> Array:
         result = np.empty(len(states), dtype=np.uint64)

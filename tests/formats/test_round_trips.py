@@ -164,6 +164,15 @@ def contents(chain: MarkovChain) -> dict[str, Any]:
     }
 
 
+def refused(chain: MarkovChain, path: Path) -> str:
+    """Write a chain; return why the format refuses it, if it does."""
+    try:
+        formats.write(chain, path)
+    except FormatError as refusal:
+        return str(refusal)
+    return ""
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 @given(chain=chains())
 def test_reading_what_was_written_gives_the_same_chain(
@@ -174,14 +183,12 @@ def test_reading_what_was_written_gives_the_same_chain(
     path = tmp_path_factory.mktemp("chain") / f"chain{suffix}"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", LossyWrite)
-        try:
-            formats.write(chain, path)
-        except FormatError as refusal:
-            # A format may refuse a name it cannot hold; it then leaves nothing behind.
-            assert suffix not in (".json", ".json.gz", ".npz")
-            assert "cannot be written" in str(refusal) or "without states" in str(refusal)
-            assert list(path.parent.iterdir()) == []
-            return
+        refusal = refused(chain, path)
+    if refusal:
+        assert suffix not in (".json", ".json.gz", ".npz")
+        assert "cannot be written" in refusal or "without states" in refusal
+        assert list(path.parent.iterdir()) == []
+        return
     read = formats.read(path, **({"type": type(chain).__name__} if suffix == ".tra" else {}))
     expected = FORMATS[suffix](chain)
     assert contents(read) == contents(expected)

@@ -35,7 +35,7 @@ from lumpability.markov.solve import expected_hitting_times, hitting_probabiliti
 
 def ones(n: int) -> np.ndarray:
     """The number of binary digits set in 0 .. n-1."""
-    return np.array([bin(state).count("1") for state in range(n)])
+    return np.array([state.bit_count() for state in range(n)])
 
 
 def up_to_rotation(stations: int) -> list:
@@ -66,9 +66,7 @@ def customers(servers: int, capacity: int) -> np.ndarray:
 
 
 def conditions(count: int) -> list:
-    return [
-        tuple(sorted(state // 3**c % 3 for c in range(count))) for state in range(3**count)
-    ]
+    return [tuple(sorted(state // 3**c % 3 for c in range(count))) for state in range(3**count)]
 
 
 def keys(values: list) -> Partition:

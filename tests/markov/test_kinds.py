@@ -39,9 +39,7 @@ def chains(draw: st.DrawFn, discrete: bool = False) -> CTMC | DTMC:
     """Small chains in which lumpings are frequent: few rates, and rows copied from others, scaled."""
     n = draw(st.integers(1, 6))
     rows = draw(
-        st.lists(
-            st.lists(st.sampled_from(RATES), min_size=n, max_size=n), min_size=n, max_size=n
-        )
+        st.lists(st.lists(st.sampled_from(RATES), min_size=n, max_size=n), min_size=n, max_size=n)
     )
     for state in range(n):
         if draw(st.booleans()):
@@ -171,9 +169,7 @@ def witness_totals(chain: CTMC, partition: Partition, witness, kind: str) -> tup
         into = sum(x for x, b in zip(matrix[state], labels, strict=True) if b == witness.block)
         if kind != "proportional":
             return into
-        leaving = sum(
-            x for x, b in zip(matrix[state], labels, strict=True) if b != labels[state]
-        )
+        leaving = sum(x for x, b in zip(matrix[state], labels, strict=True) if b != labels[state])
         return into / leaving if leaving else Fraction(0)
 
     return total(witness.state), total(witness.other)

@@ -83,9 +83,7 @@ def test_the_quotient_of_a_symbolic_chain_is_symbolic():
         (polling(8, arrival="l", service="m", switching="s"), "ordinary", 384),
         (sis_epidemic(11, infection="b", recovery="g"), "strict", 12),
         (
-            queue_at_changing_speed(
-                900, ("x", "y", "z"), arrival="l", service="m", switching="s"
-            ),
+            queue_at_changing_speed(900, ("x", "y", "z"), arrival="l", service="m", switching="s"),
             "proportional",
             901,
         ),

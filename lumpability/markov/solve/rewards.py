@@ -214,8 +214,7 @@ def _expected_times(fastest: float, time: float, epsilon: float) -> Floats:
     from scipy.special import pdtrc
 
     last = poisson_window(fastest * time, epsilon).last
-    times: Floats = pdtrc(np.arange(last + 1.0), fastest * time) / fastest
-    return times
+    return np.asarray(pdtrc(np.arange(last + 1.0), fastest * time) / fastest, dtype=np.float64)
 
 
 def _accumulate(

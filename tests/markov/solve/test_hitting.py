@@ -47,7 +47,10 @@ def test_the_gamblers_ruin_has_its_closed_form():
 def test_numerical_methods_agree_with_the_exact_one(method):
     chain = machine_repair(5)
     for solve in (hitting_probabilities, expected_hitting_times):
-        numeric, exact = solve(chain, ["ddddd"], method=method), solve(chain, ["ddddd"], method="exact")
+        numeric, exact = (
+            solve(chain, ["ddddd"], method=method),
+            solve(chain, ["ddddd"], method="exact"),
+        )
         assert numeric.floats() == pytest.approx(exact.floats(), rel=1e-7)
         assert numeric.residual < 1e-6
 
@@ -104,7 +107,7 @@ def test_rewards_until_a_target_count_time_and_jumps():
 @pytest.mark.parametrize("time", [0, 1.5, 10])
 def test_accumulated_reward_is_the_integral_of_the_instantaneous_one(time):
     chain = machine_repair(3)
-    reward = Reward(ExactArray.read([bin(s).count("0") for s in range(8)])[0])
+    reward = Reward(ExactArray.read([3 - s.bit_count() for s in range(8)])[0])
     points = np.linspace(0, time, 2001)
     earned = [instantaneous_reward(chain, reward, t) for t in points[::40]]
     by_rule = np.trapezoid(earned, points[::40])
@@ -125,7 +128,7 @@ def test_rewards_of_a_dtmc_add_up_step_by_step():
 
 
 def test_rewards_in_the_long_run_survive_lumping():
-    up = [8 - bin(s).count("1") for s in range(256)]
+    up = [8 - s.bit_count() for s in range(256)]
     chain = machine_repair(8)
     chain = chain.rebuilt(chain.matrix, labels=chain.labels, rewards={"up": up}, initial=0)
     lumping = lump(chain)
