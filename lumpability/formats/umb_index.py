@@ -14,6 +14,7 @@ from lumpability.formats.tokens import shown
 __all__ = ["dump_index", "load_index"]
 
 _FORMAT_VERSION = 1
+_DEFAULT_SIZES = {"bool": 1, "int": 64, "uint": 64, "double": 64, "rational": 128, "string": 64}
 
 
 def _index_module() -> Any:
@@ -21,6 +22,21 @@ def _index_module() -> Any:
     # Without a handler, umbi's log of a bad file would go to standard error besides our message.
     logging.getLogger("umbi").addHandler(logging.NullHandler())
     return module
+
+
+def _with_sizes(item: Any) -> Any:
+    """Add the default size where a type leaves it out, which UMB allows and umbi does not expect."""
+    if isinstance(item, list):
+        return [_with_sizes(part) for part in item]
+    if not isinstance(item, dict):
+        return item
+    result = {key: _with_sizes(value) for key, value in item.items()}
+    kind = item.get("type")
+    if isinstance(kind, str) and "size" not in item:
+        base = kind.removesuffix("-interval")
+        if base in _DEFAULT_SIZES:
+            result["size"] = _DEFAULT_SIZES[base] * (1 if base == kind else 2)
+    return result
 
 
 def load_index(data: bytes, path: str | Path) -> Any:
@@ -41,7 +57,7 @@ def load_index(data: bytes, path: str | Path) -> Any:
     module = _index_module()
     marshmallow = require("marshmallow", extra="umb")
     try:
-        index = module.UmbIndex.from_json(document)
+        index = module.UmbIndex.from_json(_with_sizes(document))
         index.validate()
     except (
         marshmallow.ValidationError,

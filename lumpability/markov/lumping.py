@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import LumpabilityError, TrivialLumping
+from lumpability.errors import InvalidInput, LumpabilityError, TrivialLumping
 from lumpability.exact_array import ExactArray
 from lumpability.markov.attributes import read_vector
 from lumpability.markov.chains import CTMC, MarkovChain
@@ -23,6 +23,7 @@ from lumpability.markov.earning import with_held_rewards
 from lumpability.markov.kind import Kind
 from lumpability.markov.kinds import find_kind
 from lumpability.markov.naming import block_name, block_names
+from lumpability.markov.proportional import Proportional
 from lumpability.markov.special_cases import SpecialCase, special_cases
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict, project, pull_back
@@ -303,7 +304,9 @@ def lump_chain(
 
 
 @check.register
-def check_chain(chain: MarkovChain, partition: Any, *, kind: str | None = None) -> Verdict:
+def check_chain(
+    chain: MarkovChain, partition: Any, *, kind: str | None = None, kappa: Any = None
+) -> Verdict:
     """Decide exactly whether a partition is a lumping of a chain.
 
     Parameters
@@ -312,18 +315,33 @@ def check_chain(chain: MarkovChain, partition: Any, *, kind: str | None = None) 
     partition : anything `Partition.of` takes
     kind : str
         "ordinary" by default.
+    kappa : array_like or mapping from states, shape (n,), optional
+        For "proportional" only: check it with these factors, rather than with any.
 
     Returns
     -------
     Verdict
         Its witness, a `Witness`, names two states of one block, a block and two different sums.
 
+    Raises
+    ------
+    InvalidPartition
+        If the partition does not fit the chain.
+    InvalidInput
+        For `kappa` with another kind, or a factor that is not positive.
+
     Notes
     -----
     O(m) exact additions.
     """
     chosen = find_kind(kind or "ordinary")
-    return chosen.verdict(chain, _read_partition(partition, chain))
+    blocks = _read_partition(partition, chain)
+    if kappa is None:
+        return chosen.verdict(chain, blocks)
+    if not isinstance(chosen, Proportional):
+        raise InvalidInput(f"{chosen.name} lumping has no kappa: use kind='proportional'")
+    factors, _ = read_vector("kappa", kappa, chain.states, 0)
+    return chosen.verdict_with(chain, blocks, factors)
 
 
 def _read_partition(partition: Any, chain: MarkovChain) -> Partition:

@@ -27,14 +27,14 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import InvalidInput, LumpabilityError, NotJustified
+from lumpability.errors import InvalidInput, InvalidValue, LumpabilityError, NotJustified
 from lumpability.exact_array import Exact, ExactArray
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.kind import Condition, Kind
 from lumpability.markov.matrices import divide_rows
 from lumpability.markov.naming import block_name
 from lumpability.partition import Partition
-from lumpability.quotient import collapse, project
+from lumpability.quotient import Verdict, collapse, disagreement, project
 from lumpability.refinement import Engine, Progress, Refinement, Witness, rounds
 from lumpability.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
@@ -102,6 +102,42 @@ class Proportional(Kind):
         leaving = _LeavingRates.of(conditions[0].matrix, partition)
         state = leaving.first_difference()
         return None if state is None else leaving.witness(state)
+
+    def verdict_with(
+        self, chain: MarkovChain, partition: Partition, factors: ExactArray
+    ) -> Verdict:
+        """Decide exactly whether a partition is a lumping with the given kappa.
+
+        Raises
+        ------
+        InvalidValue
+            If a factor is not positive.
+        """
+        if factors.is_rational and min(factors.values, default=Fraction(1)) <= 0:
+            state = next(s for s, factor in enumerate(factors) if factor <= 0)
+            raise InvalidValue(
+                f"kappa of state {chain.states[state]!r} is {factors[state]}: factors are positive",
+                index=state,
+                value=factors[state],
+            )
+        matrix = self.conditions(chain)[0].matrix
+        leaves = partition.labels[matrix.indices] != partition.labels[matrix.sources()]
+        sources, targets = matrix.sources()[leaves], matrix.indices[leaves]
+        leaving = WeightedStructure.from_edges(
+            matrix.n, sources, targets, matrix.weights.take(leaves)
+        )
+        witness = disagreement(divide_rows(leaving, factors), partition)
+        if witness is None:
+            text = f"{self.name}: {self.identity(chain)} holds exactly with this kappa"
+            return Verdict(self.name, None, text)
+        block = block_name(chain.states, partition, witness.block)
+        return Verdict(
+            self.name,
+            witness,
+            f"not {self.name} with this kappa: states {chain.states[witness.state]!r} and "
+            f"{chain.states[witness.other]!r} share a block, but their rates into {block}, divided by "
+            f"kappa, sum to {witness.total} and to {witness.other_total}",
+        )
 
     def describe(self, witness: Witness, chain: MarkovChain, partition: Partition) -> str:
         return (

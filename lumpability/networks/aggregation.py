@@ -130,7 +130,7 @@ class Aggregation:
             if isinstance(columns, slice):
                 return self.matrix[low:high, columns], exact
             if self.by_columns:
-                return np.take(self.matrix.T[:, low:high], columns, axis=0).T, exact
+                return self.matrix.T[:, low:high][columns].T, exact
             return np.take(self.matrix[low:high], columns, axis=1), exact
         return self._some(np.arange(low, high), columns)
 

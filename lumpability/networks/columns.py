@@ -78,6 +78,7 @@ def group_columns(summed: Aggregation, group: Group) -> Columns:
     if len(doubtful) and not scan.is_rough:
         # Columns that agree in their first rows but not in all: hash them to the end.
         scan.resume(doubtful)
+        leader[doubtful] = doubtful
         doubtful = _settle(summed, scan, scan.candidates(zero), leader, factors)
     if len(doubtful):
         for first in np.unique(leader[doubtful]).tolist():

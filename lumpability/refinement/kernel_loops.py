@@ -7,7 +7,7 @@ For n states and m transitions; loops take these bundles of arrays:
   understood to have the one that makes it sum to zero.
 * `Field`: the prime p, its Montgomery inverse, the seed of block values, and how many products of a
   weight and a value may be summed before they must be reduced.
-* `Arrays`: per state its fingerprint (``prints``), the value of its block (``values``), whether it is its
+* `Arrays`: per state its fingerprint (``prints``), the value of its block (``values``, kept by sweeps), whether it is its
   whole block (``alone``; such states cannot split and are skipped), and in ``spots`` its block and its place
   in ``order``; per block in ``blocks`` its range of ``order`` and how many of its states were touched;
   ``renamed`` and ``changes``: the states that moved to another block in this round, and the difference of
@@ -134,7 +134,14 @@ def canonical_labels(count: Any, arrays: Any, labels: Any) -> None:
 
 @numba.njit(inline="always")
 def _fingerprint(
-    state: Any, indptr: Any, indices: Any, codes: Any, table: Any, closed: Any, values: Any, field: Any
+    state: Any,
+    indptr: Any,
+    indices: Any,
+    codes: Any,
+    table: Any,
+    closed: Any,
+    values: Any,
+    field: Any,
 ) -> Any:
     """Sum of weight x value of the target's block; at most `step` products at a time."""
     total = ZERO
@@ -160,7 +167,9 @@ def fingerprint_rows(low: Any, high: Any, rows: Any, field: Any, arrays: Any) ->
     prints, values, alone = arrays.prints, arrays.values, arrays.alone
     for state in range(low, high):
         if not alone[state]:
-            prints[state] = _fingerprint(state, indptr, indices, codes, table, closed, values, field)
+            prints[state] = _fingerprint(
+                state, indptr, indices, codes, table, closed, values, field
+            )
 
 
 @numba.njit(cache=True, nogil=True, _nrt=False)
@@ -173,7 +182,9 @@ def fingerprint_blocks(low: Any, high: Any, rows: Any, field: Any, arrays: Any) 
         if end - start > 1:
             for position in range(start, end):
                 state = order[position]
-                prints[state] = _fingerprint(state, indptr, indices, codes, table, closed, values, field)
+                prints[state] = _fingerprint(
+                    state, indptr, indices, codes, table, closed, values, field
+                )
 
 
 @numba.njit(inline="always")
@@ -246,7 +257,7 @@ def _group(
 
 @numba.njit(inline="always")
 def _rename(
-    low: Any, high: Any, count: Any, moved: Any, field: Any,
+    low: Any, high: Any, old: Any, count: Any, moved: Any, sweeping: Any, field: Any,
     values: Any, alone: Any, spots: Any, order: Any, blocks: Any, renamed: Any, changes: Any,
 ) -> Any:  # fmt: skip
     """Make ``order[low:high]`` block number `count`; returns how many states have been renamed."""
@@ -254,11 +265,12 @@ def _rename(
     blocks[count, END] = high
     blocks[count, TOUCHED] = 0
     value = block_value(count, field.seed)
-    change = subtract_modulo(value, values[order[low]], field.p)
+    change = subtract_modulo(value, block_value(old, field.seed), field.p)
     for position in range(low, high):
         state = order[position]
         spots[state, BLOCK] = count
-        values[state] = value
+        if sweeping:
+            values[state] = value
         renamed[moved] = state
         changes[moved] = change
         moved += 1
@@ -269,7 +281,7 @@ def _rename(
 
 @numba.njit(inline="always")
 def _split(
-    number: Any, touched_end: Any, count: Any, moved: Any, field: Any,
+    number: Any, touched_end: Any, count: Any, moved: Any, sweeping: Any, field: Any,
     prints: Any, values: Any, alone: Any, spots: Any, order: Any, blocks: Any, renamed: Any,
     changes: Any, keys: Any, group_keys: Any, groups: Any, slots: Any,
 ) -> Any:  # fmt: skip
@@ -322,7 +334,20 @@ def _split(
                 high += 1
         if low != best_low:
             moved = _rename(
-                low, high, count, moved, field, values, alone, spots, order, blocks, renamed, changes
+                low,
+                high,
+                number,
+                count,
+                moved,
+                sweeping,
+                field,
+                values,
+                alone,
+                spots,
+                order,
+                blocks,
+                renamed,
+                changes,
             )
             count += 1
         low = high
@@ -343,7 +368,7 @@ def split_all(count: Any, field: Any, arrays: Any) -> Any:
         end = blocks[number, END]
         if end - blocks[number, START] > 1:
             count, moved = _split(
-                number, end, count, moved, field,
+                number, end, count, moved, True, field,
                 prints, values, alone, spots, order, blocks, renamed, changes,
                 keys, group_keys, groups, slots,
             )  # fmt: skip
@@ -464,7 +489,7 @@ def propagate(
             touched_end = start + blocks[block, TOUCHED]
             blocks[block, TOUCHED] = 0
             count, moved = _split(
-                block, touched_end, count, moved, field,
+                block, touched_end, count, moved, False, field,
                 prints, values, alone, spots, order, blocks, renamed, changes,
                 keys, group_keys, groups, slots,
             )  # fmt: skip

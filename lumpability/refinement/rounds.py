@@ -31,6 +31,7 @@ __all__ = ["FieldTables", "Tables", "field_tables", "refine"]
 
 _CHUNK = 1 << 21
 _ATTEMPTS = 64
+_FEW = 100  # numbers for which a Python loop beats the overhead of arrays
 _BITS = 31
 
 Array = np.ndarray[Any, Any]
@@ -270,6 +271,9 @@ def _segment_sums(terms: Array, bounds: Array) -> Array:
 
 def _inverses(numbers: Array, p: int) -> Array:
     """Inverses modulo p by Fermat's theorem, x^(p - 2), once for each distinct number; 0 stays 0."""
+    if len(numbers) < _FEW:
+        few = [pow(x, -1, p) if x else 0 for x in numbers.tolist()]
+        return np.array(few, dtype=np.uint64)
     distinct, place = np.unique(numbers, return_inverse=True)
     modulus, power = np.uint64(p), distinct
     result = np.ones(len(distinct), dtype=np.uint64)

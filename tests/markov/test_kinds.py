@@ -10,7 +10,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, Partition, check, lump
-from lumpability.errors import InvalidInput, NotJustified
+from lumpability.errors import (
+    InvalidChain,
+    InvalidInput,
+    InvalidPartition,
+    InvalidValue,
+    NotJustified,
+)
 from lumpability.exact_array import ExactArray
 from lumpability.markov.examples import (
     exact_not_ordinary,
@@ -331,3 +337,43 @@ def test_an_action_reward_counts_jumps_inside_blocks_after_lumping_too():
     kept = lump(chain, kind="bisimulation")
     assert kept.quotient.rewards["jumps"].action is not None
     assert long_run_reward(chain, "jumps") == long_run_reward(kept.quotient, "jumps")
+
+
+def test_a_given_kappa_is_checked_with_the_rates_divided_by_it():
+    chain = proportional_not_ordinary(2)
+    blocks = [{"a", "b"}, {"c"}, {"d"}]
+    assert check(chain, blocks, kind="proportional", kappa=[1, 2, 1, 1])
+    assert check(chain, blocks, kind="proportional", kappa=["1/3", "2/3", 7, 1])
+    verdict = check(chain, blocks, kind="proportional", kappa={"a": 1, "b": 1, "c": 1, "d": 1})
+    assert (verdict.witness.total, verdict.witness.other_total) == (1, 2)
+    assert "divided by kappa, sum to 1 and to 2" in str(verdict)
+
+
+@given(chain=chains())
+def test_the_kappa_of_a_lumping_passes_its_check(chain):
+    lumping = lump(chain, kind="proportional")
+    assert check(chain, lumping.partition, kind="proportional", kappa=lumping.kappa)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"kind": "proportional", "kappa": [1, 0, 1, 1]}, InvalidValue, "'b' is 0"),
+        ({"kind": "proportional", "kappa": [1, -2, 1, 1]}, InvalidValue, "'b' is -2"),
+        ({"kind": "proportional", "kappa": [1, 2]}, InvalidChain, "2 entries for 4 states"),
+        ({"kind": "ordinary", "kappa": [1, 2, 1, 1]}, InvalidInput, "no kappa"),
+        ({"kind": "proportionate"}, InvalidInput, "unknown kind"),
+    ],
+)
+def test_impossible_factors_and_kinds_are_refused(options, error, text):
+    with pytest.raises(error, match=text):
+        check(proportional_not_ordinary(), [0, 0, 1, 2], **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_partitions_of_the_wrong_size_are_refused(kind):
+    chain = proportional_not_ordinary()
+    with pytest.raises(InvalidPartition, match="5 labels for 4 states"):
+        check(chain, [0, 0, 1, 2, 3], kind=kind)
+    with pytest.raises(InvalidPartition, match="is in no block"):
+        lump(chain, kind=kind, initial=[{"a", "b"}, {"c"}])

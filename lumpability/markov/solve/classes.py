@@ -86,13 +86,19 @@ def backwards_reachable(
     >>> backwards_reachable(chain, np.array([False, True, False])).tolist()
     [True, True, False]
     """
-    incoming = chain.matrix.transposed
-    found = target.copy()
-    frontier = np.flatnonzero(target)
-    while len(frontier):
-        _, positions = incoming.entries_of(frontier)
-        sources = incoming.indices[positions]
-        new = ~found[sources] if avoiding is None else ~found[sources] & ~avoiding[sources]
-        frontier = np.unique(sources[new])
-        found[frontier] = True
-    return found
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import breadth_first_order
+
+    n, goals = chain.n, np.flatnonzero(target)
+    sources, targets = chain.matrix.sources(), chain.matrix.indices
+    if avoiding is not None:
+        kept = ~avoiding[sources]
+        sources, targets = sources[kept], targets[kept]
+    # Against the transitions, from one more node that leads to all of the target.
+    tails = np.concatenate([targets, np.full(len(goals), n)])
+    heads = np.concatenate([sources, goals])
+    links = coo_array((np.ones(len(tails), dtype=np.int8), (tails, heads)), shape=(n + 1, n + 1))
+    reached = breadth_first_order(links.tocsr(), n, return_predecessors=False)
+    found = np.zeros(n + 1, dtype=bool)
+    found[reached] = True
+    return found[:n]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import LumpabilityError, NoConvergence
+from lumpability.errors import NoConvergence, NotUnique
 from lumpability.exact_array import Exact
 from lumpability.markov.solve.solution import Effort, Floats
 from lumpability.parameters import in_one_field
@@ -35,7 +35,7 @@ def solve_exact(rows: Sequence[Mapping[int, Exact]], right: Sequence[Exact]) -> 
 
     Raises
     ------
-    LumpabilityError
+    NotUnique
         If the matrix is singular.
 
     Notes
@@ -72,7 +72,7 @@ def solve_exact(rows: Sequence[Mapping[int, Exact]], right: Sequence[Exact]) -> 
     try:
         solution = matrix.to_dense().lu_solve(column).to_dense()
     except DMNonInvertibleMatrixError:
-        raise LumpabilityError("the system is singular: its solution is not unique") from None
+        raise NotUnique("the system is singular: its solution is not unique") from None
     values = [row[0] for row in solution.to_list()]
     if field is not None:
         return values

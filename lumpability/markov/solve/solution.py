@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lumpability.errors import InvalidInput
+from lumpability.errors import InvalidInput, InvalidValue
 from lumpability.exact_array import ExactArray
 from lumpability.markov.chains import MarkovChain
 
@@ -53,8 +53,8 @@ class Solution:
 
     Attributes
     ----------
-    values : ExactArray or array of float, shape (n,)
-        Exact if `method` is "exact".
+    finite : ExactArray or array of float, shape (n,)
+        Exact if `method` is "exact"; zero where the quantity is infinite.
     method : str
         "exact", "direct" or "iterative", "uniformization" or "powers".
     residual : float
@@ -64,7 +64,7 @@ class Solution:
         Rounding of floating-point numbers comes on top.
     iterations : int
     infinite : array of bool or None, shape (n,)
-        Where the quantity is infinite; `values` holds zero there.
+        Where the quantity is infinite.
 
     Examples
     --------
@@ -74,7 +74,7 @@ class Solution:
     Solution([2/3, 1/3], exact)
     """
 
-    values: ExactArray | Floats
+    finite: ExactArray | Floats
     method: str
     residual: float = 0.0
     error_bound: float = 0.0
@@ -82,9 +82,26 @@ class Solution:
     infinite: np.ndarray[Any, np.dtype[np.bool_]] | None = None
 
     @property
+    def values(self) -> ExactArray | Floats:
+        """The numbers, all of them finite, shape (n,).
+
+        Raises
+        ------
+        InvalidValue
+            If one is infinite: use `floats`, or `finite` and `infinite`.
+        """
+        if self.infinite is not None and self.infinite.any():
+            state = int(np.flatnonzero(self.infinite)[0])
+            raise InvalidValue(
+                f"the value of state {state} is infinite: use floats(), or finite with infinite",
+                index=state,
+            )
+        return self.finite
+
+    @property
     def is_exact(self) -> bool:
         """Whether the values are exact."""
-        return isinstance(self.values, ExactArray)
+        return isinstance(self.finite, ExactArray)
 
     def floats(self) -> Floats:
         """Return the values as floats, shape (n,), infinite ones as infinity.
@@ -94,19 +111,19 @@ class Solution:
         InvalidValue
             If parameters occur.
         """
-        values = self.values
-        result = values.to_floats() if isinstance(values, ExactArray) else values.copy()
+        finite = self.finite
+        result = finite.to_floats() if isinstance(finite, ExactArray) else finite.copy()
         if self.infinite is not None:
             result[self.infinite] = math.inf
         return result
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.finite)
 
     def __getitem__(self, index: int) -> Any:
         if self.infinite is not None and self.infinite[index]:
             return math.inf
-        return self.values[index]
+        return self.finite[index]
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))

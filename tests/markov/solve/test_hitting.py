@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from lumpability import CTMC, DTMC, Reward, lump
-from lumpability.errors import InvalidChain, InvalidInput
+from lumpability.errors import InvalidChain, InvalidInput, InvalidValue, NoConvergence, NotUnique
 from lumpability.exact_array import ExactArray
 from lumpability.markov.examples import machine_repair, moran, planted
 from lumpability.markov.solve import (
@@ -23,6 +24,8 @@ from lumpability.markov.solve import (
     long_run_reward,
     transient,
 )
+from lumpability.markov.solve.linear import solve_exact, solve_numeric
+from lumpability.markov.solve.solution import Effort
 
 
 def gambler(goal: int, up: Fraction) -> DTMC:
@@ -70,6 +73,22 @@ def test_hitting_times_are_infinite_exactly_where_the_target_may_be_missed(seed,
             assert sum(r * reach[t] for t, r in moves) == leaving * reach[state]
             if times[state] != math.inf:
                 assert sum(r * times[t] for t, r in moves) + 1 == leaving * times[state]
+
+
+def test_infinite_values_are_not_handed_out_as_numbers():
+    chain = CTMC([[0, 1, 1], [0, 0, 0], [0, 0, 0]])
+    times = expected_hitting_times(chain, [1])
+    with pytest.raises(InvalidValue, match="state 0 is infinite"):
+        _ = times.values
+    assert times.floats().tolist() == [math.inf, 0, math.inf]
+    assert repr(times) == "Solution([inf, 0, inf], exact)"
+
+
+def test_a_singular_system_is_refused():
+    with pytest.raises(NotUnique, match="singular"):
+        solve_exact([{0: Fraction(1), 1: Fraction(1)}] * 2, [Fraction(1), Fraction(1)])
+    with pytest.raises(NoConvergence, match="exact"):
+        solve_numeric(csr_array(np.ones((2, 2))), np.ones(2), Effort("direct"))
 
 
 def test_a_target_is_a_label_states_a_mask_or_a_predicate():
