@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -34,6 +35,7 @@ _MAX_LENGTH = 2000
 _MAX_POWER = 64
 _MAX_TERMS = 10_000
 _NOT_NUMBERS = {"nan", "inf", "infinity"}
+_LAMBDA = "lambda_as_a_name"  # lambda is a favourite name of rates and a word of Python's grammar
 
 
 def is_symbolic(item: Any) -> bool:
@@ -65,8 +67,8 @@ def parse(text: str) -> Any:
 
     Examples
     --------
-    >>> parse("2*mu + 0.5")
-    2*mu + 1/2
+    >>> parse("2*mu + 0.5"), parse("lambda/2")
+    (2*mu + 1/2, lambda/2)
     >>> parse("__import__('os')")
     Traceback (most recent call last):
         ...
@@ -77,10 +79,11 @@ def parse(text: str) -> Any:
     )
     if len(text) > _MAX_LENGTH:
         raise refused
+    source = re.sub(r"\blambda\b", _LAMBDA, text.strip())
     try:
-        tree = ast.parse(text.strip(), mode="eval")
+        tree = ast.parse(source, mode="eval")
         _refuse_large(tree.body, text)
-        return _build(tree.body, text.strip())
+        return _build(tree.body, source)
     except InvalidValue:
         raise
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError, ZeroDivisionError):
@@ -92,7 +95,7 @@ def _build(node: ast.expr, text: str) -> Any:
     import sympy
 
     if isinstance(node, ast.Name) and node.id.lower() not in _NOT_NUMBERS:
-        return sympy.Symbol(node.id, positive=True)
+        return sympy.Symbol("lambda" if node.id == _LAMBDA else node.id, positive=True)
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         value = read_text(ast.get_source_segment(text, node) or "")
         return sympy.Rational(value.numerator, value.denominator)

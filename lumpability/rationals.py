@@ -25,7 +25,15 @@ import numpy as np
 
 from lumpability.errors import InvalidValue
 
-__all__ = ["DEFAULT_TOLERANCE", "Reading", "read_float", "read_floats", "read_number", "read_text"]
+__all__ = [
+    "DEFAULT_TOLERANCE",
+    "Reading",
+    "read_float",
+    "read_floats",
+    "read_number",
+    "read_text",
+    "shown",
+]
 
 DEFAULT_TOLERANCE = 1e-12
 """Largest relative change when a float is read as the rational that was meant."""
@@ -36,6 +44,7 @@ _MOST_COMPLEX = int(_CHANCE / _UNIT)
 _MOST_DIGITS = len(str(_MOST_COMPLEX))
 _LARGEST_EXACT_INTEGER = 2**53
 _MAX_TEXT, _MAX_EXPONENT = 1000, 5000
+_SHOWN_BITS = 300
 _TEXT = re.compile(
     r"\s*(?P<head>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[eE](?P<exponent>[+-]?[0-9]{1,9}))?"
     r"(?:\s*/\s*(?P<denominator>[0-9]+))?\s*",
@@ -93,6 +102,34 @@ class Reading:
         )
         plural = "" if self.distinct == 1 else "s"
         return f"{self.distinct} distinct float{plural} read as rationals, {changed}"
+
+
+def shown(value: Any) -> str:
+    """Return an exact number as text for people, cut where it would fill the screen.
+
+    Examples
+    --------
+    >>> shown(Fraction(1, 3)), shown(Fraction(1, 7**400))
+    ('1/3', 'about 9.1e-339 (a fraction with a denominator of 1123 bits)')
+    """
+    if not isinstance(value, Fraction):
+        return str(value)
+    bits = value.numerator.bit_length(), value.denominator.bit_length()
+    if sum(bits) <= _SHOWN_BITS:
+        return str(value)
+    # Powers of ten by way of logarithms: the number may be beyond the range of floats.
+    logarithm = _log10(abs(value.numerator)) - _log10(value.denominator)
+    exponent = math.floor(logarithm)
+    sign = "-" if value < 0 else ""
+    near = f"about {sign}{10 ** (logarithm - exponent):.1f}e{exponent}"
+    if value.denominator == 1:
+        return f"{near} (an integer of {bits[0]} bits)"
+    return f"{near} (a fraction with a denominator of {bits[1]} bits)"
+
+
+def _log10(number: int) -> float:
+    surplus = max(number.bit_length() - 1000, 0)
+    return math.log10(number >> surplus) + surplus * math.log10(2)
 
 
 def read_text(text: str) -> Fraction:

@@ -14,7 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumpability.errors import InvalidValue
-from lumpability.rationals import Reading, read_float, read_floats, read_number, read_text
+from lumpability.rationals import (
+    Reading,
+    read_float,
+    read_floats,
+    read_number,
+    read_text,
+    shown,
+)
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -218,3 +225,16 @@ def test_reading_numbers_does_not_import_sympy():
         "read_number('1/3'); read_number(0.1); assert 'sympy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@given(st.fractions().filter(lambda f: f.denominator < 10**9))
+def test_ordinary_numbers_are_shown_exactly(value):
+    assert shown(value) == str(value)
+
+
+@pytest.mark.parametrize("exponent", [-5000, -400, 400, 5000])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_huge_numbers_are_shown_in_short(exponent, sign):
+    text = shown(sign * 7 * Fraction(10) ** exponent)
+    assert text.startswith(f"about {'-' if sign < 0 else ''}7.0e{exponent} (")
+    assert len(text) < 100

@@ -14,6 +14,7 @@ nothing are left out.  Numbers are read as float64.  Julian 2016 (NNet repositor
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,9 @@ class _Lines:
             ) from None
         if count is not None and len(values) != count:
             raise FormatError(
-                f"{what}: {len(values)} numbers where {count} belong", path=self.path, line=self.line
+                f"{what}: {len(values)} numbers where {count} belong",
+                path=self.path,
+                line=self.line,
             )
         if not np.isfinite(values).all():
             raise FormatError(f"{what}: a number is not finite", path=self.path, line=self.line)
@@ -126,7 +129,7 @@ def _network(lines: _Lines, normalise: bool) -> Network:
     means = lines.numbers("the means")
     ranges = lines.numbers("the ranges")
     layers: list[Layer] = []
-    for number, (below, width) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for number, (below, width) in enumerate(pairwise(sizes)):
         rows = [lines.numbers(f"weights of layer {number}", below) for _ in range(width)]
         biases = [lines.numbers(f"biases of layer {number}", 1)[0] for _ in range(width)]
         layers.append(Dense(np.array(rows).T.copy(), np.array(biases)))

@@ -59,7 +59,7 @@ def read_onnx(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Networ
         data = handle.read()
     try:
         model.ParseFromString(data)
-    except Exception as error:  # protobuf raises its own classes, which differ between versions
+    except Exception as error:  # noqa: BLE001  # protobuf raises its own classes, which differ between versions
         raise FormatError("is not an ONNX model: the protobuf is damaged", path=path) from error
     del data
     if not model.graph.node and not model.graph.output:
@@ -131,7 +131,7 @@ class _Reader:
             if model.ByteSize() < 1 << 30:
                 light = _without_data(self.onnx, model)
                 model = self.onnx.shape_inference.infer_shapes(light, data_prop=True)
-        except Exception:  # inference is a convenience; an invalid model fails later, with a reason
+        except Exception:  # noqa: BLE001  # inference is a convenience; an invalid model fails later, with a reason
             model = self.model
         known = {}
         for item in [*model.graph.input, *model.graph.value_info, *model.graph.output]:
@@ -247,7 +247,10 @@ class _Reader:
         use = Use(node.op_type, attributes(node), inputs, moving, shape, self.dtype)
         if node.op_type == "Softmax" and self.version < 13 and len(shape) != 2:
             return None  # before opset 13 softmax joins all axes from one on
-        return OPERATORS[node.op_type](use)
+        try:
+            return OPERATORS[node.op_type](use)
+        except (TypeError, ValueError, KeyError, IndexError):
+            return None  # attributes of an unusual form: carried along as they are
 
     def _joined(self, segment: list[Any], start: str, shape: Shape) -> list[Layer] | None:
         """Return a `Join` if the segment is branches that an Add brings together."""

@@ -23,8 +23,7 @@ FREE = 1_000_003
 """Stands for a free size in shape arithmetic: a prime that no layer's size equals."""
 
 _FOLDED = frozenset(
-    "Add Cast Concat Div Gather Identity Mul Neg Reshape Shape Slice Squeeze Sub Transpose "
-    "Unsqueeze Floor".split()
+    ["Add", "Cast", "Concat", "Div", "Gather", "Identity", "Mul", "Neg", "Reshape", "Shape", "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Floor"]
 )
 _MAX_FOLDED = 1 << 24
 
@@ -158,7 +157,7 @@ def _fold(node: Any, constants: dict[str, Array], version: int) -> None:
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", version)])
     try:
         (value,) = ReferenceEvaluator(model).run(None, {name: constants[name] for name in names})
-    except Exception:  # whatever the evaluator stumbles over, the node then is a barrier
+    except Exception:  # noqa: BLE001  # whatever the evaluator stumbles over, the node then is a barrier
         return
     constants[node.output[0]] = np.asarray(value)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from lumpability.errors import InvalidChain
 from lumpability.exact_array import Exact, ExactArray
-from lumpability.rationals import Reading
+from lumpability.rationals import Reading, shown
 
 __all__ = ["Reward", "States", "read_initial", "read_labels", "read_rewards"]
 
@@ -210,8 +210,10 @@ def read_initial(
     if array.is_rational:
         negative = [value for value in array.values if value < 0]
         if negative:
-            raise InvalidChain(f"the initial distribution holds the negative {negative[0]}")
+            raise InvalidChain(f"the initial distribution holds the negative {shown(negative[0])}")
     total = array.segment_sums(np.array([0, len(array)]))[0] if len(array) else 0
     if total != 1:
-        raise InvalidChain(f"the initial distribution sums to {total}, not to 1", total=total)
+        raise InvalidChain(
+            f"the initial distribution sums to {shown(total)}, not to 1", total=total
+        )
     return array, reading

@@ -31,7 +31,7 @@ from lumpability.markov.attributes import (
 from lumpability.markov.matrices import divide_rows, explore, negative_codes, read_matrix, triples
 from lumpability.markov.parametric import parameters_in, read_point, substitute_array
 from lumpability.partition import Partition
-from lumpability.rationals import DEFAULT_TOLERANCE, Reading
+from lumpability.rationals import DEFAULT_TOLERANCE, Reading, shown
 from lumpability.structure import WeightedStructure
 
 __all__ = ["CTMC", "DTMC", "MarkovChain"]
@@ -463,7 +463,7 @@ class CTMC(MarkovChain):
         if len(wrong) and not normalize:
             row = int(wrong[0])
             raise InvalidChain(
-                f"row {self.states[row]!r} of the generator sums to {sums[row]}, not to 0; correct it, "
+                f"row {self.states[row]!r} of the generator sums to {shown(sums[row])}, not to 0; correct it, "
                 "leave the diagonal out, or pass normalize=True to take it from the rates",
                 row=row,
                 total=sums[row],
@@ -528,10 +528,11 @@ class DTMC(MarkovChain):
         if not len(wrong):
             return structure
         row = int(wrong[0])
-        shown = f" ({float(sums[row]):.15g})" if isinstance(sums[row], Fraction) else ""
+        near_one = isinstance(sums[row], Fraction) and abs(sums[row] - 1) < 1
+        decimal = f" ({float(sums[row]):.15g})" if near_one else ""
         if not normalize:
             raise InvalidChain(
-                f"row {self.states[row]!r} sums to {sums[row]}{shown}, not to 1; correct it, or pass "
+                f"row {self.states[row]!r} sums to {shown(sums[row])}{decimal}, not to 1; correct it, or pass "
                 "normalize=True to rescale",
                 row=row,
                 total=sums[row],
@@ -551,7 +552,7 @@ def _refuse_negative(
     target = int(structure.indices[entry])
     raise InvalidChain(
         f"the {what} of {chain.states[source]!r} -> {chain.states[target]!r} is negative: "
-        f"{structure.weights[entry]}",
+        f"{shown(structure.weights[entry])}",
         row=source,
         column=target,
         value=structure.weights[entry],

@@ -19,6 +19,7 @@ from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.naming import block_name
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict, disagreement, project
+from lumpability.rationals import shown
 from lumpability.refinement import Engine, Progress, Refinement, Witness, refine
 from lumpability.structure import WeightedStructure
 
@@ -116,7 +117,7 @@ class Kind(ABC):
         return (
             f"states {chain.states[witness.state]!r} and {chain.states[witness.other]!r} share a "
             f"block, but their {what} {way} {block_name(chain.states, partition, witness.block)} "
-            f"sum to {witness.total} and to {witness.other_total}"
+            f"sum to {shown(witness.total)} and to {shown(witness.other_total)}"
         )
 
     def factors(self, conditions: Sequence[Condition], partition: Partition) -> ExactArray | None:

@@ -53,7 +53,8 @@ class Stats:
     proof : str
         The identity that was checked in exact arithmetic.
     dropped : tuple of str
-        Labels and rewards that are not constant on blocks, and which the quotient therefore lacks.
+        Labels and rewards that are not constant on blocks, and which the quotient therefore lacks;
+        all rewards if a proportional lumping changes the time that blocks are held.
     """
 
     states: int
@@ -287,7 +288,8 @@ def lump_chain(
             stacklevel=3,
         )
     matrix = chosen.quotient(chain, conditions, partition)
-    quotient, dropped = _quotient_chain(seen, matrix, partition)
+    kappa = chosen.factors(conditions, partition)
+    quotient, dropped = _quotient_chain(seen, matrix, partition, kappa)
     stats = Stats(
         states=chain.n,
         transitions=chain.matrix.m,
@@ -299,7 +301,6 @@ def lump_chain(
         proof=f"{chosen.identity(chain)} holds exactly",
         dropped=dropped,
     )
-    kappa = chosen.factors(conditions, partition)
     return Lumping(chain, chosen, partition, quotient, stats, respected, refinement.trace, kappa)
 
 
@@ -349,10 +350,17 @@ def _read_partition(partition: Any, chain: MarkovChain) -> Partition:
 
 
 def _quotient_chain(
-    chain: MarkovChain, matrix: WeightedStructure, partition: Partition
+    chain: MarkovChain,
+    matrix: WeightedStructure,
+    partition: Partition,
+    kappa: ExactArray | None,
 ) -> tuple[MarkovChain, tuple[str, ...]]:
-    """Build the chain on blocks, with what of labels and rewards is constant on them."""
+    """Build the chain on blocks, with what of labels and rewards is constant on them.
+
+    Where states are scaled, time in the quotient is not time in the chain, so rewards have no meaning.
+    """
     first = partition.representatives
+    same_time = kappa is None or all(factor == 1 for factor in kappa.values)
     dropped: list[str] = []
 
     def constant(sort: str, name: str, codes: np.ndarray[Any, Any]) -> bool:
@@ -366,8 +374,10 @@ def _quotient_chain(
     rewards = {
         name: reward.map(lambda part: part.take(first))
         for name, reward in chain.rewards.items()
-        if all(constant("reward", name, part.codes) for part in reward.parts)
+        if same_time and all(constant("reward", name, part.codes) for part in reward.parts)
     }
+    if not same_time:
+        dropped.extend(f"reward:{name}" for name in chain.rewards)
     quotient = chain.rebuilt(
         matrix,
         states=block_names(chain.states, partition),

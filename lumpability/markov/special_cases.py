@@ -5,8 +5,8 @@ may be coarser.  Follow the refinement by its definition, on the quotient: in th
 separates two blocks which the coarser lumping keeps together, all their sums that differ as functions
 must agree at the special values, so that an irreducible factor of the greatest common divisor of the
 numerators of these differences vanishes there.  Each such factor that is linear in a parameter is solved
-for it, put into the chain, and the chain lumped again: what is reported has been computed, and no single
-equation of this form is missed.
+for it, put into the chain, and the chain lumped again, respecting the same: what is reported has been
+computed, and no single equation of this form is missed.
 """
 
 from __future__ import annotations

@@ -303,9 +303,7 @@ ACTIVATIONS: dict[str, Callable[..., Activation]] = {
     "softplus": lambda: _equal_rows("softplus", lambda x: np.logaddexp(x, 0), at_zero=None),
     "elu": _elu,
     # The derivative of GELU is at most 1.1290, that of SiLU at most 1.0999.
-    "gelu": lambda: _equal_rows(
-        "gelu", _gelu, at_zero=Fraction(0), lipschitz=Fraction(113, 100)
-    ),
+    "gelu": lambda: _equal_rows("gelu", _gelu, at_zero=Fraction(0), lipschitz=Fraction(113, 100)),
     "gelu_tanh": lambda: _equal_rows(
         "gelu_tanh", _gelu_tanh, at_zero=Fraction(0), lipschitz=Fraction(113, 100)
     ),

@@ -167,7 +167,9 @@ def _check_weights(
     for low in range(0, len(row_class), step):
         rows = np.arange(low, min(low + step, len(row_class)))
         found = summed.entries(rows, columns)
-        claimed = weights.matrix[np.where(stays[rows], expected_row[rows], 0)] if stays.any() else None
+        claimed = (
+            weights.matrix[np.where(stays[rows], expected_row[rows], 0)] if stays.any() else None
+        )
         wrong = np.array(found != 0, dtype=bool)
         if claimed is not None:
             there = stays[rows]
@@ -198,7 +200,9 @@ def _multiples(found: Array, claimed: Array, factors: Array) -> Array:
 def _check_factors(stage: MergedStage, kind: str) -> str | None:
     """Check act(c x) = carry(c) act(x) for every factor, and that held units stay."""
     one = stage.stage
-    plain = all(f == 1 for f in stage.factors.tolist()) and all(f == 1 for f in stage.carried.tolist())
+    plain = all(f == 1 for f in stage.factors.tolist()) and all(
+        f == 1 for f in stage.carried.tolist()
+    )
     if one.held is not None:
         fine = len(stage.partition) == one.units and plain and stage.live.all()
         return None if fine and not stage.constants else f"units were changed although {one.held}"

@@ -1,4 +1,4 @@
-"""`check` for networks: is this partition of the neurons a lumping, and if not, why?
+"""`check` for networks: whether a partition of the neurons is a lumping and, if not, why.
 
 The forward pass of `lumpability.networks.merging` with given classes: rows of merged units are summed
 with their factors, constants folded, and the columns of every class must be multiples of each other.
@@ -118,7 +118,8 @@ def _by_stage(partition: Any, stages: list[Stage], network: Network) -> list[Par
                 f"there is no layer {unknown[0]!r}: layers with weights are 0 .. {len(stages) - 1}"
             )
         return [
-            Partition.of(partition[i], states=stage.units) if i in partition
+            Partition.of(partition[i], states=stage.units)
+            if i in partition
             else Partition.discrete(stage.units)
             for i, stage in enumerate(stages)
         ]
@@ -156,7 +157,9 @@ def _witness(found: MergedStage, wanted: Partition) -> NetworkWitness:
     bias = to_fractions(summed.bias[pair])
     lead = next((k for k, (a, b) in enumerate(sums.tolist()) if a or b), None)
     if lead is None:
-        reason = f"{where} have no weights, and biases {bias[0]} and {bias[1]} that no factor reconciles"
+        reason = (
+            f"{where} have no weights, and biases {bias[0]} and {bias[1]} that no factor reconciles"
+        )
         return NetworkWitness(layer, unit, other, None, bias[0], bias[1], one, reason)
     first, second = sums[lead].tolist()
     factor = second / first if first else one
@@ -166,7 +169,9 @@ def _witness(found: MergedStage, wanted: Partition) -> NetworkWitness:
             reason = f"{shown}, but from inputs {_members(found, k)} {a} and {b}"
             if k == lead:
                 reason = shown
-            return NetworkWitness(layer, unit, other, tuple(_members(found, k)), a, b, factor, reason)
+            return NetworkWitness(
+                layer, unit, other, tuple(_members(found, k)), a, b, factor, reason
+            )
     if bias[1] != factor * bias[0]:
         reason = f"{shown}, but their biases {bias[0]} and {bias[1]}"
         return NetworkWitness(layer, unit, other, None, bias[0], bias[1], factor, reason)

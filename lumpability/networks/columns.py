@@ -112,7 +112,9 @@ def _settle(
     doubtful = np.isin(leaders, leaders[~agree])
     differs = np.flatnonzero(~doubtful & (scan.divisors(members) != scan.divisors(leaders)))
     ours, theirs = scan.divisors(members[differs]), scan.divisors(leaders[differs])
-    for column, mine, its in zip(members[differs].tolist(), ours.tolist(), theirs.tolist(), strict=True):
+    for column, mine, its in zip(
+        members[differs].tolist(), ours.tolist(), theirs.tolist(), strict=True
+    ):
         factors[column] = Fraction(mine) / Fraction(its)
     return members[doubtful]
 
@@ -328,4 +330,3 @@ def _by_fractions(
         (np.array([column for column, _ in found]), [divisor for _, divisor in found])
         for found in forms.values()
     ]
-

@@ -8,6 +8,8 @@ shuffled.  The lumping has to find the small network again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ import numpy as np
 from lumpability.errors import InvalidInput
 from lumpability.networks.activations import Activation, Group, activation
 from lumpability.networks.arrays import Array
+from lumpability.networks.layers import Dense, Layer
 from lumpability.networks.network import Network
 
 __all__ = ["planted", "quantised", "unequal_factors", "widened"]
@@ -78,14 +81,14 @@ def planted(
     random = np.random.default_rng(seed)
     act = activation(function)
     matrices, biases = [], []
-    for below, above in zip(sizes[:-1], sizes[1:], strict=True):
+    for below, above in pairwise(sizes):
         matrices.append(_integers(random, (below, above), bits))
         biases.append(_integers(random, (above,), bits))
     small = _dense(matrices, biases, act, dtype)
     for layer in range(len(sizes) - 2):
         owner = random.permutation(np.repeat(np.arange(sizes[layer + 1]), copies))
         factors = _factors(random, act, len(owner))
-        carried = np.array([float(act.carry(_fraction(c))) for c in factors])
+        carried = np.array([float(act.carry(Fraction(float(c)))) for c in factors])
         matrices[layer] = matrices[layer][:, owner] * factors
         biases[layer] = biases[layer][owner] * factors
         # Shares of the outgoing weights that add up when carried factors are taken into account.
@@ -109,12 +112,10 @@ def widened(network: Network, copies: int, *, seed: int = 0) -> Network:
     copies : int
         A power of two, so that the division is exact.
     """
-    from lumpability.networks.layers import Dense
-
     if copies & (copies - 1):
         raise InvalidInput(f"{copies} copies: the division is exact for powers of two only")
     random = np.random.default_rng(seed)
-    layers = []
+    layers: list[Layer] = []
     order: Array | None = None
     dense = [i for i, layer in enumerate(network.layers) if isinstance(layer, Dense)]
     for number, layer in enumerate(network.layers):
@@ -136,7 +137,9 @@ def quantised(sizes: Sequence[int], *, levels: int = 3, seed: int = 0) -> Networ
     """Return a ReLU network whose weights take few values, as after 2-bit quantisation."""
     random = np.random.default_rng(seed)
     values = np.arange(levels) - levels // 2
-    matrices = [random.choice(values, size=shape) for shape in zip(sizes[:-1], sizes[1:], strict=True)]
+    matrices = [
+        random.choice(values, size=shape) for shape in pairwise(sizes)
+    ]
     biases = [np.zeros(size) for size in sizes[1:]]
     return _dense(matrices, biases, activation("relu"), np.float32)
 
@@ -159,11 +162,11 @@ def _integers(random: Any, shape: tuple[int, ...], bits: int) -> Array:
 def _factors(random: Any, act: Activation, count: int) -> Array:
     if act.group is Group.ONE:
         return np.ones(count)
-    sizes = np.ones(count) if act.group is Group.SIGNS else random.choice([1.0, 2.0, 0.5, 4.0], size=count)
+    sizes = (
+        np.ones(count)
+        if act.group is Group.SIGNS
+        else random.choice([1.0, 2.0, 0.5, 4.0], size=count)
+    )
     return sizes if act.group is Group.POSITIVE else sizes * random.choice([-1.0, 1.0], size=count)
 
 
-def _fraction(value: float) -> Any:
-    from fractions import Fraction
-
-    return Fraction(float(value))

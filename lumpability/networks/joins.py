@@ -118,7 +118,8 @@ class Opaque(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         if self.shape is None:
             raise InvalidNetwork(
-                f"the shape after {', '.join(self.operators)} is not known", operators=self.operators
+                f"the shape after {', '.join(self.operators)} is not known",
+                operators=self.operators,
             )
         return self.shape
 

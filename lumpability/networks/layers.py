@@ -298,7 +298,7 @@ def windows(
     spatial = len(kernel)
     axes = tuple(range(2, 2 + spatial))
     extents = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True))
-    view = np.lib.stride_tricks.sliding_window_view(x, extents, axis=axes)  # type: ignore[call-overload]
+    view = np.lib.stride_tricks.sliding_window_view(x, extents, axis=axes)
     steps = [slice(None, None, s) for s in strides] + [slice(None, None, d) for d in dilations]
     result: Array = view[(slice(None), slice(None), *steps)]
     return result
@@ -367,9 +367,7 @@ class BatchNorm(Layer):
 
     def deviation(self) -> list[Fraction | None]:
         """Return the square roots of variance + epsilon, None where they are irrational."""
-        return [
-            _rational_root(Fraction(float(v)) + Fraction(self.epsilon)) for v in self.variance
-        ]
+        return [_rational_root(Fraction(float(v)) + Fraction(self.epsilon)) for v in self.variance]
 
     def exact(self, x: Array) -> Array:
         roots = self.deviation()

@@ -101,7 +101,9 @@ class NetworkLumping:
     def partition(self) -> Partition:
         """Partition of all units of layers with weights, numbered layer after layer."""
         starts = offsets(self.network, self.stages)
-        labels = [one.partition.labels + start for one, start in zip(self.stages, starts, strict=False)]
+        labels = [
+            one.partition.labels + start for one, start in zip(self.stages, starts, strict=False)
+        ]
         return Partition(np.concatenate(labels) if labels else np.empty(0, dtype=np.int64))
 
     @property
@@ -117,7 +119,9 @@ class NetworkLumping:
     @property
     def origin(self) -> list[list[list[int]]]:
         """For every layer and every unit of the quotient, the units it stands for."""
-        return [[one.partition.blocks[c].tolist() for c in one.kept.tolist()] for one in self.stages]
+        return [
+            [one.partition.blocks[c].tolist() for c in one.kept.tolist()] for one in self.stages
+        ]
 
     @cached_property
     def table(self) -> list[LayerReport]:

@@ -194,7 +194,11 @@ def _constants(
     found = {}
     for unit in units:
         start = summed.bias[unit] if columns.zero[unit] else None
-        exact = None if start is None else Fraction(start if isinstance(start, Fraction) else float(start))
+        exact = (
+            None
+            if start is None
+            else Fraction(start if isinstance(start, Fraction) else float(start))
+        )
         value = value_after(stage.steps, unit, exact)
         if value is not None and (value == 0 or not only_zero):
             found[unit] = value
@@ -255,7 +259,9 @@ def _carried(stage: Stage, partition: Partition, factors: Array) -> Array:
     carried = np.full(len(factors), Fraction(1), dtype=object)
     for members in partition.blocks:
         if len(members) > 1:
-            rest = [key_and_factor(stage.steps, unit, factors[unit])[1] for unit in members.tolist()]
+            rest = [
+                key_and_factor(stage.steps, unit, factors[unit])[1] for unit in members.tolist()
+            ]
             carried[members] = [one / rest[0] for one in rest]
     return carried
 
@@ -297,6 +303,3 @@ def reasons(one: MergedStage) -> dict[str, int]:
         reason = "identical" if ratio == 1 else "proportional" if ratio > 0 else "antiparallel"
         counts[reason] += 1
     return counts
-
-
-

@@ -181,7 +181,9 @@ def _rounded_layer(
     if isinstance(layer, Dense):
         return Dense(matrix, bias), rounding
     kernel = layer.weight.shape[2:]
-    return replace(layer, weight=matrix.T.reshape(matrix.shape[1], -1, *kernel), bias=bias), rounding
+    return replace(
+        layer, weight=matrix.T.reshape(matrix.shape[1], -1, *kernel), bias=bias
+    ), rounding
 
 
 def _in_order(layer: Dense | Conv, units: Units) -> Dense | Conv:
@@ -199,7 +201,9 @@ def _in_order(layer: Dense | Conv, units: Units) -> Dense | Conv:
     return replace(layer, weight=moved.T.reshape(layer.weight.shape))
 
 
-def _not_empty(matrix: Array, bias: Array | None, layer: Dense | Conv) -> tuple[Array, Array | None]:
+def _not_empty(
+    matrix: Array, bias: Array | None, layer: Dense | Conv
+) -> tuple[Array, Array | None]:
     """Give a layer without units or inputs one that is zero: formats know no empty axes."""
     if matrix.shape[1] == 0:
         matrix = np.zeros((max(matrix.shape[0], 1), 1), dtype=matrix.dtype)
@@ -263,4 +267,3 @@ def _cast(network: Network, dtype: Any) -> Network:
         }
         layers.append(replace(layer, **fields) if fields else layer)  # type: ignore[type-var]
     return replace(network, layers=tuple(layers), dtype=dtype)
-

@@ -178,8 +178,7 @@ class Network:
         array, single = self._batched(to_fractions(array))
         for layer in self.layers:
             array = layer.exact(array)
-        result = array[0] if single else array
-        return result
+        return np.asarray(array[0] if single else array, dtype=object)
 
     def _batched(self, array: Array) -> tuple[Array, bool]:
         expected = self.input_shape

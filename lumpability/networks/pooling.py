@@ -138,7 +138,9 @@ class GlobalPool(Layer):
 
     def __call__(self, x: Array) -> Array:
         axes = tuple(range(2, x.ndim))
-        pooled = x.max(axis=axes, keepdims=True) if self.maximum else x.mean(axis=axes, keepdims=True)
+        pooled = (
+            x.max(axis=axes, keepdims=True) if self.maximum else x.mean(axis=axes, keepdims=True)
+        )
         return np.asarray(pooled, dtype=x.dtype)
 
     def exact(self, x: Array) -> Array:

@@ -34,7 +34,8 @@ def without_placeholders(quotient: Network, merged: Sequence[MergedStage]) -> Ne
     before, after = quotient.layers[low], quotient.layers[high]
     if not all(isinstance(one.stage.layer, Dense) for one in chain) or len(ranks) != 1:
         return quotient
-    assert isinstance(before, Dense) and isinstance(after, Dense)
+    assert isinstance(before, Dense)
+    assert isinstance(after, Dense)
     zero = np.zeros((before.weight.shape[0], after.units), dtype=after.weight.dtype)
     layers = (*quotient.layers[:low], Dense(zero, after.bias), *quotient.layers[high + 1 :])
     return replace(quotient, layers=layers)

@@ -145,9 +145,7 @@ def _why_mixed(layer: Layer) -> str:
     return "before a grouped convolution" if grouped else "its units are mixed before they are used"
 
 
-def _follow(
-    layer: Layer, units: Units, shape: tuple[int, ...]
-) -> tuple[Step | None, Units] | None:
+def _follow(layer: Layer, units: Units, shape: tuple[int, ...]) -> tuple[Step | None, Units] | None:
     """Return what a layer does unit by unit and where the units are then; None for a barrier."""
     if isinstance(layer, ShapeLayer):
         moved = units.moved(layer)

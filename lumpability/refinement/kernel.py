@@ -34,7 +34,9 @@ __all__ = ["refine"]
 
 # Measured on a 2-core machine, in units of one transition swept by one thread (1 to 3 ns).
 _FOLLOW_COST = 8  # following one incoming transition
-_TRANSPOSE_COST = 1.5  # transposing one transition, and a little impatience: rounds to come are many
+_TRANSPOSE_COST = (
+    1.5  # transposing one transition, and a little impatience: rounds to come are many
+)
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
 _PARALLEL_BEYOND = 300_000  # transitions; fewer are swept before a second thread has started
 _ATTEMPTS = 64
@@ -161,7 +163,8 @@ class _Rounds:
 
     def _propagate(self, rows: loops.Rows, field: loops.Field, moved: int) -> None:
         """Follow changes until there are none, through the transposed rows."""
-        incoming = loops.Rows(*loops.incoming_rows(rows, self.arrays), rows.table, rows.closed)
+        indptr, indices, codes = loops.incoming_rows(rows, self.arrays)
+        incoming = loops.Rows(indptr, indices, codes, rows.table, rows.closed)
         totals = loops.leaving(rows, field) if rows.closed else np.empty(0, dtype=np.uint64)
         self.arrays.spots[self.arrays.order, loops.PLACE] = np.arange(self.n, dtype=np.int32)
         while moved:

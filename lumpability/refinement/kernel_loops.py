@@ -7,11 +7,12 @@ For n states and m transitions; loops take these bundles of arrays:
   understood to have the one that makes it sum to zero.
 * `Field`: the prime p, its Montgomery inverse, the seed of block values, and how many products of a
   weight and a value may be summed before they must be reduced.
-* `Arrays`: per state its fingerprint (``prints``), the value of its block (``values``, kept by sweeps), whether it is its
-  whole block (``alone``; such states cannot split and are skipped), and in ``spots`` its block and its place
-  in ``order``; per block in ``blocks`` its range of ``order`` and how many of its states were touched;
-  ``renamed`` and ``changes``: the states that moved to another block in this round, and the difference of
-  the two values; ``keys``, ``group_keys``, ``groups``, ``slots``, ``touched``: room for grouping and for lists of blocks.
+* `Arrays`: per state its fingerprint (``prints``), the value of its block (``values``, kept by sweeps),
+  whether it is its whole block (``alone``; such states cannot split and are skipped), and in ``spots``
+  its block and its place in ``order``; per block in ``blocks`` its range of ``order`` and how many of its
+  states were touched; ``renamed`` and ``changes``: the states that moved to another block in this
+  round, and the difference of the two values; ``keys``, ``group_keys``, ``groups``, ``slots``, ``touched``: room
+  for grouping and for lists of blocks.
 
 Invariant of every round: states of one block had equal fingerprints when the round began.
 What is used together lies together in memory: one cache miss instead of three.
@@ -362,7 +363,7 @@ def _split(
 def split_all(count: Any, field: Any, arrays: Any) -> Any:
     """Split every block by freshly computed fingerprints; returns numbers of blocks and of moves."""
     prints, values, alone, spots, order, blocks, renamed, changes = arrays[:8]
-    keys, group_keys, groups, slots, touched = arrays[8:]
+    keys, group_keys, groups, slots, _ = arrays[8:]
     moved = 0
     for number in range(count):
         end = blocks[number, END]

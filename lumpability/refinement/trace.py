@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lumpability.exact_array import Exact
+from lumpability.rationals import shown
 
 __all__ = ["Split", "Trace", "Witness"]
 
@@ -48,7 +49,7 @@ class Witness:
     def __str__(self) -> str:
         way = "into" if self.direction == "out" else "from"
         return (
-            f"states {self.state} and {self.other}: {self.total} against {self.other_total} "
+            f"states {self.state} and {self.other}: {shown(self.total)} against {shown(self.other_total)} "
             f"{way} block {self.block}"
         )
 

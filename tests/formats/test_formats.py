@@ -71,7 +71,7 @@ def test_importing_the_package_imports_no_format():
     ],
 )
 def test_a_missing_package_is_named_with_its_extra(
-    tmp_path, monkeypatch, package, module, suffix, extra
+    *, tmp_path, monkeypatch, package, module, suffix, extra
 ):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setitem(sys.modules, module, None)

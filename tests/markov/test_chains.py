@@ -277,3 +277,8 @@ def test_things_that_are_no_matrix_are_refused():
         CTMC(np.array([["a", "b"], ["c", "d"]]))
     with pytest.raises(InvalidInput):
         CTMC(7)
+
+
+def test_rows_with_huge_sums_are_refused_in_one_short_sentence():
+    with pytest.raises(InvalidChain, match=r"sums to about 1.0e5000 .an integer of 16610 bits."):
+        DTMC([["1e5000", 1], [1, 0]])

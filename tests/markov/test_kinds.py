@@ -377,3 +377,15 @@ def test_partitions_of_the_wrong_size_are_refused(kind):
         check(chain, [0, 0, 1, 2, 3], kind=kind)
     with pytest.raises(InvalidPartition, match="is in no block"):
         lump(chain, kind=kind, initial=[{"a", "b"}, {"c"}])
+
+
+def test_a_proportional_quotient_has_no_rewards_unless_time_is_kept():
+    chain = proportional_not_ordinary(2)
+    with_cost = chain.rebuilt(
+        chain.matrix, states=chain.states, labels=chain.labels, rewards={"cost": [1, 1, 0, 0]}
+    )
+    lumping = lump(with_cost, kind="proportional")
+    assert lumping.quotient.rewards == {}
+    assert lumping.stats.dropped == ("reward:cost",)
+    same = lump(with_cost, kind="proportional", initial=[0, 1, 2, 3])
+    assert list(same.quotient.rewards) == ["cost"]

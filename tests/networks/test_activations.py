@@ -25,7 +25,9 @@ def test_an_activation_commutes_with_the_factors_of_its_group_and_with_no_other(
     left = act(float(factor) * POINTS)
     fits = any(
         np.allclose(left, c * act(POINTS), atol=1e-12)
-        for c in ({float(act.carry(factor))} if factor in act.group else {float(f) for f in FACTORS})
+        for c in (
+            {float(act.carry(factor))} if factor in act.group else {float(f) for f in FACTORS}
+        )
     )
     assert fits == (factor in act.group)
 

@@ -24,13 +24,17 @@ def test_a_sum_called_exact_is_the_sum_of_the_fractions(terms: list[tuple[float,
 
 
 @given(safe, safe, safe, safe)
-def test_products_agree_exactly_when_their_fractions_do(a: float, b: float, c: float, d: float) -> None:
+def test_products_agree_exactly_when_their_fractions_do(
+    a: float, b: float, c: float, d: float
+) -> None:
     found = products_agree(*(np.array([x]) for x in (a, b, c, d)))[0]
     assert found == (Fraction(a) * Fraction(b) == Fraction(c) * Fraction(d))
 
 
 @given(narrow, narrow, st.sampled_from([1.0, 3.0, 0.5]))
-def test_products_of_float32_agree_exactly_when_their_fractions_do(a: float, b: float, k: float) -> None:
+def test_products_of_float32_agree_exactly_when_their_fractions_do(
+    a: float, b: float, k: float
+) -> None:
     values = [np.array([x], dtype=np.float32) for x in (a, b * k, b, a * k)]
     exact = [Fraction(float(x[0])) for x in values]
     assert products_agree(*values)[0] == (exact[0] * exact[1] == exact[2] * exact[3])

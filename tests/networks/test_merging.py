@@ -25,9 +25,7 @@ def same_function(network: Network, other: Network, inputs: int, *, points: int 
     random = np.random.default_rng(5)
     shape = [1 if size is None else size for size in network.input_shape]
     xs = [random.integers(-9, 10, size=shape) for _ in range(points)]
-    return all(
-        (network.exact(x.astype(object)) == other.exact(x.astype(object))).all() for x in xs
-    )
+    return all((network.exact(x.astype(object)) == other.exact(x.astype(object))).all() for x in xs)
 
 
 def dense(*layers: Any) -> Network:
@@ -93,7 +91,9 @@ def test_no_coarser_partition_of_a_layer_passes_the_check(seed: int) -> None:
         blocks = [block.tolist() for block in found[layer]]
         for i in range(len(blocks)):
             for j in range(i):
-                merged = [b for k, b in enumerate(blocks) if k not in (i, j)] + [blocks[i] + blocks[j]]
+                merged = [b for k, b in enumerate(blocks) if k not in (i, j)] + [
+                    blocks[i] + blocks[j]
+                ]
                 below = {k: [b.tolist() for b in found[k]] for k in range(layer)}
                 assert not check(network, {**below, layer: merged})
 
@@ -203,7 +203,11 @@ def test_rounding_is_counted_refused_or_avoided_as_asked() -> None:
 def test_sums_beyond_53_bits_are_compared_exactly() -> None:
     third, tiny = 1 / 3, 2.0**-60
     rows = [[1.0, 1.0], [third, third], [tiny, tiny]]
-    layers: list[Any] = [([[1, 1, 1]], None, "relu"), (rows, [1, 1], "relu"), ([[1], [1]], None, None)]
+    layers: list[Any] = [
+        ([[1, 1, 1]], None, "relu"),
+        (rows, [1, 1], "relu"),
+        ([[1], [1]], None, None),
+    ]
     assert lump(Network.dense(layers)).quotient.hidden_neurons == 2
     rows[2][1] = 2.0**-61
     lumping = lump(Network.dense(layers))
@@ -213,7 +217,9 @@ def test_sums_beyond_53_bits_are_compared_exactly() -> None:
 
 def test_columns_that_agree_after_rounding_only_stay_apart() -> None:
     column = np.array([1.0, 0.1, 0.7, 1 / 3])
-    network = dense((np.stack([column, 3 * column], axis=1), None, "relu"), ([[1], [1]], None, None))
+    network = dense(
+        (np.stack([column, 3 * column], axis=1), None, "relu"), ([[1], [1]], None, None)
+    )
     assert lump(network).is_irreducible  # 3 * 0.1 is not 0.1 + 0.1 + 0.1 in float64
 
 
@@ -337,7 +343,10 @@ def test_nothing_is_merged_across_a_barrier() -> None:
     assert lumping.table[0].held == "before Softmax"
     grouped = Conv(np.ones((2, 1, 1)), groups=2)
     network = Network((Conv(np.ones((2, 1, 1))), grouped), (None, 1, 4), np.float64)
-    assert [row.held for row in lump(network).table] == ["before a grouped convolution", "grouped convolution"]
+    assert [row.held for row in lump(network).table] == [
+        "before a grouped convolution",
+        "grouped convolution",
+    ]
 
 
 def test_average_pooling_that_counts_padding_keeps_constants() -> None:

@@ -108,6 +108,13 @@ def test_a_constant_network_ignores_its_input() -> None:
 
 
 def test_axes_that_do_not_fit_are_refused() -> None:
-    for layer in (Squeeze((0,)), Transpose((0,)), Reshape((5,)), Flatten(4), Unsqueeze((9,)), MaxPool((9,))):
+    for layer in (
+        Squeeze((0,)),
+        Transpose((0,)),
+        Reshape((5,)),
+        Flatten(4),
+        Unsqueeze((9,)),
+        MaxPool((9,)),
+    ):
         with pytest.raises(InvalidNetwork):
             Network((layer,), (2, 3), np.float64)

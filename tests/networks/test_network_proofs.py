@@ -68,7 +68,9 @@ def test_a_verdict_names_units_classes_and_sums() -> None:
     assert not verdict
     witness = verdict.witness
     assert (witness.unit, witness.other, witness.total, witness.other_total) == (0, 1, 1, 1)
-    assert str(witness).startswith("units 0 and 1 of layer 2: their sums from inputs [0, 1] are 3 and 2")
+    assert str(witness).startswith(
+        "units 0 and 1 of layer 2: their sums from inputs [0, 1] are 3 and 2"
+    )
     assert check(network, {0: [{0, 1}]})
 
 

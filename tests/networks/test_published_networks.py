@@ -102,7 +102,9 @@ def test_iterated_merging_takes_a_third_of_a_bug_report() -> None:
     lumping = lump(network)
     assert (network.hidden_neurons, lumping.quotient.hidden_neurons) == (600, 400)
     assert [row.identical for row in lumping.table] == [50, 50, 50, 50, 0, 0, 0]
-    assert network.exact([1, 2, 3, 4, 5]).tolist() == lumping.quotient.exact([1, 2, 3, 4, 5]).tolist()
+    assert (
+        network.exact([1, 2, 3, 4, 5]).tolist() == lumping.quotient.exact([1, 2, 3, 4, 5]).tolist()
+    )
 
 
 @pytest.mark.parametrize(

@@ -47,3 +47,15 @@ def test_a_wide_layer_with_duplicates_costs_a_small_multiple_of_one_read(wide: n
     distinct = np.unique(matrix[0] / np.abs(matrix[1])).size
     assert len(np.unique(found.leader)) == distinct
     assert seconds(lambda: group_columns(summed, Group.POSITIVE)) < 40 * seconds(matrix.sum)
+
+
+def test_columns_that_agree_for_many_rows_and_then_differ_are_told_apart() -> None:
+    matrix = np.tile(np.arange(1.0, 301)[:, None], (1, 6))
+    matrix[299, 1] += 1
+    matrix[298, 2] += 1
+    matrix[:, 3] *= 2
+    matrix[298, 4] += 1
+    summed = Aggregation(matrix, None, Incoming.separate(300))
+    found = group_columns(summed, Group.POSITIVE)
+    assert found.leader.tolist() == [0, 1, 2, 0, 2, 0]
+    assert found.factors == {3: 2}

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from lumpability import CTMC, DTMC, Reward, formats
+from lumpability.errors import FormatError, InvalidChain
+from lumpability.exact_array import ExactArray
+from lumpability.formats.assembly import LossyWrite
+from lumpability.formats.storm import from_stormpy, to_stormpy
+
+stormpy = pytest.importorskip("stormpy")
+
+SOURCE = """ctmc
+const double lam;
+const int N;
+module queue
+  x : [0..N];
+  up : bool init true;
+  [] x < N & up -> lam/3 : (x' = x+1);
+  [] x > 0 -> 0.1 : (x' = x-1);
+  [] true -> 1/7 : (up' = !up);
+endmodule
+label "full" = x = N;
+label "never" = x > N;
+rewards "waiting" true : x/3; endrewards
+rewards "served" [] x > 0 : 2; endrewards
+"""
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "queue.sm"
+    path.write_text(SOURCE)
+    return path
+
+
+def test_a_prism_source_is_explored_exactly(source):
+    chain = formats.read(source, constants="N=2,lam=1/2")
+    assert isinstance(chain, CTMC)
+    assert (chain.n, chain.reading.distinct) == (6, 0)
+    assert sorted(set(chain.matrix.weights.values)) == [
+        Fraction(1, 10),
+        Fraction(1, 7),
+        Fraction(1, 6),
+    ]
+    assert sorted(chain.labels) == ["deadlock", "full", "never"]
+    assert (chain.labels["full"].sum(), chain.labels["never"].sum()) == (2, 0)
+    assert set(chain.rewards["waiting"].state) == {0, Fraction(1, 3), Fraction(2, 3)}
+    assert chain.rewards["served"].action is not None
+    assert list(chain.initial) == [1, 0, 0, 0, 0, 0]
+    assert not chain.states.named
+
+
+def test_constants_may_be_a_mapping_and_doubles_give_the_same_chain(source):
+    exact = formats.read(source, constants={"N": 2, "lam": Fraction(1, 2)})
+    rounded = formats.read(source, constants={"N": 2, "lam": "0.5"}, exact=False)
+    assert rounded.equals(exact)
+    assert rounded.reading.distinct > 0
+
+
+def test_states_are_named_by_variables_on_request(source):
+    chain = formats.read(source, constants="N=1,lam=1", state_names=True)
+    assert sorted(chain.states) == [
+        "up=false,x=0",
+        "up=false,x=1",
+        "up=true,x=0",
+        "up=true,x=1",
+    ] or sorted(chain.states) == ["x=0,up=false", "x=0,up=true", "x=1,up=false", "x=1,up=true"]
+
+
+def test_constants_may_stay_parameters(source):
+    chain = formats.read(source, constants="N=1", parametric=True)
+    assert "lam/3" in {str(w.as_expr()) for w in chain.matrix.weights.values}
+
+
+def test_jani_gives_the_same_chain(source, tmp_path):
+    program = stormpy.parse_prism_program(str(source), prism_compatibility=True)
+    jani, _ = program.to_jani([])
+    stormpy.io.export_jani_to_file(str(tmp_path / "queue.jani"), jani)
+    from_prism = formats.read(source, constants="N=2,lam=1")
+    from_jani = formats.read(tmp_path / "queue.jani", constants="N=2,lam=1")
+    assert from_jani.matrix.equals(from_prism.matrix)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        (SOURCE, {}, "gives no value to lam, N: pass constants='lam=...'"),
+        (SOURCE, {"constants": "N=2"}, "gives no value to lam"),
+        (
+            SOURCE,
+            {"constants": "N=x,lam=1"},
+            "Storm refuses it: .*Illegal value for integer constant",
+        ),
+        (SOURCE, {"constants": "M=2"}, "Storm refuses it: .*unknown undefined constant 'M'"),
+        (SOURCE.replace("endmodule", ""), {"constants": "N=2,lam=1"}, "Storm refuses it"),
+        ("", {}, "Storm refuses it"),
+        (
+            "mdp\nmodule a\n x:[0..1];\n [a] x=0 -> (x'=1);\n [b] x=0 -> (x'=0);\nendmodule\n",
+            {},
+            "only sparse DTMC and CTMC models can be converted, not a MDP",
+        ),
+    ],
+)
+def test_what_storm_refuses_is_one_clear_error(tmp_path, capfd, text, options, message):
+    path = tmp_path / "model.sm"
+    path.write_text(text)
+    with pytest.raises(FormatError, match=message) as failure:
+        formats.read(path, **options)
+    assert str(failure.value).startswith(str(path))
+    assert "\n" not in str(failure.value)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_models_pass_to_storm_and_back(exact):
+    chain = CTMC(
+        [[0, "1/3", 2], ["0.1", 5, 0], [0, 0, 1]],
+        labels={"a b": [0, 1], "none": []},
+        rewards={
+            "both": Reward(ExactArray.read([1, "1/7", 0])[0], ExactArray.read([0, 0, 3])[0]),
+            "one": [1, 2, 3],
+        },
+        initial={0: "1/2", 2: "1/2"},
+    )
+    model = to_stormpy(chain, exact=exact)
+    assert model.is_exact == exact
+    assert from_stormpy(model).equals(chain)
+
+
+def test_what_cannot_be_passed_is_said():
+    with pytest.raises(InvalidChain, match="a chain with parameters"):
+        to_stormpy(CTMC.from_rates({("a", "b"): "lam"}))
+    with pytest.warns(LossyWrite, match="2 initial states"):
+        to_stormpy(DTMC([[1, 0], [0, 1]], initial=["1/3", "2/3"]))
+    builder = stormpy.datastructures.SparseMatrixBuilder[float](
+        rows=1, columns=1, entries=1, has_custom_row_grouping=True, row_groups=1
+    )
+    builder.new_row_group(0)
+    builder.add_next_value(0, 0, 1.0)
+    components = stormpy.models.SparseModelComponents[float](
+        transition_matrix=builder.build(), state_labeling=stormpy.models.StateLabeling(1)
+    )
+    with pytest.raises(InvalidChain, match="not a MDP"):
+        from_stormpy(stormpy.models.SparseMdp[float](components))
