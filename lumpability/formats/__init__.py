@@ -33,11 +33,14 @@ class Format:
         The function that reads a path; None if the format cannot be read.
     writer : str or None
         The function that writes a model to a path; None if the format cannot be written.
+    holds : str
+        "chain" or "network".
     """
 
     module: str
     reader: str | None
     writer: str | None
+    holds: str = "chain"
 
     def function(self, name: str) -> Callable[..., Any]:
         """Import the module and return a function of it."""
@@ -51,10 +54,10 @@ FORMATS: dict[str, Format] = {
     ".json": Format("json_format", "read_json", "write_json"),
     ".json.gz": Format("json_format", "read_json", "write_json"),
     ".nm": Format("storm", "read_prism_source", None),
-    ".nnet": Format("nnet", "read_nnet", "write_nnet"),
+    ".nnet": Format("nnet", "read_nnet", "write_nnet", "network"),
     ".npz": Format("npz", "read_npz", "write_npz"),
-    ".onnx": Format("onnx", "read_onnx", "write_onnx"),
-    ".onnx.gz": Format("onnx", "read_onnx", "write_onnx"),
+    ".onnx": Format("onnx", "read_onnx", "write_onnx", "network"),
+    ".onnx.gz": Format("onnx", "read_onnx", "write_onnx", "network"),
     ".pm": Format("storm", "read_prism_source", None),
     ".prism": Format("storm", "read_prism_source", None),
     ".sm": Format("storm", "read_prism_source", None),
@@ -178,6 +181,12 @@ def write(model: Any, path: str | Path, **options: Any) -> None:
             f"files of this format can be read, but not written; known to write are "
             f"{', '.join(_suffixes('write'))}",
             path=path,
+        )
+    from lumpability.markov.chains import MarkovChain
+
+    if isinstance(model, MarkovChain) != (known.holds == "chain"):
+        raise FormatError(
+            f"files of this format hold a {known.holds}, not a {type(model).__name__}", path=path
         )
     writer = known.function(known.writer)
     writer(model, path, **_checked(options, writer, path))

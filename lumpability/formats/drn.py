@@ -28,20 +28,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from lumpability.errors import FormatError
 from lumpability.formats.assembly import assemble
+from lumpability.formats.drn_attributes import Attributes, Parsed, joined
 from lumpability.formats.drn_header import Header, read_header, split_labels
 from lumpability.formats.drn_writer import write_drn
 from lumpability.formats.files import DEFAULT_MAX_BYTES, opened
 from lumpability.formats.numbers import NumberTable
 from lumpability.formats.tokens import Array, Chunk, Spans, chunks, shown
-from lumpability.markov.attributes import Mask, Reward
+from lumpability.markov.attributes import Reward
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.rationals import DEFAULT_TOLERANCE
 from lumpability.structure import WeightedStructure
@@ -104,16 +103,15 @@ class _Body:
                 what=what,
                 tolerance=tolerance,
                 parameters=header.parameters,
+                placeholders=header.placeholders,
                 non_negative=non_negative,
             )
 
         self._weights = table("rate" if header.kind is CTMC else "probability", True)
         self._exits, self._rewards = table("exit rate", True), table("reward", False)
         self._zero = self._rewards.code("0", line=lambda: None)
-        self._states, self._actions = (
-            _Attributes(self._parse_state),
-            _Attributes(self._parse_action),
-        )
+        self._states = Attributes(self._parse_state)
+        self._actions = Attributes(self._parse_action)
         self._sources: list[Array] = []
         self._targets: list[Array] = []
         self._codes: list[Array] = []
@@ -211,38 +209,10 @@ class _Body:
             )
         self._sources.append(current.astype(np.int32))
         self._targets.append(targets.astype(np.int32))
-        if self._header.placeholders:
-            codes = self._placeheld_codes(chunk, chunk.between(first + 2, last))
-        else:
-            codes = self._weights.codes(chunk, chunk.between(first + 2, last))
+        codes = self._weights.codes(chunk, chunk.between(first + 2, last))
         self._codes.append(codes.astype(np.int32))
 
-    def _placeheld_codes(self, chunk: Chunk, spans: Spans) -> Array:
-        local, distinct = chunk.distinct(spans)
-        table = [
-            self._number(
-                self._weights,
-                chunk.text(distinct, i),
-                partial(chunk.line_number, int(distinct.starts[i])),
-            )
-            for i in range(len(distinct))
-        ]
-        return np.array(table, dtype=np.int64)[local]
-
-    def _number(self, table: NumberTable, text: str, line: Callable[[], int]) -> int:
-        """Return the code of a number, which may be a placeholder."""
-        if text.startswith("$"):
-            if text not in self._header.placeholders:
-                raise FormatError(
-                    f"the placeholder {shown(text)!r} is not defined in the header",
-                    path=self._path,
-                    line=line(),
-                    value=text,
-                )
-            text = self._header.placeholders[text]
-        return table.code(text, line=line)
-
-    def _parse_state(self, text: str, line: Callable[[], int]) -> _Parsed:
+    def _parse_state(self, text: str, line: Callable[[], int]) -> Parsed:
         match = _STATE_REST.fullmatch(text)
         assert match is not None  # every part of the pattern may be empty
         if (match["exit"] is None) == (self._header.kind is CTMC):
@@ -256,10 +226,10 @@ class _Body:
             labels = tuple(split_labels(match["labels"]))
         except ValueError as error:
             raise FormatError(str(error), path=self._path, line=line()) from error
-        exit_code = -1 if match["exit"] is None else self._number(self._exits, match["exit"], line)
-        return _Parsed(exit_code, self._parse_rewards(match["rewards"], line), labels)
+        exit_code = -1 if match["exit"] is None else self._exits.code(match["exit"], line=line)
+        return Parsed(exit_code, self._parse_rewards(match["rewards"], line), labels)
 
-    def _parse_action(self, text: str, line: Callable[[], int]) -> _Parsed:
+    def _parse_action(self, text: str, line: Callable[[], int]) -> Parsed:
         match = _ACTION_REST.fullmatch(text)
         if match is None:
             raise FormatError(
@@ -268,7 +238,7 @@ class _Body:
                 line=line(),
                 value=text,
             )
-        return _Parsed(-1, self._parse_rewards(match["rewards"], line), ())
+        return Parsed(-1, self._parse_rewards(match["rewards"], line), ())
 
     def _parse_rewards(self, text: str | None, line: Callable[[], int]) -> tuple[int, ...]:
         texts = [] if text is None else [t.strip() for t in text.split(",")]
@@ -282,7 +252,7 @@ class _Body:
             )
         if text is None:
             return (self._zero,) * announced
-        return tuple(self._number(self._rewards, t, line) for t in texts)
+        return tuple(self._rewards.code(t, line=line) for t in texts)
 
     def chain(self, normalize: bool) -> MarkovChain:
         """Build the chain from what was collected."""
@@ -293,16 +263,15 @@ class _Body:
                 f"announces {header.states} states but holds {n}: the file is cut off or changed",
                 path=self._path,
             )
-        sources = _joined(self._sources)
+        sources = joined(self._sources)
         indptr = np.concatenate([[0], np.cumsum(np.bincount(sources, minlength=n))])
-        weights = self._weights.array(_joined(self._codes))
-        structure = WeightedStructure.from_rows(indptr, _joined(self._targets), weights)
-        labels = self._states.labels()
-        labels |= {name: np.zeros(n, dtype=bool) for name in header.unused_labels}
+        weights = self._weights.array(joined(self._codes))
+        structure = WeightedStructure.from_rows(indptr, joined(self._targets), weights)
+        unused = {name: np.zeros(n, dtype=bool) for name in header.unused_labels}
         chain = assemble(
             header.kind,
             structure,
-            labels=labels,
+            labels={**unused, **self._states.labels()},
             rewards=self._reward_models(n),
             states=self._names if n and len(self._names) == n else None,
             reading=self._weights.reading + self._rewards.reading,
@@ -315,15 +284,13 @@ class _Body:
     def _reward_models(self, n: int) -> dict[str, Reward]:
         rewards = {}
         for j, name in enumerate(self._header.rewards):
-            parts = [
-                self._rewards.array(codes)
-                for codes in (
-                    self._states.rewards(j, n, self._zero),
-                    self._actions.rewards(j, n, self._zero),
-                )
-            ]
-            state, action = (p if any(v != 0 for v in p.values) else None for p in parts)
-            rewards[name] = Reward(parts[0] if state is None and action is None else state, action)
+            state = self._rewards.array(self._states.rewards(j, n, self._zero))
+            action = self._rewards.array(self._actions.rewards(j, n, self._zero))
+            earns_state, earns_action = (any(part.values) for part in (state, action))
+            # A part that is zero everywhere is no part, but a reward has at least one.
+            rewards[name] = Reward(
+                state if earns_state or not earns_action else None, action if earns_action else None
+            )
         return rewards
 
     def _check_exits(self, structure: WeightedStructure) -> None:
@@ -337,68 +304,3 @@ class _Body:
                 path=self._path,
                 state=state,
             )
-
-
-@dataclass(frozen=True)
-class _Parsed:
-    """What stands after ``state`` or ``action``: codes of numbers, and labels."""
-
-    exit: int
-    rewards: tuple[int, ...]
-    labels: tuple[str, ...]
-
-
-class _Attributes:
-    """The texts after ``state`` or ``action``: each distinct one parsed once, a code for each line."""
-
-    def __init__(self, parse: Callable[[str, Callable[[], int]], _Parsed]) -> None:
-        self._parse = parse
-        self._number: dict[str, int] = {}
-        self._parsed: list[_Parsed] = []
-        self._codes: list[Array] = []
-        self._owners: list[Array] = []
-        self.count = 0
-
-    def add(self, chunk: Chunk, spans: Spans, owners: Array | None = None) -> None:
-        """Add lines; `owners` are the states they belong to, by default the next ones."""
-        local, distinct = chunk.distinct(spans)
-        table = np.empty(len(distinct), dtype=np.int64)
-        for i in range(len(distinct)):
-            text = chunk.text(distinct, i)
-            table[i] = self._number.setdefault(text, len(self._parsed))
-            if table[i] == len(self._parsed):
-                line = partial(chunk.line_number, int(distinct.starts[i]))
-                self._parsed.append(self._parse(text, line))
-        self._codes.append(table[local].astype(np.int32))
-        new = np.arange(self.count, self.count + len(spans)) if owners is None else owners
-        self._owners.append(new.astype(np.int32))
-        self.count += len(spans)
-
-    def exits(self) -> Array:
-        """Codes of the exit rates, shape (count,)."""
-        return np.array([p.exit for p in self._parsed], dtype=np.int64)[_joined(self._codes)]
-
-    def rewards(self, j: int, n: int, absent: int) -> Array:
-        """Codes of reward j for each of n states; the code `absent` for states without a line."""
-        result = np.full(n, absent, dtype=np.int64)
-        table = np.array([p.rewards[j] for p in self._parsed], dtype=np.int64)
-        result[_joined(self._owners)] = table[_joined(self._codes)]
-        return result
-
-    def labels(self) -> dict[str, Mask]:
-        """Which states carry each label, in order of first mention."""
-        carriers: dict[str, list[int]] = {}
-        for code, parsed in enumerate(self._parsed):
-            for label in parsed.labels:
-                carriers.setdefault(label, []).append(code)
-        codes = _joined(self._codes)
-        result = {}
-        for label, carrying in carriers.items():
-            table = np.zeros(len(self._parsed), dtype=bool)
-            table[carrying] = True
-            result[label] = table[codes]
-        return result
-
-
-def _joined(arrays: list[Array]) -> Array:
-    return np.concatenate(arrays) if arrays else np.empty(0, dtype=np.int32)

@@ -68,7 +68,9 @@ def read_header(stream: BinaryIO, path: str | Path) -> Header:
     while line != "@model":
         sections += 1  # empty lines and comments among them
         if sections > _MAX_SECTIONS:
-            raise FormatError(f"has no '@model' after {sections} lines", path=path, line=header.lines)
+            raise FormatError(
+                f"has no '@model' after {sections} lines", path=path, line=header.lines
+            )
         try:
             line = _read_section(header, line, next_line)
         except ValueError as error:

@@ -176,9 +176,7 @@ def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
     current = names[0]
     try:
         for current, target, unfinished in zip(names, targets, temporary, strict=True):
-            if target.exists() and not target.is_file():
-                raise FormatError("cannot be written: it is not a regular file", path=current)
-            handles.append(unfinished.open("xb"))
+            handles.append(_created(current, target, unfinished))
         yield handles
         for handle in handles:
             handle.close()
@@ -186,6 +184,10 @@ def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
             if target.exists():
                 unfinished.chmod(target.stat().st_mode)
             unfinished.replace(target)
+    except FormatError:
+        raise
+    except InvalidInput as error:
+        raise FormatError(f"cannot be written: {error}", path=current) from error
     except UnicodeEncodeError as error:
         raise FormatError(
             f"cannot be written: a name holds {error.object[error.start : error.end]!r}, which is no "
@@ -199,6 +201,12 @@ def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
             handle.close()
         for unfinished in temporary[: len(handles)]:
             unfinished.unlink(missing_ok=True)
+
+
+def _created(path: Path, target: Path, unfinished: Path) -> BinaryIO:
+    if target.exists() and not target.is_file():
+        raise FormatError("cannot be written: it is not a regular file", path=path)
+    return unfinished.open("xb")
 
 
 @contextmanager

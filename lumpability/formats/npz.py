@@ -16,6 +16,7 @@ from there, so that writing and reading gives the same chain.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -285,16 +286,20 @@ def _name_array(names: list[Any]) -> Array:
 
 
 def _doubles(chain: MarkovChain) -> dict[str, Array]:
-    """The plain layout's numbers, for other programs; names that are no identifiers are left out."""
+    """The plain layout's numbers, for other programs; what has no double and names that are no identifiers are left out."""
     arrays: dict[str, Array] = {}
-    if chain.is_rational:
+    if _fit_doubles(chain.matrix.weights):
         arrays["data"] = chain.matrix.weights.to_floats()
     for name, reward in chain.rewards.items():
         parts = (("srew", reward.state), ("arew", reward.action))
         for prefix, part in parts:
-            if part is not None and part.is_rational and name.isidentifier():
+            if part is not None and _fit_doubles(part) and name.isidentifier():
                 arrays[f"{prefix}_{name}"] = part.to_floats()
     return arrays
+
+
+def _fit_doubles(array: ExactArray) -> bool:
+    return array.is_rational and all(abs(value) <= sys.float_info.max for value in array.values)
 
 
 def _coded(exact: dict[str, ExactArray], parameters: list[str]) -> dict[str, Array]:

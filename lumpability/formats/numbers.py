@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
@@ -92,6 +92,8 @@ class NumberTable:
         As for `rationals.read_float`; 0 reads every decimal literally.
     parameters : collection of str
         The names that may occur in expressions.
+    placeholders : mapping of str to str
+        Tokens that stand for others.
     non_negative : bool
         Whether a negative number is an error.
     what : str
@@ -113,10 +115,12 @@ class NumberTable:
         what: str = "number",
         tolerance: float = DEFAULT_TOLERANCE,
         parameters: Collection[str] = (),
+        placeholders: Mapping[str, str] | None = None,
         non_negative: bool = False,
     ) -> None:
         self._path, self._what, self._tolerance = path, what, tolerance
         self._parameters, self._non_negative = frozenset(parameters), non_negative
+        self._placeholders = placeholders or {}
         self._number: dict[str, int] = {}
         self._items: list[Any] = []  # Fraction, sympy expression, or float still to be read
 
@@ -137,6 +141,7 @@ class NumberTable:
         FormatError
             If it is not a number, or negative where it must not be.
         """
+        text = self._placeholders.get(text, text)
         code = self._number.setdefault(text, len(self._items))
         if code == len(self._items):
             self._items.append(self._read(text, line))
@@ -210,9 +215,19 @@ def exact_text(value: Exact) -> str:
 def double_text(value: Exact) -> str:
     """Write the nearest double with the digits that name it; integers without a point.
 
+    Raises
+    ------
+    InvalidValue
+        If the number is larger than any double.
+
     Examples
     --------
     >>> double_text(Fraction(1, 3)), double_text(Fraction(2))
     ('0.33333333333333331', '2')
     """
-    return f"{float(value):.17g}"
+    try:
+        return f"{float(value):.17g}"
+    except OverflowError:
+        raise InvalidValue(
+            f"the number {shown(str(value))} is beyond every double: write it exactly", value=value
+        ) from None

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import FormatError, require
+from lumpability.errors import FormatError, InvalidInput, require
 from lumpability.formats.files import DEFAULT_MAX_BYTES, opened, reading
 from lumpability.formats.onnx_constants import attributes, initial_constants
 from lumpability.formats.onnx_operators import OPERATORS, Use
@@ -59,7 +59,7 @@ def read_onnx(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Networ
         data = handle.read()
     try:
         model.ParseFromString(data)
-    except Exception as error:  # noqa: BLE001  # protobuf raises its own classes, which differ between versions
+    except Exception as error:  # protobuf raises its own classes, which differ between versions
         raise FormatError("is not an ONNX model: the protobuf is damaged", path=path) from error
     del data
     if not model.graph.node and not model.graph.output:
@@ -249,6 +249,10 @@ class _Reader:
             return None  # before opset 13 softmax joins all axes from one on
         try:
             return OPERATORS[node.op_type](use)
+        except InvalidInput as error:
+            place = f"node {node.name or node.output[0]!r} ({node.op_type})"
+            evidence = {**error.evidence, "node": node.output[0]}
+            raise FormatError(f"{place}: {error}", path=self.path, **evidence) from error
         except (TypeError, ValueError, KeyError, IndexError):
             return None  # attributes of an unusual form: carried along as they are
 

@@ -23,7 +23,24 @@ FREE = 1_000_003
 """Stands for a free size in shape arithmetic: a prime that no layer's size equals."""
 
 _FOLDED = frozenset(
-    ["Add", "Cast", "Concat", "Div", "Gather", "Identity", "Mul", "Neg", "Reshape", "Shape", "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Floor"]
+    [
+        "Add",
+        "Cast",
+        "Concat",
+        "Div",
+        "Gather",
+        "Identity",
+        "Mul",
+        "Neg",
+        "Reshape",
+        "Shape",
+        "Slice",
+        "Squeeze",
+        "Sub",
+        "Transpose",
+        "Unsqueeze",
+        "Floor",
+    ]
 )
 _MAX_FOLDED = 1 << 24
 
@@ -134,9 +151,9 @@ def initial_constants(
                 constants[node.output[0]] = np.array(sizes[window], dtype=np.int64)
             continue
         names = [name for name in node.input if name]
-        if all(name in constants for name in names) and names:
-            if sum(constants[name].size for name in names) <= _MAX_FOLDED:
-                _fold(node, constants, version)
+        known = bool(names) and all(name in constants for name in names)
+        if known and sum(constants[name].size for name in names) <= _MAX_FOLDED:
+            _fold(node, constants, version)
     return constants
 
 

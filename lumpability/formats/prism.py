@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,7 +43,7 @@ from lumpability.structure import WeightedStructure
 __all__ = ["read_prism_files", "write_prism_files"]
 
 _TYPE_COMMENT = re.compile(r"#\s*Transitions\s*\((\w+)\)\s*")
-_NEARLY_ONE = Fraction(1, 1000)
+_NEARLY = 1 / 1000
 _MAX_STATES = 2**31 - 1
 _MAX_HEADER = 1 << 16
 _LINES_AT_ONCE = 1 << 17
@@ -212,9 +211,11 @@ def _inferred(structure: WeightedStructure, path: Path, normalize: bool) -> type
 
 
 def _looks_stochastic(structure: WeightedStructure) -> bool:
-    """Whether every row that has transitions sums to nearly one."""
-    sums = [value for value in structure.row_sums().values if value != 0]
-    return all(abs(value - 1) <= _NEARLY_ONE for value in sums)
+    """Whether every row that has transitions sums to nearly one: a question for floats."""
+    if any(value > 1 + _NEARLY for value in structure.weights.values):
+        return False
+    sums = np.bincount(structure.sources(), structure.weights.to_floats(), structure.n)
+    return bool(np.all(np.abs(sums[sums > 0] - 1) <= _NEARLY))
 
 
 def write_prism_files(

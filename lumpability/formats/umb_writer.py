@@ -82,16 +82,14 @@ def write_umb(chain: MarkovChain, path: str | Path, *, value_type: str = "ration
             path=path,
             label=INITIAL,
         )
-    archive = _Archive(chain, value_type)
-    index = dump_index(archive.index, path)
-    with (
-        writing(path, packed=True) as handle,
-        tarfile.open(fileobj=handle, mode="w|", format=tarfile.PAX_FORMAT) as tar,
-    ):
-        for name, data in {"index.json": index, **archive.members}.items():
-            member = tarfile.TarInfo(name)  # its time stays 0: equal chains give equal files
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
+    with writing(path, packed=True) as handle:
+        archive = _Archive(chain, value_type)
+        members = {"index.json": dump_index(archive.index, path), **archive.members}
+        with tarfile.open(fileobj=handle, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+            for name, data in members.items():
+                member = tarfile.TarInfo(name)  # its time stays 0: equal chains give equal files
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
 
 
 class _Archive:

@@ -150,7 +150,7 @@ class Aggregation:
     def entries(self, classes: Array, columns: Array) -> Array:
         """Return entries as an exact array, shape (classes, columns): floats if all are exact."""
         if self._plain:
-            return self.matrix[np.ix_(classes, columns)]
+            return np.asarray(self.matrix[np.ix_(classes, columns)])
         parts: list[Array] = []
         step = max(1, BLOCK // max(len(columns), 1))
         for low in range(0, len(classes), step):

@@ -187,11 +187,11 @@ def _check_weights(
 def _multiples(found: Array, claimed: Array, factors: Array) -> Array:
     """Return where found = claimed * factor, exactly, factors by column."""
     ones = np.array([factor == 1 for factor in factors.tolist()], dtype=bool)
-    if ones.all() and found.dtype != object and claimed.dtype != object:
+    if ones.all() and object not in (found.dtype, claimed.dtype):
         return np.asarray(found == claimed)
     by = np.array([float(factor) for factor in factors.tolist()])
     known = all(Fraction(x) == f for x, f in zip(by.tolist(), factors.tolist(), strict=True))
-    floats = found.dtype != object and claimed.dtype != object
+    floats = object not in (found.dtype, claimed.dtype)
     if floats and known and is_safe(found) and is_safe(claimed) and is_safe(by):
         return products_agree(found, np.ones(1), claimed, by)
     return np.array(to_fractions(found) == to_fractions(claimed) * factors, dtype=bool)

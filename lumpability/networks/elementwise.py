@@ -213,5 +213,5 @@ def broadcast(shape: Shape, value: Array) -> Shape:
             raise InvalidNetwork(
                 f"a constant of shape {list(value.shape)} does not fit an input of shape {list(shape)}"
             )
-        result.append(a if b == 1 or a == b else b)
+        result.append(a if b in (1, a) else b)
     return tuple(result)

@@ -137,9 +137,7 @@ def quantised(sizes: Sequence[int], *, levels: int = 3, seed: int = 0) -> Networ
     """Return a ReLU network whose weights take few values, as after 2-bit quantisation."""
     random = np.random.default_rng(seed)
     values = np.arange(levels) - levels // 2
-    matrices = [
-        random.choice(values, size=shape) for shape in pairwise(sizes)
-    ]
+    matrices = [random.choice(values, size=shape) for shape in pairwise(sizes)]
     biases = [np.zeros(size) for size in sizes[1:]]
     return _dense(matrices, biases, activation("relu"), np.float32)
 
@@ -168,5 +166,3 @@ def _factors(random: Any, act: Activation, count: int) -> Array:
         else random.choice([1.0, 2.0, 0.5, 4.0], size=count)
     )
     return sizes if act.group is Group.POSITIVE else sizes * random.choice([-1.0, 1.0], size=count)
-
-

@@ -287,7 +287,7 @@ def pad_spatial(x: Array, pads: tuple[tuple[int, int], ...], value: Any) -> Arra
     """Return the array with its spatial axes extended by a value."""
     if not any(sum(pad) for pad in pads):
         return x
-    fill = Fraction(value) if x.dtype == object and value == 0 else value
+    fill: Any = Fraction(value) if x.dtype == object and value == 0 else value
     return np.pad(x, ((0, 0), (0, 0), *pads), constant_values=fill)
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -271,15 +271,13 @@ def _without_dead(merged: list[MergedStage]) -> list[MergedStage]:
     result: list[MergedStage] = []
     above: MergedStage | None = None
     for one in reversed(merged):
+        live = one.live.copy()
         if one.stage.held is None and above is not None:
             columns = above.partition.representatives[above.live]
-            kept = one.kept
-            dead = above.summed.zero_classes(one.row_classes(kept), columns)
-            live = one.live.copy()
-            live[kept[dead]] = False
-            one = MergedStage(**{**one.__dict__, "live": live})
-        result.append(one)
-        above = one
+            dead = above.summed.zero_classes(one.row_classes(one.kept), columns)
+            live[one.kept[dead]] = False
+        above = replace(one, live=live)
+        result.append(above)
     return result[::-1]
 
 

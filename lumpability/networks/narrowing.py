@@ -158,7 +158,8 @@ def _divided(values: Array, scale: Array) -> Array:
     if values.dtype == object:
         return np.asarray(values / scale, dtype=object)
     # The quotient is exact, so correctly rounded division gives it.
-    return values.astype(np.float64) / np.array([float(factor) for factor in scale.tolist()])
+    by = np.array([float(factor) for factor in scale.tolist()])
+    return np.asarray(values.astype(np.float64) / by)
 
 
 def _rounded_layer(

@@ -18,6 +18,7 @@ from lumpability.errors import InvalidInput, InvalidNetwork
 from lumpability.networks.activations import Activation
 from lumpability.networks.arrays import Array, to_fractions
 from lumpability.networks.elementwise import Activate
+from lumpability.networks.joins import Join
 from lumpability.networks.layers import Conv, Dense, Layer, Shape
 from lumpability.rationals import read_number
 
@@ -201,8 +202,7 @@ class Network:
     @property
     def hidden_neurons(self) -> int:
         """Units of all layers with weights but the last: neurons of dense layers, channels of convolutions."""
-        units = [layer.units for layer in self.layers if isinstance(layer, Dense | Conv)]
-        return sum(units[:-1])
+        return sum(_units(self.layers)[:-1])
 
     @property
     def parameter_count(self) -> int:
@@ -221,11 +221,40 @@ class Network:
         """Bytes of the stored weights."""
         return sum(v.nbytes for layer in self.layers for v in layer.parameters.values())
 
+    def describe(self) -> list[dict[str, Any]]:
+        """Return what each layer is, as plain data for tables.
+
+        Examples
+        --------
+        >>> Network.dense([([[1, 2]], [0, 1], "relu")]).describe()[0]
+        {'layer': 0, 'title': 'Dense', 'shape': [None, 2], 'parameters': 4, 'dtype': 'float64'}
+        """
+        return [
+            {
+                "layer": number,
+                "title": layer.title,
+                "shape": list(self.shapes[number + 1]),
+                "parameters": sum(values.size for values in layer.parameters.values()),
+                "dtype": ", ".join(sorted({str(v.dtype) for v in layer.parameters.values()})),
+            }
+            for number, layer in enumerate(self.layers)
+        ]
+
     def __repr__(self) -> str:
         return (
             f"Network({_shown(self.input_shape[-1:])} -> {_shown(self.output_shape[-1:])}, "
             f"{self.hidden_neurons} hidden neurons, {self.parameter_count} parameters)"
         )
+
+
+def _units(layers: Sequence[Layer]) -> list[int]:
+    found: list[int] = []
+    for layer in layers:
+        if isinstance(layer, Dense | Conv):
+            found.append(layer.units)
+        elif isinstance(layer, Join):
+            found += [units for branch in layer.branches for units in _units(branch)]
+    return found
 
 
 def _shown(shape: Sequence[int | None]) -> str:

@@ -106,7 +106,7 @@ class AveragePool(_Pool):
         if self.include_pad:  # padding counts, what `ceil` hangs over does not
             ones = pad_spatial(ones, self.pads, 1)
             bare = AveragePool(self.kernel, self.strides, (), self.dilations, self.ceil)
-            return bare._windows(ones, 0).sum(axis=self._taps)
+            return np.asarray(bare._windows(ones, 0).sum(axis=self._taps))
         return np.asarray(self._windows(ones, 0).sum(axis=self._taps))
 
     def __call__(self, x: Array) -> Array:

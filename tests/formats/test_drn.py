@@ -77,7 +77,7 @@ def test_parameters_and_placeholders_become_symbolic_weights(tmp_path):
         "p/(p + q)",
         "q/(p + q)",
     ]
-    with pytest.raises(FormatError, match=r"line 15: the placeholder '\$2' is not defined"):
+    with pytest.raises(FormatError, match=r"line 15: the probability '\$2' is not one"):
         read_drn(written(tmp_path, text.replace("0 : $0", "0 : $2")))
     with pytest.raises(FormatError, match="mentions r, which is not among the parameters p q"):
         read_drn(written(tmp_path, text.replace("(q) / (p + q)", "r")))

@@ -48,6 +48,14 @@ def test_an_option_the_format_does_not_have_is_named(tmp_path, walk):
         formats.write(walk, tmp_path / "a.drn", level=9)
 
 
+def test_a_model_of_the_wrong_sort_is_refused(tmp_path, walk):
+    with pytest.raises(FormatError, match="hold a chain, not a int"):
+        formats.write(3, tmp_path / "a.drn")
+    with pytest.raises(FormatError, match="hold a network, not a DTMC"):
+        formats.write(walk, tmp_path / "a.nnet")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_importing_the_package_imports_no_format():
     code = (
         "import sys, lumpability.formats;"

@@ -118,7 +118,8 @@ def test_an_operator_that_is_not_understood_is_a_barrier(load: Callable[[Any], N
     network = load(model(nodes, {"w": twins}, out=(None, 2)))
     assert [layer.title for layer in network.layers] == ["Dense", "opaque Cos", "Dense"]
     lumping = lump(network)
-    assert lumping.is_irreducible and "before opaque Cos" in lumping.verdict
+    assert lumping.is_irreducible
+    assert "before opaque Cos" in lumping.verdict
     np.testing.assert_allclose(network([1, 1]), [2 * np.cos(2)] * 2, rtol=1e-6)
     with pytest.raises(Exception, match="no exact evaluation"):
         network.exact([1, 1])
@@ -237,7 +238,7 @@ def two_inputs() -> Any:
         (lambda: model([node("Relu", "x", "y")], {}, kind=7), "int64"),
         (
             lambda: model([node("MatMul", "x w", "y")], {"w": W * np.nan}),
-            r"layer 0: .*nan at index \[0, 0\]|nan",
+            r"node .*y.* \(MatMul\): .*nan at index \[0, 0\]",
         ),
         (lambda: model([node("MatMul", "x w", "y")], {"w": W[:1]}), "cannot take shape"),
         (lambda: model([node("Relu", "x", "z")], {}), "does not depend on the input"),
@@ -264,4 +265,5 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
     path.write_bytes(b"old")
     with pytest.raises(FormatError, match="gelu"):
         write(Network((Activate("gelu"),), (None, 1), np.float32), path)
-    assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+    assert path.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1

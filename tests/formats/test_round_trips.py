@@ -249,3 +249,33 @@ def test_parameters_are_refused_where_the_format_has_none(suffix: str, tmp_path:
     chain = CTMC.from_rates({("a", "b"): "lam"})
     with pytest.raises(FormatError, match="no parameters"):
         formats.write(chain, tmp_path / f"chain{suffix}")
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_numbers_beyond_every_double_are_kept_where_numbers_are_exact(suffix: str, tmp_path: Path):
+    if suffix == ".umb":
+        pytest.importorskip("umbi")
+    chain = CTMC([[0, Fraction(10**400)], [Fraction(1, 10**400), 0]], rewards={"r": [10**350, 1]})
+    path = tmp_path / f"chain{suffix}"
+    formats.write(chain, path)
+    assert formats.read(path).equals(chain)
+    if suffix in (".drn", ".tra", ".umb"):
+        before = path.read_bytes()
+        with pytest.raises(FormatError, match=r"cannot be written: .* beyond"):
+            formats.write(chain, path, value_type="double")
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", [".drn", ".tra", ".json", ".umb"])
+def test_names_that_are_no_text_are_refused(suffix: str, tmp_path: Path):
+    if suffix == ".umb":
+        pytest.importorskip("umbi")
+    chain = CTMC([[0, 1], [2, 0]], states=["a", "\ud800"])
+    path = tmp_path / f"chain{suffix}"
+    if suffix == ".json":
+        formats.write(chain, path)
+        assert formats.read(path).equals(chain)
+    else:
+        with pytest.raises(FormatError, match=r"'\\ud800', which is no character"):
+            formats.write(chain, path)
+        assert list(tmp_path.iterdir()) == []

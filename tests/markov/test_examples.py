@@ -240,6 +240,8 @@ def test_the_example_of_kemeny_and_snell_is_weakly_lumpable_only():
         (lambda: torus_walk(1000, 3), SizeLimit),
         (lambda: ehrenfest(30), SizeLimit),
         (lambda: components(20), SizeLimit),
+        (lambda: machine_repair(21), SizeLimit),
+        (lambda: machine_repair(2, repairers=0), InvalidValue),
         (lambda: planted("weak", [2]), InvalidInput),
         (lambda: planted("exact", [2, 0]), InvalidValue),
         (lambda: nearly_lumpable([1, 1]), InvalidValue),

@@ -25,6 +25,7 @@ from lumpability.markov.examples import (
     queue_at_changing_speed,
 )
 from lumpability.markov.solve import stationary, transient
+from lumpability.refinement import rounds
 
 pytestmark = pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
 
@@ -389,3 +390,22 @@ def test_a_proportional_quotient_has_no_rewards_unless_time_is_kept():
     assert lumping.stats.dropped == ("reward:cost",)
     same = lump(with_cost, kind="proportional", initial=[0, 1, 2, 3])
     assert list(same.quotient.rewards) == ["cost"]
+
+
+def test_a_collision_of_fingerprints_is_found_and_repaired(monkeypatch):
+    honest, attempts = rounds.refine, []
+
+    def forgetful(matrix, partition, tables, **options):
+        attempts.append(options["attempt"])
+        return partition if len(attempts) == 1 else honest(matrix, partition, tables, **options)
+
+    monkeypatch.setattr(rounds, "refine", forgetful)
+    lumping = lump(queue_at_changing_speed(3), kind="proportional")
+    assert len(lumping.partition) == 4
+    assert attempts == [0, 1]
+
+
+def test_a_vector_of_zeros_is_no_stationary_distribution_to_project():
+    lumping = lump(queue_at_changing_speed(1), kind="proportional")
+    with pytest.raises(InvalidInput, match="zero everywhere"):
+        lumping.project_stationary([0] * 6)

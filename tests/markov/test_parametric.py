@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, Partition, check, lump
 from lumpability.errors import InvalidChain, InvalidValue, SizeLimit
+from lumpability.markov import special_cases
 from lumpability.markov.examples import (
     components,
     land_of_oz,
@@ -173,3 +174,20 @@ def test_reduction_of_states_with_sums_of_parameters():
         labels={"goal": ["x", "y"]},
     )
     assert lump(chain).partition == Partition([0, 0, 0, 1, 1])
+
+
+def test_equations_that_leave_no_chain_are_no_special_cases():
+    # From s and t rates agree only if b = 2 a, and then the rate 1/(b - 2 a) of u has no value.
+    chain = CTMC.from_rates(
+        {("s", "x"): "2*a", ("t", "x"): "b", ("u", "x"): "1/(2*a - b)"},
+        states=["s", "t", "u", "x"],
+        labels={"goal": ["x"], "u": ["u"]},
+    )
+    assert lump(chain).coarser_when() == []
+
+
+def test_too_many_pairs_of_blocks_are_not_compared(monkeypatch):
+    monkeypatch.setattr(special_cases, "_MOST_PAIRS", 2)
+    chain = components(3, failure="f", detection="d", repair="r")
+    with pytest.raises(SizeLimit, match="pairs"):
+        lump(chain).coarser_when()

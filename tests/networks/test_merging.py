@@ -195,7 +195,8 @@ def test_rounding_is_counted_refused_or_avoided_as_asked() -> None:
     assert (lumping.rounding.rounded, lumping.rounding.largest) == (1, Fraction(1, 2**30))
     assert "rounded" in lumping.report()["meaning"]
     wide = lump(network, dtype="float64")
-    assert wide.rounding.rounded == 0 and wide.quotient.dtype == np.float64
+    assert wide.rounding.rounded == 0
+    assert wide.quotient.dtype == np.float64
     with pytest.raises(NotJustified, match="1 of 2 weights"):
         lump(network, strict=True)
 
@@ -268,10 +269,12 @@ def test_channels_merge_through_pooling_and_constants_fold_without_padding() -> 
 
 def test_before_a_padded_convolution_only_zero_constants_fold() -> None:
     kept = lump(convolutional(pads=1, bias=3.0))
-    assert kept.table[0].constant == 0 and kept.table[0].left == 3
+    assert kept.table[0].constant == 0
+    assert kept.table[0].left == 3
     assert same_function(kept.network, kept.quotient, 36)
     folded = lump(convolutional(pads=1, bias=-3.0))
-    assert folded.table[0].constant == 1 and folded.table[0].left == 2
+    assert folded.table[0].constant == 1
+    assert folded.table[0].left == 2
     assert same_function(folded.network, folded.quotient, 36)
 
 

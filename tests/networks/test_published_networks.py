@@ -153,5 +153,6 @@ def test_every_file_evaluates_like_onnxruntime(path: Path) -> None:
         assert all(b in (0, 2 * a) for a, b in zip(x.ravel(), network(x).ravel(), strict=True))
         return
     found = network(x)
-    assert found.shape == expected.shape and found.dtype == expected.dtype
+    assert found.shape == expected.shape
+    assert found.dtype == expected.dtype
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())

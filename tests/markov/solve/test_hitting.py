@@ -21,6 +21,7 @@ from lumpability.markov.solve import (
     expected_reward_until,
     hitting_probabilities,
     instantaneous_reward,
+    linear,
     long_run_reward,
     transient,
 )
@@ -91,6 +92,13 @@ def test_a_singular_system_is_refused():
         solve_numeric(csr_array(np.ones((2, 2))), np.ones(2), Effort("direct"))
 
 
+def test_large_matrices_are_preconditioned_by_their_diagonal(monkeypatch):
+    monkeypatch.setattr(linear, "_FACTORISE_UP_TO", 0)
+    chain = gambler(30, Fraction(2, 5))
+    numeric = hitting_probabilities(chain, "rich", method="iterative")
+    assert numeric.floats() == pytest.approx(hitting_probabilities(chain, "rich").floats())
+
+
 def test_a_target_is_a_label_states_a_mask_or_a_predicate():
     chain = gambler(3, Fraction(1, 2))
     forms = ["rich", [3], np.arange(4) == 3, lambda state: state == 3]
@@ -144,6 +152,10 @@ def test_rewards_of_a_dtmc_add_up_step_by_step():
     assert long_run_reward(chain, reward) == 1  # rich with probability 1/4, four each step
     with pytest.raises(InvalidInput, match="whole numbers"):
         accumulated_reward(chain, reward, 1.5)
+    with pytest.raises(InvalidInput, match="not negative"):
+        accumulated_reward(machine_repair(1), Reward(ExactArray.read([1, 0])[0]), -1)
+    still = CTMC([[0, 0], [0, 0]], initial=1)
+    assert accumulated_reward(still, Reward(ExactArray.read([1, 2])[0]), 3) == 6
 
 
 def test_rewards_in_the_long_run_survive_lumping():

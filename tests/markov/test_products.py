@@ -9,7 +9,7 @@ import pytest
 
 from lumpability import CTMC, DTMC, Partition, lump
 from lumpability.errors import InvalidInput, SizeLimit
-from lumpability.markov.compose import compose, symmetric
+from lumpability.markov import compose, symmetric
 from lumpability.markov.solve import stationary
 
 MACHINE = CTMC(

@@ -1,0 +1,88 @@
+"""Files of arrays plus a list of layers; two networks side by side in onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lumpability import lump
+from lumpability.errors import FormatError, InvalidInput, NotJustified
+from lumpability.formats.onnx_compare import compare_in_onnxruntime
+from lumpability.formats.weights import read_weights
+from lumpability.networks import Network
+from lumpability.networks.bounding import rounding_error_bound
+from lumpability.networks.examples import planted
+
+ARRAYS = {
+    "a.weight": np.array([[1, 2], [3, 4], [5, 6]], dtype=np.float32),
+    "a.bias": np.array([1, 0, -1], dtype=np.float32),
+    "b.weight": np.array([[1, 1, 1]], dtype=np.float32),
+}
+LAYERS = [("a", "relu"), ("b", None)]
+
+
+def test_arrays_by_name_become_a_network(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", **ARRAYS)
+    network = read_weights(tmp_path / "w.npz", LAYERS)
+    assert network.exact([1, 1]).tolist() == [4 + 7 + 10]
+    safetensors: Any = pytest.importorskip("safetensors.numpy")
+    safetensors.save_file(ARRAYS, tmp_path / "w.safetensors")
+    again = read_weights(tmp_path / "w.safetensors", LAYERS)
+    assert again.exact([1, 1]).tolist() == [21]
+
+
+@pytest.mark.parametrize("suffix", ["npz", "safetensors"])
+def test_damaged_files_and_missing_arrays_are_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"bad.{suffix}"
+    path.write_bytes(b"\x00" * 32)
+    with pytest.raises(FormatError, match="is not a"):
+        read_weights(path, LAYERS)
+    np.savez(tmp_path / "w.npz", **ARRAYS)
+    with pytest.raises(FormatError, match=r"no array 'c\.weight'"):
+        read_weights(tmp_path / "w.npz", [("c", None)])
+    np.savez(tmp_path / "p.npz", a=np.array([{}], dtype=object))
+    with pytest.raises(FormatError, match="plain arrays"):
+        read_weights(tmp_path / "p.npz", LAYERS)
+
+
+def test_a_comparison_counts_equal_points() -> None:
+    pytest.importorskip("onnxruntime")
+    wide, _ = planted([2, 3, 2], 2, dtype=np.float32, bits=2)
+    quotient = lump(wide).quotient
+    found = compare_in_onnxruntime(wide, quotient, 50)
+    assert found.points == 50
+    assert found.largest_difference < 1e-4
+    other = Network.dense([([[1], [1], [1]], None, None)])
+    with pytest.raises(InvalidInput, match="equal input shapes"):
+        compare_in_onnxruntime(wide, other)
+
+
+def test_the_error_of_rounding_stays_below_its_bound() -> None:
+    random = np.random.default_rng(0)
+    base = random.normal(size=(3, 20))
+    first = np.concatenate([base, 3 * base.astype(np.float32)], axis=1)
+    network = Network.dense(
+        [
+            (first, None, "relu"),
+            (random.normal(size=(40, 10)), random.normal(size=10), "tanh"),
+            (random.normal(size=(10, 2)), None, None),
+        ],
+        dtype=np.float32,
+    )
+    lumping = lump(network)
+    wide = lump(network, dtype="float64")
+    assert lumping.rounding.rounded > 0
+    bound = rounding_error_bound(lumping, -1, 1)
+    stored = lump(network).quotient
+    for _ in range(50):
+        x = random.uniform(-1, 1, size=3).astype(np.float32)
+        error = np.abs(stored(x).astype(np.float64) - wide.quotient(x.astype(np.float64)))
+        assert (error <= bound + 1e-4).all()  # 1e-4: float32 execution itself
+    assert (bound < 1e-3).all()
+    tiny: list[Any] = [([[1, 1]], None, "sign"), ([[1], [2.0**-30]], None, None)]
+    steps = lump(Network.dense(tiny, dtype=np.float32))
+    with pytest.raises(NotJustified, match="sign"):
+        rounding_error_bound(steps, -1, 1)
