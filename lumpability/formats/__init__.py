@@ -173,6 +173,16 @@ def write(model: Any, path: str | Path, **options: Any) -> None:
     -----
     LossyWrite
         If the format cannot hold all of the model; the message says what is missing.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from lumpability import CTMC, read, write
+    >>> chain = CTMC([[0, "1/3"], [2, 0]], labels={"up": [0]})
+    >>> with TemporaryDirectory() as folder:
+    ...     write(chain, f"{folder}/chain.drn")
+    ...     read(f"{folder}/chain.drn").equals(chain)
+    True
     """
     path = Path(path)
     known = _format_of(path, "write")

@@ -15,7 +15,7 @@ import lzma
 import secrets
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -177,6 +177,7 @@ def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
     try:
         for current, target, unfinished in zip(names, targets, temporary, strict=True):
             handles.append(_created(current, target, unfinished))
+        current = names[0]
         yield handles
         for handle in handles:
             handle.close()
@@ -198,7 +199,8 @@ def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
         raise FormatError(f"cannot be written: {error.strerror or error}", path=current) from error
     finally:
         for handle in handles:
-            handle.close()
+            with suppress(OSError):  # a disk that is full says so again; it has been reported
+                handle.close()
         for unfinished in temporary[: len(handles)]:
             unfinished.unlink(missing_ok=True)
 

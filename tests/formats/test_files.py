@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +12,16 @@ import pytest
 from lumpability import formats
 from lumpability.errors import FormatError, SizeLimit
 from lumpability.formats.files import opened, replacing, writing
+
+
+PACKED_AND_PLAIN = [
+    ".drn",
+    ".drn.gz",
+    ".tra",
+    ".json",
+    ".npz",
+    *([".umb"] if find_spec("umbi") else []),
+]
 
 
 def left_behind(folder: Path) -> list[str]:
@@ -52,6 +64,37 @@ def test_an_unwritable_target_is_one_clear_error(tmp_path, walk, target):
         formats.write(walk, tmp_path / target)
     assert failure.value.path == str(tmp_path / target)
     assert left_behind(tmp_path) == ["folder.drn"]
+
+
+FULL_DISK = """
+import resource, signal, sys
+from lumpability import CTMC, formats
+chain = CTMC.from_rates({(k, k + 1): k + 1 for k in range(30000)}, initial=0)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+try:
+    formats.write(chain, sys.argv[1])
+except formats.FormatError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of file size are those of POSIX")
+@pytest.mark.parametrize("suffix", PACKED_AND_PLAIN)
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, checkout, suffix):
+    path = tmp_path / f"chain{suffix}"
+    path.write_bytes(b"old")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=checkout,
+    )
+    assert done.stdout == f"{path}: cannot be written: File too large\n"
+    assert done.stderr == ""
+    assert path.read_bytes() == b"old"
+    assert left_behind(tmp_path) == [path.name]
 
 
 def test_writing_keeps_the_mode_of_the_old_file_and_follows_links(tmp_path):
