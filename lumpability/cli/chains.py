@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.cli.models import Report, describe, judge, summarise
+from lumpability.cli.models import (
+    Report,
+    arguments,
+    describe,
+    judge,
+    summarise,
+    understood,
+    units,
+)
+from lumpability.cli.partition_file import read_partition
 from lumpability.errors import InvalidInput
 from lumpability.markov import Lumping, MarkovChain
 from lumpability.markov.attributes import States
@@ -20,6 +29,7 @@ from lumpability.show.text import Table, count
 
 __all__ = ["respecting"]
 
+_OPTIONS = ("respect", "ignore", "initial", "engine")
 _LARGEST = 5
 _MEMBERS = 8
 _LISTED = 12
@@ -54,6 +64,26 @@ def describe_chain(chain: MarkovChain) -> Report:
     return Report(data, (Table(type(chain).__name__, tuple(rows)),))
 
 
+@units.register
+def states(chain: MarkovChain) -> States:
+    """Return the states."""
+    return chain.states
+
+
+@arguments.register
+def lump_arguments(
+    chain: MarkovChain, kind: str | None, given: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what to respect, the partition to start from, and the engine."""
+    asked = understood(given, _OPTIONS, f"a {type(chain).__name__}")
+    initial = asked.get("initial")
+    return {
+        "respect": respecting(chain, kind, asked.get("respect"), asked.get("ignore")),
+        "initial": None if initial is None else read_partition(initial, chain.states),
+        "engine": asked.get("engine", "auto"),
+    }
+
+
 @summarise.register
 def summarise_chain_lumping(lumping: Lumping) -> Report:
     """Report sizes before and after, the proof, what was dropped, and the largest blocks."""
@@ -70,6 +100,7 @@ def summarise_chain_lumping(lumping: Lumping) -> Report:
         "seconds": stats.seconds,
         "dropped": list(stats.dropped),
         "largest_blocks": largest,
+        "kappa": None if lumping.kappa is None else [str(factor) for factor in lumping.kappa],
     }
     factor = f"{_factor(stats.states, stats.blocks)} times smaller" if stats.blocks else "empty"
     gain = "no two can be merged" if stats.blocks == stats.states else factor

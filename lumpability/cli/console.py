@@ -17,7 +17,7 @@ from lumpability.show.text import Table, as_rich, as_text
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["Stages", "show", "show_json"]
+__all__ = ["Stages", "document", "show", "show_json"]
 
 
 def show(*tables: Table) -> None:
@@ -30,13 +30,18 @@ def show(*tables: Table) -> None:
         click.echo("\n\n".join(as_text(table) for table in tables))
 
 
-def show_json(command: str, **content: Any) -> None:
-    """Print the one JSON document of a command to stdout."""
+def document(command: str, **content: Any) -> str:
+    """Return the one JSON document of a command."""
     from lumpability import __version__
 
     told = click.get_current_context().meta[WARNINGS]
-    document = {"lumpability": __version__, "command": command, **content, "warnings": told}
-    click.echo(json.dumps(document, indent=2))
+    whole = {"lumpability": __version__, "command": command, **content, "warnings": told}
+    return json.dumps(whole, indent=2)
+
+
+def show_json(command: str, **content: Any) -> None:
+    """Print the one JSON document of a command to stdout."""
+    click.echo(document(command, **content))
 
 
 class Stages:

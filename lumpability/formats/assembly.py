@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import FormatError
+from lumpability.errors import FormatError, SizeLimit
 from lumpability.exact_array import Exact, ExactArray
 from lumpability.formats.tokens import Array
 from lumpability.integers import intern
@@ -35,6 +35,7 @@ __all__ = [
     "initial_marks",
     "pairwise",
     "parameter_names",
+    "refuse_absurd",
     "state_names",
     "uniform_over",
     "warn_of_loss",
@@ -42,6 +43,8 @@ __all__ = [
 
 INITIAL = "init"
 """The label that marks initial states in files."""
+
+_MOST_ENTRIES = 1 << 35
 
 
 class LossyWrite(UserWarning):
@@ -57,6 +60,21 @@ def chain_class(name: str) -> type[MarkovChain] | None:
     """Return the class for "CTMC" or "DTMC" in any case; None for any other model type."""
     classes: dict[str, type[MarkovChain]] = {"CTMC": CTMC, "DTMC": DTMC}
     return classes.get(name.strip().upper())
+
+
+def refuse_absurd(count: int, n: int, what: str) -> None:
+    """Refuse more labels or rewards than any model has, before memory for them is taken.
+
+    Raises
+    ------
+    SizeLimit
+        If `count` entries for each of `n` states are more than 2^35.
+    """
+    if count * n > _MOST_ENTRIES:
+        raise SizeLimit(
+            f"{count} {what} for each of {n} states are more than {_MOST_ENTRIES} entries",
+            limit=_MOST_ENTRIES,
+        )
 
 
 def uniform_over(marks: Mask) -> ExactArray | None:
@@ -201,6 +219,7 @@ def assemble(
     normalize : bool
         As for the chain.
     """
+    refuse_absurd(len(labels), structure.n, "labels")
     plain = {name: mask for name, mask in labels.items() if name != INITIAL}
     if initial is None and INITIAL in labels:
         initial = uniform_over(labels[INITIAL])

@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 
 from lumpability.errors import FormatError
-from lumpability.formats.assembly import assemble
+from lumpability.formats.assembly import assemble, refuse_absurd
 from lumpability.formats.drn_attributes import Attributes, Parsed, joined
 from lumpability.formats.drn_header import Header, read_header, split_labels
 from lumpability.formats.drn_writer import write_drn
@@ -263,6 +263,7 @@ class _Body:
                 f"announces {header.states} states but holds {n}: the file is cut off or changed",
                 path=self._path,
             )
+        refuse_absurd(len(header.rewards), n, "rewards")
         sources = joined(self._sources)
         indptr = np.concatenate([[0], np.cumsum(np.bincount(sources, minlength=n))])
         weights = self._weights.array(joined(self._codes))

@@ -94,11 +94,14 @@ def reading(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except (FormatError, SizeLimit):
+    except FormatError:
         raise
     except InvalidInput as error:
-        evidence = {k: v for k, v in error.evidence.items() if k not in ("path", "line")}
-        raise FormatError(str(error), path=path, **evidence) from error
+        if "path" in error.evidence:  # it names the file already
+            raise
+        if isinstance(error, SizeLimit):
+            raise SizeLimit(f"{path}: {error}", path=str(path), **error.evidence) from error
+        raise FormatError(str(error), path=path, **error.evidence) from error
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise FormatError(f"the packed data are damaged or cut off ({error})", path=path) from error
     except UnicodeDecodeError as error:

@@ -18,7 +18,7 @@ import numpy as np
 
 from lumpability.errors import FormatError, InvalidValue
 from lumpability.exact_array import Exact, ExactArray
-from lumpability.formats.assembly import chain_class, parameter_names
+from lumpability.formats.assembly import chain_class, parameter_names, refuse_absurd
 from lumpability.formats.files import reading, writing
 from lumpability.formats.numbers import exact_text, read_expression
 from lumpability.formats.strict_json import MAX_BYTES, check_version, read_document, write_pieces
@@ -245,6 +245,7 @@ class _Reader:
         return names
 
     def _labels(self) -> dict[str, Mask]:
+        refuse_absurd(len(self._document["labels"]), self._n, "labels")
         labels = {}
         for name, carriers in self._document["labels"].items():
             mask = np.zeros(self._n, dtype=bool)

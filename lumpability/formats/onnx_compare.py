@@ -58,29 +58,31 @@ def compare_in_onnxruntime(
     Raises
     ------
     InvalidInput
-        If the input shapes differ, or `points` is not positive.
+        If the input shapes differ, `points` is not positive, or onnxruntime cannot run a network.
     MissingDependency
         Without the package ``onnxruntime``.
     """
     if network.input_shape != other.input_shape or points < 1:
         raise InvalidInput("comparing needs equal input shapes and at least one point")
     onnxruntime = require("onnxruntime", extra="onnx")
-    sessions = [
-        onnxruntime.InferenceSession(
-            to_onnx(model).SerializeToString(), providers=["CPUExecutionProvider"]
-        )
-        for model in (network, other)
-    ]
+    models = [to_onnx(model).SerializeToString() for model in (network, other)]
     random = np.random.default_rng(seed)
     shape = [1 if size is None else size for size in network.input_shape]
     equal, largest = 0, 0.0
-    for _ in range(points):
-        x = scale * random.normal(size=shape)
-        first, second = (
-            session.run(None, {model.input_name: x.astype(model.dtype)})[0]
-            for session, model in zip(sessions, (network, other), strict=True)
-        )
-        equal += first.tobytes() == second.tobytes()
-        difference = np.abs(first.astype(np.float64) - second.astype(np.float64))
-        largest = max(largest, float(difference.max(initial=0.0)))
+    try:
+        sessions = [
+            onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+            for model in models
+        ]
+        for _ in range(points):
+            x = scale * random.normal(size=shape)
+            first, second = (
+                session.run(None, {model.input_name: x.astype(model.dtype)})[0]
+                for session, model in zip(sessions, (network, other), strict=True)
+            )
+            equal += first.tobytes() == second.tobytes()
+            difference = np.abs(first.astype(np.float64) - second.astype(np.float64))
+            largest = max(largest, float(difference.max(initial=0.0)))
+    except Exception as error:  # onnxruntime raises classes of its own
+        raise InvalidInput(f"onnxruntime cannot run the network: {error}") from error
     return Comparison(points, equal, largest)

@@ -46,6 +46,7 @@ _TYPE_COMMENT = re.compile(r"#\s*Transitions\s*\((\w+)\)\s*")
 _NEARLY = 1 / 1000
 _MAX_STATES = 2**31 - 1
 _MAX_HEADER = 1 << 16
+_MOST_STATES_EACH = 1000  # a header of ten bytes must not take gigabytes
 _LINES_AT_ONCE = 1 << 17
 
 
@@ -189,6 +190,10 @@ def _read_body(
             path=path,
         )
     n = header.states
+    if n is not None and n > _MOST_STATES_EACH * (len(source) + 10_000):
+        raise FormatError(
+            f"announces {n} states for {len(source)} transitions: no model has so few", path=path
+        )
     if n is None:
         n = int(max(source.max(initial=-1), target.max(initial=-1))) + 1
     weights = numbers.array(np.concatenate(codes))

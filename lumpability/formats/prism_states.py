@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from lumpability.errors import FormatError
-from lumpability.formats.assembly import distinct_rows
+from lumpability.formats.assembly import distinct_rows, refuse_absurd
 from lumpability.formats.files import opened
 from lumpability.formats.tokens import Array, Chunk, chunks, shown
 from lumpability.markov.attributes import Mask
@@ -44,6 +44,7 @@ def read_labels(path: Path, n: int) -> dict[str, Mask]:
         return {}
     with opened(path) as stream:
         names, by_number, lines = _read_declaration(stream, path)
+        refuse_absurd(len(names), n, "labels")
         masks = {name: np.zeros(n, dtype=bool) for name in names}
         for chunk in chunks(stream, path=path, first_line=lines + 1):
             if by_number is None:

@@ -162,8 +162,8 @@ class _Model:
         """Build the chain."""
         system = self._system
         self._refuse_other_models()
-        indptr = self._row_starts("choice-to-branches.bin", self._n, self._m)
         targets = np.frombuffer(self._bytes("branch-to-target.bin", 8 * self._m), dtype="<u8")
+        indptr = self._row_starts("choice-to-branches.bin", self._n, self._m)
         if len(targets) and targets.max() >= self._n:
             raise self._error(
                 f"a branch leads to state {targets.max()}, there are {self._n} states"
@@ -218,10 +218,10 @@ class _Model:
             raise self._error(
                 f"has {system.num_choices} choices for {self._n} states: a chain has one each"
             )
-        if not np.array_equal(
-            self._row_starts("state-to-choices.bin", self._n, self._n), np.arange(self._n + 1)
-        ):
-            raise self._error("has a state with no choice or several: a chain has one each")
+        if "state-to-choices.bin" in self._members:
+            choices = self._row_starts("state-to-choices.bin", self._n, self._n)
+            if np.any(np.diff(choices) != 1):
+                raise self._error("has a state with no choice or several: a chain has one each")
         if self._m and system.branch_probability_type is None:
             raise self._error("has no probabilities")
         if system.time == "stochastic" and system.exit_rate_type is None:

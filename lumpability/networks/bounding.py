@@ -12,6 +12,7 @@ sums of up to a million terms.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +20,9 @@ import numpy as np
 from lumpability.errors import NotJustified
 from lumpability.networks.arrays import Array, to_fractions
 from lumpability.networks.elementwise import Activate
-from lumpability.networks.layers import Dense
+from lumpability.networks.layers import Dense, Shape
 from lumpability.networks.shaping import ShapeLayer
+from lumpability.networks.units import fixed
 
 if TYPE_CHECKING:
     from lumpability.networks.lumping import NetworkLumping
@@ -47,7 +49,7 @@ def rounding_error_bound(lumping: NetworkLumping, low: Any, high: Any) -> Array:
     Raises
     ------
     NotJustified
-        If a layer has no bound here: a convolution, sign, batch normalisation.
+        If a layer has no bound here: a convolution, sign, batch normalisation, a layer without units.
 
     Examples
     --------
@@ -61,29 +63,37 @@ def rounding_error_bound(lumping: NetworkLumping, low: Any, high: Any) -> Array:
     quotient = lumping.quotient
     if not lumping.rounding.rounded:
         return np.zeros(int(quotient.output_shape[-1] or 1))
-    sizes = quotient.input_shape
-    lower, upper = (np.broadcast_to(x, (int(sizes[-1] or 1),)) * 1.0 for x in (low, high))
-    error = np.zeros(len(lower))
+    if any(weights.matrix.size == 0 for weights in lumping.weights):
+        raise NotJustified("there is no error bound for a network that is constant in part")
+    size = math.prod(fixed(quotient.input_shape))
+    lower, upper = (np.broadcast_to(x, (size,)) * 1.0 for x in (low, high))
+    error = np.zeros(size)
     exact = iter(lumping.weights)
-    for layer in quotient.layers:
-        if isinstance(layer, Dense):
+    for layer, shape in zip(quotient.layers, quotient.shapes, strict=False):
+        if isinstance(layer, Dense) and layer.weight.shape[0] == len(lower):
             weights = next(exact)
-            size = np.maximum(np.abs(lower), np.abs(upper)) + error
+            reach = np.maximum(np.abs(lower), np.abs(upper)) + error
             change = _change(layer.weight, weights.matrix)
             shift = np.zeros(layer.units)
             if layer.bias is not None and weights.bias is not None:
                 shift = _change(layer.bias, weights.bias)
             stored = layer.weight.astype(np.float64)
-            error = (error @ np.abs(stored) + size @ change + shift) * _SLACK
+            error = (error @ np.abs(stored) + reach @ change + shift) * _SLACK
             lower, upper = _interval(layer, lower, upper)
         elif isinstance(layer, Activate) and layer.function.lipschitz is not None:
             slope = float(layer.function.lipschitz)
             error = error * slope * _SLACK
             reach = slope * np.maximum(np.abs(lower), np.abs(upper)) + abs(_at_zero(layer))
             lower, upper = -reach * _SLACK, reach * _SLACK
-        elif not isinstance(layer, ShapeLayer):
+        elif not (isinstance(layer, ShapeLayer) and _keeps_order(layer, shape)):
             raise NotJustified(f"there is no error bound for a layer {layer.title} here")
     return error
+
+
+def _keeps_order(layer: ShapeLayer, shape: Shape) -> bool:
+    """Whether the numbers of an array are read in the same order before and after the layer."""
+    numbers = np.arange(math.prod(fixed(shape))).reshape(fixed(shape))
+    return bool(np.array_equal(layer(numbers).ravel(), numbers.ravel()))
 
 
 def _at_zero(layer: Activate) -> float:

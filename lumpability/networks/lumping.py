@@ -77,6 +77,8 @@ class NetworkLumping:
         What rounding to the stored type changed.
     seconds : float
         For everything, proof included.
+    proof : str
+        What was checked in exact arithmetic.
 
     Examples
     --------
@@ -96,6 +98,7 @@ class NetworkLumping:
     weights: tuple[NewWeights, ...]
     rounding: Rounding
     seconds: float
+    proof: str
 
     @cached_property
     def partition(self) -> Partition:
@@ -274,4 +277,6 @@ def lump_network(
             witness=verdict.witness,
         )
     seconds = time.perf_counter() - started
-    return NetworkLumping(network, quotient, chosen, merged, weights, rounding, seconds)
+    return NetworkLumping(
+        network, quotient, chosen, merged, weights, rounding, seconds, verdict.text
+    )

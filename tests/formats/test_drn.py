@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lumpability import CTMC, DTMC, formats
-from lumpability.errors import FormatError
+from lumpability.errors import FormatError, SizeLimit
 from lumpability.formats.drn import read_drn, write_drn
 from lumpability.formats.tokens import chunks
 
@@ -174,6 +174,15 @@ def test_a_file_cut_off_anywhere_after_the_header_is_refused(tmp_path):
     for count in range(13, len(lines) - 5):
         with pytest.raises(FormatError, match="announces 3 states but holds"):
             read_drn(written(tmp_path, "".join(lines[:count])))
+
+
+def test_a_header_with_more_rewards_than_memory_holds_is_refused(tmp_path):
+    names = " ".join(f"r{k}" for k in range(100_000))
+    states = "".join(f"state {s}\n{s} : 1\n" for s in range(400_000))
+    text = f"@type: DTMC\n@reward_models\n{names}\n@nr_states\n400000\n@model\n{states}"
+    with pytest.raises(SizeLimit, match="100000 rewards for each of 400000 states") as failure:
+        read_drn(written(tmp_path, text))
+    assert failure.value.path == str(tmp_path / "chain.drn")
 
 
 def test_parallel_transitions_are_summed_and_zeros_dropped(tmp_path):

@@ -9,19 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import lumpability
 from lumpability import formats
 from lumpability.errors import FormatError, SizeLimit
 from lumpability.formats.files import opened, replacing, writing
-
-
-PACKED_AND_PLAIN = [
-    ".drn",
-    ".drn.gz",
-    ".tra",
-    ".json",
-    ".npz",
-    *([".umb"] if find_spec("umbi") else []),
-]
 
 
 def left_behind(folder: Path) -> list[str]:
@@ -80,8 +71,8 @@ except formats.FormatError as error:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of file size are those of POSIX")
-@pytest.mark.parametrize("suffix", PACKED_AND_PLAIN)
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, checkout, suffix):
+@pytest.mark.parametrize("suffix", [".tra", ".npz", *([".umb"] if find_spec("umbi") else [])])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, suffix):
     path = tmp_path / f"chain{suffix}"
     path.write_bytes(b"old")
     done = subprocess.run(
@@ -89,7 +80,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, checkout, su
         capture_output=True,
         text=True,
         check=True,
-        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(Path(lumpability.__file__).parents[1])},
     )
     assert done.stdout == f"{path}: cannot be written: File too large\n"
     assert done.stderr == ""

@@ -115,6 +115,7 @@ def test_rounded_rows_of_a_dtmc_are_refused_or_rescaled(tmp_path):
         ({"tra": TRA.replace("2 2 0.5", "2 2 nan")}, "tra", 6, "the value 'nan' is not one"),
         ({"tra": TRA.replace("2 2 0.5", "2 2")}, "tra", 6, "'2 2' is not 'source target value'"),
         ({"tra": TRA.replace("3 3 1\n", "")}, "tra", None, "announces 7 transitions but holds 6"),
+        ({"tra": "2000000000 1\n0 0 1\n"}, "tra", None, "announces 2000000000 states for 1 trans"),
         ({"lab": ""}, "lab", None, "the declaration"),
         ({"lab": "0=init\n"}, "lab", 1, "'0=init' is not a declaration of labels"),
         ({"lab": '0="a" 1="a"\n'}, "lab", 1, "declares a label twice"),

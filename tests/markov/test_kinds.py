@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lumpability import CTMC, DTMC, Partition, check, lump
+from lumpability import CTMC, DTMC, Partition, Reward, check, lump
 from lumpability.errors import (
     InvalidChain,
     InvalidInput,
@@ -24,7 +24,7 @@ from lumpability.markov.examples import (
     proportional_not_ordinary,
     queue_at_changing_speed,
 )
-from lumpability.markov.solve import stationary, transient
+from lumpability.markov.solve import long_run_reward, stationary, transient
 from lumpability.refinement import rounds
 
 pytestmark = pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
@@ -294,15 +294,6 @@ def test_exact_lumping_does_not_split_on_exit_rates():
     assert len(set(lumping.chain.exit_rates)) == 2
 
 
-@given(chain=chains())
-def test_the_stationary_distribution_of_an_exact_quotient_lifts_to_single_states(chain):
-    lumping = lump(chain, kind="exact")
-    assume(len(lumping.quotient.matrix.row_sums()) > 0)
-    for block in range(lumping.quotient.n):
-        start = ExactArray.read([int(b == block) for b in range(lumping.quotient.n)])[0]
-        assert sum(lumping.lift_stationary(start)) == 1
-
-
 def test_lift_is_refused_when_the_start_is_not_uniform_inside_blocks():
     chain = CTMC([[0, 0, 1], [0, 0, 1], [1, 1, 0]], initial={0: 1})
     lumping = lump(chain, kind="exact", respect=(), initial=[0, 0, 1])
@@ -323,9 +314,6 @@ def test_lift_is_refused_with_the_reason_where_states_are_not_determined(kind):
 
 
 def test_an_action_reward_counts_jumps_inside_blocks_after_lumping_too():
-    from lumpability.markov import Reward
-    from lumpability.markov.solve import long_run_reward
-
     reward = Reward(action=ExactArray.read([1, 1, 1])[0])
     chain = CTMC.from_rates(
         {("a", "b"): 1, ("b", "a"): 1, ("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 3},

@@ -18,7 +18,7 @@ import numpy as np
 from lumpability.exact_array import Exact, ExactArray
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.solve.classes import backwards_reachable
-from lumpability.markov.solve.linear import solve_exact, solve_numeric
+from lumpability.markov.solve.linear import first_success, solve_exact, solve_numeric
 from lumpability.markov.solve.solution import Effort, Method, Progress, Solution, choose_method
 from lumpability.markov.solve.vectors import target_of
 
@@ -176,12 +176,13 @@ class _System:
             return Solution(values, "exact", infinite=infinite)
         result = known.astype(np.float64)
         if not len(self.unknown):
-            return Solution(result, chosen, infinite=infinite)
-        numbers, residual, iterations = solve_numeric(
-            self._numeric_matrix(), right.to_floats(), replace(effort, method=chosen)
+            return Solution(result, "direct", infinite=infinite)
+        matrix, column = self._numeric_matrix(), right.to_floats()
+        numbers, residual, iterations, used = first_success(
+            lambda attempt: solve_numeric(matrix, column, attempt), replace(effort, method=chosen)
         )
         result[self.unknown] = numbers
-        return Solution(result, chosen, residual=residual, iterations=iterations, infinite=infinite)
+        return Solution(result, used, residual=residual, iterations=iterations, infinite=infinite)
 
     def _exact_rows(self) -> list[dict[int, Exact]]:
         place = {state: i for i, state in enumerate(self.unknown.tolist())}

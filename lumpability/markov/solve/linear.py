@@ -8,7 +8,7 @@ ones by SuperLU (direct) or by GMRES with an incomplete factorisation or the dia
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -19,7 +19,7 @@ from lumpability.exact_array import Exact
 from lumpability.markov.solve.solution import Effort, Floats
 from lumpability.parameters import in_one_field
 
-__all__ = ["solve_exact", "solve_numeric"]
+__all__ = ["first_success", "solve_exact", "solve_numeric"]
 
 _FACTORISE_UP_TO = 2_000_000  # entries for which an incomplete factorisation is tried
 _RESTART = 30
@@ -82,7 +82,7 @@ def solve_exact(rows: Sequence[Mapping[int, Exact]], right: Sequence[Exact]) -> 
 def solve_numeric(
     matrix: Any, right: Floats, effort: Effort, *, preconditioned: Any = None
 ) -> tuple[Floats, float, int]:
-    """Solve a square system in floating point; return solution, residual and iterations.
+    """Solve a square system in floating point by one method; return solution, residual, iterations.
 
     Parameters
     ----------
@@ -193,3 +193,22 @@ def _iterate(matrix: Any, right: Floats, inverse: Any, effort: Effort) -> tuple[
 def _row_norm(matrix: Any) -> float:
     """Largest absolute row sum; 1 for an operator, of which it is unknown."""
     return float(abs(matrix).sum(axis=1).max()) if hasattr(matrix, "tocsc") else 1.0
+
+
+def first_success(
+    solve: Callable[[Effort], tuple[Floats, float, int]], effort: Effort
+) -> tuple[Floats, float, int, str]:
+    """Try the methods of an effort in turn; return also the name of the one that succeeded.
+
+    Raises
+    ------
+    NoConvergence
+        That of the last method, if all fail.
+    """
+    *before, last = effort.attempts()
+    for attempt in before:
+        try:
+            return (*solve(attempt), attempt.method)
+        except NoConvergence:  # the next method may do
+            continue
+    return (*solve(last), last.method)

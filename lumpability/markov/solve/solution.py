@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,8 +24,12 @@ Progress = Callable[[int, int], None]
 
 EXACT_UP_TO = 64
 """States up to which "auto" computes in exact arithmetic."""
-DIRECT_UP_TO = 10_000
-"""States up to which "auto" factorises the matrix; beyond, it iterates."""
+ITERATIONS_FIRST = 600
+"""Iterations that "auto" tries before it factorises the matrix.
+
+Where iterations converge slowly a chain mixes slowly, hence has small separators, and then its
+factors are sparse; where it mixes fast the factors fill up, but few iterations are needed.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,16 @@ class Effort:
     tolerance: float = 1e-12
     max_iterations: int = 10_000
     progress: Progress | None = None
+
+    def attempts(self) -> list[Effort]:
+        """Return the numerical methods to try one after the other."""
+        if self.method != "auto":
+            return [self]
+        few = min(self.max_iterations, ITERATIONS_FIRST)
+        return [
+            replace(self, method="iterative", max_iterations=few),
+            replace(self, method="direct"),
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +156,12 @@ class Solution:
 
 
 def choose_method(chain: MarkovChain, method: Method, size: int) -> Method:
-    """Settle "auto"; refuse floating point for symbolic chains.
+    """Settle whether "auto" is exact; refuse floating point for symbolic chains.
+
+    Returns
+    -------
+    Method
+        "auto" now means to iterate first and to factorise if that does not converge.
 
     Raises
     ------
@@ -157,6 +176,4 @@ def choose_method(chain: MarkovChain, method: Method, size: int) -> Method:
         return "exact"
     if method != "auto":
         return method
-    if size <= EXACT_UP_TO:
-        return "exact"
-    return "direct" if size <= DIRECT_UP_TO else "iterative"
+    return "exact" if size <= EXACT_UP_TO else "auto"

@@ -21,7 +21,7 @@ from lumpability.errors import InvalidChain, NotUnique
 from lumpability.exact_array import Exact, ExactArray
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.solve.classes import recurrent_classes
-from lumpability.markov.solve.linear import solve_numeric
+from lumpability.markov.solve.linear import first_success, solve_numeric
 from lumpability.markov.solve.solution import (
     Effort,
     Floats,
@@ -49,7 +49,8 @@ def stationary(
     chain : CTMC or DTMC
         Transient states get probability zero.
     method : {"auto", "exact", "direct", "iterative"}
-        "auto" is exact up to 64 states and for chains with parameters, direct up to 10,000.
+        "auto" is exact up to 64 states and for chains with parameters; beyond, it iterates, and
+        factorises the matrix if that does not converge soon.
     tolerance : float
         Relative tolerance of the iteration; the residual reported is computed afterwards.
     max_iterations : int
@@ -128,16 +129,15 @@ def _of_class(chain: MarkovChain, states: np.ndarray[Any, Any], effort: Effort) 
             values[0] = masses[0] - masses[0]
         return Solution(ExactArray.of_values(codes, values), "exact")
     generator = _numeric_generator(chain, states)
-    if len(states) == 1:
-        masses_found, iterations = np.ones(1), 0
-    elif chosen == "direct":
-        masses_found, iterations = _direct(generator), 0
-    else:
-        masses_found, iterations = _iterative(generator, effort)
+    masses_found, used, iterations = np.ones(1), "direct", 0
+    if len(states) > 1:
+        masses_found, _, iterations, used = first_success(
+            lambda attempt: _numeric(generator, attempt), replace(effort, method=chosen)
+        )
     result = np.zeros(chain.n)
     result[states] = masses_found
     residual = float(np.abs(generator.T @ masses_found).max(initial=0.0))
-    return Solution(result, chosen, residual=residual, iterations=iterations)
+    return Solution(result, used, residual=residual, iterations=iterations)
 
 
 def eliminate_states(
@@ -198,17 +198,24 @@ def _normalised(masses: Floats) -> Floats:
     return normalised
 
 
-def _direct(generator: Any) -> Floats:
-    transposed = generator.T.tocsc()
-    rest, _, _ = solve_numeric(
-        transposed[1:, 1:],
-        -transposed[1:, [0]].toarray().ravel(),
-        Effort("direct"),
+def _numeric(generator: Any, effort: Effort) -> tuple[Floats, float, int]:
+    solution, residual, iterations = (
+        _iterative(generator, effort)
+        if effort.method == "iterative"
+        else _direct(generator, effort)
     )
-    return _normalised(np.concatenate([[1.0], rest]))
+    masses = np.maximum(solution, 0.0)
+    return masses / masses.sum(), residual, iterations
 
 
-def _iterative(generator: Any, effort: Effort) -> tuple[Floats, int]:
+def _direct(generator: Any, effort: Effort) -> tuple[Floats, float, int]:
+    transposed = generator.T.tocsc()
+    column = -transposed[1:, [0]].toarray().ravel()
+    rest, residual, _ = solve_numeric(transposed[1:, 1:], column, effort)
+    return np.concatenate([[1.0], rest]), residual, 0
+
+
+def _iterative(generator: Any, effort: Effort) -> tuple[Floats, float, int]:
     from scipy.sparse.linalg import LinearOperator
 
     n = generator.shape[0]
@@ -223,10 +230,8 @@ def _iterative(generator: Any, effort: Effort) -> tuple[Floats, int]:
         return result
 
     operator = LinearOperator((n, n), matvec=apply, dtype=np.float64)
-    solution, _, iterations = solve_numeric(
-        operator,
-        -start,
-        replace(effort, method="iterative"),
-        preconditioned=LinearOperator((n, n), matvec=lambda y: y, dtype=np.float64),
+    identity = LinearOperator((n, n), matvec=lambda y: y, dtype=np.float64)
+    solution, residual, iterations = solve_numeric(
+        operator, -start, effort, preconditioned=identity
     )
-    return _normalised(solution / exits), iterations
+    return solution / exits, residual, iterations

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, lump
 from lumpability.errors import InvalidChain, InvalidInput, NoConvergence, NotUnique
-from lumpability.markov.examples import components, ehrenfest, machine_repair, planted, sis_epidemic
+from lumpability.markov.examples import (
+    components,
+    ehrenfest,
+    machine_repair,
+    planted,
+    sis_epidemic,
+    tandem,
+)
 from lumpability.markov.solve import (
     is_irreducible,
     long_run,
@@ -50,10 +57,15 @@ def test_numerical_methods_agree_with_the_exact_one(chain, method):
     assert np.abs(numeric.floats() - exact).max() < 1e-9
 
 
-def test_auto_is_exact_for_small_chains_and_numerical_for_large_ones():
+def test_auto_is_exact_for_small_chains_then_iterates_and_factorises_what_converges_slowly():
     assert stationary(machine_repair(6)).is_exact
-    assert stationary(machine_repair(8)).method == "direct"
     assert stationary(ehrenfest(14)).method == "iterative"
+    slow = tandem(60, 60)
+    with pytest.raises(NoConvergence):
+        stationary(slow, method="iterative", max_iterations=600)
+    solution = stationary(slow)
+    assert solution.method == "direct"
+    assert solution.residual < 1e-12
 
 
 def test_the_residual_is_that_of_the_balance_equations():
@@ -136,4 +148,6 @@ def test_progress_is_reported_and_can_cancel(method):
 
 def test_solutions_are_shown_in_one_line():
     assert repr(stationary(machine_repair(1))) == "Solution([100/101, 1/101], exact)"
-    assert repr(stationary(machine_repair(7))).startswith("Solution(128 numbers, direct, residual")
+    assert repr(stationary(machine_repair(7))).startswith(
+        "Solution(128 numbers, iterative, residual"
+    )
