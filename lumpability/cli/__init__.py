@@ -1,7 +1,8 @@
 """The command line, `lumpability COMMAND`: results on stdout, everything else on stderr.
 
 One file for each command (`files` holds the two that only read and write).  `failures` says how
-commands end, `console` what they print where, `models` what they need from each class of model.
+commands end, `console` what they print where, `models` what they need from each class of model, which
+`chains` and `networks` provide.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import sys
 
 import click
 
+import lumpability.cli.chains
+import lumpability.cli.networks  # noqa: F401  # both make their models known to the commands
 from lumpability import __version__
 from lumpability.cli.check import check_command
 from lumpability.cli.demo import demo_command
 from lumpability.cli.failures import ReportingGroup
 from lumpability.cli.files import convert_command, info_command
-from lumpability.cli.lump import lump_command
+from lumpability.cli.lump import lump_command, shrink_command
 from lumpability.cli.options import debug_option
 from lumpability.formats import FORMATS
 
@@ -28,7 +31,7 @@ _EPILOG = f"""Formats: {", ".join(FORMATS)}.
 \b
 Exit codes:
   0   yes, or done
-  1   no: not lumpable, and two states are shown that prove it
+  1   no: not lumpable, and two states or neurons are shown that prove it
   2   wrong usage
   3   a file that cannot be read, used or written
   70  a bug of this program
@@ -37,6 +40,7 @@ Examples:
   lumpability demo
   lumpability lump chain.drn.gz -o small.drn
   lumpability check chain.drn.gz blocks.json
+  lumpability lump net.onnx -o small.onnx
 """
 
 
@@ -48,13 +52,20 @@ Examples:
 @click.version_option(__version__, prog_name="lumpability")
 @debug_option
 def cli() -> None:
-    """Exact lumping of Markov chains: merge states that behave alike, provably.
+    """Exact lumping of Markov chains and neural networks: merge what behaves alike, provably.
 
     The suffix of a file says its format. Results go to stdout, everything else to stderr.
     """
 
 
-for _command in (lump_command, check_command, info_command, convert_command, demo_command):
+for _command in (
+    lump_command,
+    check_command,
+    info_command,
+    convert_command,
+    shrink_command,
+    demo_command,
+):
     cli.add_command(_command)
 
 

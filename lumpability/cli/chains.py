@@ -12,6 +12,7 @@ from lumpability.cli.models import (
     arguments,
     describe,
     judge,
+    smaller,
     summarise,
     understood,
     units,
@@ -24,7 +25,7 @@ from lumpability.markov.kinds import find_kind
 from lumpability.markov.naming import block_name
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
-from lumpability.refinement import Witness
+from lumpability.refinement import Progress, Witness
 from lumpability.show.text import Table, count
 
 __all__ = ["respecting"]
@@ -72,15 +73,16 @@ def states(chain: MarkovChain) -> States:
 
 @arguments.register
 def lump_arguments(
-    chain: MarkovChain, kind: str | None, given: dict[str, Any]
+    chain: MarkovChain, kind: str | None, given: dict[str, Any], progress: Progress
 ) -> dict[str, Any]:
-    """Return what to respect, the partition to start from, and the engine."""
+    """Return what to respect, the partition to start from, the engine, and what it reports to."""
     asked = understood(given, _OPTIONS, f"a {type(chain).__name__}")
     initial = asked.get("initial")
     return {
         "respect": respecting(chain, kind, asked.get("respect"), asked.get("ignore")),
         "initial": None if initial is None else read_partition(initial, chain.states),
         "engine": asked.get("engine", "auto"),
+        "progress": progress,
     }
 
 
@@ -102,7 +104,7 @@ def summarise_chain_lumping(lumping: Lumping) -> Report:
         "largest_blocks": largest,
         "kappa": None if lumping.kappa is None else [str(factor) for factor in lumping.kappa],
     }
-    factor = f"{_factor(stats.states, stats.blocks)} times smaller" if stats.blocks else "empty"
+    factor = f"{smaller(stats.states, stats.blocks)} times smaller" if stats.blocks else "empty"
     gain = "no two can be merged" if stats.blocks == stats.states else factor
     rows = [
         ("states", f"{stats.states:,} -> {stats.blocks:,}  ({gain})"),
@@ -242,11 +244,6 @@ def _block_table(states: States, partition: Partition, blocks: list[dict[str, An
     )
     title = "largest blocks" if len(partition) > len(blocks) else "blocks"
     return Table(title, rows, ("block", "states", "members"), frozenset({0, 1}))
-
-
-def _factor(before: int, after: int) -> str:
-    ratio = before / after
-    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def _listed(names: list[str]) -> str:

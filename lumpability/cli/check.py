@@ -8,7 +8,7 @@ import click
 
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
-from lumpability.cli.models import describe, judge
+from lumpability.cli.models import describe, judge, units
 from lumpability.cli.options import (
     Read,
     debug_option,
@@ -26,6 +26,7 @@ _EXAMPLES = """\b
 Examples:
   lumpability check chain.drn blocks.json
   lumpability check chain.npz blocks.txt --kind bisimulation --json
+  lumpability check net.onnx classes.json
 """
 
 
@@ -50,24 +51,25 @@ def check_command(
 
     PARTITION is a file. In JSON (suffix .json): a list of blocks, each a list of states; or a mapping
     from states to block labels; or a list of block labels in the order of the states. Any other file
-    holds one block label on each line.
+    holds one block label on each line. For a network, states are the neurons of its layers with
+    weights: 2:17 is neuron (or channel) 17 of layer 2, as info numbers them.
 
     The exit code is 0 for yes and 1 for no; a no comes with two states of one block and a block into
-    which their exact sums differ.
+    which (or neurons from which) their exact sums differ.
     """
     with Stages() as stages:
         with stages("reading", model.name):
-            chain = read(model)
-            blocks = read_partition(partition, chain.states)
+            loaded = read(model)
+            blocks = read_partition(partition, units(loaded))
         with stages("checking"):
-            verdict = check(chain, blocks, kind=kind)
-        report = judge(chain, blocks, verdict)
+            verdict = check(loaded, blocks, kind=kind)
+        report = judge(loaded, blocks, verdict)
     if as_json:
         show_json(
             "check",
             path=str(model),
             partition=str(partition),
-            model=describe(chain).data,
+            model=describe(loaded).data,
             verdict=report.data,
             seconds=stages.seconds,
         )

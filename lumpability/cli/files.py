@@ -30,7 +30,7 @@ __all__ = ["convert_command", "info_command"]
 def info_command(*, model: Path, read: Read, as_json: bool) -> None:
     """Show what MODEL holds.
 
-    Sizes, labels, rewards, and how its numbers were read.
+    Sizes, labels, rewards, and how its numbers were read; of a network its layers and barriers.
     """
     with Stages() as stages, stages("reading", model.name):
         report = describe(read(model))

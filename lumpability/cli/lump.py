@@ -1,16 +1,16 @@
-"""`lumpability lump`: the coarsest lumping of a model in a file."""
+"""`lumpability lump`: the coarsest lumping of a model in a file; `shrink` is its other name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 
-from lumpability.cli.chains import respecting
-from lumpability.cli.console import Stages, show, show_json
+from lumpability.cli.console import Stages, document, show
 from lumpability.cli.failures import tell
-from lumpability.cli.models import describe, summarise
+from lumpability.cli.models import arguments, describe, summarise, units
 from lumpability.cli.options import (
     Read,
     Write,
@@ -22,19 +22,31 @@ from lumpability.cli.options import (
     reading_options,
     writing_options,
 )
-from lumpability.cli.partition_file import read_partition, write_partition
-from lumpability.refinement import ENGINES, Engine
+from lumpability.cli.partition_file import write_partition
+from lumpability.formats.files import writing
+from lumpability.networks import Network
+from lumpability.refinement import ENGINES
 from lumpability.show.text import Table
 from lumpability.verbs import lump
 
-__all__ = ["lump_command"]
+__all__ = ["lump_command", "shrink_command"]
 
 _EXAMPLES = """\b
 Examples:
   lumpability lump chain.drn.gz -o small.drn
   lumpability lump chain.npz --kind bisimulation --ignore deadlock --json
   lumpability lump chain.tra --respect up,reward:cost --partition blocks.json
+  lumpability lump net.onnx -o small.onnx --compare 1000 --report report.json
 """
+_TOLD = ("box", "compare")
+
+
+def _box(
+    ctx: click.Context, parameter: click.Parameter, value: tuple[float, float] | None
+) -> tuple[float, float] | None:
+    if value is not None and not -math.inf < value[0] <= value[1] < math.inf:
+        raise click.BadParameter("give two finite numbers, the smaller first")
+    return value
 
 
 @click.command("lump", epilog=_EXAMPLES)
@@ -45,21 +57,51 @@ Examples:
     metavar="NAMES",
     multiple=True,
     callback=names,
-    help="What a block may not mix, separated by commas: labels, rewards, initial, or single ones by "
-    'name (label:up or up). --respect "" is nothing.  [default: labels,rewards]',
+    help="Chains: what a block may not mix, separated by commas: labels, rewards, initial, or single "
+    'ones by name (label:up or up). --respect "" is nothing.  [default: labels,rewards]',
 )
 @click.option(
     "--ignore",
     metavar="NAMES",
     multiple=True,
     callback=names,
-    help="Labels and rewards, by name, not to respect.",
+    help="Chains: labels and rewards, by name, not to respect.",
 )
 @click.option(
     "--initial",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A partition that must be refined as well (same form as for check).",
+    help="Chains: a partition that must be refined as well (same form as for check).",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    help="Chains: implementation of the refinement; the answer is the same.  [default: auto]",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float16", "float32", "float64"]),
+    help="Networks: type of the new weights.  [default: as stored]",
+)
+@click.option(
+    "--strict",
+    is_flag=True,
+    default=None,
+    help="Networks: refuse if that type cannot hold a new weight, rather than round it.",
+)
+@click.option(
+    "--compare",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Networks: run both at N random points in onnxruntime and tell the largest difference.",
+)
+@click.option(
+    "--box",
+    type=float,
+    nargs=2,
+    metavar="LOW HIGH",
+    callback=_box,
+    help="Networks: range of the inputs for which the effect of rounding is bounded.  [default: -1 1]",
 )
 @click.option(
     "-o",
@@ -76,11 +118,10 @@ Examples:
     help="Write the partition: blocks of states (.json), or block numbers, one on each line.",
 )
 @click.option(
-    "--engine",
-    type=click.Choice(ENGINES),
-    default="auto",
-    show_default=True,
-    help="Implementation of the refinement; the answer is the same.",
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write what --json prints to a file.",
 )
 @reading_options
 @writing_options
@@ -90,53 +131,66 @@ def lump_command(
     *,
     model: Path,
     kind: str | None,
-    respect: Sequence[str] | None,
-    ignore: Sequence[str] | None,
-    initial: Path | None,
     output: Path | None,
     partition_output: Path | None,
-    engine: Engine,
+    report: Path | None,
     read: Read,
     write: Write,
     as_json: bool,
+    **options: Any,
 ) -> None:
-    """Compute the coarsest lumping of MODEL.
+    """Compute the coarsest lumping of MODEL, a Markov chain or a neural network.
 
     The coarsest lumping of its kind is unique and found exactly: states share a block unless what must
-    be respected, or the rates into blocks, tell them apart.
+    be respected, or the rates into blocks, tell them apart. Neurons are merged if they are proportional,
+    and removed if they are constant or dead; the lumped network computes the same function.
     """
+    given = {name: value for name, value in options.items() if value is not None}
     with Stages() as stages:
         with stages("reading", model.name):
-            chain = read(model)
-            start = None if initial is None else read_partition(initial, chain.states)
+            loaded = read(model)
+            asked = arguments(loaded, kind, given, stages.progress)
         with stages("lumping"):
-            lumping = lump(
-                chain,
-                kind=kind,
-                respect=respecting(chain, kind, respect, ignore),
-                initial=start,
-                engine=engine,
-                progress=stages.progress,
-            )
+            lumping = lump(loaded, kind=kind, **asked)
+        with stages("reporting"):
+            told = {name: given[name] for name in _TOLD if name in given}
+            summary, described = summarise(lumping, **told), describe(loaded)
         with stages("writing"):
             if output is not None:
                 write(lumping.quotient, output)
             if partition_output is not None:
-                write_partition(lumping.partition, partition_output, chain.states)
-        summary, model_report = summarise(lumping), describe(chain)
-    written = {"quotient": output, "partition": partition_output}
-    if as_json:
-        show_json(
-            "lump",
+                write_partition(lumping.partition, partition_output, units(loaded))
+    written = {"quotient": output, "partition": partition_output, "report": report}
+    if as_json or report is not None:
+        text = document(
+            str(click.get_current_context().info_name),
             path=str(model),
-            model=model_report.data,
+            model=described.data,
             lumping=summary.data,
-            written={k: None if v is None else str(v) for k, v in written.items()},
+            written={name: None if path is None else str(path) for name, path in written.items()},
             seconds=stages.seconds,
         )
+    if report is not None:
+        with writing(report) as file:
+            file.write(f"{text}\n".encode())
+    if as_json:
+        click.echo(text)
         return
     files = [("read", f"{model}  ({stages.seconds['reading']:.2f} s)")]
     files += [("written", str(path)) for path in written.values() if path is not None]
     show(*summary.tables, Table("files", tuple(files)))
     if output is None:
-        tell("write the lumped model with -o, for example -o small.drn", sort="Hint")
+        suffix = "onnx" if isinstance(loaded, Network) else "drn"
+        tell(f"write the lumped model with -o, for example -o small.{suffix}", sort="Hint")
+
+
+shrink_command = click.Command(
+    "shrink",
+    params=lump_command.params,
+    callback=lump_command.callback,
+    help="""The same as lump, for networks that were masked or pruned.
+
+    Rows and channels that were set to zero really go, with whatever depended on them alone: arrays
+    become smaller and the function stays the same.""",
+    epilog="Example: lumpability shrink pruned.onnx -o small.onnx",
+)

@@ -17,9 +17,19 @@ import click
 from lumpability.markov.attributes import States
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
+from lumpability.refinement import Progress
 from lumpability.show.text import Table
 
-__all__ = ["Report", "arguments", "describe", "judge", "summarise", "understood", "units"]
+__all__ = [
+    "Report",
+    "arguments",
+    "describe",
+    "judge",
+    "smaller",
+    "summarise",
+    "understood",
+    "units",
+]
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,9 @@ def units(model: Any) -> States:
 
 
 @singledispatch
-def arguments(model: Any, kind: str | None, given: dict[str, Any]) -> dict[str, Any]:
+def arguments(
+    model: Any, kind: str | None, given: dict[str, Any], progress: Progress
+) -> dict[str, Any]:
     """Return what `lump` is called with, besides the kind, for the options given on the command line.
 
     Raises
@@ -86,3 +98,15 @@ def understood(given: dict[str, Any], options: Collection[str], model: str) -> d
             others = ", ".join(f"--{option}" for option in options)
             raise click.UsageError(f"--{name} is not for {model}, which has {others}")
     return given
+
+
+def smaller(before: int, after: int) -> str:
+    """Say how many times smaller something has become.
+
+    Examples
+    --------
+    >>> smaller(8, 3), smaller(151060, 126)
+    ('2.67', '1,199')
+    """
+    ratio = before / after
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"

@@ -79,7 +79,7 @@ _READING = (
         metavar="T",
         callback=_tolerance,
         help="Largest relative change when a float is read as the rational that was meant "
-        "(0.050000000000000044 as 1/20); 0 takes binary values literally.",
+        "(0.050000000000000044 as 1/20); 0 takes binary values literally, as networks always do.",
     ),
     click.option(
         "--normalize",
@@ -119,7 +119,8 @@ def kind_option(command: Command) -> Command:
     return click.option(
         "--kind",
         type=click.Choice(list(KINDS)),
-        help="The notion of lumpability.  [default: ordinary for chains]",
+        help="The notion of lumpability: any for chains, proportional or exact for networks.  "
+        "[default: ordinary for chains, proportional for networks]",
     )(command)
 
 

@@ -15,6 +15,10 @@ SIGNS          1 and -1            c           tanh, softsign, arctan (odd funct
 ONE            1                   1           sigmoid, softplus, ELU, GELU, SiLU, clip, ... (equal rows)
 =============  ==================  ==========  ==========================================================
 
+Some activations also know what becomes of a negative factor: act(-x) = act(x) - r x with a number r, their
+*reflection*.  It is 1 for ReLU, softplus, GELU and SiLU, 1 + alpha for leaky ReLU.  Units of opposite sign can
+then share one unit at the price of a linear skip past the activation (`lump(..., antiparallel=True)`).
+
 The carry is a homomorphism, so a sequence of activations is treated by the images of its groups.
 `value` is the exact image of a rational number where that is rational; `lipschitz` bounds the slope.
 """
@@ -119,6 +123,8 @@ class Activation:
         Known rational values of a function that is otherwise irrational.
     lipschitz : Fraction or None
         A bound on the slope; None if there is none.
+    reflection : Fraction or None
+        The number r with ``act(-x) == act(x) - r x`` for all x, if there is one and -1 is not in the group.
     parameters : dict of str to float
         Such as ``alpha`` of a leaky ReLU.
 
@@ -138,6 +144,7 @@ class Activation:
     image: Callable[[Group], Group] = _same
     at: dict[Fraction, Fraction] = field(default_factory=dict)
     lipschitz: Fraction | None = Fraction(1)
+    reflection: Fraction | None = None
     parameters: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, x: Array) -> Array:
@@ -216,6 +223,13 @@ def _equal_rows(
     )
 
 
+def _gated(name: str, function: Callable[[Array], Any], lipschitz: Fraction) -> Activation:
+    # x s(x) with s(-x) = 1 - s(x): hence act(-x) = act(x) - x.
+    return _equal_rows(
+        name, function, at_zero=Fraction(0), lipschitz=lipschitz, reflection=Fraction(1)
+    )
+
+
 def _leaky_relu(alpha: float = 0.01) -> Activation:
     slope = Fraction(alpha)
     return Activation(
@@ -225,6 +239,7 @@ def _leaky_relu(alpha: float = 0.01) -> Activation:
         "positively homogeneous: act(c x) = c act(x) for c > 0",
         exact=lambda x: x if x >= 0 else slope * x,
         lipschitz=max(Fraction(1), abs(slope)),
+        reflection=1 + slope,
         parameters={"alpha": alpha},
     )
 
@@ -267,6 +282,7 @@ ACTIVATIONS: dict[str, Callable[..., Activation]] = {
         Group.POSITIVE,
         _HOMOGENEOUS,
         exact=lambda x: max(x, Fraction(0)),
+        reflection=Fraction(1),
     ),
     "leaky_relu": _leaky_relu,
     "abs": lambda: Activation(
@@ -300,16 +316,14 @@ ACTIVATIONS: dict[str, Callable[..., Activation]] = {
     "sigmoid": lambda: _equal_rows(
         "sigmoid", _sigmoid, at_zero=Fraction(1, 2), lipschitz=Fraction(1, 4)
     ),
-    "softplus": lambda: _equal_rows("softplus", lambda x: np.logaddexp(x, 0), at_zero=None),
+    "softplus": lambda: _equal_rows(
+        "softplus", lambda x: np.logaddexp(x, 0), at_zero=None, reflection=Fraction(1)
+    ),
     "elu": _elu,
     # The derivative of GELU is at most 1.1290, that of SiLU at most 1.0999.
-    "gelu": lambda: _equal_rows("gelu", _gelu, at_zero=Fraction(0), lipschitz=Fraction(113, 100)),
-    "gelu_tanh": lambda: _equal_rows(
-        "gelu_tanh", _gelu_tanh, at_zero=Fraction(0), lipschitz=Fraction(113, 100)
-    ),
-    "silu": lambda: _equal_rows(
-        "silu", lambda x: x * _sigmoid(x), at_zero=Fraction(0), lipschitz=Fraction(11, 10)
-    ),
+    "gelu": lambda: _gated("gelu", _gelu, Fraction(113, 100)),
+    "gelu_tanh": lambda: _gated("gelu_tanh", _gelu_tanh, Fraction(113, 100)),
+    "silu": lambda: _gated("silu", lambda x: x * _sigmoid(x), Fraction(11, 10)),
     "clip": _clip,
 }
 """Every activation by name; those with parameters take them as keyword arguments."""

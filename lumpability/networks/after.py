@@ -24,6 +24,7 @@ from lumpability.networks.layers import BatchNorm
 
 __all__ = [
     "Activated",
+    "Keyed",
     "Normalised",
     "Pooled",
     "Scaled",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 Keyed = tuple[Hashable, Fraction]
+"""What a unit computes from the common value, and the factor that is left."""
 
 
 class Step(ABC):

@@ -201,6 +201,8 @@ def round_to(values: Array, dtype: Any) -> tuple[Array, Array]:
     >>> rounded.tolist()[0], len(changed)
     (0.5, 1)
     """
+    if values.dtype == np.dtype(dtype):
+        return values, np.empty(0, dtype=object)
     with np.errstate(over="ignore"):
         if values.dtype == object:
             flat = np.array([_nearest(v) for v in values.ravel().tolist()], dtype=np.float64)

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
 from lumpability.networks.activations import Group, common_group
 from lumpability.networks.after import (
     Activated,
+    Keyed,
     Normalised,
     Pooled,
     Scaled,
     Shifted,
     Sloped,
     Step,
+    key_and_factor,
     scaled_by_unit,
 )
 from lumpability.networks.arrays import Array
@@ -81,8 +84,25 @@ class Stage:
         """Whether all units are followed by the same function."""
         return not any(step.depends_on_unit for step in self.steps)
 
-    def group(self, kind: str) -> Group:
+    @property
+    def reflection(self) -> Fraction | None:
+        """The number r with act(-x) = act(x) - r x, if one activation is all that follows; else None."""
+        if self.held is not None or len(self.steps) != 1:
+            return None
+        (step,) = self.steps
+        return step.activation.reflection if isinstance(step, Activated) else None
+
+    def pull(self, unit: int, factor: Fraction) -> Keyed:
+        """`key_and_factor`; where the activation has a reflection, of the factor without its sign."""
+        return key_and_factor(
+            self.steps, unit, factor if self.reflection is None else abs(factor)
+        )
+
+    def group(self, kind: str, *, antiparallel: bool = False) -> Group:
         """Factors by which columns may differ, for a kind of lumping."""
+        if antiparallel and self.reflection is not None:
+            positive = self.group(kind) is Group.POSITIVE
+            return Group.ANY if positive else Group.SIGNS
         if kind == "exact" or self.held is not None:
             return Group.ONE
         passed = []
@@ -148,14 +168,14 @@ def _why_mixed(layer: Layer) -> str:
 def _follow(layer: Layer, units: Units, shape: tuple[int, ...]) -> tuple[Step | None, Units] | None:
     """Return what a layer does unit by unit and where the units are then; None for a barrier."""
     if isinstance(layer, ShapeLayer):
-        moved = units.moved(layer)
+        moved = units.through(layer, shape)
         return (None, moved) if len(moved.axes()) <= 1 else None
     if isinstance(layer, Activate):
         return Activated(layer.function), units
     if isinstance(layer, MaxPool | AveragePool | GlobalPool):
         if not _is_channelwise(units):
             return None
-        return _pooled(layer), Units.along(shape, 1)
+        return _pooled(layer), units.through(layer, shape)
     if units.unit.shape != shape:
         return None  # a constant that enlarges its input
     if isinstance(layer, PReLU):

@@ -14,6 +14,7 @@ import numpy as np
 
 from lumpability.networks.arrays import Array
 from lumpability.networks.layers import Conv, Dense, Layer, Shape
+from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.shaping import ShapeLayer
 
 __all__ = ["Units", "fixed"]
@@ -64,6 +65,41 @@ class Units:
     def moved(self, layer: ShapeLayer) -> Units:
         """Return the units after a layer that moves numbers."""
         return Units(self.count, layer(self.unit), layer(self.position))
+
+    def through(self, layer: Layer, shape: Shape) -> Units:
+        """Return the units after a layer that acts on each by itself; its output has this shape."""
+        if isinstance(layer, ShapeLayer):
+            return self.moved(layer)
+        if isinstance(layer, MaxPool | AveragePool | GlobalPool):
+            return Units.along(shape, 1)
+        return self
+
+    def keeping(self, kept: Array) -> Units | None:
+        """Return the array with some units only, ascending and renumbered; None if units are no slices.
+
+        Examples
+        --------
+        >>> Units.along((1, 3), axis=1).keeping(np.array([0, 2])).unit.tolist()
+        [[0, 1]]
+        """
+        if len(kept) == self.count:
+            return self
+        axes = self.axes()
+        if len(axes) != 1:
+            return None
+        (axis,) = axes
+        along = np.moveaxis(self.unit, axis, 0).reshape(self.unit.shape[axis], -1)[:, 0]
+        places = np.flatnonzero(np.isin(along, kept))
+        number = np.zeros(self.count, dtype=np.int64)
+        number[kept] = np.arange(len(kept))
+        unit = number[np.take(self.unit, places, axis=axis)]
+        return Units(len(kept), unit, np.take(self.position, places, axis=axis))
+
+    def same_as(self, other: Units) -> bool:
+        """Whether both arrays hold the same units at the same positions."""
+        return np.array_equal(self.unit, other.unit) and np.array_equal(
+            self.position, other.position
+        )
 
     def axes(self) -> list[int]:
         """Return the axes along which the unit changes."""

@@ -111,7 +111,14 @@ def measure(name: str, chain: CTMC | DTMC, runs: int) -> Row:
 def suite() -> list[str]:
     """The default models: real ones where they are present, and families."""
     files = [str(path) for path in sorted(CHAINS.glob("*.npz"))]
-    return [*files, "machine_repair:16", "polling:13", "tandem:255", "torus_walk:500", "ehrenfest:16"]
+    return [
+        *files,
+        "machine_repair:16",
+        "polling:13",
+        "tandem:255",
+        "torus_walk:500",
+        "ehrenfest:16",
+    ]
 
 
 def machine() -> str:

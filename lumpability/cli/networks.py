@@ -1,0 +1,247 @@
+"""What the commands say about neural networks, and which options of `lump` they have; see `models`.
+
+A summary says openly what "exact" covers: the function over the reals for the stored weights, whether every
+new weight fits the stored type, how far rounding can move outputs where it does not, and what was measured.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lumpability.cli.models import (
+    Report,
+    arguments,
+    describe,
+    judge,
+    smaller,
+    summarise,
+    understood,
+    units,
+)
+from lumpability.errors import NotJustified
+from lumpability.formats.onnx_compare import compare_in_onnxruntime
+from lumpability.markov.attributes import States
+from lumpability.networks import Network, NetworkLumping
+from lumpability.networks.bounding import rounding_error_bound
+from lumpability.networks.checking import NetworkWitness
+from lumpability.networks.joins import Join, Opaque
+from lumpability.networks.lumping import LayerReport
+from lumpability.networks.stages import stages_of
+from lumpability.partition import Partition
+from lumpability.quotient import Verdict
+from lumpability.show.text import Table, count
+
+__all__: list[str] = []
+
+_OPTIONS = ("dtype", "strict", "box", "compare")
+_BOX = (-1.0, 1.0)
+_SIZES = {
+    "hidden_neurons": "hidden neurons",
+    "parameters": "parameters",
+    "operations": "operations",
+    "bytes": "bytes",
+}
+_REASONS = ("identical", "proportional", "antiparallel", "constant", "dead")
+
+
+@describe.register
+def describe_network(network: Network) -> Report:
+    """Report sizes, input and output, layers and barriers of a network."""
+    ends = (
+        ("input", network.input_name, list(network.input_shape)),
+        ("output", network.output_name, list(network.output_shape)),
+    )
+    data: dict[str, Any] = {
+        "class": type(network).__name__,
+        "dtype": str(network.dtype),
+        **{role: {"name": name, "shape": shape} for role, name, shape in ends},
+        "hidden_neurons": network.hidden_neurons,
+        "parameters": network.parameter_count,
+        "operations": network.operation_count,
+        "bytes": network.byte_count,
+        "layers": network.describe(),
+        "barriers": _barriers(network),
+    }
+    rows = [(role, f"{name}, {_shape(shape)}") for role, name, shape in ends]
+    rows.append(("type", data["dtype"]))
+    rows += [(name, f"{data[key]:,}") for key, name in _SIZES.items()]
+    rows += _barrier_rows(network)
+    layers = tuple(
+        (str(row["layer"]), row["title"], _shape(row["shape"]), f"{row['parameters']:,}")
+        for row in data["layers"]
+    )
+    columns = ("layer", "kind", "shape after it", "parameters")
+    tables = [Table("Network", tuple(rows)), Table("layers", layers, columns, frozenset({0, 3}))]
+    return Report(data, tuple(tables))
+
+
+@units.register
+def neurons(network: Network) -> States:
+    """Return a name for each neuron (channel) of layers with weights: 2:17 is neuron 17 of layer 2."""
+    names = [
+        f"{stage.position}:{unit}" for stage in stages_of(network) for unit in range(stage.units)
+    ]
+    return States(len(names), names)
+
+
+@arguments.register
+def lump_arguments(
+    network: Network, kind: str | None, given: dict[str, Any], progress: Any
+) -> dict[str, Any]:
+    """Return the type of new weights and whether rounding to it is refused."""
+    asked = understood(given, _OPTIONS, "a network")
+    return {name: asked[name] for name in ("dtype", "strict") if name in asked}
+
+
+@summarise.register
+def summarise_network_lumping(
+    lumping: NetworkLumping,
+    *,
+    box: tuple[float, float] = _BOX,
+    compare: int | None = None,
+) -> Report:
+    """Report sizes and layers before and after, the proof and its meaning, rounding, a measurement.
+
+    Parameters
+    ----------
+    lumping : NetworkLumping
+    box : (float, float)
+        Range of all inputs for which the effect of rounding is bounded.
+    compare : int, optional
+        Number of random points at which onnxruntime runs both networks.
+    """
+    report = lumping.report()
+    bound, effect = _effect_of_rounding(lumping, box)
+    measured = None
+    if compare is not None:
+        measured = compare_in_onnxruntime(lumping.network, lumping.quotient, compare)
+    data = {
+        **report,
+        "irreducible": lumping.is_irreducible,
+        "proof": lumping.proof,
+        "factors": [[str(factor) for factor in layer] for layer in lumping.factors],
+        "barriers": _barriers(lumping.network),
+        "bound": bound,
+        "comparison": None
+        if measured is None
+        else {
+            "points": measured.points,
+            "bitwise_equal": measured.bitwise_equal,
+            "largest_difference": str(measured.largest_difference),
+        },
+    }
+    rows = [
+        (name, _change(report["before"][key], report["after"][key])) for key, name in _SIZES.items()
+    ]
+    rows.append(("result", lumping.verdict))
+    rows += _barrier_rows(lumping.network)
+    rows += [
+        ("proof", lumping.proof),
+        ("meaning", report["meaning"].partition(";")[0]),
+        ("new weights", _representable(report["weights"])),
+    ]
+    if effect:
+        rows.append(("rounding", effect))
+    told = "floats may add up in another order; --compare N measures what that changes"
+    rows.append(("execution", told if measured is None else str(measured)))
+    rows.append(("time", f"{lumping.seconds:.2f} s, proof included"))
+    title = f"Network, {lumping.kind} lumping"
+    return Report(data, (Table(title, tuple(rows)), _layer_table(lumping)))
+
+
+@judge.register
+def judge_network(network: Network, partition: Partition, verdict: Verdict) -> Report:
+    """Report a verdict, and the two neurons and sums that refute a partition."""
+    data = {
+        "kind": verdict.kind,
+        "lumpable": bool(verdict),
+        "blocks": len(partition),
+        "text": verdict.text,
+        "witness": _witness(verdict.witness),
+    }
+    rows = (
+        ("verdict", "yes" if verdict else "no"),
+        ("partition", f"{count(partition.n, 'neuron')} in {count(len(partition), 'block')}"),
+        ("proof" if verdict else "because", verdict.text.partition(": ")[2]),
+    )
+    return Report(data, (Table(f"Network: is the partition a lumping ({verdict.kind})?", rows),))
+
+
+def _witness(witness: NetworkWitness | None) -> dict[str, Any] | None:
+    if witness is None:
+        return None
+    return {
+        "layer": witness.layer,
+        "neurons": [witness.unit, witness.other],
+        "inputs": None if witness.source is None else list(witness.source),
+        "sums": [str(witness.total), str(witness.other_total)],
+        "factor": str(witness.factor),
+        "text": witness.reason,
+    }
+
+
+def _barriers(network: Network) -> list[dict[str, Any]]:
+    """Return the layers on neither side of which anything is merged, and why."""
+    why = {
+        Join: "branches that are added: their inside is not examined",
+        Opaque: "not understood, carried along as it is",
+    }
+    return [
+        {"layer": number, "title": layer.title, "why": reason}
+        for number, layer in enumerate(network.layers)
+        for sort, reason in why.items()
+        if isinstance(layer, sort)
+    ]
+
+
+def _barrier_rows(network: Network) -> list[tuple[str, str]]:
+    return [
+        ("barrier", f"layer {found['layer']}, {found['title']}: {found['why']}")
+        for found in _barriers(network)
+    ]
+
+
+def _layer_table(lumping: NetworkLumping) -> Table:
+    """Return one line for each layer with weights: how many neurons went, and for which reason."""
+    columns = ("layer", "kind", "before", "after", *_REASONS, "kept because")
+    rows = tuple(_layer_row(row) for row in lumping.table)
+    return Table("neurons by layer", rows, columns, frozenset({0, *range(2, 9)}))
+
+
+def _layer_row(row: LayerReport) -> tuple[str, ...]:
+    counts = [row.units, row.left, *(getattr(row, reason) for reason in _REASONS)]
+    return (str(row.layer), row.title, *(f"{number:,}" for number in counts), row.held or "")
+
+
+def _effect_of_rounding(
+    lumping: NetworkLumping, box: tuple[float, float]
+) -> tuple[dict[str, Any] | None, str]:
+    """Return the bound on outputs that rounding needs, as data and in words; nothing if nothing was rounded."""
+    if not lumping.rounding.rounded:
+        return None, ""
+    inputs = f"for inputs between {box[0]:g} and {box[1]:g}"
+    try:
+        largest = float(rounding_error_bound(lumping, *box).max(initial=0.0))
+    except NotJustified as error:
+        return {"box": [str(end) for end in box], "largest": None}, f"no bound: {error}"
+    text = f"moves no output by more than {largest:.3g} {inputs} (--box)"
+    return {"box": [str(end) for end in box], "largest": str(largest)}, text
+
+
+def _representable(weights: dict[str, Any]) -> str:
+    if not weights["rounded"]:
+        return f"all {weights['new']:,} are representable in {weights['dtype']}: none was rounded"
+    change = float(weights["largest_change"])
+    return (
+        f"{weights['rounded']:,} of {weights['new']:,} are not representable in {weights['dtype']} and "
+        f"were rounded, by at most {change:.3g} (--dtype keeps more digits, --strict refuses)"
+    )
+
+
+def _change(before: int, after: int) -> str:
+    gain = f"  ({smaller(before, after)} times smaller)" if 0 < after < before else ""
+    return f"{before:,} -> {after:,}{gain}"
+
+
+def _shape(sizes: list[int | None]) -> str:
+    return " x ".join("free" if size is None else str(size) for size in sizes) or "a single number"
