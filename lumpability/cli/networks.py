@@ -133,12 +133,12 @@ def summarise_network_lumping(
     rows = [
         (name, _change(report["before"][key], report["after"][key])) for key, name in _SIZES.items()
     ]
-    rows.append(("result", lumping.verdict))
+    rows.append(("result", _result(lumping)))
     rows += _barrier_rows(lumping.network)
     rows += [
-        ("proof", lumping.proof),
+        ("proof", lumping.proof.partition(";")[0]),
         ("meaning", report["meaning"].partition(";")[0]),
-        ("new weights", _representable(report["weights"])),
+        ("new weights", _representable(lumping)),
     ]
     if effect:
         rows.append(("rounding", effect))
@@ -228,13 +228,20 @@ def _effect_of_rounding(
     return {"box": [str(end) for end in box], "largest": str(largest)}, text
 
 
-def _representable(weights: dict[str, Any]) -> str:
-    if not weights["rounded"]:
-        return f"all {weights['new']:,} are representable in {weights['dtype']}: none was rounded"
-    change = float(weights["largest_change"])
+def _result(lumping: NetworkLumping) -> str:
+    if lumping.is_irreducible:
+        return lumping.verdict
+    until = " before rounding" if lumping.rounding.rounded else ""
+    return f"smaller, and the same function for every input{until}"
+
+
+def _representable(lumping: NetworkLumping) -> str:
+    rounding, dtype = lumping.rounding, lumping.quotient.dtype
+    if not rounding.rounded:
+        return f"each of the {rounding.weights:,} is representable in {dtype}: none was rounded"
     return (
-        f"{weights['rounded']:,} of {weights['new']:,} are not representable in {weights['dtype']} and "
-        f"were rounded, by at most {change:.3g} (--dtype keeps more digits, --strict refuses)"
+        f"{rounding.rounded:,} of {rounding.weights:,} are not representable in {dtype} and were "
+        f"rounded, by at most {float(rounding.largest):.3g} (--strict refuses)"
     )
 
 

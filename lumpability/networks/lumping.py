@@ -19,9 +19,10 @@ from lumpability.errors import InvalidInput, LumpabilityError, NotJustified
 from lumpability.networks.arrays import Array
 from lumpability.networks.certificate import NetworkCertificate
 from lumpability.networks.merging import MergedStage, merge, reasons
-from lumpability.networks.narrowing import NewWeights, Rounding, quotient_network
+from lumpability.networks.narrowing import NewWeights, quotient_network
 from lumpability.networks.network import Network
-from lumpability.networks.shortcut import without_placeholders
+from lumpability.networks.rounding import Rounding
+from lumpability.networks.stages import stages_of
 from lumpability.partition import Partition
 from lumpability.verbs import lump
 
@@ -162,7 +163,7 @@ class NetworkLumping:
     def certificate(self) -> NetworkCertificate:
         """Return the claim with everything needed to check it; see `NetworkCertificate.verify`."""
         return NetworkCertificate(
-            self.stages, self.weights, self.rounding, self.kind, self.quotient
+            self.network, self.quotient, self.stages, self.weights, self.rounding, self.kind
         )
 
     def report(self) -> dict[str, Any]:
@@ -208,8 +209,6 @@ MEANING = (
 
 def offsets(network: Network, stages: Any = None) -> Array:
     """Return where the units of each layer with weights begin in the numbering of all, and their number."""
-    from lumpability.networks.stages import stages_of
-
     found = stages_of(network) if stages is None else [one.stage for one in stages]
     return np.concatenate([[0], np.cumsum([stage.units for stage in found], dtype=np.int64)])
 
@@ -222,6 +221,7 @@ def lump_network(
     dtype: Any = None,
     strict: bool = False,
     engine: str = "columns",
+    antiparallel: bool = False,
 ) -> NetworkLumping:
     """Compute the maximal lumping of a network and its quotient, exactly.
 
@@ -237,6 +237,9 @@ def lump_network(
         Refuse to round: raise if a new weight is not representable.
     engine : {"columns", "structure"}
         The dense specialisation, or the engine that refines chains (slow; for comparison).
+    antiparallel : bool
+        Also merge units of opposite sign under ReLU, leaky ReLU, softplus, GELU and SiLU, which takes
+        a skip past the activation; layer by layer, where the quotient gets fewer parameters.
 
     Returns
     -------
@@ -251,7 +254,16 @@ def lump_network(
 
     Notes
     -----
-    Linear in the number of weights; layers without duplicates are decided by their first rows.
+    Linear in the number of weights; layers without duplicates are decided by their first rows.  With
+    `antiparallel` once more for each layer that could take a skip.
+
+    Examples
+    --------
+    >>> from lumpability import lump
+    >>> first = [[1, -1, 2, -2], [3, -3, 1, -1], [0, 0, 1, -1]]
+    >>> network = Network.dense([(first, None, "relu"), ([[1], [2], [3], [4]], [0], None)])
+    >>> lump(network).is_irreducible, lump(network, antiparallel=True)
+    (True, NetworkLumping(proportional: 4 -> 2 hidden neurons, 17 -> 11 parameters, proved))
     """
     started = time.perf_counter()
     chosen = kind or "proportional"
@@ -261,15 +273,17 @@ def lump_network(
         )
     if engine not in ENGINES:
         raise InvalidInput(f"unknown engine {engine!r} for a network: choose columns or structure")
-    merged = tuple(merge(network, chosen, engine=engine))
+    reflect = _worth_reflecting(network, chosen, engine) if antiparallel else frozenset()
+    merged = tuple(merge(network, chosen, engine=engine, reflect=reflect))
     quotient, weights, rounding = quotient_network(network, merged, dtype)
     if strict and rounding.rounded:
         raise NotJustified(
-            f"{rounding}: the target type does not hold them; pass dtype='float64' or strict=False",
+            f"{rounding.rounded} of {rounding.weights} new weights are not representable in the target "
+            f"type (off by at most {float(rounding.largest):.3g}): choose a wider dtype, or allow rounding",
             rounding=rounding,
         )
-    quotient = without_placeholders(quotient, merged)
-    verdict = NetworkCertificate(merged, weights, rounding, chosen, quotient).verify()
+    certificate = NetworkCertificate(network, quotient, merged, weights, rounding, chosen)
+    verdict = certificate.verify()
     if not verdict:
         raise LumpabilityError(
             f"internal error: the quotient failed its proof ({verdict.witness}); please report it with "
@@ -280,3 +294,19 @@ def lump_network(
     return NetworkLumping(
         network, quotient, chosen, merged, weights, rounding, seconds, verdict.text
     )
+
+
+def _worth_reflecting(network: Network, kind: str, engine: str) -> frozenset[int]:
+    """Return the stages where merging units of opposite sign leaves fewer parameters."""
+    chosen: frozenset[int] = frozenset()
+    smallest = quotient_network(network, merge(network, kind, engine=engine))[0].parameter_count
+    for number, stage in enumerate(stages_of(network)):
+        if stage.reflection is None:
+            continue
+        trial = chosen | {number}
+        merged = merge(network, kind, engine=engine, reflect=trial)
+        if merged[number].reflected.any():
+            size = quotient_network(network, merged)[0].parameter_count
+            if size < smallest:
+                chosen, smallest = trial, size
+    return chosen

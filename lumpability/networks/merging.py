@@ -11,6 +11,10 @@ Backward, a class whose aggregated outgoing weights vanish is dead and removed. 
 fixpoint: merging below never separates above, a folded constant only changes biases above it, which come
 later, and a dead class has zero weights into every column that is still compared.
 
+With a set of stages to `reflect`, units of opposite sign merge there too: act(-c y) = c act(y) - r c y, r the
+reflection of the activation.  The pre-activation y of such a class is then a second input of the next layer,
+a row class of its own with the factors -r c, and reaches it by a skip past the activation.
+
 Class factors are taken relative to the first member; if that makes them fractions with odd denominators,
 the representative is divided by the least common one, so that factors and weights stay dyadic.
 """
@@ -18,7 +22,7 @@ the representative is divided by the least common one, so that factors and weigh
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -51,7 +55,7 @@ class MergedStage:
     factors : object array of Fraction, shape (units,)
         c(s): the column of s is c(s) times the column of its class.
     carried : object array of Fraction, shape (units,)
-        What is left of c(s) for the next layer.
+        What is left of c(s) for the next layer; of abs(c(s)) where the stage has a reflection.
     scale : object array of Fraction, shape (classes,)
         The column of the class is that of its first member divided by this.
     constants : dict of int to Fraction
@@ -81,24 +85,43 @@ class MergedStage:
         folded[self.partition.labels[list(self.constants)]] = True
         return folded
 
+    @property
+    def reflected(self) -> Array:
+        """Whether each unit has the opposite sign of its class and needs the skip, shape (units,)."""
+        if self.stage.reflection is None:
+            return np.zeros(self.stage.units, dtype=bool)
+        negative = np.array([factor < 0 for factor in self.factors.tolist()], dtype=bool)
+        negative[list(self.constants)] = False
+        return negative
+
     def incoming(self) -> Incoming:
-        """Return what the rows of the next weight matrix are; classes of rows go class by class."""
+        """Return what the rows of the next weight matrix are; classes of rows go class by class.
+
+        Behind them come the skipped pre-activations of classes with reflected units, in the same order.
+        """
         assert self.stage.rows is not None
         rows = self.stage.rows
         width = rows.shape[1]
         constant = self.is_constant
         number = np.cumsum(~constant) - 1
         labels = self.partition.labels
-        units = np.flatnonzero(~constant[labels])
-        key = (number[labels[units]][:, None] * width + np.arange(width)).ravel()
-        order = np.argsort(key, kind="stable")
-        starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+        parts = [(np.flatnonzero(~constant[labels]), self.carried)]
+        if self.stage.reflection is not None and (reflected := self.reflected).any():
+            parts.append((np.flatnonzero(reflected), self.factors * self.stage.reflection))
+        members, starts, factors, total = [], [], [], 0
+        for units, factor in parts:
+            key = (number[labels[units]][:, None] * width + np.arange(width)).ravel()
+            order = np.argsort(key, kind="stable")
+            starts.append(total + np.flatnonzero(np.diff(key[order], prepend=-1)))
+            members.append(rows[units].ravel()[order])
+            factors.append(np.repeat(factor[units], width)[order])
+            total += len(order)
         folded = np.array(sorted(self.constants), dtype=np.int64)
         values = np.array([self.constants[unit] for unit in folded.tolist()], dtype=object)
         return Incoming(
-            members=rows[units].ravel()[order],
-            starts=starts,
-            factors=np.repeat(self.carried[units], width)[order],
+            members=np.concatenate(members),
+            starts=np.concatenate(starts),
+            factors=np.concatenate(factors),
             constant_rows=rows[folded].ravel(),
             constants=np.repeat(values, width),
         )
@@ -110,9 +133,29 @@ class MergedStage:
         width = self.stage.rows.shape[1]
         return np.asarray(number[classes][:, None] * width + np.arange(width))
 
+    def skip_classes(self, classes: Array) -> Array:
+        """Return the row classes of the skipped pre-activations of some classes with reflected units."""
+        assert self.stage.rows is not None
+        width = self.stage.rows.shape[1]
+        skips = np.unique(self.partition.labels[self.reflected])
+        first = int((~self.is_constant).sum())
+        number = first + np.searchsorted(skips, classes)
+        return np.asarray(number[:, None] * width + np.arange(width))
+
+    @property
+    def has_skip(self) -> Array:
+        """Whether each class has reflected units, shape (classes,)."""
+        found = np.zeros(len(self.partition), dtype=bool)
+        found[self.partition.labels[self.reflected]] = True
+        return found
+
 
 def merge(
-    network: Network, kind: str = "proportional", *, engine: str = "columns"
+    network: Network,
+    kind: str = "proportional",
+    *,
+    engine: str = "columns",
+    reflect: Collection[int] = (),
 ) -> list[MergedStage]:
     """Return the classes of every stage of a network.
 
@@ -123,6 +166,8 @@ def merge(
     engine : {"columns", "structure"}
         How equal columns are found: by the dense specialisation, or by the engine that refines chains.
         Both give the same answer; the second makes edge lists of all weights.
+    reflect : collection of int
+        Numbers of stages where units of opposite sign merge at the price of a skip.
 
     Notes
     -----
@@ -140,7 +185,10 @@ def merge(
     for number, stage in enumerate(stages):
         below = merged[-1] if stage.open else None
         above = stages[number + 1] if number + 1 < len(stages) else None
-        merged.append(merge_stage(stage, below, above, kind, engine=engine))
+        antiparallel = number in reflect
+        merged.append(
+            merge_stage(stage, below, above, kind, engine=engine, antiparallel=antiparallel)
+        )
     return _without_dead(merged)
 
 
@@ -152,6 +200,7 @@ def merge_stage(
     *,
     within: Partition | None = None,
     engine: str = "columns",
+    antiparallel: bool = False,
 ) -> MergedStage:
     """Return the classes of one stage, given those below it.
 
@@ -165,6 +214,8 @@ def merge_stage(
     within : Partition, optional
         Merge only inside its blocks.
     engine : {"columns", "structure"}
+    antiparallel : bool
+        Merge units of opposite sign where the activation has a reflection.
     """
     matrix, count = stage.matrix, stage.units
     incoming = Incoming.separate(len(matrix)) if below is None else below.incoming()
@@ -174,7 +225,7 @@ def merge_stage(
         every = np.ones(count, dtype=bool)
         return MergedStage(stage, summed, Partition.discrete(count), ones, ones, ones, {}, every)
     find = group_columns if engine == "columns" else group_by_engine
-    columns = find(summed, stage.group(kind))
+    columns = find(summed, stage.group(kind, antiparallel=antiparallel))
     constants = _constants(stage, summed, columns, above)
     partition = _classes(stage, columns, constants, kind)
     partition = partition if within is None else partition.meet(within)
@@ -254,7 +305,7 @@ def _factors(stage: Stage, partition: Partition, columns: Columns) -> tuple[Arra
 def _carried(stage: Stage, partition: Partition, factors: Array) -> Array:
     """Return what the steps after the weights leave of the factors."""
     if stage.is_uniform:
-        left = {c: key_and_factor(stage.steps, 0, c)[1] for c in set(factors.tolist())}
+        left = {c: stage.pull(0, c)[1] for c in set(factors.tolist())}
         return np.array([left[c] for c in factors.tolist()], dtype=object)
     carried = np.full(len(factors), Fraction(1), dtype=object)
     for members in partition.blocks:
@@ -274,8 +325,12 @@ def _without_dead(merged: list[MergedStage]) -> list[MergedStage]:
         live = one.live.copy()
         if one.stage.held is None and above is not None:
             columns = above.partition.representatives[above.live]
-            dead = above.summed.zero_classes(one.row_classes(one.kept), columns)
-            live[one.kept[dead]] = False
+            dead = one.kept[above.summed.zero_classes(one.row_classes(one.kept), columns)]
+            skips = one.has_skip[dead]
+            if skips.any():  # a class may be used by its skip alone
+                rows = one.skip_classes(dead[skips])
+                skips[skips] = ~above.summed.zero_classes(rows, columns)
+            live[dead[~skips]] = False
         above = replace(one, live=live)
         result.append(above)
     return result[::-1]

@@ -2,6 +2,8 @@
 
 W^ is the aggregated weight matrix restricted to the live classes of rows and to one column for each live
 class, divided by the class's scale; what follows a weight matrix keeps the parameters of first members.
+Where units of opposite sign share a class, its pre-activation skips the activation: the activation and the
+next weights W^ become one branch of a `Join`, the weights S of the skip the other.
 New weights are exact numbers; they are rounded to the stored type only where that type cannot hold them,
 and every such change is counted and kept.
 """
@@ -16,50 +18,18 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.networks.arrays import Array, round_to
+from lumpability.networks.arrays import Array, round_to, to_fractions
 from lumpability.networks.elementwise import PReLU, Scale, Shift
-from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
+from lumpability.networks.joins import Join
+from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
-from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
+from lumpability.networks.rounding import Rounding
 from lumpability.networks.shaping import Reshape, ShapeLayer
-from lumpability.networks.units import Units, fixed
+from lumpability.networks.shortcut import drop_placeholders
+from lumpability.networks.units import Units
 
-__all__ = ["NewWeights", "Rounding", "quotient_network"]
-
-
-@dataclass(frozen=True)
-class Rounding:
-    """Which new weights the stored type cannot hold.
-
-    Attributes
-    ----------
-    weights : int
-        Weights of the quotient.
-    rounded : int
-        Those that had to be rounded.
-    largest : Fraction
-        Largest absolute change.
-    """
-
-    weights: int = 0
-    rounded: int = 0
-    largest: Fraction = Fraction(0)
-
-    def __add__(self, other: Rounding) -> Rounding:
-        return Rounding(
-            self.weights + other.weights,
-            self.rounded + other.rounded,
-            max(self.largest, other.largest),
-        )
-
-    def __str__(self) -> str:
-        if not self.rounded:
-            return f"all {self.weights} weights of the quotient are exact"
-        return (
-            f"{self.rounded} of {self.weights} weights of the quotient were rounded, by at most "
-            f"{float(self.largest):.3g}"
-        )
+__all__ = ["NewWeights", "quotient_network"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +42,13 @@ class NewWeights:
         W^: live row classes of the layer below, live classes of this one.
     bias : exact array, shape (classes,), or None
         b^; None if the layer had none and needs none.
+    skip : exact array of the shape of `matrix`, or None
+        S: what the pre-activations of the layer below add; None if no unit is reflected there.
     """
 
     matrix: Array
     bias: Array | None
+    skip: Array | None = None
 
 
 def quotient_network(
@@ -90,7 +63,8 @@ def quotient_network(
     dtype : numpy float type, optional
         Of the new weights; the stored type of each layer by default.
     """
-    layers = list(network.layers)
+    layers: list[Layer] = list(network.layers)
+    skips: dict[int, tuple[MergedStage, Layer]] = {}
     rounding = Rounding()
     exact: list[NewWeights] = []
     below: MergedStage | None = None
@@ -101,11 +75,16 @@ def quotient_network(
         while position < one.stage.position:  # layers outside stages stay as they are
             shape = layers[position].output_shape(shape)
             position += 1
-        weights = _new_weights(one, below if one.stage.open else None)
+        below = below if one.stage.open else None
+        weights = _new_weights(one, below)
         layer, change = _rounded_layer(one, weights, dtype)
-        if one.stage.open and fewer is not None:
-            layer = _in_order(layer, fewer)
         rounding += change
+        if below is not None and fewer is not None:
+            layer = _in_order(layer, fewer)
+            if weights.skip is not None:
+                skip, change = _rounded_layer(one, NewWeights(weights.skip, None), dtype)
+                skips[position] = (below, _in_order(skip, fewer))
+                rounding += change
         exact.append(weights)
         layers[position] = layer
         units = Units.of_layer(one.stage.layer, network.shapes[position + 1])
@@ -116,18 +95,38 @@ def quotient_network(
         for number in one.stage.after:
             layers[number] = _narrowed(network.layers[number], units, fewer, kept)
             shape = layers[number].output_shape(shape)
-            units = _moved(network.layers[number], units, network.shapes[number + 1])
-            fewer = _moved(layers[number], fewer, shape)
+            units = units.through(network.layers[number], network.shapes[number + 1])
+            fewer = fewer.through(layers[number], shape)
             position = number + 1
         below = one
-    made = replace(network, layers=tuple(layers))
-    return (made if dtype is None else _cast(made, dtype)), tuple(exact), rounding
+    if dtype is not None:
+        layers, change = _cast(layers, dtype)
+        rounding += change
+    left = _joined(drop_placeholders(layers, merged, network), skips)
+    kind = network.dtype if dtype is None else dtype
+    return replace(network, layers=left, dtype=kind), tuple(exact), rounding
+
+
+def _joined(
+    layers: list[Layer | None], skips: dict[int, tuple[MergedStage, Layer]]
+) -> tuple[Layer, ...]:
+    """Put activation, weights and skip into one layer each; the rest of the list is what stays."""
+    for position, (below, skip) in skips.items():
+        main = [layers[number] for number in (*below.stage.after, position)]
+        present = [layer for layer in main if layer is not None]
+        moves = [layer for layer in present if isinstance(layer, ShapeLayer)]
+        for number in below.stage.after:
+            layers[number] = None
+        layers[position] = Join((tuple(present), (*moves, skip)))
+    return tuple(layer for layer in layers if layer is not None)
 
 
 def _new_weights(one: MergedStage, below: MergedStage | None) -> NewWeights:
     rows = np.arange(one.summed.classes)
+    skip = None
     if below is not None:
         rows = below.row_classes(below.kept).ravel()
+        skip = _skip_weights(one, below)
     columns = one.partition.representatives[one.kept]
     bias = one.summed.bias[columns]
     has_bias = one.stage.layer.bias is not None or bool(np.any(bias != 0))
@@ -137,7 +136,25 @@ def _new_weights(one: MergedStage, below: MergedStage | None) -> NewWeights:
         matrix = one.summed.entries(rows, columns)
         scale = one.scale[one.kept]
         matrix, bias = _divided(matrix, scale), _divided(bias, scale)
-    return NewWeights(matrix, bias if has_bias else None)
+    return NewWeights(matrix, bias if has_bias else None, skip)
+
+
+def _skip_weights(one: MergedStage, below: MergedStage) -> Array | None:
+    """Return S, zero where a class has no reflected units; None if none has."""
+    has = below.has_skip[below.kept]
+    columns = one.partition.representatives[one.kept]
+    if not has.any() or not len(columns):
+        return None
+    rows = below.skip_classes(below.kept[has])
+    found = _divided(one.summed.entries(rows.ravel(), columns), one.scale[one.kept])
+    if not np.array(found != 0, dtype=bool).any():
+        return None
+    width = rows.shape[1]
+    skip = np.zeros((len(has), width, len(columns)), dtype=found.dtype)
+    if found.dtype == object:
+        skip = to_fractions(skip)
+    skip[has] = found.reshape(-1, width, len(columns))
+    return np.asarray(skip.reshape(-1, len(columns)))
 
 
 def _is_everything(one: MergedStage, rows: Array, columns: Array) -> bool:
@@ -249,22 +266,15 @@ def _taken(values: Array, units: Units, fewer: Units, kept: Array) -> Array:
     return narrow.reshape(narrow.shape[full.ndim - values.ndim :])
 
 
-def _moved(layer: Layer, units: Units, shape: Shape) -> Units:
-    if isinstance(layer, ShapeLayer):
-        return units.moved(layer)
-    if isinstance(layer, MaxPool | AveragePool | GlobalPool):
-        return Units.along(fixed(shape), 1)
-    return units
-
-
-def _cast(network: Network, dtype: Any) -> Network:
-    """Return the network with every stored constant in another float type."""
-    layers = []
-    for layer in network.layers:
-        fields = {
-            name: values.astype(dtype)
-            for name, values in layer.parameters.items()
-            if name in layer.__dict__
-        }
-        layers.append(replace(layer, **fields) if fields else layer)  # type: ignore[type-var]
-    return replace(network, layers=tuple(layers), dtype=dtype)
+def _cast(layers: list[Layer], dtype: Any) -> tuple[list[Layer], Rounding]:
+    """Return layers with every stored constant in another float type, and what that changed."""
+    result: list[Layer] = []
+    rounding = Rounding()
+    for layer in layers:
+        fields = {}
+        for name, values in layer.parameters.items():
+            if name in vars(layer):
+                fields[name], changed = round_to(values, dtype)
+                rounding += Rounding(0, len(changed), max(changed.tolist(), default=Fraction(0)))
+        result.append(replace(layer, **fields) if fields else layer)  # type: ignore[type-var]
+    return result, rounding

@@ -253,7 +253,9 @@ def _units(layers: Sequence[Layer]) -> list[int]:
         if isinstance(layer, Dense | Conv):
             found.append(layer.units)
         elif isinstance(layer, Join):
-            found += [units for branch in layer.branches for units in _units(branch)]
+            inside = [units for branch in layer.branches if (units := _units(branch))]
+            found += [count for units in inside for count in units[:-1]]
+            found += [units[-1] for units in inside[:1]]  # the last ones are added up
     return found
 
 

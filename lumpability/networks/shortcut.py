@@ -8,34 +8,44 @@ Elsewhere (convolutions) the layer keeps one unit that is zero, since formats kn
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from lumpability.networks.layers import Dense
+from lumpability.networks.layers import Dense, Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
 
-__all__ = ["without_placeholders"]
+__all__ = ["drop_placeholders"]
 
 
-def without_placeholders(quotient: Network, merged: Sequence[MergedStage]) -> Network:
-    """Return the quotient without the layers below an empty one, where they are all dense."""
+def drop_placeholders(
+    layers: Sequence[Layer], merged: Sequence[MergedStage], network: Network
+) -> list[Layer | None]:
+    """Return the quotient's layers with None for those below an empty one, where they are all dense.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Of the quotient, one for each layer of the network.
+    merged : sequence of MergedStage
+    network : Network
+    """
+    result: list[Layer | None] = list(layers)
     empty = [i for i, one in enumerate(merged) if not one.live.any()]
     if not empty:
-        return quotient
+        return result
     last = empty[-1] + 1  # the stage that reads nothing
     first = last
     while merged[first].stage.open:
         first -= 1
-    chain = merged[first : last + 1]
     low, high = merged[first].stage.position, merged[last].stage.position
-    ranks = {len(shape) for shape in quotient.shapes[low : high + 2]}
-    before, after = quotient.layers[low], quotient.layers[high]
-    if not all(isinstance(one.stage.layer, Dense) for one in chain) or len(ranks) != 1:
-        return quotient
-    assert isinstance(before, Dense)
-    assert isinstance(after, Dense)
+    before, after = layers[low], layers[high]
+    others = {shape[:-1] for shape in network.shapes[low : high + 2]}
+    if not all(isinstance(one.stage.layer, Dense) for one in merged[first : last + 1]):
+        return result
+    if len(others) != 1 or not isinstance(before, Dense) or not isinstance(after, Dense):
+        return result
     zero = np.zeros((before.weight.shape[0], after.units), dtype=after.weight.dtype)
-    layers = (*quotient.layers[:low], Dense(zero, after.bias), *quotient.layers[high + 1 :])
-    return replace(quotient, layers=layers)
+    result[low:high] = [None] * (high - low)
+    result[high] = Dense(zero, after.bias)
+    return result

@@ -94,9 +94,7 @@ class Stage:
 
     def pull(self, unit: int, factor: Fraction) -> Keyed:
         """`key_and_factor`; where the activation has a reflection, of the factor without its sign."""
-        return key_and_factor(
-            self.steps, unit, factor if self.reflection is None else abs(factor)
-        )
+        return key_and_factor(self.steps, unit, factor if self.reflection is None else abs(factor))
 
     def group(self, kind: str, *, antiparallel: bool = False) -> Group:
         """Factors by which columns may differ, for a kind of lumping."""

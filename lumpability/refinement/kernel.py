@@ -182,7 +182,7 @@ class _Rounds:
     def agree(self, partition: Partition, p: int, table: Array) -> bool:
         """Whether sums into every block agree modulo p inside all blocks."""
         arguments = (self.rows(table), np.uint64(p), self.arrays, partition.labels, self.count)
-        found = self._in_parallel(first_unstable, self._even(self.count), arguments)
+        found = self._in_parallel(first_unstable, self._even(self.n), arguments)
         return all(block < 0 for block in found)
 
     def _in_parallel(

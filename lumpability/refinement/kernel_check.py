@@ -12,52 +12,67 @@ import numba
 import numpy as np
 
 from lumpability.refinement.kernel_field import add_modulo, subtract_modulo
-from lumpability.refinement.kernel_loops import END, START
+from lumpability.refinement.kernel_loops import BLOCK, END, START
 
 __all__ = ["collapse_rows", "first_unstable"]
 
 ZERO = np.uint64(0)
 
 
+@numba.njit(inline="always")
+def _add(state: Any, own: Any, left: Any, rows: Any, p: Any, labels: Any, sums: Any) -> Any:
+    """Add a state's weights to the sums into blocks; returns how many sums are not zero then."""
+    for position in range(rows.indptr[state], rows.indptr[state + 1]):
+        target = labels[rows.indices[position]]
+        if rows.closed and target == own:
+            continue
+        before = sums[target]
+        after = add_modulo(before, rows.table[rows.codes[position]], p)
+        sums[target] = after
+        left += int(after != ZERO) - int(before != ZERO)
+    return left
+
+
+@numba.njit(inline="always")
+def _take(state: Any, own: Any, left: Any, rows: Any, p: Any, labels: Any, sums: Any) -> Any:
+    """Take a state's weights away from the sums into blocks."""
+    for position in range(rows.indptr[state], rows.indptr[state + 1]):
+        target = labels[rows.indices[position]]
+        if rows.closed and target == own:
+            continue
+        before = sums[target]
+        after = subtract_modulo(before, rows.table[rows.codes[position]], p)
+        sums[target] = after
+        left += int(after != ZERO) - int(before != ZERO)
+    return left
+
+
 @numba.njit(cache=True, nogil=True)
 def first_unstable(
     low: Any, high: Any, rows: Any, p: Any, arrays: Any, labels: Any, count: Any
 ) -> Any:
-    """Compare sums into every block modulo p inside blocks low .. high-1; -1 if all agree.
+    """Compare sums into every block modulo p of the states ``order[low:high]``; -1 if all agree.
 
-    For each block the first member's sums are set up; each other member's transitions are taken
-    away, which must leave nothing, and put back.
+    For each block the first member's sums are set up; each other member's weights are taken away,
+    which must leave nothing, and put back.
     """
+    order, blocks, spots = arrays.order, arrays.blocks, arrays.spots
     sums = np.zeros(count, dtype=np.uint64)
-    for number in range(low, high):
-        start, end = arrays.blocks[number, START], arrays.blocks[number, END]
-        if end - start == 1:
-            continue
-        own = labels[arrays.order[start]]
-        left = 0  # how many sums are not zero
-        for member in range(start, end):
-            state = arrays.order[member]
-            if member > start:
-                for position in range(rows.indptr[state], rows.indptr[state + 1]):
-                    target = labels[rows.indices[position]]
-                    if rows.closed and target == own:
-                        continue
-                    before = sums[target]
-                    after = subtract_modulo(before, rows.table[rows.codes[position]], p)
-                    sums[target] = after
-                    left += int(after != ZERO) - int(before != ZERO)
+    position = low
+    while position < high:
+        number = spots[order[position], BLOCK]
+        start, end = blocks[number, START], min(blocks[number, END], high)
+        if blocks[number, END] - start > 1:
+            first = order[start]
+            own = labels[first]
+            left = _add(first, own, 0, rows, p, labels, sums)
+            for member in range(max(position, start + 1), end):
+                left = _take(order[member], own, left, rows, p, labels, sums)
                 if left != 0:
                     return number
-                if member == end - 1:
-                    break  # nothing is left to clear
-            for position in range(rows.indptr[state], rows.indptr[state + 1]):
-                target = labels[rows.indices[position]]
-                if rows.closed and target == own:
-                    continue
-                before = sums[target]
-                after = add_modulo(before, rows.table[rows.codes[position]], p)
-                sums[target] = after
-                left += int(after != ZERO) - int(before != ZERO)
+                left = _add(order[member], own, left, rows, p, labels, sums)
+            _take(first, own, left, rows, p, labels, sums)
+        position = end
     return -1
 
 

@@ -37,7 +37,11 @@ def test_lump_json_is_one_document_with_documented_keys(run: Run, machines: Path
         *("lumpability", "command", "path", "model", "lumping", "written", "seconds", "warnings")
     ]
     assert document["lumpability"] == __version__
-    assert document["written"] == {"quotient": "small.json", "partition": "p.json"}
+    assert document["written"] == {
+        "quotient": "small.json",
+        "partition": "p.json",
+        "report": None,
+    }
     lumping = document["lumping"]
     assert lumping["blocks"] == 4
     assert lumping["largest_blocks"][0] == {

@@ -192,7 +192,7 @@ def test_help_imports_nothing_heavy(environment: dict[str, str]) -> None:
         "from lumpability.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'sympy', 'numba', 'rich', 'stormpy', 'umbi', 'networkx', 'pandas'}\n"
+        "heavy = {'sympy', 'numba', 'rich', 'stormpy', 'umbi', 'networkx', 'pandas', 'onnx', 'torch'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )
     done = subprocess.run(
