@@ -18,7 +18,14 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidValue
-from lumpability.integers import Limbs, intern, scale_to_integers, smallest_unsigned
+from lumpability.integers import (
+    Limbs,
+    common_denominator,
+    intern,
+    residues,
+    scale_to_integers,
+    smallest_unsigned,
+)
 from lumpability.rationals import DEFAULT_TOLERANCE, Reading, read_floats, read_number
 
 __all__ = ["Exact", "ExactArray"]
@@ -27,6 +34,7 @@ Exact = Any
 """`fractions.Fraction`, or an element of a sympy field of rational functions."""
 
 _CHUNK = 1 << 22
+_NARROW_BITS = 512
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -193,9 +201,39 @@ class ExactArray:
         return floats
 
     @cached_property
+    def denominator(self) -> int:
+        """The least common denominator; rationals only."""
+        return common_denominator(self.values)
+
+    @cached_property
     def integers(self) -> tuple[list[int], int]:
-        """Integers W and denominator D with ``values[i] == Fraction(W[i], D)``; rationals only."""
+        """Integers W and denominator D with ``values[i] == Fraction(W[i], D)``; rationals only.
+
+        Large where there are many distinct numbers with denominators of their own: see `is_narrow`.
+        """
         return scale_to_integers(self.values)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the common denominator is small enough to scale every distinct number by it."""
+        return self.denominator.bit_length() <= _NARROW_BITS
+
+    def residues(self, p: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
+        """Return the distinct numbers, up to one common factor, modulo a prime; shape (k,).
+
+        The prime must not divide a denominator.  Scaled to integers the residues are mostly small;
+        where that is too wide a fraction becomes numerator times inverse of the denominator.
+        """
+        if self.is_narrow:
+            return residues(self.integers[0], p)
+        inverses: dict[int, int] = {}
+        result = np.empty(len(self.values), dtype=np.uint64)
+        for code, value in enumerate(self.values):
+            inverse = inverses.get(value.denominator)
+            if inverse is None:
+                inverse = inverses[value.denominator] = pow(value.denominator, -1, p)
+            result[code] = value.numerator * inverse % p
+        return result
 
     def segment_sums(self, bounds: np.ndarray[Any, Any]) -> ExactArray:
         """Sum the segments ``[bounds[i], bounds[i+1])``, exactly.
@@ -211,12 +249,42 @@ class ExactArray:
         """
         if not self.is_rational:
             return self._segment_sums_symbolic(bounds)
+        return (
+            self._segment_sums_scaled(bounds) if self.is_narrow else self._segment_sums_wide(bounds)
+        )
+
+    def _segment_sums_scaled(self, bounds: np.ndarray[Any, Any]) -> ExactArray:
         integers, denominator = self.integers
         longest = int(np.max(np.diff(bounds), initial=0))
         limbs = Limbs(integers, terms=longest)
         sums = [self._segment_sums_of(table, bounds) for table in limbs.tables]
         codes, distinct = Limbs.recombine(sums)
         return ExactArray(codes, tuple(Fraction(w, denominator) for w in distinct))
+
+    def _segment_sums_wide(self, bounds: np.ndarray[Any, Any]) -> ExactArray:
+        """Sum binary numbers scaled and the others one by one.
+
+        Of many random floats a few are read as fractions, whose denominators have nothing in common:
+        scaling a million numbers by all of them would take gigabytes.
+        """
+        powers = [v.denominator & (v.denominator - 1) == 0 for v in self.values]
+        binary = np.array(powers, dtype=bool)
+        plain = ExactArray.of_values(
+            self.codes,
+            [v if power else Fraction(0) for v, power in zip(self.values, powers, strict=True)],
+        )
+        sums = plain._segment_sums_scaled(bounds)
+        others = bounds[0] + np.flatnonzero(~binary[self.codes[bounds[0] : bounds[-1]]])
+        totals: dict[int, Fraction] = {}
+        for segment, position in zip(
+            (np.searchsorted(bounds, others, side="right") - 1).tolist(),
+            others.tolist(),
+            strict=True,
+        ):
+            totals[segment] = totals.get(segment, sums[segment]) + self[position]
+        codes = sums.codes.astype(np.int64)
+        codes[list(totals)] = len(sums.values) + np.arange(len(totals))
+        return ExactArray.of_values(codes, [*sums.values, *totals.values()])
 
     def _segment_sums_of(
         self, table: np.ndarray[Any, Any], bounds: np.ndarray[Any, Any]

@@ -100,19 +100,29 @@ def prime(index: int, bits: int = _PRIME_BITS) -> int:
     return candidate
 
 
-def primes_beyond(bound: int) -> Iterator[int]:
+def primes_beyond(bound: int, *, avoiding: int = 1) -> Iterator[int]:
     """Yield primes until their product exceeds `bound`: enough for a Chinese-remainder proof.
+
+    Parameters
+    ----------
+    bound : int
+    avoiding : int
+        A number, such as a common denominator, that none of the primes shall divide.
 
     Examples
     --------
     >>> len(list(primes_beyond(2**100)))
     2
+    >>> next(primes_beyond(2, avoiding=2**61 - 1)) == prime(1)
+    True
     """
     product, index = 1, 0
     while product <= bound:
         p = prime(index)
-        yield p
-        product, index = product * p, index + 1
+        index += 1
+        if avoiding % p:
+            yield p
+            product *= p
 
 
 def residues(integers: Sequence[int], p: int) -> np.ndarray[Any, np.dtype[np.uint64]]:

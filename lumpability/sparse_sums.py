@@ -48,9 +48,24 @@ def sum_entries(
             np.empty(0, dtype=np.int32),
             ExactArray(empty, ()),
         )
-    if weights.is_rational:
-        return _sum_rational(shape, rows, columns, weights)
-    return _sum_symbolic(shape, rows, columns, weights)
+    if not weights.is_rational:
+        return _sum_symbolic(shape, rows, columns, weights)
+    if not weights.is_narrow:
+        return _sum_sorted(shape, rows, columns, weights)
+    return _sum_rational(shape, rows, columns, weights)
+
+
+def _sum_sorted(shape: tuple[int, int], rows: Any, columns: Any, weights: ExactArray) -> Rows:
+    """Sort entries by place and sum the segments of equal places, for wide denominators."""
+    order = np.lexsort((columns, rows))
+    rows, columns = rows[order], columns[order]
+    begins = np.flatnonzero(np.append(True, (np.diff(rows) != 0) | (np.diff(columns) != 0)))
+    counts = np.bincount(rows[begins], minlength=shape[0])
+    return (
+        np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]),
+        columns[begins].astype(np.int32, copy=False),
+        weights.take(order).segment_sums(np.append(begins, len(rows))),
+    )
 
 
 def _sum_rational(shape: tuple[int, int], rows: Any, columns: Any, weights: ExactArray) -> Rows:

@@ -10,8 +10,10 @@ import sympy
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lumpability import exact_array
 from lumpability.errors import InvalidValue
 from lumpability.exact_array import ExactArray
+from lumpability.integers import prime
 from lumpability.parameters import read_elements
 
 huge_fractions = st.one_of(
@@ -243,3 +245,32 @@ def test_symbolic_numbers_are_equal_when_their_functions_are():
     assert array.codes.tolist() == [0, 0, 1]
     assert array.equals(exact(["1 + x", "1 + x", "x"]))
     assert list(array) == read_elements(["x + 1", "1 + x", "x"])
+
+
+# Denominators that have nothing in common
+
+
+@given(
+    st.lists(st.fractions(max_denominator=50) | st.floats(-1, 1).map(Fraction), max_size=12),
+    st.data(),
+)
+def test_sums_that_are_too_wide_to_scale_are_exact(numbers, data):
+    cuts = data.draw(st.lists(st.integers(0, len(numbers)), max_size=5))
+    bounds = np.array(sorted(cuts), dtype=np.int64)
+    if not len(bounds):
+        return
+    array = ExactArray.read(numbers)[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact_array, "_NARROW_BITS", -1)
+        wide = array.segment_sums(bounds)
+    assert list(wide) == [sum(numbers[a:b]) for a, b in pairwise(bounds)]
+
+
+@given(st.lists(st.fractions(max_denominator=50), min_size=1, max_size=9))
+def test_residues_agree_up_to_one_common_factor_whether_scaled_or_not(numbers):
+    array, p = ExactArray.read(numbers)[0], prime(3)
+    scaled = [int(r) for r in array.residues(p)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact_array, "_NARROW_BITS", -1)
+        inverted = [int(r) for r in array.residues(p)]
+    assert scaled == [r * array.denominator % p for r in inverted]

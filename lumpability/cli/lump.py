@@ -79,6 +79,13 @@ def _box(
     help="Chains: implementation of the refinement; the answer is the same.  [default: auto]",
 )
 @click.option(
+    "--antiparallel",
+    is_flag=True,
+    default=None,
+    help="Networks: merge neurons of opposite sign too, with a skip past the activation, where that "
+    "leaves fewer parameters.",
+)
+@click.option(
     "--dtype",
     type=click.Choice(["float16", "float32", "float64"]),
     help="Networks: type of the new weights.  [default: as stored]",

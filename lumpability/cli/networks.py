@@ -33,7 +33,8 @@ from lumpability.show.text import Table, count
 
 __all__: list[str] = []
 
-_OPTIONS = ("dtype", "strict", "box", "compare")
+_LUMP_OPTIONS = ("antiparallel", "dtype", "strict")
+_OPTIONS = (*_LUMP_OPTIONS, "compare", "box")
 _BOX = (-1.0, 1.0)
 _SIZES = {
     "hidden_neurons": "hidden neurons",
@@ -88,9 +89,9 @@ def neurons(network: Network) -> States:
 def lump_arguments(
     network: Network, kind: str | None, given: dict[str, Any], progress: Any
 ) -> dict[str, Any]:
-    """Return the type of new weights and whether rounding to it is refused."""
+    """Return what else to merge, the type of new weights, and whether rounding to it is refused."""
     asked = understood(given, _OPTIONS, "a network")
-    return {name: asked[name] for name in ("dtype", "strict") if name in asked}
+    return {name: asked[name] for name in _LUMP_OPTIONS if name in asked}
 
 
 @summarise.register

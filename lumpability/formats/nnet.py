@@ -210,32 +210,40 @@ def _parts(network: Network, path: str | Path) -> tuple[list[Dense], list[float]
     first = next((i for i, layer in enumerate(layers) if isinstance(layer, Dense)), len(layers))
     last = max((i for i, layer in enumerate(layers) if isinstance(layer, Dense)), default=-1)
     inner = layers[first : last + 1]
+    dense = [layer for layer in inner if isinstance(layer, Dense)]
     fits = bool(inner) and all(
         isinstance(layer, Dense)
         if i % 2 == 0
         else isinstance(layer, Activate) and layer.function.name == "relu"
         for i, layer in enumerate(inner)
     )
-    size = inner[0].weight.shape[0] if fits and isinstance(inner[0], Dense) else 0
-    means, ranges = [0.0] * (size + 1), [1.0] * (size + 1)
-    for layer in layers[:first] if fits else []:
-        if isinstance(layer, Shift):
-            means[:size] = np.broadcast_to(-layer.value, (1, size))[0].tolist()
-        elif isinstance(layer, Scale) and layer.divide:
-            ranges[:size] = np.broadcast_to(layer.value, (1, size))[0].tolist()
-        else:
-            fits = False
-    for layer in layers[last + 1 :] if fits else []:
-        if isinstance(layer, Scale) and not layer.divide and layer.value.size == 1:
-            ranges[size] = layer.value.item()
-        elif isinstance(layer, Shift) and layer.value.size == 1:
-            means[size] = layer.value.item()
-        else:
-            fits = False
-    if not fits:
+    size = dense[0].weight.shape[0] if dense else 0
+    before = _normalisation(layers[:first], (Shift, Scale), size, divide=True)
+    after = _normalisation(layers[last + 1 :], (Scale, Shift), 1, divide=False)
+    if not fits or before is None or after is None:
         raise FormatError(
             "NNet holds dense layers with ReLU between them and a normalisation; this network has other "
             "layers: write ONNX",
             path=path,
         )
-    return [layer for layer in inner if isinstance(layer, Dense)], means, ranges
+    means = [-value for value in before[Shift]] + after[Shift]
+    return dense, means, before[Scale] + after[Scale]
+
+
+def _normalisation(
+    layers: list[Layer], order: tuple[type[Layer], type[Layer]], size: int, *, divide: bool
+) -> dict[type[Layer], list[float]] | None:
+    """Return the numbers of a shift and a scale, of which none, one or both are there, in that order."""
+    found: dict[type[Layer], list[float]] = {Shift: [0.0] * size, Scale: [1.0] * size}
+    expected = list(order)
+    for layer in layers:
+        while expected and not isinstance(layer, expected[0]):
+            expected.pop(0)
+        if not isinstance(layer, Shift | Scale) or not expected:
+            return None
+        value = layer.value
+        by_unit = value.ndim <= 2 and (value.size == 1 or value.shape[-1] == value.size == size)
+        if not by_unit or (isinstance(layer, Scale) and layer.divide != divide):
+            return None
+        found[expected.pop(0)] = np.broadcast_to(value.ravel(), (size,)).tolist()
+    return found

@@ -127,7 +127,7 @@ class DTMC(MarkovChain):
     >>> DTMC([[0.1, 0.8999], [1, 0]])
     Traceback (most recent call last):
         ...
-    lumpability.errors.InvalidChain: row 0 sums to 9999/10000 (0.9999), not to 1; correct it, or pass normalize=True to rescale
+    lumpability.errors.InvalidChain: row 0 sums to 9999/10000 (off by -0.0001), not to 1; correct it, or pass normalize=True to rescale
     """
 
     time = "discrete"
@@ -144,10 +144,10 @@ class DTMC(MarkovChain):
             return structure
         row = int(wrong[0])
         near_one = isinstance(sums[row], Fraction) and abs(sums[row] - 1) < 1
-        decimal = f" ({float(sums[row]):.15g})" if near_one else ""
+        off = f" (off by {float(sums[row] - 1):.2g})" if near_one else ""
         if not normalize:
             raise InvalidChain(
-                f"row {self.states[row]!r} sums to {shown(sums[row])}{decimal}, not to 1; correct it, or pass "
+                f"row {self.states[row]!r} sums to {shown(sums[row])}{off}, not to 1; correct it, or pass "
                 "normalize=True to rescale",
                 row=row,
                 total=sums[row],

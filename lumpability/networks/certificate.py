@@ -129,7 +129,8 @@ def _reflected(claim: MergedStage) -> Array:
     """Whether each unit has the opposite sign of its class and no factor of that sign passes."""
     if claim.stage.reflection is None:
         return np.zeros(claim.stage.units, dtype=bool)
-    return _moving(claim) & np.array([factor < 0 for factor in claim.factors.tolist()], dtype=bool)
+    negative = np.array([factor < 0 for factor in claim.factors.tolist()], dtype=bool)
+    return np.asarray(_moving(claim) & negative)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,19 +170,24 @@ def _aggregated(claim: MergedStage, below: MergedStage | None) -> _Rows:
     parts = [(moving, below.carried)]
     if reflection is not None:
         parts.append((_reflected(below), below.factors * reflection))
-    members, starts, factors, keys = [], [], [], []
+    members: list[Array] = []
+    starts: list[Array] = []
+    factors: list[Array] = []
+    keys: list[Array] = []
     for chosen, factor in parts:
         found = np.flatnonzero(chosen[owner])
         key = below.partition.labels[owner[found]].astype(np.int64) * width + place[found]
         order = np.argsort(key, kind="stable")
         first = np.flatnonzero(np.diff(key[order], prepend=-1))
-        starts.append(first + sum(map(len, members)))
+        starts.append(first + sum(len(part) for part in members))
         members.append(found[order])
         factors.append(factor[owner[found[order]]])
         keys.append(key[order][first])
     folded = np.flatnonzero(~moving[owner])
     values = np.array([below.constants[unit] for unit in owner[folded].tolist()], dtype=object)
-    incoming = Incoming(*map(np.concatenate, (members, starts, factors)), folded, values)
+    incoming = Incoming(
+        np.concatenate(members), np.concatenate(starts), np.concatenate(factors), folded, values
+    )
     key = np.concatenate(keys)
     places = np.searchsorted(keys[0], key)
     return _Rows(Aggregation(matrix, bias, incoming), key // width, places, len(keys[0]))
@@ -261,7 +267,8 @@ def _check_factors(claim: MergedStage, kind: str) -> str | None:
     for unit, (factor, left) in enumerate(zip(factors, carried, strict=True)):
         if not moving[unit]:
             continue
-        if kind == "exact" and stage.is_uniform and abs(factor) != 1:
+        size = factor if stage.reflection is None else abs(factor)
+        if kind == "exact" and stage.is_uniform and size != 1:
             return f"factor {factor} in an exact lumping"
         case = (factor, left)
         if case in seen or (unit == first[unit] and case == (1, 1)):

@@ -62,7 +62,9 @@ class NetworkWitness:
 
 
 @check.register
-def check_network(network: Network, partition: Any, *, kind: str | None = None) -> Verdict:
+def check_network(
+    network: Network, partition: Any, *, kind: str | None = None, antiparallel: bool = False
+) -> Verdict:
     """Decide exactly whether a partition of the units is a lumping of a network.
 
     Parameters
@@ -73,6 +75,8 @@ def check_network(network: Network, partition: Any, *, kind: str | None = None) 
         separate).  Anything else is a partition of all units, numbered layer after layer, as in
         `NetworkLumping.partition`.
     kind : {"proportional", "exact"}
+    antiparallel : bool
+        Units of opposite sign may share a class where the activation has a reflection.
 
     Returns
     -------
@@ -99,7 +103,14 @@ def check_network(network: Network, partition: Any, *, kind: str | None = None) 
     below: MergedStage | None = None
     for number, (stage, wanted) in enumerate(zip(stages, given, strict=True)):
         above = stages[number + 1] if number + 1 < len(stages) else None
-        found = merge_stage(stage, below if stage.open else None, above, chosen, within=wanted)
+        found = merge_stage(
+            stage,
+            below if stage.open else None,
+            above,
+            chosen,
+            within=wanted,
+            antiparallel=antiparallel,
+        )
         if not wanted.refines(found.partition) or len(found.partition) != len(wanted):
             witness = _witness(found, wanted)
             return Verdict(chosen, witness, f"not {chosen}: {witness}")

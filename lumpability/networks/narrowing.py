@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.errors import InvalidInput
 from lumpability.networks.arrays import Array, round_to, to_fractions
 from lumpability.networks.elementwise import PReLU, Scale, Shift
-from lumpability.networks.joins import Join
+from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
@@ -271,7 +272,19 @@ def _cast(layers: list[Layer], dtype: Any) -> tuple[list[Layer], Rounding]:
     result: list[Layer] = []
     rounding = Rounding()
     for layer in layers:
-        fields = {}
+        fields: dict[str, Any] = {}
+        if isinstance(layer, Opaque) and any(
+            values.dtype.kind == "f" and values.dtype != dtype
+            for values in layer.parameters.values()
+        ):
+            raise InvalidInput(
+                f"layer {layer.title!r} is not understood, so its constants cannot become {dtype}: keep "
+                "the stored type"
+            )
+        if isinstance(layer, Join):
+            branches = [_cast(list(branch), dtype) for branch in layer.branches]
+            fields["branches"] = tuple(tuple(branch) for branch, _ in branches)
+            rounding += sum((change for _, change in branches), Rounding())
         for name, values in layer.parameters.items():
             if name in vars(layer):
                 fields[name], changed = round_to(values, dtype)

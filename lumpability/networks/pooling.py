@@ -83,6 +83,12 @@ class MaxPool(_Pool):
     def exact(self, x: Array) -> Array:
         return np.asarray(self._windows(x, -math.inf).max(axis=self._taps), dtype=object)
 
+    def window_numbers(self, shape: tuple[int, ...]) -> Array:
+        """Return which numbers of a flattened input each window holds, -1 for padding; taps last."""
+        numbers = np.arange(math.prod(shape)).reshape(shape)
+        found = self._windows(numbers, -1)
+        return found.reshape(*found.shape[: len(shape)], -1)
+
 
 @dataclass(frozen=True, eq=False)
 class AveragePool(_Pool):
@@ -135,6 +141,11 @@ class GlobalPool(Layer):
         if len(shape) < 3:
             raise InvalidNetwork(f"pooling needs spatial axes, and shape {list(shape)} has none")
         return (*shape[:2], *(1,) * (len(shape) - 2))
+
+    def window_numbers(self, shape: tuple[int, ...]) -> Array:
+        """Return which numbers of a flattened input each window holds; taps last."""
+        numbers = np.arange(math.prod(shape))
+        return numbers.reshape(*shape[:2], *(1,) * (len(shape) - 2), -1)
 
     def __call__(self, x: Array) -> Array:
         axes = tuple(range(2, x.ndim))

@@ -17,16 +17,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count, islice
+from math import ceil
 from os import cpu_count
 from typing import Any
 
 import numpy as np
 
 from lumpability.errors import LumpabilityError
-from lumpability.integers import prime, primes_beyond, residues
+from lumpability.exact_array import ExactArray
+from lumpability.integers import prime, primes_beyond
 from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops as loops
-from lumpability.refinement.kernel_check import first_unstable
+from lumpability.refinement.kernel_check import first_unstable, used_codes
 from lumpability.refinement.kernel_field import montgomery_inverse
 from lumpability.structure import WeightedStructure
 
@@ -74,20 +77,16 @@ def refine(
     >>> refine(structure, Partition.trivial(3))
     Partition([[0, 2], [1]])
     """
-    integers, _ = structure.weights.integers
+    weights = structure.weights
     if structure.n == 0 or structure.m == 0:
         return initial
-    # A sum into a block is at most this in absolute value, so two differ by at most twice as much.
-    bound = max(abs(w) for w in integers) * int(np.diff(structure.indptr).max())
     with ThreadPoolExecutor(threads or cpu_count() or 1) as pool:
         rounds = _Rounds(structure, initial, pool, threads or cpu_count() or 1, progress)
-        for attempt in range(_ATTEMPTS):
-            p = prime(attempt)
-            rounds.run(residues(integers, p), p, seed=attempt)
+        usable = (p for p in map(prime, count()) if weights.denominator % p)
+        for attempt, p in enumerate(islice(usable, _ATTEMPTS)):
+            rounds.run(weights.residues(p), p, seed=attempt)
             partition = rounds.partition()
-            if all(
-                rounds.agree(partition, q, residues(integers, q)) for q in primes_beyond(2 * bound)
-            ):
+            if rounds.is_proved(partition):
                 return partition
             rounds.restart(partition)
     raise LumpabilityError(f"internal error: {_ATTEMPTS} primes gave collisions; please report it")
@@ -179,7 +178,30 @@ class _Rounds:
         loops.canonical_labels(self.count, self.arrays, labels)
         return Partition.from_canonical(labels, int(self.count))
 
-    def agree(self, partition: Partition, p: int, table: Array) -> bool:
+    def is_proved(self, partition: Partition) -> bool:
+        """Whether sums into every block agree modulo primes whose product exceeds any difference.
+
+        Only rows of states that share a block matter, and only the weights in them.
+        """
+        structure, weights = self.structure, self.structure.weights
+        used = np.zeros(len(weights.values), dtype=np.bool_)
+        used_codes(structure.indptr, weights.codes, self.arrays.alone, used)
+        chosen = np.flatnonzero(used)
+        values = tuple(weights.values[code] for code in chosen.tolist())
+        if not values:
+            return True
+        compared = ExactArray(np.arange(len(values)), values)
+        # Over the common denominator a sum is an integer of at most this absolute value.
+        largest = max(map(abs, values)) * int(np.diff(structure.indptr).max())
+        bound = 2 * ceil(largest * compared.denominator)
+        table = np.zeros(len(used), dtype=np.uint64)
+        for p in primes_beyond(bound, avoiding=compared.denominator):
+            table[chosen] = compared.residues(p)
+            if not self._agree(partition, p, table):
+                return False
+        return True
+
+    def _agree(self, partition: Partition, p: int, table: Array) -> bool:
         """Whether sums into every block agree modulo p inside all blocks."""
         arguments = (self.rows(table), np.uint64(p), self.arrays, partition.labels, self.count)
         found = self._in_parallel(first_unstable, self._even(self.n), arguments)

@@ -14,9 +14,18 @@ import numpy as np
 from lumpability.refinement.kernel_field import add_modulo, subtract_modulo
 from lumpability.refinement.kernel_loops import BLOCK, END, START
 
-__all__ = ["collapse_rows", "first_unstable"]
+__all__ = ["collapse_rows", "first_unstable", "used_codes"]
 
 ZERO = np.uint64(0)
+
+
+@numba.njit(cache=True, nogil=True)
+def used_codes(indptr: Any, codes: Any, alone: Any, used: Any) -> None:
+    """Mark the codes of weights in the rows of states that share a block."""
+    for state in range(len(alone)):
+        if not alone[state]:
+            for position in range(indptr[state], indptr[state + 1]):
+                used[codes[position]] = True
 
 
 @numba.njit(inline="always")

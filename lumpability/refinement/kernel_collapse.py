@@ -27,6 +27,8 @@ def collapse(
 
     Sums that come out as zero are dropped.  O(transitions of the first members).
     """
+    if not structure.weights.is_narrow:
+        return None
     integers, denominator = structure.weights.integers
     firsts = partition.representatives
     lengths = structure.indptr[firsts + 1] - structure.indptr[firsts]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,6 +144,7 @@ def test_kinds_are_those_of_networks(run: Run, wide: Network) -> None:
         ("wide.nnet", ["--initial", "p.json"], "--initial is not for a network"),
         ("wide.nnet", ["--engine", "kernel"], "--engine is not for a network"),
         ("machines.json", ["--dtype", "float32"], "--dtype is not for a CTMC"),
+        ("machines.json", ["--antiparallel"], "--antiparallel is not for a CTMC"),
         ("machines.json", ["--strict"], "--strict is not for a CTMC"),
         ("machines.json", ["--compare", "5"], "--compare is not for a CTMC"),
         ("machines.json", ["--box", "0", "1"], "--box is not for a CTMC"),
@@ -198,12 +201,32 @@ def test_where_no_bound_is_known_that_is_said(run: Run, tmp_path: Path) -> None:
 def test_compare_measures_with_onnxruntime(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     small = planted([3, 8, 2], copies=1, dtype=np.float32)[1]
+    formats.write(small, tmp_path / "small.onnx")
     formats.write(widened(small, 4), tmp_path / "wide.onnx")
-    result = run("lump", "wide.onnx", "-o", "small.onnx", "--compare", "25")
+    result = run("lump", "wide.onnx", "--compare", "25")
     assert result.exit_code == 0
-    assert "outputs bitwise equal at 25 of 25 random points" in result.stdout
-    found = run("lump", "wide.onnx", "--compare", "5", "--json").document["lumping"]["comparison"]
+    shown = (
+        r"onnxruntime: outputs bitwise equal at \d+ of 25 random points, largest difference \S+\n"
+    )
+    assert re.search(shown, result.stdout)
+    found = run("lump", "small.onnx", "--compare", "5", "--json").document["lumping"]["comparison"]
     assert found == {"points": 5, "bitwise_equal": 5, "largest_difference": "0.0"}
+
+
+def test_what_onnxruntime_cannot_do_is_said_before_anything_is_written(
+    run: Run, wide: Network, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    onnxruntime: Any = pytest.importorskip("onnxruntime")
+
+    def fails(*_: object, **__: object) -> None:
+        raise onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented("no kernel")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fails)
+    options = ["--compare", "5", "-o", "small.nnet", "--report", "r.json"]
+    run("lump", "wide.nnet", *options).assert_refused("onnxruntime cannot run", "no kernel")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    run("lump", "wide.nnet", *options).assert_refused("pip install 'lumpability[onnx]'")
+    assert [path.name for path in tmp_path.iterdir()] == ["wide.nnet"]
 
 
 def test_a_barrier_is_named(run: Run, tmp_path: Path) -> None:
@@ -220,14 +243,29 @@ def test_a_barrier_is_named(run: Run, tmp_path: Path) -> None:
     opset = [helper.make_opsetid("", 13)]
     model = helper.make_model(graph, opset_imports=opset, ir_version=7)
     (tmp_path / "cos.onnx").write_bytes(model.SerializeToString())
-    for command in ("info", "lump"):
-        result = run(command, "cos.onnx")
+    for command in (["info"], ["lump"], ["lump", "--dtype", "float64"]):
+        result = run(*command, "cos.onnx")
         assert result.exit_code == 0
         assert "layer 1, opaque Cos: not understood, carried along as it is" in result.stdout
     found = run("lump", "cos.onnx", "--json").document["lumping"]
     assert found["barriers"][0]["title"] == "opaque Cos"
     assert "kept as they are: units before opaque Cos" in found["result"]
     assert run("convert", "cos.onnx", "again.onnx").exit_code == 0
+
+
+def test_neurons_of_opposite_sign_are_merged_when_asked_for(run: Run, tmp_path: Path) -> None:
+    first = [[1, -1, 2, -2], [3, -3, 1, -1], [0, 0, 1, -1]]
+    network = Network.dense([(first, None, "relu"), ([[1], [2], [3], [4]], [0], None)])
+    pytest.importorskip("onnx")
+    formats.write(network, tmp_path / "n.onnx")
+    assert run("lump", "n.onnx", "--json").document["lumping"]["irreducible"] is True
+    result = run("lump", "n.onnx", "--antiparallel", "-o", "small.onnx", "--json")
+    row = result.document["lumping"]["layers"][0]
+    assert (row["units"], row["left"], row["antiparallel"]) == (4, 2, 2)
+    small = formats.read("small.onnx")
+    assert small.exact(POINT).tolist() == network.exact(POINT).tolist()
+    rounded = run("lump", "n.onnx", "--antiparallel", "--dtype", "float16")
+    assert rounded.exit_code == 0
 
 
 def test_shrink_of_a_masked_network_is_lump_and_arrays_become_smaller(
@@ -392,6 +430,16 @@ def test_joins_of_a_residual_network_are_named_as_barriers(
     assert "before Join" in result.stdout
 
 
+def test_another_type_reaches_the_inside_of_joins(
+    run: Run, shared_file: Callable[[str], Path]
+) -> None:
+    pytest.importorskip("onnx")
+    path = str(shared_file("networks/misc/resnet_2b.onnx"))
+    assert run("lump", path, "--dtype", "float64", "--strict", "-o", "d.onnx").exit_code == 0
+    layers = formats.read("d.onnx").layers
+    assert {str(v.dtype) for layer in layers for v in layer.parameters.values()} == {"float64"}
+
+
 def test_every_file_of_the_layer_zoo_passes_through_all_commands(
     run: Run, shared: Path, tmp_path: Path
 ) -> None:
@@ -419,5 +467,5 @@ def test_the_factors_of_a_proportional_chain_lumping_are_in_the_json(
     rates = {("a", "c"): 1, ("b", "c"): "3/2", ("c", "a"): 2}
     formats.write(CTMC.from_rates(rates, labels={"goal": ["c"]}), tmp_path / "c.json")
     found = run("lump", "c.json", "--kind", "proportional", "--json").document["lumping"]
-    assert found["kappa"] == ["1", "3/2", "1"]
+    assert found["kappa"] == ["1", "1", "3/2"]  # in the order of the states: a, c, b
     assert run("lump", "c.json", "--json").document["lumping"]["kappa"] is None

@@ -10,7 +10,8 @@ import pytest
 from lumpability.errors import FormatError
 from lumpability.formats import read, write
 from lumpability.networks import Network
-from lumpability.networks.elementwise import Activate
+from lumpability.networks.elementwise import Activate, Scale, Shift
+from lumpability.networks.layers import Dense
 
 TEXT = """// a comment
 2,2,1,2,
@@ -72,3 +73,14 @@ def test_other_layers_have_no_nnet_form(tmp_path: Path) -> None:
     network = Network((Activate("tanh"),), (None, 1), np.float64)
     with pytest.raises(FormatError, match="write ONNX"):
         write(network, tmp_path / "no.nnet")
+
+
+def test_a_normalisation_in_another_order_has_no_nnet_form(tmp_path: Path) -> None:
+    two, dense = np.array([2.0]), Dense(np.ones((1, 1)))
+    first, then = Shift(two), Scale(two, divide=True)
+    write(Network((first, then, dense), (None, 1), np.float64), tmp_path / "yes.nnet")
+    assert read(tmp_path / "yes.nnet").exact([4]).tolist() == [3]
+    column = Shift(np.ones((1, 1, 1, 1)))
+    for layers in ((then, first, dense), (first, first, dense), (column, dense), (dense, then)):
+        with pytest.raises(FormatError, match="write ONNX"):
+            write(Network(layers, (None, 1), np.float64), tmp_path / "no.nnet")

@@ -197,7 +197,7 @@ def test_rounding_is_counted_refused_or_avoided_as_asked() -> None:
     wide = lump(network, dtype="float64")
     assert wide.rounding.rounded == 0
     assert wide.quotient.dtype == np.float64
-    with pytest.raises(NotJustified, match="1 of 2 weights"):
+    with pytest.raises(NotJustified, match="1 of 2 new weights"):
         lump(network, strict=True)
 
 

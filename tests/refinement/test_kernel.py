@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumpability import quotient
+from lumpability import exact_array, quotient
 from lumpability.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import kernel, kernel_collapse, reference, worklist
@@ -155,3 +155,16 @@ def test_large_blocks_split_into_any_number_of_groups(groups):
     structure = WeightedStructure.from_edges(n + 1, np.arange(n), np.full(n, n), 1 + sizes)
     expected = Partition(np.append(sizes, groups))
     assert kernel.refine(structure, Partition.trivial(n + 1)) == expected
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 12))
+def test_weights_too_wide_to_scale_refine_alike(seed, n):
+    structure = scatter(seed, n, 3, ["1/3", "2/7", "1/2", "13/21", 1])
+    expected = reference.refine(structure, structure.initial)
+    collapsed = quotient.collapse(structure, expected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact_array, "_NARROW_BITS", -1)
+        assert kernel.refine(structure, structure.initial) == expected
+        assert kernel_collapse.collapse(structure, expected, collapsed.initial) is None
+        assert quotient.collapse(structure, expected).equals(collapsed)
+        assert quotient.disagreement(structure, expected) is None

@@ -1,0 +1,339 @@
+"""Symbolic proofs of small networks: both output expressions, and that they are one and the same.
+
+Inputs are symbols, activations functions that nothing is known about except what the table of
+`lumpability.networks.activations` says of factors:
+
+    act(c x) = carry(c) act(x)      for c in the group of the activation,
+    act(-x) = act(x) - r x          where the activation has a reflection r,
+
+and their rational values at numbers.  Network and quotient are evaluated apart, layer by layer.  An
+activation whose argument is an admissible multiple of one met before is expressed through that one; every
+factor that occurs so is recorded.  Outputs are then linear combinations of the same expressions, and sympy
+decides whether these are equal.
+
+The partition, its factors and the certificate are not looked at: this is a proof of its own.  A falsy result
+says that these rules do not show equality: the functions may still be the same, as relu(x) + relu(-x) and
+relu(relu(x) + relu(-x)) are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import NotJustified, SizeLimit
+from lumpability.networks import Network, NetworkLumping
+from lumpability.networks.activations import Activation, activation
+from lumpability.networks.arrays import Array, to_fractions
+from lumpability.networks.elementwise import Activate, Constant, PReLU, Scale, Shift, Softmax
+from lumpability.networks.joins import Join
+from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
+from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
+from lumpability.networks.shaping import ShapeLayer
+from lumpability.networks.units import fixed
+
+__all__ = ["LARGEST", "NetworkProof", "prove_network"]
+
+LARGEST = 20_000
+"""Largest number of multiplications of a network, for one input, that is expanded unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A factor that was taken out of an activation: ``act(factor x) = carried act(x) + linear x``.
+
+    Examples
+    --------
+    >>> print(Rule("relu", Fraction(-2), Fraction(2), Fraction(-2)))
+    relu(-2*x) = 2*relu(x) - 2*x
+    """
+
+    activation: str
+    factor: Fraction
+    carried: Fraction
+    linear: Fraction = Fraction(0)
+
+    def __str__(self) -> str:
+        left = f"{self.activation}({_times(self.factor)}x)"
+        rest = ""
+        if self.linear:
+            rest = f" {'-' if self.linear < 0 else '+'} {_times(abs(self.linear))}x"
+        return f"{left} = {_times(self.carried)}{self.activation}(x){rest}"
+
+
+def _times(factor: Fraction) -> str:
+    return "" if factor == 1 else "-" if factor == -1 else f"{factor}*"
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkProof:
+    """Whether the expressions of a network and its quotient are equal; falsy if not shown to be.
+
+    Attributes
+    ----------
+    inputs : tuple of sympy.Symbol
+        In the order of the flattened input.
+    original, reduced : tuple of sympy.Expr
+        Outputs, in the order of the flattened output.
+    differences : tuple of sympy.Expr
+        original - reduced, expanded; all zero exactly when the proof succeeds.
+    rules : tuple of Rule
+        What was used of the activations, in the order of first use.
+    """
+
+    inputs: tuple[Any, ...]
+    original: tuple[Any, ...]
+    reduced: tuple[Any, ...]
+    differences: tuple[Any, ...]
+    rules: tuple[Rule, ...]
+
+    def __bool__(self) -> bool:
+        return len(self.original) == len(self.reduced) and not any(
+            difference != 0 for difference in self.differences
+        )
+
+    def __str__(self) -> str:
+        if len(self.original) != len(self.reduced):
+            return f"not shown: {len(self.original)} outputs against {len(self.reduced)}"
+        wrong = [number for number, rest in enumerate(self.differences) if rest != 0]
+        if wrong:
+            rest = self.differences[wrong[0]]
+            return f"not shown: output {wrong[0]} differs by {rest} as far as the rules tell"
+        count = len(self.original)
+        outputs = "the output is" if count == 1 else f"all {count} outputs are"
+        shown = ", ".join(map(str, self.rules[:3])) + (", ..." if len(self.rules) > 3 else "")
+        used = f", using {shown}" if shown else ""
+        return f"proved: {outputs} the same expression{used}"
+
+
+def prove_network(lumping: NetworkLumping, *, largest: int = LARGEST) -> NetworkProof:
+    """Show with symbolic inputs and uninterpreted activations that the quotient equals the network.
+
+    Parameters
+    ----------
+    lumping : NetworkLumping
+        Only its ``network`` and ``quotient`` are looked at.
+    largest : int
+        Largest number of multiplications of the network for one input.
+
+    Returns
+    -------
+    NetworkProof
+
+    Raises
+    ------
+    SizeLimit
+        If the network or the quotient is larger; carries ``size`` and ``limit``.
+    NotJustified
+        If a layer has no symbolic form here: an operator that is not understood.
+
+    Notes
+    -----
+    Each activation holds the expression of its argument, so sizes multiply from layer to layer; sympy
+    shares equal parts.  A thousand multiplications take about a second.
+
+    Examples
+    --------
+    >>> from lumpability import lump
+    >>> twins = Network.dense([([[1, 2]], [1, 2], "relu"), ([[3], [4]], None, None)])
+    >>> proof = prove_network(lump(twins))
+    >>> print(proof)
+    proved: the output is the same expression, using relu(2*x) = 2*relu(x)
+    >>> proof.original, proof.differences
+    ((11*relu(x0 + 1),), (0,))
+    """
+    import sympy
+
+    for network in (lumping.network, lumping.quotient):
+        size = network.operation_count
+        if size > largest:
+            raise SizeLimit(
+                f"the network has {size} multiplications, more than the {largest} that are expanded: "
+                "raise largest, or verify the certificate, which has no limit",
+                size=size,
+                limit=largest,
+            )
+    shape = fixed(lumping.network.input_shape)
+    inputs = [sympy.Symbol(f"x{number}") for number in range(int(np.prod(shape)))]
+    normal = _Normal()
+    outputs = [
+        normal.chain(network.layers, _array(inputs).reshape(shape)).ravel().tolist()
+        for network in (lumping.network, lumping.quotient)
+    ]
+    original, reduced = (tuple(map(sympy.sympify, found)) for found in outputs)
+    differences = tuple(
+        sympy.expand(one - other) for one, other in zip(original, reduced, strict=False)
+    )
+    return NetworkProof(tuple(inputs), original, reduced, differences, tuple(normal.rules))
+
+
+@dataclass(frozen=True, eq=False)
+class _Normal:
+    """Evaluation with equal expressions for multiples.
+
+    Attributes
+    ----------
+    rules : dict of Rule
+        Those used, in the order of first use.
+    known : dict
+        For every function and every argument divided by its first coefficient: that coefficient and the
+        expression of each application that is not a multiple of one before it.
+    """
+
+    rules: dict[Rule, None] = field(default_factory=dict)
+    known: dict[Any, list[tuple[Fraction, Any, Any]]] = field(default_factory=dict)
+    order: dict[Any, int] = field(default_factory=dict)
+
+    def chain(self, layers: Iterable[Layer], x: Array) -> Array:
+        for layer in layers:
+            x = self.layer(layer, x)
+        return x
+
+    def layer(self, layer: Layer, x: Array) -> Array:
+        """Evaluate one layer on an array of expressions."""
+        if isinstance(layer, Join):
+            first, *others = [self.chain(branch, x) for branch in layer.branches]
+            return np.asarray(sum(others, start=first), dtype=object)
+        if isinstance(layer, Activate):
+            values = [self.activated(layer.function, value) for value in x.ravel().tolist()]
+            return _array(values).reshape(x.shape)
+        if isinstance(layer, PReLU):
+            slopes = np.broadcast_to(to_fractions(layer.slope), x.shape).ravel().tolist()
+            pairs = zip(x.ravel().tolist(), slopes, strict=True)
+            return _array(self.activated(_sloped(slope), v) for v, slope in pairs).reshape(x.shape)
+        if isinstance(layer, MaxPool | GlobalPool) and _takes_maximum(layer):
+            flat, numbers = x.ravel(), layer.window_numbers(x.shape)
+            windows = numbers.reshape(-1, numbers.shape[-1]).tolist()
+            values = [self.maximum([flat[i] for i in window if i >= 0]) for window in windows]
+            return _array(values).reshape(numbers.shape[:-1])
+        if isinstance(layer, Softmax):
+            return np.apply_along_axis(_softmax, layer.axis, x)
+        if isinstance(layer, BatchNorm):
+            return _normalised(layer, x)
+        if not isinstance(
+            layer, Dense | Conv | Shift | Scale | AveragePool | GlobalPool | ShapeLayer | Constant
+        ):
+            raise NotJustified(f"there is no symbolic form of a layer {layer.title} here")
+        return layer.exact(x)
+
+    def activated(self, function: Activation, value: Any) -> Any:
+        """Apply an activation to an expression."""
+        if function.name == "identity":
+            return value
+        if (number := _rational(value)) is not None and (
+            image := function.value(number)
+        ) is not None:
+            return _number(image)
+        return self.applied(_name(function), function, [value])
+
+    def maximum(self, values: list[Any]) -> Any:
+        """Return the largest of some expressions."""
+        numbers = [_rational(value) for value in values]
+        known = [number for number in numbers if number is not None]
+        return (
+            _number(max(known))
+            if len(known) == len(values)
+            else self.applied("max", activation("relu"), values, reflects=False)
+        )
+
+    def applied(
+        self, name: str, function: Activation, values: list[Any], *, reflects: bool = True
+    ) -> Any:
+        """Apply a function to arguments, through an earlier application to a multiple of them if there is one."""
+        import sympy
+
+        arguments = [sympy.sympify(value) for value in values]
+        lead = self.lead(arguments)
+        key = (name, *(argument / lead for argument in arguments))
+        earlier = self.known.setdefault(key, [])
+        for first, argument, expression in earlier:
+            factor = _fraction(lead) / first
+            if factor == 1:
+                return expression
+            turned = reflects and function.reflection is not None and factor < 0
+            size = -factor if turned else factor
+            if size in function.group:
+                linear = (function.reflection or Fraction(0)) * factor if turned else Fraction(0)
+                rule = Rule(name, factor, function.carry(size), linear)
+                self.rules.setdefault(rule)
+                return _number(rule.carried) * expression + _number(linear) * argument
+        expression = sympy.Function(name)(*arguments)
+        earlier.append((_fraction(lead), arguments[0], expression))
+        return expression
+
+    def lead(self, arguments: list[Any]) -> Any:
+        """Return the coefficient of the term that was met first; of the constant only if there is no other."""
+        for argument in arguments:
+            terms = argument.as_coefficients_dict()
+            for term in terms:
+                self.order.setdefault(term, len(self.order))
+            first = min(
+                (term for term in terms if terms[term] != 0),
+                key=lambda term: (term.is_Number, self.order[term]),
+                default=None,
+            )
+            if first is not None:
+                return terms[first]
+        return 1
+
+
+def _takes_maximum(layer: MaxPool | GlobalPool) -> bool:
+    return isinstance(layer, MaxPool) or layer.maximum
+
+
+def _sloped(slope: Fraction) -> Activation:
+    """PReLU with one slope is a leaky ReLU."""
+    return activation("leaky_relu", alpha=float(slope))
+
+
+def _name(function: Activation) -> str:
+    shown = ",".join(repr(value) for value in function.parameters.values())
+    return f"{function.name}[{shown}]" if shown else function.name
+
+
+def _rational(value: Any) -> Fraction | None:
+    import sympy
+
+    number = sympy.sympify(value)
+    return _fraction(number) if number.is_Rational else None
+
+
+def _fraction(number: Any) -> Fraction:
+    return Fraction(int(number.p), int(number.q)) if hasattr(number, "p") else Fraction(number)
+
+
+def _number(value: Fraction) -> Any:
+    import sympy
+
+    return sympy.Rational(value.numerator, value.denominator)
+
+
+def _array(items: Iterable[Any]) -> Array:
+    listed = list(items)
+    result = np.empty(len(listed), dtype=object)
+    result[:] = listed
+    return result
+
+
+def _softmax(values: Array) -> Array:
+    import sympy
+
+    function = sympy.Function("softmax")
+    return _array(function(number, *values) for number in range(len(values)))
+
+
+def _normalised(layer: BatchNorm, x: Array) -> Array:
+    import sympy
+
+    along = (layer.units, *(1,) * (x.ndim - 2))
+    numbers = {name: to_fractions(values) for name, values in layer.parameters.items()}
+    epsilon = Fraction(layer.epsilon)
+    roots = _array(sympy.sqrt(_number(v + epsilon)) for v in numbers["variance"].tolist())
+    scale = _array(map(_number, numbers["scale"].tolist())) / roots
+    shifted = x - numbers["mean"].reshape(along)
+    values = shifted * scale.reshape(along) + numbers["bias"].reshape(along)
+    return _array(map(sympy.expand, values.ravel().tolist())).reshape(x.shape)
