@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import NotJustified, SizeLimit
-from lumpability.networks import Network, NetworkLumping
-from lumpability.networks.activations import Activation, activation
+from lumpability.networks import NetworkLumping
+from lumpability.networks.activations import Activation, Group, activation
 from lumpability.networks.arrays import Array, to_fractions
 from lumpability.networks.elementwise import Activate, Constant, PReLU, Scale, Shift, Softmax
 from lumpability.networks.joins import Join
@@ -116,7 +116,8 @@ def prove_network(lumping: NetworkLumping, *, largest: int = LARGEST) -> Network
     Parameters
     ----------
     lumping : NetworkLumping
-        Only its ``network`` and ``quotient`` are looked at.
+        Only its ``network`` and its stored ``quotient`` are looked at; where weights were rounded they
+        do differ.
     largest : int
         Largest number of multiplications of the network for one input.
 
@@ -138,7 +139,7 @@ def prove_network(lumping: NetworkLumping, *, largest: int = LARGEST) -> Network
 
     Examples
     --------
-    >>> from lumpability import lump
+    >>> from lumpability import Network, lump
     >>> twins = Network.dense([([[1, 2]], [1, 2], "relu"), ([[3], [4]], None, None)])
     >>> proof = prove_network(lump(twins))
     >>> print(proof)
@@ -169,6 +170,9 @@ def prove_network(lumping: NetworkLumping, *, largest: int = LARGEST) -> Network
         sympy.expand(one - other) for one, other in zip(original, reduced, strict=False)
     )
     return NetworkProof(tuple(inputs), original, reduced, differences, tuple(normal.rules))
+
+
+_MAXIMUM = Activation("max", np.max, Group.POSITIVE, "max(c x) = c max(x) for c > 0")
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,24 +232,21 @@ class _Normal:
             image := function.value(number)
         ) is not None:
             return _number(image)
-        return self.applied(_name(function), function, [value])
+        return self.applied(function, [value])
 
     def maximum(self, values: list[Any]) -> Any:
         """Return the largest of some expressions."""
         numbers = [_rational(value) for value in values]
         known = [number for number in numbers if number is not None]
-        return (
-            _number(max(known))
-            if len(known) == len(values)
-            else self.applied("max", activation("relu"), values, reflects=False)
-        )
+        if len(known) == len(values):
+            return _number(max(known))
+        return self.applied(_MAXIMUM, values)
 
-    def applied(
-        self, name: str, function: Activation, values: list[Any], *, reflects: bool = True
-    ) -> Any:
+    def applied(self, function: Activation, values: list[Any]) -> Any:
         """Apply a function to arguments, through an earlier application to a multiple of them if there is one."""
         import sympy
 
+        name = _name(function)
         arguments = [sympy.sympify(value) for value in values]
         lead = self.lead(arguments)
         key = (name, *(argument / lead for argument in arguments))
@@ -254,7 +255,7 @@ class _Normal:
             factor = _fraction(lead) / first
             if factor == 1:
                 return expression
-            turned = reflects and function.reflection is not None and factor < 0
+            turned = function.reflection is not None and factor < 0
             size = -factor if turned else factor
             if size in function.group:
                 linear = (function.reflection or Fraction(0)) * factor if turned else Fraction(0)
