@@ -9,6 +9,7 @@ does not use the engine.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -186,8 +187,13 @@ def project(vector: ExactArray, partition: Partition) -> ExactArray:
     >>> project(vector, Partition.of([0, 1, 0]))
     ExactArray([2/3, 1/3])
     """
-    blocks = partition.blocks
-    return vector.take(blocks.members).segment_sums(blocks.bounds)
+    nonzero = np.array([value != 0 for value in vector.values], dtype=bool)
+    support = np.flatnonzero(nonzero[vector.codes])  # one state only, of most initial distributions
+    support = support[np.argsort(partition.labels[support], kind="stable")]
+    bounds = np.searchsorted(partition.labels[support], np.arange(len(partition) + 1))
+    if not len(support):
+        return ExactArray.constant(Fraction(0), len(partition))
+    return vector.take(support).segment_sums(bounds)
 
 
 def pull_back(vector: ExactArray, partition: Partition) -> ExactArray:

@@ -33,14 +33,14 @@ class Format:
         The function that reads a path; None if the format cannot be read.
     writer : str or None
         The function that writes a model to a path; None if the format cannot be written.
-    holds : str
-        "chain" or "network".
+    holds : tuple of str
+        "chain", "network" or both; where both, the reader finds out from the file.
     """
 
     module: str
     reader: str | None
     writer: str | None
-    holds: str = "chain"
+    holds: tuple[str, ...] = ("chain",)
 
     def function(self, name: str) -> Callable[..., Any]:
         """Import the module and return a function of it."""
@@ -54,12 +54,13 @@ FORMATS: dict[str, Format] = {
     ".json": Format("json_format", "read_json", "write_json"),
     ".json.gz": Format("json_format", "read_json", "write_json"),
     ".nm": Format("storm", "read_prism_source", None),
-    ".nnet": Format("nnet", "read_nnet", "write_nnet", "network"),
-    ".npz": Format("npz", "read_npz", "write_npz"),
-    ".onnx": Format("onnx", "read_onnx", "write_onnx", "network"),
-    ".onnx.gz": Format("onnx", "read_onnx", "write_onnx", "network"),
+    ".nnet": Format("nnet", "read_nnet", "write_nnet", ("network",)),
+    ".npz": Format("numpy_archive", "read_archive", "write_archive", ("chain", "network")),
+    ".onnx": Format("onnx", "read_onnx", "write_onnx", ("network",)),
+    ".onnx.gz": Format("onnx", "read_onnx", "write_onnx", ("network",)),
     ".pm": Format("storm", "read_prism_source", None),
     ".prism": Format("storm", "read_prism_source", None),
+    ".safetensors": Format("weights", "read_safetensors", "write_safetensors", ("network",)),
     ".sm": Format("storm", "read_prism_source", None),
     ".tra": Format("prism", "read_prism_files", "write_prism_files"),
     ".umb": Format("umb", "read_umb", "write_umb"),
@@ -108,7 +109,7 @@ def read(
         Networks ignore it.
     **options
         Of the format: ``type="ctmc"`` for ``.tra``, ``constants="N=3"`` for PRISM and JANI sources,
-        ``max_bytes=`` for packed files; see the module of the format.
+        ``max_bytes=`` for packed files, ``layers=`` for bare weights; see the module of the format.
 
     Returns
     -------
@@ -193,10 +194,13 @@ def write(model: Any, path: str | Path, **options: Any) -> None:
             path=path,
         )
     from lumpability.markov.chains import MarkovChain
+    from lumpability.networks.network import Network
 
-    if isinstance(model, MarkovChain) != (known.holds == "chain"):
+    classes = {"chain": MarkovChain, "network": Network}
+    if not isinstance(model, tuple(classes[name] for name in known.holds)):
         raise FormatError(
-            f"files of this format hold a {known.holds}, not a {type(model).__name__}", path=path
+            f"files of this format hold a {' or a '.join(known.holds)}, not a {type(model).__name__}",
+            path=path,
         )
     writer = known.function(known.writer)
     writer(model, path, **_checked(options, writer, path))

@@ -44,7 +44,7 @@ from lumpability.parameters import is_symbolic
 from lumpability.rationals import DEFAULT_TOLERANCE, Reading, read_text
 from lumpability.structure import WeightedStructure
 
-__all__ = ["read_npz", "write_npz"]
+__all__ = ["chain_of_arrays", "read_npz", "write_npz"]
 
 _LARGEST = 2**63 - 1
 
@@ -77,6 +77,13 @@ def read_npz(
         If the arrays are too large.
     """
     arrays = read_arrays(path, max_bytes=max_bytes)
+    return chain_of_arrays(arrays, path, tolerance=tolerance, normalize=normalize)
+
+
+def chain_of_arrays(
+    arrays: dict[str, Array], path: str | Path, *, tolerance: float, normalize: bool
+) -> MarkovChain:
+    """Return the chain that the arrays of an ``.npz`` hold; see `read_npz`."""
     with reading(path):
         return _Archive(arrays, path, tolerance).chain(normalize)
 

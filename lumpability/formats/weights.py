@@ -1,50 +1,162 @@
-"""Bare weights (.safetensors, .npz) plus a list of layers: networks without a graph.
+"""Networks in `.npz` and `.safetensors`: arrays by name, and a list of layers.
 
-The file holds arrays by name; the caller says which of them form dense layers and what follows each.
-Matrices are stored as frameworks do, shape (outputs, inputs).  Nothing is unpickled.
+What this library writes holds its own list of layers (`lumpability.formats.layer_list`): as the text `network`
+among the arrays of an ``.npz``, as metadata of that name in a ``.safetensors``.  Files of other programs hold
+bare weights; the caller says which of them form dense layers and what follows each.  There, matrices are
+stored as frameworks do, shape (outputs, inputs).  Nothing is unpickled.
 """
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from lumpability.errors import FormatError, require
-from lumpability.formats.files import reading
+from lumpability.errors import FormatError, InvalidNetwork, require
+from lumpability.formats.archives import read_arrays, write_arrays
+from lumpability.formats.files import DEFAULT_MAX_BYTES, check_size, reading, writing
+from lumpability.formats.layer_list import describe_network, network_from
+from lumpability.formats.strict_json import parse_object
 from lumpability.networks.activations import Activation
 from lumpability.networks.arrays import Array
 from lumpability.networks.elementwise import Activate
 from lumpability.networks.layers import Dense, Layer
 from lumpability.networks.network import Network
 
-__all__ = ["read_weights"]
+__all__ = [
+    "DESCRIPTION",
+    "network_of_arrays",
+    "read_safetensors",
+    "read_weights",
+    "write_safetensors",
+    "write_weights",
+]
+
+DESCRIPTION = "network"
+"""Name of the text that describes the layers."""
+
+LayerList = Iterable[tuple[str, str | Activation | None]]
 
 
 def read_weights(
-    path: str | Path, layers: Iterable[tuple[str, str | Activation | None]]
+    path: str | Path, *, layers: LayerList | None = None, max_bytes: int = DEFAULT_MAX_BYTES
 ) -> Network:
-    """Read a dense network from a file of arrays.
+    """Read a network from an ``.npz``.
 
     Parameters
     ----------
     path : str or Path
-        ``.safetensors`` or ``.npz``.
-    layers : iterable of (prefix, activation)
-        Layer ``prefix`` has the arrays ``prefix.weight``, shape (outputs, inputs), and, if there is
-        one, ``prefix.bias``; the activation follows it.
+    layers : iterable of (prefix, activation), optional
+        For bare weights: layer ``prefix`` has the arrays ``prefix.weight``, shape (outputs, inputs), and,
+        if there is one, ``prefix.bias``; the activation follows it.  Without it the file's own list.
+    max_bytes : int
+        Largest size of all arrays together.
 
     Raises
     ------
     FormatError
         If the file is damaged, or an array is missing or of a type that is not supported.
+    SizeLimit
+        If the arrays are too large.
+    """
+    return network_of_arrays(read_arrays(path, max_bytes=max_bytes), path, layers=layers)
+
+
+def network_of_arrays(
+    arrays: Mapping[str, Array], path: str | Path, *, layers: LayerList | None = None
+) -> Network:
+    """Return the network that the arrays of an ``.npz`` hold; see `read_weights`."""
+    if layers is not None:
+        return _bare(arrays, path, layers)
+    text = arrays.get(DESCRIPTION)
+    if text is None or text.ndim != 0 or text.dtype.kind != "U":
+        raise FormatError(_UNDESCRIBED, path=path)
+    with reading(path):
+        return network_from(str(text), arrays, path)
+
+
+def write_weights(network: Network, path: str | Path) -> None:
+    """Write a network to an ``.npz`` with its list of layers.
+
+    Raises
+    ------
+    FormatError
+        If it holds an operator that is not understood, or the file cannot be written.
+    """
+    text, arrays = _described(network, path)
+    write_arrays(path, {DESCRIPTION: np.array(text), **arrays})
+
+
+def read_safetensors(
+    path: str | Path, *, layers: LayerList | None = None, max_bytes: int = DEFAULT_MAX_BYTES
+) -> Network:
+    """Read a network from a ``.safetensors``.
+
+    Parameters
+    ----------
+    path : str or Path
+    layers : iterable of (prefix, activation), optional
+        As for `read_weights`.
+    max_bytes : int
+        Largest size of the file.
+
+    Raises
+    ------
+    FormatError
+        As `read_weights`.
     MissingDependency
-        For ``.safetensors`` without the package of that name.
+        Without the package ``safetensors``.
     """
     path = Path(path)
-    arrays = _safetensors(path) if path.suffix == ".safetensors" else _npz(path)
+    module = require("safetensors.numpy", extra="onnx")
+    with reading(path):
+        check_size(path, size := path.stat().st_size, size, max_bytes)
+        data = path.read_bytes()
+    try:
+        arrays: dict[str, Array] = dict(module.load(data))
+    except Exception as error:  # the package raises a class of its own compiled part
+        raise FormatError(f"is not a safetensors file: {error}", path=path) from error
+    if layers is not None:
+        return _bare(arrays, path, layers)
+    end = 8 + int.from_bytes(data[:8], "little")  # the package has checked the header
+    metadata = parse_object(data[8:end], path, decimals=False).get("__metadata__", {})
+    if DESCRIPTION not in metadata:
+        raise FormatError(_UNDESCRIBED, path=path)
+    with reading(path):
+        return network_from(metadata[DESCRIPTION], arrays, path)
+
+
+def write_safetensors(network: Network, path: str | Path) -> None:
+    """Write a network to a ``.safetensors`` with its list of layers in the metadata.
+
+    Raises
+    ------
+    FormatError
+        If it holds an operator that is not understood, or the file cannot be written.
+    MissingDependency
+        Without the package ``safetensors``.
+    """
+    module = require("safetensors.numpy", extra="onnx")
+    text, arrays = _described(network, path)
+    # The package writes the bytes of an array as they lie in memory, transposed ones too.
+    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    with writing(path) as handle:
+        handle.write(module.save(plain, {DESCRIPTION: text}))
+
+
+_UNDESCRIBED = "holds weights without a list of layers: say which form them with layers=[(prefix, activation), ...]"
+
+
+def _described(network: Network, path: str | Path) -> tuple[str, dict[str, Any]]:
+    try:
+        return describe_network(network)
+    except InvalidNetwork as error:
+        raise FormatError(str(error), path=path) from error
+
+
+def _bare(arrays: Mapping[str, Array], path: str | Path, layers: LayerList) -> Network:
     built: list[Layer] = []
     with reading(path):
         for prefix, function in layers:
@@ -59,22 +171,3 @@ def read_weights(
         if not built or not isinstance(first := built[0], Dense):
             raise FormatError("the list of layers is empty", path=path)
         return Network(tuple(built), (None, first.weight.shape[0]), first.weight.dtype)
-
-
-def _safetensors(path: Path) -> dict[str, Array]:
-    module = require("safetensors.numpy", extra="onnx")
-    with reading(path):
-        data = path.read_bytes()
-    try:
-        return dict(module.load(data))
-    except Exception as error:  # the package raises a class of its own compiled part
-        raise FormatError(f"is not a safetensors file: {error}", path=path) from error
-
-
-def _npz(path: Path) -> dict[str, Array]:
-    with reading(path):
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
-        except (ValueError, zipfile.BadZipFile, AttributeError) as error:
-            raise FormatError(f"is not a file of plain arrays: {error}", path=path) from error

@@ -164,6 +164,8 @@ class Softmax(Layer):
     axis: int = -1
 
     def output_shape(self, shape: Shape) -> Shape:
+        if not -len(shape) <= self.axis < len(shape):
+            raise InvalidNetwork(f"shape {list(shape)} has no axis {self.axis} for a softmax")
         return shape
 
     def __call__(self, x: Array) -> Array:

@@ -121,6 +121,7 @@ class Dense(Layer):
         if self.weight.ndim != 2:
             raise InvalidNetwork(f"a dense weight has 2 axes, not {self.weight.ndim}")
         if self.bias is not None:
+            check_float(self.bias, "the bias of a dense layer")
             check_finite(self.bias, "the bias of a dense layer")
             if self.bias.shape != (self.units,):
                 raise InvalidNetwork(
@@ -197,6 +198,7 @@ class Conv(Layer):
         if self.groups < 1 or self.units % self.groups:
             raise InvalidNetwork(f"{self.units} channels cannot form {self.groups} groups")
         if self.bias is not None:
+            check_float(self.bias, "the bias of a convolution")
             check_finite(self.bias, "the bias of a convolution")
             if self.bias.shape != (self.units,):
                 raise InvalidNetwork(
@@ -340,7 +342,7 @@ class BatchNorm(Layer):
     @property
     def units(self) -> int:
         """Number of channels."""
-        return len(self.scale)
+        return int(self.scale.size)
 
     @property
     def parameters(self) -> dict[str, Array]:

@@ -1,0 +1,66 @@
+"""NumPy's ``.npz`` for every model: its arrays say whether it holds a chain or a network.
+
+A network comes with the text `network` (`lumpability.formats.weights`); everything else is read as a chain
+(`lumpability.formats.npz`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lumpability.formats.archives import read_arrays
+from lumpability.formats.files import DEFAULT_MAX_BYTES
+from lumpability.formats.npz import chain_of_arrays, write_npz
+from lumpability.formats.weights import DESCRIPTION, LayerList, network_of_arrays, write_weights
+from lumpability.markov.chains import MarkovChain
+from lumpability.networks.network import Network
+from lumpability.rationals import DEFAULT_TOLERANCE
+
+__all__ = ["read_archive", "write_archive"]
+
+
+def read_archive(
+    path: str | Path,
+    *,
+    tolerance: float = DEFAULT_TOLERANCE,
+    normalize: bool = False,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    layers: LayerList | None = None,
+) -> MarkovChain | Network:
+    """Read a chain or a network from an ``.npz``.
+
+    Parameters
+    ----------
+    path : str or Path
+    tolerance, normalize
+        For chains, as `lumpability.formats.npz.read_npz`.
+    max_bytes : int
+        Largest size of all arrays together.
+    layers : iterable of (prefix, activation), optional
+        For bare weights of a network, as `lumpability.formats.weights.read_weights`.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged or an array is missing or of the wrong type; never unpickles.
+    SizeLimit
+        If the arrays are too large.
+    """
+    arrays = read_arrays(path, max_bytes=max_bytes)
+    if layers is not None or DESCRIPTION in arrays:
+        return network_of_arrays(arrays, path, layers=layers)
+    return chain_of_arrays(arrays, path, tolerance=tolerance, normalize=normalize)
+
+
+def write_archive(model: MarkovChain | Network, path: str | Path) -> None:
+    """Write a chain or a network to an ``.npz``.
+
+    Raises
+    ------
+    FormatError
+        If the network holds an operator that is not understood, or the file cannot be written.
+    """
+    if isinstance(model, Network):
+        write_weights(model, path)
+    else:
+        write_npz(model, path)
