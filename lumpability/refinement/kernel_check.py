@@ -32,7 +32,7 @@ def used_codes(indptr: Any, codes: Any, alone: Any, used: Any) -> None:
 def _add(state: Any, own: Any, left: Any, rows: Any, p: Any, labels: Any, sums: Any) -> Any:
     """Add a state's weights to the sums into blocks; returns how many sums are not zero then."""
     for position in range(rows.indptr[state], rows.indptr[state + 1]):
-        target = labels[rows.indices[position]]
+        target = np.uint32(labels[np.uint32(rows.indices[position])])
         if rows.closed and target == own:
             continue
         before = sums[target]
@@ -46,7 +46,7 @@ def _add(state: Any, own: Any, left: Any, rows: Any, p: Any, labels: Any, sums: 
 def _take(state: Any, own: Any, left: Any, rows: Any, p: Any, labels: Any, sums: Any) -> Any:
     """Take a state's weights away from the sums into blocks."""
     for position in range(rows.indptr[state], rows.indptr[state + 1]):
-        target = labels[rows.indices[position]]
+        target = np.uint32(labels[np.uint32(rows.indices[position])])
         if rows.closed and target == own:
             continue
         before = sums[target]
@@ -101,7 +101,7 @@ def collapse_rows(
         state = firsts[block]
         begin = used
         for position in range(rows.indptr[state], rows.indptr[state + 1]):
-            target = labels[rows.indices[position]]
+            target = np.uint32(labels[np.uint32(rows.indices[position])])
             if rows.closed and target == block:
                 continue
             code = rows.codes[position]
