@@ -148,20 +148,21 @@ def _fingerprint(
     field: Any,
 ) -> Any:
     """Sum of weight x value of the target's block; at most `step` products at a time."""
-    total = ZERO
-    own = values[state]
+    own, total = values[state], ZERO
+    high, low = ZERO, ZERO
     entry, end = np.uint64(indptr[state]), np.uint64(indptr[state + 1])
+    full = entry + np.uint64(field.step)
     while entry < end:
-        stop = min(entry + np.uint64(field.step), end)
-        high, low = ZERO, ZERO
-        while entry < stop:
-            value = values[np.uint32(indices[entry])]
-            if closed:  # w (value(u) - value(s)) brings in the diagonal and ignores a stored one
-                value = subtract_modulo(value, own, field.p)
-            high, low = add_product(high, low, table[codes[entry]], value)
-            entry += ONE
-        total = add_modulo(total, reduce_modulo(high, low, field.p, field.inverse), field.p)
-    return total
+        if entry == full:  # only rows of many large weights come here
+            total = add_modulo(total, reduce_modulo(high, low, field.p, field.inverse), field.p)
+            high, low = ZERO, ZERO
+            full += np.uint64(field.step)
+        value = values[np.uint32(indices[entry])]
+        if closed:  # w (value(u) - value(s)) brings in the diagonal and ignores a stored one
+            value = subtract_modulo(value, own, field.p)
+        high, low = add_product(high, low, table[codes[entry]], value)
+        entry += ONE
+    return add_modulo(total, reduce_modulo(high, low, field.p, field.inverse), field.p)
 
 
 @numba.njit(cache=True, nogil=True, _nrt=False)
