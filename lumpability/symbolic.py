@@ -36,7 +36,7 @@ from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.shaping import ShapeLayer
 from lumpability.networks.units import fixed
 
-__all__ = ["LARGEST", "NetworkProof", "prove_network"]
+__all__ = ["LARGEST", "NetworkProof", "Rule", "prove_network"]
 
 LARGEST = 20_000
 """Largest number of multiplications of a network, for one input, that is expanded unless told otherwise."""
@@ -135,7 +135,7 @@ def prove_network(lumping: NetworkLumping, *, largest: int = LARGEST) -> Network
     Notes
     -----
     Each activation holds the expression of its argument, so sizes multiply from layer to layer; sympy
-    shares equal parts.  A thousand multiplications take about a second.
+    shares equal parts.  Some thousand multiplications take about a second, the limit ten.
 
     Examples
     --------

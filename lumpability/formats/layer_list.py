@@ -182,6 +182,7 @@ class _Reader:
                 f"layer {where} is {shown(repr(name))}; known are {', '.join(_LAYERS)}",
                 path=self._path,
             )
+        read: dict[str, Any]
         if kind is Join:
             branches = enumerate(
                 self._typed(given.pop("branches", None), list, f"{where} branches")

@@ -1,7 +1,7 @@
 """What happens to a unit between one weight matrix and the next, and which factors survive it.
 
 Let z be the pre-activation of a unit and F_s what follows: activations, pooling, slopes, shifts, scales,
-batch normalisation with parameters of unit s.  Units s and t with z_s = c z_t merge when
+depthwise convolution, batch normalisation with parameters of unit s.  Units s and t with z_s = c z_t merge when
 F_s(c z) = c' F_t(z) for all z.  To decide this for many units at once, write z_s = d_s y with y common to
 the class and pull the factor through F_s: every step returns a *key*, what it does to the common y, and
 the factor that is left.  Equal keys mean equal functions of y, and c' is the quotient of what is left.
@@ -20,10 +20,11 @@ import numpy as np
 
 from lumpability.networks.activations import Activation, Group
 from lumpability.networks.arrays import Array, to_fractions
-from lumpability.networks.layers import BatchNorm
+from lumpability.networks.layers import BatchNorm, Conv
 
 __all__ = [
     "Activated",
+    "Filtered",
     "Keyed",
     "Normalised",
     "Pooled",
@@ -177,6 +178,35 @@ class Normalised(Step):
         arrays = (layer.scale, layer.bias, layer.mean, layer.variance)
         scale, bias, mean, variance = (Fraction(float(array[unit])) for array in arrays)
         return scale, bias, mean, variance
+
+
+@dataclass(frozen=True, eq=False)
+class Filtered(Step):
+    """Depthwise convolution: k * (c y) + b = c l (k / l * y + b / (c l)) with l the kernel's first entry."""
+
+    layer: Conv
+
+    def pull(self, unit: int, factor: Fraction) -> Keyed:
+        kernel, bias = self._numbers(unit)
+        lead = next((value for value in kernel if value), None)
+        if lead is None:
+            return bias, Fraction(1)
+        left = factor * lead
+        return (*(value / lead for value in kernel), bias / left), left
+
+    def value(self, unit: int, value: Fraction) -> Fraction | None:
+        kernel, bias = self._numbers(unit)
+        if value and self.layer.is_padded and any(kernel):
+            return None
+        return value * sum(kernel) + bias
+
+    def constant(self, unit: int) -> Fraction | None:
+        kernel, bias = self._numbers(unit)
+        return None if any(kernel) else bias
+
+    def _numbers(self, unit: int) -> tuple[list[Fraction], Fraction]:
+        bias = 0.0 if self.layer.bias is None else float(self.layer.bias[unit])
+        return to_fractions(self.layer.weight[unit].ravel()).tolist(), Fraction(bias)
 
 
 def key_and_factor(steps: tuple[Step, ...], unit: int, factor: Fraction) -> Keyed:

@@ -211,6 +211,11 @@ class Conv(Layer):
         return int(self.weight.shape[0])
 
     @property
+    def is_depthwise(self) -> bool:
+        """Whether every channel is filtered by itself."""
+        return self.groups > 1 and self.weight.shape[:2] == (self.groups, 1)
+
+    @property
     def is_padded(self) -> bool:
         """Whether zeros are added around the input."""
         return any(sum(pad) for pad in self.pads)

@@ -10,7 +10,6 @@ and every such change is counted and kept.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -78,12 +77,12 @@ def quotient_network(
             position += 1
         below = below if one.stage.open else None
         weights = _new_weights(one, below)
-        layer, change = _rounded_layer(one, weights, dtype)
+        layer, change = _rounded_layer(one, weights, below, dtype)
         rounding += change
         if below is not None and fewer is not None:
             layer = _in_order(layer, fewer)
             if weights.skip is not None:
-                skip, change = _rounded_layer(one, NewWeights(weights.skip, None), dtype)
+                skip, change = _rounded_layer(one, NewWeights(weights.skip, None), below, dtype)
                 skips[position] = (below, _in_order(skip, fewer))
                 rounding += change
         exact.append(weights)
@@ -181,7 +180,7 @@ def _divided(values: Array, scale: Array) -> Array:
 
 
 def _rounded_layer(
-    one: MergedStage, weights: NewWeights, dtype: Any
+    one: MergedStage, weights: NewWeights, below: MergedStage | None, dtype: Any
 ) -> tuple[Dense | Conv, Rounding]:
     layer = one.stage.layer
     stored = layer.weight.dtype if dtype is None else np.dtype(dtype)
@@ -196,7 +195,7 @@ def _rounded_layer(
         changed = np.concatenate([changed, also])
     size = matrix.size + (0 if bias is None else bias.size)
     rounding = Rounding(size, len(changed), max(changed.tolist(), default=Fraction(0)))
-    matrix, bias = _not_empty(matrix, bias, layer)
+    matrix, bias = _not_empty(matrix, bias, below)
     if isinstance(layer, Dense):
         return Dense(matrix, bias), rounding
     kernel = layer.weight.shape[2:]
@@ -221,15 +220,15 @@ def _in_order(layer: Dense | Conv, units: Units) -> Dense | Conv:
 
 
 def _not_empty(
-    matrix: Array, bias: Array | None, layer: Dense | Conv
+    matrix: Array, bias: Array | None, below: MergedStage | None
 ) -> tuple[Array, Array | None]:
     """Give a layer without units or inputs one that is zero: formats know no empty axes."""
     if matrix.shape[1] == 0:
-        matrix = np.zeros((max(matrix.shape[0], 1), 1), dtype=matrix.dtype)
+        matrix = np.zeros((matrix.shape[0], 1), dtype=matrix.dtype)
         bias = None if bias is None else np.zeros(1, dtype=bias.dtype)
-    if matrix.shape[0] == 0:
-        taps = 1 if isinstance(layer, Dense) else math.prod(layer.weight.shape[2:])
-        matrix = np.zeros((taps, matrix.shape[1]), dtype=matrix.dtype)
+    if matrix.shape[0] == 0 and below is not None and below.stage.rows is not None:
+        # The unit that the layer below keeps feeds as many rows as any other.
+        matrix = np.zeros((below.stage.rows.shape[1], matrix.shape[1]), dtype=matrix.dtype)
     return matrix, bias
 
 
@@ -240,6 +239,9 @@ def _narrowed(layer: Layer, units: Units, fewer: Units, kept: Array) -> Layer:
     if isinstance(layer, BatchNorm):
         parts = {name: values[kept] for name, values in layer.parameters.items()}
         return BatchNorm(**parts, epsilon=layer.epsilon)
+    if isinstance(layer, Conv):  # depthwise
+        bias = None if layer.bias is None else layer.bias[kept]
+        return replace(layer, weight=layer.weight[kept], bias=bias, groups=len(kept))
     if isinstance(layer, PReLU):
         return PReLU(_taken(layer.slope, units, fewer, kept))
     if isinstance(layer, Shift):

@@ -3,7 +3,7 @@
 Stage l is the theory's layer l: h_l = F(h_{l-1} W_l + b_l).  Its units may be merged or removed only if
 they arrive at the next weight matrix unmixed; otherwise the stage is *held*, with the reason: it is the
 output, or a barrier follows (softmax, a join, an operator that is not understood, a grouped convolution,
-a reshape that mixes units).
+a reshape that mixes units).  A depthwise convolution filters every channel by itself and belongs to what follows.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from lumpability.networks.activations import Group, common_group
 from lumpability.networks.after import (
     Activated,
+    Filtered,
     Keyed,
     Normalised,
     Pooled,
@@ -105,7 +106,7 @@ class Stage:
             return Group.ONE
         passed = []
         for step in self.steps:
-            if isinstance(step, Shifted | Scaled | Normalised):
+            if isinstance(step, Filtered | Shifted | Scaled | Normalised):
                 break  # from here on factors go by unit: `key_and_factor` decides
             passed.append(step)
         groups = [step.group for step in passed if not isinstance(step, Activated)]
@@ -134,7 +135,7 @@ def _cut(network: Network) -> Iterator[Stage]:
         shape = network.shapes[position + 1]
         reads = False
         if current is not None and units is not None:
-            if isinstance(layer, Dense | Conv):
+            if isinstance(layer, Dense | Conv) and not _is_filter(layer, units):
                 rows = units.rows_of_weight(layer)
                 reads = rows is not None
                 held = None if reads else _why_mixed(layer)
@@ -174,6 +175,8 @@ def _follow(layer: Layer, units: Units, shape: tuple[int, ...]) -> tuple[Step | 
         if not _is_channelwise(units):
             return None
         return _pooled(layer), units.through(layer, shape)
+    if isinstance(layer, Conv):
+        return Filtered(layer), units.through(layer, shape)
     if units.unit.shape != shape:
         return None  # a constant that enlarges its input
     if isinstance(layer, PReLU):
@@ -185,6 +188,11 @@ def _follow(layer: Layer, units: Units, shape: tuple[int, ...]) -> tuple[Step | 
     if isinstance(layer, BatchNorm) and _is_channelwise(units):
         return Normalised(layer), units
     return None
+
+
+def _is_filter(layer: Layer, units: Units) -> bool:
+    """Whether a layer is a depthwise convolution, one filter for each unit."""
+    return isinstance(layer, Conv) and layer.is_depthwise and _is_channelwise(units)
 
 
 def _is_channelwise(units: Units) -> bool:

@@ -25,7 +25,7 @@ import numpy as np
 from lumpability.networks.activations import Activation
 from lumpability.networks.arrays import Array, round_to
 from lumpability.networks.joins import Join
-from lumpability.networks.layers import BatchNorm, Layer, Shape
+from lumpability.networks.layers import BatchNorm, Conv, Layer, Shape
 from lumpability.networks.network import Network
 from lumpability.networks.shaping import ShapeLayer
 from lumpability.networks.units import Units
@@ -193,11 +193,14 @@ class StoredQuotient:
         if isinstance(layer, ShapeLayer):
             return type(mine) is type(layer)  # where it moves numbers is seen from the arrangement
         names = tuple(layer.parameters)
-        if not self._same_settings(layer, mine, names):
+        groups = (
+            ("groups",) if isinstance(layer, Conv) else ()
+        )  # as many as channels, by their shapes
+        if not self._same_settings(layer, mine, (*names, *groups)):
             return False
         for name in names:
             values, stored = layer.parameters[name], mine.parameters[name]
-            if isinstance(layer, BatchNorm):
+            if isinstance(layer, BatchNorm | Conv):
                 values = values[current.kept]
             elif not keeps_shape:
                 return False

@@ -70,7 +70,7 @@ class Units:
         """Return the units after a layer that acts on each by itself; its output has this shape."""
         if isinstance(layer, ShapeLayer):
             return self.moved(layer)
-        if isinstance(layer, MaxPool | AveragePool | GlobalPool):
+        if isinstance(layer, MaxPool | AveragePool | GlobalPool | Conv):
             return Units.along(shape, 1)
         return self
 

@@ -94,7 +94,9 @@ def test_the_type_is_inferred_only_where_it_is_clear(tmp_path, tra, kind):
 
 def test_rounded_rows_of_a_dtmc_are_refused_or_rescaled(tmp_path):
     path = written(tmp_path, tra="2 3\n0 0 0.333333\n0 1 0.666666\n1 1 1\n")
-    with pytest.raises(FormatError, match=r"row 0 sums to 999999/1000000 \(off by -1e-06\), not to 1"):
+    with pytest.raises(
+        FormatError, match=r"row 0 sums to 999999/1000000 \(off by -1e-06\), not to 1"
+    ):
         read_prism_files(path, type="dtmc")
     chain = read_prism_files(path, normalize=True)
     assert isinstance(chain, DTMC)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lumpability import lump
-from lumpability.errors import FormatError, InvalidInput, NotJustified
+from lumpability import lump, read
+from lumpability.errors import FormatError, InvalidInput, NotJustified, SizeLimit
 from lumpability.formats.onnx_compare import compare_in_onnxruntime
-from lumpability.formats.weights import read_weights
+from lumpability.formats.weights import read_safetensors, read_weights
 from lumpability.networks import Network
 from lumpability.networks.bounding import rounding_error_bound
 from lumpability.networks.examples import planted
@@ -26,26 +26,37 @@ LAYERS = [("a", "relu"), ("b", None)]
 
 def test_arrays_by_name_become_a_network(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", **ARRAYS)
-    network = read_weights(tmp_path / "w.npz", LAYERS)
+    network = read_weights(tmp_path / "w.npz", layers=LAYERS)
     assert network.exact([1, 1]).tolist() == [4 + 7 + 10]
+    assert read(tmp_path / "w.npz", layers=LAYERS).exact([1, 1]).tolist() == [21]
     safetensors: Any = pytest.importorskip("safetensors.numpy")
     safetensors.save_file(ARRAYS, tmp_path / "w.safetensors")
-    again = read_weights(tmp_path / "w.safetensors", LAYERS)
+    again = read(tmp_path / "w.safetensors", layers=LAYERS)
     assert again.exact([1, 1]).tolist() == [21]
 
 
-@pytest.mark.parametrize("suffix", ["npz", "safetensors"])
-def test_damaged_files_and_missing_arrays_are_named(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"bad.{suffix}"
-    path.write_bytes(b"\x00" * 32)
-    with pytest.raises(FormatError, match="is not a"):
-        read_weights(path, LAYERS)
+def test_damaged_files_and_missing_arrays_are_named(tmp_path: Path) -> None:
+    for reader in (read_weights, read_safetensors):
+        path = tmp_path / "bad"
+        path.write_bytes(b"\x00" * 32)
+        with pytest.raises(FormatError, match="is not a"):
+            reader(path, layers=LAYERS)
     np.savez(tmp_path / "w.npz", **ARRAYS)
     with pytest.raises(FormatError, match=r"no array 'c\.weight'"):
-        read_weights(tmp_path / "w.npz", [("c", None)])
+        read_weights(tmp_path / "w.npz", layers=[("c", None)])
+    with pytest.raises(FormatError, match="list of layers is empty"):
+        read_weights(tmp_path / "w.npz", layers=[])
+    with pytest.raises(FormatError, match="without a list of layers"):
+        read_weights(tmp_path / "w.npz")
     np.savez(tmp_path / "p.npz", a=np.array([{}], dtype=object))
-    with pytest.raises(FormatError, match="plain arrays"):
-        read_weights(tmp_path / "p.npz", LAYERS)
+    with pytest.raises(FormatError, match="never read"):
+        read_weights(tmp_path / "p.npz", layers=LAYERS)
+    safetensors: Any = pytest.importorskip("safetensors.numpy")
+    safetensors.save_file(ARRAYS, tmp_path / "w.safetensors")
+    with pytest.raises(FormatError, match="without a list of layers"):
+        read(tmp_path / "w.safetensors")
+    with pytest.raises(SizeLimit, match="more than 10 bytes"):
+        read(tmp_path / "w.safetensors", max_bytes=10)
 
 
 def test_a_comparison_counts_equal_points() -> None:

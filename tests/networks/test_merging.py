@@ -344,12 +344,74 @@ def test_nothing_is_merged_across_a_barrier() -> None:
     lumping = lump(network)
     assert lumping.is_irreducible
     assert lumping.table[0].held == "before Softmax"
-    grouped = Conv(np.ones((2, 1, 1)), groups=2)
-    network = Network((Conv(np.ones((2, 1, 1))), grouped), (None, 1, 4), np.float64)
+    grouped = Conv(np.ones((2, 2, 1)), groups=2)
+    network = Network((Conv(np.ones((4, 1, 1))), grouped), (None, 1, 4), np.float64)
     assert [row.held for row in lump(network).table] == [
         "before a grouped convolution",
         "grouped convolution",
     ]
+
+
+def test_a_convolution_that_is_constant_keeps_one_channel_for_the_layer_above() -> None:
+    layers = (
+        Conv(np.zeros((3, 1, 2)), np.array([1.0, 2, 3])),
+        Activate("relu"),
+        Flatten(1),
+        Dense(np.arange(24.0).reshape(12, 2)),
+    )
+    network = Network(layers, (None, 1, 5), np.float64)
+    lumping = lump(network)
+    assert lumping.table[0].constant == 3
+    assert lumping.quotient.hidden_neurons == 1
+    assert same_function(network, lumping.quotient, 5)
+
+
+def depthwise(filters: list[list[float]], biases: list[float], pads: int) -> Network:
+    random = np.random.default_rng(6)
+    base = random.integers(1, 5, size=(1, 1, 2)).astype(np.float64)
+    layers = (
+        Conv(np.concatenate([base, 2 * base, 0 * base]), np.array([1.0, 2, 3])),
+        Activate("relu"),
+        Conv(
+            np.array(filters, float)[:, None],
+            np.array(biases, float),
+            pads=((pads, pads),),
+            groups=3,
+        ),
+        Activate("relu"),
+        Conv(random.integers(1, 5, size=(2, 3, 1)).astype(np.float64)),
+    )
+    return Network(layers, (None, 1, 5), np.float64)
+
+
+def test_depthwise_filters_belong_to_their_channel() -> None:
+    # Channel 1 is twice channel 0, its filter three times, its bias six times; channel 2 is constant.
+    network = depthwise([[1, -2], [3, -6], [1, 1]], [1, 6, -1], pads=0)
+    lumping = lump(network)
+    assert [row.left for row in lumping.table] == [1, 2]
+    assert lumping.table[0].constant == 1
+    filtered = lumping.quotient.layers[2]
+    assert isinstance(filtered, Conv)
+    assert filtered.groups == 1
+    assert same_function(network, lumping.quotient, 5)
+    for filters, biases in (
+        ([[1, -2], [3, -5], [1, 1]], [1, 6, -1]),
+        ([[1, -2], [3, -6], [1, 1]], [1, 5, -1]),
+        ([[1, -2], [-3, 6], [1, 1]], [1, -6, -1]),  # a negative factor before ReLU
+    ):
+        apart = lump(depthwise(filters, biases, pads=0))
+        assert [row.left for row in apart.table] == [2, 2]
+        assert same_function(apart.network, apart.quotient, 5)
+
+
+def test_a_constant_is_not_constant_after_a_padded_filter() -> None:
+    padded = lump(depthwise([[1, -2], [3, -6], [1, 1]], [1, 6, -1], pads=1))
+    assert padded.table[0].constant == 0
+    assert padded.table[0].left == 2
+    assert same_function(padded.network, padded.quotient, 5)
+    nothing = lump(depthwise([[1, -2], [3, -6], [0, 0]], [1, 6, 2], pads=1))
+    assert nothing.table[0].constant == 1
+    assert same_function(nothing.network, nothing.quotient, 5)
 
 
 def test_average_pooling_that_counts_padding_keeps_constants() -> None:

@@ -60,6 +60,14 @@ def normalised() -> Network:
     return dense(norm, Activate("relu"))
 
 
+def depthwise() -> Network:
+    filters = np.concatenate([integers(2, 1, 2, seed=6), 3 * integers(2, 1, 2, seed=6)])
+    shifts = np.concatenate([np.ones(2), 6 * np.ones(2)])
+    sides = ((1, 0),)
+    filtered = Conv(filters, shifts, pads=sides, groups=4)
+    return convolutional(filtered, Activate("relu"), Flatten(1), rows=20)
+
+
 def residual() -> Network:
     inner: tuple[Layer, ...] = (Dense(integers(2, 2, seed=7)), Activate("relu"))
     network = dense(Activate("relu"))
@@ -91,6 +99,7 @@ NETWORKS = {
     "transposed": convolutional(Transpose((0, 2, 1)), Reshape((-1, 20)), rows=20),
     "maximum": convolutional(MaxPool((2,), (2,), ((1, 0),)), Flatten(1), rows=12),
     "average": convolutional(AveragePool((2,), (1,)), Flatten(1), rows=16),
+    "depthwise": depthwise(),
     "global": convolutional(GlobalPool(maximum=True), Flatten(1), rows=4),
     "input": Network((Shift(integers(3)), *dense(Activate("relu")).layers), (None, 3), np.float64),
     "residual": residual(),
@@ -139,7 +148,7 @@ CHANGES: list[tuple[type[Layer], Callable[[Any], Layer]]] = [
     (MaxPool, lambda layer: replace(layer, pads=((0, 1),))),
     (MaxPool, lambda layer: replace(layer, ceil=not layer.ceil)),
     (Softmax, lambda layer: Softmax(axis=0)),
-    (Conv, lambda layer: replace(layer, dilations=(2,), pads=((1, 0),))),
+    (Conv, lambda layer: replace(layer, dilations=(2,), pads=((layer.pads[0][0] + 1, 0),))),
 ]
 
 

@@ -65,6 +65,21 @@ def test_two_level_lattice_networks_lose_half_their_neurons_and_most_parameters(
     assert bitwise_equal(network, lumping.quotient, tmp_path, 2_000)
 
 
+@pytest.mark.parametrize(
+    ("name", "left", "kept"),
+    [(TLL[0][0], 120, 2_001), (TLL[1][0], 133, 2_598), (TLL[2][0], 403, 20_684)],
+)
+def test_lattice_networks_lose_more_where_opposite_signs_merge(
+    name: str, left: int, kept: int
+) -> None:
+    network = published(f"tllBench_n=2_{name}")
+    lumping = lump(network, strict=True, antiparallel=True)
+    assert (lumping.quotient.hidden_neurons, lumping.quotient.parameter_count) == (left, kept)
+    assert lumping.certificate().verify()
+    for point in ([1, "-1/3"], ["7/2", -2]):
+        assert network.exact(point).tolist() == lumping.quotient.exact(point).tolist()
+
+
 @pytest.mark.parametrize("name", [TLL[0][0], TLL[1][0]])
 def test_the_shared_engine_finds_the_same_classes(name: str) -> None:
     network = published(f"tllBench_n=2_{name}")
