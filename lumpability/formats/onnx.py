@@ -196,6 +196,11 @@ class _Reader:
         while start != end:
             segment, stop = self._segment(start, end)
             found = self._layers(segment, start, stop, shape)
+            while stop != end and any(isinstance(x, Opaque) and x.shape is None for x in found):
+                # Nothing can be said about what follows an unknown shape: the barrier takes it in.
+                more, stop = self._segment(stop, end)
+                segment = segment + more
+                found = [self._opaque(segment, start, stop)]
             for layer in found:
                 shape = layer.output_shape(shape)
             layers += found

@@ -283,7 +283,7 @@ def _agreement(summed: Aggregation, members: Array, leaders: Array, scan: _Scan)
     # Whole columns at a time where they are stored so, else parts of many.
     width = max(1, BLOCK // (summed.classes + 1) if summed.by_columns else BLOCK // 64)
     scaled = np.flatnonzero(~equal & agree)
-    plain = np.flatnonzero(equal)
+    plain = np.flatnonzero(equal & (members != leaders))
     for which in (plain, scaled):
         # A column is compared with its leader next to it, in portions that fit the block size.
         for low in range(0, len(which), width):

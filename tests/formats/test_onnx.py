@@ -112,6 +112,23 @@ def test_shape_arithmetic_before_a_reshape_is_folded(load: Callable[[Any], Netwo
     assert lump(network).quotient.hidden_neurons == 1
 
 
+def test_a_barrier_of_unknown_shape_takes_in_what_follows(load: Callable[[Any], Network]) -> None:
+    """An operator of somebody's own: nobody can tell the shape that it gives."""
+    weights = {"W": np.eye(2, dtype=np.float32)}
+    nodes = [
+        node("MatMul", "x W", "a"),
+        node("Secret", "a", "b", domain="own"),
+        node("MatMul", "b W", "y"),
+    ]
+    proto = model(nodes, weights, out=(None, 2))
+    proto.opset_import.append(onnx.helper.make_opsetid("own", 1))
+    network = load(proto)
+    assert [type(layer).__name__ for layer in network.layers] == ["Dense", "Opaque"]
+    assert network.layers[1].operators == ("Secret", "MatMul")
+    assert network.output_shape == (None, 2)
+    assert lump(network).quotient.parameter_count == network.parameter_count
+
+
 def test_an_operator_that_is_not_understood_is_a_barrier(load: Callable[[Any], Network]) -> None:
     twins = np.ones((2, 2), dtype=np.float32)
     nodes = [node("MatMul", "x w", "a"), node("Cos", "a", "b"), node("MatMul", "b w", "y")]
