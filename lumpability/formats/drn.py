@@ -1,5 +1,7 @@
 """Reading Storm's DRN format: a header, then states in order, each with its transitions.
 
+For example::
+
     @type: CTMC
     @value_type: double
     @parameters

@@ -2,12 +2,12 @@
 
 A text file says more than a double: "1/3" and "0.1" mean exactly that and are read literally.  But
 programs print doubles with 16 or 17 significant digits, because that many name a double uniquely:
-0.10000000000000001 is the double 0.1, not a decimal anybody meant.  The policy:
+0.10000000000000001 is the double 0.1, not a decimal anybody meant.
 
-* a fraction, an integer, or a decimal of up to 15 or of more than 17 significant digits is literal;
-* a decimal of 16 or 17 significant digits is the double it names, read by `rationals.read_float`
-  as the rational that was meant, and counted in the chain's ``reading``;
-* with ``tolerance=0`` nothing is changed: every decimal is literal.
+A fraction, an integer, or a decimal of up to 15 or of more than 17 significant digits is literal.
+A decimal of 16 or 17 significant digits is the double it names, read by `rationals.read_float`
+as the rational that was meant, and counted in the chain's ``reading``.
+With ``tolerance=0`` nothing is changed: every decimal is literal.
 
 Literal decimals of 15 digits lose no double either: 15 digits always survive the way into a double
 and back.  Expressions in parameters are read where the format has them.

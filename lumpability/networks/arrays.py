@@ -1,13 +1,15 @@
 """Exact arithmetic on arrays of floats, without tolerances.
 
 A stored weight is a dyadic rational m 2^e and means exactly that.  Three facts make machine floats
-exact servants:
+exact servants.
 
-* The rounding error of a sum or a product of two floats is itself a float and can be computed (Knuth's
-  two-sum, Dekker's two-product); where it is zero, the result is exact.
-* Division is correctly rounded: fl(x / y) depends on the rational x / y alone, so proportional columns
-  have bitwise equal quotients by their first entry.  Equal quotients prove nothing; they select candidates.
-* x a = y b holds exactly when both two-products agree in both halves.
+The rounding error of a sum or a product of two floats is itself a float and can be computed (Knuth's
+two-sum, Dekker's two-product); where it is zero, the result is exact.
+
+Division is correctly rounded: fl(x / y) depends on the rational x / y alone, so proportional columns
+have bitwise equal quotients by their first entry.  Equal quotients prove nothing; they select candidates.
+
+The equation x a = y b holds exactly when both two-products agree in both halves.
 
 Numbers that do not fit (more than 53 bits, or beyond the range in which no product under- or overflows)
 are handled as `fractions.Fraction`.  Everywhere below an *exact array* is a float array whose values are

@@ -1,14 +1,14 @@
 """Whether a stored quotient is what the proof is about: every number, every setting, every arrangement.
 
 The identity of a certificate speaks of exact matrices and of functions that follow them.  Here the quotient
-is walked layer by layer beside the network:
+is walked layer by layer beside the network.
 
-* a weight matrix holds the exact weights, rounded to its type, its rows where the units below arrive;
-* a layer that acts unit by unit (PReLU, shift, scale, batch normalisation, pooling) has the settings of
-  the original and, for every unit that stays, the parameters of the first member of its class;
-* after each layer the numbers lie as in the network with all other units taken out, which is found by
-  sending unit and position numbers through the layers of both;
-* barriers (joins, softmax, operators that are not understood) are unchanged.
+A weight matrix holds the exact weights, rounded to its type, its rows where the units below arrive.
+A layer that acts unit by unit (PReLU, shift, scale, batch normalisation, pooling) has the settings of
+the original and, for every unit that stays, the parameters of the first member of its class.
+After each layer the numbers lie as in the network with all other units taken out, which is found by
+sending unit and position numbers through the layers of both.
+Barriers (joins, softmax, operators that are not understood) are unchanged.
 
 Nothing here knows how the quotient was made.
 """

@@ -1,6 +1,6 @@
 """Time our exact bisimulation against Storm's in double precision: same chains, same run, interleaved.
 
-    python tests/benchmarks/lumping_against_storm.py [--runs 5] [--write docs/guides/performance-table.md] [MODEL ...]
+    python tests/benchmarks/lumping_against_storm.py [--runs 5] [--write docs/guides/performance-table.txt] [MODEL ...]
 
 Both sides are timed from a chain object in memory to a quotient object in memory; Storm's sparse model
 is built from the same arrays beforehand.  A run of one is followed by a run of the other, and medians are
