@@ -3,7 +3,7 @@
 Four implementations with one answer: `reference` (the definition), `worklist` (plain Python, any exact
 weights, records the trace), `kernel` (compiled, machine integers) and `rounds` (fingerprints in prime
 fields, vectorised, any exact weights, completed by the worklist).  `refine` chooses: structures of up to
-20,000 transitions go to the worklist, so that small chains never wait for a compiler, larger ones to the
+50,000 transitions go to the worklist, so that small chains never wait for a compiler, larger ones to the
 kernel, and larger symbolic ones to the rounds.  All are exact.
 """
 
@@ -36,7 +36,7 @@ ENGINES: tuple[Engine, ...] = ("auto", "reference", "worklist", "rounds", "kerne
 Progress = Callable[[int, int], None]
 """Called now and then with (blocks so far, states); raising from it stops the refinement."""
 
-COMPILE_BEYOND = 20_000
+COMPILE_BEYOND = 50_000
 """Transitions beyond which "auto" uses the compiled kernel."""
 EVALUATE_BEYOND = 1_000
 """Transitions beyond which "auto" evaluates symbolic weights in prime fields first."""
