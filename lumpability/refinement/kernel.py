@@ -29,8 +29,10 @@ from lumpability.exact_array import ExactArray
 from lumpability.integers import prime, primes_beyond
 from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops as loops
+from lumpability.refinement.kernel_arrays import PLACE, Arrays, Field, Rows
 from lumpability.refinement.kernel_check import first_unstable, used_codes
 from lumpability.refinement.kernel_field import montgomery_inverse
+from lumpability.refinement.kernel_split import split_all
 from lumpability.structure import WeightedStructure
 
 __all__ = ["refine"]
@@ -93,7 +95,7 @@ def refine(
 
 
 class _Rounds:
-    """The arrays of a refinement (see `kernel_loops`) and the choice between kinds of rounds."""
+    """The arrays of a refinement (see `kernel_arrays`) and the choice between kinds of rounds."""
 
     def __init__(
         self,
@@ -106,7 +108,7 @@ class _Rounds:
         n = structure.n
         self.n, self.m, self.structure = n, structure.m, structure
         self.pool, self.threads, self.progress = pool, threads, progress
-        self.arrays = loops.Arrays(
+        self.arrays = Arrays(
             prints=np.empty(n, dtype=np.uint64),
             values=np.empty(n, dtype=np.uint64),
             alone=np.empty(n, dtype=np.bool_),
@@ -123,10 +125,10 @@ class _Rounds:
         )
         self.restart(initial)
 
-    def rows(self, table: Array) -> loops.Rows:
+    def rows(self, table: Array) -> Rows:
         """Return the rows with residues of weights."""
         s = self.structure
-        return loops.Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
+        return Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
 
     def restart(self, partition: Partition) -> None:
         """Go on from another partition."""
@@ -136,7 +138,7 @@ class _Rounds:
         """Refine until no fingerprints differ inside blocks."""
         # Sums of this many products of a weight and a value stay below 2^64 p.
         step = max(1, min(2**62 // (int(table.max()) + 1), 2**31))
-        field = loops.Field(np.uint64(p), montgomery_inverse(p), np.uint64(seed), step)
+        field = Field(np.uint64(p), montgomery_inverse(p), np.uint64(seed), step)
         rows = self.rows(table)
         loops.fill(self.start.labels, self.count, field, self.arrays)
         overspent = 0  # how much cheaper propagation would have been so far
@@ -150,22 +152,22 @@ class _Rounds:
                 return
             moved = self._sweep(rows, field, active)
 
-    def _sweep(self, rows: loops.Rows, field: loops.Field, active: int) -> int:
+    def _sweep(self, rows: Rows, field: Field, active: int) -> int:
         if 8 * active < self.m:
             loop, ranges = loops.fingerprint_blocks, self._even(self.count)
         else:
             loop, ranges = loops.fingerprint_rows, self._row_ranges()
         self._in_parallel(loop, ranges, (rows, field, self.arrays))
-        self.count, moved = loops.split_all(self.count, field, self.arrays)
+        self.count, moved = split_all(self.count, field, self.arrays)
         self._report()
         return int(moved)
 
-    def _propagate(self, rows: loops.Rows, field: loops.Field, moved: int) -> None:
+    def _propagate(self, rows: Rows, field: Field, moved: int) -> None:
         """Follow changes until there are none, through the transposed rows."""
         indptr, indices, codes = loops.incoming_rows(rows, self.arrays)
-        incoming = loops.Rows(indptr, indices, codes, rows.table, rows.closed)
+        incoming = Rows(indptr, indices, codes, rows.table, rows.closed)
         totals = loops.leaving(rows, field) if rows.closed else np.empty(0, dtype=np.uint64)
-        self.arrays.spots[self.arrays.order, loops.PLACE] = np.arange(self.n, dtype=np.int32)
+        self.arrays.spots[self.arrays.order, PLACE] = np.arange(self.n, dtype=np.int32)
         while moved:
             self.count, moved, _ = loops.propagate(
                 self.count, moved, _BUDGET, incoming, totals, field, self.arrays

@@ -11,8 +11,8 @@ from typing import Any
 import numba
 import numpy as np
 
+from lumpability.refinement.kernel_arrays import BLOCK, END, START
 from lumpability.refinement.kernel_field import add_modulo, subtract_modulo
-from lumpability.refinement.kernel_loops import BLOCK, END, START
 
 __all__ = ["collapse_rows", "first_unstable", "used_codes"]
 

@@ -13,8 +13,8 @@ import numpy as np
 from lumpability.exact_array import ExactArray
 from lumpability.integers import Limbs
 from lumpability.partition import Partition
+from lumpability.refinement.kernel_arrays import Rows
 from lumpability.refinement.kernel_check import collapse_rows
-from lumpability.refinement.kernel_loops import Rows
 from lumpability.structure import WeightedStructure
 
 __all__ = ["collapse"]
