@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -216,8 +215,8 @@ def test_what_the_table_denies_has_a_counterexample(claim):
     pytest.fail(f"no counterexample to {name(claim)}")
 
 
-def test_the_documentation_shows_this_table():
-    page = Path(__file__).parents[2] / "docs" / "theory" / "preserved.md"
+def test_the_documentation_shows_this_table(checkout):
+    page = checkout / "docs" / "theory" / "preserved.md"
     assert as_table() in page.read_text(encoding="utf-8")
 
 
