@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -104,9 +104,7 @@ def test_two_bit_weights_leave_as_many_neurons_as_there_are_directions() -> None
 @pytest.mark.parametrize("value", [0.5, 1.0])
 def test_constant_initialisation_makes_every_layer_one_neuron(value: float) -> None:
     sizes = [3, 16, 8, 2]
-    weights = [
-        (np.full((a, b), value), np.zeros(b)) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-    ]
+    weights = [(np.full((a, b), value), np.zeros(b)) for a, b in pairwise(sizes)]
     lumping = lump(network_of(weights))
     assert [row.left for row in lumping.table] == [1, 1, 2]
     assert same_in_rationals(network_of(weights), lumping.quotient, 3)
