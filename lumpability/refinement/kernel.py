@@ -39,9 +39,7 @@ __all__ = ["refine"]
 
 # Measured on a 2-core machine, in units of one transition swept by one thread (1 to 3 ns).
 _FOLLOW_COST = 8  # following one incoming transition
-_TRANSPOSE_COST = (
-    1.5  # transposing one transition, and a little impatience: rounds to come are many
-)
+_TRANSPOSE_COST = 1.5  # transposing one transition, with some impatience: more rounds will come
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
 _PARALLEL_BEYOND = 300_000  # transitions; fewer are swept before a second thread has started
 _ATTEMPTS = 64
