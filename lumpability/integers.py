@@ -17,6 +17,7 @@ import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ __all__ = [
     "common_denominator",
     "intern",
     "prime",
+    "primes_avoiding",
     "primes_beyond",
     "residues",
     "scale_to_integers",
@@ -100,6 +102,19 @@ def prime(index: int, bits: int = _PRIME_BITS) -> int:
     return candidate
 
 
+def primes_avoiding(number: int, bits: int = _PRIME_BITS) -> Iterator[int]:
+    """Yield the primes below 2^bits, downwards, that do not divide a number.
+
+    Modulo these every fraction with that common denominator has a residue.
+
+    Examples
+    --------
+    >>> next(primes_avoiding(6 * prime(0))) == prime(1)
+    True
+    """
+    return (p for p in (prime(index, bits) for index in count()) if number % p)
+
+
 def primes_beyond(bound: int, *, avoiding: int = 1) -> Iterator[int]:
     """Yield primes until their product exceeds `bound`: enough for a Chinese-remainder proof.
 
@@ -116,13 +131,12 @@ def primes_beyond(bound: int, *, avoiding: int = 1) -> Iterator[int]:
     >>> next(primes_beyond(2, avoiding=2**61 - 1)) == prime(1)
     True
     """
-    product, index = 1, 0
-    while product <= bound:
-        p = prime(index)
-        index += 1
-        if avoiding % p:
-            yield p
-            product *= p
+    product = 1
+    for p in primes_avoiding(avoiding):
+        if product > bound:
+            return
+        yield p
+        product *= p
 
 
 def residues(integers: Sequence[int], p: int) -> np.ndarray[Any, np.dtype[np.uint64]]:

@@ -357,10 +357,11 @@ class Partition:
 
 
 def _first_members(labels: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
-    """First state of each label in 0 .. count-1, each of which must occur."""
-    first = np.empty(count, dtype=np.int64)
+    """First state of each label in 0 .. count-1; n for labels that do not occur."""
+    n = len(labels)
+    first = np.full(count, n, dtype=np.int64)
     # Written backwards, the smallest state of a label is the last to be stored.
-    first[labels[::-1]] = np.arange(len(labels) - 1, -1, -1)
+    first[labels[::-1]] = np.arange(n - 1, -1, -1)
     return first
 
 
@@ -374,9 +375,7 @@ def _canonical(labels: np.ndarray[Any, Any]) -> Labels:
     if low < 0 or high >= max(4 * n, 1 << 16):
         distinct, labels = np.unique(labels, return_inverse=True)
         high = len(distinct) - 1
-    # Written backwards, the smallest state of a label is the last to be stored.
-    first = np.full(high + 1, n, dtype=np.int64)
-    first[labels[::-1]] = np.arange(n - 1, -1, -1)
+    first = _first_members(labels, high + 1)
     used = np.flatnonzero(first < n)
     number = np.empty(high + 1, dtype=np.int32)
     number[used[np.argsort(first[used])]] = np.arange(len(used), dtype=np.int32)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from lumpability.exact_array import Exact, ExactArray
 from lumpability.partition import Partition
 from lumpability.refinement import COMPILE_BEYOND
+from lumpability.refinement.reference import signature
 from lumpability.refinement.trace import Witness
 from lumpability.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
@@ -72,11 +74,7 @@ def block_sums(structure: WeightedStructure, partition: Partition, state: int) -
     >>> block_sums(structure, Partition.of([0, 1, 1]), 0)
     {1: Fraction(3, 1)}
     """
-    sums: dict[int, Exact] = {}
-    for target, weight in structure.row(state):
-        block = int(partition.labels[target])
-        sums[block] = sums[block] + weight if block in sums else weight
-    return {block: total for block, total in sorted(sums.items()) if total != 0}
+    return dict(sorted(signature(structure, partition, state), key=itemgetter(0)))
 
 
 def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStructure:

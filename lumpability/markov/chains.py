@@ -10,6 +10,7 @@ rescaled when asked, never quietly repaired.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -100,7 +101,7 @@ class CTMC(MarkovChain):
         >>> CTMC([[5, 2], [0, 0]]).generator().row(0)
         [(0, Fraction(-2, 1)), (1, Fraction(2, 1))]
         """
-        return self.matrix.with_diagonal(self.exit_rates.map(lambda rate: -rate))
+        return replace(self.matrix, closed=True).explicit()
 
 
 class DTMC(MarkovChain):

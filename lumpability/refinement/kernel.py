@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count, islice
+from itertools import islice
 from math import ceil
 from os import cpu_count
 from typing import Any
@@ -26,7 +26,7 @@ import numpy as np
 
 from lumpability.errors import LumpabilityError
 from lumpability.exact_array import ExactArray
-from lumpability.integers import prime, primes_beyond
+from lumpability.integers import primes_avoiding, primes_beyond
 from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops as loops
 from lumpability.refinement.kernel_arrays import PLACE, Arrays, Field, Rows
@@ -82,7 +82,7 @@ def refine(
         return initial
     with ThreadPoolExecutor(threads or cpu_count() or 1) as pool:
         rounds = _Rounds(structure, initial, pool, threads or cpu_count() or 1, progress)
-        usable = (p for p in map(prime, count()) if weights.denominator % p)
+        usable = primes_avoiding(weights.denominator)
         for attempt, p in enumerate(islice(usable, _ATTEMPTS)):
             rounds.run(weights.residues(p), p, seed=attempt)
             partition = rounds.partition()

@@ -29,28 +29,17 @@ def used_codes(indptr: Any, codes: Any, alone: Any, used: Any) -> None:
 
 
 @numba.njit(inline="always")
-def _add(state: Any, own: Any, left: Any, rows: Any, p: Any, labels: Any, sums: Any) -> Any:
-    """Add a state's weights to the sums into blocks; returns how many sums are not zero then."""
+def _add(
+    state: Any, own: Any, left: Any, negated: Any, rows: Any, p: Any, labels: Any, sums: Any
+) -> Any:
+    """Add a state's weights, or take them away, and return how many sums are not zero then."""
     for position in range(rows.indptr[state], rows.indptr[state + 1]):
         target = np.uint32(labels[np.uint32(rows.indices[position])])
         if rows.closed and target == own:
             continue
+        weight = rows.table[rows.codes[position]]
         before = sums[target]
-        after = add_modulo(before, rows.table[rows.codes[position]], p)
-        sums[target] = after
-        left += int(after != ZERO) - int(before != ZERO)
-    return left
-
-
-@numba.njit(inline="always")
-def _take(state: Any, own: Any, left: Any, rows: Any, p: Any, labels: Any, sums: Any) -> Any:
-    """Take a state's weights away from the sums into blocks."""
-    for position in range(rows.indptr[state], rows.indptr[state + 1]):
-        target = np.uint32(labels[np.uint32(rows.indices[position])])
-        if rows.closed and target == own:
-            continue
-        before = sums[target]
-        after = subtract_modulo(before, rows.table[rows.codes[position]], p)
+        after = subtract_modulo(before, weight, p) if negated else add_modulo(before, weight, p)
         sums[target] = after
         left += int(after != ZERO) - int(before != ZERO)
     return left
@@ -74,13 +63,13 @@ def first_unstable(
         if blocks[number, END] - start > 1:
             first = order[start]
             own = labels[first]
-            left = _add(first, own, 0, rows, p, labels, sums)
+            left = _add(first, own, 0, False, rows, p, labels, sums)
             for member in range(max(position, start + 1), end):
-                left = _take(order[member], own, left, rows, p, labels, sums)
+                left = _add(order[member], own, left, True, rows, p, labels, sums)
                 if left != 0:
                     return number
-                left = _add(order[member], own, left, rows, p, labels, sums)
-            _take(first, own, left, rows, p, labels, sums)
+                left = _add(order[member], own, left, False, rows, p, labels, sums)
+            _add(first, own, left, True, rows, p, labels, sums)
         position = end
     return -1
 

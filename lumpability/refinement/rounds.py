@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from lumpability.errors import LumpabilityError
 from lumpability.exact_array import ExactArray
-from lumpability.integers import prime, residues
+from lumpability.integers import primes_avoiding
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
@@ -58,16 +59,17 @@ Tables = Callable[[int], FieldTables]
 
 
 def field_tables(weights: ExactArray) -> Tables:
-    """Return residues of rational weights (scaled by their common denominator) or parametric ones.
+    """Return residues of rational weights (up to one common factor) or parametric ones.
 
     Rational functions are evaluated at a random point of the field, one for each prime.
     """
 
     def tables(attempt: int) -> FieldTables:
-        primes = prime(2 * attempt, _BITS), prime(2 * attempt + 1, _BITS)
+        usable = primes_avoiding(weights.denominator if weights.is_rational else 1, _BITS)
+        p, q = islice(usable, 2 * attempt, 2 * attempt + 2)
+        primes = p, q
         if weights.is_rational:
-            integers, _ = weights.integers
-            first, second = (residues(integers, p) for p in primes)
+            first, second = weights.residues(p), weights.residues(q)
         else:
             from lumpability.parameters import evaluate_modulo
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.sparse
 
-from lumpability import CTMC, DTMC, Partition, check, lump
+from lumpability import CTMC, DTMC, Partition, check, lump, read
 from lumpability.exact_array import ExactArray
 from lumpability.refinement import refine
 from lumpability.structure import WeightedStructure
@@ -36,15 +35,8 @@ BLOCKS = {
 }
 
 
-def load(name: str, **options) -> CTMC | DTMC:
-    with np.load(CHAINS / f"{name}.npz", allow_pickle=False) as file:
-        n = len(file["indptr"]) - 1
-        matrix = scipy.sparse.csr_array((file["data"], file["indices"], file["indptr"]), (n, n))
-        names = [str(label) for label in file["label_names"]]
-        labels = {x: file[f"label{i}"] for i, x in enumerate(names) if x != "init"}
-        rewards = {k: file[k] for k in file.files if k.startswith(("srew_", "arew_"))}
-        kind = CTMC if str(file["type"]) == "CTMC" else DTMC
-        return kind(matrix, labels=labels, rewards=rewards, **options)
+def load(name: str) -> CTMC | DTMC:
+    return read(CHAINS / f"{name}.npz")
 
 
 @pytest.mark.parametrize("name", BLOCKS)

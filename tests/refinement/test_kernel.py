@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import chain, repeat
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from lumpability import exact_array, quotient
 from lumpability.integers import prime
 from lumpability.partition import Partition
-from lumpability.refinement import kernel, kernel_collapse, reference, worklist
+from lumpability.refinement import kernel, kernel_collapse, reference, refine, worklist
 from lumpability.structure import WeightedStructure
 
 _SMALL_PRIMES = [3, 5, 7, 11, 13, 101, 10_007, 1_000_003]
@@ -37,7 +38,7 @@ def test_collisions_of_fingerprints_are_found_and_repaired(seed, n):
     structure = scatter(seed, n, 2, [1, 2, 3, 4, 6, 9])
     expected = reference.refine(structure, structure.initial)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel, "prime", lambda i: _SMALL_PRIMES[min(i, len(_SMALL_PRIMES) - 1)])
+        patch.setattr(kernel, "primes_avoiding", lambda _: chain(_SMALL_PRIMES, repeat(1_000_003)))
         assert kernel.refine(structure, structure.initial) == expected
 
 
@@ -165,6 +166,7 @@ def test_weights_too_wide_to_scale_refine_alike(seed, n):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exact_array, "_NARROW_BITS", -1)
         assert kernel.refine(structure, structure.initial) == expected
+        assert refine(structure, engine="rounds").partition == expected
         assert kernel_collapse.collapse(structure, expected, collapsed.initial) is None
         assert quotient.collapse(structure, expected).equals(collapsed)
         assert quotient.disagreement(structure, expected) is None
