@@ -12,7 +12,7 @@ copyright = "2026, the lumpability authors"
 release = lumpability.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
@@ -28,6 +28,13 @@ html_copy_source = False
 
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
 myst_heading_anchors = 3
+
+# Tutorials are notebooks as text: executed whenever the pages are built, outputs not kept.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_in_temp = True  # what a tutorial writes does not stay
+nb_execution_timeout = 120
+nb_merge_streams = True
 
 # A name in single backticks is a Python object where there is one of that name.
 default_role = "py:obj"

@@ -1,18 +1,29 @@
-"""Exact lumping of Markov chains and neural networks: smaller, and proved to be the same."""
+"""Exact lumping of Markov chains and neural networks: smaller, and proved to be the same.
 
-from lumpability.errors import LumpabilityError
-from lumpability.formats import read, write
-from lumpability.markov import CTMC, DTMC, Lumping, Reward
-from lumpability.networks import Network, NetworkLumping
-from lumpability.partition import Partition
-from lumpability.quotient import Verdict
-from lumpability.verbs import check, lump
+A name is imported when it is first asked for: who reads a model and checks a certificate never loads
+the engine that made it.
+"""
 
-__version__ = "0.1.0"
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from lumpability import display
+from lumpability.version import __version__
+
+if TYPE_CHECKING:
+    from lumpability.certificate import Certificate, Verification
+    from lumpability.errors import LumpabilityError
+    from lumpability.formats import read, write
+    from lumpability.markov import CTMC, DTMC, Lumping, Reward
+    from lumpability.networks import Network, NetworkLumping
+    from lumpability.partition import Partition
+    from lumpability.quotient import Verdict
+    from lumpability.verbs import check, lump
 
 __all__ = [
     "CTMC",
     "DTMC",
+    "Certificate",
     "Lumping",
     "LumpabilityError",
     "Network",
@@ -20,8 +31,38 @@ __all__ = [
     "Partition",
     "Reward",
     "Verdict",
+    "Verification",
+    "__version__",
     "check",
     "lump",
     "read",
     "write",
 ]
+
+_HOMES = {
+    "certificate": ("Certificate", "Verification"),
+    "errors": ("LumpabilityError",),
+    "formats": ("read", "write"),
+    "markov": ("CTMC", "DTMC", "Lumping", "Reward"),
+    "networks": ("Network", "NetworkLumping"),
+    "partition": ("Partition",),
+    "quotient": ("Verdict",),
+    "verbs": ("check", "lump"),
+}
+
+
+# What a notebook shows of a model is drawn above the layer of models; see `lumpability.display`.
+display.provided_by(f"{__name__}.show.displays")
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(import_module(f"{__name__}.{home}"), name)
+            globals()[name] = value  # the next time it is simply there
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

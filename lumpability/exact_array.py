@@ -112,7 +112,7 @@ class ExactArray:
         """An array that holds one number throughout."""
         return cls(np.zeros(length, dtype=np.uint8), (value,) if length else ())
 
-    @property
+    @cached_property
     def is_rational(self) -> bool:
         """Whether every number is a `Fraction`: no parameters occur."""
         return all(isinstance(value, Fraction) for value in self.values)

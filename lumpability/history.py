@@ -69,3 +69,40 @@ class History:
     def blocks(self, node: int) -> list[int]:
         """Return the final blocks of which a node is the union, in ascending order."""
         return sorted(self.order[self.starts[node] : self.ends[node]].tolist())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `json.dumps` accepts: numbers as text, so that they stay exact.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC, lump
+        >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 2}, labels={"goal": ["c"]})
+        >>> lump(chain).history.to_json()["splits"]
+        [{'node': 0, 'splitter': 0, 'condition': 0, 'parts': [2, 3], 'sums': ['-1', '-2']}]
+        """
+        texts = [str(value) for value in self.sums.values]
+        sums = [texts[code] for code in self.sums.codes.tolist()]
+        bounds = self.first_part.tolist()
+        splits = [
+            {
+                "node": node,
+                "splitter": splitter,
+                "condition": condition,
+                "parts": list(range(low, high)),
+                "sums": sums[low - self.roots : high - self.roots],
+            }
+            for node, splitter, condition, low, high in zip(
+                self.split_node.tolist(),
+                self.splitter.tolist(),
+                self.condition.tolist(),
+                bounds[:-1],
+                bounds[1:],
+                strict=True,
+            )
+        ]
+        return {
+            "order": self.order.tolist(),
+            "nodes": list(zip(self.starts.tolist(), self.ends.tolist(), strict=True)),
+            "roots": self.roots,
+            "splits": splits,
+        }

@@ -16,12 +16,15 @@ from typing import Any, overload
 
 import numpy as np
 
+from lumpability import display
 from lumpability.errors import InvalidPartition
+from lumpability.integers import smallest_unsigned
 
 __all__ = ["Blocks", "Partition"]
 
 Labels = np.ndarray[Any, np.dtype[np.int32]]
 _SHOWN = 24
+_FEW = 16
 
 
 class Blocks(Sequence["np.ndarray[Any, np.dtype[np.int64]]"]):
@@ -110,12 +113,14 @@ class Partition:
         self._labels.setflags(write=False)
 
     @classmethod
-    def from_canonical(cls, labels: Labels, count: int) -> Partition:
-        """Wrap an int32 array that is already numbered by first member, unchecked; O(1)."""
+    def from_canonical(
+        cls, labels: Labels, representatives: np.ndarray[Any, np.dtype[np.int64]]
+    ) -> Partition:
+        """Wrap labels that are already numbered by first member, and these members, unchecked; O(1)."""
         partition = cls.__new__(cls)
         partition._labels = labels
         labels.setflags(write=False)
-        partition.__dict__["_count"] = count
+        partition.__dict__.update(_count=len(representatives), representatives=representatives)
         return partition
 
     @classmethod
@@ -195,14 +200,15 @@ class Partition:
         >>> Partition.by(4, [np.array([0, 0, 1, 1]), np.array([5, 7, 7, 7])])
         Partition([[0], [1], [2, 3]])
         """
-        combined, width = np.zeros(n, dtype=np.int64), 1
+        combined, width = np.zeros(n, dtype=np.uint8), 1
         for key in keys:
             further = int(key.max(initial=0)) + 1
             if width * further > max(4 * n, 1 << 16):
                 partition = cls(combined)
-                combined, width = partition.labels.astype(np.int64), len(partition)
-            combined = combined * further + key
+                combined, width = partition.labels, len(partition)
             width *= further
+            dtype = smallest_unsigned(width + 1)  # bytes are combined much faster than words
+            combined = combined.astype(dtype, copy=False) * dtype.type(further) + key.astype(dtype)
         return cls(combined)
 
     @classmethod
@@ -350,6 +356,9 @@ class Partition:
     def __reduce__(self) -> tuple[type[Partition], tuple[Labels]]:
         return (Partition, (self.labels,))
 
+    def _repr_html_(self) -> str | None:
+        return display.html(self)
+
     def __repr__(self) -> str:
         if self.n > _SHOWN:
             return f"Partition({self.n} states in {len(self)} blocks)"
@@ -359,6 +368,9 @@ class Partition:
 def _first_members(labels: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
     """First state of each label in 0 .. count-1; n for labels that do not occur."""
     n = len(labels)
+    if count <= _FEW and labels.dtype == np.uint8:
+        masks = (labels == label for label in range(count))
+        return np.array([mask.argmax() if mask.any() else n for mask in masks], dtype=np.int64)
     first = np.full(count, n, dtype=np.int64)
     # Written backwards, the smallest state of a label is the last to be stored.
     first[labels[::-1]] = np.arange(n - 1, -1, -1)

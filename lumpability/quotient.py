@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from lumpability.exact_array import Exact, ExactArray
+from lumpability.integers import smallest_unsigned
 from lumpability.partition import Partition
 from lumpability.refinement import COMPILE_BEYOND
 from lumpability.refinement.reference import signature
-from lumpability.refinement.trace import Witness
+from lumpability.refinement.witness import Witness
 from lumpability.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
 
@@ -187,11 +188,16 @@ def project(vector: ExactArray, partition: Partition) -> ExactArray:
     """
     nonzero = np.array([value != 0 for value in vector.values], dtype=bool)
     support = np.flatnonzero(nonzero[vector.codes])  # one state only, of most initial distributions
-    support = support[np.argsort(partition.labels[support], kind="stable")]
-    bounds = np.searchsorted(partition.labels[support], np.arange(len(partition) + 1))
     if not len(support):
         return ExactArray.constant(Fraction(0), len(partition))
-    return vector.take(support).segment_sums(bounds)
+    support = support[np.argsort(partition.labels[support], kind="stable")]
+    reached, starts = np.unique(partition.labels[support], return_index=True)
+    sums = vector.take(support).segment_sums(np.append(starts, len(support)))
+    codes = np.zeros(len(partition), dtype=smallest_unsigned(len(sums.values) + 1))
+    codes[reached] = sums.codes
+    codes[reached] += 1
+    zero = sums.values[0] - sums.values[0]
+    return ExactArray.of_values(codes, [zero, *sums.values])
 
 
 def pull_back(vector: ExactArray, partition: Partition) -> ExactArray:

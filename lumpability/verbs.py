@@ -1,18 +1,20 @@
 """The two verbs, `lump` and `check`, over every model the library knows.
 
 They dispatch on the class of the model; each wing registers its own (`lumpability.markov.lumping`,
-`lumpability.networks.merging`).  Same name, same meaning: `lump` returns the coarsest lumping of a kind
+`lumpability.networks.lumping`), at the latest when a verb is first used.  Same name, same meaning: `lump` returns the coarsest lumping of a kind
 with its quotient, `check` says whether a given partition is one and, if not, why.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import singledispatch
+from importlib import import_module
 from typing import Any
 
 from lumpability.errors import InvalidInput
 
-__all__ = ["check", "lump"]
+__all__ = ["check", "lump", "provided_by"]
 
 
 @singledispatch
@@ -74,3 +76,26 @@ def check(model: Any, partition: Any, *, kind: str | None = None, **options: Any
     not ordinary: states 'a' and 'b' share a block, but their rates into {c} sum to 1 and to 3/2
     """
     raise InvalidInput(f"cannot check a {type(model).__name__}: give a CTMC, a DTMC or a Network")
+
+
+def provided_by(module: str, model: type) -> None:
+    """Have the verbs for a class of models registered by a module, imported when one is first used.
+
+    A model can then be read, and a certificate of it checked, without loading what makes them.
+
+    Parameters
+    ----------
+    module : str
+        Registers the verbs for `model` when it is imported.
+    model : type
+    """
+    for verb in (lump, check):
+        verb.register(model, _late(verb, module))
+
+
+def _late(verb: Any, module: str) -> Callable[..., Any]:
+    def load(model: Any, *arguments: Any, **options: Any) -> Any:
+        import_module(module)  # registers what takes the place of this function
+        return verb.dispatch(type(model))(model, *arguments, **options)
+
+    return load

@@ -17,6 +17,8 @@ import lumpability.cli.networks  # noqa: F401  # both make their models known to
 from lumpability import __version__
 from lumpability.cli.check import check_command
 from lumpability.cli.demo import demo_command
+from lumpability.cli.doctor import doctor_command
+from lumpability.cli.exercise import exercise_command, grade_command
 from lumpability.cli.failures import ReportingGroup
 from lumpability.cli.files import convert_command, info_command
 from lumpability.cli.lump import lump_command, shrink_command
@@ -65,6 +67,9 @@ for _command in (
     convert_command,
     shrink_command,
     demo_command,
+    doctor_command,
+    exercise_command,
+    grade_command,
 ):
     cli.add_command(_command)
 

@@ -36,6 +36,7 @@ Examples:
   lumpability lump chain.drn.gz -o small.drn
   lumpability lump chain.npz --kind bisimulation --ignore deadlock --json
   lumpability lump chain.tra --respect up,reward:cost --partition blocks.json
+  lumpability lump chain.drn --html play.html
   lumpability lump net.onnx -o small.onnx --compare 1000 --report report.json
 """
 _TOLD = ("box", "compare")
@@ -125,6 +126,13 @@ def _box(
     help="Write the partition: blocks of states (.json), or block numbers, one on each line.",
 )
 @click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a page that plays the lumping step by step in a browser; one file, loads nothing.",
+)
+@click.option(
     "--report",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -140,6 +148,7 @@ def lump_command(
     kind: str | None,
     output: Path | None,
     partition_output: Path | None,
+    page: Path | None,
     report: Path | None,
     read: Read,
     write: Write,
@@ -167,7 +176,9 @@ def lump_command(
                 write(lumping.quotient, output)
             if partition_output is not None:
                 write_partition(lumping.partition, partition_output, units(loaded))
-    written = {"quotient": output, "partition": partition_output, "report": report}
+            if page is not None:
+                lumping.player(title=model.name).write(page)
+    written = {"quotient": output, "partition": partition_output, "html": page, "report": report}
     if as_json or report is not None:
         text = document(
             str(click.get_current_context().info_name),

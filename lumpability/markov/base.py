@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from lumpability import display
 from lumpability.errors import InvalidChain
 from lumpability.exact_array import ExactArray
 from lumpability.markov.attributes import (
@@ -325,9 +326,15 @@ class MarkovChain(ABC):
         >>> chain.respected()
         Partition([[0], [1, 2]])
         """
+        return Partition.by(self.n, self.distinctions(respect))
+
+    def distinctions(
+        self, respect: Iterable[str] | str | None = None
+    ) -> list[np.ndarray[Any, Any]]:
+        """Return the arrays, shape (n,), that must agree on the states of a block; see `respected`."""
         wanted = ("labels", "rewards") if respect is None else respect
         items = [wanted] if isinstance(wanted, str) else wanted
-        return Partition.by(self.n, (key for x in items for key in self._distinguished_by(x)))
+        return [key for item in items for key in self._distinguished_by(item)]
 
     def _distinguished_by(self, item: str) -> list[np.ndarray[Any, Any]]:
         sort, _, name = item.partition(":")
@@ -403,6 +410,9 @@ class MarkovChain(ABC):
                 self.initial is None or other.initial is None or self.initial.equals(other.initial)
             )
         )
+
+    def _repr_html_(self) -> str | None:
+        return display.html(self)
 
     def __repr__(self) -> str:
         states = "1 state" if self.n == 1 else f"{self.n} states"

@@ -11,12 +11,18 @@ import time
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from lumpability import display
+from lumpability.certificate import Certificate
+from lumpability.certificate.making import certify
+from lumpability.display import Player
 from lumpability.errors import InvalidInput, LumpabilityError, TrivialLumping
 from lumpability.exact_array import ExactArray
+from lumpability.history import History
 from lumpability.markov.attributes import read_vector
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.earning import with_held_rewards
@@ -26,10 +32,11 @@ from lumpability.markov.naming import block_name, block_names
 from lumpability.markov.proportional import Proportional
 from lumpability.markov.special_cases import SpecialCase, special_cases
 from lumpability.partition import Partition
-from lumpability.quotient import Verdict, project, pull_back
-from lumpability.refinement import Engine, Progress, Trace
+from lumpability.quotient import Verdict, collapse, project, pull_back
+from lumpability.refinement import Engine, Progress, split_history
 from lumpability.structure import WeightedStructure
 from lumpability.verbs import check, lump
+from lumpability.version import __version__
 
 __all__ = ["Lumping", "Stats", "block_name", "check_chain", "lump_chain"]
 
@@ -80,8 +87,6 @@ class Lumping:
         Block numbers are the states of the quotient, in order.
     quotient : CTMC or DTMC
     stats : Stats
-    trace : Trace or None
-        The history of splits where the engine recorded it.
     respected : Partition
         That was refined: what may not share a block.
     kappa : ExactArray or None, shape (n,)
@@ -105,7 +110,6 @@ class Lumping:
     quotient: MarkovChain
     stats: Stats
     respected: Partition
-    trace: Trace | None = None
     kappa: ExactArray | None = None
 
     def project(self, vector: Any) -> ExactArray:
@@ -213,6 +217,67 @@ class Lumping:
             self.chain, self.kind, self.respected, self.partition, max_blocks=max_blocks
         )
 
+    @cached_property
+    def history(self) -> History:
+        """The splits that prove the partition the coarsest, made when first asked for.
+
+        Nodes are unions of blocks of `partition`; see `History`.  O(m log k) on the quotient of k
+        blocks and m transitions, whatever engine found the partition.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC, lump
+        >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 2}, labels={"goal": ["c"]})
+        >>> history = lump(chain).history
+        >>> history.roots, [history.blocks(node) for node in range(4)], history.sums
+        (2, [[0, 2], [1], [0], [2]], ExactArray([-1, -2]))
+        """
+        conditions = self.kind.conditions(self.chain)
+        return split_history(
+            [collapse(condition.matrix, self.partition) for condition in conditions],
+            self.respected.restrict(self.partition.representatives),
+            proportional=isinstance(self.kind, Proportional),
+        )
+
+    @property
+    def trace(self) -> History:
+        """The `history`, by the name that the command line has for it."""
+        return self.history
+
+    def certificate(self) -> Certificate:
+        """Return what others need to check this lumping without trusting the engine that made it.
+
+        Makes the `history` if it has not been asked for yet.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC, lump
+        >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 2}, labels={"goal": ["c"]})
+        >>> certificate = lump(chain).certificate()
+        >>> print(certificate.verify(chain))
+        ordinary, proved: Q V = V Q^ holds exactly, and no two of 2 blocks can be merged
+        """
+        return certify(self, __version__)
+
+    def player(self, *, title: str | None = None) -> Player:
+        """Return the lumping as a page that plays it step by step in a browser; see `Player`.
+
+        Parameters
+        ----------
+        title : str, optional
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> from lumpability.markov.examples import land_of_oz
+        >>> lump(land_of_oz()).player(title="The weather")
+        Player('The weather')
+        """
+        return display.player(self, title=title)
+
+    def _repr_html_(self) -> str | None:
+        return display.html(self)
+
     @staticmethod
     def _read(vector: Any, model: MarkovChain) -> ExactArray:
         return read_vector("the vector", vector, model.states, 0)[0]
@@ -266,7 +331,8 @@ def lump_chain(
     chosen = find_kind(kind or "ordinary")
     # What a quotient without the jumps inside blocks can keep of rewards is what they earn in time.
     seen = with_held_rewards(chain) if isinstance(chain, CTMC) and not chosen.keeps_jumps else chain
-    respected = seen.respected(chosen.respects if respect is None else respect)
+    distinctions = seen.distinctions(chosen.respects if respect is None else respect)
+    respected = Partition.by(chain.n, distinctions)
     if initial is not None:
         respected = respected.meet(_read_partition(initial, chain))
     conditions = chosen.conditions(chain)
@@ -289,7 +355,7 @@ def lump_chain(
         )
     matrix = chosen.quotient(chain, conditions, partition)
     kappa = chosen.factors(conditions, partition)
-    quotient, dropped = _quotient_chain(seen, matrix, partition, kappa)
+    quotient, dropped = _quotient_chain(seen, matrix, partition, kappa, distinctions)
     stats = Stats(
         states=chain.n,
         transitions=chain.matrix.m,
@@ -301,7 +367,7 @@ def lump_chain(
         proof=f"{chosen.identity(chain)} holds exactly",
         dropped=dropped,
     )
-    return Lumping(chain, chosen, partition, quotient, stats, respected, refinement.trace, kappa)
+    return Lumping(chain, chosen, partition, quotient, stats, respected, kappa)
 
 
 @check.register
@@ -354,8 +420,11 @@ def _quotient_chain(
     matrix: WeightedStructure,
     partition: Partition,
     kappa: ExactArray | None,
+    distinctions: list[np.ndarray[Any, Any]],
 ) -> tuple[MarkovChain, tuple[str, ...]]:
     """Build the chain on blocks, with what of labels and rewards is constant on them.
+
+    What was respected is, and need not be looked at.
 
     Where states are scaled, time in the quotient is not time in the chain, so rewards have no meaning.
     """
@@ -364,8 +433,8 @@ def _quotient_chain(
     dropped: list[str] = []
 
     def constant(sort: str, name: str, codes: np.ndarray[Any, Any]) -> bool:
-        alone = len(first) == len(codes)  # every state is its own block
-        same = alone or bool(np.array_equal(codes[first][partition.labels], codes))
+        same = len(first) == len(codes) or any(codes is known for known in distinctions)
+        same = same or bool(np.array_equal(codes[first][partition.labels], codes))
         if not same:
             dropped.append(f"{sort}:{name}")
         return same

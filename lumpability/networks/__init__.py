@@ -1,7 +1,29 @@
-"""Neural networks: one wing of the library.  See `network`, `merging`, `lumping`."""
+"""Neural networks: one wing of the library.  See `network`, `merging`, `lumping`.
 
-from lumpability.networks.checking import check_network
-from lumpability.networks.lumping import NetworkLumping, lump_network
+What needs the engine is imported when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from lumpability.networks.certificate import NetworkCertificate
 from lumpability.networks.network import Network
+from lumpability.verbs import provided_by
 
-__all__ = ["Network", "NetworkLumping", "check_network", "lump_network"]
+if TYPE_CHECKING:
+    from lumpability.networks.checking import check_network
+    from lumpability.networks.lumping import NetworkLumping, lump_network
+
+__all__ = ["Network", "NetworkCertificate", "NetworkLumping", "check_network", "lump_network"]
+
+provided_by(f"{__name__}.checking", Network)  # which imports `lumping`
+
+_HOMES = {"NetworkLumping": "lumping", "lump_network": "lumping", "check_network": "checking"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value  # the next time it is simply there
+    return value

@@ -69,6 +69,20 @@ class Group(enum.Enum):
             return abs(factor)
         return Fraction(1 if factor > 0 else -1) if self is Group.SIGNS else Fraction(1)
 
+    def parts(self, factors: Array) -> Array:
+        """`part` of each of an array of nonzero floats.
+
+        Examples
+        --------
+        >>> Group.SIGNS.parts(np.array([-3.0, 2.0])).tolist()
+        [-1.0, 1.0]
+        """
+        if self is Group.ANY:
+            return factors
+        if self is Group.POSITIVE:
+            return np.abs(factors)
+        return np.sign(factors) if self is Group.SIGNS else np.ones_like(factors)
+
     def includes(self, other: Group) -> bool:
         """Whether every factor of the other group belongs to this one.
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.networks.arrays import Array, float_sum, to_fractions
+from lumpability.networks.arrays import Array, as_floats, float_sum, to_fractions
 
 __all__ = ["Aggregation", "Incoming"]
 
@@ -90,7 +90,7 @@ class Aggregation:
         self._plain = incoming.is_plain
         self.by_columns = matrix.flags.f_contiguous and not matrix.flags.c_contiguous
         self._bounds = np.append(incoming.starts, len(incoming.members))
-        self._factors, self._known = _as_floats(incoming.factors)
+        self._factors, self._known = as_floats(incoming.factors)
         stored = np.zeros(self.columns, dtype=matrix.dtype) if bias is None else bias
         self._stored_bias = stored
         self.bias = self._aggregated_bias()
@@ -104,7 +104,7 @@ class Aggregation:
         rows = self.incoming.constant_rows[chosen]
         values = self.incoming.constants[chosen]
         stacked = np.vstack([self._stored_bias[None], self.matrix[rows]])
-        factors, exactly = _as_floats(np.concatenate([[Fraction(1)], values]))
+        factors, exactly = as_floats(np.concatenate([[Fraction(1)], values]))
         sums, exact = float_sum(stacked, factors, exactly, np.array([0]))
         if exact[0]:
             return np.asarray(sums[0])
@@ -228,12 +228,3 @@ class Aggregation:
             nonzero[i] = bool((entries != 0).any())
         return np.asarray(nonzero)
 
-
-def _as_floats(factors: Array) -> tuple[Array, Array]:
-    """Return the nearest floats of fractions, and where they are exact."""
-    rounded, exact = np.ones(len(factors)), np.ones(len(factors), dtype=bool)
-    for i, factor in enumerate(factors.tolist()):
-        if factor != 1:
-            rounded[i] = float(factor)
-            exact[i] = Fraction(rounded[i].item()) == factor
-    return rounded, exact

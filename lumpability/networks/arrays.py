@@ -25,6 +25,8 @@ import numpy as np
 
 __all__ = [
     "Array",
+    "as_floats",
+    "divided",
     "first_non_finite",
     "float_sum",
     "is_safe",
@@ -133,6 +135,50 @@ def products_agree(a: Array, b: Array, c: Array, d: Array) -> Array:
     left, left_rest = two_product(a.astype(np.float64), b.astype(np.float64))
     right, right_rest = two_product(c.astype(np.float64), d.astype(np.float64))
     return np.asarray((left == right) & (left_rest == right_rest))
+
+
+def divided(values: Array, scale: Array) -> Array:
+    """Divide the columns of an exact array, exactly: floats where all quotients are floats.
+
+    Parameters
+    ----------
+    values : exact array, shape (..., n)
+    scale : object array of Fraction, shape (n,)
+
+    Examples
+    --------
+    >>> divided(np.array([[6.0, 1.0]]), to_fractions([3, 1])).tolist()
+    [[2.0, 1.0]]
+    >>> divided(np.array([[6.0, 1.0]]), to_fractions([3, 3])).tolist()
+    [[Fraction(2, 1), Fraction(1, 3)]]
+    """
+    if all(factor == 1 for factor in scale.tolist()):
+        return values
+    if values.dtype != object:
+        by, known = as_floats(scale)
+        wide = values.astype(np.float64)
+        if known.all() and is_safe(by) and is_safe(wide):
+            with np.errstate(under="ignore"):
+                quotients = wide / by
+            if is_safe(quotients) and products_agree(quotients, by, wide, np.ones(1)).all():
+                return np.asarray(quotients)
+    return np.asarray(to_fractions(values) / scale, dtype=object)
+
+
+def as_floats(factors: Array) -> tuple[Array, Array]:
+    """Return the nearest floats of fractions, and where they are exact.
+
+    Examples
+    --------
+    >>> as_floats(to_fractions([Fraction(1, 2), Fraction(1, 3)]))[1].tolist()
+    [True, False]
+    """
+    rounded, exact = np.ones(len(factors)), np.ones(len(factors), dtype=bool)
+    for i, factor in enumerate(factors.tolist()):
+        if factor != 1:
+            rounded[i] = _nearest(factor)
+            exact[i] = np.isfinite(rounded[i]) and Fraction(rounded[i].item()) == factor
+    return rounded, exact
 
 
 def float_sum(rows: Array, factors: Array, known: Array, starts: Array) -> tuple[Array, Array]:

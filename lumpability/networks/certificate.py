@@ -1,313 +1,239 @@
-"""Proof of a network lumping: every layer's identity, checked again in exact arithmetic.
+"""Certificates of network lumpings: what is claimed, and the checker that needs nothing else.
 
-For every layer l with weights W, b of the network and W^, b^ of the quotient
+A certificate holds the classes, factors, constants and dead classes of every layer with weights, digests of
+the network and of its quotient, and the rules under which the classes are the coarsest.  `verify` reads the
+weights from the network itself and proves three things in exact arithmetic:
 
-    A_{l-1} W_l = W^_l A_l      and      b_l + (constants' rows of W_l) = b^_l A_l,
+* soundness (`lumpability.networks.soundness`): every layer's identity, so that the quotient computes the
+  same function for every input;
+* the stored quotient, if it is given, is the one that this is about (`lumpability.networks.stored`);
+* coarseness (`lumpability.networks.coarseness`): no two classes of a layer could be merged.
 
-where A_l has one admissible factor c(s) in each column.  Constants have aggregated weights zero and the
-stated value; dead units have zero aggregated weights into everything that stays.  What follows the weights
-of unit s takes c(s) y to carried(s) times what it makes of y at the first member of the class, for all y.
-Where the sign is reflected, act(-c y) = c act(y) - r c y, the terms in y form a second identity
-
-    N_{l-1} W_l = S_l A_l,      N[C, s] = r c(s) for reflected units, else 0.
-
-Together this gives h_l = h^_l A_l on all inputs by induction.  Last, the stored quotient must be what all
-this is about (`lumpability.networks.stored`).  The network is cut into stages anew; nothing here uses the
-engine or the code that found the classes and made the quotient.
+Nothing here uses the engine or the code that found the classes and made the quotient.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-import numpy as np
-
-from lumpability.networks.after import value_after
-from lumpability.networks.aggregation import BLOCK, Aggregation, Incoming
-from lumpability.networks.arrays import Array, is_safe, products_agree, to_fractions
-from lumpability.networks.layers import Conv
+from lumpability.certificate.verification import Rejection, Verification
+from lumpability.errors import InvalidInput
+from lumpability.networks.claims import BoundClaim, LayerClaim, bind
+from lumpability.networks.coarseness import improvable
+from lumpability.networks.digest import network_digest
 from lumpability.networks.network import Network
-from lumpability.networks.rounding import Rounding
-from lumpability.networks.stages import Stage, stages_of
+from lumpability.networks.new_weights import NewWeights
+from lumpability.networks.soundness import unsound
+from lumpability.networks.stages import stages_of
 from lumpability.networks.stored import StoredQuotient
-from lumpability.quotient import Verdict
+from lumpability.version import __version__
 
-if TYPE_CHECKING:
-    from lumpability.networks.merging import MergedStage
-    from lumpability.networks.narrowing import NewWeights
-
-__all__ = ["NetworkCertificate"]
+__all__ = ["NetworkCertificate", "Subject", "refute"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class Subject:
+    """Which network is meant.
+
+    Attributes
+    ----------
+    digest : str
+        See `lumpability.networks.digest.network_digest`.
+    hidden_neurons : int
+    """
+
+    digest: str
+    hidden_neurons: int
+
+    @classmethod
+    def of(cls, network: Network) -> Subject:
+        """Return what identifies a network; one pass over its weights."""
+        return cls(network_digest(network), network.hidden_neurons)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class NetworkCertificate:
     """What a network lumping claims, and the means to check it.
 
     Attributes
     ----------
-    network, quotient : Network
-        As stored; the quotient must hold the rounded exact weights and the parameters of first members.
-    stages : tuple of MergedStage
-        Partition, factors, constants and live classes of every layer with weights.
-    weights : tuple of NewWeights
-        The exact weights of the quotient.
-    rounding : Rounding
-        What storing them changed; the identity is about the exact ones.
     kind : str
+        "proportional" or "exact".
+    original, reduced : Subject
+        The network and its quotient.
+    layers : tuple of LayerClaim
+        One for each layer with weights.
+    largest_change : Fraction
+        Largest difference between a number of the quotient and what is stored of it (0: nothing rounded).
+    library : str
+        The version that made it.
+    network, quotient : Network or None
+        Where they are at hand; a certificate from a file does not hold them.
+
+    Examples
+    --------
+    >>> from lumpability import lump
+    >>> network = Network.dense([([[1, 2]], None, "relu"), ([[1], [1]], None, None)])
+    >>> print(lump(network).certificate().verify())
+    proportional, proved: A W = W^ A and b = b^ A hold exactly in all 2 layers, the reduced network holds W^
+    and b^, and no two of 2 classes can be merged
     """
 
-    network: Network
-    quotient: Network
-    stages: tuple[MergedStage, ...]
-    weights: tuple[NewWeights, ...]
-    rounding: Rounding
     kind: str
+    original: Subject
+    reduced: Subject
+    layers: tuple[LayerClaim, ...]
+    largest_change: Fraction = Fraction(0)
+    library: str = __version__
+    network: Network | None = None
+    quotient: Network | None = None
 
-    def verify(self) -> Verdict:
-        """Check every identity; a falsy verdict says which layer and unit fail.
+    def verify(
+        self, network: Network | None = None, reduced: Network | None = None
+    ) -> Verification:
+        """Check every claim; a falsy verification says which layer and unit fail.
+
+        Parameters
+        ----------
+        network : Network, optional
+            The network that was lumped; may be left out if the certificate holds it.
+        reduced : Network, optional
+            Its quotient; without it (neither here nor in the certificate) only its weights are implied.
 
         Returns
         -------
-        Verdict
+        Verification
+            ``sound``: the identity of every layer holds.  ``coarsest``: under the rules of the
+            certificate no coarser lumping exists.
+
+        Raises
+        ------
+        InvalidInput
+            If no network is at hand.
 
         Notes
         -----
-        About one pass over all weights.
+        About one pass over all weights, and one more for the digests.
         """
-        problem = next(self._problems(), None)
-        if problem is not None:
-            return Verdict(self.kind, problem, f"rejected: {problem}")
-        rounded = f"; {self.rounding}" if self.rounding.rounded else ""
-        text = f"A W = W^ A and b = b^ A hold exactly in all {len(self.stages)} layers{rounded}"
-        return Verdict(self.kind, None, text)
+        network = self.network if network is None else network
+        reduced = self.quotient if reduced is None else reduced
+        if network is None:
+            raise InvalidInput("a certificate from a file needs the network that it is about: give it")
+        wrong = _other_subject(self.original, network, "network")
+        if wrong is None and reduced is not None:
+            wrong = _other_subject(self.reduced, reduced, "reduced network")
+        if wrong is not None:
+            return _rejected(False, "digest", wrong)
+        stages = stages_of(network)
+        if len(stages) != len(self.layers):
+            count = f"the network has {len(stages)} layers with weights, the claim {len(self.layers)}"
+            return _rejected(False, "layers", count)
+        bound = bind(self.layers, stages, self.kind)
+        wrong = _first_problem(bound)
+        if wrong is not None:
+            return _rejected(False, "layers", wrong)
+        weights = [one.weights() for one in bound]
+        if reduced is not None:
+            wrong = _not_stored(network, reduced, bound, weights, self.largest_change)
+            if wrong is not None:
+                return _rejected(True, "reduced", wrong)
+        for number, one in enumerate(bound):
+            above = weights[number + 1] if number + 1 < len(bound) else None
+            wrong = improvable(one, above)
+            if wrong is not None:
+                return _rejected(True, "layers", f"layer {one.stage.position}: {wrong}")
+        classes = sum(len(one.partition) for one in bound)
+        stored = "the reduced network holds W^ and b^, " if reduced is not None else ""
+        text = (
+            f"{self.kind}, proved: A W = W^ A and b = b^ A hold exactly in all {len(bound)} layers, "
+            f"{stored}and no two of {classes} classes can be merged"
+        )
+        return Verification(True, True, None, text)
 
-    def _problems(self) -> Iterator[str]:
-        cut = stages_of(self.network)
-        if not len(cut) == len(self.stages) == len(self.weights):
-            yield f"the network has {len(cut)} layers with weights, the claim {len(self.stages)}"
-            return
-        claims = [
-            replace(claim, stage=stage) for claim, stage in zip(self.stages, cut, strict=True)
-        ]
-        for number, claim in enumerate(claims):
-            below = claims[number - 1] if claim.stage.open else None
-            above = cut[number + 1] if number + 1 < len(cut) else None
-            problem = (
-                _check_sizes(claim)
-                or _check_factors(claim, self.kind)
-                or _check_weights(claim, below, self.weights[number])
-                or _check_constants(claim, below, above)
-            )
-            if problem is not None:
-                yield f"layer {claim.stage.position}: {problem}"
-        stored = StoredQuotient(self.network, self.quotient, tuple(claims), self.weights)
-        problem = stored.problem()
-        if problem is not None:
-            yield problem
-        elif stored.largest_change != self.rounding.largest:
-            yield f"rounding changed a weight by {stored.largest_change}, not {self.rounding.largest}"
+    def write(self, path: str | Path) -> None:
+        """Write a ``.json`` or ``.json.gz`` file, whole or not at all; some bytes for each neuron.
+
+        Raises
+        ------
+        FormatError
+            If it cannot be written.
+        """
+        from lumpability.networks.certificate_file import write_network_certificate
+
+        write_network_certificate(self, path)
+
+    @classmethod
+    def read(cls, path: str | Path) -> NetworkCertificate:
+        """Read what `write` wrote, as a stream; nothing in it is believed before `verify`.
+
+        Raises
+        ------
+        FormatError
+            If it is not a certificate of a network, or of another version.
+        SizeLimit
+            If it is absurdly large.
+        """
+        from lumpability.networks.certificate_file import read_network_certificate
+
+        return read_network_certificate(path)
+
+    def __repr__(self) -> str:
+        before, after = self.original.hidden_neurons, self.reduced.hidden_neurons
+        return f"NetworkCertificate({self.kind}: {before} -> {after} hidden neurons)"
 
 
-def _check_sizes(claim: MergedStage) -> str | None:
-    units, classes = claim.stage.units, len(claim.partition)
-    fits = len(claim.partition.labels) == len(claim.factors) == len(claim.carried) == units
-    within = all(0 <= unit < units for unit in claim.constants)
-    return None if fits and within and len(claim.live) == classes else "the claim does not fit"
+def refute(
+    network: Network,
+    quotient: Network,
+    claims: Sequence[LayerClaim],
+    kind: str,
+    largest_change: Fraction,
+) -> str | None:
+    """Return what is wrong with a quotient, or None if it was proved to compute the same function.
 
-
-def _moving(claim: MergedStage) -> Array:
-    """Whether each unit is not a constant."""
-    moving = np.ones(claim.stage.units, dtype=bool)
-    moving[list(claim.constants)] = False
-    return moving
-
-
-def _reflected(claim: MergedStage) -> Array:
-    """Whether each unit has the opposite sign of its class and no factor of that sign passes."""
-    if claim.stage.reflection is None:
-        return np.zeros(claim.stage.units, dtype=bool)
-    negative = np.array([factor < 0 for factor in claim.factors.tolist()], dtype=bool)
-    return np.asarray(_moving(claim) & negative)
-
-
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """A W and N W, with their rows ordered by class and position.
-
-    Attributes
-    ----------
-    summed : Aggregation
-    classes : int array, shape (rows,)
-        Class of each row.
-    places : int array, shape (rows,)
-        Row of W^, or of S, if all classes stayed.
-    plain : int
-        Number of rows of A W; those of N W follow.
+    The first two of the three checks of `NetworkCertificate.verify`, without digests.
     """
-
-    summed: Aggregation
-    classes: Array
-    places: Array
-    plain: int
-
-
-def _aggregated(claim: MergedStage, below: MergedStage | None) -> _Rows:
-    matrix, bias = claim.stage.matrix, claim.stage.layer.bias
-    if below is None:
-        every = np.arange(len(matrix))
-        separate = Aggregation(matrix, bias, Incoming.separate(len(matrix)))
-        return _Rows(separate, every, every, len(matrix))
-    rows, reflection = below.stage.rows, below.stage.reflection
-    assert rows is not None
-    width = rows.shape[1]
-    owner, place = np.empty(rows.size, dtype=np.int64), np.empty(rows.size, dtype=np.int64)
-    owner[rows] = np.arange(len(rows))[:, None]
-    place[rows] = np.arange(width)
-    moving = _moving(below)
-    parts = [(moving, below.carried)]
-    if reflection is not None:
-        parts.append((_reflected(below), below.factors * reflection))
-    members: list[Array] = []
-    starts: list[Array] = []
-    factors: list[Array] = []
-    keys: list[Array] = []
-    for chosen, factor in parts:
-        found = np.flatnonzero(chosen[owner])
-        key = below.partition.labels[owner[found]].astype(np.int64) * width + place[found]
-        order = np.argsort(key, kind="stable")
-        first = np.flatnonzero(np.diff(key[order], prepend=-1))
-        starts.append(first + sum(len(part) for part in members))
-        members.append(found[order])
-        factors.append(factor[owner[found[order]]])
-        keys.append(key[order][first])
-    folded = np.flatnonzero(~moving[owner])
-    values = np.array([below.constants[unit] for unit in owner[folded].tolist()], dtype=object)
-    incoming = Incoming(
-        np.concatenate(members), np.concatenate(starts), np.concatenate(factors), folded, values
-    )
-    key = np.concatenate(keys)
-    places = np.searchsorted(keys[0], key)
-    return _Rows(Aggregation(matrix, bias, incoming), key // width, places, len(keys[0]))
+    bound = bind(claims, stages_of(network), kind)
+    wrong = _first_problem(bound)
+    if wrong is not None:
+        return wrong
+    return _not_stored(network, quotient, bound, [one.weights() for one in bound], largest_change)
 
 
-def _check_weights(
-    claim: MergedStage, below: MergedStage | None, weights: NewWeights
-) -> str | None:
-    """Check A W = W^ A and N W = S A on what stays, zero from dead classes, and the biases."""
-    rows = _aggregated(claim, below)
-    labels, live = claim.partition.labels, int(claim.live.sum())
-    number = np.full(len(claim.partition), -1)
-    number[claim.live] = np.arange(live)
-    columns = np.flatnonzero(claim.live[labels])
-    target, factors = number[labels[columns]], claim.factors[columns]
-    stays = np.ones(len(rows.classes), dtype=bool) if below is None else below.live[rows.classes]
-    shape = (int(stays[: rows.plain].sum()), live)
-    for name, matrix in (("weights", weights.matrix), ("skip", weights.skip)):
-        if matrix is not None and matrix.shape != shape:
-            return f"the quotient's {name} have shape {matrix.shape}, not {shape}"
-    place = (np.cumsum(stays[: rows.plain]) - 1)[rows.places]
-    step = max(1, BLOCK // max(len(columns), 1))
-    for low, high, matrix, name in (
-        (0, rows.plain, weights.matrix, "A W = W^ A"),
-        (rows.plain, len(stays), weights.skip, "N W = S A"),
-    ):
-        for start in range(low, high, step):
-            chosen = np.arange(start, min(start + step, high))
-            found = rows.summed.entries(chosen, columns)
-            wrong = np.array(found != 0, dtype=bool)
-            there = stays[chosen]
-            if matrix is not None and there.any():
-                claimed = matrix[place[chosen[there]]][:, target]
-                wrong[there] = ~_multiples(found[there], claimed, factors)
-            if wrong.any():
-                unit = int(columns[np.flatnonzero(wrong.any(axis=0))[0]])
-                return f"{name} fails for unit {unit}"
-    unused = np.ones(shape[0], dtype=bool)
-    unused[place[rows.plain :][stays[rows.plain :]]] = False
-    if weights.skip is not None and np.array(weights.skip[unused] != 0, dtype=bool).any():
-        return "a class without reflected units has a skip"
-    claimed_bias = np.zeros(live) if weights.bias is None else weights.bias
-    if claimed_bias.shape != (live,):
-        return f"the quotient's bias has shape {claimed_bias.shape}, not {(live,)}"
-    right = _multiples(rows.summed.bias[columns][None], claimed_bias[target][None], factors)[0]
-    if not right.all():
-        return f"b = b^ A fails for unit {int(columns[np.flatnonzero(~right)[0]])}"
+def _first_problem(bound: Sequence[BoundClaim]) -> str | None:
+    for one in bound:
+        wrong = unsound(one)
+        if wrong is not None:
+            return f"layer {one.stage.position}: {wrong}"
     return None
 
 
-def _multiples(found: Array, claimed: Array, factors: Array) -> Array:
-    """Return where found = claimed * factor, exactly, factors by column."""
-    ones = np.array([factor == 1 for factor in factors.tolist()], dtype=bool)
-    if ones.all() and object not in (found.dtype, claimed.dtype):
-        return np.asarray(found == claimed)
-    by = np.array([float(factor) for factor in factors.tolist()])
-    known = all(Fraction(x) == f for x, f in zip(by.tolist(), factors.tolist(), strict=True))
-    floats = object not in (found.dtype, claimed.dtype)
-    if floats and known and is_safe(found) and is_safe(claimed) and is_safe(by):
-        return products_agree(found, np.ones(1), claimed, by)
-    return np.array(to_fractions(found) == to_fractions(claimed) * factors, dtype=bool)
-
-
-def _check_factors(claim: MergedStage, kind: str) -> str | None:
-    """Check that what follows takes c y to carried times what it makes of y, and that held units stay."""
-    stage = claim.stage
-    factors, carried = claim.factors.tolist(), claim.carried.tolist()
-    if stage.held is not None:
-        plain = all(f == 1 for f in factors) and all(f == 1 for f in carried)
-        fine = len(claim.partition) == stage.units and plain and claim.live.all()
-        return None if fine and not claim.constants else f"units were changed although {stage.held}"
-    if not all(factors):
-        return "a factor is zero"
-    first = claim.partition.representatives[claim.partition.labels].tolist()
-    seen: set[tuple[Fraction, Fraction]] = set()
-    moving = _moving(claim).tolist()
-    for unit, (factor, left) in enumerate(zip(factors, carried, strict=True)):
-        if not moving[unit]:
-            continue
-        size = factor if stage.reflection is None else abs(factor)
-        if kind == "exact" and stage.is_uniform and size != 1:
-            return f"factor {factor} in an exact lumping"
-        case = (factor, left)
-        if case in seen or (unit == first[unit] and case == (1, 1)):
-            continue
-        key, rest = stage.pull(unit, factor)
-        measure, common = stage.pull(first[unit], Fraction(1))
-        if key != measure or rest != left * common:
-            return f"unit {unit}: the factor {factor} does not pass what follows as {left}"
-        if stage.is_uniform:
-            seen.add(case)
-    return None
-
-
-def _check_constants(
-    claim: MergedStage, below: MergedStage | None, above: Stage | None
+def _not_stored(
+    network: Network,
+    quotient: Network,
+    bound: Sequence[BoundClaim],
+    weights: Sequence[NewWeights],
+    largest_change: Fraction,
 ) -> str | None:
-    """Check the values of constants, where they are folded, and that dead classes are classes."""
-    constant = np.array(sorted(claim.constants), dtype=np.int64)
-    moving = _moving(claim)
-    dead = [
-        block[moving[block]] for b, block in enumerate(claim.partition.blocks) if not claim.live[b]
-    ]
-    dead = [members for members in dead if len(members) > 1]
-    if not len(constant) and not dead:
+    stored = StoredQuotient(network, quotient, tuple(bound), tuple(weights))
+    problem = stored.problem()
+    if problem is None and stored.largest_change != largest_change:
+        return f"rounding changed a number by {stored.largest_change}, not {largest_change}"
+    return problem
+
+
+def _other_subject(claimed: Subject, network: Network, name: str) -> str | None:
+    found = Subject.of(network)
+    if found == claimed:
         return None
-    padded = above is not None and isinstance(above.layer, Conv) and above.layer.is_padded
-    if padded and any(claim.constants.values()):
-        return "a constant that is not zero is folded before a padded convolution"
-    rows = _aggregated(claim, below)
-    summed, every = rows.summed, np.arange(len(rows.classes))
-    moves = ~summed.zero_columns(constant)
-    for unit, moved in zip(constant.tolist(), moves.tolist(), strict=True):
-        start = None if moved else to_fractions(summed.bias[unit : unit + 1]).tolist()[0]
-        if value_after(claim.stage.steps, unit, start) != claim.constants[unit]:
-            return f"unit {unit} is not the constant {claim.constants[unit]}"
-    for members in dead:
-        found = to_fractions(summed.entries(every, members))
-        bias = to_fractions(summed.bias[members])
-        ratio = claim.factors[members] / claim.factors[members[0]]
-        if np.any(found != found[:, :1] * ratio) or np.any(bias != bias[0] * ratio):
-            return f"the dead units {members.tolist()} are not multiples of each other"
-    return None
+    if found.digest == claimed.digest:
+        return f"the {name} has {found.hidden_neurons} hidden neurons, not {claimed.hidden_neurons}"
+    return f"it is about another {name}: its digest is {claimed.digest}, not {found.digest}"
+
+
+def _rejected(sound: bool, field: str, reason: str) -> Verification:
+    proved = "the classes are a lumping, but " if sound else ""
+    return Verification(sound, False, Rejection(field, reason), f"rejected: {proved}{reason}")

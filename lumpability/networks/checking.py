@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput, InvalidPartition
-from lumpability.networks.arrays import to_fractions
 from lumpability.networks.lumping import KINDS, offsets
 from lumpability.networks.merging import MergedStage, merge_stage
 from lumpability.networks.network import Network
+from lumpability.networks.pairs import Pair
 from lumpability.networks.stages import Stage, stages_of
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
@@ -162,36 +162,27 @@ def _witness(found: MergedStage, wanted: Partition) -> NetworkWitness:
     if found.stage.held is not None:
         reason = f"{where} stay apart: {found.stage.held}"
         return NetworkWitness(layer, unit, other, None, one, one, one, reason)
-    summed = found.summed
-    pair = np.array([unit, other])
-    sums = summed.fractions(np.arange(summed.classes), pair)
-    bias = to_fractions(summed.bias[pair])
-    lead = next((k for k, (a, b) in enumerate(sums.tolist()) if a or b), None)
-    if lead is None:
+    pair = Pair(found, unit, other)
+    lead = pair.lead
+    bias = found.summed.classes
+    if lead is None or lead == bias:
+        sums = pair.columns[bias]
         reason = (
-            f"{where} have no weights, and biases {bias[0]} and {bias[1]} that no factor reconciles"
+            f"{where} have no weights, and biases {sums[0]} and {sums[1]} that no factor reconciles"
         )
-        return NetworkWitness(layer, unit, other, None, bias[0], bias[1], one, reason)
-    first, second = sums[lead].tolist()
+        return NetworkWitness(layer, unit, other, None, *sums, one, reason)
+    first, second = pair.columns[lead]
     factor = second / first if first else one
-    shown = f"{where}: their sums from inputs {_members(found, lead)} are {first} and {second}"
-    for k, (a, b) in enumerate(sums.tolist()):
-        if b != factor * a:
-            reason = f"{shown}, but from inputs {_members(found, k)} {a} and {b}"
-            if k == lead:
-                reason = shown
-            return NetworkWitness(
-                layer, unit, other, tuple(_members(found, k)), a, b, factor, reason
-            )
-    if bias[1] != factor * bias[0]:
-        reason = f"{shown}, but their biases {bias[0]} and {bias[1]}"
-        return NetworkWitness(layer, unit, other, None, bias[0], bias[1], factor, reason)
-    reason = f"{shown}: the factor {factor} does not pass what follows the layer"
-    members = tuple(_members(found, lead))
-    return NetworkWitness(layer, unit, other, members, first, second, factor, reason)
-
-
-def _members(found: MergedStage, row_class: int) -> list[int]:
-    incoming = found.summed.incoming
-    bounds = np.append(incoming.starts, len(incoming.members))
-    return sorted(incoming.members[bounds[row_class] : bounds[row_class + 1]].tolist())
+    shown = f"{where}: their sums from inputs {list(pair.source(lead).rows)} are {first} and {second}"
+    row = pair.disagreement(factor)
+    if row is None:
+        row = lead
+        reason = f"{shown}: the factor {factor} does not pass what follows the layer"
+    elif row == lead:
+        reason = shown
+    else:
+        a, b = pair.columns[row]
+        source = f"from inputs {list(pair.source(row).rows)}" if row < bias else "their biases"
+        reason = f"{shown}, but {source} {a} and {b}"
+    rows = pair.source(row).rows if row < bias else None
+    return NetworkWitness(layer, unit, other, rows, *pair.columns[row], factor, reason)

@@ -119,15 +119,6 @@ def _settle(
     return members[doubtful]
 
 
-def _normalise(first: Array, group: Group) -> Array:
-    """What a column is divided by, from its first entry: the part of it that the group allows."""
-    if group is Group.ANY:
-        return first
-    if group is Group.POSITIVE:
-        return np.abs(first)
-    return np.sign(first) if group is Group.SIGNS else np.ones_like(first)
-
-
 class _Scan:
     """One pass over the rows that separates columns by hashes of their quotients.
 
@@ -198,7 +189,7 @@ class _Scan:
             nonzero = values[:, missing] != 0
             first[missing] = values[nonzero.argmax(axis=0), missing]
             self.first[self.active] = first
-        divisor = _normalise(np.where(first == 0, 1.0, first), self.group)
+        divisor = self.group.parts(np.where(first == 0, 1.0, first))
         with np.errstate(over="ignore", under="ignore"):
             quotients = values / divisor + 0.0  # -0.0 becomes 0.0
         bits = quotients.view(np.uint64)
@@ -216,7 +207,7 @@ class _Scan:
             first = np.where(first == 0, exact, first)
             self.first[self.active] = first
         known = first != 0
-        divisor = _normalise(np.where(known, first, 1.0), self.group)
+        divisor = self.group.parts(np.where(known, first, 1.0))
         with np.errstate(over="ignore", under="ignore"):
             quotients = np.where(known, exact / divisor, 0.0) + 0.0
         bits = quotients.view(np.uint64)
@@ -241,7 +232,7 @@ class _Scan:
     def divisors(self, columns: Array) -> Array:
         """What each column was divided by, shape of `columns`."""
         first = self.first[columns]
-        return _normalise(np.where(first == 0, 1.0, first), self.group)
+        return self.group.parts(np.where(first == 0, 1.0, first))
 
     def candidates(self, zero: Array) -> tuple[Array, Array]:
         """Return the columns that share their hash with others, ascending, and the first of each hash."""

@@ -17,10 +17,11 @@ import numpy as np
 from lumpability.errors import InvalidInput
 from lumpability.networks.activations import Activation, Group, activation
 from lumpability.networks.arrays import Array
+from lumpability.networks.elementwise import Activate
 from lumpability.networks.layers import Dense, Layer
 from lumpability.networks.network import Network
 
-__all__ = ["planted", "quantised", "unequal_factors", "widened"]
+__all__ = ["copied", "planted", "quantised", "unequal_factors", "widened"]
 
 
 def unequal_factors() -> Network:
@@ -84,22 +85,58 @@ def planted(
     for below, above in pairwise(sizes):
         matrices.append(_integers(random, (below, above), bits))
         biases.append(_integers(random, (above,), bits))
-    small = _dense(matrices, biases, act, dtype)
+    small = wide = _dense(matrices, biases, act, dtype)
     for layer in range(len(sizes) - 2):
         owner = random.permutation(np.repeat(np.arange(sizes[layer + 1]), copies))
         factors = _factors(random, act, len(owner))
-        carried = np.array([float(act.carry(Fraction(float(c)))) for c in factors])
-        matrices[layer] = matrices[layer][:, owner] * factors
-        biases[layer] = biases[layer][owner] * factors
-        # Shares of the outgoing weights that add up when carried factors are taken into account.
         share = _integers(random, (len(owner), sizes[layer + 2]), bits)
-        total = np.zeros((sizes[layer + 1], sizes[layer + 2]))
-        np.add.at(total, owner, share * carried[:, None])
-        first = np.array([int(np.flatnonzero(owner == k)[0]) for k in range(sizes[layer + 1])])
-        wanted = matrices[layer + 1]
-        share[first] += (wanted - total) / carried[first][:, None]
-        matrices[layer + 1] = share
-    return _dense(matrices, biases, act, dtype), small
+        wide = copied(wide, layer, owner, factors, share)
+    return wide, small
+
+
+def copied(network: Network, layer: int, owner: Array, factors: Array, share: Array) -> Network:
+    """Return a dense network with copies in place of the units of one hidden layer: the same function.
+
+    Parameters
+    ----------
+    network : Network
+        As `Network.dense` builds it.
+    layer : int
+        Which hidden layer, counted from 0.
+    owner : array of int, shape (units,)
+        Of which unit each copy is one; every unit occurs.
+    factors : array of float, shape (units,)
+        Of each copy; the activation must let them pass.
+    share : array of float, shape (units, units of the next layer)
+        Outgoing weights; those of first copies are changed so that what arrives stays the same.
+
+    Examples
+    --------
+    >>> network = Network.dense([([[1]], [1], "relu"), ([[6]], None, None)])
+    >>> wide = copied(network, 0, np.array([0, 0]), np.array([1.0, 2.0]), np.array([[9.0], [2.0]]))
+    >>> [layer.weight.tolist() for layer in wide.layers if isinstance(layer, Dense)]
+    [[[1.0, 2.0]], [[2.0], [2.0]]]
+    """
+    layers = list(network.layers)
+    places = [place for place, layer in enumerate(layers) if isinstance(layer, Dense)]
+    inner, act, outer = layers[places[layer]], layers[places[layer] + 1], layers[places[layer + 1]]
+    assert isinstance(inner, Dense)
+    assert isinstance(outer, Dense)
+    assert isinstance(act, Activate)
+    carried = np.array([float(act.function.carry(Fraction(float(c)))) for c in factors])
+    total = np.zeros(outer.weight.shape)
+    np.add.at(total, owner, share * carried[:, None])
+    first = np.array([int(np.flatnonzero(owner == k)[0]) for k in range(inner.units)])
+    # Shares of the outgoing weights that add up when carried factors are taken into account.
+    shared = share.astype(outer.weight.dtype)
+    shared[first] += (outer.weight - total) / carried[first][:, None]
+    bias = None if inner.bias is None else inner.bias[owner] * factors
+    layers[places[layer]] = Dense(
+        (inner.weight[:, owner] * factors).astype(inner.weight.dtype),
+        None if bias is None else bias.astype(inner.weight.dtype),
+    )
+    layers[places[layer + 1]] = Dense(shared, outer.bias)
+    return Network(tuple(layers), network.input_shape, network.dtype)
 
 
 def widened(network: Network, copies: int, *, seed: int = 0) -> Network:

@@ -15,12 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from lumpability import display
+from lumpability.display import Player
 from lumpability.errors import InvalidInput, LumpabilityError, NotJustified
 from lumpability.networks.arrays import Array
-from lumpability.networks.certificate import NetworkCertificate
+from lumpability.networks.certificate import NetworkCertificate, Subject, refute
 from lumpability.networks.merging import MergedStage, merge, reasons
-from lumpability.networks.narrowing import NewWeights, quotient_network
+from lumpability.networks.narrowing import quotient_network
 from lumpability.networks.network import Network
+from lumpability.networks.new_weights import NewWeights
 from lumpability.networks.rounding import Rounding
 from lumpability.networks.stages import stages_of
 from lumpability.partition import Partition
@@ -163,8 +166,33 @@ class NetworkLumping:
     def certificate(self) -> NetworkCertificate:
         """Return the claim with everything needed to check it; see `NetworkCertificate.verify`."""
         return NetworkCertificate(
-            self.network, self.quotient, self.stages, self.weights, self.rounding, self.kind
+            kind=self.kind,
+            original=Subject.of(self.network),
+            reduced=Subject.of(self.quotient),
+            layers=tuple(one.claim() for one in self.stages),
+            largest_change=self.rounding.largest,
+            network=self.network,
+            quotient=self.quotient,
         )
+
+    def player(self, *, title: str | None = None) -> Player:
+        """Return the lumping as a page that plays it step by step in a browser; see `Player`.
+
+        Parameters
+        ----------
+        title : str, optional
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
+        >>> lump(network).player()
+        Player('Network with 2 hidden neurons, proportional lumping')
+        """
+        return display.player(self, title=title)
+
+    def _repr_html_(self) -> str | None:
+        return display.html(self)
 
     def report(self) -> dict[str, Any]:
         """Return everything a reader of the result needs, as plain data for JSON."""
@@ -282,17 +310,18 @@ def lump_network(
             f"type (off by at most {float(rounding.largest):.3g}): choose a wider dtype, or allow rounding",
             rounding=rounding,
         )
-    certificate = NetworkCertificate(network, quotient, merged, weights, rounding, chosen)
-    verdict = certificate.verify()
-    if not verdict:
+    claims = [one.claim() for one in merged]
+    wrong = refute(network, quotient, claims, chosen, rounding.largest)
+    if wrong is not None:
         raise LumpabilityError(
-            f"internal error: the quotient failed its proof ({verdict.witness}); please report it with "
-            "the network",
-            witness=verdict.witness,
+            f"internal error: the quotient failed its proof ({wrong}); please report it with the network",
+            witness=wrong,
         )
+    rounded = f"; {rounding}" if rounding.rounded else ""
+    proof = f"A W = W^ A and b = b^ A hold exactly in all {len(merged)} layers{rounded}"
     seconds = time.perf_counter() - started
     return NetworkLumping(
-        network, quotient, chosen, merged, weights, rounding, seconds, verdict.text
+        network, quotient, chosen, merged, weights, rounding, seconds, proof
     )
 
 

@@ -28,9 +28,11 @@ from fractions import Fraction
 
 import numpy as np
 
+from lumpability.networks.activations import Group
 from lumpability.networks.after import key_and_factor, value_after
 from lumpability.networks.aggregation import Aggregation, Incoming
 from lumpability.networks.arrays import Array
+from lumpability.networks.claims import LayerClaim
 from lumpability.networks.columns import Columns, group_columns
 from lumpability.networks.encoding import group_by_engine
 from lumpability.networks.layers import Conv
@@ -62,6 +64,10 @@ class MergedStage:
         Units whose output has this value for every input, folded into the next bias.
     live : bool array, shape (classes,)
         Classes that stay: neither constant nor dead.
+    group : Group
+        Factors by which columns were allowed to differ.
+    antiparallel : bool
+        Whether units of opposite sign were merged where possible.
     """
 
     stage: Stage
@@ -72,6 +78,21 @@ class MergedStage:
     scale: Array
     constants: dict[int, Fraction]
     live: Array
+    group: Group = Group.ONE
+    antiparallel: bool = False
+
+    def claim(self) -> LayerClaim:
+        """Return what a certificate says about the stage."""
+        return LayerClaim(
+            layer=self.stage.position,
+            partition=self.partition,
+            factors=self.factors,
+            constants=self.constants,
+            live=self.live,
+            antiparallel=self.antiparallel,
+            held=self.stage.held,
+            admits=None if self.stage.held is not None else self.group.value,
+        )
 
     @property
     def kept(self) -> Array:
@@ -225,7 +246,8 @@ def merge_stage(
         every = np.ones(count, dtype=bool)
         return MergedStage(stage, summed, Partition.discrete(count), ones, ones, ones, {}, every)
     find = group_columns if engine == "columns" else group_by_engine
-    columns = find(summed, stage.group(kind, antiparallel=antiparallel))
+    group = stage.group(kind, antiparallel=antiparallel)
+    columns = find(summed, group)
     constants = _constants(stage, summed, columns, above)
     partition = _classes(stage, columns, constants, kind)
     partition = partition if within is None else partition.meet(within)
@@ -233,7 +255,10 @@ def merge_stage(
     carried = _carried(stage, partition, factors)
     live = np.ones(len(partition), dtype=bool)
     live[partition.labels[list(constants)]] = False
-    return MergedStage(stage, summed, partition, factors, carried, scale, constants, live)
+    signs = antiparallel and stage.reflection is not None
+    return MergedStage(
+        stage, summed, partition, factors, carried, scale, constants, live, group, signs
+    )
 
 
 def _constants(

@@ -11,44 +11,26 @@ and every such change is counted and kept.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.networks.arrays import Array, round_to, to_fractions
+from lumpability.networks.arrays import Array, divided, round_to, to_fractions
 from lumpability.networks.elementwise import PReLU, Scale, Shift
 from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
+from lumpability.networks.new_weights import NewWeights
 from lumpability.networks.rounding import Rounding
 from lumpability.networks.shaping import Reshape, ShapeLayer
 from lumpability.networks.shortcut import drop_placeholders
 from lumpability.networks.units import Units
 
-__all__ = ["NewWeights", "quotient_network"]
-
-
-@dataclass(frozen=True, eq=False)
-class NewWeights:
-    """The exact weights of one stage of the quotient.
-
-    Attributes
-    ----------
-    matrix : exact array, shape (row classes, classes)
-        W^: live row classes of the layer below, live classes of this one.
-    bias : exact array, shape (classes,), or None
-        b^; None if the layer had none and needs none.
-    skip : exact array of the shape of `matrix`, or None
-        S: what the pre-activations of the layer below add; None if no unit is reflected there.
-    """
-
-    matrix: Array
-    bias: Array | None
-    skip: Array | None = None
+__all__ = ["quotient_network"]
 
 
 def quotient_network(
@@ -135,7 +117,7 @@ def _new_weights(one: MergedStage, below: MergedStage | None) -> NewWeights:
     else:
         matrix = one.summed.entries(rows, columns)
         scale = one.scale[one.kept]
-        matrix, bias = _divided(matrix, scale), _divided(bias, scale)
+        matrix, bias = divided(matrix, scale), divided(bias, scale)
     return NewWeights(matrix, bias if has_bias else None, skip)
 
 
@@ -146,7 +128,7 @@ def _skip_weights(one: MergedStage, below: MergedStage) -> Array | None:
     if not has.any() or not len(columns):
         return None
     rows = below.skip_classes(below.kept[has])
-    found = _divided(one.summed.entries(rows.ravel(), columns), one.scale[one.kept])
+    found = divided(one.summed.entries(rows.ravel(), columns), one.scale[one.kept])
     if not np.array(found != 0, dtype=bool).any():
         return None
     width = rows.shape[1]
@@ -165,18 +147,6 @@ def _is_everything(one: MergedStage, rows: Array, columns: Array) -> bool:
         and one.summed.incoming.is_plain
         and all(scale == 1 for scale in one.scale.tolist())
     )
-
-
-def _divided(values: Array, scale: Array) -> Array:
-    """Divide columns by their scales, exactly: a scale divides every number of its column."""
-    plain = [factor == 1 for factor in scale.tolist()]
-    if all(plain):
-        return values
-    if values.dtype == object:
-        return np.asarray(values / scale, dtype=object)
-    # The quotient is exact, so correctly rounded division gives it.
-    by = np.array([float(factor) for factor in scale.tolist()])
-    return np.asarray(values.astype(np.float64) / by)
 
 
 def _rounded_layer(

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from lumpability import display
 from lumpability.errors import InvalidInput, InvalidNetwork
 from lumpability.networks.activations import Activation
 from lumpability.networks.arrays import Array, to_fractions
@@ -239,6 +240,9 @@ class Network:
             }
             for number, layer in enumerate(self.layers)
         ]
+
+    def _repr_html_(self) -> str | None:
+        return display.html(self)
 
     def __repr__(self) -> str:
         return (

@@ -18,21 +18,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import fields
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lumpability.networks.activations import Activation
 from lumpability.networks.arrays import Array, round_to
+from lumpability.networks.claims import BoundClaim
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Layer, Shape
 from lumpability.networks.network import Network
+from lumpability.networks.new_weights import NewWeights
 from lumpability.networks.shaping import ShapeLayer
 from lumpability.networks.units import Units
-
-if TYPE_CHECKING:
-    from lumpability.networks.merging import MergedStage
-    from lumpability.networks.narrowing import NewWeights
 
 __all__ = ["StoredQuotient"]
 
@@ -43,16 +41,15 @@ class StoredQuotient:
     Parameters
     ----------
     network, quotient : Network
-    stages : sequence of MergedStage
-        The claims, on the stages of the network.
-    weights : sequence of NewWeights
+    stages : tuple of BoundClaim
+    weights : tuple of NewWeights
     """
 
     def __init__(
         self,
         network: Network,
         quotient: Network,
-        stages: tuple[MergedStage, ...],
+        stages: tuple[BoundClaim, ...],
         weights: tuple[NewWeights, ...],
     ) -> None:
         self.network, self.quotient = network, quotient
@@ -73,21 +70,23 @@ class StoredQuotient:
         for position, (layer, mine) in enumerate(zip(self.network.layers, layers, strict=True)):
             if mine is None:
                 continue
-            fine = True
             made = mine.output_shape(shape)
+            arranged = True
             if position in number_at:
                 number = number_at[position]
                 one = self.stages[number]
                 fine = self._same_weights(number, mine, current if one.stage.open else None)
-                current = _Arrangement.after_weights(one, mine, self.network, made)
-                followers = one.stage.after
+                if fine:
+                    current = _Arrangement.after_weights(one, mine, self.network, made)
+                    followers, arranged = one.stage.after, bool(current)
             elif position in followers and current is not None:
                 fine = self._same_function(layer, mine, current, shape == made)
-                current = current.through(layer, mine, self.network.shapes[position + 1], made)
+                if fine:
+                    current = current.through(layer, mine, self.network.shapes[position + 1], made)
+                    arranged = bool(current)
             else:
                 fine = self._same(layer, mine)
-            followed = position in followers or position in number_at
-            if not fine or (followed and not current):
+            if not fine or not arranged:
                 return f"layer {position} is not what the proof is about"
             shape = made
         same = shape == self.network.output_shape
@@ -247,7 +246,7 @@ class _Arrangement:
 
     @classmethod
     def after_weights(
-        cls, one: MergedStage, mine: Layer, network: Network, shape: Shape
+        cls, one: BoundClaim, mine: Layer, network: Network, shape: Shape
     ) -> _Arrangement:
         """The arrangement after a layer with weights; a stage without live units keeps its first."""
         layer = one.stage.layer

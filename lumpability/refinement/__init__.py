@@ -1,10 +1,11 @@
 """The engine: a weighted structure and an initial partition in, the coarsest stable partition out.
 
 Four implementations with one answer: `reference` (the definition), `worklist` (plain Python, any exact
-weights, records the trace), `kernel` (compiled, machine integers) and `rounds` (fingerprints in prime
+weights), `kernel` (compiled, machine integers) and `rounds` (fingerprints in prime
 fields, vectorised, any exact weights, completed by the worklist).  `refine` chooses: structures of up to
 50,000 transitions go to the worklist, so that small chains never wait for a compiler, larger ones to the
-kernel, and larger symbolic ones to the rounds.  All are exact.
+kernel, and larger symbolic ones to the rounds.  All are exact.  Why the answer is the coarsest, a history
+of splits tells, which `split_history` makes on the quotient, whatever engine ran.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Literal
 from lumpability.errors import InvalidInput
 from lumpability.partition import Partition
 from lumpability.refinement import reference, rounds, worklist
-from lumpability.refinement.trace import Split, Trace, Witness
+from lumpability.refinement.histories import split_history
+from lumpability.refinement.witness import Witness
 from lumpability.structure import WeightedStructure
 
 __all__ = [
@@ -24,10 +26,9 @@ __all__ = [
     "Engine",
     "Progress",
     "Refinement",
-    "Split",
-    "Trace",
     "Witness",
     "refine",
+    "split_history",
 ]
 
 Engine = Literal["auto", "reference", "worklist", "rounds", "kernel"]
@@ -52,15 +53,12 @@ class Refinement:
         The coarsest stable partition that refines the initial one.
     engine : str
         Which implementation computed it.
-    trace : Trace or None
-        The history of splits, from the worklist.
     proved : bool
         Whether the engine has itself proved the result stable, apart from computing it.
     """
 
     partition: Partition
     engine: Engine
-    trace: Trace | None = None
     proved: bool = False
 
 
@@ -108,14 +106,13 @@ def refine(
     if chosen == "reference":
         return Refinement(reference.refine(structure, start), chosen)
     if chosen == "worklist":
-        partition, trace = worklist.refine(structure, start)
-        return Refinement(partition, chosen, trace)
+        return Refinement(worklist.refine(structure, start), chosen)
     if chosen == "rounds":
         tables = rounds.field_tables(structure.weights)
         stable = rounds.refine(structure, start, tables, progress=progress)
         # From a partition that is stable already, the worklist sums into every block exactly and finds
         # nothing to split: that is the proof.  After a collision it splits, which is the repair.
-        return Refinement(worklist.refine(structure, stable)[0], chosen, proved=True)
+        return Refinement(worklist.refine(structure, stable), chosen, proved=True)
     from lumpability.refinement import kernel
 
     return Refinement(kernel.refine(structure, start, progress=progress), chosen, proved=True)

@@ -29,20 +29,26 @@ from lumpability.exact_array import ExactArray
 from lumpability.integers import primes_avoiding, primes_beyond
 from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops as loops
-from lumpability.refinement.kernel_arrays import PLACE, Arrays, Field, Rows
-from lumpability.refinement.kernel_check import first_unstable, used_codes
+from lumpability.refinement.kernel_arrays import Arrays, Field, Incoming, Rows
+from lumpability.refinement.kernel_check import first_rows, first_unstable, used_codes
 from lumpability.refinement.kernel_field import montgomery_inverse
-from lumpability.refinement.kernel_split import split_all
+from lumpability.refinement.kernel_split import cut_blocks, find_parts_of_blocks, rename_parts
 from lumpability.structure import WeightedStructure
 
 __all__ = ["refine"]
 
-# Measured on a 2-core machine, in units of one transition swept by one thread (1 to 3 ns).
-_FOLLOW_COST = 8  # following one incoming transition
-_TRANSPOSE_COST = 1.5  # transposing one transition, with some impatience: more rounds will come
+# Measured on a 2-core machine in nanoseconds; only ratios matter, and they only choose between rounds.
+_SWEEP_COST = 1.3  # of a transition in a sweep
+_STATE_COST = 6  # of a state in a sweep
+_FOLLOW_COST = 12  # of an incoming transition followed, with what comes of it
+_TRANSPOSE_COST = 1  # of a transition transposed; in truth 3, but more rounds will come
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
-_PARALLEL_BEYOND = 300_000  # transitions; fewer are swept before a second thread has started
+_PARALLEL_BEYOND = 150_000  # transitions; fewer are swept before a second thread has started
+_BALANCED_BEYOND = (
+    3_000_000  # transitions; for fewer, handing out more ranges than threads costs more
+)
 _ATTEMPTS = 64
+_FEW = 256  # weights; which of more are used is looked up
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[int, int], None]
@@ -106,21 +112,7 @@ class _Rounds:
         n = structure.n
         self.n, self.m, self.structure = n, structure.m, structure
         self.pool, self.threads, self.progress = pool, threads, progress
-        self.arrays = Arrays(
-            prints=np.empty(n, dtype=np.uint64),
-            values=np.empty(n, dtype=np.uint64),
-            alone=np.empty(n, dtype=np.bool_),
-            spots=np.empty((n, 2), dtype=np.int32),
-            order=np.empty(n, dtype=np.int32),
-            blocks=np.empty((n, 4), dtype=np.int32),  # the fourth aligns them to cache lines
-            renamed=np.empty(n, dtype=np.int32),
-            changes=np.empty(n, dtype=np.uint64),
-            keys=np.empty(n, dtype=np.uint64),
-            group_keys=np.empty(n, dtype=np.uint64),
-            groups=np.empty((n, 3), dtype=np.int32),
-            slots=np.empty(max(64, 1 << (3 * n // 2).bit_length()), dtype=np.int32),
-            touched=np.empty(n, dtype=np.int32),
-        )
+        self.arrays = Arrays.for_states(n)
         self.restart(initial)
 
     def rows(self, table: Array) -> Rows:
@@ -139,16 +131,31 @@ class _Rounds:
         field = Field(np.uint64(p), montgomery_inverse(p), np.uint64(seed), step)
         rows = self.rows(table)
         loops.fill(self.start.labels, self.count, field, self.arrays)
-        overspent = 0  # how much cheaper propagation would have been so far
+        incoming: Incoming | None = None
+        stale = False  # whether propagation left `values` behind
+        saved = 0.0  # what propagation would have saved so far
         moved = self._sweep(rows, field, self.m)
         while moved:
-            active = self.m * (self.n - int(np.count_nonzero(self.arrays.alone))) // self.n
-            follow = _FOLLOW_COST * (active * moved // self.n)
-            overspent += max(active // self.threads - follow, 0)
-            if overspent > _TRANSPOSE_COST * active:
-                self._propagate(rows, field, moved)
-                return
-            moved = self._sweep(rows, field, active)
+            sharing = self.n - int(np.count_nonzero(self.arrays.alone))
+            active = max(self.m * sharing // self.n, 1)
+            sweep = (_STATE_COST * sharing + _SWEEP_COST * active) / self._working
+            follow = _FOLLOW_COST * active / self.n  # for each state that moved
+            if incoming is None:
+                saved += max(sweep - follow * moved, 0)
+                if saved > _TRANSPOSE_COST * active:
+                    incoming = self._incoming(rows, field)
+            if incoming is not None and follow * moved < sweep:
+                limit = int(sweep / follow)
+                self.count, moved = loops.propagate(
+                    self.count, moved, limit, _BUDGET, incoming, field, self.arrays
+                )
+                self._report()
+                stale = True
+            else:
+                if stale:
+                    loops.fill_values(field, self.arrays)
+                    stale = False
+                moved = self._sweep(rows, field, active)
 
     def _sweep(self, rows: Rows, field: Field, active: int) -> int:
         if 8 * active < self.m:
@@ -156,59 +163,82 @@ class _Rounds:
         else:
             loop, ranges = loops.fingerprint_rows, self._row_ranges()
         self._in_parallel(loop, ranges, (rows, field, self.arrays))
-        self.count, moved = split_all(self.count, field, self.arrays)
+        moved = self._split_all(field)
         self._report()
-        return int(moved)
+        return moved
 
-    def _propagate(self, rows: Rows, field: Field, moved: int) -> None:
-        """Follow changes until there are none, through the transposed rows."""
-        indptr, indices, codes = loops.incoming_rows(rows, self.arrays)
-        incoming = Rows(indptr, indices, codes, rows.table, rows.closed)
+    def _split_all(self, field: Field) -> int:
+        """Split all blocks by fresh fingerprints; returns how many states were renamed."""
+        cuts = np.empty(self._parts + 1, dtype=np.int64)
+        offsets = np.empty(self._parts + 1, dtype=np.int64)
+        cut_blocks(self.count, self.arrays, cuts, offsets)
+        ranges = list(
+            zip(cuts[:-1].tolist(), cuts[1:].tolist(), offsets[:-1].tolist(), strict=True)
+        )
+        found = self._in_parallel(find_parts_of_blocks, ranges, (self.arrays,))
+        count, moved, renaming = self.count, 0, []
+        for (_, _, first), (parts, states) in zip(ranges, found, strict=True):
+            renaming.append((first, first + parts, count, moved, True))
+            count, moved = count + parts, moved + states
+        self._in_parallel(rename_parts, renaming, (field, self.arrays))
+        self.count = count
+        return moved
+
+    def _incoming(self, rows: Rows, field: Field) -> Incoming:
+        """Return the transposed rows of states that share a block, and what leaves each state."""
+        indptr, entries = loops.incoming_rows(rows, self.arrays.alone)
         totals = loops.leaving(rows, field) if rows.closed else np.empty(0, dtype=np.uint64)
-        self.arrays.spots[self.arrays.order, PLACE] = np.arange(self.n, dtype=np.int32)
-        while moved:
-            self.count, moved, _ = loops.propagate(
-                self.count, moved, _BUDGET, incoming, totals, field, self.arrays
-            )
-            self._report()
+        return Incoming(indptr, entries, rows.table, totals, rows.closed)
 
     def partition(self) -> Partition:
         """Return the partition reached."""
         labels = np.empty(self.n, dtype=np.int32)
-        loops.canonical_labels(self.count, self.arrays, labels)
-        return Partition.from_canonical(labels, int(self.count))
+        firsts = np.empty(self.count, dtype=np.int64)
+        loops.canonical_labels(self.count, self.arrays, labels, firsts)
+        return Partition.from_canonical(labels, firsts)
 
     def is_proved(self, partition: Partition) -> bool:
-        """Whether sums into every block agree modulo primes whose product exceeds any difference.
+        """Whether sums into every block agree, over the integers.
 
-        Only rows of states that share a block matter, and only the weights in them.
+        They are compared in 64 bits if they fit, otherwise modulo primes whose product exceeds any
+        difference.  Only rows of states that share a block matter, and only the weights in them.
         """
+        if len(partition) == self.n:
+            return True
         structure, weights = self.structure, self.structure.weights
-        used = np.zeros(len(weights.values), dtype=np.bool_)
-        used_codes(structure.indptr, weights.codes, self.arrays.alone, used)
+        used = np.ones(len(weights.values), dtype=np.bool_)
+        if len(used) > _FEW:
+            used[:] = False
+            used_codes(structure.indptr, weights.codes, self.arrays.alone, used)
         chosen = np.flatnonzero(used)
         values = tuple(weights.values[code] for code in chosen.tolist())
         if not values:
             return True
         compared = ExactArray(np.arange(len(values)), values)
         # Over the common denominator a sum is an integer of at most this absolute value.
-        largest = max(map(abs, values)) * int(np.diff(structure.indptr).max())
-        bound = 2 * ceil(largest * compared.denominator)
+        largest = ceil(
+            max(map(abs, values)) * int(np.diff(structure.indptr).max()) * compared.denominator
+        )
         table = np.zeros(len(used), dtype=np.uint64)
-        for p in primes_beyond(bound, avoiding=compared.denominator):
+        if largest < 1 << 63:
+            integers = [int(value * compared.denominator) for value in values]
+            table[chosen] = np.array(integers, dtype=np.int64).astype(np.uint64)
+            return self._agree(partition, 0, table)
+        for p in primes_beyond(2 * largest, avoiding=compared.denominator):
             table[chosen] = compared.residues(p)
             if not self._agree(partition, p, table):
                 return False
         return True
 
     def _agree(self, partition: Partition, p: int, table: Array) -> bool:
-        """Whether sums into every block agree modulo p inside all blocks."""
-        arguments = (self.rows(table), np.uint64(p), self.arrays, partition.labels, self.count)
-        found = self._in_parallel(first_unstable, self._even(self.n), arguments)
-        return all(block < 0 for block in found)
+        """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""
+        arguments = (self.rows(table), np.uint64(p), self.arrays.alone, partition.labels)
+        first = first_rows(partition.representatives, *arguments)
+        found = self._in_parallel(first_unstable, self._row_ranges(), (*arguments, first))
+        return all(state < 0 for state in found)
 
     def _in_parallel(
-        self, loop: Callable[..., Any], ranges: list[tuple[int, int]], arguments: Any
+        self, loop: Callable[..., Any], ranges: list[tuple[int, ...]], arguments: Any
     ) -> list[Any]:
         """Call a compiled loop on ranges of rows or blocks, which it treats independently."""
         if len(ranges) == 1:
@@ -216,8 +246,15 @@ class _Rounds:
         return [task.result() for task in [self.pool.submit(loop, *r, *arguments) for r in ranges]]
 
     @property
+    def _working(self) -> int:
+        """How many threads work at a sweep."""
+        return min(self.threads, self._parts)
+
+    @property
     def _parts(self) -> int:
-        return 1 if self.threads == 1 or self.m < _PARALLEL_BEYOND else 4 * self.threads
+        if self.threads == 1 or self.m < _PARALLEL_BEYOND:
+            return 1
+        return self.threads if self.m < _BALANCED_BEYOND else 4 * self.threads
 
     def _even(self, count: int) -> list[tuple[int, int]]:
         return list(_ranges(np.linspace(0, count, self._parts + 1).astype(np.int64)))

@@ -47,11 +47,8 @@ def collapse(
         limbs.tables[0],
         structure.closed,
     )
-    used = collapse_rows(firsts, source, partition.labels, rows, columns, codes, sums)
-    columns, codes, sums = columns[:used].copy(), codes[:used], sums[:used]
-    several = codes < 0
-    distinct, positions = np.unique(sums[several], return_inverse=True)
-    codes[several] = len(structure.weights.values) + positions
-    values = [*structure.weights.values, *(Fraction(w, denominator) for w in distinct.tolist())]
-    weights = ExactArray.of_values(codes, values)
+    used, distinct = collapse_rows(firsts, source, partition.labels, rows, columns, codes, sums)
+    totals = [Fraction(total, denominator) for total in sums[:distinct].tolist()]
+    weights = ExactArray.of_values(codes[:used], [*structure.weights.values, *totals])
+    columns = columns[:used].copy()
     return WeightedStructure.without_zeros(rows, columns, weights, initial, closed=structure.closed)

@@ -15,7 +15,17 @@ from typing import Any
 import numba
 import numpy as np
 
-from lumpability.refinement.kernel_arrays import BLOCK, END, PLACE, START, TOUCHED
+from lumpability.refinement.kernel_arrays import (
+    ALONE,
+    CODE,
+    END,
+    MARKED,
+    PRINT,
+    SOURCE,
+    SPOT,
+    START,
+    TOUCHED,
+)
 from lumpability.refinement.kernel_field import (
     add_modulo,
     add_product,
@@ -23,11 +33,12 @@ from lumpability.refinement.kernel_field import (
     reduce_modulo,
     subtract_modulo,
 )
-from lumpability.refinement.kernel_split import split
+from lumpability.refinement.kernel_split import find_parts, rename_parts, spot
 
 __all__ = [
     "canonical_labels",
     "fill",
+    "fill_values",
     "fingerprint_blocks",
     "fingerprint_rows",
     "incoming_rows",
@@ -35,13 +46,13 @@ __all__ = [
     "propagate",
 ]
 
-ZERO, ONE = np.uint64(0), np.uint64(1)
+ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 
 
 @numba.njit(cache=True, nogil=True, _nrt=False)
 def fill(labels: Any, count: Any, field: Any, arrays: Any) -> None:
     """Set up the arrays for a partition given by labels 0 .. count-1."""
-    values, alone, spots = arrays.values, arrays.alone, arrays.spots
+    values, alone, cells = arrays.values, arrays.alone, arrays.cells
     order, blocks = arrays.order, arrays.blocks
     for number in range(count):
         blocks[number, START] = 0
@@ -57,25 +68,39 @@ def fill(labels: Any, count: Any, field: Any, arrays: Any) -> None:
         total += size
     for state in range(len(labels)):
         number = labels[state]
-        order[blocks[number, END]] = state
-        blocks[number, END] += 1
-        spots[state, BLOCK] = number
+        place = blocks[number, END]
+        order[place] = state
+        blocks[number, END] = place + 1
+        cells[state, PRINT] = ZERO
+        cells[state, SPOT] = spot(number, place)
         values[state] = block_value(number, field.seed)
-    for state in range(len(labels)):
-        own = labels[state]
-        alone[state] = blocks[own, END] - blocks[own, START] == 1
+        alone[state] = False
+    for number in range(count):
+        if blocks[number, END] - blocks[number, START] == 1:
+            state = order[blocks[number, START]]
+            alone[state] = True
+            cells[state, PRINT] = ALONE
+
+
+@numba.njit(cache=True, nogil=True, _nrt=False)
+def fill_values(field: Any, arrays: Any) -> None:
+    """Write the value of every state's block, which propagation leaves as it was."""
+    cells, values = arrays.cells, arrays.values
+    for state in range(len(values)):
+        values[state] = block_value(np.uint32(cells[state, SPOT]), field.seed)
 
 
 @numba.njit(cache=True, nogil=True)
-def canonical_labels(count: Any, arrays: Any, labels: Any) -> None:
-    """Write the block of every state, blocks numbered by first member."""
-    spots = arrays.spots
+def canonical_labels(count: Any, arrays: Any, labels: Any, firsts: Any) -> None:
+    """Write the block of every state, blocks numbered by first member, and these members."""
+    cells = arrays.cells
     number = np.full(count, -1, dtype=np.int32)
     used = 0
     for state in range(len(labels)):
-        block = spots[state, BLOCK]
+        block = np.uint32(cells[state, SPOT])
         if number[block] < 0:
             number[block] = used
+            firsts[used] = state
             used += 1
         labels[state] = number[block]
 
@@ -113,10 +138,10 @@ def _fingerprint(
 def fingerprint_rows(low: Any, high: Any, rows: Any, field: Any, arrays: Any) -> None:
     """Fingerprint the states low .. high-1 that share a block, in memory order."""
     indptr, indices, codes, table, closed = rows
-    prints, values, alone = arrays.prints, arrays.values, arrays.alone
+    cells, values, alone = arrays.cells, arrays.values, arrays.alone
     for state in range(low, high):
         if not alone[state]:
-            prints[state] = _fingerprint(
+            cells[state, PRINT] = _fingerprint(
                 state, indptr, indices, codes, table, closed, values, field
             )
 
@@ -125,44 +150,43 @@ def fingerprint_rows(low: Any, high: Any, rows: Any, field: Any, arrays: Any) ->
 def fingerprint_blocks(low: Any, high: Any, rows: Any, field: Any, arrays: Any) -> None:
     """Fingerprint the states of blocks low .. high-1: faster when few states share a block."""
     indptr, indices, codes, table, closed = rows
-    prints, values, order, blocks = arrays.prints, arrays.values, arrays.order, arrays.blocks
+    cells, values, order, blocks = arrays.cells, arrays.values, arrays.order, arrays.blocks
     for number in range(low, high):
         start, end = blocks[number, START], blocks[number, END]
         if end - start > 1:
             for position in range(start, end):
-                state = order[position]
-                prints[state] = _fingerprint(
+                state = np.uint32(order[position])
+                cells[state, PRINT] = _fingerprint(
                     state, indptr, indices, codes, table, closed, values, field
                 )
 
 
 @numba.njit(cache=True, nogil=True)
-def incoming_rows(rows: Any, arrays: Any) -> Any:
-    """Transpose the rows of the states that still share a block; the others will not split."""
-    indptr, indices, codes, alone = rows.indptr, rows.indices, rows.codes, arrays.alone
+def incoming_rows(rows: Any, alone: Any) -> Any:
+    """Transpose the rows of the states that still share a block; the others will not split.
+
+    Returns row pointers, and for every entry the source and the code of the weight, side by side.
+    """
+    indptr, indices, codes = rows.indptr, rows.indices, rows.codes
     n = len(alone)
-    pointers = np.zeros(n + 1, dtype=np.int64)
+    pointers = np.zeros(n + 2, dtype=np.int64)
     for state in range(n):
         if not alone[state]:
-            for position in range(indptr[state], indptr[state + 1]):
-                pointers[np.uint32(indices[position]) + ONE] += 1
+            for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
+                pointers[np.uint32(indices[position]) + TWO] += 1
     for state in range(n):
-        pointers[state + 1] += pointers[state]
-    sources = np.empty(pointers[n], dtype=np.int32)
-    source_codes = np.empty(pointers[n], dtype=codes.dtype)
-    # Filling moves every pointer to the end of its row, the start of the next.
+        pointers[state + 2] += pointers[state + 1]
+    entries = np.empty((pointers[n + 1], 2), dtype=np.int32)
+    # Filling moves the pointer after every state's own to the end of its row, the start of the next.
     for state in range(n):
         if not alone[state]:
-            for position in range(indptr[state], indptr[state + 1]):
-                target = np.uint32(indices[position])
+            for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
+                target = np.uint32(indices[position]) + ONE
                 entry = np.uint64(pointers[target])
-                sources[entry] = state
-                source_codes[entry] = codes[position]
+                entries[entry, SOURCE] = state
+                entries[entry, CODE] = codes[position]
                 pointers[target] += 1
-    for state in range(n, 0, -1):
-        pointers[state] = pointers[state - 1]
-    pointers[0] = 0
-    return pointers, sources, source_codes
+    return pointers[: n + 1], entries
 
 
 @numba.njit(cache=True, nogil=True)
@@ -180,81 +204,81 @@ def leaving(rows: Any, field: Any) -> Any:
 
 
 @numba.njit(inline="always")
-def _touch(
-    source: Any, weight: Any, change: Any, number: Any, field: Any,
-    prints: Any, spots: Any, order: Any, blocks: Any, touched: Any,
-) -> Any:  # fmt: skip
-    """Add weight x change to a fingerprint; move the state to the touched front of its block.
+def _touch(source: Any, weight: Any, change: Any, number: Any, field: Any, arrays: Any) -> Any:
+    """Add weight x change to a fingerprint, and list the state if it is marked for the first time.
 
-    Returns the number of touched blocks.
+    Returns how many states are listed.  Without branches, which nothing could predict.
     """
+    cells, touched = arrays.cells, arrays.touched
     high, low = add_product(ZERO, ZERO, weight, change)
     product = reduce_modulo(high, low, field.p, field.inverse)
-    prints[source] = add_modulo(prints[source], product, field.p)
-    own, here = np.uint32(spots[source, BLOCK]), np.uint32(spots[source, PLACE])
-    already = blocks[own, TOUCHED]
-    front = np.uint32(blocks[own, START] + already)
-    if here < front:
-        return number
-    if already == 0:
-        touched[number] = own
-        number += 1
-    other = np.uint32(order[front])
-    order[front] = source
-    order[here] = other
-    spots[source, PLACE] = front
-    spots[other, PLACE] = here
-    blocks[own, TOUCHED] = already + 1
-    return number
+    word = cells[source, PRINT]
+    fingerprint = add_modulo(word & (MARKED - ONE), product, field.p)
+    cells[source, PRINT] = fingerprint | MARKED | (word & ALONE)
+    touched[number] = source  # overwritten by the next unless it counts
+    return number + np.int64(word < MARKED)
+
+
+@numba.njit(inline="always")
+def _gather(number: Any, arrays: Any) -> Any:
+    """Move the touched states to the front of their blocks, and list these blocks in their place."""
+    cells, order, blocks, touched = arrays.cells, arrays.order, arrays.blocks, arrays.touched
+    listed = 0
+    for i in range(number):
+        state = np.uint32(touched[i])
+        cells[state, PRINT] &= MARKED - ONE
+        word = cells[state, SPOT]
+        own, here = np.uint32(word), np.uint32(word >> np.uint64(32))
+        already = blocks[own, TOUCHED]
+        touched[listed] = own
+        listed += np.int64(already == 0)
+        blocks[own, TOUCHED] = already + 1
+        front = np.uint32(blocks[own, START] + already)
+        other = np.uint32(order[front])
+        order[here] = other
+        order[front] = state
+        cells[other, SPOT] = spot(own, here)
+        cells[state, SPOT] = spot(own, front)
+    return listed
 
 
 @numba.njit(cache=True, nogil=True, _nrt=False)
 def propagate(
-    count: Any, moved: Any, budget: Any, incoming: Any, totals: Any, field: Any, arrays: Any
+    count: Any, moved: Any, limit: Any, budget: Any, incoming: Any, field: Any, arrays: Any
 ) -> Any:
-    """Run rounds that follow only what changed, until nothing does or the budget is spent.
+    """Run rounds that follow only what changed, while 0 < moved <= limit, until the budget is spent.
 
     A fingerprint is linear in the values of blocks: when u moves to a block whose value differs by d,
     every predecessor s gains M[s, u] d (and u itself its diagonal entry times d, where rows are
     closed).  All rounds together cost O(m log n), because a state is renamed at most log2(n) times.
 
-    Returns the number of blocks, of states renamed in the last round, and the work done.
+    Returns the number of blocks, and of states renamed in the last round.
     """
-    indptr, sources, codes, table, closed = incoming
-    prints, values, alone, spots, order, blocks, renamed, changes = arrays[:8]
-    keys, group_keys, groups, slots, touched = arrays[8:]
+    indptr, entries, table, totals, closed = incoming
+    alone, blocks, renamed, changes = arrays.alone, arrays.blocks, arrays.renamed, arrays.changes
+    touched = arrays.touched
     work = 0
-    while moved > 0 and work < budget:
+    while 0 < moved <= limit and work < budget:
         number = 0
         for i in range(moved):
             target, change = np.uint32(renamed[i]), changes[i]
-            begin, end = indptr[target], indptr[target + 1]
-            for position in range(begin, end):
-                source = np.uint32(sources[np.uint64(position)])
-                if alone[source] or (closed and source == target):
+            begin, end = np.uint64(indptr[target]), np.uint64(indptr[target + ONE])
+            for entry in range(begin, end):
+                source = np.uint32(entries[entry, SOURCE])
+                if closed and source == target:
                     continue
-                weight = table[codes[np.uint64(position)]]
-                number = _touch(
-                    source, weight, change, number, field, prints, spots, order, blocks, touched
-                )
+                weight = table[np.uint32(entries[entry, CODE])]
+                number = _touch(source, weight, change, number, field, arrays)
             if closed and not alone[target]:
                 weight = subtract_modulo(ZERO, totals[target], field.p)
-                number = _touch(
-                    target, weight, change, number, field, prints, spots, order, blocks, touched
-                )
-            work += end - begin + 1
+                number = _touch(target, weight, change, number, field, arrays)
+            work += np.int64(end - begin) + 1
+        work += number
         moved = 0
-        for i in range(number):
+        for i in range(_gather(number, arrays)):
             block = np.uint32(touched[i])
-            start = blocks[block, START]
-            touched_end = start + blocks[block, TOUCHED]
+            touched_end = blocks[block, START] + blocks[block, TOUCHED]
             blocks[block, TOUCHED] = 0
-            count, moved = split(
-                block, touched_end, count, moved, False, field,
-                prints, values, alone, spots, order, blocks, renamed, changes,
-                keys, group_keys, groups, slots,
-            )  # fmt: skip
-            for position in range(start, touched_end):
-                spots[np.uint32(order[position]), PLACE] = position
-            work += touched_end - start
-    return count, moved, work
+            found = find_parts(block, touched_end, 0, arrays)
+            count, moved = rename_parts(0, found, count, moved, False, field, arrays)
+    return count, moved

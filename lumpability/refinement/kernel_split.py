@@ -1,8 +1,10 @@
-"""How the kernel splits a block: its states are grouped by fingerprint, and all groups but one renamed.
+"""How the kernel splits blocks: states are grouped by fingerprint, and all groups but one renamed.
 
 Fingerprints that are equal stand for equal sums into every block (or for a collision, which is found
 later).  Grouping takes expected time proportional to the states; the largest group keeps the number of
-the block.  See `kernel` for the algorithm and `kernel_arrays` for the arrays.
+the block.  Finding the parts of blocks and renaming them are two steps, so that many blocks can be
+split at the same time: between them it is settled which numbers the parts of each will have, and the
+result does not depend on the number of threads.  See `kernel_arrays` for the arrays.
 """
 
 from __future__ import annotations
@@ -12,37 +14,40 @@ from typing import Any
 import numba
 import numpy as np
 
-from lumpability.refinement.kernel_arrays import BLOCK, END, START, TOUCHED
+from lumpability.refinement.kernel_arrays import ALONE, END, PRINT, SPOT, START, TOUCHED
 from lumpability.refinement.kernel_field import block_value, subtract_modulo
 
-__all__ = ["split", "split_all"]
+__all__ = [
+    "cut_blocks",
+    "find_parts",
+    "find_parts_of_blocks",
+    "group_by_key",
+    "rename_parts",
+    "spot",
+]
 
 GROUP, MEMBER = 0, 2  # further columns of groups, beside END
+LOW, HIGH, OLD = 0, 1, 2  # columns of parts
 _SMALL = 24
 
 
 @numba.njit(inline="always")
-def _group(
+def spot(block: Any, place: Any) -> Any:
+    """Return the number of a block and a place in `order` as one word."""
+    return np.uint64(np.uint32(block)) | (np.uint64(np.uint32(place)) << np.uint64(32))
+
+
+@numba.njit
+def group_by_key(
     low: Any, high: Any, order: Any, keys: Any, group_keys: Any, groups: Any, slots: Any
 ) -> None:
-    """Permute ``order[low:high]`` and ``keys[low:high]`` so that equal keys stand together.
+    """Permute ``order[low:high]`` and their keys so that equal keys stand together.
 
-    Few states are sorted by insertion.  Many are counted by key in a hash table of open addressing, in
-    expected time O(high - low); keys are pseudo-random, so their low bits serve as the hash.  Groups
-    stand in order of first occurrence.
+    A few are sorted, by insertion.  Many are counted by key in a hash table of open addressing; keys are
+    pseudo-random, so their low bits serve as the hash, and groups stand in order of first occurrence.
+    Works in the parts of the scratch arrays that belong to low .. high-1: ``group_keys`` (n), ``groups``
+    (n, 3) and ``slots`` (3 n).
     """
-    first, middle, last = keys[low], keys[(low + high) // 2], keys[high - 1]
-    if high - low > _SMALL and (first == middle or middle == last or first == last):
-        # Probably most keys are equal: one pass that sets them aside is cheapest.
-        common = middle if middle == last else first
-        i = low
-        while i < high:
-            if keys[i] == common:
-                high -= 1
-                keys[i], keys[high] = keys[high], keys[i]
-                order[i], order[high] = order[high], order[i]
-            else:
-                i += 1
     if high - low <= _SMALL:
         for i in range(low + 1, high):
             key, state, j = keys[i], order[i], i
@@ -50,160 +55,174 @@ def _group(
                 keys[j], order[j] = keys[j - 1], order[j - 1]
                 j -= 1
             keys[j], order[j] = key, state
-    else:
-        size = 64
-        while 2 * size < 3 * (high - low):
-            size *= 2
-        for i in range(size):
-            slots[i] = -1
-        found = 0
-        for i in range(low, high):
-            key = keys[i]
-            place = np.int64(key & np.uint64(size - 1))
-            while slots[place] >= 0 and group_keys[slots[place]] != key:
-                place = (place + 1) & (size - 1)
-            group = slots[place]
-            if group < 0:
-                group = found
-                slots[place] = group
-                group_keys[group] = key
-                groups[group, END] = 0
-                found += 1
-            groups[i - low, GROUP] = group
-            groups[group, END] += 1
-        total = low
-        for group in range(found):
-            total += groups[group, END]
-            groups[group, END] = total
-        # Filling from behind turns every end into the start of its group.
-        for i in range(high - 1, low - 1, -1):
-            group = groups[i - low, GROUP]
-            groups[group, END] -= 1
-            groups[groups[group, END] - low, MEMBER] = order[i]
-        for i in range(low, high):
-            order[i] = groups[i - low, MEMBER]
-        end = high
-        for group in range(found - 1, -1, -1):
-            for i in range(groups[group, END], end):
-                keys[i] = group_keys[group]
-            end = groups[group, END]
+        return
+    size = 64
+    while 2 * size <= 3 * (high - low):
+        size *= 2
+    table = 3 * low
+    for i in range(table, table + size):
+        slots[i] = -1
+    found = low
+    for i in range(low, high):
+        key = keys[i]
+        place = np.int64(key & np.uint64(size - 1))
+        while slots[table + place] >= 0 and group_keys[slots[table + place]] != key:
+            place = (place + 1) & (size - 1)
+        group = slots[table + place]
+        if group < 0:
+            group = found
+            slots[table + place] = group
+            group_keys[group] = key
+            groups[group, END] = 0
+            found += 1
+        groups[i, GROUP] = group
+        groups[group, END] += 1
+    total = low
+    for group in range(low, found):
+        total += groups[group, END]
+        groups[group, END] = total
+    # Filling from behind turns every end into the start of its group.
+    for i in range(high - 1, low - 1, -1):
+        group = groups[i, GROUP]
+        groups[group, END] -= 1
+        groups[groups[group, END], MEMBER] = order[i]
+    for i in range(low, high):
+        order[i] = groups[i, MEMBER]
+    end = high
+    for group in range(found - 1, low - 1, -1):
+        for i in range(groups[group, END], end):
+            keys[i] = group_keys[group]
+        end = groups[group, END]
 
 
 @numba.njit(inline="always")
-def _rename(
-    low: Any, high: Any, old: Any, count: Any, moved: Any, sweeping: Any, field: Any,
-    values: Any, alone: Any, spots: Any, order: Any, blocks: Any, renamed: Any, changes: Any,
-) -> Any:  # fmt: skip
-    """Make ``order[low:high]`` block number `count`; returns how many states have been renamed."""
-    blocks[count, START] = low
-    blocks[count, END] = high
-    blocks[count, TOUCHED] = 0
-    value = block_value(count, field.seed)
-    change = subtract_modulo(value, block_value(old, field.seed), field.p)
-    for position in range(low, high):
-        state = np.uint32(order[position])
-        spots[state, BLOCK] = count
-        if sweeping:
-            values[state] = value
-        renamed[moved] = state
-        changes[moved] = change
-        moved += 1
-    if high - low == 1:
-        alone[order[low]] = True
-    return moved
+def find_parts(number: Any, touched_end: Any, found: Any, arrays: Any) -> Any:
+    """Find the parts of one block; its states from `touched_end` on have the block's old fingerprint.
 
-
-@numba.njit(inline="always")
-def split(
-    number: Any, touched_end: Any, count: Any, moved: Any, sweeping: Any, field: Any,
-    prints: Any, values: Any, alone: Any, spots: Any, order: Any, blocks: Any, renamed: Any,
-    changes: Any, keys: Any, group_keys: Any, groups: Any, slots: Any,
-) -> Any:  # fmt: skip
-    """Split one block by fingerprints; states from `touched_end` on have the block's old one.
-
-    The largest part keeps the number, so that a state is renamed at most log2(n) times.
-    Returns the new numbers of blocks and of renamed states.
+    All parts but the largest, which keeps the number, are listed in ``parts`` from `found` on, to be renamed:
+    so a state is renamed at most log2(n) times.  Returns the end of the list.
     """
+    cells, order, blocks, keys = arrays.cells, arrays.order, arrays.blocks, arrays.keys
+    parts = arrays.parts
     start, end = blocks[number, START], blocks[number, END]
-    if touched_end < end:
-        # Touched states whose fingerprint came out as before join the untouched ones.
-        common = prints[np.uint32(order[touched_end])]
-        position = start
-        while position < touched_end:
-            if prints[np.uint32(order[position])] == common:
-                touched_end -= 1
-                order[position], order[touched_end] = order[touched_end], order[position]
-            else:
-                position += 1
-        if touched_end == start:
-            return count, moved
-    first = prints[order[start]]
-    same = True
     for position in range(start, touched_end):
-        keys[position] = prints[np.uint32(order[position])]
-        same = same and keys[position] == first
-    if same and touched_end == end:
-        return count, moved
-    if not same:
-        _group(start, touched_end, order, keys, group_keys, groups, slots)
-    # Find the largest part; the untouched states are the last part.
-    best_low, best_high = touched_end, end
+        keys[position] = cells[np.uint32(order[position]), PRINT]
+    if touched_end < end:
+        common = cells[np.uint32(order[touched_end]), PRINT]
+    else:  # probably the most frequent one; any would do
+        common, last = keys[start], keys[end - 1]
+        if keys[(start + end) // 2] == last:
+            common = last
+    # Those with another fingerprint move to the front.
+    front = start
+    for position in range(start, touched_end):
+        if keys[position] != common:
+            if position != front:
+                state, other = np.uint32(order[position]), np.uint32(order[front])
+                order[front], order[position] = state, other
+                keys[front], keys[position] = keys[position], keys[front]
+                cells[other, SPOT] = spot(number, position)
+            front += 1
+    if front == start:
+        return found
+    group_by_key(start, front, order, keys, arrays.group_keys, arrays.groups, arrays.slots)
+    largest_low, largest_high = front, end
     low = start
-    while low < touched_end:
+    while low < front:
         high = low + 1
-        while high < touched_end and keys[high] == keys[low]:
+        while high < front and keys[high] == keys[low]:
             high += 1
-        if high - low > best_high - best_low:
-            best_low, best_high = low, high
+        smaller_low, smaller_high = low, high
+        if high - low > largest_high - largest_low:
+            smaller_low, smaller_high = largest_low, largest_high
+            largest_low, largest_high = low, high
+        parts[found, LOW], parts[found, HIGH], parts[found, OLD] = smaller_low, smaller_high, number
+        found += 1
         low = high
-    low = start
-    while low < end:
-        high = low + 1
-        if low == best_low:
-            high = best_high
-        elif low == touched_end:
-            high = end
-        else:
-            while high < touched_end and keys[high] == keys[low]:
-                high += 1
-        if low != best_low:
-            moved = _rename(
-                low,
-                high,
-                number,
-                count,
-                moved,
-                sweeping,
-                field,
-                values,
-                alone,
-                spots,
-                order,
-                blocks,
-                renamed,
-                changes,
-            )
-            count += 1
-        low = high
-    blocks[number, START] = best_low
-    blocks[number, END] = best_high
-    if best_high - best_low == 1:
-        alone[order[best_low]] = True
-    return count, moved
+    blocks[number, START] = largest_low
+    blocks[number, END] = largest_high
+    for position in range(largest_low, min(largest_high, front)):
+        cells[np.uint32(order[position]), SPOT] = spot(number, position)
+    if largest_high - largest_low == 1:
+        state = np.uint32(order[largest_low])
+        cells[state, PRINT] = ALONE
+        arrays.alone[state] = True
+    return found
 
 
 @numba.njit(cache=True, nogil=True, _nrt=False)
-def split_all(count: Any, field: Any, arrays: Any) -> Any:
-    """Split every block by freshly computed fingerprints; returns numbers of blocks and of moves."""
-    prints, values, alone, spots, order, blocks, renamed, changes = arrays[:8]
-    keys, group_keys, groups, slots, _ = arrays[8:]
-    moved = 0
+def cut_blocks(count: Any, arrays: Any, cuts: Any, offsets: Any) -> Any:
+    """Cut the blocks into ranges with about equally many states that share a block.
+
+    Range i is ``cuts[i] .. cuts[i + 1] - 1``, and `offsets[i]` such states come before it.
+    """
+    blocks = arrays.blocks
+    total = 0
     for number in range(count):
+        size = blocks[number, END] - blocks[number, START]
+        if size > 1:
+            total += size
+    ranges = len(cuts) - 1
+    cuts[0], offsets[0] = 0, 0
+    i, before = 1, 0
+    for number in range(count):
+        while i < ranges and before * ranges >= total * i:
+            cuts[i], offsets[i] = number, before
+            i += 1
+        size = blocks[number, END] - blocks[number, START]
+        if size > 1:
+            before += size
+    while i <= ranges:
+        cuts[i], offsets[i] = count, total
+        i += 1
+
+
+@numba.njit(cache=True, nogil=True, _nrt=False)
+def find_parts_of_blocks(low: Any, high: Any, first: Any, arrays: Any) -> Any:
+    """Find the parts of blocks low .. high-1 by fresh fingerprints; list them from `first` on.
+
+    Returns how many parts have to be renamed, and how many states they have.
+    """
+    blocks, parts = arrays.blocks, arrays.parts
+    found = first
+    for number in range(low, high):
         end = blocks[number, END]
         if end - blocks[number, START] > 1:
-            count, moved = split(
-                number, end, count, moved, True, field,
-                prints, values, alone, spots, order, blocks, renamed, changes,
-                keys, group_keys, groups, slots,
-            )  # fmt: skip
+            found = find_parts(number, end, found, arrays)
+    states = 0
+    for i in range(first, found):
+        states += parts[i, HIGH] - parts[i, LOW]
+    return found - first, states
+
+
+@numba.njit(cache=True, nogil=True, _nrt=False)
+def rename_parts(
+    first: Any, last: Any, count: Any, moved: Any, sweeping: Any, field: Any, arrays: Any
+) -> Any:
+    """Make parts first .. last-1 the blocks from `count` on, and list their states from `moved` on.
+
+    Values of states are written only if `sweeping`.  Returns the new ends of both.
+    """
+    cells, values, order, blocks = arrays.cells, arrays.values, arrays.order, arrays.blocks
+    renamed, changes, parts = arrays.renamed, arrays.changes, arrays.parts
+    for i in range(first, last):
+        low, high, old = parts[i, LOW], parts[i, HIGH], parts[i, OLD]
+        blocks[count, START] = low
+        blocks[count, END] = high
+        blocks[count, TOUCHED] = 0
+        value = block_value(count, field.seed)
+        change = subtract_modulo(value, block_value(old, field.seed), field.p)
+        for position in range(low, high):
+            state = np.uint32(order[position])
+            cells[state, SPOT] = spot(count, position)
+            if sweeping:
+                values[state] = value
+            renamed[moved] = state
+            changes[moved] = change
+            moved += 1
+        if high - low == 1:
+            state = np.uint32(order[low])
+            cells[state, PRINT] = ALONE
+            arrays.alone[state] = True
+        count += 1
     return count, moved

@@ -1,4 +1,4 @@
-"""Tables as plain data, and the two ways to show them: aligned text, and rich on a terminal.
+"""Tables as plain data, and the ways to show them: aligned text, rich on a terminal, HTML.
 
 A `Table` holds texts in rows; what they mean is up to whoever fills it.  `as_text` needs nothing but
 this file and gives the same characters everywhere, for pipes, files and tests; `as_rich` is for people
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
-__all__ = ["Table", "as_rich", "as_text", "count", "printable"]
+__all__ = ["Table", "as_html", "as_rich", "as_text", "count", "printable"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,29 @@ def as_text(table: Table) -> str:
         )
         shown.append(("  " + "  ".join(cells)).rstrip())
     return "\n".join(shown)
+
+
+def as_html(table: Table) -> str:
+    """Return a table as HTML, names escaped.
+
+    Examples
+    --------
+    >>> as_html(Table("", (("label", "<up>"),)))
+    '<table><tbody><tr><th style="text-align:left">label</th><td style="text-align:left">&lt;up&gt;</td></tr></tbody></table>'
+    """
+
+    def cell(number: int, text: str, tag: str) -> str:
+        side = "right" if number in table.right else "left"
+        return f'<{tag} style="text-align:{side}">{escape(printable(text))}</{tag}>'
+
+    def row(texts: tuple[str, ...], first: str, tag: str) -> str:
+        cells = (cell(i, text, first if i == 0 else tag) for i, text in enumerate(texts))
+        return f"<tr>{''.join(cells)}</tr>"
+
+    title = f"<caption>{escape(printable(table.title))}</caption>" if table.title else ""
+    head = f"<thead>{row(table.columns, 'th', 'th')}</thead>" if table.columns else ""
+    body = "".join(row(texts, "th", "td") for texts in table.rows)
+    return f"<table>{title}{head}<tbody>{body}</tbody></table>"
 
 
 def as_rich(tables: Iterable[Table]) -> Any:

@@ -251,7 +251,7 @@ def test_partitions_and_names_are_equal_across_processes():
         " states=names, labels={'x': set(names[:9])})\n"
         "lumping = lump(chain)\n"
         "print(lumping.partition.labels.tolist(), list(lumping.quotient.states))\n"
-        "print(lumping.trace.to_json())\n"
+        "print(lumping.history.to_json())\n"
     )
     outputs = {
         subprocess.run(

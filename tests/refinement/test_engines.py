@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -116,24 +115,6 @@ def test_renumbering_states_renumbers_the_partition(engine, structure, random):
 def test_refining_the_result_changes_nothing(engine, structure):
     once = refine(structure, engine=engine).partition
     assert refine(structure, once, engine=engine).partition == once
-
-
-@given(structure=structures())
-def test_the_trace_replays_to_the_partition_and_its_sums_are_true(structure):
-    refinement = refine(structure, engine="worklist")
-    trace, partition = refinement.trace, refinement.partition
-    union = trace.final_blocks()
-    assert sorted(itertools.chain(*(union[root] for root in range(trace.roots)))) == list(
-        range(len(partition))
-    )
-    blocks = partition.blocks
-    for split in trace.splits:
-        assert sorted(b for part in split.parts for b in union[part]) == union[split.node]
-        assert len(set(split.sums)) == len(split.sums) > 1
-        splitter = {s for b in union[split.splitter] for s in blocks[b].tolist()}
-        for part, total in zip(split.parts, split.sums, strict=True):
-            for state in (s for b in union[part] for s in blocks[b].tolist()):
-                assert sum(w for u, w in structure.row(state) if u in splitter) == total
 
 
 @pytest.mark.parametrize("engine", ENGINES)

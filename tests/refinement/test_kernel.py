@@ -60,13 +60,13 @@ def test_large_powers_of_two_do_not_make_weights_vanish(shift):
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_the_answer_does_not_depend_on_the_number_of_threads(threads):
     structure = scatter(5, 40_000, 4, [1, 2, "1/3"])
-    expected = worklist.refine(structure, structure.initial)[0]
+    expected = worklist.refine(structure, structure.initial)
     assert kernel.refine(structure, structure.initial, threads=threads) == expected
 
 
-@pytest.mark.parametrize("cost", [0, 10**9])
+@pytest.mark.parametrize("cost", [1e-9, 1e9])
 def test_sweeping_and_propagating_rounds_give_the_same_partition(cost, monkeypatch):
-    """A cost of zero propagates as soon as it may, a prohibitive one only sweeps."""
+    """A cost of nothing propagates as soon as it may, a prohibitive one only sweeps."""
     monkeypatch.setattr(kernel, "_FOLLOW_COST", cost)
     n = 3_000
     rng = np.random.default_rng(1)
@@ -74,14 +74,14 @@ def test_sweeping_and_propagating_rounds_give_the_same_partition(cost, monkeypat
     sources = np.concatenate([np.arange(n - 1), rng.integers(0, n, n // 2)])
     marked = Partition((np.arange(n) % 500 == 0).astype(np.int64))
     structure = WeightedStructure.from_edges(n, sources, targets, rng.integers(1, 3, len(targets)))
-    assert kernel.refine(structure, marked) == worklist.refine(structure, marked)[0]
+    assert kernel.refine(structure, marked) == worklist.refine(structure, marked)
 
 
 def test_propagation_in_small_budgets_gives_the_same_partition(monkeypatch):
     monkeypatch.setattr(kernel, "_BUDGET", 1)
     structure = scatter(9, 2_000, 2, [1, 2])
     lonely = Partition((np.arange(2_000) == 7).astype(np.int64))
-    assert kernel.refine(structure, lonely) == worklist.refine(structure, lonely)[0]
+    assert kernel.refine(structure, lonely) == worklist.refine(structure, lonely)
 
 
 def test_progress_reports_growing_blocks_and_may_stop_the_run():
@@ -119,12 +119,12 @@ def test_an_understood_diagonal_refines_like_a_stored_one(seed, n):
     assert kernel.refine(structure, structure.initial) == expected
 
 
-@pytest.mark.parametrize("cost", [0, 10**9])
+@pytest.mark.parametrize("cost", [1e-9, 1e9])
 def test_an_understood_diagonal_survives_both_kinds_of_rounds(cost, monkeypatch):
     monkeypatch.setattr(kernel, "_FOLLOW_COST", cost)
     structure = closed(scatter(11, 3_000, 2, [1, 2]))
     lonely = Partition((np.arange(3_000) == 7).astype(np.int64))
-    expected = worklist.refine(structure.explicit(), lonely)[0]
+    expected = worklist.refine(structure.explicit(), lonely)
     assert kernel.refine(structure, lonely) == expected
 
 

@@ -18,7 +18,7 @@ from lumpability.markov.examples.building import need_at_least
 from lumpability.partition import Partition
 from lumpability.rationals import read_number
 
-__all__ = ["nearly_lumpable", "planted"]
+__all__ = ["nearly_lumpable", "planted", "unfold"]
 
 _LARGEST_RATE = 6
 Generator = np.random.Generator
@@ -54,19 +54,64 @@ def planted(kind: str, sizes: Sequence[int], *, seed: int = 0) -> tuple[CTMC, Pa
     """
     need_at_least(1, **{f"size of block {i}": size for i, size in enumerate(sizes)})
     random = np.random.default_rng(seed)
-    unfold = {
+    blocks = np.repeat(np.arange(len(sizes)), sizes)
+    rates = unfold(kind, blocks, random)
+    order = random.permutation(len(blocks))
+    return CTMC(rates[np.ix_(order, order)]), Partition(blocks[order])
+
+
+def unfold(kind: str, blocks: Any, random: Any, *, connected: bool = False) -> Any:
+    """Return random rates for which given blocks are a lumping.
+
+    Parameters
+    ----------
+    kind : str
+        As for `planted`.
+    blocks : array of int, shape (n,)
+        Block of each state, ascending from 0 without gaps.
+    random : numpy.random.Generator
+        Or anything with its methods ``integers``, ``permutation`` and ``choice``.
+    connected : bool
+        Lead from every state to all of the next block too, and from the last to the first: the chain
+        is then irreducible.
+
+    Returns
+    -------
+    object array of Fraction, shape (n, n)
+        In 1/time; entries on the diagonal are self-loops.
+
+    Raises
+    ------
+    InvalidInput
+        For another kind.
+
+    Examples
+    --------
+    >>> blocks = np.array([0, 0, 1])
+    >>> rates = unfold("strict", blocks, np.random.default_rng(1), connected=True)
+    >>> bool(rates[0, 2] == rates[1, 2] > 0), bool(rates[2, 0] == rates[2, 1] > 0)
+    (True, True)
+    """
+    unfoldings = {
         "ordinary": _ordinary,
         "bisimulation": _bisimilar,
-        "proportional": _proportional,
+        "proportional": _ordinary,
         "exact": _exact,
         "strict": _strict,
     }
-    if kind not in unfold:
-        raise InvalidInput(f"cannot plant a {kind!r} lumping: choose one of {', '.join(unfold)}")
-    blocks = np.repeat(np.arange(len(sizes)), sizes)
-    rates = unfold[kind](random, blocks)
-    order = random.permutation(len(blocks))
-    return CTMC(rates[np.ix_(order, order)]), Partition(blocks[order])
+    if kind not in unfoldings:
+        raise InvalidInput(
+            f"cannot plant a {kind!r} lumping: choose one of {', '.join(unfoldings)}"
+        )
+    # Proportional: rows of an ordinary lumpable chain, each state at a speed of its own.
+    speeds = _speeds(random, len(blocks)) if kind == "proportional" else Fraction(1)
+    rates = unfoldings[kind](random, blocks)
+    if connected:
+        after = (blocks + 1) % (blocks[-1] + 1)
+        ahead = after[:, None] == blocks
+        np.fill_diagonal(ahead, False)
+        rates = rates + ahead.astype(np.int64).astype(object)
+    return rates * speeds
 
 
 def nearly_lumpable(
@@ -119,6 +164,8 @@ def _numbers(random: Generator, *shape: int) -> Any:
 
 def _splits(random: Generator, total: Fraction, parts: int) -> list[Fraction]:
     """Cut a total into random non-negative parts."""
+    if parts == 1 or not total:
+        return [total] * parts
     shares = random.integers(0, 4, parts).tolist()
     if not sum(shares):
         shares[int(random.integers(parts))] = 1
@@ -145,10 +192,9 @@ def _bisimilar(random: Generator, blocks: Any) -> Any:
     return rates
 
 
-def _proportional(random: Generator, blocks: Any) -> Any:
-    """Rows of an ordinary lumpable chain, each state at a speed of its own."""
-    speeds = [Fraction(int(a), int(b)) for a, b in random.integers(1, 5, (len(blocks), 2))]
-    return _ordinary(random, blocks) * np.array(speeds, dtype=object)[:, None]
+def _speeds(random: Generator, count: int) -> Any:
+    speeds = [Fraction(int(a), int(b)) for a, b in random.integers(1, 5, (count, 2))]
+    return np.array(speeds, dtype=object)[:, None]
 
 
 def _exact(random: Generator, blocks: Any) -> Any:

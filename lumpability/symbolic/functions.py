@@ -1,4 +1,4 @@
-"""Symbolic proofs of small networks: both output expressions, and that they are one and the same.
+"""The functions of two small networks as expressions, and that they are one and the same.
 
 Inputs are symbols, activations functions that nothing is known about except what the table of
 `lumpability.networks.activations` says of factors:
@@ -11,7 +11,7 @@ activation whose argument is an admissible multiple of one met before is express
 factor that occurs so is recorded.  Outputs are then linear combinations of the same expressions, and sympy
 decides whether these are equal.
 
-The partition, its factors and the certificate are not looked at: this is a proof of its own.  A falsy result
+Nothing but the two networks is looked at: this is a proof of its own.  A falsy result
 says that these rules do not show equality: the functions may still be the same, as relu(x) + relu(-x) and
 relu(relu(x) + relu(-x)) are.
 """
@@ -26,19 +26,19 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import NotJustified, SizeLimit
-from lumpability.networks import NetworkLumping
 from lumpability.networks.activations import Activation, Group, activation
 from lumpability.networks.arrays import Array, to_fractions
 from lumpability.networks.elementwise import Activate, Constant, PReLU, Scale, Shift, Softmax
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
+from lumpability.networks.network import Network
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.shaping import ShapeLayer
 from lumpability.networks.units import fixed
 
-__all__ = ["LARGEST", "NetworkProof", "Rule", "prove_network"]
+__all__ = ["MOST_OPERATIONS", "Rule", "SameFunction", "compare_functions"]
 
-LARGEST = 20_000
+MOST_OPERATIONS = 20_000
 """Largest number of multiplications of a network, for one input, that is expanded unless told otherwise."""
 
 
@@ -64,14 +64,26 @@ class Rule:
             rest = f" {'-' if self.linear < 0 else '+'} {_times(abs(self.linear))}x"
         return f"{left} = {_times(self.carried)}{self.activation}(x){rest}"
 
+    @property
+    def latex(self) -> str:
+        r"""The rule in LaTeX.
+
+        Examples
+        --------
+        >>> print(Rule("leaky_relu", Fraction(2), Fraction(2)).latex)
+        \operatorname{leaky\_relu}(2 x) = 2 \operatorname{leaky\_relu}(x)
+        """
+        name = rf"\operatorname{{{self.activation}}}".replace("_", r"\_")
+        return str(self).replace("*", " ").replace(self.activation, name)
+
 
 def _times(factor: Fraction) -> str:
     return "" if factor == 1 else "-" if factor == -1 else f"{factor}*"
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkProof:
-    """Whether the expressions of a network and its quotient are equal; falsy if not shown to be.
+class SameFunction:
+    """Whether the expressions of two networks are equal; falsy if not shown to be.
 
     Attributes
     ----------
@@ -98,37 +110,38 @@ class NetworkProof:
 
     def __str__(self) -> str:
         if len(self.original) != len(self.reduced):
-            return f"not shown: {len(self.original)} outputs against {len(self.reduced)}"
+            return f"{len(self.original)} outputs against {len(self.reduced)}"
         wrong = [number for number, rest in enumerate(self.differences) if rest != 0]
         if wrong:
             rest = self.differences[wrong[0]]
-            return f"not shown: output {wrong[0]} differs by {rest} as far as the rules tell"
+            return f"output {wrong[0]} differs by {rest} as far as the rules tell"
         count = len(self.original)
         outputs = "the output is" if count == 1 else f"all {count} outputs are"
         shown = ", ".join(map(str, self.rules[:3])) + (", ..." if len(self.rules) > 3 else "")
         used = f", using {shown}" if shown else ""
-        return f"proved: {outputs} the same expression{used}"
+        return f"{outputs} the same expression{used}"
 
 
-def prove_network(lumping: NetworkLumping, *, largest: int = LARGEST) -> NetworkProof:
-    """Show with symbolic inputs and uninterpreted activations that the quotient equals the network.
+def compare_functions(
+    network: Network, other: Network, *, largest: int = MOST_OPERATIONS
+) -> SameFunction:
+    """Compare two networks with symbolic inputs and uninterpreted activations.
 
     Parameters
     ----------
-    lumping : NetworkLumping
-        Only its ``network`` and its stored ``quotient`` are looked at; where weights were rounded they
-        do differ.
+    network, other : Network
+        As stored: where the weights of a quotient were rounded they do differ.
     largest : int
-        Largest number of multiplications of the network for one input.
+        Largest number of multiplications of a network for one input.
 
     Returns
     -------
-    NetworkProof
+    SameFunction
 
     Raises
     ------
     SizeLimit
-        If the network or the quotient is larger; carries ``size`` and ``limit``.
+        If a network is larger; carries ``size`` and ``limit``.
     NotJustified
         If a layer has no symbolic form here: an operator that is not understood.
 
@@ -139,18 +152,18 @@ def prove_network(lumping: NetworkLumping, *, largest: int = LARGEST) -> Network
 
     Examples
     --------
-    >>> from lumpability import Network, lump
     >>> twins = Network.dense([([[1, 2]], [1, 2], "relu"), ([[3], [4]], None, None)])
-    >>> proof = prove_network(lump(twins))
-    >>> print(proof)
-    proved: the output is the same expression, using relu(2*x) = 2*relu(x)
-    >>> proof.original, proof.differences
+    >>> one = Network.dense([([[1]], [1], "relu"), ([[11]], None, None)])
+    >>> same = compare_functions(twins, one)
+    >>> print(same)
+    the output is the same expression, using relu(2*x) = 2*relu(x)
+    >>> same.original, same.differences
     ((11*relu(x0 + 1),), (0,))
     """
     import sympy
 
-    for network in (lumping.network, lumping.quotient):
-        size = network.operation_count
+    for one in (network, other):
+        size = one.operation_count
         if size > largest:
             raise SizeLimit(
                 f"the network has {size} multiplications, more than the {largest} that are expanded: "
@@ -158,18 +171,18 @@ def prove_network(lumping: NetworkLumping, *, largest: int = LARGEST) -> Network
                 size=size,
                 limit=largest,
             )
-    shape = fixed(lumping.network.input_shape)
+    shape = fixed(network.input_shape)
     inputs = [sympy.Symbol(f"x{number}") for number in range(int(np.prod(shape)))]
     normal = _Normal()
     outputs = [
-        normal.chain(network.layers, _array(inputs).reshape(shape)).ravel().tolist()
-        for network in (lumping.network, lumping.quotient)
+        normal.chain(one.layers, _array(inputs).reshape(shape)).ravel().tolist()
+        for one in (network, other)
     ]
     original, reduced = (tuple(map(sympy.sympify, found)) for found in outputs)
     differences = tuple(
         sympy.expand(one - other) for one, other in zip(original, reduced, strict=False)
     )
-    return NetworkProof(tuple(inputs), original, reduced, differences, tuple(normal.rules))
+    return SameFunction(tuple(inputs), original, reduced, differences, tuple(normal.rules))
 
 
 _MAXIMUM = Activation("max", np.max, Group.POSITIVE, "max(c x) = c max(x) for c > 0")

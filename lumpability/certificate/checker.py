@@ -1,0 +1,156 @@
+"""The checker: believes nothing that a certificate says, and computes with the model alone.
+
+It shows (a) soundness: the model is the one that is meant, the partition refines what must be respected,
+the identity of the kind holds exactly (`soundness`), and the quotient is the one that is named; and (b)
+coarseness: the history of splits is a proof that no coarser partition will do (`coarseness`).  It does
+not use the engine, nor anything that does; with the modules named it is all there is to read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lumpability.certificate.coarseness import replay
+from lumpability.certificate.digest import ChainParts, Digest
+from lumpability.certificate.document import KINDS, Certificate
+from lumpability.certificate.respect import codes_of, respected_partition, with_earned_rewards
+from lumpability.certificate.soundness import collapsed_conditions, quotient_parts
+from lumpability.certificate.verification import Contradiction, Verification
+from lumpability.exact_array import ExactArray
+from lumpability.parameters import read_elements
+from lumpability.partition import Partition
+from lumpability.structure import WeightedStructure
+
+__all__ = ["verify"]
+
+
+def verify(certificate: Certificate, model: Any) -> Verification:
+    """Check everything that a certificate claims about a chain.
+
+    Parameters
+    ----------
+    certificate : Certificate
+    model : CTMC or DTMC
+
+    Returns
+    -------
+    Verification
+
+    Examples
+    --------
+    >>> from lumpability import CTMC, lump
+    >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 2}, labels={"goal": ["c"]})
+    >>> other = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 3, ("c", "a"): 2}, labels={"goal": ["c"]})
+    >>> print(verify(lump(chain).certificate(), other))
+    rejected: model: the certificate is about another chain (matrix differs)
+    """
+    sound = False
+    try:
+        parts = ChainParts.of(model)
+        _check_head(certificate, parts)
+        respected = _check_respected(certificate, parts)
+        matrices = _check_soundness(certificate, parts)
+        sound = True
+        if certificate.history is not None:
+            replay(
+                certificate.history,
+                matrices,
+                respected.restrict(certificate.partition.representatives),
+                proportional=certificate.kind == "proportional",
+            )
+    except Contradiction as found:
+        return Verification(sound, False, found.rejection, f"rejected: {found.rejection}")
+    coarsest = certificate.history is not None
+    blocks = len(certificate.partition)
+    last = f", and no two of {blocks} blocks can be merged" if blocks > 1 else ", and one block is least"
+    told = last if coarsest else "; that no coarser partition will do is not claimed"
+    holds = "hold" if certificate.kind == "strict" else "holds"
+    text = f"{certificate.kind}, proved: {certificate.identity} {holds} exactly{told}"
+    return Verification(True, coarsest, None, text)
+
+
+def _check_head(certificate: Certificate, parts: ChainParts) -> None:
+    """Check that this is the model, and that kind and sizes fit it."""
+    if certificate.kind not in KINDS:
+        raise Contradiction("kind", f"there is no kind {certificate.kind!r}")
+    difference = certificate.model.difference(Digest.of(parts))
+    if difference is not None:
+        raise Contradiction("model", f"the certificate is about another chain ({difference})")
+    if certificate.partition.n != parts.matrix.n:
+        states = f"{certificate.partition.n} states, the model has {parts.matrix.n}"
+        raise Contradiction("partition", f"it is one of {states}")
+    proportional = certificate.kind == "proportional"
+    if proportional and parts.time == "discrete":
+        raise Contradiction("kind", "proportional lumping changes times, which a DTMC does not have")
+    if proportional != (certificate.kappa is not None):
+        raise Contradiction("kappa", "factors belong to proportional lumpings, and to no others")
+    if certificate.denominator != parts.denominator:
+        raise Contradiction("denominator", "it is not the common denominator of the model's weights")
+
+
+def _check_respected(certificate: Certificate, parts: ChainParts) -> Partition:
+    """Return the partition by what must be respected, which the partition has to refine."""
+    if parts.time == "continuous" and certificate.kind != "bisimulation":
+        parts = with_earned_rewards(parts)
+    labels, first = certificate.partition.labels, certificate.partition.representatives
+    for name in certificate.respected:
+        found = codes_of(parts, name)
+        if found is None:
+            raise Contradiction("respected", f"the model has no {name!r}")
+        for codes in found:
+            wrong = np.flatnonzero(codes[first][labels] != codes)
+            if len(wrong):
+                state = int(wrong[0])
+                other = int(first[labels[state]])
+                why = f"states {other} and {state} share block {labels[state]}, which mixes {name!r}"
+                raise Contradiction("partition", why, (other, state))
+    if certificate.initial is not None:
+        if certificate.initial.n != parts.matrix.n:
+            raise Contradiction("initial", f"it is a partition of {certificate.initial.n} states")
+        if not certificate.partition.refines(certificate.initial):
+            raise Contradiction("partition", "it does not refine the initial partition")
+    return respected_partition(parts, certificate.respected, certificate.initial)
+
+
+def _check_soundness(certificate: Certificate, parts: ChainParts) -> list[WeightedStructure]:
+    """Check the identity and the quotient; return the matrices on blocks."""
+    kappa = certificate.kappa
+    if kappa is not None:
+        kappa = _factors(kappa, parts, certificate.partition)
+    matrices = collapsed_conditions(parts, certificate.kind, certificate.partition, kappa)
+    quotient = quotient_parts(parts, certificate.kind, certificate.partition, kappa, matrices)
+    difference = certificate.quotient.difference(Digest.of(quotient))
+    if difference is not None:
+        raise Contradiction("quotient", f"another chain comes out ({difference})")
+    if certificate.matrix is not None and not _equal(certificate.matrix, quotient.matrix):
+        raise Contradiction("matrix", "it is not the matrix of the quotient")
+    return matrices
+
+
+def _factors(kappa: ExactArray, parts: ChainParts, partition: Partition) -> ExactArray:
+    """Return kappa in the field of the weights: positive, and 1 for first members."""
+    if len(kappa) != parts.matrix.n:
+        raise Contradiction("kappa", f"it has {len(kappa)} factors for {parts.matrix.n} states")
+    weights = parts.matrix.weights.values
+    if not parts.matrix.weights.is_rational:
+        elements = read_elements([*weights, *kappa.values])[len(weights) :]
+        kappa = ExactArray.of_values(kappa.codes, elements)
+    elif not kappa.is_rational:
+        raise Contradiction("kappa", "it has parameters, and the model has none")
+    if kappa.is_rational and min(kappa.values, default=1) <= 0:
+        raise Contradiction("kappa", "a factor is not positive")
+    if any(kappa[state] != 1 for state in partition.representatives.tolist()):
+        raise Contradiction("kappa", "the first member of a block has another factor than 1")
+    return kappa
+
+
+def _equal(one: WeightedStructure, other: WeightedStructure) -> bool:
+    values = one.weights.values
+    if not other.weights.is_rational:
+        elements = read_elements([*other.weights.values, *values])[len(other.weights.values) :]
+        one = WeightedStructure.from_rows(
+            one.indptr, one.indices, ExactArray.of_values(one.weights.codes, elements)
+        )
+    return one.equals(other)

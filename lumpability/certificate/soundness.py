@@ -1,0 +1,212 @@
+"""The identity of a kind, checked on the model itself: states of one block have equal sums.
+
+With V the indicator of the partition, M V = V M^ says that for states s, t of one block and every block C
+the sums M[s, C] and M[t, C] are equal, and M^ holds them.  D M = M^ D says the same of the transposed matrix.
+For the generator of a CTMC the rates inside a block need not be looked at: the diagonal makes
+every row sum to zero, so that sums into the own block agree if all others do.  For proportional
+lumpability the rates of s into other blocks are kappa(s) times those of the block's first member.
+
+Sums are exact: integers over a common denominator, in 64 bits if a bound on every sum says that they
+fit, else in several parts of 30 bits each (`lumpability.integers`); with parameters, rational functions in
+their one normal form.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.certificate.digest import ChainParts
+from lumpability.certificate.respect import with_earned_rewards
+from lumpability.certificate.verification import Contradiction
+from lumpability.exact_array import ExactArray
+from lumpability.partition import Partition
+from lumpability.rationals import shown
+from lumpability.sparse_sums import sum_entries
+from lumpability.structure import WeightedStructure
+
+__all__ = ["collapsed_conditions", "quotient_parts"]
+
+_CHUNK = 1 << 22
+
+
+def collapsed_conditions(
+    parts: ChainParts, kind: str, partition: Partition, kappa: ExactArray | None
+) -> list[WeightedStructure]:
+    """Check the identity; return the matrices on blocks whose sums it is about.
+
+    Returns
+    -------
+    list of WeightedStructure, each of k states
+        Row B holds the sums of the first member of B; one matrix, for "strict" two.
+
+    Raises
+    ------
+    Contradiction
+        If two states of one block have different sums; names them.
+    """
+    matrix, continuous = parts.matrix, parts.time == "continuous"
+    if kind in ("exact", "strict"):
+        incoming = replace(matrix, closed=continuous).transposed
+    if kind == "exact":
+        return [_collapsed(incoming, partition, own=True, where="from")]
+    if not continuous or kind == "bisimulation":
+        outgoing = _collapsed(matrix, partition, own=True)
+    elif kind == "proportional":
+        return [_collapsed(matrix, partition, own=False, kappa=kappa)]
+    else:
+        outgoing = replace(_collapsed(matrix, partition, own=False), closed=True).explicit()
+    if kind == "strict":
+        return [outgoing, _collapsed(incoming, partition, own=True, where="from")]
+    return [outgoing]
+
+
+def _collapsed(
+    matrix: WeightedStructure,
+    partition: Partition,
+    *,
+    own: bool,
+    kappa: ExactArray | None = None,
+    where: str = "into",
+) -> WeightedStructure:
+    """Return the sums of first members into blocks; every other member must have the same."""
+    if len(partition) == matrix.n:  # every state is its own block, and numbered as it
+        return matrix if own else matrix.without_diagonal()
+    first = partition.representatives
+    expected = _sums(matrix, partition, first, own)
+    alone = np.zeros(matrix.n, dtype=bool)
+    alone[first] = True
+    for states in _chunks(matrix, np.flatnonzero(~alone)):
+        found = _sums(matrix, partition, states, own)
+        factors = None if kappa is None else kappa.take(states)
+        wrong = _first_difference(found, expected, partition.labels[states], factors)
+        if wrong is not None:
+            state = int(states[wrong])
+            block = int(partition.labels[state])
+            _refuse(found, expected, wrong, block, (int(first[block]), state), where, kappa)
+    return expected
+
+
+def _chunks(matrix: WeightedStructure, states: Any) -> Iterator[Any]:
+    """Yield states in portions of about four million transitions."""
+    work = np.cumsum(np.diff(matrix.indptr)[states])
+    low = 0
+    while low < len(states):
+        done = work[low - 1] if low else 0
+        high = max(low + 1, int(np.searchsorted(work, done + _CHUNK, side="right")))
+        yield states[low:high]
+        low = high
+
+
+def _sums(
+    matrix: WeightedStructure, partition: Partition, states: Any, own: bool
+) -> WeightedStructure:
+    """Return the sums of some rows over blocks, one row for each state, one column for each block."""
+    owner, positions = matrix.entries_of(states)
+    columns = partition.labels[matrix.indices[positions]]
+    if not own:
+        leaving = columns != partition.labels[states][owner]
+        owner, columns, positions = owner[leaving], columns[leaving], positions[leaving]
+    weights = ExactArray(matrix.weights.codes[positions], matrix.weights.values)
+    rows = sum_entries((len(states), len(partition)), owner, columns, weights)
+    return WeightedStructure.without_zeros(*rows, None)
+
+
+def _first_difference(
+    found: WeightedStructure, expected: WeightedStructure, blocks: Any, factors: ExactArray | None
+) -> int | None:
+    """Return the first row that is not (the factor times) the row of its block."""
+    lengths = np.diff(expected.indptr)[blocks]
+    wrong = np.flatnonzero(np.diff(found.indptr) != lengths)
+    upto = int(wrong[0]) if len(wrong) else len(blocks)  # rows before it can be compared entry by entry
+    owner, positions = expected.entries_of(blocks[:upto])
+    weights = ExactArray(expected.weights.codes[positions], expected.weights.values)
+    if factors is not None:
+        weights = weights.combine(factors.take(owner), operator.mul)
+    number = {value: code for code, value in enumerate(weights.values)}
+    table = np.array([number.get(value, -1) for value in found.weights.values], dtype=np.int64)
+    same = found.indices[: len(owner)] == expected.indices[positions]
+    same &= table[found.weights.codes[: len(owner)]] == weights.codes
+    different = owner[~same]
+    if len(different):
+        return int(different[0])
+    return upto if len(wrong) else None
+
+
+def _refuse(
+    found: WeightedStructure,
+    expected: WeightedStructure,
+    row: int,
+    block: int,
+    states: tuple[int, int],
+    where: str,
+    kappa: ExactArray | None,
+) -> None:
+    mine, theirs = dict(found.row(row)), dict(expected.row(block))
+    zero = Fraction(0)
+    factor = Fraction(1) if kappa is None else kappa[states[1]]
+    into = next(
+        c for c in sorted({*mine, *theirs}) if mine.get(c, zero) != factor * theirs.get(c, zero)
+    )
+    scaled = "" if kappa is None else f", where kappa is {shown(factor)}"
+    raise Contradiction(
+        "partition",
+        f"states {states[0]} and {states[1]} share block {block}, but their sums {where} block {into} are "
+        f"{shown(theirs.get(into, zero))} and {shown(mine.get(into, zero))}{scaled}",
+        states,
+    )
+
+
+def quotient_parts(
+    parts: ChainParts,
+    kind: str,
+    partition: Partition,
+    kappa: ExactArray | None,
+    matrices: list[WeightedStructure],
+) -> ChainParts:
+    """Return the quotient: its matrix, and of labels and rewards what is constant on blocks.
+
+    Where states are scaled, time in the quotient is another one, and rewards have no meaning.
+    """
+    first, labels = partition.representatives, partition.labels
+
+    def constant(codes: Any) -> bool:
+        return bool(np.array_equal(codes[first][labels], codes))
+
+    matrix = _redistributed(matrices[0], partition) if kind == "exact" else matrices[0]
+    if parts.time == "continuous" and kind != "bisimulation":
+        matrix = matrix.without_diagonal()
+        parts = with_earned_rewards(parts)
+    same_time = kappa is None or all(factor == 1 for factor in kappa.values)
+    return ChainParts(
+        parts.time,
+        matrix,
+        {name: mask[first] for name, mask in parts.labels.items() if constant(mask)},
+        {
+            name: (held and held.take(first), left and left.take(first))
+            for name, (held, left) in parts.rewards.items()
+            if same_time and all(constant(part.codes) for part in (held, left) if part is not None)
+        },
+        None if parts.initial is None else _summed(parts.initial, partition),
+    )
+
+
+def _redistributed(incoming: WeightedStructure, partition: Partition) -> WeightedStructure:
+    """Return M^[B, C] = |C| / |B| times the sum from B into a member of C, which row C holds."""
+    sizes = partition.blocks.sizes
+    outgoing = incoming.transposed
+    pairs = sizes[outgoing.indices] * (len(partition.labels) + 1) + sizes[outgoing.sources()]
+    distinct, codes = np.unique(pairs, return_inverse=True)
+    ratios = [Fraction(*divmod(pair, len(partition.labels) + 1)) for pair in distinct.tolist()]
+    weights = outgoing.weights.combine(ExactArray.of_values(codes, ratios), operator.mul)
+    return replace(outgoing, weights=weights)
+
+
+def _summed(vector: ExactArray, partition: Partition) -> ExactArray:
+    blocks = partition.blocks
+    return vector.take(blocks.members).segment_sums(blocks.bounds)

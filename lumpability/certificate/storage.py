@@ -1,0 +1,443 @@
+"""Certificates as files: one JSON object, its keys in a fixed order, long lists as columns of integers.
+
+Distinct exact numbers are listed once in "numbers"; other lists refer to them by position.  A node of the
+history is a range of "order", and the parts of a split follow each other, so that the sizes of the parts
+say where all nodes begin and end.  ``lumpability/schemas/certificate.schema.json`` describes the
+format.  Keys come in the order of the schema: the reader knows how long a list can be before it comes to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lumpability.certificate.digest import Digest
+from lumpability.certificate.document import KINDS, Certificate
+from lumpability.certificate.scanner import MAX_BYTES, IntArray, Scanner
+from lumpability.errors import InvalidInput, InvalidValue, SizeLimit
+from lumpability.exact_array import Exact, ExactArray
+from lumpability.formats.files import opened, writing
+from lumpability.history import History
+from lumpability.parameters import parameters_of, parse, read_elements
+from lumpability.partition import Partition
+from lumpability.rationals import Reading
+from lumpability.structure import WeightedStructure
+
+__all__ = ["FORMAT", "VERSION", "domain_of", "read_certificate", "write_certificate"]
+
+FORMAT, VERSION = "lumpability/certificate", 1
+
+_MOST_NAMES = 1 << 16
+_MOST_NUMBERS = 1 << 28
+_LONGEST_INTEGER = 4000  # digits; Python refuses to print or read more than 4300
+_COLUMN = 1 << 16
+
+
+def domain_of(path: str | Path) -> str:
+    """Return what a certificate is about, "chain" or "network", from the head of its file.
+
+    Raises
+    ------
+    FormatError
+        If it is no certificate, or of another version.
+    """
+    with opened(path) as stream:
+        return _head(Scanner(stream, path))
+
+
+def _head(scanner: Scanner) -> str:
+    scanner.expect("{")
+    scanner.key("format")
+    name = scanner.text()
+    if name != FORMAT:
+        scanner.fail(f"is of the format {name[:60]!r}, not {FORMAT!r}")
+    scanner.expect(",")
+    scanner.key("version")
+    version = scanner.integer()
+    if version != VERSION:
+        scanner.fail(f"is version {version} of {FORMAT!r}; this library reads version {VERSION}")
+    scanner.expect(",")
+    scanner.key("domain")
+    return scanner.text()
+
+
+def write_certificate(certificate: Certificate, path: str | Path) -> None:
+    """Write a certificate to a ``.json`` or ``.json.gz`` file, whole or not at all."""
+    with writing(path) as handle:
+        for number, (key, pieces) in enumerate(_items(certificate)):
+            handle.write(f"{',' if number else '{'}\n{json.dumps(key)}: ".encode())
+            for piece in pieces:
+                handle.write(piece.encode())
+        handle.write(b"\n}\n")
+
+
+def _items(certificate: Certificate) -> Iterator[tuple[str, Iterator[str] | list[str]]]:
+    numbers = _Numbers()
+    kappa = None if certificate.kappa is None else numbers.codes(certificate.kappa)
+    matrix, history = certificate.matrix, certificate.history
+    weights = None if matrix is None else numbers.codes(matrix.weights)
+    sums = None if history is None else numbers.codes(history.sums)
+    reading = certificate.reading
+    yield "format", _plain(FORMAT)
+    yield "version", _plain(VERSION)
+    yield "domain", _plain("chain")
+    yield "library", _plain(certificate.library)
+    yield "kind", _plain(certificate.kind)
+    yield "model", _plain(_digest_object(certificate.model))
+    yield "parameters", _plain(numbers.parameters)
+    yield "numbers", _plain(numbers.texts)
+    yield "denominator", _plain(_text(certificate.denominator))
+    yield (
+        "reading",
+        _plain(
+            {
+                "distinct": reading.distinct,
+                "nearest": reading.nearest,
+                "neighbours": reading.neighbours,
+                "largest_change": str(reading.largest_change),
+            }
+        ),
+    )
+    yield "respected", _plain(list(certificate.respected))
+    yield "initial", _column(None if certificate.initial is None else certificate.initial.labels)
+    yield "partition", _column(certificate.partition.labels)
+    yield "kappa", _column(kappa)
+    yield "quotient", _plain(_digest_object(certificate.quotient))
+    columns = {} if matrix is None else _matrix_columns(matrix, weights)
+    yield "matrix", _columns(columns)
+    yield "history", _columns({} if history is None else _history_columns(history, sums))
+
+
+def _plain(value: Any) -> list[str]:
+    return [json.dumps(value)]
+
+
+def _text(number: int | None) -> str | None:
+    if number is not None and number.bit_length() > 3 * _LONGEST_INTEGER:
+        raise SizeLimit(f"a number of {number.bit_length()} bits is too long for a certificate")
+    return None if number is None else str(number)
+
+
+def _column(array: np.ndarray[Any, Any] | None) -> Iterator[str]:
+    if array is None:
+        yield "null"
+        return
+    yield "["
+    for start in range(0, len(array), _COLUMN):
+        yield ("," if start else "") + ",".join(map(str, array[start : start + _COLUMN].tolist()))
+    yield "]"
+
+
+def _columns(columns: Mapping[str, np.ndarray[Any, Any] | None]) -> Iterator[str]:
+    if not columns:
+        yield "null"
+        return
+    for number, (key, array) in enumerate(columns.items()):
+        yield f"{',' if number else '{'}\n  {json.dumps(key)}: "
+        yield from _column(array)
+    yield "\n}"
+
+
+def _digest_object(digest: Digest) -> dict[str, Any]:
+    return {
+        "type": digest.type,
+        "states": digest.states,
+        "transitions": digest.transitions,
+        "matrix": digest.matrix,
+        "labels": digest.labels,
+        "rewards": digest.rewards,
+        "initial": digest.initial,
+        "overall": digest.overall,
+    }
+
+
+def _matrix_columns(matrix: WeightedStructure, weights: Any) -> dict[str, Any]:
+    return {"row_sizes": np.diff(matrix.indptr), "targets": matrix.indices, "weights": weights}
+
+
+def _history_columns(history: History, sums: Any) -> dict[str, Any]:
+    sizes = history.ends - history.starts
+    return {
+        "order": history.order,
+        "roots": sizes[: history.roots],
+        "split_node": history.split_node,
+        "splitter": history.splitter,
+        "condition": history.condition if history.condition.any() else None,
+        "parts": np.diff(history.first_part),
+        "sizes": sizes[history.roots :],
+        "sums": sums,
+    }
+
+
+class _Numbers:
+    """Distinct numbers of several arrays, in order of appearance."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.parameters: list[str] = []
+        self._number: dict[str, int] = {}
+
+    def codes(self, array: ExactArray) -> IntArray:
+        """Return the positions of an array's numbers in the common list."""
+        names = {str(symbol) for symbol in parameters_of(array.values)}
+        self.parameters = sorted({*self.parameters, *names})
+        table = np.empty(len(array.values), dtype=np.int64)
+        for code, value in enumerate(array.values):
+            text = self._text(value)
+            table[code] = self._number.setdefault(text, len(self.texts))
+            if table[code] == len(self.texts):
+                self.texts.append(text)
+        codes: IntArray = table[array.codes]
+        return codes
+
+    @staticmethod
+    def _text(value: Exact) -> str:
+        if isinstance(value, Fraction):
+            _text(max(abs(value.numerator), value.denominator))
+            return str(value)
+        return str(value.as_expr())
+
+
+def read_certificate(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Certificate:
+    """Read a certificate of a chain as a stream.
+
+    Parameters
+    ----------
+    path : str or Path
+    max_bytes : int
+        Largest size, after unpacking.
+
+    Raises
+    ------
+    FormatError
+        If it is not valid; the message says where.
+    SizeLimit
+        If it is too large.
+    """
+    with opened(path, max_bytes=max_bytes) as stream:
+        scanner = Scanner(stream, path, max_bytes=max_bytes)
+        domain = _head(scanner)
+        if domain != "chain":
+            scanner.fail(f"is about a {domain[:60]}, not about a chain")
+        certificate = _Reader(scanner).certificate()
+        scanner.expect("}")
+        scanner.end()
+    return certificate
+
+
+class _Reader:
+    """Reads the keys one after another; every list is bounded by what went before."""
+
+    def __init__(self, scanner: Scanner) -> None:
+        self._scanner = scanner
+        self._values: list[Exact] = []
+
+    def certificate(self) -> Certificate:
+        scanner = self._scanner
+        library = self._next("library").text()
+        kind = self._next("kind").text()
+        if kind not in KINDS:
+            scanner.fail(f"is of the kind {kind[:60]!r}, not one of {', '.join(KINDS)}")
+        model = self._digest("model")
+        n = model.states
+        parameters = self._next("parameters").texts(_MOST_NAMES)
+        self._values = self._numbers(self._next("numbers").texts(_MOST_NUMBERS), parameters)
+        denominator = self._denominator()
+        reading = self._reading()
+        respected = tuple(self._next("respected").texts(2 * _MOST_NAMES))
+        self._next("initial")
+        initial = None if scanner.skip("null") else self._partition("initial", n)
+        self._next("partition")
+        partition = self._partition("partition", n)
+        self._next("kappa")
+        kappa = None if scanner.skip("null") else self._array(n, n)
+        quotient = self._digest("quotient")
+        self._next("matrix")
+        matrix = None if scanner.skip("null") else self._matrix(quotient)
+        self._next("history")
+        history = None if scanner.skip("null") else self._history(len(partition))
+        return Certificate(
+            model=model,
+            kind=kind,
+            respected=respected,
+            initial=initial,
+            partition=partition,
+            kappa=kappa,
+            quotient=quotient,
+            matrix=matrix,
+            denominator=denominator,
+            reading=reading,
+            history=history,
+            library=library,
+        )
+
+    def _next(self, name: str, separator: str = ",") -> Scanner:
+        self._scanner.expect(separator)
+        self._scanner.key(name)
+        return self._scanner
+
+    def _digest(self, name: str) -> Digest:
+        scanner = self._next(name)
+        digest = Digest(
+            type=self._type(),
+            states=self._next("states").integer(),
+            transitions=self._next("transitions").integer(),
+            matrix=self._next("matrix").text(),
+            labels=self._hashes("labels"),
+            rewards=self._hashes("rewards"),
+            initial=self._start(),
+        )
+        overall = self._next("overall").text()
+        if overall != digest.overall:
+            scanner.fail(f"{name!r} has an overall hash that is not the hash of its parts")
+        scanner.expect("}")
+        return digest
+
+    def _type(self) -> str:
+        found = self._next("type", "{").text()
+        if found not in ("CTMC", "DTMC"):
+            self._scanner.fail(f"has the type {found[:60]!r}, not 'CTMC' or 'DTMC'")
+        return found
+
+    def _start(self) -> str | None:
+        scanner = self._next("initial")
+        return None if scanner.skip("null") else scanner.text()
+
+    def _hashes(self, name: str) -> dict[str, str]:
+        scanner = self._next(name)
+        scanner.expect("{")
+        hashes: dict[str, str] = {}
+        if scanner.skip("}"):
+            return hashes
+        while True:
+            key = scanner.text()
+            if key in hashes:
+                scanner.fail(f"holds the key {key[:60]!r} twice in {name!r}")
+            if len(hashes) == _MOST_NAMES:
+                scanner.fail(f"holds more than {_MOST_NAMES} {name}")
+            scanner.expect(":")
+            hashes[key] = scanner.text()
+            if not scanner.skip(","):
+                break
+        scanner.expect("}")
+        return hashes
+
+    def _numbers(self, texts: list[str], parameters: list[str]) -> list[Exact]:
+        try:
+            if parameters:
+                mentioned = {str(s) for text in texts for s in parse(text).free_symbols}
+                if not mentioned <= set(parameters):
+                    self._scanner.fail(f"mentions {min(mentioned - set(parameters))!r}, no parameter")
+                return read_elements(texts)
+            return [self._fraction(text) for text in texts]
+        except InvalidValue as error:
+            self._scanner.fail(f"'numbers': {error}")
+
+    def _fraction(self, text: str) -> Fraction:
+        above, slash, below = text.partition("/")
+        denominator = self._whole(below) if slash else 1
+        numerator = self._whole(above.removeprefix("-"))
+        if denominator == 0:
+            self._scanner.fail(f"holds the number {text[:60]!r}, which divides by zero")
+        return Fraction(-numerator if above.startswith("-") else numerator, denominator)
+
+    def _whole(self, text: str) -> int:
+        if not (text.isascii() and text.isdecimal()) or len(text) > _LONGEST_INTEGER:
+            self._scanner.fail(f"holds {text[:60]!r} where an integer in text should be")
+        return int(text)
+
+    def _denominator(self) -> int | None:
+        scanner = self._next("denominator")
+        return None if scanner.skip("null") else self._whole(scanner.text())
+
+    def _reading(self) -> Reading:
+        scanner = self._next("reading")
+        reading = Reading(
+            distinct=self._next("distinct", "{").integer(),
+            nearest=self._next("nearest").integer(),
+            neighbours=self._next("neighbours").integer(),
+            largest_change=self._fraction(self._next("largest_change").text()),
+        )
+        scanner.expect("}")
+        return reading
+
+    def _partition(self, name: str, n: int) -> Partition:
+        labels = self._scanner.integers(most=n, largest=max(n - 1, 0))
+        if len(labels) != n:
+            self._scanner.fail(f"{name!r} has {len(labels)} entries for {n} states")
+        partition = Partition(labels)
+        if not np.array_equal(partition.labels, labels):
+            self._scanner.fail(f"{name!r} does not number blocks by their first members")
+        return partition
+
+    def _array(self, least: int, most: int) -> ExactArray:
+        codes = self._scanner.integers(most=most, largest=max(len(self._values) - 1, 0))
+        if len(codes) < least:
+            self._scanner.fail(f"holds a list of {len(codes)} numbers where {least} should be")
+        if len(codes) and not self._values:
+            self._scanner.fail("refers to numbers, but lists none")
+        return ExactArray.of_values(codes, self._values)
+
+    def _matrix(self, quotient: Digest) -> WeightedStructure:
+        n, m = quotient.states, quotient.transitions
+        sizes = self._next("row_sizes", "{").integers(most=n, largest=n)
+        targets = self._next("targets").integers(most=m, largest=max(n - 1, 0))
+        self._next("weights")
+        weights = self._array(m, m)
+        self._scanner.expect("}")
+        if len(sizes) != n or sizes.sum() != m or len(targets) != m:
+            self._scanner.fail("'matrix' does not have the size that 'quotient' says")
+        try:
+            return WeightedStructure.from_rows(np.append(0, np.cumsum(sizes)), targets, weights)
+        except InvalidInput as error:
+            self._scanner.fail(f"'matrix': {error}")
+
+    def _history(self, blocks: int) -> History:
+        scanner, nodes = self._scanner, 2 * blocks
+        order = self._next("order", "{").integers(most=blocks, largest=max(blocks - 1, 0))
+        roots = self._next("roots").integers(most=blocks, largest=blocks)
+        split_node = self._next("split_node").integers(most=blocks, largest=nodes)
+        splits = len(split_node)
+        splitter = self._next("splitter").integers(most=splits, largest=nodes)
+        self._next("condition")
+        condition = (
+            np.zeros(splits, dtype=np.int64)
+            if scanner.skip("null")
+            else scanner.integers(most=splits, largest=1)
+        )
+        parts = self._next("parts").integers(most=splits, largest=blocks)
+        sizes = self._next("sizes").integers(most=nodes, largest=blocks)
+        self._next("sums")
+        sums = self._array(0, nodes)
+        scanner.expect("}")
+        if not splits == len(splitter) == len(condition) == len(parts):
+            scanner.fail("'history' has columns of different lengths")
+        if not parts.sum() == len(sizes) == len(sums):
+            scanner.fail("'history' has another number of sizes or of sums than of parts")
+        first_part = len(roots) + np.append(0, np.cumsum(parts))
+        if (split_node >= first_part[:-1]).any():
+            scanner.fail("'history' splits a node that is not there yet")
+        before = np.append(0, np.cumsum(sizes))
+        offset = before[:-1] - np.repeat(before[first_part[:-1] - len(roots)], parts)
+        starts = _starts(roots, np.repeat(split_node, parts), offset)
+        ends = starts + np.concatenate([roots, sizes])
+        return History(
+            order, starts, ends, len(roots), split_node, splitter, condition, first_part, sums
+        )
+
+
+def _starts(roots: IntArray, parent: IntArray, offset: IntArray) -> IntArray:
+    """Return where nodes start in "order": a part begins its offset after the node it is a part of."""
+    nobody = len(roots) + len(parent)
+    starts = np.concatenate([np.cumsum(roots) - roots, offset, [0]])
+    above = np.concatenate([np.full(len(roots), nobody), parent, [nobody]])
+    # Invariant: the start of a node is `starts` of it and of `above` of it and so on; every round
+    # doubles how far `above` looks, and ends because a node comes after what it is a part of.
+    while (above < nobody).any():
+        starts, above = starts + starts[above], above[above]
+    return starts[:-1]

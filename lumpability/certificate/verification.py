@@ -1,0 +1,81 @@
+"""What became of checking a certificate: what was proved, or what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Contradiction", "Rejection", "Verification"]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a certificate is rejected.
+
+    Attributes
+    ----------
+    field : str
+        The part of the certificate that does not hold.
+    reason : str
+        What was claimed and what was found.
+    states : tuple of int
+        States of the model that show it, if states do.
+
+    Examples
+    --------
+    >>> print(Rejection("kind", "proportional lumping is for CTMCs"))
+    kind: proportional lumping is for CTMCs
+    """
+
+    field: str
+    reason: str
+    states: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Whether everything that a certificate claims was proved; falsy if not.
+
+    Attributes
+    ----------
+    sound : bool
+        Whether the identity of the kind was proved: the partition is a lumping.
+    coarsest : bool
+        Whether it was proved that no coarser partition that respects the same is a lumping.
+    rejection : Rejection or None
+        What is wrong with the certificate.
+    text : str
+        What was proved and what not, in words.
+
+    Examples
+    --------
+    >>> wrong = Verification(False, False, Rejection("partition", "two sums differ"), "rejected: ...")
+    >>> bool(Verification(True, False, None, "sound")), bool(wrong)
+    (True, False)
+    """
+
+    sound: bool
+    coarsest: bool
+    rejection: Rejection | None
+    text: str
+
+    def __bool__(self) -> bool:
+        return self.rejection is None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Contradiction(Exception):
+    """Something that a certificate claims does not hold; ends the check that finds it.
+
+    Attributes
+    ----------
+    rejection : Rejection
+    """
+
+    def __init__(self, field: str, reason: str, states: tuple[int, ...] = ()) -> None:
+        super().__init__(reason)
+        self.rejection = Rejection(field, reason, states)

@@ -1,0 +1,169 @@
+"""`lumpability doctor`: what is installed here, and whether it works.
+
+Versions, optional packages, processors, the folder where numba keeps compiled loops; then one chain is
+lumped by every engine.  Whether the loops were compiled already is what numba itself counts: a miss
+of its cache is a compilation.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lumpability import __version__
+from lumpability.cli.console import Stages, show, show_json
+from lumpability.cli.failures import NO
+from lumpability.cli.options import debug_option, json_option
+from lumpability.markov.examples import machine_repair
+from lumpability.refinement import ENGINES
+from lumpability.show.text import Table, count
+from lumpability.verbs import lump
+
+__all__ = ["doctor_command"]
+
+_NEEDED = ("click", "hypothesis", "numba", "numpy", "rich", "scipy", "sympy")
+_OPTIONAL = {
+    "matplotlib": ("plot", "diagrams"),
+    "networkx": ("graph", "chains from and to graphs"),
+    "onnx": ("onnx", "networks from .onnx files"),
+    "onnxruntime": ("onnx", "measuring networks with --compare"),
+    "safetensors": ("onnx", "networks from .safetensors files"),
+    "stormpy": ("storm", "PRISM and JANI sources, Storm's models"),
+    "torch": ("torch", "networks from PyTorch modules"),
+    "umbi": ("umb", "chains from .umb files"),
+}
+_MACHINES = 8
+_EXAMPLES = """\b
+Examples:
+  lumpability doctor
+  lumpability doctor --json
+"""
+
+
+@click.command("doctor", epilog=_EXAMPLES)
+@json_option
+@debug_option
+@click.pass_context
+def doctor_command(ctx: click.Context, *, as_json: bool) -> None:
+    """Say what is installed here, and whether it works.
+
+    Shows versions, optional packages and how to install those that are absent, processors, and whether
+    the compiled engine is ready; then lumps a small chain with every engine. The first run compiles
+    for some seconds. The exit code is 0 if all engines agree, and 1 if one fails.
+    """
+    with Stages() as stages:
+        with stages("looking"):
+            versions = {name: _version(name) for name in _NEEDED}
+            optional = {name: _version(name) for name in _OPTIONAL}
+        with stages("lumping", "a small chain, with every engine"):
+            trials = {engine: _trial(engine) for engine in ENGINES if engine != "auto"}
+        compiled = _compiled()
+    healthy = all(versions.values()) and all(trial["agrees"] for trial in trials.values())
+    if as_json:
+        show_json(
+            "doctor",
+            healthy=healthy,
+            python=platform.python_version(),
+            executable=sys.executable,
+            platform=platform.platform(),
+            cores=os.cpu_count(),
+            versions=versions,
+            optional=optional,
+            compiled=compiled,
+            engines=trials,
+            seconds=stages.seconds,
+        )
+    else:
+        show(
+            Table("lumpability", _about(compiled)),
+            Table("packages", tuple((n, v or "ABSENT") for n, v in versions.items())),
+            Table("optional packages", tuple(_offer(n, v) for n, v in optional.items())),
+            Table(
+                f"engines, on {_MACHINES} machines ({2**_MACHINES} states)",
+                tuple((engine, trial["text"]) for engine, trial in trials.items()),
+            ),
+            Table(f"all is well: {'yes' if healthy else 'no'}", ()),
+        )
+    if not healthy:
+        ctx.exit(NO)
+
+
+def _version(package: str) -> str | None:
+    """Return the version of a package that can be imported, without importing it."""
+    if util.find_spec(package) is None:
+        return None
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # importable, though not installed by pip
+        return "unknown"
+
+
+def _trial(engine: str) -> dict[str, Any]:
+    """Lump the chain of the demo with one engine; whatever goes wrong is the finding."""
+    started = time.perf_counter()
+    try:
+        blocks = len(lump(machine_repair(_MACHINES), engine=engine).partition)
+    except Exception as error:  # noqa: BLE001 - a broken installation may fail in any way
+        text = f"fails: {type(error).__name__}: {' '.join(str(error).split())}"
+        return {"agrees": False, "text": text, "seconds": time.perf_counter() - started}
+    seconds = time.perf_counter() - started
+    agrees = blocks == _MACHINES + 1
+    right = "right" if agrees else f"WRONG: {_MACHINES + 1} expected"
+    return {
+        "agrees": agrees,
+        "text": f"{count(blocks, 'block')}, {right} ({seconds:.2f} s)",
+        "seconds": seconds,
+    }
+
+
+def _compiled() -> dict[str, Any]:
+    """Return where numba keeps compiled loops, and how many it found there and had to compile now."""
+    loops = {
+        id(value): value.stats
+        for name, module in sys.modules.items()
+        if name.startswith("lumpability.refinement.kernel")
+        for value in vars(module).values()
+        if hasattr(value, "stats") and hasattr(value, "py_func")
+    }
+    folders = {loop.cache_path for loop in loops.values() if loop.cache_path is not None}
+    folder = min(folders, default=None)
+    files = list(Path(folder).glob("kernel*.nbc")) if folder else []
+    return {
+        "folder": folder,
+        "files": len(files),
+        "bytes": sum(file.stat().st_size for file in files),
+        "found": sum(sum(loop.cache_hits.values()) for loop in loops.values()),
+        "compiled_now": sum(sum(loop.cache_misses.values()) for loop in loops.values()),
+    }
+
+
+def _about(compiled: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    now, found = compiled["compiled_now"], compiled["found"]
+    state = f"was ready: {count(found, 'loop')} loaded"
+    if now:
+        state = f"is ready now: {count(now, 'loop')} compiled, {found} loaded"
+    kept = "nowhere: it is compiled in every process"
+    if compiled["folder"] is not None:
+        kept = f"{compiled['folder']} ({compiled['files']} files, {compiled['bytes'] / 1e6:.1f} MB)"
+    return (
+        ("version", __version__),
+        ("Python", f"{platform.python_version()}, {sys.executable}"),
+        ("system", platform.platform()),
+        ("cores", f"{os.cpu_count()}; loops run on Python threads, no threading layer is needed"),
+        ("compiled engine", state),
+        ("kept in", kept),
+    )
+
+
+def _offer(name: str, version: str | None) -> tuple[str, str]:
+    extra, purpose = _OPTIONAL[name]
+    if version is not None:
+        return name, f"{version}: {purpose}"
+    return name, f"absent; for {purpose}: pip install 'lumpability[{extra}]'"

@@ -1,0 +1,173 @@
+"""`lumpability exercise` and `lumpability grade`: task sheets with solutions, and answers checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lumpability.cli.console import Stages, show, show_json
+from lumpability.cli.failures import NO
+from lumpability.cli.options import Read, debug_option, file_argument, json_option, reading_options
+from lumpability.exercises import (
+    FORMATS,
+    Task,
+    exercise,
+    grade,
+    read_answer,
+    read_task,
+    sheet,
+    solution,
+)
+from lumpability.formats.files import writing
+from lumpability.markov import MarkovChain
+from lumpability.show.text import Table
+
+__all__ = ["exercise_command", "grade_command"]
+
+_KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")
+_SUFFIXES = {".md": "markdown", ".tex": "latex", ".html": "html"}
+_MAKE_EXAMPLES = """\b
+Examples:
+  lumpability exercise --seed 7
+  lumpability exercise --kind exact --states 5 --rounds 2 -o sheet.tex --solution solution.tex
+  lumpability exercise --chain my_chain.drn --format html -o sheet.html
+"""
+_GRADE_EXAMPLES = """\b
+Examples:
+  lumpability grade sheet.md answer.json
+  lumpability grade sheet.html answer.json --json
+"""
+
+
+@click.command("exercise", epilog=_MAKE_EXAMPLES)
+@click.option(
+    "--kind",
+    type=click.Choice(_KINDS),
+    default="ordinary",
+    show_default=True,
+    help="The notion of lumpability.",
+)
+@click.option("--states", type=int, default=6, show_default=True, help="Of the chain.")
+@click.option(
+    "--rounds",
+    type=int,
+    default=3,
+    show_default=True,
+    help="Rounds of refinement that the coarsest lumping takes, exactly.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Another seed, another chain; the same seed, the same chain.",
+)
+@click.option(
+    "--chain",
+    type=click.Path(path_type=Path),
+    metavar="MODEL",
+    help="Take a chain of your own instead.",
+)
+@click.option(
+    "--format",
+    "markup",
+    type=click.Choice(FORMATS),
+    help="Of sheet and solution.  [default: by the suffix of the file, else markdown]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the sheet to a file; otherwise it goes to stdout.",
+)
+@click.option(
+    "--solution",
+    "solution_output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the solution too.",
+)
+@reading_options
+@debug_option
+def exercise_command(
+    *,
+    kind: str,
+    states: int,
+    rounds: int,
+    seed: int,
+    chain: Path | None,
+    markup: str | None,
+    output: Path | None,
+    solution_output: Path | None,
+    read: Read,
+) -> None:
+    """Make a task sheet: find the coarsest lumping of a small chain by hand.
+
+    The chain has small numbers and takes exactly the given number of rounds. The sheet carries its task
+    in a comment, so that "lumpability grade" can check answers to it.
+    """
+    if chain is None:
+        task = exercise(kind, states=states, rounds=rounds, seed=seed)
+    else:
+        model = read(chain)
+        if not isinstance(model, MarkovChain):
+            raise click.UsageError("--chain takes a Markov chain, not a network")
+        task = Task(model, kind)
+    text = sheet(task, markup=_markup(markup, output))
+    if solution_output is not None:
+        answer = solution(task, markup=_markup(markup, solution_output))
+        _write(answer, solution_output)
+    if output is None:
+        click.echo(text)
+    else:
+        _write(text, output)
+
+
+@click.command("grade", epilog=_GRADE_EXAMPLES)
+@file_argument("task")
+@file_argument("answer")
+@json_option
+@debug_option
+@click.pass_context
+def grade_command(ctx: click.Context, *, task: Path, answer: Path, as_json: bool) -> None:
+    """Check ANSWER, a student's JSON file, against the sheet TASK.
+
+    The answer has "rounds", the partitions after each round (or "steps", as many as one likes), and
+    "quotient", a matrix; the sheet says how to write them. The exit code is 0 if all is right and 1 if
+    not; then the first wrong step is named, with the states and sums that show it.
+    """
+    with Stages() as stages:
+        with stages("reading", answer.name):
+            asked, given = read_task(task), read_answer(answer)
+        with stages("checking"):
+            result = grade(asked, given)
+    if as_json:
+        show_json(
+            "grade",
+            task=str(task),
+            answer=str(answer),
+            correct=bool(result),
+            right=list(result.right),
+            wrong=result.wrong,
+            why=result.why,
+            seconds=stages.seconds,
+        )
+    else:
+        rows = [("verdict", "right" if result else "wrong")]
+        rows += [("right", step) for step in result.right]
+        if result.wrong is not None and result.why is not None:
+            rows += [("wrong", result.wrong), ("because", result.why)]
+        show(Table(f"{answer.name}: {asked.kind} lumping", tuple(rows)))
+    if not result:
+        ctx.exit(NO)
+
+
+def _markup(asked: str | None, path: Path | None) -> str:
+    return asked or _SUFFIXES.get(path.suffix.lower() if path else "", "markdown")
+
+
+def _write(text: str, path: Path) -> None:
+    with writing(path) as file:
+        file.write(text.encode())

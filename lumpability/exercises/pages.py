@@ -1,0 +1,200 @@
+"""A page of headings, paragraphs, lists, tables and code, written as Markdown, LaTeX or HTML.
+
+Just what a sheet of exercises needs.  Texts are plain and escaped for the markup; nothing in a state's
+name can become a command, a tag or a table cell.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lumpability.show.text import printable
+
+__all__ = ["Code", "Grid", "Heading", "Hidden", "Item", "Items", "Text", "render"]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A title; level 1 occurs once."""
+
+    text: str
+    level: int = 2
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Items:
+    """A numbered list."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table with headings; cells are short."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines shown as they are."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """One line in a comment; without "-->" or line ends."""
+
+    text: str
+
+
+Item = Heading | Text | Items | Grid | Code | Hidden
+
+
+def render(items: Sequence[Item], markup: str) -> str:
+    r"""Write a page.
+
+    Parameters
+    ----------
+    items : sequence
+        Headings, texts, lists, tables, code and comments, in order.
+    markup : {"markdown", "latex", "html"}
+
+    Examples
+    --------
+    >>> print(render([Heading("States", 1), Grid(("", "a|b"), (("c", "1/2"),))], "markdown"))
+    # States
+    <BLANKLINE>
+    |   | a\|b |
+    |---|---|
+    | c | 1/2 |
+    <BLANKLINE>
+    """
+    write, before, after = _MARKUPS[markup]
+    title = next((item.text for item in items if isinstance(item, Heading)), "")
+    body = "\n".join(write(item) for item in items)
+    return before.replace("TITLE", html.escape(title)) + body + after
+
+
+def _markdown(item: Item) -> str:
+    def safe(text: str) -> str:
+        return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", printable(text))
+
+    match item:
+        case Heading(text, level):
+            return f"{'#' * level} {safe(text)}\n"
+        case Text(text):
+            return f"{safe(text)}\n"
+        case Items(texts):
+            return "".join(f"{i}. {safe(text)}\n" for i, text in enumerate(texts, 1))
+        case Grid(columns, rows):
+            lines = [
+                f"| {' | '.join(safe(cell) or ' ' for cell in row)} |" for row in (columns, *rows)
+            ]
+            lines.insert(1, "|" + "---|" * len(columns))
+            return "\n".join(lines) + "\n"
+        case Code(text):
+            return f"```json\n{text}\n```\n"
+        case Hidden(text):
+            return f"<!-- {text} -->\n"
+
+
+_LATEX_CHARACTERS = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{c: "\\" + c for c in "&%$#_{}"},
+}
+
+
+def _latex(item: Item) -> str:
+    def safe(text: str) -> str:
+        return "".join(_LATEX_CHARACTERS.get(c, c) for c in printable(text))
+
+    match item:
+        case Heading(text, level):
+            return f"\\{'section' if level == 1 else 'subsection'}*{{{safe(text)}}}\n"
+        case Text(text):
+            return f"{safe(text)}\n"
+        case Items(texts):
+            points = "".join(f"  \\item {safe(text)}\n" for text in texts)
+            return f"\\begin{{enumerate}}\n{points}\\end{{enumerate}}\n"
+        case Grid(columns, rows):
+            lines = [" & ".join(map(safe, row)) + r" \\" for row in (columns, *rows)]
+            lines.insert(1, r"\hline")
+            shape = "l|" + "r" * (len(columns) - 1)
+            inner = "\n".join(lines)
+            return (
+                f"\\begin{{center}}\n\\begin{{tabular}}{{{shape}}}\n{inner}\n"
+                "\\end{tabular}\n\\end{center}\n"
+            )
+        case Code(text):
+            return f"\\begin{{verbatim}}\n{text}\n\\end{{verbatim}}\n"
+        case Hidden(text):
+            return f"% {text}\n"
+
+
+def _html(item: Item) -> str:
+    def safe(text: str) -> str:
+        return html.escape(printable(text))
+
+    match item:
+        case Heading(text, level):
+            return f"<h{level}>{safe(text)}</h{level}>"
+        case Text(text):
+            return f"<p>{safe(text)}</p>"
+        case Items(texts):
+            return "<ol>\n" + "".join(f"<li>{safe(text)}</li>\n" for text in texts) + "</ol>"
+        case Grid(columns, rows):
+            head = "".join(f'<th scope="col">{safe(cell)}</th>' for cell in columns)
+            body = "\n".join(
+                f'<tr><th scope="row">{safe(row[0])}</th>'
+                + "".join(f"<td>{safe(cell)}</td>" for cell in row[1:])
+                + "</tr>"
+                for row in rows
+            )
+            return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"
+        case Code(text):
+            return f"<pre>{safe(text)}</pre>"
+        case Hidden(text):
+            return f"<!-- {text} -->"
+
+
+_STYLE = (
+    ":root{color-scheme:light dark}body{font:1rem/1.5 sans-serif;max-width:50rem;margin:2rem auto;"
+    "padding:0 1rem}table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}"
+    "td,th{border:1px solid #8888;padding:.2rem .6rem;text-align:right}"
+    "pre{overflow-x:auto;padding:.6rem;border:1px solid #8888}"
+)
+_LATEX_BEFORE = r"""\documentclass[11pt]{article}
+\usepackage[utf8]{inputenc}
+\usepackage[margin=2.5cm]{geometry}
+\begin{document}
+"""
+_HTML_BEFORE = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>TITLE</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+"""
+_MARKUPS: dict[str, tuple[Callable[[Item], str], str, str]] = {
+    "markdown": (_markdown, "", ""),
+    "latex": (_latex, _LATEX_BEFORE, "\\end{document}\n"),
+    "html": (_html, _HTML_BEFORE, "\n</body>\n</html>\n"),
+}

@@ -1,0 +1,233 @@
+"""Certificates of networks as files: one JSON object, its keys in a fixed order.
+
+The head (format, version, domain) is that of all certificates.  Distinct rational numbers are listed once in
+"numbers"; factors and constants refer to them by position, and units with the factor 1 are left out.
+A certificate has some ten bytes for each neuron; weights are not in it.  It is read as a stream that knows
+what comes next, so that anything else is refused where it begins.
+``lumpability/schemas/network-certificate.schema.json`` describes the format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lumpability.certificate.scanner import LARGEST, Scanner
+from lumpability.certificate.storage import FORMAT, VERSION, domain_of
+from lumpability.errors import SizeLimit
+from lumpability.formats.files import opened, writing
+from lumpability.networks.arrays import Array
+from lumpability.networks.certificate import NetworkCertificate, Subject
+from lumpability.networks.claims import LayerClaim
+from lumpability.partition import Partition
+
+__all__ = ["read_network_certificate", "write_network_certificate"]
+
+MAX_BYTES = 1 << 28
+"""Largest text read, after unpacking: ten million neurons take half of it."""
+
+_MOST_LAYERS = 1 << 16
+_LONGEST_INTEGER = 4000  # digits; Python refuses to print or read more than 4300
+_KINDS = ("proportional", "exact")
+
+
+def write_network_certificate(certificate: NetworkCertificate, path: str | Path) -> None:
+    """Write a certificate of a network to a ``.json`` or ``.json.gz`` file, whole or not at all.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be written.
+    SizeLimit
+        If a number has more than 4000 digits.
+    """
+    numbers: dict[Fraction, int] = {}
+    layers = [_layer(claim, numbers) for claim in certificate.layers]
+    head: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "domain": "network",
+        "library": certificate.library,
+        "kind": certificate.kind,
+        "network": vars(certificate.original),
+        "quotient": vars(certificate.reduced),
+        "largest_change": _text(certificate.largest_change),
+        "numbers": [_text(number) for number in numbers],
+    }
+    with writing(path) as handle:
+        before = "{"
+        for key, value in head.items():
+            handle.write(f"{before}\n{json.dumps(key)}: {json.dumps(value)}".encode())
+            before = ","
+        handle.write(b',\n"layers": [')
+        before = ""
+        for layer in layers:
+            lines = [f"  {json.dumps(key)}: {_compact(value)}" for key, value in layer.items()]
+            handle.write((before + "\n{\n" + ",\n".join(lines) + "\n}").encode())
+            before = ","
+        handle.write(b"\n]\n}\n")
+
+
+def _layer(claim: LayerClaim, numbers: dict[Fraction, int]) -> dict[str, Any]:
+    constant = np.zeros(len(claim.partition), dtype=bool)
+    constant[claim.partition.labels[list(claim.constants)]] = True
+    scaled = {unit: factor for unit, factor in enumerate(claim.factors.tolist()) if factor != 1}
+    return {
+        "layer": claim.layer,
+        "units": claim.partition.n,
+        "held": claim.held,
+        "admits": claim.admits,
+        "antiparallel": int(claim.antiparallel),
+        "classes": claim.partition.labels.tolist(),
+        "scaled": list(scaled),
+        "factors": [numbers.setdefault(number, len(numbers)) for number in scaled.values()],
+        "constant": sorted(claim.constants),
+        "values": [
+            numbers.setdefault(claim.constants[unit], len(numbers))
+            for unit in sorted(claim.constants)
+        ],
+        "dead": np.flatnonzero(~claim.live & ~constant).tolist(),
+    }
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _text(number: Fraction) -> str:
+    if max(abs(number.numerator), number.denominator).bit_length() > 3 * _LONGEST_INTEGER:
+        raise SizeLimit(f"a number has more than {_LONGEST_INTEGER} digits: too many for a certificate")
+    return str(number)
+
+
+def read_network_certificate(
+    path: str | Path, *, max_bytes: int = MAX_BYTES
+) -> NetworkCertificate:
+    """Read a certificate of a network as a stream.
+
+    Parameters
+    ----------
+    path : str or Path
+    max_bytes : int
+        Largest size, after unpacking.
+
+    Raises
+    ------
+    FormatError
+        If it is not valid; the message says where.
+    SizeLimit
+        If it is too large.
+    """
+    domain = domain_of(path)
+    with opened(path, max_bytes=max_bytes) as stream:
+        reader = _Reader(Scanner(stream, path, max_bytes=max_bytes))
+        if domain != "network":
+            reader.fail(f"is about a {domain[:60]}, not about a network")
+        return reader.certificate()
+
+
+class _Reader:
+    """Reads the keys one after another; every list is bounded by what went before."""
+
+    def __init__(self, scanner: Scanner) -> None:
+        self._scanner = scanner
+        self.fail = scanner.fail
+        self._numbers: list[Fraction] = []
+
+    def _next(self, name: str, before: str = ",") -> Scanner:
+        self._scanner.expect(before)
+        self._scanner.key(name)
+        return self._scanner
+
+    def certificate(self) -> NetworkCertificate:
+        """Read everything."""
+        self._next("format", "{").text()
+        self._next("version").integer()
+        self._next("domain").text()
+        library = self._next("library").text()
+        kind = self._next("kind").text()
+        if kind not in _KINDS:
+            self.fail(f"is of the kind {kind[:60]!r}, not one of {', '.join(_KINDS)}")
+        original, reduced = self._subject("network"), self._subject("quotient")
+        change = self._fraction(self._next("largest_change").text())
+        if change < 0:
+            self.fail("holds a negative 'largest_change'")
+        texts = self._next("numbers").texts(LARGEST)
+        self._numbers = [self._fraction(text) for text in texts]
+        self._next("layers")
+        layers = tuple(self._list(self._layer, _MOST_LAYERS))
+        self._scanner.expect("}")
+        self._scanner.end()
+        return NetworkCertificate(kind, original, reduced, layers, change, library)
+
+    def _subject(self, name: str) -> Subject:
+        self._next(name)
+        digest = self._next("digest", "{").text()
+        hidden = self._next("hidden_neurons").integer()
+        self._scanner.expect("}")
+        return Subject(digest, hidden)
+
+    def _list(self, item: Callable[[], Any], most: int) -> Iterator[Any]:
+        self._scanner.expect("[")
+        if self._scanner.skip("]"):
+            return
+        for _ in range(most):
+            yield item()
+            if not self._scanner.skip(","):
+                self._scanner.expect("]")
+                return
+        self.fail(f"holds a list of more than {most} layers")
+
+    def _layer(self) -> LayerClaim:
+        layer = self._next("layer", "{").integer()
+        units = self._next("units").integer()
+        held, admits = self._optional("held"), self._optional("admits")
+        antiparallel = bool(self._next("antiparallel").integer(most=1))
+        labels = self._next("classes").integers(most=units, largest=max(units - 1, 0))
+        partition = Partition(labels)
+        if len(labels) != units or not np.array_equal(partition.labels, labels):
+            self.fail(f"layer {layer} does not number {units} units by the first members of classes")
+        scaled = self._units("scaled", units)
+        factors = np.full(units, Fraction(1), dtype=object)
+        factors[scaled] = self._values("factors", len(scaled))
+        constant = self._units("constant", units)
+        values = self._values("values", len(constant))
+        dead = self._units("dead", len(partition))
+        self._scanner.expect("}")
+        live = np.ones(len(partition), dtype=bool)
+        live[dead] = False
+        live[partition.labels[constant]] = False
+        constants = dict(zip(constant.tolist(), values, strict=True))
+        return LayerClaim(layer, partition, factors, constants, live, antiparallel, held, admits)
+
+    def _optional(self, name: str) -> str | None:
+        scanner = self._next(name)
+        return None if scanner.skip("null") else scanner.text()
+
+    def _units(self, name: str, count: int) -> Array:
+        found = self._next(name).integers(most=count, largest=max(count - 1, 0))
+        if np.any(np.diff(found) <= 0):
+            self.fail(f"{name!r} is not ascending")
+        return found
+
+    def _values(self, name: str, count: int) -> list[Fraction]:
+        codes = self._next(name).integers(most=count, largest=max(len(self._numbers) - 1, 0))
+        if len(codes) != count or (count and not self._numbers):
+            self.fail(f"{name!r} has {len(codes)} entries, not {count}, or refers to no number")
+        return [self._numbers[code] for code in codes.tolist()]
+
+    def _fraction(self, text: str) -> Fraction:
+        above, slash, below = text.partition("/")
+        digits = (above.removeprefix("-"), below if slash else "1")
+        for part in digits:
+            if not (part.isascii() and part.isdecimal()) or len(part) > _LONGEST_INTEGER:
+                self.fail(f"holds {text[:60]!r} where a rational number should be")
+        numerator, denominator = map(int, digits)
+        if denominator == 0:
+            self.fail(f"holds the number {text[:60]!r}, which divides by zero")
+        return Fraction(-numerator if above.startswith("-") else numerator, denominator)

@@ -1,0 +1,144 @@
+"""What `lumpability.display` asks for: a player, a picture and a piece of HTML for each class of values."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+from lumpability.errors import InvalidInput, SizeLimit
+from lumpability.markov.base import MarkovChain
+from lumpability.markov.lumping import Lumping
+from lumpability.networks.lumping import NetworkLumping
+from lumpability.networks.network import Network
+from lumpability.partition import Partition
+from lumpability.show.matrices import LARGEST_MATRIX, matrix_html
+from lumpability.show.palette import letter
+from lumpability.show.pictures import picture
+from lumpability.show.player.chains import chain_story
+from lumpability.show.player.networks import network_story
+from lumpability.show.player.page import Player
+from lumpability.show.text import Table, as_html, count
+
+__all__ = ["html", "player", "svg"]
+
+_LARGEST_PARTITION = 200
+
+
+@singledispatch
+def player(lumping: Any, *, title: str | None = None) -> Player:
+    """Return the player of a lumping.
+
+    Parameters
+    ----------
+    lumping : Lumping or NetworkLumping
+    title : str, optional
+
+    Raises
+    ------
+    InvalidInput
+        For anything else.
+
+    Examples
+    --------
+    >>> from lumpability import lump
+    >>> from lumpability.markov.examples import land_of_oz
+    >>> player(lump(land_of_oz()), title="The weather")
+    Player('The weather')
+    """
+    raise InvalidInput(f"a {type(lumping).__name__} cannot be played: give the result of lump")
+
+
+@player.register
+def _(lumping: Lumping, *, title: str | None = None) -> Player:
+    return Player(chain_story(lumping, title))
+
+
+@player.register
+def _(lumping: NetworkLumping, *, title: str | None = None) -> Player:
+    return Player(network_story(lumping, title))
+
+
+def svg(value: Any) -> str | None:
+    """Return a picture, or None where there would be too much in it.
+
+    Examples
+    --------
+    >>> from lumpability.markov.examples import hypercube_walk
+    >>> svg(hypercube_walk(3)).count("<circle"), svg(hypercube_walk(8))
+    (8, None)
+    """
+    try:
+        return picture(value).svg
+    except SizeLimit:
+        return None
+
+
+@singledispatch
+def html(value: Any) -> str | None:
+    """Return a small table with a picture, or None where that would be too large.
+
+    A notebook then shows the one line that the value is represented by.
+    """
+    raise InvalidInput(f"a {type(value).__name__} has no display in notebooks")
+
+
+@html.register
+def _(value: MarkovChain) -> str | None:
+    rows = [("states", f"{value.n:,}"), ("transitions", f"{value.matrix.m:,}")]
+    if value.labels:
+        rows.append(("labels", ", ".join(value.labels)))
+    if value.rewards:
+        rows.append(("rewards", ", ".join(value.rewards)))
+    matrix = matrix_html(value.matrix, value.states) if value.n <= LARGEST_MATRIX else ""
+    return _with_picture(value, Table(type(value).__name__, tuple(rows)), matrix)
+
+
+@html.register
+def _(value: Lumping) -> str | None:
+    chain, stats = value.chain, value.stats
+    rows = (
+        ("states", f"{stats.states:,} → {stats.blocks:,}"),
+        ("transitions", f"{stats.transitions:,} → {stats.block_transitions:,}"),
+        ("proof", stats.proof),
+    )
+    small = chain.n <= LARGEST_MATRIX
+    matrix = matrix_html(chain.matrix, chain.states, value.partition) if small else ""
+    return _with_picture(value, Table(f"{value.kind.name} lumping", rows), matrix)
+
+
+@html.register
+def _(value: Network) -> str | None:
+    rows = tuple(
+        (str(row["layer"]), row["title"], str(row["shape"]), f"{row['parameters']:,}")
+        for row in value.describe()
+    )
+    columns = ("layer", "what", "shape", "parameters")
+    return _with_picture(value, Table("Network", rows, columns, frozenset({0, 3})), "")
+
+
+@html.register
+def _(value: NetworkLumping) -> str | None:
+    rows = tuple(
+        (str(row.layer), row.title, f"{row.units:,}", f"{row.left:,}", row.held or "")
+        for row in value.table
+    )
+    columns = ("layer", "what", "units", "left", "kept because")
+    table = Table(f"{value.kind} lumping", rows, columns, frozenset({0, 2, 3}))
+    return _with_picture(value, table, "")
+
+
+@html.register
+def _(value: Partition) -> str | None:
+    if value.n > _LARGEST_PARTITION:
+        return None
+    rows = tuple(
+        (letter(number), ", ".join(map(str, block.tolist())))
+        for number, block in enumerate(value.blocks)
+    )
+    title = f"{count(value.n, 'state')} in {count(len(value), 'block')}"
+    return as_html(Table(title, rows, ("block", "states")))
+
+
+def _with_picture(value: Any, table: Table, more: str) -> str | None:
+    drawn = svg(value)
+    return None if drawn is None else f"<div>{as_html(table)}{drawn}{more}</div>"

@@ -1,0 +1,161 @@
+"""A graph ready to be drawn: where its vertices are, what stands at them, and its arrows.
+
+One value for every way to draw it (SVG, DOT, TikZ, the player), so that all show the same picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.partition import Partition
+from lumpability.rationals import shown
+from lumpability.show.arrows import Arrow, arrows
+from lumpability.show.layout import Points, spread
+from lumpability.show.text import printable
+
+__all__ = ["LARGEST_DRAWN", "Graph", "attributes", "chain_graph", "short"]
+
+LARGEST_DRAWN = 64
+"""Vertices up to which a chain is drawn; with more, what a picture shows is a hairball."""
+
+_MARGIN = 46.0
+_RADIUS = 7.0, 19.0
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A directed graph with a place for everything.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the vertices, printable.
+    notes : tuple of str
+        What else there is to say about each vertex, or "".
+    blocks : tuple of int
+        Number of each vertex's block: its colour, pattern and letter; -1 for one without.
+    points : float array, shape (n, 2)
+    radius : float
+        Of a vertex.
+    arrows : tuple of Arrow
+    weights : tuple of str
+        Text at each arrow.
+    width, height : float
+    headings : tuple of (float, str, str)
+        Texts above the picture, one below the other, and where; for the layers of a network.
+    """
+
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+    blocks: tuple[int, ...]
+    points: Points
+    radius: float
+    arrows: tuple[Arrow, ...]
+    weights: tuple[str, ...]
+    width: float
+    height: float
+    headings: tuple[tuple[float, str, str], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        names: Sequence[str],
+        edges: Iterable[tuple[int, int, str]],
+        *,
+        notes: Sequence[str] = (),
+        blocks: Sequence[int] = (),
+    ) -> Graph:
+        """Lay out a graph.
+
+        Examples
+        --------
+        >>> graph = Graph.of(["a", "b"], [(0, 1, "1/2")])
+        >>> graph.points.tolist(), graph.weights
+        ([[46.0, 46.0], [266.5, 46.0]], ('1/2',))
+        """
+        n = len(names)
+        given = list(edges)
+        pairs = [(source, target) for source, target, _ in given]
+        scale = (max(n, 1) / 12) ** 0.4
+        width, height = max(280.0, 640 * scale), max(206.0, 410 * scale)
+        inner = spread(n, pairs, width=width - 2 * _MARGIN, height=height - 2 * _MARGIN)
+        low, high = inner[:, 1].min(initial=height), inner[:, 1].max(initial=0)
+        height = max(high - low, 0) + 2 * _MARGIN  # a flat drawing needs no empty space around it
+        points = np.round(inner + np.array([_MARGIN, _MARGIN - low]), 1) if n else inner
+        radius = _radius(points)
+        return cls(
+            tuple(map(printable, names)),
+            tuple(map(printable, notes)) if notes else ("",) * n,
+            tuple(blocks) if blocks else tuple(range(n)),
+            points,
+            radius,
+            tuple(arrows(points, pairs, radius)),
+            tuple(weight for _, _, weight in given),
+            round(width, 1),
+            round(height, 1),
+        )
+
+
+def short(text: str, length: int = 12) -> str:
+    """Cut a text that is too long to stand in a picture.
+
+    Examples
+    --------
+    >>> short("up"), short("{up, down, broken}")
+    ('up', '{up, down, …')
+    """
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def attributes(chain: MarkovChain, state: int) -> list[str]:
+    """Say the labels and rewards of a state.
+
+    Examples
+    --------
+    >>> chain = CTMC.from_rates({("a", "b"): 1}, labels={"goal": ["b"]}, rewards={"cost": {"b": "1/2"}})
+    >>> attributes(chain, 1)
+    ['goal', 'cost 1/2']
+    """
+    found = [name for name, mask in chain.labels.items() if mask[state]]
+    for name, reward in chain.rewards.items():
+        values = [part[state] for part in reward.parts if part[state] != 0]
+        found += [f"{name} {shown(value)}" for value in values]
+    return found
+
+
+def chain_graph(chain: MarkovChain, partition: Partition | None = None) -> Graph:
+    """Return the graph of a chain, coloured by the blocks of a partition.
+
+    Self-loops of a CTMC mean nothing and are left out.
+
+    Examples
+    --------
+    >>> graph = chain_graph(CTMC.from_rates({("a", "b"): 1, ("b", "a"): "1/3"}))
+    >>> graph.names, graph.weights, graph.blocks
+    (('a', 'b'), ('1', '1/3'), (0, 0))
+    """
+    blocks = Partition.trivial(chain.n) if partition is None else partition
+    matrix = chain.matrix.without_diagonal() if isinstance(chain, CTMC) else chain.matrix
+    triples: Any = zip(
+        matrix.sources().tolist(), matrix.indices.tolist(), matrix.weights, strict=True
+    )
+    return Graph.of(
+        [str(state) for state in chain.states],
+        [(source, target, shown(weight)) for source, target, weight in triples],
+        notes=[", ".join(attributes(chain, state)) for state in range(chain.n)],
+        blocks=blocks.labels.tolist(),
+    )
+
+
+def _radius(points: Points) -> float:
+    low, high = _RADIUS
+    if len(points) < 2:
+        return high
+    gaps = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2))
+    nearest = float(gaps[gaps > 0].min(initial=10 * high))
+    return round(min(max(0.3 * nearest, low), high), 1)

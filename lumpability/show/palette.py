@@ -1,0 +1,50 @@
+"""Colours, patterns and letters for blocks: three carriers, so that colour is never the only one.
+
+The colours are those of Okabe and Ito (2008), which people with any of the common colour vision
+deficiencies tell apart, lightened where black letters would not be readable on them (contrast at
+least 4.5 to 1).  There are few; from the eighth block on a pattern is drawn over them.
+"""
+
+from __future__ import annotations
+
+__all__ = ["COLOURS", "PATTERNS", "colour", "letter", "pattern"]
+
+COLOURS = ("#56b4e9", "#e69f00", "#2bb58c", "#f0e442", "#ec7f45", "#d48cb6", "#b9b9b9")
+"""Fills, readable under black text."""
+
+PATTERNS = ("", "stripes", "dots", "cross")
+"""What is drawn over a colour; the first is nothing."""
+
+
+def colour(number: int) -> str:
+    """Return the colour of a block.
+
+    Examples
+    --------
+    >>> colour(0), colour(7) == colour(0)
+    ('#56b4e9', True)
+    """
+    return COLOURS[number % len(COLOURS)]
+
+
+def pattern(number: int) -> str:
+    """Return the pattern of a block; no two of the first 28 blocks have the same colour and pattern.
+
+    Examples
+    --------
+    >>> pattern(0), pattern(7)
+    ('', 'stripes')
+    """
+    return PATTERNS[number // len(COLOURS) % len(PATTERNS)]
+
+
+def letter(number: int) -> str:
+    """Return the name of a block: A to Z, then A1 to Z1, A2 and so on; all different.
+
+    Examples
+    --------
+    >>> letter(0), letter(25), letter(26), letter(53)
+    ('A', 'Z', 'A1', 'B2')
+    """
+    turn, place = divmod(number, 26)
+    return chr(ord("A") + place) + (str(turn) if turn else "")

@@ -1,0 +1,205 @@
+"""Symbolic proofs of chain lumpings of every kind.
+
+The matrices are built from the chain and the partition, Q^ from the quotient that the lumping has; the engine
+and the code that made the quotient are not asked.  With V[s, C] = 1 iff s in C, D = diag(1/|C|) V^T and
+K = diag(kappa):
+
+    ordinary       Q V = V Q^                     in discrete time P V = V P^
+    bisimulation   R V = V R^                     R the rates, self-loops included
+    exact          D Q = Q^ D
+    strict         Q V = V Q^ and D Q = Q^ D
+    proportional   K^-1 Q V = V Q^                Q and Q^ generators, kappa > 0
+
+The last holds in whole when it holds outside blocks, because rows of both sides sum to zero.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lumpability.errors import InvalidInput, SizeLimit
+from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.lumping import Lumping
+from lumpability.markov.naming import block_name
+from lumpability.parameters import to_expression
+from lumpability.partition import Partition
+from lumpability.symbolic.matrices import compare, matrix_of, signs
+from lumpability.symbolic.proof import Consequence, Identity, Proof
+
+__all__ = ["MOST_STATES", "prove_chain"]
+
+MOST_STATES = 100
+"""Largest number of states of a chain that is written out as a matrix unless told otherwise."""
+
+
+def prove_chain(lumping: Lumping, *, largest: int = MOST_STATES) -> Proof:
+    """Prove the identity of a chain lumping with symbolic matrices.
+
+    Parameters
+    ----------
+    lumping : Lumping
+        Its ``chain``, ``partition``, ``kind``, ``kappa`` and ``quotient`` are looked at.
+    largest : int
+        Largest number of states.
+
+    Raises
+    ------
+    SizeLimit
+        If the chain is larger; carries ``size`` and ``limit``.
+    InvalidInput
+        If the parts of the lumping do not fit each other.
+
+    Notes
+    -----
+    O(n^2 k) operations for n states and k blocks: a second or two for 100 states.
+    """
+    chain, partition = lumping.chain, lumping.partition
+    if chain.n > largest:
+        raise SizeLimit(
+            f"the chain has {chain.n} states, more than the {largest} that are written out as a matrix: raise "
+            "largest, or verify the certificate, which has no limit",
+            size=chain.n,
+            limit=largest,
+        )
+    if (partition.n, lumping.quotient.n) != (chain.n, len(partition)):
+        raise InvalidInput(
+            f"the partition has {partition.n} states in {len(partition)} blocks, the chain {chain.n} states "
+            f"and the quotient {lumping.quotient.n}"
+        )
+    kind, continuous = lumping.kind.name, isinstance(chain, CTMC)
+    name = ("R" if kind == "bisimulation" else "Q") if continuous else "P"
+    matrices = {
+        name: _balance(chain, rates=name == "R"),
+        "V": _indicator(partition),
+        f"{name}^": _balance(lumping.quotient, rates=name == "R"),
+    }
+    objections: list[str] = []
+    conditions = _weights(chain)
+    if kind in {"exact", "strict"}:
+        matrices["D"] = _spreading(partition)
+    if kind == "proportional":
+        matrices["K"], doubts = _speeds(lumping, objections)
+        conditions += [one for one in doubts if one not in conditions]
+    identities = _identities(kind, name, matrices, chain, partition)
+    return Proof(
+        title=f"{type(chain).__name__}, {kind} lumping of {chain.n} states in {len(partition)} blocks",
+        matrices=matrices,
+        identities=tuple(identities),
+        assumptions=(*_parameters(chain), *conditions),
+        objections=tuple(objections),
+        consequences=tuple(_consequences(kind, name)),
+    )
+
+
+def _balance(chain: MarkovChain, *, rates: bool) -> Any:
+    """Return the rates, the stochastic matrix, or the generator with its diagonal from the rates."""
+    rows: list[list[Any]] = [[0] * chain.n for _ in range(chain.n)]
+    generator = isinstance(chain, CTMC) and not rates
+    for state, row in enumerate(rows):
+        for target, weight in chain.matrix.row(state):
+            if not (generator and target == state):
+                row[target] = to_expression(weight)
+        if generator:
+            row[state] = -sum(row)
+    return matrix_of(rows, (chain.n, chain.n))
+
+
+def _indicator(partition: Partition) -> Any:
+    labels = partition.labels.tolist()
+    blocks = range(len(partition))
+    rows = [[int(label == block) for block in blocks] for label in labels]
+    return matrix_of(rows, (partition.n, len(partition)))
+
+
+def _spreading(partition: Partition) -> Any:
+    import sympy
+
+    sizes = partition.blocks.sizes.tolist()
+    return (sympy.diag(*[sympy.Rational(1, size) for size in sizes]) * _indicator(partition).T).as_immutable()
+
+
+def _speeds(lumping: Lumping, objections: list[str]) -> tuple[Any, list[Any]]:
+    """Return K, and what of kappa > 0 is not evident; object to what is false."""
+    import sympy
+
+    chain, kappa = lumping.chain, lumping.kappa
+    if kappa is None or len(kappa) != chain.n:
+        raise InvalidInput(f"a proportional lumping of {chain.n} states has as many factors kappa")
+    factors = [to_expression(factor) for factor in kappa]
+    false, undecided = signs(factors, zero=False)
+    objections += [
+        f"kappa of state {state} is {factor}, not positive"
+        for state, factor in zip(chain.states, factors, strict=True)
+        if factor in false
+    ]
+    return sympy.diag(*factors).as_immutable(), undecided
+
+
+def _weights(chain: MarkovChain) -> list[Any]:
+    """Return what must be assumed so that rates or probabilities are not negative."""
+    return signs((to_expression(weight) for weight in chain.matrix.weights.values), zero=True)[1]
+
+
+def _parameters(chain: MarkovChain) -> list[Any]:
+    import sympy
+
+    return [sympy.Gt(parameter, 0, evaluate=False) for parameter in chain.parameters]
+
+
+def _identities(
+    kind: str, name: str, matrices: dict[str, Any], chain: MarkovChain, partition: Partition
+) -> list[Identity]:
+    states = [str(state) for state in chain.states]
+    blocks = [block_name(chain.states, partition, block) for block in range(len(partition))]
+    matrix, v, quotient = matrices[name], matrices["V"], matrices[f"{name}^"]
+    found = []
+    if kind == "proportional":
+        text = f"K^-1 {name} V = V {name}^"
+        if any(matrices["K"][i, i] == 0 for i in range(chain.n)):
+            return []
+        found.append(compare(text, [matrices["K"].inv(), matrix, v], [v, quotient], states, blocks))
+    elif kind != "exact":
+        found.append(compare(f"{name} V = V {name}^", [matrix, v], [v, quotient], states, blocks))
+    if "D" in matrices:
+        d = matrices["D"]
+        found.append(compare(f"D {name} = {name}^ D", [d, matrix], [quotient, d], blocks, states))
+    return found
+
+
+def _consequences(kind: str, name: str) -> list[Consequence]:
+    continuous = name != "P"
+    balanced = "pi Q = 0" if continuous else "pi P = pi"
+    if kind == "proportional":
+        return [
+            Consequence(balanced, "(pi K V) Q^ = pi Q V = 0", "stationary masses weighted with kappa")
+        ]
+    found = []
+    if kind == "bisimulation" and continuous:
+        found.append(Consequence("e = R 1", "e = R V 1 = V (R^ 1)", "exit rates"))
+    if kind != "exact":
+        found += [
+            Consequence("p' = p Q", "(p V)' = p Q V = (p V) Q^", "block probabilities, every start")
+            if continuous
+            else Consequence(
+                "q = p P", "q V = p P V = (p V) P^", "block probabilities, step by step, every start"
+            ),
+            Consequence(
+                balanced,
+                "(pi V) Q^ = pi Q V = 0" if continuous else "(pi V) P^ = pi P V = pi V",
+                "stationary block masses",
+            ),
+        ]
+    if kind in {"exact", "strict"}:
+        found += [
+            Consequence("p^' = p^ Q^", "(p^ D)' = p^ Q^ D = (p^ D) Q", "states, uniform start in blocks")
+            if continuous
+            else Consequence(
+                "q^ = p^ P^", "q^ D = p^ P^ D = (p^ D) P", "states, step by step, uniform start in blocks"
+            ),
+            Consequence(
+                "pi^ Q^ = 0" if continuous else "pi^ P^ = pi^",
+                "(pi^ D) Q = pi^ Q^ D = 0" if continuous else "(pi^ D) P = pi^ P^ D = pi^ D",
+                "stationary probabilities of states",
+            ),
+        ]
+    return found

@@ -1,0 +1,124 @@
+"""Matrices of rational functions: products and differences in normal form.
+
+Entries are sympy expressions.  All matrices of a proof are taken into one field, Q or Q(a, b, ...), in which
+every element is a reduced fraction of two polynomials; equality is decided, nothing depends on how well an
+expression simplifies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lumpability.errors import InvalidInput
+from lumpability.parameters import to_expression
+from lumpability.symbolic.proof import Identity
+
+__all__ = ["compare", "matrix_of", "signs"]
+
+
+def matrix_of(rows: Iterable[Iterable[Any]], shape: tuple[int, int]) -> Any:
+    """Return an immutable sympy matrix of exact numbers (fractions, integers, field elements).
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> matrix_of([[Fraction(1, 2), 0]], (1, 2))
+    Matrix([[1/2, 0]])
+    """
+    import sympy
+
+    entries = [x if isinstance(x, int | sympy.Expr) else to_expression(x) for r in rows for x in r]
+    return sympy.ImmutableDenseMatrix(*shape, entries)
+
+
+def compare(
+    text: str,
+    left: Sequence[Any],
+    right: Sequence[Any],
+    rows: Sequence[str],
+    columns: Sequence[str],
+) -> Identity:
+    """Multiply out both sides of an equation and subtract.
+
+    Parameters
+    ----------
+    text : str
+        The equation.
+    left, right : sequence of sympy matrices
+        Factors of the products.
+    rows, columns : sequence of str
+        Names of rows and columns.
+
+    Raises
+    ------
+    InvalidInput
+        If the factors do not fit each other.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> x = sympy.Symbol("x", positive=True)
+    >>> one, other = sympy.Matrix([[(x**2 - 1) / (x + 1)]]), sympy.Matrix([[x - 1]])
+    >>> compare("a = b", [one], [other], "s", "C").holds
+    True
+    """
+    from sympy import QQ
+    from sympy.polys.matrices import DomainMatrix
+
+    factors = [*left, *right]
+    symbols = sorted(set().union(*(factor.free_symbols for factor in factors)), key=str)
+    field = QQ.frac_field(*symbols) if symbols else QQ
+
+    def product(parts: Sequence[Any]) -> Any:
+        result = None
+        for part in parts:
+            entries = [[field.from_sympy(x) for x in row] for row in part.tolist()]
+            one = DomainMatrix(entries, part.shape, field)
+            if result is not None and result.shape[1] != one.shape[0]:
+                raise InvalidInput(f"matrices of {text} have shapes {result.shape} and {one.shape}")
+            result = one if result is None else result * one
+        return result
+
+    ours, theirs = product(left), product(right)
+    if ours.shape != theirs.shape:
+        raise InvalidInput(f"sides of {text} have shapes {ours.shape} and {theirs.shape}")
+    shown = [one.to_Matrix().as_immutable() for one in (ours, theirs, ours - theirs)]
+    return Identity(text, *shown, tuple(rows), tuple(columns))
+
+
+def signs(expressions: Iterable[Any], *, zero: bool) -> tuple[list[Any], list[Any]]:
+    """Sort conditions "positive" (or "not negative" if zero is allowed) into false and undecided ones.
+
+    Parameters
+    ----------
+    expressions : iterable of sympy expressions in positive symbols
+    zero : bool
+        Whether zero meets the condition.
+
+    Returns
+    -------
+    false : list of expressions
+    undecided : list of sympy relations
+        To be assumed; each once.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> a, b = sympy.symbols("a b", positive=True)
+    >>> signs([a + b, a - b, -a], zero=True)
+    ([-a], [a - b >= 0])
+    """
+    import sympy
+
+    relation = sympy.Ge if zero else sympy.Gt
+    false: list[Any] = []
+    undecided: dict[Any, Any] = {}
+    for expression in expressions:
+        reduced = sympy.factor(sympy.cancel(expression))
+        known = reduced.is_nonnegative if zero else reduced.is_positive
+        if known is False:
+            false.append(expression)
+        elif known is None:
+            undecided.setdefault(reduced, relation(sympy.cancel(expression), 0, evaluate=False))
+    return false, list(undecided.values())

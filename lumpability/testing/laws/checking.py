@@ -1,0 +1,122 @@
+"""Trying all laws of a sort on an implementation: in one call, or one by one under pytest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hypothesis.strategies import SearchStrategy
+
+from lumpability.errors import InvalidInput
+from lumpability.testing.laws.law import Law, LawBroken, try_laws
+from lumpability.testing.laws.lumping import LUMPER_LAWS
+from lumpability.testing.laws.merging import NETWORK_LAWS
+from lumpability.testing.laws.refining import REFINER_LAWS, Refiner
+
+__all__ = ["LAWS", "check_refiner", "laws_as_table", "parametrize_with_laws"]
+
+LAWS: Mapping[str, Mapping[str, Law]] = {
+    "refiner": REFINER_LAWS,
+    "lumper": LUMPER_LAWS,
+    "network lumper": NETWORK_LAWS,
+}
+"""All laws, by what they are about and by name."""
+
+
+def check_refiner(
+    refine: Refiner,
+    *,
+    inputs: SearchStrategy[Any] | None = None,
+    max_examples: int | None = None,
+) -> None:
+    """Try every law of refinement on an implementation of it.
+
+    Parameters
+    ----------
+    refine : callable
+        ``refine(structure, initial)`` takes a `WeightedStructure` and the `Partition` to refine, and returns
+        the coarsest stable partition as anything that `Partition.of` takes.
+    inputs : strategy of WeightedStructure, optional
+        In place of `lumpability.testing.structures`: for implementations that do not take every weight.
+    max_examples : int, optional
+        For each law; by default what the current Hypothesis profile says.
+
+    Raises
+    ------
+    LawBroken
+        With all laws that do not hold, each with the smallest input that shows it.
+
+    Examples
+    --------
+    >>> from lumpability.refinement import refine
+    >>> check_refiner(lambda structure, initial: refine(structure, initial).partition, max_examples=5)
+    """
+    broken = list(try_laws(REFINER_LAWS, refine, inputs=inputs, max_examples=max_examples))
+    if broken:
+        reports = "\n\n".join(f"{number}. {one}" for number, one in enumerate(broken, start=1))
+        raise LawBroken(f"{len(broken)} of {len(REFINER_LAWS)} laws do not hold:\n\n{reports}")
+
+
+def parametrize_with_laws(
+    implementation: Callable[..., Any],
+    *,
+    of: str = "refiner",
+    inputs: SearchStrategy[Any] | None = None,
+    max_examples: int | None = None,
+) -> Any:
+    """Make a pytest test of every law: a decorator for a test with the argument ``law``, which it calls.
+
+    Parameters
+    ----------
+    implementation : callable
+    of : {"refiner", "lumper", "network lumper"}
+        What it is; see `LAWS`.
+    inputs : strategy, optional
+        As for `check_refiner`.
+    max_examples : int, optional
+        For each law.
+
+    Raises
+    ------
+    InvalidInput
+        If there are no laws of such a thing.
+
+    Examples
+    --------
+    In a test file:
+
+    >>> from lumpability.refinement import refine
+    >>> @parametrize_with_laws(lambda structure, initial: refine(structure, initial).partition)
+    ... def test_my_refinement(law):
+    ...     law()
+    """
+    import pytest
+
+    if of not in LAWS:
+        raise InvalidInput(f"no laws of a {of!r}: choose one of {', '.join(LAWS)}")
+
+    def bound(one: Law, variant: str) -> Callable[[], None]:
+        # Examples are shared out, so that a law with many variants does not take many times as long.
+        share = None if max_examples is None else -(-max_examples // len(one.variants))
+        return lambda: one.check(implementation, variant=variant, inputs=inputs, max_examples=share)
+
+    return pytest.mark.parametrize(
+        "law",
+        [
+            pytest.param(bound(one, variant), id=f"{name} ({variant})" if variant else name)
+            for name, one in LAWS[of].items()
+            for variant in one.variants
+        ],
+    )
+
+
+def laws_as_table(of: str) -> str:
+    """Return the laws of a sort as Markdown.
+
+    Examples
+    --------
+    >>> print(laws_as_table("refiner").splitlines()[2])
+    | refines the initial partition | No block has states of two initial blocks. |
+    """
+    rows = [f"| {one.name} | {one.statement} |" for one in LAWS[of].values()]
+    return "\n".join(["| law | what holds |", "|---|---|", *rows])

@@ -1,0 +1,167 @@
+"""What a law is, and how it is tried on an implementation.
+
+A law is a sentence about every implementation of some sort (a function that refines, one that lumps chains,
+one that lumps networks) and a check of it on one drawn input.  Trying it is a Hypothesis test: many inputs,
+and the smallest one that breaks the law is what a failure shows.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from lumpability.errors import InvalidInput, TrivialLumping
+
+__all__ = ["Law", "LawBroken", "law", "try_laws"]
+
+Draw = Callable[[SearchStrategy[Any]], Any]
+Check = Callable[..., None]
+
+
+class LawBroken(AssertionError):
+    """What an implementation did against a law; the message has the law and the smallest example."""
+
+
+@dataclass(frozen=True)
+class Law:
+    """A theorem as a check over any implementation.
+
+    Attributes
+    ----------
+    name : str
+    statement : str
+        What holds, in a sentence or two.
+    source : str
+        Where the theorem is from.
+    variants : tuple of str
+        Cases that are tried one by one: kinds of lumpability, or just "".
+    inputs : callable
+        Strategy of inputs for each variant.
+    replaceable : bool
+        Whether the law is about all inputs, so that others may be given to `check`.
+    holds : callable
+        ``holds(implementation, input, draw, variant)`` raises `AssertionError` if the law is broken;
+        it may draw more.
+
+    Examples
+    --------
+    >>> from lumpability.testing.laws import REFINER_LAWS
+    >>> law = REFINER_LAWS["stable"]
+    >>> print(law.statement)
+    States of one block have equal sums of weights into every block: M V = V M^.
+    >>> law.check(lambda structure, initial: initial)
+    Traceback (most recent call last):
+        ...
+    lumpability.testing.laws.law.LawBroken: the law 'stable' does not hold: ...
+    """
+
+    name: str
+    statement: str
+    source: str
+    variants: tuple[str, ...]
+    inputs: Callable[[str], SearchStrategy[Any]]
+    replaceable: bool
+    holds: Check
+
+    def check(
+        self,
+        implementation: Callable[..., Any],
+        *,
+        variant: str | None = None,
+        inputs: SearchStrategy[Any] | None = None,
+        max_examples: int | None = None,
+    ) -> None:
+        """Try the law on many inputs.
+
+        Parameters
+        ----------
+        implementation : callable
+        variant : str, optional
+            All by default.
+        inputs : strategy, optional
+            In place of the law's own, where it is about all inputs.
+        max_examples : int, optional
+            By default what the current Hypothesis profile says.
+
+        Raises
+        ------
+        LawBroken
+            If it does not hold, for the smallest input found.
+        InvalidInput
+            For a variant that the law does not have.
+        """
+        if variant is not None and variant not in self.variants:
+            raise InvalidInput(f"{self.name!r} has no variant {variant!r}, but {self.variants}")
+        for case in self.variants if variant is None else (variant,):
+            chosen = inputs if inputs is not None and self.replaceable else self.inputs(case)
+            self._try(implementation, case, chosen, max_examples)
+
+    def _try(
+        self,
+        implementation: Callable[..., Any],
+        variant: str,
+        inputs: SearchStrategy[Any],
+        max_examples: int | None,
+    ) -> None:
+        def obeys(example: Any, data: st.DataObject) -> None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", TrivialLumping)  # drawn models may be trivial
+                try:
+                    self.holds(implementation, example, data.draw, variant)
+                except AssertionError as broken:
+                    raise LawBroken(self._report(variant, example, broken)) from None
+
+        # Hypothesis keeps failures under the name of the test, and all laws share this function.
+        obeys.__name__ = re.sub(r"\W+", "_", f"{self.name} {variant}".strip())
+        chosen = settings() if max_examples is None else settings(max_examples=max_examples)
+        settings(chosen, deadline=None)(given(example=inputs, data=st.data())(obeys))()
+
+    def _report(self, variant: str, example: Any, broken: AssertionError) -> str:
+        from lumpability.testing.laws.telling import tell
+
+        name = f"{self.name}, {variant}" if variant else self.name
+        return (
+            f"the law {name!r} does not hold: {self.statement} ({self.source})\n"
+            f"{broken}\n"
+            f"for {tell(example)}"
+        )
+
+
+def law(
+    source: str,
+    inputs: SearchStrategy[Any] | Callable[[str], SearchStrategy[Any]],
+    *,
+    variants: Sequence[str] = ("",),
+    replaceable: bool = False,
+) -> Callable[[Check], Law]:
+    """Make a law of a function whose name names it and whose docstring states it."""
+
+    def of_variant(variant: str) -> SearchStrategy[Any]:
+        return inputs if isinstance(inputs, SearchStrategy) else inputs(variant)
+
+    def make(check: Check) -> Law:
+        name = check.__name__.replace("_", " ").strip()
+        statement = " ".join((check.__doc__ or "").split())
+        return Law(name, statement, source, tuple(variants), of_variant, replaceable, check)
+
+    return make
+
+
+def try_laws(
+    laws: dict[str, Law],
+    implementation: Callable[..., Any],
+    **options: Any,
+) -> Iterator[LawBroken]:
+    """Yield what each law that does not hold reports."""
+    for one in laws.values():
+        try:
+            one.check(implementation, **options)
+        except LawBroken as broken:
+            yield broken

@@ -1,0 +1,222 @@
+"""Laws of refinement: what every function from a structure and a partition to a partition must do.
+
+A refiner takes a `WeightedStructure` and an initial `Partition` and returns the coarsest stable partition that
+refines it, as anything that `Partition.of` takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from lumpability.exact_array import ExactArray
+from lumpability.partition import Partition
+from lumpability.quotient import collapse
+from lumpability.structure import WeightedStructure
+from lumpability.testing.assertions import assert_same_partition
+from lumpability.testing.definitions import all_partitions, find_unstable, is_stable
+from lumpability.testing.laws.law import Draw, Law, law
+from lumpability.testing.strategies import (
+    lumpable_chains,
+    near_lumpable_chains,
+    partitions,
+    permutations_of,
+    rationals,
+    structures,
+)
+
+__all__ = ["REFINER_LAWS", "Refiner"]
+
+Refiner = Callable[[WeightedStructure, Partition], Any]
+
+_PAIGE_TARJAN = "Paige and Tarjan 1987; Valmari and Franceschinis 2010"
+_FLOATS = "theory of exact lumping, section 1: sums of floats"
+_MOST_MERGED = 6
+
+
+def _refined(refine: Refiner, structure: WeightedStructure, initial: Partition) -> Partition:
+    return Partition.of(refine(structure, initial), states=structure.n)
+
+
+@law(_PAIGE_TARJAN, structures(), replaceable=True)
+def refines_the_initial_partition(
+    refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
+) -> None:
+    """No block has states of two initial blocks."""
+    found = _refined(refine, structure, structure.initial)
+    for block in found.blocks:
+        initial = structure.initial.labels[block]
+        assert (initial == initial[0]).all(), f"the block {block.tolist()} mixes initial blocks"
+
+
+@law(_PAIGE_TARJAN, structures(), replaceable=True)
+def stable(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
+    """States of one block have equal sums of weights into every block: M V = V M^."""
+    found = _refined(refine, structure, structure.initial)
+    witness = find_unstable(structure, found)
+    assert witness is None, _unstable(found, witness)
+
+
+def _unstable(found: Partition, witness: Any) -> str:
+    members = found.blocks[witness.block].tolist()
+    return (
+        f"states {witness.state} and {witness.other} share a block of {found}, but their weights into "
+        f"{members} sum to {witness.total} and to {witness.other_total}"
+    )
+
+
+@law(_PAIGE_TARJAN, structures(max_states=6), replaceable=True)
+def coarsest(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
+    """No stable partition that refines the initial one is coarser: all ways to merge blocks are tried."""
+    found = _refined(refine, structure, structure.initial)
+    if len(found) > _MOST_MERGED:
+        return
+    for merge in all_partitions(len(found)):
+        coarser = Partition(merge.labels[found.labels])
+        if len(coarser) < len(found) and coarser.refines(structure.initial):
+            assert not is_stable(structure, coarser), f"{found} was found, and {coarser} is stable"
+
+
+@law(_PAIGE_TARJAN, structures(), replaceable=True)
+def idempotent(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
+    """Refining the answer changes nothing."""
+    found = _refined(refine, structure, structure.initial)
+    assert_same_partition(_refined(refine, structure, found), found)
+
+
+@law(_PAIGE_TARJAN, structures(), replaceable=True)
+def monotone(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
+    """A coarser initial partition does not give an answer that is finer anywhere."""
+    fine = structure.initial.meet(draw(partitions(states=structure.n)))
+    coarse_answer = _refined(refine, structure, structure.initial)
+    fine_answer = _refined(refine, structure, fine)
+    assert fine_answer.refines(coarse_answer), (
+        f"from {fine} came {fine_answer}, from the coarser {structure.initial} came {coarse_answer}"
+    )
+
+
+@law(_PAIGE_TARJAN, structures(), replaceable=True)
+def equivariant(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
+    """Renumbering the states renumbers the answer."""
+    renumbered, order = draw(permutations_of(structure))
+    found = _refined(refine, structure, structure.initial)
+    assert_same_partition(_refined(refine, renumbered, renumbered.initial), found.restrict(order))
+
+
+@law("units of time are arbitrary", structures(), replaceable=True)
+def unit_of_time(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
+    """Multiplying all weights by one number, from 1e-12 to 1e12, changes nothing."""
+    factor = Fraction(10) ** draw(st.integers(-12, 12))
+    scaled = WeightedStructure.from_rows(
+        structure.indptr,
+        structure.indices,
+        structure.weights.map(lambda weight: weight * factor),
+        initial=structure.initial,
+    )
+    found = _refined(refine, structure, structure.initial)
+    again = _refined(refine, scaled, scaled.initial)
+    assert again == found, f"{found}, but with all weights times {factor} {again}"
+
+
+@law(_FLOATS, st.permutations(range(12)))
+def order_of_rates(refine: Refiner, order: list[int], draw: Draw, variant: str) -> None:
+    """Two states with the same twelve rates into one block, in any order, stay together."""
+    rates = draw(
+        st.lists(
+            rationals(min_value=1, max_denominator=10, max_exponent=7), min_size=12, max_size=12
+        )
+    )
+    targets = np.arange(2, 14)
+    initial = Partition(np.append([0, 0], np.ones(12, dtype=np.int64)))
+    structure = WeightedStructure.from_edges(
+        14,
+        np.repeat([0, 1], 12),
+        np.concatenate([targets, targets[order]]),
+        ExactArray.read([*rates, *rates])[0],
+        initial=initial,
+    )
+    found = _refined(refine, structure, initial)
+    assert len(found) == 2, f"sums of {[str(rate) for rate in rates]} are taken to differ: {found}"
+
+
+@st.composite
+def _near_misses(draw: st.DrawFn) -> tuple[WeightedStructure, Partition]:
+    epsilon = Fraction(1, 10 ** draw(st.integers(1, 12)))
+    chain, partition = draw(near_lumpable_chains(kind="bisimulation", epsilon=epsilon))
+    return chain.matrix.with_initial(partition), partition
+
+
+@law(_FLOATS, _near_misses())
+def close_is_not_equal(
+    refine: Refiner, pair: tuple[WeightedStructure, Partition], draw: Draw, variant: str
+) -> None:
+    """Sums that differ by any amount, down to 1e-12, are different."""
+    structure, partition = pair
+    found = _refined(refine, structure, partition)
+    witness = find_unstable(structure, found)
+    assert witness is None, _unstable(found, witness)
+
+
+@law(
+    _PAIGE_TARJAN,
+    lumpable_chains(kind="bisimulation", max_blocks=4, max_block_size=4).map(
+        lambda pair: (pair[0].matrix, pair[1])
+    ),
+)
+def planted_blocks(
+    refine: Refiner, pair: tuple[WeightedStructure, Partition], draw: Draw, variant: str
+) -> None:
+    """A partition that is stable by construction refines the answer, from any coarser start."""
+    structure, planted = pair
+    initial = Partition(draw(partitions(states=len(planted))).labels[planted.labels])
+    found = _refined(refine, structure, initial)
+    assert planted.refines(found), f"{planted} was built in and refines {initial}; found {found}"
+
+
+@law("two quotients in a row are one", structures(), replaceable=True)
+def quotient_of_quotient(
+    refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
+) -> None:
+    """Refining a finer start first, and then its quotient, gives what refining at once does."""
+    fine = structure.initial.meet(draw(partitions(states=structure.n)))
+    first = _refined(refine, structure, fine)
+    smaller = collapse(structure.with_initial(structure.initial), first)
+    start = Partition(structure.initial.labels[first.representatives])
+    second = _refined(refine, smaller.with_initial(start), start)
+    at_once = _refined(refine, structure, structure.initial)
+    assert_same_partition(Partition(second.labels[first.labels]), at_once)
+
+
+@law("blocks are numbered by their first members", structures(), replaceable=True)
+def canonical_numbering(
+    refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
+) -> None:
+    """A `Partition` that is returned numbers its blocks by first member."""
+    answer = refine(structure, structure.initial)
+    if isinstance(answer, Partition):
+        expected = Partition(answer.labels).labels.tolist()
+        assert answer.labels.tolist() == expected, f"{answer.labels.tolist()}, not {expected}"
+
+
+REFINER_LAWS: dict[str, Law] = {
+    one.name: one
+    for one in (
+        refines_the_initial_partition,
+        stable,
+        coarsest,
+        idempotent,
+        monotone,
+        equivariant,
+        unit_of_time,
+        order_of_rates,
+        close_is_not_equal,
+        planted_blocks,
+        quotient_of_quotient,
+        canonical_numbering,
+    )
+}
+"""Laws of refiners by name."""

@@ -1,0 +1,33 @@
+"""Hypothesis strategies for everything the library knows: small, constructive, shrinking to the simplest.
+
+Nothing is drawn and thrown away: what shall be lumpable is unfolded from a drawn quotient.  All bounds are
+keyword arguments.  Where a strategy draws more than one thing, it draws a tuple.
+"""
+
+from lumpability.testing.strategies.chains import ctmcs, dtmcs, labelled
+from lumpability.testing.strategies.lumpable import (
+    lumpable_chains,
+    near_lumpable_chains,
+    not_lumpable_chains,
+)
+from lumpability.testing.strategies.networks import lumpable_networks, networks
+from lumpability.testing.strategies.parametric import parametric_chains
+from lumpability.testing.strategies.renumbered import permutations_of
+from lumpability.testing.strategies.structures import structures
+from lumpability.testing.strategies.values import partitions, rationals
+
+__all__ = [
+    "ctmcs",
+    "dtmcs",
+    "labelled",
+    "lumpable_chains",
+    "lumpable_networks",
+    "near_lumpable_chains",
+    "networks",
+    "not_lumpable_chains",
+    "parametric_chains",
+    "partitions",
+    "permutations_of",
+    "rationals",
+    "structures",
+]

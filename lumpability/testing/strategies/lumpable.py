@@ -1,0 +1,223 @@
+"""Chains with a lumping built in, and chains in which one rate breaks it.
+
+A quotient is drawn and unfolded by the code that also plants lumpings at random
+(`lumpability.markov.examples.planted`), with Hypothesis in the place of the random numbers.  In discrete time the
+chain is I + Q/L, which is lumpable of the same kinds as Q.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from lumpability.errors import InvalidInput
+from lumpability.exact_array import ExactArray
+from lumpability.markov.chains import CTMC, DTMC, MarkovChain
+from lumpability.markov.examples.planted import unfold
+from lumpability.partition import Partition
+from lumpability.rationals import read_number
+from lumpability.refinement import Witness
+from lumpability.structure import WeightedStructure
+from lumpability.testing.definitions import find_witness
+from lumpability.testing.strategies.drawn import DrawnNumbers
+
+__all__ = [
+    "lumpable_chains",
+    "near_lumpable_chains",
+    "not_lumpable_chains",
+    "uniformized",
+]
+
+KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")
+"""Kinds that can be built in."""
+
+
+def uniformized(chain: CTMC, rate: Any) -> WeightedStructure:
+    """Return I + Q/rate, exactly: its powers determine p(t) for all t.
+
+    Examples
+    --------
+    >>> uniformized(CTMC([[0, 1], [2, 0]]), 4).row(1)
+    [(0, Fraction(1, 2)), (1, Fraction(1, 2))]
+    """
+    generator = chain.generator()
+    scaled = generator.weights.map(lambda weight: weight / rate)
+    return WeightedStructure.from_edges(
+        chain.n,
+        np.concatenate([generator.sources(), np.arange(chain.n)]),
+        np.concatenate([generator.indices, np.arange(chain.n)]),
+        scaled.concatenate(ExactArray.constant(Fraction(1), chain.n)),
+    )
+
+
+def _check(kind: str, time: str) -> None:
+    if kind not in KINDS:
+        raise InvalidInput(f"cannot plant a {kind!r} lumping: choose one of {', '.join(KINDS)}")
+    if time not in ("continuous", "discrete") or (kind, time) == ("proportional", "discrete"):
+        raise InvalidInput(f"no {kind} lumpings in {time!r} time")
+
+
+def _shuffled(rates: Any, blocks: Any, numbers: DrawnNumbers) -> tuple[Any, Partition]:
+    order = numbers.permutation(len(blocks))
+    return rates[np.ix_(order, order)], Partition(blocks[order])
+
+
+def _chain(rates: Any, time: str) -> MarkovChain:
+    chain = CTMC(rates)
+    if time == "continuous":
+        return chain
+    return DTMC(uniformized(chain, 1 + max(chain.exit_rates.values)))
+
+
+@st.composite
+def lumpable_chains(
+    draw: st.DrawFn,
+    *,
+    kind: str = "ordinary",
+    time: str = "continuous",
+    min_blocks: int = 1,
+    max_blocks: int = 3,
+    max_block_size: int = 3,
+    irreducible: bool = False,
+) -> tuple[MarkovChain, Partition]:
+    """Chains with a lumping of a kind, and that lumping: not always the coarsest one.
+
+    Parameters
+    ----------
+    kind : {"ordinary", "bisimulation", "exact", "strict", "proportional"}
+    time : {"continuous", "discrete"}
+    min_blocks, max_blocks, max_block_size : int
+        At least one.
+    irreducible : bool
+        Lead from every state to every other one.
+
+    Raises
+    ------
+    InvalidInput
+        For another kind or time, when an example is drawn.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> from lumpability import check
+    >>> few = lumpable_chains(kind="exact", max_blocks=2, max_block_size=2)
+    >>> chain, partition = find(few, lambda pair: not check(*pair))
+    >>> partition, bool(check(chain, partition, kind="exact"))
+    (Partition([[0, 1], [2]]), True)
+    """
+    _check(kind, time)
+    size = st.integers(1, max_block_size)
+    sizes = draw(st.lists(size, min_size=min_blocks, max_size=max_blocks))
+    blocks = np.repeat(np.arange(len(sizes)), sizes)
+    numbers = DrawnNumbers(draw)
+    rates = unfold(kind, blocks, numbers, connected=irreducible)
+    rates, partition = _shuffled(rates, blocks, numbers)
+    return _chain(rates, time), partition
+
+
+@st.composite
+def not_lumpable_chains(
+    draw: st.DrawFn,
+    *,
+    kind: str = "ordinary",
+    time: str = "continuous",
+    max_blocks: int = 3,
+    max_block_size: int = 3,
+) -> tuple[MarkovChain, Partition, Witness]:
+    """Chains that one rate keeps from being lumpable, the partition that fails, and what shows it.
+
+    Parameters
+    ----------
+    kind : {"ordinary", "bisimulation", "exact", "strict", "proportional"}
+    time : {"continuous", "discrete"}
+    max_blocks : int
+        At least two, and at least three for "proportional": where there is one way out of a block, all
+        states take it in the same proportion.
+    max_block_size : int
+        At least two.
+
+    Returns
+    -------
+    strategy of (chain, partition, witness)
+        The witness is the one that `lumpability.testing.definitions.find_witness` describes.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> few = not_lumpable_chains(max_blocks=2, max_block_size=2)
+    >>> chain, partition, witness = find(few, lambda triple: True)
+    >>> chain, partition
+    (CTMC(3 states, 1 transition), Partition([[0, 1], [2]]))
+    >>> print(witness)
+    states 0 and 1: 1 against 0 into block 1
+    """
+    _check(kind, time)
+    difference = st.sampled_from([*map(Fraction, ("1", "2", "1/2", "1/3", "5"))])
+    rates, partition = draw(_broken(kind, max_blocks, max_block_size, difference))
+    chain = _chain(rates, time)
+    witness = find_witness(chain, partition, kind)
+    assert witness is not None
+    return chain, partition, witness
+
+
+@st.composite
+def near_lumpable_chains(
+    draw: st.DrawFn,
+    *,
+    epsilon: Any = "1/10000000000",
+    kind: str = "ordinary",
+    max_blocks: int = 3,
+    max_block_size: int = 3,
+) -> tuple[CTMC, Partition]:
+    """Chains that miss a lumping by epsilon, and the partition they miss.
+
+    Parameters
+    ----------
+    epsilon : number
+        By how much one rate differs from that of a lumpable chain, in 1/time.
+    kind, max_blocks, max_block_size
+        As for `not_lumpable_chains`.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> few = near_lumpable_chains(epsilon="1/1000", max_blocks=2, max_block_size=2)
+    >>> chain, partition = find(few, lambda pair: True)
+    >>> chain.matrix.row(0), partition
+    ([(2, Fraction(1, 1000))], Partition([[0, 1], [2]]))
+    """
+    _check(kind, "continuous")
+    difference = read_number(epsilon)
+    rates, partition = draw(_broken(kind, max_blocks, max_block_size, st.just(difference)))
+    return CTMC(rates), partition
+
+
+@st.composite
+def _broken(
+    draw: st.DrawFn,
+    kind: str,
+    max_blocks: int,
+    max_block_size: int,
+    differences: st.SearchStrategy[Fraction],
+) -> tuple[Any, Partition]:
+    """Draw rates that are lumpable, and add to one that joins two blocks.
+
+    The first block has two states.  For "proportional" its states go on to the second at least, and the one
+    that changes goes to a third, so that the proportions change.
+    """
+    proportional = kind == "proportional"
+    least = 3 if proportional else 2
+    count = draw(st.integers(least, max(least, max_blocks)))
+    others = st.lists(st.integers(1, max_block_size), min_size=count - 1, max_size=count - 1)
+    sizes = [draw(st.integers(2, max_block_size)), *draw(others)]
+    blocks = np.repeat(np.arange(count), sizes)
+    numbers = DrawnNumbers(draw)
+    rates = unfold(kind, blocks, numbers, connected=proportional)
+    inside = draw(st.integers(0, int(np.sum(blocks == 0)) - 1))
+    outside = draw(st.integers(int(np.flatnonzero(blocks == least - 1)[0]), len(blocks) - 1))
+    source, target = (outside, inside) if kind == "exact" else (inside, outside)
+    rates[source, target] += draw(differences)
+    return _shuffled(rates, blocks, numbers)

@@ -1,0 +1,78 @@
+"""Numbers and partitions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from lumpability.partition import Partition
+
+__all__ = ["partitions", "rationals"]
+
+
+def rationals(
+    *,
+    min_value: int | Fraction = -8,
+    max_value: int | Fraction = 8,
+    max_denominator: int = 6,
+    max_exponent: int = 0,
+) -> SearchStrategy[Fraction]:
+    """Rational numbers, simple ones first.
+
+    Parameters
+    ----------
+    min_value, max_value : int or Fraction
+    max_denominator : int
+    max_exponent : int
+        Times a power of ten with an exponent of at most this absolute value; the bounds are for what is
+        before it.  With 30 the numbers fit neither 64 bits nor floats.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(rationals(), lambda x: x > 1)
+    Fraction(2, 1)
+    >>> find(rationals(max_exponent=30), lambda x: 0 < x < Fraction(1, 10**6))
+    Fraction(1, 10000000)
+    """
+    numbers = st.fractions(min_value, max_value, max_denominator=max_denominator)
+    if max_exponent == 0:
+        return numbers
+    exponents = st.integers(-max_exponent, max_exponent)
+    return st.builds(_scaled, numbers, exponents)
+
+
+def _scaled(number: Fraction, exponent: int) -> Fraction:
+    return number * Fraction(10) ** exponent
+
+
+@st.composite
+def partitions(
+    draw: st.DrawFn,
+    *,
+    states: int | None = None,
+    min_states: int = 1,
+    max_states: int = 8,
+    max_blocks: int | None = None,
+) -> Partition:
+    """Partitions, coarse ones first.
+
+    Parameters
+    ----------
+    states : int, optional
+        Exactly so many states.
+    min_states, max_states : int
+    max_blocks : int, optional
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(partitions(), lambda partition: len(partition) > 1)
+    Partition([[0], [1]])
+    """
+    n = draw(st.integers(min_states, max_states)) if states is None else states
+    label = st.integers(0, max(0, min(n, n if max_blocks is None else max_blocks) - 1))
+    return Partition(np.array(draw(st.lists(label, min_size=n, max_size=n)), dtype=np.int64))
