@@ -116,7 +116,13 @@ class Partition:
     def from_canonical(
         cls, labels: Labels, representatives: np.ndarray[Any, np.dtype[np.int64]]
     ) -> Partition:
-        """Wrap labels that are already numbered by first member, and these members, unchecked; O(1)."""
+        """Wrap labels that are already numbered by first member, and these members, unchecked; O(1).
+
+        Examples
+        --------
+        >>> Partition.from_canonical(np.array([0, 1, 0], dtype=np.int32), np.array([0, 1]))
+        Partition([[0, 2], [1]])
+        """
         partition = cls.__new__(cls)
         partition._labels = labels
         labels.setflags(write=False)
@@ -235,12 +241,24 @@ class Partition:
 
     @property
     def labels(self) -> Labels:
-        """Block of each state, shape (n,), read-only."""
+        """Block of each state, shape (n,), read-only.
+
+        Examples
+        --------
+        >>> Partition.of([{0, 2}, {1}]).labels.tolist()
+        [0, 1, 0]
+        """
         return self._labels
 
     @property
     def n(self) -> int:
-        """Number of states."""
+        """Number of states.
+
+        Examples
+        --------
+        >>> Partition.of([{0, 2}, {1}]).n
+        3
+        """
         return len(self.labels)
 
     @cached_property
@@ -253,12 +271,24 @@ class Partition:
 
     @cached_property
     def blocks(self) -> Blocks:
-        """The blocks in order, each a sorted read-only array of states."""
+        """The blocks in order, each a sorted read-only array of states.
+
+        Examples
+        --------
+        >>> [block.tolist() for block in Partition([0, 1, 0]).blocks]
+        [[0, 2], [1]]
+        """
         return Blocks(self.labels, len(self))
 
     @cached_property
     def representatives(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The first member of each block, shape (len(self),), ascending."""
+        """The first member of each block, shape (len(self),), ascending.
+
+        Examples
+        --------
+        >>> Partition([0, 1, 0, 2]).representatives.tolist()
+        [0, 1, 3]
+        """
         return _first_members(self.labels, len(self))
 
     def refines(self, other: Partition) -> bool:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
 from importlib import import_module, metadata, resources
+from pathlib import Path
 from pkgutil import walk_packages
 
 import pytest
 
 import lumpability
+
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 OPTIONAL = [
     "matplotlib",
@@ -67,11 +71,55 @@ def test_every_exported_name_is_there_once():
         assert getattr(lumpability, name) is not None
 
 
+def packages():
+    """Return the packages whose `__all__` is meant for users; the command line is used otherwise."""
+    yield "lumpability"
+    for _, name, is_package in walk_packages(lumpability.__path__, "lumpability."):
+        if is_package and not name.startswith("lumpability.cli"):
+            yield name
+
+
+def named_on_pages():
+    """Return what README and the pages of docs/ import: (module, name)."""
+    for page in [CHECKOUT / "README.md", *CHECKOUT.glob("docs/**/*.md")]:
+        if "_build" in page.parts or not page.is_file():
+            continue
+        text = re.sub(r"^(>>>|\.\.\.) ?", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        for module, one, several in re.findall(
+            r"^from (lumpability[\w.]*) import (?:([\w, ]+)$|\(([\w,\s]+)\))",
+            text,
+            flags=re.MULTILINE,
+        ):
+            yield from ((module, name) for name in re.findall(r"\w+", one or several))
+
+
+PUBLIC = sorted(
+    {(p, name) for p in packages() for name in getattr(import_module(p), "__all__", ())}
+    | set(named_on_pages())
+)
+
+
+@pytest.mark.parametrize(("module", "name"), PUBLIC, ids=lambda part: part)
+def test_the_public_names_are_documented_with_examples(module, name):
+    value = getattr(import_module(module), name)
+    if inspect.isclass(value) and issubclass(value, Exception):
+        assert inspect.getdoc(value)
+    elif inspect.isclass(value) or inspect.isfunction(value):
+        assert ">>> " in (inspect.getdoc(value) or ""), "a public name has an example"
+
+
 @pytest.mark.parametrize("name", lumpability.__all__)
-def test_the_public_names_are_documented_with_examples(name):
-    documentation = inspect.getdoc(getattr(lumpability, name))
-    assert documentation
-    assert ">>> " in documentation or issubclass(getattr(lumpability, name), Exception)
+def test_what_the_main_classes_offer_is_documented_with_examples(name):
+    value = getattr(lumpability, name)
+    if not inspect.isclass(value) or issubclass(value, Exception):
+        return
+    for member, found in inspect.getmembers(value):
+        function = found.fget if isinstance(found, property) else getattr(found, "func", found)
+        if member.startswith("_") or not (
+            inspect.isfunction(function) or inspect.ismethod(function)
+        ):
+            continue
+        assert ">>> " in (inspect.getdoc(function) or ""), f"{name}.{member} has no example"
 
 
 @pytest.mark.parametrize("name", MODULES)

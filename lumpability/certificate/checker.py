@@ -26,13 +26,15 @@ from lumpability.structure import WeightedStructure
 __all__ = ["verify"]
 
 
-def verify(certificate: Certificate, model: Any) -> Verification:
+def verify(certificate: Certificate, model: Any, quotient: Any = None) -> Verification:
     """Check everything that a certificate claims about a chain.
 
     Parameters
     ----------
     certificate : Certificate
     model : CTMC or DTMC
+    quotient : CTMC or DTMC, optional
+        If given, it must be the quotient that the certificate is about.
 
     Returns
     -------
@@ -50,6 +52,10 @@ def verify(certificate: Certificate, model: Any) -> Verification:
     try:
         parts = ChainParts.of(model)
         _check_head(certificate, parts)
+        if quotient is not None:
+            difference = certificate.quotient.difference(Digest.of(quotient))
+            if difference is not None:
+                raise Contradiction("quotient", f"the one given is another chain ({difference})")
         respected = _check_respected(certificate, parts)
         matrices = _check_soundness(certificate, parts)
         sound = True

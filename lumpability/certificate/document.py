@@ -90,12 +90,14 @@ class Certificate:
         matrix, rates = ("Q", "R") if self.model.type == "CTMC" else ("P", "P")
         return KINDS[self.kind].format(M=matrix, R=rates)
 
-    def verify(self, model: Any) -> Verification:
+    def verify(self, model: Any, quotient: Any = None) -> Verification:
         """Check everything that is claimed, in exact arithmetic, without the engine.
 
         Parameters
         ----------
         model : CTMC or DTMC
+        quotient : CTMC or DTMC, optional
+            The lumped chain: check as well that it is the one that is meant.
 
         Returns
         -------
@@ -108,7 +110,7 @@ class Certificate:
         """
         from lumpability.certificate.checker import verify
 
-        return verify(self, model)
+        return verify(self, model, quotient)
 
     def write(self, path: str | Path) -> None:
         """Write a ``.json`` or ``.json.gz`` file, whole or not at all.

@@ -35,8 +35,8 @@ Rows = tuple[tuple[int, ...], ...]
 
 IDENTITIES = ("row sums", "column sums", "both", "proportional")
 
-LARGEST = 100
-"""Largest number of rows or columns of a matrix: Coq then takes some five seconds."""
+LARGEST = 200
+"""Largest number of rows or columns of a matrix: Coq then takes some ten seconds."""
 
 _NAME = 60
 _LINE = 96

@@ -23,6 +23,7 @@ from lumpability.cli.failures import ReportingGroup
 from lumpability.cli.files import convert_command, info_command
 from lumpability.cli.lump import lump_command, shrink_command
 from lumpability.cli.options import debug_option
+from lumpability.cli.verify import verify_command
 from lumpability.formats import FORMATS
 
 __all__ = ["cli", "main"]
@@ -33,7 +34,7 @@ _EPILOG = f"""Formats: {", ".join(FORMATS)}.
 \b
 Exit codes:
   0   yes, or done
-  1   no: not lumpable, and two states or neurons are shown that prove it
+  1   no: not lumpable, and two states or neurons are shown that prove it; certificate rejected
   2   wrong usage
   3   a file that cannot be read, used or written
   70  a bug of this program
@@ -43,6 +44,10 @@ Examples:
   lumpability lump chain.drn.gz -o small.drn
   lumpability check chain.drn.gz blocks.json
   lumpability lump net.onnx -o small.onnx
+  lumpability doctor
+\b
+Shell completion (bash; zsh and fish likewise), for the shell's start-up file:
+  eval "$(_LUMPABILITY_COMPLETE=bash_source lumpability)"
 """
 
 
@@ -63,6 +68,7 @@ def cli() -> None:
 for _command in (
     lump_command,
     check_command,
+    verify_command,
     info_command,
     convert_command,
     shrink_command,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lumpability.cli.console import Stages, show, show_json
-from lumpability.cli.failures import NO
+from lumpability.cli.failures import NO, tell
 from lumpability.cli.models import describe, judge, units
 from lumpability.cli.options import (
     Read,
@@ -18,6 +18,7 @@ from lumpability.cli.options import (
     reading_options,
 )
 from lumpability.cli.partition_file import read_partition
+from lumpability.markov import MarkovChain
 from lumpability.verbs import check
 
 __all__ = ["check_command"]
@@ -75,5 +76,9 @@ def check_command(
         )
     else:
         show(*report.tables)
+        if not verdict and isinstance(loaded, MarkovChain) and verdict.kind != "weak":
+            chosen = "" if kind is None else f" --kind {kind}"
+            command = f"lumpability lump {model} --initial {partition}{chosen}"
+            tell(f"the coarsest lumping inside this partition: {command}", sort="Hint")
     if not verdict:
         ctx.exit(NO)

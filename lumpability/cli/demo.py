@@ -21,7 +21,9 @@ _STORY = (
 )
 
 
-@click.command("demo")
+@click.command(
+    "demo", epilog="Examples: lumpability demo, and lumpability demo --machines 18 to wait a moment"
+)
 @click.option(
     "--machines",
     type=click.IntRange(3, 20),

@@ -2,16 +2,19 @@
 
 0 yes or done; 1 no (the witness is printed); 2 usage (click's own); 3 unreadable or invalid input or
 an output that cannot be written; 70 a bug of this program; 130 interrupted; 141 the reader of stdout
-went away.
+went away.  Messages of the library speak Python; here its arguments become options.
 """
 
 from __future__ import annotations
 
+import difflib
+import re
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -33,6 +36,11 @@ WARNINGS = "lumpability.warnings"
 """Key of `click.Context.meta`: the warnings told so far, a list of str."""
 
 
+_FLAG = re.compile(r"\b(normalize)=True")
+_CHOICE = re.compile(r"\b(kind|type|engine|constants)=(['\"])(.*?)\2")
+_FILE = re.compile(r"\b(initial)=\.\.\.")
+
+
 def tell(message: str, *, sort: str = "") -> None:
     """Write one line to stderr; `sort` is what kind of line, such as "Error"."""
     click.echo(printable(f"{sort}: {message}" if sort else message), err=True)
@@ -44,6 +52,19 @@ class ReportingGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order in which they were added, the main one first."""
         return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; for a word that is none suggest what may have been meant."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], self.commands, n=1)
+            if Path(args[0]).suffix:
+                meant = f"lumpability lump {args[0]}"
+            else:
+                meant = f"lumpability {close[0]}" if close else "lumpability --help"
+            ctx.fail(f"no such command {args[0]!r}; try: {meant}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command and report how it ended."""
@@ -69,8 +90,10 @@ class ReportingGroup(click.Group):
 
 def _explain(error: Exception) -> tuple[int, str]:
     """Return the exit code and the message for an exception."""
-    if isinstance(error, InvalidInput | MissingDependency | NotJustified):
-        return INVALID, str(error)
+    if isinstance(error, MissingDependency):
+        return INVALID, f"{error}; lumpability doctor shows what is installed"
+    if isinstance(error, InvalidInput | NotJustified):
+        return INVALID, _for_the_shell(str(error))
     if isinstance(error, MemoryError):
         return INVALID, "the model does not fit into memory"
     if isinstance(error, OSError) and error.strerror:
@@ -80,8 +103,22 @@ def _explain(error: Exception) -> tuple[int, str]:
         return INTERNAL, str(error).removeprefix("internal error: ")
     return INTERNAL, (
         f"{type(error).__name__}: {' '.join(str(error).split())}. This is a bug in lumpability: please "
-        "report it with the command and the model; --debug shows where it happened."
+        "report it with the command, the model and what lumpability doctor prints; --debug shows where it "
+        "happened."
     )
+
+
+def _for_the_shell(message: str) -> str:
+    """Say arguments of Python functions as options of commands.
+
+    Examples
+    --------
+    >>> _for_the_shell("pass normalize=True, or use kind='exact'")
+    'pass --normalize, or use --kind exact'
+    """
+    message = _FLAG.sub(r"--\1", message)
+    message = _CHOICE.sub(r"--\1 \3", message)
+    return _FILE.sub(r"--\1 FILE", message)
 
 
 @contextmanager
@@ -90,8 +127,8 @@ def _warnings_told(ctx: click.Context) -> Iterator[None]:
     told: list[str] = ctx.meta.setdefault(WARNINGS, [])
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        told.append(str(message))
-        tell(str(message), sort="Warning")
+        told.append(_for_the_shell(str(message)))
+        tell(told[-1], sort="Warning")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)

@@ -133,6 +133,12 @@ def _box(
     help="Write a page that plays the lumping step by step in a browser; one file, loads nothing.",
 )
 @click.option(
+    "--certificate",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a proof that others can check: .json or .json.gz, for the command verify.",
+)
+@click.option(
     "--report",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -148,6 +154,7 @@ def lump_command(
     kind: str | None,
     output: Path | None,
     partition_output: Path | None,
+    certificate: Path | None,
     page: Path | None,
     report: Path | None,
     read: Read,
@@ -176,9 +183,17 @@ def lump_command(
                 write(lumping.quotient, output)
             if partition_output is not None:
                 write_partition(lumping.partition, partition_output, units(loaded))
+            if certificate is not None:
+                lumping.certificate().write(certificate)
             if page is not None:
                 lumping.player(title=model.name).write(page)
-    written = {"quotient": output, "partition": partition_output, "html": page, "report": report}
+    written = {
+        "quotient": output,
+        "partition": partition_output,
+        "html": page,
+        "certificate": certificate,
+        "report": report,
+    }
     if as_json or report is not None:
         text = document(
             str(click.get_current_context().info_name),

@@ -125,6 +125,15 @@ def read_answer(path: str | Path) -> dict[str, Any]:
     ------
     FormatError
         If the file is not JSON, or holds decimal numbers.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "answer.json")
+    ...     _ = path.write_text('{"quotient": [[0, "1/2"], [3, 0]]}')
+    ...     read_answer(path)
+    {'quotient': [[0, '1/2'], [3, 0]]}
     """
     with opened(path, max_bytes=LARGEST_SHEET) as file:
         return parse_object(file.read(LARGEST_SHEET), path, decimals=False)

@@ -154,7 +154,14 @@ def solution(task: Task, *, markup: str = "markdown") -> str:
 
 
 def model_answer(task: Task) -> dict[str, Any]:
-    """Return the answer that `grade` finds right in every step."""
+    """Return the answer that `grade` finds right in every step.
+
+    Examples
+    --------
+    >>> from lumpability.markov.examples import land_of_oz
+    >>> model_answer(Task(land_of_oz(), "ordinary"))["rounds"]
+    [[['rain', 'snow'], ['nice']]]
+    """
     chain = task.chain
     matrix = lump(chain, kind=task.kind).quotient.matrix
     rows = [dict(matrix.row(block)) for block in range(matrix.n)]

@@ -35,6 +35,11 @@ class Format:
         The function that writes a model to a path; None if the format cannot be written.
     holds : tuple of str
         "chain", "network" or both; where both, the reader finds out from the file.
+
+    Examples
+    --------
+    >>> FORMATS[".drn"].reader
+    'read_drn'
     """
 
     module: str

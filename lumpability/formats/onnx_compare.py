@@ -61,6 +61,14 @@ def compare_in_onnxruntime(
         If the input shapes differ, `points` is not positive, or onnxruntime cannot run a network.
     MissingDependency
         Without the package ``onnxruntime``.
+
+    Examples
+    --------
+    >>> from lumpability import lump
+    >>> from lumpability.networks.examples import unequal_factors
+    >>> network = unequal_factors()
+    >>> print(compare_in_onnxruntime(network, lump(network).quotient, points=10))
+    onnxruntime: outputs bitwise equal at ... of 10 random points, largest difference ...
     """
     if network.input_shape != other.input_shape or points < 1:
         raise InvalidInput("comparing needs equal input shapes and at least one point")

@@ -117,18 +117,37 @@ class Reward:
 
     @property
     def parts(self) -> list[ExactArray]:
-        """The arrays present."""
+        """The arrays present.
+
+        Examples
+        --------
+        >>> Reward(state=ExactArray.read([3, 0])[0]).parts
+        [ExactArray([3, 0])]
+        """
         return [part for part in (self.state, self.action) if part is not None]
 
     def map(self, function: Callable[[ExactArray], ExactArray]) -> Reward:
-        """Apply a function to the arrays present."""
+        """Apply a function to the arrays present.
+
+        Examples
+        --------
+        >>> reward = Reward(state=ExactArray.read([3, 0, 3])[0])
+        >>> reward.map(lambda part: part.take([0, 1])).state
+        ExactArray([3, 0])
+        """
         return Reward(
             None if self.state is None else function(self.state),
             None if self.action is None else function(self.action),
         )
 
     def equals(self, other: Reward) -> bool:
-        """Whether both give every state the same rewards."""
+        """Whether both give every state the same rewards.
+
+        Examples
+        --------
+        >>> Reward(ExactArray.read([0.5])[0]).equals(Reward(ExactArray.read(["1/2"])[0]))
+        True
+        """
         pairs = ((self.state, other.state), (self.action, other.action))
         return all(
             (a is None) == (b is None) and (a is None or b is None or a.equals(b)) for a, b in pairs

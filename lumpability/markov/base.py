@@ -51,6 +51,13 @@ class MarkovChain(ABC):
         How floats were read, and what that changed.
     rescaled : Fraction
         Largest distance from 1 of a row sum that ``normalize=True`` divided by; 0 if none.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC, DTMC
+    >>> from lumpability.markov import MarkovChain
+    >>> issubclass(CTMC, MarkovChain), issubclass(DTMC, MarkovChain)
+    (True, True)
     """
 
     time: ClassVar[str]
@@ -244,12 +251,26 @@ class MarkovChain(ABC):
 
     @property
     def n(self) -> int:
-        """Number of states."""
+        """Number of states.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> CTMC([[0, 1], [2, 0]]).n
+        2
+        """
         return self.matrix.n
 
     @property
     def is_rational(self) -> bool:
-        """Whether all weights are numbers: no parameters occur."""
+        """Whether all weights are numbers: no parameters occur.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> CTMC([[0, 1], [2, 0]]).is_rational, CTMC([[0, "x"], [2, 0]]).is_rational
+        (True, False)
+        """
         return self.matrix.weights.is_rational
 
     def _arrays(self) -> list[ExactArray]:
@@ -258,7 +279,14 @@ class MarkovChain(ABC):
 
     @property
     def parameters(self) -> tuple[Any, ...]:
-        """The parameters that occur in rates, rewards or the initial distribution, sympy symbols."""
+        """The parameters that occur in rates, rewards or the initial distribution, sympy symbols.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> CTMC([[0, "x"], ["2*y", 0]]).parameters
+        (x, y)
+        """
         return parameters_in(self._arrays())
 
     def subs(self, values: Mapping[Any, Any]) -> Self:
@@ -331,7 +359,15 @@ class MarkovChain(ABC):
     def distinctions(
         self, respect: Iterable[str] | str | None = None
     ) -> list[np.ndarray[Any, Any]]:
-        """Return the arrays, shape (n,), that must agree on the states of a block; see `respected`."""
+        """Return the arrays, shape (n,), that must agree on the states of a block; see `respected`.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> chain = CTMC([[0, 1], [2, 0]], labels={"up": [0]})
+        >>> [array.tolist() for array in chain.distinctions()]
+        [[True, False]]
+        """
         wanted = ("labels", "rewards") if respect is None else respect
         items = [wanted] if isinstance(wanted, str) else wanted
         return [key for item in items for key in self._distinguished_by(item)]
@@ -365,6 +401,14 @@ class MarkovChain(ABC):
         ----------
         order : array_like of int, shape (n,)
             A permutation.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> chain = CTMC.from_rates({("a", "b"): 1, ("b", "a"): 2})
+        >>> turned = chain.renumber([1, 0])
+        >>> list(turned.states), turned.matrix.row(0)
+        (['b', 'a'], [(1, Fraction(2, 1))])
         """
         order = np.asarray(order)
         return self.rebuilt(
@@ -388,6 +432,13 @@ class MarkovChain(ABC):
         """Build another chain of the same class, keeping what was said about the reading of floats.
 
         `validate` may be false where the matrix is known to be one of this class.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> chain = CTMC([[0, 1], [2, 0]])
+        >>> chain.rebuilt(chain.matrix, states=["up", "down"], initial="up").initial
+        ExactArray([1, 0])
         """
         chain = copy(self)
         chain._name(matrix.n, states)
@@ -396,7 +447,14 @@ class MarkovChain(ABC):
         return chain
 
     def equals(self, other: MarkovChain) -> bool:
-        """Whether both are the same chain: class, names, numbers, labels, rewards, start."""
+        """Whether both are the same chain: class, names, numbers, labels, rewards, start.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> CTMC([[0, 0.5], [1, 0]]).equals(CTMC([[0, "1/2"], [1, 0]]))
+        True
+        """
         return (
             type(self) is type(other)
             and self.states == other.states

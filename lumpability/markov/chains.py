@@ -90,7 +90,13 @@ class CTMC(MarkovChain):
 
     @property
     def exit_rates(self) -> ExactArray:
-        """Total rate out of every state, self-loops excluded, shape (n,)."""
+        """Total rate out of every state, self-loops excluded, shape (n,).
+
+        Examples
+        --------
+        >>> CTMC([[5, 2], [1, 0]]).exit_rates
+        ExactArray([2, 1])
+        """
         return self.matrix.without_diagonal().row_sums()
 
     def generator(self) -> WeightedStructure:

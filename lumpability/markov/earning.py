@@ -17,7 +17,7 @@ from lumpability.exact_array import ExactArray
 from lumpability.markov.attributes import Reward
 from lumpability.markov.chains import CTMC, MarkovChain
 
-__all__ = ["earning_rates", "with_held_rewards"]
+__all__ = ["earning_rates", "with_held_rewards", "with_respected_rewards"]
 
 
 def earning_rates(chain: MarkovChain, reward: str | Reward) -> ExactArray:
@@ -75,3 +75,18 @@ def with_held_rewards(chain: MarkovChain) -> MarkovChain:
         for name, reward in chain.rewards.items()
     }
     return changed
+
+
+def with_respected_rewards(chain: MarkovChain, *, keeps_jumps: bool) -> MarkovChain:
+    """Return the chain with its rewards in the form that a lumping respects.
+
+    A quotient without the jumps inside blocks can keep of rewards what they earn in time, no more.
+
+    Examples
+    --------
+    >>> cost = Reward(action=ExactArray.read([0, 5])[0])
+    >>> chain = CTMC([[0, 3], [2, 0]], rewards={"cost": cost})
+    >>> with_respected_rewards(chain, keeps_jumps=True) is chain
+    True
+    """
+    return with_held_rewards(chain) if isinstance(chain, CTMC) and not keeps_jumps else chain

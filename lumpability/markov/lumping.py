@@ -25,7 +25,7 @@ from lumpability.exact_array import ExactArray
 from lumpability.history import History
 from lumpability.markov.attributes import read_vector
 from lumpability.markov.chains import CTMC, MarkovChain
-from lumpability.markov.earning import with_held_rewards
+from lumpability.markov.earning import with_respected_rewards
 from lumpability.markov.kind import Kind
 from lumpability.markov.kinds import find_kind
 from lumpability.markov.naming import block_name, block_names
@@ -129,7 +129,15 @@ class Lumping:
         return project(self._read(vector, self.chain), self.partition)
 
     def pull_back(self, function: Any) -> ExactArray:
-        """Give every state the value of its block, shape (n,)."""
+        """Give every state the value of its block, shape (n,).
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> chain = DTMC([[0, "1/2", "1/2"], [1, 0, 0], [1, 0, 0]], labels={"start": [0]})
+        >>> lump(chain).pull_back([5, 7])
+        ExactArray([5, 7, 7])
+        """
         return pull_back(self._read(function, self.quotient), self.partition)
 
     def lift(self, vector: Any) -> ExactArray:
@@ -167,6 +175,13 @@ class Lumping:
         ------
         NotJustified
             If the quotient does not determine it for this kind; the message says why.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> chain = DTMC([[0, "1/2", "1/2"], [1, 0, 0], [1, 0, 0]], labels={"start": [0]})
+        >>> lump(chain, kind="exact").lift_stationary(["1/2", "1/2"])
+        ExactArray([1/2, 1/4, 1/4])
         """
         return self.kind.lift_stationary(
             self._read(vector, self.quotient), self.chain, self.partition
@@ -182,6 +197,13 @@ class Lumping:
         ----------
         vector : array_like or mapping from states, shape (n,)
             A stationary distribution of the chain.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> chain = DTMC([[0, "1/2", "1/2"], [1, 0, 0], [1, 0, 0]], labels={"start": [0]})
+        >>> lump(chain).project_stationary(["1/2", "1/4", "1/4"])
+        ExactArray([1/2, 1/2])
         """
         return self.kind.project_stationary(
             self._read(vector, self.chain), self.partition, self.kappa
@@ -329,8 +351,7 @@ def lump_chain(
     """
     started = time.perf_counter()
     chosen = find_kind(kind or "ordinary")
-    # What a quotient without the jumps inside blocks can keep of rewards is what they earn in time.
-    seen = with_held_rewards(chain) if isinstance(chain, CTMC) and not chosen.keeps_jumps else chain
+    seen = with_respected_rewards(chain, keeps_jumps=chosen.keeps_jumps)
     distinctions = seen.distinctions(chosen.respects if respect is None else respect)
     respected = Partition.by(chain.n, distinctions)
     if initial is not None:

@@ -148,6 +148,13 @@ def widened(network: Network, copies: int, *, seed: int = 0) -> Network:
         As `Network.dense` builds it.
     copies : int
         A power of two, so that the division is exact.
+
+    Examples
+    --------
+    >>> small = Network.dense([([[1, 2]], [0, 1], "relu"), ([[1], [3]], None, None)])
+    >>> wide = widened(small, 4)
+    >>> wide.hidden_neurons, wide.exact([5]).tolist() == small.exact([5]).tolist()
+    (8, True)
     """
     if copies & (copies - 1):
         raise InvalidInput(f"{copies} copies: the division is exact for powers of two only")
@@ -171,7 +178,14 @@ def widened(network: Network, copies: int, *, seed: int = 0) -> Network:
 
 
 def quantised(sizes: Sequence[int], *, levels: int = 3, seed: int = 0) -> Network:
-    """Return a ReLU network whose weights take few values, as after 2-bit quantisation."""
+    """Return a ReLU network whose weights take few values, as after 2-bit quantisation.
+
+    Examples
+    --------
+    >>> network = quantised([3, 9, 2], levels=2, seed=1)
+    >>> sorted(set(network.layers[0].weight.ravel().tolist()))
+    [-1.0, 0.0]
+    """
     random = np.random.default_rng(seed)
     values = np.arange(levels) - levels // 2
     matrices = [random.choice(values, size=shape) for shape in pairwise(sizes)]

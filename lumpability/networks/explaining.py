@@ -7,13 +7,14 @@ network and of the neuron (or channel) in the layer, as everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lumpability.errors import InvalidInput
+from lumpability.networks.after import Activated
 from lumpability.networks.arrays import to_fractions
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.pairs import Pair
@@ -23,7 +24,7 @@ from lumpability.networks.shaping import ShapeLayer
 if TYPE_CHECKING:
     from lumpability.networks.lumping import NetworkLumping
 
-__all__ = ["Neuron", "explain_neurons", "origins"]
+__all__ = ["Neuron", "explain_neurons", "row_names"]
 
 Neuron = str | tuple[int, int]
 """A neuron: "2:17" or (2, 17) is neuron (or channel) 17 of layer 2."""
@@ -51,20 +52,24 @@ def explain_neurons(
         held = f"{both} are apart: the layer stays as it is ({one.stage.held})"
         return NetworkExplanation(*names, False, "held", held, **told)
     pair = Pair(one, a, b)
-    rows = _Rows(lumping, here, pair, limit)
+    found = _Comparison(lumping, here, pair, limit)
     labels = one.partition.labels
     if labels[a] == labels[b]:
-        return rows.together(names, both, tuple(notes))
-    return rows.apart(names, both, tuple(notes))
+        return found.together(names, both, tuple(notes))
+    return found.apart(names, both, tuple(notes))
 
 
-class _Rows:
+class _Comparison:
     """Two columns of a layer, and what is said about them."""
 
     def __init__(self, lumping: NetworkLumping, number: int, pair: Pair, limit: int) -> None:
         self.lumping, self.pair, self.limit = lumping, pair, limit
         self.merged = pair.merged
-        self.names = origins(lumping, number)
+        below = lumping.stages[number - 1] if self.merged.stage.open else None
+        self.skips = 0
+        if below is not None and below.stage.rows is not None:
+            self.skips = int(below.has_skip.sum()) * below.stage.rows.shape[1]
+        self.name_of = row_names(lumping, number)
 
     def together(
         self, names: tuple[str, str], both: str, notes: tuple[str, ...]
@@ -73,11 +78,13 @@ class _Rows:
         block = int(self.merged.partition.labels[self.pair.first])
         shown = [row for row, numbers in enumerate(self.pair.columns) if any(numbers)][: self.limit]
         weights = len(self.pair.columns)
-        equal = "equal" if ratio == 1 else f"{ratio} times that of {names[0]}"
-        sentence = (
-            f"{both} share class {block}: the column of {names[1]} is {equal} in all {weights} entries, and "
-            f"{self._rule()}"
-        )
+        told = f"their columns are equal in all {weights} entries"
+        if ratio != 1:
+            told = (
+                f"the column of {names[1]} is {ratio} times that of {names[0]} in all {weights} entries, "
+                f"and {self._rule()}"
+            )
+        sentence = f"{both} share class {block}: {told}"
         return NetworkExplanation(
             *names,
             True,
@@ -122,14 +129,21 @@ class _Rows:
             notes,
         )
 
+    def _source_name(self, stored: int, row: int) -> str:
+        """Name a stored row; behind the rows of A W come those that skip the activation."""
+        skipped = self.merged.summed.classes - self.skips <= row
+        return f"{self.name_of(stored)} before its activation" if skipped else self.name_of(stored)
+
     def _rule(self) -> str:
         """Say which factors pass, and what lets them."""
-        steps = [type(step).__name__.lower() for step in self.merged.stage.steps]
+        stage = self.merged.stage
         functions = [
-            getattr(getattr(step, "activation", None), "name", name)
-            for step, name in zip(self.merged.stage.steps, steps, strict=True)
+            step.activation.name if isinstance(step, Activated) else type(step).__name__.lower()
+            for step in stage.steps
         ]
         after = ", ".join(functions) or "the next layer"
+        if self.merged.antiparallel:
+            return f"{after} lets both signs pass: act(-x) = act(x) - {stage.reflection} x, by a skip"
         if self.lumping.kind == "exact":
             return "an exact lumping admits equal columns only"
         return f"{after} lets pass: {self.merged.group.value}"
@@ -170,10 +184,79 @@ class _Rows:
         for row in rows:
             a, b = self.pair.columns[row]
             source = self.pair.source(row)
-            sources = tuple(self.names(k, row) for k in source.rows)
+            sources = tuple(self._source_name(k, row) for k in source.rows)
             entries.append(ColumnEntry(sources, source.factors, a, b, a / left, b / right))
         return tuple(entries)
 
 
-class origins:  # noqa: N801  # used like a function
-    """Names of the rows of a layer's weights: the inputs or neurons that they belong to."""
+def _located(lumping: NetworkLumping, neuron: Neuron) -> tuple[int, int]:
+    """Return the stage and the unit of a neuron."""
+    parts = neuron.split(":") if isinstance(neuron, str) else neuron
+    try:
+        layer, unit = (int(part) for part in parts)
+    except (TypeError, ValueError):
+        raise InvalidInput(
+            f"{neuron!r} names no neuron: write layer:neuron, for example 2:17", neuron=neuron
+        ) from None
+    stages = {one.stage.position: number for number, one in enumerate(lumping.stages)}
+    if layer not in stages:
+        known = ", ".join(map(str, stages))
+        raise InvalidInput(
+            f"layer {layer} has no weights: layers with weights are {known}", neuron=neuron
+        )
+    units = lumping.stages[stages[layer]].stage.units
+    if not 0 <= unit < units:
+        raise InvalidInput(f"layer {layer} has neurons 0 .. {units - 1}, not {unit}", neuron=neuron)
+    return stages[layer], unit
+
+
+def _notes(lumping: NetworkLumping, number: int, unit: int) -> list[str]:
+    """Say what else happens to a neuron."""
+    one = lumping.stages[number]
+    name = f"{one.stage.position}:{unit}"
+    if unit in one.constants:
+        bias = to_fractions(one.summed.bias[unit : unit + 1]).tolist()[0]
+        zero = one.summed.zero_columns(np.array([unit]))[0]
+        why = f"its aggregated weights are zero and its bias is {bias}" if zero else "it is scaled by zero"
+        return [
+            f"{name} is constant: {why}, so its output is {one.constants[unit]} for every input, which is "
+            "folded into the next bias"
+        ]
+    if not one.live[one.partition.labels[unit]]:
+        return [
+            f"{name} is dead: the aggregated weights of its class into everything that stays are zero, so it "
+            "is removed"
+        ]
+    return []
+
+
+def row_names(lumping: NetworkLumping, number: int) -> Callable[[int], str]:
+    """Return what names the rows of a layer's stored weights by the inputs or neurons they belong to.
+
+    Parameters
+    ----------
+    lumping : NetworkLumping
+    number : int
+        Of the layer, among those with weights.
+    """
+    stage = lumping.stages[number].stage
+    below = lumping.stages[number - 1].stage if stage.open else None
+    if below is not None and below.rows is not None:
+        width = below.rows.shape[1]
+        owner = np.empty(below.rows.size, dtype=np.int64)
+        owner[below.rows.ravel()] = np.arange(below.rows.size)
+        single = width == 1
+
+        def neuron(row: int) -> str:
+            unit, place = divmod(int(owner[row]), width)
+            return f"{below.position}:{unit}" + ("" if single else f"[{place}]")
+
+        return neuron
+    where = "" if number == 0 else f" of layer {stage.position}"
+    taps = 1 if stage.layer.weight.ndim == 2 else int(np.prod(stage.layer.weight.shape[2:]))
+
+    def given(row: int) -> str:
+        channel, tap = divmod(row, taps)
+        return f"input {channel}" + ("" if taps == 1 else f"[{tap}]") + where
+
+    return given

@@ -20,49 +20,19 @@ from lumpability.display import Player
 from lumpability.errors import InvalidInput, LumpabilityError, NotJustified
 from lumpability.networks.arrays import Array
 from lumpability.networks.certificate import NetworkCertificate, Subject, refute
+from lumpability.networks.explaining import Neuron, explain_neurons
 from lumpability.networks.merging import MergedStage, merge, reasons
 from lumpability.networks.narrowing import quotient_network
+from lumpability.networks.near_misses import NearMiss, near_misses
 from lumpability.networks.network import Network
 from lumpability.networks.new_weights import NewWeights
+from lumpability.networks.reasons import NetworkExplanation
 from lumpability.networks.rounding import Rounding
 from lumpability.networks.stages import stages_of
 from lumpability.partition import Partition
 from lumpability.verbs import lump
 
 __all__ = ["LayerReport", "NetworkLumping", "lump_network", "offsets"]
-
-KINDS = ("proportional", "exact")
-ENGINES = ("columns", "structure")
-
-
-@dataclass(frozen=True)
-class LayerReport:
-    """What happened to one layer with weights.
-
-    Attributes
-    ----------
-    layer : int
-        Its number in the network.
-    title : str
-    units, left : int
-        Neurons or channels before and after.
-    identical, proportional, antiparallel, constant, dead : int
-        Units that disappeared, by reason.
-    held : str or None
-        Why nothing may be merged here.
-    """
-
-    layer: int
-    title: str
-    units: int
-    left: int
-    identical: int
-    proportional: int
-    antiparallel: int
-    constant: int
-    dead: int
-    held: str | None
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NetworkLumping:
@@ -106,7 +76,16 @@ class NetworkLumping:
 
     @cached_property
     def partition(self) -> Partition:
-        """Partition of all units of layers with weights, numbered layer after layer."""
+        """Partition of all units of layers with weights, numbered layer after layer.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
+        >>> lumping = lump(network)
+        >>> lumping.partition
+        Partition([[0, 1], [2]])
+        """
         starts = offsets(self.network, self.stages)
         labels = [
             one.partition.labels + start for one, start in zip(self.stages, starts, strict=False)
@@ -115,24 +94,61 @@ class NetworkLumping:
 
     @property
     def partitions(self) -> list[Partition]:
-        """Partition of the units of each layer with weights."""
+        """Partition of the units of each layer with weights.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
+        >>> lumping = lump(network)
+        >>> lumping.partitions
+        [Partition([[0, 1]]), Partition([[0]])]
+        """
         return [one.partition for one in self.stages]
 
     @property
     def factors(self) -> list[list[Any]]:
-        """Factor c(s) of every unit, layer by layer, as fractions."""
+        """Factor c(s) of every unit, layer by layer, as fractions.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
+        >>> lumping = lump(network)
+        >>> [str(factor) for factor in lumping.factors[0]]
+        ['1', '2']
+        """
         return [one.factors.tolist() for one in self.stages]
 
     @property
     def origin(self) -> list[list[list[int]]]:
-        """For every layer and every unit of the quotient, the units it stands for."""
+        """For every layer and every unit of the quotient, the units it stands for.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
+        >>> lumping = lump(network)
+        >>> lumping.origin
+        [[[0, 1]], [[0]]]
+        """
         return [
             [one.partition.blocks[c].tolist() for c in one.kept.tolist()] for one in self.stages
         ]
 
     @cached_property
     def table(self) -> list[LayerReport]:
-        """What happened, layer by layer."""
+        """What happened, layer by layer.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
+        >>> lumping = lump(network)
+        >>> row = lumping.table[0]
+        >>> row.units, row.left, row.proportional
+        (2, 1, 1)
+        """
         return [
             LayerReport(
                 layer=one.stage.position,
@@ -147,12 +163,30 @@ class NetworkLumping:
 
     @property
     def is_irreducible(self) -> bool:
-        """Whether nothing could be merged, folded or removed."""
+        """Whether nothing could be merged, folded or removed.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
+        >>> lumping = lump(network)
+        >>> lumping.is_irreducible, lump(lumping.quotient).is_irreducible
+        (False, True)
+        """
         return all(row.units == row.left for row in self.table)
 
     @property
     def verdict(self) -> str:
-        """The result in one sentence."""
+        """The result in one sentence.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
+        >>> lumping = lump(network)
+        >>> lumping.verdict
+        '2 -> 1 hidden neurons, 6 -> 3 parameters, the same function for every input'
+        """
         if not self.is_irreducible:
             return (
                 f"{self.network.hidden_neurons} -> {self.quotient.hidden_neurons} hidden neurons, "
@@ -164,7 +198,16 @@ class NetworkLumping:
         return f"irreducible: every layer's neurons are pairwise distinguishable{kept}"
 
     def certificate(self) -> NetworkCertificate:
-        """Return the claim with everything needed to check it; see `NetworkCertificate.verify`."""
+        """Return the claim with everything needed to check it; see `NetworkCertificate.verify`.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
+        >>> lumping = lump(network)
+        >>> bool(lumping.certificate().verify())
+        True
+        """
         return NetworkCertificate(
             kind=self.kind,
             original=Subject.of(self.network),
@@ -174,6 +217,65 @@ class NetworkLumping:
             network=self.network,
             quotient=self.quotient,
         )
+
+    def explain(
+        self, first: Neuron, second: Neuron, *, limit: int = 10
+    ) -> NetworkExplanation:
+        """Say why two neurons share a class, or do not.
+
+        Parameters
+        ----------
+        first, second : (int, int) or str
+            Neurons or channels: (2, 17) or "2:17" is number 17 of layer 2 of the network.
+        limit : int
+            How many aggregated weights to show at most.
+
+        Returns
+        -------
+        NetworkExplanation
+            As text, `to_json` and `to_html`.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such neuron.
+
+        Notes
+        -----
+        Reads two columns of one layer.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
+        >>> print(lump(network).explain("0:0", "0:1"))
+        0:0 and 0:1 share class 0: the column of 0:1 is 2 times that of 0:0 in all 2 entries, and relu lets
+        pass: positive factors
+          input 0: 1 and 2, in normal form 1 and 1
+          bias: 1 and 2, in normal form 1 and 1
+        """
+        return explain_neurons(self, first, second, limit=limit)
+
+    def near_misses(self, limit: int = 10, *, weights: int = 2) -> list[NearMiss]:
+        """Return the classes that would be one if the fewest weights were different.
+
+        Parameters
+        ----------
+        limit : int
+            How many to return at most.
+        weights : int
+            In how many aggregated weights two columns may differ.
+
+        Returns
+        -------
+        list of NearMiss
+            Fewest changes first, then smallest.
+
+        Notes
+        -----
+        Compares all pairs of classes of each layer, in a sample of rows and then, if need be, in all.
+        """
+        return near_misses(self, limit, weights=weights)
 
     def player(self, *, title: str | None = None) -> Player:
         """Return the lumping as a page that plays it step by step in a browser; see `Player`.
@@ -195,7 +297,16 @@ class NetworkLumping:
         return display.html(self)
 
     def report(self) -> dict[str, Any]:
-        """Return everything a reader of the result needs, as plain data for JSON."""
+        """Return everything a reader of the result needs, as plain data for JSON.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
+        >>> lumping = lump(network)
+        >>> lumping.report()["after"]["hidden_neurons"]
+        1
+        """
         sizes = {}
         for name, network in (("before", self.network), ("after", self.quotient)):
             sizes[name] = {
@@ -239,103 +350,3 @@ def offsets(network: Network, stages: Any = None) -> Array:
     """Return where the units of each layer with weights begin in the numbering of all, and their number."""
     found = stages_of(network) if stages is None else [one.stage for one in stages]
     return np.concatenate([[0], np.cumsum([stage.units for stage in found], dtype=np.int64)])
-
-
-@lump.register
-def lump_network(
-    network: Network,
-    *,
-    kind: str | None = None,
-    dtype: Any = None,
-    strict: bool = False,
-    engine: str = "columns",
-    antiparallel: bool = False,
-) -> NetworkLumping:
-    """Compute the maximal lumping of a network and its quotient, exactly.
-
-    Parameters
-    ----------
-    network : Network
-    kind : {"proportional", "exact"}
-        Whether merged neurons may differ by a factor that the activation lets pass ("proportional",
-        the default) or must be equal.
-    dtype : numpy float type, optional
-        Of the quotient's weights; by default the stored types.
-    strict : bool
-        Refuse to round: raise if a new weight is not representable.
-    engine : {"columns", "structure"}
-        The dense specialisation, or the engine that refines chains (slow; for comparison).
-    antiparallel : bool
-        Also merge units of opposite sign under ReLU, leaky ReLU, softplus, GELU and SiLU, which takes
-        a skip past the activation; layer by layer, where the quotient gets fewer parameters.
-
-    Returns
-    -------
-    NetworkLumping
-
-    Raises
-    ------
-    InvalidInput
-        For an unknown kind or engine.
-    NotJustified
-        With `strict`, if a new weight would have to be rounded; carries ``rounding``.
-
-    Notes
-    -----
-    Linear in the number of weights; layers without duplicates are decided by their first rows.  With
-    `antiparallel` once more for each layer that could take a skip.
-
-    Examples
-    --------
-    >>> from lumpability import lump
-    >>> first = [[1, -1, 2, -2], [3, -3, 1, -1], [0, 0, 1, -1]]
-    >>> network = Network.dense([(first, None, "relu"), ([[1], [2], [3], [4]], [0], None)])
-    >>> lump(network).is_irreducible, lump(network, antiparallel=True)
-    (True, NetworkLumping(proportional: 4 -> 2 hidden neurons, 17 -> 11 parameters, proved))
-    """
-    started = time.perf_counter()
-    chosen = kind or "proportional"
-    if chosen not in KINDS:
-        raise InvalidInput(
-            f"unknown kind {chosen!r} for a network: choose proportional or exact", kind=chosen
-        )
-    if engine not in ENGINES:
-        raise InvalidInput(f"unknown engine {engine!r} for a network: choose columns or structure")
-    reflect = _worth_reflecting(network, chosen, engine) if antiparallel else frozenset()
-    merged = tuple(merge(network, chosen, engine=engine, reflect=reflect))
-    quotient, weights, rounding = quotient_network(network, merged, dtype)
-    if strict and rounding.rounded:
-        raise NotJustified(
-            f"{rounding.rounded} of {rounding.weights} new weights are not representable in the target "
-            f"type (off by at most {float(rounding.largest):.3g}): choose a wider dtype, or allow rounding",
-            rounding=rounding,
-        )
-    claims = [one.claim() for one in merged]
-    wrong = refute(network, quotient, claims, chosen, rounding.largest)
-    if wrong is not None:
-        raise LumpabilityError(
-            f"internal error: the quotient failed its proof ({wrong}); please report it with the network",
-            witness=wrong,
-        )
-    rounded = f"; {rounding}" if rounding.rounded else ""
-    proof = f"A W = W^ A and b = b^ A hold exactly in all {len(merged)} layers{rounded}"
-    seconds = time.perf_counter() - started
-    return NetworkLumping(
-        network, quotient, chosen, merged, weights, rounding, seconds, proof
-    )
-
-
-def _worth_reflecting(network: Network, kind: str, engine: str) -> frozenset[int]:
-    """Return the stages where merging units of opposite sign leaves fewer parameters."""
-    chosen: frozenset[int] = frozenset()
-    smallest = quotient_network(network, merge(network, kind, engine=engine))[0].parameter_count
-    for number, stage in enumerate(stages_of(network)):
-        if stage.reflection is None:
-            continue
-        trial = chosen | {number}
-        merged = merge(network, kind, engine=engine, reflect=trial)
-        if merged[number].reflected.any():
-            size = quotient_network(network, merged)[0].parameter_count
-            if size < smallest:
-                chosen, smallest = trial, size
-    return chosen

@@ -92,6 +92,12 @@ class Network:
         ------
         InvalidNetwork
             If shapes do not fit or a number is not finite.
+
+        Examples
+        --------
+        >>> network = Network.dense([([[1, 2]], [0, 1], "relu"), ([[1], [-1]], None, None)])
+        >>> network
+        Network(1 -> 1, 2 hidden neurons, 6 parameters)
         """
         built: list[Layer] = []
         size: int | None = None
@@ -113,7 +119,14 @@ class Network:
 
     @cached_property
     def shapes(self) -> tuple[Shape, ...]:
-        """The shape before each layer, and last that of the output."""
+        """The shape before each layer, and last that of the output.
+
+        Examples
+        --------
+        >>> network = Network.dense([([[1, 2]], [0, 1], "relu"), ([[1], [-1]], None, None)])
+        >>> network.shapes
+        ((None, 1), (None, 2), (None, 2), (None, 1))
+        """
         shapes = [self.input_shape]
         for number, layer in enumerate(self.layers):
             try:
@@ -126,7 +139,14 @@ class Network:
 
     @property
     def output_shape(self) -> Shape:
-        """Shape of the output."""
+        """Shape of the output.
+
+        Examples
+        --------
+        >>> network = Network.dense([([[1, 2]], [0, 1], "relu"), ([[1], [-1]], None, None)])
+        >>> network.output_shape
+        (None, 1)
+        """
         return self.shapes[-1]
 
     def __call__(self, x: Any) -> Array:
@@ -173,6 +193,12 @@ class Network:
         Notes
         -----
         One fraction operation, about a microsecond, for each non-zero weight.
+
+        Examples
+        --------
+        >>> network = Network.dense([([[1, 2]], [0, 1], "relu"), ([[1], [-1]], None, None)])
+        >>> network.exact(["1/3"]).tolist()
+        [Fraction(-4, 3)]
         """
         source = np.asarray(x, dtype=object)
         array = np.empty(source.shape, dtype=object)
@@ -202,24 +228,52 @@ class Network:
 
     @property
     def hidden_neurons(self) -> int:
-        """Units of all layers with weights but the last: neurons of dense layers, channels of convolutions."""
+        """Units of all layers with weights but the last: neurons of dense layers, channels of convolutions.
+
+        Examples
+        --------
+        >>> network = Network.dense([([[1, 2]], [0, 1], "relu"), ([[1], [-1]], None, None)])
+        >>> network.hidden_neurons
+        2
+        """
         return sum(_units(self.layers)[:-1])
 
     @property
     def parameter_count(self) -> int:
-        """Number of stored weights."""
+        """Number of stored weights.
+
+        Examples
+        --------
+        >>> network = Network.dense([([[1, 2]], [0, 1], "relu"), ([[1], [-1]], None, None)])
+        >>> network.parameter_count
+        6
+        """
         return sum(v.size for layer in self.layers for v in layer.parameters.values())
 
     @property
     def operation_count(self) -> int:
-        """Multiplications with weights for one input."""
+        """Multiplications with weights for one input.
+
+        Examples
+        --------
+        >>> network = Network.dense([([[1, 2]], [0, 1], "relu"), ([[1], [-1]], None, None)])
+        >>> network.operation_count
+        4
+        """
         return sum(
             layer.operations(shape) for layer, shape in zip(self.layers, self.shapes, strict=False)
         )
 
     @property
     def byte_count(self) -> int:
-        """Bytes of the stored weights."""
+        """Bytes of the stored weights.
+
+        Examples
+        --------
+        >>> network = Network.dense([([[1, 2]], [0, 1], "relu"), ([[1], [-1]], None, None)])
+        >>> network.byte_count
+        48
+        """
         return sum(v.nbytes for layer in self.layers for v in layer.parameters.values())
 
     def describe(self) -> list[dict[str, Any]]:

@@ -55,6 +55,13 @@ class Refinement:
         Which implementation computed it.
     proved : bool
         Whether the engine has itself proved the result stable, apart from computing it.
+
+    Examples
+    --------
+    >>> structure = WeightedStructure.from_edges(3, [0, 2], [1, 1], [3, 3])
+    >>> found = refine(structure)
+    >>> found.partition, found.engine, found.proved
+    (Partition([[0, 2], [1]]), 'worklist', False)
     """
 
     partition: Partition

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from lumpability.refinement.kernel_compile import allocating, inlined, subroutine
 
 __all__ = ["collapse_rows", "first_rows", "first_unstable", "used_codes"]
 
@@ -17,7 +18,7 @@ ZERO, ONE = np.uint64(0), np.uint64(1)
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, odd
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def used_codes(indptr: Any, codes: Any, alone: Any, used: Any) -> None:
     """Mark the codes of weights in the rows of states that share a block."""
     for state in range(len(alone)):
@@ -26,7 +27,7 @@ def used_codes(indptr: Any, codes: Any, alone: Any, used: Any) -> None:
                 used[codes[position]] = True
 
 
-@numba.njit(inline="always")
+@inlined
 def _add_row(state: Any, own: Any, rows: Any, p: Any, labels: Any, sums: Any) -> Any:
     """Add a state's weights to the sums into blocks; return how many of these are not zero then.
 
@@ -46,7 +47,7 @@ def _add_row(state: Any, own: Any, rows: Any, p: Any, labels: Any, sums: Any) ->
     return nonzero
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def first_rows(firsts: Any, rows: Any, p: Any, alone: Any, labels: Any) -> Any:
     """Return the sums into blocks of the first members of blocks that have others, as compressed rows.
 
@@ -76,7 +77,7 @@ def first_rows(firsts: Any, rows: Any, p: Any, alone: Any, labels: Any) -> Any:
     return pointers, columns, expected
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def first_unstable(
     low: Any, high: Any, rows: Any, p: Any, alone: Any, labels: Any, first: Any
 ) -> Any:
@@ -101,7 +102,7 @@ def first_unstable(
     return -1
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def collapse_rows(
     firsts: Any, rows: Any, labels: Any, pointers: Any, columns: Any, codes: Any, sums: Any
 ) -> Any:
@@ -143,7 +144,7 @@ def collapse_rows(
     return used, _intern_sums(used, several, len(rows.table), codes, sums)
 
 
-@numba.njit
+@subroutine
 def _intern_sums(used: Any, several: Any, base: Any, codes: Any, sums: Any) -> Any:
     """Replace codes -1 by `base` plus the number of the sum, and list distinct sums at the front.
 

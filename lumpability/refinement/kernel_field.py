@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
+
+from lumpability.refinement.kernel_compile import inlined
 
 __all__ = [
     "add_modulo",
@@ -44,7 +45,7 @@ def add_product(typing_context: Any, high: Any, low: Any, x: Any, y: Any) -> Any
     return types.UniTuple(uint64, 2)(uint64, uint64, uint64, uint64), generate
 
 
-@numba.njit(inline="always")
+@inlined
 def reduce_modulo(high: Any, low: Any, p: Any, inverse: Any) -> Any:
     """(high, low) 2^-64 mod p, where `inverse` is ``montgomery_inverse(p)`` and the number < 2^64 p."""
     # Adding the right multiple of p clears the low half; what is left is below 2 p.
@@ -52,20 +53,20 @@ def reduce_modulo(high: Any, low: Any, p: Any, inverse: Any) -> Any:
     return reduced - p if reduced >= p else reduced
 
 
-@numba.njit(inline="always")
+@inlined
 def add_modulo(x: Any, y: Any, p: Any) -> Any:
     """x + y mod p for x, y < p < 2^63."""
     total = x + y
     return total - p if total >= p else total
 
 
-@numba.njit(inline="always")
+@inlined
 def subtract_modulo(x: Any, y: Any, p: Any) -> Any:
     """x - y mod p for x, y < p."""
     return x - y if x >= y else x + p - y
 
 
-@numba.njit(inline="always")
+@inlined
 def block_value(block: Any, seed: Any) -> Any:
     """A pseudo-random value below 2^60 for a block number (Steele, Lea and Flood: splitmix64)."""
     z = U64(block) * U64(0x9E3779B97F4A7C15) + seed

@@ -15,7 +15,6 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from lumpability.errors import LumpabilityError
@@ -23,6 +22,7 @@ from lumpability.exact_array import ExactArray
 from lumpability.history import History
 from lumpability.integers import intern, primes_beyond, residues
 from lumpability.partition import Partition
+from lumpability.refinement.kernel_compile import allocating, inlined
 from lumpability.refinement.kernel_field import add_modulo, subtract_modulo
 from lumpability.refinement.kernel_split import group_by_key
 from lumpability.structure import WeightedStructure
@@ -224,7 +224,7 @@ def _exact(values: Array, primes: Array, denominator: int) -> ExactArray:
     return ExactArray.of_values(codes, [Fraction(x, denominator) for x in signed])
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _add_totals(incoming: Any) -> None:
     """Sum the weights from every state to others."""
     indptr, indices, codes, table, primes, _, totals = incoming
@@ -237,7 +237,7 @@ def _add_totals(incoming: Any) -> None:
                     totals[source, j] = add_modulo(totals[source, j], weight, primes[j])
 
 
-@numba.njit(inline="always")
+@inlined
 def _hashed(residues: Any, seed: Any) -> Any:
     """A hash of residues that is one to one where there is just one."""
     z = seed
@@ -249,7 +249,7 @@ def _hashed(residues: Any, seed: Any) -> Any:
     return z
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _sum_into(low: Any, high: Any, first_row: Any, incoming: Any, blocks: Any) -> Any:
     """Sum the weights into the states ``order[low:high]``; return how many states were touched."""
     indptr, indices, codes, table, primes, closed, totals = incoming
@@ -282,7 +282,7 @@ def _sum_into(low: Any, high: Any, first_row: Any, incoming: Any, blocks: Any) -
     return found
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _gather(found: Any, blocks: Any) -> Any:
     """Move touched states, unless their sum is zero, to the end of their block; count the blocks."""
     order, place, block_of, ends = blocks.order, blocks.place, blocks.block_of, blocks.ends
@@ -305,7 +305,7 @@ def _gather(found: Any, blocks: Any) -> Any:
     return number
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _group(middle: Any, end: Any, seed: Any, blocks: Any) -> None:
     """Bring touched states with equal sums together, keeping the key of each in ``keys``."""
     order, place, keys = blocks.order, blocks.place, blocks.keys
@@ -319,7 +319,7 @@ def _group(middle: Any, end: Any, seed: Any, blocks: Any) -> None:
             place[order[i]] = i
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _record_parts(
     start: Any, middle: Any, end: Any, roots: Any, nodes: Any, blocks: Any, record: Any
 ) -> Any:
@@ -352,7 +352,7 @@ def _record_parts(
     return nodes
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _renumber(
     block: Any, count: Any, nodes: Any, nodes_after: Any, blocks: Any, record: Any
 ) -> Any:
@@ -377,7 +377,7 @@ def _renumber(
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def _run(roots: Any, seed: Any, incoming: Any, blocks: Any, record: Any) -> Any:
     """Run the worklist until all blocks are single states or have been splitters.
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from lumpability.refinement.kernel_arrays import (
@@ -26,6 +25,7 @@ from lumpability.refinement.kernel_arrays import (
     START,
     TOUCHED,
 )
+from lumpability.refinement.kernel_compile import allocating, compiled, inlined
 from lumpability.refinement.kernel_field import (
     add_modulo,
     add_product,
@@ -49,7 +49,7 @@ __all__ = [
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def fill(labels: Any, count: Any, field: Any, arrays: Any) -> None:
     """Set up the arrays for a partition given by labels 0 .. count-1."""
     values, alone, cells = arrays.values, arrays.alone, arrays.cells
@@ -82,7 +82,7 @@ def fill(labels: Any, count: Any, field: Any, arrays: Any) -> None:
             cells[state, PRINT] = ALONE
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def fill_values(field: Any, arrays: Any) -> None:
     """Write the value of every state's block, which propagation leaves as it was."""
     cells, values = arrays.cells, arrays.values
@@ -90,7 +90,7 @@ def fill_values(field: Any, arrays: Any) -> None:
         values[state] = block_value(np.uint32(cells[state, SPOT]), field.seed)
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def canonical_labels(count: Any, arrays: Any, labels: Any, firsts: Any) -> None:
     """Write the block of every state, blocks numbered by first member, and these members."""
     cells = arrays.cells
@@ -105,7 +105,7 @@ def canonical_labels(count: Any, arrays: Any, labels: Any, firsts: Any) -> None:
         labels[state] = number[block]
 
 
-@numba.njit(inline="always")
+@inlined
 def _fingerprint(
     state: Any,
     indptr: Any,
@@ -134,7 +134,7 @@ def _fingerprint(
     return add_modulo(total, reduce_modulo(high, low, field.p, field.inverse), field.p)
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def fingerprint_rows(low: Any, high: Any, rows: Any, field: Any, arrays: Any) -> None:
     """Fingerprint the states low .. high-1 that share a block, in memory order."""
     indptr, indices, codes, table, closed = rows
@@ -146,7 +146,7 @@ def fingerprint_rows(low: Any, high: Any, rows: Any, field: Any, arrays: Any) ->
             )
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def fingerprint_blocks(low: Any, high: Any, rows: Any, field: Any, arrays: Any) -> None:
     """Fingerprint the states of blocks low .. high-1: faster when few states share a block."""
     indptr, indices, codes, table, closed = rows
@@ -161,7 +161,7 @@ def fingerprint_blocks(low: Any, high: Any, rows: Any, field: Any, arrays: Any) 
                 )
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def incoming_rows(rows: Any, alone: Any) -> Any:
     """Transpose the rows of the states that still share a block; the others will not split.
 
@@ -189,7 +189,7 @@ def incoming_rows(rows: Any, alone: Any) -> Any:
     return pointers[: n + 1], entries
 
 
-@numba.njit(cache=True, nogil=True)
+@allocating
 def leaving(rows: Any, field: Any) -> Any:
     """Total weight modulo p of the transitions of each state to others: minus the implied diagonal."""
     indptr, indices, codes, table = rows.indptr, rows.indices, rows.codes, rows.table
@@ -203,7 +203,7 @@ def leaving(rows: Any, field: Any) -> Any:
     return totals
 
 
-@numba.njit(inline="always")
+@inlined
 def _touch(source: Any, weight: Any, change: Any, number: Any, field: Any, arrays: Any) -> Any:
     """Add weight x change to a fingerprint, and list the state if it is marked for the first time.
 
@@ -219,7 +219,7 @@ def _touch(source: Any, weight: Any, change: Any, number: Any, field: Any, array
     return number + np.int64(word < MARKED)
 
 
-@numba.njit(inline="always")
+@inlined
 def _gather(number: Any, arrays: Any) -> Any:
     """Move the touched states to the front of their blocks, and list these blocks in their place."""
     cells, order, blocks, touched = arrays.cells, arrays.order, arrays.blocks, arrays.touched
@@ -242,7 +242,7 @@ def _gather(number: Any, arrays: Any) -> Any:
     return listed
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def propagate(
     count: Any, moved: Any, limit: Any, budget: Any, incoming: Any, field: Any, arrays: Any
 ) -> Any:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
 from lumpability.refinement.kernel_arrays import ALONE, END, PRINT, SPOT, START, TOUCHED
+from lumpability.refinement.kernel_compile import compiled, inlined, subroutine
 from lumpability.refinement.kernel_field import block_value, subtract_modulo
 
 __all__ = [
@@ -31,13 +31,13 @@ LOW, HIGH, OLD = 0, 1, 2  # columns of parts
 _SMALL = 24
 
 
-@numba.njit(inline="always")
+@inlined
 def spot(block: Any, place: Any) -> Any:
     """Return the number of a block and a place in `order` as one word."""
     return np.uint64(np.uint32(block)) | (np.uint64(np.uint32(place)) << np.uint64(32))
 
 
-@numba.njit
+@subroutine
 def group_by_key(
     low: Any, high: Any, order: Any, keys: Any, group_keys: Any, groups: Any, slots: Any
 ) -> None:
@@ -95,7 +95,7 @@ def group_by_key(
         end = groups[group, END]
 
 
-@numba.njit(inline="always")
+@inlined
 def find_parts(number: Any, touched_end: Any, found: Any, arrays: Any) -> Any:
     """Find the parts of one block; its states from `touched_end` on have the block's old fingerprint.
 
@@ -150,7 +150,7 @@ def find_parts(number: Any, touched_end: Any, found: Any, arrays: Any) -> Any:
     return found
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def cut_blocks(count: Any, arrays: Any, cuts: Any, offsets: Any) -> Any:
     """Cut the blocks into ranges with about equally many states that share a block.
 
@@ -177,7 +177,7 @@ def cut_blocks(count: Any, arrays: Any, cuts: Any, offsets: Any) -> Any:
         i += 1
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def find_parts_of_blocks(low: Any, high: Any, first: Any, arrays: Any) -> Any:
     """Find the parts of blocks low .. high-1 by fresh fingerprints; list them from `first` on.
 
@@ -195,7 +195,7 @@ def find_parts_of_blocks(low: Any, high: Any, first: Any, arrays: Any) -> Any:
     return found - first, states
 
 
-@numba.njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def rename_parts(
     first: Any, last: Any, count: Any, moved: Any, sweeping: Any, field: Any, arrays: Any
 ) -> Any:

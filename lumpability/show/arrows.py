@@ -19,6 +19,7 @@ __all__ = ["Arrow", "arrows"]
 _BENDS = (0.0, 0.22, -0.22, 0.42, -0.42, 0.65, -0.65)
 _RETURN = 0.14
 _HEAD = 7.0
+_LABELS = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74)
 
 
 @dataclass(frozen=True)
@@ -66,21 +67,41 @@ def arrows(points: Any, pairs: Iterable[tuple[int, int]], radius: float) -> list
     >>> arrow.line, arrow.head
     ('M10 0 Q50 0 83 0', 'M90 0 L82.5 3.8 L82.5 -3.8 Z')
     """
-    places = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+    sheet = _Sheet.of(points, radius)
     given = list(pairs)
     known = set(given)
-    middle = places.mean(axis=0) if len(places) else np.zeros(2)
     drawn = []
     for source, target in given:
         if source == target:
-            drawn.append(_loop(source, places, middle, radius))
-            continue
-        bend = _RETURN if (target, source) in known else None
-        drawn.append(_bent(source, target, places, radius, bend))
+            arrow = _loop(source, sheet)
+        else:
+            arrow = _bent(source, target, sheet, _RETURN if (target, source) in known else None)
+        sheet.taken.append((arrow.x, arrow.y))
+        drawn.append(arrow)
     return drawn
 
 
-def _bent(source: int, target: int, places: Any, radius: float, least: float | None) -> Arrow:
+@dataclass(frozen=True, eq=False)
+class _Sheet:
+    """What is there already: vertices, and places taken by texts and vertices."""
+
+    places: Any
+    radius: float
+    taken: list[tuple[float, float]]
+
+    @classmethod
+    def of(cls, points: Any, radius: float) -> _Sheet:
+        places = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+        return cls(places, radius, [(float(x), float(y)) for x, y in places])
+
+    def is_free(self, point: Any) -> bool:
+        """Whether a text of a few digits has room."""
+        x, y = point.tolist()
+        return all(abs(x - a) > 36 or abs(y - b) > 15 for a, b in self.taken)
+
+
+def _bent(source: int, target: int, sheet: _Sheet, least: float | None) -> Arrow:
+    places, radius = sheet.places, sheet.radius
     start, end = places[source], places[target]
     length = max(math.dist(start, end), 1e-9)
     normal = np.array([end[1] - start[1], start[0] - end[0]])  # to the left, as long as the line
@@ -92,7 +113,11 @@ def _bent(source: int, target: int, places: Any, radius: float, least: float | N
     begin, tip = _towards(start, control, radius), _towards(end, control, radius)
     head = min(_HEAD, length / 3)
     base = _towards(tip, control, head)
-    label = (start + end) / 4 + control / 2 + normal / length * (9 if bend >= 0 else -9)
+    aside = normal / length * (9 if bend >= 0 else -9)
+    labels = [
+        start * (1 - t) ** 2 + 2 * t * (1 - t) * control + end * t**2 + aside for t in _LABELS
+    ]
+    label = next((one for one in labels if sheet.is_free(one)), labels[0])
     return Arrow(
         source,
         target,
@@ -111,9 +136,9 @@ def _clearance(start: Any, end: Any, offset: Any, others: Any) -> float:
     return float(np.sqrt(((curve[:, None] - others[None]) ** 2).sum(axis=2)).min())
 
 
-def _loop(vertex: int, places: Any, middle: Any, radius: float) -> Arrow:
-    centre = places[vertex]
-    away = centre - middle
+def _loop(vertex: int, sheet: _Sheet) -> Arrow:
+    centre, radius = sheet.places[vertex], sheet.radius
+    away = centre - sheet.places.mean(axis=0)
     size = math.hypot(*away)
     # Names stand below their vertices, so a loop goes up unless the vertex is clearly at a side.
     angle = math.atan2(away[1], away[0]) if size > 1e-9 else -math.pi / 2

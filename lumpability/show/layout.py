@@ -47,7 +47,7 @@ def spread(n: int, pairs: Any, *, width: float, height: float) -> Points:
     """
     box = np.array([width, height])
     if n < 2:
-        return np.full((n, 2), 0.5) * box
+        return np.asarray(np.full((n, 2), 0.5) * box)
     distances = _distances(n, np.asarray(pairs, dtype=np.int64).reshape(-1, 2))
     tried = [_majorised(start, distances) for start in _starts(n, distances)]
     best = min(tried, key=lambda points: round(_stress(points, distances), 6))

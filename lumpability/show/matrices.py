@@ -48,7 +48,8 @@ def matrix_html(
     for state in order:
         entries = dict(matrix.row(state))
         cells = "".join(
-            f'<td style="{_CELL}{_borders(state in first, column in first)}">'
+            f'<td style="{_CELL}{_borders(state in first, column in first)}'
+            f'{_ends(state == order[-1], column == order[-1])}">'
             f"{escape(shown(entries[column])) if column in entries else ''}</td>"
             for column in order
         )
@@ -58,6 +59,12 @@ def matrix_html(
     table = f"<tr><td></td>{head}</tr>{''.join(rows)}"
     return (
         f'<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">{table}</table>'
+    )
+
+
+def _ends(bottom: bool, right: bool) -> str:
+    return (f";border-bottom:{_THICK}" if bottom else "") + (
+        f";border-right:{_THICK}" if right else ""
     )
 
 

@@ -6,7 +6,7 @@ Drawn is what fits a slide; anything larger is refused with its size rather than
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
@@ -136,7 +136,7 @@ def _(value: Lumping) -> Picture:
     chain, quotient = value.chain, value.quotient
     _check_size(chain.n)
     graph = chain_graph(chain, value.partition)
-    small = chain_graph(quotient, Partition.discrete(quotient.n))
+    small = _sized(chain_graph(quotient, Partition.discrete(quotient.n)), value.partition)
     titles = (count(chain.n, "state"), f"quotient, {count(quotient.n, 'block')}")
     return Picture(beside(graph, small, titles, f"{value.kind.name} lumping of a chain"), graph)
 
@@ -156,6 +156,17 @@ def _(value: NetworkLumping) -> Picture:
         f"quotient, {count(value.quotient.hidden_neurons, 'hidden neuron')}",
     )
     return Picture(beside(graph, small, titles, f"{value.kind} lumping of a network"), graph)
+
+
+def _sized(graph: Graph, partition: Partition) -> Graph:
+    """Write how many states a block has where its name would be too long."""
+    sizes = partition.blocks.sizes.tolist()
+    names = [
+        name if size == 1 else f"\N{MULTIPLICATION SIGN}{size:,}"
+        for name, size in zip(graph.names, sizes, strict=True)
+    ]
+    notes = [", ".join(filter(None, pair)) for pair in zip(graph.names, graph.notes, strict=True)]
+    return replace(graph, names=tuple(names), notes=tuple(notes))
 
 
 def _check_size(states: int) -> None:

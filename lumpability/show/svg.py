@@ -137,8 +137,14 @@ def _vertex(x: float, y: float, radius: float, block: int) -> list[str]:
         parts.append(f'{circle} fill="url(#lumpability-{pattern(block)})"/>')
     if radius >= 8:
         size = round(radius * 0.95, 1)
+        # A pattern must not run through the letter.
+        halo = (
+            f'paint-order="stroke" stroke="{colour(block)}" stroke-width="3" '
+            if pattern(block)
+            else ""
+        )
         parts.append(
-            f'<text x="{x:g}" y="{round(y + 0.34 * radius, 1):g}" text-anchor="middle" font-size="{size:g}" '
+            f'<text {halo}x="{x:g}" y="{round(y + 0.34 * radius, 1):g}" text-anchor="middle" font-size="{size:g}" '
             f'font-weight="700" fill="#101114">{letter(block)}</text>'
         )
     return parts

@@ -151,7 +151,7 @@ def test_a_wrong_partition_shows_the_entries_that_differ() -> None:
     proof = prove(forged(chain, Partition.of([0, 1, 0]), "ordinary"))
     assert not proof
     assert identity(proof).failures == [(2, 0, sympy.Rational(-1, 2)), (2, 1, sympy.Rational(1, 2))]
-    told = "Q V = V Q^ fails in (b, {a, b}): -3/2 against -1; (b, c): 3/2 against 1"
+    told = "Q V = V Q^ fails in (b, {a, b}): -3/2 against -1; (b, {c}): 3/2 against 1"
     assert str(proof) == f"not proved: {told}"
     assert repr(proof) == f"Proof(CTMC, ordinary lumping, failed: {told})"
     assert "Q V - V Q^ = ⎢" in proof.pretty()

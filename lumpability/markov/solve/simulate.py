@@ -28,6 +28,12 @@ class Path:
         For a DTMC 0, 1, 2, ...
     end : float
         When the path was stopped; infinite if it ended in an absorbing state.
+
+    Examples
+    --------
+    >>> path = Path(np.array([0, 1, 0]), np.array([0.0, 2.5, 4.0]), end=5.0)
+    >>> path.at(0), path.at(3), path.at(5)
+    (0, 1, 0)
     """
 
     states: np.ndarray[Any, np.dtype[np.int64]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hypothesis import settings
 from hypothesis.strategies import SearchStrategy
 
 from lumpability.errors import InvalidInput
@@ -14,6 +15,8 @@ from lumpability.testing.laws.merging import NETWORK_LAWS
 from lumpability.testing.laws.refining import REFINER_LAWS, Refiner
 
 __all__ = ["LAWS", "check_refiner", "laws_as_table", "parametrize_with_laws"]
+
+_LEAST = 10
 
 LAWS: Mapping[str, Mapping[str, Law]] = {
     "refiner": REFINER_LAWS,
@@ -74,7 +77,8 @@ def parametrize_with_laws(
     inputs : strategy, optional
         As for `check_refiner`.
     max_examples : int, optional
-        For each law.
+        For each law, by default what the current Hypothesis profile says; the variants of a law share
+        them, with ten for each at least.
 
     Raises
     ------
@@ -95,9 +99,11 @@ def parametrize_with_laws(
     if of not in LAWS:
         raise InvalidInput(f"no laws of a {of!r}: choose one of {', '.join(LAWS)}")
 
+    examples = settings().max_examples if max_examples is None else max_examples
+
     def bound(one: Law, variant: str) -> Callable[[], None]:
-        # Examples are shared out, so that a law with many variants does not take many times as long.
-        share = None if max_examples is None else -(-max_examples // len(one.variants))
+        # Shared out, so that a law with many variants does not take many times as long.
+        share = max(min(examples, _LEAST), -(-examples // len(one.variants)))
         return lambda: one.check(implementation, variant=variant, inputs=inputs, max_examples=share)
 
     return pytest.mark.parametrize(

@@ -8,6 +8,7 @@ class ChainStory {
     this.patterns = data.palette.patterns;
     this.units = data.units;
     this.drawn = data.level !== "overview";
+    this.thing = "state";
     this.noun = data.level === "states" ? "state" : "block";
     this.amount = data.chain === "CTMC" ? "rate" : "probability";
     this.amounts = data.chain === "CTMC" ? "rates" : "probabilities";
@@ -302,7 +303,7 @@ class PlayedChain extends ChainStory {
   }
 
   // For the search in the overview.
-  rows() {
+  tableRows() {
     return this.data.blocks.map(({ name, size, notes }, block) => [name, size, notes.join(", "), block]);
   }
 

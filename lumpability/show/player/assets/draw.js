@@ -36,7 +36,7 @@ class GraphView {
       this.vertices,
     );
     this.svg.style.maxWidth = `${graph.width * 1.35}px`;
-    this.svg.style.minWidth = `${Math.round(graph.width * 0.6)}px`; // below that it scrolls
+    this.svg.style.minWidth = `${Math.min(Math.round(graph.width * 0.6), 520)}px`; // below that it scrolls
   }
 
   vertex(i, x, y, r, pick) {
@@ -88,7 +88,10 @@ class GraphView {
         const over = vertex.querySelector(".base").dataset.pattern;
         vertex.querySelector(".over").setAttribute("fill", over === "0" ? "none" : `url(#pattern-${over})`);
         const text = vertex.querySelector(".letter");
-        if (text) text.textContent = group.name;
+        if (text) {
+          text.textContent = group.name;
+          paint(text, group.colour);
+        }
         const said = { split: "marked", splitter: "in the splitter", chosen: "chosen" };
         vertex.setAttribute("aria-label", [this.units[unit].name, group.name && `block ${group.name}`, ...roles.map((role) => said[role])].filter(Boolean).join(", "));
       }
@@ -120,7 +123,9 @@ function treeView(history, step, { weight, colours, marked = {}, describe }) {
     const roles = [step < history.died[node] ? "alive" : "past", ...Object.keys(marked).filter((role) => marked[role] === node)];
     const name = letter(node);
     const fits = row >= 14 && size >= 9 * name.length + 3;
-    return s("g", { class: `box ${roles.join(" ")}` }, s("title", {}, describe(node)), box, over, fits ? s("text", { class: "letter", x: x + size / 2, y: y + row / 2 + 4.5, "font-size": 13 }, name) : null);
+    const text = fits ? s("text", { class: "letter", x: x + size / 2, y: y + row / 2 + 4.5, "font-size": 13 }, name) : null;
+    if (text) paint(text, colours[node]);
+    return s("g", { class: `box ${roles.join(" ")}` }, s("title", {}, describe(node)), box, over, text);
   });
   const height = row * (1 + Math.max(...shown.map((node) => history.depth[node])));
   return s("svg", { class: "tree", viewBox: `0 0 ${width} ${Math.max(height, row)}`, role: "img", "aria-label": `Refinement tree after step ${step}: ${plural(history.alive(step).length, "block")}` }, boxes);

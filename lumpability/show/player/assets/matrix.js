@@ -14,7 +14,7 @@ function matrixView({ order, groups, entries, hot, sums, direction, caption, uni
   const marks = (unit, scope) => [first.has(unit) && "first", scope === compared && split.has(unit) && "split", scope === summed && splitter.has(unit) && "splitter"];
   const heading = (unit, scope) => {
     const group = of.get(unit);
-    return h("th", { scope, class: marks(unit, scope).filter(Boolean).join(" "), title: units[unit].name }, group.name ? chip(group) : null, h("span", { class: "cut" }, units[unit].name));
+    return h("th", { scope, class: marks(unit, scope).filter(Boolean).join(" "), title: units[unit].name }, group.name ? chip(group) : null, h("span", { class: "cut" }, units[unit].size > 1 ? `×${units[unit].size.toLocaleString("en")}` : units[unit].name));
   };
   const total = sums.size > 0;
   const head = h("tr", {}, h("td"), order.map((unit) => heading(unit, "col")), total && direction === "out" ? h("th", { scope: "col", class: "sum" }, "sum") : null);

@@ -10,7 +10,7 @@ class PlayedNetwork {
     this.patterns = data.palette.patterns;
     this.layers = data.layers;
     this.drawn = data.level === "units";
-    this.noun = "neuron";
+    this.thing = this.noun = "neuron";
     this.legend = { split: "one class", splitter: "computed from" };
     this.listHeading = "Classes";
     this.listSize = "neurons";
@@ -217,7 +217,7 @@ class PlayedNetwork {
     return explainNeurons(this, first, second);
   }
 
-  rows() {
+  tableRows() {
     return this.data.classes.map(({ layer, members, size, factors, state }) => [`layer ${layer}: ${listed(members, 12)}`, size, state !== "merged" ? state : factors.length === 1 ? "equal" : `factors ${listed(factors, 6)}`]);
   }
 

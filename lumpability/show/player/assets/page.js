@@ -101,7 +101,7 @@ const page = {
   choose(chosen) {
     this.chosen = chosen;
     this.choices.forEach((choice, i) => choice.set(chosen[i]));
-    const result = chosen.length === 2 ? story.explain(...chosen) : chosen.length === 1 ? [h("p", { class: "hint" }, `Choose another ${story.noun}.`)] : [h("p", { class: "hint" }, story.drawn ? `Click two ${story.noun}s in the picture, or name them here.` : "Name two states.")];
+    const result = chosen.length === 2 ? story.explain(...chosen) : chosen.length === 1 ? [h("p", { class: "hint" }, `Choose another ${story.thing}.`)] : [h("p", { class: "hint" }, story.drawn ? `Click two ${story.noun}s in the picture, or name them here.` : "Name two states.")];
     byId("pair").replaceChildren(...result);
     if (story.drawn) this.paintGraph();
   },
@@ -113,7 +113,7 @@ const page = {
       const chosen = this.choices.map((choice) => choice.get());
       this.choose(chosen.filter((one) => one >= 0));
     };
-    this.choices = ["first", "second"].map((which) => chooser(`${which} ${data.level === "blocks" ? "state" : story.noun}`, story.candidates(), update));
+    this.choices = ["first", "second"].map((which) => chooser(`${which} ${story.thing}`, story.candidates(), update));
     byId("pair-choice").append(...this.choices.map((choice) => choice.element));
     this.choose([]);
   },
@@ -121,7 +121,7 @@ const page = {
   // Blocks in a table that can be searched, where not everything can be drawn.
   listPart() {
     if (["states", "units"].includes(data.level)) return;
-    const rows = story.rows();
+    const rows = story.tableRows();
     byId("list-part").hidden = false;
     byId("list-heading").textContent = story.listHeading ?? "Blocks";
     const body = h("tbody");

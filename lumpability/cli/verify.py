@@ -1,0 +1,140 @@
+"""`lumpability verify`: whether a certificate holds for a model, without the engine that made it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lumpability.certificate import Certificate, Verification, domain_of
+from lumpability.cli.console import Stages, show, show_json
+from lumpability.cli.failures import NO
+from lumpability.cli.models import describe
+from lumpability.cli.options import (
+    Read,
+    debug_option,
+    file_argument,
+    json_option,
+    reading_options,
+)
+from lumpability.errors import FormatError, InvalidInput
+from lumpability.markov import MarkovChain
+from lumpability.networks import Network
+from lumpability.networks.certificate import NetworkCertificate
+from lumpability.show.text import Table
+
+__all__ = ["verify_command"]
+
+_EXAMPLES = """\b
+Examples:
+  lumpability lump chain.drn.gz --certificate proof.json.gz
+  lumpability verify proof.json.gz chain.drn.gz
+  lumpability verify proof.json.gz chain.drn.gz --quotient small.drn --json
+"""
+_DOMAINS: dict[str, tuple[type, type]] = {
+    "chain": (Certificate, MarkovChain),
+    "network": (NetworkCertificate, Network),
+}
+
+
+@click.command("verify", epilog=_EXAMPLES)
+@file_argument("certificate")
+@file_argument("model")
+@click.option(
+    "--quotient",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The lumped model: check as well that it is the one that the certificate is about.",
+)
+@reading_options
+@json_option
+@debug_option
+@click.pass_context
+def verify_command(
+    ctx: click.Context,
+    *,
+    certificate: Path,
+    model: Path,
+    quotient: Path | None,
+    read: Read,
+    as_json: bool,
+) -> None:
+    """Check that CERTIFICATE holds for MODEL, in exact arithmetic and without the engine.
+
+    The model is read anew, and nothing in the certificate is believed. Two things are proved: that the
+    partition is a lumping (sound), and that no coarser one is (coarsest), if that is claimed.
+
+    The exit code is 0 if all that is claimed was proved and 1 if not; a no says what is wrong.
+    """
+    with Stages() as stages:
+        with stages("reading", certificate.name):
+            claim, wanted = _read_certificate(certificate)
+        with stages("reading the model", model.name):
+            loaded = _read_model(read, model, wanted)
+            reduced = None if quotient is None else _read_model(read, quotient, wanted)
+        with stages("verifying"):
+            verification = claim.verify(loaded, reduced)
+    if as_json:
+        show_json(
+            "verify",
+            path=str(model),
+            certificate=str(certificate),
+            model=describe(loaded).data,
+            verification=_data(claim.kind, verification),
+            seconds=stages.seconds,
+        )
+    else:
+        show(_table(certificate, model, verification, sum(stages.seconds.values())))
+    if not verification:
+        ctx.exit(NO)
+
+
+def _read_certificate(path: Path) -> tuple[Any, type]:
+    """Return a certificate and the class of the models that it can be about."""
+    domain = domain_of(path)
+    if domain not in _DOMAINS:
+        raise FormatError(
+            f"is about a {domain[:60]!r}, not about one of {', '.join(_DOMAINS)}", path=path
+        )
+    certificate, model = _DOMAINS[domain]
+    return certificate.read(path), model  # type: ignore[attr-defined]  # each of the two has it
+
+
+def _read_model(read: Read, path: Path, wanted: type) -> Any:
+    model = read(path)
+    if not isinstance(model, wanted):
+        raise InvalidInput(
+            f"the certificate is about a {wanted.__name__}, and {path} holds a {type(model).__name__}"
+        )
+    return model
+
+
+def _data(kind: str, verification: Verification) -> dict[str, Any]:
+    rejection = verification.rejection
+    return {
+        "kind": kind,
+        "accepted": bool(verification),
+        "sound": verification.sound,
+        "coarsest": verification.coarsest,
+        "text": verification.text,
+        "rejection": None
+        if rejection is None
+        else {
+            "field": rejection.field,
+            "reason": rejection.reason,
+            "states": list(rejection.states),
+        },
+    }
+
+
+def _table(certificate: Path, model: Path, verification: Verification, seconds: float) -> Table:
+    rows = [
+        ("verdict", "accepted" if verification else "rejected"),
+        ("sound", "proved" if verification.sound else "not proved"),
+        ("coarsest", "proved" if verification.coarsest else "not proved"),
+        ("proof" if verification else "because", verification.text.partition(": ")[2]),
+        ("model", str(model)),
+        ("time", f"{seconds:.2f} s"),
+    ]
+    return Table(f"Certificate {certificate}", tuple(rows))

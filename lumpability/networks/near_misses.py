@@ -1,0 +1,249 @@
+"""Near misses: classes that would be one if a few weights were different.
+
+Two columns of aggregated weights miss each other by d entries if, for some factor c that the layer's rule
+admits, all but d entries of the second are c times those of the first.  If d is at most k, then among the
+first k + 1 nonzero entries of the first column at least one agrees, and gives c.  So all columns are divided
+by what row r gives, for every such r, and compared entry by entry; correctly rounded quotients of
+proportional entries are equal, so comparing floats overlooks nothing.  What is reported has been
+confirmed in fractions.
+
+To make up for a difference, one stored weight of each member of one of the two classes is changed (or
+its bias); the smaller class is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lumpability.networks.arrays import Array, round_to, to_fractions
+from lumpability.networks.explaining import row_names
+from lumpability.networks.merging import MergedStage
+from lumpability.networks.pairs import Pair
+
+if TYPE_CHECKING:
+    from lumpability.networks.lumping import NetworkLumping
+
+__all__ = ["NearMiss", "WeightChange", "near_misses"]
+
+_SAMPLE = 64
+_CONFIRMED = 4  # times as many candidates are kept as are asked for: some fail in fractions
+
+
+@dataclass(frozen=True)
+class WeightChange:
+    """A stored weight that would have to be another.
+
+    Attributes
+    ----------
+    layer, neuron : int
+    source : str
+        The input or neuron that the weight comes from, or "bias".
+    row : int or None
+        Its row in the weight matrix (of a convolution: channel and tap); None for the bias.
+    value, needed : Fraction
+    representable : bool
+        Whether the stored type holds what is needed.
+    """
+
+    layer: int
+    neuron: int
+    source: str
+    row: int | None
+    value: Fraction
+    needed: Fraction
+    representable: bool
+
+    def __str__(self) -> str:
+        return f"{self.layer}:{self.neuron} from {self.source}: {self.value} -> {self.needed}"
+
+
+@dataclass(frozen=True)
+class NearMiss:
+    """Two classes that would be one if some weights were different.
+
+    Attributes
+    ----------
+    first, second : str
+        The first members of the classes, as layer:neuron.
+    factor : Fraction
+        What the column of the first would be multiplied by to give that of the second.
+    changes : tuple of WeightChange
+
+    Examples
+    --------
+    >>> from lumpability import lump
+    >>> from lumpability.networks import Network
+    >>> network = Network.dense([([[1, 2], [3, 6.5]], None, "relu"), ([[1], [1]], None, None)])
+    >>> print(lump(network).near_misses()[0])
+    0:0 and 0:1 would be one neuron (factor 2) with another weight: 0:0 from input 1: 3 -> 13/4
+    """
+
+    first: str
+    second: str
+    factor: Fraction
+    changes: tuple[WeightChange, ...]
+
+    @property
+    def largest_change(self) -> Fraction:
+        """The largest change of a weight."""
+        return max(abs(change.needed - change.value) for change in self.changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for JSON; exact numbers are texts."""
+        return {
+            "first": self.first,
+            "second": self.second,
+            "factor": str(self.factor),
+            "changes": [
+                {**vars(change), "value": str(change.value), "needed": str(change.needed)}
+                for change in self.changes
+            ],
+        }
+
+    def __str__(self) -> str:
+        weights = "another weight" if len(self.changes) == 1 else "other weights"
+        changes = ", ".join(map(str, self.changes))
+        return (
+            f"{self.first} and {self.second} would be one neuron (factor {self.factor}) with {weights}: "
+            f"{changes}"
+        )
+
+
+def near_misses(lumping: NetworkLumping, limit: int = 10, *, weights: int = 2) -> list[NearMiss]:
+    """Return the classes that miss each other by the fewest weights; see `NetworkLumping.near_misses`."""
+    found: list[NearMiss] = []
+    for number, one in enumerate(lumping.stages):
+        if one.stage.held is None:
+            found += _in_stage(lumping, number, limit, weights)
+    found.sort(key=lambda miss: (len(miss.changes), miss.largest_change))
+    return found[:limit]
+
+
+def _in_stage(
+    lumping: NetworkLumping, number: int, limit: int, weights: int
+) -> Iterator[NearMiss]:
+    one = lumping.stages[number]
+    firsts = one.partition.representatives[one.kept]
+    candidates = sorted(_candidates(one, firsts, weights, _CONFIRMED * limit))
+    names = row_names(lumping, number)
+    below = lumping.stages[number - 1] if one.stage.open else None
+    seen: set[tuple[int, int]] = set()
+    for _, _, row, a, b in candidates:
+        if (a, b) in seen or len(seen) == limit:
+            continue
+        pair = Pair(one, a, b)
+        left, right = pair.columns[row]
+        factor = one.group.part(right) / one.group.part(left)
+        differing = [k for k, (x, y) in enumerate(pair.columns) if y != factor * x]
+        if not 0 < len(differing) <= weights or not _same_function(lumping, pair, factor):
+            continue
+        sides = [_changes(pair, below, side, factor, differing, names) for side in (0, 1)]
+        possible = [changes for changes in sides if changes is not None]
+        if possible:
+            seen.add((a, b))
+            position = one.stage.position
+            best = min(possible, key=_effort)
+            yield NearMiss(f"{position}:{a}", f"{position}:{b}", factor, best)
+
+
+def _effort(changes: tuple[WeightChange, ...]) -> tuple[int, int]:
+    return len(changes), sum(not change.representable for change in changes)
+
+
+def _candidates(
+    one: MergedStage, firsts: Array, weights: int, limit: int
+) -> Iterator[tuple[int, float, int, int, int]]:
+    """Yield differences, size of the largest, the row that gives the factor, and the two units."""
+    values, known = one.summed.block(0, one.summed.classes, firsts)
+    plain = known[:, None] & np.ones(len(firsts), dtype=bool)
+    matrix = np.where(plain, values, 0).astype(np.float64)
+    if one.summed.bias.dtype != object:
+        matrix = np.vstack([matrix, one.summed.bias[firsts].astype(np.float64)])
+    order = np.argsort(matrix == 0, axis=0, kind="stable")[: weights + 1]
+    for row in np.unique(order).tolist():
+        leading = np.flatnonzero((order == row).any(axis=0) & (matrix[row] != 0))
+        present = np.flatnonzero(matrix[row] != 0)
+        with np.errstate(over="ignore", under="ignore"):
+            normal = matrix[:, present] / one.group.parts(matrix[row, present])
+        spread = np.linspace(0, len(matrix) - 1, min(_SAMPLE, len(matrix))).astype(np.int64)
+        sample = normal[np.unique(spread)]
+        for place in np.searchsorted(present, leading).tolist():
+            near = np.flatnonzero((sample != sample[:, [place]]).sum(axis=0) <= weights)
+            near = near[near != place]
+            differs = normal[:, near] != normal[:, [place]]
+            counts = differs.sum(axis=0)
+            few = np.flatnonzero(counts <= weights)
+            with np.errstate(over="ignore", invalid="ignore"):
+                sizes = np.abs(normal[:, near[few]] - normal[:, [place]]).max(axis=0, initial=0.0)
+            for k in np.lexsort((sizes, counts[few]))[:limit].tolist():
+                a, b = sorted((int(firsts[present[place]]), int(firsts[present[near[few[k]]]])))
+                yield int(counts[few[k]]), float(sizes[k]), row, a, b
+
+
+def _same_function(lumping: NetworkLumping, pair: Pair, factor: Fraction) -> bool:
+    """Whether what follows makes the same of both units, but for the factor."""
+    stage = pair.merged.stage
+    one, left = stage.pull(pair.first, Fraction(1))
+    other, right = stage.pull(pair.second, factor)
+    return one == other and (lumping.kind != "exact" or left == right)
+
+
+def _changes(
+    pair: Pair,
+    below: MergedStage | None,
+    side: int,
+    factor: Fraction,
+    differing: list[int],
+    names: Any,
+) -> tuple[WeightChange, ...] | None:
+    """Return the changes to the class of one side that make up for the differences; None if none do."""
+    one = pair.merged
+    unit = (pair.first, pair.second)[side]
+    members = one.partition.blocks[int(one.partition.labels[unit])].tolist()
+    changes = []
+    for row in differing:
+        a, b = pair.columns[row]
+        missing = b / factor - a if side == 0 else factor * a - b
+        source = pair.source(row)
+        rows: list[tuple[int | None, Fraction]] = [(None, Fraction(1))]
+        if row < one.summed.classes:
+            rows = [
+                (stored, by)
+                for stored, by in zip(source.rows, source.factors, strict=True)
+                if not _is_reflected(below, stored)
+            ]
+        if not rows:
+            return None
+        stored, by = rows[0]
+        for member in members:
+            change = missing * one.factors[member] / one.factors[unit] / by
+            changes.append(_change(one, member, stored, change, names))
+    return tuple(changes)
+
+
+def _is_reflected(below: MergedStage | None, stored: int) -> bool:
+    """Whether a stored row belongs to a neuron that reaches the layer by a skip too."""
+    if below is None or below.stage.rows is None:
+        return False
+    owner = int(np.flatnonzero((below.stage.rows == stored).any(axis=1))[0])
+    return bool(below.reflected[owner])
+
+
+def _change(
+    one: MergedStage, unit: int, row: int | None, change: Fraction, names: Any
+) -> WeightChange:
+    layer = one.stage.layer
+    if row is None:
+        stored: Any = np.zeros(1) if layer.bias is None else layer.bias[unit : unit + 1]
+    else:
+        stored = one.stage.matrix[row, unit : unit + 1]
+    value = to_fractions(stored).tolist()[0]
+    needed = value + change
+    _, off = round_to(to_fractions([needed]), stored.dtype)
+    name = "bias" if row is None else names(row)
+    return WeightChange(one.stage.position, unit, name, row, value, needed, not len(off))

@@ -1,0 +1,95 @@
+"""How the kernel is compiled, and where what was compiled is kept.
+
+numba keeps compiled functions on disk, in ``__pycache__`` or, where that is read-only, in the user's cache.
+It asks only whether the file of a function has changed, though a function holds the code of others that it
+calls, and its index names classes that a later release may have moved.  So a digest of all
+sources of the kernel lies beside, and where it is another one, what was kept is removed and
+compiled anew, which takes some seconds, once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+__all__ = ["allocating", "cache_folder", "compiled", "inlined", "is_compiled", "subroutine"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_DIGEST = "kernel.digest"
+_log = logging.getLogger(__name__)
+
+
+def compiled(function: Function) -> Function:
+    """Compile a function that allocates no arrays, and keep it on disk; it runs without the GIL."""
+    result: Function = numba.njit(cache=True, nogil=True, _nrt=False)(function)
+    return result
+
+
+def allocating(function: Function) -> Function:
+    """Compile a function that may allocate arrays, and keep it on disk; it runs without the GIL."""
+    result: Function = numba.njit(cache=True, nogil=True)(function)
+    return result
+
+
+def inlined(function: Function) -> Function:
+    """Compile a function into each of its callers."""
+    result: Function = numba.njit(inline="always")(function)
+    return result
+
+
+def subroutine(function: Function) -> Function:
+    """Compile a function that others of the same or another file call."""
+    result: Function = numba.njit(function)
+    return result
+
+
+@allocating
+def _anything() -> None:
+    """Tell by its own example where functions of this folder are kept."""
+
+
+def cache_folder() -> Path | None:
+    """Return the folder of compiled functions; None where compilation is switched off."""
+    stats = getattr(_anything, "stats", None)
+    return None if stats is None else Path(stats.cache_path)
+
+
+def is_compiled() -> bool:
+    """Whether the rounds of the kernel are compiled already, by this or an earlier process."""
+    folder = cache_folder()
+    return folder is None or any(folder.glob("kernel_loops.propagate-*.nbc"))
+
+
+def _discard_stale(folder: Path) -> None:
+    """Remove what was compiled from other sources."""
+    sources = sorted(Path(__file__).parent.glob("kernel*.py"))
+    digest = sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
+    stamp = folder / _DIGEST
+    if stamp.exists() and stamp.read_text(encoding="ascii") == digest:
+        return
+    for old in folder.glob("kernel*.nb[ic]"):
+        old.unlink(missing_ok=True)
+    fresh = stamp.with_suffix(f".{os.getpid()}")
+    fresh.write_text(digest, encoding="ascii")
+    fresh.replace(stamp)
+    _log.info("the kernel will be compiled on first use, which takes some seconds, once")
+
+
+def _tidy() -> None:
+    folder = cache_folder()
+    if folder is None:
+        return
+    try:
+        _discard_stale(folder)
+    except OSError as error:  # slower, not wrong: numba compiles what it cannot load
+        _log.warning("cannot tidy the cache of compiled functions in %s: %s", folder, error)
+
+
+_tidy()

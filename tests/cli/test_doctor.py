@@ -1,0 +1,178 @@
+"""`lumpability doctor`, completion in the shell, and what errors suggest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lumpability.cli.doctor
+from lumpability import CTMC, formats
+from lumpability.cli import cli
+from lumpability.refinement import ENGINES
+
+Run = Callable[..., Any]
+
+
+def test_doctor_finds_this_installation_well(run: Run) -> None:
+    result = run("doctor")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "all is well: yes" in result.stdout
+    for engine in ENGINES[1:]:
+        assert f"  {engine}" in result.stdout
+    document = run("doctor", "--json").document
+    assert document["healthy"] is True
+    assert document["versions"]["numpy"] == np.__version__
+    assert document["cores"] == os.cpu_count()
+    assert set(document["engines"]) == set(ENGINES[1:])
+    assert all(trial["agrees"] for trial in document["engines"].values())
+
+
+def test_doctor_says_how_to_install_what_is_absent(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = lumpability.cli.doctor.util.find_spec
+    monkeypatch.setattr(
+        "lumpability.cli.doctor.util.find_spec", lambda n: None if n == "umbi" else found(n)
+    )
+    result = run("doctor")
+    assert result.exit_code == 0  # it is optional
+    assert "pip install 'lumpability[umb]'" in result.stdout
+    assert run("doctor", "--json").document["optional"]["umbi"] is None
+
+
+def test_doctor_survives_and_reports_an_engine_that_fails(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = lumpability.cli.doctor.lump
+
+    def broken(chain: Any, *, engine: str) -> Any:
+        if engine == "kernel":
+            raise OSError("cannot load\nthe compiler")
+        return right(chain, engine=engine)
+
+    monkeypatch.setattr("lumpability.cli.doctor.lump", broken)
+    result = run("doctor")
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert "kernel     fails: OSError: cannot load the compiler" in result.stdout
+    assert "all is well: no" in result.stdout
+
+
+def test_doctor_tells_what_was_compiled_now(environment: dict[str, str], tmp_path: Path) -> None:
+    def loops() -> dict[str, Any]:
+        done = subprocess.run(
+            [sys.executable, "-m", "lumpability", "doctor", "--json"],
+            env={**environment, "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        )
+        compiled: dict[str, Any] = __import__("json").loads(done.stdout)["compiled"]
+        return compiled
+
+    first, second = loops(), loops()
+    assert first["compiled_now"] > 0
+    assert second["compiled_now"] == 0
+    assert second["found"] > 0
+    assert Path(second["folder"]).is_relative_to(tmp_path)
+    assert second["files"] == first["files"] > 0
+
+
+def test_the_packages_that_doctor_knows_are_those_of_the_project() -> None:
+    try:
+        required = metadata.requires("lumpability") or []
+    except metadata.PackageNotFoundError:
+        pytest.skip("lumpability is not installed, only importable")
+    named = [line.split(";")[0].rstrip(" ,<>=.0123456789") for line in required]
+    needed = {n for n, line in zip(named, required, strict=True) if "extra ==" not in line}
+    assert needed == set(lumpability.cli.doctor._NEEDED)
+    for package, (extra, _) in lumpability.cli.doctor._OPTIONAL.items():
+        assert any(
+            line.startswith(package) and f"extra == '{extra}'" in line.replace('"', "'")
+            for line in required
+        ), package
+
+
+@pytest.mark.parametrize(
+    ("words", "completions"),
+    [
+        ("lumpability lu", {"lump"}),
+        ("lumpability check --k", {"--kind"}),
+        ("lumpability lump --kind e", {"exact"}),
+        ("lumpability exercise --format ", {"markdown", "latex", "html"}),
+    ],
+)
+def test_the_shell_completes_commands_options_and_choices(
+    environment: dict[str, str], words: str, completions: set[str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lumpability"],
+        env={
+            **environment,
+            "_LUMPABILITY_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert {line.partition(",")[2] for line in done.stdout.splitlines()} == completions
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_script_is_printed(environment: dict[str, str], shell: str) -> None:
+    if shell == "bash" and shutil.which("bash") is None:
+        pytest.skip("click asks bash for its version")
+    done = subprocess.run(
+        [sys.executable, "-m", "lumpability"],
+        env={**environment, "_LUMPABILITY_COMPLETE": f"{shell}_source"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert f"_LUMPABILITY_COMPLETE={shell}_complete" in done.stdout
+
+
+@pytest.mark.parametrize("name", list(cli.commands))
+def test_every_command_has_help_with_an_example(run: Run, name: str) -> None:
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert f"lumpability {name}" in result.stdout.partition("Options:")[2]
+
+
+def test_a_word_that_is_no_command_is_answered_with_one_that_is(run: Run) -> None:
+    assert "try: lumpability lump\n" in run("lumpp").stderr
+    assert "try: lumpability lump chain.drn" in run("chain.drn").stderr
+    assert "try: lumpability --help" in run("frobnicate").stderr
+
+
+def test_a_refused_partition_comes_with_the_command_that_repairs_it(run: Run) -> None:
+    chain = CTMC([[0, 1, 0], [1, 0, 2], [1, 1, 0]])
+    formats.write(chain, "c.json")
+    Path("p.txt").write_text("x\nx\ny\n")
+    result = run("check", "c.json", "p.txt")
+    assert result.exit_code == 1
+    command = result.stderr.partition("inside this partition: lumpability ")[2].split()
+    assert run(*command).exit_code == 0
+
+
+def test_messages_name_options_rather_than_arguments(run: Run) -> None:
+    Path("c.tra").write_text("2 2\n0 0 0.4999\n0 1 0.5\n")
+    message = run("info", "c.tra", "--type", "dtmc").stderr
+    assert "--normalize" in message
+    assert "normalize=True" not in message
+    formats.write(CTMC([[0, 1], [2, 0]]), "one.json")
+    warning = run("lump", "one.json", "-o", "small.json").stderr
+    assert "--initial FILE" in warning

@@ -1,0 +1,70 @@
+"""`lumpability exercise` and `lumpability grade`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lumpability import formats
+from lumpability.exercises import model_answer, read_task
+from lumpability.markov.examples import land_of_oz
+from lumpability.networks.examples import unequal_factors
+
+Run = Callable[..., Any]
+
+
+@pytest.mark.parametrize("suffix", [".md", ".tex", ".html"])
+def test_a_sheet_its_solution_and_the_grade_of_the_right_answer(run: Run, suffix: str) -> None:
+    sheet, solution = f"sheet{suffix}", f"solution{suffix}"
+    made = run("exercise", "--kind", "strict", "--seed", "5", "-o", sheet, "--solution", solution)
+    assert (made.exit_code, made.output) == (0, "")
+    assert "holds exactly" in Path(solution).read_text()
+    Path("answer.json").write_text(json.dumps(model_answer(read_task(sheet))))
+    result = run("grade", sheet, "answer.json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "verdict  right" in result.stdout
+    document = run("grade", sheet, "answer.json", "--json").document
+    assert (document["command"], document["correct"], document["wrong"]) == ("grade", True, None)
+
+
+def test_the_same_seed_gives_the_same_sheet(run: Run) -> None:
+    first, again, other = (run("exercise", "--seed", s).stdout for s in ("7", "7", "8"))
+    assert first == again != other
+    assert "lumpability exercise --kind ordinary --states 6 --rounds 3 --seed 7" in first
+
+
+def test_a_wrong_answer_has_exit_code_1_and_its_witness(run: Run) -> None:
+    run("exercise", "--seed", "7", "-o", "sheet.md")
+    Path("answer.json").write_text('{"rounds": [[["b"], ["a", "c", "d", "e", "f"]]]}')
+    result = run("grade", "sheet.md", "answer.json")
+    assert result.exit_code == 1
+    assert "a and e share a block, but their sums into {b} are 0 and 1" in result.stdout
+    document = run("grade", "sheet.md", "answer.json", "--json").document
+    assert (document["correct"], document["wrong"]) == (False, "stable at the end")
+    assert document["right"] == ["the start"]
+
+
+def test_a_chain_of_ones_own(run: Run) -> None:
+    formats.write(land_of_oz(), "oz.json")
+    assert "| rain | 1/2 | 1/4 | 1/4 |" in run("exercise", "--chain", "oz.json").stdout
+    formats.write(unequal_factors(), "net.nnet")
+    result = run("exercise", "--chain", "net.nnet")
+    assert result.exit_code == 2
+    assert "not a network" in result.stderr
+
+
+def test_what_cannot_be_made_or_read_is_refused(run: Run) -> None:
+    run("exercise", "--rounds", "4").assert_refused("choose 1 to 3 rounds")
+    run("exercise", "-o", "no/such/sheet.md").assert_refused("no/such")
+    Path("sheet.md").write_text("# nothing")
+    Path("answer.json").write_text("{}")
+    run("grade", "sheet.md", "answer.json").assert_refused("sheet.md", "holds no task")
+    run("exercise", "-o", "sheet.md")
+    run("grade", "sheet.md", "answer.json").assert_refused("'rounds'")
+    run("grade", "sheet.md", "absent.json").assert_refused("absent.json")
+    Path("answer.json").write_text("{")
+    run("grade", "sheet.md", "answer.json").assert_refused("answer.json")

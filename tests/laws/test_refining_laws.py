@@ -1,0 +1,106 @@
+"""Every law of refinement over every path of the engine.
+
+One refiner goes every path for each input and insists on one answer, so that an input that is drawn once
+tries them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import chain, repeat
+from typing import Any
+
+import pytest
+
+from lumpability import exact_array
+from lumpability.exact_array import ExactArray
+from lumpability.partition import Partition
+from lumpability.refinement import kernel, refine
+from lumpability.structure import WeightedStructure
+from lumpability.testing import LAWS, assert_same_partition, parametrize_with_laws
+
+HUGE = Fraction(10**40 + 7, 3**50)
+SMALL_PRIMES = [3, 5, 7, 11, 13, 101, 10_007]
+
+
+@contextmanager
+def patched(module: Any, name: str, value: Any) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, value)
+        yield
+
+
+def by_engine(engine: str) -> Callable[..., Partition]:
+    return lambda structure, initial: refine(structure, initial, engine=engine).partition
+
+
+def kernel_with(name: str, value: Any, *, module: Any = kernel, threads: int = 1) -> Callable:
+    """The kernel with one of its constants changed."""
+
+    def path(structure: WeightedStructure, initial: Partition) -> Partition:
+        with patched(module, name, value):
+            return kernel.refine(structure, initial, threads=threads)
+
+    return path
+
+
+def reweighted(
+    change: Callable[[Fraction], Any], path: Callable[..., Partition]
+) -> Callable[..., Partition]:
+    """The same path with other weights, of which the same sums are equal."""
+
+    def changed(structure: WeightedStructure, initial: Partition) -> Partition:
+        weights = ExactArray.read([change(weight) for weight in structure.weights])[0]
+        other = WeightedStructure.from_rows(structure.indptr, structure.indices, weights)
+        return path(other, initial)
+
+    return changed
+
+
+def times_parameter(weight: Fraction) -> str:
+    return f"({weight})*mu/(1 + nu)"
+
+
+PATHS: dict[str, Callable[..., Partition]] = {
+    "reference": by_engine("reference"),
+    "worklist": by_engine("worklist"),
+    "rounds": by_engine("rounds"),
+    "kernel, single thread": kernel_with("_PARALLEL_BEYOND", 10**9),
+    "kernel, several threads": kernel_with("_PARALLEL_BEYOND", 0, threads=3),
+    "kernel, only sweeping": kernel_with("_FOLLOW_COST", 10**9),
+    "kernel, propagating": kernel_with("_FOLLOW_COST", 1e-6),
+    "kernel, propagating in small budgets": kernel_with("_BUDGET", 1),
+    "kernel, primes that collide": kernel_with(
+        "primes_avoiding", lambda _: chain(SMALL_PRIMES, repeat(1_000_003))
+    ),
+    "residues of fractions": kernel_with("_NARROW_BITS", -1, module=exact_array),
+    "big integers, worklist": reweighted(lambda weight: weight * HUGE, by_engine("worklist")),
+    "big integers, kernel": reweighted(lambda weight: weight * HUGE, by_engine("kernel")),
+    "symbolic, worklist": reweighted(times_parameter, by_engine("worklist")),
+    "symbolic, rounds": reweighted(times_parameter, by_engine("rounds")),
+}
+
+
+def everywhere(structure: WeightedStructure, initial: Partition) -> Partition:
+    """Go every path; all have to arrive where the reference does."""
+    expected = PATHS["reference"](structure, initial)
+    for name, path in PATHS.items():
+        try:
+            assert_same_partition(path(structure, initial), expected)
+        except AssertionError as different:
+            raise AssertionError(f"on the path {name!r}: {different}") from None
+    return expected
+
+
+@parametrize_with_laws(everywhere)
+def test_every_path_of_the_engine_obeys(law: Callable[[], None]) -> None:
+    law()
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_every_path_alone_obeys_the_laws_of_coarsest_and_stable(name: str) -> None:
+    """What would be left if all paths went the same wrong way is caught by the definitions."""
+    for law in ("stable", "coarsest"):
+        LAWS["refiner"][law].check(PATHS[name], max_examples=5)
