@@ -186,8 +186,8 @@ def project(vector: ExactArray, partition: Partition) -> ExactArray:
     >>> project(vector, Partition.of([0, 1, 0]))
     ExactArray([2/3, 1/3])
     """
-    nonzero = np.array([value != 0 for value in vector.values], dtype=bool)
-    support = np.flatnonzero(nonzero[vector.codes])  # one state only, of most initial distributions
+    zero = next((code for code, value in enumerate(vector.values) if value == 0), -1)
+    support = np.flatnonzero(vector.codes != zero)  # one state only, of most initial distributions
     if not len(support):
         return ExactArray.constant(Fraction(0), len(partition))
     support = support[np.argsort(partition.labels[support], kind="stable")]
@@ -196,8 +196,7 @@ def project(vector: ExactArray, partition: Partition) -> ExactArray:
     codes = np.zeros(len(partition), dtype=smallest_unsigned(len(sums.values) + 1))
     codes[reached] = sums.codes
     codes[reached] += 1
-    zero = sums.values[0] - sums.values[0]
-    return ExactArray.of_values(codes, [zero, *sums.values])
+    return ExactArray.of_values(codes, [sums.values[0] - sums.values[0], *sums.values])
 
 
 def pull_back(vector: ExactArray, partition: Partition) -> ExactArray:

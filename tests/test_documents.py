@@ -1,12 +1,26 @@
-"""README and the pages of docs/ tell the truth: their Python examples run and print what they show."""
+"""README and the pages of docs/ tell the truth: their examples run and print what they show.
+
+Three sorts of examples: Python sessions in ```python blocks, the cells of the tutorials, and sessions of a
+shell in ```console blocks.  Sphinx executes the cells as well; here they run without Jupyter.
+"""
 
 from __future__ import annotations
 
 import doctest
+import json
+import os
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import lumpability
+from lumpability import Network, formats
+from lumpability.markov.examples import machine_repair
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -15,22 +29,71 @@ PAGES = sorted(
     if path.is_file() and "_build" not in path.parts
 )
 FLAGS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL | doctest.NORMALIZE_WHITESPACE
+NEEDS = {
+    "docs/tutorials/4-prism.md": ["stormpy"],
+    "docs/tutorials/6-onnx.md": ["onnx", "onnxruntime"],
+}
+SECONDS = re.compile(r"\d+\.\d\d s")
+
+
+def blocks(text):
+    """Yield (language, content) of the fenced blocks of a page, and with the content its first line number."""
+    fence, language, content, start = None, "", [], 0
+    for number, line in enumerate(text.splitlines(), 1):
+        mark = re.match(r"\s*(`{3,}|~{3,})\s*(.*)", line)
+        if fence is None and mark:
+            fence, language, content, start = mark[1], mark[2].strip(), [], number
+        elif fence is not None and mark and mark[1] == fence and not mark[2]:
+            yield language, "\n".join(content) + "\n", start
+            fence = None
+        elif fence is not None:
+            content.append(line)
 
 
 def python_only(text):
     """Blank out everything but the lines of ```python blocks, so that line numbers stay."""
-    kept, fence = [], None
-    for line in text.splitlines():
-        mark = re.match(r"\s*(`{3,}|~{3,})\s*(\S*)", line)
-        if fence is None and mark:
-            fence = mark[2]
-            kept.append("")
-        elif mark and not mark[2]:
-            fence = None
-            kept.append("")
-        else:
-            kept.append(line if fence == "python" else "")
+    kept = [""] * len(text.splitlines())
+    for language, content, start in blocks(text):
+        if language == "python":
+            lines = content.splitlines()
+            kept[start : start + len(lines)] = lines
     return "\n".join(kept) + "\n"
+
+
+def read(page):
+    return (CHECKOUT / page).read_text(encoding="utf-8")
+
+
+def cells(page):
+    """Return the cells of a tutorial, each with its tags."""
+    found = []
+    for language, content, _ in blocks(read(page)):
+        if language.startswith("{code-cell}"):
+            tags = re.match(r":tags: \[(.*)\]\n", content)
+            code = content[tags.end() :] if tags else content
+            found.append((code, tags[1] if tags else ""))
+    return found
+
+
+def sessions(page):
+    """Return the ```console blocks that show output: lists of (command, output)."""
+    for language, content, start in blocks(read(page)):
+        steps = []
+        for line in content.splitlines():
+            if line.startswith("$ "):
+                steps.append([line[2:], []])
+            elif steps:
+                steps[-1][1].append(line)
+        if language == "console" and any(output for _, output in steps):
+            yield start, [(command, "\n".join(output)) for command, output in steps]
+
+
+TUTORIALS = [
+    page
+    for page in PAGES
+    if any("{code-cell}" in language for language, _, _ in blocks(read(page)))
+]
+SESSIONS = [(page, start, steps) for page in PAGES for start, steps in sessions(page)]
 
 
 def test_only_python_blocks_are_taken_and_keep_their_lines():
@@ -41,15 +104,103 @@ def test_only_python_blocks_are_taken_and_keep_their_lines():
 def test_the_documents_are_here(checkout):
     assert "README.md" in PAGES
     assert "docs/index.md" in PAGES
+    assert len(TUTORIALS) == 8
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_is_of_a_sort_that_is_tested_or_no_code(page):
+    """A language that nobody executes would be a hole in these tests."""
+    known = {"python", "console", "sh", "json", "text", "latex", "html", "coq", "lean", ""}
+    for language, content, start in blocks(read(page)):
+        if language.startswith("{"):
+            assert "code-block" not in language, f"line {start}: use ```python with a prompt"
+            continue
+        assert language in known, f"line {start}: nobody executes {language}"
+        if language == "python":
+            assert content.startswith(">>> "), f"line {start}: an example begins without a prompt"
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_examples_of_a_page_print_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = python_only((CHECKOUT / page).read_text(encoding="utf-8"))
-    assert not re.search(r"\n\n(?!>>> )(?=\S)", "\n" + text), "an example begins without a prompt"
+    text = python_only(read(page))
     test = doctest.DocTestParser().get_doctest(text, {"__name__": "__main__"}, page, page, 0)
     report = []
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     failed, _ = runner.run(test, out=report.append)
     assert not failed, "".join(report)
+
+
+@pytest.mark.parametrize("page", TUTORIALS)
+def test_the_cells_of_a_tutorial_run_in_order(page, tmp_path, monkeypatch, capsys):
+    for package in NEEDS.get(page, ()):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(lumpability.__file__).parent.parent))
+    names, started = {"__name__": "__main__"}, time.perf_counter()
+    for code, tags in cells(page):
+        compiled = compile(code, page, "exec")
+        if "raises-exception" in tags:
+            with pytest.raises(lumpability.LumpabilityError):
+                exec(compiled, names)
+        else:
+            exec(compiled, names)
+    assert time.perf_counter() - started < 60
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    """A folder with the files that the pages speak of, and `lumpability` on the path."""
+    monkeypatch.chdir(tmp_path)
+    chain = machine_repair(3)
+    formats.write(chain, "machines.drn")
+    Path("by-first-machine.json").write_text(json.dumps({s: s[0] for s in chain.states}))
+    first = np.array([[1.0, 2.0, 3.0]])
+    net = Network.dense([(first, [1, 1, 0], "relu"), (np.ones((3, 1)), [0], None)], dtype="float32")
+    formats.write(net, "net.nnet")
+    Path("twins.json").write_text('[["0:0", "0:1"], ["0:2"], ["2:0"]]\n')
+    page = read("docs/guides/exercises.md")
+    (answer,) = [text for language, text, _ in blocks(page) if language == "json"]
+    Path("answer.json").write_text(answer)
+    command = tmp_path / "bin" / "lumpability"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lumpability "$@"\n')
+    command.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(Path(lumpability.__file__).resolve().parent.parent),
+    }
+
+    def run(*commands):
+        """Run commands one after the other in one shell; return what each writes to stdout."""
+        mark = "---- end of a command ----"
+        script = "".join(f"{line}\nstatus=$?; echo '{mark}'; (exit $status)\n" for line in commands)
+        done = subprocess.run(
+            ["bash", "-c", script],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        return done.stdout.split(f"{mark}\n")[: len(commands)]
+
+    run("lumpability exercise --seed 7 -o sheet.md")
+    return run
+
+
+@pytest.mark.parametrize(
+    ("page", "start", "steps"), SESSIONS, ids=[f"{page}:{start}" for page, start, _ in SESSIONS]
+)
+def test_a_session_of_the_shell_prints_what_the_page_shows(page, start, steps, shell, request):
+    commands = [command for command, _ in steps]
+    for name in re.findall(r"tllBench\S+", " ".join(commands)):
+        found = request.getfixturevalue("shared_file")(f"networks/tll/{name}")
+        pytest.importorskip("onnxruntime")
+        Path(name).symlink_to(found)
+    for (command, expected), got in zip(steps, shell(*commands), strict=True):
+        wanted, found = (SECONDS.sub("0.00 s", text).strip() for text in (expected, got))
+        # Lines of dots stand for lines left out.
+        same = doctest.OutputChecker().check_output(f"{wanted}\n", f"{found}\n", FLAGS)
+        assert same, f"{page}, line {start}: $ {command}\n{got}"

@@ -120,20 +120,24 @@ class Digest:
         return _hashed("chain", ["\n".join(lines).encode()])
 
     def difference(self, other: Digest) -> str | None:
-        """Say in which part another chain differs first; None if in none."""
+        """Say in which part another chain, which should be this one, differs first; None if in none."""
         for what in ("type", "states", "transitions"):
             mine, theirs = getattr(self, what), getattr(other, what)
             if mine != theirs:
-                return f"{what}: {mine} against {theirs}"
+                return f"{mine} as {what} is expected, and {theirs} found"
         for sort in ("labels", "rewards"):
             mine, theirs = getattr(self, sort), getattr(other, sort)
             for name in sorted({*mine, *theirs}):
-                if name not in mine or name not in theirs:
-                    return f"{sort}: {name!r} is only in {'one' if name in mine else 'the other'}"
+                if name not in theirs:
+                    return f"among the {sort} {name!r} is missing"
+                if name not in mine:
+                    return f"among the {sort} {name!r} is not expected"
                 if mine[name] != theirs[name]:
-                    return f"{sort}: {name!r} differs"
-        different = [what for what in ("matrix", "initial") if getattr(self, what) != getattr(other, what)]
-        return f"{different[0]} differs" if different else None
+                    return f"among the {sort} {name!r} differs"
+        for what in ("matrix", "initial"):
+            if getattr(self, what) != getattr(other, what):
+                return f"{what} differs"
+        return None
 
 
 def _hashed(sort: str, pieces: Any) -> str:

@@ -5,10 +5,8 @@ The identity is written out with the whole matrix, in integers over a common den
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from lumpability.certificate.coq import write_coq
@@ -16,9 +14,8 @@ from lumpability.certificate.digest import ChainParts
 from lumpability.certificate.lean import write_lean
 from lumpability.certificate.soundness import collapsed_conditions, quotient_parts
 from lumpability.certificate.statement import ChainStatement, IntegerStatement, refuse_large
-from lumpability.errors import InvalidInput, NotJustified
-from lumpability.integers import scale_to_integers
-from lumpability.structure import WeightedStructure
+from lumpability.certificate.stating import state_chain
+from lumpability.errors import InvalidInput
 
 if TYPE_CHECKING:
     from lumpability.certificate.document import Certificate
@@ -28,14 +25,6 @@ __all__ = ["LANGUAGES", "export"]
 LANGUAGES: dict[str, Callable[[IntegerStatement], str]] = {"coq": write_coq, "lean": write_lean}
 """What writes a statement, by language."""
 
-_IDENTITIES = {
-    "ordinary": "row sums",
-    "bisimulation": "row sums",
-    "exact": "column sums",
-    "strict": "both",
-    "proportional": "proportional",
-}
-
 
 def export(certificate: Certificate, language: str, model: Any) -> str:
     """Return a file in which a proof assistant proves what a certificate claims; see `Certificate.export`."""
@@ -44,8 +33,6 @@ def export(certificate: Certificate, language: str, model: Any) -> str:
         raise InvalidInput(f"no export to {language!r}: choose one of {known}", language=language)
     refuse_large(certificate.partition.n)
     parts = ChainParts.of(model)
-    if not parts.matrix.weights.is_rational:
-        raise NotJustified("a proof assistant is given numbers: substitute them for the parameters first")
     verification = certificate.verify(model)
     if not verification:
         raise InvalidInput(
@@ -60,31 +47,13 @@ def _statement(certificate: Certificate, parts: ChainParts, names: Any) -> Chain
     matrices = collapsed_conditions(parts, kind, partition, kappa)
     quotient = quotient_parts(parts, kind, partition, kappa, matrices)
     closed = parts.time == "continuous" and kind != "bisimulation"
-    rows, fewer = _dense(parts.matrix, closed), _dense(quotient.matrix, closed)
-    denominator = math.lcm(*(x.denominator for row in [*rows, *fewer] for x in row))
-    factors, kappa_denominator = scale_to_integers([] if kappa is None else list(kappa))
-    return ChainStatement(
-        title=f"{certificate.model.type}, {kind} lumping: {certificate.identity}",
-        identity=_IDENTITIES[kind],
-        matrix=_scaled(rows, denominator),
-        quotient=_scaled(fewer, denominator),
-        labels=tuple(partition.labels.tolist()),
-        denominator=denominator,
-        symbol="P" if parts.time == "discrete" else "Q" if closed else "R",
-        kappa=tuple(factors),
-        kappa_denominator=kappa_denominator,
-        names=tuple(str(name) for name in names),
+    return state_chain(
+        f"{certificate.model.type}, {kind} lumping: {certificate.identity}",
+        kind,
+        "P" if parts.time == "discrete" else "Q" if closed else "R",
+        replace(parts.matrix, closed=closed),
+        replace(quotient.matrix, closed=closed),
+        partition,
+        kappa,
+        names,
     )
-
-
-def _dense(matrix: WeightedStructure, closed: bool) -> list[list[Fraction]]:
-    explicit = replace(matrix, closed=closed).explicit()
-    rows = [[Fraction(0)] * matrix.n for _ in range(matrix.n)]
-    for state, row in enumerate(rows):
-        for target, weight in explicit.row(state):
-            row[target] = weight
-    return rows
-
-
-def _scaled(rows: list[list[Fraction]], by: int) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(int(x * by) for x in row) for row in rows)

@@ -25,6 +25,7 @@ from lumpability.certificate.digest import ChainParts
 from lumpability.certificate.respect import with_earned_rewards
 from lumpability.certificate.verification import Contradiction
 from lumpability.exact_array import ExactArray
+from lumpability.integers import intern
 from lumpability.partition import Partition
 from lumpability.rationals import shown
 from lumpability.sparse_sums import sum_entries
@@ -198,13 +199,15 @@ def quotient_parts(
 
 def _redistributed(incoming: WeightedStructure, partition: Partition) -> WeightedStructure:
     """Return M^[B, C] = |C| / |B| times the sum from B into a member of C, which row C holds."""
-    sizes = partition.blocks.sizes
+    codes, sizes = intern(partition.blocks.sizes)
     outgoing = incoming.transposed
-    pairs = sizes[outgoing.indices] * (len(partition.labels) + 1) + sizes[outgoing.sources()]
-    distinct, codes = np.unique(pairs, return_inverse=True)
-    ratios = [Fraction(*divmod(pair, len(partition.labels) + 1)) for pair in distinct.tolist()]
-    weights = outgoing.weights.combine(ExactArray.of_values(codes, ratios), operator.mul)
-    return replace(outgoing, weights=weights)
+    pairs = codes[outgoing.indices].astype(np.int64) * len(sizes) + codes[outgoing.sources()]
+    used = np.flatnonzero(np.bincount(pairs, minlength=len(sizes) ** 2))
+    number = np.zeros(len(sizes) ** 2, dtype=np.int64)
+    number[used] = np.arange(len(used))
+    ratios = [Fraction(*sizes[[*divmod(pair, len(sizes))]].tolist()) for pair in used.tolist()]
+    by = ExactArray.of_values(number[pairs], ratios)
+    return replace(outgoing, weights=outgoing.weights.combine(by, operator.mul))
 
 
 def _summed(vector: ExactArray, partition: Partition) -> ExactArray:

@@ -23,6 +23,7 @@ from lumpability.cli.failures import ReportingGroup
 from lumpability.cli.files import convert_command, info_command
 from lumpability.cli.lump import lump_command, shrink_command
 from lumpability.cli.options import debug_option
+from lumpability.cli.prove import prove_command
 from lumpability.cli.verify import verify_command
 from lumpability.formats import FORMATS
 
@@ -69,6 +70,7 @@ for _command in (
     lump_command,
     check_command,
     verify_command,
+    prove_command,
     info_command,
     convert_command,
     shrink_command,

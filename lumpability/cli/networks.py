@@ -25,7 +25,7 @@ from lumpability.networks import Network, NetworkLumping
 from lumpability.networks.bounding import rounding_error_bound
 from lumpability.networks.checking import NetworkWitness
 from lumpability.networks.joins import Join, Opaque
-from lumpability.networks.lumping import LayerReport
+from lumpability.networks.layer_report import LayerReport
 from lumpability.networks.stages import stages_of
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict

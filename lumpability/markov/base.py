@@ -472,6 +472,9 @@ class MarkovChain(ABC):
     def _repr_html_(self) -> str | None:
         return display.html(self)
 
+    def _repr_svg_(self) -> str | None:
+        return display.svg(self)
+
     def __repr__(self) -> str:
         states = "1 state" if self.n == 1 else f"{self.n} states"
         transitions = "1 transition" if self.matrix.m == 1 else f"{self.matrix.m} transitions"

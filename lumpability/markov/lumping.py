@@ -24,7 +24,7 @@ from lumpability.errors import InvalidInput, LumpabilityError, TrivialLumping
 from lumpability.exact_array import ExactArray
 from lumpability.history import History
 from lumpability.markov.attributes import read_vector
-from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earning import with_respected_rewards
 from lumpability.markov.kind import Kind
 from lumpability.markov.kinds import find_kind
@@ -299,6 +299,9 @@ class Lumping:
 
     def _repr_html_(self) -> str | None:
         return display.html(self)
+
+    def _repr_svg_(self) -> str | None:
+        return display.svg(self)
 
     @staticmethod
     def _read(vector: Any, model: MarkovChain) -> ExactArray:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.exact_array import Exact
+from lumpability.exact_array import Exact, ExactArray
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earning import with_respected_rewards
 from lumpability.markov.kind import Condition, Kind
@@ -27,7 +27,7 @@ from lumpability.quotient import collapse
 from lumpability.refinement.levels import Levels
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Difference", "Separation"]
+__all__ = ["Difference", "Separation", "share"]
 
 Array = np.ndarray[Any, Any]
 
@@ -51,6 +51,17 @@ class Difference:
     splitter: int
     level: int
     sums: tuple[Exact, Exact]
+
+
+def share(part: Exact, whole: Exact) -> Exact:
+    """Return a part divided by the whole; 0 if that is zero.
+
+    Examples
+    --------
+    >>> share(Fraction(1), Fraction(3)), share(Fraction(0), Fraction(0))
+    (Fraction(1, 3), Fraction(0, 1))
+    """
+    return part if whole == 0 else part / whole
 
 
 class Separation:
@@ -140,6 +151,29 @@ class Separation:
                 if pair[0] != pair[1]:
                     found.append(Difference(condition, splitter, level, pair))
         return sorted(found, key=lambda difference: difference.splitter == own)
+
+    def differing(self, blocks: Array, difference: Difference, block: int) -> Array:
+        """Return which blocks do not have the sum that a difference found for one block.
+
+        Shares are taken of what leaves the block that this one is in at the level.
+        """
+        matrix = self.matrices[difference.condition]
+        owner, positions = matrix.entries_of(blocks)
+        labels = self.levels.labels(matrix.indices[positions], difference.level)
+
+        def sums(chosen: Array) -> ExactArray:
+            weights = matrix.weights.take(positions[chosen])
+            if not len(weights):
+                return ExactArray.constant(Fraction(0), len(blocks))
+            return weights.segment_sums(np.searchsorted(owner[chosen], np.arange(len(blocks) + 1)))
+
+        values = sums(labels == difference.splitter)
+        if self.proportional:
+            leaving = sums(labels != self.label(block, difference.level))
+            values = values.combine(leaving, share)
+        other = np.array([value != difference.sums[0] for value in values.values], dtype=bool)
+        different: Array = other[values.codes]
+        return different
 
     def attributes(self, block: int) -> dict[str, Any]:
         """Return what a lumping can respect of a block: labels, rewards, initial probability.

@@ -7,27 +7,15 @@ taken as they are given, so that the statement is false if they do not fit each 
 
 from __future__ import annotations
 
-import math
-from fractions import Fraction
-
 from lumpability.certificate.statement import ChainStatement, refuse_large
-from lumpability.errors import InvalidInput, NotJustified
+from lumpability.certificate.stating import state_chain
 from lumpability.exact_array import ExactArray
-from lumpability.integers import scale_to_integers
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.kind import balance_matrix
 from lumpability.markov.kinds import find_kind
 from lumpability.partition import Partition
 
 __all__ = ["chain_statement"]
-
-_IDENTITIES = {
-    "ordinary": "row sums",
-    "bisimulation": "row sums",
-    "exact": "column sums",
-    "strict": "both",
-    "proportional": "proportional",
-}
 
 
 def chain_statement(
@@ -72,42 +60,9 @@ def chain_statement(
     """
     refuse_large(chain.n)
     chosen = find_kind(kind)
-    if kind not in _IDENTITIES:
-        raise InvalidInput(f"{kind} lumping has no identity between matrices", kind=kind)
-    if chain.parameters or quotient.parameters:
-        raise NotJustified(
-            "a proof assistant is given numbers, not parameters: substitute numbers first, or take the "
-            "symbolic proof, lumpability.symbolic.prove"
-        )
-    rows = _dense(chain, keeps_jumps=chosen.keeps_jumps)
-    fewer = _dense(quotient, keeps_jumps=chosen.keeps_jumps)
-    denominator = math.lcm(*(x.denominator for row in [*rows, *fewer] for x in row))
-    factors, kappa_denominator = scale_to_integers([] if kappa is None else list(kappa))
-    symbol = ("R" if chosen.keeps_jumps else "Q") if isinstance(chain, CTMC) else "P"
-    return ChainStatement(
-        title=f"{type(chain).__name__}, {kind} lumping: {chosen.identity(chain)}",
-        identity=_IDENTITIES[kind],
-        matrix=_scaled(rows, denominator),
-        quotient=_scaled(fewer, denominator),
-        labels=tuple(partition.labels.tolist()),
-        denominator=denominator,
-        symbol=symbol,
-        kappa=tuple(factors),
-        kappa_denominator=kappa_denominator,
-        names=tuple(str(state) for state in chain.states),
+    matrix, fewer = (
+        model.matrix if chosen.keeps_jumps else balance_matrix(model) for model in (chain, quotient)
     )
-
-
-def _dense(chain: MarkovChain, *, keeps_jumps: bool) -> list[list[Fraction]]:
-    structure = chain.matrix if keeps_jumps else balance_matrix(chain)
-    rows = []
-    for state in range(structure.n):
-        row = [Fraction(0)] * structure.n
-        for target, weight in structure.row(state):
-            row[target] = weight
-        rows.append(row)
-    return rows
-
-
-def _scaled(rows: list[list[Fraction]], by: int) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(int(x * by) for x in row) for row in rows)
+    symbol = ("R" if chosen.keeps_jumps else "Q") if isinstance(chain, CTMC) else "P"
+    title = f"{type(chain).__name__}, {kind} lumping: {chosen.identity(chain)}"
+    return state_chain(title, kind, symbol, matrix, fewer, partition, kappa, chain.states)

@@ -12,13 +12,14 @@ from lumpability.verbs import provided_by
 
 if TYPE_CHECKING:
     from lumpability.networks.checking import check_network
-    from lumpability.networks.lumping import NetworkLumping, lump_network
+    from lumpability.networks.lumping import NetworkLumping
+    from lumpability.networks.reducing import lump_network
 
 __all__ = ["Network", "NetworkCertificate", "NetworkLumping", "check_network", "lump_network"]
 
-provided_by(f"{__name__}.checking", Network)  # which imports `lumping`
+provided_by(f"{__name__}.checking", Network)  # which imports `reducing`
 
-_HOMES = {"NetworkLumping": "lumping", "lump_network": "lumping", "check_network": "checking"}
+_HOMES = {"NetworkLumping": "lumping", "lump_network": "reducing", "check_network": "checking"}
 
 
 def __getattr__(name: str) -> Any:

@@ -227,4 +227,3 @@ class Aggregation:
             entries = self.fractions(classes[i : i + 1], columns)
             nonzero[i] = bool((entries != 0).any())
         return np.asarray(nonzero)
-

@@ -121,7 +121,9 @@ class NetworkCertificate:
         network = self.network if network is None else network
         reduced = self.quotient if reduced is None else reduced
         if network is None:
-            raise InvalidInput("a certificate from a file needs the network that it is about: give it")
+            raise InvalidInput(
+                "a certificate from a file needs the network that it is about: give it"
+            )
         wrong = _other_subject(self.original, network, "network")
         if wrong is None and reduced is not None:
             wrong = _other_subject(self.reduced, reduced, "reduced network")
@@ -129,7 +131,9 @@ class NetworkCertificate:
             return _rejected(False, "digest", wrong)
         stages = stages_of(network)
         if len(stages) != len(self.layers):
-            count = f"the network has {len(stages)} layers with weights, the claim {len(self.layers)}"
+            count = (
+                f"the network has {len(stages)} layers with weights, the claim {len(self.layers)}"
+            )
             return _rejected(False, "layers", count)
         bound = bind(self.layers, stages, self.kind)
         wrong = _first_problem(bound)

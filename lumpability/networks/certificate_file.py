@@ -101,13 +101,13 @@ def _compact(value: Any) -> str:
 
 def _text(number: Fraction) -> str:
     if max(abs(number.numerator), number.denominator).bit_length() > 3 * _LONGEST_INTEGER:
-        raise SizeLimit(f"a number has more than {_LONGEST_INTEGER} digits: too many for a certificate")
+        raise SizeLimit(
+            f"a number has more than {_LONGEST_INTEGER} digits: too many for a certificate"
+        )
     return str(number)
 
 
-def read_network_certificate(
-    path: str | Path, *, max_bytes: int = MAX_BYTES
-) -> NetworkCertificate:
+def read_network_certificate(path: str | Path, *, max_bytes: int = MAX_BYTES) -> NetworkCertificate:
     """Read a certificate of a network as a stream.
 
     Parameters
@@ -191,7 +191,9 @@ class _Reader:
         labels = self._next("classes").integers(most=units, largest=max(units - 1, 0))
         partition = Partition(labels)
         if len(labels) != units or not np.array_equal(partition.labels, labels):
-            self.fail(f"layer {layer} does not number {units} units by the first members of classes")
+            self.fail(
+                f"layer {layer} does not number {units} units by the first members of classes"
+            )
         scaled = self._units("scaled", units)
         factors = np.full(units, Fraction(1), dtype=object)
         factors[scaled] = self._values("factors", len(scaled))

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput, InvalidPartition
-from lumpability.networks.lumping import KINDS, offsets
+from lumpability.networks.lumping import offsets
 from lumpability.networks.merging import MergedStage, merge_stage
 from lumpability.networks.network import Network
 from lumpability.networks.pairs import Pair
+from lumpability.networks.reducing import KINDS
 from lumpability.networks.stages import Stage, stages_of
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
@@ -173,7 +174,9 @@ def _witness(found: MergedStage, wanted: Partition) -> NetworkWitness:
         return NetworkWitness(layer, unit, other, None, *sums, one, reason)
     first, second = pair.columns[lead]
     factor = second / first if first else one
-    shown = f"{where}: their sums from inputs {list(pair.source(lead).rows)} are {first} and {second}"
+    shown = (
+        f"{where}: their sums from inputs {list(pair.source(lead).rows)} are {first} and {second}"
+    )
     row = pair.disagreement(factor)
     if row is None:
         row = lead

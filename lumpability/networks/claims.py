@@ -225,7 +225,8 @@ def _aggregated(stage: Stage, below: BoundClaim | None) -> Rows:
     parts = [(below.moving, below.carried)]
     if below.reflected.any():
         parts.append((below.reflected, below.claim.factors * below.stage.reflection))
-    members, starts, factors, keys = [], [], [], []
+    members: list[Array] = []
+    starts, factors, keys = [], [], []
     for chosen, factor in parts:
         found = np.flatnonzero(chosen[owner])
         key = below.partition.labels[owner[found]] * width + position[found]

@@ -51,9 +51,7 @@ def improvable(bound: BoundClaim, above: NewWeights | None) -> str | None:
     )
 
 
-def _separate(
-    summed: Aggregation, columns: Array, group: Group
-) -> tuple[list[Array], Array]:
+def _separate(summed: Aggregation, columns: Array, group: Group) -> tuple[list[Array], Array]:
     """Return groups of columns that floats do not tell apart, and the columns without a nonzero weight.
 
     Invariant: columns that are multiples of each other by a factor of the group have equal labels, equal

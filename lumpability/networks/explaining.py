@@ -16,7 +16,6 @@ import numpy as np
 from lumpability.errors import InvalidInput
 from lumpability.networks.after import Activated
 from lumpability.networks.arrays import to_fractions
-from lumpability.networks.merging import MergedStage
 from lumpability.networks.pairs import Pair
 from lumpability.networks.reasons import ColumnEntry, NetworkExplanation
 from lumpability.networks.shaping import ShapeLayer
@@ -28,6 +27,9 @@ __all__ = ["Neuron", "explain_neurons", "row_names"]
 
 Neuron = str | tuple[int, int]
 """A neuron: "2:17" or (2, 17) is neuron (or channel) 17 of layer 2."""
+
+RowNames = Callable[[int], str]
+"""Names of the rows of a layer's stored weights."""
 
 
 def explain_neurons(
@@ -44,13 +46,12 @@ def explain_neurons(
         same = f"{names[0]} is one neuron"
         return NetworkExplanation(*names, True, "same", same, Fraction(1), notes=tuple(notes))
     notes += _notes(lumping, there, b)
-    told = {"notes": tuple(notes)}
     if here != there:
         apart = f"{both} are apart: neurons of different layers are never merged"
-        return NetworkExplanation(*names, False, "layers", apart, **told)
+        return NetworkExplanation(*names, False, "layers", apart, notes=tuple(notes))
     if one.stage.held is not None:
         held = f"{both} are apart: the layer stays as it is ({one.stage.held})"
-        return NetworkExplanation(*names, False, "held", held, **told)
+        return NetworkExplanation(*names, False, "held", held, notes=tuple(notes))
     pair = Pair(one, a, b)
     found = _Comparison(lumping, here, pair, limit)
     labels = one.partition.labels
@@ -96,7 +97,9 @@ class _Comparison:
             notes=notes,
         )
 
-    def apart(self, names: tuple[str, str], both: str, notes: tuple[str, ...]) -> NetworkExplanation:
+    def apart(
+        self, names: tuple[str, str], both: str, notes: tuple[str, ...]
+    ) -> NetworkExplanation:
         pair, group = self.pair, self.merged.group
         constants = [unit for unit in (pair.first, pair.second) if unit in self.merged.constants]
         ratio, row = pair.ratio, pair.difference(group)
@@ -143,7 +146,9 @@ class _Comparison:
         ]
         after = ", ".join(functions) or "the next layer"
         if self.merged.antiparallel:
-            return f"{after} lets both signs pass: act(-x) = act(x) - {stage.reflection} x, by a skip"
+            return (
+                f"{after} lets both signs pass: act(-x) = act(x) - {stage.reflection} x, by a skip"
+            )
         if self.lumping.kind == "exact":
             return "an exact lumping admits equal columns only"
         return f"{after} lets pass: {self.merged.group.value}"
@@ -152,7 +157,7 @@ class _Comparison:
         """Say in which entry two columns differ."""
         (entry,) = self._entries([row])
         what = "biases" if not entry.sources else f"weights from {entry.name}"
-        scaled = row != self.pair.lead and self.pair.divisors(self.merged.group) != (1, 1)
+        scaled = row != self.pair.lead and set(self.pair.divisors(self.merged.group)) != {1}
         if not scaled:
             return f"their {what} are {entry.first} and {entry.second}"
         return (
@@ -217,20 +222,26 @@ def _notes(lumping: NetworkLumping, number: int, unit: int) -> list[str]:
     if unit in one.constants:
         bias = to_fractions(one.summed.bias[unit : unit + 1]).tolist()[0]
         zero = one.summed.zero_columns(np.array([unit]))[0]
-        why = f"its aggregated weights are zero and its bias is {bias}" if zero else "it is scaled by zero"
-        return [
+        why = (
+            f"its aggregated weights are zero and its bias is {bias}"
+            if zero
+            else "it is scaled by zero"
+        )
+        told = (
             f"{name} is constant: {why}, so its output is {one.constants[unit]} for every input, which is "
             "folded into the next bias"
-        ]
+        )
+        return [told]
     if not one.live[one.partition.labels[unit]]:
-        return [
+        told = (
             f"{name} is dead: the aggregated weights of its class into everything that stays are zero, so it "
             "is removed"
-        ]
+        )
+        return [told]
     return []
 
 
-def row_names(lumping: NetworkLumping, number: int) -> Callable[[int], str]:
+def row_names(lumping: NetworkLumping, number: int) -> RowNames:
     """Return what names the rows of a layer's stored weights by the inputs or neurons they belong to.
 
     Parameters

@@ -1,4 +1,4 @@
-"""`lump` for networks, and the lumping it returns.
+"""The lumping of a network, as `lump` returns it (`lumpability.networks.reducing`).
 
 The quotient computes the same function as the network for every input, over the reals and for the stored
 weights; the identity that proves it has been checked in exact arithmetic before a lumping is returned.
@@ -8,7 +8,6 @@ point execution may still differ in the order of summation.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,12 +16,11 @@ import numpy as np
 
 from lumpability import display
 from lumpability.display import Player
-from lumpability.errors import InvalidInput, LumpabilityError, NotJustified
 from lumpability.networks.arrays import Array
-from lumpability.networks.certificate import NetworkCertificate, Subject, refute
+from lumpability.networks.certificate import NetworkCertificate, Subject
 from lumpability.networks.explaining import Neuron, explain_neurons
-from lumpability.networks.merging import MergedStage, merge, reasons
-from lumpability.networks.narrowing import quotient_network
+from lumpability.networks.layer_report import LayerReport
+from lumpability.networks.merging import MergedStage
 from lumpability.networks.near_misses import NearMiss, near_misses
 from lumpability.networks.network import Network
 from lumpability.networks.new_weights import NewWeights
@@ -30,9 +28,9 @@ from lumpability.networks.reasons import NetworkExplanation
 from lumpability.networks.rounding import Rounding
 from lumpability.networks.stages import stages_of
 from lumpability.partition import Partition
-from lumpability.verbs import lump
 
-__all__ = ["LayerReport", "NetworkLumping", "lump_network", "offsets"]
+__all__ = ["NetworkLumping", "offsets"]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NetworkLumping:
@@ -149,17 +147,7 @@ class NetworkLumping:
         >>> row.units, row.left, row.proportional
         (2, 1, 1)
         """
-        return [
-            LayerReport(
-                layer=one.stage.position,
-                title=one.stage.layer.title,
-                units=one.stage.units,
-                left=int(one.live.sum()),
-                held=one.stage.held,
-                **reasons(one),
-            )
-            for one in self.stages
-        ]
+        return [LayerReport.of(one) for one in self.stages]
 
     @property
     def is_irreducible(self) -> bool:
@@ -218,9 +206,7 @@ class NetworkLumping:
             quotient=self.quotient,
         )
 
-    def explain(
-        self, first: Neuron, second: Neuron, *, limit: int = 10
-    ) -> NetworkExplanation:
+    def explain(self, first: Neuron, second: Neuron, *, limit: int = 10) -> NetworkExplanation:
         """Say why two neurons share a class, or do not.
 
         Parameters
@@ -295,6 +281,9 @@ class NetworkLumping:
 
     def _repr_html_(self) -> str | None:
         return display.html(self)
+
+    def _repr_svg_(self) -> str | None:
+        return display.svg(self)
 
     def report(self) -> dict[str, Any]:
         """Return everything a reader of the result needs, as plain data for JSON.

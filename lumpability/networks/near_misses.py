@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lumpability.networks.arrays import Array, round_to, to_fractions
-from lumpability.networks.explaining import row_names
+from lumpability.networks.explaining import RowNames, row_names
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.pairs import Pair
 
@@ -88,11 +88,6 @@ class NearMiss:
     factor: Fraction
     changes: tuple[WeightChange, ...]
 
-    @property
-    def largest_change(self) -> Fraction:
-        """The largest change of a weight."""
-        return max(abs(change.needed - change.value) for change in self.changes)
-
     def to_json(self) -> dict[str, Any]:
         """Return plain data for JSON; exact numbers are texts."""
         return {
@@ -119,40 +114,85 @@ def near_misses(lumping: NetworkLumping, limit: int = 10, *, weights: int = 2) -
     found: list[NearMiss] = []
     for number, one in enumerate(lumping.stages):
         if one.stage.held is None:
-            found += _in_stage(lumping, number, limit, weights)
-    found.sort(key=lambda miss: (len(miss.changes), miss.largest_change))
+            found += _Layer(lumping, number, weights).misses(limit)
+    found.sort(key=lambda miss: _effort(miss.changes))
     return found[:limit]
 
 
-def _in_stage(
-    lumping: NetworkLumping, number: int, limit: int, weights: int
-) -> Iterator[NearMiss]:
-    one = lumping.stages[number]
-    firsts = one.partition.representatives[one.kept]
-    candidates = sorted(_candidates(one, firsts, weights, _CONFIRMED * limit))
-    names = row_names(lumping, number)
-    below = lumping.stages[number - 1] if one.stage.open else None
-    seen: set[tuple[int, int]] = set()
-    for _, _, row, a, b in candidates:
-        if (a, b) in seen or len(seen) == limit:
-            continue
-        pair = Pair(one, a, b)
+class _Layer:
+    """One layer of a lumping whose classes are compared in pairs."""
+
+    def __init__(self, lumping: NetworkLumping, number: int, weights: int) -> None:
+        self.kind, self.weights = lumping.kind, weights
+        self.one = lumping.stages[number]
+        self.below = lumping.stages[number - 1] if self.one.stage.open else None
+        self.names = row_names(lumping, number)
+
+    def misses(self, limit: int) -> Iterator[NearMiss]:
+        """Yield classes that nearly are one, confirmed in fractions."""
+        firsts = self.one.partition.representatives[self.one.kept]
+        most = _CONFIRMED * limit
+        rows: dict[tuple[int, int], set[int]] = {}
+        for _, _, row, a, b in sorted(_candidates(self.one, firsts, self.weights, most)):
+            if (a, b) in rows or len(rows) < most:
+                rows.setdefault((a, b), set()).add(row)
+        for (a, b), leading in rows.items():
+            pair = Pair(self.one, a, b)
+            ways = [way for row in sorted(leading) for way in self._ways(pair, row)]
+            if ways:
+                factor, changes = min(ways, key=lambda way: _effort(way[1]))
+                position = self.one.stage.position
+                yield NearMiss(f"{position}:{a}", f"{position}:{b}", factor, changes)
+
+    def _ways(self, pair: Pair, row: int) -> Iterator[tuple[Fraction, tuple[WeightChange, ...]]]:
+        """Yield factors and changes that make two columns multiples and leave one row as it is."""
         left, right = pair.columns[row]
-        factor = one.group.part(right) / one.group.part(left)
-        differing = [k for k, (x, y) in enumerate(pair.columns) if y != factor * x]
-        if not 0 < len(differing) <= weights or not _same_function(lumping, pair, factor):
-            continue
-        sides = [_changes(pair, below, side, factor, differing, names) for side in (0, 1)]
-        possible = [changes for changes in sides if changes is not None]
-        if possible:
-            seen.add((a, b))
-            position = one.stage.position
-            best = min(possible, key=_effort)
-            yield NearMiss(f"{position}:{a}", f"{position}:{b}", factor, best)
+        factor = self.one.group.part(right) / self.one.group.part(left)
+        differing = [k for k, (a, b) in enumerate(pair.columns) if b != factor * a]
+        if 0 < len(differing) <= self.weights and self._same_function(pair, factor):
+            for side in (0, 1):
+                changes = self._changes(pair, side, factor, differing)
+                if changes:
+                    yield factor, changes
+
+    def _same_function(self, pair: Pair, factor: Fraction) -> bool:
+        """Whether what follows makes the same of both units, but for the factor."""
+        one, left = self.one.stage.pull(pair.first, Fraction(1))
+        other, right = self.one.stage.pull(pair.second, factor)
+        return one == other and (self.kind != "exact" or left == right)
+
+    def _changes(
+        self, pair: Pair, side: int, factor: Fraction, differing: list[int]
+    ) -> tuple[WeightChange, ...]:
+        """Return the changes to the class of one side that make up for the differences; () if none do."""
+        one = self.one
+        unit = (pair.first, pair.second)[side]
+        members = one.partition.blocks[int(one.partition.labels[unit])].tolist()
+        changes = []
+        for row in differing:
+            a, b = pair.columns[row]
+            missing = b / factor - a if side == 0 else factor * a - b
+            rows: list[tuple[int | None, Fraction]] = [(None, Fraction(1))]
+            if row < one.summed.classes:
+                source = pair.source(row)
+                rows = [
+                    (stored, by)
+                    for stored, by in zip(source.rows, source.factors, strict=True)
+                    if not _is_reflected(self.below, stored)
+                ]
+            if not rows:
+                return ()
+            stored, by = rows[0]
+            for member in members:
+                change = missing * one.factors[member] / one.factors[unit] / by
+                changes.append(_change(one, member, stored, change, self.names))
+        return tuple(changes)
 
 
-def _effort(changes: tuple[WeightChange, ...]) -> tuple[int, int]:
-    return len(changes), sum(not change.representable for change in changes)
+def _effort(changes: tuple[WeightChange, ...]) -> tuple[int, int, Fraction]:
+    """Fewest changes, then those that the stored type can hold, then the smallest."""
+    odd = sum(not change.representable for change in changes)
+    return len(changes), odd, max(abs(change.needed - change.value) for change in changes)
 
 
 def _candidates(
@@ -185,47 +225,6 @@ def _candidates(
                 yield int(counts[few[k]]), float(sizes[k]), row, a, b
 
 
-def _same_function(lumping: NetworkLumping, pair: Pair, factor: Fraction) -> bool:
-    """Whether what follows makes the same of both units, but for the factor."""
-    stage = pair.merged.stage
-    one, left = stage.pull(pair.first, Fraction(1))
-    other, right = stage.pull(pair.second, factor)
-    return one == other and (lumping.kind != "exact" or left == right)
-
-
-def _changes(
-    pair: Pair,
-    below: MergedStage | None,
-    side: int,
-    factor: Fraction,
-    differing: list[int],
-    names: Any,
-) -> tuple[WeightChange, ...] | None:
-    """Return the changes to the class of one side that make up for the differences; None if none do."""
-    one = pair.merged
-    unit = (pair.first, pair.second)[side]
-    members = one.partition.blocks[int(one.partition.labels[unit])].tolist()
-    changes = []
-    for row in differing:
-        a, b = pair.columns[row]
-        missing = b / factor - a if side == 0 else factor * a - b
-        source = pair.source(row)
-        rows: list[tuple[int | None, Fraction]] = [(None, Fraction(1))]
-        if row < one.summed.classes:
-            rows = [
-                (stored, by)
-                for stored, by in zip(source.rows, source.factors, strict=True)
-                if not _is_reflected(below, stored)
-            ]
-        if not rows:
-            return None
-        stored, by = rows[0]
-        for member in members:
-            change = missing * one.factors[member] / one.factors[unit] / by
-            changes.append(_change(one, member, stored, change, names))
-    return tuple(changes)
-
-
 def _is_reflected(below: MergedStage | None, stored: int) -> bool:
     """Whether a stored row belongs to a neuron that reaches the layer by a skip too."""
     if below is None or below.stage.rows is None:
@@ -235,7 +234,7 @@ def _is_reflected(below: MergedStage | None, stored: int) -> bool:
 
 
 def _change(
-    one: MergedStage, unit: int, row: int | None, change: Fraction, names: Any
+    one: MergedStage, unit: int, row: int | None, change: Fraction, names: RowNames
 ) -> WeightChange:
     layer = one.stage.layer
     if row is None:

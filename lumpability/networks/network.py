@@ -298,6 +298,9 @@ class Network:
     def _repr_html_(self) -> str | None:
         return display.html(self)
 
+    def _repr_svg_(self) -> str | None:
+        return display.svg(self)
+
     def __repr__(self) -> str:
         return (
             f"Network({_shown(self.input_shape[-1:])} -> {_shown(self.output_shape[-1:])}, "

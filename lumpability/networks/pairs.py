@@ -80,7 +80,8 @@ class Pair:
     def divisors(self, group: Group) -> tuple[Fraction, Fraction]:
         """Return what the two columns are divided by to bring them to their normal forms."""
         a, b = (
-            next((pair[side] for pair in self.columns if pair[side]), Fraction(1)) for side in (0, 1)
+            next((pair[side] for pair in self.columns if pair[side]), Fraction(1))
+            for side in (0, 1)
         )
         return group.part(a), group.part(b)
 

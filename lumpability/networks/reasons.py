@@ -73,7 +73,9 @@ class ColumnEntry:
             source if factor == 1 else f"{factor} {source}"
             for source, factor in zip(self.sources, self.factors, strict=True)
         ]
-        shown = parts if len(parts) <= _PARTS else [*parts[: _PARTS - 1], f"... {len(parts)} in all"]
+        shown = (
+            parts if len(parts) <= _PARTS else [*parts[: _PARTS - 1], f"... {len(parts)} in all"]
+        )
         return " + ".join(shown)
 
 
@@ -190,7 +192,11 @@ class NetworkExplanation:
             for entry in self.entries
         ]
         table = "".join(_row("td", row) for row in rows)
-        table = f"<table><thead>{_row('th', head)}</thead><tbody>{table}</tbody></table>" if rows else ""
+        table = (
+            f"<table><thead>{_row('th', head)}</thead><tbody>{table}</tbody></table>"
+            if rows
+            else ""
+        )
         more = "".join(f"<p>{html.escape(line)}</p>" for line in (*self._remainder(), *self.notes))
         return f"<div><p>{html.escape(self.sentence)}</p>{table}{more}</div>"
 

@@ -147,6 +147,7 @@ def _used_though_dead(bound: BoundClaim) -> str | None:
         if used.any():
             row, unit = (int(k[0]) for k in np.nonzero(used))
             dead = bound.rows.classes[rows[row]]
-            return f"unit {columns[unit]} uses class {dead} of the layer below, which is claimed dead"
+            return (
+                f"unit {columns[unit]} uses class {dead} of the layer below, which is claimed dead"
+            )
     return None
-

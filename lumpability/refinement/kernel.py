@@ -40,6 +40,7 @@ __all__ = ["refine"]
 # Measured on a 2-core machine in nanoseconds; only ratios matter, and they only choose between rounds.
 _SWEEP_COST = 1.3  # of a transition in a sweep
 _STATE_COST = 6  # of a state in a sweep
+_HAND_OUT_COST = 100_000  # of a thread that takes part in a sweep
 _FOLLOW_COST = 12  # of an incoming transition followed, with what comes of it
 _TRANSPOSE_COST = 1  # of a transition transposed; in truth 3, but more rounds will come
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
@@ -139,6 +140,7 @@ class _Rounds:
             sharing = self.n - int(np.count_nonzero(self.arrays.alone))
             active = max(self.m * sharing // self.n, 1)
             sweep = (_STATE_COST * sharing + _SWEEP_COST * active) / self._working
+            sweep += _HAND_OUT_COST * (self._working - 1)
             follow = _FOLLOW_COST * active / self.n  # for each state that moved
             if incoming is None:
                 saved += max(sweep - follow * moved, 0)
@@ -186,9 +188,12 @@ class _Rounds:
 
     def _incoming(self, rows: Rows, field: Field) -> Incoming:
         """Return the transposed rows of states that share a block, and what leaves each state."""
-        indptr, entries = loops.incoming_rows(rows, self.arrays.alone)
+        pointers = np.empty(self.n + 2, dtype=np.int64)
+        loops.count_incoming(rows, self.arrays.alone, pointers)
+        entries = np.empty((pointers[-1], 2), dtype=np.int32)  # numpy asks for large pages
+        loops.fill_incoming(rows, self.arrays.alone, pointers, entries)
         totals = loops.leaving(rows, field) if rows.closed else np.empty(0, dtype=np.uint64)
-        return Incoming(indptr, entries, rows.table, totals, rows.closed)
+        return Incoming(pointers[:-1], entries, rows.table, totals, rows.closed)
 
     def partition(self) -> Partition:
         """Return the partition reached."""

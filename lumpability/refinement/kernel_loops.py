@@ -37,11 +37,12 @@ from lumpability.refinement.kernel_split import find_parts, rename_parts, spot
 
 __all__ = [
     "canonical_labels",
+    "count_incoming",
     "fill",
+    "fill_incoming",
     "fill_values",
     "fingerprint_blocks",
     "fingerprint_rows",
-    "incoming_rows",
     "leaving",
     "propagate",
 ]
@@ -53,8 +54,9 @@ ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 def fill(labels: Any, count: Any, field: Any, arrays: Any) -> None:
     """Set up the arrays for a partition given by labels 0 .. count-1."""
     values, alone, cells = arrays.values, arrays.alone, arrays.cells
-    order, blocks = arrays.order, arrays.blocks
+    order, blocks, value_of = arrays.order, arrays.blocks, arrays.keys
     for number in range(count):
+        value_of[number] = block_value(number, field.seed)
         blocks[number, START] = 0
         blocks[number, END] = 0
         blocks[number, TOUCHED] = 0
@@ -73,7 +75,7 @@ def fill(labels: Any, count: Any, field: Any, arrays: Any) -> None:
         blocks[number, END] = place + 1
         cells[state, PRINT] = ZERO
         cells[state, SPOT] = spot(number, place)
-        values[state] = block_value(number, field.seed)
+        values[state] = value_of[number]
         alone[state] = False
     for number in range(count):
         if blocks[number, END] - blocks[number, START] == 1:
@@ -161,24 +163,30 @@ def fingerprint_blocks(low: Any, high: Any, rows: Any, field: Any, arrays: Any) 
                 )
 
 
-@allocating
-def incoming_rows(rows: Any, alone: Any) -> Any:
-    """Transpose the rows of the states that still share a block; the others will not split.
+@compiled
+def count_incoming(rows: Any, alone: Any, pointers: Any) -> None:
+    """Count what enters every state from those that still share a block; the others will not split.
 
-    Returns row pointers, and for every entry the source and the code of the weight, side by side.
+    ``pointers`` int64 (n + 2) receives where the row of each state begins, one place late: `fill_incoming`
+    moves every pointer on to the end of its row, which is where the next begins.
     """
-    indptr, indices, codes = rows.indptr, rows.indices, rows.codes
+    indptr, indices = rows.indptr, rows.indices
     n = len(alone)
-    pointers = np.zeros(n + 2, dtype=np.int64)
+    for state in range(n + 2):
+        pointers[state] = 0
     for state in range(n):
         if not alone[state]:
             for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
                 pointers[np.uint32(indices[position]) + TWO] += 1
     for state in range(n):
         pointers[state + 2] += pointers[state + 1]
-    entries = np.empty((pointers[n + 1], 2), dtype=np.int32)
-    # Filling moves the pointer after every state's own to the end of its row, the start of the next.
-    for state in range(n):
+
+
+@compiled
+def fill_incoming(rows: Any, alone: Any, pointers: Any, entries: Any) -> None:
+    """Write the transposed rows: the source and the code of the weight of every entry, side by side."""
+    indptr, indices, codes = rows.indptr, rows.indices, rows.codes
+    for state in range(len(alone)):
         if not alone[state]:
             for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
                 target = np.uint32(indices[position]) + ONE
@@ -186,7 +194,6 @@ def incoming_rows(rows: Any, alone: Any) -> Any:
                 entries[entry, SOURCE] = state
                 entries[entry, CODE] = codes[position]
                 pointers[target] += 1
-    return pointers[: n + 1], entries
 
 
 @allocating

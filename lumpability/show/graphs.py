@@ -131,15 +131,17 @@ def attributes(chain: MarkovChain, state: int) -> list[str]:
 def chain_graph(chain: MarkovChain, partition: Partition | None = None) -> Graph:
     """Return the graph of a chain, coloured by the blocks of a partition.
 
+    Without a partition by what its labels and rewards tell apart; plain if there is nothing.
     Self-loops of a CTMC mean nothing and are left out.
 
     Examples
     --------
     >>> graph = chain_graph(CTMC.from_rates({("a", "b"): 1, ("b", "a"): "1/3"}))
     >>> graph.names, graph.weights, graph.blocks
-    (('a', 'b'), ('1', '1/3'), (0, 0))
+    (('a', 'b'), ('1', '1/3'), (-1, -1))
     """
-    blocks = Partition.trivial(chain.n) if partition is None else partition
+    blocks = chain.respected() if partition is None else partition
+    plain = partition is None and len(blocks) == 1
     matrix = chain.matrix.without_diagonal() if isinstance(chain, CTMC) else chain.matrix
     triples: Any = zip(
         matrix.sources().tolist(), matrix.indices.tolist(), matrix.weights, strict=True
@@ -148,7 +150,7 @@ def chain_graph(chain: MarkovChain, partition: Partition | None = None) -> Graph
         [str(state) for state in chain.states],
         [(source, target, shown(weight)) for source, target, weight in triples],
         notes=[", ".join(attributes(chain, state)) for state in range(chain.n)],
-        blocks=blocks.labels.tolist(),
+        blocks=[-1] * chain.n if plain else blocks.labels.tolist(),
     )
 
 

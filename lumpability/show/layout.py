@@ -89,7 +89,7 @@ def place_layers(sizes: Sequence[int]) -> Layers:
     lanes = [max(1, -(-size // lane)) for size in sizes]
     height = max(212.0, pitch * min(lane, largest) + 56)
     taken = sum(count - 1 for count in lanes) * pitch
-    gap = max(52.0, (max(310.0, 90.0 * len(sizes)) - taken) / max(len(sizes) - 1, 1))
+    gap = max(44.0, (max(310.0, 66.0 * len(sizes)) - taken) / max(len(sizes) - 1, 1))
     gap = min(gap, 310.0)
     left, placed, middles = 55.0, [np.empty((0, 2))], []
     for size, count in zip(sizes, lanes, strict=True):

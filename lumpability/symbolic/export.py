@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
 
-from lumpability.certificate.coq import write_coq
-from lumpability.certificate.lean import write_lean
+from lumpability.certificate.exporting import LANGUAGES
 from lumpability.certificate.statement import IntegerStatement
 from lumpability.errors import InvalidInput
 from lumpability.markov.lumping import Lumping
@@ -15,11 +13,7 @@ from lumpability.markov.statements import chain_statement
 from lumpability.networks.lumping import NetworkLumping
 from lumpability.networks.statements import network_statement
 
-__all__ = ["LANGUAGES", "export", "statement_of"]
-
-LANGUAGES: dict[str, Callable[[IntegerStatement], str]] = {"coq": write_coq, "lean": write_lean}
-"""What writes a statement, by language."""
-
+__all__ = ["export", "statement_of"]
 
 @singledispatch
 def statement_of(lumping: Any) -> IntegerStatement:

@@ -25,7 +25,7 @@ def prove(lumping: Any, *, largest: int | None = None) -> Proof:
     lumping : Lumping or NetworkLumping
         Matrices are built from its model and its partition; its quotient is what is checked.
     largest : int, optional
-        Largest number of states of a chain (`lumpability.symbolic.chains.MOST_STATES`, 100, by default),
+        Largest number of states of a chain (`lumpability.symbolic.chains.MOST_STATES`, 200, by default),
         or of multiplications of a network (`lumpability.symbolic.functions.MOST_OPERATIONS`, 20,000).
 
     Returns

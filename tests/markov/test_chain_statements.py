@@ -40,7 +40,7 @@ def test_parameters_large_chains_and_kinds_without_identity_are_refused() -> Non
     same = Partition.discrete(2)
     with pytest.raises(NotJustified, match="numbers, not parameters"):
         chain_statement(chain, chain, same, "ordinary")
-    number = chain.substitute(mu=2)
+    number = chain.subs({"mu": 2})
     with pytest.raises(InvalidInput, match="weak lumping has no identity"):
         chain_statement(number, number, same, "weak")
     with pytest.raises(InvalidInput, match="kappa has 0 entries"):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from importlib import resources
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def test_every_lumping_is_sound_and_coarsest(
     sizes = [2, 5, 4, 2]
     layers: list[Any] = [
         (random.integers(-1, 2, (a, b)), random.integers(-1, 2, b), function)
-        for a, b in zip(sizes, sizes[1:], strict=False)
+        for a, b in pairwise(sizes)
     ]
     lumping = lump(Network.dense(layers), kind=kind, antiparallel=antiparallel)
     verification = lumping.certificate().verify()
@@ -156,7 +156,15 @@ def test_columns_that_no_float_tells_apart_are_compared_exactly() -> None:
 
 def test_digests_do_not_depend_on_the_format(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
-    for name in ("relu", "batch_norm", "convolution", "transposed", "average", "residual", "float32"):
+    for name in (
+        "relu",
+        "batch_norm",
+        "convolution",
+        "transposed",
+        "average",
+        "residual",
+        "float32",
+    ):
         network = NETWORKS[name]
         expected = network_digest(network)
         for suffix in (".onnx", ".onnx.gz", ".npz"):
@@ -169,7 +177,9 @@ def test_digests_do_not_depend_on_the_format(tmp_path: Path) -> None:
 
 def test_digests_tell_apart_what_computes_something_else() -> None:
     networks = [*NETWORKS.values()]
-    networks += [replace(network, input_shape=(7, *network.input_shape[1:])) for network in networks]
+    networks += [
+        replace(network, input_shape=(7, *network.input_shape[1:])) for network in networks
+    ]
     assert len({network_digest(network) for network in networks}) == len(networks)
 
 
@@ -197,7 +207,10 @@ BAD = {
     "missing": (lambda s: s.replace('  "dead": []', ""), "where"),
     "huge": (lambda s: s.replace('"units": 6', '"units": ' + "9" * 10**6), "moderate size"),
     "absurd": (lambda s: s.replace('"units": 6', '"units": 2147483647'), "does not number"),
-    "long": (lambda s: s.replace('"largest_change": "0"', f'"largest_change": "{"7" * 5000}"'), "rational"),
+    "long": (
+        lambda s: s.replace('"largest_change": "0"', f'"largest_change": "{"7" * 5000}"'),
+        "rational",
+    ),
     "zero": (lambda s: s.replace('"largest_change": "0"', '"largest_change": "1/0"'), "by zero"),
     "deep": (lambda s: s.replace('"layers": [', '"layers": ' + "[" * 10**6), "where"),
     "decimal": (lambda s: s.replace('"units": 6', '"units": 6.5'), "where"),

@@ -81,7 +81,11 @@ def test_where_there_is_more_to_show_than_weights_it_is_said() -> None:
     with pytest.raises(NotJustified, match="do not have the same layers"):
         identities(lump(empty))
     scaled = Network(
-        (Dense(np.array([[1.0, 2.0]])), Scale(np.array([0.0, 1.0])), Dense(np.array([[1.0], [1.0]]))),
+        (
+            Dense(np.array([[1.0, 2.0]])),
+            Scale(np.array([0.0, 1.0])),
+            Dense(np.array([[1.0], [1.0]])),
+        ),
         (None, 1),
         np.float64,
     )

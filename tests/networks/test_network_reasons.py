@@ -53,7 +53,9 @@ def test_explanations_agree_with_the_lumping_and_their_numbers_with_the_verdict(
         assert shown in {0, one.summed.classes + 1}
 
 
-@pytest.mark.parametrize("name", ["reflected", "constant", "dead", "convolution", "shift", "layers"])
+@pytest.mark.parametrize(
+    "name", ["reflected", "constant", "dead", "convolution", "shift", "layers"]
+)
 def test_explanations_follow_the_published_schema(name: str) -> None:
     jsonschema: Any = pytest.importorskip("jsonschema")
     file = resources.files("lumpability").joinpath("schemas", "network-explanation.schema.json")
@@ -69,7 +71,9 @@ def test_rows_of_merged_neurons_are_shown_as_sums() -> None:
     lumping = lumped("layers")
     one, two = lumping.stages[0], lumping.stages[1]
     block = next(block for block in two.partition.blocks if len(block) > 1).tolist()
-    found = lumping.explain((two.stage.position, block[0]), (two.stage.position, block[1]), limit=99)
+    found = lumping.explain(
+        (two.stage.position, block[0]), (two.stage.position, block[1]), limit=99
+    )
     below = {
         tuple(f"{one.stage.position}:{unit}" for unit in members.tolist())
         for members in one.partition.blocks
@@ -106,9 +110,10 @@ def test_every_reason_is_told() -> None:
     assert told["function"].sentence == (
         "0:0 and 0:2 are apart: their columns are multiples by 2, but layer 1 (Shift) treats them differently"
     )
-    assert told["constant"].notes == (
+    (note,) = told["constant"].notes
+    assert note == (
         "0:3 is constant: its aggregated weights are zero and its bias is 3, so its output is 3 for every "
-        "input, which is folded into the next bias",
+        "input, which is folded into the next bias"
     )
     assert "the layer stays as it is (output)" in told["held"].text
 
@@ -145,7 +150,9 @@ def test_neurons_that_are_not_there_are_refused(neuron: Any, words: str) -> None
 def test_pages_escape_what_they_show() -> None:
     one = Fraction(1)
     entry = ColumnEntry(("<script>",), (one,), one, one, one, 2 * one)
-    found = NetworkExplanation("a&b", "c", False, "columns", "<b>", entries=(entry,), notes=('"x"',))
+    found = NetworkExplanation(
+        "a&b", "c", False, "columns", "<b>", entries=(entry,), notes=('"x"',)
+    )
     page = found.to_html()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
@@ -157,7 +164,11 @@ def test_convolutions_and_flattened_channels_name_the_position() -> None:
     lumping = lumped("convolution")
     assert lumping.explain("0:0", "0:1").entries[0].sources == ("input 0[0]",)
     network = NETWORKS["convolution"]
-    last = lump(Network((*network.layers, Activate("relu"), Dense(integers(2, 1))), (None, 1, 6), np.float64))
+    last = lump(
+        Network(
+            (*network.layers, Activate("relu"), Dense(integers(2, 1))), (None, 1, 6), np.float64
+        )
+    )
     position = last.stages[1].stage.position
     sources = last.explain((position, 0), (position, 1)).entries[0].sources
     assert sources == ("0:0[0]", "0:2[0]")

@@ -190,11 +190,13 @@ def test_parts_that_do_not_fit_are_refused() -> None:
 
 
 def test_sizes_beyond_the_limit_are_refused() -> None:
-    lumping = lump(hypercube_walk(7))
-    with pytest.raises(SizeLimit, match="128 states, more than the 100") as caught:
-        prove(lumping)
-    assert (caught.value.size, caught.value.limit) == (128, 100)
-    assert prove(lumping, largest=128)
+    lumping = lump(hypercube_walk(6))
+    with pytest.raises(SizeLimit, match="64 states, more than the 63") as caught:
+        prove(lumping, largest=63)
+    assert (caught.value.size, caught.value.limit) == (64, 63)
+    assert prove(lumping, largest=64)
+    with pytest.raises(SizeLimit, match="256 states, more than the 200"):
+        prove(lump(hypercube_walk(8)))
 
 
 def test_proofs_print_for_papers_and_slides() -> None:

@@ -58,7 +58,7 @@ def networks(
     >>> def merges(network):
     ...     return len(lump(network).partition) < lump(network).partition.n
     >>> find(networks(), merges)
-    Network(1 -> 1, 2 hidden neurons, 7 parameters)
+    Network(1 -> 1, 2 hidden neurons, ... parameters)
     """
     width = st.integers(1, max_width)
     hidden = st.lists(width, min_size=min_hidden_layers, max_size=max_hidden_layers)

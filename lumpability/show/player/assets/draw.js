@@ -36,7 +36,7 @@ class GraphView {
       this.vertices,
     );
     this.svg.style.maxWidth = `${graph.width * 1.35}px`;
-    this.svg.style.minWidth = `${Math.min(Math.round(graph.width * 0.6), 520)}px`; // below that it scrolls
+    this.svg.style.setProperty("--least", `${Math.round(graph.width * 0.6)}px`); // on a small screen it scrolls
   }
 
   vertex(i, x, y, r, pick) {

@@ -9,9 +9,10 @@ class NetworkView extends GraphView {
     const path = (links) => links.map(([a, b]) => `M${data.graph.points[a].join(" ")}L${data.graph.points[b].join(" ")}`).join("");
     this.path = path;
     this.hot = s("path", { class: "links hot" });
+    const size = Math.min(20, 13 * Math.max(1, data.graph.width / 740));
     const headings = story.layers.map((layer, l) => {
       const x = data.graph.middles[l];
-      return s("g", { class: "heading" }, s("title", {}, layer.title), s("text", { x, y: 14 }, layer.position), s("text", { x, y: 29, class: "width" }, layer.units.toLocaleString("en")));
+      return s("g", { class: "heading" }, s("title", {}, layer.title), s("text", { x, y: 16, "font-size": size }, layer.position), s("text", { x, y: 17 + size, "font-size": size, class: "width" }, layer.units.toLocaleString("en")));
     });
     this.svg.insertBefore(this.hot, this.vertices[0]);
     if (all.length <= MOST_LINKS) this.svg.insertBefore(s("path", { class: "links", d: path(all) }), this.hot);
@@ -31,21 +32,23 @@ class NetworkView extends GraphView {
 // How wide each layer is and how wide it will be: the outer bar before, the inner one after.
 function layerBars(layers, done, current) {
   const most = Math.max(1, ...layers.map((layer) => layer.units));
-  const [width, height, base] = [600, 170, 138];
+  const [width, height, base] = [600, 186, 136];
   const step = width / layers.length;
   const size = (units) => (units ? Math.max((Math.log1p(units) / Math.log1p(most)) * 112, 2) : 0);
   const bars = layers.map((layer, i) => {
     const x = i * step + step * 0.14;
     const w = Math.min(step * 0.72, 60);
     const left = done(i + 1) ? layer.left : null;
-    const text = left === null || left === layer.units ? layer.units.toLocaleString("en") : `${layer.units.toLocaleString("en")}→${left.toLocaleString("en")}`;
+    const changed = left !== null && left !== layer.units;
+    const text = layer.units.toLocaleString("en") + (changed ? ` to ${left.toLocaleString("en")}` : "");
     return s(
       "g",
       { class: current === i + 1 ? "bar current" : "bar" },
       s("title", {}, `layer ${layer.position}, ${layer.title}: ${text}`),
       s("rect", { class: "before", x, y: base - size(layer.units), width: w, height: size(layer.units) }),
       left === null ? null : s("rect", { class: "after", x, y: base - size(left), width: w, height: size(left) }),
-      s("text", { x: x + w / 2, y: base - size(layer.units) - 5, class: step < 46 ? "small" : "" }, text),
+      s("text", { x: x + w / 2, y: base - size(layer.units) - 5, class: step < 46 ? "small" : "" }, layer.units.toLocaleString("en")),
+      changed ? s("text", { x: x + w / 2, y: base + 31, class: step < 46 ? "small left" : "left" }, `→ ${left.toLocaleString("en")}`) : null,
       s("text", { x: x + w / 2, y: base + 15 }, layer.position),
     );
   });

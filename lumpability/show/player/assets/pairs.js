@@ -44,7 +44,7 @@ function together(story, a, b, block) {
       if (data.proportional && set.has(units[0])) continue;
       const texts = units.map((unit) => story.sumText(condition, unit, set, own));
       if (texts.every((text) => text === "0")) continue;
-      rows.push(h("tr", {}, h("th", { scope: "row" }, `${story.way(condition)} `, chip(group)), texts.map((text) => h("td", { class: "number" }, text))));
+      rows.push(h("tr", {}, h("th", { scope: "row" }, `${story.way(condition)} `, chip(group), " ", h("small", {}, setOf(story.names(group.members), 3))), texts.map((text) => h("td", { class: "number" }, text))));
     }
   }
   const names = data.level === "states" ? [a, b] : ["every member"];

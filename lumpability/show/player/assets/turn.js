@@ -155,7 +155,7 @@ class Bins {
       ...boxes.map((content, i) => {
         const group = { name: letter(i), colour: i };
         const empty = !content.length;
-        return h("div", { class: empty ? "bin new" : "bin", role: "group", "aria-label": empty ? "a new block" : `block ${group.name}`, "data-bin": i }, empty ? h("span", { class: "hint" }, "new block") : chip(group), content.map((unit) => this.card(unit, i)));
+        return h("div", { class: empty ? "bin new" : "bin", role: "group", "aria-label": empty ? "a new one" : `block ${group.name}`, "data-bin": i }, empty ? h("span", { class: "hint" }, "a new one") : chip(group), content.map((unit) => this.card(unit, i)));
       }),
     );
     if (focus !== undefined) this.element.querySelector(`[data-card="${focus}"]`)?.focus();

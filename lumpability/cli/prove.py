@@ -1,0 +1,118 @@
+"""`lumpability prove`: a small model's lumping as a proof to read, and as files for a proof assistant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lumpability.certificate.exporting import LANGUAGES
+from lumpability.cli.console import Stages, show_json
+from lumpability.cli.failures import NO, tell
+from lumpability.cli.models import describe
+from lumpability.cli.options import (
+    Read,
+    debug_option,
+    file_argument,
+    json_option,
+    kind_option,
+    reading_options,
+)
+from lumpability.formats.files import writing
+from lumpability.show.text import printable
+from lumpability.symbolic import Proof, export, prove
+from lumpability.verbs import lump
+
+__all__ = ["prove_command"]
+
+_EXAMPLES = """\b
+Examples:
+  lumpability prove chain.drn
+  lumpability prove chain.drn --kind strict --latex > proof.tex
+  lumpability prove net.onnx --coq proof.v && coqc proof.v
+"""
+
+
+@click.command("prove", epilog=_EXAMPLES)
+@file_argument("model")
+@kind_option
+@click.option("--latex", is_flag=True, help="Print LaTeX, an environment of amsmath.")
+@click.option(
+    "--coq",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a file that coqc compiles if the identity holds.",
+)
+@click.option(
+    "--lean",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the same for Lean 4 (reviewed, but not compiled by the makers).",
+)
+@reading_options
+@json_option
+@debug_option
+@click.pass_context
+def prove_command(
+    ctx: click.Context,
+    *,
+    model: Path,
+    kind: str | None,
+    latex: bool,
+    read: Read,
+    as_json: bool,
+    **files: Path | None,
+) -> None:
+    """Lump MODEL and print the proof: matrices, identity, assumptions, what follows.
+
+    For models small enough to be read; a certificate proves the others. Parameters of a chain are kept as
+    symbols. The exit code is 1 if the quotient is not exact, because weights of a network were rounded.
+    """
+    with Stages() as stages:
+        with stages("reading", model.name):
+            loaded = read(model)
+        with stages("lumping"):
+            lumping = lump(loaded, kind=kind)
+        with stages("proving"):
+            proof = prove(lumping)
+            texts = {
+                path: export(lumping, language)
+                for language in LANGUAGES
+                if (path := files[language]) is not None
+            }
+        with stages("writing"):
+            for path, text in texts.items():
+                with writing(path) as file:
+                    file.write(text.encode())
+    if as_json:
+        written = {language: None if path is None else str(path) for language, path in files.items()}
+        show_json(
+            "prove",
+            path=str(model),
+            model=describe(loaded).data,
+            proof=_data(proof),
+            written=written,
+            seconds=stages.seconds,
+        )
+    else:
+        text = proof.latex() if latex else proof.pretty()
+        click.echo("\n".join(printable(line) for line in text.splitlines()))
+        for path in texts:
+            tell(f"written: {path}")
+    if not proof:
+        ctx.exit(NO)
+
+
+def _data(proof: Proof) -> dict[str, object]:
+    return {
+        "title": proof.title,
+        "holds": proof.holds,
+        "text": str(proof),
+        "matrices": {
+            name: [[str(x) for x in row] for row in matrix.tolist()]
+            for name, matrix in proof.matrices.items()
+        },
+        "identities": [one.text for one in proof.identities],
+        "assumptions": [str(one) for one in proof.assumptions],
+        "consequences": [str(one) for one in proof.consequences],
+    }

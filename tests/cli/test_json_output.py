@@ -1,0 +1,71 @@
+"""What --json prints is as `lumpability/schemas/output.schema.json` says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lumpability import formats
+from lumpability.exercises import model_answer, read_task
+from lumpability.markov.examples import proportional_not_ordinary
+from lumpability.networks.examples import planted, unequal_factors
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def conforms(run: Run, machines: Path) -> Callable[..., dict[str, Any]]:
+    """Run a command with --json and validate what it prints."""
+    jsonschema: Any = pytest.importorskip("jsonschema")
+    text = resources.files("lumpability").joinpath("schemas/output.schema.json").read_text()
+    validator = jsonschema.Draft202012Validator(json.loads(text))
+    validator.check_schema(validator.schema)
+
+    def check(*arguments: str) -> dict[str, Any]:
+        document: dict[str, Any] = run(*arguments, "--json").document
+        validator.validate(document)
+        return document
+
+    return check
+
+
+def test_the_commands_for_chains_print_what_the_schema_says(
+    run: Run, conforms: Callable[..., dict[str, Any]]
+) -> None:
+    Path("p.txt").write_text("0\n0\n1\n1\n1\n1\n1\n1\n")
+    formats.write(proportional_not_ordinary(), "speeds.json")
+    conforms("info", "machines.json")
+    conforms("convert", "machines.json", "machines.drn")
+    conforms("lump", "machines.json", "-o", "small.json")
+    conforms("shrink", "machines.json", "--respect", "")
+    assert conforms("lump", "speeds.json", "--kind", "proportional")["lumping"]["kappa"]
+    assert conforms("check", "machines.json", "p.txt")["verdict"]["witness"]
+    assert conforms("check", "machines.json", "p.txt", "--kind", "weak")["verdict"]["witness"]
+    conforms("demo", "--machines", "3")
+    conforms("doctor")
+
+
+def test_the_commands_for_networks_print_what_the_schema_says(
+    run: Run, conforms: Callable[..., dict[str, Any]]
+) -> None:
+    formats.write(planted([3, 4, 2], copies=3)[0], "wide.nnet")
+    formats.write(unequal_factors(), "net.nnet")
+    Path("p.json").write_text('[["0:0", "0:1"], ["2:0", "2:1"], ["4:0"], ["4:1"]]')
+    conforms("info", "wide.nnet")
+    conforms("lump", "wide.nnet", "--dtype", "float16", "--box", "0", "1")
+    assert conforms("check", "net.nnet", "p.json")["verdict"]["witness"]
+
+
+def test_grading_prints_what_the_schema_says(
+    run: Run, conforms: Callable[..., dict[str, Any]]
+) -> None:
+    run("exercise", "--seed", "7", "-o", "sheet.md")
+    Path("right.json").write_text(json.dumps(model_answer(read_task("sheet.md"))))
+    Path("wrong.json").write_text('{"quotient": [[1]]}')
+    assert conforms("grade", "sheet.md", "right.json")["correct"]
+    assert conforms("grade", "sheet.md", "wrong.json")["why"]

@@ -1,0 +1,74 @@
+"""`lumpability prove`: prints a proof, writes files for proof assistants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lumpability import CTMC, Network, formats
+from lumpability.markov.examples import hypercube_walk, machine_repair
+from lumpability.symbolic import export, prove
+from lumpability.verbs import lump
+
+Run = Callable[..., Any]
+
+
+def test_the_proof_is_printed_and_nothing_else(run: Run, machines: Path) -> None:
+    result = run("prove", "machines.json")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert result.stdout == prove(lump(machine_repair(3))).pretty() + "\n"
+
+
+def test_latex_is_printed_when_asked_for(run: Run, machines: Path) -> None:
+    result = run("prove", "machines.json", "--kind", "strict", "--latex")
+    assert result.stdout == prove(lump(machine_repair(3), kind="strict")).latex() + "\n"
+
+
+def test_parameters_stay_symbols(run: Run, tmp_path: Path) -> None:
+    rates = {("a", "c"): "mu", ("b", "c"): "mu", ("c", "a"): 1}
+    formats.write(CTMC.from_rates(rates, labels={"c": ["c"]}), tmp_path / "c.json")
+    assert "for all mu > 0" in run("prove", "c.json").stdout
+    run("prove", "c.json", "--coq", "c.v").assert_refused("numbers, not parameters")
+    assert not Path("c.v").exists()
+
+
+def test_files_for_proof_assistants_are_written(run: Run, machines: Path) -> None:
+    result = run("prove", "machines.json", "--coq", "m.v", "--lean", "m.lean")
+    assert result.exit_code == 0
+    assert result.stderr == "written: m.v\nwritten: m.lean\n"
+    lumping = lump(machine_repair(3))
+    assert Path("m.v").read_text() == export(lumping, "coq")
+    assert Path("m.lean").read_text(encoding="utf-8") == export(lumping, "lean")
+
+
+def test_json_is_one_document(run: Run, machines: Path) -> None:
+    result = run("prove", "machines.json", "--coq", "m.v", "--json")
+    assert result.stderr == ""
+    document = result.document
+    assert document["proof"]["holds"] is True
+    assert document["proof"]["identities"] == ["Q V = V Q^"]
+    assert document["proof"]["matrices"]["Q^"][0] == ["-1", "1", "0", "0"]
+    assert document["written"] == {"coq": "m.v", "lean": None}
+
+
+def test_rounded_networks_are_not_proved(run: Run, tmp_path: Path) -> None:
+    layers = [([[1, 3]], [1, 3], "relu"), ([[0.1], [0.2]], None, None)]
+    formats.write(Network.dense(layers, dtype=np.float32), tmp_path / "n.npz")
+    result = run("prove", "n.npz")
+    assert result.exit_code == 1
+    assert "output 0 differs by" in result.stdout
+
+
+def test_large_models_are_refused(run: Run, tmp_path: Path) -> None:
+    formats.write(hypercube_walk(8), tmp_path / "c.json")
+    run("prove", "c.json").assert_refused("256 states, more than the 200", "certificate")
+
+
+@pytest.mark.parametrize("option", ["--coq", "--lean"])
+def test_a_file_that_cannot_be_written_is_refused(run: Run, machines: Path, option: str) -> None:
+    run("prove", "machines.json", option, "no/such/folder/m").assert_refused("no/such/folder")
