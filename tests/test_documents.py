@@ -148,6 +148,26 @@ def test_the_cells_of_a_tutorial_run_in_order(page, tmp_path, monkeypatch, capsy
     assert time.perf_counter() - started < 60
 
 
+def rows_of(text):
+    """Return the rows of the tables of a page that begin with a name and a size, by name."""
+    cells = (re.split(r"\s*\|\s*", line.strip("| \n")) for line in text.splitlines() if "|" in line)
+    return {row[0]: row for row in cells if len(row) > 5 and row[1].replace(",", "").isdigit()}
+
+
+def test_the_benchmarks_of_readme_are_those_that_were_measured_last():
+    measured = rows_of(read("docs/guides/performance-table.txt"))
+    shown = rows_of(read("README.md"))
+    assert shown
+    for name, row in shown.items():
+        expected = [*measured[name][:6], measured[name][8]]
+        assert row == expected, "copy the line from docs/guides/performance-table.txt"
+
+
+def test_relative_links_of_readme_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#:]+)\)", read("README.md")):
+        assert (CHECKOUT / target).is_file(), target
+
+
 @pytest.fixture
 def shell(tmp_path, monkeypatch):
     """A folder with the files that the pages speak of, and `lumpability` on the path."""

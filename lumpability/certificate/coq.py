@@ -24,7 +24,7 @@ __all__ = ["write_coq"]
 
 
 def write_coq(statement: IntegerStatement) -> str:
-    """Return the text of a Coq file that states and proves what a statement says.
+    r"""Return the text of a Coq file that states and proves what a statement says.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def write_coq(statement: IntegerStatement) -> str:
     Examples
     --------
     >>> pair = ChainStatement("a pair", "row sums", ((-1, 1), (1, -1)), ((0,),), (0, 0))
-    >>> print("\\n".join(line for line in write_coq(pair).splitlines() if "Theorem " in line))
-    Theorem sizes : is_matrix n n Q /\\ is_matrix m m Qhat /\\ is_labelling n m labels.
+    >>> print("\n".join(line for line in write_coq(pair).splitlines() if "Theorem " in line))
+    Theorem sizes : is_matrix n n Q /\ is_matrix m m Qhat /\ is_labelling n m labels.
     Theorem every_block_has_a_state : forall C, (C < m)%nat -> 0 < size C.
     Theorem Q_V_is_V_Qhat : forall s C, (s < n)%nat -> (C < m)%nat ->
     Theorem lumpable : forall s t C, (s < n)%nat -> (t < n)%nat -> (C < m)%nat -> block s = block t ->
@@ -49,7 +49,9 @@ def write_coq(statement: IntegerStatement) -> str:
         parts = [_network_header(statement), _GENERAL, _TIMES, *layers]
     else:
         parts = [_chain_header(statement), _GENERAL, _chain_data(statement)]
-        parts += [template.replace("$M", statement.symbol) for template in _chain_theorems(statement)]
+        parts += [
+            template.replace("$M", statement.symbol) for template in _chain_theorems(statement)
+        ]
     return "\n".join(parts)
 
 

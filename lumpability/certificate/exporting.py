@@ -48,12 +48,12 @@ def _statement(certificate: Certificate, parts: ChainParts, names: Any) -> Chain
     quotient = quotient_parts(parts, kind, partition, kappa, matrices)
     closed = parts.time == "continuous" and kind != "bisimulation"
     return state_chain(
-        f"{certificate.model.type}, {kind} lumping: {certificate.identity}",
         kind,
-        "P" if parts.time == "discrete" else "Q" if closed else "R",
         replace(parts.matrix, closed=closed),
         replace(quotient.matrix, closed=closed),
         partition,
-        kappa,
-        names,
+        kappa=kappa,
+        symbol="P" if parts.time == "discrete" else "Q" if closed else "R",
+        title=f"{certificate.model.type}, {kind} lumping: {certificate.identity}",
+        names=names,
     )

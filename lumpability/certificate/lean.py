@@ -24,7 +24,7 @@ __all__ = ["write_lean"]
 
 
 def write_lean(statement: IntegerStatement) -> str:
-    """Return the text of a Lean 4 file that states and proves what a statement says.
+    r"""Return the text of a Lean 4 file that states and proves what a statement says.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def write_lean(statement: IntegerStatement) -> str:
     Examples
     --------
     >>> pair = ChainStatement("a pair", "row sums", ((-1, 1), (1, -1)), ((0,),), (0, 0))
-    >>> print("\\n".join(line for line in write_lean(pair).splitlines() if "theorem lumpable" in line))
+    >>> print("\n".join(line for line in write_lean(pair).splitlines() if "theorem lumpable" in line))
     theorem lumpable : ∀ s t C : Nat, s < n → t < n → C < m → block s = block t →
     """
     if isinstance(statement, NetworkStatement):
@@ -46,7 +46,9 @@ def write_lean(statement: IntegerStatement) -> str:
         parts = [_network_header(statement), _GENERAL, _TIMES, *layers]
     else:
         parts = [_chain_header(statement), _GENERAL, _chain_data(statement)]
-        parts += [template.replace("$M", statement.symbol) for template in _chain_theorems(statement)]
+        parts += [
+            template.replace("$M", statement.symbol) for template in _chain_theorems(statement)
+        ]
     return "\n".join([*parts, "end Lumping\n"])
 
 
@@ -60,7 +62,7 @@ namespace Lumping
 abbrev Matrix := List (List Int)
 
 /-- Element i of a list; what is given instead where the list is too short. -/
-def nth {α : Type} (missing : α) : List α → Nat → α
+def nth {A : Type} (missing : A) : List A → Nat → A
   | [], _ => missing
   | x :: _, 0 => x
   | _ :: xs, i + 1 => nth missing xs i

@@ -40,7 +40,9 @@ LARGEST = 200
 
 _NAME = 60
 _LINE = 96
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _.,:=+-<>^|&#@!?()[]{}'")
+_PLAIN = frozenset(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _.,:=+-<>^|&#@!?()[]{}'"
+)
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,9 @@ def comment(text: str) -> str:
 
 def _escaped(character: str) -> str:
     code = ord(character)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+    return (
+        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+    )
 
 
 def block_comments(statement: ChainStatement) -> list[str]:

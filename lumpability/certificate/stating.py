@@ -26,28 +26,31 @@ _IDENTITIES = {
 
 
 def state_chain(
-    title: str,
     kind: str,
-    symbol: str,
     matrix: WeightedStructure,
     quotient: WeightedStructure,
     partition: Partition,
-    kappa: ExactArray | None,
+    *,
+    kappa: ExactArray | None = None,
+    symbol: str,
+    title: str,
     names: Iterable[Any],
 ) -> ChainStatement:
     """Return the statement that the identity of a kind holds for a matrix, a partition and a quotient.
 
     Parameters
     ----------
-    title : str
     kind : {"ordinary", "bisimulation", "exact", "strict", "proportional"}
-    symbol : {"Q", "P", "R"}
-        Of the matrix: generator, stochastic matrix, rates.
     matrix : WeightedStructure, n states
         Diagonal included, understood or not.
     quotient : WeightedStructure, k states
     partition : Partition
-    kappa : ExactArray or None, shape (n,)
+    kappa : ExactArray, shape (n,), optional
+        For "proportional", and required there.
+    symbol : {"Q", "P", "R"}
+        Of the matrix: generator, stochastic matrix, rates.
+    title : str
+        One line for the reader.
     names : iterable
         Of the states.
 
@@ -64,7 +67,8 @@ def state_chain(
     --------
     >>> flip = WeightedStructure.from_edges(2, [0, 1], [1, 0], ["1/2", "1/2"])
     >>> one = WeightedStructure.from_edges(1, [0], [0], ["1/2"])
-    >>> statement = state_chain("flip", "ordinary", "R", flip, one, Partition.trivial(2), None, "ab")
+    >>> pair = Partition.trivial(2)
+    >>> statement = state_chain("ordinary", flip, one, pair, symbol="R", title="flip", names="ab")
     >>> statement.matrix, statement.quotient, statement.denominator
     (((0, 1), (1, 0)), ((1,),), 2)
     """

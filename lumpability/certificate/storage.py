@@ -19,7 +19,7 @@ import numpy as np
 from lumpability.certificate.digest import Digest
 from lumpability.certificate.document import KINDS, Certificate
 from lumpability.certificate.scanner import MAX_BYTES, IntArray, Scanner
-from lumpability.errors import InvalidInput, InvalidValue, SizeLimit
+from lumpability.errors import InvalidValue, SizeLimit
 from lumpability.exact_array import Exact, ExactArray
 from lumpability.formats.files import opened, writing
 from lumpability.history import History
@@ -28,7 +28,14 @@ from lumpability.partition import Partition
 from lumpability.rationals import Reading
 from lumpability.structure import WeightedStructure
 
-__all__ = ["FORMAT", "VERSION", "domain_of", "read_certificate", "write_certificate"]
+__all__ = [
+    "FORMAT",
+    "VERSION",
+    "digest_object",
+    "domain_of",
+    "read_certificate",
+    "write_certificate",
+]
 
 FORMAT, VERSION = "lumpability/certificate", 1
 
@@ -88,7 +95,7 @@ def _items(certificate: Certificate) -> Iterator[tuple[str, Iterator[str] | list
     yield "domain", _plain("chain")
     yield "library", _plain(certificate.library)
     yield "kind", _plain(certificate.kind)
-    yield "model", _plain(_digest_object(certificate.model))
+    yield "model", _plain(digest_object(certificate.model))
     yield "parameters", _plain(numbers.parameters)
     yield "numbers", _plain(numbers.texts)
     yield "denominator", _plain(_text(certificate.denominator))
@@ -107,7 +114,7 @@ def _items(certificate: Certificate) -> Iterator[tuple[str, Iterator[str] | list
     yield "initial", _column(None if certificate.initial is None else certificate.initial.labels)
     yield "partition", _column(certificate.partition.labels)
     yield "kappa", _column(kappa)
-    yield "quotient", _plain(_digest_object(certificate.quotient))
+    yield "quotient", _plain(digest_object(certificate.quotient))
     columns = {} if matrix is None else _matrix_columns(matrix, weights)
     yield "matrix", _columns(columns)
     yield "history", _columns({} if history is None else _history_columns(history, sums))
@@ -143,7 +150,8 @@ def _columns(columns: Mapping[str, np.ndarray[Any, Any] | None]) -> Iterator[str
     yield "\n}"
 
 
-def _digest_object(digest: Digest) -> dict[str, Any]:
+def digest_object(digest: Digest) -> dict[str, Any]:
+    """Return a digest as the JSON object that certificates hold."""
     return {
         "type": digest.type,
         "states": digest.states,
@@ -392,10 +400,10 @@ class _Reader:
         self._scanner.expect("}")
         if len(sizes) != n or sizes.sum() != m or len(targets) != m:
             self._scanner.fail("'matrix' does not have the size that 'quotient' says")
-        try:
-            return WeightedStructure.from_rows(np.append(0, np.cumsum(sizes)), targets, weights)
-        except InvalidInput as error:
-            self._scanner.fail(f"'matrix': {error}")
+        matrix = WeightedStructure.from_rows(np.append(0, np.cumsum(sizes)), targets, weights)
+        if not np.array_equal(matrix.indices, targets):  # sorted, summed, or zeros dropped
+            self._scanner.fail("'matrix' has targets that do not ascend, or a weight of zero")
+        return matrix
 
     def _history(self, blocks: int) -> History:
         scanner, nodes = self._scanner, 2 * blocks

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from lumpability.certificate.exporting import LANGUAGES
 from lumpability.cli.console import Stages, show_json
 from lumpability.cli.failures import NO, tell
 from lumpability.cli.models import describe
@@ -59,15 +58,17 @@ def prove_command(
     model: Path,
     kind: str | None,
     latex: bool,
+    coq: Path | None,
+    lean: Path | None,
     read: Read,
     as_json: bool,
-    **files: Path | None,
 ) -> None:
     """Lump MODEL and print the proof: matrices, identity, assumptions, what follows.
 
     For models small enough to be read; a certificate proves the others. Parameters of a chain are kept as
     symbols. The exit code is 1 if the quotient is not exact, because weights of a network were rounded.
     """
+    files = {"coq": coq, "lean": lean}
     with Stages() as stages:
         with stages("reading", model.name):
             loaded = read(model)
@@ -77,15 +78,17 @@ def prove_command(
             proof = prove(lumping)
             texts = {
                 path: export(lumping, language)
-                for language in LANGUAGES
-                if (path := files[language]) is not None
+                for language, path in files.items()
+                if path is not None
             }
         with stages("writing"):
             for path, text in texts.items():
                 with writing(path) as file:
                     file.write(text.encode())
     if as_json:
-        written = {language: None if path is None else str(path) for language, path in files.items()}
+        written = {
+            language: None if path is None else str(path) for language, path in files.items()
+        }
         show_json(
             "prove",
             path=str(model),

@@ -5,9 +5,9 @@
 
 ``out(phi)`` in state s is the sum of the kind's matrix over s and the states that satisfy phi: the
 generator for ordinary lumpability of a CTMC, its diagonal included, rates for bisimulation,
-probabilities for a DTMC.  ``in(phi)`` is the sum over those states and s.  ``share(phi, leaving psi)`` is
-the rate from s into phi divided by the rate from s into states that do not satisfy psi, 0 if there is
-none.  States of one block of a lumping satisfy the same formulas over what the lumping respects: such a
+probabilities for a DTMC.  ``in(phi)`` is the sum over those states and s.  ``share(phi, leaving psi)`` in a
+state that satisfies psi is, of the rate out of psi, the share that goes into phi; 0 where there is no such
+rate, or psi does not hold.  States of one block of a lumping satisfy the same formulas over what the lumping respects: such a
 formula that holds in s and not in t is a proof that no lumping merges them, and it can be checked by
 evaluating it.  (Larsen and Skou 1991 characterise probabilistic bisimilarity by such a logic.)
 
@@ -20,6 +20,7 @@ from __future__ import annotations
 import operator
 from collections import Counter
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,10 @@ class Sum:
 
 @dataclass(frozen=True)
 class Share:
-    """The share of what leaves the states of `leaving` that goes into those of `node`, compared."""
+    """The share of what leaves the states of `leaving` that goes into those of `node`, compared.
+
+    Zero where nothing leaves, or where `leaving` does not hold.
+    """
 
     node: int
     leaving: int
@@ -264,7 +268,8 @@ class _Evaluation:
                     raise InvalidInput("the chain has no initial distribution")
                 return _equal(self.chain.initial, probability)
             case Given(states):
-                return np.isin(np.arange(self.chain.n), states)
+                mask: Mask = np.isin(np.arange(self.chain.n), states)
+                return mask
             case Not(child):
                 return ~self.masks[child]
             case And(children):
@@ -273,10 +278,11 @@ class _Evaluation:
                 sums = _sums(self.matrices[direction], self.masks[child])
                 return _compare(sums, comparison, value)
             case Share(child, leaving, comparison, value):
-                into = _sums(self.matrices["out"], self.masks[child])
-                total = _sums(self.matrices["out"], ~self.masks[leaving])
-                shares = into.combine(total, share)
-                return _compare(shares, comparison, value)
+                outside = ~self.masks[leaving]
+                into = _sums(self.matrices["out"], self.masks[child] & outside)
+                shares = into.combine(_sums(self.matrices["out"], outside), share)
+                at_zero = bool(_COMPARE[comparison](Fraction(0), value))
+                return np.where(outside, at_zero, _compare(shares, comparison, value))
 
     def _all(self, masks: Any) -> Mask:
         result = np.ones(self.chain.n, dtype=bool)

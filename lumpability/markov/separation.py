@@ -155,7 +155,8 @@ class Separation:
     def differing(self, blocks: Array, difference: Difference, block: int) -> Array:
         """Return which blocks do not have the sum that a difference found for one block.
 
-        Shares are taken of what leaves the block that this one is in at the level.
+        Shares are taken of what leaves the block that this one is in at the level, and are zero for
+        blocks elsewhere.
         """
         matrix = self.matrices[difference.condition]
         owner, positions = matrix.entries_of(blocks)
@@ -169,10 +170,14 @@ class Separation:
 
         values = sums(labels == difference.splitter)
         if self.proportional:
-            leaving = sums(labels != self.label(block, difference.level))
-            values = values.combine(leaving, share)
-        other = np.array([value != difference.sums[0] for value in values.values], dtype=bool)
+            own = self.label(block, difference.level)
+            values = values.combine(sums(labels != own), share)
+        expected = difference.sums[0]
+        other = np.array([value != expected for value in values.values], dtype=bool)
         different: Array = other[values.codes]
+        if self.proportional:
+            elsewhere = self.levels.labels(blocks, difference.level) != own
+            different[elsewhere] = expected != 0
         return different
 
     def attributes(self, block: int) -> dict[str, Any]:

@@ -65,4 +65,13 @@ def chain_statement(
     )
     symbol = ("R" if chosen.keeps_jumps else "Q") if isinstance(chain, CTMC) else "P"
     title = f"{type(chain).__name__}, {kind} lumping: {chosen.identity(chain)}"
-    return state_chain(title, kind, symbol, matrix, fewer, partition, kappa, chain.states)
+    return state_chain(
+        kind,
+        matrix,
+        fewer,
+        partition,
+        kappa=kappa,
+        symbol=symbol,
+        title=title,
+        names=chain.states,
+    )

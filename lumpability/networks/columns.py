@@ -13,9 +13,10 @@ entries need more than 53 bits, as fractions.  Floating point selects; it never 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -109,13 +110,19 @@ def _settle(
     if scan.is_rough:
         return members
     agree = _agreement(summed, members, leaders, scan)
-    doubtful = np.isin(leaders, leaders[~agree])
+    doubtful = np.zeros(len(members), dtype=bool)
+    if not agree.all():
+        doubtful = np.isin(leaders, leaders[~agree])
     differs = np.flatnonzero(~doubtful & (scan.divisors(members) != scan.divisors(leaders)))
     ours, theirs = scan.divisors(members[differs]), scan.divisors(leaders[differs])
-    for column, mine, its in zip(
-        members[differs].tolist(), ours.tolist(), theirs.tolist(), strict=True
-    ):
-        factors[column] = Fraction(mine) / Fraction(its)
+    (a, up), (b, down) = np.frexp(ours), np.frexp(theirs)
+    binary = (a == b).tolist()
+    powers = {shift: Fraction(2) ** shift for shift in np.unique(up - down).tolist()}
+    for k, column in enumerate(members[differs].tolist()):
+        if binary[k]:
+            factors[column] = powers[int(up[k]) - int(down[k])]
+        else:
+            factors[column] = Fraction(float(ours[k])) / Fraction(float(theirs[k]))
     return members[doubtful]
 
 
@@ -263,33 +270,73 @@ def _multipliers(rows: Array) -> Array:
 
 def _agreement(summed: Aggregation, members: Array, leaders: Array, scan: _Scan) -> Array:
     """Return which columns are exact multiples of their leaders; not so where floats cannot tell."""
-    agree = np.ones(len(members), dtype=bool)
-    ours, theirs = scan.divisors(members), scan.divisors(leaders)
-    equal = ours == theirs
-    if not is_safe(ours) or not is_safe(theirs):
-        agree = equal.copy()
-    narrow = summed.matrix.dtype
-    if narrow.itemsize <= 4 and np.array_equal(ours.astype(narrow), ours):
-        ours, theirs = ours.astype(narrow), theirs.astype(narrow)
-    # Whole columns at a time where they are stored so, else parts of many.
-    width = max(1, BLOCK // (summed.classes + 1) if summed.by_columns else BLOCK // 64)
-    scaled = np.flatnonzero(~equal & agree)
-    plain = np.flatnonzero(equal & (members != leaders))
-    for which in (plain, scaled):
+    ratios = _Ratios(scan.divisors(members), scan.divisors(leaders))
+    agree = ~ratios.unknown
+    which = np.flatnonzero(agree & (members != leaders))
+    which = which[np.argsort(ratios.sort[which], kind="stable")]
+    # Rows of all columns at once where they are stored so, else whole columns.
+    width = max(1, BLOCK // (summed.classes + 1)) if summed.by_columns else max(1, len(which))
+    for low in range(0, len(which), width):
         # A column is compared with its leader next to it, in portions that fit the block size.
-        for low in range(0, len(which), width):
-            part = which[low : low + width]
-            both = np.concatenate([members[part], leaders[part]])
-            for values in _blocks(summed, both):
-                left, right = values[:, : len(part)], values[:, len(part) :]
-                if which is plain:
-                    agree[part] &= (left == right).all(axis=0)
-                elif is_safe(values):
-                    same = products_agree(left, theirs[part], right, ours[part])
-                    agree[part] &= same.all(axis=0)
-                else:
-                    agree[part] = False
+        part = which[low : low + width]
+        comparisons = ratios.comparisons(part)
+        for values in _blocks(summed, np.concatenate([members[part], leaders[part]])):
+            left, right = values[:, : len(part)], values[:, len(part) :]
+            for chosen, same in comparisons:
+                agree[part[chosen]] &= same(left[:, chosen], right[:, chosen]).all(axis=0)
     return agree
+
+
+class _Ratios:
+    """By what columns differ from their leaders, and how to compare them.
+
+    Where the ratio is a power of two, multiplying the smaller column by it is exact, or overflows, in
+    which case the other number is not that large.
+    """
+
+    def __init__(self, ours: Array, theirs: Array) -> None:
+        self.ours, self.theirs = ours, theirs
+        (a, up), (b, down) = np.frexp(ours), np.frexp(theirs)
+        self.shift = up - down
+        binary = a == b
+        self.sort = np.where(binary, np.sign(self.shift), 2)
+        self.unknown = ~binary & ~np.full(len(ours), is_safe(ours) and is_safe(theirs))
+
+    def comparisons(self, part: Array) -> list[tuple[slice, Callable[[Array, Array], Array]]]:
+        """Return how to compare the columns of a part, which is ordered by `sort`, piece by piece."""
+        ends = np.searchsorted(self.sort[part], [-1, 0, 1, 2, 3])
+        found: list[tuple[slice, Callable[[Array, Array], Array]]] = []
+        for sort, (low, high) in zip((-1, 0, 1, 2), pairwise(ends.tolist()), strict=True):
+            if low < high:
+                chosen = part[low:high]
+                found.append((slice(low, high), self._comparison(sort, chosen)))
+        return found
+
+    def _comparison(self, sort: int, chosen: Array) -> Callable[[Array, Array], Array]:
+        if sort == 0:
+            return np.equal
+        power = np.ldexp(1.0, np.abs(self.shift[chosen]))
+        if sort == -1:
+            return lambda left, right: _times(left, power) == right
+        if sort == 1:
+            return lambda left, right: left == _times(right, power)
+        ours, theirs = self.ours[chosen], self.theirs[chosen]
+
+        def same(left: Array, right: Array) -> Array:
+            if not (is_safe(left) and is_safe(right)):
+                return np.zeros((1, len(chosen)), dtype=bool)
+            narrow = left.dtype
+            if narrow.itemsize <= 4 and np.array_equal(ours.astype(narrow), ours):
+                return products_agree(left, theirs.astype(narrow), right, ours.astype(narrow))
+            return products_agree(left, theirs, right, ours)
+
+        return same
+
+
+def _times(values: Array, powers: Array) -> Array:
+    """Multiply columns by powers of two of at least 1, in their own type."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(values * powers.astype(values.dtype))
 
 
 def _blocks(summed: Aggregation, columns: Array) -> Iterator[Array]:

@@ -15,7 +15,7 @@ Valmari and Franceschinis 2010; for dirty states Jacobs and Wissmann 2023 (Boa).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from math import ceil
@@ -243,7 +243,7 @@ class _Rounds:
         return all(state < 0 for state in found)
 
     def _in_parallel(
-        self, loop: Callable[..., Any], ranges: list[tuple[int, ...]], arguments: Any
+        self, loop: Callable[..., Any], ranges: Sequence[tuple[Any, ...]], arguments: Any
     ) -> list[Any]:
         """Call a compiled loop on ranges of rows or blocks, which it treats independently."""
         if len(ranges) == 1:

@@ -29,7 +29,7 @@ __all__ = [
 U64 = np.uint64
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def add_product(typing_context: Any, high: Any, low: Any, x: Any, y: Any) -> Any:
     """(high, low) + x y as a 128-bit number, again as (high, low); all are uint64."""
 

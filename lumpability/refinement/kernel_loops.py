@@ -230,7 +230,7 @@ def _touch(source: Any, weight: Any, change: Any, number: Any, field: Any, array
 def _gather(number: Any, arrays: Any) -> Any:
     """Move the touched states to the front of their blocks, and list these blocks in their place."""
     cells, order, blocks, touched = arrays.cells, arrays.order, arrays.blocks, arrays.touched
-    listed = 0
+    listed: Any = 0
     for i in range(number):
         state = np.uint32(touched[i])
         cells[state, PRINT] &= MARKED - ONE
@@ -264,7 +264,7 @@ def propagate(
     indptr, entries, table, totals, closed = incoming
     alone, blocks, renamed, changes = arrays.alone, arrays.blocks, arrays.renamed, arrays.changes
     touched = arrays.touched
-    work = 0
+    work: Any = 0
     while 0 < moved <= limit and work < budget:
         number = 0
         for i in range(moved):

@@ -5,7 +5,7 @@ One value for every way to draw it (SVG, DOT, TikZ, the player), so that all sho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,8 +112,8 @@ def short(text: str, length: int = 12) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def attributes(chain: MarkovChain, state: int) -> list[str]:
-    """Say the labels and rewards of a state.
+def attributes(chain: MarkovChain, state: int, names: Collection[str] | None = None) -> list[str]:
+    """Say the labels and rewards of a state, those of some names or all.
 
     Examples
     --------
@@ -121,8 +121,14 @@ def attributes(chain: MarkovChain, state: int) -> list[str]:
     >>> attributes(chain, 1)
     ['goal', 'cost 1/2']
     """
-    found = [name for name, mask in chain.labels.items() if mask[state]]
+    found = [
+        name
+        for name, mask in chain.labels.items()
+        if mask[state] and (names is None or f"label:{name}" in names)
+    ]
     for name, reward in chain.rewards.items():
+        if names is not None and f"reward:{name}" not in names:
+            continue
         values = [part[state] for part in reward.parts if part[state] != 0]
         found += [f"{name} {shown(value)}" for value in values]
     return found

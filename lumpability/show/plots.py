@@ -118,7 +118,9 @@ def stationary_masses(lumping: Lumping, *, axes: Any = None) -> Any:
     top = max(float(whole.max()), float(small.max())) * 1.05
     drawn.plot([0, top], [0, top], color=_BEFORE, zorder=0)
     drawn.scatter(whole, small, color=_AFTER)
-    drawn.set(xlabel="chain, summed over blocks", ylabel="quotient", title="stationary distribution")
+    drawn.set(
+        xlabel="chain, summed over blocks", ylabel="quotient", title="stationary distribution"
+    )
     return drawn
 
 

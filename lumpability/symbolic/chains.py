@@ -80,7 +80,9 @@ def prove_chain(lumping: Lumping, *, largest: int = MOST_STATES) -> Proof:
     if kind == "proportional":
         matrices["K"], doubts = _speeds(lumping, objections)
         conditions += [one for one in doubts if one not in conditions]
-    identities = _identities(kind, name, matrices, chain, partition)
+    states = [str(state) for state in chain.states]
+    blocks = [block_name(chain.states, partition, block) for block in range(len(partition))]
+    identities = _identities(kind, name, matrices, states, blocks)
     return Proof(
         title=f"{type(chain).__name__}, {kind} lumping of {chain.n} states in {len(partition)} blocks",
         matrices=matrices,
@@ -88,6 +90,7 @@ def prove_chain(lumping: Lumping, *, largest: int = MOST_STATES) -> Proof:
         assumptions=(*_parameters(chain), *conditions),
         objections=tuple(objections),
         consequences=tuple(_consequences(kind, name)),
+        legend=f"states {', '.join(states)}; blocks {', '.join(blocks)}",
     )
 
 
@@ -115,7 +118,9 @@ def _spreading(partition: Partition) -> Any:
     import sympy
 
     sizes = partition.blocks.sizes.tolist()
-    return (sympy.diag(*[sympy.Rational(1, size) for size in sizes]) * _indicator(partition).T).as_immutable()
+    return (
+        sympy.diag(*[sympy.Rational(1, size) for size in sizes]) * _indicator(partition).T
+    ).as_immutable()
 
 
 def _speeds(lumping: Lumping, objections: list[str]) -> tuple[Any, list[Any]]:
@@ -155,10 +160,8 @@ def _parameters(chain: MarkovChain) -> list[Any]:
 
 
 def _identities(
-    kind: str, name: str, matrices: dict[str, Any], chain: MarkovChain, partition: Partition
+    kind: str, name: str, matrices: dict[str, Any], states: list[str], blocks: list[str]
 ) -> list[Identity]:
-    states = [str(state) for state in chain.states]
-    blocks = [block_name(chain.states, partition, block) for block in range(len(partition))]
     matrix, v, quotient = matrices[name], matrices["V"], matrices[f"{name}^"]
     found = []
     if kind == "proportional":
@@ -179,7 +182,9 @@ def _consequences(kind: str, name: str) -> list[Consequence]:
     balanced = "pi Q = 0" if continuous else "pi P = pi"
     if kind == "proportional":
         return [
-            Consequence(balanced, "(pi K V) Q^ = pi Q V = 0", "stationary masses weighted with kappa")
+            Consequence(
+                balanced, "(pi K V) Q^ = pi Q V = 0", "stationary masses weighted with kappa"
+            )
         ]
     found = []
     if kind == "bisimulation" and continuous:
@@ -189,7 +194,9 @@ def _consequences(kind: str, name: str) -> list[Consequence]:
             Consequence("p' = p Q", "(p V)' = p Q V = (p V) Q^", "block probabilities, every start")
             if continuous
             else Consequence(
-                "q = p P", "q V = p P V = (p V) P^", "block probabilities, step by step, every start"
+                "q = p P",
+                "q V = p P V = (p V) P^",
+                "block probabilities, step by step, every start",
             ),
             Consequence(
                 balanced,
@@ -199,10 +206,14 @@ def _consequences(kind: str, name: str) -> list[Consequence]:
         ]
     if kind in {"exact", "strict"}:
         found += [
-            Consequence("p^' = p^ Q^", "(p^ D)' = p^ Q^ D = (p^ D) Q", "states, uniform start in blocks")
+            Consequence(
+                "p^' = p^ Q^", "(p^ D)' = p^ Q^ D = (p^ D) Q", "states, uniform start in blocks"
+            )
             if continuous
             else Consequence(
-                "q^ = p^ P^", "q^ D = p^ P^ D = (p^ D) P", "states, step by step, uniform start in blocks"
+                "q^ = p^ P^",
+                "q^ D = p^ P^ D = (p^ D) P",
+                "states, step by step, uniform start in blocks",
             ),
             Consequence(
                 "pi^ Q^ = 0" if continuous else "pi^ P^ = pi^",

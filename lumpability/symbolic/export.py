@@ -15,6 +15,7 @@ from lumpability.networks.statements import network_statement
 
 __all__ = ["export", "statement_of"]
 
+
 @singledispatch
 def statement_of(lumping: Any) -> IntegerStatement:
     """Return what a lumping claims, as identities between integer matrices.

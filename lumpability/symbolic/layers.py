@@ -81,7 +81,9 @@ def prove_network(lumping: NetworkLumping, *, largest: int = MOST_OPERATIONS) ->
 
 
 _CONSEQUENCES = (
-    Consequence("h = h^ A", "h W = h^ A W = (h^ W^) A", "the next layer has the same form, for every input"),
+    Consequence(
+        "h = h^ A", "h W = h^ A W = (h^ W^) A", "the next layer has the same form, for every input"
+    ),
 )
 
 

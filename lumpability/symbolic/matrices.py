@@ -83,8 +83,9 @@ def compare(
     ours, theirs = product(left), product(right)
     if ours.shape != theirs.shape:
         raise InvalidInput(f"sides of {text} have shapes {ours.shape} and {theirs.shape}")
-    shown = [one.to_Matrix().as_immutable() for one in (ours, theirs, ours - theirs)]
-    return Identity(text, *shown, tuple(rows), tuple(columns))
+    shown = (one.to_Matrix().as_immutable() for one in (ours, theirs, ours - theirs))
+    left_side, right_side, difference = shown
+    return Identity(text, left_side, right_side, difference, tuple(rows), tuple(columns))
 
 
 def signs(expressions: Iterable[Any], *, zero: bool) -> tuple[list[Any], list[Any]]:

@@ -120,6 +120,8 @@ class Proof:
         What the identities imply.
     function : SameFunction or None
         For networks: both output expressions.
+    legend : str
+        What the rows and columns are, in order.
 
     Examples
     --------
@@ -131,6 +133,7 @@ class Proof:
     Proof(CTMC, ordinary lumping: Q V = V Q^ for all x > 0, y > 0)
     >>> print(proof.pretty())
     CTMC, ordinary lumping of 3 states in 2 blocks
+    states a, c, b; blocks {a, b}, {c}
     <BLANKLINE>
         ⎡-x  x   0 ⎤
         ⎢          ⎥
@@ -151,6 +154,7 @@ class Proof:
     objections: tuple[str, ...] = ()
     consequences: tuple[Consequence, ...] = ()
     function: SameFunction | None = None
+    legend: str = ""
 
     @property
     def holds(self) -> bool:
@@ -184,7 +188,7 @@ class Proof:
 
     def pretty(self) -> str:
         """Return the proof as Unicode text, matrices drawn with brackets."""
-        parts = [self.title]
+        parts = [f"{self.title}\n{self.legend}".rstrip()]
         parts += [_named(name, matrix) for name, matrix in self.matrices.items()]
         for identity in self.identities:
             if identity.holds:
@@ -201,7 +205,7 @@ class Proof:
         return "\n\n".join(parts)
 
     def latex(self) -> str:
-        """Return the proof as a ``gather*`` environment of amsmath.
+        r"""Return the proof as a ``gather*`` environment of amsmath.
 
         Matrices as they are, whatever their size; then differences of both sides, assumptions and what follows.
 
@@ -211,13 +215,13 @@ class Proof:
         >>> chain = DTMC([[0, 1], [1, 0]])
         >>> from lumpability.symbolic import prove
         >>> print(prove(lump(chain, initial=[0, 1])).latex())
-        \\begin{gather*}
-        P = \\left[\\begin{matrix}0 & 1\\\\1 & 0\\end{matrix}\\right], \\quad
-        V = \\left[\\begin{matrix}1 & 0\\\\0 & 1\\end{matrix}\\right], \\quad
-        \\hat{P} = \\left[\\begin{matrix}0 & 1\\\\1 & 0\\end{matrix}\\right] \\\\
-        P V - V \\hat{P} = 0 \\\\
+        \begin{gather*}
+        P = \left[\begin{matrix}0 & 1\\1 & 0\end{matrix}\right], \quad
+        V = \left[\begin{matrix}1 & 0\\0 & 1\end{matrix}\right], \quad
+        \hat{P} = \left[\begin{matrix}0 & 1\\1 & 0\end{matrix}\right] \\
+        P V - V \hat{P} = 0 \\
         ...
-        \\end{gather*}
+        \end{gather*}
         """
         return "\\begin{gather*}\n" + self._lines() + "\n\\end{gather*}"
 
@@ -271,7 +275,9 @@ def _word(word: str) -> str:
     opened = len(word) - len(word.lstrip("("))
     body = word[opened:]
     closing = len(body) - len(body.rstrip(")',"))
-    core, tail = (body[: len(body) - closing], body[len(body) - closing :]) if closing else (body, "")
+    core, tail = (
+        (body[: len(body) - closing], body[len(body) - closing :]) if closing else (body, "")
+    )
     return "(" * opened + _symbol(core) + tail
 
 
@@ -290,5 +296,9 @@ def _symbol(core: str) -> str:
 
 def _escaped(text: str) -> str:
     """Escape what LaTeX takes for commands in running text."""
-    special = {c: rf"\{c}" for c in "#$%&_{}"} | {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}"}
+    special = {c: rf"\{c}" for c in "#$%&_{}"} | {
+        "\\": r"\textbackslash{}",
+        "^": r"\^{}",
+        "~": r"\~{}",
+    }
     return "".join(special.get(c, c) for c in text)

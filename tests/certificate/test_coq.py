@@ -27,6 +27,7 @@ from lumpability.symbolic import export, statement_of
 
 Compile = Callable[..., subprocess.CompletedProcess[str]]
 
+
 @pytest.fixture
 def compile_coq(tmp_path: Path) -> Compile:
     """Compile a text with coqc and return how that ended."""
@@ -115,7 +116,8 @@ def test_coq_accepts_constant_and_unused_units(compile_coq: Compile) -> None:
 def changed(rows: tuple[tuple[int, ...], ...], i: int, j: int) -> tuple[tuple[int, ...], ...]:
     """The matrix with one entry larger by one."""
     return tuple(
-        tuple(x + (k == i and l == j) for l, x in enumerate(row)) for k, row in enumerate(rows)
+        tuple(x + ((k, column) == (i, j)) for column, x in enumerate(row))
+        for k, row in enumerate(rows)
     )
 
 

@@ -18,7 +18,9 @@ from lumpability.certificate.statement import (
 from lumpability.errors import InvalidInput, SizeLimit
 
 PAIR = ChainStatement("a pair", "row sums", ((-1, 1), (1, -1)), ((0,),), (0, 0))
-LAYER = LayerStatement("twins", ((1, 2), (1, 2)), ((1, 1), (0, 1)), 1, (0, 1), (1, 1), 1, (1, 1), (1, 2), 1)
+LAYER = LayerStatement(
+    "twins", ((1, 2), (1, 2)), ((1, 1), (0, 1)), 1, (0, 1), (1, 1), 1, (1, 1), (1, 2), 1
+)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_json_is_one_document(run: Run, machines: Path) -> None:
     document = result.document
     assert document["proof"]["holds"] is True
     assert document["proof"]["identities"] == ["Q V = V Q^"]
-    assert document["proof"]["matrices"]["Q^"][0] == ["-1", "1", "0", "0"]
+    assert document["proof"]["matrices"]["Q^"][0] == ["-3/100", "3/100", "0", "0"]
     assert document["written"] == {"coq": "m.v", "lean": None}
 
 

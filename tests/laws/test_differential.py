@@ -24,11 +24,12 @@ binary = st.sampled_from([*map(Fraction, ("0", "1", "2", "1/2", "1/4"))])
 
 
 def storm_blocks(chain: MarkovChain) -> int:
+    """Number of blocks of Storm's strong bisimulation; it wants an initial state."""
     transformations: Any = pytest.importorskip("stormpy.transformations")
     from lumpability.formats.storm import to_stormpy
 
     quotient = transformations.perform_bisimulation(
-        to_stormpy(chain, exact=False),
+        to_stormpy(chain.rebuilt(chain.matrix, labels=chain.labels, initial=0), exact=False),
         None,
         bisimulation_type=transformations.BisimulationType.STRONG,
     )
@@ -58,7 +59,7 @@ def test_storm_finds_no_more_blocks_than_were_built_in(pair: Any, data: st.DataO
     assert storm_blocks(marked) == len(found)
 
 
-@given(planted=lumpable_networks(), data=st.data())
+@given(planted=lumpable_networks(activations=["relu", "abs", "identity", "sign"]), data=st.data())
 def test_onnxruntime_computes_the_same_with_the_quotient(
     planted: Any, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -21,9 +21,7 @@ KINDS = ["ordinary", "bisimulation", "exact", "strict", "proportional"]
 def test_a_statement_divided_by_its_denominator_is_the_chain(kind: str, seed: int) -> None:
     chain, partition = planted(kind, [2, 1, 2], seed=seed)
     lumping = lump(chain, kind=kind, initial=partition)
-    statement = chain_statement(
-        chain, lumping.quotient, lumping.partition, kind, lumping.kappa
-    )
+    statement = chain_statement(chain, lumping.quotient, lumping.partition, kind, lumping.kappa)
     for rows, model in ((statement.matrix, chain), (statement.quotient, lumping.quotient)):
         structure = model.matrix if kind == "bisimulation" else model.generator()  # type: ignore[attr-defined]
         for state, row in enumerate(rows):

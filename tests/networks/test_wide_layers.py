@@ -1,6 +1,9 @@
-"""Wide dense layers: what is decided from few rows.  Times are in tests/benchmarks/wide_layers.py."""
+"""Wide dense layers: what is decided from few rows.  Times are in tests/benchmarks/network_layers.py."""
 
 from __future__ import annotations
+
+from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -45,3 +48,28 @@ def test_columns_that_agree_for_many_rows_and_then_differ_are_told_apart() -> No
     found = group_columns(summed, Group.POSITIVE)
     assert found.leader.tolist() == [0, 1, 2, 0, 2, 0]
     assert found.factors == {3: 2}
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(
+    ("columns", "leaders"),
+    [
+        ([[2.0, 1.0], [3 * 2.0**-1074, 2 * 2.0**-1074]], [0, 1]),  # half of it rounds to the other
+        ([[1.0, 2.0], [2 * 2.0**-1074, 3 * 2.0**-1074]], [0, 1]),
+        ([[2.0, 1.0], [4 * 2.0**-1074, 2 * 2.0**-1074]], [0, 0]),
+        ([[2.0**-30, 2.0**900], [2.0**100, 2.0**1023]], [0, 1]),
+        ([[1.0, 2.0, 4.0, 3.0], [3.0, 6.0, 12.0, 9.0]], [0, 0, 0, 0]),
+        ([[4.0, -2.0, 1.0, 5.0], [0.5, 0.25, 0.125, 0.625]], [0, 1, 0, 0]),
+    ],
+)
+def test_ratios_that_are_powers_of_two_are_compared_exactly(
+    columns: list[list[float]], leaders: list[int], order: Literal["C", "F"]
+) -> None:
+    matrix = np.array(columns, order=order)
+    found = group_columns(Aggregation(matrix, None, Incoming.separate(2)), Group.POSITIVE)
+    assert found.leader.tolist() == leaders
+    for column, leader in enumerate(leaders):
+        factor = found.factors.get(column, Fraction(1))
+        assert [Fraction(x) for x in matrix[:, column]] == [
+            factor * Fraction(x) for x in matrix[:, leader]
+        ]

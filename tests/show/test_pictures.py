@@ -15,7 +15,12 @@ from lumpability.networks.examples import planted, unequal_factors
 from lumpability.show.pictures import picture
 
 SVG = "{http://www.w3.org/2000/svg}"
-HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a\x00b\x1b[2J", "]]>&amp;"]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "a\x00b\x1b[2J",
+    "]]>&amp;",
+]
 
 
 def models():
@@ -109,7 +114,12 @@ def test_a_partition_shows_its_blocks():
 
 def test_the_suffix_chooses_the_form(tmp_path):
     drawn = picture(land_of_oz())
-    starts = {"a.svg": "<svg", "a.dot": "digraph", "a.gv": "digraph", "a.tex": r"\begin{tikzpicture}"}
+    starts = {
+        "a.svg": "<svg",
+        "a.dot": "digraph",
+        "a.gv": "digraph",
+        "a.tex": r"\begin{tikzpicture}",
+    }
     for name, start in starts.items():
         drawn.write(tmp_path / name)
         assert (tmp_path / name).read_text().startswith(start)

@@ -22,13 +22,15 @@ HOSTILE = "</script><script>alert(1)</script><!--"
 
 
 def story_of(html):
-    text = re.search(r'<script type="application/json" id="story">(.*?)</script>', html, re.S)[1]
+    text = re.search(r'<script type="application/json" id="story">(.*?)</script>', html, re.DOTALL)[
+        1
+    ]
     return json.loads(text)
 
 
 def parts_of(html):
-    style = re.search(r"<style>(.*?)</style>", html, re.S)[1]
-    script = re.search(r"<script>(.*?)</script>", html, re.S)[1]
+    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)[1]
+    script = re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
     return style, script
 
 
@@ -49,7 +51,9 @@ def test_the_page_is_the_same_every_time():
 
 
 def test_no_name_can_end_the_element_it_stands_in():
-    chain = CTMC.from_rates({(HOSTILE, "\u2028"): 1, ("\u2028", HOSTILE): 2}, labels={"&<": ["\u2028"]})
+    chain = CTMC.from_rates(
+        {(HOSTILE, "\u2028"): 1, ("\u2028", HOSTILE): 2}, labels={"&<": ["\u2028"]}
+    )
     html = lump(chain).player(title=HOSTILE).html
     assert html.count("</script>") == 2
     assert "alert(1)</script>" not in html

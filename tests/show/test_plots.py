@@ -13,7 +13,7 @@ from lumpability.networks.examples import planted
 
 pytest.importorskip("matplotlib", reason="plots need matplotlib")
 
-from matplotlib import pyplot
+import matplotlib.pyplot as plt
 
 from lumpability.show.plots import (
     class_sizes,
@@ -25,9 +25,9 @@ from lumpability.show.plots import (
 
 @pytest.fixture(autouse=True)
 def _without_a_screen():
-    pyplot.switch_backend("Agg")
+    plt.switch_backend("Agg")
     yield
-    pyplot.close("all")
+    plt.close("all")
 
 
 def test_the_stationary_masses_of_chain_and_quotient_agree():
@@ -44,7 +44,7 @@ def test_the_block_probabilities_of_chain_and_quotient_agree_over_time():
 
 
 def test_plots_go_into_the_axes_they_are_given():
-    _, axes = pyplot.subplots()
+    _, axes = plt.subplots()
     lumping = lump(planted([3, 4, 2], copies=3)[0])
     assert layer_widths(lumping, axes=axes) is axes
     assert class_sizes(lumping).get_xlabel() == "members"

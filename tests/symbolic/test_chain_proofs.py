@@ -161,7 +161,9 @@ def test_a_wrong_partition_shows_the_entries_that_differ() -> None:
 
 def test_many_differences_are_counted() -> None:
     chain, _ = planted("ordinary", [3, 3, 3], seed=1)
-    proof = prove(forged(chain, Partition.trivial(9).meet(Partition.of([0, 1] * 4 + [0])), "ordinary"))
+    proof = prove(
+        forged(chain, Partition.trivial(9).meet(Partition.of([0, 1] * 4 + [0])), "ordinary")
+    )
     assert " more" in str(proof)
 
 

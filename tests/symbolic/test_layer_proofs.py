@@ -93,7 +93,10 @@ def test_the_unsound_merge_by_plain_sums_is_not_proved() -> None:
     merged = Network.dense([([[1]], [1], "relu"), ([[3]], [1], "relu"), ([[1, 1]], None, None)])
     proof = prove(replace(lumping, quotient=merged))
     assert not proof
-    assert "no identity for each layer: layer 2 of the quotient has 1 inputs and 1 units" in proof.title
+    assert (
+        "no identity for each layer: layer 2 of the quotient has 1 inputs and 1 units"
+        in proof.title
+    )
     assert proof.identities == ()
 
 

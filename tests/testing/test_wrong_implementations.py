@@ -94,13 +94,14 @@ def misses_blocks_that_are_not_contiguous(structure, initial):
 def numbers_blocks_as_they_come(structure, initial):
     labels = refine(structure, initial).partition.labels
     backwards = (labels.max() - labels).astype(np.int32)
-    return Partition.from_canonical(backwards, int(labels.max()) + 1)
+    last = len(labels) - 1 - np.unique(labels[::-1], return_index=True)[1]
+    return Partition.from_canonical(backwards, last[::-1])
 
 
 WRONG = {
     never_splits: {"stable", "close is not equal"},
     splits_everything: {"coarsest", "order of rates", "planted blocks"},
-    one_round: {"stable", "idempotent", "quotient of quotient"},
+    one_round: {"stable", "idempotent"},
     ignores_the_start: {"refines the initial partition"},
     compares_floats: {"order of rates"},
     compares_with_a_tolerance: {"close is not equal", "unit of time"},
@@ -128,10 +129,14 @@ def test_the_report_of_a_broken_law_holds_the_smallest_example():
     with pytest.raises(LawBroken) as caught:
         LAWS["refiner"]["stable"].check(never_splits)
     assert str(caught.value).splitlines() == [
-        "the law 'stable' does not hold: States of one block have equal sums of weights into every block: "
-        "M V = V M^. (Paige and Tarjan 1987; Valmari and Franceschinis 2010)",
-        "states 0 and 1 share a block of Partition([[0, 1]]), but their weights into [0, 1] sum to 1 "
-        "and to 0",
+        (
+            "the law 'stable' does not hold: States of one block have equal sums of weights into every "
+            "block: M V = V M^. (Paige and Tarjan 1987; Valmari and Franceschinis 2010)"
+        ),
+        (
+            "states 0 and 1 share a block of Partition([[0, 1]]), but their weights into [0, 1] sum to 1 "
+            "and to 0"
+        ),
         "for 2 states, initial partition [[0, 1]], weights",
         "  0 -> 0: 1",
     ]

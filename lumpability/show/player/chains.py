@@ -17,6 +17,7 @@ from lumpability.markov.kind import Condition
 from lumpability.markov.lumping import Lumping
 from lumpability.markov.naming import block_name
 from lumpability.markov.proportional import Proportional
+from lumpability.partition import Partition
 from lumpability.quotient import collapse
 from lumpability.rationals import shown
 from lumpability.show.graphs import LARGEST_DRAWN, Graph, attributes, chain_graph, short
@@ -46,6 +47,7 @@ def chain_story(lumping: Lumping, title: str | None = None) -> dict[str, Any]:
     stats, kind = lumping.stats, lumping.kind
     view = _view(lumping)
     sort = type(chain).__name__
+    telling = _telling(lumping)
     return {
         "sort": "chain",
         "title": printable(title or f"{sort} with {count(chain.n, 'state')}, {kind.name} lumping"),
@@ -69,12 +71,30 @@ def chain_story(lumping: Lumping, title: str | None = None) -> dict[str, Any]:
                 "name": printable(block_name(chain.states, partition, block)),
                 "size": int(size),
                 "notes": attributes(chain, int(partition.representatives[block])),
+                "must": attributes(chain, int(partition.representatives[block]), telling),
             }
             for block, size in enumerate(partition.blocks.sizes[:_NAMES].tolist())
         ],
         "states": [printable(str(chain.states[state])) for state in range(min(chain.n, _NAMES))],
         "of": partition.labels[:_NAMES].tolist(),
     }
+
+
+def _telling(lumping: Lumping) -> set[str]:
+    """Return the labels and rewards that tell the blocks apart which had to be refined."""
+    chain, respected = lumping.chain, lumping.respected
+
+    def tells(codes: Any) -> bool:
+        blocks = Partition(codes)
+        return len(blocks) > 1 and respected.refines(blocks)
+
+    labels = {f"label:{name}" for name, mask in chain.labels.items() if tells(mask)}
+    rewards = {
+        f"reward:{name}"
+        for name, reward in chain.rewards.items()
+        if any(tells(part.codes) for part in reward.parts)
+    }
+    return labels | rewards
 
 
 @dataclass(frozen=True)

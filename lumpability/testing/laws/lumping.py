@@ -36,9 +36,9 @@ from lumpability.testing.strategies import (
     lumpable_chains,
     partitions,
     permutations_of,
-    rationals,
 )
 from lumpability.testing.strategies.lumpable import KINDS
+from lumpability.testing.strategies.values import twelve_rates
 
 __all__ = ["LUMPER_LAWS", "Lumper"]
 
@@ -161,11 +161,7 @@ def another_unit_of_time(lump: Lumper, chain: CTMC, draw: Draw, variant: str) ->
 @st.composite
 def _transitions(draw: st.DrawFn) -> tuple[list[Any], list[Any]]:
     """Draw twelve rates as floats, parallel ones among them, and the same in another order."""
-    rates = draw(
-        st.lists(
-            rationals(min_value=1, max_denominator=10, max_exponent=7), min_size=12, max_size=12
-        )
-    )
+    rates = draw(twelve_rates())
     targets = draw(st.lists(st.integers(2, 5), min_size=12, max_size=12))
     listed = [(0, target, float(rate)) for target, rate in zip(targets, rates, strict=True)]
     shuffled = [(1, target, rate) for _, target, rate in draw(st.permutations(listed))]

@@ -25,9 +25,9 @@ from lumpability.testing.strategies import (
     near_lumpable_chains,
     partitions,
     permutations_of,
-    rationals,
     structures,
 )
+from lumpability.testing.strategies.values import twelve_rates
 
 __all__ = ["REFINER_LAWS", "Refiner"]
 
@@ -125,11 +125,7 @@ def unit_of_time(refine: Refiner, structure: WeightedStructure, draw: Draw, vari
 @law(_FLOATS, st.permutations(range(12)))
 def order_of_rates(refine: Refiner, order: list[int], draw: Draw, variant: str) -> None:
     """Two states with the same twelve rates into one block, in any order, stay together."""
-    rates = draw(
-        st.lists(
-            rationals(min_value=1, max_denominator=10, max_exponent=7), min_size=12, max_size=12
-        )
-    )
+    rates = draw(twelve_rates())
     targets = np.arange(2, 14)
     initial = Partition(np.append([0, 0], np.ones(12, dtype=np.int64)))
     structure = WeightedStructure.from_edges(
@@ -140,7 +136,10 @@ def order_of_rates(refine: Refiner, order: list[int], draw: Draw, variant: str) 
         initial=initial,
     )
     found = _refined(refine, structure, initial)
-    assert len(found) == 2, f"sums of {[str(rate) for rate in rates]} are taken to differ: {found}"
+    assert len(found) == 2, (
+        f"sums of the rates {', '.join(map(str, rates))} differ when these are given to state 1 in the "
+        f"order {order}"
+    )
 
 
 @st.composite

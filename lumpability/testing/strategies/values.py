@@ -50,6 +50,14 @@ def _scaled(number: Fraction, exponent: int) -> Fraction:
 
 
 @st.composite
+def twelve_rates(draw: st.DrawFn) -> list[Fraction]:
+    """Draw tenths, and a power of ten to make some of them large: their floating-point sums depend on the order."""
+    scale = Fraction(10) ** draw(st.integers(0, 7))
+    tenths = draw(st.lists(st.integers(1, 20), min_size=12, max_size=12))
+    return [Fraction(k, 10) * (scale if k % 2 else 1) for k in tenths]
+
+
+@st.composite
 def partitions(
     draw: st.DrawFn,
     *,

@@ -79,7 +79,7 @@ class ChainStory {
   // What two members of a block are compared by: a sum, or its share in all that leaves the block.
   compared(condition, unit, set, block) {
     const top = this.sum(condition, unit, set);
-    if (!this.data.proportional) return { top, key: keyOf(top), text: this.text(top) };
+    if (!this.data.proportional) return { top, text: this.text(top) };
     const outside = new Set(this.units.keys());
     for (const member of block) outside.delete(member);
     const all = this.sum(condition, unit, outside);
@@ -92,8 +92,9 @@ class ChainStory {
     return equal(product(a.top, b.all), product(b.top, a.all));
   }
 
-  sumText(condition, unit, set, block) {
-    const { text } = this.compared(condition, unit, set, block);
+  // How a sum comes about.  The history has sums with parameters in their shortest form.
+  sumText(condition, unit, set, block, recorded) {
+    const { text } = this.parameters.length && recorded !== undefined ? { text: recorded } : this.compared(condition, unit, set, block);
     const terms = this.terms(condition, unit, set).map(([, code]) => this.weights[code].text);
     return terms.length > 1 && terms.length <= 4 && !this.data.proportional ? signed(`${terms.join(" + ").replaceAll("+ -", "- ")} = ${text}`) : signed(text);
   }
@@ -109,7 +110,7 @@ class ChainStory {
   start() {
     const groups = this.groups(0);
     const rows = groups.map((group) => {
-      const notes = this.data.blocks[this.history.blocks(group.id)[0]].notes;
+      const notes = this.data.blocks[this.history.blocks(group.id)[0]].must;
       return h("li", {}, chip(group), ` ${group.text}`, notes.length ? h("small", {}, ` ${notes.join(", ")}`) : null);
     });
     const what = groups.length > 1 ? "These blocks tell apart what a lumping must not mix: labels, rewards, or a partition that was given." : "Nothing has to be kept apart, so everything begins in one block.";
@@ -137,7 +138,7 @@ class ChainStory {
         {},
         h("td", {}, chip(group)),
         h("td", {}, group.text),
-        h("td", { class: "number", "data-sum": history.sum(part) }, this.drawn ? this.sumText(condition, group.members[0], set, members) : history.sum(part)),
+        h("td", { class: "number", "data-sum": history.sum(part) }, this.drawn ? this.sumText(condition, group.members[0], set, members, history.sum(part)) : signed(history.sum(part))),
       );
     });
     const own = node === splitter ? ": its own block" : ` = ${into.text}`;

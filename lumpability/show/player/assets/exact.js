@@ -75,9 +75,6 @@ function product(a, b) {
 const equal = (a, b) =>
   a.size === b.size && [...a].every(([key, { n, d }]) => b.has(key) && b.get(key).n === n && b.get(key).d === d);
 
-// One text for each value, to group equal ones.
-const keyOf = (a) => JSON.stringify([...a].map(([key, { n, d }]) => [key, `${n}/${d}`]).sort());
-
 function polynomialText(polynomial, parameters) {
   const term = ([key, value]) => {
     const powers = key === "" ? [] : key.split(",").map(Number);
@@ -100,5 +97,9 @@ function ratioText(a, b, parameters) {
     const inverse = fraction(d, n);
     return polynomialText(new Map([...a].map(([key, value]) => [key, timesFractions(value, inverse)])), parameters);
   }
+  const [[key, first]] = b;
+  const { n, d } = a.get(key) ?? { n: 0n, d: 1n };
+  const factor = fraction(n * first.d, d * first.n);
+  if (equal(a, product(b, number(factor)))) return fractionText(factor);
   return `(${polynomialText(a, parameters)}) / (${polynomialText(b, parameters)})`;
 }

@@ -10,7 +10,7 @@ function explainChainPair(story, first, second) {
   const separation = history.separation(one, other);
   const head = h("p", {}, h("strong", {}, `${a} and ${b} are apart. `));
   if (!separation) {
-    const notes = [one, other].map((block) => data.blocks[block].notes.join(", ") || "no label");
+    const notes = [one, other].map((block) => data.blocks[block].must.join(", ") || "no label");
     head.append(notes[0] === notes[1] ? "The partition to start from keeps them apart." : `They must be: ${a} has ${notes[0]}; ${b} has ${notes[1]}.`);
     return [head, goto(story, 0)];
   }

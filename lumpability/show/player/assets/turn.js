@@ -105,7 +105,7 @@ class ChainTurn {
       if (other === undefined) continue;
       const [a, b] = names([block[0], other]);
       this.show({ chosen: [block[0], other] });
-      const notes = [block[0], other].map((unit) => story.units[unit].notes.join(", ") || "no label");
+      const notes = [block[0], other].map((unit) => story.data.blocks[story.units[unit].block].must.join(", ") || "no label");
       this.say([h("p", {}, h("strong", {}, "No. "), `${a} and ${b} share a block, but must be kept apart`, notes[0] === notes[1] ? "." : `: ${a} has ${notes[0]}, ${b} has ${notes[1]}.`)], "no");
       return;
     }

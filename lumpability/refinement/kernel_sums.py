@@ -1,0 +1,126 @@
+"""Compiled sums of the rows of first members into blocks: the entries of a quotient.
+
+Sums are taken modulo a prime, or modulo 2^64 (p = 0), where sums below 2^63 are themselves, with the sign of
+int64.  If ``closed``, sums into the own block are left out, see `kernel_check`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lumpability.refinement.kernel_compile import allocating, compiled, inlined, subroutine
+
+__all__ = ["collapse_rows", "number_sums", "sum_again"]
+
+ZERO, ONE = np.uint64(0), np.uint64(1)
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, odd
+_SMALL = 48
+
+
+@inlined
+def _add(total: Any, weight: Any, p: Any) -> Any:
+    total += weight
+    return total - p if p != ZERO and total >= p else total
+
+
+@subroutine
+def _sort_row(begin: Any, end: Any, columns: Any, codes: Any, sums: Any) -> None:
+    """Sort the entries begin .. end-1 by column: a few by insertion, which is most often done at once."""
+    if end - begin > _SMALL:
+        order = begin + np.argsort(columns[begin:end])
+        columns[begin:end] = columns[order]
+        codes[begin:end] = codes[order]
+        sums[begin:end] = sums[order]
+        return
+    for i in range(begin + 1, end):
+        column, code, total, j = columns[i], codes[i], sums[i], i
+        while j > begin and columns[j - 1] > column:
+            columns[j], codes[j], sums[j] = columns[j - 1], codes[j - 1], sums[j - 1]
+            j -= 1
+        columns[j], codes[j], sums[j] = column, code, total
+
+
+@allocating
+def collapse_rows(
+    firsts: Any, rows: Any, labels: Any, p: Any, pointers: Any, columns: Any, codes: Any, sums: Any
+) -> Any:
+    """Sum the rows of the first members of blocks into blocks, columns ascending.
+
+    ``pointers`` int64 (k + 1) receives the row pointers; ``columns``, ``codes`` and ``sums`` one entry for each
+    block with transitions: the code of the transition if there is just one, else -1, and the sum of
+    ``table[code]``.  Returns the number of entries.
+    """
+    slot = np.full(len(firsts), -1, dtype=np.int64)
+    used = 0
+    for block in range(len(firsts)):
+        state = firsts[block]
+        begin = used
+        for position in range(np.uint64(rows.indptr[state]), np.uint64(rows.indptr[state + 1])):
+            target = np.uint32(labels[np.uint32(rows.indices[position])])
+            if rows.closed and target == block:
+                continue
+            code = np.int64(rows.codes[position])
+            entry = slot[target]
+            if entry < begin:
+                slot[target] = used
+                columns[used], codes[used], sums[used] = target, code, rows.table[code]
+                used += 1
+            else:
+                codes[entry] = -1
+                sums[entry] = _add(sums[entry], rows.table[code], p)
+        _sort_row(begin, used, columns, codes, sums)
+        pointers[block + 1] = used
+    return used
+
+
+@compiled
+def sum_again(
+    firsts: Any, rows: Any, labels: Any, p: Any, pointers: Any, columns: Any, slot: Any, sums: Any
+) -> None:
+    """Write the sums of the entries that `collapse_rows` found modulo another prime.
+
+    ``slot`` int64 (k) is scratch.
+    """
+    for block in range(len(firsts)):
+        for position in range(np.uint64(pointers[block]), np.uint64(pointers[block + 1])):
+            slot[columns[position]] = position
+            sums[position] = ZERO
+        state = firsts[block]
+        for position in range(np.uint64(rows.indptr[state]), np.uint64(rows.indptr[state + 1])):
+            target = np.uint32(labels[np.uint32(rows.indices[position])])
+            if not (rows.closed and target == block):
+                entry = np.uint64(slot[target])
+                sums[entry] = _add(sums[entry], rows.table[rows.codes[position]], p)
+
+
+@allocating
+def number_sums(base: Any, codes: Any, sums: Any) -> Any:
+    """Replace codes -1 by `base` plus the number of the sum among distinct ones.
+
+    Returns for each distinct sum the first entry that has it.  With a hash table of open addressing, in
+    expected time O(entries).
+    """
+    several: Any = 0
+    for entry in range(len(codes)):
+        several += np.int64(codes[entry] < 0)
+    size = 64
+    while size < 2 * several:
+        size *= 2
+    slots = np.full(size, -1, dtype=np.int64)
+    firsts = np.empty(several, dtype=np.int64)
+    found = 0
+    for entry in range(len(codes)):
+        if codes[entry] >= 0:
+            continue
+        total = sums[entry]
+        place = np.int64((total * SPREAD) >> np.uint64(32)) & (size - 1)
+        while slots[place] >= 0 and sums[firsts[slots[place]]] != total:
+            place = (place + 1) & (size - 1)
+        if slots[place] < 0:
+            slots[place] = found
+            firsts[found] = entry
+            found += 1
+        codes[entry] = base + slots[place]
+    return firsts[:found]
