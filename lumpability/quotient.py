@@ -8,7 +8,7 @@ does not use the engine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from operator import itemgetter
 from typing import Any
@@ -48,6 +48,8 @@ class Verdict:
         What shows that it is not: for chains a `Witness` (two states of one block, a block, two sums).
     text : str
         The verdict in words, with the names of the model.
+    explanation : object or None
+        For chains the transitions behind the two sums, see `lumpability.markov.reasons.Step`.
 
     Examples
     --------
@@ -58,6 +60,7 @@ class Verdict:
     kind: str
     witness: Any
     text: str
+    explanation: Any = field(default=None, kw_only=True, repr=False, compare=False)
 
     def __bool__(self) -> bool:
         return self.witness is None

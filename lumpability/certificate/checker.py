@@ -70,7 +70,11 @@ def verify(certificate: Certificate, model: Any, quotient: Any = None) -> Verifi
         return Verification(sound, False, found.rejection, f"rejected: {found.rejection}")
     coarsest = certificate.history is not None
     blocks = len(certificate.partition)
-    last = f", and no two of {blocks} blocks can be merged" if blocks > 1 else ", and one block is least"
+    last = (
+        f", and no two of {blocks} blocks can be merged"
+        if blocks > 1
+        else ", and one block is least"
+    )
     told = last if coarsest else "; that no coarser partition will do is not claimed"
     holds = "hold" if certificate.kind == "strict" else "holds"
     text = f"{certificate.kind}, proved: {certificate.identity} {holds} exactly{told}"
@@ -89,11 +93,15 @@ def _check_head(certificate: Certificate, parts: ChainParts) -> None:
         raise Contradiction("partition", f"it is one of {states}")
     proportional = certificate.kind == "proportional"
     if proportional and parts.time == "discrete":
-        raise Contradiction("kind", "proportional lumping changes times, which a DTMC does not have")
+        raise Contradiction(
+            "kind", "proportional lumping changes times, which a DTMC does not have"
+        )
     if proportional != (certificate.kappa is not None):
         raise Contradiction("kappa", "factors belong to proportional lumpings, and to no others")
     if certificate.denominator != parts.denominator:
-        raise Contradiction("denominator", "it is not the common denominator of the model's weights")
+        raise Contradiction(
+            "denominator", "it is not the common denominator of the model's weights"
+        )
 
 
 def _check_respected(certificate: Certificate, parts: ChainParts) -> Partition:
@@ -110,7 +118,9 @@ def _check_respected(certificate: Certificate, parts: ChainParts) -> Partition:
             if len(wrong):
                 state = int(wrong[0])
                 other = int(first[labels[state]])
-                why = f"states {other} and {state} share block {labels[state]}, which mixes {name!r}"
+                why = (
+                    f"states {other} and {state} share block {labels[state]}, which mixes {name!r}"
+                )
                 raise Contradiction("partition", why, (other, state))
     if certificate.initial is not None:
         if certificate.initial.n != parts.matrix.n:

@@ -76,7 +76,9 @@ def replay(
     missing = np.flatnonzero(nonzero[history.sums.codes] & (touched != sizes))
     if len(missing):
         part = history.roots + int(missing[0])
-        _refuse(f"node {part} has members whose sum into the splitter is zero, not what is recorded")
+        _refuse(
+            f"node {part} has members whose sum into the splitter is zero, not what is recorded"
+        )
 
 
 def _refuse(reason: str) -> None:
@@ -209,10 +211,16 @@ class _Replay:
             low, high = np.searchsorted(which, [first, last])
             done += int(work[last - 1]) - before
             done += self._run(
-                lows[first:last], highs[first:last], splits[low:high], which[low:high] - first, touched
+                lows[first:last],
+                highs[first:last],
+                splits[low:high],
+                which[low:high] - first,
+                touched,
             )
             if done > patience:
-                _refuse(f"to replay it takes more than {patience} steps: its splitters are too large")
+                _refuse(
+                    f"to replay it takes more than {patience} steps: its splitters are too large"
+                )
             first = last
 
     def _run(
@@ -240,7 +248,9 @@ class _Replay:
         if self.leaving is None:
             right = self.sums.agree(found, group, history.sums.codes[parts])
         else:
-            leaves = self.leaving.sums(places, history.starts[node][chosen], history.ends[node][chosen])
+            leaves = self.leaving.sums(
+                places, history.starts[node][chosen], history.ends[node][chosen]
+            )
             right = self.sums.agree_shares(found, group, leaves, history.sums.codes[parts])
         if not right.all():
             wrong = int(np.flatnonzero(~right)[0])
@@ -312,7 +322,9 @@ class _Sums:
             return found[group] == self.expected[codes]
         return self._same(found, group, codes)
 
-    def agree_shares(self, found: ExactArray, group: IntArray, leaves: ExactArray, codes: Any) -> Any:
+    def agree_shares(
+        self, found: ExactArray, group: IntArray, leaves: ExactArray, codes: Any
+    ) -> Any:
         """Whether the shares of sums in what leaves are the recorded ones."""
         shares = ExactArray(found.codes[group], found.values).combine(leaves, operator.truediv)
         return self._same(shares, np.arange(len(shares)), codes)
@@ -349,7 +361,9 @@ def _ranges(low: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
     return owner, np.arange(len(owner)) + (low - (np.cumsum(lengths) - lengths))[owner]
 
 
-def _compressed(k: int, rows: IntArray, columns: IntArray, codes: Any) -> tuple[IntArray, IntArray, Any]:
+def _compressed(
+    k: int, rows: IntArray, columns: IntArray, codes: Any
+) -> tuple[IntArray, IntArray, Any]:
     """Return the compressed rows of a matrix given by places: starts, columns ascending, codes."""
     from scipy.sparse import coo_array
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.errors import InvalidInput
 from lumpability.exact_array import Exact, ExactArray
 from lumpability.structure import WeightedStructure
 
@@ -58,7 +59,17 @@ class ChainParts:
 
     @classmethod
     def of(cls, chain: Any) -> ChainParts:
-        """Take the parts of a CTMC or DTMC."""
+        """Take the parts of a CTMC or DTMC.
+
+        Raises
+        ------
+        InvalidInput
+            If it is neither.
+        """
+        if not isinstance(getattr(chain, "matrix", None), WeightedStructure):
+            raise InvalidInput(
+                f"a certificate of a chain is about a CTMC or DTMC, not a {type(chain).__name__}"
+            )
         rewards = {name: (reward.state, reward.action) for name, reward in chain.rewards.items()}
         return cls(chain.time, chain.matrix, chain.labels, rewards, chain.initial)
 
@@ -102,9 +113,12 @@ class Digest:
             states=matrix.n,
             transitions=matrix.m,
             matrix=_hashed("matrix", _matrix(matrix)),
-            labels={name: _hashed("label", _mask(parts.labels[name])) for name in sorted(parts.labels)},
+            labels={
+                name: _hashed("label", _mask(parts.labels[name])) for name in sorted(parts.labels)
+            },
             rewards={
-                name: _hashed("reward", _reward(*parts.rewards[name])) for name in sorted(parts.rewards)
+                name: _hashed("reward", _reward(*parts.rewards[name]))
+                for name in sorted(parts.rewards)
             },
             initial=None if parts.initial is None else _hashed("initial", _numbers(parts.initial)),
         )
@@ -115,7 +129,9 @@ class Digest:
         lines = [f"{self.type} {self.states} {self.transitions}", f"matrix {self.matrix}"]
         for sort, hashes in (("label", self.labels), ("reward", self.rewards)):
             # A name is hashed too: whatever characters it has, a line stays a line.
-            lines += sorted(f"{sort} {_hashed('name', [name.encode()])} {h}" for name, h in hashes.items())
+            lines += sorted(
+                f"{sort} {_hashed('name', [name.encode()])} {h}" for name, h in hashes.items()
+            )
         lines.append(f"initial {self.initial or 'none'}")
         return _hashed("chain", ["\n".join(lines).encode()])
 
@@ -197,7 +213,8 @@ def _text(value: Exact) -> str:
         return _text(above.get((), Fraction(0)) / leading)  # a number after all
     sums = (
         "+".join(
-            f"{_text(part[powers] / leading)}" + "".join(f"*{name}^{power}" for name, power in powers)
+            f"{_text(part[powers] / leading)}"
+            + "".join(f"*{name}^{power}" for name, power in powers)
             for powers in sorted(part)
         )
         for part in (above, below)

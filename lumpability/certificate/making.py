@@ -46,7 +46,9 @@ def certify(lumping: Any, library: str) -> Certificate:
         for name in names_of(seen)
         if lumping.respected.refines(Partition.by(parts.matrix.n, codes_of(seen, name) or ()))
     )
-    extra = None if respected_partition(seen, names, None) == lumping.respected else lumping.respected
+    extra = (
+        None if respected_partition(seen, names, None) == lumping.respected else lumping.respected
+    )
     matrix = lumping.quotient.matrix
     small = matrix.n <= _SMALL_STATES and matrix.m <= _SMALL_TRANSITIONS
     return Certificate(

@@ -26,7 +26,10 @@ def names_of(parts: ChainParts) -> list[str]:
     >>> names_of(ChainParts.of(CTMC([[0, 1], [1, 0]], labels={"up": [0]}, initial=0)))
     ['label:up', 'initial']
     """
-    names = [*(f"label:{name}" for name in parts.labels), *(f"reward:{name}" for name in parts.rewards)]
+    names = [
+        *(f"label:{name}" for name in parts.labels),
+        *(f"reward:{name}" for name in parts.rewards),
+    ]
     return names if parts.initial is None else [*names, "initial"]
 
 
@@ -42,7 +45,9 @@ def codes_of(parts: ChainParts, name: str) -> list[Codes] | None:
     return None
 
 
-def respected_partition(parts: ChainParts, names: tuple[str, ...], extra: Partition | None) -> Partition:
+def respected_partition(
+    parts: ChainParts, names: tuple[str, ...], extra: Partition | None
+) -> Partition:
     """Return the partition of states by all names together, and another partition."""
 
     def codes() -> Iterator[Codes]:

@@ -16,12 +16,12 @@ import numpy as np
 
 from lumpability.errors import FormatError, SizeLimit
 
-__all__ = ["LARGEST", "MAX_BYTES", "IntArray", "Scanner"]
+__all__ = ["LARGEST", "MAX_BYTES", "Column", "Scanner"]
 
-IntArray = np.ndarray[Any, np.dtype[np.int64]]
+Column = np.ndarray[Any, np.dtype[np.int32]]
 
-MAX_BYTES = 2 << 30
-"""Largest text read, after unpacking."""
+MAX_BYTES = 1 << 30
+"""Largest text read, after unpacking, unless ``max_bytes=`` says otherwise; reading takes up to four times as much."""
 LARGEST = 2**31 - 1
 """Largest integer in a column: columns hold numbers of states, blocks, nodes and codes."""
 
@@ -147,7 +147,11 @@ class Scanner:
         while len(self._buffer) - self._at <= _DIGITS and self._more():
             pass
         end = self._at
-        while end < len(self._buffer) and chr(self._buffer[end]).isdecimal() and self._buffer[end] < 128:
+        while (
+            end < len(self._buffer)
+            and chr(self._buffer[end]).isdecimal()
+            and self._buffer[end] < 128
+        ):
             end += 1
             if end - self._at > _DIGITS:
                 break
@@ -161,27 +165,30 @@ class Scanner:
         return value
 
     def texts(self, most: int) -> list[str]:
-        """Return a list of at most so many strings."""
+        """Return a list of at most so many strings, no two of them the same."""
         self.expect("[")
-        found: list[str] = []
+        found: dict[str, None] = {}
         if self.skip("]"):
-            return found
+            return []
         while True:
             if len(found) == most:
                 self.fail(f"holds a list of more than {most} texts")
-            found.append(self.text())
+            text = self.text()
+            if text in found:
+                self.fail(f"holds {text[:60]!r} twice in one list")
+            found[text] = None
             if not self.skip(","):
                 break
         self.expect("]")
-        return found
+        return list(found)
 
-    def integers(self, most: int, largest: int = LARGEST) -> IntArray:
+    def integers(self, most: int, largest: int = LARGEST) -> Column:
         """Return a list of at most `most` whole numbers from 0 to `largest`, shape (length,)."""
         self.expect("[")
-        parts: list[np.ndarray[Any, Any]] = []
+        parts: list[Column] = []
         count = 0
         if self.skip("]"):
-            return np.empty(0, dtype=np.int64)
+            return np.empty(0, dtype=np.int32)
         while True:
             closing = self._buffer.find(b"]", self._at)
             end = closing if closing >= 0 else self._buffer.rfind(b",", self._at)
@@ -192,15 +199,17 @@ class Scanner:
                     self.fail(f"holds a list of more than {most} numbers")
                 self._at = end + 1
                 if closing >= 0:
-                    return np.concatenate(parts).astype(np.int64)
+                    return np.concatenate(parts)
             elif len(self._buffer) - self._at > _CHUNK:
                 self.fail("does not hold a list of whole numbers where one should be")
             if not self._more():
                 self.fail("is cut off")
 
-    def _column(self, text: bytes, largest: int) -> np.ndarray[Any, Any]:
+    def _column(self, text: bytes, largest: int) -> Column:
         """Turn "1,22,0" into an array, strictly."""
-        parts = [part.strip(_SPACE) for part in text.split(b",")] if text.strip(b"0123456789,") else ()
+        parts = (
+            [part.strip(_SPACE) for part in text.split(b",")] if text.strip(b"0123456789,") else ()
+        )
         if parts:  # spaces, or something that is no number
             text = b",".join(parts)
         characters = np.frombuffer(text, dtype=np.uint8)
@@ -210,7 +219,12 @@ class Scanner:
         lengths = ends - starts
         zero = characters[np.minimum(starts, len(text) - 1)] == _ZERO if len(text) else comma
         digits = comma | ((characters >= _ZERO) & (characters <= _NINE))
-        if not digits.all() or lengths.min() < 1 or lengths.max() > _DIGITS or (zero & (lengths > 1)).any():
+        if (
+            not digits.all()
+            or lengths.min() < 1
+            or lengths.max() > _DIGITS
+            or (zero & (lengths > 1)).any()
+        ):
             self.fail("holds a list of something else than whole numbers of moderate size")
         values = np.fromstring(text, dtype=np.int64, sep=",")
         if values.max() > largest:

@@ -124,7 +124,9 @@ def _first_difference(
     """Return the first row that is not (the factor times) the row of its block."""
     lengths = np.diff(expected.indptr)[blocks]
     wrong = np.flatnonzero(np.diff(found.indptr) != lengths)
-    upto = int(wrong[0]) if len(wrong) else len(blocks)  # rows before it can be compared entry by entry
+    upto = (
+        int(wrong[0]) if len(wrong) else len(blocks)
+    )  # rows before it can be compared entry by entry
     owner, positions = expected.entries_of(blocks[:upto])
     weights = ExactArray(expected.weights.codes[positions], expected.weights.values)
     if factors is not None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from lumpability.certificate.digest import Digest
 from lumpability.certificate.document import KINDS, Certificate
-from lumpability.certificate.scanner import MAX_BYTES, IntArray, Scanner
+from lumpability.certificate.scanner import MAX_BYTES, Scanner
 from lumpability.errors import InvalidValue, SizeLimit
 from lumpability.exact_array import Exact, ExactArray
 from lumpability.formats.files import opened, writing
@@ -27,6 +27,8 @@ from lumpability.parameters import parameters_of, parse, read_elements
 from lumpability.partition import Partition
 from lumpability.rationals import Reading
 from lumpability.structure import WeightedStructure
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 __all__ = [
     "FORMAT",
@@ -40,7 +42,8 @@ __all__ = [
 FORMAT, VERSION = "lumpability/certificate", 1
 
 _MOST_NAMES = 1 << 16
-_MOST_NUMBERS = 1 << 28
+_MOST_NUMBERS = 1 << 25
+_MOST_PARAMETERS, _MOST_EXPRESSIONS = 100, 20_000  # expressions take a millisecond each
 _LONGEST_INTEGER = 4000  # digits; Python refuses to print or read more than 4300
 _COLUMN = 1 << 16
 
@@ -253,8 +256,9 @@ class _Reader:
             scanner.fail(f"is of the kind {kind[:60]!r}, not one of {', '.join(KINDS)}")
         model = self._digest("model")
         n = model.states
-        parameters = self._next("parameters").texts(_MOST_NAMES)
-        self._values = self._numbers(self._next("numbers").texts(_MOST_NUMBERS), parameters)
+        parameters = self._next("parameters").texts(_MOST_PARAMETERS)
+        most = _MOST_EXPRESSIONS if parameters else _MOST_NUMBERS
+        self._values = self._numbers(self._next("numbers").texts(most), parameters)
         denominator = self._denominator()
         reading = self._reading()
         respected = tuple(self._next("respected").texts(2 * _MOST_NAMES))
@@ -340,7 +344,9 @@ class _Reader:
             if parameters:
                 mentioned = {str(s) for text in texts for s in parse(text).free_symbols}
                 if not mentioned <= set(parameters):
-                    self._scanner.fail(f"mentions {min(mentioned - set(parameters))!r}, no parameter")
+                    self._scanner.fail(
+                        f"mentions {min(mentioned - set(parameters))!r}, no parameter"
+                    )
                 return read_elements(texts)
             return [self._fraction(text) for text in texts]
         except InvalidValue as error:
@@ -405,21 +411,24 @@ class _Reader:
             self._scanner.fail("'matrix' has targets that do not ascend, or a weight of zero")
         return matrix
 
+    def _indices(self, name: str, most: int, largest: int, separator: str = ",") -> IntArray:
+        """Return a column of the history."""
+        column = self._next(name, separator).integers(most=most, largest=max(largest, 0))
+        return column.astype(np.int64)
+
     def _history(self, blocks: int) -> History:
         scanner, nodes = self._scanner, 2 * blocks
-        order = self._next("order", "{").integers(most=blocks, largest=max(blocks - 1, 0))
-        roots = self._next("roots").integers(most=blocks, largest=blocks)
-        split_node = self._next("split_node").integers(most=blocks, largest=nodes)
+        order = self._indices("order", blocks, blocks - 1, "{")
+        roots = self._indices("roots", blocks, blocks)
+        split_node = self._indices("split_node", blocks, nodes)
         splits = len(split_node)
-        splitter = self._next("splitter").integers(most=splits, largest=nodes)
+        splitter = self._indices("splitter", splits, nodes)
         self._next("condition")
-        condition = (
-            np.zeros(splits, dtype=np.int64)
-            if scanner.skip("null")
-            else scanner.integers(most=splits, largest=1)
-        )
-        parts = self._next("parts").integers(most=splits, largest=blocks)
-        sizes = self._next("sizes").integers(most=nodes, largest=blocks)
+        condition: IntArray = np.zeros(splits, dtype=np.int64)
+        if not scanner.skip("null"):
+            condition = scanner.integers(most=splits, largest=1).astype(np.int64)
+        parts = self._indices("parts", splits, blocks)
+        sizes = self._indices("sizes", nodes, blocks)
         self._next("sums")
         sums = self._array(0, nodes)
         scanner.expect("}")

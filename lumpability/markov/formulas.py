@@ -197,7 +197,7 @@ def _children(node: Node) -> tuple[int, ...]:
 def _text(node: Node, texts: list[str]) -> str:
     match node:
         case HasLabel(label):
-            return label if label.replace("_", "a").isalnum() else repr(label)
+            return label if _is_word(label) else repr(label)
         case HasReward(reward, amounts):
             return f"reward {reward!r} = {', '.join(map(str, amounts))}"
         case Starts(probability):
@@ -207,7 +207,7 @@ def _text(node: Node, texts: list[str]) -> str:
             return f"state {', '.join(map(str, states[:3]))}{more}"
         case Not(child):
             inner = texts[child]
-            return f"¬{inner}" if inner.isalnum() or inner[:1] in "φ(¬" else f"¬({inner})"
+            return f"¬{inner}" if _is_word(inner) or inner[0] in "φ(¬" else f"¬({inner})"
         case And(children):
             return f"({' ∧ '.join(texts[child] for child in children)})" if children else "true"
         case Sum(direction, child, comparison, value):
@@ -217,6 +217,10 @@ def _text(node: Node, texts: list[str]) -> str:
 
 
 _SIGNS = {"=": "=", ">=": "≥"}
+
+
+def _is_word(text: str) -> bool:
+    return text.replace("_", "a").isalnum()
 
 
 def _subscript(number: int) -> str:
@@ -282,7 +286,8 @@ class _Evaluation:
                 into = _sums(self.matrices["out"], self.masks[child] & outside)
                 shares = into.combine(_sums(self.matrices["out"], outside), share)
                 at_zero = bool(_COMPARE[comparison](Fraction(0), value))
-                return np.where(outside, at_zero, _compare(shares, comparison, value))
+                inside = _compare(shares, comparison, value)
+                return (outside & at_zero) | (~outside & inside)
 
     def _all(self, masks: Any) -> Mask:
         result = np.ones(self.chain.n, dtype=bool)

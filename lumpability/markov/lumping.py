@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -30,10 +30,13 @@ from lumpability.markov.kind import Kind
 from lumpability.markov.kinds import find_kind
 from lumpability.markov.naming import block_name, block_names
 from lumpability.markov.proportional import Proportional
+from lumpability.markov.reasons import Explanation
+from lumpability.markov.reasons_making import explain, explain_witness, state_number
+from lumpability.markov.separation import Separation
 from lumpability.markov.special_cases import SpecialCase, special_cases
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict, collapse, project, pull_back
-from lumpability.refinement import Engine, Progress, split_history
+from lumpability.refinement import Engine, Progress, Witness, split_history
 from lumpability.structure import WeightedStructure
 from lumpability.verbs import check, lump
 from lumpability.version import __version__
@@ -261,6 +264,52 @@ class Lumping:
             proportional=isinstance(self.kind, Proportional),
         )
 
+    @cached_property
+    def _separation(self) -> Separation:
+        return Separation(self.chain, self.kind, self.partition, self.respected)
+
+    def explain(self, state: Any, other: Any) -> Explanation:
+        """Say why two states share a block, or why they do not.
+
+        Parameters
+        ----------
+        state, other : hashable
+            Names, or numbers, of states.
+
+        Returns
+        -------
+        Explanation
+            Truth in `together`; prints as text, shows as HTML in notebooks.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such state; the message names similar ones.
+
+        Notes
+        -----
+        Works on the quotient, by rounds up to the first that separates the two; they are kept for
+        further questions.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC, lump
+        >>> rates = {("a", "c"): 1, ("b", "c"): 1, ("d", "c"): 2, ("d", "a"): 5}
+        >>> lumping = lump(CTMC.from_rates(rates, labels={"goal": ["c"]}))
+        >>> print(lumping.explain("a", "b"))
+        a and b are together (ordinary), in the block {a, b}; equal rates:
+          into {c}: 1
+        >>> print(lumping.explain("a", "d"))
+        a and d are apart (ordinary), in 1 step:
+        1. a and d share the block {a, b, d}, but their rates into {c} differ
+             a: 1  (a -> c: 1)
+             d: 2  (d -> c: 2)
+        2. c is in {c}, a is not: c has the label 'goal', a has not
+        holds in a, not in d: ¬(out(goal) ≥ 2)
+        """
+        numbers = (state_number(self.chain.states, given) for given in (state, other))
+        return explain(self._separation, *numbers)
+
     @property
     def trace(self) -> History:
         """The `history`, by the name that the command line has for it."""
@@ -412,7 +461,8 @@ def check_chain(
     Returns
     -------
     Verdict
-        Its witness, a `Witness`, names two states of one block, a block and two different sums.
+        Its witness, a `Witness`, names two states of one block, a block and two different sums; its
+        `explanation`, a `Step`, has the transitions behind them (not if `kappa` is given).
 
     Raises
     ------
@@ -428,11 +478,19 @@ def check_chain(
     chosen = find_kind(kind or "ordinary")
     blocks = _read_partition(partition, chain)
     if kappa is None:
-        return chosen.verdict(chain, blocks)
+        return _explained(chosen.verdict(chain, blocks), chain, chosen, blocks)
     if not isinstance(chosen, Proportional):
         raise InvalidInput(f"{chosen.name} lumping has no kappa: use kind='proportional'")
     factors, _ = read_vector("kappa", kappa, chain.states, 0)
     return chosen.verdict_with(chain, blocks, factors)
+
+
+def _explained(verdict: Verdict, chain: MarkovChain, kind: Kind, partition: Partition) -> Verdict:
+    """Add the transitions behind the sums of a witness; weak lumpability has one of another sort."""
+    if not isinstance(verdict.witness, Witness):
+        return verdict
+    step = explain_witness(chain, kind, partition, verdict.witness)
+    return replace(verdict, explanation=step)
 
 
 def _read_partition(partition: Any, chain: MarkovChain) -> Partition:

@@ -113,7 +113,7 @@ def stationary_masses(lumping: Lumping, *, axes: Any = None) -> Any:
     [[0.8, 0.8], [0.2, 0.2]]
     """
     whole = lumping.project_stationary(stationary(lumping.chain).values).to_floats()
-    small = stationary(lumping.quotient).values.to_floats()
+    small = stationary(lumping.quotient).floats()
     drawn = _axes(axes)
     top = max(float(whole.max()), float(small.max())) * 1.05
     drawn.plot([0, top], [0, top], color=_BEFORE, zorder=0)

@@ -95,6 +95,12 @@ class SameFunction:
         original - reduced, expanded; all zero exactly when the proof succeeds.
     rules : tuple of Rule
         What was used of the activations, in the order of first use.
+
+    Examples
+    --------
+    >>> one = Network.dense([([[1]], None, "tanh")])
+    >>> bool(compare_functions(one, one)), bool(compare_functions(one, Network.dense([([[1]], None, None)])))
+    (True, False)
     """
 
     inputs: tuple[Any, ...]

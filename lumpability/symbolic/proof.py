@@ -34,6 +34,13 @@ class Identity:
         left - right, in normal form.
     rows, columns : tuple of str
         Names of rows and columns: states, blocks, units, classes.
+
+    Examples
+    --------
+    >>> from sympy import ImmutableMatrix
+    >>> one, two = ImmutableMatrix([[1, 2]]), ImmutableMatrix([[1, 3]])
+    >>> print(Identity("Q V = V Q^", one, two, one - two, ("a",), ("{a}", "{b}")))
+    Q V = V Q^ fails in (a, {b}): 2 against 3
     """
 
     text: str
@@ -78,7 +85,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Consequence:
-    """What follows from the identities.
+    r"""What follows from the identities.
 
     Attributes
     ----------
@@ -87,6 +94,11 @@ class Consequence:
     steps : str
         Such as "(p V)' = p Q V = (p V) Q^".
     meaning : str
+
+    Examples
+    --------
+    >>> print(Consequence("pi Q = 0", "(pi V) Q^ = pi Q V = 0", "stationary block masses").latex)
+    \pi Q = 0 \;\Longrightarrow\; (\pi V) \hat{Q} = \pi Q V = 0
     """
 
     assumed: str

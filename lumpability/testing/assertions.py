@@ -216,7 +216,7 @@ def assert_same_function(
     ----------
     network, other : Network
         Activations must have rational values; of tanh and the like see
-        `lumpability.symbolic.prove_network`.
+        `lumpability.symbolic.prove`.
     points : iterable of array_like, optional
         Inputs; by default zero, the unit vectors, their opposites, and twenty random points.
 
@@ -245,7 +245,7 @@ def assert_same_function(
             first, second = network.exact(point).ravel(), other.exact(point).ravel()
         except InvalidNetwork as error:
             raise InvalidInput(
-                f"no exact values to compare ({error}): lumpability.symbolic.prove_network shows that "
+                f"no exact values to compare ({error}): lumpability.symbolic.prove shows that "
                 "a network and its quotient are the same expression"
             ) from None
         for place, (one, two) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):

@@ -78,10 +78,10 @@ def certified(chain: MarkovChain, kind: str, **options: Any) -> Document:
 
 def mutants(document: Document, chain: MarkovChain, random: Random) -> Iterator[Mutant]:
     """Yield every attack on a certificate and its chain."""
-    for attack, changed in _changed_values(document):
-        yield Mutant(attack, changed, chain)
-    for attack, changed in _changed_meaning(document, chain):
-        yield Mutant(attack, changed, chain)
+    for changes in (_changed_values(document), _changed_meaning(document, chain)):
+        for attack, changed in changes:
+            if changed != document:
+                yield Mutant(attack, changed, chain)
     for attack, text in _changed_text(document, random):
         yield Mutant(attack, text, chain)
     for attack, other in _changed_chains(chain):
@@ -117,7 +117,13 @@ def _changed_values(document: Document) -> Iterator[tuple[str, Document]]:
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     if path:
         yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for step, item in items:
         yield from _paths(item, (*path, step))
 
@@ -216,7 +222,15 @@ def _changed_meaning(document: Document, chain: MarkovChain) -> Iterator[tuple[s
         if kind != document["kind"] and (kind == "proportional") == (document["kappa"] is not None):
             yield "kind changed, hashes forged", forged({**document, "kind": kind}, chain)
     names = document["respected"]
-    for name in ("label:a", "label:b", "reward:cost", "initial", "label:none", "reward:", "deadlock"):
+    for name in (
+        "label:a",
+        "label:b",
+        "reward:cost",
+        "initial",
+        "label:none",
+        "reward:",
+        "deadlock",
+    ):
         if name not in names:
             yield "respected: name added", {**document, "respected": [*names, name]}
     if document["history"] is not None:
@@ -339,7 +353,12 @@ def _changed_chains(chain: MarkovChain) -> Iterator[tuple[str, MarkovChain]]:
 
     def rebuilt(changed: list[dict[int, Any]], **parts: Any) -> MarkovChain:
         matrix = [[row.get(u, 0) for u in range(chain.n)] for row in changed]
-        options = {"labels": chain.labels, "rewards": chain.rewards, "initial": chain.initial, **parts}
+        options = {
+            "labels": chain.labels,
+            "rewards": chain.rewards,
+            "initial": chain.initial,
+            **parts,
+        }
         return type(chain)(matrix, **options)
 
     for s, row in enumerate(rows):
@@ -347,7 +366,10 @@ def _changed_chains(chain: MarkovChain) -> Iterator[tuple[str, MarkovChain]]:
             for change in (least, -least, Fraction(1, 10**30), weight):
                 if weight + change <= 0 or isinstance(chain, DTMC):
                     continue
-                yield "a rate changed", rebuilt([*rows[:s], {**row, u: weight + change}, *rows[s + 1 :]])
+                yield (
+                    "a rate changed",
+                    rebuilt([*rows[:s], {**row, u: weight + change}, *rows[s + 1 :]]),
+                )
             others = [v for v in range(chain.n) if v != u]
             for v in others[:2]:
                 moved = {**row, u: row.get(v, Fraction(0)), v: weight}
@@ -360,7 +382,10 @@ def _changed_chains(chain: MarkovChain) -> Iterator[tuple[str, MarkovChain]]:
             flipped = mask.copy()
             flipped[s] = not flipped[s]
             yield "a label changed", rebuilt(rows, labels={**chain.labels, name: flipped})
-        yield "a label dropped", rebuilt(rows, labels={k: m for k, m in chain.labels.items() if k != name})
+        yield (
+            "a label dropped",
+            rebuilt(rows, labels={k: m for k, m in chain.labels.items() if k != name}),
+        )
     for name, reward in chain.rewards.items():
         for part in ("state", "action"):
             if getattr(reward, part) is None:
@@ -415,7 +440,15 @@ class Arena:
 def random_chain(random: Random, kind: str, n: int) -> MarkovChain:
     """Return a small chain in which some states are often alike."""
     continuous = kind == "proportional" or random.random() < 0.6
-    numbers = [Fraction(0), Fraction(0), Fraction(1), Fraction(1), Fraction(2), Fraction(1, 3), Fraction(7, 10)]
+    numbers = [
+        Fraction(0),
+        Fraction(0),
+        Fraction(1),
+        Fraction(1),
+        Fraction(2),
+        Fraction(1, 3),
+        Fraction(7, 10),
+    ]
     rows = [[random.choice(numbers) for _ in range(n)] for _ in range(n)]
     for _ in range(random.randrange(n)):  # copies of rows and columns, some of them scaled
         s, t = random.sample(range(n), 2)
@@ -430,7 +463,9 @@ def random_chain(random: Random, kind: str, n: int) -> MarkovChain:
             for s, row in enumerate(rows)
         ]
     mask = np.array([random.random() < 0.3 for _ in range(n)])
-    reward: Callable[[], Any] = lambda: ExactArray.read([random.choice([0, 0, 0, 1]) for _ in range(n)])[0]
+    reward: Callable[[], Any] = lambda: ExactArray.read(
+        [random.choice([0, 0, 0, 1]) for _ in range(n)]
+    )[0]
     rewards = {}
     if random.random() < 0.3:
         rewards["cost"] = Reward(
@@ -440,7 +475,9 @@ def random_chain(random: Random, kind: str, n: int) -> MarkovChain:
         if not rewards["cost"].parts:
             del rewards["cost"]
     initial = random.choice([None, 0, {0: Fraction(1, 2), n - 1: Fraction(1, 2)}])
-    return (CTMC if continuous else DTMC)(rows, labels={"a": mask}, rewards=rewards, initial=initial)
+    return (CTMC if continuous else DTMC)(
+        rows, labels={"a": mask}, rewards=rewards, initial=initial
+    )
 
 
 def attacked(count: int, seed: int = 1) -> Counter[tuple[str, str]]:
@@ -464,9 +501,14 @@ def attacked(count: int, seed: int = 1) -> Counter[tuple[str, str]]:
     return counts
 
 
-def table(counts: Counter[tuple[str, str]], chains: int) -> str:
-    """Return the counts as text."""
+def table(details: Counter[tuple[str, str]], chains: int) -> str:
+    """Return the counts as text, one line for each field or sort of attack."""
     verdicts = ("rejected", "true", "told", "WRONG")
+    counts = Counter[tuple[str, str]]()
+    for (attack, verdict), number in details.items():
+        field, _, how = attack.partition(":")
+        forging = ", hashes forged" if how.endswith("forged") else ""
+        counts[attack if field == "file" else field + forging, verdict] += number
     attacks = sorted({attack for attack, _ in counts})
     width = max(map(len, attacks))
     lines = [

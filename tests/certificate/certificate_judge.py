@@ -103,7 +103,9 @@ class Judge:
             for state, block in enumerate(extra.labels.tolist()):
                 keys[state].append(block)
         number: dict[Any, int] = {}
-        return Partition.of([number.setdefault(tuple(key), len(number)) for key in keys], states=self.n)
+        return Partition.of(
+            [number.setdefault(tuple(key), len(number)) for key in keys], states=self.n
+        )
 
     def _values(self, sort: str, of: str, kind: str) -> list[Any]:
         if sort == "label":
@@ -121,7 +123,9 @@ class Judge:
         if self.chain.time == "discrete" or kind == "bisimulation":
             return self.chain.rewards
         return {
-            name: reward if reward.action is None else Reward(state=earning_rates(self.chain, reward))
+            name: reward
+            if reward.action is None
+            else Reward(state=earning_rates(self.chain, reward))
             for name, reward in self.chain.rewards.items()
         }
 
@@ -168,10 +172,14 @@ class Judge:
         same_time = factors is None or all(factor == 1 for factor in factors)
 
         def constant(values: list[Any]) -> bool:
-            return all(values[s] == values[first[b]] for s, b in enumerate(partition.labels.tolist()))
+            return all(
+                values[s] == values[first[b]] for s, b in enumerate(partition.labels.tolist())
+            )
 
         labels = {
-            name: np.array(mask)[first] for name, mask in self.chain.labels.items() if constant(list(mask))
+            name: np.array(mask)[first]
+            for name, mask in self.chain.labels.items()
+            if constant(list(mask))
         }
         rewards = {
             name: reward.map(lambda part: part.take(np.array(first)))
@@ -181,7 +189,9 @@ class Judge:
         initial = None
         if self.chain.initial is not None:
             start = list(self.chain.initial)
-            initial = [sum((start[s] for s in block.tolist()), Fraction(0)) for block in partition.blocks]
+            initial = [
+                sum((start[s] for s in block.tolist()), Fraction(0)) for block in partition.blocks
+            ]
         # It need not be a chain, if the partition is no lumping: only its content counts here.
         result = (CTMC if continuous else DTMC)(np.eye(len(first), dtype=int))
         matrix = CTMC([[abs(x) for x in row] for row in rows]).matrix
@@ -252,7 +262,9 @@ class Judge:
                 return False
         return all(len(nodes[leaf]) == 1 for leaf in leaves) and not [*sizes, *codes]
 
-    def _sum(self, kind: str, condition: int, state: int, into: set[int], own: set[int]) -> Fraction:
+    def _sum(
+        self, kind: str, condition: int, state: int, into: set[int], own: set[int]
+    ) -> Fraction:
         rows = dense(self.chain.matrix) if kind == "bisimulation" else self.rows
         if kind == "exact" or (kind == "strict" and condition == 1):
             rows = [list(column) for column in zip(*rows, strict=True)]

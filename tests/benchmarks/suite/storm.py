@@ -47,7 +47,7 @@ def build(
         carriers = datastructures.BitVector(n, np.flatnonzero(mask).tolist())
         labeling.set_states(name, carriers)
     components = models.SparseModelComponents[kind](
-        transition_matrix=builder.build(overridden_row_count=n, overridden_column_count=n),
+        transition_matrix=builder.build(),
         state_labeling=labeling,
         reward_models={},
         rate_transitions=continuous,
@@ -91,9 +91,8 @@ def read_back(quotient: Any) -> tuple[Array, Array, Array]:
     """Return the quotient's matrix as compressed rows; stormpy has no state-to-block map to return."""
     n, m = quotient.nr_states, quotient.nr_transitions
     matrix = quotient.transition_matrix
-    indices, data = np.empty(m, dtype=np.int32), np.empty(m)
-    for position, entry in enumerate(matrix.row_iter(0, n - 1)):
-        indices[position], data[position] = entry.column, entry.value
+    pairs = ((entry.column, entry.value) for entry in matrix.row_iter(0, n - 1))
+    entries = np.fromiter(pairs, dtype=[("column", np.int32), ("value", float)], count=m)
     indptr = np.zeros(n + 1, dtype=np.int64)
     np.cumsum([len(matrix.get_row(row)) for row in range(n)], out=indptr[1:])
-    return indptr, indices, data
+    return indptr, entries["column"].copy(), entries["value"].copy()

@@ -1,0 +1,239 @@
+"""What is measured of one model.  Each task runs in a process of its own and returns plain numbers.
+
+Times are medians; where two sides are compared, a run of one is followed by a run of the other.
+"""
+
+from __future__ import annotations
+
+import statistics
+import warnings
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+
+from lumpability import CTMC, lump
+from lumpability.exact_array import ExactArray
+from lumpability.markov import examples
+from lumpability.structure import WeightedStructure
+from suite import rounds
+from suite.measuring import one_core, peak_beyond, seconds
+from suite.models import Store
+
+__all__ = ["TASKS", "default_runs"]
+
+Numbers = dict[str, float]
+
+# Beyond 64 bits on both sides of the bar; both are prime.
+_AWKWARD = Fraction(2**127 - 1, 2**89 - 1)
+_ONCE_BEYOND = 30_000_000  # transitions: Storm is then not run once for warming up
+
+
+def default_runs(transitions: int) -> int:
+    """Return of how many runs the median is taken."""
+    return 7 if transitions < 1_000_000 else 5 if transitions < 10_000_000 else 3
+
+
+def _ours(chain: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the block count says when the answer is trivial
+        return lump(chain, kind="bisimulation", respect="labels")
+
+
+def _medians(sides: dict[str, Callable[[], object]], runs: int) -> Numbers:
+    """Run the sides in turn."""
+    taken: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(runs):
+        for name, side in sides.items():
+            taken[name].append(seconds(side))
+    return {name: statistics.median(times) for name, times in taken.items()}
+
+
+def _sizes(chain: Any, lumping: Any) -> Numbers:
+    return {"states": chain.n, "transitions": chain.matrix.m, "blocks": len(lumping.partition)}
+
+
+def time_refinement(store: Store, name: str, runs: int) -> Numbers:
+    """Chain in memory to quotient in memory: ours on all cores and on one, Storm in doubles."""
+    from suite import storm
+
+    chain = store.load(name)
+    model = storm.model_of(chain, exact=False)
+    found: list[int] = []  # by Storm
+
+    def on_one_core() -> None:
+        with one_core():
+            _ours(chain)
+
+    def other() -> None:
+        found.append(int(storm.refine(model).nr_states))
+
+    sizes = _sizes(chain, _ours(chain))
+    if chain.matrix.m < _ONCE_BEYOND:
+        other()
+    else:
+        runs = 1
+    times = _medians(
+        {"storm": other, "ours": lambda: _ours(chain), "ours_one_core": on_one_core}, runs
+    )
+    return {**sizes, "storm_blocks": found[0], **times, "runs": runs}
+
+
+def time_ours(store: Store, name: str, runs: int) -> Numbers:
+    """Only ours."""
+    chain = store.load(name)
+    sizes = _sizes(chain, _ours(chain))
+    return {**sizes, **_medians({"ours": lambda: _ours(chain)}, runs), "runs": runs}
+
+
+def time_for_user(store: Store, name: str, runs: int) -> Numbers:
+    """From scipy's compressed rows and label masks to arrays of the quotient, step by step."""
+    from suite import storm
+
+    chain = store.load(name)
+    kind, labels = type(chain), chain.labels
+    rows = chain.matrix.to_scipy()
+    continuous = chain.time == "continuous"
+    del chain
+    at: dict[str, Any] = {}
+
+    def build_ours() -> None:
+        at["chain"] = kind(rows, labels=labels, initial=0)
+
+    def lump_ours() -> None:
+        at["lumping"] = _ours(at["chain"])
+
+    def arrays_ours() -> None:
+        at["arrays"] = at["lumping"].partition.labels, at["lumping"].quotient.matrix.to_scipy()
+
+    def build_storm() -> None:
+        at["model"] = storm.build(
+            rows.indptr,
+            rows.indices,
+            lambda low, high: rows.data[low:high].tolist(),
+            labels,
+            continuous=continuous,
+        )
+
+    def lump_storm() -> None:
+        at["storm_quotient"] = storm.refine(at["model"])
+
+    def arrays_storm() -> None:
+        at["storm_arrays"] = storm.read_back(at["storm_quotient"])
+
+    steps = (build_ours, lump_ours, arrays_ours, build_storm, lump_storm, arrays_storm)
+    if rows.nnz < _ONCE_BEYOND:
+        for step in steps:
+            step()  # warms up
+    else:
+        _warm_up()
+    return {**_medians({step.__name__: step for step in steps}, min(runs, 3)), "runs": min(runs, 3)}
+
+
+def time_rational_storm(store: Store, name: str, runs: int) -> Numbers:
+    """Storm in exact rationals."""
+    from suite import storm
+
+    model = storm.model_of(store.load(name), exact=True)
+    found: list[int] = []
+    runs = min(runs, 3)
+    return {
+        **_medians({"rational": lambda: found.append(storm.refine(model).nr_states)}, runs),
+        "rational_blocks": found[0],
+        "runs": runs,
+    }
+
+
+def time_numpy(store: Store, name: str, runs: int) -> Numbers:
+    """The baseline of plain numpy."""
+    chain = store.load(name)
+    matrix = chain.matrix
+    weights, labels = rounds.integer_weights(matrix.weights), list(chain.labels.values())
+    found: list[int] = []
+
+    def refine() -> None:
+        found.append(int(rounds.refine(matrix.indptr, matrix.indices, weights, labels).max()) + 1)
+
+    runs = min(runs, 3)
+    return {**_medians({"numpy": refine}, runs), "numpy_blocks": found[0], "runs": runs}
+
+
+def _csr_bytes(chain: Any) -> int:
+    """Bytes of scipy's compressed rows: 8 for each value, 4 for each index, 8 for each pointer."""
+    return 12 * chain.matrix.m + 8 * (chain.n + 1)
+
+
+def _warm_up() -> None:
+    """Load everything that is loaded once in a process, compiled code included."""
+    _ours(examples.machine_repair(13))
+
+
+def memory_ours(store: Store, name: str, runs: int) -> Numbers:
+    """Peak beyond the chain in memory, while it is lumped."""
+    chain = store.load(name)
+    _warm_up()
+    return {"memory_ours": peak_beyond(lambda: _ours(chain)), "csr": _csr_bytes(chain)}
+
+
+def memory_storm(store: Store, name: str, runs: int) -> Numbers:
+    """Peak beyond Storm's model in memory, while it refines."""
+    from suite import storm
+
+    storm.refine(storm.model_of(examples.machine_repair(10), exact=False))
+    chain = store.load(name)
+    model, size = storm.model_of(chain, exact=False), _csr_bytes(chain)
+    del chain
+    return {"memory_storm": peak_beyond(lambda: storm.refine(model)), "csr": size}
+
+
+def _scaled(chain: Any, factor: Any) -> CTMC:
+    """The same numbers as rates, all times a factor: the same blocks."""
+    matrix = chain.matrix
+    weights = matrix.weights.map(lambda value: value * factor)
+    structure = WeightedStructure(matrix.indptr, matrix.indices, weights, matrix.initial)
+    return CTMC(structure, labels=chain.labels)
+
+
+def time_big_numbers(store: Store, name: str, runs: int) -> Numbers:
+    """Integer rates, and the same times a fraction of 127 by 89 bits."""
+    chain = store.load(name)
+    small = _scaled(chain, chain.matrix.weights.denominator)
+    big = _scaled(chain, _AWKWARD)
+    counts = {len(_ours(one).partition) for one in (small, big)}
+    assert len(counts) == 1, counts
+    return {
+        **_medians({"small": lambda: _ours(small), "big": lambda: _ours(big)}, runs),
+        "blocks": counts.pop(),
+        "runs": runs,
+    }
+
+
+def time_symbolic(store: Store, name: str, runs: int) -> Numbers:
+    """The same rates times x + y, beside integer rates."""
+    chain = store.load(name)
+    (factor,) = ExactArray.read(["x + y"])[0]
+    small, symbolic = _scaled(chain, chain.matrix.weights.denominator), _scaled(chain, factor)
+    counts = {len(_ours(small).partition)}
+    runs = min(runs, 3)
+    times = _medians(
+        {
+            "beside": lambda: _ours(small),
+            "symbolic": lambda: counts.add(len(_ours(symbolic).partition)),
+        },
+        runs,
+    )
+    assert len(counts) == 1, counts
+    return {**times, "runs": runs}
+
+
+TASKS: dict[str, Callable[[Store, str, int], Numbers]] = {
+    "time": time_refinement,
+    "ours": time_ours,
+    "user": time_for_user,
+    "rational": time_rational_storm,
+    "numpy": time_numpy,
+    "memory_ours": memory_ours,
+    "memory_storm": memory_storm,
+    "big_numbers": time_big_numbers,
+    "symbolic": time_symbolic,
+}
