@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from types import GenericAlias
 
+from docutils.nodes import SkipNode
+from latex2mathml.converter import convert
+
 import lumpability
 
 project = "lumpability"
@@ -16,7 +19,6 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx_copybutton",
 ]
 exclude_patterns = ["_build"]
@@ -25,6 +27,9 @@ templates_path = ["_templates"]
 html_theme = "furo"
 html_title = f"lumpability {release}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_math_renderer = "mathml"  # browsers show it themselves: no script, nothing from elsewhere
 
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
 myst_heading_anchors = 3
@@ -68,6 +73,19 @@ def skip_aliases(app, what, name, obj, skip, options):
     return skip or isinstance(obj, GenericAlias)
 
 
+def formula(display):
+    """Return the visitor that writes a formula as MathML."""
+
+    def visit(translator, node):
+        inside = convert(node.astext(), display=display)
+        before, after = ('<div class="math">', "</div>") if display == "block" else ("", "")
+        translator.body.append(f"{before}{inside}{after}")
+        raise SkipNode
+
+    return visit
+
+
 def setup(app):
+    app.add_html_math_renderer("mathml", (formula("inline"), None), (formula("block"), None))
     app.connect("autodoc-skip-member", skip_aliases)
     app.connect("autodoc-process-docstring", escape_formulas, priority=400)  # before numpydoc's

@@ -201,6 +201,22 @@ class ExactArray:
         return floats
 
     @cached_property
+    def components(self) -> tuple[ExactArray, ...] | None:
+        """Arrays of rationals such that sums of these decide whether sums of this array are equal.
+
+        The array itself if it is rational; for rational functions the coefficients of each monomial, see
+        `parameters.coefficients`; None if those are too many.  Their `values` need not be distinct.
+        """
+        if self.is_rational:
+            return (self,)
+        from lumpability.parameters import coefficients
+
+        columns = coefficients(self.values)
+        if columns is None:
+            return None
+        return tuple(ExactArray(self.codes, tuple(column)) for column in columns)
+
+    @cached_property
     def denominator(self) -> int:
         """The least common denominator; rationals only."""
         return common_denominator(self.values)

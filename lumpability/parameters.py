@@ -21,6 +21,7 @@ from lumpability.errors import InvalidValue
 from lumpability.rationals import DEFAULT_TOLERANCE, read_number, read_text
 
 __all__ = [
+    "coefficients",
     "evaluate_modulo",
     "in_one_field",
     "is_symbolic",
@@ -35,6 +36,8 @@ _MAX_LENGTH = 2000
 _MAX_POWER = 64
 _MAX_TERMS = 10_000
 _NOT_NUMBERS = {"nan", "inf", "infinity"}
+_MAX_DENOMINATORS = 64
+_MAX_MONOMIALS = 256
 _LAMBDA = "lambda_as_a_name"  # lambda is a favourite name of rates and a word of Python's grammar
 
 
@@ -283,6 +286,53 @@ def in_one_field(*groups: Sequence[Any]) -> list[Sequence[Any]]:
         return list(groups)
     elements = iter(read_elements([value for group in groups for value in group]))
     return [[next(elements) for _ in group] for group in groups]
+
+
+def coefficients(values: Sequence[Any]) -> list[list[Fraction]] | None:
+    """Write rational functions over one common denominator; return the coefficients of the numerators.
+
+    A sum of the functions is zero exactly when the sums of the coefficients of every monomial are: what
+    is to be known of sums of rational functions, sums of rational numbers tell.
+
+    Parameters
+    ----------
+    values : sequence of ``FracElement`` of one field or of Fraction, length k
+
+    Returns
+    -------
+    list of lists, length k each, or None
+        A list for every monomial that occurs; None if there are too many to be of use.
+
+    Examples
+    --------
+    >>> [[str(c) for c in column] for column in coefficients(read_elements(["x/2", "1/x", "3"]))]
+    [['1/2', '0', '0'], ['0', '1', '0'], ['0', '0', '3']]
+    """
+    functions = [value for value in values if not isinstance(value, Fraction)]
+    if not functions:
+        return [list(values)]
+    ring = functions[0].numer.ring
+    below = dict.fromkeys(value.denom for value in functions)
+    if len(below) > _MAX_DENOMINATORS:
+        return None
+    common = ring.one
+    for polynomial in below:
+        common = common.lcm(polynomial)
+        if len(common) > _MAX_MONOMIALS:
+            return None
+    times = {polynomial: common.exquo(polynomial) for polynomial in below}
+    columns: dict[tuple[int, ...], list[Fraction]] = {}
+    for position, value in enumerate(values):
+        number = isinstance(value, Fraction)
+        numerator = common if number else value.numer * times[value.denom]
+        for monomial, coefficient in numerator.terms():
+            column = columns.setdefault(monomial, [Fraction(0)] * len(values))
+            column[position] = Fraction(int(coefficient.numerator), int(coefficient.denominator))
+            if number:
+                column[position] *= value
+        if len(columns) > _MAX_MONOMIALS:
+            return None
+    return list(columns.values())
 
 
 def evaluate_modulo(values: Sequence[Any], p: int, *, seed: int) -> list[int]:

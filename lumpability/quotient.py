@@ -98,7 +98,7 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
     if blocks == structure.n:
         return structure  # canonical numbering: every state is its own block
     initial = Partition(structure.initial.labels[partition.representatives])
-    if structure.m > COMPILE_BEYOND and structure.weights.is_rational:
+    if structure.m > COMPILE_BEYOND:
         from lumpability.refinement import kernel_collapse
 
         collapsed = kernel_collapse.collapse(structure, partition, initial)

@@ -15,49 +15,22 @@ from lumpability.partition import Partition
 from lumpability.quotient import block_sums, collapse, disagreement, project, pull_back
 from lumpability.refinement import refine
 from lumpability.structure import WeightedStructure
+from lumpability.testing import partitions, structures
+from lumpability.testing.definitions import is_stable
+
+weights = st.sampled_from([Fraction(1), Fraction(-1), Fraction(1, 3), Fraction(2**70)])
+pairs = structures(max_states=7, weights=weights).flatmap(
+    lambda structure: st.tuples(st.just(structure), partitions(states=structure.n))
+)
 
 
-@st.composite
-def structures_with_partitions(draw: st.DrawFn) -> tuple[WeightedStructure, Partition]:
-    n = draw(st.integers(1, 7))
-    state = st.integers(0, n - 1)
-    weight = st.sampled_from([Fraction(1), Fraction(-1), Fraction(1, 3), Fraction(2**70)])
-    edges = draw(st.lists(st.tuples(state, state, weight), max_size=20))
-    sources, targets, weights = (
-        (list(c) for c in zip(*edges, strict=True)) if edges else ([], [], [])
-    )
-    labels = draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
-    structure = WeightedStructure.from_edges(
-        n, np.array(sources, dtype=int), np.array(targets, dtype=int), weights
-    )
-    return structure, Partition(np.array(labels))
-
-
-def dense(structure: WeightedStructure) -> list[list[Fraction]]:
-    rows = [[Fraction(0)] * structure.n for _ in range(structure.n)]
-    for s in range(structure.n):
-        for u, w in structure.row(s):
-            rows[s][u] = w
-    return rows
-
-
-def is_stable(structure: WeightedStructure, partition: Partition) -> bool:
-    """M V = V M^ by the definition, on dense matrices."""
-    rows = dense(structure)
-    sums = [
-        [sum(rows[s][u] for u in block.tolist()) for block in partition.blocks]
-        for s in range(structure.n)
-    ]
-    return all(sums[s] == sums[int(block[0])] for block in partition.blocks for s in block.tolist())
-
-
-@given(structures_with_partitions())
+@given(pairs)
 def test_disagreement_is_none_exactly_when_mv_equals_v_times_the_collapse(pair):
     structure, partition = pair
     assert (disagreement(structure, partition) is None) == is_stable(structure, partition)
 
 
-@given(structures_with_partitions())
+@given(pairs)
 def test_witnesses_name_two_states_of_a_block_and_their_true_sums(pair):
     structure, partition = pair
     witness = disagreement(structure, partition)
@@ -70,7 +43,7 @@ def test_witnesses_name_two_states_of_a_block_and_their_true_sums(pair):
     assert witness.total != witness.other_total
 
 
-@given(structures_with_partitions())
+@given(pairs)
 def test_checking_in_small_chunks_gives_the_same_verdict(pair):
     structure, partition = pair
     with pytest.MonkeyPatch.context() as patch:
@@ -79,7 +52,7 @@ def test_checking_in_small_chunks_gives_the_same_verdict(pair):
     assert small == disagreement(structure, partition)
 
 
-@given(structures_with_partitions())
+@given(pairs)
 def test_the_quotient_of_the_coarsest_partition_cannot_be_refined_further(pair):
     structure, partition = pair
     coarsest = refine(structure, partition).partition
@@ -88,7 +61,7 @@ def test_the_quotient_of_the_coarsest_partition_cannot_be_refined_further(pair):
     assert refine(quotient, start).partition == Partition.discrete(len(coarsest))
 
 
-@given(structures_with_partitions())
+@given(pairs)
 def test_the_collapse_holds_the_block_sums_of_first_members(pair):
     structure, partition = pair
     quotient = collapse(structure, partition)

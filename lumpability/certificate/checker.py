@@ -8,6 +8,7 @@ not use the engine, nor anything that does; with the modules named it is all the
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,11 @@ import numpy as np
 from lumpability.certificate.coarseness import replay
 from lumpability.certificate.digest import ChainParts, Digest
 from lumpability.certificate.document import KINDS, Certificate
+from lumpability.certificate.fields import like
 from lumpability.certificate.respect import codes_of, respected_partition, with_earned_rewards
 from lumpability.certificate.soundness import collapsed_conditions, quotient_parts
 from lumpability.certificate.verification import Contradiction, Verification
 from lumpability.exact_array import ExactArray
-from lumpability.parameters import read_elements
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
@@ -53,9 +54,7 @@ def verify(certificate: Certificate, model: Any, quotient: Any = None) -> Verifi
         parts = ChainParts.of(model)
         _check_head(certificate, parts)
         if quotient is not None:
-            difference = certificate.quotient.difference(Digest.of(quotient))
-            if difference is not None:
-                raise Contradiction("quotient", f"the one given is another chain ({difference})")
+            _check_same("quotient", certificate.quotient, Digest.of(quotient))
         respected = _check_respected(certificate, parts)
         matrices = _check_soundness(certificate, parts)
         sound = True
@@ -85,9 +84,7 @@ def _check_head(certificate: Certificate, parts: ChainParts) -> None:
     """Check that this is the model, and that kind and sizes fit it."""
     if certificate.kind not in KINDS:
         raise Contradiction("kind", f"there is no kind {certificate.kind!r}")
-    difference = certificate.model.difference(Digest.of(parts))
-    if difference is not None:
-        raise Contradiction("model", f"the certificate is about another chain ({difference})")
+    _check_same("model", certificate.model, Digest.of(parts))
     if certificate.partition.n != parts.matrix.n:
         states = f"{certificate.partition.n} states, the model has {parts.matrix.n}"
         raise Contradiction("partition", f"it is one of {states}")
@@ -102,6 +99,12 @@ def _check_head(certificate: Certificate, parts: ChainParts) -> None:
         raise Contradiction(
             "denominator", "it is not the common denominator of the model's weights"
         )
+
+
+def _check_same(field: str, claimed: Digest, found: Digest) -> None:
+    difference = claimed.difference(found)
+    if difference is not None:
+        raise Contradiction(field, f"the certificate is about another chain ({difference})")
 
 
 def _check_respected(certificate: Certificate, parts: ChainParts) -> Partition:
@@ -137,11 +140,11 @@ def _check_soundness(certificate: Certificate, parts: ChainParts) -> list[Weight
         kappa = _factors(kappa, parts, certificate.partition)
     matrices = collapsed_conditions(parts, certificate.kind, certificate.partition, kappa)
     quotient = quotient_parts(parts, certificate.kind, certificate.partition, kappa, matrices)
-    difference = certificate.quotient.difference(Digest.of(quotient))
-    if difference is not None:
-        raise Contradiction("quotient", f"another chain comes out ({difference})")
-    if certificate.matrix is not None and not _equal(certificate.matrix, quotient.matrix):
-        raise Contradiction("matrix", "it is not the matrix of the quotient")
+    _check_same("quotient", certificate.quotient, Digest.of(quotient))
+    if certificate.matrix is not None:
+        weights = like(certificate.matrix.weights, parts.matrix.weights, "matrix")
+        if not replace(certificate.matrix, weights=weights).equals(quotient.matrix):
+            raise Contradiction("matrix", "it is not the matrix of the quotient")
     return matrices
 
 
@@ -149,24 +152,9 @@ def _factors(kappa: ExactArray, parts: ChainParts, partition: Partition) -> Exac
     """Return kappa in the field of the weights: positive, and 1 for first members."""
     if len(kappa) != parts.matrix.n:
         raise Contradiction("kappa", f"it has {len(kappa)} factors for {parts.matrix.n} states")
-    weights = parts.matrix.weights.values
-    if not parts.matrix.weights.is_rational:
-        elements = read_elements([*weights, *kappa.values])[len(weights) :]
-        kappa = ExactArray.of_values(kappa.codes, elements)
-    elif not kappa.is_rational:
-        raise Contradiction("kappa", "it has parameters, and the model has none")
+    kappa = like(kappa, parts.matrix.weights, "kappa")
     if kappa.is_rational and min(kappa.values, default=1) <= 0:
         raise Contradiction("kappa", "a factor is not positive")
     if any(kappa[state] != 1 for state in partition.representatives.tolist()):
         raise Contradiction("kappa", "the first member of a block has another factor than 1")
     return kappa
-
-
-def _equal(one: WeightedStructure, other: WeightedStructure) -> bool:
-    values = one.weights.values
-    if not other.weights.is_rational:
-        elements = read_elements([*other.weights.values, *values])[len(other.weights.values) :]
-        one = WeightedStructure.from_rows(
-            one.indptr, one.indices, ExactArray.of_values(one.weights.codes, elements)
-        )
-    return one.equals(other)

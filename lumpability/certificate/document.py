@@ -120,7 +120,7 @@ class Certificate:
         FormatError
             If it cannot be written.
         """
-        from lumpability.certificate.storage import write_certificate
+        from lumpability.certificate.writing import write_certificate
 
         write_certificate(self, path)
 

@@ -17,14 +17,14 @@ import operator
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from lumpability.certificate.digest import ChainParts
 from lumpability.certificate.respect import with_earned_rewards
 from lumpability.certificate.verification import Contradiction
-from lumpability.exact_array import ExactArray
+from lumpability.exact_array import Exact, ExactArray
 from lumpability.integers import intern
 from lumpability.partition import Partition
 from lumpability.rationals import shown
@@ -89,7 +89,11 @@ def _collapsed(
         if wrong is not None:
             state = int(states[wrong])
             block = int(partition.labels[state])
-            _refuse(found, expected, wrong, block, (int(first[block]), state), where, kappa)
+            factor = Fraction(1) if kappa is None else kappa[state]
+            pair = int(first[block]), state
+            _refuse(
+                dict(found.row(wrong)), dict(expected.row(block)), factor, pair, f"{where} block"
+            )
     return expected
 
 
@@ -142,24 +146,21 @@ def _first_difference(
 
 
 def _refuse(
-    found: WeightedStructure,
-    expected: WeightedStructure,
-    row: int,
-    block: int,
+    mine: dict[int, Exact],
+    theirs: dict[int, Exact],
+    factor: Exact,
     states: tuple[int, int],
     where: str,
-    kappa: ExactArray | None,
-) -> None:
-    mine, theirs = dict(found.row(row)), dict(expected.row(block))
+) -> NoReturn:
+    """Name the block into which the sums of a state are not (the factor times) those of the first member."""
     zero = Fraction(0)
-    factor = Fraction(1) if kappa is None else kappa[states[1]]
     into = next(
         c for c in sorted({*mine, *theirs}) if mine.get(c, zero) != factor * theirs.get(c, zero)
     )
-    scaled = "" if kappa is None else f", where kappa is {shown(factor)}"
+    scaled = "" if factor == 1 else f", where kappa is {shown(factor)}"
     raise Contradiction(
         "partition",
-        f"states {states[0]} and {states[1]} share block {block}, but their sums {where} block {into} are "
+        f"states {states[0]} and {states[1]} share a block, but their sums {where} {into} are "
         f"{shown(theirs.get(into, zero))} and {shown(mine.get(into, zero))}{scaled}",
         states,
     )

@@ -19,6 +19,7 @@ from lumpability.cli.check import check_command
 from lumpability.cli.demo import demo_command
 from lumpability.cli.doctor import doctor_command
 from lumpability.cli.exercise import exercise_command, grade_command
+from lumpability.cli.explain import explain_command
 from lumpability.cli.failures import ReportingGroup
 from lumpability.cli.files import convert_command, info_command
 from lumpability.cli.lump import lump_command, shrink_command
@@ -69,6 +70,7 @@ def cli() -> None:
 for _command in (
     lump_command,
     check_command,
+    explain_command,
     verify_command,
     prove_command,
     info_command,

@@ -16,10 +16,12 @@ from lumpability.cli.options import (
     Write,
     debug_option,
     file_argument,
+    initial_option,
     json_option,
     kind_option,
     names,
     reading_options,
+    respect_option,
     writing_options,
 )
 from lumpability.cli.partition_file import write_partition
@@ -53,14 +55,7 @@ def _box(
 @click.command("lump", epilog=_EXAMPLES)
 @file_argument("model")
 @kind_option
-@click.option(
-    "--respect",
-    metavar="NAMES",
-    multiple=True,
-    callback=names,
-    help="Chains: what a block may not mix, separated by commas: labels, rewards, initial, or single "
-    'ones by name (label:up or up). --respect "" is nothing.  [default: labels,rewards]',
-)
+@respect_option
 @click.option(
     "--ignore",
     metavar="NAMES",
@@ -68,12 +63,7 @@ def _box(
     callback=names,
     help="Chains: labels and rewards, by name, not to respect.",
 )
-@click.option(
-    "--initial",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Chains: a partition that must be refined as well (same form as for check).",
-)
+@initial_option
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),

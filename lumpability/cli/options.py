@@ -20,10 +20,12 @@ __all__ = [
     "Write",
     "debug_option",
     "file_argument",
+    "initial_option",
     "json_option",
     "kind_option",
     "names",
     "reading_options",
+    "respect_option",
     "writing_options",
 ]
 
@@ -121,6 +123,28 @@ def kind_option(command: Command) -> Command:
         type=click.Choice(list(KINDS)),
         help="The notion of lumpability: any for chains, proportional or exact for networks.  "
         "[default: ordinary for chains, proportional for networks]",
+    )(command)
+
+
+def respect_option(command: Command) -> Command:
+    """Add --respect."""
+    return click.option(
+        "--respect",
+        metavar="NAMES",
+        multiple=True,
+        callback=names,
+        help="Chains: what a block may not mix, separated by commas: labels, rewards, initial, or single "
+        'ones by name (label:up or up). --respect "" is nothing.  [default: labels,rewards]',
+    )(command)
+
+
+def initial_option(command: Command) -> Command:
+    """Add --initial."""
+    return click.option(
+        "--initial",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Chains: a partition that must be refined as well (same form as for check).",
     )(command)
 
 

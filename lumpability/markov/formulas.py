@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
@@ -263,7 +264,8 @@ class _Evaluation:
     def holds(self, node: Node) -> Mask:
         match node:
             case HasLabel(label):
-                return self._known("label", label, self.chain.labels)
+                carried: Mask = self._known("label", label, self.chain.labels)
+                return carried
             case HasReward(reward, amounts):
                 parts = self._known("reward", reward, self.chain.rewards).parts
                 return self._all(map(_equal, parts, amounts))
@@ -286,11 +288,11 @@ class _Evaluation:
                 into = _sums(self.matrices["out"], self.masks[child] & outside)
                 shares = into.combine(_sums(self.matrices["out"], outside), share)
                 at_zero = bool(_COMPARE[comparison](Fraction(0), value))
-                inside = _compare(shares, comparison, value)
-                return (outside & at_zero) | (~outside & inside)
+                inside = ~outside & _compare(shares, comparison, value)
+                return inside | outside if at_zero else inside
 
-    def _all(self, masks: Any) -> Mask:
-        result = np.ones(self.chain.n, dtype=bool)
+    def _all(self, masks: Iterable[Mask]) -> Mask:
+        result: Mask = np.ones(self.chain.n, dtype=bool)
         for mask in masks:
             result = result & mask
         return result

@@ -29,6 +29,7 @@ from lumpability.markov.earning import with_respected_rewards
 from lumpability.markov.kind import Kind
 from lumpability.markov.kinds import find_kind
 from lumpability.markov.naming import block_name, block_names
+from lumpability.markov.near_misses import NearMiss, find_near_misses
 from lumpability.markov.proportional import Proportional
 from lumpability.markov.reasons import Explanation
 from lumpability.markov.reasons_making import explain, explain_witness, state_number
@@ -309,6 +310,41 @@ class Lumping:
         """
         numbers = (state_number(self.chain.states, given) for given in (state, other))
         return explain(self._separation, *numbers)
+
+    def near_misses(self, limit: int = 10) -> list[NearMiss]:
+        """Return pairs of blocks that would be one if a few weights were different.
+
+        Parameters
+        ----------
+        limit : int
+
+        Returns
+        -------
+        list of NearMiss
+            By the number of weights that would have to change, then by how much.
+
+        Raises
+        ------
+        NotJustified
+            For kinds other than "ordinary" and "bisimulation".
+        InvalidInput
+            For a chain with parameters; see `coarser_when`.
+
+        Notes
+        -----
+        Finds pairs whose rows in the quotient differ in up to two entries, transitions between the two
+        included; see `lumpability.markov.near_misses` for how, and for the limits on large quotients.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC, lump
+        >>> rates = {("a", "c"): 1, ("b", "c"): "11/10", ("c", "a"): 2, ("c", "b"): 2}
+        >>> lumping = lump(CTMC.from_rates(rates, labels={"goal": ["c"]}))
+        >>> for miss in lumping.near_misses():
+        ...     print(miss)
+        {a} and {b} would be one block with a -> c: 1 -> 11/10
+        """
+        return find_near_misses(self._separation, limit)
 
     @property
     def trace(self) -> History:

@@ -27,6 +27,7 @@ __all__ = [
     "Array",
     "as_floats",
     "divided",
+    "exact_ratios",
     "first_non_finite",
     "float_sum",
     "is_safe",
@@ -179,6 +180,33 @@ def as_floats(factors: Array) -> tuple[Array, Array]:
             rounded[i] = _nearest(factor)
             exact[i] = np.isfinite(rounded[i]) and Fraction(rounded[i].item()) == factor
     return rounded, exact
+
+
+def exact_ratios(a: Array, b: Array) -> list[Fraction]:
+    """Return a / b as fractions, elementwise; b has no zeros.
+
+    Ratios that are floats, the usual case, are made into fractions once for each distinct one.
+
+    Examples
+    --------
+    >>> exact_ratios(np.array([3.0, 1.0]), np.array([2.0, 3.0]))
+    [Fraction(3, 2), Fraction(1, 3)]
+    """
+    if not is_safe(a) or not is_safe(b):
+        return [Fraction(x) / Fraction(y) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    quotients = a / b
+    exact = products_agree(quotients, b, a, np.ones(1)).tolist()
+    known: dict[float, Fraction] = {}
+    ratios = []
+    for q, fits, x, y in zip(quotients.tolist(), exact, a.tolist(), b.tolist(), strict=True):
+        if not fits:
+            ratios.append(Fraction(x) / Fraction(y))
+            continue
+        if q not in known:
+            known[q] = Fraction(q)
+        ratios.append(known[q])
+    return ratios
 
 
 def float_sum(rows: Array, factors: Array, known: Array, starts: Array) -> tuple[Array, Array]:

@@ -22,7 +22,7 @@ import numpy as np
 
 from lumpability.networks.activations import Group
 from lumpability.networks.aggregation import BLOCK, Aggregation
-from lumpability.networks.arrays import Array, is_safe, products_agree, to_fractions
+from lumpability.networks.arrays import Array, exact_ratios, is_safe, products_agree, to_fractions
 
 __all__ = ["Columns", "group_columns"]
 
@@ -114,15 +114,8 @@ def _settle(
     if not agree.all():
         doubtful = np.isin(leaders, leaders[~agree])
     differs = np.flatnonzero(~doubtful & (scan.divisors(members) != scan.divisors(leaders)))
-    ours, theirs = scan.divisors(members[differs]), scan.divisors(leaders[differs])
-    (a, up), (b, down) = np.frexp(ours), np.frexp(theirs)
-    binary = (a == b).tolist()
-    powers = {shift: Fraction(2) ** shift for shift in np.unique(up - down).tolist()}
-    for k, column in enumerate(members[differs].tolist()):
-        if binary[k]:
-            factors[column] = powers[int(up[k]) - int(down[k])]
-        else:
-            factors[column] = Fraction(float(ours[k])) / Fraction(float(theirs[k]))
+    ratios = exact_ratios(scan.divisors(members[differs]), scan.divisors(leaders[differs]))
+    factors.update(zip(members[differs].tolist(), ratios, strict=True))
     return members[doubtful]
 
 

@@ -1,10 +1,10 @@
 """The engine: a weighted structure and an initial partition in, the coarsest stable partition out.
 
 Four implementations with one answer: `reference` (the definition), `worklist` (plain Python, any exact
-weights), `kernel` (compiled, machine integers) and `rounds` (fingerprints in prime
-fields, vectorised, any exact weights, completed by the worklist).  `refine` chooses: structures of up to
-50,000 transitions go to the worklist, so that small chains never wait for a compiler, larger ones to the
-kernel, and larger symbolic ones to the rounds.  All are exact.  Why the answer is the coarsest, a history
+weights), `kernel` (compiled, machine integers) and `rounds` (fingerprints in prime fields, vectorised,
+any exact weights, completed by the worklist).  `refine` chooses: structures of up to 50,000 transitions
+go to the worklist, or the rounds if they are symbolic, so that small chains never wait for a compiler;
+larger ones go to the kernel, unless they have too many monomials for it.  All are exact.  Why the answer is the coarsest, a history
 of splits tells, which `split_history` makes on the quotient, whatever engine ran.
 """
 
@@ -90,7 +90,7 @@ def refine(
     Raises
     ------
     InvalidInput
-        For an unknown engine, or the kernel with symbolic weights.
+        For an unknown engine, or the kernel with rational functions of too many monomials.
 
     Notes
     -----
@@ -126,6 +126,7 @@ def refine(
 
 
 def _suitable(structure: WeightedStructure) -> Engine:
-    if structure.weights.is_rational:
-        return "worklist" if structure.m <= COMPILE_BEYOND else "kernel"
-    return "worklist" if structure.m <= EVALUATE_BEYOND else "rounds"
+    if structure.m > COMPILE_BEYOND and structure.weights.components is not None:
+        return "kernel"
+    simple = structure.weights.is_rational or structure.m <= EVALUATE_BEYOND
+    return "worklist" if simple else "rounds"

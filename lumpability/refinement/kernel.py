@@ -18,21 +18,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from math import ceil
 from os import cpu_count
 from typing import Any
 
 import numpy as np
 
-from lumpability.errors import LumpabilityError
+from lumpability.errors import InvalidInput, LumpabilityError
 from lumpability.exact_array import ExactArray
-from lumpability.integers import primes_avoiding, primes_beyond
+from lumpability.integers import primes_avoiding
 from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops as loops
 from lumpability.refinement.kernel_arrays import Arrays, Field, Incoming, Rows
 from lumpability.refinement.kernel_check import first_rows, first_unstable, used_codes
 from lumpability.refinement.kernel_field import montgomery_inverse
 from lumpability.refinement.kernel_split import cut_blocks, find_parts_of_blocks, rename_parts
+from lumpability.refinement.kernel_tables import (
+    combined_table,
+    common_denominator_of,
+    deciding_tables,
+)
 from lumpability.structure import WeightedStructure
 
 __all__ = ["refine"]
@@ -45,9 +49,7 @@ _FOLLOW_COST = 12  # of an incoming transition followed, with what comes of it
 _TRANSPOSE_COST = 1  # of a transition transposed; in truth 3, but more rounds will come
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
 _PARALLEL_BEYOND = 150_000  # transitions; fewer are swept before a second thread has started
-_BALANCED_BEYOND = (
-    3_000_000  # transitions; for fewer, handing out more ranges than threads costs more
-)
+_BALANCED_BEYOND = 3_000_000  # transitions; for fewer, more ranges than threads cost more
 _ATTEMPTS = 64
 _FEW = 256  # weights; which of more are used is looked up
 
@@ -62,7 +64,7 @@ def refine(
     progress: Progress | None = None,
     threads: int | None = None,
 ) -> Partition:
-    """Return the coarsest stable partition that refines `initial`; weights must be rational.
+    """Return the coarsest stable partition that refines `initial`.
 
     Parameters
     ----------
@@ -73,9 +75,14 @@ def refine(
     threads : int, optional
         All cores by default; the answer does not depend on it.
 
+    Raises
+    ------
+    InvalidInput
+        If the weights have no `components`.
+
     Notes
     -----
-    Time O(m log n).  Memory beyond the structure: about 105 bytes for each state, and, when rounds propagate,
+    Time O(m log n), and for rational functions one more pass over the rows for each monomial.  Memory beyond the structure: about 105 bytes for each state, and, when rounds propagate,
     the transposed rows of the states that still share a block.
 
     Examples
@@ -84,16 +91,18 @@ def refine(
     >>> refine(structure, Partition.trivial(3))
     Partition([[0, 2], [1]])
     """
-    weights = structure.weights
+    components = structure.weights.components
+    if components is None:
+        raise InvalidInput("these rational functions have too many monomials for the kernel")
     if structure.n == 0 or structure.m == 0:
         return initial
     with ThreadPoolExecutor(threads or cpu_count() or 1) as pool:
         rounds = _Rounds(structure, initial, pool, threads or cpu_count() or 1, progress)
-        usable = primes_avoiding(weights.denominator)
+        usable = primes_avoiding(common_denominator_of(components))
         for attempt, p in enumerate(islice(usable, _ATTEMPTS)):
-            rounds.run(weights.residues(p), p, seed=attempt)
+            rounds.run(combined_table(components, p, attempt), p, seed=attempt)
             partition = rounds.partition()
-            if rounds.is_proved(partition):
+            if rounds.is_proved(partition, components):
                 return partition
             rounds.restart(partition)
     raise LumpabilityError(f"internal error: {_ATTEMPTS} primes gave collisions; please report it")
@@ -202,38 +211,22 @@ class _Rounds:
         loops.canonical_labels(self.count, self.arrays, labels, firsts)
         return Partition.from_canonical(labels, firsts)
 
-    def is_proved(self, partition: Partition) -> bool:
-        """Whether sums into every block agree, over the integers.
+    def is_proved(self, partition: Partition, components: tuple[ExactArray, ...]) -> bool:
+        """Whether sums into every block agree, exactly.
 
-        They are compared in 64 bits if they fit, otherwise modulo primes whose product exceeds any
-        difference.  Only rows of states that share a block matter, and only the weights in them.
+        Only rows of states that share a block matter, and only the weights in them.
         """
         if len(partition) == self.n:
             return True
-        structure, weights = self.structure, self.structure.weights
-        used = np.ones(len(weights.values), dtype=np.bool_)
-        if len(used) > _FEW:
-            used[:] = False
-            used_codes(structure.indptr, weights.codes, self.arrays.alone, used)
-        chosen = np.flatnonzero(used)
-        values = tuple(weights.values[code] for code in chosen.tolist())
-        if not values:
-            return True
-        compared = ExactArray(np.arange(len(values)), values)
-        # Over the common denominator a sum is an integer of at most this absolute value.
-        largest = ceil(
-            max(map(abs, values)) * int(np.diff(structure.indptr).max()) * compared.denominator
-        )
-        table = np.zeros(len(used), dtype=np.uint64)
-        if largest < 1 << 63:
-            integers = [int(value * compared.denominator) for value in values]
-            table[chosen] = np.array(integers, dtype=np.int64).astype(np.uint64)
-            return self._agree(partition, 0, table)
-        for p in primes_beyond(2 * largest, avoiding=compared.denominator):
-            table[chosen] = compared.residues(p)
-            if not self._agree(partition, p, table):
-                return False
-        return True
+        s = self.structure
+        chosen = None
+        if len(s.weights.values) > _FEW:
+            used = np.zeros(len(s.weights.values), dtype=np.bool_)
+            used_codes(s.indptr, s.weights.codes, self.arrays.alone, used)
+            chosen = np.flatnonzero(used)
+        longest = int((s.indptr[1:] - s.indptr[:-1]).max())
+        tables = deciding_tables(components, longest, chosen)
+        return all(self._agree(partition, p, table) for p, table in tables)
 
     def _agree(self, partition: Partition, p: int, table: Array) -> bool:
         """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import config, types
 from numba.extending import intrinsic
 
 from lumpability.refinement.kernel_compile import inlined
@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 U64 = np.uint64
+_WORD = 2**64 - 1
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -43,6 +44,16 @@ def add_product(typing_context: Any, high: Any, low: Any, x: Any, y: Any) -> Any
 
     uint64 = types.uint64
     return types.UniTuple(uint64, 2)(uint64, uint64, uint64, uint64), generate
+
+
+def interpreted_add_product(high: Any, low: Any, x: Any, y: Any) -> tuple[np.uint64, np.uint64]:
+    """Return what `add_product` does, without a compiler."""
+    total = (int(high) << 64) + int(low) + int(x) * int(y)
+    return U64(total >> 64 & _WORD), U64(total & _WORD)
+
+
+if config.DISABLE_JIT:  # an intrinsic is code for the compiler only
+    add_product = interpreted_add_product
 
 
 @inlined

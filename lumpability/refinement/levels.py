@@ -23,7 +23,7 @@ from lumpability.partition import Partition
 from lumpability.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Levels"]
+__all__ = ["Levels", "scrambled"]
 
 Array = np.ndarray[Any, Any]
 
@@ -190,7 +190,7 @@ def _equal_rows(rows: WeightedStructure, codes: Array) -> Array:
     seed = 0
     while True:
         hashes = np.zeros(len(pairs) + 1, dtype=np.uint64)
-        np.cumsum(_scrambled(pairs, seed), out=hashes[1:])
+        np.cumsum(scrambled(pairs, seed), out=hashes[1:])
         sums = hashes[rows.indptr[1:]] - hashes[rows.indptr[:-1]]
         number = Partition(np.unique(sums, return_inverse=True)[1])
         first = number.representatives[number.labels]
@@ -201,8 +201,15 @@ def _equal_rows(rows: WeightedStructure, codes: Array) -> Array:
         seed += 1  # two different rows had one hash
 
 
-def _scrambled(numbers: Array, seed: int) -> Array:
-    """Return pseudo-random 64-bit numbers for given ones (Steele, Lea and Flood: splitmix64)."""
+def scrambled(numbers: Array, seed: int) -> Array:
+    """Return pseudo-random 64-bit numbers for given ones (Steele, Lea and Flood: splitmix64).
+
+    Examples
+    --------
+    >>> numbers = scrambled(np.arange(3, dtype=np.uint64), seed=0)
+    >>> len(set(numbers.tolist())), numbers.dtype
+    (3, dtype('uint64'))
+    """
     z = numbers + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

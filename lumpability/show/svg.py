@@ -32,6 +32,7 @@ _PATTERNS = {
 }
 _MOST_LABELS = 48
 _MOST_NAMES = 30
+_CROWDED = 250
 _WIDEST = 1100.0
 _HEAD, _GAP = 26.0, 30.0
 
@@ -103,9 +104,10 @@ def _graph_parts(graph: Graph) -> list[str]:
             f'<path d="{lines}" fill="none" stroke="currentColor" stroke-width=".6" opacity=".3"/>'
         ]
     else:
+        faint = ".65" if len(graph.arrows) <= _CROWDED else ".2"
         parts = [
-            f'<path d="{arrow.line}" fill="none" stroke="currentColor" stroke-width="1.3" opacity=".6"/>'
-            f'<path d="{arrow.head}" fill="currentColor" opacity=".75"/>'
+            f'<path d="{arrow.line}" fill="none" stroke="currentColor" stroke-width="1.3" '
+            f'opacity="{faint}"/><path d="{arrow.head}" fill="currentColor" opacity="{faint}"/>'
             for arrow in graph.arrows
         ]
     if len(graph.arrows) <= _MOST_LABELS:

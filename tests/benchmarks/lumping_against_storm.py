@@ -1,167 +1,115 @@
-"""Time our exact bisimulation against Storm's in double precision: same chains, same run, interleaved.
+"""Our exact bisimulation beside Storm's, numpy's and PyDTMC's: same chains, same machine, same run.
 
-    python tests/benchmarks/lumping_against_storm.py [--runs 5] [--write docs/guides/performance-table.txt] [MODEL ...]
+    PYTHONPATH=. python tests/benchmarks/lumping_against_storm.py            # up to 30 million transitions
+    PYTHONPATH=. python tests/benchmarks/lumping_against_storm.py --quick    # about a minute
+    PYTHONPATH=. python tests/benchmarks/lumping_against_storm.py --full --write
 
-Both sides are timed from a chain object in memory to a quotient object in memory; Storm's sparse model
-is built from the same arrays beforehand.  A run of one is followed by a run of the other, and medians are
-reported.  MODEL is a file that `lumpability.formats.read` takes, or a family and its size such as
-``machine_repair:20``; by default every .npz beside the project with at least 100,000 transitions,
-and generated families.
+Ours and Storm in doubles are timed in turn, from a model in memory to a quotient in memory; models, tasks and
+columns are described in the package `suite` beside this file.  Everything runs in processes of its own,
+under limits of time and memory.  Results are appended to a file as they come, and an interrupted run goes on
+where it was when it is started again with the same options.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
-import statistics
+import os
+import re
 import sys
-import time
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import version
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
+from suite.measuring import machine
+from suite.models import Store, names
+from suite.running import Limits, Results, run
+from suite.tables import BIG, MAIN, MEMORY, NUMBERS, USER, against_peers
+from suite.tiny import tiny_table
 
-import lumpability
-from lumpability import CTMC, DTMC, lump
-from lumpability.formats import read
-from lumpability.formats.storm import to_stormpy
-from lumpability.markov import examples
-
-CHAINS = Path(__file__).parents[3] / "shared" / "chains"
-FAMILIES: dict[str, Callable[[int], CTMC | DTMC]] = {
-    "components": examples.components,
-    "ehrenfest": examples.ehrenfest,
-    "machine_repair": examples.machine_repair,
-    "polling": examples.polling,
-    "tandem": lambda size: examples.tandem(size, size),
-    "torus_walk": examples.torus_walk,
-}
-SMALLEST = 100_000  # transitions
-
-
-@dataclass(frozen=True)
-class Row:
-    """One model: sizes, and seconds of either side."""
-
-    name: str
-    states: int
-    transitions: int
-    blocks: int
-    storm: float
-    ours: float
-
-    @property
-    def ratio(self) -> float:
-        return self.storm / self.ours
-
-    def __str__(self) -> str:
-        each = 1e9 / self.transitions
-        return (
-            f"| {self.name} | {self.states:,} | {self.transitions:,} | {self.blocks:,} | "
-            f"{self.storm:.4f} | {self.ours:.4f} | {each * self.storm:.0f} | {each * self.ours:.0f} | "
-            f"{self.ratio:.2f} |"
-        )
-
-
-HEADER = (
-    "| model | states | transitions | blocks | Storm s | ours s | Storm ns/transition | "
-    "ours ns/transition | Storm / ours |\n|---|---|---|---|---|---|---|---|---|"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "performance-table.txt"
+PREPARING = Limits(seconds=1800, gibibytes=22)
+REFINING = Limits(seconds=1800, gibibytes=20)
+OTHERS = Limits(seconds=300, gibibytes=16)  # Storm in rationals, numpy, symbolic rates
+MODERATE = 30_000_000  # transitions of the largest model, unless --full
+# Numbers do not change what a kernel does, so some models of every sort will do.
+WITH_NUMBERS = re.compile(
+    r"kanban4|cluster64|fms5|crowds5_10|tandem:577|polling:13|machine_repair:16|torus_walk:500"
 )
+QUICK = re.compile(r"kanban3|cluster64|egl5_8|machine_repair:13|tandem:182|polling:10|marked_path:100000")
 
 
-def load(model: str) -> CTMC | DTMC:
-    """Read a file, or build a member of a family; rewards are left out, Storm would ignore them."""
-    family, _, size = model.partition(":")
-    chain = FAMILIES[family](int(size)) if family in FAMILIES else read(model)
-    start = np.zeros(chain.n, dtype=np.int64)
-    start[0] = 1
-    return chain.rebuilt(chain.matrix, labels=chain.labels, initial=start)
-
-
-def seconds(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
-def measure(name: str, chain: CTMC | DTMC, runs: int) -> Row:
-    """Run both sides in turn and take medians; block counts must agree."""
-    from stormpy.transformations import BisimulationType, perform_bisimulation
-
-    model = to_stormpy(chain, exact=False)
-    strong = BisimulationType.STRONG
-
-    def storm() -> int:
-        return int(perform_bisimulation(model, None, bisimulation_type=strong).nr_states)
-
-    def ours() -> int:
-        return lump(chain, kind="bisimulation", respect="labels").quotient.n
-
-    blocks, storm_blocks = ours(), storm()
-    if blocks != storm_blocks:
-        print(f"{name}: Storm has {storm_blocks} blocks, we have {blocks}", file=sys.stderr)
-    pairs = [(seconds(storm), seconds(ours)) for _ in range(runs)]
-    storm_median, our_median = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return Row(name, chain.n, chain.matrix.m, blocks, storm_median, our_median)
-
-
-def suite() -> list[str]:
-    """The default models: real ones where they are present, and families."""
-    files = [str(path) for path in sorted(CHAINS.glob("*.npz"))]
-    return [
-        *files,
-        "machine_repair:16",
-        "polling:13",
-        "tandem:255",
-        "torus_walk:500",
-        "ehrenfest:16",
-    ]
-
-
-def machine() -> str:
-    """Name processor, cores and versions."""
-    processor = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.processor(),
+def options_given() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few models, one run each")
+    parser.add_argument("--full", action="store_true", help="models of 10^8 transitions too")
+    parser.add_argument("--only", metavar="REGEX", help="only models whose name has a match")
+    parser.add_argument("--runs", type=int, default=0, help="of which the median is taken")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} in the guides")
+    parser.add_argument("--fresh", action="store_true", help="forget earlier results")
+    parser.add_argument("--pydtmc", metavar="PYTHON", help="an interpreter that has PyDTMC")
+    parser.add_argument(
+        "--store",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "lumpability-benchmarks",
+        help="folder for models and results",
     )
-    import os
+    return parser.parse_args()
 
-    versions = ", ".join(f"{p} {version(p)}" for p in ("numpy", "numba", "stormpy"))
-    return (
-        f"{processor}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}, "
-        f"lumpability {lumpability.__version__}; load {os.getloadavg()[0]:.1f} at the start"
-    )
+
+def prepared(options: argparse.Namespace, store: Store) -> Iterator[tuple[str, int]]:
+    """Yield models with their transitions, building what is not stored; small ones first."""
+    largest = MODERATE if not options.full else sys.maxsize
+    chosen = [name for name in names() if not options.quick or QUICK.fullmatch(name)]
+    if options.only:
+        chosen = [name for name in chosen if re.search(options.only, name)]
+    sizes = {}
+    for name in chosen:
+        if not options.full and name.endswith((":5000", ":5773", ":22", ":18", ":10000000")):
+            continue  # not even built
+        if name not in store:
+            print(f"preparing {name}", file=sys.stderr, flush=True)
+            command = [sys.executable, "-m", "suite.worker", str(store.folder), "prepare", name, "0"]
+            failure = run(command, PREPARING).get("failure")
+            if failure:
+                print(f"{name}: {failure}", file=sys.stderr)
+                continue
+        sizes[name] = store.transitions(name)
+    small_first = sorted(sizes.items(), key=lambda item: item[1])
+    return ((name, size) for name, size in small_first if 10_000 * 0.8 <= size <= largest)
+
+
+def tasks_of(name: str, transitions: int, quick: bool) -> list[tuple[str, Limits]]:
+    """Return what is measured of a model."""
+    tasks = [("time", REFINING), ("user", REFINING)]
+    tasks += [("memory_ours", REFINING), ("memory_storm", REFINING)]
+    if quick:
+        return tasks
+    tasks += [("rational", OTHERS), ("numpy", OTHERS)]
+    if transitions >= BIG and WITH_NUMBERS.fullmatch(name):
+        tasks += [("big_numbers", REFINING), ("symbolic", OTHERS)]
+    return tasks
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("models", nargs="*")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--write", type=Path, help="write the table to this file as well")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")  # the block counts say what is trivial
-    lines = [machine(), "", HEADER]
-    print("\n".join(lines), flush=True)
-    ratios = []
-    for model in options.models or suite():
-        chain = load(model)
-        if chain.matrix.m < SMALLEST:
-            continue
-        row = measure(Path(model).stem, chain, options.runs)
-        ratios.append(row.ratio)
-        lines.append(str(row))
-        print(row, flush=True)
-    lines += ["", f"Geometric mean of Storm / ours: {statistics.geometric_mean(ratios):.2f}"]
-    print("\n".join(lines[-2:]))
+    options = options_given()
+    store = Store(options.store)
+    file = options.store / ("results-quick.jsonl" if options.quick else "results.jsonl")
+    if options.fresh:
+        file.unlink(missing_ok=True)
+    results = Results(file, options.store, 1 if options.quick else options.runs)
+    title = f"{machine()}; load {os.getloadavg()[0]:.1f} at the start"
+    print(f"{title}\n\n{MAIN.header()}", flush=True)
+    rows = {}
+    for name, transitions in prepared(options, store):
+        for task, limits in tasks_of(name, transitions, options.quick):
+            results.get(name, task, limits)
+        rows[name] = results.of(name)
+        print(MAIN.line(name, rows[name]), flush=True)
+    tables = [table.text(rows) for table in (MAIN, USER, MEMORY, NUMBERS)]
+    text = "\n".join([title, *filter(None, [*tables, against_peers(rows), tiny_table(options.pydtmc)])])
+    print(text[len(title) :])
     if options.write:
-        options.write.write_text("\n".join(lines) + "\n")
+        PAGE.write_text(text + "\n")
 
 
 if __name__ == "__main__":

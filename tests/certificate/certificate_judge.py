@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.certificate.digest import Digest
-from lumpability.certificate.storage import digest_object
+from lumpability.certificate.writing import digest_object
 from lumpability.markov import CTMC, DTMC, MarkovChain, Reward
 from lumpability.markov.earning import earning_rates
 from lumpability.partition import Partition

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,12 @@ def test_rounded_networks_are_not_proved(run: Run, tmp_path: Path) -> None:
 def test_large_models_are_refused(run: Run, tmp_path: Path) -> None:
     formats.write(hypercube_walk(8), tmp_path / "c.json")
     run("prove", "c.json").assert_refused("256 states, more than the 200", "certificate")
+
+
+def test_json_is_as_the_schema_says(run: Run, machines: Path) -> None:
+    jsonschema: Any = pytest.importorskip("jsonschema")
+    text = resources.files("lumpability").joinpath("schemas/output.schema.json").read_text()
+    jsonschema.validate(run("prove", "machines.json", "--json").document, json.loads(text))
 
 
 @pytest.mark.parametrize("option", ["--coq", "--lean"])

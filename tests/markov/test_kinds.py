@@ -1,4 +1,7 @@
-"""Every kind against its definition: all set partitions of small chains, planted lumpings, witnesses."""
+"""Every kind against its definition, and what is particular to each.
+
+What holds of all drawn chains, planted lumpings and broken ones is in tests/laws and tests/testing.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import given
 
 from lumpability import CTMC, DTMC, Partition, Reward, check, lump
 from lumpability.errors import (
@@ -20,104 +22,29 @@ from lumpability.errors import (
 from lumpability.exact_array import ExactArray
 from lumpability.markov.examples import (
     exact_not_ordinary,
-    planted,
     proportional_not_ordinary,
     queue_at_changing_speed,
 )
 from lumpability.markov.solve import long_run_reward, stationary, transient
 from lumpability.refinement import rounds
+from lumpability.testing import ctmcs, dtmcs, labelled
+from lumpability.testing.definitions import all_partitions, dense, is_lumping
 
 pytestmark = pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
 
 KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")
-RATES = [Fraction(0), Fraction(0), Fraction(1), Fraction(2), Fraction(1, 2)]
-
-
-def all_partitions(n: int) -> list[list[int]]:
-    """Every partition of n states, as restricted growth strings."""
-    found = [[0]]
-    for _ in range(n - 1):
-        found = [[*labels, b] for labels in found for b in range(max(labels) + 2)]
-    return found
-
-
-@st.composite
-def chains(draw: st.DrawFn, discrete: bool = False) -> CTMC | DTMC:
-    """Small chains in which lumpings are frequent: few rates, and rows copied from others, scaled."""
-    n = draw(st.integers(1, 6))
-    rows = draw(
-        st.lists(st.lists(st.sampled_from(RATES), min_size=n, max_size=n), min_size=n, max_size=n)
-    )
-    for state in range(n):
-        if draw(st.booleans()):
-            model, factor = draw(st.integers(0, n - 1)), draw(st.sampled_from([1, 1, 2]))
-            rows[state] = [factor * rate for rate in rows[model]]
-    if draw(st.booleans()):  # columns alike make exact lumpings
-        first, second = draw(st.integers(0, n - 1)), draw(st.integers(0, n - 1))
-        for row in rows:
-            row[second] = row[first]
-    labels = {"goal": np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))}
-    if not discrete:
-        return CTMC(rows, labels=labels)
-    for state, row in enumerate(rows):
-        if not any(row):
-            row[state] = Fraction(1)
-    return DTMC([[x / sum(row) for x in row] for row in rows], labels=labels)
-
-
-def dense(chain: CTMC | DTMC, *, rates: bool) -> list[list[Fraction]]:
-    matrix = [[Fraction(0)] * chain.n for _ in range(chain.n)]
-    for s in range(chain.n):
-        for t, weight in chain.matrix.row(s):
-            matrix[s][t] = weight
-    if isinstance(chain, CTMC) and not rates:
-        for s, row in enumerate(matrix):
-            row[s] = 0
-            row[s] = -sum(row)
-    return matrix
-
-
-def scaled(vector: list[Fraction]) -> list[Fraction]:
-    total = sum(vector)
-    return [x / total for x in vector] if total else vector
-
-
-def is_lumping(chain: CTMC | DTMC, labels: list[int], kind: str) -> bool:
-    """The definition, by comparing all states of each block."""
-    matrix = dense(chain, rates=kind == "bisimulation")
-    columns = [list(column) for column in zip(*matrix, strict=True)]
-    blocks = range(max(labels) + 1)
-
-    def sums(row: list[Fraction]) -> list[Fraction]:
-        return [sum(x for x, b in zip(row, labels, strict=True) if b == c) for c in blocks]
-
-    def signature(state: int) -> object:
-        into, out = sums(matrix[state]), sums(columns[state])
-        if kind == "exact":
-            return out
-        if kind == "strict":
-            return into, out
-        if kind == "proportional":
-            return scaled([x for c, x in enumerate(into) if c != labels[state]])
-        return into
-
-    return all(
-        signature(s) == signature(t)
-        for s in range(chain.n)
-        for t in range(s)
-        if labels[s] == labels[t]
-    )
+chains = labelled(ctmcs(), max_labels=1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@given(chain=chains())
-def test_the_coarsest_lumping_of_a_ctmc_is_the_coarsest_of_all_set_partitions(chain, kind):
+@given(chain=chains)
+def test_the_check_of_a_ctmc_is_the_definition_for_all_set_partitions(chain, kind):
     agree_with_brute_force(chain, kind)
 
 
 @pytest.mark.parametrize("kind", ["ordinary", "bisimulation", "exact", "strict"])
-@given(chain=chains(discrete=True))
-def test_the_coarsest_lumping_of_a_dtmc_is_the_coarsest_of_all_set_partitions(chain, kind):
+@given(chain=labelled(dtmcs(), max_labels=1))
+def test_the_check_of_a_dtmc_is_the_definition_for_all_set_partitions(chain, kind):
     agree_with_brute_force(chain, kind)
 
 
@@ -125,9 +52,8 @@ def agree_with_brute_force(chain: CTMC | DTMC, kind: str) -> None:
     respected = chain.respected()
     coarsest = lump(chain, kind=kind).partition
     lumpings = []
-    for labels in all_partitions(chain.n):
-        partition = Partition(np.array(labels))
-        verdict = is_lumping(chain, labels, kind)
+    for partition in all_partitions(chain.n):
+        verdict = is_lumping(chain, partition, kind)
         assert bool(check(chain, partition, kind=kind)) == verdict
         if verdict and partition.refines(respected):
             lumpings.append(partition)
@@ -135,96 +61,21 @@ def agree_with_brute_force(chain: CTMC | DTMC, kind: str) -> None:
     assert all(partition.refines(coarsest) for partition in lumpings)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=5), seed=st.integers(0, 10**6))
-def test_a_planted_lumping_passes_the_check_and_refines_the_coarsest(kind, sizes, seed):
-    chain, partition = planted(kind, sizes, seed=seed)
-    assert check(chain, partition, kind=kind)
-    initial = Partition(partition.labels % 2)  # something the planted partition refines
-    coarsest = lump(chain, kind=kind, respect=(), initial=initial).partition
-    assert partition.refines(coarsest)
+@given(chain=chains)
+def test_every_ordinary_lumping_is_proportional(chain):
+    assert check(chain, lump(chain).partition, kind="proportional")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@given(seed=st.integers(0, 10**6), data=st.data())
-def test_one_changed_rate_is_caught_with_a_witness_that_is_true(kind, seed, data):
-    chain, partition = planted(kind, [2, 3, 2], seed=seed)
-    rates = dense(chain, rates=True)
-    source = data.draw(st.integers(0, chain.n - 1), label="source")
-    others = np.flatnonzero(partition.labels != partition.labels[source]).tolist()
-    target = data.draw(st.sampled_from(others), label="target")
-    rates[source][target] += Fraction(1, 1000)
-    changed = CTMC(rates)
-    verdict = check(changed, partition, kind=kind)
-    assert bool(verdict) == is_lumping(changed, partition.labels.tolist(), kind)
-    if kind == "proportional":  # a block that has one way out keeps its proportions
-        assume(not verdict)
-    witness = verdict.witness
-    assert partition.labels[witness.state] == partition.labels[witness.other]
-    totals = witness_totals(changed, partition, witness, kind)
-    assert totals == (witness.total, witness.other_total)
-    assert witness.total != witness.other_total
-
-
-def witness_totals(chain: CTMC, partition: Partition, witness, kind: str) -> tuple:
-    matrix = dense(chain, rates=kind == "bisimulation")
-    if witness.direction == "in":
-        matrix = [list(column) for column in zip(*matrix, strict=True)]
-    labels = partition.labels.tolist()
-
-    def total(state: int) -> Fraction:
-        into = sum(x for x, b in zip(matrix[state], labels, strict=True) if b == witness.block)
-        if kind != "proportional":
-            return into
-        leaving = sum(x for x, b in zip(matrix[state], labels, strict=True) if b != labels[state])
-        return into / leaving if leaving else Fraction(0)
-
-    return total(witness.state), total(witness.other)
-
-
-@given(chain=chains())
-def test_strict_is_ordinary_and_exact_at_once(chain):
-    respect = ("labels",)
-    strict = lump(chain, kind="strict", respect=respect).partition
-    assert strict.refines(lump(chain, respect=respect).partition)
-    assert strict.refines(lump(chain, kind="exact", respect=respect).partition)
-    assert check(chain, strict)
-    assert check(chain, strict, kind="exact")
-
-
-@given(chain=chains())
-def test_every_ordinary_lumping_is_proportional_with_kappa_one(chain):
-    ordinary = lump(chain)
-    assert check(chain, ordinary.partition, kind="proportional")
-    assert ordinary.partition.refines(lump(chain, kind="proportional").partition)
-
-
-@given(chain=chains())
+@given(chain=chains)
 def test_kappa_is_positive_and_divides_the_rates_out_of_blocks(chain):
     lumping = lump(chain, kind="proportional")
-    labels, rates = lumping.partition.labels.tolist(), dense(chain, rates=True)
+    labels, rates = lumping.partition.labels.tolist(), dense(chain.matrix)
     for state, factor in enumerate(lumping.kappa):
         assert factor > 0
         for block in set(labels) - {labels[state]}:
             total = sum(r for r, b in zip(rates[state], labels, strict=True) if b == block)
             expected = dict(lumping.quotient.matrix.row(labels[state])).get(block, 0)
             assert total == factor * expected
-
-
-@pytest.mark.parametrize("kind", ["ordinary", "bisimulation", "proportional"])
-@given(chain=chains())
-def test_lumping_a_lumped_chain_is_the_identity(kind, chain):
-    quotient = lump(chain, kind=kind).quotient
-    assert len(lump(quotient, kind=kind).partition) == quotient.n
-
-
-@pytest.mark.parametrize("kind", ["exact", "strict"])
-@given(chain=chains())
-def test_lumping_an_exact_quotient_is_the_identity_among_blocks_of_one_size(kind, chain):
-    lumping = lump(chain, kind=kind)
-    sizes = lumping.partition.blocks.sizes
-    again = lump(lumping.quotient, kind=kind, initial=sizes)
-    assert len(again.partition) == lumping.quotient.n
 
 
 def test_an_exact_quotient_may_lump_further_because_it_forgets_block_sizes():
@@ -338,7 +189,7 @@ def test_a_given_kappa_is_checked_with_the_rates_divided_by_it():
     assert "divided by kappa, sum to 1 and to 2" in str(verdict)
 
 
-@given(chain=chains())
+@given(chain=chains)
 def test_the_kappa_of_a_lumping_passes_its_check(chain):
     lumping = lump(chain, kind="proportional")
     assert check(chain, lumping.partition, kind="proportional", kappa=lumping.kappa)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-import numpy as np
 import pytest
 import sympy
 from hypothesis import given
@@ -21,29 +20,17 @@ from lumpability.markov.examples import (
     queue_at_changing_speed,
     sis_epidemic,
 )
+from lumpability.testing import labelled, parametric_chains
 
 pytestmark = pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
 
 KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")
 A, B, C = sympy.symbols("a b c", positive=True)
-RATES = [sympy.Integer(0), sympy.Integer(1), A, B, A + B, 2 * A, A * B / (A + B)]
-
-
-@st.composite
-def symbolic_chains(draw: st.DrawFn) -> CTMC:
-    n = draw(st.integers(2, 5))
-    rate = st.sampled_from(RATES)
-    rows = draw(st.lists(st.lists(rate, min_size=n, max_size=n), min_size=n, max_size=n))
-    rows[0][1] = A  # so that there are parameters
-    for state in range(2, n):
-        if draw(st.booleans()):
-            rows[state] = list(rows[draw(st.integers(0, n - 1))])
-    labels = {"goal": np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))}
-    return CTMC(rows, labels=labels)
+symbolic_chains = labelled(parametric_chains(), max_labels=1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@given(chain=symbolic_chains(), a=st.integers(1, 9), b=st.integers(1, 9))
+@given(chain=symbolic_chains, a=st.integers(1, 9), b=st.integers(1, 9))
 def test_the_generic_lumping_holds_for_all_values_and_is_the_coarsest_for_most(kind, chain, a, b):
     generic = lump(chain, kind=kind).partition
     assert check(chain, generic, kind=kind)
@@ -57,7 +44,7 @@ def test_the_generic_lumping_holds_for_all_values_and_is_the_coarsest_for_most(k
 
 
 @pytest.mark.parametrize("kind", ["ordinary", "exact", "proportional"])
-@given(chain=symbolic_chains())
+@given(chain=symbolic_chains)
 def test_special_cases_are_real_and_none_with_a_equal_to_b_is_missed(kind, chain):
     lumping = lump(chain, kind=kind)
     cases = lumping.coarser_when()

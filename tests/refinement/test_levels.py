@@ -79,11 +79,11 @@ def test_every_level_is_the_round_of_the_definition(structure, mode):
 @given(structure=structures())
 def test_rows_with_one_hash_are_told_apart(structure):
     """A hash that collides for its first seeds is replaced by the next."""
-    scrambled = module._scrambled
+    scrambled = module.scrambled
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             module,
-            "_scrambled",
+            "scrambled",
             lambda x, seed: scrambled(x, seed) if seed > 1 else x * np.uint64(0),
         )
         numbers = module._equal_rows(structure, structure.weights.codes)

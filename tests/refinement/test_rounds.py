@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from lumpability.errors import LumpabilityError
 from lumpability.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import refine, rounds
 from lumpability.structure import WeightedStructure
-
-
-@st.composite
-def structures(draw: st.DrawFn) -> WeightedStructure:
-    n = draw(st.integers(1, 8))
-    state = st.integers(0, n - 1)
-    weight = st.sampled_from([Fraction(1), Fraction(2), Fraction(1, 3), Fraction(-1)])
-    edges = draw(st.lists(st.tuples(state, state, weight), min_size=1, max_size=30))
-    labels = draw(st.lists(st.integers(0, 1), min_size=n, max_size=n))
-    sources, targets, weights = (list(part) for part in zip(*edges, strict=True))
-    return WeightedStructure.from_edges(
-        n, sources, targets, weights, initial=Partition(np.array(labels))
-    )
+from lumpability.testing import structures
 
 
 @given(structures())

@@ -76,6 +76,7 @@ def test_a_whole_run_computes_what_was_recorded(page, name):
             "return [...document.querySelectorAll('[data-sum]')].map((e) => e.dataset.sum)"
         )
         computed = [text.replace("\u2212", "-") for text in page.texts("[data-sum]")]
+        recorded = [text.replace("*", " ") for text in recorded]
         assert len(recorded) >= 2
         for expected, shown in zip(recorded, computed, strict=True):
             assert shown.rpartition("= ")[2] == expected or (shown, expected) == (

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lumpability.history import History
 from lumpability.markov.chains import CTMC
 from lumpability.markov.kind import Condition
 from lumpability.markov.lumping import Lumping
@@ -27,7 +26,7 @@ from lumpability.show.text import count, printable
 __all__ = ["chain_story"]
 
 _NAMES = 20_000
-_NODES = 20_000
+_PLAYED = 10_000  # final blocks; a history of them has less than twice as many nodes
 _MEMBERS = 12
 _DENSE = 1600
 
@@ -65,7 +64,7 @@ def chain_story(lumping: Lumping, title: str | None = None) -> dict[str, Any]:
         "weights": view.weights,
         "graph": view.graph,
         "quotient": _quotient(lumping),
-        "history": _history(lumping.history),
+        "history": _history(lumping),
         "blocks": [
             {
                 "name": printable(block_name(chain.states, partition, block)),
@@ -198,9 +197,10 @@ def _quotient(lumping: Lumping) -> dict[str, Any] | None:
     return drawn_graph(chain_graph(quotient))
 
 
-def _history(history: History) -> dict[str, Any] | None:
-    if len(history.starts) > _NODES:
+def _history(lumping: Lumping) -> dict[str, Any] | None:
+    if len(lumping.partition) > _PLAYED:
         return None
+    history = lumping.history
     return {
         "order": history.order.tolist(),
         "starts": history.starts.tolist(),

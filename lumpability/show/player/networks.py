@@ -15,9 +15,10 @@ import numpy as np
 from lumpability.networks.arrays import to_fractions
 from lumpability.networks.lumping import NetworkLumping
 from lumpability.networks.merging import MergedStage
+from lumpability.networks.network import Network
 from lumpability.rationals import shown
 from lumpability.show.layout import place_layers
-from lumpability.show.network_graphs import MOST_IN_LAYER, filter_width, unit_counts
+from lumpability.show.network_graphs import MOST_IN_LAYER, filter_width, network_graph, unit_counts
 from lumpability.show.player.numbers import WeightTable
 from lumpability.show.text import count, printable
 
@@ -64,6 +65,7 @@ def network_story(lumping: NetworkLumping, title: str | None = None) -> dict[str
         "stages": [_stage(one, table) for one in stages] if drawn else [],
         "weights": table.to_json(),
         "graph": _graph(sizes) if drawn else None,
+        "quotient": _quotient(lumping.quotient) if drawn else None,
         "classes": _classes(lumping),
     }
 
@@ -152,6 +154,19 @@ def _graph(sizes: list[int]) -> dict[str, Any]:
         "names": [""] * len(points),
         "points": points,
         "arrows": [],
+    }
+
+
+def _quotient(quotient: Network) -> dict[str, Any]:
+    """Return what is needed to draw the small network: nothing happens to it any more."""
+    graph = network_graph(quotient)
+    return {
+        "width": graph.width,
+        "height": graph.height,
+        "radius": graph.radius,
+        "points": graph.points.tolist(),
+        "links": "".join(arrow.line for arrow in graph.arrows),
+        "headings": [list(heading) for heading in graph.headings],
     }
 
 

@@ -1,5 +1,6 @@
 """Laws: the theorems of lumping as named checks over any implementation, yours or ours."""
 
+from lumpability.testing.laws.certifying import CERTIFIER_LAWS, NETWORK_CERTIFIER_LAWS
 from lumpability.testing.laws.checking import (
     LAWS,
     check_refiner,
@@ -12,8 +13,10 @@ from lumpability.testing.laws.merging import NETWORK_LAWS
 from lumpability.testing.laws.refining import REFINER_LAWS
 
 __all__ = [
+    "CERTIFIER_LAWS",
     "LAWS",
     "LUMPER_LAWS",
+    "NETWORK_CERTIFIER_LAWS",
     "NETWORK_LAWS",
     "REFINER_LAWS",
     "Law",

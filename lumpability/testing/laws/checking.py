@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis.strategies import SearchStrategy
 
 from lumpability.errors import InvalidInput
+from lumpability.testing.laws.certifying import CERTIFIER_LAWS, NETWORK_CERTIFIER_LAWS
 from lumpability.testing.laws.law import Law, LawBroken, try_laws
 from lumpability.testing.laws.lumping import LUMPER_LAWS
 from lumpability.testing.laws.merging import NETWORK_LAWS
@@ -22,6 +23,8 @@ LAWS: Mapping[str, Mapping[str, Law]] = {
     "refiner": REFINER_LAWS,
     "lumper": LUMPER_LAWS,
     "network lumper": NETWORK_LAWS,
+    "certifier": CERTIFIER_LAWS,
+    "network certifier": NETWORK_CERTIFIER_LAWS,
 }
 """All laws, by what they are about and by name."""
 
@@ -72,7 +75,7 @@ def parametrize_with_laws(
     Parameters
     ----------
     implementation : callable
-    of : {"refiner", "lumper", "network lumper"}
+    of : {"refiner", "lumper", "network lumper", "certifier", "network certifier"}
         What it is; see `LAWS`.
     inputs : strategy, optional
         As for `check_refiner`.

@@ -40,7 +40,7 @@ from lumpability.testing.strategies import (
 from lumpability.testing.strategies.lumpable import KINDS
 from lumpability.testing.strategies.values import twelve_rates
 
-__all__ = ["LUMPER_LAWS", "Lumper"]
+__all__ = ["LUMPER_LAWS", "Case", "Lumper", "cases"]
 
 Lumper = Callable[..., Any]
 Case = tuple[MarkovChain, Partition]
@@ -52,7 +52,7 @@ _COLLAPSING = ("ordinary", "bisimulation", "proportional")
 
 
 @st.composite
-def _cases(draw: st.DrawFn, kind: str) -> Case:
+def cases(draw: st.DrawFn, kind: str) -> Case:
     """Draw a chain of any sort with a partition to refine."""
     planted = lumpable_chains(kind=kind).map(lambda pair: pair[0])
     sorts: list[SearchStrategy[Any]] = [ctmcs(max_states=5), planted]
@@ -63,7 +63,7 @@ def _cases(draw: st.DrawFn, kind: str) -> Case:
 
 
 @law(
-    "the definitions: Kemeny and Snell 1976; Buchholz 1994; Marin and Rossi", _cases, variants=KINDS
+    "the definitions: Kemeny and Snell 1976; Buchholz 1994; Marin and Rossi", cases, variants=KINDS
 )
 def lumping_by_definition(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """The partition refines the initial one, and states of a block have the equal sums of its kind."""
@@ -74,7 +74,7 @@ def lumping_by_definition(lump: Lumper, case: Case, draw: Draw, variant: str) ->
     assert witness is None, f"{found} was found, but {witness}"
 
 
-@law("the coarsest lumping of every kind is unique", _cases, variants=KINDS)
+@law("the coarsest lumping of every kind is unique", cases, variants=KINDS)
 def coarsest_lumping(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """No coarser lumping of the kind refines the initial partition: all ways to merge blocks are tried."""
     chain, initial = case
@@ -87,7 +87,7 @@ def coarsest_lumping(lump: Lumper, case: Case, draw: Draw, variant: str) -> None
             assert not is_lumping(chain, coarser, variant), f"{found} was found, not {coarser}"
 
 
-@law("an intertwining: M V = V M^ and D M = M^ D", _cases, variants=KINDS)
+@law("an intertwining: M V = V M^ and D M = M^ D", cases, variants=KINDS)
 def quotient_identity(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """The quotient satisfies the matrix identity of its kind."""
     chain, initial = case
@@ -109,7 +109,7 @@ def planted_lumping(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     assert planted.refines(found), f"{planted} was built in and refines {initial}; found {found}"
 
 
-@law("two quotients in a row are one", _cases, variants=_COLLAPSING)
+@law("two quotients in a row are one", cases, variants=_COLLAPSING)
 def quotient_of_the_quotient(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """Lumping from a finer start first, and then the quotient, gives what lumping at once does."""
     chain, initial = case
@@ -123,7 +123,7 @@ def quotient_of_the_quotient(lump: Lumper, case: Case, draw: Draw, variant: str)
     )
 
 
-@law("lumping is idempotent", _cases, variants=KINDS)
+@law("lumping is idempotent", cases, variants=KINDS)
 def lumped_already(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """A quotient has no coarser lumping of its kind among blocks of one size, from the same start."""
     chain, initial = case
@@ -135,7 +135,7 @@ def lumped_already(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     assert_same_partition(again.partition, Partition.discrete(first.quotient.n))
 
 
-@law("states have no order", _cases, variants=KINDS)
+@law("states have no order", cases, variants=KINDS)
 def renumbering(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """Renumbering the states renumbers the lumping."""
     chain, initial = case
@@ -179,7 +179,7 @@ def order_in_which_rates_are_given(
     assert_same_partition(lump(chain, kind=variant, initial=initial).partition, initial)
 
 
-@law(_BUCHHOLZ, _cases, variants=("strict",))
+@law(_BUCHHOLZ, cases, variants=("strict",))
 def strict_is_ordinary_and_exact(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """A strict lumping is ordinary and exact, and refines the coarsest of both."""
     chain, initial = case
@@ -191,7 +191,7 @@ def strict_is_ordinary_and_exact(lump: Lumper, case: Case, draw: Draw, variant: 
         assert found.refines(coarsest), f"{found} does not refine the {kind} {coarsest}"
 
 
-@law("Baier et al. 2005; Marin, Piazza and Rossi 2019", lambda _: _cases("proportional"))
+@law("Baier et al. 2005; Marin, Piazza and Rossi 2019", lambda _: cases("proportional"))
 def finer_kinds(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """Bisimulation refines ordinary lumping, and that refines proportional lumping."""
     chain, initial = case
@@ -242,7 +242,7 @@ def labels_are_kept(lump: Lumper, chain: MarkovChain, draw: Draw, variant: str) 
 
 
 def _one_chain(kind: str) -> SearchStrategy[Any]:
-    return _cases(kind).map(lambda case: case[0])
+    return cases(kind).map(lambda case: case[0])
 
 
 def _promised(variant: str) -> SearchStrategy[Any]:

@@ -121,8 +121,7 @@ class Store:
 
     def prepare(self, name: str) -> None:
         """Build and store a model, unless it is there."""
-        place = self._place(name)
-        if place.exists():
+        if name in self:
             return
         chain = build(name)
         matrix = chain.matrix
@@ -143,11 +142,14 @@ class Store:
                 "values": [str(value) for value in matrix.weights.values],
             }
             (new / "about.json").write_text(json.dumps(about))
-            new.replace(place)
+            new.replace(self._place(name))
 
     def transitions(self, name: str) -> int:
         """Return how many transitions a stored model has."""
         return int(json.loads((self._place(name) / "about.json").read_text())["transitions"])
+
+    def __contains__(self, name: str) -> bool:
+        return self._place(name).exists()
 
     def _place(self, name: str) -> Path:
         return self.folder / name.replace(":", "-")

@@ -22,7 +22,7 @@ import lumpability
 __all__ = ["Limits", "Results", "run"]
 
 GIB = 2**30
-_WITHOUT_US = frozenset({"prepare", "rational", "numpy", "memory_storm"})
+_WITHOUT_US = frozenset({"rational", "numpy", "memory_storm"})
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,8 @@ class Results:
         return self.known[model, task]
 
     def add(self, model: str, task: str, result: dict[str, Any]) -> None:
-        """Keep a result; of models that could not be prepared, try again next time."""
+        """Keep a result."""
         self.known[model, task] = result
-        if task == "prepare" and "failure" in result:
-            return
         entry = {"model": model, "task": task, "code": self.code, "result": result}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("a") as lines:

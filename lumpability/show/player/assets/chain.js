@@ -43,10 +43,6 @@ class ChainStory {
     return this.history.blocks(node).flatMap((block) => this.unitsOf[block]);
   }
 
-  size(node) {
-    return this.history.blocks(node).reduce((total, block) => total + this.data.blocks[block].size, 0);
-  }
-
   names(units) {
     return units.map((unit) => this.units[unit].name);
   }
@@ -56,7 +52,7 @@ class ChainStory {
     if (this.data.level === "states") return setOf(this.names(this.members(node)));
     const blocks = this.history.blocks(node);
     if (blocks.length === 1) return this.data.blocks[blocks[0]].name;
-    return `${plural(this.size(node), "state")} in ${plural(blocks.length, "final block")}`;
+    return `${plural(this.history.size(node), "state")} in ${plural(blocks.length, "final block")}`;
   }
 
   group(node) {
@@ -156,6 +152,7 @@ class ChainStory {
       splitterNode: splitter,
       condition,
       hot,
+      recorded: this.parameters.length ? new Map(history.parts(split).flatMap((part) => this.members(part).map((unit) => [unit, history.sum(part)]))) : null,
     };
   }
 
@@ -247,7 +244,7 @@ class PlayedChain extends ChainStory {
     const sums = new Map();
     const set = new Set(now.splitter);
     const block = new Set(now.split);
-    for (const unit of now.split) sums.set(unit, this.compared(condition, unit, set, block).text);
+    for (const unit of now.split) sums.set(unit, now.recorded?.get(unit) ?? this.compared(condition, unit, set, block).text);
     const sides = direction === "out" ? "from row to column" : "from row to column, summed down the columns";
     return matrixView({
       order: groups.flatMap((group) => group.members),
@@ -256,6 +253,7 @@ class PlayedChain extends ChainStory {
       hot: now.hot,
       sums,
       direction,
+      totalName: this.data.proportional ? "share" : "sum",
       caption: `${this.data.matrix}, ${sides}; lines are the borders of blocks${now.hot.length ? "; marked: what is summed" : ""}.`,
       units: this.units,
       split: block,
@@ -291,12 +289,16 @@ class PlayedChain extends ChainStory {
     return this.data.level === "states" ? unit : this.data.of.indexOf(this.units[unit].block);
   }
 
-  quotientUnits(groups) {
-    return this.data.blocks.map((block, i) => {
+  quotientPicture(step) {
+    const groups = this.groups(step);
+    const units = this.data.blocks.map((block, i) => {
       const path = this.history.path(i);
       const group = groups.find((one) => one.id === path[path.length - 1]);
       return { name: block.name, size: block.size, notes: block.notes, group };
     });
+    const view = new GraphView(this.data.quotient, { label: "The quotient", units });
+    view.update({ groups: units.map((unit, i) => ({ ...unit.group, members: [i] })) });
+    return view.svg;
   }
 
   unitOf(state) {

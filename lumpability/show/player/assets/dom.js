@@ -24,11 +24,11 @@ function listed(names, most = 8) {
   return names.length > most ? `${shown}, … ${(names.length - most).toLocaleString("en")} more` : shown;
 }
 
-// A proper minus sign, for people.
-const signed = (text) => text?.replaceAll("-", "\u2212");
+// A number as people write it: a proper minus sign, and powers and products of parameters.
+const signed = (text) => text?.replaceAll("-", "\u2212").replaceAll("**", "^").replaceAll("*", " ");
 
 // "Q V = V Q^" with a hat where ^ stands for one.
-const hatted = (identity) => identity.replaceAll("^-1", "\u207b\u00b9").replace(/([A-Z])\^/g, "$1\u0302");
+const hatted = (identity) => identity.replaceAll("^-1", "\u207b\u00b9").replace(/([A-Za-z])\^/g, "$1\u0302");
 
 const setOf = (names, most) => `{${listed(names, most)}}`;
 

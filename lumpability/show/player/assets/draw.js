@@ -24,13 +24,13 @@ class GraphView {
         s("title", {}, note),
         s("path", { class: "line", d: arrow.line }),
         s("path", { class: "head", d: arrow.head }),
-        s("text", { class: busy ? "weight busy" : "weight", x: arrow.at[0], y: arrow.at[1] }, arrow.text),
+        s("text", { class: busy ? "weight busy" : "weight", x: arrow.at[0], y: arrow.at[1] }, signed(arrow.text)),
       );
     });
     this.vertices = graph.points.map(([x, y], i) => this.vertex(i, x, y, graph.radius, pick));
     this.svg = s(
       "svg",
-      { class: "graph", viewBox: `0 0 ${graph.width} ${graph.height}`, role: "group", "aria-label": label },
+      { class: graph.arrows.length > 250 ? "graph dense" : "graph", viewBox: `0 0 ${graph.width} ${graph.height}`, role: "group", "aria-label": label },
       s("title", {}, label),
       this.arrows,
       this.vertices,
@@ -109,7 +109,8 @@ class GraphView {
 function treeView(history, step, { weight, colours, marked = {}, describe }) {
   const shown = Array.from({ length: history.count }, (_, node) => node).filter((node) => history.born[node] <= step);
   const widths = history.order.map(weight);
-  const edges = widths.reduce((sums, width) => [...sums, sums[sums.length - 1] + width], [0]);
+  const edges = [0];
+  for (const one of widths) edges.push(edges[edges.length - 1] + one);
   const [width, total] = [600, edges[edges.length - 1]];
   const row = Math.max(4, Math.min(30, 420 / history.height));
   const boxes = shown.map((node) => {

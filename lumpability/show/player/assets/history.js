@@ -10,14 +10,16 @@ class History {
     this.born = new Array(this.count).fill(0); // the step after which a node is there
     this.died = new Array(this.count).fill(Infinity); // the step that takes it apart
     this.colour = Array.from({ length: this.count }, (_, node) => (node < this.roots ? node : -1));
+    // How many states stand before each place of `order`: the size of a node is a difference.
+    this.before = [0];
+    for (const block of this.order) this.before.push(this.before[this.before.length - 1] + sizes[block]);
     let colours = this.roots;
     for (let split = 0; split < this.splits; split++) {
       const node = this.split_node[split];
       const parts = this.parts(split);
       this.died[node] = split + 1;
       // The largest part keeps the colour, so that little changes from step to step.
-      const weight = (part) => this.blocks(part).reduce((total, block) => total + sizes[block], 0);
-      const largest = parts.reduce((best, part) => (weight(part) > weight(best) ? part : best));
+      const largest = parts.reduce((best, part) => (this.size(part) > this.size(best) ? part : best));
       for (const part of parts) {
         this.parent[part] = node;
         this.depth[part] = this.depth[node] + 1;
@@ -34,6 +36,10 @@ class History {
 
   blocks(node) {
     return this.order.slice(this.starts[node], this.ends[node]);
+  }
+
+  size(node) {
+    return this.before[this.ends[node]] - this.before[this.starts[node]];
   }
 
   alive(step) {

@@ -3,7 +3,7 @@
 const MOST_WITH_TEXT = 18;
 
 // order: units; groups: blocks in that order; entries: [row, column, text]; hot: pairs; sums: unit -> text.
-function matrixView({ order, groups, entries, hot, sums, direction, caption, units, split, splitter }) {
+function matrixView({ order, groups, entries, hot, sums, direction, totalName, caption, units, split, splitter }) {
   const cells = new Map(entries.map(([row, column, text]) => [`${row},${column}`, text]));
   const wanted = new Set(hot.map((pair) => pair.join(",")));
   const first = new Set(groups.map((group) => group.members[0]));
@@ -17,7 +17,7 @@ function matrixView({ order, groups, entries, hot, sums, direction, caption, uni
     return h("th", { scope, class: marks(unit, scope).filter(Boolean).join(" "), title: units[unit].name }, group.name ? chip(group) : null, h("span", { class: "cut" }, units[unit].size > 1 ? `×${units[unit].size.toLocaleString("en")}` : units[unit].name));
   };
   const total = sums.size > 0;
-  const head = h("tr", {}, h("td"), order.map((unit) => heading(unit, "col")), total && direction === "out" ? h("th", { scope: "col", class: "sum" }, "sum") : null);
+  const head = h("tr", {}, h("td"), order.map((unit) => heading(unit, "col")), total && direction === "out" ? h("th", { scope: "col", class: "sum" }, totalName) : null);
   const rows = order.map((row) =>
     h(
       "tr",
@@ -30,7 +30,7 @@ function matrixView({ order, groups, entries, hot, sums, direction, caption, uni
       total && direction === "out" ? h("td", { class: "sum" }, signed(sums.get(row)) ?? "") : null,
     ),
   );
-  if (total && direction === "in") rows.push(h("tr", { class: "sum" }, h("th", { scope: "row" }, "sum"), order.map((column) => h("td", { class: "sum" }, signed(sums.get(column)) ?? ""))));
+  if (total && direction === "in") rows.push(h("tr", { class: "sum" }, h("th", { scope: "row" }, totalName), order.map((column) => h("td", { class: "sum" }, signed(sums.get(column)) ?? ""))));
   return h("figure", {}, h("table", { class: "matrix" }, h("thead", {}, head), h("tbody", {}, rows)), h("figcaption", {}, caption));
 }
 

@@ -9,11 +9,7 @@ class NetworkView extends GraphView {
     const path = (links) => links.map(([a, b]) => `M${data.graph.points[a].join(" ")}L${data.graph.points[b].join(" ")}`).join("");
     this.path = path;
     this.hot = s("path", { class: "links hot" });
-    const size = Math.min(20, 13 * Math.max(1, data.graph.width / 740));
-    const headings = story.layers.map((layer, l) => {
-      const x = data.graph.middles[l];
-      return s("g", { class: "heading" }, s("title", {}, layer.title), s("text", { x, y: 16, "font-size": size }, layer.position), s("text", { x, y: 17 + size, "font-size": size, class: "width" }, layer.units.toLocaleString("en")));
-    });
+    const headings = story.layers.map((layer, l) => headingAt(data.graph.middles[l], layer.position, layer.units.toLocaleString("en"), data.graph.width, layer.title));
     this.svg.insertBefore(this.hot, this.vertices[0]);
     if (all.length <= MOST_LINKS) this.svg.insertBefore(s("path", { class: "links", d: path(all) }), this.hot);
     this.svg.append(...headings);
@@ -27,6 +23,23 @@ class NetworkView extends GraphView {
     this.hot.setAttribute("d", this.path(hot.slice(0, 1500)));
     this.svg.classList.toggle("focused", hot.length > 0 || (now.split ?? []).length > 0);
   }
+}
+
+// The name of a layer and its width, above it; larger in a picture that will be shrunk.
+function headingAt(x, name, width, whole, title) {
+  const size = Math.min(20, 13 * Math.max(1, whole / 740));
+  return s("g", { class: "heading" }, s("title", {}, title), s("text", { x, y: 16, "font-size": size }, name), s("text", { x, y: 17 + size, "font-size": size, class: "width" }, width));
+}
+
+// The network that came out.
+function smallNetwork({ width, height, radius, points, links, headings }) {
+  const units = points.map(([cx, cy]) => s("circle", { class: "base", "data-colour": "none", cx, cy, r: radius }));
+  const names = headings.map(([x, name, size]) => headingAt(x, name, size, width, `layer ${name}`));
+  const label = `The quotient: ${headings.map((heading) => heading[2]).join(", ")} units from layer to layer`;
+  const svg = s("svg", { class: "graph network", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }, s("path", { class: "links", d: links }), s("g", { class: "unit" }, units), names);
+  svg.style.maxWidth = `${width * 1.35}px`;
+  svg.style.setProperty("--least", `${Math.round(width * 0.6)}px`);
+  return svg;
 }
 
 // How wide each layer is and how wide it will be: the outer bar before, the inner one after.

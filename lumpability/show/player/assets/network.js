@@ -82,17 +82,17 @@ class PlayedNetwork {
 
   constant({ layer }) {
     const stage = this.stages[layer - 1];
-    const rows = stage.constants.slice(0, 20).map(([unit, value]) => h("tr", {}, h("td", {}, this.units[unit].name), h("td", { class: "number" }, signed(value))));
+    const values = [...new Set(stage.constants.map(([, value]) => value))];
+    const having = (wanted) => listed(stage.constants.filter(([, value]) => value === wanted).map(([unit]) => this.units[unit].name), 24);
+    const rows = values.slice(0, 20).map((value) => h("tr", {}, h("td", {}, having(value)), h("td", { class: "number" }, signed(value))));
     return {
       heading: `${plural(stage.constants.length, "neuron")} of ${this.title(layer)} ${stage.constants.length === 1 ? "is" : "are"} constant`,
       body: [
         h("p", {}, "Whatever comes in, the output stays the same. The next bias takes what it contributes."),
         h("table", { class: "parts" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "neuron"), h("th", { scope: "col" }, "always"))), h("tbody", {}, rows)),
-        stage.constants.length > 20 ? h("p", { class: "hint" }, `… ${stage.constants.length - 20} more`) : null,
+        values.length > 20 ? h("p", { class: "hint" }, `… ${plural(values.length - 20, "more value")}`) : null,
       ],
       split: stage.constants.map(([unit]) => unit),
-      columns: stage.constants.map(([unit]) => unit),
-      layer,
     };
   }
 
@@ -149,7 +149,7 @@ class PlayedNetwork {
     const { hidden } = this.data.counts;
     return {
       heading: hidden[0] === hidden[1] ? "No two neurons can be merged" : "The same function, smaller",
-      body: [h("p", {}, h("strong", {}, `${this.data.verdict}.`)), h("p", {}, `Proved: ${hatted(this.data.proof)}.`), h("p", {}, "One pass suffices: merging below never separates above, and classes are compared by exactly the weights that the smaller network has.")],
+      body: [h("p", {}, h("strong", {}, `${this.data.verdict.replaceAll("->", "→")}.`)), h("p", {}, `Proved: ${hatted(this.data.proof)}.`), h("p", {}, "One pass suffices: merging below never separates above, and classes are compared by exactly the weights that the smaller network has.")],
       done: true,
     };
   }
@@ -189,8 +189,12 @@ class PlayedNetwork {
     return new NetworkView(this);
   }
 
+  quotientPicture() {
+    return smallNetwork(this.data.quotient);
+  }
+
   matrixAt(k, now) {
-    if (!now.columns) return h("p", { class: "hint" }, "The columns of a class are shown at its step.");
+    if (!now.columns) return null;
     return this.stages[now.layer - 1].matrix(now.columns.slice(0, 12), now.columns.length - 12);
   }
 

@@ -52,7 +52,9 @@ const page = {
     byId("tree-part").hidden = !tree;
     if (tree) byId("tree").replaceChildren(tree);
     if (story.drawn) {
-      byId("matrix").replaceChildren(story.matrixAt(this.at, now));
+      const matrix = story.matrixAt(this.at, now);
+      byId("matrix-part").hidden = !matrix;
+      if (matrix) byId("matrix").replaceChildren(matrix);
       showMarked(byId("matrix"));
       this.paintGraph();
       this.paintQuotient(now);
@@ -69,11 +71,7 @@ const page = {
     const shown = Boolean(now.done && data.quotient);
     this.quotient.hidden = !shown;
     if (!shown || this.quotient.hasChildNodes()) return;
-    const groups = story.groups(this.at);
-    const units = story.quotientUnits(groups);
-    const view = new GraphView(data.quotient, { label: "The quotient", units });
-    view.update({ groups: units.map((unit, i) => ({ ...unit.group, members: [i] })) });
-    this.quotient.append(h("h3", {}, "The quotient"), view.svg);
+    this.quotient.append(h("h3", {}, "The quotient"), story.quotientPicture(this.at));
   },
 
   controls() {

@@ -115,7 +115,7 @@ class ChainTurn {
       const set = [...witness.set];
       const hot = witness.units.flatMap((unit) => story.terms(witness.condition, unit, witness.set).map(([other]) => (story.way(witness.condition) === "into" ? [unit, other] : [other, unit])));
       this.show({ chosen: witness.units, splitter: set, hot });
-      this.say([h("p", {}, h("strong", {}, "No. "), `${a} and ${b} share a block, but their sums ${story.way(witness.condition)} `, chip(this.groups[witness.index]), ` ${setOf(names(set))} are `, h("b", {}, witness.texts[0]), " and ", h("b", {}, witness.texts[1]), ".")], "no");
+      this.say([h("p", {}, h("strong", {}, "No. "), `${a} and ${b} share a block, but their sums ${story.way(witness.condition)} `, chip(this.groups[witness.index]), ` ${setOf(names(set))} are `, h("b", {}, signed(witness.texts[0])), " and ", h("b", {}, signed(witness.texts[1])), ".")], "no");
       return;
     }
     const best = new Set(story.units.map((unit) => unit.block)).size;

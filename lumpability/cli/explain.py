@@ -1,0 +1,95 @@
+"""`lumpability explain`: why two states share a block of the coarsest lumping, or why they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lumpability.cli.console import Stages, show_json
+from lumpability.cli.models import arguments, describe
+from lumpability.cli.options import (
+    Read,
+    debug_option,
+    file_argument,
+    initial_option,
+    json_option,
+    kind_option,
+    reading_options,
+    respect_option,
+)
+from lumpability.formats.files import writing
+from lumpability.show.text import printable
+from lumpability.verbs import lump
+
+__all__ = ["explain_command"]
+
+_EXAMPLES = """\b
+Examples:
+  lumpability explain chain.drn.gz 17 42
+  lumpability explain chain.npz 17 42 --kind exact --json
+  lumpability explain chain.json up down --html reason.html
+  lumpability explain net.onnx 0:3 0:8
+"""
+
+
+@click.command("explain", epilog=_EXAMPLES)
+@file_argument("model")
+@click.argument("state")
+@click.argument("other")
+@kind_option
+@respect_option
+@initial_option
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the explanation as a small page as well.",
+)
+@reading_options
+@json_option
+@debug_option
+def explain_command(
+    *,
+    model: Path,
+    state: str,
+    other: str,
+    kind: str | None,
+    html: Path | None,
+    read: Read,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Say why STATE and OTHER share a block of the coarsest lumping of MODEL, or why they do not.
+
+    States of a chain are given by name or number. Together: the sums into every block, which are
+    equal. Apart: the shortest chain of splits that separates them, down to a label, a reward or
+    whatever else was respected, and a formula that holds in STATE and not in OTHER.
+
+    For a network STATE and OTHER are neurons: 2:17 is neuron (or channel) 17 of layer 2.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    with Stages() as stages:
+        with stages("reading", model.name):
+            loaded = read(model)
+            asked = arguments(loaded, kind, given, stages.progress)
+        with stages("lumping"):
+            lumping = lump(loaded, kind=kind, **asked)
+        with stages("explaining"):
+            explanation = lumping.explain(state, other)
+            text = str(explanation)
+        if html is not None:
+            with stages("writing"), writing(html) as file:
+                file.write(explanation.to_html().encode("utf-8", errors="backslashreplace"))
+    if as_json:
+        show_json(
+            "explain",
+            path=str(model),
+            model=describe(loaded).data,
+            explanation=explanation.to_json(),
+            written={"html": None if html is None else str(html)},
+            seconds=stages.seconds,
+        )
+    else:
+        click.echo("\n".join(map(printable, text.splitlines())))

@@ -1,0 +1,129 @@
+"""The digest of a chain: the same for the same chain however it is stored, another for another."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lumpability import CTMC, DTMC, Reward, read, write
+from lumpability.certificate.digest import Digest
+from lumpability.exact_array import ExactArray
+from lumpability.structure import WeightedStructure
+from lumpability.testing import ctmcs, dtmcs, labelled
+
+SHARED = ["brp64_5", "embedded8", "herman11", "polling10", "tandem127"]
+
+
+@given(chain=labelled(st.one_of(ctmcs(), dtmcs())))
+def test_equal_content_has_an_equal_digest_whatever_the_order_of_numbers(chain) -> None:
+    values = chain.matrix.weights.values
+    order = np.arange(len(values))[::-1]
+    weights = ExactArray(
+        (len(values) - 1 - chain.matrix.weights.codes.astype(np.int64)).astype(np.uint8),
+        tuple(values[i] for i in order),
+    )
+    matrix = WeightedStructure(
+        chain.matrix.indptr, chain.matrix.indices, weights, chain.matrix.initial
+    )
+    other = chain.rebuilt(
+        matrix,
+        labels=dict(reversed(chain.labels.items())),
+        rewards=chain.rewards,
+        initial=chain.initial,
+    )
+    assert Digest.of(other) == Digest.of(chain)
+    assert Digest.of(other).overall == Digest.of(chain).overall
+    assert Digest.of(chain).difference(Digest.of(other)) is None
+
+
+@given(
+    chain=labelled(ctmcs(min_states=2)),
+    amount=st.sampled_from(["1", "1/1000000007"]),
+    data=st.data(),
+)
+def test_any_change_of_a_rate_changes_the_digest(chain, amount, data) -> None:
+    rows = [[dict(chain.matrix.row(s)).get(u, 0) for u in range(chain.n)] for s in range(chain.n)]
+    s, u = data.draw(st.tuples(st.integers(0, chain.n - 1), st.integers(0, chain.n - 1)))
+    rows[s][u] += Fraction(amount)
+    other = CTMC(rows, labels=chain.labels, rewards=chain.rewards, initial=chain.initial)
+    assert Digest.of(chain).matrix != Digest.of(other).matrix
+
+
+def test_no_part_of_a_chain_passes_for_another() -> None:
+    matrix = [[0, 1], [1, 0]]
+    held, left = (ExactArray.read([0, 1])[0] for _ in range(2))
+    chains = [
+        CTMC(matrix),
+        DTMC(matrix),
+        CTMC([[0, 1], [1, 1]]),
+        CTMC(matrix, labels={"a": [0]}),
+        CTMC(matrix, labels={"a": [1]}),
+        CTMC(matrix, labels={"b": [0]}),
+        CTMC(matrix, labels={"a": [0], "b": [0]}),
+        CTMC(matrix, labels={"a\nlabel b": [0]}),
+        CTMC(matrix, rewards={"a": Reward(state=held)}),
+        CTMC(matrix, rewards={"a": Reward(action=left)}),
+        CTMC(matrix, rewards={"a": Reward(state=held, action=left)}),
+        CTMC(matrix, initial=0),
+        CTMC(matrix, initial=1),
+    ]
+    for one, other in combinations(chains, 2):
+        assert Digest.of(one).overall != Digest.of(other).overall
+        assert Digest.of(one).difference(Digest.of(other)) is not None
+
+
+def test_a_parameter_has_one_digest_in_every_field_that_holds_it() -> None:
+    plain = CTMC.from_rates({(0, 1): "a", (1, 0): "2*a/3"})
+    wider = CTMC.from_rates({(0, 1): "a*b/b", (1, 0): "2*a/3 + b - b"})
+    scaled = CTMC.from_rates({(0, 1): "(2*a*c + 4*a)/(2*c + 4)", (1, 0): "2*a/3"})
+    other = CTMC.from_rates({(0, 1): "a", (1, 0): "2*b/3"})
+    assert Digest.of(plain) == Digest.of(wider) == Digest.of(scaled)
+    assert Digest.of(plain) != Digest.of(other)
+    field = ExactArray.read(["a", "b", "1/2"])[0]
+    numbers = ExactArray.of_values(np.array([2, 2]), field.values)
+    assert Digest.of(CTMC([[0, "1/2"], ["1/2", 0]])) == Digest.of(
+        CTMC(WeightedStructure.from_edges(2, [0, 1], [1, 0], numbers))
+    )
+
+
+@pytest.mark.parametrize("suffix", ["drn", "drn.gz", "json", "npz", "tra", "umb"])
+@given(chain=labelled(ctmcs(min_states=2)))
+def test_a_digest_survives_every_format_that_holds_the_chain(
+    suffix, chain, tmp_path_factory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"digest.{suffix}"
+    if suffix == "umb":
+        pytest.importorskip("umbi")
+    chain = CTMC(chain.matrix, labels={"a": [0]}, initial=0)
+    write(chain, path)
+    back = read(path, **({"type": "ctmc"} if suffix == "tra" else {}))
+    assert Digest.of(back) == Digest.of(chain)
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_files_of_one_real_model_agree_where_they_hold_the_same(shared_file, name: str) -> None:
+    digests = []
+    for suffix in ("npz", "drn.gz", "umb"):
+        try:
+            path = shared_file(f"chains/{name}.{suffix}")
+        except pytest.skip.Exception:
+            continue
+        if suffix == "umb":
+            pytest.importorskip("umbi")
+        digests.append(Digest.of(read(path)))
+    assert len(digests) > 1
+    for one, other in combinations(digests, 2):
+        assert (one.matrix, one.rewards, one.initial) == (
+            other.matrix,
+            other.rewards,
+            other.initial,
+        )
+        for label in one.labels.keys() & other.labels.keys():
+            assert one.labels[label] == other.labels[label]
+        # Some writers leave the label `deadlock` out.
+        assert one.labels.keys() ^ other.labels.keys() <= {"deadlock"}
