@@ -242,7 +242,8 @@ def _network_header(statement: NetworkStatement) -> str:
         comment(statement.title),
         "For each layer l: A_(l-1) W_l = What_l A_l.  Row 0 of W_l holds the biases and is fed by the constant 1,",
         "which is class 0; units of class 0 are constants, and their values are their factors.  A_l has the factor",
-        "of unit s in row class(s), column s.  Numbers are multiplied by the denominators given.",
+        "of unit s in row class(s), column s.  Layers without weights are kept, for the units that stay.",
+        "Numbers are multiplied by the denominators given.",
         "Lean 4.15 or later, no library.",
         *(f"layer {k}: {comment(layer.title)}" for k, layer in enumerate(statement.layers, 1)),
     ]

@@ -9,6 +9,7 @@ nesting and lists that are too long are refused where they begin, in memory boun
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -29,6 +30,7 @@ _CHUNK = 1 << 20
 _LONGEST_TEXT = 1 << 16
 _DIGITS = len(str(LARGEST))
 _SPACE = b" \t\r\n"
+_NO_SPACE = re.compile(rb"[^ \t\r\n]")
 _COMMA, _ZERO, _NINE = b",09"
 
 
@@ -82,10 +84,11 @@ class Scanner:
     def peek(self) -> str:
         """Return the next character that is no space; "" at the end."""
         while True:
-            while self._at < len(self._buffer) and self._buffer[self._at] in _SPACE:
-                self._at += 1
-            if self._at < len(self._buffer):
+            found = _NO_SPACE.search(self._buffer, self._at)
+            if found is not None:
+                self._at = found.start()
                 return chr(self._buffer[self._at])
+            self._at = len(self._buffer)
             if not self._more():
                 return ""
 
@@ -200,7 +203,7 @@ class Scanner:
                 self._at = end + 1
                 if closing >= 0:
                     return np.concatenate(parts)
-            elif len(self._buffer) - self._at > _CHUNK:
+            elif len(self._buffer) - self._at > _LONGEST_TEXT:
                 self.fail("does not hold a list of whole numbers where one should be")
             if not self._more():
                 self.fail("is cut off")

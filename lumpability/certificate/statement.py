@@ -36,7 +36,7 @@ Rows = tuple[tuple[int, ...], ...]
 IDENTITIES = ("row sums", "column sums", "both", "proportional")
 
 LARGEST = 200
-"""Largest number of rows or columns of a matrix: Coq then takes some ten seconds."""
+"""Largest number of rows or columns of a matrix, for which Coq takes some ten seconds."""
 
 _NAME = 60
 _LINE = 96

@@ -10,43 +10,12 @@ from html import escape
 
 from lumpability.markov.reasons import EqualSum, Explanation, Flow, Step
 from lumpability.rationals import shown
+from lumpability.reason_pages import fragment, page
 
 __all__ = ["explanation", "fragment", "page", "step"]
 
-_STYLE = """
-.lumpability-reasons { font: 0.95em/1.45 system-ui, sans-serif; max-width: 60em; overflow-x: auto }
-.lumpability-reasons table { border-collapse: collapse; margin: 0.3em 0 0.8em }
-.lumpability-reasons th, .lumpability-reasons td { border: 1px solid; padding: 0.15em 0.6em;
-  text-align: left; vertical-align: top; border-color: color-mix(in srgb, currentcolor 30%, transparent) }
-.lumpability-reasons td.number { text-align: right; font-variant-numeric: tabular-nums }
-.lumpability-reasons pre { white-space: pre-wrap; margin: 0.3em 0 }
-"""
 _TRANSITIONS = 24
 _ROWS = 100
-
-
-def page(title: str, body: str) -> str:
-    """Return a whole document.
-
-    Examples
-    --------
-    >>> page("a < b", "<p>text</p>").splitlines()[3]
-    '<title>a &lt; b</title>'
-    """
-    return f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>{escape(title)}</title>
-<meta name="viewport" content="width=device-width">
-<style>:root {{ color-scheme: light dark }} body {{ margin: 1.5em }}</style>
-{fragment(body)}
-</html>
-"""
-
-
-def fragment(body: str) -> str:
-    """Return a part of a page, with its style."""
-    return f'<div class="lumpability-reasons"><style>{_STYLE}</style>{body}</div>'
 
 
 def explanation(told: Explanation) -> str:

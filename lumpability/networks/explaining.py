@@ -44,14 +44,16 @@ def explain_neurons(
     notes = [*_notes(lumping, here, a)]
     if names[0] == names[1]:
         same = f"{names[0]} is one neuron"
-        return NetworkExplanation(*names, True, "same", same, Fraction(1), notes=tuple(notes))
+        return NetworkExplanation(
+            lumping.kind, names, True, "same", same, Fraction(1), notes=tuple(notes)
+        )
     notes += _notes(lumping, there, b)
     if here != there:
         apart = f"{both} are apart: neurons of different layers are never merged"
-        return NetworkExplanation(*names, False, "layers", apart, notes=tuple(notes))
+        return NetworkExplanation(lumping.kind, names, False, "layers", apart, notes=tuple(notes))
     if one.stage.held is not None:
         held = f"{both} are apart: the layer stays as it is ({one.stage.held})"
-        return NetworkExplanation(*names, False, "held", held, notes=tuple(notes))
+        return NetworkExplanation(lumping.kind, names, False, "held", held, notes=tuple(notes))
     pair = Pair(one, a, b)
     found = _Comparison(lumping, here, pair, limit)
     labels = one.partition.labels
@@ -85,12 +87,13 @@ class _Comparison:
                 f"the column of {names[1]} is {ratio} times that of {names[0]} in all {weights} entries, "
                 f"and {self._rule()}"
             )
-        sentence = f"{both} share class {block}: {told}"
+        claim = f"{both} share class {block}: {told}"
         return NetworkExplanation(
-            *names,
+            self.lumping.kind,
+            names,
             True,
             "multiples",
-            sentence,
+            claim,
             ratio,
             self._entries(shown),
             weights - len(shown),
@@ -119,12 +122,13 @@ class _Comparison:
             why = f"their columns are multiples by {ratio}, but {self._rule()}"
         else:
             why = self._difference(row)
-        sentence = f"{both} are apart: {why}"
+        claim = f"{both} are apart: {why}"
         return NetworkExplanation(
-            *names,
+            self.lumping.kind,
+            names,
             False,
             reason,
-            sentence,
+            claim,
             ratio,
             self._entries(shown),
             columns - len(shown) - after,

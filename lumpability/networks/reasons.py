@@ -9,10 +9,12 @@ row differs, or that something else keeps the neurons apart, which the reason na
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from fractions import Fraction
+from html import escape
 from typing import Any
+
+from lumpability.reason_pages import fragment, page
 
 __all__ = ["REASONS", "ColumnEntry", "NetworkExplanation"]
 
@@ -88,13 +90,15 @@ class NetworkExplanation:
 
     Attributes
     ----------
-    first, second : str
-        The neurons, as layer:neuron.
+    kind : str
+        "proportional" or "exact".
+    neurons : tuple of two str
+        As layer:neuron.
     together : bool
     reason : str
         A key of `REASONS`.
-    sentence : str
-        The answer in words.
+    claim : str
+        The answer in one sentence.
     factor : Fraction or None
         What the column of the first is multiplied by to give that of the second, if it is a multiple.
     entries : tuple of ColumnEntry
@@ -117,11 +121,11 @@ class NetworkExplanation:
       bias: 1 and 2, in normal form 1 and 2/3
     """
 
-    first: str
-    second: str
+    kind: str
+    neurons: tuple[str, str]
     together: bool
     reason: str
-    sentence: str
+    claim: str
     factor: Fraction | None = None
     entries: tuple[ColumnEntry, ...] = ()
     equal: int = 0
@@ -131,7 +135,7 @@ class NetworkExplanation:
     @property
     def text(self) -> str:
         """The answer, the weights that show it, and notes, one to a line."""
-        lines = [self.sentence]
+        lines = [self.claim]
         lines += [
             f"  {entry.name}: {entry.first} and {entry.second}, in normal form {entry.first_normal} and "
             f"{entry.second_normal}"
@@ -153,15 +157,16 @@ class NetworkExplanation:
 
         Examples
         --------
-        >>> NetworkExplanation("0:1", "0:1", True, "same", "...", Fraction(1)).to_json()["factor"]
+        >>> one = NetworkExplanation("exact", ("0:1", "0:1"), True, "same", "...", Fraction(1))
+        >>> one.to_json()["factor"]
         '1'
         """
         return {
-            "first": self.first,
-            "second": self.second,
+            "kind": self.kind,
+            "neurons": list(self.neurons),
             "together": self.together,
             "reason": self.reason,
-            "sentence": self.sentence,
+            "claim": self.claim,
             "factor": None if self.factor is None else str(self.factor),
             "entries": [
                 {
@@ -179,10 +184,17 @@ class NetworkExplanation:
         }
 
     def to_html(self) -> str:
-        """Return a piece of a page, everything in it escaped."""
-        head = ("from", self.first, self.second, "normal forms", "")
-        rows = [
-            (
+        """Return a small self-contained page."""
+        return page(self.claim, self._body())
+
+    def _repr_html_(self) -> str:
+        return fragment(self._body())
+
+    def _body(self) -> str:
+        head = ("from", *self.neurons, "normal forms", "")
+        rows = "".join(
+            _row(
+                "td",
                 entry.name,
                 entry.first,
                 entry.second,
@@ -190,26 +202,18 @@ class NetworkExplanation:
                 "=" if entry.agrees else f"≠ {entry.second_normal}",
             )
             for entry in self.entries
-        ]
-        table = "".join(_row("td", row) for row in rows)
-        table = (
-            f"<table><thead>{_row('th', head)}</thead><tbody>{table}</tbody></table>"
-            if rows
-            else ""
         )
-        more = "".join(f"<p>{html.escape(line)}</p>" for line in (*self._remainder(), *self.notes))
-        return f"<div><p>{html.escape(self.sentence)}</p>{table}{more}</div>"
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
+        table = f"<table>{_row('th', *head)}{rows}</table>" if rows else ""
+        more = "".join(f"<p>{escape(line)}</p>" for line in (*self._remainder(), *self.notes))
+        return f"<p><strong>{escape(self.claim)}</strong></p>{table}{more}"
 
     def __str__(self) -> str:
         return self.text
 
     def __repr__(self) -> str:
         verdict = "together" if self.together else "apart"
-        return f"NetworkExplanation({self.first}, {self.second}: {verdict}, {self.reason})"
+        return f"NetworkExplanation({' and '.join(self.neurons)}: {verdict}, {self.reason})"
 
 
-def _row(tag: str, cells: tuple[Any, ...]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"
+def _row(tag: str, *cells: Any) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"

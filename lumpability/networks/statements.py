@@ -51,8 +51,8 @@ def network_statement(
     SizeLimit
         If a layer is larger than a proof assistant is given; carries ``size`` and ``limit``.
     NotJustified
-        If weights were rounded, or there is more to show than an identity for each layer; see
-        `layer_identities`.
+        If weights were rounded, there are none, or there is more to show than an identity for each layer;
+        see `layer_identities`.
 
     Examples
     --------
@@ -66,7 +66,10 @@ def network_statement(
     >>> last.matrix, last.row_labels, last.row_factors, last.quotient
     (((0,), (3,), (4,)), (0, 1, 1), (1, 1, 2), ((1, 0), (0, 11)))
     """
-    for stage in stages_of(network):
+    stages = stages_of(network)
+    if not stages:
+        raise NotJustified("a network without weights has no identity to state")
+    for stage in stages:
         refuse_large(max(stage.matrix.shape[0] + 1, stage.units))
     if largest_change:
         raise NotJustified(

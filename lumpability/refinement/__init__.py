@@ -27,6 +27,7 @@ __all__ = [
     "Progress",
     "Refinement",
     "Witness",
+    "is_warm",
     "refine",
     "split_history",
 ]
@@ -123,6 +124,13 @@ def refine(
     from lumpability.refinement import kernel
 
     return Refinement(kernel.refine(structure, start, progress=progress), chosen, proved=True)
+
+
+def is_warm() -> bool:
+    """Whether the kernel has been compiled, by this or an earlier process: else its first use does so."""
+    from lumpability.refinement.kernel_compile import is_compiled
+
+    return is_compiled()
 
 
 def _suitable(structure: WeightedStructure) -> Engine:

@@ -82,8 +82,9 @@ def refine(
 
     Notes
     -----
-    Time O(m log n), and for rational functions one more pass over the rows for each monomial.  Memory beyond the structure: about 105 bytes for each state, and, when rounds propagate,
-    the transposed rows of the states that still share a block.
+    Time O(m log n), and for rational functions one more pass over the rows for each monomial.  Memory
+    beyond the structure: about 115 bytes for each state, and, when rounds propagate, the transposed
+    rows of the states that still share a block.
 
     Examples
     --------

@@ -21,7 +21,7 @@ from lumpability.history import History
 from lumpability.markov.examples import machine_repair
 from lumpability.structure import WeightedStructure
 
-MEGABYTES, SECONDS = 1500, 60
+MEGABYTES, SECONDS = 1200, 60
 
 READ = """
 import resource, sys
@@ -181,12 +181,12 @@ def bombs(document: dict[str, Any]) -> dict[str, bytes]:
     numbers = start.partition(b'"numbers": ')[0]
     zeros = b"0," * (1 << 20)
     return {
-        "zeros": b"".join([start, b'"partition": [', zeros * 300]),
-        "texts": numbers + b'"numbers": [' + b",".join(b'"%d"' % i for i in range(3 * 10**6)),
-        "one text": numbers + b'"numbers": ["' + b"1" * (200 << 20),
-        "one number": b"".join([start, b'"partition": [', b"1" * (200 << 20)]),
-        "brackets": b"".join([start, b'"partition": ', b"[" * (200 << 20)]),
-        "spaces": b"".join([start, b'"partition": ', b" " * (200 << 20)]),
+        "zeros": b"".join([start, b'"partition": [', zeros * 60]),
+        "texts": numbers + b'"numbers": [' + b",".join(b'"%d"' % i for i in range(10**6)),
+        "one text": numbers + b'"numbers": ["' + b"1" * (100 << 20),
+        "one number": b"".join([start, b'"partition": [', b"1" * (100 << 20)]),
+        "brackets": b"".join([start, b'"partition": ', b"[" * (100 << 20)]),
+        "spaces": b"".join([start, b'"partition": ', b" " * (100 << 20)]),
         "short for its size": start + b'"partition": [0, 1]}',
     }
 

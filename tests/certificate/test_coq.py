@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lumpability import CTMC, DTMC, Network, lump
+from lumpability import CTMC, DTMC, Network, formats, lump
 from lumpability.certificate.coq import write_coq
 from lumpability.certificate.statement import ChainStatement, IntegerStatement, NetworkStatement
 from lumpability.markov.examples import (
@@ -193,6 +193,15 @@ def test_names_of_states_cannot_leave_their_comment(compile_coq: Compile) -> Non
 def test_coq_accepts_the_largest_chains(kind: str, compile_coq: Compile) -> None:
     chain, partition = planted(kind, [8] * 25, seed=1)
     result = compile_coq(export(lump(chain, kind=kind, initial=partition), "coq"))
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.slow
+def test_coq_accepts_a_published_network(
+    compile_coq: Compile, shared_file: Callable[[str], Path]
+) -> None:
+    network = formats.read(shared_file("networks/tll/tllBench_n=2_N=M=8_m=1_instance_0_0.onnx"))
+    result = compile_coq(export(lump(network), "coq"))
     assert result.returncode == 0, result.stderr
 
 

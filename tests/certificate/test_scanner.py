@@ -104,10 +104,13 @@ def test_what_is_no_list_of_numbers_of_moderate_size_is_refused(text: str) -> No
     "text", ["", "-1", "01", "1.5", "99999999999", "2147483648", "x", "٣", '"1"']
 )
 def test_what_is_no_number_of_moderate_size_is_refused(text: str) -> None:
-    read = scanner(text)
     with pytest.raises(FormatError):
-        read.integer()
-        read.end()
+        only_integer(scanner(text))
+
+
+def only_integer(read: Scanner) -> None:
+    read.integer()
+    read.end()
 
 
 @pytest.mark.usefixtures("chunk")

@@ -102,7 +102,7 @@ def test_claims_and_quotients_that_do_not_fit_are_refused() -> None:
         layer_identities(lumping.network, lumping.network, claims, lumping.kind)
 
 
-def test_rounded_and_large_networks_have_no_statement() -> None:
+def test_rounded_large_and_weightless_networks_have_no_statement() -> None:
     layers = [([[1, 3]], [1, 3], "relu"), ([[0.1], [0.2]], None, None)]
     lumping = lump(Network.dense(layers, dtype=np.float32))
     claims = [one.claim() for one in lumping.stages]
@@ -115,6 +115,9 @@ def test_rounded_and_large_networks_have_no_statement() -> None:
             largest_change=lumping.rounding.largest,
         )
     assert caught.value.change == lumping.rounding.largest
+    bare = Network((Activate("relu"),), (None, 2), np.float64)
+    with pytest.raises(NotJustified, match="without weights"):
+        network_statement(bare, bare, [], "proportional")
     large = Network.dense([(np.ones((1, 201)), None, None)])
     with pytest.raises(SizeLimit, match="201 rows or columns"):
         network_statement(large, large, [], "proportional")

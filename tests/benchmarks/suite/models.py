@@ -44,7 +44,7 @@ FAMILIES: dict[str, Callable[[int], Chain]] = {
 
 # File, values of constants, and what properties ask about and the source gives no label.
 SOURCES: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "brp20000_10": ("brp.pm", "N=20000,MAX=10", ("srep!=0|recv", "s=5&srep=2")),
+    "brp20000_10": ("brp.pm", "N=20000,MAX=10", ("srep!=0&!recv", "s=5&srep=2")),
     "cluster256": ("cluster.sm", "N=256", ()),
     "crowds5_20": ("crowds.pm", "TotalRuns=5,CrowdSize=20", ("observe0>1",)),
     "egl7_4": ("egl.pm", "N=7,L=4", ()),

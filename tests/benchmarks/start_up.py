@@ -1,0 +1,66 @@
+"""What the first minute costs: import, a first small lumping, compiling and loading the kernel.
+
+    PYTHONPATH=. python tests/benchmarks/start_up.py
+
+Every measurement is a fresh process; medians of `--runs` of them, in turn.  Compiling uses an empty cache in a
+temporary folder (``NUMBA_CACHE_DIR``), loading the cache that this filled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import lumpability
+
+TIMED = "import time; started = time.perf_counter()\n{}\nprint(time.perf_counter() - started)"
+BASE = "import numpy, scipy.sparse"
+SMALL = f"""{BASE}
+from lumpability import lump
+from lumpability.markov.examples import cycle_walk
+chain = cycle_walk(10)
+{TIMED.format("lump(chain)")}"""
+LARGE = f"""{BASE}
+from lumpability import lump
+from lumpability.markov.examples import machine_repair
+chain = machine_repair(13)
+{TIMED.format("lump(chain)")}"""
+
+
+def seconds(code: str, cache: str) -> float:
+    """Run a program that prints a time."""
+    here = str(Path(lumpability.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": here, "NUMBA_CACHE_DIR": cache}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def median(code: str, cache: str, runs: int) -> float:
+    return statistics.median(seconds(code, cache) for _ in range(runs))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=int, default=7)
+    runs = parser.parse_args().runs
+    base, ours = TIMED.format(BASE), TIMED.format(f"{BASE}\nimport lumpability")
+    with tempfile.TemporaryDirectory() as cache:
+        seconds(ours, cache)  # brings the files into the page cache
+        pairs = [(seconds(base, cache), seconds(ours, cache)) for _ in range(runs)]
+        before, after = (statistics.median(column) for column in zip(*pairs, strict=True))
+        print("| what | seconds | at most |\n|---|---|---|")
+        print(f"| import numpy, scipy.sparse | {before:.3f} | |")
+        print(f"| import lumpability, beyond that | {after - before:.3f} | 0.15 |")
+        print(f"| lump a 10-state chain, first call | {median(SMALL, cache, runs):.3f} | 0.2 |")
+        print(f"| lump 106,496 transitions, kernel compiled | {seconds(LARGE, cache):.2f} | |")
+        print(f"| the same, kernel loaded from the cache | {median(LARGE, cache, runs):.2f} | |")
+
+
+if __name__ == "__main__":
+    main()
