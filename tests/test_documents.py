@@ -12,7 +12,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -132,12 +131,12 @@ def test_the_examples_of_a_page_print_what_it_shows(page, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("page", TUTORIALS)
-def test_the_cells_of_a_tutorial_run_in_order(page, tmp_path, monkeypatch, capsys):
+def test_the_cells_of_a_tutorial_run_in_order(page, tmp_path, monkeypatch):
     for package in NEEDS.get(page, ()):
         pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(lumpability.__file__).parent.parent))
-    names, started = {"__name__": "__main__"}, time.perf_counter()
+    names = {"__name__": "__main__"}
     for code, tags in cells(page):
         compiled = compile(code, page, "exec")
         if "raises-exception" in tags:
@@ -145,7 +144,6 @@ def test_the_cells_of_a_tutorial_run_in_order(page, tmp_path, monkeypatch, capsy
                 exec(compiled, names)
         else:
             exec(compiled, names)
-    assert time.perf_counter() - started < 60
 
 
 def rows_of(text):

@@ -92,7 +92,7 @@ class Digest:
     >>> one = CTMC.from_rates({("up", "down"): 0.1, ("down", "up"): 2}, labels={"ok": ["up"]})
     >>> other = CTMC([["-1/10", "1/10"], [2, -2]], labels={"ok": [0]})
     >>> Digest.of(one) == Digest.of(other), Digest.of(one).overall[:16]
-    (True, '7d1ae3a3cf4e1d3c')
+    (True, 'e022812445ee9206')
     """
 
     type: str
@@ -140,7 +140,7 @@ class Digest:
         for what in ("type", "states", "transitions"):
             mine, theirs = getattr(self, what), getattr(other, what)
             if mine != theirs:
-                return f"{mine} as {what} is expected, and {theirs} found"
+                return f"{what}: {mine} expected, {theirs} found"
         for sort in ("labels", "rewards"):
             mine, theirs = getattr(self, sort), getattr(other, sort)
             for name in sorted({*mine, *theirs}):

@@ -86,7 +86,17 @@ class Certificate:
 
     @property
     def identity(self) -> str:
-        """The identity that makes the partition a lumping."""
+        """The identity that makes the partition a lumping.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> from lumpability.markov.examples import land_of_oz
+        >>> chain = land_of_oz()
+        >>> certificate = lump(chain).certificate()
+        >>> certificate.identity
+        'P V = V P^'
+        """
         matrix, rates = ("Q", "R") if self.model.type == "CTMC" else ("P", "P")
         return KINDS[self.kind].format(M=matrix, R=rates)
 
@@ -107,6 +117,15 @@ class Certificate:
         Notes
         -----
         O(m log n); about a microsecond for each transition.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> from lumpability.markov.examples import land_of_oz
+        >>> chain = land_of_oz()
+        >>> certificate = lump(chain).certificate()
+        >>> print(certificate.verify(chain))
+        ordinary, proved: P V = V P^ holds exactly, and no two of 2 blocks can be merged
         """
         from lumpability.certificate.checker import verify
 
@@ -119,6 +138,18 @@ class Certificate:
         ------
         FormatError
             If it cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from lumpability import lump
+        >>> from lumpability.markov.examples import land_of_oz
+        >>> chain = land_of_oz()
+        >>> certificate = lump(chain).certificate()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     certificate.write(f"{folder}/oz.json")
+        ...     bool(Certificate.read(f"{folder}/oz.json").verify(chain))
+        True
         """
         from lumpability.certificate.writing import write_certificate
 
@@ -134,6 +165,18 @@ class Certificate:
             If it is not a certificate of a chain, or of another version.
         SizeLimit
             If it is absurdly large.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from lumpability import lump
+        >>> from lumpability.markov.examples import land_of_oz
+        >>> chain = land_of_oz()
+        >>> certificate = lump(chain).certificate()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     certificate.write(f"{folder}/oz.json")
+        ...     Certificate.read(f"{folder}/oz.json").kind
+        'ordinary'
         """
         from lumpability.certificate.storage import read_certificate
 
@@ -153,6 +196,16 @@ class Certificate:
             For another language, another model, or a certificate that does not hold.
         SizeLimit
             If the matrix is too large for a proof assistant.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> from lumpability.markov.examples import land_of_oz
+        >>> chain = land_of_oz()
+        >>> certificate = lump(chain).certificate()
+        >>> text = certificate.export("coq", chain)
+        >>> text.splitlines()[0]
+        '...'
         """
         from lumpability.certificate.exporting import export
 

@@ -33,6 +33,8 @@ __all__ = [
     "LONGEST_INTEGER",
     "VERSION",
     "domain_of",
+    "head",
+    "rational",
     "read_certificate",
 ]
 
@@ -52,12 +54,25 @@ def domain_of(path: str | Path) -> str:
     ------
     FormatError
         If it is no certificate, or of another version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lumpability import lump
+    >>> from lumpability.markov.examples import land_of_oz
+    >>> chain = land_of_oz()
+    >>> certificate = lump(chain).certificate()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     certificate.write(f"{folder}/oz.json")
+    ...     domain_of(f"{folder}/oz.json")
+    'chain'
     """
     with opened(path) as stream:
-        return _head(Scanner(stream, path))
+        return head(Scanner(stream, path))
 
 
-def _head(scanner: Scanner) -> str:
+def head(scanner: Scanner) -> str:
+    """Read format and version, which must be these, and return the domain."""
     scanner.expect("{")
     scanner.key("format")
     name = scanner.text()
@@ -71,6 +86,22 @@ def _head(scanner: Scanner) -> str:
     scanner.expect(",")
     scanner.key("domain")
     return scanner.text()
+
+
+def rational(scanner: Scanner, text: str) -> Fraction:
+    """Return the number that a text such as "-1/3" stands for; the scanner says where it is refused."""
+    above, slash, below = text.partition("/")
+    denominator = _whole(scanner, below) if slash else 1
+    numerator = _whole(scanner, above.removeprefix("-"))
+    if denominator == 0:
+        scanner.fail(f"holds the number {text[:60]!r}, which divides by zero")
+    return Fraction(-numerator if above.startswith("-") else numerator, denominator)
+
+
+def _whole(scanner: Scanner, text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > LONGEST_INTEGER:
+        scanner.fail(f"holds {text[:60]!r} where an integer in text should be")
+    return int(text)
 
 
 def read_certificate(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Certificate:
@@ -91,7 +122,7 @@ def read_certificate(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Certifi
     """
     with opened(path, max_bytes=max_bytes) as stream:
         scanner = Scanner(stream, path, max_bytes=max_bytes)
-        domain = _head(scanner)
+        domain = head(scanner)
         if domain != "chain":
             scanner.fail(f"is about a {domain[:60]}, not about a chain")
         certificate = _Reader(scanner).certificate()
@@ -207,26 +238,13 @@ class _Reader:
                         f"mentions {min(mentioned - set(parameters))!r}, no parameter"
                     )
                 return read_elements(texts)
-            return [self._fraction(text) for text in texts]
+            return [rational(self._scanner, text) for text in texts]
         except InvalidValue as error:
             self._scanner.fail(f"'numbers': {error}")
 
-    def _fraction(self, text: str) -> Fraction:
-        above, slash, below = text.partition("/")
-        denominator = self._whole(below) if slash else 1
-        numerator = self._whole(above.removeprefix("-"))
-        if denominator == 0:
-            self._scanner.fail(f"holds the number {text[:60]!r}, which divides by zero")
-        return Fraction(-numerator if above.startswith("-") else numerator, denominator)
-
-    def _whole(self, text: str) -> int:
-        if not (text.isascii() and text.isdecimal()) or len(text) > LONGEST_INTEGER:
-            self._scanner.fail(f"holds {text[:60]!r} where an integer in text should be")
-        return int(text)
-
     def _denominator(self) -> int | None:
         scanner = self._next("denominator")
-        return None if scanner.skip("null") else self._whole(scanner.text())
+        return None if scanner.skip("null") else _whole(scanner, scanner.text())
 
     def _reading(self) -> Reading:
         scanner = self._next("reading")
@@ -234,7 +252,7 @@ class _Reader:
             distinct=self._next("distinct", "{").integer(),
             nearest=self._next("nearest").integer(),
             neighbours=self._next("neighbours").integer(),
-            largest_change=self._fraction(self._next("largest_change").text()),
+            largest_change=rational(scanner, self._next("largest_change").text()),
         )
         scanner.expect("}")
         return reading

@@ -23,7 +23,6 @@ from lumpability.formats.onnx_compare import compare_in_onnxruntime
 from lumpability.markov.attributes import States
 from lumpability.networks import Network, NetworkLumping
 from lumpability.networks.bounding import rounding_error_bound
-from lumpability.networks.checking import NetworkWitness
 from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layer_report import LayerReport
 from lumpability.networks.stages import stages_of
@@ -158,7 +157,7 @@ def judge_network(network: Network, partition: Partition, verdict: Verdict) -> R
         "lumpable": bool(verdict),
         "blocks": len(partition),
         "text": verdict.text,
-        "witness": _witness(verdict.witness),
+        "witness": None if verdict.witness is None else verdict.witness.to_json(),
     }
     rows = (
         ("verdict", "yes" if verdict else "no"),
@@ -166,19 +165,6 @@ def judge_network(network: Network, partition: Partition, verdict: Verdict) -> R
         ("proof" if verdict else "because", verdict.text.partition(": ")[2]),
     )
     return Report(data, (Table(f"Network: is the partition a lumping ({verdict.kind})?", rows),))
-
-
-def _witness(witness: NetworkWitness | None) -> dict[str, Any] | None:
-    if witness is None:
-        return None
-    return {
-        "layer": witness.layer,
-        "neurons": [witness.unit, witness.other],
-        "inputs": None if witness.source is None else list(witness.source),
-        "sums": [str(witness.total), str(witness.other_total)],
-        "factor": str(witness.factor),
-        "text": witness.reason,
-    }
 
 
 def _barriers(network: Network) -> list[dict[str, Any]]:

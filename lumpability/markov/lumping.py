@@ -348,7 +348,15 @@ class Lumping:
 
     @property
     def trace(self) -> History:
-        """The `history`, by the name that the command line has for it."""
+        """The `history`, by the name that the command line has for it.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> from lumpability.markov.examples import machine_repair
+        >>> lump(machine_repair(3)).trace.splits
+        2
+        """
         return self.history
 
     def certificate(self) -> Certificate:

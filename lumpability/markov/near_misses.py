@@ -157,7 +157,7 @@ def find_near_misses(separation: Separation, limit: int = 10) -> list[NearMiss]:
     NotJustified
         For another kind: there a changed weight has effects on further blocks.
     InvalidInput
-        For a chain with parameters.
+        For a chain with parameters, or a limit below 1.
 
     Notes
     -----
@@ -175,6 +175,8 @@ def find_near_misses(separation: Separation, limit: int = 10) -> list[NearMiss]:
         raise InvalidInput(
             "near misses need numbers: see coarser_when for parameters, or substitute numbers first"
         )
+    if limit < 1:
+        raise InvalidInput(f"a limit of {limit} asks for nothing: give 1 or more", limit=limit)
     return _Search(separation).best(limit)
 
 
@@ -192,17 +194,22 @@ class _Search:
 
     def best(self, limit: int) -> list[NearMiss]:
         pairs = self._candidates()
-        sizes = self.members.sizes[pairs].min(axis=1)
+        sizes = self.members.sizes[pairs].min(axis=1).tolist()
         columns = [self._columns(a, b) for a, b in pairs.tolist()]
-        least = np.array([len(c) for c in columns], dtype=np.int64) * sizes
-        found: list[NearMiss] = []
-        for i in np.argsort(least, kind="stable").tolist():
-            if len(found) >= limit and least[i] > len(found[limit - 1].changes):
+        # Every member of the smaller block needs one weight or more for each column.
+        least = [
+            (len(parts) * size, size * sum((abs(x - y) for _, x, y in parts), start=Fraction(0)))
+            for parts, size in zip(columns, sizes, strict=True)
+        ]
+        found: list[tuple[tuple[int, Fraction], NearMiss]] = []
+        for i in sorted(range(len(pairs)), key=least.__getitem__):
+            if len(found) >= limit and least[i] >= found[-1][0]:
                 break
             first, second = pairs[i].tolist()
-            found.append(self._miss(first, second, columns[i]))
-            found.sort(key=lambda miss: (len(miss.changes), miss.distance, miss.blocks))
-        return found[:limit]
+            miss = self._miss(first, second, columns[i])
+            found.append((_effort(miss.changes), miss))
+            found = sorted(found, key=lambda one: (one[0], one[1].blocks))[:limit]
+        return [miss for _, miss in found]
 
     def _candidates(self) -> Array:
         """Return pairs of blocks whose rows are nearly equal, those of the smallest blocks."""

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.certificate.scanner import LARGEST, Scanner
-from lumpability.certificate.storage import FORMAT, VERSION, domain_of
+from lumpability.certificate.storage import FORMAT, LONGEST_INTEGER, VERSION, head, rational
 from lumpability.errors import SizeLimit
 from lumpability.formats.files import opened, writing
 from lumpability.networks.arrays import Array
@@ -32,7 +32,6 @@ MAX_BYTES = 1 << 28
 """Largest text read, after unpacking: ten million neurons take half of it."""
 
 _MOST_LAYERS = 1 << 16
-_LONGEST_INTEGER = 4000  # digits; Python refuses to print or read more than 4300
 _KINDS = ("proportional", "exact")
 
 
@@ -100,9 +99,9 @@ def _compact(value: Any) -> str:
 
 
 def _text(number: Fraction) -> str:
-    if max(abs(number.numerator), number.denominator).bit_length() > 3 * _LONGEST_INTEGER:
+    if max(abs(number.numerator), number.denominator).bit_length() > 3 * LONGEST_INTEGER:
         raise SizeLimit(
-            f"a number has more than {_LONGEST_INTEGER} digits: too many for a certificate"
+            f"a number has more than {LONGEST_INTEGER} digits: too many for a certificate"
         )
     return str(number)
 
@@ -123,12 +122,12 @@ def read_network_certificate(path: str | Path, *, max_bytes: int = MAX_BYTES) ->
     SizeLimit
         If it is too large.
     """
-    domain = domain_of(path)
     with opened(path, max_bytes=max_bytes) as stream:
-        reader = _Reader(Scanner(stream, path, max_bytes=max_bytes))
+        scanner = Scanner(stream, path, max_bytes=max_bytes)
+        domain = head(scanner)
         if domain != "network":
-            reader.fail(f"is about a {domain[:60]}, not about a network")
-        return reader.certificate()
+            scanner.fail(f"is about a {domain[:60]}, not about a network")
+        return _Reader(scanner).certificate()
 
 
 class _Reader:
@@ -146,19 +145,16 @@ class _Reader:
 
     def certificate(self) -> NetworkCertificate:
         """Read everything."""
-        self._next("format", "{").text()
-        self._next("version").integer()
-        self._next("domain").text()
         library = self._next("library").text()
         kind = self._next("kind").text()
         if kind not in _KINDS:
             self.fail(f"is of the kind {kind[:60]!r}, not one of {', '.join(_KINDS)}")
         original, reduced = self._subject("network"), self._subject("quotient")
-        change = self._fraction(self._next("largest_change").text())
+        change = rational(self._scanner, self._next("largest_change").text())
         if change < 0:
             self.fail("holds a negative 'largest_change'")
         texts = self._next("numbers").texts(LARGEST)
-        self._numbers = [self._fraction(text) for text in texts]
+        self._numbers = [rational(self._scanner, text) for text in texts]
         self._next("layers")
         layers = tuple(self._list(self._layer, _MOST_LAYERS))
         self._scanner.expect("}")
@@ -222,14 +218,3 @@ class _Reader:
         if len(codes) != count or (count and not self._numbers):
             self.fail(f"{name!r} has {len(codes)} entries, not {count}, or refers to no number")
         return [self._numbers[code] for code in codes.tolist()]
-
-    def _fraction(self, text: str) -> Fraction:
-        above, slash, below = text.partition("/")
-        digits = (above.removeprefix("-"), below if slash else "1")
-        for part in digits:
-            if not (part.isascii() and part.isdecimal()) or len(part) > _LONGEST_INTEGER:
-                self.fail(f"holds {text[:60]!r} where a rational number should be")
-        numerator, denominator = map(int, digits)
-        if denominator == 0:
-            self.fail(f"holds the number {text[:60]!r}, which divides by zero")
-        return Fraction(-numerator if above.startswith("-") else numerator, denominator)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from lumpability.networks.reducing import KINDS
 from lumpability.networks.stages import Stage, stages_of
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
+from lumpability.reason_pages import fragment, page
 from lumpability.verbs import check
 
 __all__ = ["NetworkWitness", "check_network"]
@@ -57,6 +59,27 @@ class NetworkWitness:
     other_total: Fraction
     factor: Fraction
     reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3"."""
+        return {
+            "layer": self.layer,
+            "neurons": [self.unit, self.other],
+            "inputs": None if self.source is None else list(self.source),
+            "sums": [str(self.total), str(self.other_total)],
+            "factor": str(self.factor),
+            "text": self.reason,
+        }
+
+    def to_html(self) -> str:
+        """Return a small self-contained page."""
+        return page(f"Units {self.unit} and {self.other} of layer {self.layer}", self._body())
+
+    def _repr_html_(self) -> str:
+        return fragment(self._body())
+
+    def _body(self) -> str:
+        return f"<p>{escape(self.reason)}</p>"
 
     def __str__(self) -> str:
         return self.reason

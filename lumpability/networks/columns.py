@@ -264,7 +264,7 @@ def _multipliers(rows: Array) -> Array:
 def _agreement(summed: Aggregation, members: Array, leaders: Array, scan: _Scan) -> Array:
     """Return which columns are exact multiples of their leaders; not so where floats cannot tell."""
     ratios = _Ratios(scan.divisors(members), scan.divisors(leaders))
-    agree = ~ratios.unknown
+    agree = np.asarray(~ratios.unknown)
     which = np.flatnonzero(agree & (members != leaders))
     which = which[np.argsort(ratios.sort[which], kind="stable")]
     # Rows of all columns at once where they are stored so, else whole columns.

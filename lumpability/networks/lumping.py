@@ -260,6 +260,13 @@ class NetworkLumping:
         Notes
         -----
         Compares all pairs of classes of each layer, in a sample of rows and then, if need be, in all.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2], [3, 7]], None, "relu"), ([[1], [1]], None, None)])
+        >>> len(lump(network).near_misses())
+        1
         """
         return near_misses(self, limit, weights=weights)
 

@@ -14,15 +14,18 @@ its bias); the smaller class is taken.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lumpability.errors import InvalidInput, NotJustified
 from lumpability.networks.arrays import Array, round_to, to_fractions
 from lumpability.networks.explaining import RowNames, row_names
+from lumpability.networks.layers import Conv, Dense, Layer
 from lumpability.networks.merging import MergedStage
+from lumpability.networks.network import Network
 from lumpability.networks.pairs import Pair
 
 if TYPE_CHECKING:
@@ -58,6 +61,10 @@ class WeightChange:
     needed: Fraction
     representable: bool
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3"."""
+        return {**vars(self), "value": str(self.value), "needed": str(self.needed)}
+
     def __str__(self) -> str:
         return f"{self.layer}:{self.neuron} from {self.source}: {self.value} -> {self.needed}"
 
@@ -88,16 +95,43 @@ class NearMiss:
     factor: Fraction
     changes: tuple[WeightChange, ...]
 
+    @property
+    def distance(self) -> Fraction:
+        """The sum of all changes, as absolute values."""
+        return _effort(self.changes)[2]
+
+    def apply(self, network: Network) -> Network:
+        """Return the network with the weights that are needed.
+
+        Raises
+        ------
+        NotJustified
+            If its type cannot hold one of them; carries ``change``.
+        InvalidInput
+            If it is another network than the one that was lumped.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2], [3, 6.5]], None, "relu"), ([[1], [1]], None, None)])
+        >>> changed = lump(network).near_misses()[0].apply(network)
+        >>> changed.layers[0].weight.tolist(), changed.hidden_neurons - lump(changed).quotient.hidden_neurons
+        ([[1.0, 2.0], [3.25, 6.5]], 1)
+        """
+        layers = list(network.layers)
+        for change in self.changes:
+            layer = layers[change.layer] if change.layer < len(layers) else None
+            layers[change.layer] = _changed(layer, change)
+        return replace(network, layers=tuple(layers))
+
     def to_json(self) -> dict[str, Any]:
-        """Return plain data for JSON; exact numbers are texts."""
+        """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3"."""
         return {
             "first": self.first,
             "second": self.second,
             "factor": str(self.factor),
-            "changes": [
-                {**vars(change), "value": str(change.value), "needed": str(change.needed)}
-                for change in self.changes
-            ],
+            "changes": [change.to_json() for change in self.changes],
+            "distance": str(self.distance),
         }
 
     def __str__(self) -> str:
@@ -107,6 +141,42 @@ class NearMiss:
             f"{self.first} and {self.second} would be one neuron (factor {self.factor}) with {weights}: "
             f"{changes}"
         )
+
+
+def _changed(layer: Layer | None, change: WeightChange) -> Layer:
+    """Return a layer with one weight or bias changed."""
+    if not isinstance(layer, Dense | Conv) or not _fits(layer, change):
+        raise InvalidInput(f"this is another network: it has no weight {change}", change=change)
+    if not change.representable:
+        raise NotJustified(
+            f"{layer.weight.dtype} cannot hold {change.needed}: store the network in a wider type",
+            change=change,
+        )
+    if change.row is None:
+        bias = (
+            np.zeros(layer.units, layer.weight.dtype) if layer.bias is None else layer.bias.copy()
+        )
+        bias[change.neuron] = float(change.needed)
+        return replace(layer, bias=bias)
+    weight = layer.weight.copy()
+    _columns(layer, weight)[change.row, change.neuron] = float(change.needed)
+    return replace(layer, weight=weight)
+
+
+def _columns(layer: Dense | Conv, weight: Array) -> Array:
+    """Return a view of weights with one column for each neuron."""
+    return weight if isinstance(layer, Dense) else weight.reshape(layer.units, -1).T
+
+
+def _fits(layer: Dense | Conv, change: WeightChange) -> bool:
+    """Whether a layer holds the weight that is to be changed."""
+    matrix = _columns(layer, layer.weight)
+    if change.neuron >= layer.units or (change.row or 0) >= len(matrix):
+        return False
+    if change.row is not None:
+        return Fraction(float(matrix[change.row, change.neuron])) == change.value
+    bias = 0.0 if layer.bias is None else float(layer.bias[change.neuron])
+    return Fraction(bias) == change.value
 
 
 def near_misses(lumping: NetworkLumping, limit: int = 10, *, weights: int = 2) -> list[NearMiss]:
@@ -192,7 +262,8 @@ class _Layer:
 def _effort(changes: tuple[WeightChange, ...]) -> tuple[int, int, Fraction]:
     """Fewest changes, then those that the stored type can hold, then the smallest."""
     odd = sum(not change.representable for change in changes)
-    return len(changes), odd, max(abs(change.needed - change.value) for change in changes)
+    total = sum((abs(change.needed - change.value) for change in changes), Fraction(0))
+    return len(changes), odd, total
 
 
 def _candidates(

@@ -127,7 +127,13 @@ def refine(
 
 
 def is_warm() -> bool:
-    """Whether the kernel has been compiled, by this or an earlier process: else its first use does so."""
+    """Whether the kernel has been compiled, by this or an earlier process: else its first use does so.
+
+    Examples
+    --------
+    >>> is_warm() in (True, False)
+    True
+    """
     from lumpability.refinement.kernel_compile import is_compiled
 
     return is_compiled()

@@ -89,7 +89,8 @@ def _document(parts: list[str], width: float, height: float, title: str, words: 
     used = [text for name, text in _PATTERNS.items() if any(f"-{name})" in part for part in parts)]
     start = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="lumpability" role="img" '
-        f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}">'
+        f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
+        'style="max-width:100%;height:auto">'
     )
     head = [f"<title>{escape(title)}</title>", f"<desc>{escape(words)}</desc>"]
     patterns = [f"<defs>{''.join(used)}</defs>"] if used else []

@@ -77,11 +77,6 @@ class Identity:
         rest = f" and in {more} more" if more else ""
         return f"{self.text} fails in {'; '.join(shown)}{rest}"
 
-    @property
-    def latex(self) -> str:
-        """The equation in LaTeX."""
-        return _tex(self.text)
-
 
 @dataclass(frozen=True)
 class Consequence:

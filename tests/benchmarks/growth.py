@@ -3,8 +3,8 @@
     PYTHONPATH=. python tests/benchmarks/growth.py                 # up to 10^7 transitions
     PYTHONPATH=. python tests/benchmarks/growth.py --full --write  # up to 10^8
 
-Every size is lumped in a process of its own, once for time (median of several runs) and once for the peak of
-memory beyond the chain.  An exponent is the slope of the least-squares line through (log transitions,
+Every size is lumped by the compiled engine, in one process for time (median of several runs) and in another
+for the peak of memory beyond the chain.  An exponent is the slope of the least-squares line through (log transitions,
 log measure).  Results are kept as in `lumping_against_storm.py`, with which models and results are shared.
 """
 
@@ -13,20 +13,18 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from suite.measuring import machine
-from suite.models import GENERATED, Store
+from suite.models import Store, generated
 from suite.running import Limits, Results, prepare
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "growth-table.txt"
 LIMITS = Limits(seconds=1800, gibibytes=22)
-MODERATE, COMPARED = 30_000_000, 100_000  # transitions
+COMPARED = 100_000  # transitions
 HEADER = (
     "| model | states | transitions | blocks | s | ns/transition | MB beyond the chain | times CSR |\n"
     f"|{'---|' * 8}"
@@ -41,22 +39,22 @@ Row = dict[str, Any]
 
 def measured(results: Results, store: Store, name: str) -> Row:
     """Return time and memory of a model, measured unless known."""
-    if name not in store and not prepare(store.folder, name):
+    if not prepare(store, name):
         return {"failure": "could not be built"}
-    for task in ("ours", "memory_ours"):
+    for task in ("kernel", "memory_kernel"):
         results.get(name, task, LIMITS)
     return results.of(name)
 
 
 def line(name: str, row: Row) -> str:
-    missing = {row.get(key) for key in ("failure", "ours", "memory_ours")} - {None}
+    missing = {row.get(key) for key in ("failure", "kernel", "memory_kernel")} - {None}
     reasons = [reason for reason in missing if isinstance(reason, str)]
     if reasons:
         return f"| {name} | | | | {'; '.join(reasons)} | | | |"
     return (
-        f"| {name} | {row['states']:,} | {row['transitions']:,} | {row['blocks']:,} | {row['ours']:.4f} | "
-        f"{1e9 * row['ours'] / row['transitions']:.0f} | {row['memory_ours'] / 1e6:.1f} | "
-        f"{row['memory_ours'] / row['csr']:.2f} |"
+        f"| {name} | {row['states']:,} | {row['transitions']:,} | {row['blocks']:,} | {row['kernel']:.4f} | "
+        f"{1e9 * row['kernel'] / row['transitions']:.0f} | {row['memory_kernel'] / 1e6:.1f} | "
+        f"{row['memory_kernel'] / row['csr']:.2f} |"
     )
 
 
@@ -64,7 +62,7 @@ def fitted(family: str, rows: list[Row]) -> str:
     """Return exponents, and how much more a transition costs in the largest model than near 10^5."""
     m, seconds, memory = (
         np.array([row[key] for row in rows], dtype=float)
-        for key in ("transitions", "ours", "memory_ours")
+        for key in ("transitions", "kernel", "memory_kernel")
     )
     time_exponent, memory_exponent = (
         float(np.polyfit(np.log(m), np.log(measure), 1)[0]) for measure in (seconds, memory)
@@ -88,17 +86,17 @@ def main() -> None:
     )
     options = parser.parse_args()
     store = Store(options.store)
-    results = Results(options.store / "results-growth.jsonl", options.store, options.runs)
+    results = Results(options.store / "results-growth.jsonl", store, options.runs)
     title = f"{machine()}; load {os.getloadavg()[0]:.1f} at the start"
     lines, fits = [HEADER], [FITTED]
     print(f"{title}\n\n{HEADER}", flush=True)
-    for family in GENERATED:
+    for family, members in generated(large=options.full).items():
         rows = []
-        for name, about in large_last(family, options):
+        for name in filter(re.compile(options.only).search, members):
             row = measured(results, store, name)
             lines.append(line(name, row))
             print(lines[-1], flush=True)
-            if isinstance(row.get("ours"), float) and isinstance(row.get("memory_ours"), int):
+            if isinstance(row.get("kernel"), float) and isinstance(row.get("memory_kernel"), int):
                 rows.append(row)
         if len(rows) > 1:
             fits.append(fitted(family, rows))

@@ -1,6 +1,6 @@
 """Our exact bisimulation beside Storm's, numpy's and PyDTMC's: same chains, same machine, same run.
 
-    PYTHONPATH=. python tests/benchmarks/lumping_against_storm.py            # up to 30 million transitions
+    PYTHONPATH=. python tests/benchmarks/lumping_against_storm.py            # up to 25 million transitions
     PYTHONPATH=. python tests/benchmarks/lumping_against_storm.py --quick    # about a minute
     PYTHONPATH=. python tests/benchmarks/lumping_against_storm.py --full --write
 
@@ -15,34 +15,36 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from suite.measuring import machine
 from suite.models import Store, names
-from suite.running import Limits, Results, run
+from suite.running import Limits, Results, prepare
 from suite.tables import BIG, MAIN, MEMORY, NUMBERS, USER, against_peers
 from suite.tiny import tiny_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "performance-table.txt"
-PREPARING = Limits(seconds=1800, gibibytes=22)
 REFINING = Limits(seconds=1800, gibibytes=20)
-OTHERS = Limits(seconds=300, gibibytes=16)  # Storm in rationals, numpy, symbolic rates
-MODERATE = 30_000_000  # transitions of the largest model, unless --full
+OTHERS = Limits(seconds=150, gibibytes=16)  # Storm in rationals, numpy, symbolic rates
+SMALLEST = 9_000  # transitions
 # Numbers do not change what a kernel does, so some models of every sort will do.
 WITH_NUMBERS = re.compile(
     r"kanban4|cluster64|fms5|crowds5_10|tandem:577|polling:13|machine_repair:16|torus_walk:500"
 )
-QUICK = re.compile(r"kanban3|cluster64|egl5_8|machine_repair:13|tandem:182|polling:10|marked_path:100000")
+QUICK = re.compile(
+    r"kanban3|cluster64|egl5_8|machine_repair:13|tandem:182|polling:10|marked_path:100000"
+)
 
 
 def options_given() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few models, one run each")
     parser.add_argument("--full", action="store_true", help="models of 10^8 transitions too")
-    parser.add_argument("--only", metavar="REGEX", help="only models whose name has a match")
+    parser.add_argument("--only", metavar="REGEX", default="", help="only models with a match")
+    parser.add_argument(
+        "--tasks", default=",".join(TASKS), help="only these (default: %(default)s)"
+    )
     parser.add_argument("--runs", type=int, default=0, help="of which the median is taken")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} in the guides")
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
@@ -56,38 +58,37 @@ def options_given() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def prepared(options: argparse.Namespace, store: Store) -> Iterator[tuple[str, int]]:
-    """Yield models with their transitions, building what is not stored; small ones first."""
-    largest = MODERATE if not options.full else sys.maxsize
-    chosen = [name for name in names() if not options.quick or QUICK.fullmatch(name)]
-    if options.only:
-        chosen = [name for name in chosen if re.search(options.only, name)]
-    sizes = {}
-    for name in chosen:
-        if not options.full and name.endswith((":5000", ":5773", ":22", ":18", ":10000000")):
-            continue  # not even built
-        if name not in store:
-            print(f"preparing {name}", file=sys.stderr, flush=True)
-            command = [sys.executable, "-m", "suite.worker", str(store.folder), "prepare", name, "0"]
-            failure = run(command, PREPARING).get("failure")
-            if failure:
-                print(f"{name}: {failure}", file=sys.stderr)
-                continue
-        sizes[name] = store.transitions(name)
-    small_first = sorted(sizes.items(), key=lambda item: item[1])
-    return ((name, size) for name, size in small_first if 10_000 * 0.8 <= size <= largest)
+def prepared(options: argparse.Namespace, store: Store) -> list[tuple[str, int]]:
+    """Return models with their transitions, built and stored; small ones first."""
+    chosen = [
+        name
+        for name in names(large=options.full)
+        if (not options.quick or QUICK.fullmatch(name)) and re.search(options.only, name)
+    ]
+    sizes = [(name, store.transitions(name)) for name in chosen if prepare(store, name)]
+    return sorted((pair for pair in sizes if pair[1] >= SMALLEST), key=lambda pair: pair[1])
 
 
-def tasks_of(name: str, transitions: int, quick: bool) -> list[tuple[str, Limits]]:
+TASKS = {
+    "time": REFINING,
+    "user": REFINING,
+    "memory_ours": REFINING,
+    "memory_storm": REFINING,
+    "rational": OTHERS,
+    "numpy": OTHERS,
+    "big_numbers": REFINING,
+    "symbolic": OTHERS,
+}
+
+
+def tasks_of(name: str, transitions: int, options: argparse.Namespace) -> list[str]:
     """Return what is measured of a model."""
-    tasks = [("time", REFINING), ("user", REFINING)]
-    tasks += [("memory_ours", REFINING), ("memory_storm", REFINING)]
-    if quick:
-        return tasks
-    tasks += [("rational", OTHERS), ("numpy", OTHERS)]
-    if transitions >= BIG and WITH_NUMBERS.fullmatch(name):
-        tasks += [("big_numbers", REFINING), ("symbolic", OTHERS)]
-    return tasks
+    left_out: set[str] = set()
+    if transitions < BIG or not WITH_NUMBERS.fullmatch(name):
+        left_out |= {"big_numbers", "symbolic"}
+    if options.quick:
+        left_out |= {"rational", "numpy"}
+    return [task for task in options.tasks.split(",") if task not in left_out]
 
 
 def main() -> None:
@@ -96,17 +97,19 @@ def main() -> None:
     file = options.store / ("results-quick.jsonl" if options.quick else "results.jsonl")
     if options.fresh:
         file.unlink(missing_ok=True)
-    results = Results(file, options.store, 1 if options.quick else options.runs)
+    results = Results(file, store, 1 if options.quick else options.runs)
     title = f"{machine()}; load {os.getloadavg()[0]:.1f} at the start"
     print(f"{title}\n\n{MAIN.header()}", flush=True)
     rows = {}
     for name, transitions in prepared(options, store):
-        for task, limits in tasks_of(name, transitions, options.quick):
-            results.get(name, task, limits)
+        for task in tasks_of(name, transitions, options):
+            results.get(name, task, TASKS[task])
         rows[name] = results.of(name)
         print(MAIN.line(name, rows[name]), flush=True)
     tables = [table.text(rows) for table in (MAIN, USER, MEMORY, NUMBERS)]
-    text = "\n".join([title, *filter(None, [*tables, against_peers(rows), tiny_table(options.pydtmc)])])
+    text = "\n".join(
+        [title, *filter(None, [*tables, against_peers(rows), tiny_table(options.pydtmc)])]
+    )
     print(text[len(title) :])
     if options.write:
         PAGE.write_text(text + "\n")

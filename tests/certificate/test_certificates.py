@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -137,8 +138,6 @@ def test_names_of_states_do_not_matter_to_a_certificate() -> None:
 
 
 def test_without_a_history_only_soundness_is_proved_and_that_is_said() -> None:
-    from dataclasses import replace
-
     chain = machine_repair(3)
     verification = replace(lump(chain).certificate(), history=None).verify(chain)
     assert verification
@@ -158,8 +157,6 @@ def test_a_given_quotient_must_be_the_one_that_is_named() -> None:
 def test_a_rejection_names_the_states_that_show_it() -> None:
     chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 2}, labels={"goal": ["c"]})
     other = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 3, ("c", "a"): 2}, labels={"goal": ["c"]})
-    from dataclasses import replace
-
     certificate = replace(lump(chain).certificate(), model=Digest.of(other))
     verification = certificate.verify(other)
     assert verification.rejection.states == (0, 2)

@@ -168,9 +168,21 @@ def network_mutants() -> dict[str, IntegerStatement]:
 
 
 MUTANTS = chain_mutants() | network_mutants()
+ALWAYS = {
+    "ordinary: rate",
+    "ordinary: partition",
+    "exact: quotient",
+    "strict: rate",
+    "proportional: kappa",
+    "network: weight",
+    "network: factor below",
+    "network: a class is used",
+}
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize(
+    "name", [n if n in ALWAYS else pytest.param(n, marks=pytest.mark.slow) for n in MUTANTS]
+)
 def test_coq_refuses_changed_statements(name: str, compile_coq: Compile) -> None:
     result = compile_coq(write_coq(MUTANTS[name]))
     assert result.returncode != 0

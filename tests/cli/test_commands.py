@@ -40,6 +40,7 @@ def test_lump_json_is_one_document_with_documented_keys(run: Run, machines: Path
     assert document["written"] == {
         "quotient": "small.json",
         "partition": "p.json",
+        "html": None,
         "certificate": None,
         "report": None,
     }

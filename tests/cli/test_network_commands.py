@@ -72,6 +72,8 @@ def test_json_and_report_are_one_document_with_documented_keys(
     assert document["written"] == {
         "quotient": "small.nnet",
         "partition": "p.json",
+        "html": None,
+        "certificate": None,
         "report": "report.json",
     }
     assert list(document["model"]) == [

@@ -33,7 +33,7 @@ from lumpability.testing.definitions import all_partitions, dense, is_lumping
 pytestmark = pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
 
 KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")
-chains = labelled(ctmcs(), max_labels=1)
+chains = labelled(ctmcs(max_states=5), max_labels=1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -43,7 +43,7 @@ def test_the_check_of_a_ctmc_is_the_definition_for_all_set_partitions(chain, kin
 
 
 @pytest.mark.parametrize("kind", ["ordinary", "bisimulation", "exact", "strict"])
-@given(chain=labelled(dtmcs(), max_labels=1))
+@given(chain=labelled(dtmcs(max_states=5), max_labels=1))
 def test_the_check_of_a_dtmc_is_the_definition_for_all_set_partitions(chain, kind):
     agree_with_brute_force(chain, kind)
 

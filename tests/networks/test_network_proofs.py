@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 
@@ -47,6 +48,8 @@ def test_a_verdict_names_units_classes_and_sums() -> None:
     assert str(witness).startswith(
         "units 0 and 1 of layer 2: their sums from inputs [0, 1] are 3 and 2"
     )
+    assert json.loads(json.dumps(witness.to_json()))["sums"] == ["1", "1"]
+    assert "<p>units 0 and 1 of layer 2: their sums" in witness.to_html()
     assert check(network, {0: [{0, 1}]})
 
 

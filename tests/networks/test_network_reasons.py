@@ -151,7 +151,7 @@ def test_pages_escape_what_they_show() -> None:
     one = Fraction(1)
     entry = ColumnEntry(("<script>",), (one,), one, one, one, 2 * one)
     found = NetworkExplanation(
-        "a&b", "c", False, "columns", "<b>", entries=(entry,), notes=('"x"',)
+        "exact", ("a&b", "c"), False, "columns", "<b>", entries=(entry,), notes=('"x"',)
     )
     page = found.to_html()
     assert "<script>" not in page

@@ -22,7 +22,9 @@ def main() -> None:
     found = chain.lumping_partitions
     taken = time.perf_counter() - started
     lumpings = [sorted(sorted(int(state) for state in block) for block in one) for one in found]
-    print(json.dumps({"pydtmc": taken, "lumpings": len(found), "has_ours": given["ours"] in lumpings}))
+    print(
+        json.dumps({"pydtmc": taken, "lumpings": len(found), "has_ours": given["ours"] in lumpings})
+    )
 
 
 if __name__ == "__main__":

@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import lumpability
+from suite.models import Store
 
-__all__ = ["Limits", "Results", "run"]
+__all__ = ["Limits", "Results", "prepare", "run"]
 
 GIB = 2**30
+_WORKER = (sys.executable, "-m", "suite.worker")
+_FAILED = "failed"
 _WITHOUT_US = frozenset({"rational", "numpy", "memory_storm"})
 
 
@@ -31,6 +34,9 @@ class Limits:
 
     seconds: int
     gibibytes: int
+
+
+PREPARING = Limits(seconds=1800, gibibytes=22)
 
 
 def run(arguments: Sequence[str], limits: Limits, *, stdin: str | None = None) -> dict[str, Any]:
@@ -63,13 +69,26 @@ def run(arguments: Sequence[str], limits: Limits, *, stdin: str | None = None) -
         return {"failure": f"over {limits.gibibytes} GiB"}
     lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
     print(f"{' '.join(arguments[-3:])}: {lines[-1]}", file=sys.stderr)
-    return {"failure": f"failed: {lines[-1][:80]}"}
+    return {"failure": f"{_FAILED}: {lines[-1][:80]}"}
+
+
+def prepare(store: Store, name: str) -> bool:
+    """Have a model built unless it is stored; say so, and return whether it is there now."""
+    if name in store:
+        return True
+    print(f"preparing {name}", file=sys.stderr, flush=True)
+    result = run((*_WORKER, str(store.folder), "prepare", name, "0"), PREPARING)
+    if "failure" in result:
+        print(f"{name}: {result['failure']}", file=sys.stderr)
+    return "failure" not in result
 
 
 def _code_digest() -> str:
     """Digest of what the times of ours depend on."""
     folder = Path(lumpability.__file__).parent
-    files = [p for pattern in ("*.py", "refinement/*.py", "markov/*.py") for p in folder.glob(pattern)]
+    files = [
+        p for pattern in ("*.py", "refinement/*.py", "markov/*.py") for p in folder.glob(pattern)
+    ]
     digest = hashlib.sha256()
     for file in sorted(files):
         digest.update(file.read_bytes())
@@ -81,7 +100,7 @@ class Results:
     """Results by model and task, in memory and in a file."""
 
     file: Path
-    store: Path
+    store: Store
     runs: int = 0  # 0: as suits the size
     code: str = field(default_factory=_code_digest)
     known: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
@@ -91,15 +110,16 @@ class Results:
             return
         for line in self.file.read_text().splitlines():
             entry = json.loads(line)
+            if entry["result"].get("failure", "").startswith(_FAILED):
+                continue  # no limit, but something to repair: tried again
             if entry["task"] in _WITHOUT_US or entry["code"] == self.code:
                 self.known[entry["model"], entry["task"]] = entry["result"]
 
     def get(self, model: str, task: str, limits: Limits) -> dict[str, Any]:
         """Return what is known, else measure it."""
         if (model, task) not in self.known:
-            arguments = (str(self.store), task, model, str(self.runs))
-            worker = (sys.executable, "-m", "suite.worker")
-            self.add(model, task, run((*worker, *arguments), limits))
+            arguments = (str(self.store.folder), task, model, str(self.runs))
+            self.add(model, task, run((*_WORKER, *arguments), limits))
         return self.known[model, task]
 
     def add(self, model: str, task: str, result: dict[str, Any]) -> None:

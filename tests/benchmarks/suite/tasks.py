@@ -11,6 +11,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 
 from lumpability import CTMC, lump
 from lumpability.exact_array import ExactArray
@@ -26,18 +27,25 @@ Numbers = dict[str, float]
 
 # Beyond 64 bits on both sides of the bar; both are prime.
 _AWKWARD = Fraction(2**127 - 1, 2**89 - 1)
-_ONCE_BEYOND = 30_000_000  # transitions: Storm is then not run once for warming up
+_ONCE_BEYOND = 30_000_000  # transitions: timed once, without a run before
 
 
 def default_runs(transitions: int) -> int:
     """Return of how many runs the median is taken."""
+    if transitions >= _ONCE_BEYOND:
+        return 1
     return 7 if transitions < 1_000_000 else 5 if transitions < 10_000_000 else 3
 
 
-def _ours(chain: Any) -> Any:
+def _few(runs: int, transitions: int) -> int:
+    """Return how often to run what takes long."""
+    return min(runs, 3 if transitions < 1_000_000 else 1)
+
+
+def _ours(chain: Any, engine: str = "auto") -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the block count says when the answer is trivial
-        return lump(chain, kind="bisimulation", respect="labels")
+        return lump(chain, kind="bisimulation", respect="labels", engine=engine)
 
 
 def _medians(sides: dict[str, Callable[[], object]], runs: int) -> Numbers:
@@ -61,29 +69,30 @@ def time_refinement(store: Store, name: str, runs: int) -> Numbers:
     model = storm.model_of(chain, exact=False)
     found: list[int] = []  # by Storm
 
-    def on_one_core() -> None:
+    def on_one_core() -> Any:
         with one_core():
-            _ours(chain)
+            return _ours(chain)
 
     def other() -> None:
         found.append(int(storm.refine(model).nr_states))
 
-    sizes = _sizes(chain, _ours(chain))
+    lumping = _ours(chain)
+    sizes = _sizes(chain, lumping)
     if chain.matrix.m < _ONCE_BEYOND:
         other()
-    else:
-        runs = 1
+        assert np.array_equal(on_one_core().partition.labels, lumping.partition.labels)
+    del lumping
     times = _medians(
         {"storm": other, "ours": lambda: _ours(chain), "ours_one_core": on_one_core}, runs
     )
     return {**sizes, "storm_blocks": found[0], **times, "runs": runs}
 
 
-def time_ours(store: Store, name: str, runs: int) -> Numbers:
-    """Only ours."""
+def time_kernel(store: Store, name: str, runs: int) -> Numbers:
+    """Only ours, compiled at every size."""
     chain = store.load(name)
-    sizes = _sizes(chain, _ours(chain))
-    return {**sizes, **_medians({"ours": lambda: _ours(chain)}, runs), "runs": runs}
+    sizes = _sizes(chain, _ours(chain, "kernel"))
+    return {**sizes, **_medians({"kernel": lambda: _ours(chain, "kernel")}, runs), "runs": runs}
 
 
 def time_for_user(store: Store, name: str, runs: int) -> Numbers:
@@ -121,13 +130,10 @@ def time_for_user(store: Store, name: str, runs: int) -> Numbers:
     def arrays_storm() -> None:
         at["storm_arrays"] = storm.read_back(at["storm_quotient"])
 
+    runs = _few(runs, rows.nnz)
     steps = (build_ours, lump_ours, arrays_ours, build_storm, lump_storm, arrays_storm)
-    if rows.nnz < _ONCE_BEYOND:
-        for step in steps:
-            step()  # warms up
-    else:
-        _warm_up()
-    return {**_medians({step.__name__: step for step in steps}, min(runs, 3)), "runs": min(runs, 3)}
+    _warm_up()
+    return {**_medians({step.__name__: step for step in steps}, runs), "runs": runs}
 
 
 def time_rational_storm(store: Store, name: str, runs: int) -> Numbers:
@@ -136,7 +142,7 @@ def time_rational_storm(store: Store, name: str, runs: int) -> Numbers:
 
     model = storm.model_of(store.load(name), exact=True)
     found: list[int] = []
-    runs = min(runs, 3)
+    runs = _few(runs, model.nr_transitions)
     return {
         **_medians({"rational": lambda: found.append(storm.refine(model).nr_states)}, runs),
         "rational_blocks": found[0],
@@ -154,7 +160,7 @@ def time_numpy(store: Store, name: str, runs: int) -> Numbers:
     def refine() -> None:
         found.append(int(rounds.refine(matrix.indptr, matrix.indices, weights, labels).max()) + 1)
 
-    runs = min(runs, 3)
+    runs = _few(runs, matrix.m)
     return {**_medians({"numpy": refine}, runs), "numpy_blocks": found[0], "runs": runs}
 
 
@@ -173,6 +179,14 @@ def memory_ours(store: Store, name: str, runs: int) -> Numbers:
     chain = store.load(name)
     _warm_up()
     return {"memory_ours": peak_beyond(lambda: _ours(chain)), "csr": _csr_bytes(chain)}
+
+
+def memory_kernel(store: Store, name: str, runs: int) -> Numbers:
+    """The same, compiled at every size."""
+    chain = store.load(name)
+    _warm_up()
+    peak = peak_beyond(lambda: _ours(chain, "kernel"))
+    return {"memory_kernel": peak, "csr": _csr_bytes(chain)}
 
 
 def memory_storm(store: Store, name: str, runs: int) -> Numbers:
@@ -214,7 +228,7 @@ def time_symbolic(store: Store, name: str, runs: int) -> Numbers:
     (factor,) = ExactArray.read(["x + y"])[0]
     small, symbolic = _scaled(chain, chain.matrix.weights.denominator), _scaled(chain, factor)
     counts = {len(_ours(small).partition)}
-    runs = min(runs, 3)
+    runs = _few(runs, chain.matrix.m)
     times = _medians(
         {
             "beside": lambda: _ours(small),
@@ -228,7 +242,8 @@ def time_symbolic(store: Store, name: str, runs: int) -> Numbers:
 
 TASKS: dict[str, Callable[[Store, str, int], Numbers]] = {
     "time": time_refinement,
-    "ours": time_ours,
+    "kernel": time_kernel,
+    "memory_kernel": memory_kernel,
     "user": time_for_user,
     "rational": time_rational_storm,
     "numpy": time_numpy,

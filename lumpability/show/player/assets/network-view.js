@@ -112,6 +112,8 @@ class NetworkTurn {
       h("figure", {}, h("div", { class: "drawing" }, this.view.svg)),
       this.said,
     );
+    const worth = playable.find((stage) => stage.several.length);
+    if (worth) this.choice.value = worth.layer;
     this.choose();
   }
 
