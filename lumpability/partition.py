@@ -206,7 +206,8 @@ class Partition:
         >>> Partition.by(4, [np.array([0, 0, 1, 1]), np.array([5, 7, 7, 7])])
         Partition([[0], [1], [2, 3]])
         """
-        combined, width = np.zeros(n, dtype=np.uint8), 1
+        combined: np.ndarray[Any, Any] = np.zeros(n, dtype=np.uint8)
+        width = 1
         for key in keys:
             further = int(key.max(initial=0)) + 1
             if width * further > max(4 * n, 1 << 16):
