@@ -38,7 +38,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True  # what a tutorial writes does not stay
-nb_execution_timeout = 120
+nb_execution_timeout = 600  # for one cell, on a busy machine
 nb_merge_streams = True
 
 # A name in single backticks is a Python object where there is one of that name.

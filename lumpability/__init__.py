@@ -5,6 +5,7 @@ the engine that made it.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from lumpability import display
@@ -58,9 +59,14 @@ display.provided_by(f"{__name__}.show.displays")
 def __getattr__(name: str) -> Any:
     for home, names in _HOMES.items():
         if name in names:
+            if home == "verbs":  # at once, so that what they warn of names the line that calls them
+                for provider in ("markov.lumping", "networks.checking"):
+                    import_module(f"{__name__}.{provider}")
             value = getattr(import_module(f"{__name__}.{home}"), name)
             globals()[name] = value  # the next time it is simply there
             return value
+    if not name.startswith("_") and find_spec(f"{__name__}.{name}") is not None:
+        return import_module(f"{__name__}.{name}")  # lumpability.markov after import lumpability
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

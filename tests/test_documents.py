@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 import lumpability
-from lumpability import Network, formats
+from lumpability import CTMC, Network, formats
+from lumpability.exercises import model_answer, read_task
 from lumpability.markov.examples import machine_repair
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -87,6 +88,14 @@ def sessions(page):
             yield start, [(command, "\n".join(output)) for command, output in steps]
 
 
+def scripts(page):
+    """Return the ```sh blocks that use the command line; .ci/run executes those that install."""
+    for language, content, start in blocks(read(page)):
+        if language == "sh" and "lumpability " in content and "venv" not in content:
+            yield start, content
+
+
+SCRIPTS = [(page, start, text) for page in PAGES for start, text in scripts(page)]
 TUTORIALS = [
     page
     for page in PAGES
@@ -180,6 +189,8 @@ def shell(tmp_path, monkeypatch):
     page = read("docs/guides/exercises.md")
     (answer,) = [text for language, text, _ in blocks(page) if language == "json"]
     Path("answer.json").write_text(answer)
+    rates = {("both", "left"): "1/10", ("both", "right"): "1/10", ("left", "both"): 2}
+    formats.write(CTMC.from_rates(rates | {("right", "both"): 2}, initial="both"), "chain.drn")
     command = tmp_path / "bin" / "lumpability"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lumpability "$@"\n')
@@ -205,7 +216,18 @@ def shell(tmp_path, monkeypatch):
         return done.stdout.split(f"{mark}\n")[: len(commands)]
 
     run("lumpability exercise --seed 7 -o sheet.md")
+    Path("answers").mkdir()
+    right = model_answer(read_task("sheet.md"))
+    Path("answers/ada.json").write_text(json.dumps(right))
     return run
+
+
+@pytest.mark.parametrize(
+    ("page", "start", "script"), SCRIPTS, ids=[f"{page}:{start}" for page, start, _ in SCRIPTS]
+)
+def test_the_scripts_of_a_page_run(page, start, script, shell):
+    (output,) = shell(f"set -e\n{script}echo done")
+    assert output.endswith("done\n"), f"{page}, line {start}"
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,7 @@ def _factors(kappa: ExactArray, parts: ChainParts, partition: Partition) -> Exac
     kappa = like(kappa, parts.matrix.weights, "kappa")
     if kappa.is_rational and min(kappa.values, default=1) <= 0:
         raise Contradiction("kappa", "a factor is not positive")
-    if any(kappa[state] != 1 for state in partition.representatives.tolist()):
+    is_one = np.array([value == 1 for value in kappa.values], dtype=bool)
+    if not is_one[kappa.codes[partition.representatives]].all():
         raise Contradiction("kappa", "the first member of a block has another factor than 1")
     return kappa

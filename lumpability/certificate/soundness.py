@@ -14,7 +14,6 @@ their one normal form.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -22,6 +21,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from lumpability.certificate.digest import ChainParts
+from lumpability.certificate.ranges import portions
 from lumpability.certificate.respect import with_earned_rewards
 from lumpability.certificate.verification import Contradiction
 from lumpability.exact_array import Exact, ExactArray
@@ -32,8 +32,6 @@ from lumpability.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
 
 __all__ = ["collapsed_conditions", "quotient_parts"]
-
-_CHUNK = 1 << 22
 
 
 def collapsed_conditions(
@@ -82,7 +80,9 @@ def _collapsed(
     expected = _sums(matrix, partition, first, own)
     alone = np.zeros(matrix.n, dtype=bool)
     alone[first] = True
-    for states in _chunks(matrix, np.flatnonzero(~alone)):
+    others = np.flatnonzero(~alone)
+    for low, high in portions(np.diff(matrix.indptr)[others]):
+        states = others[low:high]
         found = _sums(matrix, partition, states, own)
         factors = None if kappa is None else kappa.take(states)
         wrong = _first_difference(found, expected, partition.labels[states], factors)
@@ -95,17 +95,6 @@ def _collapsed(
                 dict(found.row(wrong)), dict(expected.row(block)), factor, pair, f"{where} block"
             )
     return expected
-
-
-def _chunks(matrix: WeightedStructure, states: Any) -> Iterator[Any]:
-    """Yield states in portions of about four million transitions."""
-    work = np.cumsum(np.diff(matrix.indptr)[states])
-    low = 0
-    while low < len(states):
-        done = work[low - 1] if low else 0
-        high = max(low + 1, int(np.searchsorted(work, done + _CHUNK, side="right")))
-        yield states[low:high]
-        low = high
 
 
 def _sums(

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from lumpability.certificate.fields import like
+from lumpability.certificate.ranges import compressed, portions, ranges
 from lumpability.certificate.verification import Contradiction
 from lumpability.exact_array import ExactArray
 from lumpability.history import History
@@ -25,7 +26,6 @@ __all__ = ["Replay", "refuse"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
-_CHUNK = 1 << 22
 _SAFE = 1 << 62
 _PATIENCE = 4
 
@@ -70,7 +70,7 @@ class Replay:
         place = np.empty(k, dtype=np.int64)
         place[history.order] = np.arange(k)
         rows, columns = place[matrix.sources()], place[matrix.indices]
-        starts, sources, codes = _compressed(k, columns, rows, matrix.weights.codes)
+        starts, sources, codes = compressed(k, columns, rows, matrix.weights.codes)
         owner = np.repeat(np.arange(history.splits), np.diff(history.first_part))
         return cls(
             history=history,
@@ -80,8 +80,13 @@ class Replay:
             codes=codes,
             splits=splits,
             first_place=owner * k + history.starts[history.roots :],
-            sums=_Sums.of(matrix.weights, history.sums, len(codes), proportional),
-            leaving=_Leaving(*_compressed(k, rows, columns, matrix.weights.codes), matrix.weights)
+            sums=_Sums.of(
+                matrix.weights,
+                history.sums,
+                terms=int(np.diff(matrix.indptr).max(initial=0)),
+                proportional=proportional,
+            ),
+            leaving=_Leaving(*compressed(k, rows, columns, matrix.weights.codes), matrix.weights)
             if proportional
             else None,
         )
@@ -95,71 +100,73 @@ class Replay:
         if self.leaving is not None:
             self._check_apart(splits)
         lows, highs = self.starts[history.starts[nodes]], self.starts[history.ends[nodes]]
-        work = np.cumsum(highs - lows)
         patience = _PATIENCE * (len(self.codes) + self.k) * max(self.k, 2).bit_length()
-        done = first = 0
-        while first < len(nodes):
-            before = int(work[first - 1]) if first else 0
-            last = max(first + 1, int(np.searchsorted(work, before + _CHUNK, side="right")))
+        patience = _spend(patience, int((highs - lows).sum()))
+        for first, last in portions(highs - lows):
             low, high = np.searchsorted(which, [first, last])
-            done += int(work[last - 1]) - before
-            done += self._run(
-                lows[first:last],
-                highs[first:last],
-                splits[low:high],
-                which[low:high] - first,
-                touched,
-            )
-            if done > patience:
-                refuse(
-                    f"to replay it takes more than {patience} steps: its splitters are too large"
-                )
-            first = last
+            groups = self._groups(lows[first:last], highs[first:last])
+            node, splitter = history.split_node[splits[low:high]], which[low:high] - first
+            begins = np.searchsorted(groups.keys, splitter * self.k + history.starts[node])
+            ends = np.searchsorted(groups.keys, splitter * self.k + history.ends[node])
+            patience = _spend(patience, int((ends - begins).sum()))
+            for start, stop in portions(ends - begins):
+                some = splits[low:high][start:stop]
+                self._check(some, groups, begins[start:stop], ends[start:stop], touched)
 
-    def _run(
-        self, lows: IntArray, highs: IntArray, splits: IntArray, which: IntArray, touched: IntArray
-    ) -> int:
-        """Check the splits by some splitters; return how many members were looked at."""
-        history, k = self.history, self.k
-        owner, entries = _ranges(lows, highs)
-        keys = owner * k + self.sources[entries]
-        sort = np.argsort(keys, kind="stable")  # by splitter, then by where it comes from
+    def _groups(self, lows: IntArray, highs: IntArray) -> _Groups:
+        """Sum what enters some splitters, for each by where it comes from."""
+        owner, entries = ranges(lows, highs)
+        keys = owner * self.k + self.sources[entries]
+        sort = np.argsort(keys, kind="stable")
         keys, entries = keys[sort], entries[sort]
         begins = np.flatnonzero(np.diff(keys, prepend=-1))
-        groups = keys[begins]
-        node = history.split_node[splits]
-        low = np.searchsorted(groups, which * k + history.starts[node])
-        high = np.searchsorted(groups, which * k + history.ends[node])
-        looked = int((high - low).sum())
-        if looked > _CHUNK + 2 * len(entries):
-            refuse("its splits overlap: one splitter takes parts of a node apart again and again")
-        chosen, group = _ranges(low, high)
-        places = groups[group] % k
-        parts = np.searchsorted(self.first_place, splits[chosen] * k + places, side="right") - 1
         bounds = np.append(begins, len(keys))
-        found = self.sums.of_groups(self.codes[entries], bounds)
+        return _Groups(keys[begins], self.sums.of_groups(self.codes[entries], bounds))
+
+    def _check(
+        self, splits: IntArray, groups: _Groups, begins: IntArray, ends: IntArray, touched: IntArray
+    ) -> None:
+        """Compare the sums of members with those recorded; groups begins .. ends are of each split."""
+        history, node = self.history, self.history.split_node[splits]
+        chosen, group = ranges(begins, ends)
+        places = groups.keys[group] % self.k
+        keys = splits[chosen] * self.k + places
+        parts = np.searchsorted(self.first_place, keys, side="right") - 1
         if self.leaving is None:
-            right = self.sums.agree(found, group, parts)
+            right = self.sums.agree(groups.sums, group, parts)
         else:
-            leaves = self.leaving.sums(
-                places, history.starts[node][chosen], history.ends[node][chosen]
-            )
-            right = self.sums.agree_shares(found, group, leaves, parts)
+            low, high = history.starts[node][chosen], history.ends[node][chosen]
+            leaves = self.leaving.sums(places, low, high)
+            right = self.sums.agree_shares(groups.sums, group, leaves, parts)
         if not right.all():
             wrong = int(np.flatnonzero(~right)[0])
-            block = int(history.order[places[wrong]])
+            split, block = int(splits[chosen[wrong]]), int(history.order[places[wrong]])
             refuse(
-                f"split {int(splits[chosen[wrong]])}: block {block} does not have the sum into node "
-                f"{int(history.splitter[splits[chosen[wrong]]])} that is recorded for its part"
+                f"split {split}: block {block} does not have the sum into node "
+                f"{int(history.splitter[split])} that is recorded for its part"
             )
         np.add.at(touched, parts, 1)
-        return looked
 
     def _check_apart(self, splits: IntArray) -> None:
         starts, ends = self.history.starts, self.history.ends
         node, splitter = self.history.split_node[splits], self.history.splitter[splits]
         if ((starts[splitter] < ends[node]) & (starts[node] < ends[splitter])).any():
             refuse("a splitter meets the node that it splits, which shares cannot tell apart")
+
+
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """Sums of what enters splitters, by splitter and by where it comes from.
+
+    Attributes
+    ----------
+    keys : array of int, ascending
+        The number of the splitter times k, plus the place that the sum is of.
+    sums : int64 array or ExactArray
+    """
+
+    keys: IntArray
+    sums: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,8 +189,8 @@ class _Sums:
     expected: IntArray | None
 
     @classmethod
-    def of(cls, weights: ExactArray, sums: ExactArray, terms: int, proportional: bool) -> _Sums:
-        """Choose integers of 64 bits if no sum of that many entries can be too large."""
+    def of(cls, weights: ExactArray, sums: ExactArray, *, terms: int, proportional: bool) -> _Sums:
+        """Choose integers of 64 bits if no sum of so many entries, those of a row, can be too large."""
         recorded = like(sums, weights, "history")
         if proportional or not (weights.is_rational and weights.is_narrow):
             return cls(weights.values, recorded, None, None)
@@ -202,6 +209,7 @@ class _Sums:
         if self.table is None:
             return ExactArray(codes, self.weights).segment_sums(bounds)
         running = np.append(0, np.cumsum(self.table[codes]))
+        # Running sums may wrap around; their differences are exact modulo 2^64, and small.
         return running[bounds[1:]] - running[bounds[:-1]]
 
     def agree(self, found: Any, group: IntArray, parts: IntArray) -> Any:
@@ -234,7 +242,7 @@ class _Leaving:
 
     def sums(self, places: IntArray, low: IntArray, high: IntArray) -> ExactArray:
         """Return for members of nodes what goes from each to outside its node ``low .. high``."""
-        owner, entries = _ranges(self.starts[places], self.starts[places + 1])
+        owner, entries = ranges(self.starts[places], self.starts[places + 1])
         targets = self.targets[entries]
         outside = (targets < low[owner]) | (targets >= high[owner])
         owner, entries = owner[outside], entries[outside]
@@ -242,19 +250,10 @@ class _Leaving:
         return ExactArray(self.codes[entries], self.weights.values).segment_sums(bounds)
 
 
-def _ranges(low: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
-    """Return for the numbers in some ranges, one range behind the other, which range each is in."""
-    lengths = high - low
-    owner = np.repeat(np.arange(len(low)), lengths)
-    return owner, np.arange(len(owner)) + (low - (np.cumsum(lengths) - lengths))[owner]
-
-
-def _compressed(
-    k: int, rows: IntArray, columns: IntArray, codes: Any
-) -> tuple[IntArray, IntArray, Any]:
-    """Return the compressed rows of a matrix given by places: starts, columns ascending, codes."""
-    from scipy.sparse import coo_array
-
-    entries = coo_array((np.arange(len(rows)), (rows, columns)), shape=(k, k)).tocsr()
-    entries.sort_indices()
-    return entries.indptr.astype(np.int64), entries.indices.astype(np.int64), codes[entries.data]
+def _spend(patience: int, steps: int) -> int:
+    """Return the patience that is left after some steps."""
+    if steps > patience:
+        refuse(
+            f"to replay it takes {steps} steps, {patience} are allowed: its splitters are too large"
+        )
+    return patience - steps

@@ -140,6 +140,7 @@ def judge_chain(chain: MarkovChain, partition: Partition, verdict: Verdict) -> R
         "blocks": len(partition),
         "text": verdict.text,
         "witness": _witness(chain.states, partition, verdict.witness),
+        "explanation": None if verdict.explanation is None else verdict.explanation.to_json(),
         "mixed": mixed,
     }
     rows = [

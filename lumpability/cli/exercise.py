@@ -11,9 +11,11 @@ from lumpability.cli.failures import NO
 from lumpability.cli.options import Read, debug_option, file_argument, json_option, reading_options
 from lumpability.exercises import (
     FORMATS,
+    NetworkTask,
     Task,
     exercise,
     grade,
+    network_exercise,
     read_answer,
     read_task,
     sheet,
@@ -25,12 +27,13 @@ from lumpability.show.text import Table
 
 __all__ = ["exercise_command", "grade_command"]
 
-_KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")
+_KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")  # for networks two of them
 _SUFFIXES = {".md": "markdown", ".tex": "latex", ".html": "html"}
 _MAKE_EXAMPLES = """\b
 Examples:
   lumpability exercise --seed 7
   lumpability exercise --kind exact --states 5 --rounds 2 -o sheet.tex --solution solution.tex
+  lumpability exercise --network --states 7 --rounds 2 --seed 1
   lumpability exercise --chain my_chain.drn --format html -o sheet.html
 """
 _GRADE_EXAMPLES = """\b
@@ -44,17 +47,25 @@ Examples:
 @click.option(
     "--kind",
     type=click.Choice(_KINDS),
-    default="ordinary",
-    show_default=True,
-    help="The notion of lumpability.",
+    help="The notion of lumpability.  [default: ordinary; for networks proportional]",
 )
-@click.option("--states", type=int, default=6, show_default=True, help="Of the chain.")
+@click.option(
+    "--network",
+    is_flag=True,
+    help="A network instead of a chain: which of its neurons are mergeable?",
+)
+@click.option(
+    "--states",
+    type=int,
+    default=6,
+    show_default=True,
+    help="States of the chain; hidden neurons of the network.",
+)
 @click.option(
     "--rounds",
     type=int,
-    default=3,
-    show_default=True,
-    help="Rounds of refinement that the coarsest lumping takes, exactly.",
+    help="Rounds of refinement that the coarsest lumping takes, exactly; hidden layers of the network.  "
+    "[default: 3; for networks 2]",
 )
 @click.option(
     "--seed",
@@ -93,9 +104,10 @@ Examples:
 @debug_option
 def exercise_command(
     *,
-    kind: str,
+    kind: str | None,
+    network: bool,
     states: int,
-    rounds: int,
+    rounds: int | None,
     seed: int,
     chain: Path | None,
     markup: str | None,
@@ -103,18 +115,28 @@ def exercise_command(
     solution_output: Path | None,
     read: Read,
 ) -> None:
-    """Make a task sheet: find the coarsest lumping of a small chain by hand.
+    """Make a task sheet: find the coarsest lumping of a small chain (or network) by hand.
 
-    The chain has small numbers and takes exactly the given number of rounds. The sheet carries its task
+    The chain has small numbers and takes exactly the given number of rounds; a network has something to
+    merge in every hidden layer. The sheet carries its task
     in a comment, so that "lumpability grade" can check answers to it.
     """
-    if chain is None:
-        task = exercise(kind, states=states, rounds=rounds, seed=seed)
+    task: Task | NetworkTask
+    if network:
+        task = network_exercise(
+            kind or "proportional",
+            neurons=states,
+            layers=2 if rounds is None else rounds,
+            seed=seed,
+        )
+    elif chain is None:
+        rounds = 3 if rounds is None else rounds
+        task = exercise(kind or "ordinary", states=states, rounds=rounds, seed=seed)
     else:
         model = read(chain)
         if not isinstance(model, MarkovChain):
             raise click.UsageError("--chain takes a Markov chain, not a network")
-        task = Task(model, kind)
+        task = Task(model, kind or "ordinary")
     text = sheet(task, markup=_markup(markup, output))
     if solution_output is not None:
         answer = solution(task, markup=_markup(markup, solution_output))
@@ -135,7 +157,7 @@ def grade_command(ctx: click.Context, *, task: Path, answer: Path, as_json: bool
     """Check ANSWER, a student's JSON file, against the sheet TASK.
 
     The answer has "rounds", the partitions after each round (or "steps", as many as one likes), and
-    "quotient", a matrix; the sheet says how to write them. The exit code is 0 if all is right and 1 if
+    "quotient", a matrix; for a network "classes" and "layers". The sheet says how to write them. The exit code is 0 if all is right and 1 if
     not; then the first wrong step is named, with the states and sums that show it.
     """
     with Stages() as stages:

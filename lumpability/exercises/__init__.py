@@ -2,12 +2,13 @@
 
 `exercise` makes a small Markov chain whose coarsest lumping takes a given number of rounds of refinement,
 from a seed; `sheet` and `solution` write it down in Markdown, LaTeX or HTML; `grade` reads a student's
-answer and stops at the first step that is wrong, with the two states and the sums that show it.  A
-sheet carries its task in a comment, so that it can be graded without anything else (`read_task`).
+answer and stops at the first step that is wrong, with the two states and the sums that show it.
+`network_exercise` does the same with the neurons of a small network.  A sheet carries its task in a comment, so that it can be graded without anything else (`read_task`).
 """
 
 from lumpability.exercises.construct import exercise
 from lumpability.exercises.grade import Grade, grade, read_answer
+from lumpability.exercises.neurons import NetworkTask, network_exercise
 from lumpability.exercises.rounds import observations, rounds_of
 from lumpability.exercises.sheet import FORMATS, model_answer, sheet, solution
 from lumpability.exercises.task import Task, read_task, write_task
@@ -15,10 +16,12 @@ from lumpability.exercises.task import Task, read_task, write_task
 __all__ = [
     "FORMATS",
     "Grade",
+    "NetworkTask",
     "Task",
     "exercise",
     "grade",
     "model_answer",
+    "network_exercise",
     "observations",
     "read_answer",
     "read_task",

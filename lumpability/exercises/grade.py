@@ -17,6 +17,8 @@ from typing import Any
 
 from lumpability.errors import InvalidInput
 from lumpability.exact_array import Exact, ExactArray
+from lumpability.exercises.neuron_grade import grade_network
+from lumpability.exercises.neurons import NetworkTask
 from lumpability.exercises.rounds import Observation, block_text, observations
 from lumpability.exercises.task import LARGEST_SHEET, Task
 from lumpability.formats.files import opened
@@ -62,14 +64,14 @@ class Grade:
         return done if self.wrong is None else f"wrong: {self.wrong}: {self.why} ({done})"
 
 
-def grade(task: Task, answer: dict[str, Any]) -> Grade:
+def grade(task: Task | NetworkTask, answer: dict[str, Any]) -> Grade:
     """Check an answer, step by step, up to the first that is wrong.
 
     Parameters
     ----------
-    task : Task
+    task : Task or NetworkTask
     answer : dict
-        ``rounds``: the partition after each round, lists of lists of states, first the one by labels; or
+        For a network ``classes`` and ``layers``, see its sheet.  For a chain ``rounds``: the partition after each round, lists of lists of states, first the one by labels; or
         ``steps``: the same with as many steps as one likes.  ``quotient``: its matrix, rows of numbers
         (integers or texts such as "1/2"), blocks in the order of the last partition; the diagonal of
         a CTMC's is not looked at.  Either may be left out.
@@ -93,6 +95,9 @@ def grade(task: Task, answer: dict[str, Any]) -> Grade:
     >>> print(grade(task, {"rounds": [last, [["rain"], ["snow"], ["nice"]]]}))
     wrong: round 1: rain and snow are apart, but all their sums are equal: 3/4 into {rain, snow}, 1/4 into {nice} (right: the start)
     """
+    if isinstance(task, NetworkTask):
+        done, name, why = grade_network(task, answer)
+        return Grade(tuple(done)) if why is None else Grade(tuple(done), name, why)
     known = {"rounds", "steps", "quotient"}
     if not answer.keys() & known or answer.keys() - known or {"rounds", "steps"} <= answer.keys():
         raise InvalidInput("an answer has 'rounds' (or 'steps') and 'quotient', and nothing else")

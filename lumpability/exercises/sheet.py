@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.exercises.neuron_pages import network_answer, sheet_items, solution_items
+from lumpability.exercises.neurons import NetworkTask
 from lumpability.exercises.pages import Code, Grid, Heading, Hidden, Item, Items, Text, render
 from lumpability.exercises.rounds import block_text, observations, rounds_of
 from lumpability.exercises.task import MARK, Task, write_task
@@ -49,12 +51,12 @@ _QUOTIENTS = {
 }
 
 
-def sheet(task: Task, *, markup: str = "markdown") -> str:
+def sheet(task: Task | NetworkTask, *, markup: str = "markdown") -> str:
     """Return the task sheet.
 
     Parameters
     ----------
-    task : Task
+    task : Task or NetworkTask
     markup : {"markdown", "latex", "html"}
 
     Examples
@@ -70,6 +72,12 @@ def sheet(task: Task, *, markup: str = "markdown") -> str:
     | snow | 1/4 | 1/4 | 1/2 |
     ...
     """
+    hidden = MARK + write_task(task)
+    items = sheet_items(task, hidden) if isinstance(task, NetworkTask) else _sheet(task, hidden)
+    return render(items, markup)
+
+
+def _sheet(task: Task, hidden: str) -> list[Item]:
     chain = task.chain
     name, matrix = _matrix(chain, task.kind)
     time = "rates per unit of time" if isinstance(chain, CTMC) else "probabilities of one step"
@@ -100,16 +108,16 @@ def sheet(task: Task, *, markup: str = "markdown") -> str:
     ]
     if task.made:
         page.append(Text(f"This sheet: lumpability {task.made}"))
-    page.append(Hidden(MARK + write_task(task)))
-    return render(page, markup)
+    page.append(Hidden(hidden))
+    return page
 
 
-def solution(task: Task, *, markup: str = "markdown") -> str:
+def solution(task: Task | NetworkTask, *, markup: str = "markdown") -> str:
     """Return the solution: the sums of every round, the partitions, the quotient, the answer as JSON.
 
     Parameters
     ----------
-    task : Task
+    task : Task or NetworkTask
     markup : {"markdown", "latex", "html"}
 
     Examples
@@ -121,6 +129,11 @@ def solution(task: Task, *, markup: str = "markdown") -> str:
     P V = V P^ holds exactly
     ...
     """
+    items = solution_items(task) if isinstance(task, NetworkTask) else _solution(task)
+    return render(items, markup)
+
+
+def _solution(task: Task) -> list[Item]:
     chain, kind = task.chain, task.kind
     lumping = lump(chain, kind=kind)
     rounds = rounds_of(chain, kind=kind)
@@ -148,12 +161,12 @@ def solution(task: Task, *, markup: str = "markdown") -> str:
         Text(f"{lumping.stats.proof}"),
         *_factors(lumping),
         Heading("The answer as JSON"),
-        Code(json.dumps(model_answer(task), indent=None)),
+        Code(json.dumps(model_answer(task))),
     ]
-    return render(page, markup)
+    return page
 
 
-def model_answer(task: Task) -> dict[str, Any]:
+def model_answer(task: Task | NetworkTask) -> dict[str, Any]:
     """Return the answer that `grade` finds right in every step.
 
     Examples
@@ -162,6 +175,8 @@ def model_answer(task: Task) -> dict[str, Any]:
     >>> model_answer(Task(land_of_oz(), "ordinary"))["rounds"]
     [[['rain', 'snow'], ['nice']]]
     """
+    if isinstance(task, NetworkTask):
+        return network_answer(task)
     chain = task.chain
     matrix = lump(chain, kind=task.kind).quotient.matrix
     rows = [dict(matrix.row(block)) for block in range(matrix.n)]

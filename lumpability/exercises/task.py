@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidInput
+from lumpability.exercises.neurons import NetworkTask, content_of, network_task
 from lumpability.formats.files import opened
 from lumpability.formats.strict_json import check_version, parse_object
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
@@ -70,7 +71,7 @@ class Task:
         return f", {words[words.index('--rounds') + 1]} rounds" if "--rounds" in words else ""
 
 
-def write_task(task: Task) -> str:
+def write_task(task: Task | NetworkTask) -> str:
     """Return a task as one line of JSON, which can stand in a comment of any markup.
 
     Examples
@@ -79,13 +80,15 @@ def write_task(task: Task) -> str:
     >>> print(write_task(Task(land_of_oz(), "ordinary"))[:60])
     {"format": "lumpability/exercise", "version": 1, "kind": "or
     """
-    chain = task.chain
+    head = {"format": FORMAT, "version": VERSION, "kind": task.kind, "made": task.made}
+    content = content_of(task) if isinstance(task, NetworkTask) else _chain_content(task.chain)
+    # "-->" would end a comment.
+    return json.dumps(head | content).replace("-", r"\u002d").replace(">", r"\u003e")
+
+
+def _chain_content(chain: MarkovChain) -> dict[str, Any]:
     names = [str(state) for state in chain.states]
-    content = {
-        "format": FORMAT,
-        "version": VERSION,
-        "kind": task.kind,
-        "made": task.made,
+    return {
         "type": type(chain).__name__,
         "states": names,
         "rates": [
@@ -98,11 +101,9 @@ def write_task(task: Task) -> str:
             for name, mask in chain.labels.items()
         },
     }
-    # "-->" would end a comment.
-    return json.dumps(content).replace("-", r"\u002d").replace(">", r"\u003e")
 
 
-def read_task(path: str | Path) -> Task:
+def read_task(path: str | Path) -> Task | NetworkTask:
     """Read the task from a sheet in any of the formats.
 
     Raises
@@ -133,12 +134,14 @@ def read_task(path: str | Path) -> Task:
         return _task(content, path)
 
 
-def _task(content: dict[str, Any], path: str | Path) -> Task:
+def _task(content: dict[str, Any], path: str | Path) -> Task | NetworkTask:
     try:
+        if content["type"] == "Network":
+            return network_task(content, str(content["kind"]), str(content["made"]))
         states = [str(name) for name in content["states"]]
         rates = [(source, target, rate) for source, target, rate in content["rates"]]
         labels = {str(name): list(members) for name, members in content["labels"].items()}
         made, kind, build = str(content["made"]), str(content["kind"]), _CLASSES[content["type"]]
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError):
         raise FormatError("the task in it is damaged: make the sheet anew", path=path) from None
     return Task(build.from_rates(rates, states=states, labels=labels), kind, made)

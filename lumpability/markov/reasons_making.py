@@ -200,8 +200,7 @@ class _Chain:
 
     def _members(self, label: int, level: int) -> Mask:
         """Return which states are in a block of a level."""
-        blocks = np.arange(len(self.separation.partition))
-        chosen: Mask = (self.separation.levels.labels(blocks, level) == label)[self.labels]
+        chosen: Mask = (self.separation.levels.all_labels(level) == label)[self.labels]
         return chosen
 
     def _step(self, state: int, other: int) -> tuple[Step, Difference]:
@@ -212,14 +211,18 @@ class _Chain:
         own = self.separation.label(int(self.labels[state]), level)
         # What did not change in the last round cannot lead on to the round before.
         fresh = [d for d in found if level == 0 or levels.since(d.splitter, level) == level]
-        steps = [(self._told(state, other, difference), difference) for difference in fresh]
-        return min(
-            steps,
-            key=lambda step: (
-                step[1].splitter == own,
-                sum(len(flow.transitions) for flow in step[0].flows),
-            ),
+        chosen = min(
+            fresh,
+            key=lambda d: (d.splitter == own, sum(self._transitions(s, d) for s in (state, other))),
         )
+        return self._told(state, other, chosen), chosen
+
+    def _transitions(self, state: int, difference: Difference) -> int:
+        """Count the transitions that a sum runs over."""
+        matrix = self.separation.conditions[difference.condition].matrix
+        targets = [target for target, _ in matrix.row(state)]
+        labels = self.separation.levels.labels(self.labels[targets], difference.level)
+        return int((labels == difference.splitter).sum())
 
     def _told(self, state: int, other: int, difference: Difference) -> Step:
         chain, level = self.separation.chain, difference.level

@@ -2,12 +2,12 @@
 
 A certificate holds the classes, factors, constants and dead classes of every layer with weights, digests of
 the network and of its quotient, and the rules under which the classes are the coarsest.  `verify` reads the
-weights from the network itself and proves three things in exact arithmetic:
+weights from the network itself and proves three things in exact arithmetic.
 
-* soundness (`lumpability.networks.soundness`): every layer's identity, so that the quotient computes the
-  same function for every input;
-* the stored quotient, if it is given, is the one that this is about (`lumpability.networks.stored`);
-* coarseness (`lumpability.networks.coarseness`): no two classes of a layer could be merged.
+Soundness (`lumpability.networks.soundness`) is every layer's identity: the quotient computes the same function
+for every input.  The stored quotient, if it is given, must be the one that this is about
+(`lumpability.networks.stored`).  Coarseness (`lumpability.networks.coarseness`) says that no two classes of a
+layer could be merged.
 
 Nothing here uses the engine or the code that found the classes and made the quotient.
 """

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.scanner import LARGEST, Scanner
+from lumpability.certificate.scanner import Scanner
 from lumpability.certificate.storage import FORMAT, LONGEST_INTEGER, VERSION, head, rational
 from lumpability.errors import SizeLimit
 from lumpability.formats.files import opened, writing
@@ -28,10 +28,10 @@ from lumpability.partition import Partition
 
 __all__ = ["read_network_certificate", "write_network_certificate"]
 
-MAX_BYTES = 1 << 28
-"""Largest text read, after unpacking: ten million neurons take half of it."""
+MAX_BYTES = 1 << 26
+"""Largest text read, after unpacking: some ten million neurons."""
 
-_MOST_LAYERS = 1 << 16
+_MOST_LAYERS, _MOST_NUMBERS = 1 << 16, 1 << 22
 _KINDS = ("proportional", "exact")
 
 
@@ -153,7 +153,7 @@ class _Reader:
         change = rational(self._scanner, self._next("largest_change").text())
         if change < 0:
             self.fail("holds a negative 'largest_change'")
-        texts = self._next("numbers").texts(LARGEST)
+        texts = self._next("numbers").texts(_MOST_NUMBERS)
         self._numbers = [rational(self._scanner, text) for text in texts]
         self._next("layers")
         layers = tuple(self._list(self._layer, _MOST_LAYERS))

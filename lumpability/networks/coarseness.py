@@ -1,14 +1,12 @@
 """Coarseness of a network lumping: no two classes of a layer could be merged, no unit could be spared.
 
 Merging more below never separates above, so one forward pass gives the unique coarsest lumping, and it
-is enough to look at each layer with the classes below it as they are claimed.  There
+is enough to look at each layer with the classes below it as they are claimed.  There the columns of
+U = [A W; N W; b] at the first members of two classes must not be multiples of each other by a factor that
+the layer's rule admits, unless different functions follow them; no class that is not folded may have a
+constant value that could be; and every class that stays needs a nonzero weight into something that stays.
 
-* the columns of U = [A W; N W; b] at the first members of two classes are no multiples of each other by a
-  factor that the layer's rule admits, or different functions follow them;
-* no class that is not folded has a constant value that could be;
-* every class that stays has a nonzero weight into something that stays.
-
-Correctly rounded division makes the first check fast: fl(x / y) depends on the rational x / y alone, so
+Correctly rounded division makes the first of these fast: fl(x / y) depends on the rational x / y alone, so
 columns whose quotients by their first entry differ as floats are no multiples.  Rows are read until all
 columns differ; what floats do not tell apart is compared in fractions.  Floats refute, they never confirm.
 """

@@ -61,7 +61,8 @@ class Levels:
         self._current = self._initial.copy()
         self._count = len(initial)
         self._stale = np.arange(initial.n)
-        self._renamed: list[tuple[Array, Array]] = []
+        self._renamed: list[tuple[Array, Array, Array]] = []  # states, labels before and after
+        self._whole = 0, self._initial
         self._affected: list[set[int]] = []
         self._index: tuple[Array, Array] | None = None
 
@@ -75,7 +76,7 @@ class Levels:
             none = np.empty(0, dtype=np.int64)
             changes = enumerate(self._renamed, start=1)
             keys = np.concatenate([none, *(renamed * rounds + i for i, (renamed, _) in changes)])
-            new = np.concatenate([none, *(new for _, new in self._renamed)])
+            new = np.concatenate([none, *(new for *_, new in self._renamed)])
             order = np.argsort(keys)
             self._index = keys[order], new[order]
         keys, new = self._index
@@ -86,6 +87,19 @@ class Levels:
         changed = changed[keys[last[changed]] // rounds == states[changed]]
         result[changed] = new[last[changed]]
         return result
+
+    def all_labels(self, level: int) -> Array:
+        """Return the labels of all states after a number of rounds; O(changes) from the last level asked for."""
+        known, labels = self._whole
+        if level == known:
+            return labels
+        labels = labels.copy()
+        for states, _, new in self._renamed[known:level]:
+            labels[states] = new
+        for states, old, _ in reversed(self._renamed[level:known]):
+            labels[states] = old
+        self._whole = level, labels
+        return labels
 
     def since(self, label: int, level: int) -> int:
         """Return the first level at which a block had the members that it has at the given level."""
@@ -136,7 +150,7 @@ class Levels:
         self._current[states] = new[changed]
         self._stale = self._above(states)
         if len(states):
-            self._renamed.append((states.astype(np.int64), new[changed]))
+            self._renamed.append((states.astype(np.int64), own[changed], new[changed]))
             self._affected.append({*own[changed].tolist(), *new[changed].tolist()})
             self._index = None
         return len(states) > 0

@@ -11,14 +11,13 @@ log measure).  Results are kept as in `lumping_against_storm.py`, with which mod
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from suite.measuring import machine
+from suite.measuring import titled
 from suite.models import Store, generated
 from suite.running import Limits, Results, prepare
 
@@ -87,7 +86,7 @@ def main() -> None:
     options = parser.parse_args()
     store = Store(options.store)
     results = Results(options.store / "results-growth.jsonl", store, options.runs)
-    title = f"{machine()}; load {os.getloadavg()[0]:.1f} at the start"
+    title = titled()
     lines, fits = [HEADER], [FITTED]
     print(f"{title}\n\n{HEADER}", flush=True)
     for family, members in generated(large=options.full).items():

@@ -13,12 +13,11 @@ where it was when it is started again with the same options.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import tempfile
 from pathlib import Path
 
-from suite.measuring import machine
+from suite.measuring import titled
 from suite.models import Store, names
 from suite.running import Limits, Results, prepare
 from suite.tables import BIG, MAIN, MEMORY, NUMBERS, USER, against_peers
@@ -98,7 +97,7 @@ def main() -> None:
     if options.fresh:
         file.unlink(missing_ok=True)
     results = Results(file, store, 1 if options.quick else options.runs)
-    title = f"{machine()}; load {os.getloadavg()[0]:.1f} at the start"
+    title = titled()
     print(f"{title}\n\n{MAIN.header()}", flush=True)
     rows = {}
     for name, transitions in prepared(options, store):

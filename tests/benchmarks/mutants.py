@@ -27,6 +27,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from cosmic_ray import plugins
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 ENGINES = ["tests/refinement/test_engines.py", "tests/laws/test_refining_laws.py"]
 KERNEL = ["tests/refinement/test_kernel_tables.py", "tests/refinement/test_kernel.py", *ENGINES]
@@ -70,26 +74,21 @@ def tests_of(file: str) -> list[str]:
     return [f"lumpability/{file}", *TESTS[prefix]]
 
 
-def mutants(source: str) -> list[tuple[str, int, int, str]]:
-    """All mutants of a source: the operator, which of its occurrences, line, mutated source."""
-    from cosmic_ray import plugins
-    from cosmic_ray.ast import ast_nodes, get_ast
-    from cosmic_ray.mutating import mutate_code
-
+def mutants(source: str) -> list[tuple[str, int, int]]:
+    """All mutants of a source: the operator, which of its occurrences, the line."""
     unexecuted = list(annotations(source))
+    tree = get_ast(source)
     found = []
     for name in plugins.operator_names():
         kind = plugins.get_operator(name)
         if kind.arguments():
             continue
-        nodes = ast_nodes(get_ast(source))
-        places = [start for node in nodes for start, _ in kind().mutation_positions(node)]
-        for occurrence, start in enumerate(places):
-            if any(low <= start < high for low, high in unexecuted):
-                continue
-            changed = mutate_code(source, kind(), occurrence)
-            if changed is not None:
-                found.append((name, occurrence, start[0], changed))
+        places = (start for node in ast_nodes(tree) for start, _ in kind().mutation_positions(node))
+        found += [
+            (name, occurrence, start[0])
+            for occurrence, start in enumerate(places)
+            if not any(low <= start < high for low, high in unexecuted)
+        ]
     return found
 
 
@@ -115,7 +114,8 @@ def attempt(tests: list[str], *, seconds: int, log: Path) -> str:
         import pytest
 
         options = ["-x", "-q", "-p", "no:cacheprovider", "-k", LEFT_OUT]
-        options += ["-W", "ignore:overflow encountered:RuntimeWarning"]
+        for warning in ("overflow encountered:RuntimeWarning", "Module already imported"):
+            options += ["-W", f"ignore:{warning}"]
         os._exit(pytest.main([*options, *tests]))
     deadline = time.monotonic() + 20 * seconds
     while time.monotonic() < deadline:
@@ -148,9 +148,10 @@ def try_file(file: str, arguments: argparse.Namespace, results: Path) -> None:
     usual = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - begun[1]
     sys.dont_write_bytecode = True
     print(f"{file}: {count} of {len(everything)} mutants, tests take {usual:.1f} s", flush=True)
-    for name, occurrence, line, changed in sorted(chosen, key=lambda mutant: mutant[2]):
+    for name, occurrence, line in sorted(chosen, key=lambda mutant: mutant[2]):
         if (file, name, occurrence) in seen:
             continue
+        changed = mutate_code(source, plugins.get_operator(name)(), occurrence)
         path.write_text(changed, encoding="utf-8")
         outcome = attempt(tests_of(file), seconds=int(10 + 3 * usual), log=log)
         path.write_text(source, encoding="utf-8")

@@ -209,7 +209,7 @@ BAD = {
     "absurd": (lambda s: s.replace('"units": 6', '"units": 2147483647'), "does not number"),
     "long": (
         lambda s: s.replace('"largest_change": "0"', f'"largest_change": "{"7" * 5000}"'),
-        "rational",
+        "integer in text",
     ),
     "zero": (lambda s: s.replace('"largest_change": "0"', '"largest_change": "1/0"'), "by zero"),
     "deep": (lambda s: s.replace('"layers": [', '"layers": ' + "[" * 10**6), "where"),

@@ -74,6 +74,8 @@ def test_every_level_is_the_round_of_the_definition(structure, mode):
                 assert levels.depth(s, t) == depth
                 found = [Partition(levels.labels(states, level)) for level in range(depth + 1)]
                 assert found == expected[: depth + 1]
+                for level in (depth, 0, depth // 2):  # up and down again
+                    assert Partition(levels.all_labels(level)) == expected[level]
 
 
 @given(structure=structures())

@@ -16,7 +16,7 @@ from typing import Any
 
 import lumpability
 
-__all__ = ["machine", "one_core", "peak_beyond", "seconds"]
+__all__ = ["one_core", "peak_beyond", "seconds", "titled"]
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -59,8 +59,8 @@ def _status(field: str) -> int:
     return 1024 * int(found[1])
 
 
-def machine() -> str:
-    """Name processor, cores, memory and versions."""
+def titled() -> str:
+    """Name processor, cores, memory, versions and what else the machine is doing."""
     processor = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
     name = processor[1] if processor else platform.processor()
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
@@ -72,5 +72,5 @@ def machine() -> str:
             versions.append(f"no {package}")
     return (
         f"{name}, {os.cpu_count()} cores, {memory:.0f} GiB; {', '.join(versions)}, "
-        f"lumpability {lumpability.__version__}"
+        f"lumpability {lumpability.__version__}; load {os.getloadavg()[0]:.1f} at the start"
     )
