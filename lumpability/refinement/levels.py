@@ -75,7 +75,7 @@ class Levels:
         if self._index is None:
             none = np.empty(0, dtype=np.int64)
             changes = enumerate(self._renamed, start=1)
-            keys = np.concatenate([none, *(renamed * rounds + i for i, (renamed, _) in changes)])
+            keys = np.concatenate([none, *(renamed * rounds + i for i, (renamed, *_) in changes)])
             new = np.concatenate([none, *(new for *_, new in self._renamed)])
             order = np.argsort(keys)
             self._index = keys[order], new[order]

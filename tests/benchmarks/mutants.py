@@ -58,7 +58,10 @@ TESTS = {
     "certificate/coq.py": ["tests/certificate/test_coq.py"],
     "certificate/lean.py": ["tests/certificate/test_lean.py"],
     "certificate": CERTIFICATES,
-    "networks/merging.py": ["tests/networks/test_merging.py", "tests/networks/test_antiparallel.py"],
+    "networks/merging.py": [
+        "tests/networks/test_merging.py",
+        "tests/networks/test_antiparallel.py",
+    ],
 }
 """The tests of a file, or of all whose name begins so, quick ones first."""
 

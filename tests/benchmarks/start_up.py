@@ -16,8 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import lumpability
 from suite.measuring import titled
+
+import lumpability
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "start-up-table.txt"
 TIMED = "import time; started = time.perf_counter()\n{}\nprint(time.perf_counter() - started)"
