@@ -71,7 +71,7 @@ class Blocks(Sequence["np.ndarray[Any, np.dtype[np.int64]]"]):
 
 
 class Partition:
-    """A partition of the states 0 .. n-1, immutable, hashable, canonically numbered.
+    """A partition of n states into blocks, immutable, hashable, canonically numbered.
 
     Parameters
     ----------

@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 import lumpability
-from lumpability import CTMC, Network, formats
+from lumpability import CTMC, Network, formats, lump
 from lumpability.exercises import model_answer, read_task
 from lumpability.markov.examples import machine_repair
+from lumpability.show.pictures import picture
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -168,6 +169,20 @@ def test_the_benchmarks_of_readme_are_those_that_were_measured_last():
     for name, row in shown.items():
         expected = [*measured[name][:6], measured[name][8]]
         assert row == expected, "copy the line from docs/guides/performance-table.txt"
+
+
+def test_the_picture_of_readme_is_one_that_the_library_draws(checkout):
+    states = {"running": ["both", "left", "right"]}
+    rates = {("both", "left"): 0.1, ("both", "right"): 0.1, ("left", "none"): 0.1}
+    rates |= {("right", "none"): 0.1, ("left", "both"): 2, ("right", "both"): 2}
+    rates |= {("none", "left"): 1, ("none", "right"): 1}
+    drawn = picture(lump(CTMC.from_rates(rates, labels=states))).svg
+
+    def told(svg):
+        return re.findall(r"<(title|desc|text)\b[^>]*>(.*?)</", svg)
+
+    kept = read("docs/_static/overview.svg")
+    assert sorted(told(kept)) == sorted(told(drawn)), "draw docs/_static/overview.svg anew"
 
 
 def test_relative_links_of_readme_lead_somewhere():

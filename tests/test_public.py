@@ -134,6 +134,14 @@ def test_every_module_says_what_it_offers_and_documents_it(name):
             assert member.startswith("_") or inspect.getdoc(method), f"{own}.{member}"
 
 
+def test_the_reference_lists_what_the_package_exports(checkout):
+    page = (checkout / "docs/reference/index.md").read_text(encoding="utf-8")
+    listed = {
+        line.strip().rpartition(".")[2] for line in page.splitlines() if "~lumpability" in line
+    }
+    assert listed == {name for name in lumpability.__all__ if not name.startswith("_")}
+
+
 def test_importing_the_package_loads_nothing_heavy():
     loaded = run("import sys, lumpability; print(*sys.modules)").split()
     assert [name for name in HEAVY if name in loaded] == []

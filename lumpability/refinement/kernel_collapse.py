@@ -51,7 +51,8 @@ def collapse(
     codes = np.empty(capacity, dtype=np.int64)
     sums = np.empty(capacity, dtype=np.uint64)
     rows, p = _rows(structure, *tables[0])
-    used = collapse_rows(firsts, rows, labels, p, pointers, columns, codes, sums)
+    slot = np.empty(len(partition), dtype=np.int32 if capacity < 2**31 else np.int64)
+    used = collapse_rows(firsts, rows, labels, p, pointers, columns, codes, sums, slot)
     columns, codes, sums = columns[:used].copy(), codes[:used], sums[:used]
     base = len(weights.values)
     distinct = number_sums(base, codes, sums)  # an entry of each
@@ -64,8 +65,7 @@ def collapse(
         totals = _sums_of_entries(structure, partition, pointers, columns, distinct)
     for further in tables[1:]:
         rows, p = _rows(structure, *further)
-        slot = np.empty(len(partition), dtype=np.int64)
-        sum_again(firsts, rows, labels, p, pointers, columns, slot, sums)
+        sum_again(firsts, rows, labels, p, pointers, columns, sums, slot)
         if not np.array_equal(sums[several], sums[alike]):
             return None
     summed = ExactArray.of_values(codes, [*weights.values, *totals])

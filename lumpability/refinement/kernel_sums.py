@@ -44,15 +44,17 @@ def _sort_row(begin: Any, end: Any, columns: Any, codes: Any, sums: Any) -> None
 
 @allocating
 def collapse_rows(
-    firsts: Any, rows: Any, labels: Any, p: Any, pointers: Any, columns: Any, codes: Any, sums: Any
-) -> Any:
+    firsts: Any, rows: Any, labels: Any, p: Any,
+    pointers: Any, columns: Any, codes: Any, sums: Any, slot: Any,
+) -> Any:  # fmt: skip
     """Sum the rows of the first members of blocks into blocks, columns ascending.
 
     ``pointers`` int64 (k + 1) receives the row pointers; ``columns``, ``codes`` and ``sums`` one entry for each
     block with transitions: the code of the transition if there is just one, else -1, and the sum of
-    ``table[code]``.  Returns the number of entries.
+    ``table[code]``.  ``slot`` int (k) is scratch.  Returns the number of entries.
     """
-    slot = np.full(len(firsts), -1, dtype=np.int64)
+    for block in range(len(firsts)):
+        slot[block] = -1
     used = 0
     for block in range(len(firsts)):
         state = firsts[block]
@@ -77,11 +79,11 @@ def collapse_rows(
 
 @compiled
 def sum_again(
-    firsts: Any, rows: Any, labels: Any, p: Any, pointers: Any, columns: Any, slot: Any, sums: Any
+    firsts: Any, rows: Any, labels: Any, p: Any, pointers: Any, columns: Any, sums: Any, slot: Any
 ) -> None:
     """Write the sums of the entries that `collapse_rows` found modulo another prime.
 
-    ``slot`` int64 (k) is scratch.
+    ``slot`` int (k) is scratch.
     """
     for block in range(len(firsts)):
         for position in range(np.uint64(pointers[block]), np.uint64(pointers[block + 1])):

@@ -10,7 +10,7 @@ rational functions over one common denominator each monomial of the numerators h
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import lcm
+from math import ceil, lcm
 from typing import Any
 
 import numpy as np
@@ -78,17 +78,27 @@ def deciding_tables(
     """
     for component in components:
         size = len(component.values)
-        places = np.arange(size) if chosen is None else chosen
-        values = tuple(component.values[place] for place in places.tolist())
-        compared = ExactArray(np.arange(len(values)), values)
-        # Over the common denominator sums are integers; none is larger than this.
-        largest = max(map(abs, values), default=0) * compared.denominator * terms
+        places: Any = slice(None) if chosen is None else chosen
+        compared = component if chosen is None else _restricted(component, chosen)
+        largest = _largest(compared) * terms
         table = np.zeros(size, dtype=np.uint64)
         if largest < 1 << 63:
             table[places] = np.array(compared.integers[0], dtype=np.int64).view(np.uint64)
             yield 0, table
             continue
-        for p in primes_beyond(int(2 * largest), avoiding=compared.denominator):
+        for p in primes_beyond(2 * largest, avoiding=compared.denominator):
             residues = np.zeros(size, dtype=np.uint64)
             residues[places] = compared.residues(p)
             yield p, residues
+
+
+def _restricted(component: ExactArray, chosen: Array) -> ExactArray:
+    values = tuple(component.values[code] for code in chosen.tolist())
+    return ExactArray(np.arange(len(values)), values)
+
+
+def _largest(weights: ExactArray) -> int:
+    """A bound on the absolute values of the weights over their common denominator."""
+    if weights.is_narrow:
+        return max(map(abs, weights.integers[0]), default=0)
+    return ceil(max(map(abs, weights.values), default=0) * weights.denominator)

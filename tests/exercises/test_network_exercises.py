@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from importlib import resources
@@ -183,7 +184,5 @@ def test_every_field_of_a_task_may_be_damaged(tmp_path: Path) -> None:
     for key in content:
         for value in (None, 3, [], {}, "x", [layer], [{"weights": [["1/0"]], "bias": ["1"]}]):
             path.write_text("lumpability-exercise: " + json.dumps({**content, key: value}))
-            try:
-                read_task(path)
-            except FormatError as error:
-                assert "sheet.md" in str(error)
+            with contextlib.suppress(FormatError):
+                assert isinstance(read_task(path), NetworkTask)

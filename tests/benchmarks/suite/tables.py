@@ -81,10 +81,12 @@ def _value(key: str, task: str = "", scale: float = 1) -> Callable[[Row], float 
     return number
 
 
-def _ratio(above: str, below: str) -> Callable[[Row], float | str | None]:
+def _ratio(above: str, below: str) -> Callable[[Row], float | None]:
     def number(row: Row) -> float | None:
-        numbers = (row.get(above), row.get(below))
-        return numbers[0] / numbers[1] if all(isinstance(x, float | int) for x in numbers) else None
+        one, other = row.get(above), row.get(below)
+        if isinstance(one, float | int) and isinstance(other, float | int):
+            return one / other
+        return None
 
     return number
 

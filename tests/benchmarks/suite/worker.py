@@ -14,7 +14,7 @@ def main(folder: str, task: str, model: str, runs: str) -> None:
     store = Store(Path(folder))
     if task == "prepare":
         store.prepare(model)
-        result = {"transitions": store.transitions(model)}
+        result = {"transitions": float(store.transitions(model))}
     else:
         wanted = int(runs) or default_runs(store.transitions(model))
         result = TASKS[task](store, model, wanted)
