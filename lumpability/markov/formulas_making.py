@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,8 @@ from lumpability.markov.separation import Difference, Separation
 
 __all__ = ["separating_formula"]
 
+Array = np.ndarray[Any, Any]
+
 Key = tuple[int, int]
 """A block by its label and the level at which it got its members."""
 
@@ -40,8 +43,8 @@ Key = tuple[int, int]
 class _Request:
     """What a subformula must do: hold in some final blocks and not in others."""
 
-    inside: set[int] = field(default_factory=set)
-    outside: set[int] = field(default_factory=set)
+    inside: Array = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    outside: Array = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class _Maker:
 
     def make(self, block: int, other: int) -> Formula:
         if self.separation.levels.depth(block, other) == 0:
-            self._add(*self._attribute(block, other))
+            self._add(*self._attribute(block, self._telling(block, other)))
         else:
             literal, positive = self._threshold(block, other)
             while self.requests:
@@ -85,7 +88,7 @@ class _Maker:
         """Return the outermost comparison, and whether it is not negated."""
         chosen = self.separation.differences(block, other)[0]
         first, second = chosen.sums
-        self._ask(chosen, block, {block, other})
+        self._ask(chosen, block, np.array([block, other]))
         if not isinstance(first, Fraction) or not isinstance(second, Fraction):
             return self._literal(chosen, block, "=", first), True
         return self._literal(chosen, block, ">=", max(first, second)), first > second
@@ -101,71 +104,55 @@ class _Maker:
     def _key(self, label: int, level: int) -> Key:
         return label, self.separation.levels.since(label, level)
 
-    def _ask(self, difference: Difference, block: int, blocks: set[int]) -> None:
+    def _ask(self, difference: Difference, block: int, blocks: Array) -> None:
         """Request what a literal needs in order to be right in some blocks."""
         level = difference.level
-        concerned = np.array(sorted(self.separation.successors(blocks)), dtype=np.int64)
+        concerned = self.separation.successors(blocks)
         labels = self.separation.levels.labels(concerned, level)
         wanted = [difference.splitter]
         if self.separation.proportional:
             wanted.append(self.separation.label(block, level))
         for label in wanted:
             request = self.requests[self._key(label, level)]
-            request.inside.update(concerned[labels == label].tolist())
-            request.outside.update(concerned[labels != label].tolist())
+            request.inside = np.union1d(request.inside, concerned[labels == label])
+            request.outside = np.union1d(request.outside, concerned[labels != label])
 
     def _plan(self, key: Key, request: _Request) -> list[tuple[_Literal | Node, bool]]:
         """Choose literals, each with whether it is not negated, that hold inside and exclude what is outside."""
         plan: dict[tuple[_Literal | Node, bool], None] = {}
-        if not request.inside:  # nothing to separate from: the sums are zero
+        if len(request.inside) == 0:  # nothing to separate from: the sums are zero
             return [(And(()), False)]
-        inside = min(request.inside)
-        left = np.array(sorted(request.outside), dtype=np.int64)
+        inside, left = int(request.inside[0]), request.outside
         while len(left):
             other = int(left[0])
             if self.separation.levels.depth(inside, other) == 0:
-                literal = self._attribute(inside, other)
-                plan[literal] = None
-                kept = [self._satisfies(b, literal) for b in left.tolist()]
-                left = left[kept]
+                name = self._telling(inside, other)
+                plan[self._attribute(inside, name)] = None
+                left = left[self.separation.alike(name, inside, left)]
                 continue
             chosen = self.separation.differences(inside, other)[0]
             excluded = self.separation.differing(left, chosen, inside)
-            self._ask(chosen, inside, request.inside.union(left[excluded].tolist()))
+            self._ask(chosen, inside, np.union1d(request.inside, left[excluded]))
             plan[self._literal(chosen, inside, "=", chosen.sums[0]), True] = None
             left = left[~excluded]
         return list(plan)
 
-    def _attribute(self, block: int, other: int) -> tuple[Node, bool]:
-        """Return a literal about what is respected that holds in one block and not in the other."""
+    def _telling(self, block: int, other: int) -> str | None:
+        """Return the first attribute in which two blocks differ; None if it was a partition."""
         own, others = self.separation.attributes(block), self.separation.attributes(other)
-        name = next((name for name, value in own.items() if value != others[name]), None)
+        return next((name for name, value in own.items() if value != others[name]), None)
+
+    def _attribute(self, block: int, name: str | None) -> tuple[Node, bool]:
+        """Return a literal about what is respected that holds in a block."""
         if name is None:
-            states = np.flatnonzero(self.separation.respected.labels == self._root(block))
-            return Given(tuple(states.tolist())), True
+            respected = self.separation.respected.labels
+            root = respected[self.separation.partition.representatives[block]]
+            return Given(tuple(np.flatnonzero(respected == root).tolist())), True
+        value = self.separation.attributes(block)[name]
         sort, _, of = name.partition(":")
         if sort == "label":
-            return HasLabel(of), own[name]
-        return (HasReward(of, own[name]) if sort == "reward" else Starts(own[name])), True
-
-    def _root(self, block: int) -> int:
-        state = self.separation.partition.representatives[block]
-        return int(self.separation.respected.labels[state])
-
-    def _satisfies(self, block: int, literal: tuple[_Literal | Node, bool]) -> bool:
-        """Whether a block satisfies a literal about attributes."""
-        node, positive = literal
-        attributes = self.separation.attributes(block)
-        match node:
-            case HasLabel(label):
-                return bool(attributes[f"label:{label}"] == positive)
-            case HasReward(reward, amounts):
-                return bool(attributes[f"reward:{reward}"] == amounts)
-            case Starts(probability):
-                return bool(attributes["initial"] == probability)
-            case Given(states):
-                return int(self.separation.partition.representatives[block]) in states
-        raise AssertionError(node)
+            return HasLabel(of), value
+        return (HasReward(of, value) if sort == "reward" else Starts(value)), True
 
     def _conjunction(self, key: Key) -> int:
         literals = [self._add(self._node(node), positive) for node, positive in self.plans[key]]

@@ -9,7 +9,6 @@ their initial probability, or in a partition that was given.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -104,13 +103,12 @@ class Separation:
         """Return the sums of a block into each final block, zeros left out."""
         return dict(self.matrices[condition].row(block))
 
-    def successors(self, blocks: Iterable[int]) -> set[int]:
-        """Return the blocks that sums of some blocks run over, themselves included."""
-        found = set(blocks)
-        rows = np.array(sorted(found), dtype=np.int64)
+    def successors(self, blocks: Array) -> Array:
+        """Return the blocks that sums of some blocks run over, themselves included, in ascending order."""
+        found = [blocks]
         for matrix in self.matrices:
-            found.update(matrix.indices[matrix.entries_of(rows)[1]].tolist())
-        return found
+            found.append(matrix.indices[matrix.entries_of(blocks)[1]])
+        return np.unique(np.concatenate(found))
 
     def sums(self, condition: int, block: int, level: int, own: int) -> dict[int, Exact]:
         """Return the sums of a block into the blocks of a level; or its shares in what leaves `own`.
@@ -196,6 +194,21 @@ class Separation:
             elif self.seen.initial is not None:
                 found[name] = self.seen.initial[state]
         return found
+
+    def alike(self, name: str | None, block: int, blocks: Array) -> Array:
+        """Return which blocks have the same attribute as one; None for what had to be refined in all."""
+        codes = [self.respected.labels]
+        if name is not None:
+            sort, _, of = name.partition(":")
+            if sort == "label":
+                codes = [self.seen.labels[of]]
+            elif sort == "reward":
+                codes = [part.codes for part in self.seen.rewards[of].parts]
+            elif self.seen.initial is not None:
+                codes = [self.seen.initial.codes]
+        first = self.partition.representatives
+        same: Array = np.all([code[first[blocks]] == code[first[block]] for code in codes], axis=0)
+        return same
 
     @cached_property
     def _respected_names(self) -> list[str]:

@@ -44,11 +44,10 @@ __all__ = ["refine"]
 # Measured on a 2-core machine in nanoseconds; only ratios matter, and they only choose between rounds.
 _SWEEP_COST = 1.3  # of a transition in a sweep
 _STATE_COST = 6  # of a state in a sweep
-_HAND_OUT_COST = 100_000  # of a thread that takes part in a sweep
+_HAND_OUT_COST = 300_000  # of a further thread in a sweep, which is handed three tasks
 _FOLLOW_COST = 12  # of an incoming transition followed, with what comes of it
 _TRANSPOSE_COST = 1  # of a transition transposed; in truth 3, but more rounds will come
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
-_PARALLEL_BEYOND = 150_000  # transitions; fewer are swept before a second thread has started
 _BALANCED_BEYOND = 3_000_000  # transitions; for fewer, more ranges than threads cost more
 _ATTEMPTS = 64
 _FEW = 256  # weights; which of more are used is looked up
@@ -123,6 +122,7 @@ class _Rounds:
         n = structure.n
         self.n, self.m, self.structure = n, structure.m, structure
         self.pool, self.threads, self.progress = pool, threads, progress
+        self.parts = 1
         self.arrays = Arrays.for_states(n)
         self.restart(initial)
 
@@ -145,12 +145,10 @@ class _Rounds:
         incoming: Incoming | None = None
         stale = False  # whether propagation left `values` behind
         saved = 0.0  # what propagation would have saved so far
-        moved = self._sweep(rows, field, self.m)
+        moved = self._sweep(rows, field)
         while moved:
-            sharing = self.n - int(np.count_nonzero(self.arrays.alone))
-            active = max(self.m * sharing // self.n, 1)
-            sweep = (_STATE_COST * sharing + _SWEEP_COST * active) / self._working
-            sweep += _HAND_OUT_COST * (self._working - 1)
+            active, alone = self._active()
+            sweep = min(alone, alone / self.threads + _HAND_OUT_COST * (self.threads - 1))
             follow = _FOLLOW_COST * active / self.n  # for each state that moved
             if incoming is None:
                 saved += max(sweep - follow * moved, 0)
@@ -167,9 +165,16 @@ class _Rounds:
                 if stale:
                     loops.fill_values(field, self.arrays)
                     stale = False
-                moved = self._sweep(rows, field, active)
+                moved = self._sweep(rows, field)
 
-    def _sweep(self, rows: Rows, field: Field, active: int) -> int:
+    def _active(self) -> tuple[int, float]:
+        """About how many transitions states have that share a block, and what a thread alone needs to sweep them."""
+        sharing = self.n - int(np.count_nonzero(self.arrays.alone))
+        active = max(self.m * sharing // self.n, 1)
+        return active, _STATE_COST * sharing + _SWEEP_COST * active
+
+    def _sweep(self, rows: Rows, field: Field) -> int:
+        active = self._share_out()
         if 8 * active < self.m:
             loop, ranges = loops.fingerprint_blocks, self._even(self.count)
         else:
@@ -181,8 +186,8 @@ class _Rounds:
 
     def _split_all(self, field: Field) -> int:
         """Split all blocks by fresh fingerprints; returns how many states were renamed."""
-        cuts = np.empty(self._parts + 1, dtype=np.int64)
-        offsets = np.empty(self._parts + 1, dtype=np.int64)
+        cuts = np.empty(self.parts + 1, dtype=np.int64)
+        offsets = np.empty(self.parts + 1, dtype=np.int64)
         cut_blocks(self.count, self.arrays, cuts, offsets)
         ranges = list(
             zip(cuts[:-1].tolist(), cuts[1:].tolist(), offsets[:-1].tolist(), strict=True)
@@ -227,6 +232,7 @@ class _Rounds:
             chosen = np.flatnonzero(used)
         longest = int((s.indptr[1:] - s.indptr[:-1]).max())
         tables = deciding_tables(components, longest, chosen)
+        self._share_out()
         return all(self._agree(partition, p, table) for p, table in tables)
 
     def _agree(self, partition: Partition, p: int, table: Array) -> bool:
@@ -244,23 +250,24 @@ class _Rounds:
             return [loop(*ranges[0], *arguments)]
         return [task.result() for task in [self.pool.submit(loop, *r, *arguments) for r in ranges]]
 
-    @property
-    def _working(self) -> int:
-        """How many threads work at a sweep."""
-        return min(self.threads, self._parts)
+    def _share_out(self) -> int:
+        """Settle into how many ranges the next loops are cut; return `_active` transitions.
 
-    @property
-    def _parts(self) -> int:
-        if self.threads == 1 or self.m < _PARALLEL_BEYOND:
-            return 1
-        return self.threads if self.m < _BALANCED_BEYOND else 4 * self.threads
+        A thread that is handed less than it costs to hand it out only delays.
+        """
+        active, alone = self._active()
+        if alone * (1 - 1 / self.threads) <= _HAND_OUT_COST * (self.threads - 1):
+            self.parts = 1
+        else:
+            self.parts = self.threads if self.m < _BALANCED_BEYOND else 4 * self.threads
+        return active
 
     def _even(self, count: int) -> list[tuple[int, int]]:
-        return list(_ranges(np.linspace(0, count, self._parts + 1).astype(np.int64)))
+        return list(_ranges(np.linspace(0, count, self.parts + 1).astype(np.int64)))
 
     def _row_ranges(self) -> list[tuple[int, int]]:
         """Cut the rows into ranges of about equally many transitions."""
-        shares = np.linspace(0, self.m, self._parts + 1)[1:-1].astype(np.int64)
+        shares = np.linspace(0, self.m, self.parts + 1)[1:-1].astype(np.int64)
         cuts = np.searchsorted(self.structure.indptr, shares)
         return list(_ranges(np.array([0, *cuts, self.n])))
 

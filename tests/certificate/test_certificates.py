@@ -11,12 +11,13 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lumpability import CTMC, DTMC, Certificate, lump
+from lumpability import CTMC, DTMC, Certificate, Partition, lump
 from lumpability.certificate.digest import Digest
 from lumpability.errors import InvalidInput
+from lumpability.exact_array import ExactArray
 from lumpability.markov import MarkovChain
 from lumpability.markov.examples import machine_repair
 from lumpability.structure import WeightedStructure
@@ -74,6 +75,7 @@ def lump_quotient(chain: MarkovChain, kind: str, initial: object) -> MarkovChain
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=15)  # rational functions take their time
 @given(chain=labelled(parametric_chains(min_states=3, max_states=4)))
 def test_with_parameters_the_identity_is_proved_between_rational_functions(
     kind: str, chain: MarkovChain, tmp_path_factory: pytest.TempPathFactory
@@ -99,6 +101,38 @@ def test_a_rational_function_that_only_looks_different_is_accepted_and_another_i
     assert certificate.verify(chain)
     assert certificate.verify(alike)
     assert not certificate.verify(other)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_wrong_sums_factors_and_partitions_are_rejected_with_parameters_too(kind: str) -> None:
+    rates = {
+        ("a", "c"): "x",
+        ("b", "c"): "x",
+        ("c", "a"): "y",
+        ("c", "b"): "y",
+        ("c", "d"): "x/(x + y)",
+    }
+    chain = CTMC.from_rates(rates, labels={"goal": ["c"]}, initial="c")
+    certificate = lump(chain, kind=kind).certificate()
+    assert certificate.verify(chain).coarsest
+    history, blocks = certificate.history, len(certificate.partition)
+    assert blocks < chain.n
+    for part in range(len(history.sums)):
+        for value in ("x + y", "2*x", "x*y/y + 1", 5):
+            sums = list(history.sums)
+            sums[part] = value
+            wrong = replace(history, sums=ExactArray.read(sums)[0])
+            assert not replace(certificate, history=wrong).verify(chain)
+    labels = certificate.partition.labels
+    for merged in {tuple(np.where(labels == b, 0, labels)) for b in range(1, blocks)}:
+        wrong = replace(certificate, partition=Partition(np.array(merged)), history=None)
+        assert wrong.verify(chain).rejection.field in ("partition", "quotient")
+    if kind == "proportional":
+        for value in ("x", 2, "z"):
+            factors = list(certificate.kappa)
+            factors[2] = value
+            wrong = replace(certificate, kappa=ExactArray.read(factors)[0])
+            assert not wrong.verify(chain)
 
 
 def test_numbers_that_fit_no_machine_word_are_verified_exactly(through_a_file) -> None:

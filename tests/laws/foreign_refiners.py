@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -45,17 +44,15 @@ def networkx_snap(structure: WeightedStructure, initial: Partition) -> list[Any]
     networkx has no lumping of weighted graphs; `snap_aggregation` is what comes nearest.  Types of edges are
     their weights.
     """
-    import networkx
+    import networkx as nx
 
-    graph = networkx.DiGraph()
+    graph = nx.DiGraph()
     for state in range(structure.n):
         graph.add_node(state, block=int(initial.labels[state]))
     for state in range(structure.n):
         for target, weight in structure.row(state):
             graph.add_edge(state, target, weight=str(weight))
-    summary = networkx.snap_aggregation(
-        graph, node_attributes=("block",), edge_attributes=("weight",)
-    )
+    summary = nx.snap_aggregation(graph, node_attributes=("block",), edge_attributes=("weight",))
     return [group for _, group in summary.nodes(data="group")]
 
 
@@ -109,8 +106,4 @@ class PyDTMC:
         return best.restrict(range(n))
 
     def close(self) -> None:
-        self.process.stdin.close()  # type: ignore[union-attr]
-        self.process.wait()
-
-
-Refiner = Callable[[WeightedStructure, Partition], Any]
+        self.process.communicate()
