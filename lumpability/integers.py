@@ -170,6 +170,8 @@ def intern(array: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarra
     >>> codes.tolist(), distinct.tolist()
     ([1, 0, 1], [0.1, 0.5])
     """
+    if len(array) and (array == array[0]).all():  # as the sums of the rows of a DTMC are
+        return np.zeros(array.shape, dtype=np.uint8), array[:1].copy()
     distinct = np.sort(np.unique(array, sorted=False))
     codes = np.empty(array.shape, dtype=smallest_unsigned(len(distinct)))
     for start in range(0, len(array), _CHUNK):

@@ -227,7 +227,7 @@ class Partition:
         >>> Partition.trivial(3)
         Partition([[0, 1, 2]])
         """
-        return cls(np.zeros(n, dtype=np.int32))
+        return cls.from_canonical(np.zeros(n, dtype=np.int32), np.arange(min(n, 1)))
 
     @classmethod
     def discrete(cls, n: int) -> Partition:
@@ -238,7 +238,7 @@ class Partition:
         >>> Partition.discrete(3)
         Partition([[0], [1], [2]])
         """
-        return cls(np.arange(n, dtype=np.int32))
+        return cls.from_canonical(np.arange(n, dtype=np.int32), np.arange(n))
 
     @property
     def labels(self) -> Labels:
