@@ -114,8 +114,8 @@ class _Maker:
             wanted.append(self.separation.label(block, level))
         for label in wanted:
             request = self.requests[self._key(label, level)]
-            request.inside = np.union1d(request.inside, concerned[labels == label])
-            request.outside = np.union1d(request.outside, concerned[labels != label])
+            request.inside = self.separation.united(request.inside, concerned[labels == label])
+            request.outside = self.separation.united(request.outside, concerned[labels != label])
 
     def _plan(self, key: Key, request: _Request) -> list[tuple[_Literal | Node, bool]]:
         """Choose literals, each with whether it is not negated, that hold inside and exclude what is outside."""
@@ -132,7 +132,7 @@ class _Maker:
                 continue
             chosen = self.separation.differences(inside, other)[0]
             excluded = self.separation.differing(left, chosen, inside)
-            self._ask(chosen, inside, np.union1d(request.inside, left[excluded]))
+            self._ask(chosen, inside, self.separation.united(request.inside, left[excluded]))
             plan[self._literal(chosen, inside, "=", chosen.sums[0]), True] = None
             left = left[~excluded]
         return list(plan)

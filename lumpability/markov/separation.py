@@ -105,10 +105,15 @@ class Separation:
 
     def successors(self, blocks: Array) -> Array:
         """Return the blocks that sums of some blocks run over, themselves included, in ascending order."""
-        found = [blocks]
-        for matrix in self.matrices:
-            found.append(matrix.indices[matrix.entries_of(blocks)[1]])
-        return np.unique(np.concatenate(found))
+        ends = (matrix.indices[matrix.entries_of(blocks)[1]] for matrix in self.matrices)
+        return self.united(blocks, *ends)
+
+    def united(self, *blocks: Array) -> Array:
+        """Return the union of sets of blocks, in ascending order."""
+        mark = np.zeros(len(self.partition), dtype=bool)
+        for some in blocks:
+            mark[some] = True
+        return np.flatnonzero(mark)
 
     def sums(self, condition: int, block: int, level: int, own: int) -> dict[int, Exact]:
         """Return the sums of a block into the blocks of a level; or its shares in what leaves `own`.
@@ -197,7 +202,7 @@ class Separation:
 
     def alike(self, name: str | None, block: int, blocks: Array) -> Array:
         """Return which blocks have the same attribute as one; None for what had to be refined in all."""
-        codes = [self.respected.labels]
+        codes: list[Array] = [self.respected.labels]
         if name is not None:
             sort, _, of = name.partition(":")
             if sort == "label":

@@ -48,6 +48,8 @@ __all__ = [
 ]
 
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
+# Typed, as plain constants would compile one more version of a function for their very values.
+FIRST, NOT_SWEEPING = np.int64(0), np.bool_(False)
 
 
 @compiled
@@ -281,11 +283,11 @@ def propagate(
                 number = _touch(target, weight, change, number, field, arrays)
             work += np.int64(end - begin) + 1
         work += number
-        moved = 0
+        moved = FIRST
         for i in range(_gather(number, arrays)):
             block = np.uint32(touched[i])
             touched_end = blocks[block, START] + blocks[block, TOUCHED]
             blocks[block, TOUCHED] = 0
-            found = find_parts(block, touched_end, 0, arrays)
-            count, moved = rename_parts(0, found, count, moved, False, field, arrays)
+            found = find_parts(block, touched_end, FIRST, arrays)
+            count, moved = rename_parts(FIRST, found, count, moved, NOT_SWEEPING, field, arrays)
     return count, moved

@@ -125,7 +125,15 @@ def find_parts(number: Any, touched_end: Any, found: Any, arrays: Any) -> Any:
             front += 1
     if front == start:
         return found
-    group_by_key(start, front, order, keys, arrays.group_keys, arrays.groups, arrays.slots)
+    group_by_key(
+        np.int64(start),
+        np.int64(front),
+        order,
+        keys,
+        arrays.group_keys,
+        arrays.groups,
+        arrays.slots,
+    )
     largest_low, largest_high = front, end
     low = start
     while low < front:

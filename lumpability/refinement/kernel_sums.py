@@ -16,6 +16,7 @@ __all__ = ["collapse_rows", "number_sums", "sum_again"]
 
 ZERO, ONE = np.uint64(0), np.uint64(1)
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, odd
+FIRST = np.int64(0)  # a plain 0 would compile one more version for that very number
 _SMALL = 48
 
 
@@ -25,14 +26,39 @@ def _add(total: Any, weight: Any, p: Any) -> Any:
     return total - p if p != ZERO and total >= p else total
 
 
+@inlined
+def _swap(i: Any, j: Any, columns: Any, codes: Any, sums: Any) -> None:
+    columns[i], columns[j] = columns[j], columns[i]
+    codes[i], codes[j] = codes[j], codes[i]
+    sums[i], sums[j] = sums[j], sums[i]
+
+
+@subroutine
+def _sift(begin: Any, root: Any, length: Any, columns: Any, codes: Any, sums: Any) -> None:
+    """Let an entry sink until no child in the heap is larger."""
+    while 2 * root + 1 < length:
+        child = 2 * root + 1
+        if child + 1 < length and columns[begin + child] < columns[begin + child + 1]:
+            child += 1
+        if columns[begin + root] >= columns[begin + child]:
+            return
+        _swap(begin + root, begin + child, columns, codes, sums)
+        root = child
+
+
 @subroutine
 def _sort_row(begin: Any, end: Any, columns: Any, codes: Any, sums: Any) -> None:
-    """Sort the entries begin .. end-1 by column: a few by insertion, which is most often done at once."""
-    if end - begin > _SMALL:
-        order = begin + np.argsort(columns[begin:end])
-        columns[begin:end] = columns[order]
-        codes[begin:end] = codes[order]
-        sums[begin:end] = sums[order]
+    """Sort the entries begin .. end-1 by column: a few by insertion, which are most often in order.
+
+    Many by a heap; numpy's own sort would take longer to compile than all the rest.
+    """
+    length = end - begin
+    if length > _SMALL:
+        for root in range(length // 2 - 1, -1, -1):
+            _sift(begin, np.int64(root), length, columns, codes, sums)
+        for last in range(length - 1, 0, -1):
+            _swap(begin, begin + last, columns, codes, sums)
+            _sift(begin, FIRST, last, columns, codes, sums)
         return
     for i in range(begin + 1, end):
         column, code, total, j = columns[i], codes[i], sums[i], i
@@ -72,7 +98,7 @@ def collapse_rows(
             else:
                 codes[entry] = -1
                 sums[entry] = _add(sums[entry], rows.table[code], p)
-        _sort_row(begin, used, columns, codes, sums)
+        _sort_row(np.int64(begin), np.int64(used), columns, codes, sums)
         pointers[block + 1] = used
     return used
 

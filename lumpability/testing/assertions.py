@@ -192,9 +192,9 @@ def _compare(
     way: str = "into",
 ) -> None:
     for state, own in enumerate(blocks.labels.tolist()):
-        for block in range(len(blocks)):
-            if kind == "proportional" and block == own:
-                continue
+        others = [block for block in range(len(blocks)) if block != own]
+        # Another block says more than the own one, whose sum may hold a diagonal.
+        for block in others if kind == "proportional" else [*others, own]:
             found, claimed = sums[state][block], factors[state] * small[own][block]
             if found != claimed:
                 where = block_name(chain.states, blocks, block)

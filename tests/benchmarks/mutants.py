@@ -36,6 +36,7 @@ ENGINES = ["tests/refinement/test_engines.py"]
 LAWS = ["tests/laws/test_refining_laws.py"]
 KERNEL = ["tests/refinement/test_kernel_tables.py", "tests/refinement/test_kernel.py"]
 HISTORIES = ["tests/refinement/test_histories.py"]
+SHARES = ["tests/refinement/test_shares.py"]
 CERTIFICATES = [
     f"tests/certificate/test_{name}.py"
     for name in ("certificates", "bad_certificates", "round_trip", "chain_digest", "attacks")
@@ -47,8 +48,8 @@ TESTS = {
     "refinement/kernel_history.py": HISTORIES,
     "refinement/levels.py": ["tests/refinement/test_levels.py", "tests/markov/test_reasons.py"],
     "refinement/refinable.py": [*HISTORIES, *ENGINES],
-    "refinement/rounds.py": ["tests/refinement/test_rounds.py", *ENGINES],
-    "refinement/shares.py": HISTORIES,
+    "refinement/rounds.py": ["tests/refinement/test_rounds.py", *SHARES, *ENGINES],
+    "refinement/shares.py": [*SHARES, *HISTORIES],
     "refinement/witness.py": ["tests/test_quotient.py"],
     "refinement/worklist.py": [*HISTORIES, *ENGINES],
     "refinement/kernel": KERNEL,
@@ -134,6 +135,18 @@ def attempt(tests: list[str], *, seconds: int, log: Path) -> str:
     return "timeout"
 
 
+def earlier(file: str, results: Path) -> dict[tuple[str, int], str]:
+    """What became of the mutants that were tried before; the last time counts."""
+    if not results.exists():
+        return {}
+    lines = map(json.loads, results.read_text(encoding="utf-8").splitlines())
+    return {
+        (line["operator"], line["occurrence"]): line["outcome"]
+        for line in lines
+        if line["file"] == file
+    }
+
+
 def try_file(file: str, arguments: argparse.Namespace, results: Path) -> None:
     path = Path("lumpability") / file
     source, times = path.read_text(encoding="utf-8"), path.stat()
@@ -141,23 +154,25 @@ def try_file(file: str, arguments: argparse.Namespace, results: Path) -> None:
     chosen = everything.copy()  # a larger sample holds the smaller ones
     random.Random(f"{arguments.seed} {file}").shuffle(chosen)
     del chosen[arguments.sample :]
-    seen = set()
-    if results.exists():
-        lines = map(json.loads, results.read_text(encoding="utf-8").splitlines())
-        seen = {(line["file"], line["operator"], line["occurrence"]) for line in lines}
+    outcomes = earlier(file, results)
+    if arguments.again:
+        chosen = [one for one in chosen if outcomes.get(one[:2]) == "survived"]
+    else:
+        chosen = [one for one in chosen if one[:2] not in outcomes]
+    if not chosen:
+        return
     log = results.with_suffix(".log")
     begun = time.process_time(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     # Also writes the bytecode of the tests; that of mutants is never kept.
     if attempt(tests_of(file), seconds=600, log=log) != "survived":
-        sys.exit(f"the tests of {file} fail as they are: see {log}")
+        print(f"{file}: the tests fail as it is, see {log}", flush=True)
+        return
     usual = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - begun[1]
     sys.dont_write_bytecode = True
     print(
         f"{file}: {len(chosen)} of {len(everything)} mutants, tests take {usual:.1f} s", flush=True
     )
     for name, occurrence, line in sorted(chosen, key=lambda mutant: mutant[2]):
-        if (file, name, occurrence) in seen:
-            continue
         changed = mutate_code(source, plugins.get_operator(name)(), occurrence)
         path.write_text(changed, encoding="utf-8")
         outcome = attempt(tests_of(file), seconds=int(4 + 1.5 * usual), log=log)
@@ -178,6 +193,7 @@ def main() -> None:
     parser.add_argument("files", nargs="+", help="relative to the package")
     parser.add_argument("--sample", type=int, default=10**9, help="how many mutants of each file")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--again", action="store_true", help="try those that survived again")
     parser.add_argument("--results", type=Path, default=Path("mutants.jsonl"))
     arguments = parser.parse_args()
     results = arguments.results.resolve()
