@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,9 +12,19 @@ from hypothesis import strategies as st
 
 from lumpability import quotient as quotient_module
 from lumpability.exact_array import ExactArray
+from lumpability.networks.merging import MergedStage
 from lumpability.partition import Partition
-from lumpability.quotient import block_sums, collapse, disagreement, project, pull_back
-from lumpability.refinement import refine
+from lumpability.quotient import (
+    Verdict,
+    block_sums,
+    collapse,
+    disagreement,
+    project,
+    pull_back,
+    spread,
+)
+from lumpability.refinement import Refinement, Witness, refine
+from lumpability.refinement.rounds import FieldTables
 from lumpability.structure import WeightedStructure
 from lumpability.testing import partitions, structures
 from lumpability.testing.definitions import is_stable
@@ -99,3 +110,45 @@ def test_an_empty_structure_collapses_to_itself():
     empty = WeightedStructure.from_edges(0, [], [], [])
     assert disagreement(empty, Partition.trivial(0)) is None
     assert collapse(empty, Partition.trivial(0)).n == 0
+
+
+@given(pairs)
+def test_block_sums_come_block_by_block_and_are_not_zero(pair):
+    structure, partition = pair
+    for state in range(structure.n):
+        sums = block_sums(structure, partition, state)
+        assert list(sums) == sorted(sums)
+        assert 0 not in sums.values()
+
+
+@given(pairs, st.data())
+def test_spreading_is_even_and_undone_by_projecting(pair, data):
+    _, partition = pair
+    values = data.draw(st.lists(st.fractions(), min_size=len(partition), max_size=len(partition)))
+    shares = spread(ExactArray.read(values)[0], partition)
+    assert list(project(shares, partition)) == values
+    assert all(len({shares[s] for s in block.tolist()}) == 1 for block in partition.blocks)
+
+
+@given(pairs, st.booleans())
+def test_the_collapse_is_closed_as_the_structure_is_and_starts_from_the_same_blocks(pair, closed):
+    structure = replace(pair[0], closed=closed)
+    partition = structure.initial.meet(pair[1])
+    quotient = collapse(structure, partition)
+    assert quotient.closed == closed
+    assert pull_back_partition(quotient.initial, partition) == structure.initial
+    assert collapse(structure.explicit(), partition).equals(quotient.explicit())
+
+
+def pull_back_partition(blocks: Partition, partition: Partition) -> Partition:
+    return Partition(blocks.labels[partition.labels])
+
+
+def test_a_witness_says_which_way_the_sums_go():
+    assert str(Witness(0, 1, 2, Fraction(3), Fraction(4), "out")).endswith("into block 2")
+    assert str(Witness(0, 1, 2, Fraction(3), Fraction(4), "in")).endswith("from block 2")
+
+
+@pytest.mark.parametrize("kind", [Verdict, Witness, Refinement, FieldTables, MergedStage])
+def test_results_are_values_that_nobody_changes(kind):
+    assert kind.__dataclass_params__.frozen

@@ -6,8 +6,7 @@ tries them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import chain, repeat
 from typing import Any
@@ -25,22 +24,17 @@ HUGE = Fraction(10**40 + 7, 3**50)
 SMALL_PRIMES = [3, 5, 7, 11, 13, 101, 10_007]
 
 
-@contextmanager
-def patched(module: Any, name: str, value: Any) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, name, value)
-        yield
-
-
 def by_engine(engine: str) -> Callable[..., Partition]:
     return lambda structure, initial: refine(structure, initial, engine=engine).partition
 
 
-def kernel_with(name: str, value: Any, *, module: Any = kernel, threads: int = 1) -> Callable:
-    """The kernel with one of its constants changed."""
+def kernel_with(*, threads: int = 1, module: Any = kernel, **constants: Any) -> Callable:
+    """The kernel with some constants of a module changed."""
 
     def path(structure: WeightedStructure, initial: Partition) -> Partition:
-        with patched(module, name, value):
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in constants.items():
+                patch.setattr(module, name, value)
             return kernel.refine(structure, initial, threads=threads)
 
     return path
@@ -67,15 +61,18 @@ PATHS: dict[str, Callable[..., Partition]] = {
     "reference": by_engine("reference"),
     "worklist": by_engine("worklist"),
     "rounds": by_engine("rounds"),
-    "kernel, single thread": kernel_with("_PARALLEL_BEYOND", 10**9),
-    "kernel, several threads": kernel_with("_PARALLEL_BEYOND", 0, threads=3),
-    "kernel, only sweeping": kernel_with("_FOLLOW_COST", 10**9),
-    "kernel, propagating": kernel_with("_FOLLOW_COST", 1e-6),
-    "kernel, propagating in small budgets": kernel_with("_BUDGET", 1),
-    "kernel, primes that collide": kernel_with(
-        "primes_avoiding", lambda _: chain(SMALL_PRIMES, repeat(1_000_003))
+    "kernel, single thread": kernel_with(),
+    "kernel, several threads": kernel_with(threads=3, _HAND_OUT_COST=0),
+    "kernel, more ranges than threads": kernel_with(
+        threads=2, _HAND_OUT_COST=0, _BALANCED_BEYOND=0
     ),
-    "residues of fractions": kernel_with("_NARROW_BITS", -1, module=exact_array),
+    "kernel, only sweeping": kernel_with(_FOLLOW_COST=10**9),
+    "kernel, propagating": kernel_with(_FOLLOW_COST=1e-6),
+    "kernel, propagating in small budgets": kernel_with(_FOLLOW_COST=1e-6, _BUDGET=1),
+    "kernel, primes that collide": kernel_with(
+        primes_avoiding=lambda _: chain(SMALL_PRIMES, repeat(1_000_003))
+    ),
+    "residues of fractions": kernel_with(module=exact_array, _NARROW_BITS=-1),
     "big integers, worklist": reweighted(lambda weight: weight * HUGE, by_engine("worklist")),
     "big integers, kernel": reweighted(lambda weight: weight * HUGE, by_engine("kernel")),
     "symbolic, worklist": reweighted(times_parameter, by_engine("worklist")),

@@ -90,3 +90,16 @@ def test_symbolic_weights_are_refined_as_rational_functions():
         4, [0, 1, 2, 2], [3, 3, 3, 3], ["(a**2 - b**2)/(a - b)", "a + b", "a", "2*b"]
     )
     assert refine(structure).partition == Partition.of([{0, 1}, {2}, {3}])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_sums_of_any_sign_are_told_apart_and_zero_is_no_transition(engine):
+    """State s has the sum s % 7 - 3 into the last one, where 0 may be 1 - 1 or nothing at all."""
+    totals = [s % 7 - 3 for s in range(14)]
+    sources = [s for s, total in enumerate(totals) if total or s < 7 for _ in range(2)]
+    weights = [weight for s in sources[::2] for weight in (1, totals[s] - 1)]
+    structure = WeightedStructure.from_edges(
+        15, sources, [14] * len(sources), weights, initial=Partition.of([0] * 14 + [1])
+    )
+    expected = Partition.of([s % 7 for s in range(14)] + [7])
+    assert refine(structure, engine=engine).partition == expected

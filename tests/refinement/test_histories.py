@@ -278,3 +278,11 @@ def check_vectorised(
     leaf = np.ones(len(starts), dtype=bool)
     leaf[history.split_node] = False
     assert (history.ends[leaf] - history.starts[leaf] == 1).all()
+
+
+@pytest.mark.parametrize("proportional", [False, True])
+def test_the_blocks_that_nothing_separates_are_found_behind_others(engine, proportional):
+    structure = WeightedStructure.from_edges(4, [1, 2, 3], [0, 0, 0], [1, 1, 2])
+    with pytest.raises(InvalidPartition) as caught:
+        split_history([structure], Partition.of([{0}, {1, 2, 3}]), proportional=proportional)
+    assert caught.value.blocks == (1, 2)

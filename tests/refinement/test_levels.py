@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from fractions import Fraction
 
 import numpy as np
@@ -101,3 +102,19 @@ def test_a_long_line_is_separated_level_by_level():
     assert levels.depth(0, 1) == n - 2
     assert levels.depth(n - 1, 0) == 0
     assert levels.depth(n - 5, 3) == 4
+
+
+@given(structure=structures(), proportional=st.booleans())
+def test_a_block_is_as_old_as_its_members(structure, proportional):
+    """`since` is the first level at which the members of a block were one block of that label."""
+    levels = Levels([structure], structure.initial, proportional=proportional)
+    states = np.arange(structure.n)
+    for s in range(1, structure.n):
+        with suppress(InvalidPartition):
+            levels.depth(0, s)
+    found = [levels.labels(states, level).tolist() for level in range(len(levels._renamed) + 1)]
+    for level, labels in enumerate(found):
+        for label in set(labels):
+            members = [x == label for x in labels]
+            first = next(i for i, now in enumerate(found) if [x == label for x in now] == members)
+            assert levels.since(label, level) == first

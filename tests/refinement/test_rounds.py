@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from lumpability.errors import LumpabilityError
 from lumpability.integers import prime
@@ -80,3 +83,50 @@ def test_progress_can_stop_a_refinement():
     structure = WeightedStructure.from_edges(2, [0], [1], [1])
     with pytest.raises(KeyboardInterrupt):
         refine(structure, engine="rounds", progress=stop)
+
+
+@given(
+    numbers=st.lists(st.integers(0, 10**9), max_size=9),
+    few=st.sampled_from([0, 100]),
+    p=st.sampled_from([prime(0, 31), prime(3, 31)]),
+)
+def test_inverses_are_inverses_and_zero_stays(numbers, few, p):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rounds, "_FEW", few)
+        found = rounds._inverses(np.array(numbers, dtype=np.uint64), p).tolist()
+    assert [x * y % p for x, y in zip(numbers, found, strict=True)] == [x > 0 for x in numbers]
+    assert all(y == 0 for x, y in zip(numbers, found, strict=True) if x == 0)
+
+
+@given(lengths=st.lists(st.integers(0, 6), max_size=12), most=st.integers(1, 8))
+def test_chunks_tile_the_rows_and_are_as_long_as_they_may_be(lengths, most):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rounds, "_CHUNK", most)
+        chunks = list(rounds._chunks(np.array(lengths, dtype=np.int64)))
+    assert [row for low, high in chunks for row in range(low, high)] == list(range(len(lengths)))
+    for low, high in chunks:
+        assert sum(lengths[low:high]) <= most or high == low + 1
+        assert high == len(lengths) or sum(lengths[low : high + 1]) > most
+
+
+@given(structures(), st.booleans())
+def test_rounds_in_small_chunks_and_with_many_inverses_find_the_same(structure, proportional):
+    if proportional:
+        structure = structure.without_diagonal()
+    tables = rounds.field_tables(structure.weights)
+    arguments = structure, structure.initial, tables
+    expected = rounds.refine(*arguments, proportional=proportional)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rounds, "_CHUNK", 2)
+        patch.setattr(rounds, "_FEW", 0)
+        assert rounds.refine(*arguments, proportional=proportional) == expected
+
+
+def test_denominators_that_a_prime_divides_call_for_other_primes():
+    p, q = prime(0, 31), prime(1, 31)
+    structure = WeightedStructure.from_edges(
+        4, [0, 1, 2], [3, 3, 3], [Fraction(1, p), Fraction(1, p), Fraction(1, q)]
+    )
+    tables = rounds.field_tables(structure.weights)
+    found = rounds.refine(structure, Partition.trivial(4), tables)
+    assert found == Partition.of([{0, 1}, {2}, {3}])

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lumpability.errors import InvalidInput
-from lumpability.history import History
 from lumpability.partition import Partition
+from lumpability.quotient import collapse
 from lumpability.refinement import rounds, split_history
 from lumpability.refinement.refinable import RefinableBlocks
 from lumpability.refinement.shares import split_by_shares
@@ -91,12 +91,12 @@ def test_proportional_rounds_end_in_the_partition_of_the_definition(drawn):
 @given(scaled_copies())
 @settings(max_examples=200)
 def test_recorded_shares_are_those_of_every_member(drawn):
-    """In a structure whose states are all separated in the end."""
+    """On the first members of the classes, which are all separated in the end."""
     structure, initial = drawn
-    blocks = split_by_shares(structure, initial)
-    if len(blocks) < structure.n:
-        return
-    history: History = blocks.history(Fraction(0))
+    partition = coarsest(structure, initial)
+    quotient = collapse(structure, partition).without_diagonal()
+    start = initial.restrict(partition.representatives)
+    history = split_by_shares(quotient, start).history(Fraction(0))
     for i in range(history.splits):
         node = set(history.blocks(int(history.split_node[i])))
         splitter = set(history.blocks(int(history.splitter[i])))
@@ -104,10 +104,29 @@ def test_recorded_shares_are_those_of_every_member(drawn):
         for part in range(int(history.first_part[i]), int(history.first_part[i + 1])):
             recorded.append(history.sums[part - history.roots])
             for state in history.blocks(part):
-                leaving = sum(w for t, w in structure.row(state) if t not in node)
-                into = sum(w for t, w in structure.row(state) if t in splitter)
+                leaving = sum(w for t, w in quotient.row(state) if t not in node)
+                into = sum(w for t, w in quotient.row(state) if t in splitter)
                 assert recorded[-1] == (into / leaving if leaving else 0)
         assert len(set(recorded)) == len(recorded) > 1
+
+
+def test_many_blocks_are_told_apart_by_their_numbers():
+    """Beyond 256 blocks; every class has two members, with proportional rows."""
+    random = np.random.default_rng(7)
+    classes, degree = 400, 3
+    rows = random.integers(0, classes, (classes, degree))
+    weights = random.integers(1, 5, (classes, degree))
+    copies = np.concatenate([rows, rows + classes])
+    structure = WeightedStructure.from_edges(
+        2 * classes,
+        np.repeat(np.arange(2 * classes), degree),
+        copies.ravel(),
+        np.concatenate([weights, 3 * weights]).ravel(),
+    ).without_diagonal()
+    initial = Partition(np.tile(np.arange(classes) % 5, 2))
+    found = split_by_shares(structure, initial).partition()
+    assert len(found) > 300
+    assert found == coarsest(structure, initial)
 
 
 def test_shares_of_no_matrix_make_no_sense():
