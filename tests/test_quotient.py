@@ -152,3 +152,12 @@ def test_a_witness_says_which_way_the_sums_go():
 @pytest.mark.parametrize("kind", [Verdict, Witness, Refinement, FieldTables, MergedStage])
 def test_results_are_values_that_nobody_changes(kind):
     assert kind.__dataclass_params__.frozen
+
+
+@pytest.mark.parametrize("count", [254, 255, 256, 257, 258])
+def test_projecting_finds_room_for_every_sum(count):
+    """Codes of sums are as narrow as can be, and there may be one more for zero."""
+    values = [Fraction(s + 1) for s in range(count)]
+    assert list(project(ExactArray.read(values)[0], Partition.discrete(count))) == values
+    padded = ExactArray.read([Fraction(0), *values])[0]
+    assert list(project(padded, Partition.discrete(count + 1))) == [0, *values]

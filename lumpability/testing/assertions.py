@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _LISTED = 5
+_UNITS, _DRAWN = 4, 6
 
 
 def assert_lumpable(model: Any, partition: Any, *, kind: str | None = None) -> None:
@@ -218,7 +219,7 @@ def assert_same_function(
         Activations must have rational values; of tanh and the like see
         `lumpability.symbolic.prove`.
     points : iterable of array_like, optional
-        Inputs; by default zero, the unit vectors, their opposites, and twenty random points.
+        Inputs; by default zero, the first unit vectors and their opposites, and some random points.
 
     Raises
     ------
@@ -262,9 +263,9 @@ def _points(network: Network) -> Iterable[Any]:
     shape = [1 if size is None else size for size in network.input_shape]
     size = int(np.prod(shape))
     random = np.random.default_rng(0)
-    rows = [np.zeros(size, dtype=int), *np.eye(size, dtype=int), *-np.eye(size, dtype=int)]
-    rows += [random.integers(-20, 21, size) for _ in range(10)]
-    whole = [row.astype(object) for row in rows]
-    thirds = [row * Fraction(1, 3) for row in whole[-10:]]
+    units = [row for unit in np.eye(size, dtype=int)[:_UNITS] for row in (unit, -unit)]
+    drawn = [random.integers(-20, 21, size) for _ in range(_DRAWN)]
+    whole = [row.astype(object) for row in (np.zeros(size, dtype=int), *units, *drawn)]
+    thirds = [row * Fraction(1, 3) for row in whole[-2:]]
     inputs = [np.asarray(row, dtype=object).reshape(shape) for row in [*whole, *thirds]]
     return [point[0] for point in inputs] if network.input_shape[0] is None else inputs

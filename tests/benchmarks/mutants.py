@@ -34,7 +34,10 @@ from cosmic_ray.mutating import mutate_code
 CHECKOUT = Path(__file__).resolve().parents[2]
 ENGINES = ["tests/refinement/test_engines.py"]
 LAWS = ["tests/laws/test_refining_laws.py"]
-KERNEL = ["tests/refinement/test_kernel_tables.py", "tests/refinement/test_kernel.py"]
+KERNEL = [
+    f"tests/refinement/test_kernel{part}.py"
+    for part in ("_split", "_check", "_loops", "_tables", "")
+]
 HISTORIES = ["tests/refinement/test_histories.py"]
 SHARES = ["tests/refinement/test_shares.py"]
 CERTIFICATES = [

@@ -286,3 +286,42 @@ def test_the_blocks_that_nothing_separates_are_found_behind_others(engine, propo
     with pytest.raises(InvalidPartition) as caught:
         split_history([structure], Partition.of([{0}, {1, 2, 3}]), proportional=proportional)
     assert caught.value.blocks == (1, 2)
+
+
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(20, 60), closed=st.booleans())
+@settings(max_examples=25)
+def test_large_blocks_are_split_into_many_parts_by_the_compiled_worklist(seed, n, closed):
+    random = np.random.default_rng(seed)
+    structure = WeightedStructure.from_edges(
+        n,
+        random.integers(0, n, 2 * n),
+        random.integers(0, n, 2 * n),
+        random.integers(1, 4, 2 * n),
+        initial=Partition(random.integers(0, 2, n)),
+    )
+    quotient, initial = quotient_of(replace(structure, closed=closed))
+    history = kernel_history.split_history([quotient], initial)
+    replay(history, [quotient], initial)
+
+
+def test_no_sum_is_mistaken_for_the_mark_of_untouched_states():
+    """Every number that a mark might have been is a sum on the way to another."""
+    n = 200
+    structure = WeightedStructure.from_edges(
+        n + 2,
+        np.repeat(np.arange(n), 2),
+        np.tile([n, n + 1], n),
+        [weight for s in range(n) for weight in (s - 2, 1000)],
+        initial=Partition(np.repeat([0, 1], [n, 2])),
+    )
+    quotient, initial = quotient_of(structure)
+    assert len(initial.labels) == n + 1
+    apart = WeightedStructure.from_edges(
+        n + 2,
+        [*structure.sources().tolist(), n],
+        [*structure.indices.tolist(), 0],
+        [*structure.weights, 1],
+        initial=structure.initial,
+    )
+    for matrix, start in ((quotient, initial), (apart, apart.initial)):
+        replay(kernel_history.split_history([matrix], start), [matrix], start)

@@ -14,7 +14,7 @@ from lumpability.errors import InvalidInput
 from lumpability.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.refinement import kernel, kernel_collapse, refine, worklist
-from lumpability.refinement.kernel_tables import deciding_tables
+from lumpability.refinement.kernel_tables import combined_table, deciding_tables
 from lumpability.structure import WeightedStructure
 
 FUNCTIONS = [
@@ -77,3 +77,38 @@ def test_functions_with_too_many_monomials_are_refused_by_the_kernel_and_left_to
     with pytest.raises(InvalidInput, match="too many monomials"):
         kernel.refine(structure, structure.initial)
     assert len(refine(structure).partition) == n + 1
+
+
+def test_different_functions_are_told_apart_by_the_first_prime(monkeypatch):
+    """Not by a later one: combined residues of different functions do not collide by accident."""
+    attempts = []
+
+    def counted(components, p, seed):
+        attempts.append(p)
+        return combined_table(components, p, seed)
+
+    monkeypatch.setattr(kernel, "combined_table", counted)
+    k = len(FUNCTIONS)
+    sink = 2 * k + 1  # state 0 is alone, and nothing goes there
+    structure = WeightedStructure.from_edges(
+        sink + 1, np.arange(1, sink), np.full(2 * k, sink), FUNCTIONS * 2
+    )
+    start = Partition.of([0] + [1] * (2 * k) + [2])
+    assert kernel.refine(structure, start) == Partition.of([k, *range(k), *range(k), k + 1])
+    assert len(attempts) == 1
+
+
+@given(seed=st.integers(0, 10_000), k=st.integers(1, 4))
+def test_the_compiled_collapse_adds_up_rational_functions(seed, k):
+    """Even where only some monomials of two sums agree."""
+    rng = np.random.default_rng(seed)
+    n, m = 4 * k, 12 * k
+    weights = [FUNCTIONS[i] for i in rng.integers(0, len(FUNCTIONS), m)]
+    structure = WeightedStructure.from_edges(
+        n, rng.integers(0, n, m), rng.integers(0, n, m), weights
+    )
+    partition = Partition(rng.integers(0, k, n))
+    expected = quotient.collapse(structure, partition)
+    found = kernel_collapse.collapse(structure, partition, expected.initial)
+    assert found is not None
+    assert found.equals(expected)

@@ -59,11 +59,8 @@ EVERY = {
     "rationals": rationals(max_exponent=30),
     "structures": structures(),
     **{f"lumpable_chains, {kind}": lumpable_chains(kind=kind) for kind in KINDS},
-    **{f"not_lumpable_chains, {kind}": not_lumpable_chains(kind=kind) for kind in KINDS},
-    **{
-        f"lumpable_chains, {kind}, discrete": lumpable_chains(kind=kind, time="discrete")
-        for kind in KINDS[:4]
-    },
+    "lumpable_chains, in discrete time": lumpable_chains(kind="exact", time="discrete"),
+    "not_lumpable_chains": not_lumpable_chains(kind="strict"),
 }
 
 

@@ -1,0 +1,135 @@
+"""What the rounds compute, by its definition; and that nothing is left to the repair of collisions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lumpability.integers import prime
+from lumpability.partition import Partition
+from lumpability.refinement import kernel, kernel_loops, reference
+from lumpability.refinement.kernel_arrays import ALONE, PRINT, Arrays, Field, Rows
+from lumpability.refinement.kernel_field import block_value, montgomery_inverse
+from lumpability.structure import WeightedStructure
+
+P = prime(0)
+PATHS = {
+    "as it comes": {},
+    "only sweeping": {"_FOLLOW_COST": 1e9},
+    "propagating": {"_FOLLOW_COST": 1e-6},
+    "in small budgets": {"_FOLLOW_COST": 1e-6, "_BUDGET": 1},
+    "on several threads": {"_HAND_OUT_COST": 0},
+    "in more ranges than threads": {"_HAND_OUT_COST": 0, "_BALANCED_BEYOND": 0},
+}
+
+
+@st.composite
+def scattered(draw: st.DrawFn) -> WeightedStructure:
+    """State 0 is a block of its own and nothing goes there.
+
+    The first block has the value 0 under the first seed, so that sums into it do not show.
+    """
+    n = draw(st.integers(2, 40))
+    m = draw(st.integers(1, 3)) * n
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    marks = 1 + (random.integers(0, n, n) == 0)
+    marks[0] = 0
+    structure = WeightedStructure.from_edges(
+        n,
+        random.integers(0, n, m),
+        random.integers(1, n, m),
+        random.integers(1, draw(st.sampled_from([2, 4])), m),
+        initial=Partition(marks),
+    )
+    return replace(structure, closed=draw(st.booleans()))
+
+
+@pytest.mark.parametrize("path", PATHS)
+@given(structure=scattered())
+def test_no_path_needs_a_second_prime(path, structure):
+    """Fingerprints modulo 2^61 - 1 do not collide by accident: another attempt would hide a mistake."""
+    attempts = []
+    table = kernel.combined_table
+
+    def counted(components, p, seed):
+        attempts.append(p)
+        return table(components, p, seed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "combined_table", counted)
+        for name, value in PATHS[path].items():
+            patch.setattr(kernel, name, value)
+        found = kernel.refine(structure, structure.initial, threads=4)
+    assert found == reference.refine(structure.explicit(), structure.initial)
+    assert len(attempts) == (structure.m > 0)
+
+
+@given(structure=scattered(), seed=st.integers(0, 9), blockwise=st.booleans())
+def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(structure, seed, blockwise):
+    random = np.random.default_rng(seed)
+    table = random.integers(P - 5, P, len(structure.weights.values), dtype=np.uint64)
+    step = max(1, min(2**62 // (int(table.max()) + 1), 2**31))
+    field = Field(np.uint64(P), montgomery_inverse(P), np.uint64(seed), step)
+    s, labels = structure, structure.initial.labels
+    rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
+    arrays = Arrays.for_states(s.n)
+    count = len(s.initial)
+    kernel_loops.fill(labels, count, field, arrays)
+    if blockwise:
+        kernel_loops.fingerprint_blocks(0, count, rows, field, arrays)
+    else:
+        kernel_loops.fingerprint_rows(0, s.n, rows, field, arrays)
+    values = [int(block_value(number, field.seed)) for number in range(count)]
+    inverse = pow(2**64, -1, P)
+    for state in range(s.n):
+        if s.initial.blocks.sizes[labels[state]] == 1:
+            assert arrays.cells[state, PRINT] == ALONE
+            continue
+        total = 0
+        for i in range(int(s.indptr[state]), int(s.indptr[state + 1])):
+            weight = int(table[s.weights.codes[i]])
+            own = values[labels[state]] if s.closed else 0
+            total += weight * (values[labels[s.indices[i]]] - own)
+        assert int(arrays.cells[state, PRINT]) == total * inverse % P
+    leaving = kernel_loops.leaving(rows, field).tolist()
+    for state in range(s.n):
+        span = range(int(s.indptr[state]), int(s.indptr[state + 1]))
+        out = [int(table[s.weights.codes[i]]) for i in span if s.indices[i] != state]
+        assert leaving[state] == sum(out) % P
+
+
+@given(seed=st.integers(0, 2**32 - 1), width=st.integers(10, 40), path=st.sampled_from([*PATHS]))
+def test_long_rows_of_large_weights_are_summed_without_overflow(seed, width, path):
+    """States with the same weights in another order stay together, by the first prime."""
+    random = np.random.default_rng(seed)
+    weights = [int(w) for w in random.integers(1, 2**62, width)]
+    first, second = 6, 12  # sources with one total, and with another; state 0 is alone
+    rows = [[weights[i] for i in random.permutation(width)] for _ in range(1, second + 1)]
+    for row in rows[first:]:
+        row[row.index(weights[0])] += 1
+    n = 1 + second + width
+    structure = WeightedStructure.from_edges(
+        n,
+        np.repeat(np.arange(1, second + 1), width),
+        np.tile(np.arange(second + 1, n), second),
+        [weight for row in rows for weight in row],
+    )
+    start = Partition(np.repeat([0, 1, 2], [1, second, width]))
+    attempts = []
+    table = kernel.combined_table
+
+    def counted(components, p, attempt):
+        attempts.append(p)
+        return table(components, p, attempt)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "combined_table", counted)
+        for name, value in PATHS[path].items():
+            patch.setattr(kernel, name, value)
+        found = kernel.refine(structure, start, threads=4)
+    assert found == Partition(np.repeat([0, 1, 2, 3], [1, first, second - first, width]))
+    assert len(attempts) == 1
