@@ -60,7 +60,7 @@ def __getattr__(name: str) -> Any:
     for home, names in _HOMES.items():
         if name in names:
             if home == "verbs":  # at once, so that what they warn of names the line that calls them
-                for provider in ("markov.lumping", "networks.checking"):
+                for provider in ("markov.reducing", "networks.checking"):
                     import_module(f"{__name__}.{provider}")
             value = getattr(import_module(f"{__name__}.{home}"), name)
             globals()[name] = value  # the next time it is simply there

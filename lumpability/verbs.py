@@ -1,8 +1,9 @@
 """The two verbs, `lump` and `check`, over every model the library knows.
 
-They dispatch on the class of the model; each wing registers its own (`lumpability.markov.lumping`,
-`lumpability.networks.lumping`), at the latest when a verb is first used.  Same name, same meaning: `lump` returns the coarsest lumping of a kind
-with its quotient, `check` says whether a given partition is one and, if not, why.
+They dispatch on the class of the model; each wing registers its own (`lumpability.markov.reducing`,
+`lumpability.networks.reducing`), at the latest when a verb is first used.  Same name, same meaning:
+`lump` returns the coarsest lumping of a kind with its quotient, `check` says whether a given partition is
+one and, if not, why.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def lump(model: Any, *, kind: str | None = None, **options: Any) -> Any:
         For chains "ordinary" (default) or another of `lumpability.markov.kinds.KINDS`; for networks
         "proportional" (default) or "exact".
     **options
-        See `lumpability.markov.lumping.lump_chain` and `lumpability.networks.merging.lump_network`.
+        See `lumpability.markov.reducing.lump_chain` and `lumpability.networks.reducing.lump_network`.
 
     Returns
     -------

@@ -182,7 +182,9 @@ def _batch_norm(use: Use) -> Layers:
     if use.details.get("training_mode", 0) or use.details.get("spatial", 1) != 1:
         return None
     scale, bias, mean, variance = values
-    return [BatchNorm(scale, bias, mean, variance, float(use.details.get("epsilon", np.float32(1e-5))))]  # type: ignore[arg-type]
+    return [
+        BatchNorm(scale, bias, mean, variance, float(use.details.get("epsilon", np.float32(1e-5))))
+    ]  # type: ignore[arg-type]
 
 
 def _max_pool(use: Use) -> Layers:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CTMC", "DTMC", "KINDS", "Lumping", "MarkovChain", "Reward", "compose", "symmetric"]
 
-provided_by(f"{__name__}.lumping", MarkovChain)
+provided_by(f"{__name__}.reducing", MarkovChain)
 
 _HOMES = {"KINDS": "kinds", "Lumping": "lumping", "compose": "products", "symmetric": "products"}
 

@@ -45,12 +45,12 @@ CERTIFICATES = [
     for name in ("certificates", "bad_certificates", "round_trip", "chain_digest", "attacks")
 ]
 TESTS = {
-    "refinement/histories.py": HISTORIES,
+    "refinement/histories.py": [*SHARES, *HISTORIES],
     "refinement/kernel_check.py": KERNEL,
     "refinement/kernel_compile.py": ["tests/refinement/test_kernel_compile.py"],
     "refinement/kernel_history.py": HISTORIES,
     "refinement/levels.py": ["tests/refinement/test_levels.py", "tests/markov/test_reasons.py"],
-    "refinement/refinable.py": [*HISTORIES, *ENGINES],
+    "refinement/refinable.py": [*SHARES, *HISTORIES, *ENGINES],
     "refinement/rounds.py": ["tests/refinement/test_rounds.py", *SHARES, *ENGINES],
     "refinement/shares.py": [*SHARES, *HISTORIES],
     "refinement/witness.py": ["tests/test_quotient.py"],

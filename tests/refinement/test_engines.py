@@ -80,6 +80,14 @@ def test_engines_agree_and_find_planted_partitions_on_larger_structures(n, m, bl
     assert planted.refines(answers[0])
 
 
+def test_the_definition_stops_at_many_blocks_as_at_few():
+    structure, planted = random_structure(5, 600, 3_000, blocks=400)
+    start = structure.with_initial(Partition(planted.labels % 7))
+    found = refine(start, engine="reference").partition
+    assert 256 < len(found) < 600
+    assert found == refine(start, engine="worklist").partition
+
+
 def test_unknown_engine_is_refused():
     with pytest.raises(InvalidInput, match="unknown engine 'magic': choose one of auto"):
         refine(path(2), engine="magic")  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lumpability import exact_array
 from lumpability.errors import LumpabilityError
 from lumpability.integers import prime
 from lumpability.partition import Partition
@@ -122,7 +123,10 @@ def test_rounds_in_small_chunks_and_with_many_inverses_find_the_same(structure, 
         assert rounds.refine(*arguments, proportional=proportional) == expected
 
 
-def test_denominators_that_a_prime_divides_call_for_other_primes():
+@pytest.mark.parametrize("bits", [10**6, -1])
+def test_denominators_that_a_prime_divides_call_for_other_primes(bits, monkeypatch):
+    """Whether weights are scaled to integers or taken one by one."""
+    monkeypatch.setattr(exact_array, "_NARROW_BITS", bits)
     p, q = prime(0, 31), prime(1, 31)
     structure = WeightedStructure.from_edges(
         4, [0, 1, 2], [3, 3, 3], [Fraction(1, p), Fraction(1, p), Fraction(1, q)]

@@ -79,6 +79,18 @@ def test_splitting_by_shares_ends_in_the_partition_of_the_definition(drawn):
     assert split_by_shares(structure, initial).partition() == coarsest(structure, initial)
 
 
+@pytest.mark.parametrize(("n", "m", "one_in"), [(12, 24, 8), (8, 14, 6), (20, 40, 12)])
+def test_many_sparse_structures_are_separated_as_the_definition_does(n, m, one_in):
+    """In a few of a hundred, shares in a sibling that was a splitter before are what separates."""
+    random = np.random.default_rng(n)
+    for _ in range(300):
+        structure = WeightedStructure.from_edges(
+            n, random.integers(0, n, m), random.integers(0, n, m), random.integers(1, 3, m)
+        ).without_diagonal()
+        initial = Partition((random.integers(0, one_in, n) > 0).astype(np.int64))
+        assert split_by_shares(structure, initial).partition() == coarsest(structure, initial)
+
+
 @given(scaled_copies())
 @settings(max_examples=100)
 def test_proportional_rounds_end_in_the_partition_of_the_definition(drawn):
@@ -110,7 +122,8 @@ def test_recorded_shares_are_those_of_every_member(drawn):
         assert len(set(recorded)) == len(recorded) > 1
 
 
-def test_many_blocks_are_told_apart_by_their_numbers():
+@pytest.mark.parametrize("marks", [5, 300])
+def test_many_blocks_are_told_apart_by_their_numbers(marks):
     """Beyond 256 blocks; every class has two members, with proportional rows."""
     random = np.random.default_rng(7)
     classes, degree = 400, 3
@@ -123,7 +136,7 @@ def test_many_blocks_are_told_apart_by_their_numbers():
         copies.ravel(),
         np.concatenate([weights, 3 * weights]).ravel(),
     ).without_diagonal()
-    initial = Partition(np.tile(np.arange(classes) % 5, 2))
+    initial = Partition(np.tile(np.arange(classes) % marks, 2))
     found = split_by_shares(structure, initial).partition()
     assert len(found) > 300
     assert found == coarsest(structure, initial)

@@ -232,9 +232,9 @@ def test_the_smallest_labelled_chain_whose_label_tells_states_apart():
     assert found.labels["a"].tolist() == [False, True]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["ordinary", "exact", "proportional"])
 def test_the_smallest_chain_that_is_not_lumpable(kind):
-    few = not_lumpable_chains(kind=kind, max_blocks=3, max_block_size=2)
+    few = not_lumpable_chains(kind=kind, max_blocks=2, max_block_size=2)
     chain, partition, witness = find(few, lambda triple: True)
     if kind == "proportional":  # two states, two ways out, taken in other proportions
         assert partition == Partition([0, 0, 1, 2])
@@ -262,10 +262,12 @@ def test_the_smallest_network_with_a_factor():
 # --- the entry point ----------------------------------------------------------------------------------
 
 
-def test_types_are_drawn_once_registered():
+@settings(max_examples=5)
+@given(st.data())
+def test_types_are_drawn_once_registered(data):
     register()
     for kind in (CTMC, DTMC, Network, Partition, WeightedStructure):
-        assert isinstance(find(st.from_type(kind), lambda one: True), kind)
+        assert isinstance(data.draw(st.from_type(kind)), kind)
 
 
 def test_an_installed_package_registers_itself():
