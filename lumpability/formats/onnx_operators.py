@@ -176,15 +176,14 @@ def _conv(use: Use) -> Layers:
 
 
 def _batch_norm(use: Use) -> Layers:
-    values = [use.constant(i) for i in range(1, 5)]
-    if use.moving != 0 or any(value is None for value in values):
+    values = [value for i in range(1, 5) if (value := use.constant(i)) is not None]
+    if use.moving != 0 or len(values) < 4:
         return None
     if use.details.get("training_mode", 0) or use.details.get("spatial", 1) != 1:
         return None
     scale, bias, mean, variance = values
-    return [
-        BatchNorm(scale, bias, mean, variance, float(use.details.get("epsilon", np.float32(1e-5))))
-    ]  # type: ignore[arg-type]
+    epsilon = float(use.details.get("epsilon", np.float32(1e-5)))
+    return [BatchNorm(scale, bias, mean, variance, epsilon)]
 
 
 def _max_pool(use: Use) -> Layers:
