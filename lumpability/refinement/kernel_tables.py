@@ -80,7 +80,7 @@ def deciding_tables(
         size = len(component.values)
         places: Any = slice(None) if chosen is None else chosen
         compared = component if chosen is None else _restricted(component, chosen)
-        largest = _largest(compared) * terms
+        largest = _largest(compared) * max(terms, 1)  # the weights themselves must fit
         table = np.zeros(size, dtype=np.uint64)
         if largest < 1 << 63:
             table[places] = np.array(compared.integers[0], dtype=np.int64).view(np.uint64)

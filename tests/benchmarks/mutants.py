@@ -56,7 +56,7 @@ TESTS = {
     "refinement/witness.py": ["tests/test_quotient.py"],
     "refinement/worklist.py": [*HISTORIES, *ENGINES],
     "refinement/kernel": KERNEL,
-    "refinement": [*ENGINES, *LAWS],
+    "refinement": ["tests/test_quotient.py", *ENGINES, *LAWS],
     "quotient.py": ["tests/test_quotient.py", "tests/markov/test_lumping.py"],
     "certificate/scanner.py": ["tests/certificate/test_scanner.py", *CERTIFICATES],
     "certificate/statement.py": ["tests/certificate/test_statement.py", *CERTIFICATES],
@@ -72,9 +72,9 @@ TESTS = {
 
 LEFT_OUT = (
     "not real_chain and not a_line_ and not takes_no_quadratic and not published"
-    " and not number_of_threads and not large_blocks and not progress_reports"
+    " and not number_of_threads and not large_blocks and not progress_reports and not bombs"
 )
-"""Tests of the compiled loops on structures too large for them when they are interpreted."""
+"""Tests of the compiled loops on structures too large for them when interpreted, and other slow ones."""
 
 
 def tests_of(file: str) -> list[str]:

@@ -255,3 +255,11 @@ def test_an_export_is_a_file_for_a_proof_assistant(language: str) -> None:
         lump(chain).certificate().export("agda", chain)
     with pytest.raises(InvalidInput, match="does not hold for this chain"):
         lump(chain).certificate().export(language, machine_repair(4))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_identities_hold_and_one_holds(kind: str) -> None:
+    chain = machine_repair(3)
+    text = str(certified(chain, kind).verify(chain))
+    assert (" hold exactly" in text) == (kind == "strict")
+    assert (" holds exactly" in text) == (kind != "strict")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +222,15 @@ def test_a_reader_that_goes_away_ends_the_run_quietly(
         assert process.wait(timeout=120) == 141
 
 
+@pytest.fixture
+def heeded_interrupts() -> Iterator[None]:
+    """Let children heed interrupts even where this run was started with interrupts ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
 def test_interrupting_shows_one_line_and_leaves_no_partial_file(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from lumpability import refinement
 from lumpability.errors import InvalidInput
+from lumpability.exact_array import ExactArray
 from lumpability.partition import Partition
-from lumpability.refinement import ENGINES, refine
+from lumpability.refinement import ENGINES, kernel, reference, refine, rounds, worklist
 from lumpability.structure import WeightedStructure
 
 FAST = ("worklist", "kernel")
@@ -111,3 +115,50 @@ def test_sums_of_any_sign_are_told_apart_and_zero_is_no_transition(engine):
     )
     expected = Partition.of([s % 7 for s in range(14)] + [7])
     assert refine(structure, engine=engine).partition == expected
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_rows_that_are_understood_to_sum_to_zero_are_refined_with_their_diagonal(engine):
+    """As for the generator of a chain: what stays inside a block does not matter."""
+    random = np.random.default_rng(1)
+    for n in range(1, 12):
+        structure = WeightedStructure.from_edges(
+            n,
+            random.integers(0, n, 2 * n),
+            random.integers(0, n, 2 * n),
+            random.integers(1, 3, 2 * n),
+            initial=Partition(random.integers(0, 2, n)),
+        )
+        closed = replace(structure, closed=True)
+        expected = refine(closed.explicit(), engine="reference").partition
+        assert refine(closed, engine=engine).partition == expected
+
+
+@pytest.mark.parametrize("engine", ENGINES[1:])
+def test_the_engine_that_is_asked_for_is_the_one_that_runs_first(engine, monkeypatch):
+    called: list[str] = []
+    for module in (reference, worklist, rounds, kernel):
+        name = module.__name__.rpartition(".")[2]
+
+        def counted(*arguments, name=name, run=module.refine, **options):
+            called.append(name)
+            return run(*arguments, **options)
+
+        monkeypatch.setattr(module, "refine", counted)
+    found = refine(path(4), engine=engine)
+    assert found.engine == engine
+    assert found.proved == (engine in {"rounds", "kernel"})
+    assert called == ([engine, "worklist"] if engine == "rounds" else [engine])
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_auto_goes_by_the_number_of_transitions(over, monkeypatch):
+    numbers = path(400)
+    x = ExactArray.read(["x"] * numbers.m)[0]
+    functions = replace(numbers, weights=x)
+    monkeypatch.setattr(refinement, "COMPILE_BEYOND", numbers.m - over)
+    assert refine(numbers).engine == ("kernel" if over > 0 else "worklist")
+    monkeypatch.setattr(refinement, "COMPILE_BEYOND", 10**6)
+    monkeypatch.setattr(refinement, "EVALUATE_BEYOND", numbers.m - over)
+    assert refine(numbers).engine == "worklist"
+    assert refine(functions).engine == ("rounds" if over > 0 else "worklist")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
@@ -305,23 +305,26 @@ def test_large_blocks_are_split_into_many_parts_by_the_compiled_worklist(seed, n
 
 
 def test_no_sum_is_mistaken_for_the_mark_of_untouched_states():
-    """Every number that a mark might have been is a sum on the way to another."""
+    """Every small number is a partial sum into the first splitter, which has two states."""
     n = 200
-    structure = WeightedStructure.from_edges(
-        n + 2,
-        np.repeat(np.arange(n), 2),
-        np.tile([n, n + 1], n),
-        [weight for s in range(n) for weight in (s - 2, 1000)],
-        initial=Partition(np.repeat([0, 1], [n, 2])),
-    )
-    quotient, initial = quotient_of(structure)
-    assert len(initial.labels) == n + 1
-    apart = WeightedStructure.from_edges(
-        n + 2,
-        [*structure.sources().tolist(), n],
-        [*structure.indices.tolist(), 0],
-        [*structure.weights, 1],
-        initial=structure.initial,
-    )
-    for matrix, start in ((quotient, initial), (apart, apart.initial)):
-        replay(kernel_history.split_history([matrix], start), [matrix], start)
+    sources = [*np.repeat(np.arange(2, n + 2), 2).tolist(), 0]
+    targets = [*[0, 1] * n, 2]
+    weights = [weight for s in range(n) for weight in (s - 2, 1000)] + [1]
+    structure = WeightedStructure.from_edges(n + 2, sources, targets, weights)
+    start = Partition(np.repeat([0, 1], [2, n]))
+    history = kernel_history.split_history([structure], start)
+    assert sorted(history.blocks(int(history.splitter[0]))) == [0, 1]
+    replay(history, [structure], start)
+
+
+@given(sums=st.lists(st.integers(0, 4), min_size=1, max_size=60), seed=st.integers(0, 9))
+def test_equal_sums_are_brought_together(sums, seed):
+    n = len(sums)
+    blocks, _ = kernel_history._start(Partition.trivial(n), 1)
+    blocks.sums[:, 0] = sums
+    kernel_history._group(0, n, np.uint64(seed), blocks)
+    assert sorted(blocks.order.tolist()) == list(range(n))
+    assert blocks.place[blocks.order].tolist() == list(range(n))
+    found = [sums[state] for state in blocks.order.tolist()]
+    assert len(list(groupby(found))) == len(set(sums))
+    assert [len(set(keys)) for _, keys in groupby(blocks.keys.tolist())] == [1] * len(set(sums))

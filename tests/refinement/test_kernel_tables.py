@@ -104,9 +104,8 @@ def test_the_compiled_collapse_adds_up_rational_functions(seed, k):
     rng = np.random.default_rng(seed)
     n, m = 4 * k, 12 * k
     weights = [FUNCTIONS[i] for i in rng.integers(0, len(FUNCTIONS), m)]
-    structure = WeightedStructure.from_edges(
-        n, rng.integers(0, n, m), rng.integers(0, n, m), weights
-    )
+    sources = np.append(rng.integers(0, n, m - n), np.arange(n))
+    structure = WeightedStructure.from_edges(n, sources, rng.integers(0, n, m), weights)
     partition = Partition(rng.integers(0, k, n))
     expected = quotient.collapse(structure, partition)
     found = kernel_collapse.collapse(structure, partition, expected.initial)
