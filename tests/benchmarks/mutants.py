@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from cosmic_ray import plugins
@@ -150,6 +151,19 @@ def earlier(file: str, results: Path) -> dict[tuple[str, int], str]:
     }
 
 
+@cache
+def time_of(tests: tuple[str, ...], log: Path) -> float | None:
+    """How many seconds the tests take when nothing is changed; None if they fail.
+
+    Also writes their bytecode; that of mutants is never kept.
+    """
+    sys.dont_write_bytecode = False
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    if attempt(list(tests), seconds=600, log=log) != "survived":
+        return None
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+
+
 def try_file(file: str, arguments: argparse.Namespace, results: Path) -> None:
     path = Path("lumpability") / file
     source, times = path.read_text(encoding="utf-8"), path.stat()
@@ -165,12 +179,11 @@ def try_file(file: str, arguments: argparse.Namespace, results: Path) -> None:
     if not chosen:
         return
     log = results.with_suffix(".log")
-    begun = time.process_time(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    # Also writes the bytecode of the tests; that of mutants is never kept.
-    if attempt(tests_of(file), seconds=600, log=log) != "survived":
+    tests = tests_of(file)
+    usual = time_of(tuple(tests[1:]), log)
+    if usual is None:
         print(f"{file}: the tests fail as it is, see {log}", flush=True)
         return
-    usual = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - begun[1]
     sys.dont_write_bytecode = True
     print(
         f"{file}: {len(chosen)} of {len(everything)} mutants, tests take {usual:.1f} s", flush=True
@@ -178,7 +191,7 @@ def try_file(file: str, arguments: argparse.Namespace, results: Path) -> None:
     for name, occurrence, line in sorted(chosen, key=lambda mutant: mutant[2]):
         changed = mutate_code(source, plugins.get_operator(name)(), occurrence)
         path.write_text(changed, encoding="utf-8")
-        outcome = attempt(tests_of(file), seconds=int(4 + 1.5 * usual), log=log)
+        outcome = attempt(tests, seconds=int(4 + 1.5 * usual), log=log)
         path.write_text(source, encoding="utf-8")
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
         lines = difflib.unified_diff(source.splitlines(), changed.splitlines(), n=0, lineterm="")

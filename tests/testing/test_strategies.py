@@ -66,7 +66,7 @@ EVERY = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
-def test_a_thousand_examples_take_less_than_twenty_seconds(name):
+def test_a_thousand_examples_are_drawn_in_bounded_time(name):
     """With all of Hypothesis's health checks on: nothing is filtered, nothing too large or slow."""
     drawn = []
 
@@ -77,7 +77,7 @@ def test_a_thousand_examples_take_less_than_twenty_seconds(name):
 
     start = time.process_time()
     draw()
-    assert time.process_time() - start < 20
+    assert time.process_time() - start < 60  # 1 to 16 s on an idle machine
     assert len(drawn) >= 1000
 
 
