@@ -20,17 +20,29 @@ from lumpability.errors import InvalidInput
 if TYPE_CHECKING:
     from lumpability.certificate.document import Certificate
 
-__all__ = ["LANGUAGES", "export"]
+__all__ = ["LANGUAGES", "export", "writer_of"]
 
 LANGUAGES: dict[str, Callable[[IntegerStatement], str]] = {"coq": write_coq, "lean": write_lean}
 """What writes a statement, by language."""
 
 
-def export(certificate: Certificate, language: str, model: Any) -> str:
-    """Return a file in which a proof assistant proves what a certificate claims; see `Certificate.export`."""
+def writer_of(language: str) -> Callable[[IntegerStatement], str]:
+    """Return what writes a statement in a language.
+
+    Raises
+    ------
+    InvalidInput
+        If nothing does.
+    """
     if language not in LANGUAGES:
         known = ", ".join(LANGUAGES)
         raise InvalidInput(f"no export to {language!r}: choose one of {known}", language=language)
+    return LANGUAGES[language]
+
+
+def export(certificate: Certificate, language: str, model: Any) -> str:
+    """Return a file in which a proof assistant proves what a certificate claims; see `Certificate.export`."""
+    write = writer_of(language)
     refuse_large(certificate.partition.n)
     parts = ChainParts.of(model)
     verification = certificate.verify(model)
@@ -39,7 +51,7 @@ def export(certificate: Certificate, language: str, model: Any) -> str:
             f"the certificate does not hold for this chain, and is not exported: {verification}",
             rejection=verification.rejection,
         )
-    return LANGUAGES[language](_statement(certificate, parts, model.states))
+    return write(_statement(certificate, parts, model.states))
 
 
 def _statement(certificate: Certificate, parts: ChainParts, names: Any) -> ChainStatement:

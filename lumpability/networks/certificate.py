@@ -184,6 +184,54 @@ class NetworkCertificate:
 
         return read_network_certificate(path)
 
+    def export(
+        self, language: str, network: Network | None = None, reduced: Network | None = None
+    ) -> str:
+        """Return a file in the language of a proof assistant that states and proves the identities.
+
+        Parameters
+        ----------
+        language : {"coq", "lean"}
+        network, reduced : Network, optional
+            May be left out if the certificate holds them.
+
+        Raises
+        ------
+        InvalidInput
+            For another language, other networks, or a certificate that does not hold.
+        SizeLimit
+            If a layer is too large for a proof assistant.
+        NotJustified
+            If the lumping has no identity layer by layer.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2]], None, "relu"), ([[1], [1]], None, None)])
+        >>> text = lump(network).certificate().export("coq")
+        >>> text.splitlines()[0]
+        '...'
+        """
+        from lumpability.certificate.exporting import writer_of
+        from lumpability.networks.statements import network_statement
+
+        write = writer_of(language)
+        network = self.network if network is None else network
+        reduced = self.quotient if reduced is None else reduced
+        if network is None or reduced is None:
+            raise InvalidInput("a certificate from a file needs both networks: give them")
+        verification = self.verify(network, reduced)
+        if not verification:
+            raise InvalidInput(
+                f"the certificate does not hold, and is not exported: {verification}",
+                rejection=verification.rejection,
+            )
+        return write(
+            network_statement(
+                network, reduced, self.layers, self.kind, largest_change=self.largest_change
+            )
+        )
+
     def __repr__(self) -> str:
         before, after = self.original.hidden_neurons, self.reduced.hidden_neurons
         return f"NetworkCertificate({self.kind}: {before} -> {after} hidden neurons)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Any
 
-from lumpability.certificate.exporting import LANGUAGES
+from lumpability.certificate.exporting import writer_of
 from lumpability.certificate.statement import IntegerStatement
 from lumpability.errors import InvalidInput
 from lumpability.markov.lumping import Lumping
@@ -88,8 +88,4 @@ def export(lumping: Lumping | NetworkLumping, language: str) -> str:
       sum_in C labels (row Q s) = entry Qhat (block s) C.
     ...
     """
-    if language not in LANGUAGES:
-        raise InvalidInput(
-            f"no export to {language!r}: choose one of {', '.join(LANGUAGES)}", language=language
-        )
-    return LANGUAGES[language](statement_of(lumping))
+    return writer_of(language)(statement_of(lumping))

@@ -115,14 +115,14 @@ def attempt(tests: list[str], *, seconds: int, log: Path) -> str:
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
         resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
         with log.open("w") as stream:
             os.dup2(stream.fileno(), 1)
             os.dup2(stream.fileno(), 2)
         import pytest
 
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-k", LEFT_OUT]
+        options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", LEFT_OUT]
         for warning in ("overflow encountered:RuntimeWarning", "Module already imported"):
             options += ["-W", f"ignore:{warning}"]
         os._exit(pytest.main([*options, *tests]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import pytest
 
 kernel_compile = pytest.importorskip("lumpability.refinement.kernel_compile")
@@ -43,3 +44,8 @@ def test_the_kernel_knows_whether_it_is_compiled(monkeypatch, tmp_path, folder):
     assert kernel_compile.is_compiled()
     (folder / "kernel_loops.propagate-1.py311.1.nbc").unlink()
     assert not kernel_compile.is_compiled()
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="compilation is switched off")
+def test_where_functions_are_compiled_there_is_a_folder_for_them():
+    assert kernel_compile.cache_folder() is not None
