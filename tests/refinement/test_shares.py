@@ -129,12 +129,13 @@ def test_many_blocks_are_told_apart_by_their_numbers(marks):
     classes, degree = 400, 3
     rows = random.integers(0, classes, (classes, degree))
     weights = random.integers(1, 5, (classes, degree))
-    copies = np.concatenate([rows, rows + classes])
+    every = np.arange(2 * classes)
+    partner = (every + classes) % (2 * classes)  # in the same block, where weights do not matter
     structure = WeightedStructure.from_edges(
         2 * classes,
-        np.repeat(np.arange(2 * classes), degree),
-        copies.ravel(),
-        np.concatenate([weights, 3 * weights]).ravel(),
+        np.concatenate([np.repeat(every, degree), every]),
+        np.concatenate([rows.ravel(), rows.ravel() + classes, partner]),
+        np.concatenate([weights.ravel(), 3 * weights.ravel(), 1 + every // classes]),
     ).without_diagonal()
     initial = Partition(np.tile(np.arange(classes) % marks, 2))
     found = split_by_shares(structure, initial).partition()
