@@ -162,6 +162,7 @@ def rows_of(text):
     return {row[0]: row for row in cells if len(row) > 5 and row[1].replace(",", "").isdigit()}
 
 
+@pytest.mark.usefixtures("checkout")
 def test_the_benchmarks_of_readme_are_those_that_were_measured_last():
     first, _ = read("docs/guides/performance-table.txt").split("\n- Storm double / ours:")
     measured = rows_of(first)
@@ -188,6 +189,7 @@ def test_the_picture_of_readme_is_one_that_the_library_draws(checkout):
     assert sorted(told(kept)) == sorted(told(drawn)), "draw docs/_static/overview.svg anew"
 
 
+@pytest.mark.usefixtures("checkout")
 def test_relative_links_of_readme_lead_somewhere():
     for target in re.findall(r"\]\(([^)#:]+)\)", read("README.md")):
         assert (CHECKOUT / target).is_file(), target
