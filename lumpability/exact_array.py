@@ -9,10 +9,11 @@ memory instead of eight.  Sums are exact: see `lumpability.integers`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from lumpability.errors import InvalidValue
 from lumpability.integers import (
     Limbs,
     common_denominator,
+    gather,
     intern,
     residues,
     scale_to_integers,
@@ -33,7 +35,7 @@ __all__ = ["Exact", "ExactArray"]
 Exact = Any
 """`fractions.Fraction`, or an element of a sympy field of rational functions."""
 
-_CHUNK = 1 << 22
+_CHUNK = 1 << 15  # what is done with so many entries happens in the cache
 _NARROW_BITS = 512
 
 
@@ -93,6 +95,30 @@ class ExactArray:
         return _read_objects(data, tolerance)
 
     @classmethod
+    def read_sparse(
+        cls, length: int, numbers: Mapping[int, Any], *, tolerance: float = DEFAULT_TOLERANCE
+    ) -> tuple[ExactArray, Reading]:
+        """Read the numbers at some positions of an array that is zero elsewhere; see `read`.
+
+        Examples
+        --------
+        >>> ExactArray.read_sparse(4, {2: "1/2"})[0]
+        ExactArray([0, 0, 1/2, 0])
+        """
+        places = sorted(numbers)
+        entries = [numbers[place] for place in places]
+        gap = next((i for i, place in enumerate(places) if i != place), len(places))
+        if gap < length:  # one zero is read, for all of them
+            places.insert(gap, gap)
+            entries.insert(gap, 0)
+        read, reading = _read_objects(entries, tolerance, places)
+        if gap == length:
+            return read, reading
+        codes = np.full(length, read.codes[gap])
+        codes[places] = read.codes
+        return cls(codes, read.values), reading
+
+    @classmethod
     def of_values(cls, codes: Any, values: Sequence[Exact]) -> ExactArray:
         """Build from codes and values that need be neither distinct nor all used."""
         codes = np.asarray(codes)
@@ -105,7 +131,7 @@ class ExactArray:
         dtype = smallest_unsigned(len(first))
         if codes.dtype == dtype and np.array_equal(table, np.arange(len(values))):
             return cls(codes, tuple(first))
-        return cls(table.astype(dtype)[codes], tuple(first))
+        return cls(gather(table.astype(dtype), codes), tuple(first))
 
     @classmethod
     def constant(cls, value: Exact, length: int) -> ExactArray:
@@ -197,8 +223,7 @@ class ExactArray:
             raise InvalidValue(
                 "a number beyond 1.8e308 has no float value", value=largest
             ) from None
-        floats: np.ndarray[Any, np.dtype[np.float64]] = values[self.codes]
-        return floats
+        return gather(values, self.codes)
 
     @cached_property
     def components(self) -> tuple[ExactArray, ...] | None:
@@ -305,18 +330,24 @@ class ExactArray:
     def _segment_sums_of(
         self, table: np.ndarray[Any, Any], bounds: np.ndarray[Any, Any]
     ) -> np.ndarray[Any, Any]:
-        result = np.empty(len(bounds) - 1, dtype=np.int64)
+        result = np.zeros(len(bounds) - 1, dtype=np.int64)
+        buffer = np.empty(_CHUNK, dtype=np.int64)
         first = 0
         while first < len(result):
             # As many segments as fit a chunk, at least one.
             last = int(np.searchsorted(bounds, bounds[first] + _CHUNK, side="right")) - 1
             last = min(max(last, first + 1), len(result))
             low, high = int(bounds[first]), int(bounds[last])
-            running = np.zeros(high - low + 1, dtype=np.int64)
-            # Running sums may wrap around; their differences are exact modulo 2^64 and small.
-            np.cumsum(table[self.codes[low:high]], out=running[1:])
-            ends = running[bounds[first : last + 1] - low]
-            result[first:last] = ends[1:] - ends[:-1]
+            if high - low > len(buffer):
+                buffer = np.empty(high - low, dtype=np.int64)
+            entries = buffer[: high - low]
+            gather(table, self.codes[low:high], out=entries)
+            starts, sums = bounds[first:last] - low, result[first:last]
+            filled = bounds[first:last] < bounds[first + 1 : last + 1]
+            if filled.all():
+                np.add.reduceat(entries, starts, out=sums)
+            else:  # where it would not give zero
+                sums[filled] = np.add.reduceat(entries, starts[filled])
             first = last
         return result
 
@@ -335,19 +366,25 @@ class ExactArray:
 
 def _read_numeric(data: np.ndarray[Any, Any], tolerance: float) -> tuple[ExactArray, Reading]:
     if data.dtype.kind == "f":
-        codes, distinct = intern(data.astype(np.float64, copy=False))
-        if len(distinct) and not np.isfinite(distinct).all():
+        codes, distinct = intern(data if data.itemsize <= 8 else data.astype(np.float64))
+        distinct = distinct.astype(np.float64, copy=False)
+        if not np.isfinite(distinct).all():
             index = int(np.flatnonzero(~np.isfinite(data))[0])
             raise InvalidValue(
                 f"{data[index]} at position {index} is not a finite number", index=index
             )
         values, reading = read_floats(distinct, tolerance=tolerance)
-        return ExactArray.of_values(codes, values), reading
+        if len(set(values)) == len(values):
+            return ExactArray(codes, tuple(values)), reading
+        return ExactArray.of_values(codes, values), reading  # two were read as the same
     codes, distinct = intern(data)
     return ExactArray(codes, tuple(Fraction(int(value)) for value in distinct)), Reading()
 
 
-def _read_objects(data: Iterable[Any], tolerance: float) -> tuple[ExactArray, Reading]:
+def _read_objects(
+    data: Iterable[Any], tolerance: float, places: Iterable[int] | None = None
+) -> tuple[ExactArray, Reading]:
+    """Read numbers of any types; `places` are their positions if they do not follow one another."""
     from lumpability.parameters import is_symbolic, read_elements
 
     if not isinstance(data, Iterable):
@@ -356,7 +393,7 @@ def _read_objects(data: Iterable[Any], tolerance: float) -> tuple[ExactArray, Re
     distinct: list[Any] = []
     codes = []
     positions: list[int] = []
-    for index, item in enumerate(data):
+    for index, item in zip(count() if places is None else places, data, strict=False):
         key = (type(item), item)  # 1, 1.0 and "1" are read in different ways
         try:
             code = number.setdefault(key, len(number))

@@ -22,9 +22,12 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.perfect_hash import number_words
+
 __all__ = [
     "Limbs",
     "common_denominator",
+    "gather",
     "intern",
     "prime",
     "primes_avoiding",
@@ -37,7 +40,8 @@ __all__ = [
 _LIMB_BITS = 30
 _SAFE_BITS = 62
 _PRIME_BITS = 61
-_CHUNK = 1 << 22
+_CHUNK = 1 << 16
+_LONG = 1 << 12
 
 
 def common_denominator(values: Sequence[Fraction]) -> int:
@@ -153,16 +157,16 @@ def smallest_unsigned(count: int) -> np.dtype[Any]:
 
 
 def intern(array: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Replace values by small codes: ``distinct[codes]`` equals the array.
+    """Replace values by small codes: ``distinct[codes]`` equals the array, of shape (m,).
 
     Returns
     -------
-    codes : array of the smallest unsigned dtype that fits, shape of `array`
+    codes : array of the smallest unsigned dtype that fits, shape (m,)
     distinct : sorted array, shape (k,)
 
     Notes
     -----
-    Time O(m log k) and one byte for each entry when k <= 256.
+    O(m) while k is below about a thousand, else O(m log m); one byte for each entry when k <= 256.
 
     Examples
     --------
@@ -170,13 +174,53 @@ def intern(array: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarra
     >>> codes.tolist(), distinct.tolist()
     ([1, 0, 1], [0.1, 0.5])
     """
-    if len(array) and (array == array[0]).all():  # as the sums of the rows of a DTMC are
+    if _is_constant(array):  # as the sums of the rows of a DTMC are
         return np.zeros(array.shape, dtype=np.uint8), array[:1].copy()
+    if len(array) >= _LONG and array.dtype.kind in "iufb" and array.itemsize <= 8:
+        found = number_words(array.view(f"u{array.itemsize}"))
+        if found is not None:
+            return _in_order(found[0], found[1].view(array.dtype))
     distinct = np.sort(np.unique(array, sorted=False))
     codes = np.empty(array.shape, dtype=smallest_unsigned(len(distinct)))
     for start in range(0, len(array), _CHUNK):
         codes[start : start + _CHUNK] = np.searchsorted(distinct, array[start : start + _CHUNK])
     return codes, distinct
+
+
+def gather(
+    table: np.ndarray[Any, Any],
+    codes: np.ndarray[Any, Any],
+    out: np.ndarray[Any, Any] | None = None,
+) -> np.ndarray[Any, Any]:
+    """Return ``table[codes]`` in a third of the time for codes of a byte or two, all of them in range.
+
+    Examples
+    --------
+    >>> gather(np.array([0.5, 2.0]), np.array([1, 0, 1], dtype=np.uint8)).tolist()
+    [2.0, 0.5, 2.0]
+    """
+    result = np.empty(len(codes), dtype=table.dtype) if out is None else out
+    for start in range(0, len(codes), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        np.take(table, codes[chunk], out=result[chunk], mode="clip")  # writes without a copy
+    return result
+
+
+def _is_constant(array: np.ndarray[Any, Any]) -> bool:
+    return len(array) > 0 and all(
+        (array[start : start + _CHUNK] == array[0]).all() for start in range(0, len(array), _CHUNK)
+    )
+
+
+def _in_order(
+    codes: np.ndarray[Any, Any], values: np.ndarray[Any, Any]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Renumber codes so that values ascend, and 0.0 and -0.0 are one, as all are that are no number."""
+    distinct = np.unique(values)
+    number = np.searchsorted(distinct, values).astype(smallest_unsigned(len(distinct)))
+    if np.array_equal(number, np.arange(len(values))):
+        return codes, distinct
+    return gather(number, codes), distinct
 
 
 class Limbs:

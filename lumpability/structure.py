@@ -25,7 +25,7 @@ from lumpability.sparse_sums import sum_entries
 __all__ = ["WeightedStructure"]
 
 _MAX_STATES = 2**31 - 1
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # what is done with so many entries happens in the cache
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,20 +130,22 @@ class WeightedStructure:
             raise InvalidInput(
                 f"row pointers must run from 0 to the number of entries, {len(indices)}"
             )
-        if np.any(np.diff(indptr) < 0):
+        if np.any(indptr[1:] < indptr[:-1]):
             raise InvalidInput("row pointers must not decrease")
         if len(array) != len(indices):
             raise InvalidInput(f"{len(indices)} columns but {len(array)} weights")
         n = len(indptr) - 1
-        _check_states(n, indices, "target")
-        indices = indices.astype(np.int32)
-        ascending = np.diff(indices) > 0
-        starts = indptr[1:-1]
-        ascending[starts[(starts > 0) & (starts < len(indices))] - 1] = True
-        if not ascending.all():
+        columns = np.empty(len(indices), dtype=np.int32)
+        in_order = True
+        for low, high in _row_chunks(indptr):
+            first, last = indptr[low], indptr[high]
+            _check_states(n, indices[first:last], "target", first=int(first))
+            columns[first:last] = indices[first:last]
+            in_order = in_order and _is_ascending(columns[first:last], indptr[low:high] - first)
+        if not in_order:
             sources = np.repeat(np.arange(n, dtype=np.int32), np.diff(indptr))
-            return cls.from_edges(n, sources, indices, array, initial=initial)
-        return cls.without_zeros(indptr, indices, array, initial)
+            return cls.from_edges(n, sources, columns, array, initial=initial)
+        return cls.without_zeros(indptr, columns, array, initial)
 
     @classmethod
     def without_zeros(
@@ -160,9 +162,9 @@ class WeightedStructure:
         initial = Partition.trivial(n) if initial is None else Partition.of(initial, states=n)
         zero = [code for code, value in enumerate(weights.values) if value == 0]
         if zero:
-            keep = weights.codes != zero[0]
-            kept_before = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
-            indptr, indices, weights = kept_before[indptr], indices[keep], weights.take(keep)
+            indptr, indices, weights = _without(
+                np.flatnonzero(weights.codes == zero[0]), indptr, indices, weights
+            )
         return cls(indptr, indices, weights, initial, closed)
 
     @property
@@ -174,6 +176,11 @@ class WeightedStructure:
     def m(self) -> int:
         """Number of transitions of non-zero weight."""
         return len(self.indices)
+
+    @property
+    def _index_dtype(self) -> Any:
+        """The smallest dtype that scipy has for the numbers of all transitions."""
+        return np.int32 if self.m <= np.iinfo(np.int32).max else np.int64
 
     def __repr__(self) -> str:
         return f"WeightedStructure({self.n} states, {self.m} transitions)"
@@ -221,19 +228,23 @@ class WeightedStructure:
         plain = self.without_diagonal()
         return plain.with_diagonal(plain.row_sums().map(lambda total: -total))
 
+    def loops(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the positions of the stored transitions from a state to itself, ascending; O(m)."""
+        found = [np.empty(0, dtype=np.int64)]
+        for low, high in _row_chunks(self.indptr):
+            first, last = self.indptr[low], self.indptr[high]
+            lengths = np.diff(self.indptr[low : high + 1])
+            rows = np.repeat(np.arange(low, high, dtype=np.int32), lengths)
+            found.append(np.flatnonzero(self.indices[first:last] == rows) + first)
+        return np.concatenate(found)
+
     def without_diagonal(self) -> WeightedStructure:
         """Return the structure without transitions from a state to itself, understood ones too."""
-        keep = self.indices != self.sources()
-        if keep.all():
+        loops = self.loops()
+        if not len(loops):
             return replace(self, closed=False) if self.closed else self
-        kept_before = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
-        return replace(
-            self,
-            indptr=kept_before[self.indptr],
-            indices=self.indices[keep],
-            weights=self.weights.take(keep),
-            closed=False,
-        )
+        indptr, indices, weights = _without(loops, self.indptr, self.indices, self.weights)
+        return WeightedStructure(indptr, indices, weights, self.initial)
 
     def with_diagonal(self, diagonal: ExactArray) -> WeightedStructure:
         """Return the structure with the diagonal replaced; O(m), in place of a sort.
@@ -274,7 +285,7 @@ class WeightedStructure:
             return self.explicit().transposed
         from scipy.sparse import csr_array
 
-        positions: Any = np.arange(self.m, dtype=np.int64 if self.m > _MAX_STATES else np.int32)
+        positions: Any = np.arange(self.m, dtype=self._index_dtype)
         columns = csr_array((positions, self.indices, self.indptr), shape=(self.n, self.n)).tocsc()
         # The positions come back in column order; a permutation of codes needs no renaming.
         codes = self.weights.codes[columns.data]
@@ -310,8 +321,10 @@ class WeightedStructure:
         """Return the matrix as a `scipy.sparse.csr_array` of floats, shape (n, n)."""
         from scipy.sparse import csr_array
 
-        data = self.weights.to_floats()
-        return csr_array((data, self.indices, self.indptr), shape=(self.n, self.n))
+        # Pointers and columns of one dtype, as scipy wants them, in copies that may be written to.
+        dtype = self._index_dtype
+        indices, indptr = self.indices.astype(dtype), self.indptr.astype(dtype)
+        return csr_array((self.weights.to_floats(), indices, indptr), shape=(self.n, self.n))
 
     def equals(self, other: WeightedStructure) -> bool:
         """Whether both have the same states, transitions and weights (initial partition aside)."""
@@ -332,6 +345,24 @@ def _row_chunks(indptr: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
         low = high
 
 
+def _is_ascending(columns: np.ndarray[Any, Any], starts: np.ndarray[Any, Any]) -> bool:
+    """Whether columns ascend inside the rows that start where `starts` says."""
+    ascending = np.empty(len(columns) + 1, dtype=bool)  # the last for empty rows at the end
+    np.greater(columns[1:], columns[:-1], out=ascending[1:-1])
+    ascending[-1] = True
+    ascending[starts] = True
+    return bool(ascending.all())
+
+
+def _without(
+    positions: np.ndarray[Any, Any], indptr: Any, indices: Any, weights: ExactArray
+) -> tuple[Any, Any, ExactArray]:
+    """Return compressed rows without the entries at some positions, which ascend."""
+    keep = np.ones(len(indices), dtype=bool)
+    keep[positions] = False
+    return indptr - np.searchsorted(positions, indptr), indices[keep], weights.take(keep)
+
+
 def _merged_tables(*arrays: ExactArray) -> tuple[list[Exact], list[np.ndarray[Any, Any]]]:
     """Return the distinct values of several arrays, and for each array its codes' new numbers."""
     number: dict[Exact, int] = {}
@@ -342,7 +373,8 @@ def _merged_tables(*arrays: ExactArray) -> tuple[list[Exact], list[np.ndarray[An
     return list(number), tables
 
 
-def _check_states(n: int, states: np.ndarray[Any, Any], role: str) -> None:
+def _check_states(n: int, states: np.ndarray[Any, Any], role: str, *, first: int = 0) -> None:
+    """Refuse targets or sources, those of the transitions from `first` on, that are no states."""
     if not 0 <= n <= _MAX_STATES:
         raise InvalidInput(f"{n} states: 0 to {_MAX_STATES} are supported", states=n)
     if len(states) == 0:
@@ -350,9 +382,9 @@ def _check_states(n: int, states: np.ndarray[Any, Any], role: str) -> None:
     if states.dtype.kind not in "iu":
         raise InvalidInput(f"{role} states must be integers, not {states.dtype}")
     if states.min() < 0 or states.max() >= n:
-        position = int(np.flatnonzero((states < 0) | (states >= n))[0])
+        wrong = int(np.flatnonzero((states < 0) | (states >= n))[0])
         raise InvalidInput(
-            f"transition {position} has {role} {states[position]}, but states are 0 .. {n - 1}",
-            position=position,
-            state=int(states[position]),
+            f"transition {first + wrong} has {role} {states[wrong]}, but states are 0 .. {n - 1}",
+            position=first + wrong,
+            state=int(states[wrong]),
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -185,12 +186,12 @@ def read_vector(
 ) -> tuple[ExactArray, Reading]:
     """Read one exact number for each state, from an array or a mapping (others are zero)."""
     if isinstance(value, Mapping):
-        dense: list[Exact] = [0] * len(states)
+        numbers: dict[int, Any] = {}
         for state, number in value.items():
             if state not in states:
                 raise InvalidChain(f"{what} names {state!r}, which is not a state", state=state)
-            dense[states.index(state)] = number
-        value = dense
+            numbers[states.index(state)] = number
+        return ExactArray.read_sparse(len(states), numbers, tolerance=tolerance)
     array, reading = ExactArray.read(value, tolerance=tolerance)
     if len(array) != len(states):
         raise InvalidChain(f"{what} has {len(array)} entries for {len(states)} states")
@@ -230,9 +231,18 @@ def read_initial(
         negative = [value for value in array.values if value < 0]
         if negative:
             raise InvalidChain(f"the initial distribution holds the negative {shown(negative[0])}")
-    total = array.segment_sums(np.array([0, len(array)]))[0] if len(array) else 0
+    total = _total(array)
     if total != 1:
         raise InvalidChain(
             f"the initial distribution sums to {shown(total)}, not to 1", total=total
         )
     return array, reading
+
+
+def _total(array: ExactArray) -> Exact:
+    """Return the sum of an array, mostly of zeros."""
+    zero = next((code for code, value in enumerate(array.values) if value == 0), -1)
+    support = np.flatnonzero(array.codes != zero)
+    if not len(support):
+        return Fraction(0)
+    return array.take(support).segment_sums(np.array([0, len(support)]))[0]

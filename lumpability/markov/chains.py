@@ -17,6 +17,7 @@ import numpy as np
 
 from lumpability.errors import InvalidChain
 from lumpability.exact_array import ExactArray
+from lumpability.integers import gather
 from lumpability.markov.base import MarkovChain
 from lumpability.markov.matrices import divide_rows, negative_codes
 from lumpability.rationals import shown
@@ -68,12 +69,13 @@ class CTMC(MarkovChain):
         negative = negative_codes(structure.weights)
         if not negative.any():
             return structure
-        diagonal = structure.sources() == structure.indices
-        is_negative = negative[structure.weights.codes]
-        bad = np.flatnonzero(is_negative & ~diagonal)
-        if len(bad):
-            _refuse_negative(self, structure, int(bad[0]), "rate")
+        bad = gather(negative, structure.weights.codes)
+        bad[structure.loops()] = False
+        if bad.any():
+            _refuse_negative(self, structure, int(bad.argmax()), "rate")
         sums = structure.row_sums()
+        if sums.values == (0,):
+            return structure.without_diagonal()
         zero = np.array([value == 0 for value in sums.values], dtype=bool)
         wrong = np.flatnonzero(~zero[sums.codes])
         if len(wrong) and not normalize:
@@ -145,6 +147,8 @@ class DTMC(MarkovChain):
             first = int(np.flatnonzero(negative[structure.weights.codes])[0])
             _refuse_negative(self, structure, first, "probability")
         sums = structure.row_sums()
+        if sums.values == (1,):
+            return structure
         one = np.array([value == 1 for value in sums.values], dtype=bool)
         wrong = np.flatnonzero(~one[sums.codes])
         if not len(wrong):

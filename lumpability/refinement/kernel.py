@@ -15,8 +15,10 @@ Valmari and Franceschinis 2010; for dirty states Jacobs and Wissmann 2023 (Boa).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from os import cpu_count
 from typing import Any
@@ -44,7 +46,7 @@ __all__ = ["refine"]
 # Measured on a 2-core machine in nanoseconds; only ratios matter, and they only choose between rounds.
 _SWEEP_COST = 1.3  # of a transition in a sweep
 _STATE_COST = 6  # of a state in a sweep
-_HAND_OUT_COST = 300_000  # of a further thread in a sweep, which is handed three tasks
+_HAND_OUT_COST = 900_000  # of a further thread in a sweep, which is handed three tasks
 _FOLLOW_COST = 12  # of an incoming transition followed, with what comes of it
 _TRANSPOSE_COST = 1  # of a transition transposed; in truth 3, but more rounds will come
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
@@ -82,7 +84,7 @@ def refine(
     Notes
     -----
     Time O(m log n), and for rational functions one more pass over the rows for each monomial.  Memory
-    beyond the structure: about 115 bytes for each state, and, when rounds propagate, the transposed
+    beyond the structure: at most 75 bytes for each state, and, when rounds propagate, the transposed
     rows of the states that still share a block.
 
     Examples
@@ -134,6 +136,7 @@ class _Rounds:
     def restart(self, partition: Partition) -> None:
         """Go on from another partition."""
         self.start, self.count = partition, len(partition)
+        self.fresh = self.count  # blocks from here on are new since the last round
 
     def run(self, table: Array, p: int, *, seed: int) -> None:
         """Refine until no fingerprints differ inside blocks."""
@@ -156,8 +159,8 @@ class _Rounds:
                     incoming = self._incoming(rows, field)
             if incoming is not None and follow * moved < sweep:
                 limit = int(sweep / follow)
-                self.count, moved = loops.propagate(
-                    self.count, moved, limit, _BUDGET, incoming, field, self.arrays
+                self.fresh, self.count, moved = loops.propagate(
+                    self.fresh, self.count, moved, limit, _BUDGET, incoming, field, self.arrays
                 )
                 self._report()
                 stale = True
@@ -189,16 +192,18 @@ class _Rounds:
         cuts = np.empty(self.parts + 1, dtype=np.int64)
         offsets = np.empty(self.parts + 1, dtype=np.int64)
         cut_blocks(self.count, self.arrays, cuts, offsets)
-        ranges = list(
-            zip(cuts[:-1].tolist(), cuts[1:].tolist(), offsets[:-1].tolist(), strict=True)
-        )
+        firsts = (self.count + offsets[:-1]).tolist()
+        ranges = list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), firsts, strict=True))
         found = self._in_parallel(find_parts_of_blocks, ranges, (self.arrays,))
-        count, moved, renaming = self.count, 0, []
+        blocks, renaming = self.arrays.blocks, []
+        self.fresh, moved = self.count, 0
         for (_, _, first), (parts, states) in zip(ranges, found, strict=True):
-            renaming.append((first, first + parts, count, moved, True))
-            count, moved = count + parts, moved + states
+            count = self.count + parts
+            if first != self.count:  # close the gap
+                blocks[self.count : count] = blocks[first : first + parts]
+            renaming.append((self.count, count))
+            self.count, moved = count, moved + states
         self._in_parallel(rename_parts, renaming, (field, self.arrays))
-        self.count = count
         return moved
 
     def _incoming(self, rows: Rows, field: Field) -> Incoming:
@@ -245,10 +250,24 @@ class _Rounds:
     def _in_parallel(
         self, loop: Callable[..., Any], ranges: Sequence[tuple[Any, ...]], arguments: Any
     ) -> list[Any]:
-        """Call a compiled loop on ranges of rows or blocks, which it treats independently."""
-        if len(ranges) == 1:
-            return [loop(*ranges[0], *arguments)]
-        return [task.result() for task in [self.pool.submit(loop, *r, *arguments) for r in ranges]]
+        """Call a compiled loop on ranges of rows or blocks, which it treats independently.
+
+        This thread works as well; each takes the next range that is left.
+        """
+        left = deque(enumerate(ranges))
+        results: list[Any] = [None] * len(left)
+
+        def work() -> None:
+            with suppress(IndexError):  # none is left
+                while True:
+                    i, range_ = left.popleft()
+                    results[i] = loop(*range_, *arguments)
+
+        others = [self.pool.submit(work) for _ in range(min(self.threads, len(left)) - 1)]
+        work()
+        for other in others:
+            other.result()
+        return results
 
     def _share_out(self) -> int:
         """Settle into how many ranges the next loops are cut; return `_active` transitions.

@@ -11,16 +11,19 @@ For n states and m transitions:
   weight and a value may be summed before they must be reduced.
 * `Arrays`: per state in ``cells`` its fingerprint (with two marks above it) and its spot, the number of its
   block and its place in ``order``; ``values``, the value of its block; ``alone``, whether it is its whole
-  block (such states cannot split and are skipped).  Per block in ``blocks`` its range of ``order`` and how many
-  of its states were touched.  ``renamed`` and ``changes``: the states that moved to another block in this
-  round, and the difference of the two values.  ``keys``, ``group_keys``, ``groups``, ``slots``, ``parts``, ``touched``:
-  room for grouping and for lists of parts and of states.
+  block (such states cannot split and are skipped).  Per block in ``blocks`` its range of ``order``, how many
+  of its states were touched, and the block it was cut from.  ``touched``: a list of states or blocks;
+  ``renamed``: the states that moved to another block in this round.
+  ``keys``, ``spare_keys``, ``spare_order``, ``counters``: room for grouping.
 
+All of `Arrays` is one piece of memory: fresh memory is handed out by the page, which costs more than what is
+done with it, and a large piece comes in large pages.
 What is used together lies together in memory: one cache miss instead of three.
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +33,7 @@ __all__ = [
     "CODE",
     "END",
     "MARKED",
+    "OLD",
     "PRINT",
     "SOURCE",
     "SPOT",
@@ -46,8 +50,10 @@ ALONE, MARKED = (
     np.uint64(1 << 63),
     np.uint64(1 << 62),
 )  # marks of a fingerprint, which is below 2^61
-START, END, TOUCHED = 0, 1, 2  # columns of blocks
+START, END, TOUCHED, OLD = 0, 1, 2, 3  # columns of blocks
 SOURCE, CODE = 0, 1  # columns of entries
+
+_LINE, _LARGE_PAGE = 64, 1 << 21  # bytes
 
 
 class Rows(NamedTuple):
@@ -84,33 +90,45 @@ class Arrays(NamedTuple):
 
     cells: Any
     values: Any
-    alone: Any
     order: Any
+    alone: Any
     blocks: Any
-    renamed: Any
-    changes: Any
     keys: Any
-    group_keys: Any
-    groups: Any
-    slots: Any
-    parts: Any
     touched: Any
+    renamed: Any
+    spare_keys: Any
+    spare_order: Any
+    counters: Any
 
     @classmethod
     def for_states(cls, n: int) -> Arrays:
         """Room for the refinement of n states, not initialised."""
-        return cls(
-            cells=np.empty((n, 2), dtype=np.uint64),
-            values=np.empty(n, dtype=np.uint64),
-            alone=np.empty(n, dtype=np.bool_),
-            order=np.empty(n, dtype=np.int32),
-            blocks=np.empty((n, 4), dtype=np.int32),  # the fourth aligns them to cache lines
-            renamed=np.empty(n, dtype=np.int32),
-            changes=np.empty(n, dtype=np.uint64),
-            keys=np.empty(n, dtype=np.uint64),
-            group_keys=np.empty(n, dtype=np.uint64),
-            groups=np.empty((n, 3), dtype=np.int32),
-            slots=np.empty(3 * n, dtype=np.int32),
-            parts=np.empty((n, 3), dtype=np.int32),
-            touched=np.empty(n + 1, dtype=np.int32),  # one more, see `propagate`
-        )
+        parts: dict[str, tuple[tuple[int, ...], Any]] = {
+            "cells": ((n, 2), np.uint64),
+            "values": ((n,), np.uint64),
+            "order": ((n,), np.int32),
+            "alone": ((n,), np.bool_),
+            # What follows is used as far as there are blocks, or states that move.
+            "blocks": ((n, 4), np.int32),
+            "keys": ((n,), np.uint64),
+            "touched": ((n + 1,), np.int32),  # one more, see `propagate`
+            "renamed": ((n,), np.int32),
+            "spare_keys": ((n,), np.uint64),
+            "spare_order": ((n,), np.int32),
+            "counters": ((n // 2 + 1,), np.int32),
+        }
+        return cls(**_carve(parts))
+
+
+def _carve(parts: dict[str, tuple[tuple[int, ...], Any]]) -> dict[str, Any]:
+    """Return arrays of some shapes and types that lie one after another, each at a cache line."""
+    sizes = [prod(shape) * np.dtype(dtype).itemsize for shape, dtype in parts.values()]
+    ends = np.cumsum([-(-size // _LINE) * _LINE for size in sizes]).tolist()
+    room = np.empty(ends[-1] + _LARGE_PAGE, dtype=np.uint8)
+    large = ends[-1] >= _LARGE_PAGE
+    begin = -room.ctypes.data % (_LARGE_PAGE if large else _LINE)
+    starts = [begin, *(begin + end for end in ends[:-1])]
+    return {
+        name: room[start : start + size].view(dtype).reshape(shape)
+        for (name, (shape, dtype)), start, size in zip(parts.items(), starts, sizes, strict=True)
+    }

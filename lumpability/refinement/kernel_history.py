@@ -73,9 +73,9 @@ class Blocks(NamedTuple):
     touched: Array
     touched_blocks: Array
     keys: Array
-    group_keys: Array
-    groups: Array
-    slots: Array
+    spare_keys: Array
+    spare_order: Array
+    counters: Array
 
 
 class Record(NamedTuple):
@@ -190,9 +190,9 @@ def _start(initial: Partition, primes: int) -> tuple[Blocks, Record]:
         touched=np.empty(n, dtype=np.int32),
         touched_blocks=np.empty(n, dtype=np.int32),
         keys=np.empty(n, dtype=np.uint64),
-        group_keys=np.empty(n, dtype=np.uint64),
-        groups=np.empty((n, 3), dtype=np.int32),
-        slots=np.empty(3 * n, dtype=np.int32),
+        spare_keys=np.empty(n, dtype=np.uint64),
+        spare_order=np.empty(n, dtype=np.int32),
+        counters=np.empty(n // 2 + 1, dtype=np.int32),
     )
     first_part = np.empty(n - roots + 1, dtype=np.int32)
     first_part[0] = roots
@@ -314,7 +314,10 @@ def _group(middle: Any, end: Any, seed: Any, blocks: Any) -> None:
         keys[i] = _hashed(blocks.sums[order[i]], seed)
         same = same and keys[i] == keys[middle]
     if not same:
-        group_by_key(middle, end, order, keys, blocks.group_keys, blocks.groups, blocks.slots)
+        group_by_key(
+            np.int64(middle), np.int64(middle), np.int64(end - middle),
+            order, keys, blocks.spare_order, blocks.spare_keys, blocks.counters,
+        )  # fmt: skip
         for i in range(middle, end):
             place[order[i]] = i
 

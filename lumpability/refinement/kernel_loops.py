@@ -19,6 +19,7 @@ from lumpability.refinement.kernel_arrays import (
     CODE,
     END,
     MARKED,
+    OLD,
     PRINT,
     SOURCE,
     SPOT,
@@ -33,7 +34,8 @@ from lumpability.refinement.kernel_field import (
     reduce_modulo,
     subtract_modulo,
 )
-from lumpability.refinement.kernel_split import find_parts, rename_parts, spot
+from lumpability.refinement.kernel_prefetch import prefetch
+from lumpability.refinement.kernel_split import find_parts, leave_alone, spot
 
 __all__ = [
     "canonical_labels",
@@ -47,9 +49,9 @@ __all__ = [
     "propagate",
 ]
 
+_AHEAD = 8  # states
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
-# Typed, as plain constants would compile one more version of a function for their very values.
-FIRST, NOT_SWEEPING = np.int64(0), np.bool_(False)
+FIRST = np.int64(0)  # typed, as a plain one would compile one more version
 
 
 @compiled
@@ -229,6 +231,15 @@ def _touch(source: Any, weight: Any, change: Any, number: Any, field: Any, array
 
 
 @inlined
+def _look_ahead(i: Any, moved: Any, renamed: Any, indptr: Any, entries: Any) -> None:
+    """Ask for what the next states need: rows are short and lie anywhere."""
+    if i + 2 * _AHEAD < moved:
+        prefetch(indptr, np.uint32(renamed[i + 2 * _AHEAD]))
+    if i + _AHEAD < moved:
+        prefetch(entries, np.uint64(indptr[np.uint32(renamed[i + _AHEAD])]))
+
+
+@inlined
 def _gather(number: Any, arrays: Any) -> Any:
     """Move the touched states to the front of their blocks, and list these blocks in their place."""
     cells, order, blocks, touched = arrays.cells, arrays.order, arrays.blocks, arrays.touched
@@ -251,26 +262,39 @@ def _gather(number: Any, arrays: Any) -> Any:
     return listed
 
 
-@compiled
-def propagate(
-    count: Any, moved: Any, limit: Any, budget: Any, incoming: Any, field: Any, arrays: Any
-) -> Any:
-    """Run rounds that follow only what changed, while 0 < moved <= limit, until the budget is spent.
+@inlined
+def _list_states(first: Any, last: Any, moved: Any, arrays: Any) -> Any:
+    """Write blocks first .. last-1 into their states, and list these; return the length of the list."""
+    cells, blocks, order, renamed = arrays.cells, arrays.blocks, arrays.order, arrays.renamed
+    for block in range(first, last):
+        low, high = np.uint64(blocks[block, START]), np.uint64(blocks[block, END])
+        for position in range(low, high):
+            state = np.uint32(order[position])
+            cells[state, SPOT] = spot(block, position)
+            renamed[moved] = state
+            moved += 1
+        if high - low == ONE:
+            leave_alone(np.uint32(order[low]), arrays)
+    return moved
 
-    A fingerprint is linear in the values of blocks: when u moves to a block whose value differs by d,
-    every predecessor s gains M[s, u] d (and u itself its diagonal entry times d, where rows are
-    closed).  All rounds together cost O(m log n), because a state is renamed at most log2(n) times.
 
-    Returns the number of blocks, and of states renamed in the last round.
-    """
+@inlined
+def _follow(fresh: Any, count: Any, moved: Any, incoming: Any, field: Any, arrays: Any) -> Any:
+    """Change the fingerprints that the listed states changed; return how many are touched, and the work."""
     indptr, entries, table, totals, closed = incoming
-    alone, blocks, renamed, changes = arrays.alone, arrays.blocks, arrays.renamed, arrays.changes
-    touched = arrays.touched
+    alone, blocks, renamed = arrays.alone, arrays.blocks, arrays.renamed
+    number: Any = 0
     work: Any = 0
-    while 0 < moved <= limit and work < budget:
-        number = 0
-        for i in range(moved):
-            target, change = np.uint32(renamed[i]), changes[i]
+    listed: Any = 0
+    for block in range(fresh, count):
+        value = block_value(block, field.seed)
+        before = block_value(blocks[block, OLD], field.seed)
+        change = subtract_modulo(value, before, field.p)
+        last = listed + np.int64(blocks[block, END] - blocks[block, START])
+        while listed < last:
+            _look_ahead(listed, moved, renamed, indptr, entries)
+            target = np.uint32(renamed[listed])
+            listed += 1
             begin, end = np.uint64(indptr[target]), np.uint64(indptr[target + ONE])
             for entry in range(begin, end):
                 source = np.uint32(entries[entry, SOURCE])
@@ -282,12 +306,43 @@ def propagate(
                 weight = subtract_modulo(ZERO, totals[target], field.p)
                 number = _touch(target, weight, change, number, field, arrays)
             work += np.int64(end - begin) + 1
-        work += number
-        moved = FIRST
-        for i in range(_gather(number, arrays)):
-            block = np.uint32(touched[i])
-            touched_end = blocks[block, START] + blocks[block, TOUCHED]
-            blocks[block, TOUCHED] = 0
-            found = find_parts(block, touched_end, FIRST, arrays)
-            count, moved = rename_parts(FIRST, found, count, moved, NOT_SWEEPING, field, arrays)
+    return number, work + number
+
+
+@inlined
+def _split_touched(number: Any, count: Any, arrays: Any) -> Any:
+    """Split the blocks of the touched states; return the new number of blocks, and how many states moved."""
+    blocks, touched = arrays.blocks, arrays.touched
+    moved: Any = 0
+    for i in range(_gather(number, arrays)):
+        block = np.uint32(touched[i])
+        touched_end = np.int64(blocks[block, START] + blocks[block, TOUCHED])
+        blocks[block, TOUCHED] = 0
+        found = find_parts(block, touched_end, FIRST, count, arrays)
+        moved = _list_states(count, found, moved, arrays)
+        count = found
     return count, moved
+
+
+@compiled
+def propagate(
+    fresh: Any, count: Any, moved: Any, limit: Any, budget: Any,
+    incoming: Any, field: Any, arrays: Any,
+) -> Any:  # fmt: skip
+    """Run rounds that follow only what changed, while 0 < moved <= limit, until the budget is spent.
+
+    A fingerprint is linear in the values of blocks: when u moves to a block whose value differs by d,
+    every predecessor s gains M[s, u] d (and u itself its diagonal entry times d, where rows are
+    closed).  All rounds together cost O(m log n), because a state is renamed at most log2(n) times.
+
+    What moved are the states of the blocks fresh .. count-1, `moved` of them.  Returns these three after the
+    last round.
+    """
+    _list_states(fresh, count, FIRST, arrays)
+    spent: Any = 0
+    while 0 < moved <= limit and spent < budget:
+        number, work = _follow(fresh, count, moved, incoming, field, arrays)
+        spent += work
+        fresh = count
+        count, moved = _split_touched(number, count, arrays)
+    return fresh, count, moved

@@ -13,22 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.refinement.kernel_arrays import ALONE, END, PRINT, SPOT, START, TOUCHED
+from lumpability.refinement.kernel_arrays import ALONE, END, OLD, PRINT, SPOT, START, TOUCHED
 from lumpability.refinement.kernel_compile import compiled, inlined, subroutine
-from lumpability.refinement.kernel_field import block_value, subtract_modulo
+from lumpability.refinement.kernel_field import block_value
 
 __all__ = [
     "cut_blocks",
     "find_parts",
     "find_parts_of_blocks",
     "group_by_key",
+    "leave_alone",
     "rename_parts",
     "spot",
 ]
 
-GROUP, MEMBER = 0, 2  # further columns of groups, beside END
-LOW, HIGH, OLD = 0, 1, 2  # columns of parts
-_SMALL = 24
+FIRST, ONE = np.int64(0), np.uint64(1)  # typed, as plain ones would compile one more version
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, odd
+_FEW = 16
+_DIGIT = 10  # bits by which keys are distributed at a time
 
 
 @inlined
@@ -37,139 +39,158 @@ def spot(block: Any, place: Any) -> Any:
     return np.uint64(np.uint32(block)) | (np.uint64(np.uint32(place)) << np.uint64(32))
 
 
-@subroutine
-def group_by_key(
-    low: Any, high: Any, order: Any, keys: Any, group_keys: Any, groups: Any, slots: Any
-) -> None:
-    """Permute ``order[low:high]`` and their keys so that equal keys stand together.
-
-    A few are sorted, by insertion.  Many are counted by key in a hash table of open addressing; keys are
-    pseudo-random, so their low bits serve as the hash, and groups stand in order of first occurrence.
-    Works in the parts of the scratch arrays that belong to low .. high-1: ``group_keys`` (n), ``groups``
-    (n, 3) and ``slots`` (3 n).
-    """
-    if high - low <= _SMALL:
-        for i in range(low + 1, high):
-            key, state, j = keys[i], order[i], i
-            while j > low and keys[j - 1] > key:
-                keys[j], order[j] = keys[j - 1], order[j - 1]
-                j -= 1
-            keys[j], order[j] = key, state
-        return
-    size = 64
-    while 2 * size <= 3 * (high - low):
-        size *= 2
-    table = 3 * low
-    for i in range(table, table + size):
-        slots[i] = -1
-    found = low
-    for i in range(low, high):
-        key = keys[i]
-        place = np.int64(key & np.uint64(size - 1))
-        while slots[table + place] >= 0 and group_keys[slots[table + place]] != key:
-            place = (place + 1) & (size - 1)
-        group = slots[table + place]
-        if group < 0:
-            group = found
-            slots[table + place] = group
-            group_keys[group] = key
-            groups[group, END] = 0
-            found += 1
-        groups[i, GROUP] = group
-        groups[group, END] += 1
-    total = low
-    for group in range(low, found):
-        total += groups[group, END]
-        groups[group, END] = total
-    # Filling from behind turns every end into the start of its group.
-    for i in range(high - 1, low - 1, -1):
-        group = groups[i, GROUP]
-        groups[group, END] -= 1
-        groups[groups[group, END], MEMBER] = order[i]
-    for i in range(low, high):
-        order[i] = groups[i, MEMBER]
-    end = high
-    for group in range(found - 1, low - 1, -1):
-        for i in range(groups[group, END], end):
-            keys[i] = group_keys[group]
-        end = groups[group, END]
+@inlined
+def leave_alone(state: Any, arrays: Any) -> None:
+    """Mark a state that is its whole block."""
+    arrays.cells[state, PRINT] = ALONE
+    arrays.alone[state] = True
 
 
 @inlined
-def find_parts(number: Any, touched_end: Any, found: Any, arrays: Any) -> Any:
+def _sort(low: Any, base: Any, size: Any, order: Any, keys: Any) -> None:
+    """Sort a few states by key, by insertion."""
+    for i in range(1, size):
+        key, state, j = keys[base + i], order[low + i], i
+        while j > 0 and keys[base + j - 1] > key:
+            keys[base + j], order[low + j] = keys[base + j - 1], order[low + j - 1]
+            j -= 1
+        keys[base + j], order[low + j] = key, state
+
+
+@subroutine
+def _distribute(
+    low: Any, base: Any, size: Any, taken: Any,
+    order: Any, keys: Any, spare_order: Any, spare_keys: Any, counters: Any,
+) -> None:  # fmt: skip
+    """Group many states: by the leading bits of hashed keys after the first `taken`, then further."""
+    other = base + 1
+    while other < base + size and keys[other] == keys[base]:
+        other += 1
+    if other == base + size:
+        return
+    bits = 1
+    while bits < _DIGIT and (4 << bits) <= size:
+        bits += 1
+    bits = min(bits, 64 - taken)
+    left, right = np.uint64(taken), np.uint64(64 - bits)
+    first = base >> 1
+    for i in range(first, first + (1 << bits)):
+        counters[i] = 0
+    for i in range(base, base + size):
+        digit = np.int64(((keys[i] * SPREAD) << left) >> right)
+        counters[first + digit] += 1
+    total = 0
+    for i in range(first, first + (1 << bits)):
+        total, counters[i] = total + counters[i], total
+    for i in range(size):
+        key = keys[base + i]
+        digit = np.int64(((key * SPREAD) << left) >> right)
+        place = base + counters[first + digit]
+        counters[first + digit] += 1
+        spare_keys[place], spare_order[place] = key, order[low + i]
+    for i in range(size):
+        keys[base + i], order[low + i] = spare_keys[base + i], spare_order[base + i]
+    begin = np.int64(0)
+    while begin < size:
+        digit = ((keys[base + begin] * SPREAD) << left) >> right
+        end = begin + 1
+        while end < size and ((keys[base + end] * SPREAD) << left) >> right == digit:
+            end += 1
+        if end - begin <= _FEW:
+            _sort(low + begin, base + begin, end - begin, order, keys)
+        else:
+            _distribute(
+                low + begin, base + begin, end - begin, taken + bits,
+                order, keys, spare_order, spare_keys, counters,
+            )  # fmt: skip
+        begin = end
+
+
+@inlined
+def group_by_key(
+    low: Any, base: Any, size: Any, order: Any, keys: Any,
+    spare_order: Any, spare_keys: Any, counters: Any,
+) -> None:  # fmt: skip
+    """Permute ``order[low:low + size]`` so that equal keys, ``keys[base:base + size]``, stand together.
+
+    A few are sorted.  Many are distributed, first by the leading bits of their hashed keys, which leaves
+    them in the order in which they stood where these agree; memory likes that.  The spare arrays
+    are scratch at the places of the keys, ``counters`` at half of them.
+    """
+    if size <= _FEW:  # here, as passing arrays on would take longer than that
+        _sort(low, base, size, order, keys)
+    else:
+        _distribute(low, base, size, FIRST, order, keys, spare_order, spare_keys, counters)
+
+
+@inlined
+def find_parts(number: Any, touched_end: Any, base: Any, found: Any, arrays: Any) -> Any:
     """Find the parts of one block; its states from `touched_end` on have the block's old fingerprint.
 
-    All parts but the largest, which keeps the number, are listed in ``parts`` from `found` on, to be renamed:
-    so a state is renamed at most log2(n) times.  Returns the end of the list.
+    All parts but the largest, which keeps the number, become blocks from `found` on, whose states are still
+    to be renamed: so a state is renamed at most log2(n) times.  Scratch begins at `base`.  Returns the
+    end of the new blocks.
     """
     cells, order, blocks, keys = arrays.cells, arrays.order, arrays.blocks, arrays.keys
-    parts = arrays.parts
-    start, end = blocks[number, START], blocks[number, END]
-    for position in range(start, touched_end):
-        keys[position] = cells[np.uint32(order[position]), PRINT]
+    start, end = np.int64(blocks[number, START]), np.int64(blocks[number, END])
     if touched_end < end:
         common = cells[np.uint32(order[touched_end]), PRINT]
     else:  # probably the most frequent one; any would do
-        common, last = keys[start], keys[end - 1]
-        if keys[(start + end) // 2] == last:
+        common = cells[np.uint32(order[start]), PRINT]
+        last = cells[np.uint32(order[end - 1]), PRINT]
+        if cells[np.uint32(order[(start + end) // 2]), PRINT] == last:
             common = last
     # Those with another fingerprint move to the front.
-    front = start
+    others = base
     for position in range(start, touched_end):
-        if keys[position] != common:
+        state = np.uint32(order[position])
+        key = cells[state, PRINT]
+        if key != common:
+            front = start + others - base
+            keys[others] = key
+            others += 1
             if position != front:
-                state, other = np.uint32(order[position]), np.uint32(order[front])
+                other = np.uint32(order[front])
                 order[front], order[position] = state, other
-                keys[front], keys[position] = keys[position], keys[front]
                 cells[other, SPOT] = spot(number, position)
-            front += 1
-    if front == start:
+    if others == base:
         return found
     group_by_key(
-        np.int64(start),
-        np.int64(front),
-        order,
-        keys,
-        arrays.group_keys,
-        arrays.groups,
-        arrays.slots,
-    )
+        start, np.int64(base), np.int64(others - base),
+        order, keys, arrays.spare_order, arrays.spare_keys, arrays.counters,
+    )  # fmt: skip
+    front = start + others - base
     largest_low, largest_high = front, end
-    low = start
-    while low < front:
+    low = base
+    while low < others:
+        key = keys[low]
         high = low + 1
-        while high < front and keys[high] == keys[low]:
+        while high < others and keys[high] == key:
             high += 1
-        smaller_low, smaller_high = low, high
-        if high - low > largest_high - largest_low:
-            smaller_low, smaller_high = largest_low, largest_high
-            largest_low, largest_high = low, high
-        parts[found, LOW], parts[found, HIGH], parts[found, OLD] = smaller_low, smaller_high, number
-        found += 1
+        smaller_low, smaller_high = start + low - base, start + high - base
         low = high
-    blocks[number, START] = largest_low
-    blocks[number, END] = largest_high
+        if smaller_high - smaller_low > largest_high - largest_low:
+            smaller_low, largest_low = largest_low, smaller_low
+            smaller_high, largest_high = largest_high, smaller_high
+        blocks[found, START], blocks[found, END] = smaller_low, smaller_high
+        blocks[found, TOUCHED], blocks[found, OLD] = 0, number
+        found += 1
+    blocks[number, START], blocks[number, END] = largest_low, largest_high
     for position in range(largest_low, min(largest_high, front)):
         cells[np.uint32(order[position]), SPOT] = spot(number, position)
     if largest_high - largest_low == 1:
-        state = np.uint32(order[largest_low])
-        cells[state, PRINT] = ALONE
-        arrays.alone[state] = True
+        leave_alone(np.uint32(order[largest_low]), arrays)
     return found
 
 
 @compiled
 def cut_blocks(count: Any, arrays: Any, cuts: Any, offsets: Any) -> Any:
-    """Cut the blocks into ranges with about equally many states that share a block.
+    """Cut the blocks into ranges that can split into about equally many parts.
 
-    Range i is ``cuts[i] .. cuts[i + 1] - 1``, and `offsets[i]` such states come before it.
+    Range i is ``cuts[i] .. cuts[i + 1] - 1``, and those before it can split off ``offsets[i]`` parts.
     """
     blocks = arrays.blocks
-    total = 0
-    for number in range(count):
-        size = blocks[number, END] - blocks[number, START]
-        if size > 1:
-            total += size
+    total = len(arrays.alone) - count
     ranges = len(cuts) - 1
     cuts[0], offsets[0] = 0, 0
     i, before = 1, 0
@@ -177,9 +198,9 @@ def cut_blocks(count: Any, arrays: Any, cuts: Any, offsets: Any) -> Any:
         while i < ranges and before * ranges >= total * i:
             cuts[i], offsets[i] = number, before
             i += 1
-        size = blocks[number, END] - blocks[number, START]
-        if size > 1:
-            before += size
+        if i == ranges:
+            break
+        before += blocks[number, END] - blocks[number, START] - 1
     while i <= ranges:
         cuts[i], offsets[i] = count, total
         i += 1
@@ -187,50 +208,32 @@ def cut_blocks(count: Any, arrays: Any, cuts: Any, offsets: Any) -> Any:
 
 @compiled
 def find_parts_of_blocks(low: Any, high: Any, first: Any, arrays: Any) -> Any:
-    """Find the parts of blocks low .. high-1 by fresh fingerprints; list them from `first` on.
+    """Find the parts of blocks low .. high-1 by fresh fingerprints; they become blocks from `first` on.
 
-    Returns how many parts have to be renamed, and how many states they have.
+    Returns how many there are to be renamed, and how many states they have.
     """
-    blocks, parts = arrays.blocks, arrays.parts
+    blocks = arrays.blocks
     found = first
     for number in range(low, high):
-        end = blocks[number, END]
-        if end - blocks[number, START] > 1:
-            found = find_parts(number, end, found, arrays)
+        start, end = np.int64(blocks[number, START]), np.int64(blocks[number, END])
+        if end - start > 1:
+            found = find_parts(number, end, start, found, arrays)
     states = 0
-    for i in range(first, found):
-        states += parts[i, HIGH] - parts[i, LOW]
+    for number in range(first, found):
+        states += blocks[number, END] - blocks[number, START]
     return found - first, states
 
 
 @compiled
-def rename_parts(
-    first: Any, last: Any, count: Any, moved: Any, sweeping: Any, field: Any, arrays: Any
-) -> Any:
-    """Make parts first .. last-1 the blocks from `count` on, and list their states from `moved` on.
-
-    Values of states are written only if `sweeping`.  Returns the new ends of both.
-    """
+def rename_parts(first: Any, last: Any, field: Any, arrays: Any) -> None:
+    """Write the blocks first .. last-1, and their values, into their states."""
     cells, values, order, blocks = arrays.cells, arrays.values, arrays.order, arrays.blocks
-    renamed, changes, parts = arrays.renamed, arrays.changes, arrays.parts
-    for i in range(first, last):
-        low, high, old = parts[i, LOW], parts[i, HIGH], parts[i, OLD]
-        blocks[count, START] = low
-        blocks[count, END] = high
-        blocks[count, TOUCHED] = 0
-        value = block_value(count, field.seed)
-        change = subtract_modulo(value, block_value(old, field.seed), field.p)
+    for number in range(first, last):
+        low, high = np.uint64(blocks[number, START]), np.uint64(blocks[number, END])
+        value = block_value(number, field.seed)
         for position in range(low, high):
             state = np.uint32(order[position])
-            cells[state, SPOT] = spot(count, position)
-            if sweeping:
-                values[state] = value
-            renamed[moved] = state
-            changes[moved] = change
-            moved += 1
-        if high - low == 1:
-            state = np.uint32(order[low])
-            cells[state, PRINT] = ALONE
-            arrays.alone[state] = True
-        count += 1
-    return count, moved
+            cells[state, SPOT] = spot(number, position)
+            values[state] = value
+        if high - low == ONE:
+            leave_alone(np.uint32(order[low]), arrays)

@@ -43,7 +43,10 @@ HISTORIES = ["tests/refinement/test_histories.py"]
 SHARES = ["tests/refinement/test_shares.py"]
 CERTIFICATES = [
     f"tests/certificate/test_{name}.py"
-    for name in ("certificates", "bad_certificates", "round_trip", "chain_digest", "attacks")
+    for name in (
+        *("checker", "soundness", "respect", "replay", "chain_digest"),
+        *("certificates", "bad_certificates", "round_trip", "attacks"),
+    )
 ]
 TESTS = {
     "refinement/histories.py": [*SHARES, *HISTORIES],

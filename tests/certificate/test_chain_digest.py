@@ -72,9 +72,39 @@ def test_no_part_of_a_chain_passes_for_another() -> None:
         CTMC(matrix, initial=0),
         CTMC(matrix, initial=1),
     ]
-    for one, other in combinations(chains, 2):
-        assert Digest.of(one).overall != Digest.of(other).overall
-        assert Digest.of(one).difference(Digest.of(other)) is not None
+    for one, other in combinations(map(Digest.of, chains), 2):
+        assert one.overall != other.overall
+        assert one.difference(other) is not None
+        assert other.difference(one) is not None
+
+
+def test_a_difference_is_told_by_the_first_part_that_differs() -> None:
+    rewards = {"toll": Reward(action=ExactArray.read([0, 1])[0])}
+    chain = CTMC([[0, 1], [1, 0]], labels={"up": [0]}, rewards=rewards, initial=0)
+    cost = {"cost": rewards["toll"]}
+    held = {"toll": Reward(state=ExactArray.read([0, 1])[0])}
+    others = {
+        "type: CTMC expected, DTMC found": DTMC(chain.matrix),
+        "states: 2 expected, 1 found": CTMC([[0]]),
+        "transitions: 2 expected, 1 found": CTMC([[0, 1], [0, 0]]),
+        "among the labels 'up' is missing": CTMC(chain.matrix, rewards=rewards),
+        "among the labels 'up' differs": CTMC(chain.matrix, labels={"up": [1]}),
+        "among the labels 'on' is not expected": CTMC(chain.matrix, labels={"on": [0], "up": [0]}),
+        "among the rewards 'toll' is missing": CTMC(chain.matrix, labels=chain.labels),
+        "among the rewards 'toll' differs": CTMC(chain.matrix, labels=chain.labels, rewards=held),
+        "among the rewards 'cost' is not expected": CTMC(
+            chain.matrix, labels=chain.labels, rewards=rewards | cost
+        ),
+        "matrix differs": chain.rebuilt(
+            CTMC([[0, 2], [1, 0]]).matrix, labels=chain.labels, rewards=rewards, initial=0
+        ),
+        "initial differs": CTMC(chain.matrix, labels=chain.labels, rewards=rewards, initial=1),
+    }
+    for reason, other in others.items():
+        assert Digest.of(chain).difference(Digest.of(other)) == reason
+    without_start = CTMC(chain.matrix, labels=chain.labels, rewards=rewards)
+    assert Digest.of(without_start).difference(Digest.of(chain)) == "initial differs"
+    assert Digest.of(chain).difference(Digest.of(without_start)) == "initial differs"
 
 
 def test_a_parameter_has_one_digest_in_every_field_that_holds_it() -> None:

@@ -14,6 +14,7 @@ from lumpability.refinement import kernel_loops
 from lumpability.refinement.kernel_arrays import (
     ALONE,
     END,
+    OLD,
     PRINT,
     SPOT,
     START,
@@ -22,7 +23,12 @@ from lumpability.refinement.kernel_arrays import (
     Field,
 )
 from lumpability.refinement.kernel_field import block_value, montgomery_inverse
-from lumpability.refinement.kernel_split import cut_blocks, find_parts_of_blocks, rename_parts
+from lumpability.refinement.kernel_split import (
+    cut_blocks,
+    find_parts_of_blocks,
+    group_by_key,
+    rename_parts,
+)
 
 P = prime(0)
 FIELD = Field(np.uint64(P), montgomery_inverse(P), np.uint64(3), 1 << 31)
@@ -69,10 +75,10 @@ def partition_in(arrays: Arrays, count: int) -> list[int]:
 
 
 @given(fingerprinted(), st.integers(1, 4))
-def test_ranges_of_blocks_hold_about_equally_many_states_that_share_one(drawn, ranges):
+def test_ranges_of_blocks_can_split_into_about_equally_many_parts(drawn, ranges):
     arrays, initial, _ = drawn
     count, sizes = len(initial), initial.blocks.sizes
-    before = np.append(0, np.cumsum(np.where(sizes > 1, sizes, 0)))
+    before = np.append(0, np.cumsum(sizes - 1))
     cuts, offsets = np.empty(ranges + 1, np.int64), np.empty(ranges + 1, np.int64)
     cut_blocks(count, arrays, cuts, offsets)
     for i in range(ranges + 1):
@@ -81,31 +87,46 @@ def test_ranges_of_blocks_hold_about_equally_many_states_that_share_one(drawn, r
     assert offsets.tolist() == before[cuts].tolist()
 
 
-@given(fingerprinted(), st.booleans(), st.integers(0, 3))
-def test_blocks_split_by_fingerprint_and_the_largest_part_keeps_the_number(drawn, sweeping, cut):
+@given(fingerprinted(), st.integers(0, 3))
+def test_blocks_split_by_fingerprint_and_the_largest_part_keeps_the_number(drawn, cut):
     arrays, initial, prints = drawn
     count = len(initial)
     old = initial.labels.tolist()
-    moved, ends = 0, []
-    shared = np.where(initial.blocks.sizes > 1, initial.blocks.sizes, 0)
-    found = []
-    for low, high in ((0, min(cut, count)), (min(cut, count), count)):
-        first = int(shared[:low].sum())
-        found.append((first, *map(int, find_parts_of_blocks(low, high, first, arrays))))
-    for first, parts, states in found:
-        ends.append(moved + states)
-        count, moved = map(
-            int, rename_parts(first, first + parts, count, moved, sweeping, FIELD, arrays)
-        )
-    assert moved == ends[-1]
+    moved, sizes = 0, initial.blocks.sizes
+    for low, high in ((0, min(cut, count)), (min(cut, count), len(initial))):
+        first = len(initial) + int((sizes[:low] - 1).sum())
+        parts, states = map(int, find_parts_of_blocks(low, high, first, arrays))
+        arrays.blocks[count : count + parts] = arrays.blocks[first : first + parts]
+        rename_parts(count, count + parts, FIELD, arrays)
+        count, moved = count + parts, moved + states
     now = partition_in(arrays, count)
     assert Partition(np.array(now)) == Partition.of(lambda s: (old[s], prints[s]), states=initial.n)
-    sizes = Counter(now)
+    new_sizes = Counter(now)
     for s, number in enumerate(now):
-        assert sizes[old[s]] >= sizes[number]
-    changed = [s for s in range(initial.n) if now[s] != old[s]]
-    assert sorted(arrays.renamed[:moved].tolist()) == changed
-    for state, change in zip(arrays.renamed[:moved].tolist(), arrays.changes[:moved], strict=True):
-        assert int(change) == (value(now[state]) - value(old[state])) % P
-        if sweeping:
-            assert int(arrays.values[state]) == value(now[state])
+        assert new_sizes[old[s]] >= new_sizes[number]
+        assert number == old[s] or arrays.blocks[number, OLD] == old[s]
+        assert int(arrays.values[s]) == value(number)
+    assert moved == sum(now[s] != old[s] for s in range(initial.n))
+
+
+@given(
+    size=st.integers(0, 3000),
+    several=st.sampled_from([1, 2, 3, 40, 10**6]),
+    wide=st.sampled_from([3, 2**20, 2**61, 2**64 - 1]),
+    low=st.integers(0, 9),
+    seed=st.integers(0, 10**6),
+)
+def test_grouping_permutes_and_brings_equal_keys_together(size, several, wide, low, seed):
+    random = np.random.default_rng(seed)
+    chosen = random.integers(0, wide, several, dtype=np.uint64)
+    keys = np.append(np.zeros(2 * low, np.uint64), random.choice(chosen, size))
+    order = np.append(np.full(low, -1), np.arange(size)).astype(np.int32)
+    given_keys = keys[2 * low :].copy()
+    spare_order, spare_keys = np.empty(len(keys), np.int32), np.empty(len(keys), np.uint64)
+    counters = np.empty(len(keys) // 2 + 1, np.int32)
+    group_by_key(low, 2 * low, size, order, keys, spare_order, spare_keys, counters)
+    states, grouped = order[low:], keys[2 * low :]
+    assert sorted(states.tolist()) == list(range(size))
+    assert np.array_equal(grouped, given_keys[states])
+    changes = 1 + np.count_nonzero(grouped[1:] != grouped[:-1]) if size else 0
+    assert changes == len(set(given_keys.tolist()))

@@ -1,0 +1,127 @@
+"""Histories of splits, forged and true: what the replay refuses, and how it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lumpability import CTMC, Certificate, lump
+from lumpability.certificate import ranges
+from lumpability.certificate.verification import Rejection, Verification
+from lumpability.exact_array import ExactArray
+
+LINE = {(s, s + 1): 1 for s in range(5)}
+
+
+@pytest.fixture
+def line() -> CTMC:
+    return CTMC.from_rates(LINE, states=range(6), labels={"end": [5]})
+
+
+@pytest.fixture
+def why(line: CTMC) -> Callable[..., str]:
+    """Change columns of the history of the line's lumping; return why it is refused."""
+    certificate = lump(line).certificate()
+
+    def refused(**columns: Any) -> str:
+        history = replace(certificate.history, **columns)
+        found = replace(certificate, history=history).verify(line)
+        assert found.sound
+        assert not found.coarsest
+        assert found.rejection.field == "history"
+        return found.rejection.reason
+
+    return refused
+
+
+def test_every_column_has_to_have_its_length(line: CTMC, why: Callable[..., str]) -> None:
+    history = lump(line).certificate().history
+    for name in ("starts", "ends", "first_part", "splitter", "condition", "split_node"):
+        column = getattr(history, name)
+        for other in (column[:-1], np.append(column, column[-1])):
+            assert "lengths that do not belong together" in why(**{name: other})
+    assert "lengths that do not belong together" in why(roots=history.roots + 1)
+    assert "does not hold each of 6 blocks once" in why(order=history.order[:-1])
+
+
+def test_a_node_left_whole_is_told_with_its_size() -> None:
+    """Two blocks of one root, never split."""
+    chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 2, ("c", "a"): 1}, labels={"goal": ["c"]})
+    certificate = lump(chain).certificate()
+    history = certificate.history
+    whole = replace(
+        history,
+        starts=history.starts[:2],
+        ends=history.ends[:2],
+        split_node=history.split_node[:0],
+        splitter=history.splitter[:0],
+        condition=history.condition[:0],
+        first_part=history.first_part[:1],
+        sums=history.sums.take(np.arange(0)),
+    )
+    reason = replace(certificate, history=whole).verify(chain).rejection.reason
+    assert reason == "node 0 stays together, although it holds 2 blocks"
+
+
+def test_a_member_with_the_sum_zero_is_told() -> None:
+    """One part is said to have the sum 1, and nothing of it enters the splitter."""
+    chain = CTMC.from_rates({("a", "c"): 1, ("c", "a"): 1}, states="abc", labels={"goal": ["c"]})
+    certificate = lump(chain).certificate()
+    history = certificate.history
+    sums = ExactArray.read([x or 5 for x in history.sums])[0]
+    found = replace(certificate, history=replace(history, sums=sums)).verify(chain)
+    part = history.roots + [x == 0 for x in history.sums].index(True)
+    assert found.rejection.reason == (
+        f"node {part} has members whose sum into the splitter is zero, not what is recorded"
+    )
+
+
+@pytest.mark.parametrize("size", [2**60, 2**61 - 1, 2**62, 2**63, 2**70])
+@pytest.mark.parametrize("terms", [2, 5, 8])
+def test_sums_beyond_a_machine_word_of_terms_that_fit_one_are_exact(size: int, terms: int) -> None:
+    rates = {("a", t): size for t in range(terms)} | {
+        ("b", t): size + (t == 0) for t in range(terms)
+    }
+    chain = CTMC.from_rates(
+        rates, states=["a", "b", *range(terms)], labels={"goal": list(range(terms))}
+    )
+    certificate = lump(chain).certificate()
+    assert len(certificate.partition) == 3
+    assert certificate.verify(chain).coarsest
+
+
+@pytest.mark.parametrize("amount", [2**62, 2**63, 2**64, 2**64 + 1, 2**70, -(2**70), "1/3"])
+def test_recorded_sums_that_no_sum_can_be_are_refused(amount: object, line: CTMC) -> None:
+    certificate = lump(line).certificate()
+    history = certificate.history
+    for part in range(len(history.sums)):
+        sums = list(history.sums)
+        sums[part] = amount
+        wrong = replace(history, sums=ExactArray.read(sums)[0])
+        assert not replace(certificate, history=wrong).verify(line)
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "exact", "strict", "proportional", "bisimulation"])
+def test_splits_are_checked_a_few_at_a_time_as_all_at_once(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(5)
+    rates = random.integers(0, 3, (9, 9)) * (1 - np.eye(9, dtype=int))
+    chain = CTMC(rates, labels={"a": [0]})
+    certificate: Certificate = lump(chain, kind=kind).certificate()
+    monkeypatch.setattr(ranges, "_CHUNK", 3)
+    assert certificate.verify(chain).coarsest
+    sums = ExactArray.read([x + 1 for x in certificate.history.sums])[0]
+    wrong = replace(certificate, history=replace(certificate.history, sums=sums))
+    assert not wrong.verify(chain)
+
+
+def test_the_outcome_cannot_be_changed_afterwards() -> None:
+    rejection = Rejection("kind", "wrong")
+    for value, name in ((rejection, "reason"), (Verification(True, True, None, ""), "sound")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, name, "another")
