@@ -208,12 +208,14 @@ class _Rounds:
 
     def _incoming(self, rows: Rows, field: Field) -> Incoming:
         """Return the transposed rows of states that share a block, and what leaves each state."""
-        pointers = np.empty(self.n + 2, dtype=np.int64)
+        pointers = np.empty(self.n + 2, dtype=np.uint32 if self.m < 2**32 else np.uint64)
         loops.count_incoming(rows, self.arrays.alone, pointers)
-        entries = np.empty((pointers[-1], 2), dtype=np.int32)  # numpy asks for large pages
-        loops.fill_incoming(rows, self.arrays.alone, pointers, entries)
+        bits = (len(rows.table) - 1).bit_length()
+        wide = (self.n - 1).bit_length() + bits > 32
+        entries = np.empty(pointers[-1], dtype=np.uint64 if wide else np.uint32)
+        loops.fill_incoming(rows, self.arrays.alone, pointers, np.uint64(bits), entries)
         totals = loops.leaving(rows, field) if rows.closed else np.empty(0, dtype=np.uint64)
-        return Incoming(pointers[:-1], entries, rows.table, totals, rows.closed)
+        return Incoming(pointers[:-1], entries, np.uint64(bits), rows.table, totals, rows.closed)
 
     def partition(self) -> Partition:
         """Return the partition reached."""

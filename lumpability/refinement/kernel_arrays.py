@@ -5,7 +5,7 @@ For n states and m transitions:
 * `Rows`: ``indptr`` int64 (n + 1), ``indices`` int32 (m), ``codes`` uint (m); ``table`` uint64 holds the residue
   of every distinct weight modulo p.  If ``closed``, diagonal entries are ignored and every row is
   understood to have the one that makes it sum to zero.
-* `Incoming`: the transposed rows of the states that share a block; ``entries`` int32 (m', 2) holds source and
+* `Incoming`: the transposed rows of the states that share a block; ``entries`` uint (m') holds source x 2^bits +
   code of the weight; ``totals`` what leaves each state, if ``closed``.
 * `Field`: the prime p, its Montgomery inverse, the seed of block values, and how many products of a
   weight and a value may be summed before they must be reduced.
@@ -16,8 +16,10 @@ For n states and m transitions:
   ``renamed``: the states that moved to another block in this round.
   ``keys``, ``spare_keys``, ``spare_order``, ``counters``: room for grouping.
 
-All of `Arrays` is one piece of memory: fresh memory is handed out by the page, which costs more than what is
-done with it, and a large piece comes in large pages.
+The first four, which every state uses, are one piece of memory that comes in large pages: fresh memory is
+handed out by the page, which costs more than what is done with it.  Of the others only what blocks and
+moving states need is ever touched.
+
 What is used together lies together in memory: one cache miss instead of three.
 """
 
@@ -30,12 +32,10 @@ import numpy as np
 
 __all__ = [
     "ALONE",
-    "CODE",
     "END",
     "MARKED",
     "OLD",
     "PRINT",
-    "SOURCE",
     "SPOT",
     "START",
     "TOUCHED",
@@ -51,9 +51,8 @@ ALONE, MARKED = (
     np.uint64(1 << 62),
 )  # marks of a fingerprint, which is below 2^61
 START, END, TOUCHED, OLD = 0, 1, 2, 3  # columns of blocks
-SOURCE, CODE = 0, 1  # columns of entries
 
-_LINE, _LARGE_PAGE = 64, 1 << 21  # bytes
+_LARGE_PAGE = 1 << 21  # bytes
 
 
 class Rows(NamedTuple):
@@ -71,6 +70,7 @@ class Incoming(NamedTuple):
 
     indptr: Any
     entries: Any
+    bits: np.uint64
     table: Any
     totals: Any
     closed: bool
@@ -103,32 +103,35 @@ class Arrays(NamedTuple):
     @classmethod
     def for_states(cls, n: int) -> Arrays:
         """Room for the refinement of n states, not initialised."""
-        parts: dict[str, tuple[tuple[int, ...], Any]] = {
+        shapes = {
             "cells": ((n, 2), np.uint64),
             "values": ((n,), np.uint64),
             "order": ((n,), np.int32),
             "alone": ((n,), np.bool_),
-            # What follows is used as far as there are blocks, or states that move.
-            "blocks": ((n, 4), np.int32),
-            "keys": ((n,), np.uint64),
-            "touched": ((n + 1,), np.int32),  # one more, see `propagate`
-            "renamed": ((n,), np.int32),
-            "spare_keys": ((n,), np.uint64),
-            "spare_order": ((n,), np.int32),
-            "counters": ((n // 2 + 1,), np.int32),
         }
-        return cls(**_carve(parts))
+        return cls(
+            **_carve(shapes),
+            blocks=np.empty((n, 4), dtype=np.int32),
+            keys=np.empty(n, dtype=np.uint64),
+            touched=np.empty(n + 1, dtype=np.int32),  # one more, see `_touch`
+            renamed=np.empty(n, dtype=np.int32),
+            spare_keys=np.empty(n, dtype=np.uint64),
+            spare_order=np.empty(n, dtype=np.int32),
+            counters=np.empty(n // 2 + 1, dtype=np.int32),
+        )
 
 
-def _carve(parts: dict[str, tuple[tuple[int, ...], Any]]) -> dict[str, Any]:
-    """Return arrays of some shapes and types that lie one after another, each at a cache line."""
-    sizes = [prod(shape) * np.dtype(dtype).itemsize for shape, dtype in parts.values()]
-    ends = np.cumsum([-(-size // _LINE) * _LINE for size in sizes]).tolist()
+def _carve(shapes: dict[str, tuple[tuple[int, ...], Any]]) -> dict[str, Any]:
+    """Return arrays that lie one after another in one piece of memory.
+
+    numpy asks for large pages if a piece has some, and they begin where large pages do.
+    """
+    sizes = [prod(shape) * np.dtype(dtype).itemsize for shape, dtype in shapes.values()]
+    ends = np.cumsum(sizes).tolist()
     room = np.empty(ends[-1] + _LARGE_PAGE, dtype=np.uint8)
-    large = ends[-1] >= _LARGE_PAGE
-    begin = -room.ctypes.data % (_LARGE_PAGE if large else _LINE)
+    begin = -room.ctypes.data % _LARGE_PAGE
     starts = [begin, *(begin + end for end in ends[:-1])]
     return {
         name: room[start : start + size].view(dtype).reshape(shape)
-        for (name, (shape, dtype)), start, size in zip(parts.items(), starts, sizes, strict=True)
+        for (name, (shape, dtype)), start, size in zip(shapes.items(), starts, sizes, strict=True)
     }

@@ -16,12 +16,10 @@ import numpy as np
 
 from lumpability.refinement.kernel_arrays import (
     ALONE,
-    CODE,
     END,
     MARKED,
     OLD,
     PRINT,
-    SOURCE,
     SPOT,
     START,
     TOUCHED,
@@ -171,7 +169,7 @@ def fingerprint_blocks(low: Any, high: Any, rows: Any, field: Any, arrays: Any) 
 def count_incoming(rows: Any, alone: Any, pointers: Any) -> None:
     """Count what enters every state from those that still share a block; the others will not split.
 
-    ``pointers`` int64 (n + 2) receives where the row of each state begins, one place late: `fill_incoming`
+    ``pointers`` int (n + 2) receives where the row of each state begins, one place late: `fill_incoming`
     moves every pointer on to the end of its row, which is where the next begins.
     """
     indptr, indices = rows.indptr, rows.indices
@@ -187,17 +185,17 @@ def count_incoming(rows: Any, alone: Any, pointers: Any) -> None:
 
 
 @compiled
-def fill_incoming(rows: Any, alone: Any, pointers: Any, entries: Any) -> None:
-    """Write the transposed rows: the source and the code of the weight of every entry, side by side."""
+def fill_incoming(rows: Any, alone: Any, pointers: Any, bits: Any, entries: Any) -> None:
+    """Write the transposed rows: the source and the code of the weight of every entry, in one word."""
     indptr, indices, codes = rows.indptr, rows.indices, rows.codes
     for state in range(len(alone)):
         if not alone[state]:
+            source = np.uint64(state) << bits
             for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
                 target = np.uint32(indices[position]) + ONE
                 entry = np.uint64(pointers[target])
-                entries[entry, SOURCE] = state
-                entries[entry, CODE] = codes[position]
-                pointers[target] += 1
+                entries[entry] = source | np.uint64(codes[position])
+                pointers[target] = entry + ONE
 
 
 @allocating
@@ -281,7 +279,8 @@ def _list_states(first: Any, last: Any, moved: Any, arrays: Any) -> Any:
 @inlined
 def _follow(fresh: Any, count: Any, moved: Any, incoming: Any, field: Any, arrays: Any) -> Any:
     """Change the fingerprints that the listed states changed; return how many are touched, and the work."""
-    indptr, entries, table, totals, closed = incoming
+    indptr, entries, bits, table, totals, closed = incoming
+    code = (ONE << bits) - ONE
     alone, blocks, renamed = arrays.alone, arrays.blocks, arrays.renamed
     number: Any = 0
     work: Any = 0
@@ -297,10 +296,11 @@ def _follow(fresh: Any, count: Any, moved: Any, incoming: Any, field: Any, array
             listed += 1
             begin, end = np.uint64(indptr[target]), np.uint64(indptr[target + ONE])
             for entry in range(begin, end):
-                source = np.uint32(entries[entry, SOURCE])
+                word = np.uint64(entries[entry])
+                source = word >> bits
                 if closed and source == target:
                     continue
-                weight = table[np.uint32(entries[entry, CODE])]
+                weight = table[word & code]
                 number = _touch(source, weight, change, number, field, arrays)
             if closed and not alone[target]:
                 weight = subtract_modulo(ZERO, totals[target], field.p)
