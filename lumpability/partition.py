@@ -363,6 +363,8 @@ class Partition:
         chosen = chosen.astype(np.int64)
         if chosen.size and (chosen.min() < 0 or chosen.max() >= self.n):
             raise InvalidPartition(f"states must lie in 0 .. {self.n - 1}", states=self.n)
+        if len(self) <= 1:
+            return Partition.trivial(len(chosen))
         return Partition(self.labels[chosen])
 
     def _same_states(self, other: Partition) -> None:

@@ -97,7 +97,7 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
     blocks = len(partition)
     if blocks == structure.n:
         return structure  # canonical numbering: every state is its own block
-    initial = Partition(structure.initial.labels[partition.representatives])
+    initial = structure.initial.restrict(partition.representatives)
     if structure.m > COMPILE_BEYOND:
         from lumpability.refinement import kernel_collapse
 

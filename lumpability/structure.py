@@ -142,10 +142,21 @@ class WeightedStructure:
             _check_states(n, indices[first:last], "target", first=int(first))
             columns[first:last] = indices[first:last]
             in_order = in_order and _is_ascending(columns[first:last], indptr[low:high] - first)
-        if not in_order:
-            sources = np.repeat(np.arange(n, dtype=np.int32), np.diff(indptr))
-            return cls.from_edges(n, sources, columns, array, initial=initial)
-        return cls.without_zeros(indptr, columns, array, initial)
+        if in_order:
+            return cls.without_zeros(indptr, columns, array, initial)
+        from scipy.sparse import csr_array
+
+        # Codes are sorted with their columns; they are summed only where columns occur twice.
+        pointers = indptr.astype(_index_dtype(len(columns)))
+        rows = csr_array((array.codes.copy(), columns, pointers), shape=(n, n))
+        rows.sort_indices()
+        array = ExactArray(rows.data, array.values)
+        if rows.has_canonical_format:
+            return cls.without_zeros(
+                indptr, rows.indices.astype(np.int32, copy=False), array, initial
+            )
+        sources = np.repeat(np.arange(n, dtype=np.int32), np.diff(indptr))
+        return cls.from_edges(n, sources, rows.indices, array, initial=initial)
 
     @classmethod
     def without_zeros(
@@ -176,11 +187,6 @@ class WeightedStructure:
     def m(self) -> int:
         """Number of transitions of non-zero weight."""
         return len(self.indices)
-
-    @property
-    def _index_dtype(self) -> Any:
-        """The smallest dtype that scipy has for the numbers of all transitions."""
-        return np.int32 if self.m <= np.iinfo(np.int32).max else np.int64
 
     def __repr__(self) -> str:
         return f"WeightedStructure({self.n} states, {self.m} transitions)"
@@ -285,7 +291,7 @@ class WeightedStructure:
             return self.explicit().transposed
         from scipy.sparse import csr_array
 
-        positions: Any = np.arange(self.m, dtype=self._index_dtype)
+        positions: Any = np.arange(self.m, dtype=_index_dtype(self.m))
         columns = csr_array((positions, self.indices, self.indptr), shape=(self.n, self.n)).tocsc()
         # The positions come back in column order; a permutation of codes needs no renaming.
         codes = self.weights.codes[columns.data]
@@ -322,7 +328,7 @@ class WeightedStructure:
         from scipy.sparse import csr_array
 
         # Pointers and columns of one dtype, as scipy wants them, in copies that may be written to.
-        dtype = self._index_dtype
+        dtype = _index_dtype(self.m)
         indices, indptr = self.indices.astype(dtype), self.indptr.astype(dtype)
         return csr_array((self.weights.to_floats(), indices, indptr), shape=(self.n, self.n))
 
@@ -333,6 +339,11 @@ class WeightedStructure:
             and np.array_equal(self.indices, other.indices)
             and self.weights.equals(other.weights)
         )
+
+
+def _index_dtype(m: int) -> Any:
+    """The smaller of the dtypes that scipy has for the positions of m entries."""
+    return np.int32 if m <= np.iinfo(np.int32).max else np.int64
 
 
 def _row_chunks(indptr: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:

@@ -80,6 +80,52 @@ def test_lists_and_arrays_of_floats_are_read_alike(floats):
     assert from_list[1].largest_change == from_array[1].largest_change
 
 
+sparse_numbers = st.one_of(
+    st.sampled_from([0, 0.0, -0.0, "0", 1, 1.0, 0.1, "1/3", True, "x", "x y", None, float("nan")]),
+    st.fractions(),
+)
+
+
+@given(st.dictionaries(st.integers(0, 5), sparse_numbers), st.sampled_from([0, 1e-12]))
+@example({}, 0)
+@example(dict.fromkeys(range(6), 1), 0)
+@example({0: 0, 3: 0.0, 5: 2}, 0)
+def test_an_array_with_gaps_is_read_as_if_zeros_were_written_there(numbers, tolerance):
+    def outcome(read):
+        try:
+            array, reading = read()
+        except InvalidValue as error:
+            return str(error), error.index
+        return array.codes.tolist(), array.codes.dtype, array.values, reading
+
+    dense = [numbers.get(i, 0) for i in range(6)]
+    assert outcome(lambda: ExactArray.read_sparse(6, numbers, tolerance=tolerance)) == outcome(
+        lambda: ExactArray.read(dense, tolerance=tolerance)
+    )
+
+
+def test_an_array_of_no_numbers_has_no_gaps():
+    assert ExactArray.read_sparse(0, {})[0].values == ()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, ">f8", np.longdouble])
+def test_long_arrays_of_floats_are_read_as_their_entries_are(dtype):
+    entries = np.array([0.5, 0.1, 1 - 0.9, 0.0, -0.0, 3.0, 1 / 3], dtype=dtype)
+    array, reading = ExactArray.read(np.tile(entries, 1_000))
+    assert list(array)[-7:] == list(exact(entries.astype(np.float64)))
+    assert len(set(array.values)) == len(array.values)
+    assert reading.distinct == len(np.unique(entries))
+
+
+@pytest.mark.parametrize("stranger", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_found_in_long_arrays(stranger):
+    array = np.full(100_000, 0.25)
+    array[77_777] = stranger
+    with pytest.raises(InvalidValue, match="position 77777 is not a finite number") as caught:
+        ExactArray.read(array)
+    assert caught.value.index == 77_777
+
+
 def test_an_exact_array_is_taken_as_it_is():
     array = exact(["1/3"])
     assert ExactArray.read(array)[0] is array
@@ -213,8 +259,8 @@ def test_segment_sums_are_the_sums_of_fractions_in_chunks_of_any_size(given_segm
     assert len(set(sums.values)) == len(sums.values)
 
 
-def test_running_sums_may_wrap_around_without_harm(monkeypatch):
-    # Every sum fits one limb, but the running total of a chunk passes 2^63 twice.
+def test_sums_stay_apart_however_large_all_of_them_are_together(monkeypatch):
+    # Every sum fits one limb, but the total of a chunk is beyond 2^63.
     big = 2**59
     numbers = [Fraction(big)] * 64
     bounds = np.arange(0, 65, 2)

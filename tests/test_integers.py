@@ -8,9 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lumpability import integers
 from lumpability.integers import (
     Limbs,
     common_denominator,
+    gather,
     intern,
     prime,
     primes_beyond,
@@ -109,6 +111,45 @@ def test_interning_in_chunks_is_interning_at_once(monkeypatch):
     monkeypatch.setattr("lumpability.integers._CHUNK", 11)
     for whole, chunked in zip(at_once, intern(array), strict=True):
         assert np.array_equal(whole, chunked)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["f8", "f4", "f2", ">f8", "g", "i8", "u8", ">i4", "i2", "u1", "?"]
+)
+@pytest.mark.parametrize("count", [1, 2, 100, 300, 5_000])
+@pytest.mark.parametrize("late", [False, True])
+def test_long_arrays_are_interned_by_hashing_as_they_are_by_sorting(dtype, count, late):
+    random = np.random.default_rng(count)
+    numbers = np.concatenate([[0.0, -0.0, 1.0], random.integers(0, 120, count) / 4])
+    if np.dtype(dtype).kind == "f":
+        other_nan = np.array([0x7FF8000000000001], dtype=np.uint64).view(np.float64)
+        numbers = np.concatenate([numbers, [np.nan, -np.nan, np.inf, -np.inf], other_nan])
+        numbers = np.concatenate([numbers, random.random(count)])
+    array = numbers.astype(dtype)[random.integers(0, len(numbers), 60_000)]
+    if late:
+        array[:50_000] = array[0]
+    array = np.repeat(array, 2)[::2]  # not contiguous
+    codes, distinct = intern(array)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(integers, "_LONG", len(array) + 1)
+        plain_codes, plain_distinct = intern(array)
+    assert np.array_equal(codes, plain_codes)
+    assert codes.dtype == plain_codes.dtype
+    assert np.array_equal(distinct, plain_distinct, equal_nan=distinct.dtype.kind == "f")
+    assert distinct.dtype == plain_distinct.dtype == array.dtype
+
+
+@given(st.lists(st.integers(0, 4)), st.sampled_from([1, 3, 100]))
+def test_gathering_is_indexing(codes, chunk):
+    table = np.array([0.5, -1.0, 3.0, 7.0, np.inf])
+    for dtype in (np.uint8, np.uint16, np.int64):
+        array = np.array(codes, dtype=dtype)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(integers, "_CHUNK", chunk)
+            assert np.array_equal(gather(table, array), table[array])
+            out = np.empty(len(array))
+            assert gather(table, array, out=out) is out
+            assert np.array_equal(out, table[array])
 
 
 @given(st.lists(st.lists(huge_integers, max_size=6), min_size=1, max_size=6))

@@ -105,6 +105,48 @@ def test_compressed_rows_are_taken_as_they_are(structure):
     assert again.initial == structure.initial
 
 
+@given(edge_lists(), st.randoms(), st.sampled_from([1, 2, 5]))
+@example((4, [(3, 0, Fraction(1)), (3, 1, Fraction(1))]), None, 1)
+def test_rows_are_checked_in_chunks_of_any_size(given_edges, random, chunk):
+    n, edges = given_edges
+    if random is not None:
+        random.shuffle(edges)
+    edges = sorted(edges, key=lambda edge: edge[0])
+    indptr = [sum(s < row for s, _, _ in edges) for row in range(n + 1)]
+    columns, numbers = [u for _, u, _ in edges], [w for _, _, w in edges]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lumpability.structure._CHUNK", chunk)
+        structure = WeightedStructure.from_rows(indptr, np.array(columns, dtype=np.int64), numbers)
+        loops = structure.loops()
+        if columns:
+            columns[-1] = n
+            with pytest.raises(InvalidInput, match=f"transition {len(columns) - 1} has target {n}"):
+                WeightedStructure.from_rows(indptr, np.array(columns, dtype=np.int64), numbers)
+    assert_in_compressed_form(structure)
+    assert dense(structure) == summed(n, edges)
+    assert loops.tolist() == np.flatnonzero(structure.sources() == structure.indices).tolist()
+
+
+def test_rows_without_duplicates_are_sorted_without_sums():
+    rows = csr_array(([3.0, 1.0, 2.0, 0.5], [2, 0, 1, 0], [0, 2, 2, 4]), shape=(3, 3))
+    weights = ExactArray.read(rows.data)[0]
+    structure = WeightedStructure.from_rows(rows.indptr, rows.indices, weights)
+    assert structure.indices.tolist() == [0, 2, 0, 1]
+    assert structure.weights.values is weights.values
+    assert rows.indices.tolist() == [2, 0, 1, 0]
+    assert list(weights) == [3, 1, 2, Fraction(1, 2)]
+
+
+def test_the_matrix_for_scipy_may_be_written_to():
+    structure = build(3, [(0, 1, Fraction(1)), (2, 2, Fraction(1, 2))])
+    matrix = structure.to_scipy()
+    assert matrix.indices.dtype == matrix.indptr.dtype == np.int32
+    matrix.indices[:] = 0
+    matrix.data[:] = 0
+    matrix.eliminate_zeros()
+    assert structure.to_scipy().todense().tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 0.5]]
+
+
 def test_unsigned_columns_in_descending_order_are_sorted():
     indices = np.array([2, 0, 1, 1], dtype=np.uint32)
     structure = WeightedStructure.from_rows([0, 2, 4, 4], indices, [1, 2, 3, 4])

@@ -84,7 +84,7 @@ def refine(
     Notes
     -----
     Time O(m log n), and for rational functions one more pass over the rows for each monomial.  Memory
-    beyond the structure: at most 75 bytes for each state, and, when rounds propagate, the transposed
+    beyond the structure: 29 to 75 bytes for each state, and, when rounds propagate, the transposed
     rows of the states that still share a block.
 
     Examples

@@ -62,23 +62,35 @@ def fill(labels: Any, count: Any, field: Any, arrays: Any) -> None:
         blocks[number, START] = 0
         blocks[number, END] = 0
         blocks[number, TOUCHED] = 0
+    # Neighbours are often of one block: what counts them stays in a register.
+    last: Any = np.uint32(0)
+    run: Any = np.int32(0)
     for state in range(len(labels)):
-        blocks[labels[state], END] += 1
-    total = 0
+        own = np.uint32(labels[state])
+        if own != last:
+            blocks[last, END] += run
+            last, run = own, np.int32(0)
+        run += np.int32(1)
+    blocks[last, END] += run
+    total: Any = np.int32(0)
     for number in range(count):
         size = blocks[number, END]
         blocks[number, START] = total
         blocks[number, END] = total
         total += size
+    last, place = np.uint32(0), blocks[0, END]
     for state in range(len(labels)):
-        number = labels[state]
-        place = blocks[number, END]
-        order[place] = state
-        blocks[number, END] = place + 1
+        own = np.uint32(labels[state])
+        if own != last:
+            blocks[last, END] = place
+            last, place = own, blocks[own, END]
+        order[np.uint32(place)] = state
         cells[state, PRINT] = ZERO
-        cells[state, SPOT] = spot(number, place)
-        values[state] = value_of[number]
+        cells[state, SPOT] = spot(own, place)
+        values[state] = value_of[own]
         alone[state] = False
+        place += np.int32(1)
+    blocks[last, END] = place
     for number in range(count):
         if blocks[number, END] - blocks[number, START] == 1:
             state = order[blocks[number, START]]

@@ -44,8 +44,9 @@ SHARES = ["tests/refinement/test_shares.py"]
 CERTIFICATES = [
     f"tests/certificate/test_{name}.py"
     for name in (
-        *("checker", "soundness", "respect", "replay", "chain_digest"),
-        *("certificates", "bad_certificates", "round_trip", "attacks"),
+        *("checker", "soundness", "respect", "replay", "ranges", "writing"),
+        *("scanner", "chain_digest", "certificates"),
+        *("bad_certificates", "round_trip", "attacks"),
     )
 ]
 TESTS = {
@@ -62,7 +63,6 @@ TESTS = {
     "refinement/kernel": KERNEL,
     "refinement": ["tests/test_quotient.py", *ENGINES, *LAWS],
     "quotient.py": ["tests/test_quotient.py", "tests/markov/test_lumping.py"],
-    "certificate/scanner.py": ["tests/certificate/test_scanner.py", *CERTIFICATES],
     "certificate/statement.py": ["tests/certificate/test_statement.py", *CERTIFICATES],
     "certificate/coq.py": ["tests/certificate/test_coq.py"],
     "certificate/lean.py": ["tests/certificate/test_lean.py"],

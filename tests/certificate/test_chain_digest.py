@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from fractions import Fraction
 from itertools import combinations
 
@@ -105,6 +106,58 @@ def test_a_difference_is_told_by_the_first_part_that_differs() -> None:
     without_start = CTMC(chain.matrix, labels=chain.labels, rewards=rewards)
     assert Digest.of(without_start).difference(Digest.of(chain)) == "initial differs"
     assert Digest.of(chain).difference(Digest.of(without_start)) == "initial differs"
+
+
+def sha(sort: str, *pieces: bytes) -> str:
+    return hashlib.sha256(b"".join([f"lumpability {sort} 1\n".encode(), *pieces])).hexdigest()
+
+
+def whole(size: int, *numbers: int) -> bytes:
+    return b"".join(number.to_bytes(size, "little") for number in numbers)
+
+
+def test_a_digest_is_the_one_that_the_format_describes() -> None:
+    """Byte by byte: certificates that are kept must still be about their chains in later versions."""
+    held, left = (ExactArray.read(list(v))[0] for v in ((1, 2, 1), ("31/2", 0, 0)))
+    chain = CTMC.from_rates(
+        {(0, 1): "1/3", (0, 2): 17, (1, 2): "1/3", (2, 0): 5},
+        states=range(3),
+        labels={"up": [0, 2], "é": [1]},
+        rewards={"b": Reward(state=held, action=left), "a": Reward(action=left)},
+        initial=1,
+    )
+    found = Digest.of(chain)
+    # As texts in hexadecimal 11/1 < 1/3 < 5/1 are in another order: "1/3", "11/1", "5/1".
+    matrix = [b"3 4\n", whole(8, 2, 1, 1), whole(4, 1, 2, 2, 0)]
+    matrix += [b"4 3\n", b"1/3\n11/1\n5/1\n", whole(4, 0, 1, 0, 2)]
+    assert found.matrix == sha("matrix", *matrix)
+    assert found.labels == {"up": sha("label", b"3\n", b"\xa0"), "é": sha("label", b"3\n", b"\x40")}
+    state = [b"state\n", b"3 2\n", b"1/1\n2/1\n", whole(4, 0, 1, 0)]
+    action = [b"action\n", b"3 2\n", b"0/1\n1f/2\n", whole(4, 1, 0, 0)]
+    assert found.rewards == {
+        "a": sha("reward", b"-\n", *action),
+        "b": sha("reward", *state, *action),
+    }
+    assert found.initial == sha("initial", b"3 2\n", b"0/1\n1/1\n", whole(4, 0, 1, 0))
+    lines = ["CTMC 3 4", f"matrix {found.matrix}"]
+    for sort, hashes in (("label", found.labels), ("reward", found.rewards)):
+        lines += sorted(f"{sort} {sha('name', name.encode())} {h}" for name, h in hashes.items())
+    lines.append(f"initial {found.initial}")
+    assert found.overall == sha("chain", "\n".join(lines).encode())
+
+
+def test_a_rational_function_is_hashed_as_two_sums_of_monomials() -> None:
+    chain = CTMC.from_rates({(0, 1): "(2*x*y**2 + 3)/(4*x + 2*y)", (1, 0): "x/2"})
+    above, below = "3/2+1/1*x^1*y^2", "2/1*x^1+1/1*y^1"
+    texts = sorted([f"({above})/({below})", "(1/2*x^1)/(1/1)"])
+    place = texts.index(f"({above})/({below})")
+    numbers = [
+        b"2 2\n",
+        "".join(f"{text}\n" for text in texts).encode(),
+        whole(4, place, 1 - place),
+    ]
+    matrix = [b"2 2\n", whole(8, 1, 1), whole(4, 1, 0), *numbers]
+    assert Digest.of(chain).matrix == sha("matrix", *matrix)
 
 
 def test_a_parameter_has_one_digest_in_every_field_that_holds_it() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from lumpability import CTMC, DTMC, Certificate, Partition, lump
 from lumpability.exact_array import ExactArray
+from lumpability.structure import WeightedStructure
 
 
 @pytest.fixture
@@ -127,3 +128,19 @@ def test_large_chains_are_the_same_by_value_and_not_by_identity() -> None:
 
     certificate = certified(ring())
     assert certificate.verify(ring(), lump(ring()).quotient).coarsest
+
+
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [
+        (0, "0 states -> 0 blocks"),
+        (1, "1 state -> 1 block"),
+        (2, "2 states -> 1 block"),
+        (3, "3 states -> 2 blocks"),
+    ],
+)
+def test_a_certificate_says_how_many_states_and_blocks_it_has(n: int, said: str) -> None:
+    edges = WeightedStructure.from_edges(n, [], [], [])
+    assert repr(certified(CTMC(edges, labels={"third": [2] if n > 2 else []}))) == (
+        f"Certificate(ordinary: {said})"
+    )

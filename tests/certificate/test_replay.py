@@ -48,6 +48,69 @@ def test_every_column_has_to_have_its_length(line: CTMC, why: Callable[..., str]
     assert "does not hold each of 6 blocks once" in why(order=history.order[:-1])
 
 
+def test_what_a_split_refers_to_has_to_be_there(line: CTMC, why: Callable[..., str]) -> None:
+    history = lump(line).certificate().history
+    for condition in (-1, 1, 2):
+        changed = np.where(np.arange(history.splits) == 1, condition, 0)
+        assert why(condition=changed) == (
+            "a split refers to a condition that the kind does not have"
+        )
+    for number in (-1, len(history.starts)):
+        last = np.arange(history.splits) == history.splits - 1
+        assert why(split_node=np.where(last, number, history.split_node)) == (
+            "a node is split before it is there"
+        )
+        assert why(splitter=np.where(last, number, history.splitter)) == (
+            "a splitter is not there before the parts of its split"
+        )
+
+
+@pytest.mark.parametrize(("starts", "ends"), [([0, 0], [0, 1]), ([0, 1], [1, 1])])
+def test_a_node_without_blocks_is_refused(starts: list[int], ends: list[int]) -> None:
+    """It would tile well with the others."""
+    chain = CTMC([[0]], labels={"up": [0]})
+    certificate = lump(chain).certificate()
+    assert certificate.verify(chain).coarsest
+    empty = replace(
+        certificate.history,
+        starts=np.array(starts),
+        ends=np.array(ends),
+        roots=2,
+        first_part=np.array([2]),
+    )
+    found = replace(certificate, history=empty).verify(chain)
+    assert found.rejection.reason == "a node is no range of blocks"
+
+
+def test_a_split_that_leaves_a_block_out_is_refused() -> None:
+    """The block left out has the sum zero, so that nothing that enters the splitter shows it."""
+    rates = {("a", "g"): 1, ("b", "g"): 2, ("g", "a"): 1}
+    chain = CTMC.from_rates(rates, states="abcg", labels={"goal": ["g"]})
+    certificate = lump(chain).certificate()
+    true = replace(
+        certificate.history,
+        order=np.arange(4),
+        starts=np.array([0, 3, 0, 1, 2]),
+        ends=np.array([3, 4, 1, 2, 3]),
+        roots=2,
+        split_node=np.array([0]),
+        splitter=np.array([1]),
+        condition=np.array([0]),
+        first_part=np.array([2, 5]),
+        sums=ExactArray.read([1, 2, 0])[0],
+    )
+    assert replace(certificate, history=true).verify(chain).coarsest
+    short = replace(
+        true,
+        starts=true.starts[:-1],
+        ends=true.ends[:-1],
+        first_part=np.array([2, 4]),
+        sums=true.sums.take(np.arange(2)),
+    )
+    found = replace(certificate, history=short).verify(chain)
+    assert found.rejection.reason == "the parts of a split do not tile its node"
+
+
 def test_a_node_left_whole_is_told_with_its_size() -> None:
     """Two blocks of one root, never split."""
     chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 2, ("c", "a"): 1}, labels={"goal": ["c"]})
@@ -80,18 +143,29 @@ def test_a_member_with_the_sum_zero_is_told() -> None:
     )
 
 
-@pytest.mark.parametrize("size", [2**60, 2**61 - 1, 2**62, 2**63, 2**70])
-@pytest.mark.parametrize("terms", [2, 5, 8])
-def test_sums_beyond_a_machine_word_of_terms_that_fit_one_are_exact(size: int, terms: int) -> None:
-    rates = {("a", t): size for t in range(terms)} | {
-        ("b", t): size + (t == 0) for t in range(terms)
-    }
-    chain = CTMC.from_rates(
-        rates, states=["a", "b", *range(terms)], labels={"goal": list(range(terms))}
-    )
-    certificate = lump(chain).certificate()
-    assert len(certificate.partition) == 3
-    assert certificate.verify(chain).coarsest
+@pytest.mark.parametrize("size", [2**59, 2**60, 2**61 - 1, 2**62, 2**63, 2**70])
+def test_sums_beyond_a_machine_word_of_terms_that_fit_one_are_exact(size: int) -> None:
+    """Eight terms of 2^60 are more than 64 bits hold; the targets are blocks, but one node at first."""
+    targets = range(8)
+    rates = {("a", t): size for t in targets} | {("b", t): size + (t == 0) for t in targets}
+    rates |= {(t, "a"): t + 1 for t in targets}
+    chain = CTMC.from_rates(rates, states=["a", "b", *targets], labels={"goal": list(targets)})
+    certificate = lump(chain, kind="bisimulation").certificate()
+    assert len(certificate.partition) == 10
+    for wrong in (0, 2**64, -(2**64)):
+        history = replace(
+            certificate.history,
+            order=np.arange(10),
+            starts=np.array([0, 2, *range(10)]),
+            ends=np.array([2, 10, *range(1, 11)]),
+            roots=2,
+            split_node=np.array([0, 1]),
+            splitter=np.array([1, 2]),
+            condition=np.array([0, 0]),
+            first_part=np.array([2, 4, 12]),
+            sums=ExactArray.read([8 * size + wrong, 8 * size + 1, *range(1, 9)])[0],
+        )
+        assert bool(replace(certificate, history=history).verify(chain)) == (wrong == 0)
 
 
 @pytest.mark.parametrize("amount", [2**62, 2**63, 2**64, 2**64 + 1, 2**70, -(2**70), "1/3"])

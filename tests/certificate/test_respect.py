@@ -102,6 +102,20 @@ def test_labels_that_a_lumping_does_not_respect_are_not_named() -> None:
     assert certificate.verify(chain).coarsest
 
 
+def test_in_discrete_time_what_is_held_and_what_is_left_are_two_things() -> None:
+    """Together they are the same in both states."""
+    toll = Reward(state=numbers(0, 1), action=numbers(1, 0))
+    chain = DTMC([["1/2", "1/2"], ["1/2", "1/2"]], rewards={"toll": toll})
+    certificate = lump(chain).certificate()
+    assert (certificate.respected, certificate.initial) == (("reward:toll",), None)
+    assert len(certificate.partition) == 2
+    assert certificate.verify(chain).coarsest
+    with pytest.warns(TrivialLumping):
+        certificate = lump(chain, respect=[]).certificate()
+    assert (certificate.respected, certificate.initial) == ((), None)
+    assert certificate.verify(chain).coarsest
+
+
 def test_a_large_quotient_is_named_and_not_stored() -> None:
     def line(n: int) -> CTMC:
         return CTMC.from_rates({(s, s + 1): 1 for s in range(n - 1)}, states=range(n))

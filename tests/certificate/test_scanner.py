@@ -133,6 +133,28 @@ def test_lists_longer_than_asked_for_are_refused_while_they_are_read() -> None:
         scanner("[5]").integers(most=9, largest=4)
 
 
+def test_no_more_is_read_than_what_is_asked_for_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is refused is refused in memory bounded by what was asked for."""
+    monkeypatch.setattr(module, "_CHUNK", 100)
+    stream = io.BytesIO(b'{"key": 12, "next": "' + b"a" * 10**6)
+    read = Scanner(stream, "a.json")
+    read.expect("{")
+    read.key("key")
+    assert read.integer() == 12
+    assert not read.skip("]")
+    read.expect(",")
+    read.key("next")
+    assert stream.tell() == 100
+    with pytest.raises(FormatError, match="too long"):
+        read.text()
+    assert stream.tell() < 70_000
+    for junk in (b"9", b"[", b"x"):
+        stream = io.BytesIO(b"[" + junk * 10**6)
+        with pytest.raises(FormatError):
+            Scanner(stream, "a.json").integers(most=10)
+        assert stream.tell() < 70_000
+
+
 def test_a_text_beyond_the_limit_is_refused() -> None:
     with pytest.raises(SizeLimit, match="more than 1000 bytes"):
         scanner("[" + "1," * 10**6 + "1]", max_bytes=1000).integers(most=10**7)

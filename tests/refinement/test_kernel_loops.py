@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lumpability.integers import prime
 from lumpability.partition import Partition
-from lumpability.refinement import kernel, kernel_loops, reference
+from lumpability.refinement import kernel, kernel_loops, reference, rounds
 from lumpability.refinement.kernel_arrays import ALONE, PRINT, Arrays, Field, Rows
 from lumpability.refinement.kernel_field import block_value, montgomery_inverse
 from lumpability.structure import WeightedStructure
@@ -168,3 +168,20 @@ def test_when_all_states_are_touched_there_is_room_for_one_more(half, monkeypatc
     structure = WeightedStructure.from_edges(n, sources, targets, 1 + sources // half)
     expected = Partition(np.repeat([0, 1], half))
     assert kernel.refine(structure, Partition.trivial(n)) == expected
+
+
+def test_transposed_entries_are_wider_where_states_and_weights_need_it(monkeypatch):
+    """70,000 states and half as many rates: 33 bits for an entry."""
+    monkeypatch.setattr(kernel, "_FOLLOW_COST", 1e-6)
+    n = 70_000
+    random = np.random.default_rng(5)
+    sources = np.arange(1, n)
+    rates = random.permutation(np.arange(1, n))
+    rates[: n // 2] = rates[0]  # some are alike, so that there is something to lump
+    initial = Partition((np.arange(n) == 0).astype(np.int64))
+    structure = WeightedStructure.from_edges(
+        n, sources, random.integers(0, 50, n - 1), rates, initial=initial
+    )
+    found = kernel.refine(structure, initial)
+    assert 1 < len(found) < n
+    assert found == rounds.refine(structure, initial, rounds.field_tables(structure.weights))
