@@ -209,7 +209,7 @@ class Partition:
         combined: np.ndarray[Any, Any] = np.zeros(n, dtype=np.uint8)
         width = 1
         for key in keys:
-            further = int(key.max(initial=0)) + 1
+            further = 2 if key.dtype == np.bool_ else int(key.max(initial=0)) + 1
             if width * further > max(4 * n, 1 << 16):
                 partition = cls(combined)
                 combined, width = partition.labels, len(partition)

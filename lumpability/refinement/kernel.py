@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import islice
+from itertools import islice, pairwise
 from os import cpu_count
 from typing import Any
 
@@ -98,8 +98,9 @@ def refine(
         raise InvalidInput("these rational functions have too many monomials for the kernel")
     if structure.n == 0 or structure.m == 0:
         return initial
-    with ThreadPoolExecutor(threads or cpu_count() or 1) as pool:
-        rounds = _Rounds(structure, initial, pool, threads or cpu_count() or 1, progress)
+    threads = threads or cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        rounds = _Rounds(structure, initial, pool, threads, progress)
         usable = primes_avoiding(common_denominator_of(components))
         for attempt, p in enumerate(islice(usable, _ATTEMPTS)):
             rounds.run(combined_table(components, p, attempt), p, seed=attempt)
@@ -284,20 +285,20 @@ class _Rounds:
         return active
 
     def _even(self, count: int) -> list[tuple[int, int]]:
-        return list(_ranges(np.linspace(0, count, self.parts + 1).astype(np.int64)))
+        return list(_ranges([count * i // self.parts for i in range(self.parts + 1)]))
 
     def _row_ranges(self) -> list[tuple[int, int]]:
         """Cut the rows into ranges of about equally many transitions."""
-        shares = np.linspace(0, self.m, self.parts + 1)[1:-1].astype(np.int64)
-        cuts = np.searchsorted(self.structure.indptr, shares)
-        return list(_ranges(np.array([0, *cuts, self.n])))
+        shares = [self.m * i // self.parts for i in range(1, self.parts)]
+        cuts = np.searchsorted(self.structure.indptr, shares).tolist()
+        return list(_ranges([0, *cuts, self.n]))
 
     def _report(self) -> None:
         if self.progress is not None:
             self.progress(int(self.count), self.n)
 
 
-def _ranges(bounds: Array) -> Iterator[tuple[int, int]]:
-    for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+def _ranges(bounds: list[int]) -> Iterator[tuple[int, int]]:
+    for low, high in pairwise(bounds):
         if low < high:
             yield low, high
