@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 _AHEAD = 8  # states
+LOW_HALF = np.uint64(2**32 - 1)
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 FIRST = np.int64(0)  # typed, as a plain one would compile one more version
 
@@ -255,6 +256,10 @@ def _gather(number: Any, arrays: Any) -> Any:
     cells, order, blocks, touched = arrays.cells, arrays.order, arrays.blocks, arrays.touched
     listed: Any = 0
     for i in range(number):
+        if i + _AHEAD < number:  # the mark was set in the same line of memory, so it is near
+            ahead = cells[np.uint32(touched[i + _AHEAD]), SPOT]
+            prefetch(blocks, ahead & LOW_HALF)
+            prefetch(order, ahead >> np.uint64(32))
         state = np.uint32(touched[i])
         cells[state, PRINT] &= MARKED - ONE
         word = cells[state, SPOT]
