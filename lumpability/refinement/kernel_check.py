@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.refinement.kernel_compile import allocating, inlined
+from lumpability.refinement.kernel_prefetch import FAR, is_far, prefetch
 
 __all__ = ["first_rows", "first_unstable", "used_codes"]
 
@@ -33,7 +34,10 @@ def _add_row(state: Any, own: Any, rows: Any, p: Any, labels: Any, sums: Any) ->
     Modulo p, or modulo 2^64 if p is 0: then sums below 2^63 are themselves, with the sign of int64.
     """
     nonzero: Any = 0
+    far = is_far(len(labels))
     for position in range(np.uint64(rows.indptr[state]), np.uint64(rows.indptr[state + 1])):
+        if far and position + FAR < np.uint64(len(rows.indices)):
+            prefetch(labels, np.uint32(rows.indices[position + FAR]))
         target = np.uint32(labels[np.uint32(rows.indices[position])])
         if rows.closed and target == own:
             continue

@@ -32,7 +32,7 @@ from lumpability.refinement.kernel_field import (
     reduce_modulo,
     subtract_modulo,
 )
-from lumpability.refinement.kernel_prefetch import prefetch
+from lumpability.refinement.kernel_prefetch import FAR, is_far, prefetch
 from lumpability.refinement.kernel_split import find_parts, leave_alone, spot
 
 __all__ = [
@@ -138,11 +138,14 @@ def _fingerprint(
     high, low = ZERO, ZERO
     entry, end = np.uint64(indptr[state]), np.uint64(indptr[state + 1])
     full = entry + np.uint64(field.step)
+    far = is_far(len(values))
     while entry < end:
         if entry == full:  # only rows of many large weights come here
             total = add_modulo(total, reduce_modulo(high, low, field.p, field.inverse), field.p)
             high, low = ZERO, ZERO
             full += np.uint64(field.step)
+        if far and entry + FAR < np.uint64(len(indices)):
+            prefetch(values, np.uint32(indices[entry + FAR]))
         value = values[np.uint32(indices[entry])]
         if closed:  # w (value(u) - value(s)) brings in the diagonal and ignores a stored one
             value = subtract_modulo(value, own, field.p)

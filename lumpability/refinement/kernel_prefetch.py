@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
-__all__ = ["prefetch"]
+from lumpability.refinement.kernel_compile import inlined
 
+__all__ = ["FAR", "is_far", "prefetch"]
+
+FAR = np.uint64(32)
+"""How many transitions ahead to ask for what is kept of their targets, if that is far."""
+
+_NEAR = 4_000_000  # states; what is kept of fewer is in the cache most of the time
 _READ, _KEEP, _DATA = 0, 3, 1  # what LLVM wants to know
 
 
@@ -37,3 +44,9 @@ def interpreted_prefetch(array: Any, index: Any) -> None:
 
 if config.DISABLE_JIT:  # an intrinsic is code for the compiler only
     prefetch = interpreted_prefetch
+
+
+@inlined
+def is_far(states: Any) -> Any:
+    """Whether what is kept of so many states is out of reach of the cache."""
+    return states > _NEAR

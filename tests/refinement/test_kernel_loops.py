@@ -185,3 +185,20 @@ def test_transposed_entries_are_wider_where_states_and_weights_need_it(monkeypat
     found = kernel.refine(structure, initial)
     assert 1 < len(found) < n
     assert found == rounds.refine(structure, initial, rounds.field_tables(structure.weights))
+
+
+@pytest.mark.slow
+def test_states_beyond_the_cache_are_looked_ahead_for():
+    """Seven kinds of states, four million in all, with targets anywhere: the blocks of seven states."""
+    kinds, n = 7, 7 * 600_000
+    nexts = [[(kind + 1) % kinds, (3 * kind + 2) % kinds] for kind in range(kinds)]
+    small = WeightedStructure.from_edges(
+        kinds, np.repeat(np.arange(kinds), 2), np.ravel(nexts), [1, 2] * kinds
+    )
+    start = Partition(np.arange(kinds) == 0)
+    random = np.random.default_rng(3)
+    kind = np.arange(n) % kinds
+    targets = kinds * random.integers(0, n // kinds, 2 * n) + np.array(nexts)[kind].ravel()
+    large = WeightedStructure.from_rows(2 * np.arange(n + 1), targets, np.tile([1, 2], n))
+    found = kernel.refine(large, Partition(start.labels[kind]))
+    assert found == Partition(reference.refine(small, start).labels[kind])
