@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from itertools import islice, pairwise
 from os import cpu_count
 from typing import Any
@@ -261,10 +260,12 @@ class _Rounds:
         results: list[Any] = [None] * len(left)
 
         def work() -> None:
-            with suppress(IndexError):  # none is left
-                while True:
+            while True:
+                try:
                     i, range_ = left.popleft()
-                    results[i] = loop(*range_, *arguments)
+                except IndexError:  # none is left; one from the loop itself is none of ours
+                    return
+                results[i] = loop(*range_, *arguments)
 
         others = [self.pool.submit(work) for _ in range(min(self.threads, len(left)) - 1)]
         work()

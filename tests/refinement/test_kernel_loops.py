@@ -48,10 +48,10 @@ def scattered(draw: st.DrawFn) -> WeightedStructure:
     return replace(structure, closed=draw(st.booleans()))
 
 
-@pytest.mark.parametrize("path", PATHS)
-@given(structure=scattered())
-def test_no_path_needs_a_second_prime(path, structure):
-    """Fingerprints modulo 2^61 - 1 do not collide by accident: another attempt would hide a mistake."""
+def refined_on(
+    path: str, structure: WeightedStructure, initial: Partition
+) -> tuple[Partition, list[int]]:
+    """The partition found with the settings of a path, and the prime of each attempt."""
     attempts = []
     table = kernel.combined_table
 
@@ -63,7 +63,14 @@ def test_no_path_needs_a_second_prime(path, structure):
         patch.setattr(kernel, "combined_table", counted)
         for name, value in PATHS[path].items():
             patch.setattr(kernel, name, value)
-        found = kernel.refine(structure, structure.initial, threads=4)
+        return kernel.refine(structure, initial, threads=4), attempts
+
+
+@pytest.mark.parametrize("path", PATHS)
+@given(structure=scattered())
+def test_no_path_needs_a_second_prime(path, structure):
+    """Fingerprints modulo 2^61 - 1 do not collide by accident: another attempt would hide a mistake."""
+    found, attempts = refined_on(path, structure, structure.initial)
     assert found == reference.refine(structure.explicit(), structure.initial)
     assert len(attempts) == (structure.m > 0)
 
@@ -143,18 +150,7 @@ def test_long_rows_of_large_weights_are_summed_without_overflow(seed, width, pat
         [weight for row in rows for weight in row],
     )
     start = Partition(np.repeat([0, 1, 2], [1, second, width]))
-    attempts = []
-    table = kernel.combined_table
-
-    def counted(components, p, attempt):
-        attempts.append(p)
-        return table(components, p, attempt)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel, "combined_table", counted)
-        for name, value in PATHS[path].items():
-            patch.setattr(kernel, name, value)
-        found = kernel.refine(structure, start, threads=4)
+    found, attempts = refined_on(path, structure, start)
     assert found == Partition(np.repeat([0, 1, 2, 3], [1, first, second - first, width]))
     assert len(attempts) == 1
 
@@ -202,3 +198,17 @@ def test_states_beyond_the_cache_are_looked_ahead_for():
     large = WeightedStructure.from_rows(2 * np.arange(n + 1), targets, np.tile([1, 2], n))
     found = kernel.refine(large, Partition(start.labels[kind]))
     assert found == Partition(reference.refine(small, start).labels[kind])
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_index_error_of_a_loop_is_not_taken_for_the_end_of_the_work(threads, monkeypatch):
+    """With numba's bounds checking a loop that leaves its arrays raises one."""
+
+    def outside(*arguments):
+        raise IndexError("index is out of bounds")
+
+    monkeypatch.setattr(kernel_loops, "fingerprint_rows", outside)
+    monkeypatch.setattr(kernel, "_HAND_OUT_COST", 0)
+    structure = WeightedStructure.from_edges(40, range(39), range(1, 40), [1] * 39)
+    with pytest.raises(IndexError, match="out of bounds"):
+        kernel.refine(structure, structure.initial, threads=threads)
