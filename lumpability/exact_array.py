@@ -169,6 +169,17 @@ class ExactArray:
         """Return the entries at `index` (an index array or boolean mask)."""
         return ExactArray.of_values(self.codes[index], self.values)
 
+    def support(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the positions of the entries that are not zero, ascending; O(m).
+
+        Examples
+        --------
+        >>> ExactArray.read([0, 3, 0.0, "1/2"])[0].support().tolist()
+        [1, 3]
+        """
+        zero = next((code for code, value in enumerate(self.values) if value == 0), -1)
+        return np.flatnonzero(self.codes != zero)
+
     def map(self, function: Callable[[Exact], Exact]) -> ExactArray:
         """Apply a function to every entry; it is called once for each distinct number."""
         return ExactArray.of_values(self.codes, [function(value) for value in self.values])

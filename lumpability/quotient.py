@@ -189,8 +189,7 @@ def project(vector: ExactArray, partition: Partition) -> ExactArray:
     >>> project(vector, Partition.of([0, 1, 0]))
     ExactArray([2/3, 1/3])
     """
-    zero = next((code for code, value in enumerate(vector.values) if value == 0), -1)
-    support = np.flatnonzero(vector.codes != zero)  # one state only, of most initial distributions
+    support = vector.support()  # one state only, of most initial distributions
     if not len(support):
         return ExactArray.constant(Fraction(0), len(partition))
     support = support[np.argsort(partition.labels[support], kind="stable")]

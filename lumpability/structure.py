@@ -347,7 +347,7 @@ def _index_dtype(m: int) -> Any:
 
 
 def _row_chunks(indptr: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
-    """Yield consecutive row ranges (low, high) of about a million entries, at least one row each."""
+    """Yield consecutive row ranges (low, high) of about `_CHUNK` entries, at least one row each."""
     low, n = 0, len(indptr) - 1
     while low < n:
         high = int(np.searchsorted(indptr, indptr[low] + _CHUNK, side="right")) - 1

@@ -241,8 +241,7 @@ def read_initial(
 
 def _total(array: ExactArray) -> Exact:
     """Return the sum of an array, mostly of zeros."""
-    zero = next((code for code, value in enumerate(array.values) if value == 0), -1)
-    support = np.flatnonzero(array.codes != zero)
+    support = array.support()
     if not len(support):
         return Fraction(0)
     return array.take(support).segment_sums(np.array([0, len(support)]))[0]

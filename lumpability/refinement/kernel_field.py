@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 from lumpability.refinement.kernel_compile import inlined
 
 __all__ = [
+    "SPREAD",
     "add_modulo",
     "add_product",
     "block_value",
@@ -27,6 +28,9 @@ __all__ = [
 ]
 
 U64 = np.uint64
+SPREAD = U64(
+    0x9E3779B97F4A7C15
+)  # 2^64 divided by the golden ratio, odd: spreads what it multiplies
 _WORD = 2**64 - 1
 
 
@@ -80,7 +84,7 @@ def subtract_modulo(x: Any, y: Any, p: Any) -> Any:
 @inlined
 def block_value(block: Any, seed: Any) -> Any:
     """A pseudo-random value below 2^60 for a block number (Steele, Lea and Flood: splitmix64)."""
-    z = U64(block) * U64(0x9E3779B97F4A7C15) + seed
+    z = U64(block) * SPREAD + seed
     z = (z ^ (z >> U64(30))) * U64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> U64(27))) * U64(0x94D049BB133111EB)
     return (z ^ (z >> U64(31))) >> U64(4)

@@ -94,9 +94,7 @@ def fill(labels: Any, count: Any, field: Any, arrays: Any) -> None:
     blocks[last, END] = place
     for number in range(count):
         if blocks[number, END] - blocks[number, START] == 1:
-            state = order[blocks[number, START]]
-            alone[state] = True
-            cells[state, PRINT] = ALONE
+            leave_alone(np.uint32(order[blocks[number, START]]), arrays)
 
 
 @compiled

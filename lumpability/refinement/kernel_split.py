@@ -15,7 +15,7 @@ import numpy as np
 
 from lumpability.refinement.kernel_arrays import ALONE, END, OLD, PRINT, SPOT, START, TOUCHED
 from lumpability.refinement.kernel_compile import compiled, inlined, subroutine
-from lumpability.refinement.kernel_field import block_value
+from lumpability.refinement.kernel_field import SPREAD, block_value
 
 __all__ = [
     "cut_blocks",
@@ -28,7 +28,6 @@ __all__ = [
 ]
 
 FIRST, ONE = np.int64(0), np.uint64(1)  # typed, as plain ones would compile one more version
-SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, odd
 _FEW = 16
 _DIGIT = 10  # bits by which keys are distributed at a time
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from lumpability.refinement.kernel_compile import allocating, compiled, inlined, subroutine
+from lumpability.refinement.kernel_field import SPREAD
 
 __all__ = ["collapse_rows", "number_sums", "sum_again"]
 
 ZERO, ONE = np.uint64(0), np.uint64(1)
-SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, odd
 FIRST = np.int64(0)  # a plain 0 would compile one more version for that very number
 _SMALL = 48
 
