@@ -37,6 +37,8 @@ __all__ = [
     "smallest_unsigned",
 ]
 
+_UNSIGNED = [(np.dtype(f"u{size}"), 1 << 8 * size) for size in (1, 2, 4)]  # and how many fit
+
 _LIMB_BITS = 30
 _SAFE_BITS = 62
 _PRIME_BITS = 61
@@ -150,10 +152,7 @@ def residues(integers: Sequence[int], p: int) -> np.ndarray[Any, np.dtype[np.uin
 
 def smallest_unsigned(count: int) -> np.dtype[Any]:
     """Return the smallest unsigned dtype that holds ``0 .. count - 1``."""
-    for dtype in (np.uint8, np.uint16, np.uint32):
-        if count <= np.iinfo(dtype).max + 1:
-            return np.dtype(dtype)
-    return np.dtype(np.int64)
+    return next((dtype for dtype, most in _UNSIGNED if count <= most), np.dtype(np.int64))
 
 
 def intern(array: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from lumpability import display
 from lumpability.errors import InvalidPartition
-from lumpability.integers import smallest_unsigned
+from lumpability.integers import gather, smallest_unsigned
 
 __all__ = ["Blocks", "Partition"]
 
@@ -210,6 +210,9 @@ class Partition:
         width = 1
         for key in keys:
             further = 2 if key.dtype == np.bool_ else int(key.max(initial=0)) + 1
+            if width == 1:
+                combined, width = key, further
+                continue
             if width * further > max(4 * n, 1 << 16):
                 partition = cls(combined)
                 combined, width = partition.labels, len(partition)
@@ -415,17 +418,16 @@ def _canonical(labels: np.ndarray[Any, Any]) -> Labels:
     n = len(labels)
     if n == 0:
         return np.empty(0, dtype=np.int32)
-    labels = labels.astype(np.uint8) if labels.dtype == np.bool_ else labels
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= max(4 * n, 1 << 16):
+    labels = labels.view(np.uint8) if labels.dtype == np.bool_ else labels
+    high = int(labels.max())
+    if high >= max(4 * n, 1 << 16) or (labels.dtype.kind == "i" and labels.min() < 0):
         distinct, labels = np.unique(labels, return_inverse=True)
         high = len(distinct) - 1
     first = _first_members(labels, high + 1)
     used = np.flatnonzero(first < n)
     number = np.empty(high + 1, dtype=np.int32)
     number[used[np.argsort(first[used])]] = np.arange(len(used), dtype=np.int32)
-    result: Labels = number[labels]
-    return result
+    return gather(number, labels)
 
 
 def _names(states: int | Sequence[Hashable] | None, default: int) -> Sequence[Hashable]:

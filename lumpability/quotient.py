@@ -192,9 +192,12 @@ def project(vector: ExactArray, partition: Partition) -> ExactArray:
     support = vector.support()  # one state only, of most initial distributions
     if not len(support):
         return ExactArray.constant(Fraction(0), len(partition))
-    support = support[np.argsort(partition.labels[support], kind="stable")]
-    reached, starts = np.unique(partition.labels[support], return_index=True)
-    sums = vector.take(support).segment_sums(np.append(starts, len(support)))
+    if len(support) == 1:
+        reached, sums = partition.labels[support], vector.take(support)
+    else:
+        support = support[np.argsort(partition.labels[support], kind="stable")]
+        reached, starts = np.unique(partition.labels[support], return_index=True)
+        sums = vector.take(support).segment_sums(np.append(starts, len(support)))
     codes = np.zeros(len(partition), dtype=smallest_unsigned(len(sums.values) + 1))
     codes[reached] = sums.codes
     codes[reached] += 1

@@ -84,6 +84,8 @@ class Reading:
     largest_change: Fraction = Fraction(0)
 
     def __add__(self, other: Reading) -> Reading:
+        if not other.distinct:
+            return self
         return Reading(
             self.distinct + other.distinct,
             self.nearest + other.nearest,

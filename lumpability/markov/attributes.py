@@ -241,7 +241,6 @@ def read_initial(
 
 def _total(array: ExactArray) -> Exact:
     """Return the sum of an array, mostly of zeros."""
-    support = array.support()
-    if not len(support):
-        return Fraction(0)
-    return array.take(support).segment_sums(np.array([0, len(support)]))[0]
+    counts = np.bincount(array.codes[array.support()]).tolist()
+    terms = [value * count for value, count in zip(array.values, counts, strict=False) if count]
+    return sum(terms[1:], start=terms[0]) if terms else Fraction(0)

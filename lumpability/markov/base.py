@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from copy import copy
 from fractions import Fraction
 from typing import Any, ClassVar, Self
 
@@ -440,7 +439,8 @@ class MarkovChain(ABC):
         >>> chain.rebuilt(chain.matrix, states=["up", "down"], initial="up").initial
         ExactArray([1, 0])
         """
-        chain = copy(self)
+        chain = object.__new__(type(self))
+        chain.__dict__.update(self.__dict__)
         chain._name(matrix.n, states)
         chain.matrix = chain._validated(matrix, normalize=False) if validate else matrix
         chain._attach(labels, rewards, initial, DEFAULT_TOLERANCE)

@@ -15,41 +15,52 @@ Valmari and Franceschinis 2010; for dirty states Jacobs and Wissmann 2023 (Boa).
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from itertools import islice, pairwise
-from os import cpu_count
 from typing import Any
 
 import numpy as np
 
 from lumpability.errors import InvalidInput, LumpabilityError
 from lumpability.exact_array import ExactArray
-from lumpability.integers import primes_avoiding
 from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops as loops
 from lumpability.refinement.kernel_arrays import Arrays, Field, Incoming, Rows
-from lumpability.refinement.kernel_check import first_rows, first_unstable, used_codes
+from lumpability.refinement.kernel_check import first_rows, used_codes
 from lumpability.refinement.kernel_field import montgomery_inverse
-from lumpability.refinement.kernel_split import cut_blocks, find_parts_of_blocks, rename_parts
+from lumpability.refinement.kernel_propagate import FOLLOW_COST, TOUCH_COST, propagate, settle
+from lumpability.refinement.kernel_split import cut_blocks
+from lumpability.refinement.kernel_sweep import (
+    FIND_PARTS,
+    FINGERPRINT_BLOCKS,
+    FINGERPRINT_ROWS,
+    MOVE_PARTS,
+    check_together,
+    sweep_together,
+)
 from lumpability.refinement.kernel_tables import (
     combined_table,
-    common_denominator_of,
     deciding_tables,
+    fits_words,
+    moduli,
 )
+from lumpability.refinement.kernel_team import Team, cores
 from lumpability.structure import WeightedStructure
 
 __all__ = ["refine"]
 
 # Measured on a 2-core machine in nanoseconds; only ratios matter, and they only choose between rounds.
-_SWEEP_COST = 1.3  # of a transition in a sweep
-_STATE_COST = 6  # of a state in a sweep
-_HAND_OUT_COST = 900_000  # of a further thread in a sweep, which is handed three tasks
-_FOLLOW_COST = 12  # of an incoming transition followed, with what comes of it
-_TRANSPOSE_COST = 1  # of a transition transposed; in truth 3, but more rounds will come
+_SWEEP_COST = 0.6  # of a transition in a sweep
+_STATE_COST = 4  # of a state in a sweep
+_GROUP_COST = 12  # of a state that moves in a sweep
+_HAND_OUT_COST = 15_000  # of each thread in a sweep, which is handed three tasks
+_FETCH_COST = 1  # of a state that another thread had in its cache
+_TOUCHED = 2  # states for each that moved, where nothing is known yet
+_TRANSPOSE_COST = 3  # of a transition transposed
+_EAGER = 0.75  # of a transition transposed, if that looks promising
+_PATIENCE = 1.5  # by how much less likely many more rounds are after each sweep
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
-_BALANCED_BEYOND = 3_000_000  # transitions; for fewer, more ranges than threads cost more
+_BALANCED_BEYOND = 300_000  # transitions; for fewer, more ranges than threads cost more
 _ATTEMPTS = 64
 _FEW = 256  # weights; which of more are used is looked up
 
@@ -97,17 +108,14 @@ def refine(
         raise InvalidInput("these rational functions have too many monomials for the kernel")
     if structure.n == 0 or structure.m == 0:
         return initial
-    threads = threads or cpu_count() or 1
-    with ThreadPoolExecutor(threads) as pool:
-        rounds = _Rounds(structure, initial, pool, threads, progress)
-        usable = primes_avoiding(common_denominator_of(components))
-        for attempt, p in enumerate(islice(usable, _ATTEMPTS)):
-            rounds.run(combined_table(components, p, attempt), p, seed=attempt)
-            partition = rounds.partition()
-            if rounds.is_proved(partition, components):
-                return partition
-            rounds.restart(partition)
-    raise LumpabilityError(f"internal error: {_ATTEMPTS} primes gave collisions; please report it")
+    rounds = _Rounds(structure, initial, threads or cores(), progress)
+    for attempt, p in enumerate(islice(moduli(components), _ATTEMPTS)):
+        rounds.run(combined_table(components, p, attempt), p, seed=attempt)
+        partition = rounds.partition()
+        if rounds.is_proved(partition, components):
+            return partition
+        rounds.restart(partition)
+    raise LumpabilityError(f"internal error: {_ATTEMPTS} moduli gave collisions; please report it")
 
 
 class _Rounds:
@@ -117,14 +125,13 @@ class _Rounds:
         self,
         structure: WeightedStructure,
         initial: Partition,
-        pool: ThreadPoolExecutor,
         threads: int,
         progress: Progress | None,
     ) -> None:
         n = structure.n
         self.n, self.m, self.structure = n, structure.m, structure
-        self.pool, self.threads, self.progress = pool, threads, progress
-        self.parts = 1
+        self.threads, self.progress = threads, progress
+        self.parts, self._most = 1, 4 * threads  # ranges in which loops are cut, now and at most
         self.arrays = Arrays.for_states(n)
         self.restart(initial)
 
@@ -145,65 +152,84 @@ class _Rounds:
         field = Field(np.uint64(p), montgomery_inverse(p), np.uint64(seed), step)
         rows = self.rows(table)
         loops.fill(self.start.labels, self.count, field, self.arrays)
+        arguments = (rows, field, self.arrays)
+        with Team(sweep_together, arguments, self.threads, self._most) as team:
+            self._run_rounds(team, rows, field)
+
+    def _run_rounds(self, team: Team, rows: Rows, field: Field) -> None:
         incoming: Incoming | None = None
-        stale = False  # whether propagation left `values` behind
+        tail = self.n  # where `order` is free
+        stale = False  # whether propagation left `order` and `values` behind
+        sweeps = 1
         saved = 0.0  # what propagation would have saved so far
-        moved = self._sweep(rows, field)
+        rate = (
+            FOLLOW_COST * self.m / self.n + TOUCH_COST * _TOUCHED
+        )  # of following a state that moved
+        moved = self._sweep(team)
         while moved:
-            active, alone = self._active()
-            sweep = min(alone, alone / self.threads + _HAND_OUT_COST * (self.threads - 1))
-            follow = _FOLLOW_COST * active / self.n  # for each state that moved
+            active, sharing = self._active()
+            # Few blocks cannot be shared out among threads.
+            sweep = _STATE_COST * sharing + _GROUP_COST * moved + self._summing(active, sharing)
             if incoming is None:
-                saved += max(sweep - follow * moved, 0)
-                if saved > _TRANSPOSE_COST * active:
+                saved += max(sweep - rate * moved, 0)
+                # Where few move in the first rounds, many more rounds will come.
+                if saved > min(_EAGER * _PATIENCE ** (sweeps - 1), _TRANSPOSE_COST) * active:
                     incoming = self._incoming(rows, field)
-            if incoming is not None and follow * moved < sweep:
-                limit = int(sweep / follow)
-                self.fresh, self.count, moved = loops.propagate(
-                    self.fresh, self.count, moved, limit, _BUDGET, incoming, field, self.arrays
-                )
+            if incoming is not None and rate * moved <= sweep:
+                self.fresh, self.count, tail, moved, rate = propagate(
+                    self.fresh, self.count, tail, moved, rate, sweep, _BUDGET,
+                    incoming, field, self.arrays,
+                )  # fmt: skip
                 self._report()
                 stale = True
             else:
                 if stale:
-                    loops.fill_values(field, self.arrays)
-                    stale = False
-                moved = self._sweep(rows, field)
+                    settle(self.count, field, self.arrays)
+                    tail, stale = self.n, False
+                moved = self._sweep(team)
+                sweeps += 1
 
-    def _active(self) -> tuple[int, float]:
-        """About how many transitions states have that share a block, and what a thread alone needs to sweep them."""
+    def _active(self) -> tuple[int, int]:
+        """About how many transitions states have that share a block, and how many those are."""
         sharing = self.n - int(np.count_nonzero(self.arrays.alone))
-        active = max(self.m * sharing // self.n, 1)
-        return active, _STATE_COST * sharing + _SWEEP_COST * active
+        return max(self.m * sharing // self.n, 1), sharing
 
-    def _sweep(self, rows: Rows, field: Field) -> int:
+    def _summing(self, active: int, sharing: int) -> float:
+        """What it costs to sum the transitions in a sweep."""
+        alone = _SWEEP_COST * active
+        if self.threads == 1:
+            return alone
+        return min(
+            alone, alone / self.threads + _HAND_OUT_COST * self.threads + _FETCH_COST * sharing
+        )
+
+    def _sweep(self, team: Team) -> int:
         active = self._share_out()
         if 8 * active < self.m:
-            loop, ranges = loops.fingerprint_blocks, self._even(self.count)
+            team.run(FINGERPRINT_BLOCKS, self._even(self.count))
         else:
-            loop, ranges = loops.fingerprint_rows, self._row_ranges()
-        self._in_parallel(loop, ranges, (rows, field, self.arrays))
-        moved = self._split_all(field)
+            team.run(FINGERPRINT_ROWS, self._row_ranges())
+        moved = self._split_all(team)
         self._report()
         return moved
 
-    def _split_all(self, field: Field) -> int:
-        """Split all blocks by fresh fingerprints; returns how many states were renamed."""
+    def _split_all(self, team: Team) -> int:
+        """Split all blocks by fresh fingerprints; returns how many states moved."""
         cuts = np.empty(self.parts + 1, dtype=np.int64)
         offsets = np.empty(self.parts + 1, dtype=np.int64)
         cut_blocks(self.count, self.arrays, cuts, offsets)
         firsts = (self.count + offsets[:-1]).tolist()
         ranges = list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), firsts, strict=True))
-        found = self._in_parallel(find_parts_of_blocks, ranges, (self.arrays,))
-        blocks, renaming = self.arrays.blocks, []
+        found = team.run(FIND_PARTS, ranges).tolist()
+        blocks, ranges_of_parts = self.arrays.blocks, []
         self.fresh, moved = self.count, 0
         for (_, _, first), (parts, states) in zip(ranges, found, strict=True):
             count = self.count + parts
             if first != self.count:  # close the gap
                 blocks[self.count : count] = blocks[first : first + parts]
-            renaming.append((self.count, count))
+            ranges_of_parts.append((self.count, count))
             self.count, moved = count, moved + states
-        self._in_parallel(rename_parts, renaming, (field, self.arrays))
+        team.run(MOVE_PARTS, ranges_of_parts)
         return moved
 
     def _incoming(self, rows: Rows, field: Field) -> Incoming:
@@ -214,7 +240,7 @@ class _Rounds:
         wide = (self.n - 1).bit_length() + bits > 32
         entries = np.empty(pointers[-1], dtype=np.uint64 if wide else np.uint32)
         loops.fill_incoming(rows, self.arrays.alone, pointers, np.uint64(bits), entries)
-        totals = loops.leaving(rows, field) if rows.closed else np.empty(0, dtype=np.uint64)
+        totals = loops.leaving(rows, field, self.arrays)
         return Incoming(pointers[:-1], entries, np.uint64(bits), rows.table, totals, rows.closed)
 
     def partition(self) -> Partition:
@@ -237,8 +263,10 @@ class _Rounds:
             used = np.zeros(len(s.weights.values), dtype=np.bool_)
             used_codes(s.indptr, s.weights.codes, self.arrays.alone, used)
             chosen = np.flatnonzero(used)
-        longest = int((s.indptr[1:] - s.indptr[:-1]).max())
-        tables = deciding_tables(components, longest, chosen)
+        terms = s.m  # in a row: a bound that is mostly good enough
+        if chosen is not None or not all(fits_words(weights, terms) for weights in components):
+            terms = int((s.indptr[1:] - s.indptr[:-1]).max())
+        tables = deciding_tables(components, terms, chosen)
         self._share_out()
         return all(self._agree(partition, p, table) for p, table in tables)
 
@@ -246,43 +274,20 @@ class _Rounds:
         """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""
         arguments = (self.rows(table), np.uint64(p), self.arrays.alone, partition.labels)
         first = first_rows(partition.representatives, *arguments)
-        found = self._in_parallel(first_unstable, self._row_ranges(), (*arguments, first))
-        return all(state < 0 for state in found)
-
-    def _in_parallel(
-        self, loop: Callable[..., Any], ranges: Sequence[tuple[Any, ...]], arguments: Any
-    ) -> list[Any]:
-        """Call a compiled loop on ranges of rows or blocks, which it treats independently.
-
-        This thread works as well; each takes the next range that is left.
-        """
-        left = deque(enumerate(ranges))
-        results: list[Any] = [None] * len(left)
-
-        def work() -> None:
-            while True:
-                try:
-                    i, range_ = left.popleft()
-                except IndexError:  # none is left; one from the loop itself is none of ours
-                    return
-                results[i] = loop(*range_, *arguments)
-
-        others = [self.pool.submit(work) for _ in range(min(self.threads, len(left)) - 1)]
-        work()
-        for other in others:
-            other.result()
-        return results
+        with Team(check_together, (*arguments, first), self.threads, self._most) as team:
+            found = team.run(0, self._row_ranges())
+        return bool((found[:, 0] < 0).all())
 
     def _share_out(self) -> int:
         """Settle into how many ranges the next loops are cut; return `_active` transitions.
 
         A thread that is handed less than it costs to hand it out only delays.
         """
-        active, alone = self._active()
-        if alone * (1 - 1 / self.threads) <= _HAND_OUT_COST * (self.threads - 1):
+        active, sharing = self._active()
+        if self._summing(active, sharing) == _SWEEP_COST * active:
             self.parts = 1
         else:
-            self.parts = self.threads if self.m < _BALANCED_BEYOND else 4 * self.threads
+            self.parts = self.threads if self.m < _BALANCED_BEYOND else self._most
         return active
 
     def _even(self, count: int) -> list[tuple[int, int]]:

@@ -7,16 +7,18 @@ For n states and m transitions:
   understood to have the one that makes it sum to zero.
 * `Incoming`: the transposed rows of the states that share a block; ``entries`` uint (m') holds source x 2^bits +
   code of the weight; ``totals`` what leaves each state, if ``closed``.
-* `Field`: the prime p, its Montgomery inverse, the seed of block values, and how many products of a
+* `Field`: the prime p, or 0 for arithmetic modulo 2^64, its Montgomery inverse, the seed of block values, and how many products of a
   weight and a value may be summed before they must be reduced.
-* `Arrays`: per state in ``cells`` its fingerprint (with two marks above it) and its spot, the number of its
-  block and its place in ``order``; ``values``, the value of its block; ``alone``, whether it is its whole
-  block (such states cannot split and are skipped).  Per block in ``blocks`` its range of ``order``, how many
-  of its states were touched, and the block it was cut from.  ``touched``: a list of states or blocks;
-  ``renamed``: the states that moved to another block in this round.
+* `Arrays`: per state in ``cells`` its fingerprint (with two marks below it), or what it gains in a round, and
+  the number of its block (with a hash of what leaves it above, if ``closed``); ``values``, the value of its
+  block; ``alone``, whether it is its whole block (such states cannot split and are skipped).
+  Per block in ``blocks`` where its states begin in ``order``, how many they are, a count of those touched,
+  and the name that gives it its value, a number like those of blocks.  Where a block is new, the
+  count holds the block it was cut from, and `MIXED` if what leaves its states differs.
+  ``order`` has twice the room, see `kernel_propagate`.  ``touched`` and ``listed``: lists of states and blocks.
   ``keys``, ``spare_keys``, ``spare_order``, ``counters``: room for grouping.
 
-The first four, which every state uses, are one piece of memory that comes in large pages: fresh memory is
+The first three, which every state uses, are one piece of memory that comes in large pages: fresh memory is
 handed out by the page, which costs more than what is done with it.  Of the others only what blocks and
 moving states need is ever touched.
 
@@ -25,6 +27,7 @@ What is used together lies together in memory: one cache miss instead of three.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from math import prod
 from typing import Any, NamedTuple
 
@@ -32,25 +35,29 @@ import numpy as np
 
 __all__ = [
     "ALONE",
-    "END",
+    "BLOCK",
+    "COUNT",
+    "DIFFERENCE",
+    "GAIN",
     "MARKED",
-    "OLD",
+    "MIXED",
+    "NAME",
     "PRINT",
-    "SPOT",
+    "SIZE",
     "START",
     "TOUCHED",
+    "WORD",
     "Arrays",
     "Field",
     "Incoming",
     "Rows",
 ]
 
-PRINT, SPOT = 0, 1  # columns of cells; a spot is block + 2^32 place
-ALONE, MARKED = (
-    np.uint64(1 << 63),
-    np.uint64(1 << 62),
-)  # marks of a fingerprint, which is below 2^61
-START, END, TOUCHED, OLD = 0, 1, 2, 3  # columns of blocks
+PRINT, BLOCK = 0, 1  # columns of cells
+MARKED, ALONE = np.uint64(1), np.uint64(2)  # marks in the two bits below a fingerprint
+START, SIZE, TOUCHED, NAME = 0, 1, 2, 3  # columns of blocks
+MIXED = np.uint32(1 << 31)
+GAIN, WORD, DIFFERENCE, COUNT = 0, 1, 2, 3  # columns of groups
 
 _LARGE_PAGE = 1 << 21  # bytes
 
@@ -90,12 +97,13 @@ class Arrays(NamedTuple):
 
     cells: Any
     values: Any
-    order: Any
     alone: Any
+    order: Any
     blocks: Any
     keys: Any
     touched: Any
-    renamed: Any
+    groups: Any
+    table: Any
     spare_keys: Any
     spare_order: Any
     counters: Any
@@ -106,15 +114,16 @@ class Arrays(NamedTuple):
         shapes = {
             "cells": ((n, 2), np.uint64),
             "values": ((n,), np.uint64),
-            "order": ((n,), np.int32),
             "alone": ((n,), np.bool_),
         }
         return cls(
             **_carve(shapes),
-            blocks=np.empty((n, 4), dtype=np.int32),
+            order=np.empty(2 * n, dtype=np.int32),
+            blocks=np.empty((n, 4), dtype=np.uint32),
             keys=np.empty(n, dtype=np.uint64),
             touched=np.empty(n + 1, dtype=np.int32),  # one more, see `_touch`
-            renamed=np.empty(n, dtype=np.int32),
+            groups=np.empty((n + 1, 4), dtype=np.uint64),
+            table=np.empty(1 << (n + n // 2).bit_length(), dtype=np.uint32),
             spare_keys=np.empty(n, dtype=np.uint64),
             spare_order=np.empty(n, dtype=np.int32),
             counters=np.empty(n // 2 + 1, dtype=np.int32),
@@ -127,10 +136,9 @@ def _carve(shapes: dict[str, tuple[tuple[int, ...], Any]]) -> dict[str, Any]:
     numpy asks for large pages if a piece has some, and they begin where large pages do.
     """
     sizes = [prod(shape) * np.dtype(dtype).itemsize for shape, dtype in shapes.values()]
-    ends = np.cumsum(sizes).tolist()
-    room = np.empty(ends[-1] + _LARGE_PAGE, dtype=np.uint8)
-    begin = -room.ctypes.data % _LARGE_PAGE
-    starts = [begin, *(begin + end for end in ends[:-1])]
+    room = np.empty(sum(sizes) + _LARGE_PAGE, dtype=np.uint8)
+    address, _ = room.__array_interface__["data"]
+    starts = accumulate(sizes[:-1], initial=-address % _LARGE_PAGE)
     return {
         name: room[start : start + size].view(dtype).reshape(shape)
         for (name, (shape, dtype)), start, size in zip(shapes.items(), starts, sizes, strict=True)

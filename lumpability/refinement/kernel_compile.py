@@ -64,7 +64,7 @@ def cache_folder() -> Path | None:
 def is_compiled() -> bool:
     """Whether the rounds of the kernel are compiled already, by this or an earlier process."""
     folder = cache_folder()
-    return folder is None or any(folder.glob("kernel_loops.propagate-*.nbc"))
+    return folder is None or any(folder.glob("kernel_propagate.propagate-*.nbc"))
 
 
 def _discard_stale(folder: Path) -> None:

@@ -1,9 +1,12 @@
-"""Arithmetic modulo a prime below 2^61, compiled: what fingerprints are made of.
+"""The arithmetic that fingerprints are made of, compiled: modulo 2^64, or modulo a prime below 2^61.
 
-Sums of products are collected in 128 bits and reduced once, by Montgomery's method: a sum t < 2^64 p
-becomes t 2^-64 mod p without division.  The constant factor 2^-64 is left in place everywhere;
-fingerprints are only compared with one another.  128-bit products and sums are a handful of machine
-instructions, which numba reaches through intrinsics.
+A sum of products modulo 2^64 needs nothing but a multiplication and an addition each.  Two different sums
+of integers are confused with a probability of 2^(k - 62), if 2^k is the largest power of two in all their
+differences; where that is too often, refinement goes on modulo primes.  There sums of products are collected in
+128 bits and reduced once, by Montgomery's method: t < 2^64 p becomes t 2^-64 mod p without division.
+The constant factor 2^-64 is left in place everywhere; fingerprints are only compared with one
+another.  128-bit products and sums are a handful of machine instructions, which numba reaches
+through intrinsics.  The two lowest bits of a fingerprint are free for marks, in both cases.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ __all__ = [
     "add_product",
     "block_value",
     "montgomery_inverse",
+    "multiply",
     "reduce_modulo",
     "subtract_modulo",
 ]
@@ -70,32 +74,45 @@ def reduce_modulo(high: Any, low: Any, p: Any, inverse: Any) -> Any:
 
 @inlined
 def add_modulo(x: Any, y: Any, p: Any) -> Any:
-    """x + y mod p for x, y < p < 2^63."""
+    """x + y mod p for x, y < p < 2^63, or modulo 2^64 for p = 0."""
     total = x + y
     return total - p if total >= p else total
 
 
 @inlined
 def subtract_modulo(x: Any, y: Any, p: Any) -> Any:
-    """x - y mod p for x, y < p."""
+    """x - y mod p for x, y < p, or modulo 2^64 for p = 0."""
     return x - y if x >= y else x + p - y
 
 
 @inlined
-def block_value(block: Any, seed: Any) -> Any:
-    """A pseudo-random value below 2^60 for a block number (Steele, Lea and Flood: splitmix64)."""
-    z = U64(block) * SPREAD + seed
+def multiply(weight: Any, value: Any, field: Any) -> Any:
+    """weight x value modulo 2^64 where p is 0, otherwise weight x value 2^-64 modulo p."""
+    if field.p == U64(0):
+        return weight * value
+    high, low = add_product(U64(0), U64(0), weight, value)
+    return reduce_modulo(high, low, field.p, field.inverse)
+
+
+@inlined
+def block_value(name: Any, field: Any) -> Any:
+    """A pseudo-random value for the name of a block (Steele, Lea and Flood: splitmix64).
+
+    Below 2^60; where p is 0, any multiple of 4 below 2^64.
+    """
+    z = U64(name) * SPREAD + field.seed
     z = (z ^ (z >> U64(30))) * U64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> U64(27))) * U64(0x94D049BB133111EB)
-    return (z ^ (z >> U64(31))) >> U64(4)
+    z ^= z >> U64(31)
+    return z & ~U64(3) if field.p == U64(0) else z >> U64(4)
 
 
 def montgomery_inverse(p: int) -> np.uint64:
-    """Return -1/p modulo 2^64 for an odd p.
+    """Return -1/p modulo 2^64 for an odd p; 0 for 0.
 
     Examples
     --------
     >>> int(montgomery_inverse(7)) * 7 % 2**64 == 2**64 - 1
     True
     """
-    return U64(-pow(p, -1, 1 << 64) % (1 << 64))
+    return U64(-pow(p, -1, 1 << 64) % (1 << 64) if p else 0)

@@ -1,8 +1,8 @@
-"""How the kernel splits blocks: states are grouped by fingerprint, and all groups but one renamed.
+"""How the kernel splits blocks: states are grouped by fingerprint, and all groups but one become blocks.
 
 Fingerprints that are equal stand for equal sums into every block (or for a collision, which is found
 later).  Grouping takes expected time proportional to the states; the largest group keeps the number of
-the block.  Finding the parts of blocks and renaming them are two steps, so that many blocks can be
+the block.  Finding the parts of blocks and moving their states are two steps, so that many blocks can be
 split at the same time: between them it is settled which numbers the parts of each will have, and the
 result does not depend on the number of threads.  See `kernel_arrays` for the arrays.
 """
@@ -13,29 +13,30 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.refinement.kernel_arrays import ALONE, END, OLD, PRINT, SPOT, START, TOUCHED
+from lumpability.refinement.kernel_arrays import ALONE, BLOCK, NAME, PRINT, SIZE, START, TOUCHED
 from lumpability.refinement.kernel_compile import compiled, inlined, subroutine
 from lumpability.refinement.kernel_field import SPREAD, block_value
 
 __all__ = [
     "cut_blocks",
-    "find_parts",
     "find_parts_of_blocks",
     "group_by_key",
     "leave_alone",
-    "rename_parts",
-    "spot",
+    "move",
+    "move_parts",
 ]
 
 FIRST, ONE = np.int64(0), np.uint64(1)  # typed, as plain ones would compile one more version
+HIGH_HALF = np.uint64((2**32 - 1) << 32)
 _FEW = 16
 _DIGIT = 10  # bits by which keys are distributed at a time
 
 
 @inlined
-def spot(block: Any, place: Any) -> Any:
-    """Return the number of a block and a place in `order` as one word."""
-    return np.uint64(np.uint32(block)) | (np.uint64(np.uint32(place)) << np.uint64(32))
+def move(state: Any, number: Any, arrays: Any) -> None:
+    """Write the number of its block into a state."""
+    word = arrays.cells[state, BLOCK]
+    arrays.cells[state, BLOCK] = (word & HIGH_HALF) | np.uint64(np.uint32(number))
 
 
 @inlined
@@ -123,60 +124,50 @@ def group_by_key(
 
 
 @inlined
-def find_parts(number: Any, touched_end: Any, base: Any, found: Any, arrays: Any) -> Any:
-    """Find the parts of one block; its states from `touched_end` on have the block's old fingerprint.
+def _find_parts(number: Any, found: Any, arrays: Any) -> Any:
+    """Find the parts of one block by fresh fingerprints.
 
     All parts but the largest, which keeps the number, become blocks from `found` on, whose states are still
-    to be renamed: so a state is renamed at most log2(n) times.  Scratch begins at `base`.  Returns the
-    end of the new blocks.
+    to be moved: so a state is moved at most log2(n) times.  Returns the end of the new blocks.
     """
     cells, order, blocks, keys = arrays.cells, arrays.order, arrays.blocks, arrays.keys
-    start, end = np.int64(blocks[number, START]), np.int64(blocks[number, END])
-    if touched_end < end:
-        common = cells[np.uint32(order[touched_end]), PRINT]
-    else:  # probably the most frequent one; any would do
-        common = cells[np.uint32(order[start]), PRINT]
-        last = cells[np.uint32(order[end - 1]), PRINT]
-        if cells[np.uint32(order[(start + end) // 2]), PRINT] == last:
-            common = last
-    # Those with another fingerprint move to the front.
-    others = base
-    for position in range(start, touched_end):
+    start = np.int64(blocks[number, START])
+    end = start + np.int64(blocks[number, SIZE])
+    # Probably the most frequent one; any would do.
+    common = cells[np.uint32(order[start]), PRINT]
+    last = cells[np.uint32(order[end - 1]), PRINT]
+    if cells[np.uint32(order[(start + end) // 2]), PRINT] == last:
+        common = last
+    front: Any = start  # states with another fingerprint move there
+    for position in range(start, end):
         state = np.uint32(order[position])
         key = cells[state, PRINT]
         if key != common:
-            front = start + others - base
-            keys[others] = key
-            others += 1
-            if position != front:
-                other = np.uint32(order[front])
-                order[front], order[position] = state, other
-                cells[other, SPOT] = spot(number, position)
-    if others == base:
+            keys[front] = key
+            order[position], order[front] = order[front], state
+            front += 1
+    if front == start:
         return found
     group_by_key(
-        start, np.int64(base), np.int64(others - base),
+        start, start, front - start,
         order, keys, arrays.spare_order, arrays.spare_keys, arrays.counters,
     )  # fmt: skip
-    front = start + others - base
     largest_low, largest_high = front, end
-    low = base
-    while low < others:
+    low: Any = start
+    while low < front:
         key = keys[low]
         high = low + 1
-        while high < others and keys[high] == key:
+        while high < front and keys[high] == key:
             high += 1
-        smaller_low, smaller_high = start + low - base, start + high - base
+        smaller_low, smaller_high = low, high
         low = high
         if smaller_high - smaller_low > largest_high - largest_low:
             smaller_low, largest_low = largest_low, smaller_low
             smaller_high, largest_high = largest_high, smaller_high
-        blocks[found, START], blocks[found, END] = smaller_low, smaller_high
-        blocks[found, TOUCHED], blocks[found, OLD] = 0, number
+        blocks[found, START], blocks[found, SIZE] = smaller_low, smaller_high - smaller_low
+        blocks[found, TOUCHED] = number
         found += 1
-    blocks[number, START], blocks[number, END] = largest_low, largest_high
-    for position in range(largest_low, min(largest_high, front)):
-        cells[np.uint32(order[position]), SPOT] = spot(number, position)
+    blocks[number, START], blocks[number, SIZE] = largest_low, largest_high - largest_low
     if largest_high - largest_low == 1:
         leave_alone(np.uint32(order[largest_low]), arrays)
     return found
@@ -192,14 +183,14 @@ def cut_blocks(count: Any, arrays: Any, cuts: Any, offsets: Any) -> Any:
     total = len(arrays.alone) - count
     ranges = len(cuts) - 1
     cuts[0], offsets[0] = 0, 0
-    i, before = 1, 0
+    i, before = 1, FIRST
     for number in range(count):
         while i < ranges and before * ranges >= total * i:
             cuts[i], offsets[i] = number, before
             i += 1
         if i == ranges:
             break
-        before += blocks[number, END] - blocks[number, START] - 1
+        before += np.int64(blocks[number, SIZE]) - 1
     while i <= ranges:
         cuts[i], offsets[i] = count, total
         i += 1
@@ -209,30 +200,32 @@ def cut_blocks(count: Any, arrays: Any, cuts: Any, offsets: Any) -> Any:
 def find_parts_of_blocks(low: Any, high: Any, first: Any, arrays: Any) -> Any:
     """Find the parts of blocks low .. high-1 by fresh fingerprints; they become blocks from `first` on.
 
-    Returns how many there are to be renamed, and how many states they have.
+    Returns how many there are, and how many states they have.
     """
     blocks = arrays.blocks
     found = first
     for number in range(low, high):
-        start, end = np.int64(blocks[number, START]), np.int64(blocks[number, END])
-        if end - start > 1:
-            found = find_parts(number, end, start, found, arrays)
-    states = 0
+        blocks[number, TOUCHED] = 0
+        if blocks[number, SIZE] > 1:
+            found = _find_parts(number, found, arrays)
+    states = FIRST
     for number in range(first, found):
-        states += blocks[number, END] - blocks[number, START]
+        states += np.int64(blocks[number, SIZE])
     return found - first, states
 
 
 @compiled
-def rename_parts(first: Any, last: Any, field: Any, arrays: Any) -> None:
-    """Write the blocks first .. last-1, and their values, into their states."""
-    cells, values, order, blocks = arrays.cells, arrays.values, arrays.order, arrays.blocks
+def move_parts(first: Any, last: Any, field: Any, arrays: Any) -> None:
+    """Name the blocks first .. last-1, and write them, and their values, into their states."""
+    values, order, blocks = arrays.values, arrays.order, arrays.blocks
     for number in range(first, last):
-        low, high = np.uint64(blocks[number, START]), np.uint64(blocks[number, END])
-        value = block_value(number, field.seed)
+        blocks[number, NAME] = number
+        low = np.uint64(blocks[number, START])
+        high = low + np.uint64(blocks[number, SIZE])
+        value = block_value(number, field)
         for position in range(low, high):
             state = np.uint32(order[position])
-            cells[state, SPOT] = spot(number, position)
+            move(state, number, arrays)
             values[state] = value
         if high - low == ONE:
             leave_alone(np.uint32(order[low]), arrays)

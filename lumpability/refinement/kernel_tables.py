@@ -10,15 +10,17 @@ rational functions over one common denominator each monomial of the numerators h
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil, lcm
+from math import ceil, gcd, lcm
 from typing import Any
 
 import numpy as np
 
 from lumpability.exact_array import ExactArray
-from lumpability.integers import primes_beyond
+from lumpability.integers import primes_avoiding, primes_beyond
 
-__all__ = ["combined_table", "common_denominator_of", "deciding_tables"]
+__all__ = ["combined_table", "common_denominator_of", "deciding_tables", "fits_words", "moduli"]
+
+_WORD = 2**64 - 1
 
 Array = np.ndarray[Any, Any]
 
@@ -28,10 +30,24 @@ def common_denominator_of(components: tuple[ExactArray, ...]) -> int:
     return lcm(*(component.denominator for component in components))
 
 
+def moduli(components: tuple[ExactArray, ...]) -> Iterator[int]:
+    """Yield what to refine by: 0 for 2^64, where that can tell most weights apart, then primes.
+
+    Examples
+    --------
+    >>> first, second, *_ = zip(moduli((ExactArray.read([1, "1/2"])[0],)), range(3))
+    >>> first[0], second[0].bit_length()
+    (0, 61)
+    """
+    if len(components) == 1 and components[0].is_narrow:
+        yield 0
+    yield from primes_avoiding(common_denominator_of(components))
+
+
 def combined_table(components: tuple[ExactArray, ...], p: int, seed: int) -> Array:
     """Return residues of the first component plus pseudo-random multiples of the others, modulo p.
 
-    Different weights have different entries but for a collision.
+    Different weights have different entries but for a collision.  For p = 0, integers modulo 2^64.
 
     Examples
     --------
@@ -42,6 +58,10 @@ def combined_table(components: tuple[ExactArray, ...], p: int, seed: int) -> Arr
 
     random = Random(f"{p} {seed}")  # noqa: S311  # no secret: the result is proved afterwards
     first, *others = components
+    if p == 0:
+        integers, _ = first.integers
+        shared = gcd(*integers) or 1  # fewer powers of two
+        return np.array([x // shared & _WORD for x in integers], dtype=np.uint64)
     total = first.residues(p)
     for component in others:
         factor = random.randrange(1, p)
@@ -80,16 +100,28 @@ def deciding_tables(
         size = len(component.values)
         places: Any = slice(None) if chosen is None else chosen
         compared = component if chosen is None else _restricted(component, chosen)
-        largest = _largest(compared) * max(terms, 1)  # the weights themselves must fit
         table = np.zeros(size, dtype=np.uint64)
-        if largest < 1 << 63:
+        if fits_words(compared, terms):
             table[places] = np.array(compared.integers[0], dtype=np.int64).view(np.uint64)
             yield 0, table
             continue
-        for p in primes_beyond(2 * largest, avoiding=compared.denominator):
+        largest_sum = _largest(compared) * max(terms, 1)
+        for p in primes_beyond(2 * largest_sum, avoiding=compared.denominator):
             residues = np.zeros(size, dtype=np.uint64)
             residues[places] = compared.residues(p)
             yield p, residues
+
+
+def fits_words(weights: ExactArray, terms: int) -> bool:
+    """Whether sums of so many of the weights are below 2^63 over their common denominator, as they are.
+
+    Examples
+    --------
+    >>> weights = ExactArray.read([2**40, 1])[0]
+    >>> fits_words(weights, 2**22), fits_words(weights, 2**23)
+    (True, False)
+    """
+    return _largest(weights) * max(terms, 1) < 1 << 63
 
 
 def _restricted(component: ExactArray, chosen: Array) -> ExactArray:

@@ -37,7 +37,7 @@ ENGINES = ["tests/refinement/test_engines.py"]
 LAWS = ["tests/laws/test_refining_laws.py"]
 KERNEL = [
     f"tests/refinement/test_kernel{part}.py"
-    for part in ("_split", "_check", "_loops", "_tables", "")
+    for part in ("_propagate", "_split", "_check", "_loops", "_tables", "")
 ]
 HISTORIES = ["tests/refinement/test_histories.py"]
 SHARES = ["tests/refinement/test_shares.py"]

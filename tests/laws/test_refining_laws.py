@@ -6,9 +6,10 @@ tries them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import chain, repeat
+from math import inf
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from lumpability import exact_array
 from lumpability.exact_array import ExactArray
 from lumpability.partition import Partition
-from lumpability.refinement import kernel, refine
+from lumpability.refinement import kernel, kernel_tables, refine
 from lumpability.structure import WeightedStructure
 from lumpability.testing import LAWS, assert_same_partition, parametrize_with_laws
 
@@ -53,6 +54,11 @@ def reweighted(
     return changed
 
 
+def only_primes(components: tuple[ExactArray, ...]) -> Iterator[int]:
+    """The moduli without 2^64."""
+    return filter(None, kernel_tables.moduli(components))
+
+
 def times_parameter(weight: Fraction) -> str:
     return f"({weight})*mu/(1 + nu)"
 
@@ -62,15 +68,17 @@ PATHS: dict[str, Callable[..., Partition]] = {
     "worklist": by_engine("worklist"),
     "rounds": by_engine("rounds"),
     "kernel, single thread": kernel_with(),
-    "kernel, several threads": kernel_with(threads=3, _HAND_OUT_COST=0),
+    "kernel, several threads": kernel_with(threads=3, _HAND_OUT_COST=0, _FETCH_COST=0),
     "kernel, more ranges than threads": kernel_with(
-        threads=2, _HAND_OUT_COST=0, _BALANCED_BEYOND=0
+        threads=2, _HAND_OUT_COST=0, _FETCH_COST=0, _BALANCED_BEYOND=0
     ),
-    "kernel, only sweeping": kernel_with(_FOLLOW_COST=10**9),
-    "kernel, propagating": kernel_with(_FOLLOW_COST=1e-6),
-    "kernel, propagating in small budgets": kernel_with(_FOLLOW_COST=1e-6, _BUDGET=1),
+    "kernel, only sweeping": kernel_with(_EAGER=inf, _TRANSPOSE_COST=inf),
+    "kernel, propagating": kernel_with(_SWEEP_COST=1e9),
+    "kernel, propagating in small budgets": kernel_with(_SWEEP_COST=1e9, _BUDGET=1),
+    "kernel, modulo primes": kernel_with(moduli=only_primes),
+    "kernel, propagating modulo primes": kernel_with(moduli=only_primes, _SWEEP_COST=1e9),
     "kernel, primes that collide": kernel_with(
-        primes_avoiding=lambda _: chain(SMALL_PRIMES, repeat(1_000_003))
+        moduli=lambda _: chain(SMALL_PRIMES, repeat(1_000_003))
     ),
     "residues of fractions": kernel_with(module=exact_array, _NARROW_BITS=-1),
     "big integers, worklist": reweighted(lambda weight: weight * HUGE, by_engine("worklist")),

@@ -10,11 +10,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel_rounds import PATHS, take
 
 from lumpability import exact_array, quotient
 from lumpability.integers import prime
 from lumpability.partition import Partition
-from lumpability.refinement import kernel, kernel_collapse, reference, refine, worklist
+from lumpability.refinement import (
+    kernel,
+    kernel_collapse,
+    kernel_tables,
+    reference,
+    refine,
+    worklist,
+)
 from lumpability.structure import WeightedStructure
 
 _SMALL_PRIMES = [3, 5, 7, 11, 13, 101, 10_007, 1_000_003]
@@ -38,14 +46,61 @@ def test_collisions_of_fingerprints_are_found_and_repaired(seed, n):
     structure = scatter(seed, n, 2, [1, 2, 3, 4, 6, 9])
     expected = reference.refine(structure, structure.initial)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel, "primes_avoiding", lambda _: chain(_SMALL_PRIMES, repeat(1_000_003)))
+        patch.setattr(kernel, "moduli", lambda _: chain(_SMALL_PRIMES, repeat(1_000_003)))
         assert kernel.refine(structure, structure.initial) == expected
 
 
-def test_weights_that_vanish_modulo_the_first_prime_are_told_apart():
-    p = prime(0)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(2, 20),
+    shift=st.sampled_from([61, 62, 63, 64, 65, 128]),
+    path=st.sampled_from([*PATHS]),
+)
+def test_what_2_to_the_64_confuses_is_repaired_by_a_prime(seed, n, shift, path):
+    """Many of these weights differ by a multiple of 2^62, and values are multiples of 4."""
+    power = 1 << shift
+    structure = scatter(seed, n, 2, [1, 1 + power, 1 - power, 3, 3 + 2 * power, 2])
+    expected = reference.refine(structure, structure.initial)
+    with pytest.MonkeyPatch.context() as patch:
+        take(path, patch)
+        assert kernel.refine(structure, structure.initial) == expected
+
+
+@pytest.fixture
+def attempts(monkeypatch) -> list[int]:
+    """The moduli of attempts, as they are made."""
+    seen: list[int] = []
+
+    def counted(components, p, seed):
+        seen.append(p)
+        return kernel_tables.combined_table(components, p, seed)
+
+    monkeypatch.setattr(kernel, "combined_table", counted)
+    return seen
+
+
+FOUR_APART = Partition([0, 0, 0, 1])  # nothing goes to the first block, whose value is 0 at first
+
+
+def test_weights_that_are_alike_modulo_2_to_the_64_are_told_apart_by_the_first_prime(attempts):
+    weights = [1, 1 + 2**64, 1 - 2**65]
+    structure = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], weights)
+    assert kernel.refine(structure, FOUR_APART) == Partition.discrete(4)
+    assert attempts == [0, prime(0)]
+
+
+def test_weights_that_vanish_modulo_the_first_prime_too_are_told_apart_by_the_next(attempts):
+    p = prime(0) << 64
     structure = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], [p, 2 * p, 1])
-    assert kernel.refine(structure, Partition.trivial(4)) == Partition.discrete(4)
+    assert kernel.refine(structure, FOUR_APART) == Partition.discrete(4)
+    assert attempts == [0, prime(0), prime(1)]
+
+
+def test_powers_of_two_that_all_weights_share_confuse_nothing(attempts):
+    weights = [2**80, 3 * 2**80, 2**81]
+    structure = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], weights)
+    assert kernel.refine(structure, FOUR_APART) == Partition.discrete(4)
+    assert attempts == [0]
 
 
 @pytest.mark.parametrize("shift", [60, 64, 200])
@@ -64,10 +119,9 @@ def test_the_answer_does_not_depend_on_the_number_of_threads(threads):
     assert kernel.refine(structure, structure.initial, threads=threads) == expected
 
 
-@pytest.mark.parametrize("cost", [1e-9, 1e9])
-def test_sweeping_and_propagating_rounds_give_the_same_partition(cost, monkeypatch):
-    """A cost of nothing propagates as soon as it may, a prohibitive one only sweeps."""
-    monkeypatch.setattr(kernel, "_FOLLOW_COST", cost)
+@pytest.mark.parametrize("path", ["only sweeping", "propagating"])
+def test_sweeping_and_propagating_rounds_give_the_same_partition(path, monkeypatch):
+    take(path, monkeypatch)
     n = 3_000
     rng = np.random.default_rng(1)
     targets = np.concatenate([np.arange(1, n), rng.integers(0, n, n // 2)])
@@ -78,7 +132,7 @@ def test_sweeping_and_propagating_rounds_give_the_same_partition(cost, monkeypat
 
 
 def test_propagation_in_small_budgets_gives_the_same_partition(monkeypatch):
-    monkeypatch.setattr(kernel, "_BUDGET", 1)
+    take("in small budgets", monkeypatch)
     structure = scatter(9, 2_000, 2, [1, 2])
     lonely = Partition((np.arange(2_000) == 7).astype(np.int64))
     assert kernel.refine(structure, lonely) == worklist.refine(structure, lonely)
@@ -119,9 +173,9 @@ def test_an_understood_diagonal_refines_like_a_stored_one(seed, n):
     assert kernel.refine(structure, structure.initial) == expected
 
 
-@pytest.mark.parametrize("cost", [1e-9, 1e9])
-def test_an_understood_diagonal_survives_both_kinds_of_rounds(cost, monkeypatch):
-    monkeypatch.setattr(kernel, "_FOLLOW_COST", cost)
+@pytest.mark.parametrize("path", ["only sweeping", "propagating"])
+def test_an_understood_diagonal_survives_both_kinds_of_rounds(path, monkeypatch):
+    take(path, monkeypatch)
     structure = closed(scatter(11, 3_000, 2, [1, 2]))
     lonely = Partition((np.arange(3_000) == 7).astype(np.int64))
     expected = worklist.refine(structure.explicit(), lonely)

@@ -10,8 +10,8 @@ kernel_compile = pytest.importorskip("lumpability.refinement.kernel_compile")
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "kernel_loops.propagate-1.py311.nbi").write_bytes(b"index")
-    (tmp_path / "kernel_loops.propagate-1.py311.1.nbc").write_bytes(b"code")
+    (tmp_path / "kernel_propagate.propagate-1.py311.nbi").write_bytes(b"index")
+    (tmp_path / "kernel_propagate.propagate-1.py311.1.nbc").write_bytes(b"code")
     (tmp_path / "other.function-1.py311.1.nbc").write_bytes(b"somebody else's")
     return tmp_path
 
@@ -27,9 +27,9 @@ def test_what_was_compiled_from_other_sources_is_removed(folder):
 
 def test_what_was_compiled_from_these_sources_is_kept(folder):
     kernel_compile._discard_stale(folder)
-    (folder / "kernel_loops.propagate-1.py311.1.nbc").write_bytes(b"new code")
+    (folder / "kernel_propagate.propagate-1.py311.1.nbc").write_bytes(b"new code")
     kernel_compile._discard_stale(folder)
-    assert (folder / "kernel_loops.propagate-1.py311.1.nbc").read_bytes() == b"new code"
+    assert (folder / "kernel_propagate.propagate-1.py311.1.nbc").read_bytes() == b"new code"
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch, tmp_path, caplog):
@@ -42,7 +42,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch, tmp_path, capl
 def test_the_kernel_knows_whether_it_is_compiled(monkeypatch, tmp_path, folder):
     monkeypatch.setattr(kernel_compile, "cache_folder", lambda: folder)
     assert kernel_compile.is_compiled()
-    (folder / "kernel_loops.propagate-1.py311.1.nbc").unlink()
+    (folder / "kernel_propagate.propagate-1.py311.1.nbc").unlink()
     assert not kernel_compile.is_compiled()
 
 

@@ -8,50 +8,33 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_rounds import (
+    LOW_HALF,
+    PATHS,
+    P,
+    field_modulo,
+    only_primes,
+    scattered,
+    take,
+    unfolded,
+    value_of,
+)
+from numba import config
 
-from lumpability.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import kernel, kernel_loops, reference, rounds
-from lumpability.refinement.kernel_arrays import ALONE, PRINT, Arrays, Field, Rows
-from lumpability.refinement.kernel_field import block_value, montgomery_inverse
+from lumpability.refinement.kernel_arrays import ALONE, BLOCK, PRINT, Arrays, Rows
+from lumpability.refinement.kernel_propagate import propagate
+from lumpability.refinement.kernel_team import Team
 from lumpability.structure import WeightedStructure
 
-P = prime(0)
-PATHS = {
-    "as it comes": {},
-    "only sweeping": {"_FOLLOW_COST": 1e9},
-    "propagating": {"_FOLLOW_COST": 1e-6},
-    "in small budgets": {"_FOLLOW_COST": 1e-6, "_BUDGET": 1},
-    "on several threads": {"_HAND_OUT_COST": 0},
-    "in more ranges than threads": {"_HAND_OUT_COST": 0, "_BALANCED_BEYOND": 0},
-}
-
-
-@st.composite
-def scattered(draw: st.DrawFn) -> WeightedStructure:
-    """State 0 is a block of its own and nothing goes there.
-
-    The first block has the value 0 under the first seed, so that sums into it do not show.
-    """
-    n = draw(st.integers(2, 40))
-    m = draw(st.integers(1, 3)) * n
-    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    marks = 1 + (random.integers(0, n, n) == 0)
-    marks[0] = 0
-    structure = WeightedStructure.from_edges(
-        n,
-        random.integers(0, n, m),
-        random.integers(1, n, m),
-        random.integers(1, draw(st.sampled_from([2, 4])), m),
-        initial=Partition(marks),
-    )
-    return replace(structure, closed=draw(st.booleans()))
+MODULI = {"2^64": kernel.moduli, "a prime": only_primes}
 
 
 def refined_on(
-    path: str, structure: WeightedStructure, initial: Partition
+    path: str, modulus: str, structure: WeightedStructure
 ) -> tuple[Partition, list[int]]:
-    """The partition found with the settings of a path, and the prime of each attempt."""
+    """The partition found with the settings of a path, and the modulus of each attempt."""
     attempts = []
     table = kernel.combined_table
 
@@ -61,16 +44,39 @@ def refined_on(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "combined_table", counted)
-        for name, value in PATHS[path].items():
-            patch.setattr(kernel, name, value)
-        return kernel.refine(structure, initial, threads=4), attempts
+        patch.setattr(kernel, "moduli", MODULI[modulus])
+        take(path, patch)
+        return kernel.refine(structure, structure.initial, threads=4), attempts
+
+
+@pytest.mark.parametrize(
+    ("path", "calls", "most"),
+    [
+        ("only sweeping", 0, 1),
+        ("propagating", 1, None),
+        ("in small budgets", 198, None),
+        ("on several threads", None, 3),
+        ("in more ranges than threads", None, 12),
+    ],
+)
+def test_every_path_goes_its_way(path, calls, most, monkeypatch):
+    """How often rounds propagate, and in how many ranges loops are cut, along a line of 200 states."""
+    structure = WeightedStructure.from_edges(200, range(199), range(1, 200), [1] * 199)
+    followed, ranges, run = [], [0], Team.run
+    monkeypatch.setattr(kernel, "propagate", lambda *a: followed.append(1) or propagate(*a))
+    monkeypatch.setattr(Team, "run", lambda *a: ranges.append(len(a[2])) or run(*a))
+    take(path, monkeypatch)
+    kernel.refine(structure, Partition(np.arange(200) == 199), threads=3)
+    assert calls in {None, len(followed)}
+    assert most in {None, max(ranges)}
 
 
 @pytest.mark.parametrize("path", PATHS)
-@given(structure=scattered())
-def test_no_path_needs_a_second_prime(path, structure):
-    """Fingerprints modulo 2^61 - 1 do not collide by accident: another attempt would hide a mistake."""
-    found, attempts = refined_on(path, structure, structure.initial)
+@pytest.mark.parametrize("modulus", MODULI)
+@given(structure=st.one_of(scattered(), unfolded()))
+def test_no_path_needs_a_second_modulus(path, modulus, structure):
+    """Fingerprints do not collide by accident where weights are small: another attempt would hide a mistake."""
+    found, attempts = refined_on(path, modulus, structure)
     assert found == reference.refine(structure.explicit(), structure.initial)
     assert len(attempts) == (structure.m > 0)
 
@@ -92,16 +98,17 @@ def dense_rows(draw: st.DrawFn) -> WeightedStructure:
     return replace(structure, closed=draw(st.booleans()))
 
 
+@pytest.mark.parametrize("p", [0, P])
 @given(
     structure=st.one_of(scattered(), dense_rows()),
     seed=st.integers(0, 9),
     blockwise=st.booleans(),
 )
-def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(structure, seed, blockwise):
+def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(p, structure, seed, blockwise):
     random = np.random.default_rng(seed)
-    table = random.integers(P - 5, P, len(structure.weights.values), dtype=np.uint64)
-    step = max(1, min(2**62 // (int(table.max(initial=1)) + 1), 2**31))
-    field = Field(np.uint64(P), montgomery_inverse(P), np.uint64(seed), step)
+    size, modulus = len(structure.weights.values), p or 2**64
+    table = random.integers(modulus - 5, modulus, size, dtype=np.uint64)
+    field = field_modulo(p, seed, table)
     s, labels = structure, structure.initial.labels
     rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
     arrays = Arrays.for_states(s.n)
@@ -111,8 +118,8 @@ def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(structure, s
         kernel_loops.fingerprint_blocks(0, count, rows, field, arrays)
     else:
         kernel_loops.fingerprint_rows(0, s.n, rows, field, arrays)
-    values = [int(block_value(number, field.seed)) for number in range(count)]
-    inverse = pow(2**64, -1, P)
+    values = [value_of(number, field) for number in range(count)]
+    factor = 4 * pow(2**64, -1, p) if p else 1  # two bits are left for marks
     for state in range(s.n):
         if s.initial.blocks.sizes[labels[state]] == 1:
             assert arrays.cells[state, PRINT] == ALONE
@@ -122,18 +129,40 @@ def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(structure, s
             weight = int(table[s.weights.codes[i]])
             own = values[labels[state]] if s.closed else 0
             total += weight * (values[labels[s.indices[i]]] - own)
-        assert int(arrays.cells[state, PRINT]) == total * inverse % P
-    leaving = kernel_loops.leaving(rows, field).tolist()
-    for state in range(s.n):
+        assert int(arrays.cells[state, PRINT]) % 4 == 0
+        assert int(arrays.cells[state, PRINT]) == total * factor % (4 * modulus if p else modulus)
+
+
+@pytest.mark.parametrize("p", [0, P])
+@given(structure=st.one_of(scattered(), dense_rows()), seed=st.integers(0, 9))
+def test_what_leaves_a_state_is_the_sum_of_its_weights_into_others(p, structure, seed):
+    """Where rows are closed; a hash of it stands above the block of every state that shares one."""
+    size, modulus = len(structure.weights.values), p or 2**64
+    table = np.random.default_rng(seed).integers(modulus - 5, modulus, size, dtype=np.uint64)
+    s, field = structure, field_modulo(p, seed, table)
+    rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
+    arrays = Arrays.for_states(s.n)
+    kernel_loops.fill(s.initial.labels, len(s.initial), field, arrays)
+    totals = kernel_loops.leaving(rows, field, arrays).tolist()
+    assert len(totals) == (s.n if s.closed else 0)
+    numbers, hashes = arrays.cells[:, BLOCK] & LOW_HALF, arrays.cells[:, BLOCK] >> np.uint64(32)
+    assert numbers.tolist() == s.initial.labels.tolist()
+    expected: dict[int, int] = {}
+    for state in np.flatnonzero(~arrays.alone).tolist() if s.closed else []:
         span = range(int(s.indptr[state]), int(s.indptr[state + 1]))
-        out = [int(table[s.weights.codes[i]]) for i in span if s.indices[i] != state]
-        assert leaving[state] == sum(out) % P
+        out = sum(int(table[s.weights.codes[i]]) for i in span if s.indices[i] != state) % modulus
+        assert totals[state] == out
+        assert expected.setdefault(out, int(hashes[state])) == hashes[state]
+    assert len(set(expected.values())) == len(expected)
+    others = np.ones(s.n, bool) if not s.closed else arrays.alone
+    assert not hashes[others].any()
 
 
+@pytest.mark.parametrize("modulus", MODULI)
 @given(seed=st.integers(0, 2**32 - 1), width=st.integers(10, 300), path=st.sampled_from([*PATHS]))
 @settings(max_examples=20)
-def test_long_rows_of_large_weights_are_summed_without_overflow(seed, width, path):
-    """States with one total of other weights stay together, by the first prime."""
+def test_long_rows_of_large_weights_are_summed_without_overflow(modulus, seed, width, path):
+    """States with one total of other weights stay together, by the first modulus."""
     random = np.random.default_rng(seed)
     weights = [int(w) for w in random.integers(1, 2**62, width)]
     first, second = 3, 6  # sources with one total, and with another; state 0 is alone
@@ -148,9 +177,9 @@ def test_long_rows_of_large_weights_are_summed_without_overflow(seed, width, pat
         np.repeat(np.arange(1, second + 1), width),
         np.tile(np.arange(second + 1, n), second),
         [weight for row in rows for weight in row],
+        initial=Partition(np.repeat([0, 1, 2], [1, second, width])),
     )
-    start = Partition(np.repeat([0, 1, 2], [1, second, width]))
-    found, attempts = refined_on(path, structure, start)
+    found, attempts = refined_on(path, modulus, structure)
     assert found == Partition(np.repeat([0, 1, 2, 3], [1, first, second - first, width]))
     assert len(attempts) == 1
 
@@ -158,7 +187,7 @@ def test_long_rows_of_large_weights_are_summed_without_overflow(seed, width, pat
 @pytest.mark.parametrize("half", [2, 4, 30])
 def test_when_all_states_are_touched_there_is_room_for_one_more(half, monkeypatch):
     """Every state goes everywhere, and half of them move at once, so that all are touched often."""
-    monkeypatch.setattr(kernel, "_FOLLOW_COST", 1e-6)
+    take("propagating", monkeypatch)
     n = 2 * half
     sources, targets = np.repeat(np.arange(n), n), np.tile(np.arange(n), n)
     structure = WeightedStructure.from_edges(n, sources, targets, 1 + sources // half)
@@ -168,7 +197,7 @@ def test_when_all_states_are_touched_there_is_room_for_one_more(half, monkeypatc
 
 def test_transposed_entries_are_wider_where_states_and_weights_need_it(monkeypatch):
     """70,000 states and half as many rates: 33 bits for an entry."""
-    monkeypatch.setattr(kernel, "_FOLLOW_COST", 1e-6)
+    take("propagating", monkeypatch)
     n = 70_000
     random = np.random.default_rng(5)
     sources = np.arange(1, n)
@@ -200,15 +229,24 @@ def test_states_beyond_the_cache_are_looked_ahead_for():
     assert found == Partition(reference.refine(small, start).labels[kind])
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_an_index_error_of_a_loop_is_not_taken_for_the_end_of_the_work(threads, monkeypatch):
+@pytest.mark.parametrize(
+    "helping",
+    [
+        False,
+        pytest.param(
+            True, marks=pytest.mark.skipif(config.DISABLE_JIT, reason="a thread needs no help")
+        ),
+    ],
+)
+def test_an_error_of_a_loop_is_raised_whoever_runs_it(helping, monkeypatch):
     """With numba's bounds checking a loop that leaves its arrays raises one."""
 
-    def outside(*arguments):
-        raise IndexError("index is out of bounds")
+    def outside(board, ranges, stays, *arguments):
+        if stays == helping:
+            raise IndexError("index is out of bounds")
 
-    monkeypatch.setattr(kernel_loops, "fingerprint_rows", outside)
-    monkeypatch.setattr(kernel, "_HAND_OUT_COST", 0)
+    monkeypatch.setattr(kernel, "sweep_together", outside)
+    take("on several threads", monkeypatch)
     structure = WeightedStructure.from_edges(40, range(39), range(1, 40), [1] * 39)
     with pytest.raises(IndexError, match="out of bounds"):
-        kernel.refine(structure, structure.initial, threads=threads)
+        kernel.refine(structure, structure.initial, threads=3)

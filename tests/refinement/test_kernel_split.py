@@ -5,33 +5,31 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel_rounds import LOW_HALF, P, field_modulo, value_of
 
-from lumpability.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops
 from lumpability.refinement.kernel_arrays import (
     ALONE,
-    END,
-    OLD,
+    BLOCK,
+    NAME,
     PRINT,
-    SPOT,
+    SIZE,
     START,
     TOUCHED,
     Arrays,
-    Field,
 )
-from lumpability.refinement.kernel_field import block_value, montgomery_inverse
 from lumpability.refinement.kernel_split import (
     cut_blocks,
     find_parts_of_blocks,
     group_by_key,
-    rename_parts,
+    move_parts,
 )
 
-P = prime(0)
-FIELD = Field(np.uint64(P), montgomery_inverse(P), np.uint64(3), 1 << 31)
+FIELDS = [field_modulo(p, 3, np.ones(1, np.uint64)) for p in (0, P)]
 
 
 @st.composite
@@ -44,33 +42,28 @@ def fingerprinted(draw: st.DrawFn) -> tuple[Arrays, Partition, list[int]]:
     initial = Partition(random.integers(0, blocks, n))
     prints = np.minimum(random.integers(0, several, n), random.integers(0, several, n))
     arrays = Arrays.for_states(n)
-    kernel_loops.fill(initial.labels, len(initial), FIELD, arrays)
+    kernel_loops.fill(initial.labels, len(initial), FIELDS[0], arrays)
     assert partition_in(arrays, len(initial)) == initial.labels.tolist()
-    arrays.cells[~arrays.alone, PRINT] = prints[~arrays.alone].astype(np.uint64)
+    assert not arrays.blocks[: len(initial), TOUCHED].any()
+    arrays.cells[~arrays.alone, PRINT] = 4 * prints[~arrays.alone].astype(np.uint64)
+    arrays.cells[:, BLOCK] |= np.arange(n, dtype=np.uint64) << np.uint64(32)
     return arrays, initial, prints.tolist()
-
-
-def value(number: int) -> int:
-    return int(block_value(number, FIELD.seed))
 
 
 def partition_in(arrays: Arrays, count: int) -> list[int]:
     """The number of every state's block, after a look at all that is written down about it."""
     n = len(arrays.alone)
-    assert sorted(arrays.order.tolist()) == list(range(n))
-    numbers = [-1] * n
+    assert sorted(arrays.order[:n].tolist()) == list(range(n))
+    numbers = (arrays.cells[:, BLOCK] & LOW_HALF).tolist()
+    sizes = Counter(numbers)
+    assert arrays.blocks[:count, NAME].tolist() == list(range(count))
     for number in range(count):
-        assert arrays.blocks[number, TOUCHED] == 0
-        start, end = int(arrays.blocks[number, START]), int(arrays.blocks[number, END])
-        assert start < end
-        for place in range(start, end):
-            state = int(arrays.order[place])
-            assert numbers[state] == -1
-            numbers[state] = number
-            assert int(arrays.cells[state, SPOT]) == number + (place << 32)
-            assert bool(arrays.alone[state]) == (end - start == 1)
-            assert (arrays.cells[state, PRINT] == ALONE) == (end - start == 1)
-    assert -1 not in numbers
+        start, size = arrays.blocks[number, [START, SIZE]].tolist()
+        assert size == sizes[number]
+        for state in arrays.order[start : start + size].tolist():
+            assert numbers[state] == number
+            assert bool(arrays.alone[state]) == (size == 1)
+            assert (arrays.cells[state, PRINT] == ALONE) == (size == 1)
     return numbers
 
 
@@ -87,8 +80,9 @@ def test_ranges_of_blocks_can_split_into_about_equally_many_parts(drawn, ranges)
     assert offsets.tolist() == before[cuts].tolist()
 
 
-@given(fingerprinted(), st.integers(0, 3))
-def test_blocks_split_by_fingerprint_and_the_largest_part_keeps_the_number(drawn, cut):
+@pytest.mark.parametrize("field", FIELDS)
+@given(drawn=fingerprinted(), cut=st.integers(0, 3))
+def test_blocks_split_by_fingerprint_and_the_largest_part_keeps_the_number(field, drawn, cut):
     arrays, initial, prints = drawn
     count = len(initial)
     old = initial.labels.tolist()
@@ -97,16 +91,20 @@ def test_blocks_split_by_fingerprint_and_the_largest_part_keeps_the_number(drawn
         first = len(initial) + int((sizes[:low] - 1).sum())
         parts, states = map(int, find_parts_of_blocks(low, high, first, arrays))
         arrays.blocks[count : count + parts] = arrays.blocks[first : first + parts]
-        rename_parts(count, count + parts, FIELD, arrays)
+        move_parts(count, count + parts, field, arrays)
         count, moved = count + parts, moved + states
     now = partition_in(arrays, count)
     assert Partition(np.array(now)) == Partition.of(lambda s: (old[s], prints[s]), states=initial.n)
     new_sizes = Counter(now)
     for s, number in enumerate(now):
         assert new_sizes[old[s]] >= new_sizes[number]
-        assert number == old[s] or arrays.blocks[number, OLD] == old[s]
-        assert int(arrays.values[s]) == value(number)
+        parent = int(arrays.blocks[number, TOUCHED])
+        assert (old[s], parent) in {(number, 0), (parent, parent)}
+        if number != old[s]:
+            assert int(arrays.values[s]) == value_of(number, field)
     assert moved == sum(now[s] != old[s] for s in range(initial.n))
+    kept = arrays.cells[:, BLOCK] >> np.uint64(32)
+    assert kept.tolist() == list(range(initial.n))
 
 
 @given(

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
+from itertools import count, islice
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lumpability import quotient
+from lumpability import exact_array, quotient
 from lumpability.errors import InvalidInput
 from lumpability.exact_array import ExactArray
+from lumpability.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import kernel, kernel_collapse, refine, worklist
-from lumpability.refinement.kernel_tables import combined_table, deciding_tables
+from lumpability.refinement.kernel_tables import combined_table, deciding_tables, moduli
 from lumpability.structure import WeightedStructure
+from lumpability.testing import rationals
 
 FUNCTIONS = [
     "x",
@@ -51,6 +55,42 @@ def test_sums_are_equal_exactly_when_they_are_in_every_deciding_table(names, dat
     )
     tables = list(deciding_tables(weights.components, 4))
     assert equal == all(sums_modulo(p, t, first) == sums_modulo(p, t, second) for p, t in tables)
+
+
+@given(
+    weights=st.lists(rationals(), min_size=1, max_size=6),
+    scale=st.sampled_from([1, Fraction(1, 3), 2**64, Fraction(2**70, 5)]),
+    p=st.sampled_from([0, prime(0), 7]),
+    data=st.data(),
+)
+def test_equal_sums_of_weights_are_equal_in_the_combined_table(weights, scale, p, data):
+    """A weight and minus the sum of others; shared powers of two do not make weights vanish."""
+    codes = data.draw(st.lists(st.integers(0, len(weights) - 1), max_size=4))
+    total = sum((weights[code] for code in codes), start=Fraction(0))
+    array = ExactArray.read([weight * scale for weight in [*weights, total]])[0]
+    assume(p == 0 or array.denominator % p)
+    table = combined_table(array.components, p, 0)
+    places = [int(array.codes[code]) for code in codes]
+    assert sums_modulo(p, table, places) == int(table[array.codes[-1]])
+    if p == 0:
+        assert len(set(table.tolist())) == len(array.values)
+
+
+@given(denominator=st.sampled_from([1, 2, 6, prime(0), 2 * prime(0) * prime(1), 3 * prime(1)]))
+def test_moduli_are_2_to_the_64_and_then_all_primes_that_divide_no_denominator(denominator):
+    array = ExactArray.read([1, Fraction(1, denominator)])[0]
+    found = list(islice(moduli(array.components), 4))
+    suitable = (p for p in map(prime, count()) if denominator % p)
+    assert found == [0, *islice(suitable, 3)]
+
+
+def test_several_monomials_or_wide_denominators_leave_only_primes(monkeypatch):
+    """What has one monomial is a number times that."""
+    functions = [ExactArray.read(names)[0].components for names in (["x", "x/3"], ["x", "y"])]
+    assert [next(moduli(components)) for components in functions] == [0, prime(0)]
+    array = ExactArray.read(["1/3", "2/7"])[0]
+    monkeypatch.setattr(exact_array, "_NARROW_BITS", -1)
+    assert next(moduli(array.components)) == prime(0)
 
 
 @given(seed=st.integers(0, 10_000), names=st.lists(st.sampled_from(FUNCTIONS), min_size=1))

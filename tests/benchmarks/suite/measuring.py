@@ -20,11 +20,14 @@ __all__ = ["one_core", "peak_beyond", "seconds", "titled"]
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Time one call, garbage collected before."""
-    gc.collect()
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
+    """Time one call as `timeit` does, with the garbage collector off."""
+    gc.disable()
+    try:
+        started = time.perf_counter()
+        call()
+        return time.perf_counter() - started
+    finally:
+        gc.enable()
 
 
 @contextmanager

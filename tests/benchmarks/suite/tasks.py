@@ -20,6 +20,7 @@ from lumpability.structure import WeightedStructure
 from suite import rounds
 from suite.measuring import one_core, peak_beyond, seconds
 from suite.models import Store
+from suite.sides import Calls, medians_of_sides
 
 __all__ = ["TASKS", "default_runs"]
 
@@ -27,7 +28,7 @@ Numbers = dict[str, float]
 
 # Beyond 64 bits on both sides of the bar; both are prime.
 _AWKWARD = Fraction(2**127 - 1, 2**89 - 1)
-_ONCE_BEYOND = 30_000_000  # transitions: timed once, without a run before
+_ONCE_BEYOND = 30_000_000  # transitions: timed once
 
 
 def default_runs(transitions: int) -> int:
@@ -61,31 +62,33 @@ def _sizes(chain: Any, lumping: Any) -> Numbers:
     return {"states": chain.n, "transitions": chain.matrix.m, "blocks": len(lumping.partition)}
 
 
-def time_refinement(store: Store, name: str, runs: int) -> Numbers:
-    """Chain in memory to quotient in memory: ours on all cores and on one, Storm in doubles."""
-    from suite import storm
-
+def _our_side(store: Store, name: str) -> tuple[Numbers, Calls]:
     chain = store.load(name)
-    model = storm.model_of(chain, exact=False)
-    found: list[int] = []  # by Storm
 
     def on_one_core() -> Any:
         with one_core():
             return _ours(chain)
 
-    def other() -> None:
-        found.append(int(storm.refine(model).nr_states))
-
     lumping = _ours(chain)
-    sizes = _sizes(chain, lumping)
     if chain.matrix.m < _ONCE_BEYOND:
-        other()
         assert np.array_equal(on_one_core().partition.labels, lumping.partition.labels)
-    del lumping
-    times = _medians(
-        {"storm": other, "ours": lambda: _ours(chain), "ours_one_core": on_one_core}, runs
-    )
-    return {**sizes, "storm_blocks": found[0], **times, "runs": runs}
+    calls: Calls = {"ours": lambda: _ours(chain), "ours_one_core": on_one_core}
+    return _sizes(chain, lumping), calls
+
+
+def _storm_side(store: Store, name: str) -> tuple[Numbers, Calls]:
+    from suite import storm
+
+    model = storm.model_of(store.load(name), exact=False)
+    blocks = float(storm.refine(model).nr_states)
+    return {"storm_blocks": blocks}, {"storm": lambda: storm.refine(model)}
+
+
+def time_refinement(store: Store, name: str, runs: int) -> Numbers:
+    """Chain in memory to quotient in memory: ours on all cores and on one, Storm in doubles."""
+    sides = [(_storm_side, (store, name)), (_our_side, (store, name))]
+    facts, times = medians_of_sides(sides, runs)
+    return {**facts, **times, "runs": runs}
 
 
 def time_kernel(store: Store, name: str, runs: int) -> Numbers:

@@ -1,0 +1,328 @@
+"""Rounds of the kernel that follow only what changed, compiled.
+
+A fingerprint is linear in the values of blocks: when u moves to a block whose value differs by d, every
+predecessor s gains M[s, u] d, and where rows are closed, u itself loses d times what leaves it.  States of
+one block have equal fingerprints when a round begins, so only the gains of this round are kept, and a
+state that gains nothing costs nothing.
+
+Those of a block with equal gains become a block, whose states stand at the end of ``order``; what is
+left of the block stays where it was, gaps and all, until it is itself the smaller part and its states are
+looked up.  So no state is moved but for being touched.  The largest part keeps the *name* that gives
+a block its value, and only the others are followed: a state is at most log2(n) times, O(m log n) in all.
+
+Where all states of a block lose the same, none needs to: gains are compared inside blocks only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lumpability.refinement.kernel_arrays import (
+    ALONE,
+    BLOCK,
+    COUNT,
+    DIFFERENCE,
+    GAIN,
+    MARKED,
+    MIXED,
+    NAME,
+    PRINT,
+    SIZE,
+    START,
+    TOUCHED,
+    WORD,
+)
+from lumpability.refinement.kernel_compile import compiled, inlined
+from lumpability.refinement.kernel_field import (
+    SPREAD,
+    add_modulo,
+    block_value,
+    multiply,
+    subtract_modulo,
+)
+from lumpability.refinement.kernel_prefetch import prefetch
+from lumpability.refinement.kernel_split import FIRST, HIGH_HALF, ONE, leave_alone
+
+__all__ = ["FOLLOW_COST", "TOUCH_COST", "propagate", "settle"]
+
+FOLLOW_COST = 3  # of an incoming transition followed, in nanoseconds; see `kernel`
+TOUCH_COST = 12  # of a state that gains something, with what comes of it
+_AHEAD = 8  # states
+HALF = np.uint64(32)
+ZERO, TWO = np.uint64(0), np.uint64(2)
+
+
+@inlined
+def _touch(source: Any, weight: Any, change: Any, number: Any, field: Any, arrays: Any) -> Any:
+    """Add weight x change to what a state gains, and list the state if it is marked for the first time.
+
+    Returns how many states are listed.  Without branches, which nothing could predict.
+    """
+    cells, touched = arrays.cells, arrays.touched
+    word = cells[source, PRINT]
+    product = multiply(weight, change, field)
+    if field.p == ZERO:  # a multiple of 4, as the change is
+        cells[source, PRINT] = (word + product) | MARKED
+    else:
+        gain = add_modulo(word >> TWO, product, field.p) << TWO
+        cells[source, PRINT] = gain | (word & ALONE) | MARKED
+    touched[number] = source  # overwritten by the next unless it counts
+    return number + np.int64(word & (MARKED | ALONE) == ZERO)
+
+
+@inlined
+def _look_ahead(i: Any, tail: Any, order: Any, indptr: Any, entries: Any) -> None:
+    """Ask for what the next states need: rows are short and lie anywhere."""
+    if i + 2 * _AHEAD < tail:
+        prefetch(indptr, np.uint32(order[i + 2 * _AHEAD]))
+    if i + _AHEAD < tail:
+        prefetch(entries, np.uint64(indptr[np.uint32(order[i + _AHEAD])]))
+
+
+@inlined
+def _look_up(block: Any, arrays: Any) -> Any:
+    """Bring the states of a block together that others left; return whether what leaves them differs."""
+    cells, order, blocks = arrays.cells, arrays.order, arrays.blocks
+    start = np.uint64(blocks[block, START])
+    end = start + np.uint64(blocks[block, SIZE])
+    place: Any = start
+    here: Any = start
+    differs: Any = ZERO
+    first: Any = ZERO
+    while place < end:
+        state = np.uint32(order[here])
+        word = cells[state, BLOCK]
+        here += ONE
+        if np.uint32(word) == np.uint32(block):
+            if place == start:
+                first = word
+            differs |= (word ^ first) >> HALF
+            order[place] = state
+            place += ONE
+    return differs != ZERO
+
+
+@inlined
+def _follow(fresh: Any, count: Any, tail: Any, incoming: Any, field: Any, arrays: Any) -> Any:
+    """Add up what states gain by the names that are new; return how many are touched, by how many transitions."""
+    indptr, entries, bits, table, totals, closed = incoming
+    code = (ONE << bits) - ONE
+    order, blocks = arrays.order, arrays.blocks
+    number: Any = 0
+    followed: Any = 0
+    for name in range(fresh, count):
+        parent = np.uint32(blocks[name, TOUCHED])
+        mixed: Any = parent >= MIXED
+        parent &= MIXED - np.uint32(1)
+        blocks[name, TOUCHED] = 0
+        block: Any = np.uint32(name)
+        before = np.uint32(blocks[parent, NAME])
+        if blocks[name, NAME] != np.uint32(
+            name
+        ):  # the part that was left is smaller, and has the name
+            block, before = parent, np.uint32(blocks[name, NAME])
+            mixed = _look_up(block, arrays)
+        elif before >= np.uint32(fresh):
+            before = np.uint32(blocks[before, NAME])
+        value = block_value(name, field)
+        change = subtract_modulo(value, block_value(before, field), field.p)
+        start = np.int64(blocks[block, START])
+        size = np.int64(blocks[block, SIZE])
+        if size == 1:
+            leave_alone(np.uint32(order[start]), arrays)
+        for place in range(start, start + size):
+            _look_ahead(place, tail, order, indptr, entries)
+            target = np.uint32(order[place])
+            begin, end = np.uint64(indptr[target]), np.uint64(indptr[target + ONE])
+            for entry in range(begin, end):
+                word = np.uint64(entries[entry])
+                source = word >> bits
+                if closed and source == target:
+                    continue
+                number = _touch(source, table[word & code], change, number, field, arrays)
+            if closed and mixed:
+                loss = subtract_modulo(ZERO, totals[target], field.p)
+                number = _touch(target, loss, change, number, field, arrays)
+            followed += np.int64(end - begin)
+    return number, followed
+
+
+@inlined
+def _find_groups(number: Any, arrays: Any) -> Any:
+    """Find out which touched states that gained something belong together: of one block, with equal gains.
+
+    They are listed, each with its group.  Returns how many states and groups there are.
+    """
+    cells, touched, group_of = arrays.cells, arrays.touched, arrays.spare_order
+    groups, table = arrays.groups, arrays.table
+    bits = ONE
+    while (ONE << bits) < np.uint64(number + number // 2 + 1):
+        bits += ONE
+    last, shift = (ONE << bits) - ONE, np.uint64(64) - bits
+    for slot in range(last + ONE):
+        table[slot] = 0
+    states: Any = 0
+    found: Any = 0
+    for i in range(number):
+        if i + _AHEAD < number:
+            prefetch(cells, np.uint32(touched[i + _AHEAD]))
+        state = np.uint32(touched[i])
+        gain = cells[state, PRINT] & ~(MARKED | ALONE)
+        if gain == ZERO:
+            cells[state, PRINT] = ZERO
+            continue
+        word = cells[state, BLOCK]
+        slot = ((gain ^ (word << HALF)) * SPREAD) >> shift
+        group: Any = np.uint32(table[slot])
+        while group != 0 and (
+            groups[group, GAIN] != gain or np.uint32(groups[group, WORD]) != np.uint32(word)
+        ):
+            slot = (slot + ONE) & last
+            group = np.uint32(table[slot])
+        if group == 0:
+            found += 1
+            group = np.uint32(found)
+            table[slot] = group
+            groups[group, GAIN], groups[group, WORD] = gain, word
+            groups[group, DIFFERENCE], groups[group, COUNT] = ZERO, ZERO
+        groups[group, DIFFERENCE] |= word ^ groups[group, WORD]
+        groups[group, COUNT] += ONE
+        touched[states], group_of[states] = state, group
+        states += 1
+    return states, found
+
+
+@inlined
+def _divide(found: Any, tail: Any, count: Any, arrays: Any) -> Any:
+    """Make blocks of the groups; what did not gain stays, or else the largest group does.
+
+    Returns the new number of blocks, and how many states have a new name.
+    """
+    groups, blocks = arrays.groups, arrays.blocks
+    for group in range(1, found + 1):  # what is left of blocks, and their largest groups
+        own = np.uint32(groups[group, WORD])
+        size = groups[group, COUNT]
+        blocks[own, SIZE] -= size
+        largest = np.uint32(blocks[own, TOUCHED])
+        if largest == 0 or size > groups[largest, COUNT]:
+            blocks[own, TOUCHED] = group
+    moved: Any = 0
+    place: Any = np.int64(tail)
+    for group in range(1, found + 1):
+        own = np.uint32(groups[group, WORD])
+        size = np.int64(groups[group, COUNT])
+        rest = np.int64(blocks[own, SIZE])
+        largest = blocks[own, TOUCHED] == group
+        block: Any = own
+        if not largest or rest > 0:
+            block = np.uint32(count)
+            count += 1
+            mixed = groups[group, DIFFERENCE] != ZERO
+            blocks[block, TOUCHED] = own | (MIXED if mixed else np.uint32(0))
+            blocks[block, NAME] = block
+            if largest and size > rest:
+                blocks[block, NAME], blocks[own, NAME] = blocks[own, NAME], block
+                moved += rest
+            else:
+                moved += size
+        blocks[block, START], blocks[block, SIZE] = place, size
+        groups[group, GAIN] = np.uint64(place) | (np.uint64(block) << HALF)
+        place += size
+    return count, moved
+
+
+@inlined
+def _move(states: Any, found: Any, arrays: Any) -> None:
+    """Write the states of every group behind one another, and their block into them; clear up."""
+    cells, order, alone, blocks = arrays.cells, arrays.order, arrays.alone, arrays.blocks
+    touched, group_of, groups = arrays.touched, arrays.spare_order, arrays.groups
+    for i in range(states):
+        if i + _AHEAD < states:
+            prefetch(cells, np.uint32(touched[i + _AHEAD]))
+        state, group = np.uint32(touched[i]), np.uint32(group_of[i])
+        target = groups[group, GAIN]
+        groups[group, GAIN] = target + ONE
+        order[np.uint32(target)] = state
+        single = groups[group, COUNT] == 1
+        cells[state, PRINT] = ALONE if single else ZERO
+        cells[state, BLOCK] = (cells[state, BLOCK] & HIGH_HALF) | (target >> HALF)
+        alone[state] = single
+    for group in range(1, found + 1):
+        blocks[np.uint32(groups[group, WORD]), TOUCHED] = 0
+
+
+@inlined
+def _pack(count: Any, arrays: Any) -> Any:
+    """Write the states of all blocks that have several to the front of ``order``; return their number."""
+    cells, order, blocks, alone = arrays.cells, arrays.order, arrays.blocks, arrays.alone
+    total: Any = np.int64(0)
+    for block in range(count):
+        blocks[block, START] = total
+        blocks[block, TOUCHED] = total
+        size = np.int64(blocks[block, SIZE])
+        total += size if size > 1 else FIRST
+    for state in range(len(alone)):
+        own = np.uint32(cells[state, BLOCK])
+        if blocks[own, SIZE] > 1:
+            place = np.uint32(blocks[own, TOUCHED])
+            order[place] = state
+            blocks[own, TOUCHED] = place + np.uint32(1)
+    for block in range(count):
+        blocks[block, TOUCHED] = 0
+    return total
+
+
+@compiled
+def settle(count: Any, field: Any, arrays: Any) -> None:
+    """Bring ``order`` and ``values`` up to date for a sweep."""
+    cells, blocks, values = arrays.cells, arrays.blocks, arrays.values
+    _pack(count, arrays)
+    for state in range(len(values)):
+        name = blocks[np.uint32(cells[state, BLOCK]), NAME]
+        values[state] = block_value(name, field)
+
+
+@inlined
+def _begin(fresh: Any, count: Any, arrays: Any) -> None:
+    """Forget fingerprints; find out for the blocks that are new whether what leaves their states differs."""
+    cells, order, blocks = arrays.cells, arrays.order, arrays.blocks
+    for state in range(len(cells)):
+        cells[state, PRINT] &= ALONE
+    for block in range(fresh, count):
+        start = np.int64(blocks[block, START])
+        first = cells[np.uint32(order[start]), BLOCK]
+        differs: Any = ZERO
+        for place in range(start, start + np.int64(blocks[block, SIZE])):
+            differs |= (cells[np.uint32(order[place]), BLOCK] ^ first) >> HALF
+        if differs:
+            blocks[block, TOUCHED] |= MIXED
+
+
+@compiled
+def propagate(
+    fresh: Any, count: Any, tail: Any, moved: Any, rate: Any, sweep: Any, budget: Any,
+    incoming: Any, field: Any, arrays: Any,
+) -> Any:  # fmt: skip
+    """Run rounds that follow only what changed, while that costs less than a sweep, until the budget is spent.
+
+    The names fresh .. count-1 are new, `moved` states have one of them, and ``order`` is free from `tail` on.
+    A round costs `rate` for each state that moved, as much as in the round before.  Returns these five
+    after the last round.
+    """
+    spent: Any = 0
+    _begin(fresh, count, arrays)
+    while moved > 0 and moved * rate <= sweep and spent < budget:
+        number, followed = _follow(fresh, count, tail, incoming, field, arrays)
+        spent += followed + number
+        rate = (FOLLOW_COST * followed + TOUCH_COST * number) / moved
+        if tail + number > len(arrays.order):
+            tail = _pack(count, arrays)
+        states, found = _find_groups(number, arrays)
+        fresh = count
+        count, moved = _divide(found, tail, count, arrays)
+        _move(states, found, arrays)
+        if moved:
+            tail += states
+    return fresh, count, tail, moved, rate

@@ -1,0 +1,204 @@
+"""What tests of the compiled kernel share: structures worth refining, and its arrays between rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from lumpability.integers import prime
+from lumpability.partition import Partition
+from lumpability.refinement import kernel, kernel_loops, reference
+from lumpability.refinement.kernel_arrays import BLOCK, NAME, Arrays, Field, Incoming, Rows
+from lumpability.refinement.kernel_field import block_value, montgomery_inverse
+from lumpability.refinement.kernel_propagate import propagate, settle
+from lumpability.refinement.kernel_split import find_parts_of_blocks, move_parts
+from lumpability.refinement.kernel_tables import combined_table, moduli
+from lumpability.structure import WeightedStructure
+
+P = prime(0)
+LOW_HALF = np.uint64(2**32 - 1)
+
+PATHS: dict[str, dict[str, float]] = {
+    "as it comes": {},
+    "only sweeping": {"_EAGER": inf, "_TRANSPOSE_COST": inf},
+    "propagating": {"_SWEEP_COST": 1e9},
+    "in small budgets": {"_SWEEP_COST": 1e9, "_BUDGET": 1},
+    "on several threads": {"_HAND_OUT_COST": 0, "_FETCH_COST": 0},
+    "in more ranges than threads": {"_HAND_OUT_COST": 0, "_FETCH_COST": 0, "_BALANCED_BEYOND": 0},
+}
+"""Constants of the kernel by which it goes one way."""
+
+Array = np.ndarray[Any, Any]
+
+
+def take(path: str, patch: pytest.MonkeyPatch) -> None:
+    """Make the kernel go one way."""
+    for name, value in PATHS[path].items():
+        patch.setattr(kernel, name, value)
+
+
+def only_primes(components: tuple[Any, ...]) -> Iterator[int]:
+    """The moduli without 2^64."""
+    return filter(None, moduli(components))
+
+
+def field_modulo(p: int, seed: int, table: Array) -> Field:
+    """The field for a table of weights modulo p, or modulo 2^64 for 0, as the kernel makes it."""
+    step = max(1, min(2**62 // (int(table.max(initial=0)) + 1), 2**31))
+    return Field(np.uint64(p), montgomery_inverse(p), np.uint64(seed), step)
+
+
+def value_of(name: int, field: Field) -> int:
+    return int(block_value(name, field))
+
+
+@st.composite
+def scattered(draw: st.DrawFn, *, max_states: int = 40) -> WeightedStructure:
+    """State 0 is a block of its own and nothing goes there.
+
+    The first block has the value 0 under the first seed, so that sums into it do not show.
+    """
+    n = draw(st.integers(2, max_states))
+    m = draw(st.integers(1, 3)) * n
+    weights = draw(st.sampled_from([[1], [1, 2, 3], [1, -1], [-2, -1, 1, 3]]))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    marks = 1 + (random.integers(0, n, n) == 0)
+    marks[0] = 0
+    structure = WeightedStructure.from_edges(
+        n,
+        random.integers(0, n, m),
+        random.integers(1, n, m),
+        random.choice(weights, m),
+        initial=Partition(marks),
+    )
+    return replace(structure, closed=draw(st.booleans()))
+
+
+@st.composite
+def unfolded(draw: st.DrawFn) -> WeightedStructure:
+    """Copies of states whose transitions differ in where they go only, so that there are many rounds.
+
+    Where rows are closed, sums into the own block do not matter, and weights may differ.
+    """
+    kinds, copies, degree = (
+        draw(st.integers(6, 20)),
+        draw(st.integers(1, 3)),
+        draw(st.integers(2, 4)),
+    )
+    closed = draw(st.booleans())
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n = kinds * copies
+    kind = np.arange(n) % kinds
+    weights = np.tile(draw(st.sampled_from([[1, 2, 3, 4], [1, 1, 1, 1], [1, -1, 2, -2]])), (n, 1))
+    if closed:
+        weights = random.integers(1, 4, (kinds, 4))[kind]
+        weights[:, 3] = random.integers(1, 6, n)  # to another copy of the same
+    targets = random.integers(0, kinds, (kinds, 4))[kind]
+    targets[:, 3] = np.where(closed, kind, targets[:, 3])
+    targets += kinds * random.integers(0, copies, (n, 4))
+    chosen = np.s_[:, 4 - degree :]
+    marked = Partition(kind < draw(st.integers(1, 2)))
+    structure = WeightedStructure.from_edges(
+        n,
+        np.repeat(np.arange(n), degree),
+        targets[chosen].ravel(),
+        weights[chosen].ravel(),
+        initial=marked,
+    )
+    return replace(structure, closed=closed)
+
+
+def one_round(explicit: WeightedStructure, partition: Partition) -> Partition:
+    """Split all blocks by sums into all blocks, by the definition."""
+    keys = [
+        (int(block), reference.signature(explicit, partition, state))
+        for state, block in enumerate(partition.labels)
+    ]
+    return Partition.of(lambda state: keys[state], states=partition.n)
+
+
+@dataclass
+class Rounds:
+    """A refinement after its first sweep, and what is passed from round to round."""
+
+    structure: WeightedStructure
+    rows: Rows
+    field: Field
+    arrays: Arrays
+    incoming: Incoming
+    fresh: int
+    count: int
+    tail: int
+    moved: int
+    rate: float = 1.0
+
+    @property
+    def numbers(self) -> Array:
+        """The block of every state."""
+        numbers: Array = (self.arrays.cells[:, BLOCK] & LOW_HALF).astype(np.int64)
+        return numbers
+
+    @property
+    def names(self) -> Array:
+        """The name of the block of every state."""
+        names: Array = self.arrays.blocks[self.numbers, NAME].astype(np.int64)
+        return names
+
+    @property
+    def partition(self) -> Partition:
+        return Partition(self.numbers)
+
+    @property
+    def progress(self) -> tuple[int, int, int, int]:
+        return self.fresh, self.count, self.tail, self.moved
+
+    def propagate(self, *, sweep: float = inf, budget: int = 1) -> None:
+        """Follow for one round, or for as many as are worth it and the budget allows."""
+        self.fresh, self.count, self.tail, self.moved, self.rate = propagate(
+            *self.progress, self.rate, sweep, budget, self.incoming, self.field, self.arrays
+        )
+
+    def sweep(self) -> None:
+        """Take the next round as a sweep."""
+        settle(self.count, self.field, self.arrays)
+        self.fresh, self.tail = self.count, self.structure.n
+        self.count, self.moved = _swept(self.count, self.rows, self.field, self.arrays)
+
+
+def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
+    """Sweep once from the initial partition, and transpose the rows."""
+    s, fresh = structure, len(structure.initial)
+    components = s.weights.components
+    assert components is not None
+    table = combined_table(components, p, seed)
+    rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
+    field, arrays = field_modulo(p, seed, table), Arrays.for_states(s.n)
+    arrays.order[:] = 0  # not what the memory held before
+    kernel_loops.fill(s.initial.labels, fresh, field, arrays)
+    count, moved = _swept(fresh, rows, field, arrays)
+    incoming = _incoming(rows, field, arrays)
+    return Rounds(s, rows, field, arrays, incoming, fresh, count, s.n, moved)
+
+
+def _swept(count: int, rows: Rows, field: Field, arrays: Arrays) -> tuple[int, int]:
+    """Split all blocks by fresh fingerprints; return the number of blocks, and of states that moved."""
+    kernel_loops.fingerprint_rows(0, len(arrays.alone), rows, field, arrays)
+    parts, moved = find_parts_of_blocks(0, count, count, arrays)
+    move_parts(count, count + parts, field, arrays)
+    return count + parts, moved
+
+
+def _incoming(rows: Rows, field: Field, arrays: Arrays) -> Incoming:
+    pointers = np.empty(len(arrays.alone) + 2, dtype=np.uint32)
+    kernel_loops.count_incoming(rows, arrays.alone, pointers)
+    bits = np.uint64((len(rows.table) - 1).bit_length())
+    entries = np.empty(pointers[-1], dtype=np.uint32)
+    kernel_loops.fill_incoming(rows, arrays.alone, pointers, bits, entries)
+    totals = kernel_loops.leaving(rows, field, arrays)
+    return Incoming(pointers[:-1], entries, bits, rows.table, totals, rows.closed)

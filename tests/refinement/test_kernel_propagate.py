@@ -1,0 +1,311 @@
+"""Rounds that follow what changed: each is one round of the definition, and leaves the arrays in order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_rounds import P, Rounds, begun, one_round, scattered, unfolded, value_of
+
+from lumpability.partition import Partition
+from lumpability.refinement import reference
+from lumpability.refinement.kernel_arrays import (
+    ALONE,
+    MIXED,
+    NAME,
+    PRINT,
+    SIZE,
+    START,
+    TOUCHED,
+)
+from lumpability.refinement.kernel_propagate import FOLLOW_COST, TOUCH_COST, settle
+from lumpability.structure import WeightedStructure
+from lumpability.testing import structures
+
+EVERYTHING = 1 << 40
+MODULI = [0, P]
+MANY = settings(max_examples=5 * settings.default.max_examples)  # of which each takes little time
+
+Array = np.ndarray[Any, Any]
+
+
+@st.composite
+def watched(draw: st.DrawFn) -> WeightedStructure:
+    """A block that splits into single states, to each of which some of a large block go, most to one.
+
+    Where rows are closed, what leaves these differs as well, and most of it stays inside.
+    """
+    several, watchers = draw(st.integers(2, 4)), draw(st.integers(4, 20))
+    closed, heavy = draw(st.booleans()), draw(st.integers(0, several - 1))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    split, watching = np.arange(several), several + np.arange(watchers)
+    sink = several + watchers
+    rare = random.integers(0, 3, watchers) == 0
+    inner = watchers if closed else 0
+    structure = WeightedStructure.from_edges(
+        sink + 1,
+        np.concatenate([split, watching, random.choice(watching, inner)]),
+        np.concatenate(
+            [
+                np.full(several, sink),
+                np.where(rare, random.integers(0, several, watchers), heavy),
+                random.choice(watching, inner),
+            ]
+        ),
+        np.concatenate([1 + split, np.ones(watchers, int), random.integers(1, 3, inner)]),
+        initial=Partition(np.repeat([0, 1, 2], [several, watchers, 1])),
+    )
+    return replace(structure, closed=closed)
+
+
+beginnings = st.tuples(
+    st.one_of(unfolded(), watched(), scattered(), structures()),
+    st.sampled_from(MODULI),
+    st.integers(1, 9),  # the seed
+)
+
+
+def look_through(rounds: Rounds, old_numbers: Array, old_names: Array) -> None:
+    """Look at all that is written down after a round that followed what changed."""
+    check_blocks(rounds)
+    check_new_blocks(rounds, old_numbers)
+    check_names(rounds, old_names)
+    cells, alone = rounds.arrays.cells, rounds.arrays.alone
+    assert not cells[~alone, PRINT].any()
+    assert alone[cells[:, PRINT] & ALONE > 0].all()
+
+
+def check_blocks(rounds: Rounds) -> None:
+    numbers, order = rounds.numbers, rounds.arrays.order
+    blocks = rounds.arrays.blocks[: rounds.count]
+    sizes = np.bincount(numbers, minlength=rounds.count)
+    assert blocks[:, SIZE].tolist() == sizes.tolist()
+    assert sizes.all()
+    assert (sizes[numbers[rounds.arrays.alone]] == 1).all()
+    assert sorted(blocks[:, NAME].tolist()) == list(range(rounds.count))
+    for number in np.flatnonzero(sizes > 1).tolist():
+        behind = order[blocks[number, START] :]
+        members = behind[numbers[behind] == number][: sizes[number]]
+        assert sorted(members.tolist()) == np.flatnonzero(numbers == number).tolist()
+
+
+def check_new_blocks(rounds: Rounds, old_numbers: Array) -> None:
+    """Those cut off know what they were cut from, and whether what leaves their states differs."""
+    numbers, order = rounds.numbers, rounds.arrays.order
+    blocks = rounds.arrays.blocks
+    assert not blocks[: rounds.fresh, TOUCHED].any()
+    assert numbers[numbers < rounds.fresh].tolist() == old_numbers[numbers < rounds.fresh].tolist()
+    for number in range(rounds.fresh, rounds.count):
+        members = np.flatnonzero(numbers == number)
+        assert set(old_numbers[members].tolist()) == {int(blocks[number, TOUCHED] & ~MIXED)}
+        start, size = blocks[number, [START, SIZE]].tolist()
+        assert sorted(order[start : start + size].tolist()) == members.tolist()
+        differs = rounds.structure.closed and len(set(rounds.incoming.totals[members].tolist())) > 1
+        assert bool(blocks[number, TOUCHED] & MIXED) == differs
+
+
+def check_names(rounds: Rounds, old_names: Array) -> None:
+    """A name is new to at most half of a block."""
+    names = rounds.names
+    new = names >= rounds.fresh
+    assert names[~new].tolist() == old_names[~new].tolist()
+    assert rounds.moved == np.count_nonzero(new)
+    assert set(names[new].tolist()) == set(range(rounds.fresh, rounds.count))
+    sizes, old_sizes = np.bincount(names), np.bincount(old_names)
+    assert (2 * sizes[names[new]] <= old_sizes[old_names[new]]).all()
+
+
+@MANY
+@given(beginning=beginnings, crowded=st.booleans())
+def test_every_round_that_follows_is_a_round_of_the_definition(beginning, crowded):
+    """And so it is where ``order`` has no room left, and is packed."""
+    rounds = begun(*beginning)
+    structure = rounds.structure.explicit()
+    numbers = names = structure.initial.labels
+    partition = one_round(structure, structure.initial)
+    rounds.propagate(budget=0)
+    while True:
+        assert rounds.partition == partition
+        assert rounds.tail <= len(rounds.arrays.order)
+        look_through(rounds, numbers, names)
+        if not rounds.moved:
+            break
+        numbers, names, count = rounds.numbers, rounds.names, rounds.count
+        followed = (names >= rounds.fresh) & (np.bincount(names)[names] == 1)
+        if crowded:
+            rounds.tail = len(rounds.arrays.order)
+        rounds.propagate()
+        partition = one_round(structure, partition)
+        assert rounds.fresh == count
+        assert rounds.arrays.alone[followed].all()
+    assert rounds.count == rounds.fresh
+    assert partition == reference.refine(structure, structure.initial)
+
+
+@MANY
+@given(beginning=beginnings)
+def test_only_states_with_a_new_name_are_followed(beginning):
+    """And only states that go there, or themselves lose, are touched: so much a round costs."""
+    rounds = begun(*beginning)
+    pointers, entries, bits, *_ = rounds.incoming
+    while rounds.moved:
+        renamed = np.flatnonzero(rounds.names >= rounds.fresh).tolist()
+        sources = [
+            entries[pointers[state] : pointers[state + 1]].astype(np.uint64) >> bits
+            for state in renamed
+        ]
+        followed = sum(map(len, sources))
+        touched = {*np.concatenate(sources).tolist(), *(renamed if rounds.structure.closed else ())}
+        rounds.propagate()
+        possible = range(
+            FOLLOW_COST * followed, FOLLOW_COST * followed + TOUCH_COST * len(touched) + 1
+        )
+        assert rounds.rate in {cost / len(renamed) for cost in possible[::TOUCH_COST]}
+
+
+@MANY
+@given(beginning=beginnings, sweep=st.one_of(st.just(inf), st.floats(0, 300)))
+def test_rounds_go_on_while_they_cost_no_more_than_a_sweep(beginning, sweep):
+    """Where sweeps cost too much, to the end: nothing moves, and the partition is the coarsest stable one."""
+    rounds, in_steps = begun(*beginning), begun(*beginning)
+    rounds.propagate(sweep=sweep, budget=EVERYTHING)
+    while in_steps.moved and in_steps.moved * in_steps.rate <= sweep:
+        in_steps.propagate()
+    assert rounds.progress == in_steps.progress
+    assert rounds.numbers.tolist() == in_steps.numbers.tolist()
+    assert rounds.names.tolist() == in_steps.names.tolist()
+    if sweep == inf:
+        structure = rounds.structure
+        assert rounds.partition == reference.refine(structure.explicit(), structure.initial)
+
+
+@MANY
+@given(beginning=beginnings, kinds=st.lists(st.booleans()))
+def test_sweeps_may_come_between_rounds_that_follow(beginning, kinds):
+    """Either kind is a round of the definition, and finds what the other left."""
+    rounds = begun(*beginning)
+    structure, partition = rounds.structure.explicit(), rounds.partition
+    for follows in kinds:
+        numbers, names = rounds.numbers, rounds.names
+        if follows:
+            rounds.propagate()
+        else:
+            rounds.sweep()
+            rounds.propagate(budget=0)
+        partition = one_round(structure, partition)
+        assert rounds.partition == partition
+        look_through(rounds, numbers, names)
+    rounds.propagate(budget=EVERYTHING)
+    assert rounds.partition == reference.refine(structure, structure.initial)
+
+
+@MANY
+@given(beginning=beginnings, several=st.integers(0, 4))
+def test_settling_puts_blocks_together_and_writes_the_values_of_their_names(beginning, several):
+    rounds = begun(*beginning)
+    for _ in range(several):
+        rounds.propagate()
+    settle(rounds.count, rounds.field, rounds.arrays)
+    check_blocks(rounds)
+    blocks, order = rounds.arrays.blocks[: rounds.count], rounds.arrays.order
+    assert not blocks[:, TOUCHED].any()
+    ends = [0]
+    for start, size in blocks[blocks[:, SIZE] > 1][:, [START, SIZE]].tolist():
+        assert start == ends[-1]
+        assert len(set(rounds.numbers[order[start : start + size]].tolist())) == 1
+        ends.append(start + size)
+    values = [value_of(name, rounds.field) for name in range(rounds.count)]
+    assert rounds.arrays.values.tolist() == [values[name] for name in rounds.names.tolist()]
+
+
+def wired(
+    edges: list[tuple[int, int, int]], initial: list[int], *, p: int, closed: bool = False
+) -> Rounds:
+    sources, targets, weights = zip(*edges, strict=True)
+    structure = WeightedStructure.from_edges(
+        len(initial), sources, targets, weights, initial=Partition(initial)
+    )
+    return begun(replace(structure, closed=closed), p, 1)
+
+
+@pytest.mark.parametrize("p", MODULI)
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("touched", range(7))
+def test_the_larger_of_what_gains_and_what_is_left_keeps_the_name(touched, closed, p):
+    """Six states go to 0 or 1, which the sweep tells apart and of which 0 moves."""
+    edges = [(0, 8, 1), (1, 8, 2), *((2 + i, int(i >= touched), 1) for i in range(6))]
+    rounds = wired(edges, [0, 0, *[1] * 6, 2], p=p, closed=closed)
+    assert rounds.names[:2].tolist() == [3, 0]
+    rounds.propagate()
+    assert np.bincount(rounds.names)[1] == max(touched, 6 - touched)
+    assert rounds.moved == min(touched, 6 - touched)
+    assert rounds.numbers[2:8].tolist() == [4 if 0 < touched < 6 else 1] * touched + [1] * (
+        6 - touched
+    )
+    rounds.propagate(budget=EVERYTHING)
+    assert rounds.partition == Partition([0, 1, *[2] * touched, *[3] * (6 - touched), 4])
+    assert rounds.arrays.alone.tolist() == (
+        [True, True, *[touched == 1] * touched, *[touched == 5] * (6 - touched), True]
+    )
+
+
+@pytest.mark.parametrize("p", MODULI)
+@pytest.mark.parametrize("closed", [False, True])
+def test_gains_that_cancel_leave_a_state_where_it_is(closed, p):
+    """States 4 to 8 go to 0, 1, 2, 3 with weights that sum to zero; the sweep splits 01|23."""
+    edges = [(0, 9, 1), (1, 9, 1), (2, 9, 2), (3, 9, 2)]
+    edges += [(4, 0, 1), (4, 1, -1), (5, 2, 3), (5, 3, -3), (6, 0, 1), (6, 2, -1)]
+    edges += [(7, 1, 2), (7, 0, -1), (7, 3, -1)]
+    rounds = wired(edges, [0] * 4 + [1] * 5 + [2], p=p, closed=closed)
+    assert rounds.partition == Partition([0, 0, 1, 1, *[2] * 5, 3])
+    rounds.propagate()
+    assert rounds.partition == Partition([0, 0, 1, 1, 2, 2, 3, 3, 2, 4])
+    assert not rounds.arrays.cells[:9, PRINT].any()
+    rounds.propagate()
+    assert rounds.moved == 0
+
+
+@pytest.mark.parametrize("p", MODULI)
+@pytest.mark.parametrize(("into", "together"), [(1, True), (2, False)])
+def test_where_rows_are_closed_only_sums_into_other_blocks_matter(into, together, p):
+    """States 0 and 1 are cut off together; what leaves them differs, by what stays between them."""
+    edges = [(0, 4, 1), (1, 4, 1), (2, 4, 2), (3, 4, 2), (0, 1, 1), (1, 0, 5)]
+    edges += [(0, 2, 1), (1, 3, into)]
+    rounds = wired(edges, [0, 0, 0, 0, 1], p=p, closed=True)
+    assert rounds.partition == Partition([0, 0, 1, 1, 2])
+    rounds.propagate(budget=EVERYTHING)
+    assert rounds.partition == Partition([0, 0 if together else 1, 2, 2, 3])
+
+
+@pytest.mark.parametrize("p", MODULI)
+@pytest.mark.parametrize("closed", [False, True])
+def test_in_many_rounds_order_is_packed_and_nothing_is_lost(closed, p):
+    """Ten states in a line, and five that go to all of these and are touched in every round."""
+    line, watching = range(10), range(10, 15)
+    edges = [(i, i + 1 if i < 9 else 15, 1) for i in line]
+    edges += [(watcher, i, 1 + i) for watcher in watching for i in line]
+    rounds = wired(edges, [0] * 10 + [1] * 5 + [2], p=p, closed=closed)
+    packed = 0
+    while rounds.moved:
+        before = rounds.tail
+        rounds.propagate()
+        check_blocks(rounds)
+        packed += rounds.tail < before
+    assert packed >= 2
+    assert rounds.partition == Partition([*line, *[10] * 5, 11])
+
+
+@pytest.mark.parametrize("shift", [62, 63, 64, 100])
+def test_gains_that_differ_by_a_multiple_of_2_to_the_62_are_told_apart_by_a_prime_only(shift):
+    """Values are multiples of 4; a state that goes to 0 by such a weight seems to gain nothing more."""
+    edges = [(0, 5, 1), (1, 5, 2), (2, 0, 1 + 2**shift), (3, 0, 1), (4, 0, 1)]
+    for p, expected in ((0, [0, 1, 2, 2, 2, 3]), (P, [0, 1, 2, 3, 3, 4])):
+        rounds = wired([*edges, (2, 1, -(2**shift))], [0, 0, 1, 1, 1, 2], p=p)
+        assert rounds.partition == Partition([0, 1, 2, 2, 2, 3])
+        rounds.propagate(budget=EVERYTHING)
+        assert rounds.partition == Partition(expected)
