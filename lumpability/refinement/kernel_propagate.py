@@ -249,8 +249,8 @@ def _move(states: Any, found: Any, arrays: Any) -> None:
         cells[state, PRINT] = ALONE if single else ZERO
         cells[state, BLOCK] = (cells[state, BLOCK] & HIGH_HALF) | (target >> HALF)
         alone[state] = single
-    for group in range(1, found + 1):
-        blocks[np.uint32(groups[group, WORD]), TOUCHED] = 0
+    for number in range(1, found + 1):
+        blocks[np.uint32(groups[number, WORD]), TOUCHED] = 0
 
 
 @inlined
