@@ -28,7 +28,7 @@ from lumpability.refinement import kernel_loops as loops
 from lumpability.refinement.kernel_arrays import Arrays, Field, Incoming, Rows
 from lumpability.refinement.kernel_check import first_rows, used_codes
 from lumpability.refinement.kernel_field import montgomery_inverse
-from lumpability.refinement.kernel_propagate import FOLLOW_COST, TOUCH_COST, propagate, settle
+from lumpability.refinement.kernel_propagate import cost_of_round, propagate, settle
 from lumpability.refinement.kernel_split import cut_blocks
 from lumpability.refinement.kernel_sweep import (
     FIND_PARTS,
@@ -55,7 +55,7 @@ _STATE_COST = 4  # of a state in a sweep
 _GROUP_COST = 12  # of a state that moves in a sweep
 _HAND_OUT_COST = 15_000  # of each thread in a sweep, which is handed three tasks
 _FETCH_COST = 1  # of a state that another thread had in its cache
-_TOUCHED = 2  # states for each that moved, where nothing is known yet
+_TOUCHED = 2.0  # states for each that moved, where nothing is known yet
 _TRANSPOSE_COST = 3  # of a transition transposed
 _EAGER = 0.75  # of a transition transposed, if that looks promising
 _PATIENCE = 1.5  # by how much less likely many more rounds are after each sweep
@@ -162,22 +162,22 @@ class _Rounds:
         stale = False  # whether propagation left `order` and `values` behind
         sweeps = 1
         saved = 0.0  # what propagation would have saved so far
-        rate = (
-            FOLLOW_COST * self.m / self.n + TOUCH_COST * _TOUCHED
-        )  # of following a state that moved
+        ratio = _TOUCHED
         moved = self._sweep(team)
         while moved:
             active, sharing = self._active()
             # Few blocks cannot be shared out among threads.
             sweep = _STATE_COST * sharing + _GROUP_COST * moved + self._summing(active, sharing)
+            degree = active / self.n
+            follow = cost_of_round(moved, ratio, degree, sharing)
             if incoming is None:
-                saved += max(sweep - rate * moved, 0)
+                saved += max(sweep - follow, 0)
                 # Where few move in the first rounds, many more rounds will come.
                 if saved > min(_EAGER * _PATIENCE ** (sweeps - 1), _TRANSPOSE_COST) * active:
                     incoming = self._incoming(rows, field)
-            if incoming is not None and rate * moved <= sweep:
-                self.fresh, self.count, tail, moved, rate = propagate(
-                    self.fresh, self.count, tail, moved, rate, sweep, _BUDGET,
+            if incoming is not None and follow <= sweep:
+                self.fresh, self.count, tail, moved, ratio = propagate(
+                    self.fresh, self.count, tail, moved, degree, sharing, sweep, _BUDGET,
                     incoming, field, self.arrays,
                 )  # fmt: skip
                 self._report()

@@ -45,10 +45,10 @@ from lumpability.refinement.kernel_field import (
 from lumpability.refinement.kernel_prefetch import prefetch
 from lumpability.refinement.kernel_split import FIRST, HIGH_HALF, ONE, leave_alone
 
-__all__ = ["FOLLOW_COST", "TOUCH_COST", "propagate", "settle"]
+__all__ = ["cost_of_round", "propagate", "settle"]
 
-FOLLOW_COST = 3  # of an incoming transition followed, in nanoseconds; see `kernel`
-TOUCH_COST = 12  # of a state that gains something, with what comes of it
+_FOLLOW_COST = 3  # of an incoming transition followed, in nanoseconds; see `kernel`
+_TOUCH_COST = 10  # of a state that is touched, with what comes of it
 _AHEAD = 8  # states
 HALF = np.uint64(32)
 ZERO, TWO = np.uint64(0), np.uint64(2)
@@ -300,29 +300,39 @@ def _begin(fresh: Any, count: Any, arrays: Any) -> None:
             blocks[block, TOUCHED] |= MIXED
 
 
+def cost_of_round(moved: Any, ratio: Any, degree: Any, states: Any) -> Any:
+    """Estimate what it costs to follow so many states of a degree, if `ratio` times as many are touched."""
+    followed = moved * degree
+    return _FOLLOW_COST * followed + _TOUCH_COST * min(followed, moved * ratio, states)
+
+
+_cost = inlined(cost_of_round)
+
+
 @compiled
 def propagate(
-    fresh: Any, count: Any, tail: Any, moved: Any, rate: Any, sweep: Any, budget: Any,
+    fresh: Any, count: Any, tail: Any, moved: Any, degree: Any, states: Any, sweep: Any, budget: Any,
     incoming: Any, field: Any, arrays: Any,
 ) -> Any:  # fmt: skip
-    """Run rounds that follow only what changed, while that costs less than a sweep, until the budget is spent.
+    """Run rounds that follow only what changed, one at least, until a sweep costs less or the budget is spent.
 
-    The names fresh .. count-1 are new, `moved` states have one of them, and ``order`` is free from `tail` on.
-    A round costs `rate` for each state that moved, as much as in the round before.  Returns these five
-    after the last round.
+    The names fresh .. count-1 are new, `moved` > 0 states have one of them, and ``order`` is free from `tail`
+    on.  For the costs, `degree` is how many transitions enter a state, and `states` how many share a block.
+    Returns the first four after the last round, and how many states were touched in it for each that moved.
     """
     spent: Any = 0
     _begin(fresh, count, arrays)
-    while moved > 0 and moved * rate <= sweep and spent < budget:
+    while True:
         number, followed = _follow(fresh, count, tail, incoming, field, arrays)
         spent += followed + number
-        rate = (FOLLOW_COST * followed + TOUCH_COST * number) / moved
+        ratio = number / moved
         if tail + number > len(arrays.order):
             tail = _pack(count, arrays)
-        states, found = _find_groups(number, arrays)
+        gaining, found = _find_groups(number, arrays)
         fresh = count
         count, moved = _divide(found, tail, count, arrays)
-        _move(states, found, arrays)
+        _move(gaining, found, arrays)
         if moved:
-            tail += states
-    return fresh, count, tail, moved, rate
+            tail += gaining
+        if moved == 0 or spent >= budget or _cost(moved, ratio, degree, states) > sweep:
+            return fresh, count, tail, moved, ratio
