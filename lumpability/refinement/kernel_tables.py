@@ -10,6 +10,7 @@ rational functions over one common denominator each monomial of the numerators h
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from math import ceil, gcd, lcm
 from typing import Any
 
@@ -21,6 +22,7 @@ from lumpability.integers import primes_avoiding, primes_beyond
 __all__ = ["combined_table", "common_denominator_of", "deciding_tables", "fits_words", "moduli"]
 
 _WORD = 2**64 - 1
+_POWER = 2**24  # modulo which no weight may equal another or zero, if 2^64 is to be the modulus
 
 Array = np.ndarray[Any, Any]
 
@@ -31,7 +33,9 @@ def common_denominator_of(components: tuple[ExactArray, ...]) -> int:
 
 
 def moduli(components: tuple[ExactArray, ...]) -> Iterator[int]:
-    """Yield what to refine by: 0 for 2^64, where that can tell most weights apart, then primes.
+    """Yield what to refine by: 0 for 2^64, unless weights differ by large powers of two, then primes.
+
+    A sum that is a multiple of 2^k keeps only 62 - k random bits there.
 
     Examples
     --------
@@ -40,7 +44,10 @@ def moduli(components: tuple[ExactArray, ...]) -> Iterator[int]:
     (0, 61)
     """
     if len(components) == 1 and components[0].is_narrow:
-        yield 0
+        integers = sorted({0, *_in_lowest_terms(components[0])})
+        differences = (high - low for low, high in pairwise(integers))
+        if all(difference % _POWER for difference in differences):
+            yield 0
     yield from primes_avoiding(common_denominator_of(components))
 
 
@@ -59,9 +66,7 @@ def combined_table(components: tuple[ExactArray, ...], p: int, seed: int) -> Arr
     random = Random(f"{p} {seed}")  # noqa: S311  # no secret: the result is proved afterwards
     first, *others = components
     if p == 0:
-        integers, _ = first.integers
-        shared = gcd(*integers) or 1  # fewer powers of two
-        return np.array([x // shared & _WORD for x in integers], dtype=np.uint64)
+        return np.array([x & _WORD for x in _in_lowest_terms(first)], dtype=np.uint64)
     total = first.residues(p)
     for component in others:
         factor = random.randrange(1, p)
@@ -110,6 +115,13 @@ def deciding_tables(
             residues = np.zeros(size, dtype=np.uint64)
             residues[places] = compared.residues(p)
             yield p, residues
+
+
+def _in_lowest_terms(weights: ExactArray) -> list[int]:
+    """Integers in the same proportions, without a common divisor."""
+    integers, _ = weights.integers
+    shared = gcd(*integers) or 1
+    return [integer // shared for integer in integers]
 
 
 def fits_words(weights: ExactArray, terms: int) -> bool:

@@ -16,12 +16,13 @@ from lumpability.partition import Partition
 from lumpability.refinement import kernel, kernel_loops, reference
 from lumpability.refinement.kernel_arrays import BLOCK, NAME, Arrays, Field, Incoming, Rows
 from lumpability.refinement.kernel_field import block_value, montgomery_inverse
-from lumpability.refinement.kernel_propagate import propagate, settle
+from lumpability.refinement.kernel_propagate import cost_of_round, propagate, settle
 from lumpability.refinement.kernel_split import find_parts_of_blocks, move_parts
 from lumpability.refinement.kernel_tables import combined_table, moduli
 from lumpability.structure import WeightedStructure
 
 P = prime(0)
+EVERYTHING = 1 << 40  # more than any budget that is spent
 LOW_HALF = np.uint64(2**32 - 1)
 
 PATHS: dict[str, dict[str, float]] = {
@@ -136,7 +137,7 @@ class Rounds:
     count: int
     tail: int
     moved: int
-    rate: float = 1.0
+    ratio: float = 0.0
 
     @property
     def numbers(self) -> Array:
@@ -158,11 +159,27 @@ class Rounds:
     def progress(self) -> tuple[int, int, int, int]:
         return self.fresh, self.count, self.tail, self.moved
 
+    @property
+    def degree(self) -> float:
+        return self.structure.m / self.structure.n
+
+    @property
+    def cost(self) -> float:
+        """What the next round would cost."""
+        cost: float = cost_of_round(self.moved, self.ratio, self.degree, self.structure.n)
+        return cost
+
     def propagate(self, *, sweep: float = inf, budget: int = 1) -> None:
-        """Follow for one round, or for as many as are worth it and the budget allows."""
-        self.fresh, self.count, self.tail, self.moved, self.rate = propagate(
-            *self.progress, self.rate, sweep, budget, self.incoming, self.field, self.arrays
-        )
+        """Follow for one round, or for as many as cost no more than a sweep and the budget allows."""
+        self.fresh, self.count, self.tail, self.moved, self.ratio = propagate(
+            *self.progress, self.degree, self.structure.n, sweep, budget,
+            self.incoming, self.field, self.arrays,
+        )  # fmt: skip
+
+    def finish(self) -> None:
+        """Follow until nothing moves."""
+        if self.moved:
+            self.propagate(budget=EVERYTHING)
 
     def sweep(self) -> None:
         """Take the next round as a sweep."""

@@ -82,18 +82,29 @@ def attempts(monkeypatch) -> list[int]:
 FOUR_APART = Partition([0, 0, 0, 1])  # nothing goes to the first block, whose value is 0 at first
 
 
-def test_weights_that_are_alike_modulo_2_to_the_64_are_told_apart_by_the_first_prime(attempts):
-    weights = [1, 1 + 2**64, 1 - 2**65]
-    structure = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], weights)
-    assert kernel.refine(structure, FOUR_APART) == Partition.discrete(4)
+def three_sums(total):
+    """Into the last two states, which stay together, go a total of two weights, nothing, and 1."""
+    structure = WeightedStructure.from_edges(5, [0, 0, 2], [3, 4, 3], [total - 1, 1, 1])
+    return structure, Partition([0, 0, 0, 1, 1]), Partition([0, 1, 2, 3, 3])
+
+
+def test_sums_that_vanish_modulo_2_to_the_64_are_told_apart_by_the_first_prime(attempts):
+    structure, initial, expected = three_sums(2**62)
+    assert kernel.refine(structure, initial) == expected
     assert attempts == [0, prime(0)]
 
 
-def test_weights_that_vanish_modulo_the_first_prime_too_are_told_apart_by_the_next(attempts):
-    p = prime(0) << 64
-    structure = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], [p, 2 * p, 1])
-    assert kernel.refine(structure, FOUR_APART) == Partition.discrete(4)
+def test_sums_that_vanish_modulo_the_first_prime_too_are_told_apart_by_the_next(attempts):
+    structure, initial, expected = three_sums(prime(0) << 62)
+    assert kernel.refine(structure, initial) == expected
     assert attempts == [0, prime(0), prime(1)]
+
+
+def test_weights_that_differ_by_a_large_power_of_two_go_to_the_primes_at_once(attempts):
+    weights = [1, 1 + 2**64, 1 - 2**65]
+    structure = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], weights)
+    assert kernel.refine(structure, FOUR_APART) == Partition.discrete(4)
+    assert attempts == [prime(0)]
 
 
 def test_powers_of_two_that_all_weights_share_confuse_nothing(attempts):
