@@ -48,7 +48,9 @@ def test_the_kernel_obeys_the_laws_with_bounds_checked_and_without_a_compiler(
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
         # Arithmetic modulo 2^64 wraps around, which is silent when compiled.
         "-W", "ignore:overflow encountered:RuntimeWarning",
-        "-k", "path_alone and kernel", str(HERE / "test_refining_laws.py"),
+        "-k", "path_alone and kernel or test_kernel_propagate",
+        str(HERE / "test_refining_laws.py"),
+        str(HERE.parent / "refinement" / "test_kernel_propagate.py"),
     ]  # fmt: skip
     environment = {**os.environ, setting: "1", "NUMBA_CACHE_DIR": str(tmp_path)}
     result = subprocess.run(

@@ -251,6 +251,7 @@ def test_the_larger_of_what_gains_and_what_is_left_keeps_the_name(touched, close
         6 - touched
     )
     rounds.finish()
+    assert touched in {0, 6} or rounds.ratio == 0  # where all lose the same, nothing is touched
     assert rounds.partition == Partition([0, 1, *[2] * touched, *[3] * (6 - touched), 4])
     assert rounds.arrays.alone.tolist() == (
         [True, True, *[touched == 1] * touched, *[touched == 5] * (6 - touched), True]

@@ -84,6 +84,26 @@ def test_moduli_are_2_to_the_64_and_then_all_primes_that_divide_no_denominator(d
     assert found == [0, *islice(suitable, 3)]
 
 
+@pytest.mark.parametrize(
+    ("weights", "told_apart"),
+    [
+        ([1, 2, -3], True),
+        ([1, 1 + 2**23], True),
+        ([1, 1 + 2**24], False),
+        ([5, 7, 7 + 2**70], False),
+        ([-1, -1 - 2**30], False),
+        ([Fraction(1, 3), Fraction(1, 3) + 2**25], False),
+        ([2**24, 1 + 2**24], False),  # the first is one from nothing
+        ([2**70, 3 * 2**70, 5 * 2**71], True),  # in lowest terms 1, 3 and 10
+    ],
+)
+def test_2_to_the_64_is_a_modulus_unless_weights_differ_by_a_large_power_of_two(
+    weights, told_apart
+):
+    array = ExactArray.read(weights)[0]
+    assert next(moduli(array.components)) == (0 if told_apart else prime(0))
+
+
 def test_several_monomials_or_wide_denominators_leave_only_primes(monkeypatch):
     """What has one monomial is a number times that."""
     functions = [ExactArray.read(names)[0].components for names in (["x", "x/3"], ["x", "y"])]
