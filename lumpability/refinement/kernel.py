@@ -1,11 +1,11 @@
 """The coarsest stable refinement on machine integers, compiled, in parallel, and proved.
 
-Every state s carries a fingerprint F(s) = sum over u of M[s, u] value(block of u) mod p, a sum over its
-transitions with a pseudo-random value for each block and a prime p < 2^61.  Equal sums into every block
+Every state s carries a fingerprint F(s) = sum over u of M[s, u] value(block of u), modulo 2^64 or a prime
+below 2^61, with a pseudo-random value for each block.  Equal sums into every block
 give equal fingerprints, so splitting by them never separates what belongs together.  A round is either
 a *sweep*, which recomputes F for all states that share a block, in sequence and on all cores, or it
 *propagates*: F is linear in the values, so a state that moved to another block changes F of its
-predecessors only.  The largest part of a block keeps its number, hence propagation costs O(m log n) in
+predecessors only.  The largest part of a block keeps its value, hence propagation costs O(m log n) in
 all; sweeps are taken while they are cheaper.
 Different sums may collide, which could only leave blocks too large.  So the result is checked: sums
 into every block are compared modulo primes whose product exceeds any possible difference, which proves
@@ -94,7 +94,7 @@ def refine(
     Notes
     -----
     Time O(m log n), and for rational functions one more pass over the rows for each monomial.  Memory
-    beyond the structure: 29 to 75 bytes for each state, and, when rounds propagate, the transposed
+    beyond the structure: 33 to 75 bytes for each state, and, when rounds propagate, the transposed
     rows of the states that still share a block.
 
     Examples
