@@ -110,7 +110,8 @@ def refine(
         return initial
     rounds = _Rounds(structure, initial, threads or cores(), progress)
     for attempt, p in enumerate(islice(moduli(components), _ATTEMPTS)):
-        rounds.run(combined_table(components, p, attempt), p, seed=attempt)
+        # Not 0, with which the first block would have the value 0.
+        rounds.run(combined_table(components, p, attempt), p, seed=attempt + 1)
         partition = rounds.partition()
         if rounds.is_proved(partition, components):
             return partition

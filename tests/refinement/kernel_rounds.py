@@ -63,7 +63,7 @@ def value_of(name: int, field: Field) -> int:
 def scattered(draw: st.DrawFn, *, max_states: int = 40) -> WeightedStructure:
     """State 0 is a block of its own and nothing goes there.
 
-    The first block has the value 0 under the first seed, so that sums into it do not show.
+    Under the seed 0 the first block has the value 0, so that sums into it do not show.
     """
     n = draw(st.integers(2, max_states))
     m = draw(st.integers(1, 3)) * n

@@ -80,7 +80,13 @@ def attempts(monkeypatch) -> list[int]:
     return seen
 
 
-FOUR_APART = Partition([0, 0, 0, 1])  # nothing goes to the first block, whose value is 0 at first
+FOUR_APART = Partition([0, 0, 0, 1])
+
+
+def test_the_first_block_has_a_value_that_shows(attempts):
+    structure = WeightedStructure.from_edges(5, [0, 1, 2, 3], [4, 4, 4, 4], [1, 2, 3, 5])
+    assert kernel.refine(structure, Partition.trivial(5)) == Partition.discrete(5)
+    assert attempts == [0]
 
 
 def three_sums(total):

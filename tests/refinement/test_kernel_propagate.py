@@ -23,7 +23,7 @@ from lumpability.refinement.kernel_arrays import (
     START,
     TOUCHED,
 )
-from lumpability.refinement.kernel_propagate import settle
+from lumpability.refinement.kernel_propagate import cost_of_round, settle
 from lumpability.structure import WeightedStructure
 from lumpability.testing import structures
 
@@ -313,3 +313,17 @@ def test_gains_that_differ_by_a_multiple_of_2_to_the_62_are_told_apart_by_a_prim
         assert rounds.partition == Partition([0, 1, 2, 2, 2, 3])
         rounds.finish()
         assert rounds.partition == Partition(expected)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "states", "touched"), [(2.0, 1000, 20), (9.0, 1000, 50), (2.0, 7, 7)]
+)
+def test_no_more_states_are_expected_to_be_touched_than_there_are_or_are_gone_to(
+    ratio, states, touched
+):
+    """Ten states move, fifty transitions enter them."""
+    fifty, more = cost_of_round(10, 0.0, 5.0, states), cost_of_round(10, ratio, 5.0, states)
+    assert fifty == 50 * cost_of_round(1, 0.0, 1.0, states)
+    assert more - fifty == touched * (
+        cost_of_round(1, 1.0, 1.0, states) - cost_of_round(1, 0.0, 1.0, states)
+    )
