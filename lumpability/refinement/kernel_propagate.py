@@ -1,9 +1,9 @@
 """Rounds of the kernel that follow only what changed, compiled.
 
-A fingerprint is linear in the values of blocks: when u moves to a block whose value differs by d, every
-predecessor s gains M[s, u] d, and where rows are closed, u itself loses d times what leaves it.  States of
-one block have equal fingerprints when a round begins, so only the gains of this round are kept, and a
-state that gains nothing costs nothing.
+States of one block have equal sums into every block when a round begins, but for those that have just been
+divided.  So sums into their new parts decide: when u comes to a part of value v, every predecessor s gains
+M[s, u] v, and where rows are closed, u itself loses v times what leaves it.  Only the gains of this round
+are kept, and a state that gains nothing costs nothing.  Into the part that is not followed the rest goes.
 
 Those of a block with equal gains become a block, whose states stand at the end of ``order``; what is
 left of the block stays where it was, gaps and all, until it is itself the smaller part and its states are
@@ -118,16 +118,10 @@ def _follow(fresh: Any, count: Any, tail: Any, incoming: Any, field: Any, arrays
         parent &= MIXED - np.uint32(1)
         blocks[name, TOUCHED] = 0
         block: Any = np.uint32(name)
-        before = np.uint32(blocks[parent, NAME])
-        if blocks[name, NAME] != np.uint32(
-            name
-        ):  # the part that was left is smaller, and has the name
-            block, before = parent, np.uint32(blocks[name, NAME])
+        if blocks[name, NAME] != block:  # the part that was left is smaller, and has the name
+            block = parent
             mixed = _look_up(block, arrays)
-        elif before >= np.uint32(fresh):
-            before = np.uint32(blocks[before, NAME])
-        value = block_value(name, field)
-        change = subtract_modulo(value, block_value(before, field), field.p)
+        change = block_value(name, field)
         start = np.int64(blocks[block, START])
         size = np.int64(blocks[block, SIZE])
         if size == 1:
