@@ -43,7 +43,7 @@ from lumpability.refinement.kernel_field import (
     subtract_modulo,
 )
 from lumpability.refinement.kernel_prefetch import prefetch
-from lumpability.refinement.kernel_split import FIRST, HIGH_HALF, ONE, leave_alone
+from lumpability.refinement.kernel_split import FIRST, ONE, leave_alone, move
 
 __all__ = ["cost_of_round", "propagate", "settle"]
 
@@ -241,7 +241,7 @@ def _move(states: Any, found: Any, arrays: Any) -> None:
         order[np.uint32(target)] = state
         single = groups[group, COUNT] == 1
         cells[state, PRINT] = ALONE if single else ZERO
-        cells[state, BLOCK] = (cells[state, BLOCK] & HIGH_HALF) | (target >> HALF)
+        move(state, target >> HALF, arrays)
         alone[state] = single
     for number in range(1, found + 1):
         blocks[np.uint32(groups[number, WORD]), TOUCHED] = 0
