@@ -73,12 +73,18 @@ def _touch(source: Any, weight: Any, change: Any, number: Any, field: Any, array
 
 
 @inlined
-def _look_ahead(i: Any, tail: Any, order: Any, indptr: Any, entries: Any) -> None:
+def _look_ahead(
+    i: Any, tail: Any, order: Any, cells: Any, indptr: Any, entries: Any, bits: Any
+) -> None:
     """Ask for what the next states need: rows are short and lie anywhere."""
+    if i + 3 * _AHEAD < tail:
+        prefetch(indptr, np.uint32(order[i + 3 * _AHEAD]))
     if i + 2 * _AHEAD < tail:
-        prefetch(indptr, np.uint32(order[i + 2 * _AHEAD]))
+        prefetch(entries, np.uint64(indptr[np.uint32(order[i + 2 * _AHEAD])]))
     if i + _AHEAD < tail:
-        prefetch(entries, np.uint64(indptr[np.uint32(order[i + _AHEAD])]))
+        begin = np.uint64(indptr[np.uint32(order[i + _AHEAD])])
+        for entry in range(begin, min(begin + TWO, np.uint64(len(entries)))):
+            prefetch(cells, np.uint64(entries[entry]) >> bits)
 
 
 @inlined
@@ -109,9 +115,14 @@ def _follow(fresh: Any, count: Any, tail: Any, incoming: Any, field: Any, arrays
     """Add up what states gain by the names that are new; return how many are touched, by how many transitions."""
     indptr, entries, bits, table, totals, closed = incoming
     code = (ONE << bits) - ONE
-    order, blocks = arrays.order, arrays.blocks
+    order, blocks, cells = arrays.order, arrays.blocks, arrays.cells
     number: Any = 0
     followed: Any = 0
+    first = np.int64(blocks[fresh, START])
+    for place in range(first, min(first + 2 * _AHEAD, tail)):
+        prefetch(indptr, np.uint32(order[place]))
+    for place in range(first, min(first + 2 * _AHEAD, tail)):
+        prefetch(entries, np.uint64(indptr[np.uint32(order[place])]))
     for name in range(fresh, count):
         parent = np.uint32(blocks[name, TOUCHED])
         mixed: Any = parent >= MIXED
@@ -127,7 +138,7 @@ def _follow(fresh: Any, count: Any, tail: Any, incoming: Any, field: Any, arrays
         if size == 1:
             leave_alone(np.uint32(order[start]), arrays)
         for place in range(start, start + size):
-            _look_ahead(place, tail, order, indptr, entries)
+            _look_ahead(place, tail, order, cells, indptr, entries, bits)
             target = np.uint32(order[place])
             begin, end = np.uint64(indptr[target]), np.uint64(indptr[target + ONE])
             for entry in range(begin, end):
