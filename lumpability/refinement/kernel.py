@@ -28,14 +28,14 @@ from lumpability.refinement import kernel_loops as loops
 from lumpability.refinement.kernel_arrays import Arrays, Field, Incoming, Rows
 from lumpability.refinement.kernel_check import first_rows, used_codes
 from lumpability.refinement.kernel_field import montgomery_inverse
-from lumpability.refinement.kernel_propagate import cost_of_round, propagate, settle
-from lumpability.refinement.kernel_split import cut_blocks
+from lumpability.refinement.kernel_propagate import begin, cost_of_round, propagate
+from lumpability.refinement.kernel_split import cut, expect
 from lumpability.refinement.kernel_sweep import (
-    FIND_PARTS,
-    FINGERPRINT_BLOCKS,
-    FINGERPRINT_ROWS,
-    MOVE_PARTS,
+    FIND_DIFFERENT,
+    FINGERPRINT,
+    MOVE,
     check_together,
+    sweep,
     sweep_together,
 )
 from lumpability.refinement.kernel_tables import (
@@ -145,6 +145,8 @@ class _Rounds:
         """Go on from another partition."""
         self.start, self.count = partition, len(partition)
         self.fresh = self.count  # blocks from here on are new since the last round
+        # The former labels belong to a partition by now.
+        self.arrays = self.arrays._replace(labels=np.empty(self.n, dtype=np.int32))
 
     def run(self, table: Array, p: int, *, seed: int) -> None:
         """Refine until no fingerprints differ inside blocks."""
@@ -152,85 +154,76 @@ class _Rounds:
         step = max(1, min(2**62 // (int(table.max()) + 1), 2**31))
         field = Field(np.uint64(p), montgomery_inverse(p), np.uint64(seed), step)
         rows = self.rows(table)
-        loops.fill(self.start.labels, self.count, field, self.arrays)
+        self.sharing = self.n - loops.fill(self.start.labels, self.count, field, self.arrays)
         arguments = (rows, field, self.arrays)
         with Team(sweep_together, arguments, self.threads, self._most) as team:
             self._run_rounds(team, rows, field)
 
     def _run_rounds(self, team: Team, rows: Rows, field: Field) -> None:
         incoming: Incoming | None = None
-        tail = self.n  # where `order` is free
-        stale = False  # whether propagation left `order` and `values` behind
+        tail = 0  # where `order` is free
+        self.followed = False  # whether the last round did, and left `labels` and `values` behind
         sweeps = 1
         saved = 0.0  # what propagation would have saved so far
         ratio = _TOUCHED
-        moved = self._sweep(team)
+        moved = self._sweep(team, rows, field)
         while moved:
-            active, sharing = self._active()
-            # Few blocks cannot be shared out among threads.
-            sweep = _STATE_COST * sharing + _GROUP_COST * moved + self._summing(active, sharing)
+            active = self._active()
+            sweep = _STATE_COST * self.n + _GROUP_COST * moved + self._summing(active)
             degree = active / self.n
-            follow = cost_of_round(moved, ratio, degree, sharing)
+            follow = cost_of_round(moved, ratio, degree, self.sharing)
             if incoming is None:
                 saved += max(sweep - follow, 0)
                 # Where few move in the first rounds, many more rounds will come.
                 if saved > min(_EAGER * _PATIENCE ** (sweeps - 1), _TRANSPOSE_COST) * active:
                     incoming = self._incoming(rows, field)
             if incoming is not None and follow <= sweep:
-                self.fresh, self.count, tail, moved, ratio = propagate(
-                    self.fresh, self.count, tail, moved, degree, sharing, sweep, _BUDGET,
+                if not self.followed:
+                    tail = begin(self.fresh, self.count, incoming, self.arrays)
+                self.fresh, self.count, tail, moved, ratio, lone = propagate(
+                    self.fresh, self.count, tail, moved, degree, self.sharing, sweep, _BUDGET,
                     incoming, field, self.arrays,
                 )  # fmt: skip
+                self.sharing -= lone
+                self.followed = True
                 self._report()
-                stale = True
             else:
-                if stale:
-                    settle(self.count, field, self.arrays)
-                    tail, stale = self.n, False
-                moved = self._sweep(team)
+                if self.followed:
+                    loops.settle(self.count, field, self.arrays)
+                    self.followed = False
+                moved = self._sweep(team, rows, field)
                 sweeps += 1
 
-    def _active(self) -> tuple[int, int]:
-        """About how many transitions states have that share a block, and how many those are."""
-        sharing = self.n - int(np.count_nonzero(self.arrays.alone))
-        return max(self.m * sharing // self.n, 1), sharing
+    def _active(self) -> int:
+        """About how many transitions states have that share a block."""
+        return max(self.m * self.sharing // self.n, 1)
 
-    def _summing(self, active: int, sharing: int) -> float:
+    def _summing(self, active: int) -> float:
         """What it costs to sum the transitions in a sweep."""
         alone = _SWEEP_COST * active
         if self.threads == 1:
             return alone
-        return min(
-            alone, alone / self.threads + _HAND_OUT_COST * self.threads + _FETCH_COST * sharing
-        )
+        shared = alone / self.threads + _HAND_OUT_COST * self.threads + _FETCH_COST * self.sharing
+        return min(alone, shared)
 
-    def _sweep(self, team: Team) -> int:
-        active = self._share_out()
-        if 8 * active < self.m:
-            team.run(FINGERPRINT_BLOCKS, self._even(self.count))
-        else:
-            team.run(FINGERPRINT_ROWS, self._row_ranges())
-        moved = self._split_all(team)
-        self._report()
-        return moved
-
-    def _split_all(self, team: Team) -> int:
+    def _sweep(self, team: Team, rows: Rows, field: Field) -> int:
         """Split all blocks by fresh fingerprints; returns how many states moved."""
-        cuts = np.empty(self.parts + 1, dtype=np.int64)
-        offsets = np.empty(self.parts + 1, dtype=np.int64)
-        cut_blocks(self.count, self.arrays, cuts, offsets)
-        firsts = (self.count + offsets[:-1]).tolist()
-        ranges = list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), firsts, strict=True))
-        found = team.run(FIND_PARTS, ranges).tolist()
-        blocks, ranges_of_parts = self.arrays.blocks, []
-        self.fresh, moved = self.count, 0
-        for (_, _, first), (parts, states) in zip(ranges, found, strict=True):
-            count = self.count + parts
-            if first != self.count:  # close the gap
-                blocks[self.count : count] = blocks[first : first + parts]
-            ranges_of_parts.append((self.count, count))
-            self.count, moved = count, moved + states
-        team.run(MOVE_PARTS, ranges_of_parts)
+        self._share_out()
+        self.fresh = self.count
+        segments = np.zeros((self.parts, 2), dtype=np.int64)
+        if self.parts == 1:
+            self.count, moved, lone = sweep(self.count, segments, rows, field, self.arrays)
+        else:
+            team.run(FINGERPRINT, self._row_ranges())
+            expect(self.count, self.arrays)
+            ranges = self._even(self.n)
+            different = team.run(FIND_DIFFERENT, ranges)[:, 0].tolist()
+            lists = [(low, number) for (low, _), number in zip(ranges, different, strict=True)]
+            segments[: len(lists)] = lists
+            self.count, moved, lone = cut(self.count, segments, self.arrays)
+            team.run(MOVE, [(low, low + number, self.fresh) for low, number in lists])
+        self.sharing -= lone
+        self._report()
         return moved
 
     def _incoming(self, rows: Rows, field: Field) -> Incoming:
@@ -241,15 +234,14 @@ class _Rounds:
         wide = (self.n - 1).bit_length() + bits > 32
         entries = np.empty(pointers[-1], dtype=np.uint64 if wide else np.uint32)
         loops.fill_incoming(rows, self.arrays.alone, pointers, np.uint64(bits), entries)
-        totals = loops.leaving(rows, field, self.arrays)
+        totals = loops.leaving(rows, field, self.arrays.alone)
         return Incoming(pointers[:-1], entries, np.uint64(bits), rows.table, totals, rows.closed)
 
     def partition(self) -> Partition:
         """Return the partition reached."""
-        labels = np.empty(self.n, dtype=np.int32)
         firsts = np.empty(self.count, dtype=np.int64)
-        loops.canonical_labels(self.count, self.arrays, labels, firsts)
-        return Partition.from_canonical(labels, firsts)
+        loops.canonical_labels(self.count, self.followed, self.arrays, firsts)
+        return Partition.from_canonical(self.arrays.labels, firsts)
 
     def is_proved(self, partition: Partition, components: tuple[ExactArray, ...]) -> bool:
         """Whether sums into every block agree, exactly.
@@ -279,17 +271,16 @@ class _Rounds:
             found = team.run(0, self._row_ranges())
         return bool((found[:, 0] < 0).all())
 
-    def _share_out(self) -> int:
-        """Settle into how many ranges the next loops are cut; return `_active` transitions.
+    def _share_out(self) -> None:
+        """Settle into how many ranges the next loops are cut.
 
         A thread that is handed less than it costs to hand it out only delays.
         """
-        active, sharing = self._active()
-        if self._summing(active, sharing) == _SWEEP_COST * active:
+        active = self._active()
+        if self._summing(active) == _SWEEP_COST * active:
             self.parts = 1
         else:
             self.parts = self.threads if self.m < _BALANCED_BEYOND else self._most
-        return active
 
     def _even(self, count: int) -> list[tuple[int, int]]:
         return list(_ranges([count * i // self.parts for i in range(self.parts + 1)]))

@@ -9,16 +9,18 @@ For n states and m transitions:
   code of the weight; ``totals`` what leaves each state, if ``closed``.
 * `Field`: the prime p, or 0 for arithmetic modulo 2^64, its Montgomery inverse, the seed of block values, and how many products of a
   weight and a value may be summed before they must be reduced.
-* `Arrays`: per state in ``cells`` its fingerprint (with two marks below it), or what it gains in a round, and
-  the number of its block (with a hash of what leaves it above, if ``closed``); ``values``, the value of its
-  block; ``alone``, whether it is its whole block (such states cannot split and are skipped).
-  Per block in ``blocks`` where its states begin in ``order``, how many they are, a count of those touched,
-  and the name that gives it its value, a number like those of blocks.  Where a block is new, the
+* `Arrays`, of which sweeps use per state ``labels``, the number of its block, ``values``, the value of that, and
+  ``prints``, its fingerprint; and propagation ``cells``: what it gains in a round, with two marks below it, and
+  the number of its block, with a hash of what leaves it above, if ``closed``.  Either is made from the other when
+  rounds change.  ``alone``: whether a state is its whole block (such states cannot split and are skipped).
+  Per block in ``blocks`` where its states begin in ``order`` (in sweeps instead a member, with whose fingerprint
+  the others are compared), how many they are, a count of those touched, and the name that gives
+  it its value, a number like those of blocks.  Where a block is new, the
   count holds the block it was cut from, and `MIXED` if what leaves its states differs.
-  ``order`` has twice the room, see `kernel_propagate`.  ``touched`` and ``listed``: lists of states and blocks.
-  ``keys``, ``spare_keys``, ``spare_order``, ``counters``: room for grouping.
+  ``order`` has twice the room, see `kernel_propagate`.  ``touched``: a list of states, those that differ from others of their
+  block, with their groups in ``group_of``, which are in ``groups``, found through ``table``, see `kernel_group`.
 
-The first three, which every state uses, are one piece of memory that comes in large pages: fresh memory is
+What every state uses is one piece of memory that comes in large pages: fresh memory is
 handed out by the page, which costs more than what is done with it.  Of the others only what blocks and
 moving states need is ever touched.
 
@@ -38,8 +40,10 @@ __all__ = [
     "BLOCK",
     "COUNT",
     "DIFFERENCE",
+    "FIRST_STATE",
     "GAIN",
     "MARKED",
+    "MEMBER",
     "MIXED",
     "NAME",
     "PRINT",
@@ -56,8 +60,10 @@ __all__ = [
 PRINT, BLOCK = 0, 1  # columns of cells
 MARKED, ALONE = np.uint64(1), np.uint64(2)  # marks in the two bits below a fingerprint
 START, SIZE, TOUCHED, NAME = 0, 1, 2, 3  # columns of blocks
+MEMBER = START  # in sweeps
 MIXED = np.uint32(1 << 31)
 GAIN, WORD, DIFFERENCE, COUNT = 0, 1, 2, 3  # columns of groups
+FIRST_STATE = DIFFERENCE  # in sweeps
 
 _LARGE_PAGE = 1 << 21  # bytes
 
@@ -95,18 +101,18 @@ class Field(NamedTuple):
 class Arrays(NamedTuple):
     """The state of a refinement; see the module."""
 
-    cells: Any
+    labels: Any
     values: Any
+    prints: Any
+    cells: Any
     alone: Any
     order: Any
     blocks: Any
-    keys: Any
+    expected: Any
     touched: Any
+    group_of: Any
     groups: Any
     table: Any
-    spare_keys: Any
-    spare_order: Any
-    counters: Any
 
     @classmethod
     def for_states(cls, n: int) -> Arrays:
@@ -116,17 +122,18 @@ class Arrays(NamedTuple):
             "values": ((n,), np.uint64),
             "alone": ((n,), np.bool_),
         }
+        pieces = _carve(shapes)
         return cls(
-            **_carve(shapes),
+            labels=np.empty(n, dtype=np.int32),
+            prints=pieces["cells"].reshape(-1)[:n],  # in sweeps there are no cells
+            **pieces,
             order=np.empty(2 * n, dtype=np.int32),
             blocks=np.empty((n, 4), dtype=np.uint32),
-            keys=np.empty(n, dtype=np.uint64),
+            expected=np.empty(n, dtype=np.uint64),
             touched=np.empty(n + 1, dtype=np.int32),  # one more, see `_touch`
+            group_of=np.empty(n, dtype=np.int32),
             groups=np.empty((n + 1, 4), dtype=np.uint64),
             table=np.empty(1 << (n + n // 2).bit_length(), dtype=np.uint32),
-            spare_keys=np.empty(n, dtype=np.uint64),
-            spare_order=np.empty(n, dtype=np.int32),
-            counters=np.empty(n // 2 + 1, dtype=np.int32),
         )
 
 

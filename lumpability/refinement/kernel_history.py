@@ -23,8 +23,8 @@ from lumpability.history import History
 from lumpability.integers import intern, primes_beyond, residues
 from lumpability.partition import Partition
 from lumpability.refinement.kernel_compile import allocating, inlined
+from lumpability.refinement.kernel_distribute import group_by_key
 from lumpability.refinement.kernel_field import add_modulo, subtract_modulo
-from lumpability.refinement.kernel_split import group_by_key
 from lumpability.structure import WeightedStructure
 
 __all__ = ["split_history"]

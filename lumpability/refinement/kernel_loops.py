@@ -12,10 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.refinement.kernel_arrays import BLOCK, NAME, PRINT, SIZE, START, TOUCHED
+from lumpability.refinement.kernel_arrays import (
+    ALONE,
+    BLOCK,
+    MEMBER,
+    NAME,
+    PRINT,
+    SIZE,
+    TOUCHED,
+)
 from lumpability.refinement.kernel_compile import allocating, compiled, inlined
 from lumpability.refinement.kernel_field import (
-    SPREAD,
     add_modulo,
     add_product,
     block_value,
@@ -23,29 +30,33 @@ from lumpability.refinement.kernel_field import (
     subtract_modulo,
 )
 from lumpability.refinement.kernel_prefetch import FAR, is_far, prefetch
-from lumpability.refinement.kernel_split import HIGH_HALF, leave_alone
 
 __all__ = [
     "canonical_labels",
     "count_incoming",
     "fill",
     "fill_incoming",
-    "fingerprint_blocks",
     "fingerprint_rows",
     "leaving",
+    "settle",
 ]
 
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
+_TOTALS = 2048  # running totals that are kept at a time, in the fastest cache
+_TOGETHER = 1024  # states that are treated alike
 
 
 @compiled
-def fill(labels: Any, count: Any, field: Any, arrays: Any) -> None:
-    """Set up the arrays for a partition given by labels 0 .. count-1."""
-    values, alone, cells = arrays.values, arrays.alone, arrays.cells
-    order, blocks, value_of = arrays.order, arrays.blocks, arrays.keys
+def fill(labels: Any, count: Any, field: Any, arrays: Any) -> Any:
+    """Set up the arrays for a sweep from a partition given by labels 0 .. count-1.
+
+    Returns how many states are their whole block.
+    """
+    values, alone, own_labels, blocks = arrays.values, arrays.alone, arrays.labels, arrays.blocks
+    value_of = arrays.expected
     for number in range(count):
         value_of[number] = block_value(number, field)
-        blocks[number, SIZE] = 0
+        blocks[number, SIZE], blocks[number, TOUCHED] = 0, 0
         blocks[number, NAME] = number
     # Neighbours are often of one block: what counts them stays in a register.
     last: Any = np.uint32(0)
@@ -54,40 +65,52 @@ def fill(labels: Any, count: Any, field: Any, arrays: Any) -> None:
         own = np.uint32(labels[state])
         if own != last:
             blocks[last, SIZE] += run
+            blocks[own, MEMBER] = state
             last, run = own, np.uint32(0)
         run += np.uint32(1)
-    blocks[last, SIZE] += run
-    total: Any = np.uint32(0)
-    for number in range(count):
-        blocks[number, START] = total
-        blocks[number, TOUCHED] = total  # where its next state comes
-        total += np.uint32(blocks[number, SIZE])
-    last, place = np.uint32(0), blocks[0, TOUCHED]
-    for state in range(len(labels)):
-        own = np.uint32(labels[state])
-        if own != last:
-            blocks[last, TOUCHED] = place
-            last, place = own, blocks[own, TOUCHED]
-        order[np.uint32(place)] = state
-        cells[state, PRINT] = ZERO
-        cells[state, BLOCK] = own
+        own_labels[state] = own
         values[state] = value_of[own]
         alone[state] = False
-        place += np.uint32(1)
+    blocks[last, SIZE] += run
+    if count > 0 and labels[0] == 0:
+        blocks[0, MEMBER] = 0
+    lone: Any = np.int64(0)
     for number in range(count):
-        blocks[number, TOUCHED] = 0
         if blocks[number, SIZE] == 1:
-            leave_alone(np.uint32(order[blocks[number, START]]), arrays)
+            alone[np.uint32(blocks[number, MEMBER])] = True
+            lone += 1
+    return lone
+
+
+@compiled
+def settle(count: Any, field: Any, arrays: Any) -> None:
+    """Set up the arrays for a sweep after rounds that followed what changed; names are numbers again."""
+    cells, blocks, alone = arrays.cells, arrays.blocks, arrays.alone
+    labels, values = arrays.labels, arrays.values
+    for number in range(count):
+        blocks[number, NAME], blocks[number, TOUCHED] = number, 0
+    for state in range(len(labels)):
+        own = np.uint32(cells[state, BLOCK])
+        labels[state] = own
+        values[state] = block_value(own, field)
+        alone[state] = blocks[own, SIZE] == 1
+        blocks[own, MEMBER] = state
 
 
 @allocating
-def canonical_labels(count: Any, arrays: Any, labels: Any, firsts: Any) -> None:
-    """Write the block of every state, blocks numbered by first member, and these members."""
-    cells = arrays.cells
+def canonical_labels(count: Any, followed: Any, arrays: Any, firsts: Any) -> None:
+    """Number blocks by first member in ``labels``, and write these members.
+
+    Where rounds followed what changed last, cells have the blocks.
+    """
+    cells, labels, alone = arrays.cells, arrays.labels, arrays.alone
     number = np.full(count, -1, dtype=np.int32)
     used = 0
     for state in range(len(labels)):
-        block = np.uint32(cells[state, BLOCK])
+        block = np.uint32(labels[state])
+        if followed:
+            block = np.uint32(cells[state, BLOCK])
+            alone[state] = cells[state, PRINT] & ALONE != ZERO
         if number[block] < 0:
             number[block] = used
             firsts[used] = state
@@ -127,25 +150,78 @@ def _fingerprint(state: Any, rows: Any, values: Any, field: Any) -> Any:
     return total << TWO
 
 
-@compiled
+@inlined
+def _sum_on(rows: Any, values: Any, begin: Any, end: Any, total: Any, totals: Any) -> Any:
+    """Write the running total of weight x value of the targets modulo 2^64, from `total` on; return the last.
+
+    No row ends in between: a processor that is surprised by one forgets the memory it has asked for.
+    """
+    indices, codes, table = rows.indices, rows.codes, rows.table
+    totals[0] = total
+    for entry in range(begin, end):
+        total += table[codes[entry]] * values[np.uint32(indices[entry])]
+        totals[entry - begin + ONE] = total
+    return total
+
+
+@inlined
+def _add_on(rows: Any, begin: Any, end: Any, total: Any, totals: Any) -> Any:
+    """Write the running total of the weights modulo 2^64."""
+    totals[0] = total
+    for entry in range(begin, end):
+        total += rows.table[rows.codes[entry]]
+        totals[entry - begin + ONE] = total
+    return total
+
+
+@inlined
+def _fingerprint_all(
+    low: Any, high: Any, rows: Any, arrays: Any, totals: Any, leaving: Any
+) -> None:
+    """Fingerprint the states low .. high-1 modulo 2^64, as differences of running totals."""
+    indptr, values, prints = rows.indptr, arrays.values, arrays.prints
+    begin, last = np.uint64(indptr[low]), np.uint64(indptr[high])
+    total: Any = ZERO
+    left: Any = ZERO
+    before: Any = ZERO
+    before_left: Any = ZERO
+    state = np.uint64(low)
+    while state < np.uint64(high):
+        end = min(begin + np.uint64(len(totals) - 1), last)
+        total = _sum_on(rows, values, begin, end, total, totals)
+        if rows.closed:
+            left = _add_on(rows, begin, end, left, leaving)
+        while state < np.uint64(high) and np.uint64(indptr[state + ONE]) <= end:
+            place = np.uint64(indptr[state + ONE]) - begin
+            after = totals[place]
+            fingerprint = after - before
+            before = after
+            if rows.closed:  # w (value(u) - value(s)) brings in the diagonal and ignores a stored one
+                after_left = leaving[place]
+                fingerprint -= (after_left - before_left) * values[state]
+                before_left = after_left
+            prints[state] = fingerprint
+            state += ONE
+        begin = end
+
+
+@allocating
 def fingerprint_rows(low: Any, high: Any, rows: Any, field: Any, arrays: Any) -> None:
-    """Fingerprint the states low .. high-1 that share a block, in memory order."""
-    cells, values, alone = arrays.cells, arrays.values, arrays.alone
-    for state in range(low, high):
-        if not alone[state]:
-            cells[state, PRINT] = _fingerprint(state, rows, values, field)
-
-
-@compiled
-def fingerprint_blocks(low: Any, high: Any, rows: Any, field: Any, arrays: Any) -> None:
-    """Fingerprint the states of blocks low .. high-1: faster when few states share a block."""
-    cells, values, order, blocks = arrays.cells, arrays.values, arrays.order, arrays.blocks
-    for number in range(low, high):
-        start, size = np.uint64(blocks[number, START]), np.uint64(blocks[number, SIZE])
-        if size > ONE:
-            for position in range(start, start + size):
-                state = np.uint32(order[position])
-                cells[state, PRINT] = _fingerprint(state, rows, values, field)
+    """Fingerprint the states low .. high-1, in memory order, but for some of those that are alone."""
+    prints, values, alone = arrays.prints, arrays.values, arrays.alone
+    totals = np.empty(_TOTALS + 1, dtype=np.uint64)
+    leaving = np.empty(_TOTALS + 1, dtype=np.uint64)
+    for first in range(low, high, _TOGETHER):
+        end = min(first + _TOGETHER, high)
+        skipped = 0
+        for state in range(first, end):
+            skipped += alone[state]
+        if field.p == ZERO and 2 * skipped < end - first:
+            _fingerprint_all(first, end, rows, arrays, totals, leaving)
+        elif skipped < end - first:
+            for state in range(first, end):
+                if not alone[state]:
+                    prints[state] = _fingerprint(state, rows, values, field)
 
 
 @compiled
@@ -182,22 +258,18 @@ def fill_incoming(rows: Any, alone: Any, pointers: Any, bits: Any, entries: Any)
 
 
 @allocating
-def leaving(rows: Any, field: Any, arrays: Any) -> Any:
+def leaving(rows: Any, field: Any, alone: Any) -> Any:
     """Total weight modulo p of the transitions of each state to others: minus the implied diagonal.
 
-    Cells receive a hash of it; states that are alone need none.
+    States that are alone need none.
     """
     indptr, indices, codes, table, closed = rows
-    cells, alone = arrays.cells, arrays.alone
     totals = np.empty(len(indptr) - 1 if closed else 0, dtype=np.uint64)
     for state in range(len(totals)):
-        if alone[state]:
-            continue
         total = ZERO
-        for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
-            if indices[position] != state:
-                total = add_modulo(total, table[codes[position]], field.p)
+        if not alone[state]:
+            for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
+                if indices[position] != state:
+                    total = add_modulo(total, table[codes[position]], field.p)
         totals[state] = total
-        own = np.uint64(np.uint32(cells[state, BLOCK]))
-        cells[state, BLOCK] = own | ((total * SPREAD) & HIGH_HALF)
     return totals

@@ -42,16 +42,23 @@ from lumpability.refinement.kernel_field import (
     multiply,
     subtract_modulo,
 )
+from lumpability.refinement.kernel_group import (
+    SMALLEST,
+    add_to_group,
+    enlarged,
+    is_full,
+    start_table,
+)
 from lumpability.refinement.kernel_prefetch import prefetch
-from lumpability.refinement.kernel_split import FIRST, ONE, leave_alone, move
 
-__all__ = ["cost_of_round", "propagate", "settle"]
+__all__ = ["begin", "cost_of_round", "propagate"]
 
 _FOLLOW_COST = 3  # of an incoming transition followed, in nanoseconds; see `kernel`
 _TOUCH_COST = 10  # of a state that is touched, with what comes of it
 _AHEAD = 8  # states
 HALF = np.uint64(32)
-ZERO, TWO = np.uint64(0), np.uint64(2)
+HIGH_HALF = np.uint64((2**32 - 1) << 32)
+ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 
 
 @inlined
@@ -136,7 +143,7 @@ def _follow(fresh: Any, count: Any, tail: Any, incoming: Any, field: Any, arrays
         start = np.int64(blocks[block, START])
         size = np.int64(blocks[block, SIZE])
         if size == 1:
-            leave_alone(np.uint32(order[start]), arrays)
+            cells[np.uint32(order[start]), PRINT] = ALONE
         for place in range(start, start + size):
             _look_ahead(place, tail, order, cells, indptr, entries, bits)
             target = np.uint32(order[place])
@@ -160,16 +167,12 @@ def _find_groups(number: Any, arrays: Any) -> Any:
 
     They are listed, each with its group.  Returns how many states and groups there are.
     """
-    cells, touched, group_of = arrays.cells, arrays.touched, arrays.spare_order
-    groups, table = arrays.groups, arrays.table
-    bits = ONE
-    while (ONE << bits) < np.uint64(number + number // 2 + 1):
-        bits += ONE
-    last, shift = (ONE << bits) - ONE, np.uint64(64) - bits
-    for slot in range(last + ONE):
-        table[slot] = 0
+    cells, touched, group_of = arrays.cells, arrays.touched, arrays.group_of
+    groups = arrays.groups
+    bits: Any = SMALLEST
+    start_table(bits, arrays)
     states: Any = 0
-    found: Any = 0
+    found: Any = np.int64(0)
     for i in range(number):
         if i + _AHEAD < number:
             prefetch(cells, np.uint32(touched[i + _AHEAD]))
@@ -179,21 +182,11 @@ def _find_groups(number: Any, arrays: Any) -> Any:
             cells[state, PRINT] = ZERO
             continue
         word = cells[state, BLOCK]
-        slot = ((gain ^ (word << HALF)) * SPREAD) >> shift
-        group: Any = np.uint32(table[slot])
-        while group != 0 and (
-            groups[group, GAIN] != gain or np.uint32(groups[group, WORD]) != np.uint32(word)
-        ):
-            slot = (slot + ONE) & last
-            group = np.uint32(table[slot])
-        if group == 0:
-            found += 1
-            group = np.uint32(found)
-            table[slot] = group
-            groups[group, GAIN], groups[group, WORD] = gain, word
-            groups[group, DIFFERENCE], groups[group, COUNT] = ZERO, ZERO
+        if is_full(found, bits):
+            bits = enlarged(found, bits, arrays)
+        group = np.int64(add_to_group(gain, word, found, bits, arrays))
+        found = max(found, group)
         groups[group, DIFFERENCE] |= word ^ groups[group, WORD]
-        groups[group, COUNT] += ONE
         touched[states], group_of[states] = state, group
         states += 1
     return states, found
@@ -203,7 +196,7 @@ def _find_groups(number: Any, arrays: Any) -> Any:
 def _divide(found: Any, tail: Any, count: Any, arrays: Any) -> Any:
     """Make blocks of the groups; what did not gain stays, or else the largest group does.
 
-    Returns the new number of blocks, and how many states have a new name.
+    Returns the new number of blocks, how many states have a new name, and how many new blocks have one state.
     """
     groups, blocks = arrays.groups, arrays.blocks
     for group in range(1, found + 1):  # what is left of blocks, and their largest groups
@@ -214,6 +207,7 @@ def _divide(found: Any, tail: Any, count: Any, arrays: Any) -> Any:
         if largest == 0 or size > groups[largest, COUNT]:
             blocks[own, TOUCHED] = group
     moved: Any = 0
+    single: Any = np.int64(0)
     place: Any = np.int64(tail)
     for group in range(1, found + 1):
         own = np.uint32(groups[group, WORD])
@@ -227,6 +221,7 @@ def _divide(found: Any, tail: Any, count: Any, arrays: Any) -> Any:
             mixed = groups[group, DIFFERENCE] != ZERO
             blocks[block, TOUCHED] = own | (MIXED if mixed else np.uint32(0))
             blocks[block, NAME] = block
+            single += np.int64(size == 1)
             if largest and size > rest:
                 blocks[block, NAME], blocks[own, NAME] = blocks[own, NAME], block
                 moved += rest
@@ -235,14 +230,14 @@ def _divide(found: Any, tail: Any, count: Any, arrays: Any) -> Any:
         blocks[block, START], blocks[block, SIZE] = place, size
         groups[group, GAIN] = np.uint64(place) | (np.uint64(block) << HALF)
         place += size
-    return count, moved
+    return count, moved, single
 
 
 @inlined
 def _move(states: Any, found: Any, arrays: Any) -> None:
     """Write the states of every group behind one another, and their block into them; clear up."""
-    cells, order, alone, blocks = arrays.cells, arrays.order, arrays.alone, arrays.blocks
-    touched, group_of, groups = arrays.touched, arrays.spare_order, arrays.groups
+    cells, order, blocks = arrays.cells, arrays.order, arrays.blocks
+    touched, group_of, groups = arrays.touched, arrays.group_of, arrays.groups
     for i in range(states):
         if i + _AHEAD < states:
             prefetch(cells, np.uint32(touched[i + _AHEAD]))
@@ -250,59 +245,64 @@ def _move(states: Any, found: Any, arrays: Any) -> None:
         target = groups[group, GAIN]
         groups[group, GAIN] = target + ONE
         order[np.uint32(target)] = state
-        single = groups[group, COUNT] == 1
-        cells[state, PRINT] = ALONE if single else ZERO
-        move(state, target >> HALF, arrays)
-        alone[state] = single
+        cells[state, PRINT] = ALONE if groups[group, COUNT] == 1 else ZERO
+        cells[state, BLOCK] = (cells[state, BLOCK] & HIGH_HALF) | (target >> HALF)
     for number in range(1, found + 1):
         blocks[np.uint32(groups[number, WORD]), TOUCHED] = 0
 
 
 @inlined
-def _pack(count: Any, arrays: Any) -> Any:
-    """Write the states of all blocks that have several to the front of ``order``; return their number."""
-    cells, order, blocks, alone = arrays.cells, arrays.order, arrays.blocks, arrays.alone
+def _pack(fresh: Any, count: Any, arrays: Any) -> Any:
+    """Write the states of all blocks that have several, or are new, to the front of ``order``.
+
+    Returns their number.
+    """
+    cells, order, blocks = arrays.cells, arrays.order, arrays.blocks
     total: Any = np.int64(0)
     for block in range(count):
         blocks[block, START] = total
-        blocks[block, TOUCHED] = total
         size = np.int64(blocks[block, SIZE])
-        total += size if size > 1 else FIRST
-    for state in range(len(alone)):
+        total += size if size > 1 or block >= fresh else np.int64(0)
+    # Neighbours are often of one block: where its next state comes stays in a register.
+    last: Any = np.uint32(np.uint32(cells[0, BLOCK]))
+    place: Any = np.uint32(blocks[last, START])
+    for state in range(len(cells)):
         own = np.uint32(cells[state, BLOCK])
-        if blocks[own, SIZE] > 1:
-            place = np.uint32(blocks[own, TOUCHED])
+        if own != last:
+            blocks[last, START] = place
+            last, place = own, np.uint32(blocks[own, START])
+        if blocks[own, SIZE] > 1 or own >= fresh:
             order[place] = state
-            blocks[own, TOUCHED] = place + np.uint32(1)
+            place += np.uint32(1)
+    blocks[last, START] = place
     for block in range(count):
-        blocks[block, TOUCHED] = 0
+        size = np.uint32(blocks[block, SIZE])
+        blocks[block, START] -= size if size > 1 or block >= fresh else np.uint32(0)
     return total
 
 
 @compiled
-def settle(count: Any, field: Any, arrays: Any) -> None:
-    """Bring ``order`` and ``values`` up to date for a sweep."""
-    cells, blocks, values = arrays.cells, arrays.blocks, arrays.values
-    _pack(count, arrays)
-    for state in range(len(values)):
-        name = blocks[np.uint32(cells[state, BLOCK]), NAME]
-        values[state] = block_value(name, field)
-
-
-@inlined
-def _begin(fresh: Any, count: Any, arrays: Any) -> None:
-    """Forget fingerprints; find out for the blocks that are new whether what leaves their states differs."""
-    cells, order, blocks = arrays.cells, arrays.order, arrays.blocks
-    for state in range(len(cells)):
-        cells[state, PRINT] &= ALONE
-    for block in range(fresh, count):
-        start = np.int64(blocks[block, START])
-        first = cells[np.uint32(order[start]), BLOCK]
-        differs: Any = ZERO
-        for place in range(start, start + np.int64(blocks[block, SIZE])):
-            differs |= (cells[np.uint32(order[place]), BLOCK] ^ first) >> HALF
-        if differs:
-            blocks[block, TOUCHED] |= MIXED
+def begin(fresh: Any, count: Any, incoming: Any, arrays: Any) -> Any:
+    """Set up the arrays after a sweep, where the blocks from `fresh` on are new; return where ``order`` is free."""
+    cells, labels, alone = arrays.cells, arrays.labels, arrays.alone
+    order, blocks = arrays.order, arrays.blocks
+    for state in range(len(labels)):
+        word = np.uint64(np.uint32(labels[state]))
+        if incoming.closed:
+            word |= (incoming.totals[state] * SPREAD) & HIGH_HALF
+        cells[state, PRINT] = ALONE if alone[state] else ZERO
+        cells[state, BLOCK] = word
+    tail = _pack(fresh, count, arrays)
+    if incoming.closed:
+        for block in range(fresh, count):
+            start = np.int64(blocks[block, START])
+            first = cells[np.uint32(order[start]), BLOCK]
+            differs: Any = ZERO
+            for place in range(start, start + np.int64(blocks[block, SIZE])):
+                differs |= (cells[np.uint32(order[place]), BLOCK] ^ first) >> HALF
+            if differs:
+                blocks[block, TOUCHED] |= MIXED
+    return tail
 
 
 def cost_of_round(moved: Any, ratio: Any, degree: Any, states: Any) -> Any:
@@ -323,21 +323,23 @@ def propagate(
 
     The names fresh .. count-1 are new, `moved` > 0 states have one of them, and ``order`` is free from `tail`
     on.  For the costs, `degree` is how many transitions enter a state, and `states` how many share a block.
-    Returns the first four after the last round, and how many states were touched in it for each that moved.
+    Returns the first four after the last round, how many states were touched in it for each that moved, and how
+    many have become their whole block.
     """
     spent: Any = 0
-    _begin(fresh, count, arrays)
+    lone: Any = np.int64(0)
     while True:
         number, followed = _follow(fresh, count, tail, incoming, field, arrays)
         spent += followed + number
         ratio = number / moved
         if tail + number > len(arrays.order):
-            tail = _pack(count, arrays)
+            tail = _pack(count, count, arrays)
         gaining, found = _find_groups(number, arrays)
         fresh = count
-        count, moved = _divide(found, tail, count, arrays)
+        count, moved, single = _divide(found, tail, count, arrays)
+        lone += single
         _move(gaining, found, arrays)
         if moved:
             tail += gaining
         if moved == 0 or spent >= budget or _cost(moved, ratio, degree, states) > sweep:
-            return fresh, count, tail, moved, ratio
+            return fresh, count, tail, moved, ratio, lone

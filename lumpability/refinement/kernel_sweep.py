@@ -1,13 +1,13 @@
-"""Loops of the kernel that threads run together, see `kernel_team`: a sweep, and the check of the result."""
+"""A sweep by one thread; loops that threads run together, see `kernel_team`: a sweep's, and the check of the result."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from lumpability.refinement.kernel_check import first_unstable
-from lumpability.refinement.kernel_compile import allocating, compiled
-from lumpability.refinement.kernel_loops import fingerprint_blocks, fingerprint_rows
-from lumpability.refinement.kernel_split import find_parts_of_blocks, move_parts
+from lumpability.refinement.kernel_compile import allocating
+from lumpability.refinement.kernel_loops import fingerprint_rows
+from lumpability.refinement.kernel_split import cut, expect, find_different, move_different
 from lumpability.refinement.kernel_team import (
     HIGH,
     KIND,
@@ -18,35 +18,37 @@ from lumpability.refinement.kernel_team import (
     next_range,
 )
 
-__all__ = [
-    "FINGERPRINT_BLOCKS",
-    "FINGERPRINT_ROWS",
-    "FIND_PARTS",
-    "MOVE_PARTS",
-    "check_together",
-    "sweep_together",
-]
+__all__ = ["FINGERPRINT", "FIND_DIFFERENT", "MOVE", "check_together", "sweep", "sweep_together"]
 
-FINGERPRINT_ROWS, FINGERPRINT_BLOCKS, FIND_PARTS, MOVE_PARTS = range(4)
+FINGERPRINT, FIND_DIFFERENT, MOVE = range(3)
 
 
-@compiled
+@allocating
+def sweep(count: Any, segments: Any, rows: Any, field: Any, arrays: Any) -> Any:
+    """Sweep over all states; returns what `cut` does.  ``segments`` int64 (1, 2) is scratch."""
+    states = len(arrays.alone)
+    fingerprint_rows(0, states, rows, field, arrays)
+    expect(count, arrays)
+    segments[0, 0], segments[0, 1] = 0, find_different(0, states, arrays)
+    result = cut(count, segments, arrays)
+    move_different(0, segments[0, 1], count, field, arrays)
+    return result
+
+
+@allocating
 def sweep_together(board: Any, ranges: Any, stays: Any, rows: Any, field: Any, arrays: Any) -> None:
-    """Run what the board says on ranges of rows or blocks; the results are those of the loop."""
+    """Run what the board says on ranges of states or of the list; the results are those of the loop."""
     while True:
         i = next_range(board, stays)
         if i < 0:
             return
         low, high, kind = ranges[i, LOW], ranges[i, HIGH], board[KIND]
-        if kind == FINGERPRINT_ROWS:
+        if kind == FINGERPRINT:
             fingerprint_rows(low, high, rows, field, arrays)
-        elif kind == FINGERPRINT_BLOCKS:
-            fingerprint_blocks(low, high, rows, field, arrays)
-        elif kind == FIND_PARTS:
-            parts, states = find_parts_of_blocks(low, high, ranges[i, THIRD], arrays)
-            ranges[i, RESULT], ranges[i, RESULT + 1] = parts, states
+        elif kind == FIND_DIFFERENT:
+            ranges[i, RESULT] = find_different(low, high, arrays)
         else:
-            move_parts(low, high, field, arrays)
+            move_different(low, high, ranges[i, THIRD], field, arrays)
         finish(board)
 
 

@@ -1,0 +1,82 @@
+"""Groups of states that belong together, found in one table by two numbers: a key, and their block.
+
+Open addressing: a slot holds the number of a group or 0; groups are numbered from 1 as they turn up.  The
+table begins small and grows with the groups, as it is looked up in the cache if they are few.  Expected
+time is proportional to the states.  See `kernel_arrays` for the arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lumpability.refinement.kernel_arrays import COUNT, DIFFERENCE, GAIN, WORD
+from lumpability.refinement.kernel_compile import inlined, subroutine
+from lumpability.refinement.kernel_field import SPREAD
+
+__all__ = ["SMALLEST", "add_to_group", "enlarged", "is_full", "start_table"]
+
+SMALLEST = np.uint64(6)  # bits of a slot's number in the table to begin with
+ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
+HALF, WIDTH = np.uint64(32), np.uint64(64)
+
+
+@inlined
+def slot_of(key: Any, own: Any, bits: Any) -> Any:
+    """Where to look first."""
+    return ((key ^ (own << HALF)) * SPREAD) >> (WIDTH - bits)
+
+
+@inlined
+def start_table(bits: Any, arrays: Any) -> None:
+    """Empty a table of 2^bits slots."""
+    for slot in range(ONE << bits):
+        arrays.table[slot] = 0
+
+
+@inlined
+def is_full(found: Any, bits: Any) -> Any:
+    """Whether the table has too little room for one more group; never if it is as large as it gets."""
+    return np.uint64(3 * found) > (TWO << bits)
+
+
+@subroutine
+def enlarged(found: Any, bits: Any, arrays: Any) -> Any:
+    """Put all groups into a larger table; return its bits."""
+    groups, table = arrays.groups, arrays.table
+    bits += ONE
+    if (ONE << bits) < np.uint64(len(table)):
+        bits += ONE
+    start_table(bits, arrays)
+    last = (ONE << bits) - ONE
+    for group in range(1, found + 1):
+        own = np.uint64(np.uint32(groups[group, WORD]))
+        slot = slot_of(groups[group, GAIN], own, bits)
+        while table[slot] != 0:
+            slot = (slot + ONE) & last
+        table[slot] = group
+    return bits
+
+
+@inlined
+def add_to_group(key: Any, word: Any, found: Any, bits: Any, arrays: Any) -> Any:
+    """Count a state with a key and a block, the lower half of a word, to its group; return that.
+
+    It is `found` + 1 if it is new.
+    """
+    groups, table = arrays.groups, arrays.table
+    own = np.uint64(np.uint32(word))
+    last = (ONE << bits) - ONE
+    slot = slot_of(key, own, bits)
+    group: Any = np.uint32(table[slot])
+    while group != 0 and (groups[group, GAIN] != key or np.uint32(groups[group, WORD]) != own):
+        slot = (slot + ONE) & last
+        group = np.uint32(table[slot])
+    if group == 0:
+        group = np.uint32(found + 1)
+        table[slot] = group
+        groups[group, GAIN], groups[group, WORD] = key, word
+        groups[group, DIFFERENCE], groups[group, COUNT] = ZERO, ZERO
+    groups[group, COUNT] += ONE
+    return group
