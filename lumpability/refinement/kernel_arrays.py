@@ -48,6 +48,7 @@ __all__ = [
     "NAME",
     "PRINT",
     "SIZE",
+    "SMALLEST_TABLE",
     "START",
     "TOUCHED",
     "WORD",
@@ -64,6 +65,8 @@ MEMBER = START  # in sweeps
 MIXED = np.uint32(1 << 31)
 GAIN, WORD, DIFFERENCE, COUNT = 0, 1, 2, 3  # columns of groups
 FIRST_STATE = DIFFERENCE  # in sweeps
+
+SMALLEST_TABLE = 64  # slots
 
 _LARGE_PAGE = 1 << 21  # bytes
 
@@ -133,7 +136,7 @@ class Arrays(NamedTuple):
             touched=np.empty(n + 1, dtype=np.int32),  # one more, see `_touch`
             group_of=np.empty(n, dtype=np.int32),
             groups=np.empty((n + 1, 4), dtype=np.uint64),
-            table=np.empty(1 << (n + n // 2).bit_length(), dtype=np.uint32),
+            table=np.empty(max(1 << (n + n // 2).bit_length(), SMALLEST_TABLE), dtype=np.uint32),
         )
 
 

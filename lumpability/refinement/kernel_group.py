@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.refinement.kernel_arrays import COUNT, DIFFERENCE, GAIN, WORD
+from lumpability.refinement.kernel_arrays import COUNT, DIFFERENCE, GAIN, SMALLEST_TABLE, WORD
 from lumpability.refinement.kernel_compile import inlined, subroutine
 from lumpability.refinement.kernel_field import SPREAD
 
 __all__ = ["SMALLEST", "add_to_group", "enlarged", "is_full", "start_table"]
 
-SMALLEST = np.uint64(6)  # bits of a slot's number in the table to begin with
+SMALLEST = np.uint64(SMALLEST_TABLE.bit_length() - 1)  # bits of a slot's number to begin with
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 HALF, WIDTH = np.uint64(32), np.uint64(64)
 

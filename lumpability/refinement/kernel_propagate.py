@@ -179,7 +179,7 @@ def _find_groups(number: Any, arrays: Any) -> Any:
         state = np.uint32(touched[i])
         gain = cells[state, PRINT] & ~(MARKED | ALONE)
         if gain == ZERO:
-            cells[state, PRINT] = ZERO
+            cells[state, PRINT] &= ALONE
             continue
         word = cells[state, BLOCK]
         if is_full(found, bits):

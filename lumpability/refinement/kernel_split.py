@@ -34,7 +34,7 @@ from lumpability.refinement.kernel_group import (
 
 __all__ = ["cut", "expect", "find_different", "move_different"]
 
-_STRIDE = 16  # one of so many states votes
+_STRIDE = 17  # one of so many states votes; prime, as regular models have all sorts of periods
 
 
 @inlined

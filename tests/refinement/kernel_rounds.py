@@ -16,8 +16,8 @@ from lumpability.partition import Partition
 from lumpability.refinement import kernel, kernel_loops, reference
 from lumpability.refinement.kernel_arrays import BLOCK, NAME, Arrays, Field, Incoming, Rows
 from lumpability.refinement.kernel_field import block_value, montgomery_inverse
-from lumpability.refinement.kernel_propagate import cost_of_round, propagate, settle
-from lumpability.refinement.kernel_split import find_parts_of_blocks, move_parts
+from lumpability.refinement.kernel_propagate import begin, cost_of_round, propagate
+from lumpability.refinement.kernel_sweep import sweep
 from lumpability.refinement.kernel_tables import combined_table, moduli
 from lumpability.structure import WeightedStructure
 
@@ -126,7 +126,7 @@ def one_round(explicit: WeightedStructure, partition: Partition) -> Partition:
 
 @dataclass
 class Rounds:
-    """A refinement after its first sweep, and what is passed from round to round."""
+    """A refinement after its first sweep, ready to follow, and what is passed from round to round."""
 
     structure: WeightedStructure
     rows: Rows
@@ -138,6 +138,7 @@ class Rounds:
     tail: int
     moved: int
     ratio: float = 0.0
+    lone: int = 0
 
     @property
     def numbers(self) -> Array:
@@ -171,7 +172,7 @@ class Rounds:
 
     def propagate(self, *, sweep: float = inf, budget: int = 1) -> None:
         """Follow for one round, or for as many as cost no more than a sweep and the budget allows."""
-        self.fresh, self.count, self.tail, self.moved, self.ratio = propagate(
+        self.fresh, self.count, self.tail, self.moved, self.ratio, self.lone = propagate(
             *self.progress, self.degree, self.structure.n, sweep, budget,
             self.incoming, self.field, self.arrays,
         )  # fmt: skip
@@ -183,9 +184,10 @@ class Rounds:
 
     def sweep(self) -> None:
         """Take the next round as a sweep."""
-        settle(self.count, self.field, self.arrays)
-        self.fresh, self.tail = self.count, self.structure.n
-        self.count, self.moved = _swept(self.count, self.rows, self.field, self.arrays)
+        kernel_loops.settle(self.count, self.field, self.arrays)
+        self.fresh = self.count
+        self.count, self.moved, self.lone = swept(self.count, self.rows, self.field, self.arrays)
+        self.tail = begin(self.fresh, self.count, self.incoming, self.arrays)
 
 
 def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
@@ -197,18 +199,16 @@ def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
     rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
     field, arrays = field_modulo(p, seed, table), Arrays.for_states(s.n)
     arrays.order[:] = 0  # not what the memory held before
-    kernel_loops.fill(s.initial.labels, fresh, field, arrays)
-    count, moved = _swept(fresh, rows, field, arrays)
+    lone = kernel_loops.fill(s.initial.labels, fresh, field, arrays)
+    count, moved, more = swept(fresh, rows, field, arrays)
     incoming = _incoming(rows, field, arrays)
-    return Rounds(s, rows, field, arrays, incoming, fresh, count, s.n, moved)
+    tail = begin(fresh, count, incoming, arrays)
+    return Rounds(s, rows, field, arrays, incoming, fresh, count, tail, moved, lone=lone + more)
 
 
-def _swept(count: int, rows: Rows, field: Field, arrays: Arrays) -> tuple[int, int]:
-    """Split all blocks by fresh fingerprints; return the number of blocks, and of states that moved."""
-    kernel_loops.fingerprint_rows(0, len(arrays.alone), rows, field, arrays)
-    parts, moved = find_parts_of_blocks(0, count, count, arrays)
-    move_parts(count, count + parts, field, arrays)
-    return count + parts, moved
+def swept(count: int, rows: Rows, field: Field, arrays: Arrays) -> tuple[int, int, int]:
+    """Split all blocks by fresh fingerprints; return what `cut` does."""
+    return sweep(count, np.zeros((1, 2), dtype=np.int64), rows, field, arrays)
 
 
 def _incoming(rows: Rows, field: Field, arrays: Arrays) -> Incoming:
@@ -217,5 +217,5 @@ def _incoming(rows: Rows, field: Field, arrays: Arrays) -> Incoming:
     bits = np.uint64((len(rows.table) - 1).bit_length())
     entries = np.empty(pointers[-1], dtype=np.uint32)
     kernel_loops.fill_incoming(rows, arrays.alone, pointers, bits, entries)
-    totals = kernel_loops.leaving(rows, field, arrays)
+    totals = kernel_loops.leaving(rows, field, arrays.alone)
     return Incoming(pointers[:-1], entries, bits, rows.table, totals, rows.closed)

@@ -23,8 +23,8 @@ from numba import config
 
 from lumpability.partition import Partition
 from lumpability.refinement import kernel, kernel_loops, reference, rounds
-from lumpability.refinement.kernel_arrays import ALONE, BLOCK, PRINT, Arrays, Rows
-from lumpability.refinement.kernel_propagate import propagate
+from lumpability.refinement.kernel_arrays import ALONE, BLOCK, PRINT, Arrays, Incoming, Rows
+from lumpability.refinement.kernel_propagate import begin, propagate
 from lumpability.refinement.kernel_team import Team
 from lumpability.structure import WeightedStructure
 
@@ -52,7 +52,7 @@ def refined_on(
 @pytest.mark.parametrize(
     ("path", "calls", "most"),
     [
-        ("only sweeping", 0, 1),
+        ("only sweeping", 0, 0),
         ("propagating", 1, None),
         ("in small budgets", 198, None),
         ("on several threads", None, 3),
@@ -100,11 +100,15 @@ def dense_rows(draw: st.DrawFn) -> WeightedStructure:
 
 @pytest.mark.parametrize("p", [0, P])
 @given(
-    structure=st.one_of(scattered(), dense_rows()),
+    structure=st.one_of(scattered(), dense_rows(), scattered(max_states=3000)),
     seed=st.integers(0, 9),
-    blockwise=st.booleans(),
+    lonely=st.sampled_from([0.0, 0.3, 0.8, 1.0]),
+    cut=st.floats(0, 1),
 )
-def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(p, structure, seed, blockwise):
+def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(
+    p, structure, seed, lonely, cut
+):
+    """Of all states that share a block; the others need none.  In ranges as in one piece."""
     random = np.random.default_rng(seed)
     size, modulus = len(structure.weights.values), p or 2**64
     table = random.integers(modulus - 5, modulus, size, dtype=np.uint64)
@@ -114,39 +118,41 @@ def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(p, structure
     arrays = Arrays.for_states(s.n)
     count = len(s.initial)
     kernel_loops.fill(labels, count, field, arrays)
-    if blockwise:
-        kernel_loops.fingerprint_blocks(0, count, rows, field, arrays)
-    else:
-        kernel_loops.fingerprint_rows(0, s.n, rows, field, arrays)
+    arrays.alone[:] |= random.random(s.n) < lonely
+    middle = int(cut * s.n)
+    kernel_loops.fingerprint_rows(0, middle, rows, field, arrays)
+    kernel_loops.fingerprint_rows(middle, s.n, rows, field, arrays)
     values = [value_of(number, field) for number in range(count)]
     factor = 4 * pow(2**64, -1, p) if p else 1  # two bits are left for marks
-    for state in range(s.n):
-        if s.initial.blocks.sizes[labels[state]] == 1:
-            assert arrays.cells[state, PRINT] == ALONE
-            continue
-        total = 0
-        for i in range(int(s.indptr[state]), int(s.indptr[state + 1])):
-            weight = int(table[s.weights.codes[i]])
-            own = values[labels[state]] if s.closed else 0
-            total += weight * (values[labels[s.indices[i]]] - own)
-        assert int(arrays.cells[state, PRINT]) % 4 == 0
-        assert int(arrays.cells[state, PRINT]) == total * factor % (4 * modulus if p else modulus)
+    weights = table[s.weights.codes].tolist()
+    targets, numbers = labels[s.indices].tolist(), labels.tolist()
+    for state in np.flatnonzero(~arrays.alone).tolist():
+        own = values[numbers[state]] if s.closed else 0
+        span = range(int(s.indptr[state]), int(s.indptr[state + 1]))
+        total = sum(weights[i] * (values[targets[i]] - own) for i in span)
+        assert int(arrays.prints[state]) == total * factor % (4 * modulus if p else modulus)
 
 
 @pytest.mark.parametrize("p", [0, P])
 @given(structure=st.one_of(scattered(), dense_rows()), seed=st.integers(0, 9))
 def test_what_leaves_a_state_is_the_sum_of_its_weights_into_others(p, structure, seed):
-    """Where rows are closed; a hash of it stands above the block of every state that shares one."""
+    """Where rows are closed; when rounds begin to follow, a hash of it stands above the block of every state."""
     size, modulus = len(structure.weights.values), p or 2**64
     table = np.random.default_rng(seed).integers(modulus - 5, modulus, size, dtype=np.uint64)
     s, field = structure, field_modulo(p, seed, table)
     rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
     arrays = Arrays.for_states(s.n)
-    kernel_loops.fill(s.initial.labels, len(s.initial), field, arrays)
-    totals = kernel_loops.leaving(rows, field, arrays).tolist()
+    count = len(s.initial)
+    kernel_loops.fill(s.initial.labels, count, field, arrays)
+    leaving = kernel_loops.leaving(rows, field, arrays.alone)
+    totals = leaving.tolist()
     assert len(totals) == (s.n if s.closed else 0)
+    pointers, entries = np.zeros(s.n + 1, np.uint32), np.zeros(0, np.uint32)
+    incoming = Incoming(pointers, entries, np.uint64(0), table, leaving, s.closed)
+    begin(count, count, incoming, arrays)
     numbers, hashes = arrays.cells[:, BLOCK] & LOW_HALF, arrays.cells[:, BLOCK] >> np.uint64(32)
     assert numbers.tolist() == s.initial.labels.tolist()
+    assert arrays.cells[:, PRINT].tolist() == np.where(arrays.alone, ALONE, 0).tolist()
     expected: dict[int, int] = {}
     for state in np.flatnonzero(~arrays.alone).tolist() if s.closed else []:
         span = range(int(s.indptr[state]), int(s.indptr[state + 1]))

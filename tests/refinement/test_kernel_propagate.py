@@ -16,6 +16,7 @@ from lumpability.partition import Partition
 from lumpability.refinement import reference
 from lumpability.refinement.kernel_arrays import (
     ALONE,
+    MEMBER,
     MIXED,
     NAME,
     PRINT,
@@ -23,7 +24,8 @@ from lumpability.refinement.kernel_arrays import (
     START,
     TOUCHED,
 )
-from lumpability.refinement.kernel_propagate import cost_of_round, settle
+from lumpability.refinement.kernel_loops import settle
+from lumpability.refinement.kernel_propagate import cost_of_round
 from lumpability.structure import WeightedStructure
 from lumpability.testing import structures
 
@@ -74,9 +76,15 @@ def look_through(rounds: Rounds, old_numbers: Array, old_names: Array) -> None:
     check_blocks(rounds)
     check_new_blocks(rounds, old_numbers)
     check_names(rounds, old_names)
-    cells, alone = rounds.arrays.cells, rounds.arrays.alone
-    assert not cells[~alone, PRINT].any()
-    assert alone[cells[:, PRINT] & ALONE > 0].all()
+    alone = lone(rounds)
+    assert not rounds.arrays.cells[~alone, PRINT].any()
+    assert (rounds.arrays.blocks[rounds.numbers[alone], SIZE] == 1).all()
+
+
+def lone(rounds: Rounds) -> Array:
+    """Which states are marked as their whole block."""
+    marked: Array = rounds.arrays.cells[:, PRINT] & ALONE > 0
+    return marked
 
 
 def check_blocks(rounds: Rounds) -> None:
@@ -85,7 +93,6 @@ def check_blocks(rounds: Rounds) -> None:
     sizes = np.bincount(numbers, minlength=rounds.count)
     assert blocks[:, SIZE].tolist() == sizes.tolist()
     assert sizes.all()
-    assert (sizes[numbers[rounds.arrays.alone]] == 1).all()
     assert sorted(blocks[:, NAME].tolist()) == list(range(rounds.count))
     for number in np.flatnonzero(sizes > 1).tolist():
         behind = order[blocks[number, START] :]
@@ -106,7 +113,7 @@ def check_new_blocks(rounds: Rounds, old_numbers: Array) -> None:
         assert sorted(order[start : start + size].tolist()) == members.tolist()
         differs = rounds.structure.closed and len(set(rounds.incoming.totals[members].tolist())) > 1
         assert bool(blocks[number, TOUCHED] & MIXED) == differs
-        assert size > 1 or rounds.arrays.cells[members[0], PRINT] == ALONE
+        assert size > 1 or lone(rounds)[members].all()
 
 
 def check_names(rounds: Rounds, old_names: Array) -> None:
@@ -138,7 +145,7 @@ def test_every_round_that_follows_is_a_round_of_the_definition(beginning, crowde
         assert rounds.partition == partition
         assert rounds.fresh == count
         assert rounds.tail <= len(rounds.arrays.order)
-        assert rounds.arrays.alone[followed].all()
+        assert lone(rounds)[followed].all()
         look_through(rounds, numbers, names)
     assert rounds.count == rounds.fresh
     assert partition == reference.refine(structure, structure.initial)
@@ -199,7 +206,7 @@ def test_sweeps_may_come_between_rounds_that_follow(beginning, kinds):
         else:
             rounds.sweep()
             check_blocks(rounds)
-            check_names(rounds, names)
+            assert rounds.names.tolist() == rounds.numbers.tolist()
         partition = one_round(structure, partition)
         assert rounds.partition == partition
     rounds.finish()
@@ -208,22 +215,35 @@ def test_sweeps_may_come_between_rounds_that_follow(beginning, kinds):
 
 @MANY
 @given(beginning=beginnings, several=st.integers(0, 4))
-def test_settling_puts_blocks_together_and_writes_the_values_of_their_names(beginning, several):
+def test_after_settling_sweeps_have_what_they_need_of_blocks(beginning, several):
     rounds = begun(*beginning)
     for _ in range(several):
         if rounds.moved:
             rounds.propagate()
+    numbers = rounds.numbers
     settle(rounds.count, rounds.field, rounds.arrays)
-    check_blocks(rounds)
-    blocks, order = rounds.arrays.blocks[: rounds.count], rounds.arrays.order
+    arrays = rounds.arrays
+    blocks = arrays.blocks[: rounds.count]
+    assert arrays.labels.tolist() == numbers.tolist()
+    values = [value_of(number, rounds.field) for number in range(rounds.count)]
+    assert arrays.values.tolist() == [values[number] for number in numbers.tolist()]
+    assert blocks[:, NAME].tolist() == list(range(rounds.count))
     assert not blocks[:, TOUCHED].any()
-    ends = [0]
-    for start, size in blocks[blocks[:, SIZE] > 1][:, [START, SIZE]].tolist():
-        assert start == ends[-1]
-        assert len(set(rounds.numbers[order[start : start + size]].tolist())) == 1
-        ends.append(start + size)
-    values = [value_of(name, rounds.field) for name in range(rounds.count)]
-    assert rounds.arrays.values.tolist() == [values[name] for name in rounds.names.tolist()]
+    assert numbers[blocks[:, MEMBER]].tolist() == list(range(rounds.count))
+    assert arrays.alone.tolist() == (np.bincount(numbers)[numbers] == 1).tolist()
+
+
+@MANY
+@given(beginning=beginnings)
+def test_how_many_states_became_their_whole_block_is_counted(beginning):
+    """A part that is left behind may be one state as well; that is no part that is new."""
+    rounds = begun(*beginning)
+    sizes = np.bincount(rounds.numbers)
+    assert rounds.lone == np.count_nonzero(sizes == 1)
+    while rounds.moved:
+        rounds.propagate()
+        sizes = np.bincount(rounds.numbers)
+        assert rounds.lone == np.count_nonzero(sizes[rounds.fresh :] == 1)
 
 
 def wired(
@@ -240,10 +260,10 @@ def wired(
 @pytest.mark.parametrize("closed", [False, True])
 @pytest.mark.parametrize("touched", range(7))
 def test_the_larger_of_what_gains_and_what_is_left_keeps_the_name(touched, closed, p):
-    """Six states go to 0 or 1, which the sweep tells apart and of which 0 moves."""
-    edges = [(0, 8, 1), (1, 8, 2), *((2 + i, int(i >= touched), 1) for i in range(6))]
+    """Six states go to 0 or 1, which the sweep tells apart and of which 1 moves."""
+    edges = [(0, 8, 1), (1, 8, 2), *((2 + i, int(i < touched), 1) for i in range(6))]
     rounds = wired(edges, [0, 0, *[1] * 6, 2], p=p, closed=closed)
-    assert rounds.names[:2].tolist() == [3, 0]
+    assert rounds.names[:2].tolist() == [0, 3]
     rounds.propagate()
     assert np.bincount(rounds.names)[1] == max(touched, 6 - touched)
     assert rounds.moved == min(touched, 6 - touched)
@@ -253,7 +273,7 @@ def test_the_larger_of_what_gains_and_what_is_left_keeps_the_name(touched, close
     rounds.finish()
     assert touched in {0, 6} or rounds.ratio == 0  # where all lose the same, nothing is touched
     assert rounds.partition == Partition([0, 1, *[2] * touched, *[3] * (6 - touched), 4])
-    assert rounds.arrays.alone.tolist() == (
+    assert lone(rounds).tolist() == (
         [True, True, *[touched == 1] * touched, *[touched == 5] * (6 - touched), True]
     )
 

@@ -1,130 +1,111 @@
-"""Splitting in the kernel: the arrays stay consistent, and the largest part keeps its number."""
+"""Sweeps split blocks by fingerprint, whatever ranges they are cut into, and what they write down is right."""
 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_rounds import LOW_HALF, P, field_modulo, value_of
+from kernel_rounds import P, field_modulo, value_of
 
 from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops
-from lumpability.refinement.kernel_arrays import (
-    ALONE,
-    BLOCK,
-    NAME,
-    PRINT,
-    SIZE,
-    START,
-    TOUCHED,
-    Arrays,
-)
-from lumpability.refinement.kernel_split import (
-    cut_blocks,
-    find_parts_of_blocks,
-    group_by_key,
-    move_parts,
-)
+from lumpability.refinement.kernel_arrays import MEMBER, NAME, SIZE, TOUCHED, Arrays
+from lumpability.refinement.kernel_split import cut, expect, find_different, move_different
 
 FIELDS = [field_modulo(p, 3, np.ones(1, np.uint64)) for p in (0, P)]
 
 
+def check_arrays(arrays: Arrays, count: int, field) -> None:
+    """Look at all that is written down about blocks between sweeps."""
+    labels, blocks = arrays.labels, arrays.blocks[:count]
+    sizes = np.bincount(labels, minlength=count)
+    assert blocks[:, SIZE].tolist() == sizes.tolist()
+    assert sizes.all()
+    assert blocks[:, NAME].tolist() == list(range(count))
+    assert labels[blocks[:, MEMBER]].tolist() == list(range(count))
+    assert arrays.alone.tolist() == (sizes[labels] == 1).tolist()
+    values = [value_of(number, field) for number in range(count)]
+    assert arrays.values.tolist() == [values[label] for label in labels.tolist()]
+
+
 @st.composite
-def fingerprinted(draw: st.DrawFn) -> tuple[Arrays, Partition, list[int]]:
-    """Blocks whose states have fingerprints, some of them with many states or many fingerprints."""
-    n = draw(st.integers(1, 120))
-    blocks = draw(st.sampled_from([1, 2, 5, n]))
-    several = draw(st.sampled_from([1, 2, 3, 40, 10**6]))
+def partitions(draw: st.DrawFn, *, most: int = 200) -> Partition:
+    """Of few or many blocks; neighbours are of one block, or not."""
+    n = draw(st.integers(1, most))
     random = np.random.default_rng(draw(st.integers(0, 10**6)))
-    initial = Partition(random.integers(0, blocks, n))
-    prints = np.minimum(random.integers(0, several, n), random.integers(0, several, n))
-    arrays = Arrays.for_states(n)
-    kernel_loops.fill(initial.labels, len(initial), FIELDS[0], arrays)
-    assert partition_in(arrays, len(initial)) == initial.labels.tolist()
-    assert not arrays.blocks[: len(initial), TOUCHED].any()
-    arrays.cells[~arrays.alone, PRINT] = 4 * prints[~arrays.alone].astype(np.uint64)
-    arrays.cells[:, BLOCK] |= np.arange(n, dtype=np.uint64) << np.uint64(32)
-    return arrays, initial, prints.tolist()
-
-
-def partition_in(arrays: Arrays, count: int) -> list[int]:
-    """The number of every state's block, after a look at all that is written down about it."""
-    n = len(arrays.alone)
-    assert sorted(arrays.order[:n].tolist()) == list(range(n))
-    numbers = (arrays.cells[:, BLOCK] & LOW_HALF).tolist()
-    sizes = Counter(numbers)
-    assert arrays.blocks[:count, NAME].tolist() == list(range(count))
-    for number in range(count):
-        start, size = arrays.blocks[number, [START, SIZE]].tolist()
-        assert size == sizes[number]
-        for state in arrays.order[start : start + size].tolist():
-            assert numbers[state] == number
-            assert bool(arrays.alone[state]) == (size == 1)
-            assert (arrays.cells[state, PRINT] == ALONE) == (size == 1)
-    return numbers
-
-
-@given(fingerprinted(), st.integers(1, 4))
-def test_ranges_of_blocks_can_split_into_about_equally_many_parts(drawn, ranges):
-    arrays, initial, _ = drawn
-    count, sizes = len(initial), initial.blocks.sizes
-    before = np.append(0, np.cumsum(sizes - 1))
-    cuts, offsets = np.empty(ranges + 1, np.int64), np.empty(ranges + 1, np.int64)
-    cut_blocks(count, arrays, cuts, offsets)
-    for i in range(ranges + 1):
-        late = [number for number in range(count) if before[number] * ranges >= before[-1] * i]
-        assert cuts[i] == (0 if i == 0 else count if i == ranges or not late else late[0])
-    assert offsets.tolist() == before[cuts].tolist()
+    labels = random.integers(0, draw(st.sampled_from([1, 2, 5, n])), n)
+    return Partition(np.sort(labels) if draw(st.booleans()) else labels)
 
 
 @pytest.mark.parametrize("field", FIELDS)
-@given(drawn=fingerprinted(), cut=st.integers(0, 3))
-def test_blocks_split_by_fingerprint_and_the_largest_part_keeps_the_number(field, drawn, cut):
-    arrays, initial, prints = drawn
-    count = len(initial)
-    old = initial.labels.tolist()
-    moved, sizes = 0, initial.blocks.sizes
-    for low, high in ((0, min(cut, count)), (min(cut, count), len(initial))):
-        first = len(initial) + int((sizes[:low] - 1).sum())
-        parts, states = map(int, find_parts_of_blocks(low, high, first, arrays))
-        arrays.blocks[count : count + parts] = arrays.blocks[first : first + parts]
-        move_parts(count, count + parts, field, arrays)
-        count, moved = count + parts, moved + states
-    now = partition_in(arrays, count)
-    assert Partition(np.array(now)) == Partition.of(lambda s: (old[s], prints[s]), states=initial.n)
-    new_sizes = Counter(now)
-    for s, number in enumerate(now):
-        assert new_sizes[old[s]] >= new_sizes[number]
-        parent = int(arrays.blocks[number, TOUCHED])
-        assert (old[s], parent) in {(number, 0), (parent, parent)}
-        if number != old[s]:
-            assert int(arrays.values[s]) == value_of(number, field)
-    assert moved == sum(now[s] != old[s] for s in range(initial.n))
-    kept = arrays.cells[:, BLOCK] >> np.uint64(32)
-    assert kept.tolist() == list(range(initial.n))
+@given(initial=partitions())
+def test_a_partition_is_filled_in(field, initial):
+    arrays = Arrays.for_states(initial.n)
+    lone = kernel_loops.fill(initial.labels, len(initial), field, arrays)
+    assert arrays.labels.tolist() == initial.labels.tolist()
+    assert not arrays.blocks[: len(initial), TOUCHED].any()
+    check_arrays(arrays, len(initial), field)
+    assert lone == np.count_nonzero(arrays.alone)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@given(
+    initial=partitions(),
+    several=st.sampled_from([1, 2, 3, 40, 10**6]),
+    seed=st.integers(0, 10**6),
+    inner=st.lists(st.floats(0, 1), max_size=3),
+    sweeps=st.integers(1, 3),
+)
+def test_blocks_split_by_fingerprint_in_any_ranges(field, initial, several, seed, inner, sweeps):
+    n, count = initial.n, len(initial)
+    random = np.random.default_rng(seed)
+    arrays = Arrays.for_states(n)
+    lone = kernel_loops.fill(initial.labels, count, field, arrays)
+    bounds = [0, *sorted(int(share * n) for share in inner), n]
+    for _ in range(sweeps):
+        prints = np.minimum(random.integers(0, several, n), random.integers(0, several, n))
+        old, old_count = arrays.labels.tolist(), count
+        arrays.prints[:] = prints
+        expect(count, arrays)
+        lists = [(low, find_different(low, high, arrays)) for low, high in pairwise(bounds)]
+        for (low, number), high in zip(lists, bounds[1:], strict=True):
+            listed = arrays.touched[low : low + number].tolist()
+            assert listed == sorted(set(listed) & set(range(low, high)))
+        count, moved, more = cut(count, np.array(lists, dtype=np.int64), arrays)
+        for low, number in lists:
+            move_different(low, low + number, old_count, field, arrays)
+        lone += more
+        now = arrays.labels.tolist()
+        keys = list(zip(old, prints.tolist(), strict=True))
+        assert Partition(np.array(now)) == Partition.of(lambda s, keys=keys: keys[s], states=n)
+        check_arrays(arrays, count, field)
+        assert lone == np.count_nonzero(arrays.alone)
+        assert moved == sum(number != before for number, before in zip(now, old, strict=True))
+        for number in range(old_count, count):
+            assert arrays.blocks[number, TOUCHED] == old[now.index(number)]
+        assert not arrays.blocks[:old_count, TOUCHED].any()
 
 
 @given(
-    size=st.integers(0, 3000),
-    several=st.sampled_from([1, 2, 3, 40, 10**6]),
-    wide=st.sampled_from([3, 2**20, 2**61, 2**64 - 1]),
-    low=st.integers(0, 9),
+    n=st.integers(2000, 4000),
+    rare=st.floats(0.01, 0.2),
+    blocks=st.integers(1, 3),
     seed=st.integers(0, 10**6),
 )
-def test_grouping_permutes_and_brings_equal_keys_together(size, several, wide, low, seed):
+def test_a_fingerprint_that_most_of_a_large_block_have_stays(n, rare, blocks, seed):
+    """Whatever its first members have, which often are of another sort than the others."""
     random = np.random.default_rng(seed)
-    chosen = random.integers(0, wide, several, dtype=np.uint64)
-    keys = np.append(np.zeros(2 * low, np.uint64), random.choice(chosen, size))
-    order = np.append(np.full(low, -1), np.arange(size)).astype(np.int32)
-    given_keys = keys[2 * low :].copy()
-    spare_order, spare_keys = np.empty(len(keys), np.int32), np.empty(len(keys), np.uint64)
-    counters = np.empty(len(keys) // 2 + 1, np.int32)
-    group_by_key(low, 2 * low, size, order, keys, spare_order, spare_keys, counters)
-    states, grouped = order[low:], keys[2 * low :]
-    assert sorted(states.tolist()) == list(range(size))
-    assert np.array_equal(grouped, given_keys[states])
-    changes = 1 + np.count_nonzero(grouped[1:] != grouped[:-1]) if size else 0
-    assert changes == len(set(given_keys.tolist()))
+    initial = Partition(np.arange(n) % blocks)
+    arrays = Arrays.for_states(n)
+    kernel_loops.fill(initial.labels, blocks, FIELDS[0], arrays)
+    arrays.prints[:] = (random.random(n) < rare) * random.integers(1, 9, n)
+    arrays.prints[:30] = 1
+    prints = arrays.prints.tolist()
+    expect(blocks, arrays)
+    assert arrays.expected[:blocks].tolist() == [0] * blocks
+    listed = arrays.touched[: find_different(0, n, arrays)].tolist()
+    assert Counter(listed) == Counter(state for state in range(n) if prints[state])
