@@ -26,7 +26,7 @@ from lumpability.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops as loops
 from lumpability.refinement.kernel_arrays import Arrays, Field, Incoming, Rows
-from lumpability.refinement.kernel_check import first_rows, used_codes
+from lumpability.refinement.kernel_check import first_rows, first_unstable, used_codes
 from lumpability.refinement.kernel_field import montgomery_inverse
 from lumpability.refinement.kernel_propagate import begin, cost_of_round, propagate
 from lumpability.refinement.kernel_split import cut, expect
@@ -227,13 +227,19 @@ class _Rounds:
         return moved
 
     def _incoming(self, rows: Rows, field: Field) -> Incoming:
-        """Return the transposed rows of states that share a block, and what leaves each state."""
+        """Return the transposed rows of states that share a block, and what leaves each state.
+
+        The others do not split; but where they are few, leaving them out costs more than it saves.
+        """
+        every = self.n - self.sharing < self.n // 8
         pointers = np.empty(self.n + 2, dtype=np.uint32 if self.m < 2**32 else np.uint64)
-        loops.count_incoming(rows, self.arrays.alone, pointers)
+        loops.count_incoming(rows, self.arrays.alone, every, pointers)
         bits = (len(rows.table) - 1).bit_length()
         wide = (self.n - 1).bit_length() + bits > 32
         entries = np.empty(pointers[-1], dtype=np.uint64 if wide else np.uint32)
-        loops.fill_incoming(rows, self.arrays.alone, pointers, np.uint64(bits), entries)
+        loops.fill_incoming(
+            rows, self.arrays.alone, every, pointers, np.uint64(bits), entries
+        )
         totals = loops.leaving(rows, field, self.arrays.alone)
         return Incoming(pointers[:-1], entries, np.uint64(bits), rows.table, totals, rows.closed)
 
@@ -267,6 +273,8 @@ class _Rounds:
         """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""
         arguments = (self.rows(table), np.uint64(p), self.arrays.alone, partition.labels)
         first = first_rows(partition.representatives, *arguments)
+        if self.parts == 1:
+            return bool(first_unstable(0, self.n, *arguments, first) < 0)
         with Team(check_together, (*arguments, first), self.threads, self._most) as team:
             found = team.run(0, self._row_ranges())
         return bool((found[:, 0] < 0).all())

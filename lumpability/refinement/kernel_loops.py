@@ -104,7 +104,9 @@ def canonical_labels(count: Any, followed: Any, arrays: Any, firsts: Any) -> Non
     Where rounds followed what changed last, cells have the blocks.
     """
     cells, labels, alone = arrays.cells, arrays.labels, arrays.alone
-    number = np.full(count, -1, dtype=np.int32)
+    number = np.empty(count, dtype=np.int32)
+    for block in range(count):
+        number[block] = -1
     used = 0
     for state in range(len(labels)):
         block = np.uint32(labels[state])
@@ -225,8 +227,8 @@ def fingerprint_rows(low: Any, high: Any, rows: Any, field: Any, arrays: Any) ->
 
 
 @compiled
-def count_incoming(rows: Any, alone: Any, pointers: Any) -> None:
-    """Count what enters every state from those that still share a block; the others will not split.
+def count_incoming(rows: Any, alone: Any, every: Any, pointers: Any) -> None:
+    """Count what enters every state from those that still share a block, or from every state.
 
     ``pointers`` int (n + 2) receives where the row of each state begins, one place late: `fill_incoming`
     moves every pointer on to the end of its row, which is where the next begins.
@@ -235,20 +237,26 @@ def count_incoming(rows: Any, alone: Any, pointers: Any) -> None:
     n = len(alone)
     for state in range(n + 2):
         pointers[state] = 0
-    for state in range(n):
-        if not alone[state]:
-            for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
-                pointers[np.uint32(indices[position]) + TWO] += 1
+    if every:  # in one loop, whose end is no surprise
+        for position in range(len(indices)):
+            pointers[np.uint32(indices[position]) + TWO] += 1
+    else:
+        for state in range(n):
+            if not alone[state]:
+                for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
+                    pointers[np.uint32(indices[position]) + TWO] += 1
     for state in range(n):
         pointers[state + 2] += pointers[state + 1]
 
 
 @compiled
-def fill_incoming(rows: Any, alone: Any, pointers: Any, bits: Any, entries: Any) -> None:
+def fill_incoming(
+    rows: Any, alone: Any, every: Any, pointers: Any, bits: Any, entries: Any
+) -> None:
     """Write the transposed rows: the source and the code of the weight of every entry, in one word."""
     indptr, indices, codes = rows.indptr, rows.indices, rows.codes
     for state in range(len(alone)):
-        if not alone[state]:
+        if every or not alone[state]:
             source = np.uint64(state) << bits
             for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
                 target = np.uint32(indices[position]) + ONE

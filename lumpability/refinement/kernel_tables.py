@@ -61,13 +61,15 @@ def combined_table(components: tuple[ExactArray, ...], p: int, seed: int) -> Arr
     >>> combined_table((ExactArray.read([1, "1/2"])[0],), 7, 0).tolist()
     [2, 1]
     """
-    from random import Random
-
-    random = Random(f"{p} {seed}")  # noqa: S311  # no secret: the result is proved afterwards
     first, *others = components
     if p == 0:
         return np.array([x & _WORD for x in _in_lowest_terms(first)], dtype=np.uint64)
     total = first.residues(p)
+    if not others:
+        return total
+    from random import Random
+
+    random = Random(f"{p} {seed}")  # noqa: S311  # no secret: the result is proved afterwards
     for component in others:
         factor = random.randrange(1, p)
         products = [int(residue) * factor % p for residue in component.residues(p).tolist()]

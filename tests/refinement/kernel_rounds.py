@@ -212,10 +212,12 @@ def swept(count: int, rows: Rows, field: Field, arrays: Arrays) -> tuple[int, in
 
 
 def _incoming(rows: Rows, field: Field, arrays: Arrays) -> Incoming:
+    """Without the states that are alone, unless these are few, as the kernel does it."""
+    every = 8 * np.count_nonzero(arrays.alone) < len(arrays.alone)
     pointers = np.empty(len(arrays.alone) + 2, dtype=np.uint32)
-    kernel_loops.count_incoming(rows, arrays.alone, pointers)
+    kernel_loops.count_incoming(rows, arrays.alone, every, pointers)
     bits = np.uint64((len(rows.table) - 1).bit_length())
     entries = np.empty(pointers[-1], dtype=np.uint32)
-    kernel_loops.fill_incoming(rows, arrays.alone, pointers, bits, entries)
+    kernel_loops.fill_incoming(rows, arrays.alone, every, pointers, bits, entries)
     totals = kernel_loops.leaving(rows, field, arrays.alone)
     return Incoming(pointers[:-1], entries, bits, rows.table, totals, rows.closed)
