@@ -136,7 +136,7 @@ class Arrays(NamedTuple):
             touched=np.empty(n + 1, dtype=np.int32),  # one more, see `_touch`
             group_of=np.empty(n, dtype=np.int32),
             groups=np.empty((n + 1, 4), dtype=np.uint64),
-            table=np.empty(max(1 << (n + n // 2).bit_length(), SMALLEST_TABLE), dtype=np.uint32),
+            table=np.empty(max(1 << (n + n // 2).bit_length(), SMALLEST_TABLE), dtype=np.uint64),
         )
 
 

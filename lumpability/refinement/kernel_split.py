@@ -28,13 +28,18 @@ from lumpability.refinement.kernel_group import (
     SMALLEST,
     add_to_group,
     enlarged,
+    hash_of,
     is_full,
+    slot_of,
     start_table,
 )
+from lumpability.refinement.kernel_prefetch import prefetch
 
 __all__ = ["cut", "expect", "find_different", "move_different"]
 
 _STRIDE = 17  # one of so many states votes; prime, as regular models have all sorts of periods
+_AHEAD = 8  # states or groups
+NEAR = np.uint64(14)  # bits of a table that is in the cache
 
 
 @inlined
@@ -84,6 +89,17 @@ def find_different(low: Any, high: Any, arrays: Any) -> Any:
 
 
 @inlined
+def _look_ahead(place: Any, bits: Any, arrays: Any) -> None:
+    """Ask for the slots, and the groups, of states that are listed further on."""
+    labels, prints, touched, table = arrays.labels, arrays.prints, arrays.touched, arrays.table
+    farther, far = np.uint32(touched[place + 2 * _AHEAD]), np.uint32(touched[place + _AHEAD])
+    hashed = hash_of(prints[farther], np.uint64(np.uint32(labels[farther])))
+    prefetch(table, slot_of(hashed, bits))
+    hashed = hash_of(prints[far], np.uint64(np.uint32(labels[far])))
+    prefetch(arrays.groups, np.uint32(table[slot_of(hashed, bits)]))
+
+
+@inlined
 def _group(segments: Any, arrays: Any) -> Any:
     """Group what is listed by block and fingerprint; return how many groups there are, and states."""
     labels, prints, groups = arrays.labels, arrays.prints, arrays.groups
@@ -96,6 +112,8 @@ def _group(segments: Any, arrays: Any) -> Any:
         low, size = segments[segment, 0], segments[segment, 1]
         states += size
         for place in range(low, low + size):
+            if bits > NEAR and place + 2 * _AHEAD < low + size:
+                _look_ahead(place, bits, arrays)
             state = np.uint32(touched[place])
             if is_full(found, bits):
                 bits = enlarged(found, bits, arrays)
@@ -113,6 +131,8 @@ def _make_blocks(found: Any, count: Any, arrays: Any) -> Any:
     """Make blocks of the groups; return how many states are their whole block now."""
     groups, blocks, alone = arrays.groups, arrays.blocks, arrays.alone
     for group in range(1, found + 1):
+        if group + _AHEAD <= found:
+            prefetch(blocks, np.uint32(groups[group + _AHEAD, WORD]))
         own, block = np.uint32(groups[group, WORD]), np.uint32(count + group - 1)
         size = np.uint32(groups[group, COUNT])
         blocks[own, SIZE] -= size
@@ -120,6 +140,8 @@ def _make_blocks(found: Any, count: Any, arrays: Any) -> Any:
         blocks[block, TOUCHED], blocks[block, NAME] = own, block
     lone: Any = np.int64(0)
     for group in range(1, found + 1):
+        if group + _AHEAD <= found:
+            prefetch(blocks, np.uint32(groups[group + _AHEAD, WORD]))
         if groups[group, COUNT] == 1:
             alone[np.uint32(groups[group, FIRST_STATE])] = True
             lone += 1
