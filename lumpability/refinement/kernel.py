@@ -25,11 +25,11 @@ from lumpability.errors import InvalidInput, LumpabilityError
 from lumpability.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops as loops
-from lumpability.refinement.kernel_arrays import Arrays, Field, Incoming, Rows
+from lumpability.refinement.kernel_arrays import FEW, Arrays, Field, Incoming, Rows
 from lumpability.refinement.kernel_check import first_rows, first_unstable, used_codes
 from lumpability.refinement.kernel_field import montgomery_inverse
 from lumpability.refinement.kernel_propagate import begin, cost_of_round, propagate
-from lumpability.refinement.kernel_split import cut, expect
+from lumpability.refinement.kernel_split import cut, expect, write_values
 from lumpability.refinement.kernel_sweep import (
     FIND_DIFFERENT,
     FINGERPRINT,
@@ -214,14 +214,17 @@ class _Rounds:
         if self.parts == 1:
             self.count, moved, lone = sweep(self.count, segments, rows, field, self.arrays)
         else:
-            team.run(FINGERPRINT, self._row_ranges())
+            team.run(FINGERPRINT, [(*bounds, self.count) for bounds in self._row_ranges()])
             expect(self.count, self.arrays)
             ranges = self._even(self.n)
             different = team.run(FIND_DIFFERENT, ranges)[:, 0].tolist()
             lists = [(low, number) for (low, _), number in zip(ranges, different, strict=True)]
             segments[: len(lists)] = lists
-            self.count, moved, lone = cut(self.count, segments, self.arrays)
-            team.run(MOVE, [(low, low + number, self.fresh) for low, number in lists])
+            self.count, moved, lone = cut(self.count, segments, field, self.arrays)
+            counts = (self.fresh, self.count)
+            team.run(MOVE, [(low, low + number, *counts) for low, number in lists])
+            if self.fresh <= FEW < self.count and len(self.arrays.shorts):
+                write_values(self.count, field, self.arrays)
         self.sharing -= lone
         self._report()
         return moved

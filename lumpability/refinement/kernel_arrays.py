@@ -9,8 +9,8 @@ For n states and m transitions:
   code of the weight; ``totals`` what leaves each state, if ``closed``.
 * `Field`: the prime p, or 0 for arithmetic modulo 2^64, its Montgomery inverse, the seed of block values, and how many products of a
   weight and a value may be summed before they must be reduced.
-* `Arrays`, of which sweeps use per state ``labels``, the number of its block, ``values``, the value of that, and
-  ``prints``, its fingerprint; and propagation ``cells``: what it gains in a round, with two marks below it, and
+* `Arrays`, of which sweeps use per state ``labels``, the number of its block, and ``values``, that of its block; or, of many states
+  in few blocks, ``shorts``, its number in 16 bits, where the values are in ``value_of``; and ``prints``, its fingerprint; and propagation ``cells``: what it gains in a round, with two marks below it, and
   the number of its block, with a hash of what leaves it above, if ``closed``.  Either is made from the other when
   rounds change.  ``alone``: whether a state is its whole block (such states cannot split and are skipped).
   Per block in ``blocks`` where its states begin in ``order`` (in sweeps instead a member, with whose fingerprint
@@ -40,12 +40,14 @@ __all__ = [
     "BLOCK",
     "COUNT",
     "DIFFERENCE",
+    "FEW",
     "FIRST_STATE",
     "GAIN",
     "MARKED",
     "MEMBER",
     "MIXED",
     "NAME",
+    "NEAR",
     "PRINT",
     "SIZE",
     "SMALLEST_TABLE",
@@ -67,6 +69,8 @@ GAIN, WORD, DIFFERENCE, COUNT = 0, 1, 2, 3  # columns of groups
 FIRST_STATE = DIFFERENCE  # in sweeps
 
 SMALLEST_TABLE = 64  # slots
+FEW = 1 << 16  # blocks
+NEAR = 300_000  # states; values of fewer are in the cache
 
 _LARGE_PAGE = 1 << 21  # bytes
 
@@ -105,6 +109,8 @@ class Arrays(NamedTuple):
     """The state of a refinement; see the module."""
 
     labels: Any
+    shorts: Any
+    value_of: Any
     values: Any
     prints: Any
     cells: Any
@@ -128,6 +134,8 @@ class Arrays(NamedTuple):
         pieces = _carve(shapes)
         return cls(
             labels=np.empty(n, dtype=np.int32),
+            shorts=np.empty(n if n > NEAR else 0, dtype=np.uint16),
+            value_of=np.empty(min(n, FEW), dtype=np.uint64),
             prints=pieces["cells"].reshape(-1)[:n],  # in sweeps there are no cells
             **pieces,
             order=np.empty(2 * n, dtype=np.int32),

@@ -21,15 +21,14 @@ from lumpability.refinement.kernel_arrays import (
     SIZE,
     TOUCHED,
 )
-from lumpability.refinement.kernel_compile import allocating, compiled, inlined
+from lumpability.refinement.kernel_compile import allocating, compiled, inlined, subroutine
 from lumpability.refinement.kernel_field import (
     add_modulo,
     add_product,
-    block_value,
     reduce_modulo,
     subtract_modulo,
 )
-from lumpability.refinement.kernel_prefetch import FAR, is_far, prefetch
+from lumpability.refinement.kernel_split import are_few, write_values
 
 __all__ = [
     "canonical_labels",
@@ -52,15 +51,14 @@ def fill(labels: Any, count: Any, field: Any, arrays: Any) -> Any:
 
     Returns how many states are their whole block.
     """
-    values, alone, own_labels, blocks = arrays.values, arrays.alone, arrays.labels, arrays.blocks
-    value_of = arrays.expected
+    alone, own_labels, blocks = arrays.alone, arrays.labels, arrays.blocks
     for number in range(count):
-        value_of[number] = block_value(number, field)
         blocks[number, SIZE], blocks[number, TOUCHED] = 0, 0
         blocks[number, NAME] = number
     # Neighbours are often of one block: what counts them stays in a register.
     last: Any = np.uint32(0)
     run: Any = np.uint32(0)
+    blocks[last, MEMBER] = 0
     for state in range(len(labels)):
         own = np.uint32(labels[state])
         if own != last:
@@ -69,32 +67,29 @@ def fill(labels: Any, count: Any, field: Any, arrays: Any) -> Any:
             last, run = own, np.uint32(0)
         run += np.uint32(1)
         own_labels[state] = own
-        values[state] = value_of[own]
         alone[state] = False
     blocks[last, SIZE] += run
-    if count > 0 and labels[0] == 0:
-        blocks[0, MEMBER] = 0
     lone: Any = np.int64(0)
     for number in range(count):
         if blocks[number, SIZE] == 1:
             alone[np.uint32(blocks[number, MEMBER])] = True
             lone += 1
+    write_values(count, field, arrays)
     return lone
 
 
 @compiled
 def settle(count: Any, field: Any, arrays: Any) -> None:
     """Set up the arrays for a sweep after rounds that followed what changed; names are numbers again."""
-    cells, blocks, alone = arrays.cells, arrays.blocks, arrays.alone
-    labels, values = arrays.labels, arrays.values
+    cells, blocks, alone, labels = arrays.cells, arrays.blocks, arrays.alone, arrays.labels
     for number in range(count):
         blocks[number, NAME], blocks[number, TOUCHED] = number, 0
     for state in range(len(labels)):
         own = np.uint32(cells[state, BLOCK])
         labels[state] = own
-        values[state] = block_value(own, field)
         alone[state] = blocks[own, SIZE] == 1
         blocks[own, MEMBER] = state
+    write_values(count, field, arrays)
 
 
 @allocating
@@ -121,17 +116,20 @@ def canonical_labels(count: Any, followed: Any, arrays: Any, firsts: Any) -> Non
 
 
 @inlined
-def _fingerprint(state: Any, rows: Any, values: Any, field: Any) -> Any:
+def _value(state: Any, few: Any, arrays: Any) -> Any:
+    """Value of the block of a state."""
+    return arrays.value_of[arrays.shorts[state]] if few else arrays.values[state]
+
+
+@inlined
+def _fingerprint(state: Any, few: Any, rows: Any, field: Any, arrays: Any) -> Any:
     """Sum of weight x value of the target's block."""
     indptr, indices, codes, table, closed = rows
-    own, high, low, total = values[state], ZERO, ZERO, ZERO
+    own, high, low, total = _value(state, few, arrays), ZERO, ZERO, ZERO
     entry, end = np.uint64(indptr[state]), np.uint64(indptr[state + 1])
     full = entry + np.uint64(field.step)
-    far = is_far(len(values))
     while entry < end:
-        if far and entry + FAR < np.uint64(len(indices)):
-            prefetch(values, np.uint32(indices[entry + FAR]))
-        value = values[np.uint32(indices[entry])]
+        value = _value(np.uint32(indices[entry]), few, arrays)
         weight = table[codes[entry]]
         if closed:  # w (value(u) - value(s)) brings in the diagonal and ignores a stored one
             value = subtract_modulo(value, own, field.p)
@@ -152,13 +150,14 @@ def _fingerprint(state: Any, rows: Any, values: Any, field: Any) -> Any:
     return total << TWO
 
 
-@inlined
-def _sum_on(rows: Any, values: Any, begin: Any, end: Any, total: Any, totals: Any) -> Any:
-    """Write the running total of weight x value of the targets modulo 2^64, from `total` on; return the last.
+@subroutine
+def _sum_values(
+    begin: Any, end: Any, total: Any, indices: Any, codes: Any, table: Any, values: Any, totals: Any
+) -> Any:
+    """Write the running total of weight x value of the target modulo 2^64, from `total` on; return the last.
 
     No row ends in between: a processor that is surprised by one forgets the memory it has asked for.
     """
-    indices, codes, table = rows.indices, rows.codes, rows.table
     totals[0] = total
     for entry in range(begin, end):
         total += table[codes[entry]] * values[np.uint32(indices[entry])]
@@ -166,22 +165,36 @@ def _sum_on(rows: Any, values: Any, begin: Any, end: Any, total: Any, totals: An
     return total
 
 
-@inlined
-def _add_on(rows: Any, begin: Any, end: Any, total: Any, totals: Any) -> Any:
+@subroutine
+def _sum_shorts(
+    begin: Any, end: Any, total: Any, indices: Any, codes: Any, table: Any,
+    shorts: Any, value_of: Any, totals: Any,
+) -> Any:  # fmt: skip
+    """Do the same, where targets have short numbers of blocks."""
+    totals[0] = total
+    for entry in range(begin, end):
+        total += table[codes[entry]] * value_of[shorts[np.uint32(indices[entry])]]
+        totals[entry - begin + ONE] = total
+    return total
+
+
+@subroutine
+def _sum_weights(begin: Any, end: Any, total: Any, codes: Any, table: Any, totals: Any) -> Any:
     """Write the running total of the weights modulo 2^64."""
     totals[0] = total
     for entry in range(begin, end):
-        total += rows.table[rows.codes[entry]]
+        total += table[codes[entry]]
         totals[entry - begin + ONE] = total
     return total
 
 
 @inlined
 def _fingerprint_all(
-    low: Any, high: Any, rows: Any, arrays: Any, totals: Any, leaving: Any
+    low: Any, high: Any, few: Any, rows: Any, arrays: Any, totals: Any, leaving: Any
 ) -> None:
     """Fingerprint the states low .. high-1 modulo 2^64, as differences of running totals."""
-    indptr, values, prints = rows.indptr, arrays.values, arrays.prints
+    indptr, indices, codes, table, closed = rows
+    prints = arrays.prints
     begin, last = np.uint64(indptr[low]), np.uint64(indptr[high])
     total: Any = ZERO
     left: Any = ZERO
@@ -190,17 +203,22 @@ def _fingerprint_all(
     state = np.uint64(low)
     while state < np.uint64(high):
         end = min(begin + np.uint64(len(totals) - 1), last)
-        total = _sum_on(rows, values, begin, end, total, totals)
-        if rows.closed:
-            left = _add_on(rows, begin, end, left, leaving)
+        if few:
+            total = _sum_shorts(
+                begin, end, total, indices, codes, table, arrays.shorts, arrays.value_of, totals
+            )
+        else:
+            total = _sum_values(begin, end, total, indices, codes, table, arrays.values, totals)
+        if closed:
+            left = _sum_weights(begin, end, left, codes, table, leaving)
         while state < np.uint64(high) and np.uint64(indptr[state + ONE]) <= end:
             place = np.uint64(indptr[state + ONE]) - begin
             after = totals[place]
             fingerprint = after - before
             before = after
-            if rows.closed:  # w (value(u) - value(s)) brings in the diagonal and ignores a stored one
+            if closed:  # w (value(u) - value(s)) brings in the diagonal and ignores a stored one
                 after_left = leaving[place]
-                fingerprint -= (after_left - before_left) * values[state]
+                fingerprint -= (after_left - before_left) * _value(state, few, arrays)
                 before_left = after_left
             prints[state] = fingerprint
             state += ONE
@@ -208,9 +226,10 @@ def _fingerprint_all(
 
 
 @allocating
-def fingerprint_rows(low: Any, high: Any, rows: Any, field: Any, arrays: Any) -> None:
-    """Fingerprint the states low .. high-1, in memory order, but for some of those that are alone."""
-    prints, values, alone = arrays.prints, arrays.values, arrays.alone
+def fingerprint_rows(low: Any, high: Any, count: Any, rows: Any, field: Any, arrays: Any) -> None:
+    """Fingerprint the states low .. high-1 of `count` blocks, in memory order, but for some that are alone."""
+    prints, alone = arrays.prints, arrays.alone
+    few = are_few(count, arrays)
     totals = np.empty(_TOTALS + 1, dtype=np.uint64)
     leaving = np.empty(_TOTALS + 1, dtype=np.uint64)
     for first in range(low, high, _TOGETHER):
@@ -219,11 +238,11 @@ def fingerprint_rows(low: Any, high: Any, rows: Any, field: Any, arrays: Any) ->
         for state in range(first, end):
             skipped += alone[state]
         if field.p == ZERO and 2 * skipped < end - first:
-            _fingerprint_all(first, end, rows, arrays, totals, leaving)
+            _fingerprint_all(first, end, few, rows, arrays, totals, leaving)
         elif skipped < end - first:
             for state in range(first, end):
                 if not alone[state]:
-                    prints[state] = _fingerprint(state, rows, values, field)
+                    prints[state] = _fingerprint(state, few, rows, field, arrays)
 
 
 @compiled

@@ -15,6 +15,7 @@ import numpy as np
 
 from lumpability.refinement.kernel_arrays import (
     COUNT,
+    FEW,
     FIRST_STATE,
     MEMBER,
     NAME,
@@ -35,11 +36,17 @@ from lumpability.refinement.kernel_group import (
 )
 from lumpability.refinement.kernel_prefetch import prefetch
 
-__all__ = ["cut", "expect", "find_different", "move_different"]
+__all__ = ["are_few", "cut", "expect", "find_different", "move_different", "write_values"]
 
 _STRIDE = 17  # one of so many states votes; prime, as regular models have all sorts of periods
 _AHEAD = 8  # states or groups
 NEAR = np.uint64(14)  # bits of a table that is in the cache
+
+
+@inlined
+def are_few(count: Any, arrays: Any) -> Any:
+    """Whether so many blocks have short numbers, which states have if they are many."""
+    return count <= FEW and len(arrays.shorts) > 0
 
 
 @inlined
@@ -127,9 +134,12 @@ def _group(segments: Any, arrays: Any) -> Any:
 
 
 @inlined
-def _make_blocks(found: Any, count: Any, arrays: Any) -> Any:
+def _make_blocks(found: Any, count: Any, field: Any, arrays: Any) -> Any:
     """Make blocks of the groups; return how many states are their whole block now."""
     groups, blocks, alone = arrays.groups, arrays.blocks, arrays.alone
+    if are_few(count + found, arrays):
+        for number in range(count, count + found):
+            arrays.value_of[number] = block_value(number, field)
     for group in range(1, found + 1):
         if group + _AHEAD <= found:
             prefetch(blocks, np.uint32(groups[group + _AHEAD, WORD]))
@@ -154,24 +164,42 @@ def _make_blocks(found: Any, count: Any, arrays: Any) -> Any:
 
 
 @compiled
-def cut(count: Any, segments: Any, arrays: Any) -> Any:
+def cut(count: Any, segments: Any, field: Any, arrays: Any) -> Any:
     """Cut off the states that differ, listed in segments of ``touched`` that begin somewhere and have a size.
 
     They are not moved yet.  Returns the new number of blocks, how many states are to move, and how many
     are their whole block from now on.
     """
     found, states = _group(segments, arrays)
-    lone = _make_blocks(found, count, arrays)
+    lone = _make_blocks(found, count, field, arrays)
     return count + found, states, lone
 
 
 @compiled
-def move_different(low: Any, high: Any, count: Any, field: Any, arrays: Any) -> None:
-    """Write block and value into the states listed at low .. high-1, where there were `count` blocks before."""
-    labels, values = arrays.labels, arrays.values
+def move_different(low: Any, high: Any, before: Any, count: Any, field: Any, arrays: Any) -> None:
+    """Write block and value into the states listed at low .. high-1; there were `before` blocks, and are `count`."""
+    labels, values, shorts = arrays.labels, arrays.values, arrays.shorts
     touched, group_of = arrays.touched, arrays.group_of
+    few = are_few(count, arrays)
     for place in range(low, high):
         state = np.uint32(touched[place])
-        number = count + np.int64(np.uint32(group_of[place])) - 1
+        number = before + np.int64(np.uint32(group_of[place])) - 1
         labels[state] = number
-        values[state] = block_value(number, field)
+        if few:
+            shorts[state] = number
+        else:
+            values[state] = block_value(number, field)
+
+
+@compiled
+def write_values(count: Any, field: Any, arrays: Any) -> None:
+    """Write what fingerprints are made of: the values of few blocks, and short numbers of these, or of all states."""
+    labels, shorts, values, value_of = arrays.labels, arrays.shorts, arrays.values, arrays.value_of
+    if are_few(count, arrays):
+        for number in range(count):
+            value_of[number] = block_value(number, field)
+        for state in range(len(labels)):
+            shorts[state] = labels[state]
+    else:
+        for state in range(len(labels)):
+            values[state] = block_value(np.uint32(labels[state]), field)

@@ -7,8 +7,16 @@ from typing import Any
 from lumpability.refinement.kernel_check import first_unstable
 from lumpability.refinement.kernel_compile import allocating
 from lumpability.refinement.kernel_loops import fingerprint_rows
-from lumpability.refinement.kernel_split import cut, expect, find_different, move_different
+from lumpability.refinement.kernel_split import (
+    are_few,
+    cut,
+    expect,
+    find_different,
+    move_different,
+    write_values,
+)
 from lumpability.refinement.kernel_team import (
+    FOURTH,
     HIGH,
     KIND,
     LOW,
@@ -27,11 +35,13 @@ FINGERPRINT, FIND_DIFFERENT, MOVE = range(3)
 def sweep(count: Any, segments: Any, rows: Any, field: Any, arrays: Any) -> Any:
     """Sweep over all states; returns what `cut` does.  ``segments`` int64 (1, 2) is scratch."""
     states = len(arrays.alone)
-    fingerprint_rows(0, states, rows, field, arrays)
+    fingerprint_rows(0, states, count, rows, field, arrays)
     expect(count, arrays)
     segments[0, 0], segments[0, 1] = 0, find_different(0, states, arrays)
-    result = cut(count, segments, arrays)
-    move_different(0, segments[0, 1], count, field, arrays)
+    result = cut(count, segments, field, arrays)
+    move_different(0, segments[0, 1], count, result[0], field, arrays)
+    if are_few(count, arrays) and not are_few(result[0], arrays):
+        write_values(result[0], field, arrays)
     return result
 
 
@@ -44,11 +54,11 @@ def sweep_together(board: Any, ranges: Any, stays: Any, rows: Any, field: Any, a
             return
         low, high, kind = ranges[i, LOW], ranges[i, HIGH], board[KIND]
         if kind == FINGERPRINT:
-            fingerprint_rows(low, high, rows, field, arrays)
+            fingerprint_rows(low, high, ranges[i, THIRD], rows, field, arrays)
         elif kind == FIND_DIFFERENT:
             ranges[i, RESULT] = find_different(low, high, arrays)
         else:
-            move_different(low, high, ranges[i, THIRD], field, arrays)
+            move_different(low, high, ranges[i, THIRD], ranges[i, FOURTH], field, arrays)
         finish(board)
 
 

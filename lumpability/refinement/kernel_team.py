@@ -23,10 +23,10 @@ from numba.extending import intrinsic
 
 from lumpability.refinement.kernel_compile import compiled, inlined
 
-__all__ = ["HIGH", "KIND", "LOW", "RESULT", "THIRD", "Team", "cores", "finish", "next_range"]
+__all__ = ["FOURTH", "HIGH", "KIND", "LOW", "RESULT", "THIRD", "Team", "cores", "finish", "next_range"]
 
 TICKET, DONE, KIND = 0, 8, 16  # places on the board, in different lines of memory
-LOW, HIGH, THIRD, RESULT = 0, 1, 2, 3  # columns of ranges; two results
+LOW, HIGH, THIRD, FOURTH, RESULT = 0, 1, 2, 3, 4  # columns of ranges; two results
 _CLOSED = -1
 _HALF, _TAKEN = np.int64(32), np.int64(2**32 - 1)
 _PATIENCE = 20_000  # looks at the board, each of which takes about 50 ns

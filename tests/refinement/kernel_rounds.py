@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lumpability.integers import prime
 from lumpability.partition import Partition
-from lumpability.refinement import kernel, kernel_loops, reference
+from lumpability.refinement import kernel, kernel_arrays, kernel_loops, reference
 from lumpability.refinement.kernel_arrays import BLOCK, NAME, Arrays, Field, Incoming, Rows
 from lumpability.refinement.kernel_field import block_value, montgomery_inverse
 from lumpability.refinement.kernel_propagate import begin, cost_of_round, propagate
@@ -28,6 +28,7 @@ LOW_HALF = np.uint64(2**32 - 1)
 PATHS: dict[str, dict[str, float]] = {
     "as it comes": {},
     "only sweeping": {"_EAGER": inf, "_TRANSPOSE_COST": inf},
+    "with short numbers": {"NEAR": 0},
     "propagating": {"_SWEEP_COST": 1e9},
     "in small budgets": {"_SWEEP_COST": 1e9, "_BUDGET": 1},
     "on several threads": {"_HAND_OUT_COST": 0, "_FETCH_COST": 0},
@@ -41,7 +42,7 @@ Array = np.ndarray[Any, Any]
 def take(path: str, patch: pytest.MonkeyPatch) -> None:
     """Make the kernel go one way."""
     for name, value in PATHS[path].items():
-        patch.setattr(kernel, name, value)
+        patch.setattr(kernel_arrays if name == "NEAR" else kernel, name, value)
 
 
 def only_primes(components: tuple[Any, ...]) -> Iterator[int]:
@@ -53,6 +54,13 @@ def field_modulo(p: int, seed: int, table: Array) -> Field:
     """The field for a table of weights modulo p, or modulo 2^64 for 0, as the kernel makes it."""
     step = max(1, min(2**62 // (int(table.max(initial=0)) + 1), 2**31))
     return Field(np.uint64(p), montgomery_inverse(p), np.uint64(seed), step)
+
+
+def arrays_for(states: int, *, short: bool) -> Arrays:
+    """With short numbers of blocks, as many states have them, or without."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel_arrays, "NEAR", 0 if short else states)
+        return Arrays.for_states(states)
 
 
 def value_of(name: int, field: Field) -> int:

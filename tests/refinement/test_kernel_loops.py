@@ -12,6 +12,7 @@ from kernel_rounds import (
     LOW_HALF,
     PATHS,
     P,
+    arrays_for,
     field_modulo,
     only_primes,
     scattered,
@@ -104,9 +105,10 @@ def dense_rows(draw: st.DrawFn) -> WeightedStructure:
     seed=st.integers(0, 9),
     lonely=st.sampled_from([0.0, 0.3, 0.8, 1.0]),
     cut=st.floats(0, 1),
+    short=st.booleans(),
 )
 def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(
-    p, structure, seed, lonely, cut
+    p, structure, seed, lonely, cut, short
 ):
     """Of all states that share a block; the others need none.  In ranges as in one piece."""
     random = np.random.default_rng(seed)
@@ -115,13 +117,13 @@ def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(
     field = field_modulo(p, seed, table)
     s, labels = structure, structure.initial.labels
     rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
-    arrays = Arrays.for_states(s.n)
+    arrays = arrays_for(s.n, short=short)
     count = len(s.initial)
     kernel_loops.fill(labels, count, field, arrays)
     arrays.alone[:] |= random.random(s.n) < lonely
     middle = int(cut * s.n)
-    kernel_loops.fingerprint_rows(0, middle, rows, field, arrays)
-    kernel_loops.fingerprint_rows(middle, s.n, rows, field, arrays)
+    kernel_loops.fingerprint_rows(0, middle, count, rows, field, arrays)
+    kernel_loops.fingerprint_rows(middle, s.n, count, rows, field, arrays)
     values = [value_of(number, field) for number in range(count)]
     factor = 4 * pow(2**64, -1, p) if p else 1  # two bits are left for marks
     weights = table[s.weights.codes].tolist()
@@ -256,3 +258,22 @@ def test_an_error_of_a_loop_is_raised_whoever_runs_it(helping, monkeypatch):
     structure = WeightedStructure.from_edges(40, range(39), range(1, 40), [1] * 39)
     with pytest.raises(IndexError, match="out of bounds"):
         kernel.refine(structure, structure.initial, threads=3)
+
+
+@pytest.mark.parametrize("path", ["with short numbers", "only sweeping"])
+def test_there_may_be_more_blocks_than_short_numbers(path, monkeypatch):
+    """They come to be more while rounds sweep, and short numbers are left."""
+    take(path, monkeypatch)
+    take("only sweeping", monkeypatch)
+    n = 150_000
+    random = np.random.default_rng(7)
+    structure = WeightedStructure.from_edges(
+        n,
+        np.repeat(np.arange(n), 2),
+        np.append(random.integers(0, n // 2, n), np.arange(n)[::-1]),
+        random.integers(1, 400, 2 * n),
+    )
+    initial = Partition(np.arange(n) % 40_000)
+    found = kernel.refine(structure, initial)
+    assert len(found) > 1 << 16
+    assert found == rounds.refine(structure, initial, rounds.field_tables(structure.weights))

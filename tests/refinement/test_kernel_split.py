@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_rounds import P, field_modulo, value_of
+from kernel_rounds import P, arrays_for, field_modulo, value_of
 
 from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops
@@ -29,7 +29,11 @@ def check_arrays(arrays: Arrays, count: int, field) -> None:
     assert labels[blocks[:, MEMBER]].tolist() == list(range(count))
     assert arrays.alone.tolist() == (sizes[labels] == 1).tolist()
     values = [value_of(number, field) for number in range(count)]
-    assert arrays.values.tolist() == [values[label] for label in labels.tolist()]
+    if len(arrays.shorts):
+        assert arrays.shorts.tolist() == labels.tolist()
+        assert arrays.value_of[:count].tolist() == values
+    else:
+        assert arrays.values.tolist() == [values[label] for label in labels.tolist()]
 
 
 @st.composite
@@ -42,9 +46,9 @@ def partitions(draw: st.DrawFn, *, most: int = 200) -> Partition:
 
 
 @pytest.mark.parametrize("field", FIELDS)
-@given(initial=partitions())
-def test_a_partition_is_filled_in(field, initial):
-    arrays = Arrays.for_states(initial.n)
+@given(initial=partitions(), short=st.booleans())
+def test_a_partition_is_filled_in(field, initial, short):
+    arrays = arrays_for(initial.n, short=short)
     lone = kernel_loops.fill(initial.labels, len(initial), field, arrays)
     assert arrays.labels.tolist() == initial.labels.tolist()
     assert not arrays.blocks[: len(initial), TOUCHED].any()
@@ -59,11 +63,14 @@ def test_a_partition_is_filled_in(field, initial):
     seed=st.integers(0, 10**6),
     inner=st.lists(st.floats(0, 1), max_size=3),
     sweeps=st.integers(1, 3),
+    short=st.booleans(),
 )
-def test_blocks_split_by_fingerprint_in_any_ranges(field, initial, several, seed, inner, sweeps):
+def test_blocks_split_by_fingerprint_in_any_ranges(
+    field, initial, several, seed, inner, sweeps, short
+):
     n, count = initial.n, len(initial)
     random = np.random.default_rng(seed)
-    arrays = Arrays.for_states(n)
+    arrays = arrays_for(n, short=short)
     lone = kernel_loops.fill(initial.labels, count, field, arrays)
     bounds = [0, *sorted(int(share * n) for share in inner), n]
     for _ in range(sweeps):
@@ -75,9 +82,11 @@ def test_blocks_split_by_fingerprint_in_any_ranges(field, initial, several, seed
         for (low, number), high in zip(lists, bounds[1:], strict=True):
             listed = arrays.touched[low : low + number].tolist()
             assert listed == sorted(set(listed) & set(range(low, high)))
-        count, moved, more = cut(count, np.array(lists, dtype=np.int64), arrays)
+        count, moved, more = cut(
+            count, np.array(lists, dtype=np.int64), field, arrays
+        )
         for low, number in lists:
-            move_different(low, low + number, old_count, field, arrays)
+            move_different(low, low + number, old_count, count, field, arrays)
         lone += more
         now = arrays.labels.tolist()
         keys = list(zip(old, prints.tolist(), strict=True))
