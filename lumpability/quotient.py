@@ -189,19 +189,26 @@ def project(vector: ExactArray, partition: Partition) -> ExactArray:
     >>> project(vector, Partition.of([0, 1, 0]))
     ExactArray([2/3, 1/3])
     """
-    support = vector.support()  # one state only, of most initial distributions
+    blocks = len(partition)
+    if blocks == partition.n:
+        return vector  # canonical numbering: every state is its own block
+    support = vector.support()
     if not len(support):
-        return ExactArray.constant(Fraction(0), len(partition))
-    if len(support) == 1:
-        reached, sums = partition.labels[support], vector.take(support)
+        return ExactArray.constant(Fraction(0), blocks)
+    reached = partition.labels[support]
+    if len(support) == 1:  # as of most initial distributions
+        sums = ExactArray.constant(vector[int(support[0])], 1)
     else:
-        support = support[np.argsort(partition.labels[support], kind="stable")]
-        reached, starts = np.unique(partition.labels[support], return_index=True)
-        sums = vector.take(support).segment_sums(np.append(starts, len(support)))
-    codes = np.zeros(len(partition), dtype=smallest_unsigned(len(sums.values) + 1))
-    codes[reached] = sums.codes
-    codes[reached] += 1
-    return ExactArray.of_values(codes, [sums.values[0] - sums.values[0], *sums.values])
+        order = np.argsort(reached, kind="stable")
+        reached, starts = np.unique(reached[order], return_index=True)
+        sums = vector.take(support[order]).segment_sums(np.append(starts, len(support)))
+    if len(reached) == blocks:
+        return sums
+    number = {sums.values[0] - sums.values[0]: 0}  # of each distinct sum, zero first
+    renamed = [number.setdefault(value, len(number)) for value in sums.values]
+    codes = np.zeros(blocks, dtype=smallest_unsigned(len(number)))
+    codes[reached] = np.array(renamed)[sums.codes]
+    return ExactArray(codes, tuple(number))
 
 
 def pull_back(vector: ExactArray, partition: Partition) -> ExactArray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -189,23 +189,31 @@ def _quotient_chain(
     dropped: list[str] = []
 
     def constant(sort: str, name: str, codes: np.ndarray[Any, Any]) -> bool:
-        same = len(first) == len(codes) or any(codes is known for known in distinctions)
+        same = any(codes is known for known in distinctions)
         same = same or bool(np.array_equal(codes[first][partition.labels], codes))
         if not same:
             dropped.append(f"{sort}:{name}")
         return same
 
-    labels = {n: mask[first] for n, mask in chain.labels.items() if constant("label", n, mask)}
-    rewards = {
-        name: reward.map(lambda part: part.take(first))
-        for name, reward in chain.rewards.items()
-        if same_time and all(constant("reward", name, part.codes) for part in reward.parts)
-    }
+    states: Iterable[Hashable] | None
+    if len(first) == chain.n:  # block numbers are state numbers, and arrays are immutable
+        states, labels, rewards = chain.states, chain.labels, chain.rewards
+    else:
+        states = block_names(chain.states, partition)
+        labels = {n: mask[first] for n, mask in chain.labels.items() if constant("label", n, mask)}
+        for mask in labels.values():
+            mask.setflags(write=False)
+        rewards = {
+            name: reward.map(lambda part: part.take(first))
+            for name, reward in chain.rewards.items()
+            if same_time and all(constant("reward", name, part.codes) for part in reward.parts)
+        }
     if not same_time:
+        rewards = {}
         dropped.extend(f"reward:{name}" for name in chain.rewards)
     quotient = chain.rebuilt(
         matrix,
-        states=block_names(chain.states, partition),
+        states=states,
         labels=labels,
         rewards=rewards,
         initial=None if chain.initial is None else project(chain.initial, partition),
