@@ -120,17 +120,24 @@ class ExactArray:
         return cls(codes, read.values), reading
 
     @classmethod
-    def of_values(cls, codes: Any, values: Sequence[Exact]) -> ExactArray:
-        """Build from codes and values that need be neither distinct nor all used."""
+    def of_values(
+        cls, codes: Any, values: Sequence[Exact], *, integers: Sequence[int] | None = None
+    ) -> ExactArray:
+        """Build from codes and values that need be neither distinct nor all used.
+
+        Rationals are compared in less time by `integers`, what they are over one denominator.
+        """
         codes = np.asarray(codes).astype(smallest_unsigned(len(values)), copy=False)
         used = _used(codes, len(values))
-        first: dict[Exact, int] = {}
-        renamed = [first.setdefault(values[code], len(first)) for code in used]
-        if len(first) == len(values):
-            return cls(codes, tuple(first))
-        table = np.zeros(len(values), dtype=smallest_unsigned(len(first)))
+        compared = values if integers is None else integers
+        number: dict[Exact, int] = {}
+        renamed = [number.setdefault(compared[code], len(number)) for code in used]
+        if len(number) == len(values):
+            return cls(codes, tuple(values))
+        table = np.zeros(len(values), dtype=smallest_unsigned(len(number)))
         table[used] = renamed
-        return cls(gather(table, codes), tuple(first))
+        first = dict(zip(reversed(renamed), reversed(used), strict=True))
+        return cls(gather(table, codes), tuple(values[first[new]] for new in range(len(first))))
 
     @classmethod
     def constant(cls, value: Exact, length: int) -> ExactArray:
@@ -182,7 +189,7 @@ class ExactArray:
     @cached_property
     def _zero(self) -> int:
         """The code of zero; -1 if there is none."""
-        return next((code for code, value in enumerate(self.values) if value == 0), -1)
+        return next((code for code, value in enumerate(self.values) if not value), -1)
 
     @cached_property
     def _short_support(self) -> np.ndarray[Any, np.dtype[np.int64]] | None:

@@ -97,11 +97,13 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
     blocks = len(partition)
     if blocks == structure.n:
         return structure  # canonical numbering: every state is its own block
-    initial = structure.initial.restrict(partition.representatives)
+    initial = None  # one block
+    if len(structure.initial) > 1:
+        initial = structure.initial.restrict(partition.representatives)
     if structure.m > COMPILE_BEYOND:
-        from lumpability.refinement import kernel_collapse
+        from lumpability.refinement.kernel_collapse import collapse as collapse_compiled
 
-        collapsed = kernel_collapse.collapse(structure, partition, initial)
+        collapsed = collapse_compiled(structure, partition, initial)
         if collapsed is not None:
             return collapsed
     owner, positions = structure.entries_of(partition.representatives)
