@@ -221,7 +221,7 @@ class Partition:
             dtype = smallest_unsigned(width + 1)  # bytes are combined much faster than words
             combined = combined.astype(dtype, copy=False) * dtype.type(further)
             combined += key.astype(dtype, copy=False)
-        return cls(combined)
+        return cls.from_canonical(*_canonical(combined, width - 1))
 
     @classmethod
     def trivial(cls, n: int) -> Partition:
@@ -399,13 +399,19 @@ class Partition:
         return f"Partition({[block.tolist() for block in self.blocks]})"
 
 
-def _canonical(labels: np.ndarray[Any, Any]) -> tuple[Labels, np.ndarray[Any, Any]]:
-    """Renumber labels by first occurrence; return the new ones and the first member of each."""
+def _canonical(
+    labels: np.ndarray[Any, Any], high: int | None = None
+) -> tuple[Labels, np.ndarray[Any, Any]]:
+    """Renumber labels by first occurrence; return the new ones and the first member of each.
+
+    No label is beyond `high`.
+    """
     n = len(labels)
     if n == 0:
         return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
     labels = labels.view(np.uint8) if labels.dtype == np.bool_ else labels
-    high = int(labels.max())
+    if high is None or high > _FEW:
+        high = int(labels.max())
     negative = labels.dtype.kind == "i" and labels.min() < 0
     if high < 1 << 8 and not negative:
         return _canonical_bytes(labels.astype(np.uint8, copy=False), high)

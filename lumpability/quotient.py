@@ -198,19 +198,25 @@ def project(vector: ExactArray, partition: Partition) -> ExactArray:
     if not len(support):
         return ExactArray.constant(Fraction(0), blocks)
     reached = partition.labels[support]
-    if len(support) == 1:  # as of most initial distributions
-        sums = ExactArray.constant(vector[int(support[0])], 1)
-    else:
-        order = np.argsort(reached, kind="stable")
-        reached, starts = np.unique(reached[order], return_index=True)
-        sums = vector.take(support[order]).segment_sums(np.append(starts, len(support)))
+    if len(support) == 1 < blocks:  # as of most initial distributions
+        codes = np.zeros(blocks, dtype=np.uint8)
+        codes[reached] = 1
+        return ExactArray(codes, (_zero_in(vector), vector[support[0]]))
+    order = np.argsort(reached, kind="stable")
+    reached, starts = np.unique(reached[order], return_index=True)
+    sums = vector.take(support[order]).segment_sums(np.append(starts, len(support)))
     if len(reached) == blocks:
         return sums
-    number = {sums.values[0] - sums.values[0]: 0}  # of each distinct sum, zero first
+    number = {_zero_in(vector): 0}  # of each distinct sum
     renamed = [number.setdefault(value, len(number)) for value in sums.values]
     codes = np.zeros(blocks, dtype=smallest_unsigned(len(number)))
     codes[reached] = np.array(renamed)[sums.codes]
     return ExactArray(codes, tuple(number))
+
+
+def _zero_in(vector: ExactArray) -> Exact:
+    """Return the zero of a vector that has one: of its field, if parameters occur."""
+    return next(value for value in vector.values if not value)
 
 
 def pull_back(vector: ExactArray, partition: Partition) -> ExactArray:

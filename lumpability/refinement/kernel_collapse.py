@@ -20,11 +20,12 @@ from lumpability.refinement.kernel_tables import (
     combined_table,
     common_denominator_of,
     deciding_tables,
-    fits_words,
 )
 from lumpability.structure import WeightedStructure
 
 __all__ = ["collapse"]
+
+_ROOM = 1 << 20
 
 Array = np.ndarray[Any, Any]
 
@@ -41,12 +42,15 @@ def collapse(
     components = weights.components
     if components is None or not all(component.is_narrow for component in components):
         return None
-    # Bounds on the entries, in all and of a row.  Memory that nothing is written to costs nothing.
-    capacity = terms = structure.m
-    if 2 * len(firsts) < structure.n or not all(fits_words(x, terms) for x in components):
+    # A bound on the entries, in all and of a row, that is mostly good enough: memory that nothing is
+    # written to costs little.
+    capacity = structure.m
+    tables = list(deciding_tables(components, capacity))
+    wasteful = capacity > _ROOM and 2 * len(firsts) < structure.n
+    if wasteful or any(p for p, _ in tables):
         lengths = structure.indptr[firsts + 1] - structure.indptr[firsts]
-        capacity, terms = int(lengths.sum()), int(lengths.max(initial=0))
-    tables = list(deciding_tables(components, terms))
+        capacity = int(lengths.sum())
+        tables = list(deciding_tables(components, int(lengths.max(initial=0))))
     if len(components) > 1:
         prime = next(primes_avoiding(common_denominator_of(components)))
         tables.insert(0, (prime, combined_table(components, prime, 0)))
