@@ -197,11 +197,12 @@ def project(vector: ExactArray, partition: Partition) -> ExactArray:
     support = vector.support()
     if not len(support):
         return ExactArray.constant(Fraction(0), blocks)
-    reached = partition.labels[support]
     if len(support) == 1 < blocks:  # as of most initial distributions
+        state = int(support[0])
         codes = np.zeros(blocks, dtype=np.uint8)
-        codes[reached] = 1
-        return ExactArray(codes, (_zero_in(vector), vector[support[0]]))
+        codes[partition.labels[state]] = 1
+        return ExactArray(codes, (_zero_in(vector), vector[state]))
+    reached = partition.labels[support]
     order = np.argsort(reached, kind="stable")
     reached, starts = np.unique(reached[order], return_index=True)
     sums = vector.take(support[order]).segment_sums(np.append(starts, len(support)))

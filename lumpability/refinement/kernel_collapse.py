@@ -54,7 +54,8 @@ def collapse(
     if len(components) > 1:
         prime = next(primes_avoiding(common_denominator_of(components)))
         tables.insert(0, (prime, combined_table(components, prime, 0)))
-    pointers = np.zeros(len(partition) + 1, dtype=np.int64)
+    pointers = np.empty(len(partition) + 1, dtype=np.int64)
+    pointers[0] = 0
     columns = np.empty(capacity, dtype=np.int32)
     codes = np.empty(capacity, dtype=np.int64)
     sums = np.empty(capacity, dtype=np.uint64)
