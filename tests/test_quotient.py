@@ -114,6 +114,15 @@ def test_the_numbers_of_a_projection_are_distinct_and_all_used(values, data):
     assert set(sums.codes.tolist()) == set(range(len(sums.values)))
 
 
+def test_what_is_projected_may_have_parameters():
+    vector = ExactArray.read(["p", 0, "1-p", 0])[0]
+    for labels, expected in (([0, 1, 0, 2], [1, 0, 0]), ([0, 0, 1, 1], [vector[0], vector[2]])):
+        assert list(project(vector, Partition(labels))) == expected
+    alone = vector.take([0, 1, 1])
+    assert list(project(alone, Partition([0, 0, 1]))) == [vector[0], 0]
+    assert list(project(alone, Partition([0, 0, 0]))) == [vector[0]]
+
+
 def test_an_empty_structure_collapses_to_itself():
     empty = WeightedStructure.from_edges(0, [], [], [])
     assert disagreement(empty, Partition.trivial(0)) is None
