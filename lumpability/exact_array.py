@@ -37,7 +37,7 @@ Exact = Any
 
 _CHUNK = 1 << 15  # what is done with so many entries happens in the cache
 _NARROW_BITS = 512
-_SHORT = 64  # times as many entries as are not zero take more memory than the places of these
+_SHORT = 64  # entries for each that is not zero; their places then take an eighth of the memory
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -103,13 +103,7 @@ class Partition:
     __slots__ = ("__dict__", "_labels", "_representatives")
 
     def __init__(self, labels: Any) -> None:
-        array = np.asarray(labels)
-        if array.ndim != 1 or (array.size and array.dtype.kind not in "iub"):
-            raise InvalidPartition(
-                f"labels must be a one-dimensional array of integers, not {array.ndim}-dimensional "
-                f"of {array.dtype}",
-            )
-        self._labels, self._representatives = _canonical(array)
+        self._labels, self._representatives = _canonical(np.asarray(labels))
         self._labels.setflags(write=False)
 
     @classmethod
@@ -406,6 +400,11 @@ def _canonical(
 
     No label is beyond `high`.
     """
+    if labels.ndim != 1 or (labels.size and labels.dtype.kind not in "iub"):
+        raise InvalidPartition(
+            f"labels must be a one-dimensional array of integers, not {labels.ndim}-dimensional "
+            f"of {labels.dtype}",
+        )
     n = len(labels)
     if n == 0:
         return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)

@@ -88,6 +88,12 @@ def test_states_are_together_if_they_agree_in_arrays_of_any_dtype(rows):
         assert (partition.labels[i] == partition.labels[j]) == (rows[i] == rows[j])
 
 
+@pytest.mark.parametrize("key", [np.array([0.5, 1.5]), np.array([[0], [1]])])
+def test_states_are_told_apart_by_arrays_of_integers_only(key):
+    with pytest.raises(InvalidPartition, match="one-dimensional array of integers"):
+        Partition.by(2, [key])
+
+
 @given(labels, st.permutations(range(5)), st.integers(-(2**62), 2**62))
 def test_the_names_of_blocks_do_not_matter(word, renaming, shift):
     renamed = [renaming[label] * 3 + shift for label in word]

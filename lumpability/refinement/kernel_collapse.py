@@ -25,7 +25,7 @@ from lumpability.structure import WeightedStructure
 
 __all__ = ["collapse"]
 
-_ROOM = 1 << 20
+_ROOM = 1 << 20  # entries, for which there may be more room than they need
 
 Array = np.ndarray[Any, Any]
 
