@@ -430,8 +430,7 @@ class MarkovChain(ABC):
     ) -> Self:
         """Build another chain of the same class, keeping what was said about the reading of floats.
 
-        `validate` may be false where the matrix is known to be one of this class, and all else is
-        as a chain stores it.
+        `validate` may be false where the matrix is known to be one of this class.
 
         Examples
         --------
@@ -443,12 +442,8 @@ class MarkovChain(ABC):
         chain = object.__new__(type(self))
         chain.__dict__.update(self.__dict__)
         chain._name(matrix.n, states)
-        if validate:
-            chain.matrix = chain._validated(matrix, normalize=False)
-            chain._attach(labels, rewards, initial, DEFAULT_TOLERANCE)
-        else:
-            chain.matrix, chain.initial = matrix, initial
-            chain.labels, chain.rewards = dict(labels or {}), dict(rewards or {})
+        chain.matrix = chain._validated(matrix, normalize=False) if validate else matrix
+        chain._attach(labels, rewards, initial, DEFAULT_TOLERANCE)
         return chain
 
     def equals(self, other: MarkovChain) -> bool:

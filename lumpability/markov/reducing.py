@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from lumpability.errors import InvalidInput, LumpabilityError, TrivialLumping
 from lumpability.exact_array import ExactArray
-from lumpability.markov.attributes import read_vector
+from lumpability.markov.attributes import States, read_vector
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earning import with_respected_rewards
 from lumpability.markov.kind import Kind
@@ -195,28 +196,28 @@ def _quotient_chain(
             dropped.append(f"{sort}:{name}")
         return same
 
-    states: Iterable[Hashable] | None
+    # Nothing is validated: the identity that was proved makes rows sum as they must.
+    quotient = copy(chain)
+    quotient.matrix = matrix
     if len(first) == chain.n:  # block numbers are state numbers, and arrays are immutable
-        states, labels, rewards = chain.states, chain.labels, chain.rewards
+        quotient.labels, quotient.rewards = dict(chain.labels), dict(chain.rewards)
     else:
-        states = block_names(chain.states, partition)
-        labels = {n: mask[first] for n, mask in chain.labels.items() if constant("label", n, mask)}
-        for mask in labels.values():
+        quotient.states = States(len(first), block_names(chain.states, partition))
+        quotient.labels = {
+            name: mask[first]
+            for name, mask in chain.labels.items()
+            if constant("label", name, mask)
+        }
+        for mask in quotient.labels.values():
             mask.setflags(write=False)
-        rewards = {
+        quotient.rewards = {
             name: reward.map(lambda part: part.take(first))
             for name, reward in chain.rewards.items()
             if same_time and all(constant("reward", name, part.codes) for part in reward.parts)
         }
+        if chain.initial is not None:
+            quotient.initial = project(chain.initial, partition)
     if not same_time:
-        rewards = {}
+        quotient.rewards = {}
         dropped.extend(f"reward:{name}" for name in chain.rewards)
-    quotient = chain.rebuilt(
-        matrix,
-        states=states,
-        labels=labels,
-        rewards=rewards,
-        initial=None if chain.initial is None else project(chain.initial, partition),
-        validate=False,  # the identity that was proved makes its rows sum as they must
-    )
     return quotient, tuple(dict.fromkeys(dropped))
