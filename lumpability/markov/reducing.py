@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable
-from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -197,8 +196,8 @@ def _quotient_chain(
         return same
 
     # Nothing is validated: the identity that was proved makes rows sum as they must.
-    quotient = copy(chain)
-    quotient.matrix = matrix
+    quotient = object.__new__(type(chain))
+    quotient.__dict__.update(chain.__dict__, matrix=matrix)
     if len(first) == chain.n:  # block numbers are state numbers, and arrays are immutable
         quotient.labels, quotient.rewards = dict(chain.labels), dict(chain.rewards)
     else:
