@@ -37,6 +37,7 @@ Exact = Any
 
 _CHUNK = 1 << 15  # what is done with so many entries happens in the cache
 _NARROW_BITS = 512
+_SHORT = 64  # entries for each that is not zero; their places then take an eighth of the memory
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -119,19 +120,24 @@ class ExactArray:
         return cls(codes, read.values), reading
 
     @classmethod
-    def of_values(cls, codes: Any, values: Sequence[Exact]) -> ExactArray:
-        """Build from codes and values that need be neither distinct nor all used."""
-        codes = np.asarray(codes)
-        used = np.zeros(len(values), dtype=bool)
-        used[codes] = True
-        first: dict[Exact, int] = {}
-        table = np.zeros(len(values), dtype=np.int64)
-        for code in np.flatnonzero(used).tolist():
-            table[code] = first.setdefault(values[code], len(first))
-        dtype = smallest_unsigned(len(first))
-        if codes.dtype == dtype and np.array_equal(table, np.arange(len(values))):
-            return cls(codes, tuple(first))
-        return cls(gather(table.astype(dtype), codes), tuple(first))
+    def of_values(
+        cls, codes: Any, values: Sequence[Exact], *, integers: Sequence[int] | None = None
+    ) -> ExactArray:
+        """Build from codes and values that need be neither distinct nor all used.
+
+        Rationals are compared in less time by `integers`, what they are over one denominator.
+        """
+        codes = np.asarray(codes).astype(smallest_unsigned(len(values)), copy=False)
+        used = _used(codes, len(values))
+        compared = values if integers is None else integers
+        number: dict[Exact, int] = {}
+        renamed = [number.setdefault(compared[code], len(number)) for code in used]
+        if len(number) == len(values):
+            return cls(codes, tuple(values))
+        table = np.zeros(len(values), dtype=smallest_unsigned(len(number)))
+        table[used] = renamed
+        first = dict(zip(reversed(renamed), reversed(used), strict=True))
+        return cls(gather(table, codes), tuple(values[first[new]] for new in range(len(first))))
 
     @classmethod
     def constant(cls, value: Exact, length: int) -> ExactArray:
@@ -177,8 +183,23 @@ class ExactArray:
         >>> ExactArray.read([0, 3, 0.0, "1/2"])[0].support().tolist()
         [1, 3]
         """
-        zero = next((code for code, value in enumerate(self.values) if value == 0), -1)
-        return np.flatnonzero(self.codes != zero)
+        short = self._short_support
+        return np.flatnonzero(self.codes != self._zero) if short is None else short
+
+    @cached_property
+    def _zero(self) -> int:
+        """The code of zero; -1 if there is none."""
+        return next((code for code, value in enumerate(self.values) if not value), -1)
+
+    @cached_property
+    def _short_support(self) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+        """The support, kept where it is short, as of most initial distributions."""
+        unequal = self.codes != self._zero
+        if _SHORT * np.count_nonzero(unequal) > len(self):
+            return None
+        support = np.flatnonzero(unequal)
+        support.setflags(write=False)
+        return support
 
     def map(self, function: Callable[[Exact], Exact]) -> ExactArray:
         """Apply a function to every entry; it is called once for each distinct number."""
@@ -373,6 +394,19 @@ class ExactArray:
                 known[key] = sum((self.values[c] for c in key), start=zero)
             sums.append(known[key])
         return ExactArray.of_values(np.arange(len(sums)), sums)
+
+
+def _used(codes: np.ndarray[Any, Any], count: int) -> list[int]:
+    """Return which of ``0 .. count - 1`` occur among codes of the smallest dtype, ascending."""
+    if codes.dtype == np.uint8:
+        data = codes.tobytes()  # a byte is found among others at the speed of memory
+        return [code for code in range(count) if code in data]
+    used = np.zeros(count, dtype=bool)
+    for start in range(0, len(codes), _CHUNK):
+        used[codes[start : start + _CHUNK]] = True
+        if used.all():  # mostly soon
+            break
+    return np.flatnonzero(used).tolist()
 
 
 def _read_numeric(data: np.ndarray[Any, Any], tolerance: float) -> tuple[ExactArray, Reading]:

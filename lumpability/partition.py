@@ -24,7 +24,7 @@ __all__ = ["Blocks", "Partition"]
 
 Labels = np.ndarray[Any, np.dtype[np.int32]]
 _SHOWN = 24
-_FEW = 16
+_FEW = 6  # blocks; to compare labels with each takes less time than to look their numbers up
 
 
 class Blocks(Sequence["np.ndarray[Any, np.dtype[np.int64]]"]):
@@ -100,16 +100,10 @@ class Partition:
     ([0, 1, 0], 2, 3)
     """
 
-    __slots__ = ("__dict__", "_labels")
+    __slots__ = ("__dict__", "_labels", "_representatives")
 
     def __init__(self, labels: Any) -> None:
-        array = np.asarray(labels)
-        if array.ndim != 1 or (array.size and array.dtype.kind not in "iub"):
-            raise InvalidPartition(
-                f"labels must be a one-dimensional array of integers, not {array.ndim}-dimensional "
-                f"of {array.dtype}",
-            )
-        self._labels = _canonical(array)
+        self._labels, self._representatives = _canonical(np.asarray(labels))
         self._labels.setflags(write=False)
 
     @classmethod
@@ -124,9 +118,8 @@ class Partition:
         Partition([[0, 2], [1]])
         """
         partition = cls.__new__(cls)
-        partition._labels = labels
+        partition._labels, partition._representatives = labels, representatives
         labels.setflags(write=False)
-        partition.__dict__.update(_count=len(representatives), representatives=representatives)
         return partition
 
     @classmethod
@@ -208,8 +201,10 @@ class Partition:
         """
         combined: np.ndarray[Any, Any] = np.zeros(n, dtype=np.uint8)
         width = 1
-        for key in keys:
-            further = 2 if key.dtype == np.bool_ else int(key.max(initial=0)) + 1
+        for given in keys:
+            mask = given.dtype == np.bool_
+            key = given.view(np.uint8) if mask else given
+            further = 2 if mask else int(key.max(initial=0)) + 1
             if width == 1:
                 combined, width = key, further
                 continue
@@ -218,8 +213,9 @@ class Partition:
                 combined, width = partition.labels, len(partition)
             width *= further
             dtype = smallest_unsigned(width + 1)  # bytes are combined much faster than words
-            combined = combined.astype(dtype, copy=False) * dtype.type(further) + key.astype(dtype)
-        return cls(combined)
+            combined = combined.astype(dtype, copy=False) * dtype.type(further)
+            combined += key.astype(dtype, copy=False)
+        return cls.from_canonical(*_canonical(combined, width - 1))
 
     @classmethod
     def trivial(cls, n: int) -> Partition:
@@ -265,13 +261,9 @@ class Partition:
         """
         return len(self.labels)
 
-    @cached_property
-    def _count(self) -> int:
-        return int(self.labels.max()) + 1 if self.n else 0
-
     def __len__(self) -> int:
         """Number of blocks."""
-        return self._count
+        return len(self._representatives)
 
     @cached_property
     def blocks(self) -> Blocks:
@@ -284,7 +276,7 @@ class Partition:
         """
         return Blocks(self.labels, len(self))
 
-    @cached_property
+    @property
     def representatives(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The first member of each block, shape (len(self),), ascending.
 
@@ -293,7 +285,7 @@ class Partition:
         >>> Partition([0, 1, 0, 2]).representatives.tolist()
         [0, 1, 3]
         """
-        return _first_members(self.labels, len(self))
+        return self._representatives
 
     def refines(self, other: Partition) -> bool:
         """Whether every block lies inside a block of `other`.
@@ -401,33 +393,63 @@ class Partition:
         return f"Partition({[block.tolist() for block in self.blocks]})"
 
 
-def _first_members(labels: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
-    """First state of each label in 0 .. count-1; n for labels that do not occur."""
-    n = len(labels)
-    if count <= _FEW and labels.dtype == np.uint8:
-        masks = (labels == label for label in range(count))
-        return np.array([mask.argmax() if mask.any() else n for mask in masks], dtype=np.int64)
-    first = np.full(count, n, dtype=np.int64)
-    # Written backwards, the smallest state of a label is the last to be stored.
-    first[labels[::-1]] = np.arange(n - 1, -1, -1)
-    return first
+def _canonical(
+    labels: np.ndarray[Any, Any], high: int | None = None
+) -> tuple[Labels, np.ndarray[Any, Any]]:
+    """Renumber labels by first occurrence; return the new ones and the first member of each.
 
-
-def _canonical(labels: np.ndarray[Any, Any]) -> Labels:
-    """Renumber labels by first occurrence."""
+    No label is beyond `high`.
+    """
+    if labels.ndim != 1 or (labels.size and labels.dtype.kind not in "iub"):
+        raise InvalidPartition(
+            f"labels must be a one-dimensional array of integers, not {labels.ndim}-dimensional "
+            f"of {labels.dtype}",
+        )
     n = len(labels)
     if n == 0:
-        return np.empty(0, dtype=np.int32)
+        return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
     labels = labels.view(np.uint8) if labels.dtype == np.bool_ else labels
-    high = int(labels.max())
-    if high >= max(4 * n, 1 << 16) or (labels.dtype.kind == "i" and labels.min() < 0):
+    if high is None or high > _FEW:
+        high = int(labels.max())
+    negative = labels.dtype.kind == "i" and labels.min() < 0
+    if high < 1 << 8 and not negative:
+        return _canonical_bytes(labels.astype(np.uint8, copy=False), high)
+    if high >= max(4 * n, 1 << 16) or negative:
         distinct, labels = np.unique(labels, return_inverse=True)
         high = len(distinct) - 1
-    first = _first_members(labels, high + 1)
+    first = np.full(high + 1, n, dtype=np.int64)
+    # Written backwards, the smallest state of a label is the last to be stored.
+    first[labels[::-1]] = np.arange(n - 1, -1, -1)
     used = np.flatnonzero(first < n)
+    used = used[np.argsort(first[used])]
     number = np.empty(high + 1, dtype=np.int32)
-    number[used[np.argsort(first[used])]] = np.arange(len(used), dtype=np.int32)
-    return gather(number, labels)
+    number[used] = np.arange(len(used), dtype=np.int32)
+    return gather(number, labels), first[used]
+
+
+def _canonical_bytes(
+    labels: np.ndarray[Any, np.dtype[np.uint8]], high: int
+) -> tuple[Labels, np.ndarray[Any, Any]]:
+    """Do the same with labels 0 .. high of a byte each, of which some may not occur.
+
+    A byte is found among others at the speed of memory.
+    """
+    data = labels.tobytes()
+    members = ((data.find(label), label) for label in range(high + 1))
+    found = sorted((first, label) for first, label in members if first >= 0)
+    used = [label for _, label in found]
+    if used == list(range(len(used))):
+        numbers = labels
+    elif len(used) <= _FEW:
+        numbers = (labels != used[0]).view(np.uint8)
+        for further, label in enumerate(used[2:], start=1):
+            numbers += (labels == label) * np.uint8(further)
+    else:
+        table = np.zeros(high + 1, dtype=np.int32)
+        table[used] = np.arange(len(used), dtype=np.int32)
+        numbers = gather(table, labels)
+    firsts = np.array([first for first, _ in found], dtype=np.int64)
+    return numbers.astype(np.int32, copy=False), firsts
 
 
 def _names(states: int | Sequence[Hashable] | None, default: int) -> Sequence[Hashable]:

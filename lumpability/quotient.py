@@ -97,11 +97,13 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
     blocks = len(partition)
     if blocks == structure.n:
         return structure  # canonical numbering: every state is its own block
-    initial = structure.initial.restrict(partition.representatives)
+    initial = None  # one block
+    if len(structure.initial) > 1:
+        initial = structure.initial.restrict(partition.representatives)
     if structure.m > COMPILE_BEYOND:
-        from lumpability.refinement import kernel_collapse
+        from lumpability.refinement.kernel_collapse import collapse as collapse_compiled
 
-        collapsed = kernel_collapse.collapse(structure, partition, initial)
+        collapsed = collapse_compiled(structure, partition, initial)
         if collapsed is not None:
             return collapsed
     owner, positions = structure.entries_of(partition.representatives)
@@ -189,19 +191,33 @@ def project(vector: ExactArray, partition: Partition) -> ExactArray:
     >>> project(vector, Partition.of([0, 1, 0]))
     ExactArray([2/3, 1/3])
     """
-    support = vector.support()  # one state only, of most initial distributions
+    blocks = len(partition)
+    if blocks == partition.n:
+        return vector  # canonical numbering: every state is its own block
+    support = vector.support()
     if not len(support):
-        return ExactArray.constant(Fraction(0), len(partition))
-    if len(support) == 1:
-        reached, sums = partition.labels[support], vector.take(support)
-    else:
-        support = support[np.argsort(partition.labels[support], kind="stable")]
-        reached, starts = np.unique(partition.labels[support], return_index=True)
-        sums = vector.take(support).segment_sums(np.append(starts, len(support)))
-    codes = np.zeros(len(partition), dtype=smallest_unsigned(len(sums.values) + 1))
-    codes[reached] = sums.codes
-    codes[reached] += 1
-    return ExactArray.of_values(codes, [sums.values[0] - sums.values[0], *sums.values])
+        return ExactArray.constant(Fraction(0), blocks)
+    if len(support) == 1 < blocks:  # as of most initial distributions
+        state = int(support[0])
+        codes = np.zeros(blocks, dtype=np.uint8)
+        codes[partition.labels[state]] = 1
+        return ExactArray(codes, (_zero_in(vector), vector[state]))
+    reached = partition.labels[support]
+    order = np.argsort(reached, kind="stable")
+    reached, starts = np.unique(reached[order], return_index=True)
+    sums = vector.take(support[order]).segment_sums(np.append(starts, len(support)))
+    if len(reached) == blocks:
+        return sums
+    number = {_zero_in(vector): 0}  # of each distinct sum
+    renamed = [number.setdefault(value, len(number)) for value in sums.values]
+    codes = np.zeros(blocks, dtype=smallest_unsigned(len(number)))
+    codes[reached] = np.array(renamed)[sums.codes]
+    return ExactArray(codes, tuple(number))
+
+
+def _zero_in(vector: ExactArray) -> Exact:
+    """Return the zero of a vector that has one: of its field, if parameters occur."""
+    return next(value for value in vector.values if not value)
 
 
 def pull_back(vector: ExactArray, partition: Partition) -> ExactArray:

@@ -171,7 +171,7 @@ class WeightedStructure:
         """Build from valid compressed rows, columns ascending, in which weights may be zero."""
         n = len(indptr) - 1
         initial = Partition.trivial(n) if initial is None else Partition.of(initial, states=n)
-        zero = [code for code, value in enumerate(weights.values) if value == 0]
+        zero = [code for code, value in enumerate(weights.values) if not value]
         if zero:
             indptr, indices, weights = _without(
                 np.flatnonzero(weights.codes == zero[0]), indptr, indices, weights

@@ -210,6 +210,32 @@ def test_values_need_be_neither_distinct_nor_used():
     assert (array.codes.tolist(), array.values) == ([0, 0, 0], (1,))
 
 
+@given(
+    st.lists(st.integers(-3, 3), min_size=1, max_size=9).flatmap(
+        lambda numerators: st.tuples(
+            st.just(numerators), st.lists(st.integers(0, len(numerators) - 1), max_size=9)
+        )
+    ),
+    st.sampled_from([1, 300]),
+)
+def test_rationals_over_one_denominator_are_told_apart_by_integers(drawn, copies):
+    numerators, codes = drawn[0] * copies, drawn[1]
+    values = [Fraction(numerator, 6) for numerator in numerators]
+    expected = ExactArray.of_values(codes, values)
+    array = ExactArray.of_values(codes, values, integers=numerators)
+    assert list(array) == [values[code] for code in codes]
+    assert array.values == expected.values
+    assert array.codes.tolist() == expected.codes.tolist()
+    assert set(array.codes.tolist()) == set(range(len(array.values)))
+
+
+@given(st.lists(st.sampled_from([0, 1]), max_size=6), st.sampled_from([0, 1, 500]))
+def test_the_support_is_where_entries_are_not_zero(numbers, zeros):
+    array = exact(numbers + [0] * zeros)
+    expected = [place for place, number in enumerate(numbers) if number]
+    assert array.support().tolist() == array.support().tolist() == expected
+
+
 def test_constants():
     assert list(ExactArray.constant(Fraction(1, 3), 4)) == [Fraction(1, 3)] * 4
     assert ExactArray.constant(Fraction(1, 3), 0).values == ()

@@ -55,6 +55,45 @@ def test_blocks_are_numbered_by_first_member(word):
     assert partition.representatives.tolist() == sorted(partition.representatives.tolist())
 
 
+@given(
+    st.integers(0, 300).flatmap(lambda high: st.lists(st.integers(0, high), max_size=40)),
+    st.sampled_from(["uint8", "int16", "uint16", "int32", "int64", "uint64"]),
+)
+def test_numbers_and_first_members_do_not_depend_on_how_labels_are_stored(word, dtype):
+    stored = np.array(word, dtype=np.int64) % min(301, np.iinfo(dtype).max + 1)
+    partition = Partition(stored.astype(dtype))
+    first = {label: stored.tolist().index(label) for label in stored.tolist()}
+    assert partition.representatives.tolist() == sorted(first.values())
+    assert [partition.representatives[b] for b in partition.labels] == [
+        first[label] for label in stored.tolist()
+    ]
+    assert partition.labels.dtype == np.int32
+    assert partition.representatives.dtype == np.int64
+    mask = stored.astype(dtype) % 2 == 1
+    assert Partition(mask[::-1]) == Partition(mask[::-1].astype(np.int64))
+
+
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, 2), st.integers(0, 255), st.integers(0, 999)),
+        max_size=20,
+    )
+)
+def test_states_are_together_if_they_agree_in_arrays_of_any_dtype(rows):
+    dtypes = ("bool", "uint8", "uint8", "int64")
+    columns = [[row[i] for row in rows] for i in range(4)]
+    keys = [np.array(column, dtype=dtype) for column, dtype in zip(columns, dtypes, strict=True)]
+    partition = Partition.by(len(rows), keys)
+    for i, j in product(range(len(rows)), repeat=2):
+        assert (partition.labels[i] == partition.labels[j]) == (rows[i] == rows[j])
+
+
+@pytest.mark.parametrize("key", [np.array([0.5, 1.5]), np.array([[0], [1]])])
+def test_states_are_told_apart_by_arrays_of_integers_only(key):
+    with pytest.raises(InvalidPartition, match="one-dimensional array of integers"):
+        Partition.by(2, [key])
+
+
 @given(labels, st.permutations(range(5)), st.integers(-(2**62), 2**62))
 def test_the_names_of_blocks_do_not_matter(word, renaming, shift):
     renamed = [renaming[label] * 3 + shift for label in word]

@@ -106,6 +106,23 @@ def test_project_sums_over_blocks_and_pull_back_copies_to_members(values, data):
     assert list(pull_back(sums, partition)) == [sums[b] for b in partition.labels.tolist()]
 
 
+@given(st.lists(st.sampled_from([0, 0, 1, -1, "1/2", "-1/2"]), min_size=1, max_size=6), st.data())
+def test_the_numbers_of_a_projection_are_distinct_and_all_used(values, data):
+    labels = data.draw(st.lists(st.integers(0, 2), min_size=len(values), max_size=len(values)))
+    sums = project(ExactArray.read(values)[0], Partition(labels))
+    assert len(set(sums.values)) == len(sums.values)
+    assert set(sums.codes.tolist()) == set(range(len(sums.values)))
+
+
+def test_what_is_projected_may_have_parameters():
+    vector = ExactArray.read(["p", 0, "1-p", 0])[0]
+    for labels, expected in (([0, 1, 0, 2], [1, 0, 0]), ([0, 0, 1, 1], [vector[0], vector[2]])):
+        assert list(project(vector, Partition(labels))) == expected
+    alone = vector.take([0, 1, 1])
+    assert list(project(alone, Partition([0, 0, 1]))) == [vector[0], 0]
+    assert list(project(alone, Partition([0, 0, 0]))) == [vector[0]]
+
+
 def test_an_empty_structure_collapses_to_itself():
     empty = WeightedStructure.from_edges(0, [], [], [])
     assert disagreement(empty, Partition.trivial(0)) is None

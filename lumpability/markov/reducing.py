@@ -17,7 +17,7 @@ import numpy as np
 
 from lumpability.errors import InvalidInput, LumpabilityError, TrivialLumping
 from lumpability.exact_array import ExactArray
-from lumpability.markov.attributes import read_vector
+from lumpability.markov.attributes import States, read_vector
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earning import with_respected_rewards
 from lumpability.markov.kind import Kind
@@ -189,26 +189,34 @@ def _quotient_chain(
     dropped: list[str] = []
 
     def constant(sort: str, name: str, codes: np.ndarray[Any, Any]) -> bool:
-        same = len(first) == len(codes) or any(codes is known for known in distinctions)
+        same = any(codes is known for known in distinctions)
         same = same or bool(np.array_equal(codes[first][partition.labels], codes))
         if not same:
             dropped.append(f"{sort}:{name}")
         return same
 
-    labels = {n: mask[first] for n, mask in chain.labels.items() if constant("label", n, mask)}
-    rewards = {
-        name: reward.map(lambda part: part.take(first))
-        for name, reward in chain.rewards.items()
-        if same_time and all(constant("reward", name, part.codes) for part in reward.parts)
-    }
+    # Nothing is validated: the identity that was proved makes rows sum as they must.
+    quotient = object.__new__(type(chain))
+    quotient.__dict__.update(chain.__dict__, matrix=matrix)
+    if len(first) == chain.n:  # block numbers are state numbers, and arrays are immutable
+        quotient.labels, quotient.rewards = dict(chain.labels), dict(chain.rewards)
+    else:
+        quotient.states = States(len(first), block_names(chain.states, partition))
+        quotient.labels = {
+            name: mask[first]
+            for name, mask in chain.labels.items()
+            if constant("label", name, mask)
+        }
+        for mask in quotient.labels.values():
+            mask.setflags(write=False)
+        quotient.rewards = {
+            name: reward.map(lambda part: part.take(first))
+            for name, reward in chain.rewards.items()
+            if same_time and all(constant("reward", name, part.codes) for part in reward.parts)
+        }
+        if chain.initial is not None:
+            quotient.initial = project(chain.initial, partition)
     if not same_time:
+        quotient.rewards = {}
         dropped.extend(f"reward:{name}" for name in chain.rewards)
-    quotient = chain.rebuilt(
-        matrix,
-        states=block_names(chain.states, partition),
-        labels=labels,
-        rewards=rewards,
-        initial=None if chain.initial is None else project(chain.initial, partition),
-        validate=False,  # the identity that was proved makes its rows sum as they must
-    )
     return quotient, tuple(dict.fromkeys(dropped))

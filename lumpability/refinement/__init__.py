@@ -121,9 +121,9 @@ def refine(
         # From a partition that is stable already, the worklist sums into every block exactly and finds
         # nothing to split: that is the proof.  After a collision it splits, which is the repair.
         return Refinement(worklist.refine(structure, stable), chosen, proved=True)
-    from lumpability.refinement import kernel
+    from lumpability.refinement.kernel import refine as refine_compiled
 
-    return Refinement(kernel.refine(structure, start, progress=progress), chosen, proved=True)
+    return Refinement(refine_compiled(structure, start, progress=progress), chosen, proved=True)
 
 
 def is_warm() -> bool:

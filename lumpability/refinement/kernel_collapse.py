@@ -25,11 +25,13 @@ from lumpability.structure import WeightedStructure
 
 __all__ = ["collapse"]
 
+_ROOM = 1 << 20  # entries, for which there may be more room than they need
+
 Array = np.ndarray[Any, Any]
 
 
 def collapse(
-    structure: WeightedStructure, partition: Partition, initial: Partition
+    structure: WeightedStructure, partition: Partition, initial: Partition | None
 ) -> WeightedStructure | None:
     """Return the structure on blocks (see `quotient.collapse`).
 
@@ -40,13 +42,20 @@ def collapse(
     components = weights.components
     if components is None or not all(component.is_narrow for component in components):
         return None
-    lengths = structure.indptr[firsts + 1] - structure.indptr[firsts]
-    tables = list(deciding_tables(components, int(lengths.max(initial=0))))
+    # A bound on the entries, in all and of a row, that is mostly good enough: memory that nothing is
+    # written to costs little.
+    capacity = structure.m
+    tables = list(deciding_tables(components, capacity))
+    wasteful = capacity > _ROOM and 2 * len(firsts) < structure.n
+    if wasteful or any(p for p, _ in tables):
+        lengths = structure.indptr[firsts + 1] - structure.indptr[firsts]
+        capacity = int(lengths.sum())
+        tables = list(deciding_tables(components, int(lengths.max(initial=0))))
     if len(components) > 1:
         prime = next(primes_avoiding(common_denominator_of(components)))
         tables.insert(0, (prime, combined_table(components, prime, 0)))
-    capacity = int(lengths.sum())
-    pointers = np.zeros(len(partition) + 1, dtype=np.int64)
+    pointers = np.empty(len(partition) + 1, dtype=np.int64)
+    pointers[0] = 0
     columns = np.empty(capacity, dtype=np.int32)
     codes = np.empty(capacity, dtype=np.int64)
     sums = np.empty(capacity, dtype=np.uint64)
@@ -56,19 +65,20 @@ def collapse(
     columns, codes, sums = columns[:used].copy(), codes[:used], sums[:used]
     base = len(weights.values)
     distinct = number_sums(base, codes, sums)  # an entry of each
-    several = np.flatnonzero(codes >= base)
-    alike = distinct[codes[several] - base]
+    integers = None
     if p == 0 and weights.is_rational:
         numerators = sums[distinct].view(np.int64).tolist()
         totals = [Fraction(total, weights.denominator) for total in numerators]
+        integers = [*weights.integers[0], *numerators]
     else:
         totals = _sums_of_entries(structure, partition, pointers, columns, distinct)
     for further in tables[1:]:
+        several = np.flatnonzero(codes >= base)
         rows, p = _rows(structure, *further)
         sum_again(firsts, rows, labels, p, pointers, columns, sums, slot)
-        if not np.array_equal(sums[several], sums[alike]):
+        if not np.array_equal(sums[several], sums[distinct[codes[several] - base]]):
             return None
-    summed = ExactArray.of_values(codes, [*weights.values, *totals])
+    summed = ExactArray.of_values(codes, [*weights.values, *totals], integers=integers)
     return WeightedStructure.without_zeros(
         pointers, columns, summed, initial, closed=structure.closed
     )

@@ -51,7 +51,14 @@ def test_lumping_the_quotient_changes_nothing(chain, kind):
     quotient = lump(chain, kind=kind).quotient
     again = lump(quotient, kind=kind)
     assert again.partition == Partition.discrete(quotient.n)
-    assert again.quotient.matrix.equals(quotient.matrix)
+    assert again.quotient.equals(quotient)
+
+
+@given(chains, st.sampled_from(KINDS))
+def test_the_labels_of_a_quotient_cannot_be_changed(chain, kind):
+    quotient = lump(chain, kind=kind).quotient
+    assert quotient.labels is not chain.labels
+    assert not any(mask.flags.writeable for mask in quotient.labels.values())
 
 
 @given(labelled(dtmcs()))
