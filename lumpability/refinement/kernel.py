@@ -50,9 +50,11 @@ from lumpability.structure import WeightedStructure
 __all__ = ["refine"]
 
 # Measured on a 2-core machine in nanoseconds; only ratios matter, and they only choose between rounds.
-_SWEEP_COST = 0.6  # of a transition in a sweep
-_STATE_COST = 4  # of a state in a sweep
-_GROUP_COST = 12  # of a state that moves in a sweep
+_SWEEP_COST = 0.85  # of a transition in a sweep
+_SCATTERED = 3  # times that, where rows are summed one by one, as most states are alone
+_STATE_COST = 2.5  # of a state in a sweep
+_GROUP_COST = 8  # of a state that moves in a sweep
+_BLOCK_COST = 20  # of a block that is new
 _HAND_OUT_COST = 15_000  # of each thread in a sweep, which is handed three tasks
 _FETCH_COST = 1  # of a state that another thread had in its cache
 _TOUCHED = 2.0  # states for each that moved, where nothing is known yet
@@ -133,7 +135,7 @@ class _Rounds:
         self.n, self.m, self.structure = n, structure.m, structure
         self.threads, self.progress = threads, progress
         self.parts, self._most = 1, 4 * threads  # ranges in which loops are cut, now and at most
-        self.arrays = Arrays.for_states(n)
+        self.arrays = Arrays.for_states(n, self._most)
         self.restart(initial)
 
     def rows(self, table: Array) -> Rows:
@@ -169,7 +171,9 @@ class _Rounds:
         moved = self._sweep(team, rows, field)
         while moved:
             active = self._active()
-            sweep = _STATE_COST * self.n + _GROUP_COST * moved + self._summing(active)
+            new = min(self.count - self.fresh, self.sharing)
+            splitting = _GROUP_COST * min(moved, self.sharing) + _BLOCK_COST * new
+            sweep = min(self._looking()) + splitting
             degree = active / self.n
             follow = cost_of_round(moved, ratio, degree, self.sharing)
             if incoming is None:
@@ -198,13 +202,14 @@ class _Rounds:
         """About how many transitions states have that share a block."""
         return max(self.m * self.sharing // self.n, 1)
 
-    def _summing(self, active: int) -> float:
-        """What it costs to sum the transitions in a sweep."""
-        alone = _SWEEP_COST * active
+    def _looking(self) -> tuple[float, float]:
+        """What it costs to find the states that differ in a sweep, by one thread and by all."""
+        transitions = min(_SCATTERED * self._active(), self.m)
+        alone = _STATE_COST * self.n + _SWEEP_COST * transitions
         if self.threads == 1:
-            return alone
-        shared = alone / self.threads + _HAND_OUT_COST * self.threads + _FETCH_COST * self.sharing
-        return min(alone, shared)
+            return alone, alone
+        handing = _HAND_OUT_COST * self.threads + _FETCH_COST * self.sharing
+        return alone, alone / self.threads + handing
 
     def _sweep(self, team: Team, rows: Rows, field: Field) -> int:
         """Split all blocks by fresh fingerprints; returns how many states moved."""
@@ -287,8 +292,8 @@ class _Rounds:
 
         A thread that is handed less than it costs to hand it out only delays.
         """
-        active = self._active()
-        if self._summing(active) == _SWEEP_COST * active:
+        alone, together = self._looking()
+        if alone <= together:
             self.parts = 1
         else:
             self.parts = self.threads if self.m < _BALANCED_BEYOND else self._most

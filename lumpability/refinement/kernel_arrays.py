@@ -19,6 +19,7 @@ For n states and m transitions:
   count holds the block it was cut from, and `MIXED` if what leaves its states differs.
   ``order`` has twice the room, see `kernel_propagate`.  ``touched``: a list of states, those that differ from others of their
   block, with their groups in ``group_of``, which are in ``groups``, found through ``table``, see `kernel_group`.
+  ``totals``: for each range that is fingerprinted at the same time as others, a desk for two running totals.
 
 What every state uses is one piece of memory that comes in large pages: fresh memory is
 handed out by the page, which costs more than what is done with it.  Of the others only what blocks and
@@ -68,6 +69,7 @@ MIXED = np.uint32(1 << 31)
 GAIN, WORD, DIFFERENCE, COUNT = 0, 1, 2, 3  # columns of groups
 FIRST_STATE = DIFFERENCE  # in sweeps
 
+_TOTALS = 2048  # running totals that are kept at a time, in the fastest cache
 SMALLEST_TABLE = 64  # slots
 FEW = 1 << 16  # blocks
 NEAR = 300_000  # states; values of fewer are in the cache
@@ -122,10 +124,11 @@ class Arrays(NamedTuple):
     group_of: Any
     groups: Any
     table: Any
+    totals: Any
 
     @classmethod
-    def for_states(cls, n: int) -> Arrays:
-        """Room for the refinement of n states, not initialised."""
+    def for_states(cls, n: int, desks: int = 1) -> Arrays:
+        """Room for the refinement of n states in so many ranges at a time, not initialised."""
         shapes = {
             "cells": ((n, 2), np.uint64),
             "values": ((n,), np.uint64),
@@ -145,6 +148,7 @@ class Arrays(NamedTuple):
             group_of=np.empty(n, dtype=np.int32),
             groups=np.empty((n + 1, 4), dtype=np.uint64),
             table=np.empty(max(1 << (n + n // 2).bit_length(), SMALLEST_TABLE), dtype=np.uint64),
+            totals=np.empty((desks, 2, _TOTALS + 1), dtype=np.uint64),
         )
 
 

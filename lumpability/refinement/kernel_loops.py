@@ -41,7 +41,6 @@ __all__ = [
 ]
 
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
-_TOTALS = 2048  # running totals that are kept at a time, in the fastest cache
 _TOGETHER = 1024  # states that are treated alike
 
 
@@ -225,19 +224,23 @@ def _fingerprint_all(
         begin = end
 
 
-@allocating
-def fingerprint_rows(low: Any, high: Any, count: Any, rows: Any, field: Any, arrays: Any) -> None:
-    """Fingerprint the states low .. high-1 of `count` blocks, in memory order, but for some that are alone."""
+@compiled
+def fingerprint_rows(
+    low: Any, high: Any, count: Any, desk: Any, rows: Any, field: Any, arrays: Any
+) -> None:
+    """Fingerprint the states low .. high-1 of `count` blocks, in memory order, but for some that are alone.
+
+    Whoever runs at the same time has another desk.
+    """
     prints, alone = arrays.prints, arrays.alone
     few = are_few(count, arrays)
-    totals = np.empty(_TOTALS + 1, dtype=np.uint64)
-    leaving = np.empty(_TOTALS + 1, dtype=np.uint64)
+    totals, leaving = arrays.totals[desk, 0], arrays.totals[desk, 1]
     for first in range(low, high, _TOGETHER):
         end = min(first + _TOGETHER, high)
         skipped = 0
         for state in range(first, end):
             skipped += alone[state]
-        if field.p == ZERO and 2 * skipped < end - first:
+        if field.p == ZERO and 10 * skipped < 7 * (end - first):
             _fingerprint_all(first, end, few, rows, arrays, totals, leaving)
         elif skipped < end - first:
             for state in range(first, end):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lumpability.refinement.kernel_check import first_unstable
-from lumpability.refinement.kernel_compile import allocating
+from lumpability.refinement.kernel_compile import allocating, compiled
 from lumpability.refinement.kernel_loops import fingerprint_rows
 from lumpability.refinement.kernel_split import (
     are_few,
@@ -31,11 +31,11 @@ __all__ = ["FINGERPRINT", "FIND_DIFFERENT", "MOVE", "check_together", "sweep", "
 FINGERPRINT, FIND_DIFFERENT, MOVE = range(3)
 
 
-@allocating
+@compiled
 def sweep(count: Any, segments: Any, rows: Any, field: Any, arrays: Any) -> Any:
     """Sweep over all states; returns what `cut` does.  ``segments`` int64 (1, 2) is scratch."""
     states = len(arrays.alone)
-    fingerprint_rows(0, states, count, rows, field, arrays)
+    fingerprint_rows(0, states, count, 0, rows, field, arrays)
     expect(count, arrays)
     segments[0, 0], segments[0, 1] = 0, find_different(0, states, arrays)
     result = cut(count, segments, field, arrays)
@@ -45,7 +45,7 @@ def sweep(count: Any, segments: Any, rows: Any, field: Any, arrays: Any) -> Any:
     return result
 
 
-@allocating
+@compiled
 def sweep_together(board: Any, ranges: Any, stays: Any, rows: Any, field: Any, arrays: Any) -> None:
     """Run what the board says on ranges of states or of the list; the results are those of the loop."""
     while True:
@@ -54,7 +54,7 @@ def sweep_together(board: Any, ranges: Any, stays: Any, rows: Any, field: Any, a
             return
         low, high, kind = ranges[i, LOW], ranges[i, HIGH], board[KIND]
         if kind == FINGERPRINT:
-            fingerprint_rows(low, high, ranges[i, THIRD], rows, field, arrays)
+            fingerprint_rows(low, high, ranges[i, THIRD], i, rows, field, arrays)
         elif kind == FIND_DIFFERENT:
             ranges[i, RESULT] = find_different(low, high, arrays)
         else:

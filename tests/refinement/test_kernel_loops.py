@@ -122,8 +122,8 @@ def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(
     kernel_loops.fill(labels, count, field, arrays)
     arrays.alone[:] |= random.random(s.n) < lonely
     middle = int(cut * s.n)
-    kernel_loops.fingerprint_rows(0, middle, count, rows, field, arrays)
-    kernel_loops.fingerprint_rows(middle, s.n, count, rows, field, arrays)
+    kernel_loops.fingerprint_rows(0, middle, count, 0, rows, field, arrays)
+    kernel_loops.fingerprint_rows(middle, s.n, count, 0, rows, field, arrays)
     values = [value_of(number, field) for number in range(count)]
     factor = 4 * pow(2**64, -1, p) if p else 1  # two bits are left for marks
     weights = table[s.weights.codes].tolist()

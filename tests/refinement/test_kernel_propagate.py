@@ -343,7 +343,9 @@ def test_no_more_states_are_expected_to_be_touched_than_there_are_or_are_gone_to
 ):
     """Ten states move, fifty transitions enter them."""
     fifty, more = cost_of_round(10, 0.0, 5.0, states), cost_of_round(10, ratio, 5.0, states)
-    assert fifty == 50 * cost_of_round(1, 0.0, 1.0, states)
+    ten = cost_of_round(10, 0.0, 0.0, states)
+    assert ten == 10 * cost_of_round(1, 0.0, 0.0, states)
+    assert fifty - ten == 5 * (cost_of_round(10, 0.0, 1.0, states) - ten)
     assert more - fifty == touched * (
         cost_of_round(1, 1.0, 1.0, states) - cost_of_round(1, 0.0, 1.0, states)
     )
