@@ -57,9 +57,10 @@ def test_the_first_state_with_other_sums_is_found(p, n, closed, seed, low):
         return {block: total for block, total in found.items() if total}
 
     differing = [s for s in range(low, structure.n) if sums(s) != sums(int(first[labels[s]]))]
-    arguments = rows, np.uint64(p), members_alone(partition), labels
-    expected = first_rows(first, *arguments)
-    found = first_unstable(low, structure.n, *arguments, expected)
+    modulus, alone, scratch = np.uint64(p), members_alone(partition), np.zeros(len(first), np.uint64)
+    expected = first_rows(first, rows, modulus, alone, labels)
+    found = first_unstable(low, structure.n, rows, modulus, labels, expected, scratch)
+    assert not scratch.any()
     assert found == (differing[0] if differing else -1)
 
 
