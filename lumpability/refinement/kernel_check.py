@@ -43,28 +43,36 @@ def first_rows(firsts: Any, rows: Any, p: Any, alone: Any, labels: Any) -> Any:
             size += indptr[state + ONE] - indptr[state]
     columns = np.empty(size, dtype=np.int32)
     expected = np.empty(size, dtype=np.uint64)
-    sums = np.zeros(len(firsts), dtype=np.uint64)
-    used = ZERO
+    place_of = np.full(len(firsts), -1, dtype=np.int64)
+    used: Any = 0
     for block in range(len(firsts)):
         state = np.uint64(firsts[block])
-        pointers[block] = used
+        begin = used
+        pointers[block] = begin
         if alone[state]:
             continue
-        # Blocks are noted when their sum is zero before: once, or again where weights cancelled.
-        noted = used
+        cancelled = False
         for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + ONE])):
             target = np.uint32(labels[np.uint32(indices[position])])
-            before = sums[target]
-            sums[target] = add_modulo(before, table[codes[position]], p)
-            columns[noted] = target
-            noted += np.uint64(before == ZERO)
-        if closed:
-            sums[block] = ZERO
-        for place in range(used, noted):
-            column = np.uint32(columns[place])
-            columns[used], expected[used] = column, sums[column]
-            used += np.uint64(sums[column] != ZERO)
-            sums[column] = ZERO
+            weight = table[codes[position]]
+            if weight == ZERO or (closed and target == block):
+                continue
+            place = place_of[target]
+            if place < begin:
+                place_of[target] = used
+                columns[np.uint64(used)], expected[np.uint64(used)] = target, weight
+                used += 1
+            else:
+                total = add_modulo(expected[np.uint64(place)], weight, p)
+                expected[np.uint64(place)] = total
+                cancelled |= total == ZERO
+        if cancelled:
+            end, used = used, begin
+            for place in range(begin, end):
+                column, total = columns[place], expected[place]
+                place_of[column] = -1  # places of the next row begin below this one's end
+                columns[used], expected[used] = column, total
+                used += np.int64(total != ZERO)
     pointers[len(firsts)] = used
     return pointers, columns, expected, firsts
 
