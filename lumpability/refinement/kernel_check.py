@@ -101,6 +101,19 @@ def _add_row(begin: Any, end: Any, rows: Any, p: Any, labels: Any, sums: Any) ->
     return nonzero
 
 
+@inlined
+def _blocks_begun(state: Any, firsts: Any) -> Any:
+    """How many blocks have members below a state (by bisection: numpy's takes long to compile)."""
+    low, high = np.uint32(0), np.uint32(len(firsts))
+    while low < high:
+        middle = np.uint32((low + high) // np.uint32(2))
+        if firsts[middle] < state:
+            low = np.uint32(middle + np.uint32(1))
+        else:
+            high = middle
+    return low
+
+
 @compiled
 def first_unstable(
     low: Any, high: Any, rows: Any, p: Any, labels: Any, first: Any, sums: Any
@@ -112,7 +125,7 @@ def first_unstable(
     """
     indptr, indices, codes, table, closed = rows
     pointers, columns, expected, firsts = first
-    fresh = np.uint32(np.searchsorted(firsts, low))  # the next block to begin
+    fresh = _blocks_begun(low, firsts)  # the next to begin
     for state in range(np.uint64(low), np.uint64(high)):
         own = np.uint32(labels[state])
         if own == fresh:
@@ -142,6 +155,7 @@ def first_unstable(
             unequal |= sums[column] ^ expected[place]
             sums[column] = ZERO
         if unequal != ZERO:
-            sums[:] = ZERO
+            for block in range(len(sums)):
+                sums[block] = ZERO
             return np.int64(state)
     return np.int64(-1)
