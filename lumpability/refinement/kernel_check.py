@@ -13,6 +13,7 @@ import numpy as np
 
 from lumpability.refinement.kernel_compile import allocating, compiled, inlined
 from lumpability.refinement.kernel_field import add_modulo
+from lumpability.refinement.kernel_prefetch import FAR, is_far, prefetch
 
 __all__ = ["first_rows", "first_unstable", "used_codes"]
 
@@ -125,6 +126,7 @@ def first_unstable(
     """
     indptr, indices, codes, table, closed = rows
     pointers, columns, expected, firsts = first
+    far, transitions = is_far(len(labels)), np.uint64(len(indices))
     fresh = _blocks_begun(low, firsts)  # the next to begin
     for state in range(np.uint64(low), np.uint64(high)):
         own = np.uint32(labels[state])
@@ -144,6 +146,8 @@ def first_unstable(
         elif end - begin == last - entry:
             # As many transitions as sums that are not zero: rows are equal only if each sum is one weight.
             for position in range(begin, end):
+                if far:
+                    prefetch(labels, np.uint32(indices[min(position + FAR, transitions - ONE)]))
                 sums[np.uint32(labels[np.uint32(indices[position])])] = table[codes[position]]
         else:
             unequal = last - entry - _add_row(begin, end, rows, p, labels, sums)
