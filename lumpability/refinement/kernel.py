@@ -279,11 +279,13 @@ class _Rounds:
 
     def _agree(self, partition: Partition, p: int, table: Array) -> bool:
         """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""
-        arguments = (self.rows(table), np.uint64(p), self.arrays.alone, partition.labels)
-        first = first_rows(partition.representatives, *arguments)
+        rows, labels, modulus = self.rows(table), partition.labels, np.uint64(p)
+        first = first_rows(partition.representatives, rows, modulus, self.arrays.alone, labels)
         if self.parts == 1:
-            return bool(first_unstable(0, self.n, *arguments, first) < 0)
-        with Team(check_together, (*arguments, first), self.threads, self._most) as team:
+            sums = np.zeros(self.count, dtype=np.uint64)
+            return bool(first_unstable(0, self.n, rows, modulus, labels, first, sums) < 0)
+        arguments = (rows, modulus, labels, first)
+        with Team(check_together, arguments, self.threads, self._most) as team:
             found = team.run(0, self._row_ranges())
         return bool((found[:, 0] < 0).all())
 

@@ -1,7 +1,8 @@
 """Compiled checks: sums into blocks, compared modulo a prime or in 64 bits.
 
-They run over rows of a partition given by canonical labels.  If ``closed``, sums into the own block are
-left out: the implied diagonal makes rows sum to zero, so the other sums determine it.
+They run over rows of a partition given by canonical labels: blocks are numbered by first member.  If
+``closed``, sums into the own block are left out: the implied diagonal makes rows sum to zero, so the other
+sums determine it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.refinement.kernel_compile import allocating, inlined
+from lumpability.refinement.kernel_compile import allocating, compiled, inlined
+from lumpability.refinement.kernel_field import add_modulo
 from lumpability.refinement.kernel_prefetch import FAR, is_far, prefetch
 
 __all__ = ["first_rows", "first_unstable", "used_codes"]
@@ -27,79 +29,137 @@ def used_codes(indptr: Any, codes: Any, alone: Any, used: Any) -> None:
                 used[codes[position]] = True
 
 
-@inlined
-def _add_row(state: Any, own: Any, rows: Any, p: Any, labels: Any, sums: Any) -> Any:
-    """Add a state's weights to the sums into blocks; return how many of these are not zero then.
-
-    Modulo p, or modulo 2^64 if p is 0: then sums below 2^63 are themselves, with the sign of int64.
-    """
-    nonzero: Any = 0
-    far = is_far(len(labels))
-    for position in range(np.uint64(rows.indptr[state]), np.uint64(rows.indptr[state + 1])):
-        if far and position + FAR < np.uint64(len(rows.indices)):
-            prefetch(labels, np.uint32(rows.indices[position + FAR]))
-        target = np.uint32(labels[np.uint32(rows.indices[position])])
-        if rows.closed and target == own:
-            continue
-        before = sums[target]
-        after = before + rows.table[rows.codes[position]]
-        if p != ZERO and after >= p:
-            after -= p
-        sums[target] = after
-        nonzero += np.int64(after != ZERO) - np.int64(before != ZERO)
-    return nonzero
-
-
 @allocating
 def first_rows(firsts: Any, rows: Any, p: Any, alone: Any, labels: Any) -> Any:
     """Return the sums into blocks of the first members of blocks that have others, as compressed rows.
 
-    Sums that are zero are left out.
+    Sums that are zero are left out.  The first members themselves come last.
     """
-    pointers = np.zeros(len(firsts) + 1, dtype=np.int64)
+    indptr, indices, codes, table, closed = rows
+    pointers = np.empty(len(firsts) + 1, dtype=np.int64)
+    size: Any = 0
     for block in range(len(firsts)):
-        state = firsts[block]
-        length = 0 if alone[state] else rows.indptr[state + 1] - rows.indptr[state]
-        pointers[block + 1] = pointers[block] + length
-    columns = np.empty(pointers[-1], dtype=np.int32)
-    expected = np.empty(pointers[-1], dtype=np.uint64)
-    sums = np.zeros(len(firsts), dtype=np.uint64)
-    used = 0
-    for block in range(len(firsts)):
-        state = firsts[block]
-        pointers[block] = used
+        state = np.uint64(firsts[block])
         if not alone[state]:
-            _add_row(state, block, rows, p, labels, sums)
-            for position in range(rows.indptr[state], rows.indptr[state + 1]):
-                target = labels[rows.indices[position]]
-                if sums[target] != ZERO:
-                    columns[used], expected[used] = target, sums[target]
-                    sums[target] = ZERO
-                    used += 1
-    pointers[-1] = used
-    return pointers, columns, expected
+            size += indptr[state + ONE] - indptr[state]
+    columns = np.empty(size, dtype=np.int32)
+    expected = np.empty(size, dtype=np.uint64)
+    place_of = np.full(len(firsts), -1, dtype=np.int64)
+    used: Any = 0
+    for block in range(len(firsts)):
+        state = np.uint64(firsts[block])
+        begin = used
+        pointers[block] = begin
+        if alone[state]:
+            continue
+        cancelled = False
+        for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + ONE])):
+            target = np.uint32(labels[np.uint32(indices[position])])
+            weight = table[codes[position]]
+            if weight == ZERO or (closed and target == block):
+                continue
+            place = place_of[target]
+            if place < begin:
+                place_of[target] = used
+                columns[np.uint64(used)], expected[np.uint64(used)] = target, weight
+                used += 1
+            else:
+                total = add_modulo(expected[np.uint64(place)], weight, p)
+                expected[np.uint64(place)] = total
+                cancelled |= total == ZERO
+        if cancelled:
+            end, used = used, begin
+            for place in range(begin, end):
+                column, total = columns[place], expected[place]
+                place_of[column] = -1  # places of the next row begin below this one's end
+                columns[used], expected[used] = column, total
+                used += np.int64(total != ZERO)
+    pointers[len(firsts)] = used
+    return pointers, columns, expected, firsts
 
 
-@allocating
+@inlined
+def _add_row(begin: Any, end: Any, rows: Any, p: Any, labels: Any, sums: Any) -> Any:
+    """Add weights to the sums into blocks; return how many more of these are not zero then.
+
+    Modulo p, or modulo 2^64 if p is 0: then sums below 2^63 are themselves, with the sign of int64.
+    """
+    nonzero = ZERO
+    if p == ZERO:  # nothing to reduce, so that sums into one block follow each other faster
+        for position in range(begin, end):
+            target = np.uint32(labels[np.uint32(rows.indices[position])])
+            before = sums[target]
+            after = before + rows.table[rows.codes[position]]
+            sums[target] = after
+            nonzero += np.uint64(before == ZERO) - np.uint64(after == ZERO)
+    else:
+        for position in range(begin, end):
+            target = np.uint32(labels[np.uint32(rows.indices[position])])
+            before = sums[target]
+            after = add_modulo(before, rows.table[rows.codes[position]], p)
+            sums[target] = after
+            nonzero += np.uint64(before == ZERO) - np.uint64(after == ZERO)
+    return nonzero
+
+
+@inlined
+def _blocks_begun(state: Any, firsts: Any) -> Any:
+    """How many blocks have members below a state (by bisection: numpy's takes long to compile)."""
+    low, high = np.uint32(0), np.uint32(len(firsts))
+    while low < high:
+        middle = np.uint32((low + high) // np.uint32(2))
+        if firsts[middle] < state:
+            low = np.uint32(middle + np.uint32(1))
+        else:
+            high = middle
+    return low
+
+
+@compiled
 def first_unstable(
-    low: Any, high: Any, rows: Any, p: Any, alone: Any, labels: Any, first: Any
+    low: Any, high: Any, rows: Any, p: Any, labels: Any, first: Any, sums: Any
 ) -> Any:
     """Compare the sums into every block of states low .. high-1 with those of their blocks' first members.
 
-    Returns the first state whose sums differ, or -1.
+    ``sums`` uint64 (blocks) is scratch, zero before and after.  Returns the first state whose sums differ,
+    or -1.
     """
-    pointers, columns, expected = first
-    sums = np.zeros(len(pointers) - 1, dtype=np.uint64)
-    for state in range(low, high):
-        if alone[state]:
-            continue
+    indptr, indices, codes, table, closed = rows
+    pointers, columns, expected, firsts = first
+    far, transitions = is_far(len(labels)), np.uint64(len(indices))
+    fresh = _blocks_begun(low, firsts)  # the next to begin
+    for state in range(np.uint64(low), np.uint64(high)):
         own = np.uint32(labels[state])
-        begin, end = np.uint64(pointers[own]), np.uint64(pointers[own + ONE])
-        unequal = np.uint64(_add_row(np.uint32(state), own, rows, p, labels, sums)) != end - begin
-        for entry in range(begin, end):
-            column = np.uint32(columns[entry])
-            unequal |= sums[column] != expected[entry]
+        if own == fresh:
+            fresh += np.uint32(1)
+            continue
+        begin, end = np.uint64(indptr[state]), np.uint64(indptr[state + ONE])
+        entry, last = np.uint64(pointers[own]), np.uint64(pointers[own + ONE])
+        unequal = ZERO
+        if end - begin == ONE and last - entry == ONE:
+            if (
+                np.uint32(labels[np.uint32(indices[begin])]) == np.uint32(columns[entry])
+                and table[codes[begin]] == expected[entry]
+            ):
+                continue
+            unequal = ONE
+        elif end - begin == last - entry:
+            # As many transitions as sums that are not zero: rows are equal only if each sum is one weight.
+            for position in range(begin, end):
+                if far:
+                    prefetch(labels, np.uint32(indices[min(position + FAR, transitions - ONE)]))
+                sums[np.uint32(labels[np.uint32(indices[position])])] = table[codes[position]]
+        else:
+            unequal = last - entry - _add_row(begin, end, rows, p, labels, sums)
+            if closed:
+                unequal += np.uint64(sums[own] != ZERO)
+                sums[own] = ZERO
+        for place in range(entry, last):
+            column = np.uint32(columns[place])
+            unequal |= sums[column] ^ expected[place]
             sums[column] = ZERO
-        if unequal:
-            return state
-    return -1
+        if unequal != ZERO:
+            for block in range(len(sums)):
+                sums[block] = ZERO
+            return np.int64(state)
+    return np.int64(-1)

@@ -11,19 +11,13 @@ from typing import Any
 import numpy as np
 
 from lumpability.refinement.kernel_compile import allocating, compiled, inlined, subroutine
-from lumpability.refinement.kernel_field import SPREAD
+from lumpability.refinement.kernel_field import SPREAD, add_modulo
 
 __all__ = ["collapse_rows", "number_sums", "sum_again"]
 
 ZERO, ONE = np.uint64(0), np.uint64(1)
 FIRST = np.int64(0)  # a plain 0 would compile one more version for that very number
 _SMALL = 48
-
-
-@inlined
-def _add(total: Any, weight: Any, p: Any) -> Any:
-    total += weight
-    return total - p if p != ZERO and total >= p else total
 
 
 @inlined
@@ -79,26 +73,32 @@ def collapse_rows(
     block with transitions: the code of the transition if there is just one, else -1, and the sum of
     ``table[code]``.  ``slot`` int (k) is scratch.  Returns the number of entries.
     """
+    indptr, indices, _, table, closed = rows
+    slot[:] = -1
+    used: Any = 0
     for block in range(len(firsts)):
-        slot[block] = -1
-    used = 0
-    for block in range(len(firsts)):
-        state = firsts[block]
-        begin = used
-        for position in range(np.uint64(rows.indptr[state]), np.uint64(rows.indptr[state + 1])):
-            target = np.uint32(labels[np.uint32(rows.indices[position])])
-            if rows.closed and target == block:
+        state = np.uint64(firsts[block])
+        begin, latest = used, np.int64(-1)
+        ascending: Any = True
+        for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + ONE])):
+            target = np.uint32(labels[np.uint32(indices[position])])
+            if closed and target == block:
                 continue
-            code = np.int64(rows.codes[position])
+            code = np.uint64(rows.codes[position])
             entry = slot[target]
             if entry < begin:
                 slot[target] = used
-                columns[used], codes[used], sums[used] = target, code, rows.table[code]
+                place = np.uint64(used)
+                columns[place], codes[place], sums[place] = target, code, table[code]
+                ascending &= np.int64(target) > latest
+                latest = np.int64(target)
                 used += 1
             else:
-                codes[entry] = -1
-                sums[entry] = _add(sums[entry], rows.table[code], p)
-        _sort_row(np.int64(begin), np.int64(used), columns, codes, sums)
+                place = np.uint64(entry)
+                codes[place] = -1
+                sums[place] = add_modulo(sums[place], table[code], p)
+        if not ascending:
+            _sort_row(np.int64(begin), np.int64(used), columns, codes, sums)
         pointers[block + 1] = used
     return used
 
@@ -120,7 +120,7 @@ def sum_again(
             target = np.uint32(labels[np.uint32(rows.indices[position])])
             if not (rows.closed and target == block):
                 entry = np.uint64(slot[target])
-                sums[entry] = _add(sums[entry], rows.table[rows.codes[position]], p)
+                sums[entry] = add_modulo(sums[entry], rows.table[rows.codes[position]], p)
 
 
 @allocating

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from lumpability.refinement.kernel_check import first_unstable
 from lumpability.refinement.kernel_compile import allocating, compiled
 from lumpability.refinement.kernel_loops import fingerprint_rows
@@ -64,13 +66,14 @@ def sweep_together(board: Any, ranges: Any, stays: Any, rows: Any, field: Any, a
 
 @allocating
 def check_together(
-    board: Any, ranges: Any, stays: Any, rows: Any, p: Any, alone: Any, labels: Any, first: Any
+    board: Any, ranges: Any, stays: Any, rows: Any, p: Any, labels: Any, first: Any
 ) -> None:
     """Check ranges of states; the result of each is its first state whose sums differ, or -1."""
+    sums = np.zeros(len(first[0]) - 1, dtype=np.uint64)
     while True:
         i = next_range(board, stays)
         if i < 0:
             return
         low, high = ranges[i, LOW], ranges[i, HIGH]
-        ranges[i, RESULT] = first_unstable(low, high, rows, p, alone, labels, first)
+        ranges[i, RESULT] = first_unstable(low, high, rows, p, labels, first, sums)
         finish(board)

@@ -26,6 +26,29 @@ def members_alone(partition: Partition) -> np.ndarray:
     return partition.blocks.sizes[partition.labels] == 1
 
 
+def plain_sums(state: int, rows: Rows, p: int, labels: np.ndarray) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for i in range(int(rows.indptr[state]), int(rows.indptr[state + 1])):
+        block = int(labels[rows.indices[i]])
+        if not (rows.closed and block == labels[state]):
+            weight = int(rows.table[rows.codes[i]])
+            found[block] = (found.get(block, 0) + weight) % (p or 2**64)
+    return {block: total for block, total in found.items() if total}
+
+
+def check_against_the_definition(
+    low: int, high: int, rows: Rows, p: int, partition: Partition
+) -> None:
+    labels, first = partition.labels, partition.representatives
+    sums = [plain_sums(state, rows, p, labels) for state in range(len(labels))]
+    differing = [s for s in range(low, high) if sums[s] != sums[first[labels[s]]]]
+    scratch = np.zeros(len(partition), dtype=np.uint64)
+    expected = first_rows(first, rows, np.uint64(p), members_alone(partition), labels)
+    found = first_unstable(low, high, rows, np.uint64(p), labels, expected, scratch)
+    assert found == (differing[0] if differing else -1)
+    assert not scratch.any()
+
+
 @given(
     p=st.sampled_from([0, 3, 5, P]),
     n=st.integers(1, 6),
@@ -40,27 +63,64 @@ def test_the_first_state_with_other_sums_is_found(p, n, closed, seed, low):
     structure = WeightedStructure.from_edges(
         n, random.integers(0, n, 4 * n), random.integers(0, n, 4 * n), random.integers(1, 4, 4 * n)
     )
-    partition = Partition(random.integers(0, 3, n))
     numbers = random.integers(-2, 3, len(structure.weights.values)).tolist()
     table = np.array([number % (p or 2**64) for number in numbers], dtype=np.uint64)
     rows = Rows(structure.indptr, structure.indices, structure.weights.codes, table, closed)
-    labels, first = partition.labels, partition.representatives
-    low = min(low, structure.n)
+    partition = Partition(random.integers(0, 3, n))
+    check_against_the_definition(min(low, n), n, rows, p, partition)
 
-    def sums(state: int) -> dict[int, int]:
-        found: dict[int, int] = {}
-        for i in range(int(structure.indptr[state]), int(structure.indptr[state + 1])):
-            block = int(labels[structure.indices[i]])
-            if not (closed and block == labels[state]):
-                entry = int(table[structure.weights.codes[i]])
-                found[block] = (found.get(block, 0) + entry) % (p or 2**64)
-        return {block: total for block, total in found.items() if total}
 
-    differing = [s for s in range(low, structure.n) if sums(s) != sums(int(first[labels[s]]))]
-    arguments = rows, np.uint64(p), members_alone(partition), labels
-    expected = first_rows(first, *arguments)
-    found = first_unstable(low, structure.n, *arguments, expected)
-    assert found == (differing[0] if differing else -1)
+@given(
+    p=st.sampled_from([0, 7, P]),
+    wanted=st.integers(0, 4),
+    terms=st.integers(1, 3),
+    extra=st.integers(0, 2),
+    closed=st.booleans(),
+    spoilt=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+    bounds=st.tuples(st.integers(0, 14), st.integers(0, 14)),
+)
+@settings(max_examples=500)
+def test_rows_alike_in_any_order_and_any_number_of_terms_agree(
+    p, wanted, terms, extra, closed, spoilt, seed, bounds
+):
+    """States of a block have up to `wanted` sums of up to so many terms, shuffled, and weights that cancel.
+
+    One weight may be another one than it should be.
+    """
+    random = np.random.default_rng(seed)
+    partition = Partition(random.integers(0, 4, 14))
+    members = [np.flatnonzero(partition.labels == block) for block in range(len(partition))]
+    numbers = np.arange(-3, 4)
+    table = np.array([number % (p or 2**64) for number in numbers.tolist()], dtype=np.uint64)
+    size = min(wanted, len(partition))
+    totals = [
+        dict(
+            zip(
+                random.permutation(len(partition))[:size].tolist(),
+                random.integers(-2, 3, size).tolist(),
+                strict=True,
+            )
+        )
+        for _ in members
+    ]
+    counts, entries = [0], []
+    for own in partition.labels.tolist():
+        row = []
+        for block, total in totals[own].items():
+            row += [(block, total), *[(block, 1), (block, -1)] * int(random.integers(terms))]
+        for block in random.integers(0, len(partition), random.integers(extra + 1)).tolist():
+            row += [(block, 2), (block, -2)]
+        if closed:
+            row += [(own, int(weight)) for weight in random.integers(-3, 4, extra)]
+        entries += [row[i] for i in random.permutation(len(row))]
+        counts.append(len(row))
+    codes = np.array([weight + 3 for _, weight in entries], dtype=np.uint8)
+    if spoilt and len(codes):
+        codes[random.integers(len(codes))] = random.integers(7)
+    indices = np.array([random.choice(members[block]) for block, _ in entries], dtype=np.int32)
+    rows = Rows(np.cumsum(counts), indices, codes, table, closed)
+    check_against_the_definition(min(bounds), max(bounds), rows, p, partition)
 
 
 @given(drawn_pairs)
