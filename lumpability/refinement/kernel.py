@@ -27,8 +27,15 @@ from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops as loops
 from lumpability.refinement.kernel_arrays import FEW, Arrays, Field, Incoming, Rows
 from lumpability.refinement.kernel_check import first_rows, first_unstable, used_codes
+from lumpability.refinement.kernel_costs import (
+    begins_to_pay,
+    cost_of_following,
+    cost_of_looking,
+    cost_of_settling,
+    cost_of_splitting,
+)
 from lumpability.refinement.kernel_field import montgomery_inverse
-from lumpability.refinement.kernel_propagate import begin, cost_of_round, propagate
+from lumpability.refinement.kernel_propagate import begin, propagate
 from lumpability.refinement.kernel_split import cut, expect, write_values
 from lumpability.refinement.kernel_sweep import (
     FIND_DIFFERENT,
@@ -49,18 +56,7 @@ from lumpability.structure import WeightedStructure
 
 __all__ = ["refine"]
 
-# Measured on a 2-core machine in nanoseconds; only ratios matter, and they only choose between rounds.
-_SWEEP_COST = 0.85  # of a transition in a sweep
-_SCATTERED = 3  # times that, where rows are summed one by one, as most states are alone
-_STATE_COST = 2.5  # of a state in a sweep
-_GROUP_COST = 8  # of a state that moves in a sweep
-_BLOCK_COST = 20  # of a block that is new
-_HAND_OUT_COST = 60_000  # of each thread in a sweep: most often they have to be woken
-_FETCH_COST = 2  # of a state that another thread had in its cache
 _TOUCHED = 2.0  # states for each that moved, where nothing is known yet
-_TRANSPOSE_COST = 3  # of a transition transposed
-_EAGER = 0.75  # of a transition transposed, if that looks promising
-_PATIENCE = 1.5  # by how much less likely many more rounds are after each sweep
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
 _BALANCED_BEYOND = 300_000  # transitions; for fewer, more ranges than threads cost more
 _ATTEMPTS = 64
@@ -170,23 +166,21 @@ class _Rounds:
         ratio = _TOUCHED
         moved = self._sweep(team, rows, field)
         while moved:
-            active = self._active()
-            new = min(self.count - self.fresh, self.sharing)
-            splitting = _GROUP_COST * min(moved, self.sharing) + _BLOCK_COST * new
-            sweep = min(self._looking()) + splitting
+            look, names = min(self._looking()), self.count - self.fresh
+            sweep = look + cost_of_splitting(moved, names, self.sharing)
+            active = self.m * self.sharing / self.n  # transitions of states that share a block
             degree = active / self.n
-            follow = cost_of_round(moved, ratio, degree, self.sharing)
+            follow = cost_of_following(moved, names, ratio, degree, self.sharing, self.n)
             if incoming is None:
                 saved += max(sweep - follow, 0)
-                # Where few move in the first rounds, many more rounds will come.
-                if saved > min(_EAGER * _PATIENCE ** (sweeps - 1), _TRANSPOSE_COST) * active:
+                if begins_to_pay(saved, sweeps, active):
                     incoming = self._incoming(rows, field)
             if incoming is not None and follow <= sweep:
                 if not self.followed:
                     tail = begin(self.fresh, self.count, incoming, self.arrays)
                 self.fresh, self.count, tail, moved, ratio, lone = propagate(
-                    self.fresh, self.count, tail, moved, degree, self.sharing, sweep, _BUDGET,
-                    incoming, field, self.arrays,
+                    self.fresh, self.count, tail, moved, degree, self.sharing,
+                    look + cost_of_settling(self.n), _BUDGET, incoming, field, self.arrays,
                 )  # fmt: skip
                 self.sharing -= lone
                 self.followed = True
@@ -198,18 +192,8 @@ class _Rounds:
                 moved = self._sweep(team, rows, field)
                 sweeps += 1
 
-    def _active(self) -> int:
-        """About how many transitions states have that share a block."""
-        return max(self.m * self.sharing // self.n, 1)
-
     def _looking(self) -> tuple[float, float]:
-        """What it costs to find the states that differ in a sweep, by one thread and by all."""
-        transitions = min(_SCATTERED * self._active(), self.m)
-        alone = _STATE_COST * self.n + _SWEEP_COST * transitions
-        if self.threads == 1:
-            return alone, alone
-        handing = _HAND_OUT_COST * self.threads + _FETCH_COST * self.sharing
-        return alone, alone / self.threads + handing
+        return cost_of_looking(self.n, self.sharing, self.m, self.threads)
 
     def _sweep(self, team: Team, rows: Rows, field: Field) -> int:
         """Split all blocks by fresh fingerprints; returns how many states moved."""

@@ -54,20 +54,16 @@ def fill(labels: Any, count: Any, field: Any, arrays: Any) -> Any:
     for number in range(count):
         blocks[number, SIZE], blocks[number, TOUCHED] = 0, 0
         blocks[number, NAME] = number
-    # Neighbours are often of one block: what counts them stays in a register.
-    last: Any = np.uint32(0)
-    run: Any = np.uint32(0)
-    blocks[last, MEMBER] = 0
+    # Neighbours are often of one block: odd ones are counted elsewhere, so that none waits for the other.
     for state in range(len(labels)):
         own = np.uint32(labels[state])
-        if own != last:
-            blocks[last, SIZE] += run
-            blocks[own, MEMBER] = state
-            last, run = own, np.uint32(0)
-        run += np.uint32(1)
+        blocks[own, TOUCHED if state & 1 else SIZE] += np.uint32(1)
+        blocks[own, MEMBER] = state
         own_labels[state] = own
         alone[state] = False
-    blocks[last, SIZE] += run
+    for number in range(count):
+        blocks[number, SIZE] += blocks[number, TOUCHED]
+        blocks[number, TOUCHED] = 0
     lone: Any = np.int64(0)
     for number in range(count):
         if blocks[number, SIZE] == 1:

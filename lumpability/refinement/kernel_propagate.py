@@ -35,6 +35,7 @@ from lumpability.refinement.kernel_arrays import (
     WORD,
 )
 from lumpability.refinement.kernel_compile import compiled, inlined
+from lumpability.refinement.kernel_costs import cost_of_following, cost_of_splitting
 from lumpability.refinement.kernel_field import (
     SPREAD,
     add_modulo,
@@ -51,11 +52,8 @@ from lumpability.refinement.kernel_group import (
 )
 from lumpability.refinement.kernel_prefetch import prefetch
 
-__all__ = ["begin", "cost_of_round", "propagate"]
+__all__ = ["begin", "propagate"]
 
-_MOVE_COST = 6  # of a state with a new name, in nanoseconds; see `kernel`
-_FOLLOW_COST = 3  # of an incoming transition followed
-_TOUCH_COST = 12  # of a state that is touched, with what comes of it
 _AHEAD = 8  # states
 HALF = np.uint64(32)
 HIGH_HALF = np.uint64((2**32 - 1) << 32)
@@ -264,18 +262,12 @@ def _pack(fresh: Any, count: Any, arrays: Any) -> Any:
         blocks[block, START] = total
         size = np.int64(blocks[block, SIZE])
         total += size if size > 1 or block >= fresh else np.int64(0)
-    # Neighbours are often of one block: where its next state comes stays in a register.
-    last: Any = np.uint32(np.uint32(cells[0, BLOCK]))
-    place: Any = np.uint32(blocks[last, START])
     for state in range(len(cells)):
         own = np.uint32(cells[state, BLOCK])
-        if own != last:
-            blocks[last, START] = place
-            last, place = own, np.uint32(blocks[own, START])
-        if blocks[own, SIZE] > 1 or own >= fresh:
+        if own >= fresh or blocks[own, SIZE] > 1:
+            place = np.uint32(blocks[own, START])
             order[place] = state
-            place += np.uint32(1)
-    blocks[last, START] = place
+            blocks[own, START] = place + np.uint32(1)
     for block in range(count):
         size = np.uint32(blocks[block, SIZE])
         blocks[block, START] -= size if size > 1 or block >= fresh else np.uint32(0)
@@ -293,7 +285,7 @@ def begin(fresh: Any, count: Any, incoming: Any, arrays: Any) -> Any:
             word |= (incoming.totals[state] * SPREAD) & HIGH_HALF
         cells[state, PRINT] = ALONE if alone[state] else ZERO
         cells[state, BLOCK] = word
-    tail = _pack(fresh, count, arrays)
+    tail = _pack(0, count, arrays)
     if incoming.closed:
         for block in range(fresh, count):
             start = np.int64(blocks[block, START])
@@ -306,25 +298,19 @@ def begin(fresh: Any, count: Any, incoming: Any, arrays: Any) -> Any:
     return tail
 
 
-def cost_of_round(moved: Any, ratio: Any, degree: Any, states: Any) -> Any:
-    """Estimate what it costs to follow so many states of a degree, if `ratio` times as many are touched."""
-    followed = moved * degree
-    touched = min(followed, moved * ratio, states)
-    return _MOVE_COST * moved + _FOLLOW_COST * followed + _TOUCH_COST * touched
-
-
-_cost = inlined(cost_of_round)
+_following, _splitting = inlined(cost_of_following), inlined(cost_of_splitting)
 
 
 @compiled
 def propagate(
-    fresh: Any, count: Any, tail: Any, moved: Any, degree: Any, states: Any, sweep: Any, budget: Any,
+    fresh: Any, count: Any, tail: Any, moved: Any, degree: Any, sharing: Any, look: Any, budget: Any,
     incoming: Any, field: Any, arrays: Any,
 ) -> Any:  # fmt: skip
     """Run rounds that follow only what changed, one at least, until a sweep costs less or the budget is spent.
 
     The names fresh .. count-1 are new, `moved` > 0 states have one of them, and ``order`` is free from `tail`
-    on.  For the costs, `degree` is how many transitions enter a state, and `states` how many share a block.
+    on.  For the costs, `degree` is how many transitions enter a state, `sharing` how many states share a block, and
+    `look` what it costs to sweep, but for what it costs to split.
     Returns the first four after the last round, how many states were touched in it for each that moved, and how
     many have become their whole block.
     """
@@ -343,5 +329,11 @@ def propagate(
         _move(gaining, found, arrays)
         if moved:
             tail += gaining
-        if moved == 0 or spent >= budget or _cost(moved, ratio, degree, states) > sweep:
+        names = count - fresh
+        follow = _following(moved, names, ratio, degree, sharing, len(arrays.cells))
+        if (
+            moved == 0
+            or spent >= budget
+            or follow > look + _splitting(moved, names, sharing)
+        ):
             return fresh, count, tail, moved, ratio, lone

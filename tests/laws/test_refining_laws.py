@@ -17,7 +17,7 @@ import pytest
 from lumpability import exact_array
 from lumpability.exact_array import ExactArray
 from lumpability.partition import Partition
-from lumpability.refinement import kernel, kernel_tables, refine
+from lumpability.refinement import kernel, kernel_arrays, kernel_costs, kernel_tables, refine
 from lumpability.structure import WeightedStructure
 from lumpability.testing import LAWS, assert_same_partition, parametrize_with_laws
 
@@ -29,13 +29,14 @@ def by_engine(engine: str) -> Callable[..., Partition]:
     return lambda structure, initial: refine(structure, initial, engine=engine).partition
 
 
-def kernel_with(*, threads: int = 1, module: Any = kernel, **constants: Any) -> Callable:
-    """The kernel with some constants of a module changed."""
+def kernel_with(*, threads: int = 1, **constants: Any) -> Callable:
+    """The kernel with some constants changed, in whatever module they are."""
+    modules = (kernel, kernel_costs, kernel_arrays, exact_array)
 
     def path(structure: WeightedStructure, initial: Partition) -> Partition:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in constants.items():
-                patch.setattr(module, name, value)
+                patch.setattr(next(m for m in modules if hasattr(m, name)), name, value)
             return kernel.refine(structure, initial, threads=threads)
 
     return path
@@ -73,14 +74,15 @@ PATHS: dict[str, Callable[..., Partition]] = {
         threads=2, _HAND_OUT_COST=0, _FETCH_COST=0, _BALANCED_BEYOND=0
     ),
     "kernel, only sweeping": kernel_with(_EAGER=inf, _TRANSPOSE_COST=inf),
-    "kernel, propagating": kernel_with(_SWEEP_COST=1e9),
-    "kernel, propagating in small budgets": kernel_with(_SWEEP_COST=1e9, _BUDGET=1),
+    "kernel, short numbers": kernel_with(NEAR=0),
+    "kernel, propagating": kernel_with(_SUM_COST=1e9),
+    "kernel, propagating in small budgets": kernel_with(_SUM_COST=1e9, _BUDGET=1),
     "kernel, modulo primes": kernel_with(moduli=only_primes),
-    "kernel, propagating modulo primes": kernel_with(moduli=only_primes, _SWEEP_COST=1e9),
+    "kernel, propagating modulo primes": kernel_with(moduli=only_primes, _SUM_COST=1e9),
     "kernel, primes that collide": kernel_with(
         moduli=lambda _: chain(SMALL_PRIMES, repeat(1_000_003))
     ),
-    "residues of fractions": kernel_with(module=exact_array, _NARROW_BITS=-1),
+    "residues of fractions": kernel_with(_NARROW_BITS=-1),
     "big integers, worklist": reweighted(lambda weight: weight * HUGE, by_engine("worklist")),
     "big integers, kernel": reweighted(lambda weight: weight * HUGE, by_engine("kernel")),
     "symbolic, worklist": reweighted(times_parameter, by_engine("worklist")),

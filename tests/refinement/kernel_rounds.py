@@ -13,10 +13,17 @@ from hypothesis import strategies as st
 
 from lumpability.integers import prime
 from lumpability.partition import Partition
-from lumpability.refinement import kernel, kernel_arrays, kernel_loops, reference
+from lumpability.refinement import (
+    kernel,
+    kernel_arrays,
+    kernel_costs,
+    kernel_loops,
+    reference,
+)
 from lumpability.refinement.kernel_arrays import BLOCK, NAME, Arrays, Field, Incoming, Rows
 from lumpability.refinement.kernel_field import block_value, montgomery_inverse
-from lumpability.refinement.kernel_propagate import begin, cost_of_round, propagate
+from lumpability.refinement.kernel_costs import cost_of_following, cost_of_splitting
+from lumpability.refinement.kernel_propagate import begin, propagate
 from lumpability.refinement.kernel_sweep import sweep
 from lumpability.refinement.kernel_tables import combined_table, moduli
 from lumpability.structure import WeightedStructure
@@ -25,12 +32,12 @@ P = prime(0)
 EVERYTHING = 1 << 40  # more than any budget that is spent
 LOW_HALF = np.uint64(2**32 - 1)
 
-PATHS: dict[str, dict[str, float]] = {
+PATHS: dict[str, dict[str, Any]] = {
     "as it comes": {},
     "only sweeping": {"_EAGER": inf, "_TRANSPOSE_COST": inf},
     "with short numbers": {"NEAR": 0},
-    "propagating": {"_SWEEP_COST": 1e9},
-    "in small budgets": {"_SWEEP_COST": 1e9, "_BUDGET": 1},
+    "propagating": {"_SUM_COST": 1e9},
+    "in small budgets": {"_SUM_COST": 1e9, "_BUDGET": 1},
     "on several threads": {"_HAND_OUT_COST": 0, "_FETCH_COST": 0},
     "in more ranges than threads": {"_HAND_OUT_COST": 0, "_FETCH_COST": 0, "_BALANCED_BEYOND": 0},
 }
@@ -42,7 +49,8 @@ Array = np.ndarray[Any, Any]
 def take(path: str, patch: pytest.MonkeyPatch) -> None:
     """Make the kernel go one way."""
     for name, value in PATHS[path].items():
-        patch.setattr(kernel_arrays if name == "NEAR" else kernel, name, value)
+        owner = next(m for m in (kernel_costs, kernel_arrays, kernel) if hasattr(m, name))
+        patch.setattr(owner, name, value)
 
 
 def only_primes(components: tuple[Any, ...]) -> Iterator[int]:
@@ -172,16 +180,16 @@ class Rounds:
     def degree(self) -> float:
         return self.structure.m / self.structure.n
 
-    @property
-    def cost(self) -> float:
-        """What the next round would cost."""
-        cost: float = cost_of_round(self.moved, self.ratio, self.degree, self.structure.n)
-        return cost
+    def is_dearer(self, look: float) -> bool:
+        """Whether another round like the last costs more than a sweep, of which looking costs that much."""
+        n, names = self.structure.n, self.count - self.fresh
+        follow = cost_of_following(self.moved, names, self.ratio, self.degree, n, n)
+        return bool(follow > look + cost_of_splitting(self.moved, names, n))
 
-    def propagate(self, *, sweep: float = inf, budget: int = 1) -> None:
+    def propagate(self, *, look: float = inf, budget: int = 1) -> None:
         """Follow for one round, or for as many as cost no more than a sweep and the budget allows."""
         self.fresh, self.count, self.tail, self.moved, self.ratio, self.lone = propagate(
-            *self.progress, self.degree, self.structure.n, sweep, budget,
+            *self.progress, self.degree, self.structure.n, look, budget,
             self.incoming, self.field, self.arrays,
         )  # fmt: skip
 
