@@ -199,6 +199,7 @@ class _Rounds:
         """Split all blocks by fresh fingerprints; returns how many states moved."""
         self._share_out()
         self.fresh = self.count
+        moved: int
         segments = np.zeros((self.parts, 2), dtype=np.int64)
         if self.parts == 1:
             self.count, moved, lone = sweep(self.count, segments, rows, field, self.arrays)
@@ -229,9 +230,7 @@ class _Rounds:
         bits = (len(rows.table) - 1).bit_length()
         wide = (self.n - 1).bit_length() + bits > 32
         entries = np.empty(pointers[-1], dtype=np.uint64 if wide else np.uint32)
-        loops.fill_incoming(
-            rows, self.arrays.alone, every, pointers, np.uint64(bits), entries
-        )
+        loops.fill_incoming(rows, self.arrays.alone, every, pointers, np.uint64(bits), entries)
         totals = loops.leaving(rows, field, self.arrays.alone)
         return Incoming(pointers[:-1], entries, np.uint64(bits), rows.table, totals, rows.closed)
 

@@ -51,7 +51,6 @@ __all__ = [
     "NEAR",
     "PRINT",
     "SIZE",
-    "SMALLEST_TABLE",
     "START",
     "TOUCHED",
     "WORD",
@@ -70,7 +69,6 @@ GAIN, WORD, DIFFERENCE, COUNT = 0, 1, 2, 3  # columns of groups
 FIRST_STATE = DIFFERENCE  # in sweeps
 
 _TOTALS = 2048  # running totals that are kept at a time, in the fastest cache
-SMALLEST_TABLE = 64  # slots
 FEW = 1 << 16  # blocks
 NEAR = 300_000  # states; values of fewer are in the cache
 
@@ -147,7 +145,7 @@ class Arrays(NamedTuple):
             touched=np.empty(n + 1, dtype=np.int32),  # one more, see `_touch`
             group_of=np.empty(n, dtype=np.int32),
             groups=np.empty((n + 1, 4), dtype=np.uint64),
-            table=np.empty(max(1 << (n + n // 2).bit_length(), SMALLEST_TABLE), dtype=np.uint64),
+            table=np.empty(max(1 << (n + n // 2).bit_length(), 64), dtype=np.uint32),
             totals=np.empty((desks, 2, _TOTALS + 1), dtype=np.uint64),
         )
 

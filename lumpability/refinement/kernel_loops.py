@@ -99,15 +99,15 @@ def canonical_labels(count: Any, followed: Any, arrays: Any, firsts: Any) -> Non
         number[block] = -1
     used = 0
     for state in range(len(labels)):
-        block = np.uint32(labels[state])
+        own = np.uint32(labels[state])
         if followed:
-            block = np.uint32(cells[state, BLOCK])
+            own = np.uint32(cells[state, BLOCK])
             alone[state] = cells[state, PRINT] & ALONE != ZERO
-        if number[block] < 0:
-            number[block] = used
+        if number[own] < 0:
+            number[own] = used
             firsts[used] = state
             used += 1
-        labels[state] = number[block]
+        labels[state] = number[own]
 
 
 @inlined

@@ -43,18 +43,13 @@ from lumpability.refinement.kernel_field import (
     multiply,
     subtract_modulo,
 )
-from lumpability.refinement.kernel_group import (
-    SMALLEST,
-    add_to_group,
-    enlarged,
-    is_full,
-    start_table,
-)
+from lumpability.refinement.kernel_group import add_to_group, start_table
 from lumpability.refinement.kernel_prefetch import prefetch
 
 __all__ = ["begin", "propagate"]
 
 _AHEAD = 8  # states
+NEAR = 200_000  # states; cells of fewer are in the cache
 HALF = np.uint64(32)
 HIGH_HALF = np.uint64((2**32 - 1) << 32)
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
@@ -87,7 +82,7 @@ def _look_ahead(
         prefetch(indptr, np.uint32(order[i + 3 * _AHEAD]))
     if i + 2 * _AHEAD < tail:
         prefetch(entries, np.uint64(indptr[np.uint32(order[i + 2 * _AHEAD])]))
-    if i + _AHEAD < tail:
+    if len(cells) > NEAR and i + _AHEAD < tail:
         begin = np.uint64(indptr[np.uint32(order[i + _AHEAD])])
         for entry in range(begin, min(begin + TWO, np.uint64(len(entries)))):
             prefetch(cells, np.uint64(entries[entry]) >> bits)
@@ -125,10 +120,11 @@ def _follow(fresh: Any, count: Any, tail: Any, incoming: Any, field: Any, arrays
     number: Any = 0
     followed: Any = 0
     first = np.int64(blocks[fresh, START])
-    for place in range(first, min(first + 2 * _AHEAD, tail)):
-        prefetch(indptr, np.uint32(order[place]))
-    for place in range(first, min(first + 2 * _AHEAD, tail)):
-        prefetch(entries, np.uint64(indptr[np.uint32(order[place])]))
+    if tail - first > _AHEAD:  # nobody has asked for the first ones
+        for place in range(first, min(first + 2 * _AHEAD, tail)):
+            prefetch(indptr, np.uint32(order[place]))
+        for place in range(first, min(first + 2 * _AHEAD, tail)):
+            prefetch(entries, np.uint64(indptr[np.uint32(order[place])]))
     for name in range(fresh, count):
         parent = np.uint32(blocks[name, TOUCHED])
         mixed: Any = parent >= MIXED
@@ -168,8 +164,7 @@ def _find_groups(number: Any, arrays: Any) -> Any:
     """
     cells, touched, group_of = arrays.cells, arrays.touched, arrays.group_of
     groups = arrays.groups
-    bits: Any = SMALLEST
-    start_table(bits, arrays)
+    bits = start_table(number, arrays)
     states: Any = 0
     found: Any = np.int64(0)
     for i in range(number):
@@ -181,8 +176,6 @@ def _find_groups(number: Any, arrays: Any) -> Any:
             cells[state, PRINT] &= ALONE
             continue
         word = cells[state, BLOCK]
-        if is_full(found, bits):
-            bits = enlarged(found, bits, arrays)
         group = np.int64(add_to_group(gain, word, found, bits, arrays))
         found = max(found, group)
         groups[group, DIFFERENCE] |= word ^ groups[group, WORD]
@@ -269,8 +262,8 @@ def _pack(fresh: Any, count: Any, arrays: Any) -> Any:
             order[place] = state
             blocks[own, START] = place + np.uint32(1)
     for block in range(count):
-        size = np.uint32(blocks[block, SIZE])
-        blocks[block, START] -= size if size > 1 or block >= fresh else np.uint32(0)
+        if block >= fresh or blocks[block, SIZE] > 1:
+            blocks[block, START] -= blocks[block, SIZE]
     return total
 
 
@@ -331,9 +324,5 @@ def propagate(
             tail += gaining
         names = count - fresh
         follow = _following(moved, names, ratio, degree, sharing, len(arrays.cells))
-        if (
-            moved == 0
-            or spent >= budget
-            or follow > look + _splitting(moved, names, sharing)
-        ):
+        if moved == 0 or spent >= budget or follow > look + _splitting(moved, names, sharing):
             return fresh, count, tail, moved, ratio, lone

@@ -26,10 +26,8 @@ from lumpability.refinement.kernel_arrays import (
 from lumpability.refinement.kernel_compile import compiled, inlined
 from lumpability.refinement.kernel_field import block_value
 from lumpability.refinement.kernel_group import (
-    SMALLEST,
     add_to_group,
     enlarged,
-    hash_of,
     is_full,
     slot_of,
     start_table,
@@ -39,6 +37,7 @@ from lumpability.refinement.kernel_prefetch import prefetch
 __all__ = ["are_few", "cut", "expect", "find_different", "move_different", "write_values"]
 
 _STRIDE = 17  # one of so many states votes; prime, as regular models have all sorts of periods
+_FEW_GROUPS = 40  # that there is room for in the table at first
 _AHEAD = 8  # states or groups
 NEAR = np.uint64(14)  # bits of a table that is in the cache
 
@@ -100,10 +99,9 @@ def _look_ahead(place: Any, bits: Any, arrays: Any) -> None:
     """Ask for the slots, and the groups, of states that are listed further on."""
     labels, prints, touched, table = arrays.labels, arrays.prints, arrays.touched, arrays.table
     farther, far = np.uint32(touched[place + 2 * _AHEAD]), np.uint32(touched[place + _AHEAD])
-    hashed = hash_of(prints[farther], np.uint64(np.uint32(labels[farther])))
-    prefetch(table, slot_of(hashed, bits))
-    hashed = hash_of(prints[far], np.uint64(np.uint32(labels[far])))
-    prefetch(arrays.groups, np.uint32(table[slot_of(hashed, bits)]))
+    prefetch(table, slot_of(prints[farther], np.uint64(np.uint32(labels[farther])), bits))
+    slot = slot_of(prints[far], np.uint64(np.uint32(labels[far])), bits)
+    prefetch(arrays.groups, np.uint32(table[slot]))
 
 
 @inlined
@@ -111,8 +109,7 @@ def _group(segments: Any, arrays: Any) -> Any:
     """Group what is listed by block and fingerprint; return how many groups there are, and states."""
     labels, prints, groups = arrays.labels, arrays.prints, arrays.groups
     touched, group_of = arrays.touched, arrays.group_of
-    bits: Any = SMALLEST
-    start_table(bits, arrays)
+    bits: Any = start_table(_FEW_GROUPS, arrays)
     found: Any = np.int64(0)
     states: Any = np.int64(0)
     for segment in range(len(segments)):
@@ -123,7 +120,7 @@ def _group(segments: Any, arrays: Any) -> Any:
                 _look_ahead(place, bits, arrays)
             state = np.uint32(touched[place])
             if is_full(found, bits):
-                bits = enlarged(found, bits, arrays)
+                bits = enlarged(found, arrays)
             word = np.uint64(np.uint32(labels[state]))
             group = np.int64(add_to_group(prints[state], word, found, bits, arrays))
             if group > found:

@@ -23,7 +23,18 @@ from numba.extending import intrinsic
 
 from lumpability.refinement.kernel_compile import compiled, inlined
 
-__all__ = ["FOURTH", "HIGH", "KIND", "LOW", "RESULT", "THIRD", "Team", "cores", "finish", "next_range"]
+__all__ = [
+    "FOURTH",
+    "HIGH",
+    "KIND",
+    "LOW",
+    "RESULT",
+    "THIRD",
+    "Team",
+    "cores",
+    "finish",
+    "next_range",
+]
 
 TICKET, DONE, KIND = 0, 8, 16  # places on the board, in different lines of memory
 LOW, HIGH, THIRD, FOURTH, RESULT = 0, 1, 2, 3, 4  # columns of ranges; two results

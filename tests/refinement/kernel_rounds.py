@@ -21,8 +21,8 @@ from lumpability.refinement import (
     reference,
 )
 from lumpability.refinement.kernel_arrays import BLOCK, NAME, Arrays, Field, Incoming, Rows
-from lumpability.refinement.kernel_field import block_value, montgomery_inverse
 from lumpability.refinement.kernel_costs import cost_of_following, cost_of_splitting
+from lumpability.refinement.kernel_field import block_value, montgomery_inverse
 from lumpability.refinement.kernel_propagate import begin, propagate
 from lumpability.refinement.kernel_sweep import sweep
 from lumpability.refinement.kernel_tables import combined_table, moduli

@@ -82,9 +82,7 @@ def test_blocks_split_by_fingerprint_in_any_ranges(
         for (low, number), high in zip(lists, bounds[1:], strict=True):
             listed = arrays.touched[low : low + number].tolist()
             assert listed == sorted(set(listed) & set(range(low, high)))
-        count, moved, more = cut(
-            count, np.array(lists, dtype=np.int64), field, arrays
-        )
+        count, moved, more = cut(count, np.array(lists, dtype=np.int64), field, arrays)
         for low, number in lists:
             move_different(low, low + number, old_count, count, field, arrays)
         lone += more
