@@ -42,6 +42,7 @@ __all__ = [
 
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 _TOGETHER = 1024  # states that are treated alike
+_LONG = 40  # transitions in a row, after which its end may as well come as a surprise
 
 
 @compiled
@@ -236,7 +237,9 @@ def fingerprint_rows(
         skipped = 0
         for state in range(first, end):
             skipped += alone[state]
-        if field.p == ZERO and 10 * skipped < 7 * (end - first):
+        length = rows.indptr[end] - rows.indptr[first]
+        short = length < _LONG * (end - first)
+        if field.p == ZERO and short and 10 * skipped < 7 * (end - first):
             _fingerprint_all(first, end, few, rows, arrays, totals, leaving)
         elif skipped < end - first:
             for state in range(first, end):
