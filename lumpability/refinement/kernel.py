@@ -56,7 +56,7 @@ from lumpability.structure import WeightedStructure
 
 __all__ = ["refine"]
 
-_TOUCHED = 2.0  # states for each that moved, where nothing is known yet
+_TOUCHED = 1.5  # states for each that moved, where nothing is known yet
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
 _BALANCED_BEYOND = 300_000  # transitions; for fewer, more ranges than threads cost more
 _ATTEMPTS = 64
