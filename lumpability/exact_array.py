@@ -9,6 +9,7 @@ memory instead of eight.  Sums are exact: see `lumpability.integers`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -385,13 +386,15 @@ class ExactArray:
 
     def _segment_sums_symbolic(self, bounds: np.ndarray[Any, Any]) -> ExactArray:
         zero = self.values[0] - self.values[0]
-        known: dict[tuple[int, ...], Exact] = {}  # rational functions are slow, repetitions many
+        # Rational functions are slow, repetitions many: of sums, and of terms in a sum.
+        known: dict[tuple[int, ...], Exact] = {}
         sums = []
         codes = self.codes.tolist()
         for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
             key = tuple(sorted(codes[low:high]))
             if key not in known:
-                known[key] = sum((self.values[c] for c in key), start=zero)
+                terms = Counter(key).items()
+                known[key] = sum((self.values[c] * count for c, count in terms), start=zero)
             sums.append(known[key])
         return ExactArray.of_values(np.arange(len(sums)), sums)
 

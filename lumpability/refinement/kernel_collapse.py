@@ -66,7 +66,7 @@ def collapse(
     base = len(weights.values)
     distinct = number_sums(base, codes, sums)  # an entry of each
     integers = None
-    if p == 0 and weights.is_rational:
+    if len(tables) == 1 and p == 0 and weights.is_rational:
         numerators = sums[distinct].view(np.int64).tolist()
         totals = [Fraction(total, weights.denominator) for total in numerators]
         integers = [*weights.integers[0], *numerators]

@@ -3,7 +3,7 @@
 A *table* holds a number below 2^64 for each distinct weight.  Sums of weights are equal only if sums of table
 entries are; *deciding* tables are such that the converse holds for all of them together.  For rationals
 that is one table of integers over the common denominator, added up modulo 2^64, if sums fit, otherwise
-residues modulo primes whose product exceeds any difference of sums (Chinese remainder theorem).  For
+residues modulo primes as well, so that the product of all moduli exceeds any difference of sums (Chinese remainder theorem).  For
 rational functions over one common denominator each monomial of the numerators has such tables.
 """
 
@@ -43,11 +43,8 @@ def moduli(components: tuple[ExactArray, ...]) -> Iterator[int]:
     >>> first[0], second[0].bit_length()
     (0, 61)
     """
-    if len(components) == 1 and components[0].is_narrow:
-        integers = sorted({0, *_in_lowest_terms(components[0])})
-        differences = (high - low for low, high in pairwise(integers))
-        if all(difference % _POWER for difference in differences):
-            yield 0
+    if all(component.is_narrow and _differ_visibly(component) for component in components):
+        yield 0
     yield from primes_avoiding(common_denominator_of(components))
 
 
@@ -61,20 +58,17 @@ def combined_table(components: tuple[ExactArray, ...], p: int, seed: int) -> Arr
     >>> combined_table((ExactArray.read([1, "1/2"])[0],), 7, 0).tolist()
     [2, 1]
     """
-    first, *others = components
-    if p == 0:
-        return np.array([x & _WORD for x in _in_lowest_terms(first)], dtype=np.uint64)
-    total = first.residues(p)
-    if not others:
-        return total
-    from random import Random
+    first, *others = (_residues(component, p) for component in components)
+    if others:
+        from random import Random
 
-    random = Random(f"{p} {seed}")  # noqa: S311  # no secret: the result is proved afterwards
-    for component in others:
-        factor = random.randrange(1, p)
-        products = [int(residue) * factor % p for residue in component.residues(p).tolist()]
-        total = (total + np.array(products, dtype=np.uint64)) % np.uint64(p)
-    return total
+        random = Random(f"{p} {seed}")  # noqa: S311  # no secret: the result is proved afterwards
+        for residues in others:
+            factor = random.randrange(1, p or 1 << 64, 2)
+            first = [
+                (x + factor * y) % (p or 1 << 64) for x, y in zip(first, residues, strict=True)
+            ]
+    return np.array(first, dtype=np.uint64)
 
 
 def deciding_tables(
@@ -93,7 +87,7 @@ def deciding_tables(
     Yields
     ------
     p : int
-        The prime, or 0 for integers modulo 2^64.
+        The prime, or 0 for integers modulo 2^64, which come last, or alone if sums fit.
     table : array of uint64, shape (k,)
         Zero for weights that were not chosen.
 
@@ -108,15 +102,33 @@ def deciding_tables(
         places: Any = slice(None) if chosen is None else chosen
         compared = component if chosen is None else _restricted(component, chosen)
         table = np.zeros(size, dtype=np.uint64)
-        if fits_words(compared, terms):
-            table[places] = np.array(compared.integers[0], dtype=np.int64).view(np.uint64)
+        difference = 2 * _largest(compared) * max(terms, 1)  # of two sums, at most
+        fits = fits_words(compared, terms)
+        words = fits or compared.is_narrow
+        if not fits:
+            # A difference that is zero modulo 2^64 is a multiple of that.
+            bound = difference >> 64 if words else difference
+            for p in primes_beyond(bound, avoiding=compared.denominator):
+                residues = np.zeros(size, dtype=np.uint64)
+                residues[places] = compared.residues(p)
+                yield p, residues
+        if words:
+            integers = [x & _WORD for x in compared.integers[0]]
+            table[places] = np.array(integers, dtype=np.uint64)
             yield 0, table
-            continue
-        largest_sum = _largest(compared) * max(terms, 1)
-        for p in primes_beyond(2 * largest_sum, avoiding=compared.denominator):
-            residues = np.zeros(size, dtype=np.uint64)
-            residues[places] = compared.residues(p)
-            yield p, residues
+
+
+def _residues(component: ExactArray, p: int) -> list[int]:
+    if p == 0:
+        return [x & _WORD for x in _in_lowest_terms(component)]
+    residues: list[int] = component.residues(p).tolist()
+    return residues
+
+
+def _differ_visibly(component: ExactArray) -> bool:
+    """Whether no two numbers, or one and zero, differ by a multiple of a large power of two in lowest terms."""
+    integers = sorted({0, *_in_lowest_terms(component)})
+    return all((high - low) % _POWER for low, high in pairwise(integers))
 
 
 def _in_lowest_terms(weights: ExactArray) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from itertools import count, islice
+from math import prod
 
 import numpy as np
 import pytest
@@ -58,6 +59,27 @@ def test_sums_are_equal_exactly_when_they_are_in_every_deciding_table(names, dat
 
 
 @given(
+    weights=st.lists(rationals(), min_size=2, max_size=6, unique=True),
+    scale=st.sampled_from([1, 2**64, 2**70 + 1, Fraction(prime(0) << 70, 5)]),
+    narrow=st.booleans(),
+    terms=st.sampled_from([1, 2**20, 2**70]),
+)
+def test_tables_decide_whether_weights_are_equal_however_wide_they_are(
+    weights, scale, narrow, terms
+):
+    """What all of them confuse is more than any sum of so many terms."""
+    array = ExactArray.read([weight * scale for weight in weights])[0]
+    with pytest.MonkeyPatch.context() as patch:
+        if not narrow:
+            patch.setattr(exact_array, "_NARROW_BITS", -1)
+        tables = list(deciding_tables(array.components, terms))
+    largest = max(abs(value) for value in array.values) * array.denominator
+    assert prod(p or 1 << 64 for p, _ in tables) > 2 * largest * terms
+    rows = list(zip(*(table.tolist() for _, table in tables), strict=True))
+    assert len(set(rows)) == len(array.values)
+
+
+@given(
     weights=st.lists(rationals(), min_size=1, max_size=6),
     scale=st.sampled_from([1, Fraction(1, 3), 2**64, Fraction(2**70, 5)]),
     p=st.sampled_from([0, prime(0), 7]),
@@ -104,10 +126,14 @@ def test_2_to_the_64_is_a_modulus_unless_weights_differ_by_a_large_power_of_two(
     assert next(moduli(array.components)) == (0 if told_apart else prime(0))
 
 
-def test_several_monomials_or_wide_denominators_leave_only_primes(monkeypatch):
-    """What has one monomial is a number times that."""
-    functions = [ExactArray.read(names)[0].components for names in (["x", "x/3"], ["x", "y"])]
-    assert [next(moduli(components)) for components in functions] == [0, prime(0)]
+def test_every_monomial_must_be_told_apart_and_wide_denominators_leave_only_primes(monkeypatch):
+    for names, modulus in (
+        (["x", "x/3"], 0),
+        (["x", "y"], 0),
+        (["x + y", f"x + {1 + 2**24}*y"], prime(0)),
+        (["x + y", "3*x + y"], 0),
+    ):
+        assert next(moduli(ExactArray.read(names)[0].components)) == modulus
     array = ExactArray.read(["1/3", "2/7"])[0]
     monkeypatch.setattr(exact_array, "_NARROW_BITS", -1)
     assert next(moduli(array.components)) == prime(0)
