@@ -3,7 +3,8 @@
 Fingerprints that are equal stand for equal sums into every block (or for a collision, which is found
 later).  Members are chosen by a vote, so that most of a block agrees with its own, stays, and costs
 nothing more than a look in memory order.  Those that differ are listed, and grouped by block and fingerprint; groups
-are numbered as they turn up, and become blocks in that order.  Looking and moving are done on ranges of states or of the
+are numbered as they turn up, and become blocks in that order.  In a sweep a block has the value of its number; names are
+exchanged for rounds that follow, which then follow the smaller parts only.  Looking and moving are done on ranges of states or of the
 list, at the same time; the result does not depend on who does what.  See `kernel_arrays` for the arrays.
 """
 
@@ -72,7 +73,7 @@ def expect(count: Any, arrays: Any) -> None:
     """Choose a member of every block, and write down its fingerprint."""
     prints, blocks, expected = arrays.prints, arrays.blocks, arrays.expected
     for number in range(count):
-        blocks[number, TOUCHED] = 0
+        blocks[number, TOUCHED], blocks[number, NAME] = 0, number
     if _STRIDE * count < len(prints):
         _vote(arrays)
     for number in range(count):
@@ -106,15 +107,13 @@ def _look_ahead(place: Any, bits: Any, arrays: Any) -> None:
 
 @inlined
 def _group(segments: Any, arrays: Any) -> Any:
-    """Group what is listed by block and fingerprint; return how many groups there are, and states."""
+    """Group what is listed by block and fingerprint; return how many groups there are."""
     labels, prints, groups = arrays.labels, arrays.prints, arrays.groups
     touched, group_of = arrays.touched, arrays.group_of
     bits: Any = start_table(_FEW_GROUPS, arrays)
     found: Any = np.int64(0)
-    states: Any = np.int64(0)
     for segment in range(len(segments)):
         low, size = segments[segment, 0], segments[segment, 1]
-        states += size
         for place in range(low, low + size):
             if bits > NEAR and place + 2 * _AHEAD < low + size:
                 _look_ahead(place, bits, arrays)
@@ -127,49 +126,71 @@ def _group(segments: Any, arrays: Any) -> Any:
                 found = group
                 groups[group, FIRST_STATE] = state
             group_of[place] = group
-    return found, states
+    return found
 
 
 @inlined
-def _make_blocks(found: Any, count: Any, field: Any, arrays: Any) -> Any:
-    """Make blocks of the groups; return how many states are their whole block now."""
-    groups, blocks, alone = arrays.groups, arrays.blocks, arrays.alone
-    if are_few(count + found, arrays):
-        for number in range(count, count + found):
-            arrays.value_of[number] = block_value(number, field)
+def _measure(found: Any, arrays: Any) -> None:
+    """Write down how many states are left of blocks, and which of the groups that leave them is the largest."""
+    groups, blocks = arrays.groups, arrays.blocks
     for group in range(1, found + 1):
         if group + _AHEAD <= found:
             prefetch(blocks, np.uint32(groups[group + _AHEAD, WORD]))
-        own, block = np.uint32(groups[group, WORD]), np.uint32(count + group - 1)
-        size = np.uint32(groups[group, COUNT])
+        own, size = np.uint32(groups[group, WORD]), groups[group, COUNT]
         blocks[own, SIZE] -= size
-        blocks[block, MEMBER], blocks[block, SIZE] = groups[group, FIRST_STATE], size
-        blocks[block, TOUCHED], blocks[block, NAME] = own, block
+        largest = np.uint32(blocks[own, TOUCHED])
+        if largest == 0 or size > groups[largest, COUNT]:
+            blocks[own, TOUCHED] = group
+
+
+@inlined
+def _make_blocks(found: Any, count: Any, arrays: Any) -> Any:
+    """Make blocks of the groups; the largest part of a block keeps its name.
+
+    Returns how many states have a new name, and how many are their whole block now.
+    """
+    groups, blocks, alone = arrays.groups, arrays.blocks, arrays.alone
+    moved: Any = np.int64(0)
     lone: Any = np.int64(0)
     for group in range(1, found + 1):
         if group + _AHEAD <= found:
             prefetch(blocks, np.uint32(groups[group + _AHEAD, WORD]))
-        if groups[group, COUNT] == 1:
-            alone[np.uint32(groups[group, FIRST_STATE])] = True
+        own, block = np.uint32(groups[group, WORD]), np.uint32(count + group - 1)
+        first, size = np.uint32(groups[group, FIRST_STATE]), np.int64(groups[group, COUNT])
+        rest = np.int64(blocks[own, SIZE])
+        blocks[block, MEMBER], blocks[block, SIZE] = first, size
+        blocks[block, TOUCHED], blocks[block, NAME] = own, block
+        if size > rest and blocks[own, TOUCHED] == group:
+            blocks[block, NAME], blocks[own, NAME] = own, block
+            moved += rest
+        else:
+            moved += size
+        if size == 1:
+            alone[first] = True
             lone += 1
-        own = np.uint32(groups[group, WORD])
-        if blocks[own, SIZE] == 1:
+        if rest == 1:
             member = np.uint32(blocks[own, MEMBER])
             lone += np.int64(not alone[member])
             alone[member] = True
-    return lone
+    for group in range(1, found + 1):
+        blocks[np.uint32(groups[group, WORD]), TOUCHED] = 0
+    return moved, lone
 
 
 @compiled
 def cut(count: Any, segments: Any, field: Any, arrays: Any) -> Any:
     """Cut off the states that differ, listed in segments of ``touched`` that begin somewhere and have a size.
 
-    They are not moved yet.  Returns the new number of blocks, how many states are to move, and how many
+    They are not moved yet.  Returns the new number of blocks, how many states have a new name, and how many
     are their whole block from now on.
     """
-    found, states = _group(segments, arrays)
-    lone = _make_blocks(found, count, field, arrays)
-    return count + found, states, lone
+    found = _group(segments, arrays)
+    _measure(found, arrays)
+    moved, lone = _make_blocks(found, count, arrays)
+    if are_few(count + found, arrays):
+        for number in range(count, count + found):
+            arrays.value_of[number] = block_value(number, field)
+    return count + found, moved, lone
 
 
 @compiled

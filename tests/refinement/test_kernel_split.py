@@ -25,7 +25,6 @@ def check_arrays(arrays: Arrays, count: int, field) -> None:
     sizes = np.bincount(labels, minlength=count)
     assert blocks[:, SIZE].tolist() == sizes.tolist()
     assert sizes.all()
-    assert blocks[:, NAME].tolist() == list(range(count))
     assert labels[blocks[:, MEMBER]].tolist() == list(range(count))
     assert arrays.alone.tolist() == (sizes[labels] == 1).tolist()
     values = [value_of(number, field) for number in range(count)]
@@ -52,6 +51,7 @@ def test_a_partition_is_filled_in(field, initial, short):
     lone = kernel_loops.fill(initial.labels, len(initial), field, arrays)
     assert arrays.labels.tolist() == initial.labels.tolist()
     assert not arrays.blocks[: len(initial), TOUCHED].any()
+    assert arrays.blocks[: len(initial), NAME].tolist() == list(range(len(initial)))
     check_arrays(arrays, len(initial), field)
     assert lone == np.count_nonzero(arrays.alone)
 
@@ -91,7 +91,13 @@ def test_blocks_split_by_fingerprint_in_any_ranges(
         assert Partition(np.array(now)) == Partition.of(lambda s, keys=keys: keys[s], states=n)
         check_arrays(arrays, count, field)
         assert lone == np.count_nonzero(arrays.alone)
-        assert moved == sum(number != before for number, before in zip(now, old, strict=True))
+        names = arrays.blocks[now, NAME]
+        assert sorted(set(names.tolist())) == list(range(count))
+        new = names >= old_count
+        assert moved == np.count_nonzero(new)
+        assert names[~new].tolist() == np.array(old)[~new].tolist()
+        parts, wholes = np.bincount(names), np.bincount(old)
+        assert (2 * parts[names[new]] <= wholes[np.array(old)[new]]).all()
         for number in range(old_count, count):
             assert arrays.blocks[number, TOUCHED] == old[now.index(number)]
         assert not arrays.blocks[:old_count, TOUCHED].any()
