@@ -5,10 +5,10 @@ below 2^61, with a pseudo-random value for each block.  Equal sums into every bl
 give equal fingerprints, so splitting by them never separates what belongs together.  A round is either
 a *sweep*, which recomputes F for all states that share a block, in sequence and on all cores, or it
 *propagates*: F is linear in the values, so a state that moved to another block changes F of its
-predecessors only.  The largest part of a block keeps its value, hence propagation costs O(m log n) in
+predecessors only.  The largest part of a block keeps its value there, hence propagation costs O(m log n) in
 all; sweeps are taken while they are cheaper.
 Different sums may collide, which could only leave blocks too large.  So the result is checked: sums
-into every block are compared modulo primes whose product exceeds any possible difference, which proves
+into every block are compared modulo 2^64 and primes whose product exceeds any possible difference, which proves
 M V = V M^ (Chinese remainder theorem).  Should that fail, refinement goes on with another prime.
 Valmari and Franceschinis 2010; for dirty states Jacobs and Wissmann 2023 (Boa).
 """
@@ -92,8 +92,8 @@ def refine(
     Notes
     -----
     Time O(m log n), and for rational functions one more pass over the rows for each monomial.  Memory
-    beyond the structure: 33 to 75 bytes for each state, and, when rounds propagate, the transposed
-    rows of the states that still share a block.
+    beyond the structure: 30 bytes for each state, up to 90 where most become blocks, and, when rounds
+    propagate, the transposed rows of the states that still share a block.
 
     Examples
     --------
@@ -167,15 +167,15 @@ class _Rounds:
         moved = self._sweep(team, rows, field)
         while moved:
             look, names = min(self._looking()), self.count - self.fresh
-            sweep = look + cost_of_splitting(moved, names, self.sharing)
+            sweeping = look + cost_of_splitting(moved, names, self.sharing)
             active = self.m * self.sharing / self.n  # transitions of states that share a block
             degree = active / self.n
-            follow = cost_of_following(moved, names, ratio, degree, self.sharing, self.n)
+            following = cost_of_following(moved, names, ratio, degree, self.sharing, self.n)
             if incoming is None:
-                saved += max(sweep - follow, 0)
+                saved += max(sweeping - following, 0)
                 if begins_to_pay(saved, sweeps, active):
                     incoming = self._incoming(rows, field)
-            if incoming is not None and follow <= sweep:
+            if incoming is not None and following <= sweeping:
                 if not self.followed:
                     tail = begin(self.fresh, self.count, incoming, self.arrays)
                 self.fresh, self.count, tail, moved, ratio, lone = propagate(
