@@ -168,7 +168,8 @@ class _Rounds:
         while moved:
             look, names = min(self._looking()), self.count - self.fresh
             sweeping = look + cost_of_splitting(moved, names, self.sharing)
-            active = self.m * self.sharing / self.n  # transitions of states that share a block
+            # Transitions of states that share a block; there is a price even where there are none.
+            active = max(self.m * self.sharing / self.n, 1.0)
             degree = active / self.n
             following = cost_of_following(moved, names, ratio, degree, self.sharing, self.n)
             if incoming is None:
