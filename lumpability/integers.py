@@ -121,7 +121,7 @@ def primes_avoiding(number: int, bits: int = _PRIME_BITS) -> Iterator[int]:
     return (p for p in (prime(index, bits) for index in count()) if number % p)
 
 
-def primes_beyond(bound: int, *, avoiding: int = 1) -> Iterator[int]:
+def primes_beyond(bound: int, *, avoiding: int = 1, bits: int = _PRIME_BITS) -> Iterator[int]:
     """Yield primes until their product exceeds `bound`: enough for a Chinese-remainder proof.
 
     Parameters
@@ -129,6 +129,8 @@ def primes_beyond(bound: int, *, avoiding: int = 1) -> Iterator[int]:
     bound : int
     avoiding : int
         A number, such as a common denominator, that none of the primes shall divide.
+    bits : int
+        The primes are below 2^bits.
 
     Examples
     --------
@@ -138,7 +140,7 @@ def primes_beyond(bound: int, *, avoiding: int = 1) -> Iterator[int]:
     True
     """
     product = 1
-    for p in primes_avoiding(avoiding):
+    for p in primes_avoiding(avoiding, bits):
         if product > bound:
             return
         yield p

@@ -79,7 +79,7 @@ def lump_arguments(
     """Return what to respect, the partition to start from, the engine, and what it reports to."""
     asked = understood(given, _OPTIONS, f"a {type(chain).__name__}")
     initial = asked.get("initial")
-    if chain.matrix.m > COMPILE_BEYOND and not is_warm():
+    if chain.matrix.m > COMPILE_BEYOND and not is_warm(chain.matrix):
         tell("compiling the engine for large chains, which takes some seconds, once")
     return {
         "respect": respecting(chain, kind, asked.get("respect"), asked.get("ignore")),

@@ -1,8 +1,8 @@
 """`lumpability doctor`: what is installed here, and whether it works.
 
 Versions, optional packages, processors, the folder where numba keeps compiled loops; then one chain is
-lumped by every engine.  Whether the loops were compiled already is what numba itself counts: a miss
-of its cache is a compilation.
+lumped by every engine.  Loops that were compiled meanwhile, by this process or others that it started, are
+known by the time of their files.
 """
 
 from __future__ import annotations
@@ -58,13 +58,14 @@ def doctor_command(ctx: click.Context, *, as_json: bool) -> None:
     the compiled engine is ready; then lumps a small chain with every engine. The first run compiles
     for some seconds. The exit code is 0 if all engines agree, and 1 if one fails.
     """
+    started = time.time()
     with Stages() as stages:
         with stages("looking"):
             versions = {name: _version(name) for name in _NEEDED}
             optional = {name: _version(name) for name in _OPTIONAL}
         with stages("lumping", "a small chain, with every engine"):
             trials = {engine: _trial(engine) for engine in ENGINES if engine != "auto"}
-        compiled = _compiled()
+        compiled = _compiled(started)
     healthy = all(versions.values()) and all(trial["agrees"] for trial in trials.values())
     if as_json:
         show_json(
@@ -123,8 +124,8 @@ def _trial(engine: str) -> dict[str, Any]:
     }
 
 
-def _compiled() -> dict[str, Any]:
-    """Return where numba keeps compiled loops, and how many it found there and had to compile now."""
+def _compiled(since: float) -> dict[str, Any]:
+    """Return where numba keeps compiled loops, how many it found there, and how many are from `since` on."""
     loops = {
         id(value): value.stats
         for name, module in sys.modules.items()
@@ -134,13 +135,13 @@ def _compiled() -> dict[str, Any]:
     }
     folders = {loop.cache_path for loop in loops.values() if loop.cache_path is not None}
     folder = min(folders, default=None)
-    files = list(Path(folder).glob("kernel*.nbc")) if folder else []
+    files = [file.stat() for file in Path(folder).glob("kernel*.nbc")] if folder else []
     return {
         "folder": folder,
         "files": len(files),
-        "bytes": sum(file.stat().st_size for file in files),
+        "bytes": sum(file.st_size for file in files),
         "found": sum(sum(loop.cache_hits.values()) for loop in loops.values()),
-        "compiled_now": sum(sum(loop.cache_misses.values()) for loop in loops.values()),
+        "compiled_now": sum(file.st_mtime >= since for file in files),
     }
 
 

@@ -126,17 +126,17 @@ def refine(
     return Refinement(refine_compiled(structure, start, progress=progress), chosen, proved=True)
 
 
-def is_warm() -> bool:
-    """Whether the kernel has been compiled, by this or an earlier process: else its first use does so.
+def is_warm(structure: WeightedStructure) -> bool:
+    """Whether the kernel has been compiled for such weights: else its first use does so.
 
     Examples
     --------
-    >>> is_warm() in (True, False)
+    >>> is_warm(WeightedStructure.from_edges(2, [0], [1], [1])) in (True, False)
     True
     """
-    from lumpability.refinement.kernel_compile import is_compiled
+    from lumpability.refinement import kernel_warm
 
-    return is_compiled()
+    return kernel_warm.is_warm(structure)
 
 
 def _suitable(structure: WeightedStructure) -> Engine:

@@ -36,13 +36,12 @@ from lumpability.refinement.kernel_costs import (
 )
 from lumpability.refinement.kernel_field import montgomery_inverse
 from lumpability.refinement.kernel_propagate import begin, propagate
-from lumpability.refinement.kernel_split import cut, expect, write_values
+from lumpability.refinement.kernel_split import cut, expect, split, write_values
 from lumpability.refinement.kernel_sweep import (
     FIND_DIFFERENT,
     FINGERPRINT,
     MOVE,
     check_together,
-    sweep,
     sweep_together,
 )
 from lumpability.refinement.kernel_tables import (
@@ -52,6 +51,7 @@ from lumpability.refinement.kernel_tables import (
     moduli,
 )
 from lumpability.refinement.kernel_team import Team, cores
+from lumpability.refinement.kernel_warm import warm
 from lumpability.structure import WeightedStructure
 
 __all__ = ["refine"]
@@ -106,6 +106,7 @@ def refine(
         raise InvalidInput("these rational functions have too many monomials for the kernel")
     if structure.n == 0 or structure.m == 0:
         return initial
+    warm(structure)
     rounds = _Rounds(structure, initial, threads or cores(), progress)
     for attempt, p in enumerate(islice(moduli(components), _ATTEMPTS)):
         # Not 0, with which the first block would have the value 0.
@@ -203,7 +204,8 @@ class _Rounds:
         moved: int
         segments = np.zeros((self.parts, 2), dtype=np.int64)
         if self.parts == 1:
-            self.count, moved, lone = sweep(self.count, segments, rows, field, self.arrays)
+            loops.fingerprint_rows(0, self.n, self.count, 0, rows, field, self.arrays)
+            self.count, moved, lone = split(self.count, segments, field, self.arrays)
         else:
             team.run(FINGERPRINT, [(*bounds, self.count) for bounds in self._row_ranges()])
             expect(self.count, self.arrays)
@@ -228,17 +230,18 @@ class _Rounds:
         every = self.n - self.sharing < self.n // 8
         pointers = np.empty(self.n + 2, dtype=np.uint32 if self.m < 2**32 else np.uint64)
         loops.count_incoming(rows, self.arrays.alone, every, pointers)
-        bits = (len(rows.table) - 1).bit_length()
-        wide = (self.n - 1).bit_length() + bits > 32
-        entries = np.empty(pointers[-1], dtype=np.uint64 if wide else np.uint32)
+        bits, entry_type = Incoming.layout(self.n, len(rows.table))
+        entries = np.empty(pointers[-1], dtype=entry_type)
         loops.fill_incoming(rows, self.arrays.alone, every, pointers, np.uint64(bits), entries)
-        totals = loops.leaving(rows, field, self.arrays.alone)
+        totals = np.empty(self.n if rows.closed else 0, dtype=np.uint64)
+        loops.sum_leaving(rows, field, self.arrays.alone, totals)
         return Incoming(pointers[:-1], entries, np.uint64(bits), rows.table, totals, rows.closed)
 
     def partition(self) -> Partition:
         """Return the partition reached."""
         firsts = np.empty(self.count, dtype=np.int64)
-        loops.canonical_labels(self.count, self.followed, self.arrays, firsts)
+        number = np.empty(self.count, dtype=np.int32)
+        loops.canonical_labels(self.followed, self.arrays, firsts, number)
         return Partition.from_canonical(self.arrays.labels, firsts)
 
     def is_proved(self, partition: Partition, components: tuple[ExactArray, ...]) -> bool:
@@ -264,7 +267,7 @@ class _Rounds:
     def _agree(self, partition: Partition, p: int, table: Array) -> bool:
         """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""
         rows, labels, modulus = self.rows(table), partition.labels, np.uint64(p)
-        first = first_rows(partition.representatives, rows, modulus, self.arrays.alone, labels)
+        first = first_rows(partition.representatives, rows, self.arrays.alone, labels)
         if self.parts == 1:
             sums = np.zeros(self.count, dtype=np.uint64)
             return bool(first_unstable(0, self.n, rows, modulus, labels, first, sums) < 0)

@@ -95,6 +95,12 @@ class Incoming(NamedTuple):
     totals: Any
     closed: bool
 
+    @staticmethod
+    def layout(states: int, weights: int) -> tuple[int, str]:
+        """Return in how many bits of an entry the code of a weight is, and the type of entries."""
+        bits = (weights - 1).bit_length()
+        return bits, "uint64" if (states - 1).bit_length() + bits > 32 else "uint32"
+
 
 class Field(NamedTuple):
     """A prime field and pseudo-random values in it; see the module."""

@@ -3,6 +3,10 @@
 They run over rows of a partition given by canonical labels: blocks are numbered by first member.  If
 ``closed``, sums into the own block are left out: the implied diagonal makes rows sum to zero, so the other
 sums determine it.
+
+Residues are added without reducing them: the primes are small enough for the sums of a row to stay below
+2^64.  Rows of like states add up like residues, and their sums are mostly equal as they are; only
+those that are not are compared modulo p.  For p = 0, sums modulo 2^64 are meant, and that is all.
 """
 
 from __future__ import annotations
@@ -11,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.refinement.kernel_compile import allocating, compiled, inlined
-from lumpability.refinement.kernel_field import add_modulo
+from lumpability.refinement.kernel_compile import allocating, compiled, inlined, subroutine
+from lumpability.refinement.kernel_field import subtract_modulo
 from lumpability.refinement.kernel_prefetch import FAR, is_far, prefetch
 
 __all__ = ["first_rows", "first_unstable", "used_codes"]
@@ -20,7 +24,7 @@ __all__ = ["first_rows", "first_unstable", "used_codes"]
 ZERO, ONE = np.uint64(0), np.uint64(1)
 
 
-@allocating
+@compiled
 def used_codes(indptr: Any, codes: Any, alone: Any, used: Any) -> None:
     """Mark the codes of weights in the rows of states that share a block."""
     for state in range(len(alone)):
@@ -30,7 +34,7 @@ def used_codes(indptr: Any, codes: Any, alone: Any, used: Any) -> None:
 
 
 @allocating
-def first_rows(firsts: Any, rows: Any, p: Any, alone: Any, labels: Any) -> Any:
+def first_rows(firsts: Any, rows: Any, alone: Any, labels: Any) -> Any:
     """Return the sums into blocks of the first members of blocks that have others, as compressed rows.
 
     Sums that are zero are left out.  The first members themselves come last.
@@ -44,7 +48,9 @@ def first_rows(firsts: Any, rows: Any, p: Any, alone: Any, labels: Any) -> Any:
             size += indptr[state + ONE] - indptr[state]
     columns = np.empty(size, dtype=np.int32)
     expected = np.empty(size, dtype=np.uint64)
-    place_of = np.full(len(firsts), -1, dtype=np.int64)
+    place_of = np.empty(len(firsts), dtype=np.int64)
+    for block in range(len(firsts)):
+        place_of[block] = -1
     used: Any = 0
     for block in range(len(firsts)):
         state = np.uint64(firsts[block])
@@ -64,7 +70,7 @@ def first_rows(firsts: Any, rows: Any, p: Any, alone: Any, labels: Any) -> Any:
                 columns[np.uint64(used)], expected[np.uint64(used)] = target, weight
                 used += 1
             else:
-                total = add_modulo(expected[np.uint64(place)], weight, p)
+                total = expected[np.uint64(place)] + weight
                 expected[np.uint64(place)] = total
                 cancelled |= total == ZERO
         if cancelled:
@@ -79,27 +85,45 @@ def first_rows(firsts: Any, rows: Any, p: Any, alone: Any, labels: Any) -> Any:
 
 
 @inlined
-def _add_row(begin: Any, end: Any, rows: Any, p: Any, labels: Any, sums: Any) -> Any:
-    """Add weights to the sums into blocks; return how many more of these are not zero then.
-
-    Modulo p, or modulo 2^64 if p is 0: then sums below 2^63 are themselves, with the sign of int64.
-    """
+def _add_row(begin: Any, end: Any, rows: Any, labels: Any, sums: Any) -> Any:
+    """Add weights to the sums into blocks; return how many more of these are not zero then."""
     nonzero = ZERO
-    if p == ZERO:  # nothing to reduce, so that sums into one block follow each other faster
-        for position in range(begin, end):
-            target = np.uint32(labels[np.uint32(rows.indices[position])])
-            before = sums[target]
-            after = before + rows.table[rows.codes[position]]
-            sums[target] = after
-            nonzero += np.uint64(before == ZERO) - np.uint64(after == ZERO)
-    else:
-        for position in range(begin, end):
-            target = np.uint32(labels[np.uint32(rows.indices[position])])
-            before = sums[target]
-            after = add_modulo(before, rows.table[rows.codes[position]], p)
-            sums[target] = after
-            nonzero += np.uint64(before == ZERO) - np.uint64(after == ZERO)
+    for position in range(begin, end):
+        target = np.uint32(labels[np.uint32(rows.indices[position])])
+        before = sums[target]
+        after = before + rows.table[rows.codes[position]]
+        sums[target] = after
+        nonzero += np.uint64(before == ZERO) - np.uint64(after == ZERO)
     return nonzero
+
+
+@subroutine
+def _agree_modulo(
+    p: Any, own: Any, begin: Any, end: Any, rows: Any, labels: Any, first: Any, sums: Any
+) -> Any:
+    """Whether a row has the expected sums modulo p, though not as they are.
+
+    ``sums`` may hold what was added up into the blocks of the row; afterwards it is zero.
+    """
+    pointers, columns, expected, _ = first
+    for position in range(begin, end):
+        sums[np.uint32(labels[np.uint32(rows.indices[position])])] = ZERO
+    for place in range(pointers[own], pointers[own + 1]):
+        sums[np.uint32(columns[place])] = expected[place] % p
+    for position in range(begin, end):
+        target = np.uint32(labels[np.uint32(rows.indices[position])])
+        if not (rows.closed and target == own):
+            sums[target] = subtract_modulo(sums[target], rows.table[rows.codes[position]], p)
+    different = ZERO
+    for position in range(begin, end):
+        target = np.uint32(labels[np.uint32(rows.indices[position])])
+        different |= sums[target]
+        sums[target] = ZERO
+    for place in range(pointers[own], pointers[own + 1]):
+        column = np.uint32(columns[place])
+        different |= sums[column]
+        sums[column] = ZERO
+    return different == ZERO
 
 
 @inlined
@@ -150,7 +174,7 @@ def first_unstable(
                     prefetch(labels, np.uint32(indices[min(position + FAR, transitions - ONE)]))
                 sums[np.uint32(labels[np.uint32(indices[position])])] = table[codes[position]]
         else:
-            unequal = last - entry - _add_row(begin, end, rows, p, labels, sums)
+            unequal = last - entry - _add_row(begin, end, rows, labels, sums)
             if closed:
                 unequal += np.uint64(sums[own] != ZERO)
                 sums[own] = ZERO
@@ -159,6 +183,8 @@ def first_unstable(
             unequal |= sums[column] ^ expected[place]
             sums[column] = ZERO
         if unequal != ZERO:
+            if p != ZERO and _agree_modulo(p, own, begin, end, rows, labels, first, sums):
+                continue
             for block in range(len(sums)):
                 sums[block] = ZERO
             return np.int64(state)

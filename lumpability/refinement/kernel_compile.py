@@ -11,14 +11,26 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from llvmlite.binding import get_host_cpu_name
+from numba.core import config
 
-__all__ = ["allocating", "cache_folder", "compiled", "inlined", "is_compiled", "subroutine"]
+__all__ = [
+    "allocating",
+    "cache_folder",
+    "compile_for",
+    "compiled",
+    "compiler_tag",
+    "inlined",
+    "subroutine",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,13 +40,14 @@ _log = logging.getLogger(__name__)
 
 def compiled(function: Function) -> Function:
     """Compile a function that allocates no arrays, and keep it on disk; it runs without the GIL."""
-    result: Function = numba.njit(cache=True, nogil=True, _nrt=False)(function)
+    options = {"cache": True, "nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
+    result: Function = numba.njit(**options)(function)
     return result
 
 
 def allocating(function: Function) -> Function:
     """Compile a function that may allocate arrays, and keep it on disk; it runs without the GIL."""
-    result: Function = numba.njit(cache=True, nogil=True)(function)
+    result: Function = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
     return result
 
 
@@ -45,8 +58,9 @@ def inlined(function: Function) -> Function:
 
 
 def subroutine(function: Function) -> Function:
-    """Compile a function that others of the same or another file call."""
-    result: Function = numba.njit(function)
+    """Compile a function that others of the same or another file call, but the interpreter never does."""
+    options = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    result: Function = numba.njit(**options)(function)
     return result
 
 
@@ -61,10 +75,15 @@ def cache_folder() -> Path | None:
     return None if stats is None else Path(stats.cache_path)
 
 
-def is_compiled() -> bool:
-    """Whether the rounds of the kernel are compiled already, by this or an earlier process."""
-    folder = cache_folder()
-    return folder is None or any(folder.glob("kernel_propagate.propagate-*.nbc"))
+def compile_for(function: Callable[..., Any], arguments: Sequence[Any]) -> None:
+    """Compile a function for arguments of the types of these, unless that is kept already."""
+    if not config.DISABLE_JIT:
+        function.compile(tuple(map(numba.typeof, arguments)))  # type: ignore[attr-defined]
+
+
+def compiler_tag() -> str:
+    """Return what compiled functions depend on beside their sources: interpreter, numba and processor."""
+    return f"{sys.implementation.cache_tag}-{numba.__version__}-{get_host_cpu_name()}"
 
 
 def _discard_stale(folder: Path) -> None:
@@ -74,7 +93,7 @@ def _discard_stale(folder: Path) -> None:
     stamp = folder / _DIGEST
     if stamp.exists() and stamp.read_text(encoding="ascii") == digest:
         return
-    for old in folder.glob("kernel*.nb[ic]"):
+    for old in chain(folder.glob("kernel*.nb[ic]"), folder.glob("kernel*.ready")):
         old.unlink(missing_ok=True)
     fresh = stamp.with_suffix(f".{os.getpid()}")
     fresh.write_text(digest, encoding="ascii")

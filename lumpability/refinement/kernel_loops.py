@@ -21,7 +21,7 @@ from lumpability.refinement.kernel_arrays import (
     SIZE,
     TOUCHED,
 )
-from lumpability.refinement.kernel_compile import allocating, compiled, inlined, subroutine
+from lumpability.refinement.kernel_compile import compiled, inlined, subroutine
 from lumpability.refinement.kernel_field import (
     add_modulo,
     add_product,
@@ -36,8 +36,8 @@ __all__ = [
     "fill",
     "fill_incoming",
     "fingerprint_rows",
-    "leaving",
     "settle",
+    "sum_leaving",
 ]
 
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
@@ -88,15 +88,14 @@ def settle(count: Any, field: Any, arrays: Any) -> None:
     write_values(count, field, arrays)
 
 
-@allocating
-def canonical_labels(count: Any, followed: Any, arrays: Any, firsts: Any) -> None:
+@compiled
+def canonical_labels(followed: Any, arrays: Any, firsts: Any, number: Any) -> None:
     """Number blocks by first member in ``labels``, and write these members.
 
-    Where rounds followed what changed last, cells have the blocks.
+    Where rounds followed what changed last, cells have the blocks.  ``number`` int32 (blocks) is scratch.
     """
     cells, labels, alone = arrays.cells, arrays.labels, arrays.alone
-    number = np.empty(count, dtype=np.int32)
-    for block in range(count):
+    for block in range(len(number)):
         number[block] = -1
     used = 0
     for state in range(len(labels)):
@@ -286,14 +285,13 @@ def fill_incoming(
                 pointers[target] = entry + ONE
 
 
-@allocating
-def leaving(rows: Any, field: Any, alone: Any) -> Any:
-    """Total weight modulo p of the transitions of each state to others: minus the implied diagonal.
+@compiled
+def sum_leaving(rows: Any, field: Any, alone: Any, totals: Any) -> None:
+    """Write the total weight modulo p of the transitions of each state to others: minus the implied diagonal.
 
     States that are alone need none.
     """
-    indptr, indices, codes, table, closed = rows
-    totals = np.empty(len(indptr) - 1 if closed else 0, dtype=np.uint64)
+    indptr, indices, codes, table, _ = rows
     for state in range(len(totals)):
         total = ZERO
         if not alone[state]:
@@ -301,4 +299,3 @@ def leaving(rows: Any, field: Any, alone: Any) -> Any:
                 if indices[position] != state:
                     total = add_modulo(total, table[codes[position]], field.p)
         totals[state] = total
-    return totals

@@ -51,6 +51,7 @@ __all__ = ["begin", "propagate"]
 _AHEAD = 8  # states
 NEAR = 200_000  # states; cells of fewer are in the cache
 HALF = np.uint64(32)
+FIRST = np.int64(0)  # typed, as a plain 0 would compile one more version of what it is passed to
 HIGH_HALF = np.uint64((2**32 - 1) << 32)
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 
@@ -243,7 +244,7 @@ def _move(states: Any, found: Any, arrays: Any) -> None:
         blocks[np.uint32(groups[number, WORD]), TOUCHED] = 0
 
 
-@inlined
+@compiled
 def _pack(fresh: Any, count: Any, arrays: Any) -> Any:
     """Write the states of all blocks that have several, or are new, to the front of ``order``.
 
@@ -278,7 +279,7 @@ def begin(fresh: Any, count: Any, incoming: Any, arrays: Any) -> Any:
             word |= (incoming.totals[state] * SPREAD) & HIGH_HALF
         cells[state, PRINT] = ALONE if alone[state] else ZERO
         cells[state, BLOCK] = word
-    tail = _pack(0, count, arrays)
+    tail = _pack(FIRST, count, arrays)
     if incoming.closed:
         for block in range(fresh, count):
             start = np.int64(blocks[block, START])

@@ -62,7 +62,7 @@ def _sort_row(begin: Any, end: Any, columns: Any, codes: Any, sums: Any) -> None
         columns[j], codes[j], sums[j] = column, code, total
 
 
-@allocating
+@compiled
 def collapse_rows(
     firsts: Any, rows: Any, labels: Any, p: Any,
     pointers: Any, columns: Any, codes: Any, sums: Any, slot: Any,
@@ -74,7 +74,8 @@ def collapse_rows(
     ``table[code]``.  ``slot`` int (k) is scratch.  Returns the number of entries.
     """
     indptr, indices, _, table, closed = rows
-    slot[:] = -1
+    for block in range(len(slot)):
+        slot[block] = -1
     used: Any = 0
     for block in range(len(firsts)):
         state = np.uint64(firsts[block])
@@ -136,7 +137,9 @@ def number_sums(base: Any, codes: Any, sums: Any) -> Any:
     size = 64
     while size < 2 * several:
         size *= 2
-    slots = np.full(size, -1, dtype=np.int64)
+    slots = np.empty(size, dtype=np.int64)
+    for slot in range(size):
+        slots[slot] = -1
     firsts = np.empty(several, dtype=np.int64)
     found = 0
     for entry in range(len(codes)):

@@ -87,7 +87,7 @@ def deciding_tables(
     Yields
     ------
     p : int
-        The prime, or 0 for integers modulo 2^64, which come last, or alone if sums fit.
+        A prime so small that sums of residues stay below 2^64, or 0 for integers modulo 2^64, which come last, or alone if sums fit.
     table : array of uint64, shape (k,)
         Zero for weights that were not chosen.
 
@@ -108,7 +108,7 @@ def deciding_tables(
         if not fits:
             # A difference that is zero modulo 2^64 is a multiple of that.
             bound = difference >> 64 if words else difference
-            for p in primes_beyond(bound, avoiding=compared.denominator):
+            for p in primes_beyond(bound, avoiding=compared.denominator, bits=_bits(terms)):
                 residues = np.zeros(size, dtype=np.uint64)
                 residues[places] = compared.residues(p)
                 yield p, residues
@@ -116,6 +116,11 @@ def deciding_tables(
             integers = [x & _WORD for x in compared.integers[0]]
             table[places] = np.array(integers, dtype=np.uint64)
             yield 0, table
+
+
+def _bits(terms: int) -> int:
+    """Of primes so small that so many residues have a sum below 2^64."""
+    return min(64 - terms.bit_length(), 61)
 
 
 def _residues(component: ExactArray, p: int) -> list[int]:

@@ -31,6 +31,8 @@ __all__ = [
     "RESULT",
     "THIRD",
     "Team",
+    "announce",
+    "are_done",
     "cores",
     "finish",
     "next_range",
@@ -128,14 +130,15 @@ def finish(board: Any) -> None:
 
 
 @compiled
-def _announce(board: Any, kind: Any, ranges: Any) -> None:
+def announce(board: Any, kind: Any, ranges: Any) -> None:
+    """Tell those who wait that there are so many ranges for a loop of that kind."""
     board[KIND] = kind
     board[DONE] = 0
     publish(board, TICKET, np.int64(ranges) << _HALF)
 
 
 @compiled
-def _are_done(board: Any, ranges: Any) -> Any:
+def are_done(board: Any, ranges: Any) -> Any:
     """Wait some time until so many ranges are finished; return whether they are."""
     for _ in range(_LOOKS):
         if look(board, DONE) == ranges:
@@ -176,19 +179,24 @@ class Team:
         self._function, self._arguments = function, arguments
         self._threads = 1 if config.DISABLE_JIT else threads
         self._board = np.zeros(KIND + 1, dtype=np.int64)
-        self._ranges = np.zeros((most, RESULT + 2), dtype=np.int64)
+        self._ranges = self.no_ranges(most)
         self._called: list[Future[None]] = []
+
+    @staticmethod
+    def no_ranges(most: int) -> Array:
+        """Return a table for so many ranges with their results."""
+        return np.zeros((most, RESULT + 2), dtype=np.int64)
 
     def run(self, kind: int, ranges: Sequence[tuple[int, ...]]) -> Array:
         """Run the loop of that kind on ranges it treats independently; return two results for each."""
         board, number = self._board, len(ranges)
         for row, range_ in zip(self._ranges, ranges, strict=False):
             row[: len(range_)] = range_
-        _announce(board, kind, number)
+        announce(board, kind, number)
         if number > 1 and self._threads > 1:
             self._call()
         self._function(board, self._ranges, False, *self._arguments)
-        while not _are_done(board, number):
+        while not are_done(board, number):
             self._raise_errors()
         return self._ranges[:number, RESULT:]
 

@@ -12,6 +12,7 @@ kernel_compile = pytest.importorskip("lumpability.refinement.kernel_compile")
 def folder(tmp_path):
     (tmp_path / "kernel_propagate.propagate-1.py311.nbi").write_bytes(b"index")
     (tmp_path / "kernel_propagate.propagate-1.py311.1.nbc").write_bytes(b"code")
+    (tmp_path / "kernel-uint8.ready").touch()
     (tmp_path / "other.function-1.py311.1.nbc").write_bytes(b"somebody else's")
     return tmp_path
 
@@ -37,13 +38,6 @@ def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch, tmp_path, capl
     monkeypatch.setattr(kernel_compile, "cache_folder", lambda: tmp_path / "file")
     kernel_compile._tidy()
     assert "cannot tidy the cache" in caplog.text
-
-
-def test_the_kernel_knows_whether_it_is_compiled(monkeypatch, tmp_path, folder):
-    monkeypatch.setattr(kernel_compile, "cache_folder", lambda: folder)
-    assert kernel_compile.is_compiled()
-    (folder / "kernel_propagate.propagate-1.py311.1.nbc").unlink()
-    assert not kernel_compile.is_compiled()
 
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="compilation is switched off")

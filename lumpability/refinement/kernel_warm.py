@@ -1,0 +1,183 @@
+"""Compiling the kernel ahead, in as many processes as there are cores, and remembering that it was done.
+
+numba compiles under a lock, so threads would wait for one another.  Processes do not: each compiles its
+share of the loops, for arguments of the types that refinement passes, and numba keeps them on disk, from
+where this process loads them.  A stamp in the same folder tells that nothing is left to do.
+What a process of its own cannot compile, because none may be started say, is compiled where it is first called.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lumpability.refinement import kernel_loops as loops
+from lumpability.refinement import kernel_split as splitting
+from lumpability.refinement.kernel_arrays import Arrays, Field, Incoming, Rows
+from lumpability.refinement.kernel_check import first_rows, first_unstable, used_codes
+from lumpability.refinement.kernel_compile import cache_folder, compile_for, compiler_tag
+from lumpability.refinement.kernel_propagate import begin, propagate
+from lumpability.refinement.kernel_sums import collapse_rows, number_sums, sum_again
+from lumpability.refinement.kernel_sweep import check_together, sweep_together
+from lumpability.refinement.kernel_team import Team, announce, are_done, cores
+from lumpability.structure import WeightedStructure
+
+__all__ = ["compile_share", "is_warm", "warm"]
+
+_CODE = """
+import sys
+share, shares, codes, entries, *sys.path = sys.argv[1:]
+from lumpability.refinement.kernel_warm import compile_share
+compile_share(int(share), int(shares), codes, entries)
+"""
+_log = logging.getLogger(__name__)
+
+Loop = tuple[Any, tuple[Any, ...]]
+
+
+def _pieces(codes: str, entries: str) -> list[list[Loop]]:
+    """Return all loops with examples of their arguments, in pieces about as long to compile, the longest first.
+
+    What calls each other is in one piece, or it would be compiled more than once.
+    """
+    word = np.uint64(0)
+    words, longs, booleans = (np.zeros(1, dtype) for dtype in (np.uint64, np.int64, np.bool_))
+    labels, pointers = _frozen("int32"), np.zeros(1, dtype=np.uint32)
+    rows = Rows(_frozen("int64"), labels, _frozen(codes), words, True)
+    incoming = Incoming(pointers, np.zeros(1, dtype=entries), word, words, words, True)
+    field, arrays = Field(word, word, word, 1), Arrays.for_states(1)
+    board, ranges, segments = longs, Team.no_ranges(1), np.zeros((1, 2), dtype=np.int64)
+    columns = np.zeros(1, dtype=np.int32)
+    first = (longs, columns, words, longs)
+    following: list[Loop] = [
+        (begin, (0, 0, incoming, arrays)),
+        (propagate, (0, 0, 0, 0, 0.0, 0, 0.0, 0, incoming, field, arrays)),
+    ]
+    dividing: list[Loop] = [
+        (splitting.write_values, (0, field, arrays)),
+        (loops.fill, (labels, 0, field, arrays)),
+        (splitting.expect, (0, arrays)),
+        (splitting.cut, (0, segments, field, arrays)),
+        (splitting.split, (0, segments, field, arrays)),
+        (loops.settle, (0, field, arrays)),
+    ]
+    finishing: list[Loop] = [
+        (loops.count_incoming, (rows, booleans, True, pointers)),
+        (loops.fill_incoming, (rows, booleans, True, pointers, word, incoming.entries)),
+        (loops.sum_leaving, (rows, field, booleans, words)),
+        (loops.canonical_labels, (True, arrays, longs, columns)),
+        (first_rows, (longs, rows, booleans, labels)),
+        (first_unstable, (0, 0, rows, word, labels, first, words)),
+        (check_together, (board, ranges, True, rows, word, labels, first)),
+        (used_codes, (rows.indptr, rows.codes, booleans, booleans)),
+    ]
+    sweeping: list[Loop] = [
+        (loops.fingerprint_rows, (0, 0, 0, 0, rows, field, arrays)),
+        (sweep_together, (board, ranges, True, rows, field, arrays)),
+        (announce, (board, 0, 0)),
+        (are_done, (board, 0)),
+        (collapse_rows, (longs, rows, labels, word, longs, columns, longs, words, columns)),
+        (number_sums, (0, longs, words)),
+        (sum_again, (longs, rows, labels, word, longs, columns, words, columns)),
+    ]
+    return [following, dividing, finishing, sweeping]
+
+
+def _frozen(dtype: str) -> np.ndarray[Any, Any]:
+    """Return an array as those of structures and partitions are: it cannot be written to."""
+    array = np.zeros(1, dtype=dtype)
+    array.flags.writeable = False
+    return array
+
+
+def compile_share(share: int, shares: int, codes: str, entries: str) -> None:
+    """Compile every `shares`-th piece of the kernel, from number `share` on, unless it is kept already."""
+    gc.disable()  # a fifth of the time would go into looking for garbage, and this process ends soon
+    for piece in _pieces(codes, entries)[share::shares]:
+        for loop, arguments in piece:
+            compile_for(loop, arguments)
+
+
+def _types(structure: WeightedStructure) -> tuple[str, str]:
+    """Return the types that differ among structures: of the codes of weights, and of transposed entries."""
+    weights = structure.weights
+    _, entries = Incoming.layout(structure.n, len(weights.values))
+    return weights.codes.dtype.name, entries
+
+
+def _stamp(codes: str, entries: str) -> Path | None:
+    """Return the file that tells that loops for these types are kept; None where nothing is compiled."""
+    folder = cache_folder()
+    if folder is None:
+        return None
+    return folder / f"kernel-{compiler_tag()}-{codes}-{entries}.ready"
+
+
+def is_warm(structure: WeightedStructure) -> bool:
+    """Whether the kernel is compiled for structures like this, by this or an earlier process."""
+    stamp = _stamp(*_types(structure))
+    return stamp is None or stamp.exists()
+
+
+def warm(structure: WeightedStructure) -> None:
+    """See that the kernel is compiled for structures like this: else compile it now.  Asked once, it is known."""
+    _warm(*_types(structure))
+
+
+@cache
+def _warm(codes: str, entries: str) -> None:
+    stamp = _stamp(codes, entries)
+    if stamp is None or stamp.exists() or getattr(sys, "frozen", False) or not sys.executable:
+        return  # a frozen program would start itself instead of an interpreter
+    _log.info("compiling the kernel in %d processes, which takes some seconds, once", cores())
+    try:
+        failures = list(_failures(_commands(codes, entries)))
+        if not failures:
+            stamp.touch()
+    except OSError as error:
+        failures = [str(error)]
+    for failure in failures:
+        _log.warning("the kernel is compiled where it is called, as no process could: %s", failure)
+
+
+def _commands(codes: str, entries: str) -> list[list[str]]:
+    """Return for each process how to start it, with modules from where this one has them."""
+    shares = min(cores(), len(_pieces(codes, entries)))
+    return [
+        [sys.executable, "-I", "-c", _CODE, str(share), str(shares), codes, entries, *sys.path]
+        for share in range(shares)
+    ]
+
+
+def _failures(commands: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Run commands at the same time, and tell what went wrong; none is left running, come what may."""
+    with ExitStack() as stack:
+        processes = []
+        for command in commands:
+            process = stack.enter_context(
+                subprocess.Popen(  # noqa: S603 - this interpreter, on this package
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                )
+            )
+            stack.callback(process.kill)
+            processes.append(process)
+        for process in processes:
+            _, complaint = process.communicate()
+            if process.returncode != 0:
+                yield _last_line(complaint) or f"exit code {process.returncode}"
+
+
+def _last_line(text: bytes) -> str:
+    return text.decode(errors="replace").strip().rpartition("\n")[2]

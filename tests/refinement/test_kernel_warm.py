@@ -1,0 +1,156 @@
+"""The kernel is compiled once, ahead, by processes of its own; whatever happens to them, refinement works."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lumpability.structure import WeightedStructure
+
+kernel_compile = pytest.importorskip("lumpability.refinement.kernel_compile")
+kernel_warm = pytest.importorskip("lumpability.refinement.kernel_warm")
+
+needs_compiler = pytest.mark.skipif(
+    kernel_compile.cache_folder() is None, reason="compilation is switched off"
+)
+# Refines with few and many states, then with more weights than one byte can tell apart.
+REFINE = """
+import json, sys
+from lumpability import lump
+from lumpability.markov.examples import machine_repair
+from lumpability.refinement import is_warm, kernel, kernel_warm
+chain = machine_repair(6)
+before = is_warm(chain.matrix)
+blocks = [len(lump(machine_repair(n), engine="kernel").partition) for n in (6, 16)]
+loops = [loop for name, module in list(sys.modules.items())
+         if name.startswith("lumpability.refinement.kernel") for loop in vars(module).values()
+         if hasattr(loop, "stats") and hasattr(loop, "py_func")]
+missed = sorted({loop.py_func.__name__ for loop in loops if loop.stats.cache_misses})
+print(json.dumps([before, blocks, missed, is_warm(chain.matrix)]))
+"""
+
+
+@needs_compiler
+def test_what_refinement_and_quotients_call_is_compiled_ahead_and_only_once(tmp_path):
+    """No loop is compiled where it is called, be it for small chains or by several threads for large ones."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+
+    def run():
+        done = subprocess.run(
+            [sys.executable, "-c", REFINE],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        )
+        return json.loads(done.stdout), done.stderr
+
+    def files():
+        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nbc")}
+
+    assert run() == ([False, [7, 17], [], True], "")
+    first = files()
+    assert run() == ([True, [7, 17], [], True], "")
+    assert files() == first
+
+
+@pytest.fixture
+def stamp(monkeypatch, tmp_path):
+    """Where a stamp is to be, in an empty folder."""
+    monkeypatch.setattr(kernel_warm, "cache_folder", lambda: tmp_path)
+    return kernel_warm._stamp("uint8", "uint32")
+
+
+def commands_that(monkeypatch, *programs):
+    """Let processes run these programs instead of compiling."""
+    commands = [[sys.executable, "-c", program] for program in programs]
+    monkeypatch.setattr(kernel_warm, "_commands", lambda codes, entries: commands)
+
+
+def warm():
+    kernel_warm._warm.__wrapped__("uint8", "uint32")
+
+
+def test_a_stamp_tells_that_all_processes_succeeded(monkeypatch, caplog, stamp):
+    commands_that(monkeypatch, "pass", "pass")
+    warm()
+    assert stamp.exists()
+    assert caplog.text == ""
+    commands_that(monkeypatch, "raise SystemExit('not again')")
+    warm()
+    assert caplog.text == ""
+
+
+def test_a_process_that_fails_is_told_and_no_stamp_is_left(monkeypatch, caplog, stamp):
+    commands_that(monkeypatch, "pass", "raise ValueError('no room')", "raise SystemExit(3)")
+    warm()
+    assert not stamp.exists()
+    assert [record.getMessage() for record in caplog.records] == [
+        "the kernel is compiled where it is called, as no process could: ValueError: no room",
+        "the kernel is compiled where it is called, as no process could: exit code 3",
+    ]
+
+
+def test_where_no_process_can_be_started_that_is_told(monkeypatch, caplog, stamp):
+    monkeypatch.setattr(kernel_warm, "_commands", lambda codes, entries: [["/nowhere/python"]])
+    warm()
+    assert not stamp.exists()
+    assert "/nowhere/python" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "value"), [("executable", ""), ("frozen", True)])
+def test_without_an_interpreter_nothing_is_started(monkeypatch, stamp, name, value):
+    """A frozen program would start itself."""
+    monkeypatch.setattr(sys, name, value, raising=False)
+    monkeypatch.setattr(kernel_warm, "_commands", lambda codes, entries: pytest.fail("started"))
+    warm()
+    assert not stamp.exists()
+
+
+def test_where_nothing_is_compiled_nothing_is_started(monkeypatch):
+    monkeypatch.setattr(kernel_warm, "cache_folder", lambda: None)
+    monkeypatch.setattr(kernel_warm, "_commands", lambda codes, entries: pytest.fail("started"))
+    warm()
+    assert kernel_warm.is_warm(WeightedStructure.from_edges(2, [0], [1], [1]))
+
+
+def test_an_interrupt_leaves_no_process_behind(monkeypatch, stamp):
+    started = []
+    right = subprocess.Popen
+
+    class Interrupted(right):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+        def communicate(self, *arguments, **options):
+            raise KeyboardInterrupt
+
+    commands_that(monkeypatch, *["import time; time.sleep(600)"] * 2)
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        warm()
+    assert len(started) == 2
+    assert all(process.poll() is not None for process in started)
+    assert not stamp.exists()
+
+
+def test_what_is_compiled_depends_on_the_numbers_of_weights_and_states():
+    few = WeightedStructure.from_edges(2, [0], [1], [1])
+    assert kernel_warm._types(few) == ("uint8", "uint32")
+    size = 300
+    row = WeightedStructure.from_edges(size, [0] * size, range(size), range(1, size + 1))
+    assert kernel_warm._types(row) == ("uint16", "uint32")
+
+
+def test_processes_import_what_this_one_would():
+    commands = kernel_warm._commands("uint8", "uint64")
+    assert all(command[-len(sys.path) :] == sys.path for command in commands)
+    assert [command[4:8] for command in commands] == [
+        [str(share), str(len(commands)), "uint8", "uint64"] for share in range(len(commands))
+    ]
