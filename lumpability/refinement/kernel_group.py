@@ -11,13 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.refinement.kernel_arrays import COUNT, DIFFERENCE, GAIN, WORD
+from lumpability.refinement.kernel_arrays import (
+    COUNT,
+    DIFFERENCE,
+    GAIN,
+    SIZE,
+    TOUCHED,
+    WORD,
+)
 from lumpability.refinement.kernel_compile import inlined, subroutine
 from lumpability.refinement.kernel_field import SPREAD
+from lumpability.refinement.kernel_prefetch import prefetch
 
-__all__ = ["add_to_group", "enlarged", "is_full", "slot_of", "start_table"]
+__all__ = ["add_to_group", "enlarged", "is_full", "measure_groups", "slot_of", "start_table"]
 
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
+_AHEAD = 8  # groups
 HALF, WIDTH = np.uint64(32), np.uint64(64)
 
 
@@ -80,3 +89,17 @@ def add_to_group(key: Any, word: Any, found: Any, bits: Any, arrays: Any) -> Any
         groups[group, DIFFERENCE], groups[group, COUNT] = ZERO, ZERO
     groups[group, COUNT] += ONE
     return group
+
+
+@inlined
+def measure_groups(found: Any, arrays: Any) -> None:
+    """Write down how many states are left of blocks, and which of the groups that leave them is the largest."""
+    groups, blocks = arrays.groups, arrays.blocks
+    for group in range(1, found + 1):
+        if group + _AHEAD <= found:
+            prefetch(blocks, np.uint32(groups[group + _AHEAD, WORD]))
+        own, size = np.uint32(groups[group, WORD]), groups[group, COUNT]
+        blocks[own, SIZE] -= size
+        largest = np.uint32(blocks[own, TOUCHED])
+        if largest == 0 or size > groups[largest, COUNT]:
+            blocks[own, TOUCHED] = group

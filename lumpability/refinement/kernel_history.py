@@ -22,7 +22,7 @@ from lumpability.exact_array import ExactArray
 from lumpability.history import History
 from lumpability.integers import intern, primes_beyond, residues
 from lumpability.partition import Partition
-from lumpability.refinement.kernel_compile import allocating, inlined
+from lumpability.refinement.kernel_compile import compiled, inlined
 from lumpability.refinement.kernel_distribute import group_by_key
 from lumpability.refinement.kernel_field import add_modulo, subtract_modulo
 from lumpability.structure import WeightedStructure
@@ -224,7 +224,7 @@ def _exact(values: Array, primes: Array, denominator: int) -> ExactArray:
     return ExactArray.of_values(codes, [Fraction(x, denominator) for x in signed])
 
 
-@allocating
+@compiled
 def _add_totals(incoming: Any) -> None:
     """Sum the weights from every state to others."""
     indptr, indices, codes, table, primes, _, totals = incoming
@@ -249,7 +249,7 @@ def _hashed(residues: Any, seed: Any) -> Any:
     return z
 
 
-@allocating
+@compiled
 def _sum_into(low: Any, high: Any, first_row: Any, incoming: Any, blocks: Any) -> Any:
     """Sum the weights into the states ``order[low:high]``; return how many states were touched."""
     indptr, indices, codes, table, primes, closed, totals = incoming
@@ -282,7 +282,7 @@ def _sum_into(low: Any, high: Any, first_row: Any, incoming: Any, blocks: Any) -
     return found
 
 
-@allocating
+@compiled
 def _gather(found: Any, blocks: Any) -> Any:
     """Move touched states, unless their sum is zero, to the end of their block; count the blocks."""
     order, place, block_of, ends = blocks.order, blocks.place, blocks.block_of, blocks.ends
@@ -290,7 +290,10 @@ def _gather(found: Any, blocks: Any) -> Any:
     number = 0
     for i in range(found):
         state = touched[i]
-        if not sums[state].any():
+        nonzero = ZERO
+        for j in range(sums.shape[1]):
+            nonzero |= sums[state, j]
+        if nonzero == ZERO:
             sums[state, 0] = UNTOUCHED
             continue
         block = block_of[state]
@@ -305,7 +308,7 @@ def _gather(found: Any, blocks: Any) -> Any:
     return number
 
 
-@allocating
+@compiled
 def _group(middle: Any, end: Any, seed: Any, blocks: Any) -> None:
     """Bring touched states with equal sums together, keeping the key of each in ``keys``."""
     order, place, keys = blocks.order, blocks.place, blocks.keys
@@ -322,7 +325,7 @@ def _group(middle: Any, end: Any, seed: Any, blocks: Any) -> None:
             place[order[i]] = i
 
 
-@allocating
+@compiled
 def _record_parts(
     start: Any, middle: Any, end: Any, roots: Any, nodes: Any, blocks: Any, record: Any
 ) -> Any:
@@ -334,13 +337,15 @@ def _record_parts(
     node_starts, node_ends, values = record.node_starts, record.node_ends, record.values
     if start < middle:
         node_starts[nodes], node_ends[nodes] = start, middle
-        values[nodes - roots] = ZERO
+        for j in range(values.shape[1]):
+            values[nodes - roots, j] = ZERO
         nodes += 1
     low = middle
     while low < end:
         node_starts[nodes] = low
         value = values[nodes - roots]
-        value[:] = sums[order[low]]
+        for j in range(len(value)):  # numpy's way to copy takes seconds to compile
+            value[j] = sums[order[low], j]
         high = low
         while high < end and keys[high] == keys[low]:
             state = order[high]
@@ -355,7 +360,7 @@ def _record_parts(
     return nodes
 
 
-@allocating
+@compiled
 def _renumber(
     block: Any, count: Any, nodes: Any, nodes_after: Any, blocks: Any, record: Any
 ) -> Any:
@@ -380,7 +385,7 @@ def _renumber(
     return count
 
 
-@allocating
+@compiled
 def _run(roots: Any, seed: Any, incoming: Any, blocks: Any, record: Any) -> Any:
     """Run the worklist until all blocks are single states or have been splitters.
 

@@ -35,7 +35,11 @@ from lumpability.refinement.kernel_arrays import (
     WORD,
 )
 from lumpability.refinement.kernel_compile import compiled, inlined
-from lumpability.refinement.kernel_costs import cost_of_following, cost_of_splitting
+from lumpability.refinement.kernel_costs import (
+    NEAR_CELLS,
+    cost_of_following,
+    cost_of_splitting,
+)
 from lumpability.refinement.kernel_field import (
     SPREAD,
     add_modulo,
@@ -43,13 +47,16 @@ from lumpability.refinement.kernel_field import (
     multiply,
     subtract_modulo,
 )
-from lumpability.refinement.kernel_group import add_to_group, start_table
+from lumpability.refinement.kernel_group import (
+    add_to_group,
+    measure_groups,
+    start_table,
+)
 from lumpability.refinement.kernel_prefetch import prefetch
 
 __all__ = ["begin", "propagate"]
 
 _AHEAD = 8  # states
-NEAR = 200_000  # states; cells of fewer are in the cache
 HALF = np.uint64(32)
 FIRST = np.int64(0)  # typed, as a plain 0 would compile one more version of what it is passed to
 HIGH_HALF = np.uint64((2**32 - 1) << 32)
@@ -83,7 +90,7 @@ def _look_ahead(
         prefetch(indptr, np.uint32(order[i + 3 * _AHEAD]))
     if i + 2 * _AHEAD < tail:
         prefetch(entries, np.uint64(indptr[np.uint32(order[i + 2 * _AHEAD])]))
-    if len(cells) > NEAR and i + _AHEAD < tail:
+    if len(cells) > NEAR_CELLS and i + _AHEAD < tail:
         begin = np.uint64(indptr[np.uint32(order[i + _AHEAD])])
         for entry in range(begin, min(begin + TWO, np.uint64(len(entries)))):
             prefetch(cells, np.uint64(entries[entry]) >> bits)
@@ -192,13 +199,7 @@ def _divide(found: Any, tail: Any, count: Any, arrays: Any) -> Any:
     Returns the new number of blocks, how many states have a new name, and how many new blocks have one state.
     """
     groups, blocks = arrays.groups, arrays.blocks
-    for group in range(1, found + 1):  # what is left of blocks, and their largest groups
-        own = np.uint32(groups[group, WORD])
-        size = groups[group, COUNT]
-        blocks[own, SIZE] -= size
-        largest = np.uint32(blocks[own, TOUCHED])
-        if largest == 0 or size > groups[largest, COUNT]:
-            blocks[own, TOUCHED] = group
+    measure_groups(found, arrays)
     moved: Any = 0
     single: Any = np.int64(0)
     place: Any = np.int64(tail)

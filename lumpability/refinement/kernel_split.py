@@ -30,6 +30,7 @@ from lumpability.refinement.kernel_group import (
     add_to_group,
     enlarged,
     is_full,
+    measure_groups,
     slot_of,
     start_table,
 )
@@ -139,20 +140,6 @@ def _group(segments: Any, arrays: Any) -> Any:
 
 
 @inlined
-def _measure(found: Any, arrays: Any) -> None:
-    """Write down how many states are left of blocks, and which of the groups that leave them is the largest."""
-    groups, blocks = arrays.groups, arrays.blocks
-    for group in range(1, found + 1):
-        if group + _AHEAD <= found:
-            prefetch(blocks, np.uint32(groups[group + _AHEAD, WORD]))
-        own, size = np.uint32(groups[group, WORD]), groups[group, COUNT]
-        blocks[own, SIZE] -= size
-        largest = np.uint32(blocks[own, TOUCHED])
-        if largest == 0 or size > groups[largest, COUNT]:
-            blocks[own, TOUCHED] = group
-
-
-@inlined
 def _make_blocks(found: Any, count: Any, arrays: Any) -> Any:
     """Make blocks of the groups; the largest part of a block keeps its name.
 
@@ -194,7 +181,7 @@ def cut(count: Any, segments: Any, field: Any, arrays: Any) -> Any:
     are their whole block from now on.
     """
     found = _group(segments, arrays)
-    _measure(found, arrays)
+    measure_groups(found, arrays)
     moved, lone = _make_blocks(found, count, arrays)
     if are_few(count + found, arrays):
         for number in range(count, count + found):
