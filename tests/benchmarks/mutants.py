@@ -37,7 +37,7 @@ ENGINES = ["tests/refinement/test_engines.py"]
 LAWS = ["tests/laws/test_refining_laws.py"]
 KERNEL = [
     f"tests/refinement/test_kernel{part}.py"
-    for part in ("_propagate", "_split", "_check", "_loops", "_tables", "")
+    for part in ("_group", "_propagate", "_split", "_check", "_loops", "_tables", "")
 ]
 HISTORIES = ["tests/refinement/test_histories.py"]
 SHARES = ["tests/refinement/test_shares.py"]
@@ -53,7 +53,11 @@ TESTS = {
     "refinement/histories.py": [*SHARES, *HISTORIES],
     "refinement/kernel_check.py": KERNEL,
     "refinement/kernel_compile.py": ["tests/refinement/test_kernel_compile.py"],
+    "refinement/kernel_costs.py": ["tests/refinement/test_kernel_costs.py", *KERNEL],
+    "refinement/kernel_distribute.py": ["tests/refinement/test_kernel_distribute.py", *HISTORIES],
     "refinement/kernel_history.py": HISTORIES,
+    "refinement/kernel_team.py": ["tests/refinement/test_kernel_team.py", *KERNEL],
+    "refinement/kernel_warm.py": ["tests/refinement/test_kernel_warm.py"],
     "refinement/levels.py": ["tests/refinement/test_levels.py", "tests/markov/test_reasons.py"],
     "refinement/refinable.py": [*SHARES, *HISTORIES, *ENGINES],
     "refinement/rounds.py": ["tests/refinement/test_rounds.py", *SHARES, *ENGINES],
