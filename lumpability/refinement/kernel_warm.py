@@ -1,9 +1,9 @@
 """Compiling the kernel ahead, in as many processes as there are cores, and remembering that it was done.
 
-numba compiles under a lock, so threads would wait for one another.  Processes do not: each compiles its
-share of the loops, for arguments of the types that refinement passes, and numba keeps them on disk, from
-where this process loads them.  A stamp in the same folder tells that nothing is left to do.
-What a process of its own cannot compile, because none may be started say, is compiled where it is first called.
+numba compiles under a lock, so threads would wait for one another.  Processes do not: this one and others
+that it starts compile a share of the loops each, for arguments of the types that refinement passes, and
+numba keeps them on disk, from where this process loads what others compiled.  A stamp in the same folder
+tells that nothing is left to do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -101,10 +101,15 @@ def _frozen(dtype: str) -> np.ndarray[Any, Any]:
 
 def compile_share(share: int, shares: int, codes: str, entries: str) -> None:
     """Compile every `shares`-th piece of the kernel, from number `share` on, unless it is kept already."""
-    gc.disable()  # a fifth of the time would go into looking for garbage, and this process ends soon
-    for piece in _pieces(codes, entries)[share::shares]:
-        for loop, arguments in piece:
-            compile_for(loop, arguments)
+    enabled = gc.isenabled()
+    gc.disable()  # a fifth of the time would go into looking for garbage
+    try:
+        for piece in _pieces(codes, entries)[share::shares]:
+            for loop, arguments in piece:
+                compile_for(loop, arguments)
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _types(structure: WeightedStructure) -> tuple[str, str]:
@@ -136,48 +141,53 @@ def warm(structure: WeightedStructure) -> None:
 @cache
 def _warm(codes: str, entries: str) -> None:
     stamp = _stamp(codes, entries)
-    if stamp is None or stamp.exists() or getattr(sys, "frozen", False) or not sys.executable:
-        return  # a frozen program would start itself instead of an interpreter
-    _log.info("compiling the kernel in %d processes, which takes some seconds, once", cores())
-    try:
-        failures = list(_failures(_commands(codes, entries)))
-        if not failures:
-            stamp.touch()
-    except OSError as error:
-        failures = [str(error)]
-    for failure in failures:
-        _log.warning("the kernel is compiled where it is called, as no process could: %s", failure)
+    if stamp is None or stamp.exists():
+        return
+    commands = _commands(codes, entries)
+    shares = 1 + len(commands)
+    _log.info("compiling the kernel in %d processes, which takes some seconds, once", shares)
+    failures = []
+    with ExitStack() as stack:
+        processes: list[subprocess.Popen[bytes]] = []
+        try:
+            processes += (stack.enter_context(_running(command)) for command in commands)
+        except OSError as error:
+            failures.append(str(error))
+        compile_share(0, shares, codes, entries)
+        failures += filter(None, map(_failure, processes))
+    if failures:
+        _log.warning("compiling the kernel without help: %s", "; ".join(failures))
+        compile_share(0, 1, codes, entries)
+    stamp.touch()
 
 
 def _commands(codes: str, entries: str) -> list[list[str]]:
-    """Return for each process how to start it, with modules from where this one has them."""
+    """Return for each process that helps how to start it, with modules from where this one has them."""
+    if getattr(sys, "frozen", False) or not sys.executable:
+        return []  # a frozen program would start itself instead of an interpreter
     shares = min(cores(), len(_pieces(codes, entries)))
     return [
         [sys.executable, "-I", "-c", _CODE, str(share), str(shares), codes, entries, *sys.path]
-        for share in range(shares)
+        for share in range(1, shares)
     ]
 
 
-def _failures(commands: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Run commands at the same time, and tell what went wrong; none is left running, come what may."""
-    with ExitStack() as stack:
-        processes = []
-        for command in commands:
-            process = stack.enter_context(
-                subprocess.Popen(  # noqa: S603 - this interpreter, on this package
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                )
-            )
-            stack.callback(process.kill)
-            processes.append(process)
-        for process in processes:
-            _, complaint = process.communicate()
-            if process.returncode != 0:
-                yield _last_line(complaint) or f"exit code {process.returncode}"
+@contextmanager
+def _running(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process, which is not left running, come what may."""
+    with subprocess.Popen(  # noqa: S603 - this interpreter, on this package
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def _last_line(text: bytes) -> str:
-    return text.decode(errors="replace").strip().rpartition("\n")[2]
+def _failure(process: subprocess.Popen[bytes]) -> str | None:
+    """Wait for a process; return what went wrong, if anything did."""
+    _, complaint = process.communicate()
+    if process.returncode == 0:
+        return None
+    last_line = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+    return last_line or f"exit code {process.returncode}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -17,20 +18,29 @@ kernel_warm = pytest.importorskip("lumpability.refinement.kernel_warm")
 needs_compiler = pytest.mark.skipif(
     kernel_compile.cache_folder() is None, reason="compilation is switched off"
 )
-# Refines with few and many states, then with more weights than one byte can tell apart.
+# Refines by one thread and by several, and tells whether it was warm before, and what was compiled where it was called.
 REFINE = """
 import json, sys
 from lumpability import lump
 from lumpability.markov.examples import machine_repair
 from lumpability.refinement import is_warm, kernel, kernel_warm
+
+def misses():
+    return {
+        f"{loop.__module__}.{loop.__name__}": sum(loop.stats.cache_misses.values())
+        for name, module in list(sys.modules.items())
+        if name.startswith("lumpability.refinement.kernel")
+        for loop in vars(module).values()
+        if hasattr(loop, "stats") and hasattr(loop, "py_func")
+    }
+
 chain = machine_repair(6)
 before = is_warm(chain.matrix)
+kernel_warm.warm(chain.matrix)
+ahead = misses()
 blocks = [len(lump(machine_repair(n), engine="kernel").partition) for n in (6, 16)]
-loops = [loop for name, module in list(sys.modules.items())
-         if name.startswith("lumpability.refinement.kernel") for loop in vars(module).values()
-         if hasattr(loop, "stats") and hasattr(loop, "py_func")]
-missed = sorted({loop.py_func.__name__ for loop in loops if loop.stats.cache_misses})
-print(json.dumps([before, blocks, missed, is_warm(chain.matrix)]))
+where_called = [loop for loop, number in misses().items() if number != ahead.get(loop)]
+print(json.dumps([before, blocks, where_called, is_warm(chain.matrix)]))
 """
 
 
@@ -66,7 +76,15 @@ def stamp(monkeypatch, tmp_path):
     return kernel_warm._stamp("uint8", "uint32")
 
 
-def commands_that(monkeypatch, *programs):
+@pytest.fixture
+def compiled_here(monkeypatch):
+    """The shares that this process would compile: number, of how many, and the types."""
+    shares = []
+    monkeypatch.setattr(kernel_warm, "compile_share", lambda *share: shares.append(share))
+    return shares
+
+
+def helped_by(monkeypatch, *programs):
     """Let processes run these programs instead of compiling."""
     commands = [[sys.executable, "-c", program] for program in programs]
     monkeypatch.setattr(kernel_warm, "_commands", lambda codes, entries: commands)
@@ -76,46 +94,52 @@ def warm():
     kernel_warm._warm.__wrapped__("uint8", "uint32")
 
 
-def test_a_stamp_tells_that_all_processes_succeeded(monkeypatch, caplog, stamp):
-    commands_that(monkeypatch, "pass", "pass")
+def test_a_stamp_tells_that_nothing_is_left_to_do(monkeypatch, caplog, stamp, compiled_here):
+    helped_by(monkeypatch, "pass", "pass")
     warm()
     assert stamp.exists()
-    assert caplog.text == ""
-    commands_that(monkeypatch, "raise SystemExit('not again')")
+    helped_by(monkeypatch, "raise SystemExit('not again')")
     warm()
+    assert compiled_here == [(0, 3, "uint8", "uint32")]
     assert caplog.text == ""
 
 
-def test_a_process_that_fails_is_told_and_no_stamp_is_left(monkeypatch, caplog, stamp):
-    commands_that(monkeypatch, "pass", "raise ValueError('no room')", "raise SystemExit(3)")
+def test_what_processes_fail_to_compile_is_compiled_here(monkeypatch, caplog, stamp, compiled_here):
+    helped_by(monkeypatch, "pass", "raise ValueError('no room')", "raise SystemExit(3)")
     warm()
-    assert not stamp.exists()
+    assert compiled_here == [(0, 4, "uint8", "uint32"), (0, 1, "uint8", "uint32")]
+    assert stamp.exists()
     assert [record.getMessage() for record in caplog.records] == [
-        "the kernel is compiled where it is called, as no process could: ValueError: no room",
-        "the kernel is compiled where it is called, as no process could: exit code 3",
+        "compiling the kernel without help: ValueError: no room; exit code 3"
     ]
 
 
-def test_where_no_process_can_be_started_that_is_told(monkeypatch, caplog, stamp):
+def test_where_no_process_can_be_started_all_is_compiled_here(
+    monkeypatch, caplog, stamp, compiled_here
+):
     monkeypatch.setattr(kernel_warm, "_commands", lambda codes, entries: [["/nowhere/python"]])
     warm()
-    assert not stamp.exists()
+    assert compiled_here == [(0, 2, "uint8", "uint32"), (0, 1, "uint8", "uint32")]
     assert "/nowhere/python" in caplog.text
 
 
 @pytest.mark.parametrize(("name", "value"), [("executable", ""), ("frozen", True)])
-def test_without_an_interpreter_nothing_is_started(monkeypatch, stamp, name, value):
+def test_without_an_interpreter_nothing_is_started(
+    monkeypatch, caplog, stamp, compiled_here, name, value
+):
     """A frozen program would start itself."""
     monkeypatch.setattr(sys, name, value, raising=False)
-    monkeypatch.setattr(kernel_warm, "_commands", lambda codes, entries: pytest.fail("started"))
     warm()
-    assert not stamp.exists()
+    assert compiled_here == [(0, 1, "uint8", "uint32")]
+    assert stamp.exists()
+    assert caplog.text == ""
 
 
-def test_where_nothing_is_compiled_nothing_is_started(monkeypatch):
+def test_where_nothing_is_compiled_nothing_is_started(monkeypatch, compiled_here):
     monkeypatch.setattr(kernel_warm, "cache_folder", lambda: None)
     monkeypatch.setattr(kernel_warm, "_commands", lambda codes, entries: pytest.fail("started"))
     warm()
+    assert compiled_here == []
     assert kernel_warm.is_warm(WeightedStructure.from_edges(2, [0], [1], [1]))
 
 
@@ -123,21 +147,40 @@ def test_an_interrupt_leaves_no_process_behind(monkeypatch, stamp):
     started = []
     right = subprocess.Popen
 
-    class Interrupted(right):
+    class Remembered(right):
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options)
             started.append(self)
 
-        def communicate(self, *arguments, **options):
-            raise KeyboardInterrupt
+    def interrupt(*share):
+        raise KeyboardInterrupt
 
-    commands_that(monkeypatch, *["import time; time.sleep(600)"] * 2)
-    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    helped_by(monkeypatch, *["import time; time.sleep(600)"] * 2)
+    monkeypatch.setattr(subprocess, "Popen", Remembered)
+    monkeypatch.setattr(kernel_warm, "compile_share", interrupt)
     with pytest.raises(KeyboardInterrupt):
         warm()
     assert len(started) == 2
     assert all(process.poll() is not None for process in started)
     assert not stamp.exists()
+
+
+@needs_compiler
+@pytest.mark.parametrize("enabled", [True, False])
+def test_collecting_garbage_goes_on_afterwards_if_it_did_before(monkeypatch, enabled):
+    def fail(loop, arguments):
+        assert not gc.isenabled()
+        raise MemoryError
+
+    monkeypatch.setattr(kernel_warm, "compile_for", fail)
+    if not enabled:
+        gc.disable()
+    try:
+        with pytest.raises(MemoryError):
+            kernel_warm.compile_share(0, 1, "uint8", "uint32")
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable()
 
 
 def test_what_is_compiled_depends_on_the_numbers_of_weights_and_states():
@@ -148,9 +191,11 @@ def test_what_is_compiled_depends_on_the_numbers_of_weights_and_states():
     assert kernel_warm._types(row) == ("uint16", "uint32")
 
 
-def test_processes_import_what_this_one_would():
+def test_processes_import_what_this_one_would_and_take_the_other_shares(monkeypatch):
+    monkeypatch.setattr(kernel_warm, "cores", lambda: 3)
     commands = kernel_warm._commands("uint8", "uint64")
     assert all(command[-len(sys.path) :] == sys.path for command in commands)
     assert [command[4:8] for command in commands] == [
-        [str(share), str(len(commands)), "uint8", "uint64"] for share in range(len(commands))
+        ["1", "3", "uint8", "uint64"],
+        ["2", "3", "uint8", "uint64"],
     ]
