@@ -36,12 +36,13 @@ from lumpability.refinement.kernel_costs import (
 )
 from lumpability.refinement.kernel_field import montgomery_inverse
 from lumpability.refinement.kernel_propagate import begin, propagate
-from lumpability.refinement.kernel_split import cut, expect, split, write_values
+from lumpability.refinement.kernel_split import cut, expect, write_values
 from lumpability.refinement.kernel_sweep import (
     FIND_DIFFERENT,
     FINGERPRINT,
     MOVE,
     check_together,
+    sweep,
     sweep_together,
 )
 from lumpability.refinement.kernel_tables import (
@@ -204,8 +205,7 @@ class _Rounds:
         moved: int
         segments = np.zeros((self.parts, 2), dtype=np.int64)
         if self.parts == 1:
-            loops.fingerprint_rows(0, self.n, self.count, 0, rows, field, self.arrays)
-            self.count, moved, lone = split(self.count, segments, field, self.arrays)
+            self.count, moved, lone = sweep(self.count, segments, rows, field, self.arrays)
         else:
             team.run(FINGERPRINT, [(*bounds, self.count) for bounds in self._row_ranges()])
             expect(self.count, self.arrays)

@@ -42,14 +42,12 @@ __all__ = [
     "expect",
     "find_different",
     "move_different",
-    "split",
     "write_values",
 ]
 
 _STRIDE = 17  # one of so many states votes; prime, as regular models have all sorts of periods
 _FEW_GROUPS = 40  # that there is room for in the table at first
 _AHEAD = 8  # states or groups
-FIRST = np.int64(0)  # typed, as a plain 0 would compile one more version of what it is passed to
 NEAR = np.uint64(14)  # bits of a table that is in the cache
 
 
@@ -217,18 +215,3 @@ def write_values(count: Any, field: Any, arrays: Any) -> None:
     else:
         for state in range(len(labels)):
             values[state] = block_value(np.uint32(labels[state]), field)
-
-
-@compiled
-def split(count: Any, segments: Any, field: Any, arrays: Any) -> Any:
-    """Split all blocks by fingerprints, as one thread does; returns what `cut` does.
-
-    ``segments`` int64 (1, 2) is scratch.
-    """
-    expect(count, arrays)
-    segments[0, 0], segments[0, 1] = 0, find_different(FIRST, len(arrays.alone), arrays)
-    result = cut(count, segments, field, arrays)
-    move_different(FIRST, segments[0, 1], count, result[0], field, arrays)
-    if are_few(count, arrays) and not are_few(result[0], arrays):
-        write_values(result[0], field, arrays)
-    return result

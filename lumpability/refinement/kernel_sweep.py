@@ -1,4 +1,4 @@
-"""Loops that threads run together, see `kernel_team`: those of a sweep, and the check of the result."""
+"""A sweep by one thread; loops that threads run together, see `kernel_team`: a sweep's, and the check of the result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import numpy as np
 from lumpability.refinement.kernel_check import first_unstable
 from lumpability.refinement.kernel_compile import allocating, compiled
 from lumpability.refinement.kernel_loops import fingerprint_rows
-from lumpability.refinement.kernel_split import find_different, move_different
+from lumpability.refinement.kernel_split import (
+    are_few,
+    cut,
+    expect,
+    find_different,
+    move_different,
+    write_values,
+)
 from lumpability.refinement.kernel_team import (
     FOURTH,
     HIGH,
@@ -21,9 +28,24 @@ from lumpability.refinement.kernel_team import (
     next_range,
 )
 
-__all__ = ["FINGERPRINT", "FIND_DIFFERENT", "MOVE", "check_together", "sweep_together"]
+__all__ = ["FINGERPRINT", "FIND_DIFFERENT", "MOVE", "check_together", "sweep", "sweep_together"]
 
 FINGERPRINT, FIND_DIFFERENT, MOVE = range(3)
+FIRST = np.int64(0)  # typed, as a plain 0 would compile one more version of what it is passed to
+
+
+@compiled
+def sweep(count: Any, segments: Any, rows: Any, field: Any, arrays: Any) -> Any:
+    """Sweep over all states; returns what `cut` does.  ``segments`` int64 (1, 2) is scratch."""
+    states = len(arrays.alone)
+    fingerprint_rows(FIRST, states, count, FIRST, rows, field, arrays)
+    expect(count, arrays)
+    segments[0, 0], segments[0, 1] = 0, find_different(FIRST, states, arrays)
+    result = cut(count, segments, field, arrays)
+    move_different(FIRST, segments[0, 1], count, result[0], field, arrays)
+    if are_few(count, arrays) and not are_few(result[0], arrays):
+        write_values(result[0], field, arrays)
+    return result
 
 
 @compiled

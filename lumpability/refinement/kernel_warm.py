@@ -27,7 +27,7 @@ from lumpability.refinement.kernel_check import first_rows, first_unstable, used
 from lumpability.refinement.kernel_compile import cache_folder, compile_for, compiler_tag
 from lumpability.refinement.kernel_propagate import begin, propagate
 from lumpability.refinement.kernel_sums import collapse_rows, number_sums, sum_again
-from lumpability.refinement.kernel_sweep import check_together, sweep_together
+from lumpability.refinement.kernel_sweep import check_together, sweep, sweep_together
 from lumpability.refinement.kernel_team import Team, announce, are_done, cores
 from lumpability.structure import WeightedStructure
 
@@ -67,7 +67,6 @@ def _pieces(codes: str, entries: str) -> list[list[Loop]]:
         (loops.fill, (labels, 0, field, arrays)),
         (splitting.expect, (0, arrays)),
         (splitting.cut, (0, segments, field, arrays)),
-        (splitting.split, (0, segments, field, arrays)),
         (loops.settle, (0, field, arrays)),
     ]
     finishing: list[Loop] = [
@@ -79,15 +78,16 @@ def _pieces(codes: str, entries: str) -> list[list[Loop]]:
         (first_unstable, (0, 0, rows, word, labels, first, words)),
         (check_together, (board, ranges, True, rows, word, labels, first)),
         (used_codes, (rows.indptr, rows.codes, booleans, booleans)),
-    ]
-    sweeping: list[Loop] = [
-        (loops.fingerprint_rows, (0, 0, 0, 0, rows, field, arrays)),
-        (sweep_together, (board, ranges, True, rows, field, arrays)),
-        (announce, (board, 0, 0)),
-        (are_done, (board, 0)),
         (collapse_rows, (longs, rows, labels, word, longs, columns, longs, words, columns)),
         (number_sums, (0, longs, words)),
         (sum_again, (longs, rows, labels, word, longs, columns, words, columns)),
+    ]
+    sweeping: list[Loop] = [
+        (loops.fingerprint_rows, (0, 0, 0, 0, rows, field, arrays)),
+        (sweep, (0, segments, rows, field, arrays)),
+        (sweep_together, (board, ranges, True, rows, field, arrays)),
+        (announce, (board, 0, 0)),
+        (are_done, (board, 0)),
     ]
     return [following, dividing, finishing, sweeping]
 
@@ -116,7 +116,7 @@ def _types(structure: WeightedStructure) -> tuple[str, str]:
     """Return the types that differ among structures: of the codes of weights, and of transposed entries."""
     weights = structure.weights
     _, entries = Incoming.layout(structure.n, len(weights.values))
-    return weights.codes.dtype.name, entries
+    return weights.codes.dtype.char, entries  # to ask for its name takes longer than all the rest
 
 
 def _stamp(codes: str, entries: str) -> Path | None:
@@ -124,7 +124,7 @@ def _stamp(codes: str, entries: str) -> Path | None:
     folder = cache_folder()
     if folder is None:
         return None
-    return folder / f"kernel-{compiler_tag()}-{codes}-{entries}.ready"
+    return folder / f"kernel-{compiler_tag()}-{np.dtype(codes).name}-{entries}.ready"
 
 
 def is_warm(structure: WeightedStructure) -> bool:

@@ -24,7 +24,7 @@ from lumpability.refinement.kernel_arrays import BLOCK, NAME, Arrays, Field, Inc
 from lumpability.refinement.kernel_costs import cost_of_following, cost_of_splitting
 from lumpability.refinement.kernel_field import block_value, montgomery_inverse
 from lumpability.refinement.kernel_propagate import begin, propagate
-from lumpability.refinement.kernel_split import split
+from lumpability.refinement.kernel_sweep import sweep
 from lumpability.refinement.kernel_tables import combined_table, moduli
 from lumpability.structure import WeightedStructure
 
@@ -224,8 +224,7 @@ def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
 
 def swept(count: int, rows: Rows, field: Field, arrays: Arrays) -> tuple[int, int, int]:
     """Split all blocks by fresh fingerprints; return what `cut` does."""
-    kernel_loops.fingerprint_rows(0, len(arrays.alone), count, 0, rows, field, arrays)
-    return split(count, np.zeros((1, 2), dtype=np.int64), field, arrays)
+    return sweep(count, np.zeros((1, 2), dtype=np.int64), rows, field, arrays)
 
 
 def _incoming(rows: Rows, field: Field, arrays: Arrays) -> Incoming:

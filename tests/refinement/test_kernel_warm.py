@@ -73,7 +73,7 @@ def test_what_refinement_and_quotients_call_is_compiled_ahead_and_only_once(tmp_
 def stamp(monkeypatch, tmp_path):
     """Where a stamp is to be, in an empty folder."""
     monkeypatch.setattr(kernel_warm, "cache_folder", lambda: tmp_path)
-    return kernel_warm._stamp("uint8", "uint32")
+    return kernel_warm._stamp("B", "uint32")
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def helped_by(monkeypatch, *programs):
 
 
 def warm():
-    kernel_warm._warm.__wrapped__("uint8", "uint32")
+    kernel_warm._warm.__wrapped__("B", "uint32")
 
 
 def test_a_stamp_tells_that_nothing_is_left_to_do(monkeypatch, caplog, stamp, compiled_here):
@@ -100,14 +100,14 @@ def test_a_stamp_tells_that_nothing_is_left_to_do(monkeypatch, caplog, stamp, co
     assert stamp.exists()
     helped_by(monkeypatch, "raise SystemExit('not again')")
     warm()
-    assert compiled_here == [(0, 3, "uint8", "uint32")]
+    assert compiled_here == [(0, 3, "B", "uint32")]
     assert caplog.text == ""
 
 
 def test_what_processes_fail_to_compile_is_compiled_here(monkeypatch, caplog, stamp, compiled_here):
     helped_by(monkeypatch, "pass", "raise ValueError('no room')", "raise SystemExit(3)")
     warm()
-    assert compiled_here == [(0, 4, "uint8", "uint32"), (0, 1, "uint8", "uint32")]
+    assert compiled_here == [(0, 4, "B", "uint32"), (0, 1, "B", "uint32")]
     assert stamp.exists()
     assert [record.getMessage() for record in caplog.records] == [
         "compiling the kernel without help: ValueError: no room; exit code 3"
@@ -119,7 +119,7 @@ def test_where_no_process_can_be_started_all_is_compiled_here(
 ):
     monkeypatch.setattr(kernel_warm, "_commands", lambda codes, entries: [["/nowhere/python"]])
     warm()
-    assert compiled_here == [(0, 2, "uint8", "uint32"), (0, 1, "uint8", "uint32")]
+    assert compiled_here == [(0, 2, "B", "uint32"), (0, 1, "B", "uint32")]
     assert "/nowhere/python" in caplog.text
 
 
@@ -130,7 +130,7 @@ def test_without_an_interpreter_nothing_is_started(
     """A frozen program would start itself."""
     monkeypatch.setattr(sys, name, value, raising=False)
     warm()
-    assert compiled_here == [(0, 1, "uint8", "uint32")]
+    assert compiled_here == [(0, 1, "B", "uint32")]
     assert stamp.exists()
     assert caplog.text == ""
 
@@ -177,7 +177,7 @@ def test_collecting_garbage_goes_on_afterwards_if_it_did_before(monkeypatch, ena
         gc.disable()
     try:
         with pytest.raises(MemoryError):
-            kernel_warm.compile_share(0, 1, "uint8", "uint32")
+            kernel_warm.compile_share(0, 1, "B", "uint32")
         assert gc.isenabled() == enabled
     finally:
         gc.enable()
@@ -185,17 +185,17 @@ def test_collecting_garbage_goes_on_afterwards_if_it_did_before(monkeypatch, ena
 
 def test_what_is_compiled_depends_on_the_numbers_of_weights_and_states():
     few = WeightedStructure.from_edges(2, [0], [1], [1])
-    assert kernel_warm._types(few) == ("uint8", "uint32")
+    assert kernel_warm._types(few) == ("B", "uint32")
     size = 300
     row = WeightedStructure.from_edges(size, [0] * size, range(size), range(1, size + 1))
-    assert kernel_warm._types(row) == ("uint16", "uint32")
+    assert kernel_warm._types(row) == ("H", "uint32")
 
 
 def test_processes_import_what_this_one_would_and_take_the_other_shares(monkeypatch):
     monkeypatch.setattr(kernel_warm, "cores", lambda: 3)
-    commands = kernel_warm._commands("uint8", "uint64")
+    commands = kernel_warm._commands("B", "uint64")
     assert all(command[-len(sys.path) :] == sys.path for command in commands)
     assert [command[4:8] for command in commands] == [
-        ["1", "3", "uint8", "uint64"],
-        ["2", "3", "uint8", "uint64"],
+        ["1", "3", "B", "uint64"],
+        ["2", "3", "B", "uint64"],
     ]
