@@ -36,6 +36,7 @@ __all__ = [
     "pairwise",
     "parameter_names",
     "refuse_absurd",
+    "state_lines",
     "state_names",
     "uniform_over",
     "warn_of_loss",
@@ -131,18 +132,36 @@ def parameter_names(chain: MarkovChain) -> list[str]:
     return sorted({str(symbol) for array in arrays for symbol in parameters_of(array.values)})
 
 
-def state_names(chain: MarkovChain, path: str | Path) -> list[str] | None:
+def state_names(
+    chain: MarkovChain, path: str | Path, *, integers: bool = False
+) -> list[Any] | None:
+    """Return the state names as text, and as integers where a format holds both; None if there are none.
+
+    Warns
+    -----
+    LossyWrite
+        If two names become the same text: all names are left out then, since they could not be read.
+    """
+    if not chain.states.named:
+        return None
+    kept = (str, int) if integers else (str,)  # a bool's type is neither
+    names = [name if type(name) in kept else str(name) for name in chain.states]
+    if len(set(names)) < len(names):
+        warn_of_loss(path, "two state names are the same as text: all are left out")
+        return None
+    return names
+
+
+def state_lines(chain: MarkovChain, path: str | Path) -> list[str] | None:
     """Return the state names as text, for formats with a line for each; None if there are none.
 
     Warns
     -----
     LossyWrite
-        If a name holds a line break: all names are left out then.
+        If a name holds a line break, or two are the same as text: all names are left out then.
     """
-    if not chain.states.named:
-        return None
-    names = [str(name) for name in chain.states]
-    if any("\n" in name or "\0" in name for name in names):
+    names = state_names(chain, path)
+    if names is not None and any("\n" in name or "\0" in name for name in names):
         warn_of_loss(path, "state names with line breaks are left out")
         return None
     return names

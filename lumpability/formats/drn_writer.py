@@ -20,7 +20,7 @@ from lumpability.formats.assembly import (
     distinct_rows,
     initial_marks,
     parameter_names,
-    state_names,
+    state_lines,
 )
 from lumpability.formats.drn_header import LABELS_OF_NO_STATE
 from lumpability.formats.files import writing
@@ -54,7 +54,8 @@ def write_drn(chain: MarkovChain, path: str | Path, *, value_type: str | None = 
     Warns
     -----
     LossyWrite
-        If the initial distribution is not uniform, or a state name holds a line break.
+        If the initial distribution is not uniform, a state name holds a line break, or two
+        are the same as text.
 
     Examples
     --------
@@ -94,7 +95,7 @@ def write_drn(chain: MarkovChain, path: str | Path, *, value_type: str | None = 
     text = _double if value_type == "double" else _exact
     with writing(path) as handle:
         handle.write(_header(chain, path, value_type, masks, words).encode())
-        for piece in _body(chain, masks, words, text, state_names(chain, path)):
+        for piece in _body(chain, masks, words, text, state_lines(chain, path)):
             handle.write(piece.encode())
 
 

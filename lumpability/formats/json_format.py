@@ -18,7 +18,7 @@ import numpy as np
 
 from lumpability.errors import FormatError, InvalidValue
 from lumpability.exact_array import Exact, ExactArray
-from lumpability.formats.assembly import chain_class, parameter_names, refuse_absurd
+from lumpability.formats.assembly import chain_class, parameter_names, refuse_absurd, state_names
 from lumpability.formats.files import reading, writing
 from lumpability.formats.numbers import exact_text, read_expression
 from lumpability.formats.strict_json import MAX_BYTES, check_version, read_document, write_pieces
@@ -48,6 +48,11 @@ def write_json(chain: MarkovChain, path: str | Path) -> None:
     FormatError
         If the file cannot be written.
 
+    Warns
+    -----
+    LossyWrite
+        If two state names are the same as text.
+
     Examples
     --------
     >>> import tempfile
@@ -76,11 +81,11 @@ def write_json(chain: MarkovChain, path: str | Path) -> None:
     True
     """
     with writing(path) as handle:
-        for piece in write_pieces(_items(chain)):
+        for piece in write_pieces(_items(chain, path)):
             handle.write(piece.encode())
 
 
-def _items(chain: MarkovChain) -> Iterator[tuple[str, Any]]:
+def _items(chain: MarkovChain, path: str | Path) -> Iterator[tuple[str, Any]]:
     numbers = _Numbers()
     weights = numbers.codes(chain.matrix.weights)
     rewards = {
@@ -92,7 +97,7 @@ def _items(chain: MarkovChain) -> Iterator[tuple[str, Any]]:
     yield "version", VERSION
     yield "type", type(chain).__name__
     yield "state_count", chain.n
-    yield "states", [_name(name) for name in chain.states] if chain.states.named else None
+    yield "states", state_names(chain, path, integers=True)
     yield "parameters", parameter_names(chain)
     yield "numbers", [_plain(value) for value in numbers.values]
     yield "row_starts", chain.matrix.indptr.tolist()
@@ -101,10 +106,6 @@ def _items(chain: MarkovChain) -> Iterator[tuple[str, Any]]:
     yield "labels", {name: np.flatnonzero(mask).tolist() for name, mask in chain.labels.items()}
     yield "rewards", rewards
     yield "initial", initial
-
-
-def _name(name: Any) -> str | int:
-    return name if isinstance(name, str | int) and not isinstance(name, bool) else str(name)
 
 
 def _plain(value: Exact) -> str | int:

@@ -10,8 +10,9 @@ Any program can write the plain layout:
 What is a double there is read as `rationals` says.  This library adds the exact numbers: distinct ones once, in
 ``numerators`` and ``denominators`` (or as text in ``numbers`` when they are too long for 64 bits or hold
 parameters), and codes that refer to them: ``data_codes``, ``reward0_state``, ``reward0_action``, ... with
-``reward_names``, ``initial_codes``, and ``state_names``.  Where ``data_codes`` is present, all numbers are read
-from there, so that writing and reading gives the same chain.
+``reward_names``, ``initial_codes``, and ``state_names``, with ``state_integers`` to say which of them are integers
+where they are not all of one type.  Where ``data_codes`` is present, all numbers are read from there, so that writing
+and reading gives the same chain.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from lumpability.formats.assembly import (
     assemble,
     chain_class,
     parameter_names,
+    state_names,
     uniform_over,
 )
 from lumpability.formats.files import DEFAULT_MAX_BYTES, reading
@@ -215,10 +217,17 @@ class _Archive:
         marks[states] = True
         return uniform_over(marks)
 
-    def _names(self) -> list[str] | list[int] | None:
+    def _names(self) -> list[str | int] | None:
         if "state_names" not in self._arrays:
             return None
-        names: list[Any] = self._array("state_names", "Uiu", self._n).tolist()
+        names: list[str | int] = self._array("state_names", "Uiu", self._n).tolist()
+        if "state_integers" in self._arrays:
+            for i in np.flatnonzero(self._array("state_integers", "b", self._n)).tolist():
+                try:
+                    names[i] = int(names[i])
+                except ValueError:
+                    problem = f"names the state {shown(repr(names[i]))}, which is no integer"
+                    raise self._error(problem) from None
         return names
 
 
@@ -235,9 +244,14 @@ def write_npz(chain: MarkovChain, path: str | Path) -> None:
     FormatError
         If the file cannot be written, or the chain has a label ``init`` of its own.
 
+    Warns
+    -----
+    LossyWrite
+        If two state names are the same as text.
+
     Notes
     -----
-    State names are kept if all are texts or all are integers of 64 bits; others become texts.
+    State names are kept if they are texts or integers; others become texts.
 
     Examples
     --------
@@ -276,8 +290,7 @@ def write_npz(chain: MarkovChain, path: str | Path) -> None:
         arrays["initial"] = np.flatnonzero(positive[chain.initial.codes])
     arrays["reward_names"] = _texts(list(chain.rewards))
     arrays |= _doubles(chain) | _coded(exact, parameter_names(chain))
-    if chain.states.named:
-        arrays["state_names"] = _name_array(list(chain.states))
+    arrays |= _name_arrays(state_names(chain, path, integers=True))
     with reading(path):
         write_arrays(path, arrays)
 
@@ -286,10 +299,15 @@ def _texts(items: Sequence[str]) -> Array:
     return np.array(items, dtype=str) if items else np.empty(0, dtype="U1")
 
 
-def _name_array(names: list[Any]) -> Array:
-    if all(type(name) is int and abs(name) <= _LARGEST for name in names):
-        return np.array(names, dtype=np.int64)
-    return _texts([str(name) for name in names])
+def _name_arrays(names: list[Any] | None) -> dict[str, Array]:
+    if names is None:
+        return {}
+    integers = np.array([type(name) is int for name in names], dtype=bool)
+    if integers.all() and all(abs(name) <= _LARGEST for name in names):
+        return {"state_names": np.array(names, dtype=np.int64)}
+    texts = {"state_names": _texts([str(name) for name in names])}
+    # A quotient's states are integers and texts, if the chain's are integers: merged blocks have text.
+    return texts | ({"state_integers": integers} if integers.any() else {})
 
 
 def _doubles(chain: MarkovChain) -> dict[str, Array]:

@@ -29,7 +29,7 @@ from lumpability.formats.assembly import (
     chain_class,
     initial_marks,
     parameter_names,
-    state_names,
+    state_lines,
 )
 from lumpability.formats.files import opened, reading, replacing
 from lumpability.formats.numbers import NumberTable, double_text, exact_text
@@ -278,7 +278,7 @@ def write_prism_files(
     if masks:
         lab = path.with_suffix(".lab")
         texts[lab] = labels_text(masks, lab)
-    names = state_names(chain, path)
+    names = state_lines(chain, path)
     if names is not None:
         texts[path.with_suffix(".sta")] = states_text(names)
     texts |= reward_texts(chain, path, number)

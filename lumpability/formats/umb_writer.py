@@ -21,6 +21,7 @@ from lumpability.formats.assembly import (
     INITIAL,
     pairwise,
     parameter_names,
+    state_names,
     uniform_over,
 )
 from lumpability.formats.files import writing
@@ -55,6 +56,11 @@ def write_umb(chain: MarkovChain, path: str | Path, *, value_type: str = "ration
     MissingDependency
         If the package ``umbi`` is not installed.
 
+    Warns
+    -----
+    LossyWrite
+        If two state names are the same as text.
+
     Notes
     -----
     State names become texts.
@@ -83,7 +89,7 @@ def write_umb(chain: MarkovChain, path: str | Path, *, value_type: str = "ration
             label=INITIAL,
         )
     with writing(path, packed=True) as handle:
-        archive = _Archive(chain, value_type)
+        archive = _Archive(chain, value_type, state_names(chain, path))
         members = {"index.json": dump_index(archive.index, path), **archive.members}
         with tarfile.open(fileobj=handle, mode="w|", format=tarfile.PAX_FORMAT) as tar:
             for name, data in members.items():
@@ -95,7 +101,7 @@ def write_umb(chain: MarkovChain, path: str | Path, *, value_type: str = "ration
 class _Archive:
     """The index and the members of the archive for a chain."""
 
-    def __init__(self, chain: MarkovChain, value_type: str) -> None:
+    def __init__(self, chain: MarkovChain, value_type: str, names: list[str] | None) -> None:
         self._chain, self._double = chain, value_type == "double"
         self.members: dict[str, bytes] = {}
         self._annotations: dict[str, dict[str, Any]] = {}
@@ -103,7 +109,7 @@ class _Archive:
         system = self._add_transitions()
         self._add_labels()
         self._add_rewards()
-        self._add_names()
+        self._add_names(names)
         self.index = {
             "file-data": {"tool": "lumpability"},
             "transition-system": {"#initial-states": marks, **system},
@@ -198,10 +204,10 @@ class _Archive:
                 self.members[f"{folder}/{what}/values.bin"] = data[k * each : (k + 1) * each]
             self._describe("rewards", keys[name], name, dict.fromkeys(given, sized))
 
-    def _add_names(self) -> None:
-        if not self._chain.states.named:
+    def _add_names(self, names: list[str] | None) -> None:
+        if names is None:
             return
-        texts = [str(name).encode() for name in self._chain.states]
+        texts = [name.encode() for name in names]
         folder = f"annotations/{GROUP}/names/states"
         self.members[f"{folder}/strings.bin"] = b"".join(texts)
         bounds = np.concatenate([[0], np.cumsum([len(text) for text in texts])])

@@ -84,6 +84,13 @@ def test_numpy_alone_reads_the_plain_part_of_what_is_written(tmp_path, repair):
         ({"srew_cost": np.array([1.0])}, "'srew_cost' has 1 entries, not 3"),
         ({"state_names": np.array(["a", "b", "a"])}, "state name 'a' occurs twice"),
         ({"state_names": np.array(["a"])}, "'state_names' has 1 entries, not 3"),
+        (
+            {
+                "state_names": np.array(["1", "a", "b"]),
+                "state_integers": np.array([True, True, False]),
+            },
+            "names the state 'a', which is no integer",
+        ),
         ({"data_codes": np.array([0, 1, 2, 9])}, "lacks the array 'numerators'"),
     ],
 )

@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumpability import CTMC, DTMC, Reward, formats
-from lumpability.errors import FormatError
+from lumpability import CTMC, DTMC, Reward, formats, lump
+from lumpability.errors import FormatError, TrivialLumping
 from lumpability.exact_array import ExactArray
 from lumpability.formats.assembly import LossyWrite, uniform_over
 from lumpability.formats.networkx_format import from_networkx, to_networkx
 from lumpability.markov.chains import MarkovChain
+from lumpability.testing import ctmcs, labelled
 
 # Names with everything that has a meaning in some format.
 names = st.text(
@@ -27,6 +28,7 @@ names = st.text(
     | st.characters(codec="utf-8", exclude_characters="\0"),
     max_size=6,
 ).filter(lambda name: name != "init")
+numbers = st.integers(10, 10**6) | st.integers(-(10**30), 10**30)
 positive = st.fractions(Fraction(1, 50), 50, max_denominator=60) | st.fractions(
     Fraction(1, 10**30), 10**30
 ).filter(lambda x: x > 0)
@@ -51,18 +53,14 @@ def chains(draw: st.DrawFn) -> MarkovChain:
     rewards = st.tuples(vectors | st.none(), vectors | st.none()).filter(
         lambda p: p != (None, None)
     )
-    named = draw(st.sampled_from(["not", "by text", "by number"])) if n else "not"
+    name = draw(st.sampled_from([None, names, numbers, names | numbers])) if n else None
     initial = None
     if n and draw(st.booleans()):
         shares = draw(st.lists(st.integers(0, 3), min_size=n, max_size=n).filter(any))
         initial = [Fraction(share, sum(shares)) for share in shares]
     return kind(
         matrix,
-        states=None
-        if named == "not"
-        else draw(st.lists(names, min_size=n, max_size=n, unique=True))
-        if named == "by text"
-        else draw(st.lists(st.integers(10, 10**6), min_size=n, max_size=n, unique=True)),
+        states=None if name is None else draw(st.lists(name, min_size=n, max_size=n, unique=True)),
         labels=draw(
             st.dictionaries(
                 names, st.sets(st.sampled_from(states)) if n else st.just(set()), max_size=3
@@ -93,11 +91,16 @@ def with_marks_only(chain: MarkovChain) -> dict[str, Any]:
     return {"initial": uniform_over(np.array([x != 0 for x in chain.initial], dtype=bool))}
 
 
-def with_text_names(chain: MarkovChain) -> dict[str, Any]:
+def texts_of(chain: MarkovChain) -> list[str] | None:
     if not chain.states.named:
-        return {}
+        return None
     texts = [str(name) for name in chain.states]
-    return {"states": None if any("\n" in name for name in texts) else texts}
+    return texts if len(set(texts)) == len(texts) else None
+
+
+def with_text_names(chain: MarkovChain) -> dict[str, Any]:
+    texts = texts_of(chain)
+    return {"states": None if any("\n" in name for name in texts or ()) else texts}
 
 
 def in_json(chain: MarkovChain) -> MarkovChain:
@@ -105,8 +108,7 @@ def in_json(chain: MarkovChain) -> MarkovChain:
 
 
 def in_umb(chain: MarkovChain) -> MarkovChain:
-    named = chain.states.named
-    return changed(chain, states=[str(name) for name in chain.states] if named else None)
+    return changed(chain, states=texts_of(chain))
 
 
 def in_drn(chain: MarkovChain) -> MarkovChain:
@@ -196,6 +198,40 @@ def test_reading_what_was_written_gives_the_same_chain(
     assert read.reading.distinct == 0  # everything was written exactly
     if not caught:
         assert contents(read)["initial"] == contents(chain)["initial"]
+
+
+@pytest.mark.parametrize("suffix", [s for s in FORMATS if s != ".umb" or find_spec("umbi")])
+@given(chain=labelled(ctmcs(min_states=2, max_states=5), max_labels=1))
+def test_the_quotient_of_a_chain_named_by_integers_is_read_as_it_was_written(
+    suffix: str, chain: CTMC, tmp_path_factory: pytest.TempPathFactory
+):
+    # Blocks of one keep their integer, others are texts.
+    numbered = changed(chain, states=range(chain.n), initial=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrivialLumping)
+        quotient = lump(numbered).quotient
+    path = tmp_path_factory.mktemp("chain") / f"chain{suffix}"
+    formats.write(quotient, path)
+    read = formats.read(path, **({"type": "ctmc"} if suffix == ".tra" else {}))
+    assert contents(read) == contents(FORMATS[suffix](quotient))
+    assert read.equals(FORMATS[suffix](quotient))
+
+
+@pytest.mark.parametrize("suffix", [s for s in FORMATS if s != ".umb" or find_spec("umbi")])
+@pytest.mark.parametrize("names", [(1, "1"), ((0, 1), "(0, 1)")])
+def test_names_that_are_the_same_as_text_are_left_out_where_they_become_text(
+    suffix: str, names: tuple[Any, Any], tmp_path: Path
+):
+    chain = CTMC([[0, 1], [2, 0]], states=names)
+    path = tmp_path / f"chain{suffix}"
+    if suffix in (".json", ".json.gz", ".npz") and names[0] == 1:
+        formats.write(chain, path)
+        assert formats.read(path).equals(chain)
+    else:
+        with pytest.warns(LossyWrite, match="two state names are the same as text"):
+            formats.write(chain, path)
+        read = formats.read(path, **({"type": "ctmc"} if suffix == ".tra" else {}))
+        assert read.equals(changed(chain, states=None))
 
 
 @given(chain=chains())
