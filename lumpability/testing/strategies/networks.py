@@ -57,8 +57,8 @@ def networks(
     >>> from lumpability import lump
     >>> def merges(network):
     ...     return len(lump(network).partition) < lump(network).partition.n
-    >>> find(networks(), merges)
-    Network(1 -> 1, 2 hidden neurons, ... parameters)
+    >>> find(networks(max_inputs=1), merges)
+    Network(1 -> 1, 2 hidden neurons, 7 parameters)
     """
     width = st.integers(1, max_width)
     hidden = st.lists(width, min_size=min_hidden_layers, max_size=max_hidden_layers)
