@@ -1,8 +1,9 @@
 """What all tests share: Hypothesis profiles and the way to the real models.
 
 LUMPABILITY_PROFILE chooses how many examples each property is tried on: quick (default), ci
-(reproducible) or thorough.  LUMPABILITY_SHARED names the folder with the real chains and networks;
-by default it is `shared` beside the checkout.
+(reproducible), few (reproducible; tells whether a property can be tried at all) or thorough.
+LUMPABILITY_SHARED names the folder with the real chains and networks; by default it is `shared`
+beside the checkout.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ settings.register_profile("quick", max_examples=40, deadline=None)
 settings.register_profile(
     "ci", max_examples=40, deadline=None, derandomize=True, database=None, print_blob=True
 )
+settings.register_profile("few", settings.get_profile("ci"), max_examples=5)
 settings.register_profile(
     "thorough",
     max_examples=10_000,

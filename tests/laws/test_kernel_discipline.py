@@ -45,7 +45,8 @@ def test_the_kernel_obeys_the_laws_with_bounds_checked_and_without_a_compiler(
 ) -> None:
     """Bounds are checked in code compiled for the purpose, kept apart from the usual one."""
     command = [
-        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+        # One process: two would compile the same code at the same time.
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses=0",
         # Arithmetic modulo 2^64 wraps around, which is silent when compiled.
         "-W", "ignore:overflow encountered:RuntimeWarning",
         "-k", "path_alone and kernel or test_kernel_propagate",
