@@ -66,19 +66,19 @@ EVERY = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
-def test_a_thousand_examples_are_drawn_in_bounded_time(name):
+def test_hundreds_of_examples_are_drawn_in_bounded_time(name):
     """With all of Hypothesis's health checks on: nothing is filtered, nothing too large or slow."""
     drawn = []
 
-    @settings(max_examples=1000, database=None, deadline=None, phases=[Phase.generate])
+    @settings(max_examples=400, database=None, deadline=None, phases=[Phase.generate])
     @given(EVERY[name])
     def draw(example):
         drawn.append(example)
 
     start = time.process_time()
     draw()
-    assert time.process_time() - start < 60  # 1 to 16 s on an idle machine
-    assert len(drawn) >= 1000
+    assert time.process_time() - start < 40  # 0.5 to 7 s on an idle machine
+    assert len(drawn) >= 400
 
 
 # --- what is drawn is what was promised ---------------------------------------------------------------
