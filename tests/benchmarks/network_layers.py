@@ -18,13 +18,12 @@ Runs of all are interleaved; medians are reported.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from suite.measuring import machine, seconds
+from suite.measuring import seconds, titled
 
 from lumpability.networks.activations import Group
 from lumpability.networks.aggregation import Aggregation, Incoming
@@ -117,8 +116,7 @@ def main() -> None:
     options = parser.parse_args()
     columns = ["layer", "rows x neurons", "classes", *(f"{side} ms" for side in SIDES)]
     columns += ["ours / numpy.sum", *(f"{side} / ours" for side in SIDES[2:])]
-    load = f"load {os.getloadavg()[0]:.1f} at the start"
-    lines = [f"{machine()}; {load}", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    lines = [titled(), "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     print("\n".join(lines), flush=True)
     for rows, neurons in SIZES:
         for name, matrix in layers(rows, neurons).items():
