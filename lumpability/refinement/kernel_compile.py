@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
 from llvmlite.binding import get_host_cpu_name
-from numba.core import config
 
 __all__ = [
+    "FIRST",
     "allocating",
     "cache_folder",
     "compile_for",
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+FIRST = np.int64(0)
+"""The number of the first: passed as a plain 0, it would compile one more version of what it is passed to."""
 
 _DIGEST = "kernel.digest"
 _log = logging.getLogger(__name__)
@@ -79,8 +83,7 @@ def cache_folder() -> Path | None:
 
 def compile_for(function: Callable[..., Any], arguments: Sequence[Any]) -> None:
     """Compile a function for arguments of the types of these, unless that is kept already."""
-    if not config.DISABLE_JIT:
-        function.compile(tuple(map(numba.typeof, arguments)))  # type: ignore[attr-defined]
+    function.compile(tuple(map(numba.typeof, arguments)))  # type: ignore[attr-defined]
 
 
 def compiler_tag() -> str:

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.refinement.kernel_compile import inlined, subroutine
+from lumpability.refinement.kernel_compile import FIRST, inlined, subroutine
 from lumpability.refinement.kernel_field import SPREAD
 
 __all__ = ["group_by_key"]
 
-FIRST = np.int64(0)  # typed, as a plain 0 would compile one more version
 _FEW = 16
 _DIGIT = 10  # bits by which keys are distributed at a time
 

@@ -34,7 +34,7 @@ from lumpability.refinement.kernel_arrays import (
     TOUCHED,
     WORD,
 )
-from lumpability.refinement.kernel_compile import compiled, inlined
+from lumpability.refinement.kernel_compile import FIRST, compiled, inlined
 from lumpability.refinement.kernel_costs import (
     NEAR_CELLS,
     cost_of_following,
@@ -58,7 +58,6 @@ __all__ = ["begin", "propagate"]
 
 _AHEAD = 8  # states
 HALF = np.uint64(32)
-FIRST = np.int64(0)  # typed, as a plain 0 would compile one more version of what it is passed to
 HIGH_HALF = np.uint64((2**32 - 1) << 32)
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.refinement.kernel_compile import allocating, compiled, inlined, subroutine
+from lumpability.refinement.kernel_compile import FIRST, allocating, compiled, inlined, subroutine
 from lumpability.refinement.kernel_field import SPREAD, add_modulo
 
 __all__ = ["collapse_rows", "number_sums", "sum_again"]
 
 ZERO, ONE = np.uint64(0), np.uint64(1)
-FIRST = np.int64(0)  # a plain 0 would compile one more version for that very number
 _SMALL = 48
 
 

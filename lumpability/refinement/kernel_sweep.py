@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.refinement.kernel_check import first_unstable
-from lumpability.refinement.kernel_compile import allocating, compiled
+from lumpability.refinement.kernel_compile import FIRST, allocating, compiled
 from lumpability.refinement.kernel_loops import fingerprint_rows
 from lumpability.refinement.kernel_split import (
     are_few,
@@ -31,7 +31,6 @@ from lumpability.refinement.kernel_team import (
 __all__ = ["FINGERPRINT", "FIND_DIFFERENT", "MOVE", "check_together", "sweep", "sweep_together"]
 
 FINGERPRINT, FIND_DIFFERENT, MOVE = range(3)
-FIRST = np.int64(0)  # typed, as a plain 0 would compile one more version of what it is passed to
 
 
 @compiled
