@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.cli.failures import tell
 from lumpability.cli.models import (
     Report,
     arguments,
@@ -26,7 +25,7 @@ from lumpability.markov.kinds import find_kind
 from lumpability.markov.naming import block_name
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
-from lumpability.refinement import COMPILE_BEYOND, Progress, Witness, is_warm
+from lumpability.refinement import Progress, Witness
 from lumpability.show.text import Table, count
 
 __all__ = ["respecting"]
@@ -79,8 +78,6 @@ def lump_arguments(
     """Return what to respect, the partition to start from, the engine, and what it reports to."""
     asked = understood(given, _OPTIONS, f"a {type(chain).__name__}")
     initial = asked.get("initial")
-    if chain.matrix.m > COMPILE_BEYOND and not is_warm(chain.matrix):
-        tell("compiling the engine for large chains, which takes some seconds, once")
     return {
         "respect": respecting(chain, kind, asked.get("respect"), asked.get("ignore")),
         "initial": None if initial is None else read_partition(initial, chain.states),

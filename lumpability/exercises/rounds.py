@@ -13,7 +13,7 @@ from lumpability.exact_array import Exact
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.kinds import find_kind
 from lumpability.partition import Partition
-from lumpability.quotient import block_sums
+from lumpability.refinement.stability import block_sums
 
 __all__ = ["Observation", "block_text", "observations", "rounds_of"]
 

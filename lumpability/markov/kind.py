@@ -18,9 +18,10 @@ from lumpability.exact_array import ExactArray
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.naming import block_name
 from lumpability.partition import Partition
-from lumpability.quotient import Verdict, disagreement, project
+from lumpability.quotient import Verdict, project
 from lumpability.rationals import shown
 from lumpability.refinement import Engine, Progress, Refinement, Witness, refine
+from lumpability.refinement.stability import disagreement
 from lumpability.structure import WeightedStructure
 
 __all__ = ["Condition", "Kind", "balance_matrix"]

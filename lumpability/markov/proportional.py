@@ -34,8 +34,9 @@ from lumpability.markov.kind import Condition, Kind
 from lumpability.markov.matrices import divide_rows
 from lumpability.markov.naming import block_name
 from lumpability.partition import Partition
-from lumpability.quotient import Verdict, collapse, disagreement, project
+from lumpability.quotient import Verdict, collapse, project
 from lumpability.refinement import Engine, Progress, Refinement, Witness, rounds
+from lumpability.refinement.stability import disagreement
 from lumpability.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
 

@@ -24,8 +24,8 @@ from lumpability.markov.proportional import Proportional
 from lumpability.markov.reasons import Ending, EqualSum, Explanation, Flow, Group, Step
 from lumpability.markov.separation import Difference, Separation, share
 from lumpability.partition import Partition
-from lumpability.quotient import block_sums
 from lumpability.refinement import Witness
+from lumpability.refinement.stability import block_sums
 
 __all__ = ["explain", "explain_witness", "state_number"]
 

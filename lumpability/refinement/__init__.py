@@ -2,9 +2,9 @@
 
 Four implementations with one answer: `reference` (the definition), `worklist` (plain Python, any exact
 weights), `kernel` (compiled, machine integers) and `rounds` (fingerprints in prime fields, vectorised,
-any exact weights, completed by the worklist).  `refine` chooses: structures of up to 50,000 transitions
-go to the worklist, or the rounds if they are symbolic, so that small chains never wait for a compiler;
-larger ones go to the kernel, unless they have too many monomials for it.  All are exact.  Why the answer is the coarsest, a history
+any exact weights).  `refine` chooses: small structures go to the worklist, or the rounds if they are symbolic;
+larger ones to the kernel if it is at hand, else to the rounds, until it pays to load or to
+compile it, see `patience`.  All are exact.  Why the answer is the coarsest, a history
 of splits tells, which `split_history` makes on the quotient, whatever engine ran.
 """
 
@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from lumpability.errors import InvalidInput
 from lumpability.partition import Partition
 from lumpability.refinement import reference, rounds, worklist
 from lumpability.refinement.histories import split_history
+from lumpability.refinement.patience import SMALL, alternative, is_ready, spending
+from lumpability.refinement.stability import is_stable
 from lumpability.refinement.witness import Witness
 from lumpability.structure import WeightedStructure
 
@@ -27,7 +30,6 @@ __all__ = [
     "Progress",
     "Refinement",
     "Witness",
-    "is_warm",
     "refine",
     "split_history",
 ]
@@ -38,10 +40,8 @@ ENGINES: tuple[Engine, ...] = ("auto", "reference", "worklist", "rounds", "kerne
 Progress = Callable[[int, int], None]
 """Called now and then with (blocks so far, states); raising from it stops the refinement."""
 
-COMPILE_BEYOND = 50_000
-"""Transitions beyond which "auto" uses the compiled kernel."""
-EVALUATE_BEYOND = 1_000
-"""Transitions beyond which "auto" evaluates symbolic weights in prime fields first."""
+LOAD_BEYOND = 10_000
+"""Transitions with rational weights for which loading scipy takes longer than the worklist."""
 
 
 @dataclass(frozen=True)
@@ -106,41 +106,54 @@ def refine(
     start = Partition.of(structure.initial if initial is None else initial, states=structure.n)
     if engine not in ENGINES:
         raise InvalidInput(f"unknown engine {engine!r}: choose one of {', '.join(ENGINES)}")
-    chosen: Engine = engine
     if engine == "auto":
-        chosen = _suitable(structure)
-    if chosen != "kernel":
-        structure = structure.explicit()
-    if chosen == "reference":
-        return Refinement(reference.refine(structure, start), chosen)
-    if chosen == "worklist":
-        return Refinement(worklist.refine(structure, start), chosen)
-    if chosen == "rounds":
-        tables = rounds.field_tables(structure.weights)
-        stable = rounds.refine(structure, start, tables, progress=progress)
+        return _refine_as_suits(structure, start, progress)
+    return _refine_with(engine, structure, start, progress)
+
+
+def _refine_with(
+    engine: Engine, structure: WeightedStructure, start: Partition, progress: Progress | None
+) -> Refinement:
+    if engine == "kernel":
+        from lumpability.refinement.kernel import refine as refine_compiled
+
+        return Refinement(refine_compiled(structure, start, progress=progress), engine, proved=True)
+    structure = structure.explicit()
+    if engine == "rounds":
+        return _refine_by_rounds(structure, start, progress, patience=inf)
+    run = worklist.refine if engine == "worklist" else reference.refine
+    return Refinement(run(structure, start), engine)
+
+
+def _refine_by_rounds(
+    structure: WeightedStructure, start: Partition, progress: Progress | None, *, patience: float
+) -> Refinement:
+    tables = rounds.field_tables(structure.weights)
+    found = rounds.refine(structure, start, tables, progress=progress, patience=patience)
+    if structure.weights.components is None or not is_stable(structure, found):
         # From a partition that is stable already, the worklist sums into every block exactly and finds
         # nothing to split: that is the proof.  After a collision it splits, which is the repair.
-        return Refinement(worklist.refine(structure, stable), chosen, proved=True)
-    from lumpability.refinement.kernel import refine as refine_compiled
-
-    return Refinement(refine_compiled(structure, start, progress=progress), chosen, proved=True)
+        found = worklist.refine(structure, found)
+    return Refinement(found, "rounds", proved=True)
 
 
-def is_warm(structure: WeightedStructure) -> bool:
-    """Whether the kernel has been compiled for such weights: else its first use does so.
-
-    Examples
-    --------
-    >>> is_warm(WeightedStructure.from_edges(2, [0], [1], [1])) in (True, False)
-    True
-    """
-    from lumpability.refinement import kernel_warm
-
-    return kernel_warm.is_warm(structure)
-
-
-def _suitable(structure: WeightedStructure) -> Engine:
-    if structure.m > COMPILE_BEYOND and structure.weights.components is not None:
-        return "kernel"
-    simple = structure.weights.is_rational or structure.m <= EVALUATE_BEYOND
-    return "worklist" if simple else "rounds"
+def _refine_as_suits(
+    structure: WeightedStructure, start: Partition, progress: Progress | None
+) -> Refinement:
+    waiting = structure.weights.is_rational and not is_ready(structure)
+    if structure.m <= (LOAD_BEYOND if waiting else SMALL):
+        return _refine_with("worklist", structure, start, progress)
+    if structure.weights.components is None:
+        return _refine_with("rounds", structure, start, progress)
+    while True:
+        other, seconds = alternative(structure)
+        try:
+            if seconds > 0:
+                with spending():
+                    return _refine_by_rounds(
+                        structure.explicit(), start, progress, patience=seconds
+                    )
+        except rounds.OutOfTime as reached:
+            start = reached.partition
+        if other == "worklist" or seconds == 0:
+            return _refine_with(other, structure, start, progress)

@@ -21,6 +21,7 @@ from lumpability.refinement.kernel_tables import (
     common_denominator_of,
     deciding_tables,
 )
+from lumpability.refinement.stability import initial_of_blocks
 from lumpability.structure import WeightedStructure
 
 __all__ = ["collapse"]
@@ -30,9 +31,7 @@ _ROOM = 1 << 20  # entries, for which there may be more room than they need
 Array = np.ndarray[Any, Any]
 
 
-def collapse(
-    structure: WeightedStructure, partition: Partition, initial: Partition | None
-) -> WeightedStructure | None:
+def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStructure | None:
     """Return the structure on blocks (see `quotient.collapse`).
 
     Sums that come out as zero are dropped.  O(transitions of the first members).  None if the weights have
@@ -80,7 +79,7 @@ def collapse(
             return None
     summed = ExactArray.of_values(codes, [*weights.values, *totals], integers=integers)
     return WeightedStructure.without_zeros(
-        pointers, columns, summed, initial, closed=structure.closed
+        pointers, columns, summed, initial_of_blocks(structure, partition), closed=structure.closed
     )
 
 

@@ -103,7 +103,6 @@ def _discard_stale(folder: Path) -> None:
     fresh = stamp.with_suffix(f".{os.getpid()}")
     fresh.write_text(digest, encoding="ascii")
     fresh.replace(stamp)
-    _log.info("the kernel will be compiled on first use, which takes some seconds, once")
 
 
 def _tidy() -> None:

@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,7 @@ from lumpability.refinement.kernel_warm import compile_share
 compile_share(int(share), int(shares), codes, entries)
 """
 _log = logging.getLogger(__name__)
+_kept: set[tuple[str, str]] = set()  # the types that it is known to be compiled for
 
 Loop = tuple[Any, tuple[Any, ...]]
 
@@ -129,23 +129,31 @@ def _stamp(codes: str, entries: str) -> Path | None:
 
 def is_warm(structure: WeightedStructure) -> bool:
     """Whether the kernel is compiled for structures like this, by this or an earlier process."""
-    stamp = _stamp(*_types(structure))
-    return stamp is None or stamp.exists()
+    return _is_kept(*_types(structure))
+
+
+def _is_kept(codes: str, entries: str) -> bool:
+    if (codes, entries) in _kept:
+        return True
+    stamp = _stamp(codes, entries)
+    if stamp is not None and not stamp.exists():
+        return False
+    _kept.add((codes, entries))
+    return True
 
 
 def warm(structure: WeightedStructure) -> None:
-    """See that the kernel is compiled for structures like this: else compile it now.  Asked once, it is known."""
-    _warm(*_types(structure))
+    """See that the kernel is compiled for structures like this: else compile it now, and say so."""
+    types = _types(structure)
+    if not _is_kept(*types):
+        _compile_all(*types)
 
 
-@cache
-def _warm(codes: str, entries: str) -> None:
-    stamp = _stamp(codes, entries)
-    if stamp is None or stamp.exists():
-        return
+def _compile_all(codes: str, entries: str) -> None:
     commands = _commands(codes, entries)
     shares = 1 + len(commands)
-    _log.info("compiling the kernel in %d processes, which takes some seconds, once", shares)
+    # A warning, so that it is seen where nobody has asked for messages: the process seems to hang.
+    _log.warning("compiling the engine for large models, which takes some seconds, once")
     failures = []
     with ExitStack() as stack:
         processes: list[subprocess.Popen[bytes]] = []
@@ -158,7 +166,9 @@ def _warm(codes: str, entries: str) -> None:
     if failures:
         _log.warning("compiling the kernel without help: %s", "; ".join(failures))
         compile_share(0, 1, codes, entries)
-    stamp.touch()
+    stamp = _stamp(codes, entries)
+    if stamp is not None:
+        stamp.touch()
 
 
 def _commands(codes: str, entries: str) -> list[list[str]]:

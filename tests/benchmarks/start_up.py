@@ -32,11 +32,20 @@ BUILT = f"""{BASE}
 from lumpability import DTMC, lump
 rates = {{(i, j % 10): "1/2" for i in range(10) for j in (i - 1, i + 1)}}
 {TIMED.format("lump(DTMC.from_rates(rates, labels={'origin': [0]}))")}"""
-LARGE = f"""{BASE}
+
+
+def large(chain: str, call: str) -> str:
+    """Return a program that lumps a chain of `lumpability.markov.examples`."""
+    return f"""{BASE}
 from lumpability import lump
-from lumpability.markov.examples import machine_repair
-chain = machine_repair(13)
-{TIMED.format("lump(chain)")}"""
+from lumpability.markov.examples import machine_repair, tandem
+chain = {chain}
+{TIMED.format(call)}"""
+
+
+SHALLOW = "lump 106,496 transitions (machine_repair:13)", large("machine_repair(13)", "lump(chain)")
+DEEP = "lump 1,000,518 transitions (tandem:577)", large("tandem(577, 577)", "lump(chain)")
+COMPILING = large("tandem(577, 577)", "lump(chain, engine='kernel')")
 
 
 def seconds(code: str, cache: str) -> float:
@@ -66,8 +75,15 @@ def table(runs: int) -> list[str]:
             f"| import lumpability, beyond that | {after - before:.3f} | 0.15 |",
             f"| lump a 10-state chain, first call | {median(SMALL, cache, runs):.3f} | 0.2 |",
             f"| build such a chain and lump it | {median(BUILT, cache, runs):.3f} | |",
-            f"| lump 106,496 transitions, engine compiled meanwhile | {seconds(LARGE, cache):.1f} | |",
-            f"| the same, compiled before | {median(LARGE, cache, runs):.2f} | |",
+            *(
+                f"| {title}, nothing compiled | {seconds(code, cache):.2f} | |"
+                for title, code in (SHALLOW, DEEP)
+            ),
+            f"| compile the engine, and lump the latter by it | {seconds(COMPILING, cache):.1f} | |",
+            *(
+                f"| {title}, compiled before | {median(code, cache, runs):.2f} | |"
+                for title, code in (SHALLOW, DEEP)
+            ),
         ]
 
 

@@ -79,7 +79,7 @@ def test_the_quotient_of_a_symbolic_chain_is_symbolic():
 def test_parametric_models_of_a_few_thousand_states_lump_by_evaluation(chain, kind, blocks):
     lumping = lump(chain, kind=kind, respect=("labels",))
     assert len(lumping.partition) == blocks
-    assert lumping.stats.engine == "rounds"
+    assert lumping.stats.engine in {"rounds", "kernel"}
 
 
 def test_a_symbolic_speed_is_kappa():

@@ -18,12 +18,14 @@ kernel_warm = pytest.importorskip("lumpability.refinement.kernel_warm")
 needs_compiler = pytest.mark.skipif(
     kernel_compile.cache_folder() is None, reason="compilation is switched off"
 )
+ONE = WeightedStructure.from_edges(2, [0], [1], [1])
+SAID = "compiling the engine for large models, which takes some seconds, once"
 # Refines by one thread and by several, and tells whether it was warm before, and what was compiled where it was called.
 REFINE = """
 import json, sys
 from lumpability import lump
 from lumpability.markov.examples import machine_repair
-from lumpability.refinement import is_warm, kernel, kernel_warm
+from lumpability.refinement import kernel, kernel_warm
 
 def misses():
     return {
@@ -35,12 +37,12 @@ def misses():
     }
 
 chain = machine_repair(6)
-before = is_warm(chain.matrix)
+before = kernel_warm.is_warm(chain.matrix)
 kernel_warm.warm(chain.matrix)
 ahead = misses()
 blocks = [len(lump(machine_repair(n), engine="kernel").partition) for n in (6, 16)]
 where_called = [loop for loop, number in misses().items() if number != ahead.get(loop)]
-print(json.dumps([before, blocks, where_called, is_warm(chain.matrix)]))
+print(json.dumps([before, blocks, where_called, kernel_warm.is_warm(chain.matrix)]))
 """
 
 
@@ -63,7 +65,7 @@ def test_what_refinement_and_quotients_call_is_compiled_ahead_and_only_once(tmp_
     def files():
         return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nbc")}
 
-    assert run() == ([False, [7, 17], [], True], "")
+    assert run() == ([False, [7, 17], [], True], f"{SAID}\n")
     first = files()
     assert run() == ([True, [7, 17], [], True], "")
     assert files() == first
@@ -73,6 +75,7 @@ def test_what_refinement_and_quotients_call_is_compiled_ahead_and_only_once(tmp_
 def stamp(monkeypatch, tmp_path):
     """Where a stamp is to be, in an empty folder."""
     monkeypatch.setattr(kernel_warm, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(kernel_warm, "_kept", set())
     return kernel_warm._stamp("B", "uint32")
 
 
@@ -91,7 +94,7 @@ def helped_by(monkeypatch, *programs):
 
 
 def warm():
-    kernel_warm._warm.__wrapped__("B", "uint32")
+    kernel_warm.warm(ONE)
 
 
 def test_a_stamp_tells_that_nothing_is_left_to_do(monkeypatch, caplog, stamp, compiled_here):
@@ -100,8 +103,10 @@ def test_a_stamp_tells_that_nothing_is_left_to_do(monkeypatch, caplog, stamp, co
     assert stamp.exists()
     helped_by(monkeypatch, "raise SystemExit('not again')")
     warm()
+    monkeypatch.setattr(kernel_warm, "_kept", set())  # as in another process
+    warm()
     assert compiled_here == [(0, 3, "B", "uint32")]
-    assert caplog.text == ""
+    assert [record.getMessage() for record in caplog.records] == [SAID]
 
 
 def test_what_processes_fail_to_compile_is_compiled_here(monkeypatch, caplog, stamp, compiled_here):
@@ -110,7 +115,8 @@ def test_what_processes_fail_to_compile_is_compiled_here(monkeypatch, caplog, st
     assert compiled_here == [(0, 4, "B", "uint32"), (0, 1, "B", "uint32")]
     assert stamp.exists()
     assert [record.getMessage() for record in caplog.records] == [
-        "compiling the kernel without help: ValueError: no room; exit code 3"
+        SAID,
+        "compiling the kernel without help: ValueError: no room; exit code 3",
     ]
 
 
@@ -132,15 +138,16 @@ def test_without_an_interpreter_nothing_is_started(
     warm()
     assert compiled_here == [(0, 1, "B", "uint32")]
     assert stamp.exists()
-    assert caplog.text == ""
+    assert [record.getMessage() for record in caplog.records] == [SAID]
 
 
 def test_where_nothing_is_compiled_nothing_is_started(monkeypatch, compiled_here):
     monkeypatch.setattr(kernel_warm, "cache_folder", lambda: None)
+    monkeypatch.setattr(kernel_warm, "_kept", set())
     monkeypatch.setattr(kernel_warm, "_commands", lambda codes, entries: pytest.fail("started"))
     warm()
     assert compiled_here == []
-    assert kernel_warm.is_warm(WeightedStructure.from_edges(2, [0], [1], [1]))
+    assert kernel_warm.is_warm(ONE)
 
 
 def test_an_interrupt_leaves_no_process_behind(monkeypatch, stamp):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumpability import CTMC, Partition, check
-from lumpability.quotient import disagreement
+from lumpability.refinement.stability import disagreement
 from lumpability.testing import ctmcs, dtmcs, partitions, structures
 from lumpability.testing.definitions import (
     all_partitions,

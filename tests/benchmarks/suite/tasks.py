@@ -16,6 +16,7 @@ import numpy as np
 from lumpability import CTMC, lump
 from lumpability.exact_array import ExactArray
 from lumpability.markov import examples
+from lumpability.refinement.kernel_warm import warm
 from lumpability.structure import WeightedStructure
 from suite import rounds
 from suite.measuring import one_core, peak_beyond, seconds
@@ -69,6 +70,7 @@ def _our_side(store: Store, name: str) -> tuple[Numbers, Calls]:
         with one_core():
             return _ours(chain)
 
+    _warm_up(chain)
     lumping = _ours(chain)
     if chain.matrix.m < _ONCE_BEYOND:
         assert np.array_equal(on_one_core().partition.labels, lumping.partition.labels)
@@ -106,6 +108,7 @@ def time_for_user(store: Store, name: str, runs: int) -> Numbers:
     kind, labels = type(chain), chain.labels
     rows = chain.matrix.to_scipy()
     continuous = chain.time == "continuous"
+    _warm_up(chain)
     del chain
     at: dict[str, Any] = {}
 
@@ -135,7 +138,6 @@ def time_for_user(store: Store, name: str, runs: int) -> Numbers:
 
     runs = _few(runs, rows.nnz)
     steps = (build_ours, lump_ours, arrays_ours, build_storm, lump_storm, arrays_storm)
-    _warm_up()
     return {**_medians({step.__name__: step for step in steps}, runs), "runs": runs}
 
 
@@ -172,22 +174,23 @@ def _csr_bytes(chain: Any) -> int:
     return 12 * chain.matrix.m + 8 * (chain.n + 1)
 
 
-def _warm_up() -> None:
-    """Load everything that is loaded once in a process, compiled code included."""
-    _ours(examples.machine_repair(13))
+def _warm_up(chain: Any) -> None:
+    """Load everything that is loaded once in a process, code compiled for such chains included."""
+    warm(chain.matrix)
+    _ours(examples.machine_repair(13), "kernel")
 
 
 def memory_ours(store: Store, name: str, runs: int) -> Numbers:
     """Peak beyond the chain in memory, while it is lumped."""
     chain = store.load(name)
-    _warm_up()
+    _warm_up(chain)
     return {"memory_ours": peak_beyond(lambda: _ours(chain)), "csr": _csr_bytes(chain)}
 
 
 def memory_kernel(store: Store, name: str, runs: int) -> Numbers:
     """The same, compiled at every size."""
     chain = store.load(name)
-    _warm_up()
+    _warm_up(chain)
     peak = peak_beyond(lambda: _ours(chain, "kernel"))
     return {"memory_kernel": peak, "csr": _csr_bytes(chain)}
 
@@ -216,6 +219,7 @@ def time_big_numbers(store: Store, name: str, runs: int) -> Numbers:
     chain = store.load(name)
     small = _scaled(chain, chain.matrix.weights.denominator)
     big = _scaled(chain, _AWKWARD)
+    _warm_up(small)
     counts = {len(_ours(one).partition) for one in (small, big)}
     assert len(counts) == 1, counts
     return {
@@ -230,6 +234,7 @@ def time_symbolic(store: Store, name: str, runs: int) -> Numbers:
     chain = store.load(name)
     (factor,) = ExactArray.read(["x + y"])[0]
     small, symbolic = _scaled(chain, chain.matrix.weights.denominator), _scaled(chain, factor)
+    _warm_up(small)
     counts = {len(_ours(small).partition)}
     runs = _few(runs, chain.matrix.m)
     times = _medians(
