@@ -57,8 +57,8 @@ def lump_chain(
         rewards.  Pass ``()`` for nothing.
     initial : anything `Partition.of` takes, optional
         A partition of states that must be refined as well.
-    engine : {"auto", "reference", "worklist", "kernel"}
-        All give the same answer.
+    engine : {"auto", "reference", "worklist", "rounds", "kernel"}
+        All give the same answer; "auto" takes what is fastest at hand, see `refinement.refine`.
     progress : callable, optional
         Called with (blocks so far, states); raising from it stops the computation.
 

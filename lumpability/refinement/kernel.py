@@ -93,7 +93,7 @@ def refine(
     Notes
     -----
     Time O(m log n), and for rational functions one more pass over the rows for each monomial.  Memory
-    beyond the structure: 30 bytes for each state, up to 90 where most become blocks, and, when rounds
+    beyond the structure: 20 bytes for each state, up to 80 where most become blocks, and, when rounds
     propagate, the transposed rows of the states that still share a block.
 
     Examples
@@ -112,7 +112,7 @@ def refine(
     for attempt, p in enumerate(islice(moduli(components), _ATTEMPTS)):
         # Not 0, with which the first block would have the value 0.
         rounds.run(combined_table(components, p, attempt), p, seed=attempt + 1)
-        partition = rounds.partition()
+        partition = rounds.finish()
         if rounds.is_proved(partition, components):
             return partition
         rounds.restart(partition)
@@ -133,7 +133,6 @@ class _Rounds:
         self.n, self.m, self.structure = n, structure.m, structure
         self.threads, self.progress = threads, progress
         self.parts, self._most = 1, 4 * threads  # ranges in which loops are cut, now and at most
-        self.arrays = Arrays.for_states(n, self._most)
         self.restart(initial)
 
     def rows(self, table: Array) -> Rows:
@@ -145,8 +144,7 @@ class _Rounds:
         """Go on from another partition."""
         self.start, self.count = partition, len(partition)
         self.fresh = self.count  # blocks from here on are new since the last round
-        # The former labels belong to a partition by now.
-        self.arrays = self.arrays._replace(labels=np.empty(self.n, dtype=np.int32))
+        self.arrays = Arrays.for_states(self.n, self._most)
 
     def run(self, table: Array, p: int, *, seed: int) -> None:
         """Refine until no fingerprints differ inside blocks."""
@@ -237,12 +235,13 @@ class _Rounds:
         loops.sum_leaving(rows, field, self.arrays.alone, totals)
         return Incoming(pointers[:-1], entries, np.uint64(bits), rows.table, totals, rows.closed)
 
-    def partition(self) -> Partition:
-        """Return the partition reached."""
+    def finish(self) -> Partition:
+        """Return the partition reached, and keep of the arrays only what its proof needs."""
         firsts = np.empty(self.count, dtype=np.int64)
-        number = np.empty(self.count, dtype=np.int32)
-        loops.canonical_labels(self.followed, self.arrays, firsts, number)
-        return Partition.from_canonical(self.arrays.labels, firsts)
+        loops.canonical_labels(self.followed, self.arrays, firsts, self.arrays.order[: self.count])
+        labels, self.alone = self.arrays.labels, self.arrays.alone.copy()
+        del self.arrays
+        return Partition.from_canonical(labels, firsts)
 
     def is_proved(self, partition: Partition, components: tuple[ExactArray, ...]) -> bool:
         """Whether sums into every block agree, exactly.
@@ -255,7 +254,7 @@ class _Rounds:
         chosen = None
         if len(s.weights.values) > _FEW:
             used = np.zeros(len(s.weights.values), dtype=np.bool_)
-            used_codes(s.indptr, s.weights.codes, self.arrays.alone, used)
+            used_codes(s.indptr, s.weights.codes, self.alone, used)
             chosen = np.flatnonzero(used)
         terms = s.m  # in a row: a bound that is mostly good enough
         if chosen is not None or not all(fits_words(weights, terms) for weights in components):
@@ -267,7 +266,7 @@ class _Rounds:
     def _agree(self, partition: Partition, p: int, table: Array) -> bool:
         """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""
         rows, labels, modulus = self.rows(table), partition.labels, np.uint64(p)
-        first = first_rows(partition.representatives, rows, self.arrays.alone, labels)
+        first = first_rows(partition.representatives, rows, self.alone, labels)
         if self.parts == 1:
             sums = np.zeros(self.count, dtype=np.uint64)
             return bool(first_unstable(0, self.n, rows, modulus, labels, first, sums) < 0)

@@ -12,12 +12,12 @@ For n states and m transitions:
 * `Arrays`, of which sweeps use per state ``labels``, the number of its block, and ``values``, that of its block; or, of many states
   in few blocks, ``shorts``, its number in 16 bits, where the values are in ``value_of``; and ``prints``, its fingerprint; and propagation ``cells``: what it gains in a round, with two marks below it, and
   the number of its block, with a hash of what leaves it above, if ``closed``.  Either is made from the other when
-  rounds change.  ``alone``: whether a state is its whole block (such states cannot split and are skipped).
+  rounds change, and ``prints`` and ``values`` lie where the cells are then.  ``alone``: whether a state is its whole block (such states cannot split and are skipped).
   Per block in ``blocks`` where its states begin in ``order`` (in sweeps instead a member, with whose fingerprint
   the others are compared), how many they are, a count of those touched, and the name that gives
   it its value, a number like those of blocks.  Where a block is new, the
   count holds the block it was cut from, and `MIXED` if what leaves its states differs.
-  ``order`` has twice the room, see `kernel_propagate`.  ``touched``: a list of states, those that differ from others of their
+  ``order`` has twice the room, see `kernel_propagate`; in sweeps ``expected`` is in its place, the fingerprint of each member.  ``touched``: a list of states, those that differ from others of their
   block, with their groups in ``group_of``, which are in ``groups``, found through ``table``, see `kernel_group`.
   ``totals``: for each range that is fingerprinted at the same time as others, a desk for two running totals.
 
@@ -133,21 +133,20 @@ class Arrays(NamedTuple):
     @classmethod
     def for_states(cls, n: int, desks: int = 1) -> Arrays:
         """Room for the refinement of n states in so many ranges at a time, not initialised."""
-        shapes = {
-            "cells": ((n, 2), np.uint64),
-            "values": ((n,), np.uint64),
-            "alone": ((n,), np.bool_),
-        }
-        pieces = _carve(shapes)
+        pieces = _carve({"cells": ((n, 2), np.uint64), "alone": ((n,), np.bool_)})
+        # In sweeps there are neither cells nor an order, and nothing else outlives a change of rounds.
+        prints, values = pieces["cells"].reshape(2, n)
+        order = np.empty(2 * n, dtype=np.int32)
         return cls(
             labels=np.empty(n, dtype=np.int32),
             shorts=np.empty(n if n > NEAR else 0, dtype=np.uint16),
             value_of=np.empty(min(n, FEW), dtype=np.uint64),
-            prints=pieces["cells"].reshape(-1)[:n],  # in sweeps there are no cells
+            prints=prints,
+            values=values,
             **pieces,
-            order=np.empty(2 * n, dtype=np.int32),
+            order=order,
             blocks=np.empty((n, 4), dtype=np.uint32),
-            expected=np.empty(n, dtype=np.uint64),
+            expected=order.view(np.uint64),
             touched=np.empty(n + 1, dtype=np.int32),  # one more, see `_touch`
             group_of=np.empty(n, dtype=np.int32),
             groups=np.empty((n + 1, 4), dtype=np.uint64),

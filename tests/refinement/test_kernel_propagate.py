@@ -95,6 +95,7 @@ def check_blocks(rounds: Rounds) -> None:
     assert sorted(blocks[:, NAME].tolist()) == list(range(rounds.count))
     for number in np.flatnonzero(sizes > 1).tolist():
         behind = order[blocks[number, START] :]
+        behind = behind[(behind >= 0) & (behind < len(numbers))]  # sweeps leave other things there
         members = behind[numbers[behind] == number][: sizes[number]]
         assert sorted(members.tolist()) == np.flatnonzero(numbers == number).tolist()
 
