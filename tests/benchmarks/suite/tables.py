@@ -113,7 +113,7 @@ def _difference(row: Row) -> str:
     return "; ".join(
         f"{side}: {row[key]:,} blocks"
         for side, key in sides.items()
-        if key in row and row[key] != row["blocks"]
+        if row.keys() >= {key, "blocks"} and row[key] != row["blocks"]
     )
 
 
