@@ -155,5 +155,5 @@ def _refine_as_suits(
                     )
         except rounds.OutOfTime as reached:
             start = reached.partition
-        if other == "worklist" or seconds == 0:
+        if other == "worklist" or seconds <= 0:
             return _refine_with(other, structure, start, progress)

@@ -110,10 +110,11 @@ def test_seconds_count_from_one_structure_to_the_next(machine, structure):
 
 
 @pytest.mark.parametrize("loaded", [False, True])
-def test_for_small_chains_nothing_is_ever_compiled(machine, structure, loaded):
+@pytest.mark.parametrize("below", [0, 1])
+def test_for_small_chains_nothing_is_ever_compiled(machine, structure, loaded, below):
     machine.has(loaded=loaded, compiled=False)
     machine.spent(10 * patience.COMPILING)
-    machine.set(patience, "COMPILE_BEYOND", structure.m)
+    machine.set(patience, "COMPILE_BEYOND", structure.m + below)
     assert refine(structure).engine == "rounds"
     machine.set(patience, "WORKLIST", 1e-9)
     machine.slow(seconds=1)
