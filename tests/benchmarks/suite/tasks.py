@@ -177,7 +177,8 @@ def _csr_bytes(chain: Any) -> int:
 def _warm_up(chain: Any) -> None:
     """Load everything that is loaded once in a process, code compiled for such chains included."""
     warm(chain.matrix)
-    _ours(examples.machine_repair(13), "kernel")
+    for small in (examples.machine_repair(13), examples.tandem(40, 40)):  # swept, and followed
+        _ours(small, "kernel")
 
 
 def memory_ours(store: Store, name: str, runs: int) -> Numbers:
