@@ -21,8 +21,10 @@ from lumpability.structure import WeightedStructure
 
 __all__ = ["split_history"]
 
-COMPILE_BEYOND = 50_000
-"""Transitions beyond which the compiled worklist is used."""
+LOAD_BEYOND = 50_000
+"""Transitions beyond which the compiled worklist is used if it was compiled before, which takes some seconds."""
+COMPILE_BEYOND = 300_000
+"""Transitions beyond which it is used in any case."""
 
 
 def split_history(
@@ -51,8 +53,8 @@ def split_history(
 
     Notes
     -----
-    O(m log k) exact additions for m transitions; beyond 50,000 of them compiled, unless weights are
-    symbolic or `proportional` is set.
+    O(m log k) exact additions for m transitions; beyond 300,000 of them compiled, or beyond 50,000 if
+    that was done before, unless weights are symbolic or `proportional` is set.
 
     Examples
     --------
@@ -94,9 +96,14 @@ def _history(
 
 def _worth_compiling(matrices: Sequence[WeightedStructure]) -> bool:
     """Whether the compiled worklist is faster, and its integers of moderate size."""
-    return sum(matrix.m for matrix in matrices) > COMPILE_BEYOND and all(
+    transitions = sum(matrix.m for matrix in matrices)
+    if transitions <= LOAD_BEYOND or not all(
         matrix.weights.is_rational and matrix.weights.is_narrow for matrix in matrices
-    )
+    ):
+        return False
+    from lumpability.refinement import kernel_history
+
+    return transitions > COMPILE_BEYOND or kernel_history.is_kept()
 
 
 def _zero(matrices: Sequence[WeightedStructure]) -> Exact:

@@ -10,9 +10,11 @@ The matrices are read as one: row ``c n + u`` of `Incoming` holds the transition
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,16 +24,18 @@ from lumpability.exact_array import ExactArray
 from lumpability.history import History
 from lumpability.integers import intern, primes_beyond, residues
 from lumpability.partition import Partition
-from lumpability.refinement.kernel_compile import compiled, inlined
+from lumpability.refinement.kernel_compile import cache_folder, compiled, compiler_tag, inlined
 from lumpability.refinement.kernel_distribute import group_by_key
 from lumpability.refinement.kernel_field import add_modulo, subtract_modulo
 from lumpability.structure import WeightedStructure
 
-__all__ = ["split_history"]
+__all__ = ["is_kept", "split_history"]
 
 _ATTEMPTS = 16
 UNTOUCHED = np.uint64(2**64 - 1)
 ZERO = np.uint64(0)
+
+_log = logging.getLogger(__name__)
 
 Array = np.ndarray[Any, Any]
 
@@ -91,6 +95,18 @@ class Record(NamedTuple):
     first_part: Array
 
 
+def _stamp() -> Path | None:
+    """Return the file that tells that these loops are kept; None where nothing is compiled."""
+    folder = cache_folder()
+    return None if folder is None else folder / f"kernel-history-{compiler_tag()}.ready"
+
+
+def is_kept() -> bool:
+    """Whether these loops were compiled before, by this or another process."""
+    stamp = _stamp()
+    return stamp is None or stamp.exists()
+
+
 def split_history(matrices: Sequence[WeightedStructure], initial: Partition) -> History | Partition:
     """Return the splits; or the partition in which they end, if there are blocks of several states.
 
@@ -113,11 +129,16 @@ def split_history(matrices: Sequence[WeightedStructure], initial: Partition) -> 
     """
     if len(matrices) > 1:
         matrices = [matrix.explicit() for matrix in matrices]
+    kept = is_kept()
+    if not kept:
+        _log.warning("compiling the engine for large histories, which takes some seconds, once")
     incoming, denominator = _incoming(matrices)
     roots = len(initial)
     for seed in range(_ATTEMPTS):
         blocks, record = _start(initial, len(incoming.primes))
         count, nodes, splits = _run(roots, np.uint64(seed), incoming, blocks, record)
+        if not kept:
+            _keep()
         if count < 0:
             continue
         if count < initial.n:
@@ -165,6 +186,13 @@ def _incoming(matrices: Sequence[WeightedStructure]) -> tuple[Incoming, int]:
     if closed:
         _add_totals(incoming)
     return incoming, denominator
+
+
+def _keep() -> None:
+    """Tell later processes that these loops are kept."""
+    stamp = _stamp()
+    if stamp is not None:
+        stamp.touch()
 
 
 def _start(initial: Partition, primes: int) -> tuple[Blocks, Record]:

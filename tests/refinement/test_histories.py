@@ -111,11 +111,16 @@ def quotient_of(structure: WeightedStructure) -> tuple[WeightedStructure, Partit
     return collapse(structure, partition), structure.initial.restrict(partition.representatives)
 
 
+def choose(patch: pytest.MonkeyPatch, *, compiled: bool) -> None:
+    """Take one of the implementations, whatever the size."""
+    for name in ("LOAD_BEYOND", "COMPILE_BEYOND"):
+        patch.setattr(histories, name, -1 if compiled else 10**9)
+
+
 @pytest.fixture(params=["python", "compiled"])
 def engine(request, monkeypatch):
     """Both implementations, whatever the size."""
-    limit = -1 if request.param == "compiled" else 10**9
-    monkeypatch.setattr(histories, "COMPILE_BEYOND", limit)
+    choose(monkeypatch, compiled=request.param == "compiled")
     return request.param
 
 
@@ -124,7 +129,7 @@ def test_a_history_replays_to_single_blocks(structure, closed, compiled):
     structure = replace(structure, closed=closed)
     quotient, initial = quotient_of(structure)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(histories, "COMPILE_BEYOND", -1 if compiled else 10**9)
+        choose(patch, compiled=compiled)
         replay(split_history([quotient], initial), [quotient], initial)
 
 
@@ -132,7 +137,7 @@ def test_a_history_replays_to_single_blocks(structure, closed, compiled):
 def test_weights_beyond_64_bits_need_several_primes_and_stay_exact(structure, compiled):
     quotient, initial = quotient_of(structure)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(histories, "COMPILE_BEYOND", -1 if compiled else 10**9)
+        choose(patch, compiled=compiled)
         replay(split_history([quotient], initial), [quotient], initial)
 
 
@@ -174,7 +179,7 @@ def test_the_history_of_every_kind_of_lumping_replays(chain, kind, compiled):
     matrices = [collapse(c.matrix, lumping.partition) for c in lumping.kind.conditions(chain)]
     initial = lumping.respected.restrict(lumping.partition.representatives)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(histories, "COMPILE_BEYOND", -1 if compiled else 10**9)
+        choose(patch, compiled=compiled)
         replay(lumping.history, matrices, initial, proportional=kind == "proportional")
 
 
@@ -328,3 +333,36 @@ def test_equal_sums_are_brought_together(sums, seed):
     found = [sums[state] for state in blocks.order.tolist()]
     assert len(list(groupby(found))) == len(set(sums))
     assert [len(set(keys)) for _, keys in groupby(blocks.keys.tolist())] == [1] * len(set(sums))
+
+
+@pytest.mark.parametrize(
+    ("load_beyond", "compile_beyond", "kept", "compiled"),
+    [(3, 3, True, False), (2, 3, True, True), (2, 3, False, False), (2, 2, False, True)],
+)
+def test_loops_are_compiled_for_large_histories_and_loaded_for_smaller_ones(
+    monkeypatch, load_beyond, compile_beyond, kept, compiled
+):
+    monkeypatch.setattr(histories, "LOAD_BEYOND", load_beyond)
+    monkeypatch.setattr(histories, "COMPILE_BEYOND", compile_beyond)
+    monkeypatch.setattr(kernel_history, "is_kept", lambda: kept)
+    called = []
+    run = kernel_history.split_history
+    monkeypatch.setattr(
+        kernel_history, "split_history", lambda *arguments: called.append(1) or run(*arguments)
+    )
+    matrix = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], [1, 2, 3])
+    assert split_history([matrix], Partition.of([{0, 1, 2}, {3}])).splits == 1
+    assert bool(called) == compiled
+
+
+def test_a_stamp_tells_that_loops_are_kept(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(kernel_history, "cache_folder", lambda: tmp_path)
+    matrix = WeightedStructure.from_edges(3, [0], [1], [1])
+    for kept in (False, True):
+        assert kernel_history.is_kept() == kept
+        kernel_history.split_history([matrix], Partition.of([{0, 1}, {2}]))
+    assert len(caplog.records) == 1
+    assert "compiling the engine for large histories" in caplog.text
+    assert all(file.match("kernel*.ready") for file in tmp_path.iterdir())  # removed when stale
+    monkeypatch.setattr(kernel_history, "cache_folder", lambda: None)
+    assert kernel_history.is_kept()
