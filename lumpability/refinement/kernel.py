@@ -238,10 +238,14 @@ class _Rounds:
     def finish(self) -> Partition:
         """Return the partition reached, and keep of the arrays only what its proof needs."""
         firsts = np.empty(self.count, dtype=np.int64)
-        loops.canonical_labels(self.followed, self.arrays, firsts, self.arrays.order[: self.count])
-        labels, self.alone = self.arrays.labels, self.arrays.alone.copy()
+        order = self.arrays.order
+        loops.canonical_labels(self.followed, self.arrays, firsts, order[self.n :][: self.count])
+        self.alone = self.arrays.alone.copy()
         del self.arrays
-        return Partition.from_canonical(labels, firsts)
+        order.resize(
+            self.n, refcheck=False
+        )  # only the labels in it are left, and nobody else has them
+        return Partition.from_canonical(order, firsts)
 
     def is_proved(self, partition: Partition, components: tuple[ExactArray, ...]) -> bool:
         """Whether sums into every block agree, exactly.

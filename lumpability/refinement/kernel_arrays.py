@@ -17,7 +17,7 @@ For n states and m transitions:
   the others are compared), how many they are, a count of those touched, and the name that gives
   it its value, a number like those of blocks.  Where a block is new, the
   count holds the block it was cut from, and `MIXED` if what leaves its states differs.
-  ``order`` has twice the room, see `kernel_propagate`; in sweeps ``expected`` is in its place, the fingerprint of each member.  ``touched``: a list of states, those that differ from others of their
+  ``order`` has twice the room, see `kernel_propagate`; in sweeps ``labels`` are in its place, and in that of ``groups`` there is ``expected``, the fingerprint of each member.  ``touched``: a list of states, those that differ from others of their
   block, with their groups in ``group_of``, which are in ``groups``, found through ``table``, see `kernel_group`.
   ``totals``: for each range that is fingerprinted at the same time as others, a desk for two running totals.
 
@@ -134,11 +134,12 @@ class Arrays(NamedTuple):
     def for_states(cls, n: int, desks: int = 1) -> Arrays:
         """Room for the refinement of n states in so many ranges at a time, not initialised."""
         pieces = _carve({"cells": ((n, 2), np.uint64), "alone": ((n,), np.bool_)})
-        # In sweeps there are neither cells nor an order, and nothing else outlives a change of rounds.
+        # In sweeps there are neither cells nor an order, and no groups before fingerprints are compared.
         prints, values = pieces["cells"].reshape(2, n)
         order = np.empty(2 * n, dtype=np.int32)
+        groups = np.empty((n + 1, 4), dtype=np.uint64)
         return cls(
-            labels=np.empty(n, dtype=np.int32),
+            labels=order[:n],
             shorts=np.empty(n if n > NEAR else 0, dtype=np.uint16),
             value_of=np.empty(min(n, FEW), dtype=np.uint64),
             prints=prints,
@@ -146,10 +147,10 @@ class Arrays(NamedTuple):
             **pieces,
             order=order,
             blocks=np.empty((n, 4), dtype=np.uint32),
-            expected=order.view(np.uint64),
+            expected=groups.reshape(-1)[:n],
             touched=np.empty(n + 1, dtype=np.int32),  # one more, see `_touch`
             group_of=np.empty(n, dtype=np.int32),
-            groups=np.empty((n + 1, 4), dtype=np.uint64),
+            groups=groups,
             table=np.empty(max(1 << (n + n // 2).bit_length(), 64), dtype=np.uint32),
             totals=np.empty((desks, 2, _TOTALS + 1), dtype=np.uint64),
         )
