@@ -242,9 +242,7 @@ class _Rounds:
         loops.canonical_labels(self.followed, self.arrays, firsts, order[self.n :][: self.count])
         self.alone = self.arrays.alone.copy()
         del self.arrays
-        order.resize(
-            self.n, refcheck=False
-        )  # only the labels in it are left, and nobody else has them
+        order.resize(self.n, refcheck=False)  # to the labels, of which there is no other view now
         return Partition.from_canonical(order, firsts)
 
     def is_proved(self, partition: Partition, components: tuple[ExactArray, ...]) -> bool:
