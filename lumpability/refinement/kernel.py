@@ -242,7 +242,7 @@ class _Rounds:
         loops.canonical_labels(self.followed, self.arrays, firsts, order[self.n :][: self.count])
         self.alone = self.arrays.alone.copy()
         del self.arrays
-        order.resize(self.n, refcheck=False)  # to the labels, of which there is no other view now
+        order.resize(self.n, refcheck=False)  # to the labels; threads not gone yet look at none
         return Partition.from_canonical(order, firsts)
 
     def is_proved(self, partition: Partition, components: tuple[ExactArray, ...]) -> bool:
