@@ -23,6 +23,7 @@ from lumpability.refinement import (
     refine,
     worklist,
 )
+from lumpability.refinement.kernel_arrays import FEW, NEAR, Arrays
 from lumpability.refinement.stability import disagreement, first_rows
 from lumpability.structure import WeightedStructure
 
@@ -254,3 +255,51 @@ def test_weights_too_wide_to_scale_refine_alike(seed, n):
         assert kernel_collapse.collapse(structure, expected) is None
         assert quotient.collapse(structure, expected).equals(collapsed)
         assert disagreement(structure, expected) is None
+
+
+@pytest.fixture
+def dirty_memory(monkeypatch):
+    """Arrays that hold anything at first, as memory does that was used before."""
+    right = Arrays.for_states
+
+    def dirty(n: int, desks: int = 1) -> Arrays:
+        arrays, random = right(n, desks), np.random.default_rng(n)
+        for array in arrays:
+            octets = array.reshape(-1).view(np.uint8)
+            octets[:] = random.integers(0, 256, len(octets), dtype=np.uint8)
+        return arrays
+
+    monkeypatch.setattr(Arrays, "for_states", dirty)
+
+
+@pytest.mark.parametrize("closed_rows", [False, True])
+@pytest.mark.parametrize("path", PATHS)
+def test_what_memory_held_before_does_not_matter(dirty_memory, path, closed_rows, monkeypatch):
+    take(path, monkeypatch)
+    structure = scatter(7, 2_000, 3, [1, 2])
+    structure = closed(structure) if closed_rows else structure
+    start = Partition((np.arange(2_000) % 3 == 0).astype(np.int64))
+    assert kernel.refine(structure, start) == worklist.refine(structure.explicit(), start)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_any_number_of_threads_passes_the_number_of_blocks_that_have_short_names(
+    dirty_memory, threads
+):
+    """The first sweep makes 76,800 blocks of the watched, and the second needs the values of all for the watchers."""
+    half = 160_000
+    watched, watchers, ends = np.arange(half), np.arange(half, 2 * half), [2 * half, 2 * half + 1]
+    first, second = watched % 256, watched // 256 % 300
+    group, second = second // 256, second % 256
+    structure = WeightedStructure.from_edges(
+        2 * half + 2,
+        np.concatenate([watched, watched, watchers]),
+        np.concatenate([np.repeat(ends, half), watched]),
+        np.concatenate([first + 1, second + 1, np.ones(half, dtype=np.int64)]),
+    )
+    assert structure.n > NEAR
+    start = Partition(np.concatenate([group, np.full(half, 2), [3, 4]]))
+    kinds = (group * 256 + second) * 256 + first
+    expected = Partition(np.concatenate([kinds, kinds + 2**20, [2**21, 2**21 + 1]]))
+    assert len(expected) > 2 * FEW
+    assert kernel.refine(structure, start, threads=threads) == expected
