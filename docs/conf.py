@@ -101,8 +101,7 @@ def formula(display):
 
 def setup(app):
     app.add_html_math_renderer("mathml", (formula("inline"), None), (formula("block"), None))
-    app.connect(
-        "doctree-read", leave_modules_out_of_navigation, priority=400
-    )  # before Sphinx looks
+    # before Sphinx looks for lists of pages
+    app.connect("doctree-read", leave_modules_out_of_navigation, priority=400)
     app.connect("autodoc-skip-member", skip_aliases)
     app.connect("autodoc-process-docstring", escape_formulas, priority=400)  # before numpydoc's

@@ -118,16 +118,16 @@ def _refine_with(
         from lumpability.refinement.kernel import refine as refine_compiled
 
         return Refinement(refine_compiled(structure, start, progress=progress), engine, proved=True)
-    structure = structure.explicit()
     if engine == "rounds":
         return _refine_by_rounds(structure, start, progress, patience=inf)
     run = worklist.refine if engine == "worklist" else reference.refine
-    return Refinement(run(structure, start), engine)
+    return Refinement(run(structure.explicit(), start), engine)
 
 
 def _refine_by_rounds(
     structure: WeightedStructure, start: Partition, progress: Progress | None, *, patience: float
 ) -> Refinement:
+    structure = structure.explicit()
     tables = rounds.field_tables(structure.weights)
     found = rounds.refine(structure, start, tables, progress=progress, patience=patience)
     if structure.weights.components is None or not is_stable(structure, found):
@@ -150,9 +150,7 @@ def _refine_as_suits(
         try:
             if seconds > 0:
                 with spending():
-                    return _refine_by_rounds(
-                        structure.explicit(), start, progress, patience=seconds
-                    )
+                    return _refine_by_rounds(structure, start, progress, patience=seconds)
         except rounds.OutOfTime as reached:
             start = reached.partition
         if other == "worklist" or seconds <= 0:

@@ -25,11 +25,12 @@ from llvmlite.binding import get_host_cpu_name
 __all__ = [
     "FIRST",
     "allocating",
+    "are_kept",
     "cache_folder",
     "compile_for",
     "compiled",
-    "compiler_tag",
     "inlined",
+    "keep",
     "subroutine",
 ]
 
@@ -86,9 +87,29 @@ def compile_for(function: Callable[..., Any], arguments: Sequence[Any]) -> None:
     function.compile(tuple(map(numba.typeof, arguments)))  # type: ignore[attr-defined]
 
 
-def compiler_tag() -> str:
-    """Return what compiled functions depend on beside their sources: interpreter, numba and processor."""
-    return f"{sys.implementation.cache_tag}-{numba.__version__}-{get_host_cpu_name()}"
+def _stamp(loops: str) -> Path | None:
+    """Return the file that tells that these loops are kept; None where nothing is compiled.
+
+    Beside their sources they depend on the interpreter, numba and the processor.
+    """
+    folder = cache_folder()
+    if folder is None:
+        return None
+    tag = f"{sys.implementation.cache_tag}-{numba.__version__}-{get_host_cpu_name()}"
+    return folder / f"kernel-{tag}-{loops}.ready"
+
+
+def are_kept(loops: str) -> bool:
+    """Whether these loops were compiled before, by this or another process, or nothing is compiled."""
+    stamp = _stamp(loops)
+    return stamp is None or stamp.exists()
+
+
+def keep(loops: str) -> None:
+    """Tell later processes that these loops are kept."""
+    stamp = _stamp(loops)
+    if stamp is not None:
+        stamp.touch()
 
 
 def _discard_stale(folder: Path) -> None:

@@ -14,7 +14,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from lumpability.exact_array import ExactArray
 from lumpability.history import History
 from lumpability.integers import intern, primes_beyond, residues
 from lumpability.partition import Partition
-from lumpability.refinement.kernel_compile import cache_folder, compiled, compiler_tag, inlined
+from lumpability.refinement.kernel_compile import are_kept, compiled, inlined, keep
 from lumpability.refinement.kernel_distribute import group_by_key
 from lumpability.refinement.kernel_field import add_modulo, subtract_modulo
 from lumpability.structure import WeightedStructure
@@ -32,6 +31,7 @@ from lumpability.structure import WeightedStructure
 __all__ = ["is_kept", "split_history"]
 
 _ATTEMPTS = 16
+_LOOPS = "history"
 UNTOUCHED = np.uint64(2**64 - 1)
 ZERO = np.uint64(0)
 
@@ -95,16 +95,9 @@ class Record(NamedTuple):
     first_part: Array
 
 
-def _stamp() -> Path | None:
-    """Return the file that tells that these loops are kept; None where nothing is compiled."""
-    folder = cache_folder()
-    return None if folder is None else folder / f"kernel-history-{compiler_tag()}.ready"
-
-
 def is_kept() -> bool:
     """Whether these loops were compiled before, by this or another process."""
-    stamp = _stamp()
-    return stamp is None or stamp.exists()
+    return are_kept(_LOOPS)
 
 
 def split_history(matrices: Sequence[WeightedStructure], initial: Partition) -> History | Partition:
@@ -138,7 +131,7 @@ def split_history(matrices: Sequence[WeightedStructure], initial: Partition) -> 
         blocks, record = _start(initial, len(incoming.primes))
         count, nodes, splits = _run(roots, np.uint64(seed), incoming, blocks, record)
         if not kept:
-            _keep()
+            keep(_LOOPS)
         if count < 0:
             continue
         if count < initial.n:
@@ -186,13 +179,6 @@ def _incoming(matrices: Sequence[WeightedStructure]) -> tuple[Incoming, int]:
     if closed:
         _add_totals(incoming)
     return incoming, denominator
-
-
-def _keep() -> None:
-    """Tell later processes that these loops are kept."""
-    stamp = _stamp()
-    if stamp is not None:
-        stamp.touch()
 
 
 def _start(initial: Partition, primes: int) -> tuple[Blocks, Record]:

@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from lumpability.refinement import kernel_loops as loops
 from lumpability.refinement import kernel_split as splitting
 from lumpability.refinement.kernel_arrays import Arrays, Field, Incoming, Rows
 from lumpability.refinement.kernel_check import first_rows, first_unstable, used_codes
-from lumpability.refinement.kernel_compile import cache_folder, compile_for, compiler_tag
+from lumpability.refinement.kernel_compile import are_kept, compile_for, keep
 from lumpability.refinement.kernel_propagate import begin, propagate
 from lumpability.refinement.kernel_sums import collapse_rows, number_sums, sum_again
 from lumpability.refinement.kernel_sweep import check_together, sweep, sweep_together
@@ -119,12 +118,9 @@ def _types(structure: WeightedStructure) -> tuple[str, str]:
     return weights.codes.dtype.char, entries  # to ask for its name takes longer than all the rest
 
 
-def _stamp(codes: str, entries: str) -> Path | None:
-    """Return the file that tells that loops for these types are kept; None where nothing is compiled."""
-    folder = cache_folder()
-    if folder is None:
-        return None
-    return folder / f"kernel-{compiler_tag()}-{np.dtype(codes).name}-{entries}.ready"
+def _name(codes: str, entries: str) -> str:
+    """Return what the loops for these types are called where it is told that they are kept."""
+    return f"{np.dtype(codes).name}-{entries}"
 
 
 def is_warm(structure: WeightedStructure) -> bool:
@@ -135,8 +131,7 @@ def is_warm(structure: WeightedStructure) -> bool:
 def _is_kept(codes: str, entries: str) -> bool:
     if (codes, entries) in _kept:
         return True
-    stamp = _stamp(codes, entries)
-    if stamp is not None and not stamp.exists():
+    if not are_kept(_name(codes, entries)):
         return False
     _kept.add((codes, entries))
     return True
@@ -166,9 +161,7 @@ def _compile_all(codes: str, entries: str) -> None:
     if failures:
         _log.warning("compiling the kernel without help: %s", "; ".join(failures))
         compile_share(0, 1, codes, entries)
-    stamp = _stamp(codes, entries)
-    if stamp is not None:
-        stamp.touch()
+    keep(_name(codes, entries))
 
 
 def _commands(codes: str, entries: str) -> list[list[str]]:

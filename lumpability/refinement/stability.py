@@ -93,6 +93,8 @@ def is_stable(structure: WeightedStructure, partition: Partition) -> bool:
     >>> is_stable(structure, Partition.of([{0, 2}, {1}])), is_stable(structure, Partition.trivial(3))
     (True, False)
     """
+    if structure.weights.is_rational:
+        return disagreement(structure, partition) is None
     components = structure.weights.components
     if components is None:
         raise ValueError("these rational functions have too many monomials")

@@ -227,9 +227,8 @@ def main() -> None:
     arguments = parser.parse_args()
     results = arguments.results.resolve()
     os.environ |= {"NUMBA_DISABLE_JIT": "1", "LUMPABILITY_PROFILE": "ci", "OMP_NUM_THREADS": "1"}
-    os.environ["HYPOTHESIS_NO_PLUGINS"] = (
-        "1"  # ours would load what is to be changed before the forks
-    )
+    # Our plugin would load what is to be changed before the forks.
+    os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"
     os.environ.setdefault("LUMPABILITY_SHARED", str(CHECKOUT.parent / "shared"))
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "checkout"

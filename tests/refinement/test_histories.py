@@ -18,7 +18,13 @@ from lumpability.exact_array import Exact
 from lumpability.history import History
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
-from lumpability.refinement import histories, kernel_history, reference, split_history
+from lumpability.refinement import (
+    histories,
+    kernel_compile,
+    kernel_history,
+    reference,
+    split_history,
+)
 from lumpability.structure import WeightedStructure
 
 WEIGHTS = [Fraction(1), Fraction(2), Fraction(1, 2), Fraction(3), Fraction(-1)]
@@ -356,7 +362,7 @@ def test_loops_are_compiled_for_large_histories_and_loaded_for_smaller_ones(
 
 
 def test_a_stamp_tells_that_loops_are_kept(monkeypatch, tmp_path, caplog):
-    monkeypatch.setattr(kernel_history, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(kernel_compile, "cache_folder", lambda: tmp_path)
     matrix = WeightedStructure.from_edges(3, [0], [1], [1])
     for kept in (False, True):
         assert kernel_history.is_kept() == kept
@@ -364,5 +370,5 @@ def test_a_stamp_tells_that_loops_are_kept(monkeypatch, tmp_path, caplog):
     assert len(caplog.records) == 1
     assert "compiling the engine for large histories" in caplog.text
     assert all(file.match("kernel*.ready") for file in tmp_path.iterdir())  # removed when stale
-    monkeypatch.setattr(kernel_history, "cache_folder", lambda: None)
+    monkeypatch.setattr(kernel_compile, "cache_folder", lambda: None)
     assert kernel_history.is_kept()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import subprocess
 import sys
 
@@ -47,19 +46,13 @@ print(json.dumps([before, blocks, where_called, kernel_warm.is_warm(chain.matrix
 
 
 @needs_compiler
-def test_what_refinement_and_quotients_call_is_compiled_ahead_and_only_once(tmp_path):
+def test_what_refinement_and_quotients_call_is_compiled_ahead_and_only_once(
+    in_a_new_process, tmp_path
+):
     """No loop is compiled where it is called, be it for small chains or by several threads for large ones."""
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
 
     def run():
-        done = subprocess.run(
-            [sys.executable, "-c", REFINE],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=300,
-        )
+        done = in_a_new_process(REFINE)
         return json.loads(done.stdout), done.stderr
 
     def files():
@@ -74,9 +67,9 @@ def test_what_refinement_and_quotients_call_is_compiled_ahead_and_only_once(tmp_
 @pytest.fixture
 def stamp(monkeypatch, tmp_path):
     """Where a stamp is to be, in an empty folder."""
-    monkeypatch.setattr(kernel_warm, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(kernel_compile, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(kernel_warm, "_kept", set())
-    return kernel_warm._stamp("B", "uint32")
+    return kernel_compile._stamp("uint8-uint32")
 
 
 @pytest.fixture
@@ -142,7 +135,7 @@ def test_without_an_interpreter_nothing_is_started(
 
 
 def test_where_nothing_is_compiled_nothing_is_started(monkeypatch, compiled_here):
-    monkeypatch.setattr(kernel_warm, "cache_folder", lambda: None)
+    monkeypatch.setattr(kernel_compile, "cache_folder", lambda: None)
     monkeypatch.setattr(kernel_warm, "_kept", set())
     monkeypatch.setattr(kernel_warm, "_commands", lambda codes, entries: pytest.fail("started"))
     warm()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -184,16 +181,8 @@ print(lumping.stats.engine, len(lumping.partition), "numba" in sys.modules)
 """
 
 
-def test_the_first_large_chain_of_a_process_waits_for_no_compiler(tmp_path):
+def test_the_first_large_chain_of_a_process_waits_for_no_compiler(in_a_new_process, tmp_path):
     """106,496 transitions, in a process that has nothing compiled: numba is not even imported."""
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", FIRST],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
+    done = in_a_new_process(FIRST)
     assert done.stdout.split() == ["rounds", "14", "False"]
     assert list(tmp_path.iterdir()) == []

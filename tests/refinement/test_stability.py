@@ -69,6 +69,11 @@ def test_sums_of_floats_as_meant_are_equal():
     assert disagreement(thirds, Partition.of([{0, 1, 4}, {2, 3}])) is None
 
 
+def test_an_empty_structure_is_stable():
+    empty = WeightedStructure.from_edges(0, [], [], [])
+    assert disagreement(empty, Partition.trivial(0)) is None
+
+
 @given(pairs)
 def test_block_sums_come_block_by_block_and_are_not_zero(pair):
     structure, partition = pair
