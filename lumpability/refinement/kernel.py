@@ -25,7 +25,15 @@ from lumpability.errors import InvalidInput, LumpabilityError
 from lumpability.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops as loops
-from lumpability.refinement.kernel_arrays import FEW, Arrays, Field, Incoming, Rows
+from lumpability.refinement.kernel_arrays import (
+    FEW,
+    Blocks,
+    Field,
+    Following,
+    Incoming,
+    Rows,
+    Sweeping,
+)
 from lumpability.refinement.kernel_check import first_rows, first_unstable, used_codes
 from lumpability.refinement.kernel_costs import (
     begins_to_pay,
@@ -35,7 +43,7 @@ from lumpability.refinement.kernel_costs import (
     cost_of_splitting,
 )
 from lumpability.refinement.kernel_field import montgomery_inverse
-from lumpability.refinement.kernel_propagate import begin, propagate
+from lumpability.refinement.kernel_propagate import begin, leave, propagate
 from lumpability.refinement.kernel_split import cut, expect, write_values
 from lumpability.refinement.kernel_sweep import (
     FIND_DIFFERENT,
@@ -144,7 +152,9 @@ class _Rounds:
         """Go on from another partition."""
         self.start, self.count = partition, len(partition)
         self.fresh = self.count  # blocks from here on are new since the last round
-        self.arrays = Arrays.for_states(self.n, self._most)
+        self.blocks = Blocks.for_states(self.n)
+        self.sweeping: Sweeping | None = None
+        self.following: Following | None = None
 
     def run(self, table: Array, p: int, *, seed: int) -> None:
         """Refine until no fingerprints differ inside blocks."""
@@ -152,19 +162,19 @@ class _Rounds:
         step = max(1, min(2**62 // (int(table.max()) + 1), 2**31))
         field = Field(np.uint64(p), montgomery_inverse(p), np.uint64(seed), step)
         rows = self.rows(table)
-        self.sharing = self.n - loops.fill(self.start.labels, self.count, field, self.arrays)
-        arguments = (rows, field, self.arrays)
-        with Team(sweep_together, arguments, self.threads, self._most) as team:
-            self._run_rounds(team, rows, field)
+        self._start_sweeping(rows, field)
+        self.sharing = self.n - loops.fill(self.start.labels, self.count, field, self.sweeping)
+        try:
+            self._run_rounds(rows, field)
+        finally:
+            self._stop_sweeping()
 
-    def _run_rounds(self, team: Team, rows: Rows, field: Field) -> None:
+    def _run_rounds(self, rows: Rows, field: Field) -> None:
         incoming: Incoming | None = None
-        tail = 0  # where `order` is free
-        self.followed = False  # whether the last round did, and left `labels` and `values` behind
         sweeps = 1
         saved = 0.0  # what propagation would have saved so far
         ratio = _TOUCHED
-        moved = self._sweep(team, rows, field)
+        moved = self._sweep(rows, field)
         while moved:
             look, names = min(self._looking()), self.count - self.fresh
             sweeping = look + cost_of_splitting(moved, names, self.sharing)
@@ -172,50 +182,71 @@ class _Rounds:
             active = max(self.m * self.sharing / self.n, 1.0)
             degree = active / self.n
             following = cost_of_following(moved, names, ratio, degree, self.sharing, self.n)
-            if incoming is None:
-                saved += max(sweeping - following, 0)
-                if begins_to_pay(saved, sweeps, active):
-                    incoming = self._incoming(rows, field)
-            if incoming is not None and following <= sweeping:
-                if not self.followed:
-                    tail = begin(self.fresh, self.count, incoming, self.arrays)
-                self.fresh, self.count, tail, moved, ratio, lone = propagate(
-                    self.fresh, self.count, tail, moved, degree, self.sharing,
-                    look + cost_of_settling(self.n), _BUDGET, incoming, field, self.arrays,
+            saved += max(sweeping - following, 0)
+            if following <= sweeping and (incoming or begins_to_pay(saved, sweeps, active)):
+                self._stop_sweeping()
+                incoming = incoming or self._incoming(rows, field)
+                if self.following is None:
+                    self.following = Following.over(self.blocks)
+                    self.place = begin(self.fresh, self.count, incoming, self.following)
+                *place, self.count, moved, names, ratio, lone = propagate(
+                    *self.place, self.count, moved, degree, self.sharing,
+                    look + cost_of_settling(self.n), _BUDGET, incoming, field, self.following,
                 )  # fmt: skip
+                self.place = tuple(place)
+                self.fresh = self.count - names
                 self.sharing -= lone
-                self.followed = True
                 self._report()
             else:
-                if self.followed:
-                    loops.settle(self.count, field, self.arrays)
-                    self.followed = False
-                moved = self._sweep(team, rows, field)
+                if self.following is not None:
+                    self._stop_following()
+                    self._start_sweeping(rows, field)
+                    write_values(self.count, field, self.sweeping)
+                moved = self._sweep(rows, field)
                 sweeps += 1
+
+    def _start_sweeping(self, rows: Rows, field: Field) -> None:
+        self.sweeping = Sweeping.over(self.blocks, self._most)
+        arguments = (rows, field, self.sweeping)
+        self.team = Team(sweep_together, arguments, self.threads, self._most)
+
+    def _stop_sweeping(self) -> None:
+        """Give back what only sweeps use."""
+        if self.sweeping is not None:
+            self.team.dismiss()
+            del self.team
+            self.sweeping = None
+
+    def _stop_following(self) -> None:
+        _, used, free, _ = self.place
+        leave(used, free, self.following)
+        self.following = None
 
     def _looking(self) -> tuple[float, float]:
         return cost_of_looking(self.n, self.sharing, self.m, self.threads)
 
-    def _sweep(self, team: Team, rows: Rows, field: Field) -> int:
+    def _sweep(self, rows: Rows, field: Field) -> int:
         """Split all blocks by fresh fingerprints; returns how many states moved."""
         self._share_out()
+        team, arrays = self.team, self.sweeping
+        assert arrays is not None
         self.fresh = self.count
         moved: int
         segments = np.zeros((self.parts, 2), dtype=np.int64)
         if self.parts == 1:
-            self.count, moved, lone = sweep(self.count, segments, rows, field, self.arrays)
+            self.count, moved, lone = sweep(self.count, segments, rows, field, arrays)
         else:
             team.run(FINGERPRINT, [(*bounds, self.count) for bounds in self._row_ranges()])
-            expect(self.count, self.arrays)
+            expect(self.count, arrays)
             ranges = self._even(self.n)
             different = team.run(FIND_DIFFERENT, ranges)[:, 0].tolist()
             lists = [(low, number) for (low, _), number in zip(ranges, different, strict=True)]
             segments[: len(lists)] = lists
-            self.count, moved, lone = cut(self.count, segments, field, self.arrays)
+            self.count, moved, lone = cut(self.count, segments, field, arrays)
             counts = (self.fresh, self.count)
             team.run(MOVE, [(low, low + number, *counts) for low, number in lists])
-            if self.fresh <= FEW < self.count and len(self.arrays.shorts):
-                write_values(self.count, field, self.arrays)
+            if self.fresh <= FEW < self.count and len(arrays.shorts):
+                write_values(self.count, field, arrays)
         self.sharing -= lone
         self._report()
         return moved
@@ -227,23 +258,25 @@ class _Rounds:
         """
         every = self.n - self.sharing < self.n // 8
         pointers = np.empty(self.n + 2, dtype=np.uint32 if self.m < 2**32 else np.uint64)
-        loops.count_incoming(rows, self.arrays.alone, every, pointers)
+        loops.count_incoming(rows, self.blocks.alone, every, pointers)
         bits, entry_type = Incoming.layout(self.n, len(rows.table))
         entries = np.empty(pointers[-1], dtype=entry_type)
-        loops.fill_incoming(rows, self.arrays.alone, every, pointers, np.uint64(bits), entries)
+        loops.fill_incoming(rows, self.blocks.alone, every, pointers, np.uint64(bits), entries)
         totals = np.empty(self.n if rows.closed else 0, dtype=np.uint64)
-        loops.sum_leaving(rows, field, self.arrays.alone, totals)
+        loops.sum_leaving(rows, field, self.blocks.alone, totals)
         return Incoming(pointers[:-1], entries, np.uint64(bits), rows.table, totals, rows.closed)
 
     def finish(self) -> Partition:
         """Return the partition reached, and keep of the arrays only what its proof needs."""
-        firsts = np.empty(self.count, dtype=np.int64)
-        order = self.arrays.order
-        loops.canonical_labels(self.followed, self.arrays, firsts, order[self.n :][: self.count])
-        self.alone = self.arrays.alone.copy()
-        del self.arrays
-        order.resize(self.n, refcheck=False)  # to the labels; threads not gone yet look at none
-        return Partition.from_canonical(order, firsts)
+        labels, self.alone, _ = self.blocks
+        numbers = self.count
+        if self.following is not None:
+            numbers = self.place[1]  # and states that are alone have none
+            self.following = None
+        del self.blocks
+        firsts, number = np.empty(self.count, dtype=np.int64), np.empty(numbers, dtype=np.int32)
+        loops.canonical_labels(labels.view(np.uint32), self.alone, firsts, number)
+        return Partition.from_canonical(labels, firsts)
 
     def is_proved(self, partition: Partition, components: tuple[ExactArray, ...]) -> bool:
         """Whether sums into every block agree, exactly.

@@ -9,19 +9,19 @@ For n states and m transitions:
   code of the weight; ``totals`` what leaves each state, if ``closed``.
 * `Field`: the prime p, or 0 for arithmetic modulo 2^64, its Montgomery inverse, the seed of block values, and how many products of a
   weight and a value may be summed before they must be reduced.
-* `Arrays`, of which sweeps use per state ``labels``, the number of its block, and ``values``, that of its block; or, of many states
-  in few blocks, ``shorts``, its number in 16 bits, where the values are in ``value_of``; and ``prints``, its fingerprint; and propagation ``cells``: what it gains in a round, with two marks below it, and
-  the number of its block, with a hash of what leaves it above, if ``closed``.  Either is made from the other when
-  rounds change, and ``prints`` and ``values`` lie where the cells are then.  ``alone``: whether a state is its whole block (such states cannot split and are skipped).
-  Per block in ``blocks`` where its states begin in ``order`` (in sweeps instead a member, with whose fingerprint
-  the others are compared), how many they are, a count of those touched, and the name that gives
-  it its value, a number like those of blocks.  Where a block is new, the
-  count holds the block it was cut from, and `MIXED` if what leaves its states differs.
-  ``order`` has twice the room, see `kernel_propagate`; in sweeps ``labels`` are in its place, and in that of ``groups`` there is ``expected``, the fingerprint of each member.  ``touched``: a list of states, those that differ from others of their
-  block, with their groups in ``group_of``, which are in ``groups``, found through ``table``, see `kernel_group`.
+* `Blocks`: ``labels`` int32 (n), the number of each state's block; ``alone``, whether a state is its whole block (such states
+  cannot split and are skipped); and of each block in ``blocks`` where its states begin in ``order`` (in sweeps instead a
+  member, with whose fingerprint the others are compared), how many they are, a note of who touched it, and, in
+  sweeps, the name that gives it its value, a number like those of blocks, or, where rounds follow, the next free number.
+* `Sweeping` adds ``values``, of the block of each state; or, of many states in few blocks, ``shorts``, its number in 16
+  bits, where the values are in ``value_of``; ``prints``, the fingerprint of each state, and ``expected``, that of the member
+  of each block, where the groups will be; ``touched``, the states that differ from it, with their groups in ``group_of``.
   ``totals``: for each range that is fingerprinted at the same time as others, a desk for two running totals.
+* `Following` adds ``order``, with twice the room, and ``records`` of states that are touched: what they gain, and the state
+  below its block, or later below its group; see `kernel_propagate`.
 
-What every state uses is one piece of memory that comes in large pages: fresh memory is
+Both have ``groups``, found through ``table``, see `kernel_group`.  Only one of the two is there at a time.
+What every state uses in a sweep is one piece of memory that comes in large pages: fresh memory is
 handed out by the page, which costs more than what is done with it.  Of the others only what blocks and
 moving states need is ever touched.
 
@@ -38,35 +38,36 @@ import numpy as np
 
 __all__ = [
     "ALONE",
-    "BLOCK",
     "COUNT",
     "DIFFERENCE",
     "FEW",
     "FIRST_STATE",
     "GAIN",
-    "MARKED",
     "MEMBER",
-    "MIXED",
     "NAME",
     "NEAR",
-    "PRINT",
+    "NEXT",
+    "PART",
+    "PLACE",
     "SIZE",
     "START",
     "TOUCHED",
     "WORD",
-    "Arrays",
+    "Blocks",
     "Field",
+    "Following",
     "Incoming",
     "Rows",
+    "Sweeping",
 ]
 
-PRINT, BLOCK = 0, 1  # columns of cells
-MARKED, ALONE = np.uint64(1), np.uint64(2)  # marks in the two bits below a fingerprint
 START, SIZE, TOUCHED, NAME = 0, 1, 2, 3  # columns of blocks
 MEMBER = START  # in sweeps
-MIXED = np.uint32(1 << 31)
-GAIN, WORD, DIFFERENCE, COUNT = 0, 1, 2, 3  # columns of groups
+NEXT = NAME  # where rounds follow
+GAIN, WORD, DIFFERENCE, COUNT = 0, 1, 2, 3  # columns of groups, and the first two of records
 FIRST_STATE = DIFFERENCE  # in sweeps
+PLACE, PART = GAIN, DIFFERENCE  # of a group that became a block
+ALONE = np.uint32(1 << 31)  # where rounds follow, the label of a state that is its whole block; see `kernel_propagate`
 
 _TOTALS = 2048  # running totals that are kept at a time, in the fastest cache
 FEW = 1 << 16  # blocks
@@ -111,60 +112,100 @@ class Field(NamedTuple):
     step: int
 
 
-class Arrays(NamedTuple):
-    """The state of a refinement; see the module."""
+class Blocks(NamedTuple):
+    """The partition that a refinement has reached; see the module."""
 
     labels: Any
+    alone: Any
+    blocks: Any
+
+    @classmethod
+    def for_states(cls, n: int) -> Blocks:
+        """Room for a partition of n states, not initialised."""
+        return cls(
+            labels=np.empty(n, dtype=np.int32),
+            alone=np.empty(n, dtype=np.bool_),
+            blocks=np.empty((n, 4), dtype=np.uint32),
+        )
+
+
+class Sweeping(NamedTuple):
+    """What sweeps use; see the module."""
+
+    labels: Any
+    alone: Any
+    blocks: Any
+    groups: Any
+    table: Any
+    expected: Any
     shorts: Any
     value_of: Any
     values: Any
     prints: Any
-    cells: Any
-    alone: Any
-    order: Any
-    blocks: Any
-    expected: Any
     touched: Any
     group_of: Any
-    groups: Any
-    table: Any
     totals: Any
 
     @classmethod
-    def for_states(cls, n: int, desks: int = 1) -> Arrays:
-        """Room for the refinement of n states in so many ranges at a time, not initialised."""
-        pieces = _carve({"cells": ((n, 2), np.uint64), "alone": ((n,), np.bool_)})
-        # In sweeps there are neither cells nor an order, and no groups before fingerprints are compared.
-        prints, values = pieces["cells"].reshape(2, n)
-        order = np.empty(2 * n, dtype=np.int32)
-        groups = np.empty((n + 1, 4), dtype=np.uint64)
+    def over(cls, blocks: Blocks, desks: int = 1) -> Sweeping:
+        """Room for sweeps in so many ranges at a time, not initialised."""
+        n = len(blocks.labels)
+        groups, table = _groups(n)
         return cls(
-            labels=order[:n],
+            *blocks,
+            groups=groups,
+            table=table,
+            expected=groups.reshape(-1)[:n],  # no groups before fingerprints are compared
             shorts=np.empty(n if n > NEAR else 0, dtype=np.uint16),
             value_of=np.empty(min(n, FEW), dtype=np.uint64),
-            prints=prints,
-            values=values,
-            **pieces,
-            order=order,
-            blocks=np.empty((n, 4), dtype=np.uint32),
-            expected=groups.reshape(-1)[:n],
-            touched=np.empty(n + 1, dtype=np.int32),  # one more, see `_touch`
+            **_carve({"prints": ((n,), np.uint64), "values": ((n,), np.uint64)}),
+            touched=np.empty(n + 1, dtype=np.int32),  # one more, see `find_different`
             group_of=np.empty(n, dtype=np.int32),
-            groups=groups,
-            table=np.empty(max(1 << (n + n // 2).bit_length(), 64), dtype=np.uint32),
             totals=np.empty((desks, 2, _TOTALS + 1), dtype=np.uint64),
         )
+
+
+class Following(NamedTuple):
+    """What rounds that follow use; see the module."""
+
+    labels: Any
+    alone: Any
+    blocks: Any
+    groups: Any
+    table: Any
+    order: Any
+    records: Any
+
+    @classmethod
+    def over(cls, blocks: Blocks) -> Following:
+        """Room for rounds that follow, not initialised."""
+        n = len(blocks.labels)
+        groups, table = _groups(n)
+        return cls(
+            *blocks._replace(labels=blocks.labels.view(np.uint32)),
+            groups=groups,
+            table=table,
+            order=np.empty(2 * n, dtype=np.int32),
+            records=np.empty((n + 2, 2), dtype=np.uint64),  # the first, and one more, see `_touch`
+        )
+
+
+def _groups(n: int) -> tuple[Any, Any]:
+    """Room for as many groups as states, counted from 1, and for the table that finds them."""
+    slots = max(1 << (n + n // 2).bit_length(), 64)
+    return np.empty((n + 1, 4), dtype=np.uint64), np.empty(slots, dtype=np.uint32)
 
 
 def _carve(shapes: dict[str, tuple[tuple[int, ...], Any]]) -> dict[str, Any]:
     """Return arrays that lie one after another in one piece of memory.
 
-    numpy asks for large pages if a piece has some, and they begin where large pages do.
+    numpy asks for large pages if a piece has some, and then they begin where large pages do.
     """
     sizes = [prod(shape) * np.dtype(dtype).itemsize for shape, dtype in shapes.values()]
-    room = np.empty(sum(sizes) + _LARGE_PAGE, dtype=np.uint8)
+    large = sum(sizes) >= 2 * _LARGE_PAGE
+    room = np.empty(sum(sizes) + large * _LARGE_PAGE, dtype=np.uint8)
     address, _ = room.__array_interface__["data"]
-    starts = accumulate(sizes[:-1], initial=-address % _LARGE_PAGE)
+    starts = accumulate(sizes[:-1], initial=-address % _LARGE_PAGE if large else 0)
     return {
         name: room[start : start + size].view(dtype).reshape(shape)
         for (name, (shape, dtype)), start, size in zip(shapes.items(), starts, sizes, strict=True)

@@ -12,15 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.refinement.kernel_arrays import (
-    ALONE,
-    BLOCK,
-    MEMBER,
-    NAME,
-    PRINT,
-    SIZE,
-    TOUCHED,
-)
+from lumpability.refinement.kernel_arrays import ALONE, MEMBER, NAME, SIZE, TOUCHED
 from lumpability.refinement.kernel_compile import compiled, inlined, subroutine
 from lumpability.refinement.kernel_field import (
     add_modulo,
@@ -36,7 +28,6 @@ __all__ = [
     "fill",
     "fill_incoming",
     "fingerprint_rows",
-    "settle",
     "sum_leaving",
 ]
 
@@ -75,37 +66,23 @@ def fill(labels: Any, count: Any, field: Any, arrays: Any) -> Any:
 
 
 @compiled
-def settle(count: Any, field: Any, arrays: Any) -> None:
-    """Set up the arrays for a sweep after rounds that followed what changed; names are numbers again."""
-    cells, blocks, alone, labels = arrays.cells, arrays.blocks, arrays.alone, arrays.labels
-    for number in range(count):
-        blocks[number, NAME], blocks[number, TOUCHED] = number, 0
-    for state in range(len(labels)):
-        own = np.uint32(cells[state, BLOCK])
-        labels[state] = own
-        alone[state] = blocks[own, SIZE] == 1
-        blocks[own, MEMBER] = state
-    write_values(count, field, arrays)
+def canonical_labels(labels: Any, alone: Any, firsts: Any, number: Any) -> None:
+    """Number blocks by first member in ``labels`` uint32 (n), and write these members.
 
-
-@compiled
-def canonical_labels(followed: Any, arrays: Any, firsts: Any, number: Any) -> None:
-    """Number blocks by first member in ``labels``, and write these members.
-
-    Where rounds followed what changed last, cells have the blocks.  ``number`` int32 (blocks) is scratch.
+    States with the label `ALONE` are blocks too.  ``number`` int32 (labels of others) is scratch.
     """
-    cells, labels, alone = arrays.cells, arrays.labels, arrays.alone
     for block in range(len(number)):
         number[block] = -1
-    used = 0
+    used: Any = np.int64(0)
     for state in range(len(labels)):
-        own = np.uint32(labels[state])
-        if followed:
-            own = np.uint32(cells[state, BLOCK])
-            alone[state] = cells[state, PRINT] & ALONE != ZERO
+        own = labels[state]
+        if own == ALONE:
+            alone[state] = True
+            labels[state], firsts[used] = used, state
+            used += 1
+            continue
         if number[own] < 0:
-            number[own] = used
-            firsts[used] = state
+            number[own], firsts[used] = used, state
             used += 1
         labels[state] = number[own]
 

@@ -5,10 +5,14 @@ divided.  So sums into their new parts decide: when u comes to a part of value v
 M[s, u] v, and where rows are closed, u itself loses v times what leaves it.  Only the gains of this round
 are kept, and a state that gains nothing costs nothing.  Into the part that is not followed the rest goes.
 
+A state that is touched is listed in ``records``; its label is a mark and its place in the list meanwhile.  Place 0
+collects what nobody wants to know: a state that is its whole block has the label `ALONE`, which is the mark with that place.
+
 Those of a block with equal gains become a block, whose states stand at the end of ``order``; what is
 left of the block stays where it was, gaps and all, until it is itself the smaller part and its states are
-looked up.  So no state is moved but for being touched.  The largest part keeps the *name* that gives
-a block its value, and only the others are followed: a state is at most log2(n) times, O(m log n) in all.
+looked up.  So no state is moved but for being touched.  The largest part is not followed, so
+a state is followed at most log2(n) times, O(m log n) in all.  Single states need no number of a block; numbers that
+are free are chained and used again.
 
 Where all states of a block lose the same, none needs to: gains are compared inside blocks only.
 """
@@ -21,20 +25,20 @@ import numpy as np
 
 from lumpability.refinement.kernel_arrays import (
     ALONE,
-    BLOCK,
     COUNT,
     DIFFERENCE,
     GAIN,
-    MARKED,
-    MIXED,
+    MEMBER,
     NAME,
-    PRINT,
+    NEXT,
+    PART,
+    PLACE,
     SIZE,
     START,
     TOUCHED,
     WORD,
 )
-from lumpability.refinement.kernel_compile import FIRST, compiled, inlined
+from lumpability.refinement.kernel_compile import compiled, inlined
 from lumpability.refinement.kernel_costs import (
     NEAR_CELLS,
     cost_of_following,
@@ -49,17 +53,22 @@ from lumpability.refinement.kernel_field import (
 )
 from lumpability.refinement.kernel_group import (
     add_to_group,
+    enlarged,
+    is_full,
     measure_groups,
     start_table,
 )
 from lumpability.refinement.kernel_prefetch import prefetch
 
-__all__ = ["begin", "propagate"]
+__all__ = ["begin", "leave", "propagate"]
 
 _AHEAD = 8  # states
+_FEW_GROUPS = 40  # that there is room for in the table at least
 HALF = np.uint64(32)
 HIGH_HALF = np.uint64((2**32 - 1) << 32)
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
+STAYS, FOLLOWED, LEFT, MIXED = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(4)
+"""Of a group: nothing is to follow, or it is, or what it left of its block; and whether what leaves its states differs."""
 
 
 @inlined
@@ -68,86 +77,118 @@ def _touch(source: Any, weight: Any, change: Any, number: Any, field: Any, array
 
     Returns how many states are listed.  Without branches, which nothing could predict.
     """
-    cells, touched = arrays.cells, arrays.touched
-    word = cells[source, PRINT]
-    product = multiply(weight, change, field)
-    if field.p == ZERO:  # a multiple of 4, as the change is
-        cells[source, PRINT] = (word + product) | MARKED
-    else:
-        gain = add_modulo(word >> TWO, product, field.p) << TWO
-        cells[source, PRINT] = gain | (word & ALONE) | MARKED
-    touched[number] = source  # overwritten by the next unless it counts
-    return number + np.int64(word & (MARKED | ALONE) == ZERO)
+    labels, records = arrays.labels, arrays.records
+    label = labels[source]
+    marked = label >= ALONE
+    place = np.uint64(label - ALONE) if marked else np.uint64(number)
+    before = records[place, GAIN]
+    before = before if marked else ZERO
+    labels[source] = ALONE + np.uint32(place)
+    records[place, GAIN] = add_modulo(before, multiply(weight, change, field), field.p)
+    # Overwritten by the next unless it counts.
+    records[np.uint64(number), WORD] = source | (np.uint64(label) << HALF)
+    return number + np.int64(not marked)
+
+
+@inlined
+def _block_of(state: Any, arrays: Any) -> Any:
+    """The block of a state, touched or not; `ALONE` if that is all."""
+    label: Any = arrays.labels[state]
+    if label >= ALONE:
+        label = np.uint32(arrays.records[np.uint64(label - ALONE), WORD] >> HALF)
+    return label
 
 
 @inlined
 def _look_ahead(
-    i: Any, tail: Any, order: Any, cells: Any, indptr: Any, entries: Any, bits: Any
+    i: Any, tail: Any, order: Any, labels: Any, indptr: Any, entries: Any, bits: Any
 ) -> None:
     """Ask for what the next states need: rows are short and lie anywhere."""
     if i + 3 * _AHEAD < tail:
         prefetch(indptr, np.uint32(order[i + 3 * _AHEAD]))
     if i + 2 * _AHEAD < tail:
         prefetch(entries, np.uint64(indptr[np.uint32(order[i + 2 * _AHEAD])]))
-    if len(cells) > NEAR_CELLS and i + _AHEAD < tail:
+    if len(labels) > NEAR_CELLS and i + _AHEAD < tail:
         begin = np.uint64(indptr[np.uint32(order[i + _AHEAD])])
         for entry in range(begin, min(begin + TWO, np.uint64(len(entries)))):
-            prefetch(cells, np.uint64(entries[entry]) >> bits)
+            prefetch(labels, np.uint64(entries[entry]) >> bits)
 
 
 @inlined
-def _look_up(block: Any, arrays: Any) -> Any:
+def _look_up(block: Any, totals: Any, closed: Any, arrays: Any) -> Any:
     """Bring the states of a block together that others left; return whether what leaves them differs."""
-    cells, order, blocks = arrays.cells, arrays.order, arrays.blocks
+    order, blocks = arrays.order, arrays.blocks
     start = np.uint64(blocks[block, START])
     end = start + np.uint64(blocks[block, SIZE])
     place: Any = start
     here: Any = start
-    differs: Any = ZERO
-    first: Any = ZERO
+    differs: Any = False
     while place < end:
         state = np.uint32(order[here])
-        word = cells[state, BLOCK]
         here += ONE
-        if np.uint32(word) == np.uint32(block):
-            if place == start:
-                first = word
-            differs |= (word ^ first) >> HALF
+        if _block_of(state, arrays) == block:
             order[place] = state
+            if closed:
+                differs |= totals[state] != totals[np.uint32(order[start])]
             place += ONE
-    return differs != ZERO
+    return differs
 
 
 @inlined
-def _follow(fresh: Any, count: Any, tail: Any, incoming: Any, field: Any, arrays: Any) -> Any:
-    """Add up what states gain by the names that are new; return how many are touched, by how many transitions."""
+def _is_alone_now(block: Any, free: Any, arrays: Any) -> Any:
+    """Note that the only state of a block is alone, though it may be touched; return the first free number, its own."""
+    labels, blocks = arrays.labels, arrays.blocks
+    state = np.uint32(arrays.order[np.uint32(blocks[block, START])])
+    label = labels[state]
+    if label >= ALONE:
+        arrays.records[np.uint64(label - ALONE), WORD] = state | (np.uint64(ALONE) << HALF)
+    labels[state] = ALONE
+    return _freed(block, free, blocks)
+
+
+@inlined
+def _freed(block: Any, free: Any, blocks: Any) -> Any:
+    """Put the number of a block before the first free one; return it, plus one."""
+    blocks[block, NEXT], blocks[block, SIZE] = free, 0
+    return np.int64(block) + 1
+
+
+@inlined
+def _follow(found: Any, count: Any, tail: Any, free: Any, incoming: Any, field: Any, arrays: Any) -> Any:
+    """Add up what states gain by the parts that are new, of which the values follow those of `count` others.
+
+    Returns how many records there are, how many transitions were followed, and the first free number.
+    """
     indptr, entries, bits, table, totals, closed = incoming
     code = (ONE << bits) - ONE
-    order, blocks, cells = arrays.order, arrays.blocks, arrays.cells
-    number: Any = 0
+    order, blocks, groups, labels = arrays.order, arrays.blocks, arrays.groups, arrays.labels
+    arrays.records[0, GAIN], arrays.records[0, WORD] = ZERO, np.uint64(ALONE) << HALF
+    number: Any = 1
     followed: Any = 0
-    first = np.int64(blocks[fresh, START])
+    first: Any = tail
+    if found > 0:
+        first = np.int64(np.uint32(groups[1, PLACE])) - np.int64(groups[1, COUNT])
     if tail - first > _AHEAD:  # nobody has asked for the first ones
         for place in range(first, min(first + 2 * _AHEAD, tail)):
             prefetch(indptr, np.uint32(order[place]))
         for place in range(first, min(first + 2 * _AHEAD, tail)):
             prefetch(entries, np.uint64(indptr[np.uint32(order[place])]))
-    for name in range(fresh, count):
-        parent = np.uint32(blocks[name, TOUCHED])
-        mixed: Any = parent >= MIXED
-        parent &= MIXED - np.uint32(1)
-        blocks[name, TOUCHED] = 0
-        block: Any = np.uint32(name)
-        if blocks[name, NAME] != block:  # the part that was left is smaller, and has the name
-            block = parent
-            mixed = _look_up(block, arrays)
-        change = block_value(name, field)
-        start = np.int64(blocks[block, START])
-        size = np.int64(blocks[block, SIZE])
-        if size == 1:
-            cells[np.uint32(order[start]), PRINT] = ALONE
+    for group in range(1, found + 1):
+        part = groups[group, PART]
+        if part == STAYS:
+            continue
+        size: Any = np.int64(groups[group, COUNT])
+        start: Any = np.int64(np.uint32(groups[group, PLACE])) - size
+        mixed: Any = part & MIXED != ZERO
+        if part & LEFT:
+            block = np.uint32(groups[group, WORD])
+            mixed = _look_up(block, totals, closed, arrays)
+            start, size = np.int64(blocks[block, START]), np.int64(blocks[block, SIZE])
+            if size == 1:
+                free = _is_alone_now(block, free, arrays)
+        change = block_value(count + group, field)
         for place in range(start, start + size):
-            _look_ahead(place, tail, order, cells, indptr, entries, bits)
+            _look_ahead(place, tail, order, labels, indptr, entries, bits)
             target = np.uint32(order[place])
             begin, end = np.uint64(indptr[target]), np.uint64(indptr[target + ONE])
             for entry in range(begin, end):
@@ -158,48 +199,53 @@ def _follow(fresh: Any, count: Any, tail: Any, incoming: Any, field: Any, arrays
                 number = _touch(source, table[word & code], change, number, field, arrays)
             if closed and mixed:
                 loss = subtract_modulo(ZERO, totals[target], field.p)
-                number = _touch(target, loss, change, number, field, arrays)
+                number = _touch(np.uint64(target), loss, change, number, field, arrays)
             followed += np.int64(end - begin)
-    return number, followed
+    return number, followed, free
 
 
 @inlined
-def _find_groups(number: Any, arrays: Any) -> Any:
+def _find_groups(number: Any, most: Any, totals: Any, closed: Any, arrays: Any) -> Any:
     """Find out which touched states that gained something belong together: of one block, with equal gains.
 
-    They are listed, each with its group.  Returns how many states and groups there are.
+    There is room for `most` groups at first.  The states are listed, each with its group, and have labels again when they are moved; the others have them at once.
+    Returns the end of the list, and how many groups there are.
     """
-    cells, touched, group_of = arrays.cells, arrays.touched, arrays.group_of
-    groups = arrays.groups
-    bits = start_table(number, arrays)
-    states: Any = 0
+    labels, records, groups = arrays.labels, arrays.records, arrays.groups
+    bits: Any = start_table(min(most, number), arrays)
+    end: Any = np.int64(1)
     found: Any = np.int64(0)
-    for i in range(number):
-        if i + _AHEAD < number:
-            prefetch(cells, np.uint32(touched[i + _AHEAD]))
-        state = np.uint32(touched[i])
-        gain = cells[state, PRINT] & ~(MARKED | ALONE)
-        if gain == ZERO:
-            cells[state, PRINT] &= ALONE
+    for i in range(1, number):
+        if closed and i + _AHEAD < number:
+            prefetch(totals, np.uint32(records[i + _AHEAD, WORD]))
+        gain, word = records[i, GAIN], records[i, WORD]
+        state, own = np.uint32(word), word >> HALF
+        if gain == ZERO or own == np.uint64(ALONE):
+            labels[state] = own
             continue
-        word = cells[state, BLOCK]
-        group = np.int64(add_to_group(gain, word, found, bits, arrays))
+        if closed:  # above the block there is room for what tells states apart that lose something else
+            own |= (totals[state] * SPREAD) & HIGH_HALF
+        if is_full(found, bits):
+            bits = enlarged(found, arrays)
+        group = np.int64(add_to_group(gain, own, found, bits, arrays))
         found = max(found, group)
-        groups[group, DIFFERENCE] |= word ^ groups[group, WORD]
-        touched[states], group_of[states] = state, group
-        states += 1
-    return states, found
+        groups[group, DIFFERENCE] |= own ^ groups[group, WORD]
+        records[end, WORD] = state | (np.uint64(group) << HALF)
+        end += 1
+    return end, found
 
 
 @inlined
-def _divide(found: Any, tail: Any, count: Any, arrays: Any) -> Any:
+def _divide(found: Any, tail: Any, used: Any, free: Any, arrays: Any) -> Any:
     """Make blocks of the groups; what did not gain stays, or else the largest group does.
 
-    Returns the new number of blocks, how many states have a new name, and how many new blocks have one state.
+    `used` numbers of blocks are in use or free.  Returns how many are then, the first free one, how many blocks
+    are new, how many states are in parts that are to be followed, and how many new blocks have one state.
     """
     groups, blocks = arrays.groups, arrays.blocks
     measure_groups(found, arrays)
-    moved: Any = 0
+    new: Any = np.int64(0)
+    moved: Any = np.int64(0)
     single: Any = np.int64(0)
     place: Any = np.int64(tail)
     for group in range(1, found + 1):
@@ -207,89 +253,150 @@ def _divide(found: Any, tail: Any, count: Any, arrays: Any) -> Any:
         size = np.int64(groups[group, COUNT])
         rest = np.int64(blocks[own, SIZE])
         largest = blocks[own, TOUCHED] == group
+        mixed = MIXED if groups[group, DIFFERENCE] != ZERO else ZERO
         block: Any = own
-        if not largest or rest > 0:
-            block = np.uint32(count)
-            count += 1
-            mixed = groups[group, DIFFERENCE] != ZERO
-            blocks[block, TOUCHED] = own | (MIXED if mixed else np.uint32(0))
-            blocks[block, NAME] = block
+        if largest and rest == 0:
+            groups[group, PART] = STAYS
+            if size == 1:
+                free = _freed(own, free, blocks)
+        else:
+            new += 1
             single += np.int64(size == 1)
+            groups[group, PART] = FOLLOWED | mixed
             if largest and size > rest:
-                blocks[block, NAME], blocks[own, NAME] = blocks[own, NAME], block
+                groups[group, PART] = LEFT
                 moved += rest
             else:
                 moved += size
-        blocks[block, START], blocks[block, SIZE] = place, size
-        groups[group, GAIN] = np.uint64(place) | (np.uint64(block) << HALF)
+            if size > 1:
+                if free > 0:
+                    block = np.uint32(free - 1)
+                    free = np.int64(blocks[block, NEXT])
+                else:
+                    block = np.uint32(used)
+                    used += 1
+                blocks[block, TOUCHED] = 0
+        if size > 1:
+            blocks[block, START], blocks[block, SIZE] = place, size
+        else:
+            block = ALONE
+        groups[group, PLACE] = np.uint64(place) | (np.uint64(block) << HALF)
         place += size
-    return count, moved, single
+    return used, free, new, moved, single
 
 
 @inlined
-def _move(states: Any, found: Any, arrays: Any) -> None:
+def _move(end: Any, found: Any, arrays: Any) -> None:
     """Write the states of every group behind one another, and their block into them; clear up."""
-    cells, order, blocks = arrays.cells, arrays.order, arrays.blocks
-    touched, group_of, groups = arrays.touched, arrays.group_of, arrays.groups
-    for i in range(states):
-        if i + _AHEAD < states:
-            prefetch(cells, np.uint32(touched[i + _AHEAD]))
-        state, group = np.uint32(touched[i]), np.uint32(group_of[i])
-        target = groups[group, GAIN]
-        groups[group, GAIN] = target + ONE
+    labels, order, blocks = arrays.labels, arrays.order, arrays.blocks
+    records, groups = arrays.records, arrays.groups
+    for i in range(1, end):
+        if i + _AHEAD < end:
+            prefetch(labels, np.uint32(records[i + _AHEAD, WORD]))
+        word = records[i, WORD]
+        state, group = np.uint32(word), word >> HALF
+        target = groups[group, PLACE]
+        groups[group, PLACE] = target + ONE
         order[np.uint32(target)] = state
-        cells[state, PRINT] = ALONE if groups[group, COUNT] == 1 else ZERO
-        cells[state, BLOCK] = (cells[state, BLOCK] & HIGH_HALF) | (target >> HALF)
-    for number in range(1, found + 1):
-        blocks[np.uint32(groups[number, WORD]), TOUCHED] = 0
+        labels[state] = target >> HALF
+    for group in range(1, found + 1):
+        blocks[np.uint32(groups[group, WORD]), TOUCHED] = 0
 
 
 @compiled
-def _pack(fresh: Any, count: Any, arrays: Any) -> Any:
-    """Write the states of all blocks that have several, or are new, to the front of ``order``.
-
-    Returns their number.
-    """
-    cells, order, blocks = arrays.cells, arrays.order, arrays.blocks
+def _pack(used: Any, arrays: Any) -> Any:
+    """Write the states of all blocks that have several to the front of ``order``; return their number."""
+    order, blocks = arrays.order, arrays.blocks
     total: Any = np.int64(0)
-    for block in range(count):
+    for block in range(used):
         blocks[block, START] = total
         size = np.int64(blocks[block, SIZE])
-        total += size if size > 1 or block >= fresh else np.int64(0)
-    for state in range(len(cells)):
-        own = np.uint32(cells[state, BLOCK])
-        if own >= fresh or blocks[own, SIZE] > 1:
+        total += size if size > 1 else np.int64(0)
+    for state in range(len(arrays.labels)):
+        own = _block_of(np.uint32(state), arrays)
+        if own < ALONE and blocks[own, SIZE] > 1:
             place = np.uint32(blocks[own, START])
             order[place] = state
             blocks[own, START] = place + np.uint32(1)
-    for block in range(count):
-        if block >= fresh or blocks[block, SIZE] > 1:
+    for block in range(used):
+        if blocks[block, SIZE] > 1:
             blocks[block, START] -= blocks[block, SIZE]
     return total
 
 
+@inlined
+def _list_parts(fresh: Any, count: Any, incoming: Any, arrays: Any) -> None:
+    """Make a group of each part that is to be followed after a sweep, where states are in order."""
+    order, blocks, groups = arrays.order, arrays.blocks, arrays.groups
+    totals = incoming.totals
+    for block in range(fresh, count):
+        group = block - fresh + 1
+        part: Any = np.uint32(block)
+        if blocks[block, NAME] != part:  # what was left has the name that is new
+            part = blocks[block, TOUCHED]
+        start, size = np.int64(blocks[part, START]), np.int64(blocks[part, SIZE])
+        differs: Any = False
+        if incoming.closed:
+            first = totals[np.uint32(order[start])]
+            for place in range(start, start + size):
+                differs |= totals[np.uint32(order[place])] != first
+        groups[group, PLACE], groups[group, COUNT] = start + size, size
+        groups[group, PART] = FOLLOWED | (MIXED if differs else ZERO)
+
+
 @compiled
 def begin(fresh: Any, count: Any, incoming: Any, arrays: Any) -> Any:
-    """Set up the arrays after a sweep, where the blocks from `fresh` on are new; return where ``order`` is free."""
-    cells, labels, alone = arrays.cells, arrays.labels, arrays.alone
-    order, blocks = arrays.order, arrays.blocks
+    """Set up the arrays after a sweep, where the blocks from `fresh` on are new.
+
+    Returns what `propagate` takes: how many parts there are to follow, the numbers of blocks in use or free, the
+    first that is free (plus one, or 0), and where ``order`` is free.
+    """
+    labels, order, blocks = arrays.labels, arrays.order, arrays.blocks
+    total: Any = np.int64(0)
+    for block in range(count):
+        blocks[block, START] = total
+        total += np.int64(blocks[block, SIZE])
     for state in range(len(labels)):
-        word = np.uint64(np.uint32(labels[state]))
-        if incoming.closed:
-            word |= (incoming.totals[state] * SPREAD) & HIGH_HALF
-        cells[state, PRINT] = ALONE if alone[state] else ZERO
-        cells[state, BLOCK] = word
-    tail = _pack(FIRST, count, arrays)
-    if incoming.closed:
-        for block in range(fresh, count):
-            start = np.int64(blocks[block, START])
-            first = cells[np.uint32(order[start]), BLOCK]
-            differs: Any = ZERO
-            for place in range(start, start + np.int64(blocks[block, SIZE])):
-                differs |= (cells[np.uint32(order[place]), BLOCK] ^ first) >> HALF
-            if differs:
-                blocks[block, TOUCHED] |= MIXED
-    return tail
+        own = labels[state]
+        place = np.uint32(blocks[own, START])
+        order[place] = state
+        blocks[own, START] = place + np.uint32(1)
+        if blocks[own, SIZE] == 1:
+            labels[state] = ALONE
+    for block in range(count):
+        blocks[block, START] -= blocks[block, SIZE]
+    _list_parts(fresh, count, incoming, arrays)
+    free: Any = np.int64(0)
+    for block in range(count):
+        blocks[block, TOUCHED] = 0
+        if blocks[block, SIZE] == 1:
+            free = _freed(block, free, blocks)
+    return count - fresh, np.int64(count), free, total
+
+
+@compiled
+def leave(used: Any, free: Any, arrays: Any) -> Any:
+    """Set up the blocks for sweeps: each has a number, a member, and its number as its name.
+
+    Returns how many blocks there are.
+    """
+    labels, alone, blocks = arrays.labels, arrays.alone, arrays.blocks
+    for state in range(len(labels)):
+        own: Any = labels[state]
+        if own == ALONE:
+            if free > 0:
+                own = np.uint32(free - 1)
+                free = np.int64(blocks[own, NEXT])
+            else:
+                own = np.uint32(used)
+                used += 1
+            labels[state] = own
+            blocks[own, SIZE] = 1
+        alone[state] = blocks[own, SIZE] == 1
+        blocks[own, MEMBER] = state
+    for block in range(used):
+        blocks[block, NAME], blocks[block, TOUCHED] = block, 0
+    return used
 
 
 _following, _splitting = inlined(cost_of_following), inlined(cost_of_splitting)
@@ -297,33 +404,34 @@ _following, _splitting = inlined(cost_of_following), inlined(cost_of_splitting)
 
 @compiled
 def propagate(
-    fresh: Any, count: Any, tail: Any, moved: Any, degree: Any, sharing: Any, look: Any, budget: Any,
-    incoming: Any, field: Any, arrays: Any,
+    found: Any, used: Any, free: Any, tail: Any, count: Any, moved: Any,
+    degree: Any, sharing: Any, look: Any, budget: Any, incoming: Any, field: Any, arrays: Any,
 ) -> Any:  # fmt: skip
     """Run rounds that follow only what changed, one at least, until a sweep costs less or the budget is spent.
 
-    The names fresh .. count-1 are new, `moved` > 0 states have one of them, and ``order`` is free from `tail`
-    on.  For the costs, `degree` is how many transitions enter a state, `sharing` how many states share a block, and
+    For the first four see `begin`.  There are `count` blocks; `moved` > 0 states are in parts to be followed.  For the
+    costs, `degree` is how many transitions enter a state, `sharing` how many states share a block, and
     `look` what it costs to sweep, but for what it costs to split.
-    Returns the first four after the last round, how many states were touched in it for each that moved, and how
-    many have become their whole block.
+    Returns the first six after the last round, how many blocks came in it, how many states were touched for each that
+    moved, and how many have become their whole block.
     """
     spent: Any = 0
     lone: Any = np.int64(0)
+    states = len(arrays.labels)
+    totals, closed = incoming.totals, incoming.closed
     while True:
-        number, followed = _follow(fresh, count, tail, incoming, field, arrays)
+        number, followed, free = _follow(found, count, tail, free, incoming, field, arrays)
         spent += followed + number
-        ratio = number / moved
+        ratio = (number - 1) / moved
         if tail + number > len(arrays.order):
-            tail = _pack(count, count, arrays)
-        gaining, found = _find_groups(number, arrays)
-        fresh = count
-        count, moved, single = _divide(found, tail, count, arrays)
+            tail = _pack(used, arrays)
+        end, found = _find_groups(number, max(2 * found, _FEW_GROUPS), totals, closed, arrays)
+        used, free, new, moved, single = _divide(found, tail, used, free, arrays)
+        count += new
         lone += single
-        _move(gaining, found, arrays)
+        _move(end, found, arrays)
         if moved:
-            tail += gaining
-        names = count - fresh
-        follow = _following(moved, names, ratio, degree, sharing, len(arrays.cells))
-        if moved == 0 or spent >= budget or follow > look + _splitting(moved, names, sharing):
-            return fresh, count, tail, moved, ratio, lone
+            tail += end - 1
+        follow = _following(moved, new, ratio, degree, sharing, states)
+        if moved == 0 or spent >= budget or follow > look + _splitting(moved, new, sharing):
+            return found, used, free, tail, count, moved, new, ratio, lone

@@ -216,8 +216,12 @@ class Team:
             if thread.done():
                 thread.result()
 
+    def dismiss(self) -> None:
+        """Send the threads that help away."""
+        self._board[TICKET] = _CLOSED
+
     def __enter__(self) -> Team:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._board[TICKET] = _CLOSED
+        self.dismiss()

@@ -20,10 +20,10 @@ import numpy as np
 
 from lumpability.refinement import kernel_loops as loops
 from lumpability.refinement import kernel_split as splitting
-from lumpability.refinement.kernel_arrays import Arrays, Field, Incoming, Rows
+from lumpability.refinement.kernel_arrays import Blocks, Field, Following, Incoming, Rows, Sweeping
 from lumpability.refinement.kernel_check import first_rows, first_unstable, used_codes
 from lumpability.refinement.kernel_compile import are_kept, compile_for, keep
-from lumpability.refinement.kernel_propagate import begin, propagate
+from lumpability.refinement.kernel_propagate import begin, leave, propagate
 from lumpability.refinement.kernel_sums import collapse_rows, number_sums, sum_again
 from lumpability.refinement.kernel_sweep import check_together, sweep, sweep_together
 from lumpability.refinement.kernel_team import Team, announce, are_done, cores
@@ -53,26 +53,27 @@ def _pieces(codes: str, entries: str) -> list[list[Loop]]:
     labels, pointers = _frozen("int32"), np.zeros(1, dtype=np.uint32)
     rows = Rows(_frozen("int64"), labels, _frozen(codes), words, True)
     incoming = Incoming(pointers, np.zeros(1, dtype=entries), word, words, words, True)
-    field, arrays = Field(word, word, word, 1), Arrays.for_states(1)
+    field, blocks = Field(word, word, word, 1), Blocks.for_states(1)
+    arrays, followed = Sweeping.over(blocks), Following.over(blocks)
     board, ranges, segments = longs, Team.no_ranges(1), np.zeros((1, 2), dtype=np.int64)
     columns = np.zeros(1, dtype=np.int32)
     first = (longs, columns, words, longs)
     following: list[Loop] = [
-        (begin, (0, 0, incoming, arrays)),
-        (propagate, (0, 0, 0, 0, 0.0, 0, 0.0, 0, incoming, field, arrays)),
+        (begin, (0, 0, incoming, followed)),
+        (propagate, (0, 0, 0, 0, 0, 0, 0.0, 0, 0.0, 0, incoming, field, followed)),
+        (leave, (0, 0, followed)),
     ]
     dividing: list[Loop] = [
         (splitting.write_values, (0, field, arrays)),
         (loops.fill, (labels, 0, field, arrays)),
         (splitting.expect, (0, arrays)),
         (splitting.cut, (0, segments, field, arrays)),
-        (loops.settle, (0, field, arrays)),
     ]
     finishing: list[Loop] = [
         (loops.count_incoming, (rows, booleans, True, pointers)),
         (loops.fill_incoming, (rows, booleans, True, pointers, word, incoming.entries)),
         (loops.sum_leaving, (rows, field, booleans, words)),
-        (loops.canonical_labels, (True, arrays, longs, columns)),
+        (loops.canonical_labels, (followed.labels, booleans, longs, columns)),
         (first_rows, (longs, rows, booleans, labels)),
         (first_unstable, (0, 0, rows, word, labels, first, words)),
         (check_together, (board, ranges, True, rows, word, labels, first)),
