@@ -1,12 +1,12 @@
 """The arithmetic that fingerprints are made of, compiled: modulo 2^64, or modulo a prime below 2^61.
 
 A sum of products modulo 2^64 needs nothing but a multiplication and an addition each.  Two different sums
-of integers are confused with a probability of 2^(k - 62), if 2^k is the largest power of two in all their
+of integers are confused with a probability of 2^(k - 64), if 2^k is the largest power of two in all their
 differences; where that is too often, refinement goes on modulo primes.  There sums of products are collected in
 128 bits and reduced once, by Montgomery's method: t < 2^64 p becomes t 2^-64 mod p without division.
 The constant factor 2^-64 is left in place everywhere; fingerprints are only compared with one
 another.  128-bit products and sums are a handful of machine instructions, which numba reaches
-through intrinsics.  The two lowest bits of a fingerprint are free for marks, in both cases.
+through intrinsics.
 """
 
 from __future__ import annotations
@@ -98,13 +98,13 @@ def multiply(weight: Any, value: Any, field: Any) -> Any:
 def block_value(name: Any, field: Any) -> Any:
     """A pseudo-random value for the name of a block (Steele, Lea and Flood: splitmix64).
 
-    Below 2^60; where p is 0, any multiple of 4 below 2^64.
+    Below 2^60; where p is 0, any number below 2^64.
     """
     z = U64(name) * SPREAD + field.seed
     z = (z ^ (z >> U64(30))) * U64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> U64(27))) * U64(0x94D049BB133111EB)
     z ^= z >> U64(31)
-    return z & ~U64(3) if field.p == U64(0) else z >> U64(4)
+    return z if field.p == U64(0) else z >> U64(4)
 
 
 def montgomery_inverse(p: int) -> np.uint64:

@@ -118,8 +118,7 @@ def _fingerprint(state: Any, few: Any, rows: Any, field: Any, arrays: Any) -> An
         entry += ONE
     if field.p == ZERO:
         return total
-    total = add_modulo(total, reduce_modulo(high, low, field.p, field.inverse), field.p)
-    return total << TWO
+    return add_modulo(total, reduce_modulo(high, low, field.p, field.inverse), field.p)
 
 
 @subroutine

@@ -154,7 +154,9 @@ def _freed(block: Any, free: Any, blocks: Any) -> Any:
 
 
 @inlined
-def _follow(found: Any, count: Any, tail: Any, free: Any, incoming: Any, field: Any, arrays: Any) -> Any:
+def _follow(
+    found: Any, count: Any, tail: Any, free: Any, incoming: Any, field: Any, arrays: Any
+) -> Any:
     """Add up what states gain by the parts that are new, of which the values follow those of `count` others.
 
     Returns how many records there are, how many transitions were followed, and the first free number.
@@ -223,7 +225,9 @@ def _find_groups(number: Any, most: Any, totals: Any, closed: Any, arrays: Any) 
         if gain == ZERO or own == np.uint64(ALONE):
             labels[state] = own
             continue
-        if closed:  # above the block there is room for what tells states apart that lose something else
+        if (
+            closed
+        ):  # above the block there is room for what tells states apart that lose something else
             own |= (totals[state] * SPREAD) & HIGH_HALF
         if is_full(found, bits):
             bits = enlarged(found, arrays)

@@ -35,7 +35,7 @@ def common_denominator_of(components: tuple[ExactArray, ...]) -> int:
 def moduli(components: tuple[ExactArray, ...]) -> Iterator[int]:
     """Yield what to refine by: 0 for 2^64, unless weights differ by large powers of two, then primes.
 
-    A sum that is a multiple of 2^k keeps only 62 - k random bits there.
+    A sum that is a multiple of 2^k keeps only 64 - k random bits there.
 
     Examples
     --------

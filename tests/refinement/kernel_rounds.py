@@ -20,17 +20,29 @@ from lumpability.refinement import (
     kernel_loops,
     reference,
 )
-from lumpability.refinement.kernel_arrays import BLOCK, NAME, Arrays, Field, Incoming, Rows
+from lumpability.refinement.kernel_arrays import (
+    ALONE,
+    COUNT,
+    PART,
+    PLACE,
+    WORD,
+    Blocks,
+    Field,
+    Following,
+    Incoming,
+    Rows,
+    Sweeping,
+)
 from lumpability.refinement.kernel_costs import cost_of_following, cost_of_splitting
 from lumpability.refinement.kernel_field import block_value, montgomery_inverse
-from lumpability.refinement.kernel_propagate import begin, propagate
+from lumpability.refinement.kernel_propagate import LEFT, STAYS, begin, leave, propagate
+from lumpability.refinement.kernel_split import write_values
 from lumpability.refinement.kernel_sweep import sweep
 from lumpability.refinement.kernel_tables import combined_table, moduli
 from lumpability.structure import WeightedStructure
 
 P = prime(0)
 EVERYTHING = 1 << 40  # more than any budget that is spent
-LOW_HALF = np.uint64(2**32 - 1)
 
 PATHS: dict[str, dict[str, Any]] = {
     "as it comes": {},
@@ -64,11 +76,11 @@ def field_modulo(p: int, seed: int, table: Array) -> Field:
     return Field(np.uint64(p), montgomery_inverse(p), np.uint64(seed), step)
 
 
-def arrays_for(states: int, *, short: bool) -> Arrays:
+def arrays_for(states: int, *, short: bool = False) -> Sweeping:
     """With short numbers of blocks, as many states have them, or without."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel_arrays, "NEAR", 0 if short else states)
-        return Arrays.for_states(states)
+        return Sweeping.over(Blocks.for_states(states))
 
 
 def value_of(name: int, field: Field) -> int:
@@ -147,34 +159,39 @@ class Rounds:
     structure: WeightedStructure
     rows: Rows
     field: Field
-    arrays: Arrays
+    blocks: Blocks
+    arrays: Following
     incoming: Incoming
-    fresh: int
+    place: tuple[int, int, int, int]  # as `begin` returns it
     count: int
-    tail: int
     moved: int
+    new: int
     ratio: float = 0.0
     lone: int = 0
 
     @property
     def numbers(self) -> Array:
-        """The block of every state."""
-        numbers: Array = (self.arrays.cells[:, BLOCK] & LOW_HALF).astype(np.int64)
+        """A number for the block of every state, its own where it is alone."""
+        labels = self.arrays.labels
+        states = np.arange(len(labels))
+        numbers: Array = np.where(labels == ALONE, len(labels) + states, labels).astype(np.int64)
         return numbers
-
-    @property
-    def names(self) -> Array:
-        """The name of the block of every state."""
-        names: Array = self.arrays.blocks[self.numbers, NAME].astype(np.int64)
-        return names
 
     @property
     def partition(self) -> Partition:
         return Partition(self.numbers)
 
     @property
-    def progress(self) -> tuple[int, int, int, int]:
-        return self.fresh, self.count, self.tail, self.moved
+    def parts(self) -> list[Array]:
+        """The states of each part that is to be followed."""
+        found = []
+        for group in self.arrays.groups[1 : self.place[0] + 1].tolist():
+            if group[PART] == LEFT:
+                found.append(np.flatnonzero(self.numbers == group[WORD] % 2**32))
+            elif group[PART] != STAYS:
+                end = group[PLACE] % 2**32
+                found.append(np.sort(self.arrays.order[end - group[COUNT] : end]))
+        return found
 
     @property
     def degree(self) -> float:
@@ -182,28 +199,38 @@ class Rounds:
 
     def is_dearer(self, look: float) -> bool:
         """Whether another round like the last costs more than a sweep, of which looking costs that much."""
-        n, names = self.structure.n, self.count - self.fresh
-        follow = cost_of_following(self.moved, names, self.ratio, self.degree, n, n)
-        return bool(follow > look + cost_of_splitting(self.moved, names, n))
+        n = self.structure.n
+        follow = cost_of_following(self.moved, self.new, self.ratio, self.degree, n, n)
+        return bool(follow > look + cost_of_splitting(self.moved, self.new, n))
 
     def propagate(self, *, look: float = inf, budget: int = 1) -> None:
         """Follow for one round, or for as many as cost no more than a sweep and the budget allows."""
-        self.fresh, self.count, self.tail, self.moved, self.ratio, self.lone = propagate(
-            *self.progress, self.degree, self.structure.n, look, budget,
+        *place, self.count, self.moved, self.new, self.ratio, self.lone = propagate(
+            *self.place, self.count, self.moved, self.degree, self.structure.n, look, budget,
             self.incoming, self.field, self.arrays,
         )  # fmt: skip
+        self.place = tuple(place)
 
     def finish(self) -> None:
         """Follow until nothing moves."""
         if self.moved:
             self.propagate(budget=EVERYTHING)
 
+    def settle(self) -> Sweeping:
+        """Return arrays that are ready for a sweep."""
+        _, used, free, _ = self.place
+        assert leave(used, free, self.arrays) == self.count
+        arrays = Sweeping.over(self.blocks)
+        write_values(self.count, self.field, arrays)
+        return arrays
+
     def sweep(self) -> None:
         """Take the next round as a sweep."""
-        kernel_loops.settle(self.count, self.field, self.arrays)
-        self.fresh = self.count
-        self.count, self.moved, self.lone = swept(self.count, self.rows, self.field, self.arrays)
-        self.tail = begin(self.fresh, self.count, self.incoming, self.arrays)
+        fresh, arrays = self.count, self.settle()
+        self.count, self.moved, self.lone = swept(fresh, self.rows, self.field, arrays)
+        self.new = self.count - fresh
+        self.arrays = Following.over(self.blocks)
+        self.place = begin(fresh, self.count, self.incoming, self.arrays)
 
 
 def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
@@ -213,28 +240,32 @@ def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
     assert components is not None
     table = combined_table(components, p, seed)
     rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
-    field, arrays = field_modulo(p, seed, table), Arrays.for_states(s.n)
+    field, blocks = field_modulo(p, seed, table), Blocks.for_states(s.n)
+    sweeping, arrays = Sweeping.over(blocks), Following.over(blocks)
     arrays.order[:] = 0  # not what the memory held before
-    lone = kernel_loops.fill(s.initial.labels, fresh, field, arrays)
-    count, moved, more = swept(fresh, rows, field, arrays)
-    incoming = _incoming(rows, field, arrays)
-    tail = begin(fresh, count, incoming, arrays)
-    return Rounds(s, rows, field, arrays, incoming, fresh, count, tail, moved, lone=lone + more)
+    lone = kernel_loops.fill(s.initial.labels, fresh, field, sweeping)
+    count, moved, more = swept(fresh, rows, field, sweeping)
+    incoming = _incoming(rows, field, blocks.alone)
+    place = begin(fresh, count, incoming, arrays)
+    return Rounds(
+        s, rows, field, blocks, arrays, incoming, place, count, moved, count - fresh,
+        lone=lone + more,
+    )  # fmt: skip
 
 
-def swept(count: int, rows: Rows, field: Field, arrays: Arrays) -> tuple[int, int, int]:
+def swept(count: int, rows: Rows, field: Field, arrays: Sweeping) -> tuple[int, int, int]:
     """Split all blocks by fresh fingerprints; return what `cut` does."""
     return sweep(count, np.zeros((1, 2), dtype=np.int64), rows, field, arrays)
 
 
-def _incoming(rows: Rows, field: Field, arrays: Arrays) -> Incoming:
+def _incoming(rows: Rows, field: Field, alone: Array) -> Incoming:
     """Without the states that are alone, unless these are few, as the kernel does it."""
-    every = 8 * np.count_nonzero(arrays.alone) < len(arrays.alone)
-    pointers = np.empty(len(arrays.alone) + 2, dtype=np.uint32)
-    kernel_loops.count_incoming(rows, arrays.alone, every, pointers)
+    every = 8 * np.count_nonzero(alone) < len(alone)
+    pointers = np.empty(len(alone) + 2, dtype=np.uint32)
+    kernel_loops.count_incoming(rows, alone, every, pointers)
     bits = np.uint64((len(rows.table) - 1).bit_length())
     entries = np.empty(pointers[-1], dtype=np.uint32)
-    kernel_loops.fill_incoming(rows, arrays.alone, every, pointers, bits, entries)
-    totals = np.empty(len(arrays.alone) if rows.closed else 0, dtype=np.uint64)
-    kernel_loops.sum_leaving(rows, field, arrays.alone, totals)
+    kernel_loops.fill_incoming(rows, alone, every, pointers, bits, entries)
+    totals = np.empty(len(alone) if rows.closed else 0, dtype=np.uint64)
+    kernel_loops.sum_leaving(rows, field, alone, totals)
     return Incoming(pointers[:-1], entries, bits, rows.table, totals, rows.closed)

@@ -23,7 +23,7 @@ from lumpability.refinement import (
     refine,
     worklist,
 )
-from lumpability.refinement.kernel_arrays import FEW, NEAR, Arrays
+from lumpability.refinement.kernel_arrays import FEW, NEAR, Blocks, Following, Sweeping
 from lumpability.refinement.stability import disagreement, first_rows
 from lumpability.structure import WeightedStructure
 
@@ -59,7 +59,7 @@ def test_collisions_of_fingerprints_are_found_and_repaired(seed, n):
     path=st.sampled_from([*PATHS]),
 )
 def test_what_2_to_the_64_confuses_is_repaired_by_a_prime(seed, n, shift, path):
-    """Many of these weights differ by a multiple of 2^62, and values are multiples of 4."""
+    """Many of these weights differ by a multiple of a large power of 2."""
     power = 1 << shift
     structure = scatter(seed, n, 2, [1, 1 + power, 1 - power, 3, 3 + 2 * power, 2])
     expected = reference.refine(structure, structure.initial)
@@ -98,13 +98,13 @@ def three_sums(total):
 
 
 def test_sums_that_vanish_modulo_2_to_the_64_are_told_apart_by_the_first_prime(attempts):
-    structure, initial, expected = three_sums(2**62)
+    structure, initial, expected = three_sums(2**64)
     assert kernel.refine(structure, initial) == expected
     assert attempts == [0, prime(0)]
 
 
 def test_sums_that_vanish_modulo_the_first_prime_too_are_told_apart_by_the_next(attempts):
-    structure, initial, expected = three_sums(prime(0) << 62)
+    structure, initial, expected = three_sums(prime(0) << 64)
     assert kernel.refine(structure, initial) == expected
     assert attempts == [0, prime(0), prime(1)]
 
@@ -260,16 +260,21 @@ def test_weights_too_wide_to_scale_refine_alike(seed, n):
 @pytest.fixture
 def dirty_memory(monkeypatch):
     """Arrays that hold anything at first, as memory does that was used before."""
-    right = Arrays.for_states
 
-    def dirty(n: int, desks: int = 1) -> Arrays:
-        arrays, random = right(n, desks), np.random.default_rng(n)
-        for array in arrays:
-            octets = array.reshape(-1).view(np.uint8)
-            octets[:] = random.integers(0, 256, len(octets), dtype=np.uint8)
-        return arrays
+    def dirty(right):
+        def make(*arguments):
+            arrays, random = right(*arguments), np.random.default_rng(7)
+            shared = len(Blocks._fields) if arguments and isinstance(arguments[0], Blocks) else 0
+            for array in arrays[shared:]:
+                octets = array.reshape(-1).view(np.uint8)
+                octets[:] = random.integers(0, 256, len(octets), dtype=np.uint8)
+            return arrays
 
-    monkeypatch.setattr(Arrays, "for_states", dirty)
+        return make
+
+    monkeypatch.setattr(Blocks, "for_states", dirty(Blocks.for_states))
+    monkeypatch.setattr(Sweeping, "over", dirty(Sweeping.over))
+    monkeypatch.setattr(Following, "over", dirty(Following.over))
 
 
 @pytest.mark.parametrize("closed_rows", [False, True])

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumpability.refinement.kernel_arrays import COUNT, GAIN, WORD, Arrays
+from lumpability.refinement.kernel_arrays import COUNT, GAIN, WORD, Blocks, Following
 from lumpability.refinement.kernel_group import (
     add_to_group,
     enlarged,
@@ -48,7 +48,7 @@ def test_a_group_is_a_key_and_a_block_and_they_are_numbered_as_they_turn_up(
     key = random.integers(0, keys, size, dtype=np.uint64) << np.uint64(spread)
     own = random.integers(0, blocks, size, dtype=np.uint64)
     word = own | random.integers(0, 9, size, dtype=np.uint64) << np.uint64(32)
-    arrays, found_of = Arrays.for_states(size), np.empty(size, np.int64)
+    arrays, found_of = Following.over(Blocks.for_states(size)), np.empty(size, np.int64)
     found, bits = grouped(min(most, size), key, word, found_of, arrays)
     number: dict[tuple[int, int], int] = {}
     expected = [number.setdefault(pair, len(number) + 1) for pair in zip(key, own, strict=True)]

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_rounds import (
-    LOW_HALF,
     PATHS,
     P,
     arrays_for,
@@ -24,8 +23,8 @@ from numba import config
 
 from lumpability.partition import Partition
 from lumpability.refinement import kernel, kernel_loops, reference, rounds
-from lumpability.refinement.kernel_arrays import ALONE, BLOCK, PRINT, Arrays, Incoming, Rows
-from lumpability.refinement.kernel_propagate import begin, propagate
+from lumpability.refinement.kernel_arrays import ALONE, Rows
+from lumpability.refinement.kernel_propagate import propagate
 from lumpability.refinement.kernel_team import Team
 from lumpability.structure import WeightedStructure
 
@@ -125,45 +124,49 @@ def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(
     kernel_loops.fingerprint_rows(0, middle, count, 0, rows, field, arrays)
     kernel_loops.fingerprint_rows(middle, s.n, count, 0, rows, field, arrays)
     values = [value_of(number, field) for number in range(count)]
-    factor = 4 * pow(2**64, -1, p) if p else 1  # two bits are left for marks
+    factor = pow(2**64, -1, p) if p else 1
     weights = table[s.weights.codes].tolist()
     targets, numbers = labels[s.indices].tolist(), labels.tolist()
     for state in np.flatnonzero(~arrays.alone).tolist():
         own = values[numbers[state]] if s.closed else 0
         span = range(int(s.indptr[state]), int(s.indptr[state + 1]))
         total = sum(weights[i] * (values[targets[i]] - own) for i in span)
-        assert int(arrays.prints[state]) == total * factor % (4 * modulus if p else modulus)
+        assert int(arrays.prints[state]) == total * factor % modulus
 
 
 @pytest.mark.parametrize("p", [0, P])
 @given(structure=st.one_of(scattered(), dense_rows()), seed=st.integers(0, 9))
 def test_what_leaves_a_state_is_the_sum_of_its_weights_into_others(p, structure, seed):
-    """Where rows are closed; when rounds begin to follow, a hash of it stands above the block of every state."""
+    """Of states that share a block, where rows are closed."""
     size, modulus = len(structure.weights.values), p or 2**64
     table = np.random.default_rng(seed).integers(modulus - 5, modulus, size, dtype=np.uint64)
     s, field = structure, field_modulo(p, seed, table)
     rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
-    arrays = Arrays.for_states(s.n)
-    count = len(s.initial)
-    kernel_loops.fill(s.initial.labels, count, field, arrays)
+    arrays = arrays_for(s.n)
+    kernel_loops.fill(s.initial.labels, len(s.initial), field, arrays)
     leaving = np.empty(structure.n if rows.closed else 0, dtype=np.uint64)
     kernel_loops.sum_leaving(rows, field, arrays.alone, leaving)
-    totals = leaving.tolist()
-    pointers, entries = np.zeros(s.n + 1, np.uint32), np.zeros(0, np.uint32)
-    incoming = Incoming(pointers, entries, np.uint64(0), table, leaving, s.closed)
-    begin(count, count, incoming, arrays)
-    numbers, hashes = arrays.cells[:, BLOCK] & LOW_HALF, arrays.cells[:, BLOCK] >> np.uint64(32)
-    assert numbers.tolist() == s.initial.labels.tolist()
-    assert arrays.cells[:, PRINT].tolist() == np.where(arrays.alone, ALONE, 0).tolist()
-    expected: dict[int, int] = {}
-    for state in np.flatnonzero(~arrays.alone).tolist() if s.closed else []:
+    for state, total in enumerate(leaving.tolist()):
         span = range(int(s.indptr[state]), int(s.indptr[state + 1]))
         out = sum(int(table[s.weights.codes[i]]) for i in span if s.indices[i] != state) % modulus
-        assert totals[state] == out
-        assert expected.setdefault(out, int(hashes[state])) == hashes[state]
-    assert len(set(expected.values())) == len(expected)
-    others = np.ones(s.n, bool) if not s.closed else arrays.alone
-    assert not hashes[others].any()
+        assert total == (0 if arrays.alone[state] else out)
+
+
+@given(
+    labels=st.lists(st.integers(0, 9), min_size=1, max_size=30),
+    lonely=st.sets(st.integers(0, 29)),
+)
+def test_blocks_are_numbered_by_first_member_and_states_that_are_alone_are_blocks(labels, lonely):
+    mixed = np.array(labels, dtype=np.uint32)
+    n, lonely = len(labels), [state for state in lonely if state < len(labels)]
+    mixed[lonely] = ALONE
+    alone, number = np.zeros(n, dtype=bool), np.empty(10, dtype=np.int32)
+    expected = Partition.of(lambda s: ("alone", s) if s in lonely else labels[s], states=n)
+    firsts = np.empty(len(expected), dtype=np.int64)
+    kernel_loops.canonical_labels(mixed, alone, firsts, number)
+    assert mixed.tolist() == expected.labels.tolist()
+    assert firsts.tolist() == expected.representatives.tolist()
+    assert np.flatnonzero(alone).tolist() == sorted(lonely)
 
 
 @pytest.mark.parametrize("modulus", MODULI)

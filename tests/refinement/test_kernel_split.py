@@ -13,13 +13,13 @@ from kernel_rounds import P, arrays_for, field_modulo, value_of
 
 from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops
-from lumpability.refinement.kernel_arrays import MEMBER, NAME, SIZE, TOUCHED, Arrays
+from lumpability.refinement.kernel_arrays import MEMBER, NAME, SIZE, TOUCHED, Sweeping
 from lumpability.refinement.kernel_split import cut, expect, find_different, move_different
 
 FIELDS = [field_modulo(p, 3, np.ones(1, np.uint64)) for p in (0, P)]
 
 
-def check_arrays(arrays: Arrays, count: int, field) -> None:
+def check_arrays(arrays: Sweeping, count: int, field) -> None:
     """Look at all that is written down about blocks between sweeps."""
     labels, blocks = arrays.labels, arrays.blocks[:count]
     sizes = np.bincount(labels, minlength=count)
@@ -113,7 +113,7 @@ def test_a_fingerprint_that_most_of_a_large_block_have_stays(n, rare, blocks, se
     """Whatever its first members have, which often are of another sort than the others."""
     random = np.random.default_rng(seed)
     initial = Partition(np.arange(n) % blocks)
-    arrays = Arrays.for_states(n)
+    arrays = arrays_for(n)
     kernel_loops.fill(initial.labels, blocks, FIELDS[0], arrays)
     arrays.prints[:] = (random.random(n) < rare) * random.integers(1, 9, n)
     arrays.prints[:30] = 1
