@@ -189,11 +189,10 @@ class _Rounds:
                 if self.following is None:
                     self.following = Following.over(self.blocks)
                     self.place = begin(self.fresh, self.count, incoming, self.following)
-                *place, self.count, moved, names, ratio, lone = propagate(
-                    *self.place, self.count, moved, degree, self.sharing,
+                self.place, self.count, moved, names, ratio, lone = propagate(
+                    self.place, self.count, moved, degree, self.sharing,
                     look + cost_of_settling(self.n), _BUDGET, incoming, field, self.following,
                 )  # fmt: skip
-                self.place = tuple(place)
                 self.fresh = self.count - names
                 self.sharing -= lone
                 self._report()

@@ -352,8 +352,8 @@ def _list_parts(fresh: Any, count: Any, incoming: Any, arrays: Any) -> None:
 def begin(fresh: Any, count: Any, incoming: Any, arrays: Any) -> Any:
     """Set up the arrays after a sweep, where the blocks from `fresh` on are new.
 
-    Returns what `propagate` takes: how many parts there are to follow, the numbers of blocks in use or free, the
-    first that is free (plus one, or 0), and where ``order`` is free.
+    Returns the place from where to go on: how many parts there are to follow, how many numbers of blocks are in use or
+    free, the first that is free (plus one, or 0), and where ``order`` is free.
     """
     labels, order, blocks = arrays.labels, arrays.order, arrays.blocks
     total: Any = np.int64(0)
@@ -408,21 +408,22 @@ _following, _splitting = inlined(cost_of_following), inlined(cost_of_splitting)
 
 @compiled
 def propagate(
-    found: Any, used: Any, free: Any, tail: Any, count: Any, moved: Any,
-    degree: Any, sharing: Any, look: Any, budget: Any, incoming: Any, field: Any, arrays: Any,
+    place: Any, count: Any, moved: Any, degree: Any, sharing: Any, look: Any, budget: Any,
+    incoming: Any, field: Any, arrays: Any,
 ) -> Any:  # fmt: skip
     """Run rounds that follow only what changed, one at least, until a sweep costs less or the budget is spent.
 
-    For the first four see `begin`.  There are `count` blocks; `moved` > 0 states are in parts to be followed.  For the
+    `place` is what `begin` returns.  There are `count` blocks; `moved` > 0 states are in parts to be followed.  For the
     costs, `degree` is how many transitions enter a state, `sharing` how many states share a block, and
     `look` what it costs to sweep, but for what it costs to split.
-    Returns the first six after the last round, how many blocks came in it, how many states were touched for each that
+    Returns the first three after the last round, how many blocks came in it, how many states were touched for each that
     moved, and how many have become their whole block.
     """
     spent: Any = 0
     lone: Any = np.int64(0)
     states = len(arrays.labels)
     totals, closed = incoming.totals, incoming.closed
+    found, used, free, tail = place
     while True:
         number, followed, free = _follow(found, count, tail, free, incoming, field, arrays)
         spent += followed + number
@@ -438,4 +439,4 @@ def propagate(
             tail += end - 1
         follow = _following(moved, new, ratio, degree, sharing, states)
         if moved == 0 or spent >= budget or follow > look + _splitting(moved, new, sharing):
-            return found, used, free, tail, count, moved, new, ratio, lone
+            return (found, used, free, tail), count, moved, new, ratio, lone

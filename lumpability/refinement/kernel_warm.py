@@ -60,7 +60,7 @@ def _pieces(codes: str, entries: str) -> list[list[Loop]]:
     first = (longs, columns, words, longs)
     following: list[Loop] = [
         (begin, (0, 0, incoming, followed)),
-        (propagate, (0, 0, 0, 0, 0, 0, 0.0, 0, 0.0, 0, incoming, field, followed)),
+        (propagate, ((0, 0, 0, 0), 0, 0, 0.0, 0, 0.0, 0, incoming, field, followed)),
         (leave, (0, 0, followed)),
     ]
     dividing: list[Loop] = [

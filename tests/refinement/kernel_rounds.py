@@ -205,11 +205,10 @@ class Rounds:
 
     def propagate(self, *, look: float = inf, budget: int = 1) -> None:
         """Follow for one round, or for as many as cost no more than a sweep and the budget allows."""
-        *place, self.count, self.moved, self.new, self.ratio, self.lone = propagate(
-            *self.place, self.count, self.moved, self.degree, self.structure.n, look, budget,
+        self.place, self.count, self.moved, self.new, self.ratio, self.lone = propagate(
+            self.place, self.count, self.moved, self.degree, self.structure.n, look, budget,
             self.incoming, self.field, self.arrays,
         )  # fmt: skip
-        self.place = tuple(place)
 
     def finish(self) -> None:
         """Follow until nothing moves."""
