@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
-    "NEAR_CELLS",
+    "NEAR_LABELS",
     "begins_to_pay",
     "cost_of_following",
     "cost_of_looking",
@@ -30,7 +30,7 @@ _MOVE_COST = 4  # of a state with a new name
 _NAME_COST = 25  # of a name that is new
 _FOLLOW_COST = 2.5  # of an incoming transition followed
 _TOUCH_COST = 8  # of a state that is touched, with what comes of it
-NEAR_CELLS = 200_000  # states, whose cells are in the cache
+NEAR_LABELS = 200_000  # states, whose labels are in the cache
 _FAR = 1.5  # times as much costs following beyond that
 _SETTLE_COST = 5  # of a state, where sweeps follow and are followed
 _TRANSPOSE_COST = 3  # of a transition transposed
@@ -61,7 +61,7 @@ def cost_of_following(
     followed = moved * degree
     touched = min(followed, moved * ratio, sharing)
     near = _MOVE_COST * moved + _FOLLOW_COST * followed + _TOUCH_COST * touched
-    return _NAME_COST * names + (near if states <= NEAR_CELLS else _FAR * near)
+    return _NAME_COST * names + (near if states <= NEAR_LABELS else _FAR * near)
 
 
 def begins_to_pay(saved: float, sweeps: int, active: float) -> bool:

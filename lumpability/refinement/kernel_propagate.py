@@ -40,7 +40,7 @@ from lumpability.refinement.kernel_arrays import (
 )
 from lumpability.refinement.kernel_compile import compiled, inlined
 from lumpability.refinement.kernel_costs import (
-    NEAR_CELLS,
+    NEAR_LABELS,
     cost_of_following,
     cost_of_splitting,
 )
@@ -108,7 +108,7 @@ def _look_ahead(
         prefetch(indptr, np.uint32(order[i + 3 * _AHEAD]))
     if i + 2 * _AHEAD < tail:
         prefetch(entries, np.uint64(indptr[np.uint32(order[i + 2 * _AHEAD])]))
-    if len(labels) > NEAR_CELLS and i + _AHEAD < tail:
+    if len(labels) > NEAR_LABELS and i + _AHEAD < tail:
         begin = np.uint64(indptr[np.uint32(order[i + _AHEAD])])
         for entry in range(begin, min(begin + TWO, np.uint64(len(entries)))):
             prefetch(labels, np.uint64(entries[entry]) >> bits)
