@@ -77,7 +77,7 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
     """
     if len(partition) == structure.n:
         return structure  # canonical numbering: every state is its own block
-    if structure.m > SMALL and is_ready(structure):
+    if structure.m > SMALL and is_ready(structure, complete=True):
         from lumpability.refinement.kernel_collapse import collapse as collapse_compiled
 
         collapsed = collapse_compiled(structure, partition)

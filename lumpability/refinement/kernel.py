@@ -60,7 +60,7 @@ from lumpability.refinement.kernel_tables import (
     moduli,
 )
 from lumpability.refinement.kernel_team import Team, cores
-from lumpability.refinement.kernel_warm import warm
+from lumpability.refinement.kernel_warm import is_complete, prepare
 from lumpability.structure import WeightedStructure
 
 __all__ = ["refine"]
@@ -115,7 +115,7 @@ def refine(
         raise InvalidInput("these rational functions have too many monomials for the kernel")
     if structure.n == 0 or structure.m == 0:
         return initial
-    warm(structure)
+    prepare(structure)
     rounds = _Rounds(structure, initial, threads or cores(), progress)
     for attempt, p in enumerate(islice(moduli(components), _ATTEMPTS)):
         # Not 0, with which the first block would have the value 0.
@@ -141,6 +141,7 @@ class _Rounds:
         self.n, self.m, self.structure = n, structure.m, structure
         self.threads, self.progress = threads, progress
         self.parts, self._most = 1, 4 * threads  # ranges in which loops are cut, now and at most
+        self._complete = False  # whether there is more than sweeps by one thread
         self.restart(initial)
 
     def rows(self, table: Array) -> Rows:
@@ -183,7 +184,8 @@ class _Rounds:
             degree = active / self.n
             following = cost_of_following(moved, names, ratio, degree, self.sharing, self.n)
             saved += max(sweeping - following, 0)
-            if following <= sweeping and (incoming or begins_to_pay(saved, sweeps, active)):
+            pays = incoming or begins_to_pay(saved, sweeps, active)
+            if pays and following <= sweeping and self._is_complete():
                 self._stop_sweeping()
                 incoming = incoming or self._incoming(rows, field)
                 if self.following is None:
@@ -220,6 +222,11 @@ class _Rounds:
         _, used, free, _ = self.place
         leave(used, free, self.following)
         self.following = None
+
+    def _is_complete(self) -> bool:
+        """Whether all loops are compiled by now."""
+        self._complete = self._complete or is_complete(self.structure)
+        return self._complete
 
     def _looking(self) -> tuple[float, float]:
         return cost_of_looking(self.n, self.sharing, self.m, self.threads)
@@ -315,7 +322,7 @@ class _Rounds:
         A thread that is handed less than it costs to hand it out only delays.
         """
         alone, together = self._looking()
-        if alone <= together:
+        if alone <= together or not self._is_complete():
             self.parts = 1
         else:
             self.parts = self.threads if self.m < _BALANCED_BEYOND else self._most

@@ -1,13 +1,15 @@
-"""Compiling the kernel ahead, in as many processes as there are cores, and remembering that it was done.
+"""Compiling the kernel ahead, in processes beside this one, and remembering that it was done.
 
-numba compiles under a lock, so threads would wait for one another.  Processes do not: this one and others
-that it starts compile a share of the loops each, for arguments of the types that refinement passes, and
-numba keeps them on disk, from where this process loads what others compiled.  A stamp in the same folder
-tells that nothing is left to do.
+numba compiles under a lock, so threads would wait for one another.  Processes do not: they compile for arguments of
+the types that refinement passes, and numba keeps it on disk, from where this process loads what others compiled.
+First comes what one thread needs to sweep and to prove the result, with a share for this process and each
+core: only for that does anyone wait.  The rest is compiled by a process beside, while sweeps refine already.
+A stamp in the same folder tells when either is done.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import subprocess
@@ -29,24 +31,32 @@ from lumpability.refinement.kernel_sweep import check_together, sweep, sweep_tog
 from lumpability.refinement.kernel_team import Team, announce, are_done, cores
 from lumpability.structure import WeightedStructure
 
-__all__ = ["compile_share", "is_warm", "warm"]
+__all__ = ["can_sweep", "compile_share", "is_complete", "is_warm", "prepare", "warm"]
 
 _CODE = """
 import sys
-share, shares, codes, entries, *sys.path = sys.argv[1:]
+part, share, shares, codes, entries, *sys.path = sys.argv[1:]
 from lumpability.refinement.kernel_warm import compile_share
-compile_share(int(share), int(shares), codes, entries)
+compile_share(part, int(share), int(shares), codes, entries)
 """
+_SWEEPING, _REST = "sweeping", "rest"
+_NAMES = {_SWEEPING: "the engine", _REST: "the rest of the engine"}
 _log = logging.getLogger(__name__)
-_kept: set[tuple[str, str]] = set()  # the types that it is known to be compiled for
+_kept: set[tuple[str, str, str]] = (
+    set()
+)  # the parts that are known to be compiled, and for which types
+_beside: dict[
+    tuple[str, str], subprocess.Popen[bytes]
+] = {}  # processes that compile the rest for these
 
 Loop = tuple[Any, tuple[Any, ...]]
 
 
-def _pieces(codes: str, entries: str) -> list[list[Loop]]:
-    """Return all loops with examples of their arguments, in pieces about as long to compile, the longest first.
+def _pieces(part: str, codes: str, entries: str) -> list[list[Loop]]:
+    """Return the loops of a part with examples of their arguments, in pieces that take about as long to compile.
 
-    What calls each other is in one piece, or it would be compiled more than once.
+    What calls each other is in one piece, or it would be compiled more than once; but for the fingerprints,
+    which are the first of their piece, and needed by the last loop of the other.
     """
     word = np.uint64(0)
     words, longs, booleans = (np.zeros(1, dtype) for dtype in (np.uint64, np.int64, np.bool_))
@@ -58,38 +68,40 @@ def _pieces(codes: str, entries: str) -> list[list[Loop]]:
     board, ranges, segments = longs, Team.no_ranges(1), np.zeros((1, 2), dtype=np.int64)
     columns = np.zeros(1, dtype=np.int32)
     first = (longs, columns, words, longs)
-    following: list[Loop] = [
-        (begin, (0, 0, incoming, followed)),
-        (propagate, ((0, 0, 0, 0), 0, 0, 0.0, 0, 0.0, 0, incoming, field, followed)),
-        (leave, (0, 0, followed)),
-    ]
     dividing: list[Loop] = [
         (splitting.write_values, (0, field, arrays)),
         (loops.fill, (labels, 0, field, arrays)),
         (splitting.expect, (0, arrays)),
         (splitting.cut, (0, segments, field, arrays)),
+        (sweep, (0, segments, rows, field, arrays)),
     ]
-    finishing: list[Loop] = [
-        (loops.count_incoming, (rows, booleans, True, pointers)),
-        (loops.fill_incoming, (rows, booleans, True, pointers, word, incoming.entries)),
-        (loops.sum_leaving, (rows, field, booleans, words)),
+    proving: list[Loop] = [
+        (loops.fingerprint_rows, (0, 0, 0, 0, rows, field, arrays)),
         (loops.canonical_labels, (followed.labels, booleans, longs, columns)),
         (first_rows, (longs, rows, booleans, labels)),
         (first_unstable, (0, 0, rows, word, labels, first, words)),
-        (check_together, (board, ranges, True, rows, word, labels, first)),
         (used_codes, (rows.indptr, rows.codes, booleans, booleans)),
+    ]
+    if part == _SWEEPING:
+        return [dividing, proving]
+    following: list[Loop] = [
+        (begin, (0, 0, incoming, followed)),
+        (propagate, ((0, 0, 0, 0), 0, 0, 0.0, 0, 0.0, 0, incoming, field, followed)),
+        (leave, (0, 0, followed)),
+        (loops.count_incoming, (rows, booleans, True, pointers)),
+        (loops.fill_incoming, (rows, booleans, True, pointers, word, incoming.entries)),
+        (loops.sum_leaving, (rows, field, booleans, words)),
+    ]
+    together: list[Loop] = [
+        (sweep_together, (board, ranges, True, rows, field, arrays)),
+        (check_together, (board, ranges, True, rows, word, labels, first)),
+        (announce, (board, 0, 0)),
+        (are_done, (board, 0)),
         (collapse_rows, (longs, rows, labels, word, longs, columns, longs, words, columns)),
         (number_sums, (0, longs, words)),
         (sum_again, (longs, rows, labels, word, longs, columns, words, columns)),
     ]
-    sweeping: list[Loop] = [
-        (loops.fingerprint_rows, (0, 0, 0, 0, rows, field, arrays)),
-        (sweep, (0, segments, rows, field, arrays)),
-        (sweep_together, (board, ranges, True, rows, field, arrays)),
-        (announce, (board, 0, 0)),
-        (are_done, (board, 0)),
-    ]
-    return [following, dividing, finishing, sweeping]
+    return [following, together]
 
 
 def _frozen(dtype: str) -> np.ndarray[Any, Any]:
@@ -99,17 +111,22 @@ def _frozen(dtype: str) -> np.ndarray[Any, Any]:
     return array
 
 
-def compile_share(share: int, shares: int, codes: str, entries: str) -> None:
-    """Compile every `shares`-th piece of the kernel, from number `share` on, unless it is kept already."""
+def compile_share(part: str, share: int, shares: int, codes: str, entries: str) -> None:
+    """Compile every `shares`-th piece of a part, from number `share` on, unless it is kept already.
+
+    If that is all, remember it.
+    """
     enabled = gc.isenabled()
     gc.disable()  # a fifth of the time would go into looking for garbage
     try:
-        for piece in _pieces(codes, entries)[share::shares]:
+        for piece in _pieces(part, codes, entries)[share::shares]:
             for loop, arguments in piece:
                 compile_for(loop, arguments)
     finally:
         if enabled:
             gc.enable()
+    if shares == 1:
+        keep(_name(part, codes, entries))
 
 
 def _types(structure: WeightedStructure) -> tuple[str, str]:
@@ -119,37 +136,80 @@ def _types(structure: WeightedStructure) -> tuple[str, str]:
     return weights.codes.dtype.char, entries  # to ask for its name takes longer than all the rest
 
 
-def _name(codes: str, entries: str) -> str:
-    """Return what the loops for these types are called where it is told that they are kept."""
-    return f"{np.dtype(codes).name}-{entries}"
+def _name(part: str, codes: str, entries: str) -> str:
+    """Return what a part for these types is called where it is told that it is kept."""
+    return f"{part}-{np.dtype(codes).name}-{entries}"
+
+
+def can_sweep(structure: WeightedStructure) -> bool:
+    """Whether what sweeps need is compiled for structures like this, by this or an earlier process."""
+    return _is_kept(_SWEEPING, *_types(structure))
 
 
 def is_warm(structure: WeightedStructure) -> bool:
-    """Whether the kernel is compiled for structures like this, by this or an earlier process."""
-    return _is_kept(*_types(structure))
+    """Whether all of the kernel is compiled for structures like this, by this or another process."""
+    types = _types(structure)
+    return _is_kept(_SWEEPING, *types) and _is_kept(_REST, *types)
 
 
-def _is_kept(codes: str, entries: str) -> bool:
-    if (codes, entries) in _kept:
+def _is_kept(part: str, codes: str, entries: str) -> bool:
+    if (part, codes, entries) in _kept:
         return True
-    if not are_kept(_name(codes, entries)):
+    if not are_kept(_name(part, codes, entries)):
         return False
-    _kept.add((codes, entries))
+    _kept.add((part, codes, entries))
     return True
 
 
 def warm(structure: WeightedStructure) -> None:
-    """See that the kernel is compiled for structures like this: else compile it now, and say so."""
+    """See that all of the kernel is compiled for structures like this: else compile it now, and say so."""
+    for part in (_SWEEPING, _REST):
+        _compile_unless_kept(part, *_types(structure))
+
+
+def prepare(structure: WeightedStructure) -> None:
+    """See that structures like this can be swept: else compile what is needed, and say so.
+
+    The rest, if it is not there, is compiled beside from now on.
+    """
     types = _types(structure)
-    if not _is_kept(*types):
-        _compile_all(*types)
+    _compile_unless_kept(_SWEEPING, *types)
+    if types not in _beside and not _is_kept(_REST, *types):
+        _compile_beside(*types)
 
 
-def _compile_all(codes: str, entries: str) -> None:
-    commands = _commands(codes, entries)
+def is_complete(structure: WeightedStructure) -> bool:
+    """Whether the rest is compiled too, after `prepare`; should the process beside have failed, compile it now."""
+    types = _types(structure)
+    if not _is_kept(_REST, *types):
+        process = _beside.get(types)
+        if process is not None and process.poll() is None:
+            return False
+        _compile_unless_kept(_REST, *types)  # it may have been done a moment ago
+    return True
+
+
+def _compile_beside(codes: str, entries: str) -> None:
+    """Start a process that compiles the rest, unless there is no other core for it; it ends when this one does."""
+    command = _command(_REST, 0, 1, codes, entries)
+    if command and cores() > 1:
+        try:
+            process = _started(command)
+        except OSError as error:
+            _log.warning("compiling the kernel without help: %s", error)
+        else:
+            atexit.register(_end, process)
+            _beside[codes, entries] = process
+
+
+def _compile_unless_kept(part: str, codes: str, entries: str) -> None:
+    if _is_kept(part, codes, entries):
+        return
+    commands = _commands(part, codes, entries)
     shares = 1 + len(commands)
     # A warning, so that it is seen where nobody has asked for messages: the process seems to hang.
-    _log.warning("compiling the engine for large models, which takes some seconds, once")
+    what = _NAMES[part]
+    _log.warning("compiling %s for large models, which takes some seconds, once", what)
     failures = []
     with ExitStack() as stack:
         processes: list[subprocess.Popen[bytes]] = []
@@ -157,35 +217,51 @@ def _compile_all(codes: str, entries: str) -> None:
             processes += (stack.enter_context(_running(command)) for command in commands)
         except OSError as error:
             failures.append(str(error))
-        compile_share(0, shares, codes, entries)
+        compile_share(part, 0, shares, codes, entries)
         failures += filter(None, map(_failure, processes))
     if failures:
         _log.warning("compiling the kernel without help: %s", "; ".join(failures))
-        compile_share(0, 1, codes, entries)
-    keep(_name(codes, entries))
+        compile_share(part, 0, 1, codes, entries)
+    keep(_name(part, codes, entries))
 
 
-def _commands(codes: str, entries: str) -> list[list[str]]:
-    """Return for each process that helps how to start it, with modules from where this one has them."""
+def _commands(part: str, codes: str, entries: str) -> list[list[str]]:
+    """Return for each process that helps how to start it."""
+    shares = min(cores(), len(_pieces(part, codes, entries)))
+    commands = [_command(part, share, shares, codes, entries) for share in range(1, shares)]
+    return list(filter(None, commands))
+
+
+def _command(part: str, share: int, shares: int, codes: str, entries: str) -> list[str]:
+    """Return how to start a process that compiles a share, with modules from where this one has them.
+
+    Empty where there is no interpreter: a frozen program would start itself.
+    """
     if getattr(sys, "frozen", False) or not sys.executable:
-        return []  # a frozen program would start itself instead of an interpreter
-    shares = min(cores(), len(_pieces(codes, entries)))
-    return [
-        [sys.executable, "-I", "-c", _CODE, str(share), str(shares), codes, entries, *sys.path]
-        for share in range(1, shares)
-    ]
+        return []
+    arguments = [part, str(share), str(shares), codes, entries, *sys.path]
+    return [sys.executable, "-I", "-c", _CODE, *arguments]
+
+
+def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - this interpreter, on this package
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with process:
+        process.kill()
 
 
 @contextmanager
 def _running(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process, which is not left running, come what may."""
-    with subprocess.Popen(  # noqa: S603 - this interpreter, on this package
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    process = _started(command)
+    try:
+        yield process
+    finally:
+        _end(process)
 
 
 def _failure(process: subprocess.Popen[bytes]) -> str | None:

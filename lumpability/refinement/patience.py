@@ -44,13 +44,13 @@ class _Meter:
 _spent = _Meter()
 
 
-def is_ready(structure: WeightedStructure) -> bool:
-    """Whether the kernel is loaded, and compiled for such weights: then it is the best choice."""
+def is_ready(structure: WeightedStructure, *, complete: bool = False) -> bool:
+    """Whether the kernel is loaded, and compiled for such weights, all of it or what refines: then it is the best choice."""
     if _KERNEL not in sys.modules:
         return False
     from lumpability.refinement import kernel_warm
 
-    return kernel_warm.is_warm(structure)
+    return (kernel_warm.is_warm if complete else kernel_warm.can_sweep)(structure)
 
 
 def alternative(structure: WeightedStructure) -> tuple[Literal["worklist", "kernel"], float]:
@@ -64,7 +64,7 @@ def alternative(structure: WeightedStructure) -> tuple[Literal["worklist", "kern
     if price <= 0 or _KERNEL in sys.modules:
         from lumpability.refinement import kernel_warm
 
-        if kernel_warm.is_warm(structure):
+        if kernel_warm.can_sweep(structure):
             return "kernel", 0.0
         price = max(COMPILING - _spent.seconds, 0.0) if structure.m > COMPILE_BEYOND else inf
     worklist = WORKLIST * structure.m if structure.weights.is_rational else inf

@@ -158,6 +158,21 @@ def test_propagation_in_small_budgets_gives_the_same_partition(monkeypatch):
     assert kernel.refine(structure, lonely) == worklist.refine(structure, lonely)
 
 
+@pytest.mark.parametrize("looks", [1, 3, 50])
+def test_rounds_follow_and_threads_help_from_when_all_is_compiled(looks, monkeypatch):
+    take("propagating", monkeypatch)
+    asked, followed = [], []
+    propagate = kernel.propagate
+    monkeypatch.setattr(
+        kernel, "is_complete", lambda structure: asked.append(1) or len(asked) > looks
+    )
+    monkeypatch.setattr(kernel, "propagate", lambda *a: followed.append(1) or propagate(*a))
+    structure = WeightedStructure.from_edges(200, range(199), range(1, 200), [1] * 199)
+    marked = Partition(np.arange(200) == 199)
+    assert kernel.refine(structure, marked) == Partition.discrete(200)
+    assert (len(asked), len(followed)) == (looks + 1, 1)
+
+
 def test_progress_reports_growing_blocks_and_may_stop_the_run():
     structure = scatter(2, 30_000, 3, [1, 2, 5])
     seen: list[tuple[int, int]] = []

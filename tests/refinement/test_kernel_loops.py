@@ -55,6 +55,7 @@ def refined_on(
         ("only sweeping", 0, 0),
         ("propagating", 1, None),
         ("in small budgets", 198, None),
+        ("before all is compiled", 0, 0),
         ("on several threads", None, 3),
         ("in more ranges than threads", None, 12),
     ],

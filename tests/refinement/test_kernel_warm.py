@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import subprocess
 import sys
 
@@ -17,8 +18,10 @@ kernel_warm = pytest.importorskip("lumpability.refinement.kernel_warm")
 needs_compiler = pytest.mark.skipif(
     kernel_compile.cache_folder() is None, reason="compilation is switched off"
 )
+TYPES = ("B", "uint32")
 ONE = WeightedStructure.from_edges(2, [0], [1], [1])
 SAID = "compiling the engine for large models, which takes some seconds, once"
+SAID_LATER = "compiling the rest of the engine for large models, which takes some seconds, once"
 # Refines by one thread and by several, and tells whether it was warm before, and what was compiled where it was called.
 REFINE = """
 import json, sys
@@ -58,7 +61,7 @@ def test_what_refinement_and_quotients_call_is_compiled_ahead_and_only_once(
     def files():
         return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nbc")}
 
-    assert run() == ([False, [7, 17], [], True], f"{SAID}\n")
+    assert run() == ([False, [7, 17], [], True], f"{SAID}\n{SAID_LATER}\n")
     first = files()
     assert run() == ([True, [7, 17], [], True], "")
     assert files() == first
@@ -69,12 +72,12 @@ def stamp(monkeypatch, tmp_path):
     """Where a stamp is to be, in an empty folder."""
     monkeypatch.setattr(kernel_compile, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(kernel_warm, "_kept", set())
-    return kernel_compile._stamp("uint8-uint32")
+    return kernel_compile._stamp("sweeping-uint8-uint32")
 
 
 @pytest.fixture
 def compiled_here(monkeypatch):
-    """The shares that this process would compile: number, of how many, and the types."""
+    """The shares that this process would compile: of what part, number, of how many, and the types."""
     shares = []
     monkeypatch.setattr(kernel_warm, "compile_share", lambda *share: shares.append(share))
     return shares
@@ -83,11 +86,12 @@ def compiled_here(monkeypatch):
 def helped_by(monkeypatch, *programs):
     """Let processes run these programs instead of compiling."""
     commands = [[sys.executable, "-c", program] for program in programs]
-    monkeypatch.setattr(kernel_warm, "_commands", lambda codes, entries: commands)
+    monkeypatch.setattr(kernel_warm, "_commands", lambda part, codes, entries: commands)
 
 
 def warm():
-    kernel_warm.warm(ONE)
+    """What anyone waits for."""
+    kernel_warm._compile_unless_kept("sweeping", *TYPES)
 
 
 def test_a_stamp_tells_that_nothing_is_left_to_do(monkeypatch, caplog, stamp, compiled_here):
@@ -98,14 +102,14 @@ def test_a_stamp_tells_that_nothing_is_left_to_do(monkeypatch, caplog, stamp, co
     warm()
     monkeypatch.setattr(kernel_warm, "_kept", set())  # as in another process
     warm()
-    assert compiled_here == [(0, 3, "B", "uint32")]
+    assert compiled_here == [("sweeping", 0, 3, *TYPES)]
     assert [record.getMessage() for record in caplog.records] == [SAID]
 
 
 def test_what_processes_fail_to_compile_is_compiled_here(monkeypatch, caplog, stamp, compiled_here):
     helped_by(monkeypatch, "pass", "raise ValueError('no room')", "raise SystemExit(3)")
     warm()
-    assert compiled_here == [(0, 4, "B", "uint32"), (0, 1, "B", "uint32")]
+    assert compiled_here == [("sweeping", 0, 4, *TYPES), ("sweeping", 0, 1, *TYPES)]
     assert stamp.exists()
     assert [record.getMessage() for record in caplog.records] == [
         SAID,
@@ -116,9 +120,11 @@ def test_what_processes_fail_to_compile_is_compiled_here(monkeypatch, caplog, st
 def test_where_no_process_can_be_started_all_is_compiled_here(
     monkeypatch, caplog, stamp, compiled_here
 ):
-    monkeypatch.setattr(kernel_warm, "_commands", lambda codes, entries: [["/nowhere/python"]])
+    monkeypatch.setattr(
+        kernel_warm, "_commands", lambda part, codes, entries: [["/nowhere/python"]]
+    )
     warm()
-    assert compiled_here == [(0, 2, "B", "uint32"), (0, 1, "B", "uint32")]
+    assert compiled_here == [("sweeping", 0, 2, *TYPES), ("sweeping", 0, 1, *TYPES)]
     assert "/nowhere/python" in caplog.text
 
 
@@ -129,7 +135,7 @@ def test_without_an_interpreter_nothing_is_started(
     """A frozen program would start itself."""
     monkeypatch.setattr(sys, name, value, raising=False)
     warm()
-    assert compiled_here == [(0, 1, "B", "uint32")]
+    assert compiled_here == [("sweeping", 0, 1, *TYPES)]
     assert stamp.exists()
     assert [record.getMessage() for record in caplog.records] == [SAID]
 
@@ -137,10 +143,14 @@ def test_without_an_interpreter_nothing_is_started(
 def test_where_nothing_is_compiled_nothing_is_started(monkeypatch, compiled_here):
     monkeypatch.setattr(kernel_compile, "cache_folder", lambda: None)
     monkeypatch.setattr(kernel_warm, "_kept", set())
-    monkeypatch.setattr(kernel_warm, "_commands", lambda codes, entries: pytest.fail("started"))
+    monkeypatch.setattr(
+        kernel_warm, "_commands", lambda part, codes, entries: pytest.fail("started")
+    )
     warm()
+    kernel_warm.prepare(ONE)
     assert compiled_here == []
     assert kernel_warm.is_warm(ONE)
+    assert kernel_warm.is_complete(ONE)
 
 
 def test_an_interrupt_leaves_no_process_behind(monkeypatch, stamp):
@@ -177,7 +187,7 @@ def test_collecting_garbage_goes_on_afterwards_if_it_did_before(monkeypatch, ena
         gc.disable()
     try:
         with pytest.raises(MemoryError):
-            kernel_warm.compile_share(0, 1, "B", "uint32")
+            kernel_warm.compile_share("sweeping", 0, 1, *TYPES)
         assert gc.isenabled() == enabled
     finally:
         gc.enable()
@@ -185,7 +195,7 @@ def test_collecting_garbage_goes_on_afterwards_if_it_did_before(monkeypatch, ena
 
 def test_what_is_compiled_depends_on_the_numbers_of_weights_and_states():
     few = WeightedStructure.from_edges(2, [0], [1], [1])
-    assert kernel_warm._types(few) == ("B", "uint32")
+    assert kernel_warm._types(few) == TYPES
     size = 300
     row = WeightedStructure.from_edges(size, [0] * size, range(size), range(1, size + 1))
     assert kernel_warm._types(row) == ("H", "uint32")
@@ -193,9 +203,112 @@ def test_what_is_compiled_depends_on_the_numbers_of_weights_and_states():
 
 def test_processes_import_what_this_one_would_and_take_the_other_shares(monkeypatch):
     monkeypatch.setattr(kernel_warm, "cores", lambda: 3)
-    commands = kernel_warm._commands("B", "uint64")
+    monkeypatch.setattr(kernel_warm, "_pieces", lambda *types: [[], [], []])
+    commands = kernel_warm._commands("rest", "B", "uint64")
     assert all(command[-len(sys.path) :] == sys.path for command in commands)
-    assert [command[4:8] for command in commands] == [
-        ["1", "3", "B", "uint64"],
-        ["2", "3", "B", "uint64"],
+    assert [command[4:9] for command in commands] == [
+        ["rest", "1", "3", "B", "uint64"],
+        ["rest", "2", "3", "B", "uint64"],
     ]
+
+
+@pytest.fixture
+def beside(monkeypatch, stamp, compiled_here):
+    """Processes that are started to compile the rest, which run a program instead; what one thread needs is there."""
+    started, right = [], kernel_warm._started
+    monkeypatch.setattr(kernel_warm, "_beside", {})
+    monkeypatch.setattr(kernel_warm, "cores", lambda: 2)
+    kernel_compile.keep("sweeping-uint8-uint32")
+
+    def start(program):
+        def run(command):
+            started.append(right([sys.executable, "-c", program]))
+            return started[-1]
+
+        monkeypatch.setattr(kernel_warm, "_started", run)
+        return started
+
+    yield start
+    for process in started:
+        kernel_warm._end(process)
+
+
+def test_nobody_waits_for_the_rest(beside, compiled_here):
+    started = beside("import time; time.sleep(600)")
+    kernel_warm.prepare(ONE)
+    kernel_warm.prepare(ONE)
+    assert len(started) == 1
+    assert kernel_warm.can_sweep(ONE)
+    assert not kernel_warm.is_warm(ONE)
+    assert not kernel_warm.is_complete(ONE)
+    assert compiled_here == []
+
+
+def test_the_rest_is_there_when_the_process_beside_says_so(beside, compiled_here):
+    started = beside("pass")
+    kernel_warm.prepare(ONE)
+    kernel_compile.keep("rest-uint8-uint32")
+    assert kernel_warm.is_complete(ONE)
+    assert kernel_warm.is_warm(ONE)
+    kernel_warm.prepare(ONE)
+    assert len(started) == 1
+    assert compiled_here == []
+
+
+def test_should_the_process_beside_fail_the_rest_is_compiled_when_it_is_needed(
+    beside, monkeypatch, compiled_here, caplog
+):
+    started = beside("raise SystemExit(3)")
+    kernel_warm.prepare(ONE)
+    started[0].wait()
+    helped_by(monkeypatch)
+    assert kernel_warm.is_complete(ONE)
+    assert compiled_here == [("rest", 0, 1, *TYPES)]
+    assert kernel_warm.is_warm(ONE)
+    assert [record.getMessage() for record in caplog.records] == [SAID_LATER]
+
+
+@pytest.mark.parametrize(("name", "value"), [("cores", lambda: 1), ("_command", lambda *a: [])])
+def test_where_no_process_can_be_beside_the_rest_is_compiled_when_it_is_needed(
+    beside, monkeypatch, compiled_here, name, value
+):
+    started = beside("pass")
+    monkeypatch.setattr(kernel_warm, name, value)
+    helped_by(monkeypatch)
+    kernel_warm.prepare(ONE)
+    assert compiled_here == []
+    assert kernel_warm.is_complete(ONE)
+    assert compiled_here == [("rest", 0, 1, *TYPES)]
+    assert started == []
+
+
+def test_a_process_that_cannot_be_started_is_told(beside, monkeypatch, caplog, compiled_here):
+    def fail(command):
+        raise OSError("no room")
+
+    beside("pass")
+    monkeypatch.setattr(kernel_warm, "_started", fail)
+    kernel_warm.prepare(ONE)
+    assert "without help: no room" in caplog.text
+    assert compiled_here == []
+
+
+SWEEP_AND_END = """
+import json
+from lumpability import lump
+from lumpability.markov.examples import machine_repair
+from lumpability.refinement import kernel_warm
+lumping = lump(machine_repair(16), engine="kernel")
+process = kernel_warm._beside["B", "uint32"]
+print(json.dumps([len(lumping.partition), process.pid, process.poll()]))
+"""
+
+
+@needs_compiler
+@pytest.mark.skipif(kernel_warm.cores() == 1, reason="there is no core for a process beside")
+def test_the_process_beside_ends_when_this_one_does(in_a_new_process):
+    """It is still at work when the first chain is done."""
+    blocks, process, ended = json.loads(in_a_new_process(SWEEP_AND_END).stdout)
+    assert (blocks, ended) == (17, None)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)

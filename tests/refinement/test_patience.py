@@ -41,7 +41,8 @@ class Machine:
 
     def has(self, *, loaded: bool, compiled: bool) -> None:
         self.set(patience, "_KERNEL", "sys" if loaded else "no such module")
-        self.set(kernel_warm, "is_warm", lambda structure: compiled)
+        for part in ("can_sweep", "is_warm"):
+            self.set(kernel_warm, part, lambda structure: compiled)
 
     def spent(self, seconds: float) -> None:
         self.set(patience, "_spent", patience._Meter(seconds))
