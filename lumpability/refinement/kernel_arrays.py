@@ -15,7 +15,7 @@ For n states and m transitions:
   sweeps, the name that gives it its value, a number like those of blocks, or, where rounds follow, the next free number.
 * `Sweeping` adds ``values``, of the block of each state; or, of many states in few blocks, ``shorts``, its number in 16
   bits, where the values are in ``value_of``; ``prints``, the fingerprint of each state, and ``expected``, that of the member
-  of each block, where the groups will be; ``touched``, the states that differ from it, with their groups in ``group_of``.
+  of each block, where the groups will be; ``touched``, the states that differ from it, with their groups in the same places of ``prints``.
   ``totals``: for each range that is fingerprinted at the same time as others, a desk for two running totals.
 * `Following` adds ``order``, with twice the room, and ``records`` of states that are touched: what they gain, and the state
   below its block, or later below its group; see `kernel_propagate`.
@@ -145,7 +145,6 @@ class Sweeping(NamedTuple):
     values: Any
     prints: Any
     touched: Any
-    group_of: Any
     totals: Any
 
     @classmethod
@@ -162,7 +161,6 @@ class Sweeping(NamedTuple):
             value_of=np.empty(min(n, FEW), dtype=np.uint64),
             **_carve({"prints": ((n,), np.uint64), "values": ((n,), np.uint64)}),
             touched=np.empty(n + 1, dtype=np.int32),  # one more, see `find_different`
-            group_of=np.empty(n, dtype=np.int32),
             totals=np.empty((desks, 2, _TOTALS + 1), dtype=np.uint64),
         )
 

@@ -117,7 +117,7 @@ def _look_ahead(place: Any, bits: Any, arrays: Any) -> None:
 def _group(segments: Any, arrays: Any) -> Any:
     """Group what is listed by block and fingerprint; return how many groups there are."""
     labels, prints, groups = arrays.labels, arrays.prints, arrays.groups
-    touched, group_of = arrays.touched, arrays.group_of
+    touched, group_of = arrays.touched, arrays.prints
     bits: Any = start_table(_FEW_GROUPS, arrays)
     found: Any = np.int64(0)
     for segment in range(len(segments)):
@@ -133,7 +133,9 @@ def _group(segments: Any, arrays: Any) -> Any:
             if group > found:
                 found = group
                 groups[group, FIRST_STATE] = state
-            group_of[place] = group
+            group_of[place] = (
+                group  # the fingerprints of this place and those before are not needed any more
+            )
     return found
 
 
@@ -191,7 +193,7 @@ def cut(count: Any, segments: Any, field: Any, arrays: Any) -> Any:
 def move_different(low: Any, high: Any, before: Any, count: Any, field: Any, arrays: Any) -> None:
     """Write block and value into the states listed at low .. high-1; there were `before` blocks, and are `count`."""
     labels, values, shorts = arrays.labels, arrays.values, arrays.shorts
-    touched, group_of = arrays.touched, arrays.group_of
+    touched, group_of = arrays.touched, arrays.prints
     few = are_few(count, arrays)
     for place in range(low, high):
         state = np.uint32(touched[place])

@@ -162,9 +162,11 @@ def _is_kept(part: str, codes: str, entries: str) -> bool:
 
 
 def warm(structure: WeightedStructure) -> None:
-    """See that all of the kernel is compiled for structures like this: else compile it now, and say so."""
+    """See that all of the kernel is compiled for structures like this, else compile it now, and say so; and load it."""
+    types = _types(structure)
     for part in (_SWEEPING, _REST):
-        _compile_unless_kept(part, *_types(structure))
+        _compile_unless_kept(part, *types)
+        compile_share(part, 0, 1, *types)
 
 
 def prepare(structure: WeightedStructure) -> None:
