@@ -101,8 +101,9 @@ def refine(
     Notes
     -----
     Time O(m log n), and for rational functions one more pass over the rows for each monomial.  Memory
-    beyond the structure: 20 bytes for each state, up to 80 where most become blocks, and, when rounds
-    propagate, the transposed rows of the states that still share a block.
+    beyond the structure: about 25 bytes for each state; or, when rounds propagate, 13 to 25 and the transposed rows of
+    the states that still share a block; 16 for each block, and about 50 for each that comes in the same round.
+    Where the kernel is not compiled, sweeps begin when half of it is, and rounds propagate when all is.
 
     Examples
     --------

@@ -37,6 +37,14 @@ def test_doctor_finds_this_installation_well(run: Run) -> None:
     assert all(trial["agrees"] for trial in document["engines"].values())
 
 
+def test_after_doctor_nothing_is_left_to_compile(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel_warm = pytest.importorskip("lumpability.refinement.kernel_warm")
+    warmed = []
+    monkeypatch.setattr(kernel_warm, "warm", warmed.append)
+    run("doctor")
+    assert [chain.n for chain in warmed] == [64]
+
+
 def test_doctor_says_how_to_install_what_is_absent(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
