@@ -42,7 +42,7 @@ def test_after_doctor_nothing_is_left_to_compile(run: Run, monkeypatch: pytest.M
     warmed = []
     monkeypatch.setattr(kernel_warm, "warm", warmed.append)
     run("doctor")
-    assert [chain.n for chain in warmed] == [64]
+    assert [structure.n for structure in warmed] == [256]
 
 
 def test_doctor_says_how_to_install_what_is_absent(
