@@ -55,7 +55,7 @@ def _pieces(codes: str, entries: str) -> list[list[Loop]]:
     incoming = Incoming(pointers, np.zeros(1, dtype=entries), word, words, words, True)
     field, arrays = Field(word, word, word, 1), Arrays.for_states(1)
     board, ranges, segments = longs, Team.no_ranges(1), np.zeros((1, 2), dtype=np.int64)
-    columns = np.zeros(1, dtype=np.int32)
+    columns, numbers = np.zeros(1, dtype=np.int32), np.zeros(1, dtype=codes)
     first = (longs, columns, words, longs)
     following: list[Loop] = [
         (begin, (0, 0, incoming, arrays)),
@@ -77,9 +77,9 @@ def _pieces(codes: str, entries: str) -> list[list[Loop]]:
         (first_unstable, (0, 0, rows, word, labels, first, words)),
         (check_together, (board, ranges, True, rows, word, labels, first)),
         (used_codes, (rows.indptr, rows.codes, booleans, booleans)),
-        (collapse_rows, (longs, rows, labels, word, longs, columns, longs, words, columns)),
-        (number_sums, (0, longs, words)),
-        (sum_again, (longs, rows, labels, word, longs, columns, words, columns)),
+        (collapse_rows, (longs, rows, labels, word, longs, columns, numbers, longs, words)),
+        (number_sums, (words,)),
+        (sum_again, (longs, rows, labels, word, longs, columns, longs, words, longs, words)),
     ]
     sweeping: list[Loop] = [
         (loops.fingerprint_rows, (0, 0, 0, 0, rows, field, arrays)),
