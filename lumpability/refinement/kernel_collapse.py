@@ -15,6 +15,7 @@ from lumpability.exact_array import Exact, ExactArray
 from lumpability.integers import primes_avoiding, smallest_unsigned
 from lumpability.partition import Partition
 from lumpability.refinement.kernel_arrays import Rows
+from lumpability.refinement.kernel_scratch import blank
 from lumpability.refinement.kernel_sums import collapse_rows, number_sums, sum_again
 from lumpability.refinement.kernel_tables import (
     combined_table,
@@ -62,9 +63,11 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
     places = np.empty(capacity // 2, dtype=np.int64)
     sums = np.empty(capacity // 2, dtype=np.uint64)
     rows, p = _rows(structure, *tables[0])
+    scratch = blank((len(partition),), np.int64)
     used, several = collapse_rows(
-        firsts, rows, labels, p, pointers, columns, codes, places, sums
+        firsts, rows, labels, p, pointers, columns, codes, places, sums, scratch
     )
+    del scratch
     for array, size in ((columns, used), (codes, used), (places, several), (sums, several)):
         array.resize(size, refcheck=False)  # in place
     examples, distinct = number_sums(sums)

@@ -17,6 +17,7 @@ __all__ = ["collapse_rows", "number_sums", "sum_again"]
 
 ZERO, ONE = np.uint64(0), np.uint64(1)
 _SMALL = 48
+_MANY = 4  # blocks for each transition: it takes longer then to look at them all than to sort
 
 
 @inlined
@@ -40,7 +41,7 @@ def _sift(begin: Any, root: Any, length: Any, columns: Any, codes: Any) -> None:
 
 @subroutine
 def _sort_row(begin: Any, end: Any, columns: Any, codes: Any) -> None:
-    """Sort the entries begin .. end-1 by column: a few by insertion, which are most often in order.
+    """Sort the entries begin .. end-1 by column: a few by insertion, as they are most often nearly in order.
 
     Many by a heap; numpy's own sort would take longer to compile than all the rest.
     """
@@ -58,6 +59,32 @@ def _sort_row(begin: Any, end: Any, columns: Any, codes: Any) -> None:
             columns[j], codes[j] = columns[j - 1], codes[j - 1]
             j -= 1
         columns[j], codes[j] = column, code
+
+
+@inlined
+def _distribute_row(
+    low: Any, high: Any, own: Any, begin: Any, end: Any, rows: Any, labels: Any,
+    columns: Any, codes: Any, next_of: Any,
+) -> Any:  # fmt: skip
+    """Sort the entries begin .. end-1, of transitions low .. high-1, by counting those of each block.
+
+    ``next_of`` is zero before and after.  O(entries + blocks).
+    """
+    for entry in range(begin, end):
+        next_of[columns[entry]] += 1
+    place = begin
+    for block in range(len(next_of)):
+        number = next_of[block]
+        next_of[block] = place
+        place += number
+    for position in range(low, high):
+        target = np.uint32(labels[np.uint32(rows.indices[position])])
+        if not (rows.closed and target == own):
+            place = next_of[target]
+            columns[place], codes[place] = target, rows.codes[position]
+            next_of[target] = place + 1
+    for block in range(len(next_of)):
+        next_of[block] = 0
 
 
 @inlined
@@ -88,22 +115,24 @@ def _add_equal(
 @compiled
 def collapse_rows(
     firsts: Any, rows: Any, labels: Any, p: Any,
-    pointers: Any, columns: Any, codes: Any, places: Any, sums: Any,
+    pointers: Any, columns: Any, codes: Any, places: Any, sums: Any, next_of: Any,
 ) -> Any:  # fmt: skip
     """Sum the rows of the first members of blocks into blocks, columns ascending.
 
     ``pointers`` int64 (k + 1) receives the row pointers; ``columns`` and ``codes`` one entry for each block with
     transitions, with the code of one of these: there has to be room for all transitions.  Where there are
     several, ``places`` int64 receives the number of the entry, ascending, and ``sums`` the sum of
-    ``table[code]``: there has to be room for half as many.  Returns the numbers of entries and of sums.
+    ``table[code]``: there has to be room for half as many.  ``next_of`` int64 (k), zero, is scratch that few
+    structures touch.  Returns the numbers of entries and of sums.
     """
     indptr, indices, _, table, closed = rows
     used, several = FIRST, FIRST
     for block in range(len(firsts)):
         state = np.uint64(firsts[block])
+        low, high = np.uint64(indptr[state]), np.uint64(indptr[state + ONE])
         begin, latest = used, np.int64(-1)
         ascending: Any = True
-        for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + ONE])):
+        for position in range(low, high):
             target = np.uint32(labels[np.uint32(indices[position])])
             if closed and target == block:
                 continue
@@ -113,7 +142,12 @@ def collapse_rows(
             latest = np.int64(target)
             used += 1
         if not ascending:
-            _sort_row(begin, used, columns, codes)
+            if used - begin > max(_SMALL, len(firsts) // _MANY):
+                _distribute_row(
+                    low, high, block, begin, used, rows, labels, columns, codes, next_of
+                )
+            else:
+                _sort_row(begin, used, columns, codes)
             used, several = _add_equal(
                 begin, used, several, table, p, columns, codes, places, sums
             )

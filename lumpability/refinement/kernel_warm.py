@@ -56,7 +56,7 @@ def _pieces(codes: str, entries: str) -> list[list[Loop]]:
     field, arrays = Field(word, word, word, 1), Arrays.for_states(1)
     board, ranges, segments = longs, Team.no_ranges(1), np.zeros((1, 2), dtype=np.int64)
     columns, numbers = np.zeros(1, dtype=np.int32), np.zeros(1, dtype=codes)
-    first = (longs, columns, words, longs)
+    first, desks = (pointers, columns, words, longs), np.zeros((1, 1), dtype=np.uint64)
     following: list[Loop] = [
         (begin, (0, 0, incoming, arrays)),
         (propagate, (0, 0, 0, 0, 0.0, 0, 0.0, 0, incoming, field, arrays)),
@@ -73,11 +73,11 @@ def _pieces(codes: str, entries: str) -> list[list[Loop]]:
         (loops.fill_incoming, (rows, booleans, True, pointers, word, incoming.entries)),
         (loops.sum_leaving, (rows, field, booleans, words)),
         (loops.canonical_labels, (True, arrays, longs, columns)),
-        (first_rows, (longs, rows, booleans, labels)),
+        (first_rows, (longs, rows, booleans, labels, pointers, pointers)),
         (first_unstable, (0, 0, rows, word, labels, first, words)),
-        (check_together, (board, ranges, True, rows, word, labels, first)),
+        (check_together, (board, ranges, True, rows, word, labels, first, desks, longs)),
         (used_codes, (rows.indptr, rows.codes, booleans, booleans)),
-        (collapse_rows, (longs, rows, labels, word, longs, columns, numbers, longs, words)),
+        (collapse_rows, (longs, rows, labels, word, longs, columns, numbers, longs, words, longs)),
         (number_sums, (words,)),
         (sum_again, (longs, rows, labels, word, longs, columns, longs, words, longs, words)),
     ]

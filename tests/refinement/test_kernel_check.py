@@ -43,7 +43,8 @@ def check_against_the_definition(
     sums = [plain_sums(state, rows, p, labels) for state in range(len(labels))]
     differing = [s for s in range(low, high) if sums[s] != sums[first[labels[s]]]]
     scratch = np.zeros(len(partition), dtype=np.uint64)
-    expected = first_rows(first, rows, members_alone(partition), labels)
+    pointers, after = np.empty(len(first) + 1, np.uint32), np.zeros(len(first), np.uint32)
+    expected = first_rows(first, rows, members_alone(partition), labels, pointers, after)
     found = first_unstable(low, high, rows, np.uint64(p), labels, expected, scratch)
     assert found == (differing[0] if differing else -1)
     assert not scratch.any()
