@@ -19,11 +19,13 @@ from lumpability.refinement.kernel_compile import allocating, compiled, inlined,
 from lumpability.refinement.kernel_field import subtract_modulo
 from lumpability.refinement.kernel_prefetch import FAR, is_far, prefetch
 
-__all__ = ["first_rows", "first_unstable", "used_codes"]
+__all__ = ["NEAR", "first_rows", "first_unstable", "used_codes"]
 
 ZERO, ONE = np.uint64(0), np.uint64(1)
 SHORT = np.uint64(3)
 """Transitions of a row whose blocks are looked for one by one: memory for all blocks is not touched then."""
+NEAR = 1 << 14
+"""Blocks; sums into so few take little memory, and less time than looking for them."""
 
 
 @compiled
@@ -45,9 +47,7 @@ def _find(column: Any, begin: Any, end: Any, columns: Any) -> Any:
 
 
 @allocating
-def first_rows(
-    firsts: Any, rows: Any, alone: Any, labels: Any, pointers: Any, after: Any
-) -> Any:
+def first_rows(firsts: Any, rows: Any, alone: Any, labels: Any, pointers: Any, after: Any) -> Any:
     """Return the sums into blocks of the first members of blocks that have others, as compressed rows.
 
     Sums that are zero are left out.  ``pointers`` unsigned (blocks + 1) receives the row pointers;
@@ -194,12 +194,13 @@ def first_unstable(
 ) -> Any:
     """Compare the sums into every block of states low .. high-1 with those of their blocks' first members.
 
-    ``sums`` uint64 (blocks) is scratch, zero before and after.  Returns the first state whose sums differ,
+    ``sums`` uint64 (blocks or more) is scratch, zero before and after.  Returns the first state whose sums differ,
     or -1.
     """
     indptr, indices, codes, table, closed = rows
     pointers, columns, expected, firsts = first
     far, transitions = is_far(len(labels)), np.uint64(len(indices))
+    short = SHORT if len(sums) > NEAR else ZERO
     fresh = _blocks_begun(low, firsts)  # the next to begin
     for state in range(np.uint64(low), np.uint64(high)):
         own = np.uint32(labels[state])
@@ -216,7 +217,7 @@ def first_unstable(
             ):
                 continue
             unequal = ONE
-        elif end - begin <= SHORT and last - entry <= SHORT:
+        elif end - begin <= short and last - entry <= short:
             unequal = _differ_shortly(
                 begin, end, own, entry, last, rows, labels, columns, expected, far, sums
             )

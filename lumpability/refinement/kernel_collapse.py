@@ -99,7 +99,7 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
 
 def _lengths(structure: WeightedStructure, states: Array) -> Array:
     """Return the lengths of the rows of some states."""
-    lengths = structure.indptr[states + 1]
+    lengths: Array = structure.indptr[states + 1]
     lengths -= structure.indptr[states]
     return lengths
 

@@ -148,9 +148,7 @@ def collapse_rows(
                 )
             else:
                 _sort_row(begin, used, columns, codes)
-            used, several = _add_equal(
-                begin, used, several, table, p, columns, codes, places, sums
-            )
+            used, several = _add_equal(begin, used, several, table, p, columns, codes, places, sums)
         pointers[block + 1] = used
     return used, several
 
@@ -191,6 +189,16 @@ def sum_again(
     return True
 
 
+@subroutine
+def _place_of(total: Any, slots: Any, distinct: Any) -> Any:
+    """Return the slot with the number of a sum, or the free one that it is to go to."""
+    last = len(slots) - 1
+    place = np.int64((total * SPREAD) >> np.uint64(32)) & last
+    while slots[place] >= 0 and distinct[slots[place]] != total:
+        place = (place + 1) & last
+    return place
+
+
 @allocating
 def number_sums(sums: Any) -> Any:
     """Replace sums by their numbers among distinct ones, in order of appearance.
@@ -219,13 +227,3 @@ def number_sums(sums: Any) -> Any:
             found += 1
         sums[i] = slots[place]
     return examples[:found], distinct[:found]
-
-
-@subroutine
-def _place_of(total: Any, slots: Any, distinct: Any) -> Any:
-    """Return the slot with the number of a sum, or the free one that it is to go to."""
-    last = len(slots) - 1
-    place = np.int64((total * SPREAD) >> np.uint64(32)) & last
-    while slots[place] >= 0 and distinct[slots[place]] != total:
-        place = (place + 1) & last
-    return place

@@ -65,8 +65,9 @@ def sweep_together(board: Any, ranges: Any, stays: Any, rows: Any, field: Any, a
 
 @compiled
 def check_together(
-    board: Any, ranges: Any, stays: Any, rows: Any, p: Any, labels: Any, first: Any, desks: Any, taken: Any
-) -> None:
+    board: Any, ranges: Any, stays: Any, rows: Any, p: Any, labels: Any, first: Any,
+    desks: Any, taken: Any,
+) -> None:  # fmt: skip
     """Check ranges of states; the result of each is its first state whose sums differ, or -1.
 
     ``desks`` uint64 (threads, blocks) is scratch, zero before and after, of which each thread takes a row;
