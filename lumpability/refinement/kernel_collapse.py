@@ -63,9 +63,9 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
     places = np.empty(capacity // 2, dtype=np.int64)
     sums = np.empty(capacity // 2, dtype=np.uint64)
     rows, p = _rows(structure, *tables[0])
-    scratch = blank((len(partition),), np.int64)
+    scratch = blank((2, len(partition)), np.uint64)
     used, several = collapse_rows(
-        firsts, rows, labels, p, pointers, columns, codes, places, sums, scratch
+        firsts, rows, labels, p, pointers, columns, codes, places, sums, *scratch
     )
     del scratch
     for array, size in ((columns, used), (codes, used), (places, several), (sums, several)):

@@ -15,7 +15,7 @@ from lumpability.refinement.kernel_field import SPREAD, add_modulo
 
 __all__ = ["collapse_rows", "number_sums", "sum_again"]
 
-ZERO, ONE = np.uint64(0), np.uint64(1)
+ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 _SMALL = 48
 _MANY = 4  # blocks for each transition: it takes longer then to look at them all than to sort
 
@@ -62,32 +62,6 @@ def _sort_row(begin: Any, end: Any, columns: Any, codes: Any) -> None:
 
 
 @inlined
-def _distribute_row(
-    low: Any, high: Any, own: Any, begin: Any, end: Any, rows: Any, labels: Any,
-    columns: Any, codes: Any, next_of: Any,
-) -> Any:  # fmt: skip
-    """Sort the entries begin .. end-1, of transitions low .. high-1, by counting those of each block.
-
-    ``next_of`` is zero before and after.  O(entries + blocks).
-    """
-    for entry in range(begin, end):
-        next_of[columns[entry]] += 1
-    place = begin
-    for block in range(len(next_of)):
-        number = next_of[block]
-        next_of[block] = place
-        place += number
-    for position in range(low, high):
-        target = np.uint32(labels[np.uint32(rows.indices[position])])
-        if not (rows.closed and target == own):
-            place = next_of[target]
-            columns[place], codes[place] = target, rows.codes[position]
-            next_of[target] = place + 1
-    for block in range(len(next_of)):
-        next_of[block] = 0
-
-
-@inlined
 def _add_equal(
     begin: Any, end: Any, several: Any, table: Any, p: Any,
     columns: Any, codes: Any, places: Any, sums: Any,
@@ -112,27 +86,58 @@ def _add_equal(
     return used, several
 
 
+@inlined
+def _add_many(
+    begin: Any, end: Any, several: Any, table: Any, p: Any,
+    columns: Any, codes: Any, places: Any, sums: Any, terms: Any, totals: Any,
+) -> Any:  # fmt: skip
+    """Do as `_add_equal` with a row in any order, in O(entries + blocks).
+
+    ``terms`` holds for each block whether there are none, one, whose code is in ``totals`` then, or more.
+    """
+    for entry in range(begin, end):
+        column, code = columns[entry], codes[entry]
+        if terms[column] == ZERO:
+            terms[column], totals[column] = ONE, code
+        else:
+            before = table[totals[column]] if terms[column] == ONE else totals[column]
+            terms[column], totals[column] = TWO, add_modulo(before, table[code], p)
+    used = begin
+    for block in range(len(terms)):
+        if terms[block] == ZERO:
+            continue
+        columns[used] = block
+        if terms[block] == ONE:
+            codes[used] = totals[block]
+        else:
+            places[several], sums[several] = used, totals[block]
+            several += 1
+        terms[block] = ZERO
+        used += 1
+    return used, several
+
+
 @compiled
 def collapse_rows(
     firsts: Any, rows: Any, labels: Any, p: Any,
-    pointers: Any, columns: Any, codes: Any, places: Any, sums: Any, next_of: Any,
+    pointers: Any, columns: Any, codes: Any, places: Any, sums: Any,
+    terms: Any, totals: Any,
 ) -> Any:  # fmt: skip
     """Sum the rows of the first members of blocks into blocks, columns ascending.
 
     ``pointers`` int64 (k + 1) receives the row pointers; ``columns`` and ``codes`` one entry for each block with
-    transitions, with the code of one of these: there has to be room for all transitions.  Where there are
-    several, ``places`` int64 receives the number of the entry, ascending, and ``sums`` the sum of
-    ``table[code]``: there has to be room for half as many.  ``next_of`` int64 (k), zero, is scratch that few
-    structures touch.  Returns the numbers of entries and of sums.
+    transitions, with the code of the transition if there is just one: there has to be room for all
+    transitions.  Where there are several, ``places`` int64 receives the number of the entry, ascending, and
+    ``sums`` the sum of ``table[code]``: there has to be room for half as many.  ``terms``, zero, and
+    ``totals``, both uint64 (k), are scratch that only long rows touch.  Returns the numbers of entries and of sums.
     """
     indptr, indices, _, table, closed = rows
     used, several = FIRST, FIRST
     for block in range(len(firsts)):
         state = np.uint64(firsts[block])
-        low, high = np.uint64(indptr[state]), np.uint64(indptr[state + ONE])
         begin, latest = used, np.int64(-1)
         ascending: Any = True
-        for position in range(low, high):
+        for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + ONE])):
             target = np.uint32(labels[np.uint32(indices[position])])
             if closed and target == block:
                 continue
@@ -143,12 +148,14 @@ def collapse_rows(
             used += 1
         if not ascending:
             if used - begin > max(_SMALL, len(firsts) // _MANY):
-                _distribute_row(
-                    low, high, block, begin, used, rows, labels, columns, codes, next_of
+                used, several = _add_many(
+                    begin, used, several, table, p, columns, codes, places, sums, terms, totals
                 )
             else:
                 _sort_row(begin, used, columns, codes)
-            used, several = _add_equal(begin, used, several, table, p, columns, codes, places, sums)
+                used, several = _add_equal(
+                    begin, used, several, table, p, columns, codes, places, sums
+                )
         pointers[block + 1] = used
     return used, several
 

@@ -77,7 +77,10 @@ def _pieces(codes: str, entries: str) -> list[list[Loop]]:
         (first_unstable, (0, 0, rows, word, labels, first, words)),
         (check_together, (board, ranges, True, rows, word, labels, first, desks, longs)),
         (used_codes, (rows.indptr, rows.codes, booleans, booleans)),
-        (collapse_rows, (longs, rows, labels, word, longs, columns, numbers, longs, words, longs)),
+        (
+            collapse_rows,
+            (longs, rows, labels, word, longs, columns, numbers, longs, words, words, words),
+        ),
         (number_sums, (words,)),
         (sum_again, (longs, rows, labels, word, longs, columns, longs, words, longs, words)),
     ]

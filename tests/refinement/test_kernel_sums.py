@@ -46,10 +46,10 @@ def test_another_table_tells_whether_equal_sums_are_equal(closed, equal):
     rows = Rows(indptr, indices, codes, np.array([5, 6, 5], dtype=np.uint64), closed)
     pointers, columns = np.zeros(4, dtype=np.int64), np.zeros(8, dtype=np.int32)
     kept, places = np.zeros(8, dtype=np.uint8), np.zeros(4, dtype=np.int64)
-    sums, next_of = np.zeros(4, dtype=np.uint64), np.zeros(3, dtype=np.int64)
+    sums, *scratch = np.zeros((3, 4), dtype=np.uint64)
     p = np.uint64(0)
     used, several = collapse_rows(
-        firsts, rows, labels, p, pointers, columns, kept, places, sums, next_of
+        firsts, rows, labels, p, pointers, columns, kept, places, sums, *scratch
     )
     assert sums[:several].tolist() == [11, 11]
     numbers, places = sums[:several].copy(), places[:several]
