@@ -355,7 +355,7 @@ class Partition:
             raise InvalidPartition(
                 "give the numbers of the states to keep, or one bool for each state"
             )
-        chosen = chosen.astype(np.int64)
+        chosen = chosen.astype(np.int64, copy=False)
         if chosen.size and (chosen.min() < 0 or chosen.max() >= self.n):
             raise InvalidPartition(f"states must lie in 0 .. {self.n - 1}", states=self.n)
         if len(self) <= 1:

@@ -212,7 +212,7 @@ class WeightedStructure:
         >>> owner.tolist(), positions.tolist()
         ([0, 0, 1], [1, 2, 0])
         """
-        lengths = (self.indptr[1:] - self.indptr[:-1])[states]
+        lengths = self.indptr[states + 1] - self.indptr[states]
         owner = np.repeat(np.arange(len(states)), lengths)
         before = np.cumsum(lengths) - lengths
         return owner, np.arange(len(owner)) + (self.indptr[states] - before)[owner]

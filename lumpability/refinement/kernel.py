@@ -44,6 +44,7 @@ from lumpability.refinement.kernel_costs import (
 )
 from lumpability.refinement.kernel_field import montgomery_inverse
 from lumpability.refinement.kernel_propagate import begin, leave, propagate
+from lumpability.refinement.kernel_scratch import blank
 from lumpability.refinement.kernel_split import cut, expect, write_values
 from lumpability.refinement.kernel_sweep import (
     FIND_DIFFERENT,
@@ -308,11 +309,15 @@ class _Rounds:
     def _agree(self, partition: Partition, p: int, table: Array) -> bool:
         """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""
         rows, labels, modulus = self.rows(table), partition.labels, np.uint64(p)
-        first = first_rows(partition.representatives, rows, self.alone, labels)
+        place_type = np.uint32 if self.m < 2**32 else np.uint64
+        pointers = np.empty(self.count + 1, dtype=place_type)
+        scratch = blank((self.count,), place_type)
+        first = first_rows(partition.representatives, rows, self.alone, labels, pointers, scratch)
+        del scratch
+        desks = blank((1 if self.parts == 1 else self.threads, self.count), np.uint64)
         if self.parts == 1:
-            sums = np.zeros(self.count, dtype=np.uint64)
-            return bool(first_unstable(0, self.n, rows, modulus, labels, first, sums) < 0)
-        arguments = (rows, modulus, labels, first)
+            return bool(first_unstable(0, self.n, rows, modulus, labels, first, desks[0]) < 0)
+        arguments = (rows, modulus, labels, first, desks, np.zeros(1, dtype=np.int64))
         with Team(check_together, arguments, self.threads, self._most) as team:
             found = team.run(0, self._row_ranges())
         return bool((found[:, 0] < 0).all())

@@ -19,9 +19,13 @@ from lumpability.refinement.kernel_compile import allocating, compiled, inlined,
 from lumpability.refinement.kernel_field import subtract_modulo
 from lumpability.refinement.kernel_prefetch import FAR, is_far, prefetch
 
-__all__ = ["first_rows", "first_unstable", "used_codes"]
+__all__ = ["NEAR", "first_rows", "first_unstable", "used_codes"]
 
 ZERO, ONE = np.uint64(0), np.uint64(1)
+SHORT = np.uint64(3)
+"""Transitions of a row whose blocks are looked for one by one: memory for all blocks is not touched then."""
+NEAR = 1 << 14
+"""Blocks; sums into so few take little memory, and less time than looking for them."""
 
 
 @compiled
@@ -33,14 +37,24 @@ def used_codes(indptr: Any, codes: Any, alone: Any, used: Any) -> None:
                 used[codes[position]] = True
 
 
+@inlined
+def _find(column: Any, begin: Any, end: Any, columns: Any) -> Any:
+    """Return the place of a column among few; `end` if it is not there."""
+    place = begin
+    while place < end and np.uint32(columns[place]) != column:
+        place += ONE
+    return place
+
+
 @allocating
-def first_rows(firsts: Any, rows: Any, alone: Any, labels: Any) -> Any:
+def first_rows(firsts: Any, rows: Any, alone: Any, labels: Any, pointers: Any, after: Any) -> Any:
     """Return the sums into blocks of the first members of blocks that have others, as compressed rows.
 
-    Sums that are zero are left out.  The first members themselves come last.
+    Sums that are zero are left out.  ``pointers`` unsigned (blocks + 1) receives the row pointers;
+    ``after``, of the same type (blocks) and zero, is scratch, which only long rows touch: what follows
+    the place of a column.  The first members themselves come last.
     """
     indptr, indices, codes, table, closed = rows
-    pointers = np.empty(len(firsts) + 1, dtype=np.int64)
     size: Any = 0
     for block in range(len(firsts)):
         state = np.uint64(firsts[block])
@@ -48,40 +62,75 @@ def first_rows(firsts: Any, rows: Any, alone: Any, labels: Any) -> Any:
             size += indptr[state + ONE] - indptr[state]
     columns = np.empty(size, dtype=np.int32)
     expected = np.empty(size, dtype=np.uint64)
-    place_of = np.empty(len(firsts), dtype=np.int64)
-    for block in range(len(firsts)):
-        place_of[block] = -1
-    used: Any = 0
+    used = ZERO
     for block in range(len(firsts)):
         state = np.uint64(firsts[block])
         begin = used
         pointers[block] = begin
         if alone[state]:
             continue
+        low, high = np.uint64(indptr[state]), np.uint64(indptr[state + ONE])
         cancelled = False
-        for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + ONE])):
+        for position in range(low, high):
             target = np.uint32(labels[np.uint32(indices[position])])
             weight = table[codes[position]]
             if weight == ZERO or (closed and target == block):
                 continue
-            place = place_of[target]
-            if place < begin:
-                place_of[target] = used
-                columns[np.uint64(used)], expected[np.uint64(used)] = target, weight
-                used += 1
+            if high - low <= SHORT:
+                place = _find(target, begin, used, columns)
             else:
-                total = expected[np.uint64(place)] + weight
-                expected[np.uint64(place)] = total
+                known = np.uint64(after[target])
+                place = known - ONE if known > begin else used
+                after[target] = place + ONE
+            if place == used:
+                columns[place], expected[place] = target, weight
+                used += ONE
+            else:
+                total = expected[place] + weight
+                expected[place] = total
                 cancelled |= total == ZERO
         if cancelled:
             end, used = used, begin
             for place in range(begin, end):
                 column, total = columns[place], expected[place]
-                place_of[column] = -1  # places of the next row begin below this one's end
+                after[column] = ZERO  # places of the next row begin below this one's end
                 columns[used], expected[used] = column, total
-                used += np.int64(total != ZERO)
+                used += np.uint64(total != ZERO)
     pointers[len(firsts)] = used
     return pointers, columns, expected, firsts
+
+
+@inlined
+def _differ_shortly(
+    begin: Any, end: Any, own: Any, entry: Any, last: Any, rows: Any, labels: Any,
+    columns: Any, expected: Any, far: Any, rest: Any,
+) -> Any:  # fmt: skip
+    """Return 0 if a row has the few expected sums as they are, and no transitions to other blocks.
+
+    Only as many first numbers of ``rest`` are used, which are zero before and after.  A block is mostly where
+    it was in the first member's row, so that nothing is searched for.
+    """
+    transitions = np.uint64(len(rows.indices))
+    for place in range(entry, last):
+        rest[place - entry] = expected[place]
+    different = ZERO
+    for position in range(begin, end):
+        if far:
+            prefetch(labels, np.uint32(rows.indices[min(position + FAR, transitions - ONE)]))
+        target = np.uint32(labels[np.uint32(rows.indices[position])])
+        if rows.closed and target == own:
+            continue
+        place = entry + (position - begin)
+        if place >= last or np.uint32(columns[place]) != target:
+            place = _find(target, entry, last, columns)
+        if place == last:
+            different = ONE
+        else:
+            rest[place - entry] -= rows.table[rows.codes[position]]
+    for i in range(last - entry):
+        different |= rest[i]
+        rest[i] = ZERO
+    return different
 
 
 @inlined
@@ -101,7 +150,7 @@ def _add_row(begin: Any, end: Any, rows: Any, labels: Any, sums: Any) -> Any:
 def _agree_modulo(
     p: Any, own: Any, begin: Any, end: Any, rows: Any, labels: Any, first: Any, sums: Any
 ) -> Any:
-    """Whether a row has the expected sums modulo p, though not as they are.
+    """Whether a row has the expected sums modulo p, or modulo 2^64 for 0, though not as they are.
 
     ``sums`` may hold what was added up into the blocks of the row; afterwards it is zero.
     """
@@ -109,7 +158,7 @@ def _agree_modulo(
     for position in range(begin, end):
         sums[np.uint32(labels[np.uint32(rows.indices[position])])] = ZERO
     for place in range(pointers[own], pointers[own + 1]):
-        sums[np.uint32(columns[place])] = expected[place] % p
+        sums[np.uint32(columns[place])] = expected[place] % p if p else expected[place]
     for position in range(begin, end):
         target = np.uint32(labels[np.uint32(rows.indices[position])])
         if not (rows.closed and target == own):
@@ -145,12 +194,13 @@ def first_unstable(
 ) -> Any:
     """Compare the sums into every block of states low .. high-1 with those of their blocks' first members.
 
-    ``sums`` uint64 (blocks) is scratch, zero before and after.  Returns the first state whose sums differ,
+    ``sums`` uint64 (blocks or more) is scratch, zero before and after.  Returns the first state whose sums differ,
     or -1.
     """
     indptr, indices, codes, table, closed = rows
     pointers, columns, expected, firsts = first
     far, transitions = is_far(len(labels)), np.uint64(len(indices))
+    short = SHORT if len(sums) > NEAR else ZERO
     fresh = _blocks_begun(low, firsts)  # the next to begin
     for state in range(np.uint64(low), np.uint64(high)):
         own = np.uint32(labels[state])
@@ -167,6 +217,12 @@ def first_unstable(
             ):
                 continue
             unequal = ONE
+        elif end - begin <= short and last - entry <= short:
+            unequal = _differ_shortly(
+                begin, end, own, entry, last, rows, labels, columns, expected, far, sums
+            )
+            if unequal == ZERO:
+                continue
         elif end - begin == last - entry:
             # As many transitions as sums that are not zero: rows are equal only if each sum is one weight.
             for position in range(begin, end):
@@ -183,7 +239,7 @@ def first_unstable(
             unequal |= sums[column] ^ expected[place]
             sums[column] = ZERO
         if unequal != ZERO:
-            if p != ZERO and _agree_modulo(p, own, begin, end, rows, labels, first, sums):
+            if _agree_modulo(p, own, begin, end, rows, labels, first, sums):
                 continue
             for block in range(len(sums)):
                 sums[block] = ZERO

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from lumpability.refinement.kernel_check import first_unstable
-from lumpability.refinement.kernel_compile import FIRST, allocating, compiled
+from lumpability.refinement.kernel_compile import FIRST, compiled
 from lumpability.refinement.kernel_loops import fingerprint_rows
 from lumpability.refinement.kernel_split import (
     are_few,
@@ -24,6 +22,7 @@ from lumpability.refinement.kernel_team import (
     LOW,
     RESULT,
     THIRD,
+    add,
     finish,
     next_range,
 )
@@ -64,12 +63,17 @@ def sweep_together(board: Any, ranges: Any, stays: Any, rows: Any, field: Any, a
         finish(board)
 
 
-@allocating
+@compiled
 def check_together(
-    board: Any, ranges: Any, stays: Any, rows: Any, p: Any, labels: Any, first: Any
-) -> None:
-    """Check ranges of states; the result of each is its first state whose sums differ, or -1."""
-    sums = np.zeros(len(first[0]) - 1, dtype=np.uint64)
+    board: Any, ranges: Any, stays: Any, rows: Any, p: Any, labels: Any, first: Any,
+    desks: Any, taken: Any,
+) -> None:  # fmt: skip
+    """Check ranges of states; the result of each is its first state whose sums differ, or -1.
+
+    ``desks`` uint64 (threads, blocks) is scratch, zero before and after, of which each thread takes a row;
+    ``taken`` int64 (1) is how many have, zero before.
+    """
+    sums = desks[add(taken, 0, 1)]
     while True:
         i = next_range(board, stays)
         if i < 0:

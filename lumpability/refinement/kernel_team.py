@@ -31,6 +31,7 @@ __all__ = [
     "RESULT",
     "THIRD",
     "Team",
+    "add",
     "announce",
     "are_done",
     "cores",

@@ -42,12 +42,8 @@ compile_share(part, int(share), int(shares), codes, entries)
 _SWEEPING, _REST = "sweeping", "rest"
 _NAMES = {_SWEEPING: "the engine", _REST: "the rest of the engine"}
 _log = logging.getLogger(__name__)
-_kept: set[tuple[str, str, str]] = (
-    set()
-)  # the parts that are known to be compiled, and for which types
-_beside: dict[
-    tuple[str, str], subprocess.Popen[bytes]
-] = {}  # processes that compile the rest for these
+_kept: set[tuple[str, str, str]] = set()  # parts, with types, that are known to be compiled
+_beside: dict[tuple[str, str], subprocess.Popen[bytes]] = {}  # compiling the rest for these types
 
 Loop = tuple[Any, tuple[Any, ...]]
 
@@ -66,8 +62,8 @@ def _pieces(part: str, codes: str, entries: str) -> list[list[Loop]]:
     field, blocks = Field(word, word, word, 1), Blocks.for_states(1)
     arrays, followed = Sweeping.over(blocks), Following.over(blocks)
     board, ranges, segments = longs, Team.no_ranges(1), np.zeros((1, 2), dtype=np.int64)
-    columns = np.zeros(1, dtype=np.int32)
-    first = (longs, columns, words, longs)
+    columns, numbers = np.zeros(1, dtype=np.int32), np.zeros(1, dtype=codes)
+    first, desks = (pointers, columns, words, longs), np.zeros((1, 1), dtype=np.uint64)
     dividing: list[Loop] = [
         (splitting.write_values, (0, field, arrays)),
         (loops.fill, (labels, 0, field, arrays)),
@@ -78,7 +74,7 @@ def _pieces(part: str, codes: str, entries: str) -> list[list[Loop]]:
     proving: list[Loop] = [
         (loops.fingerprint_rows, (0, 0, 0, 0, rows, field, arrays)),
         (loops.canonical_labels, (followed.labels, booleans, longs, columns)),
-        (first_rows, (longs, rows, booleans, labels)),
+        (first_rows, (longs, rows, booleans, labels, pointers, pointers)),
         (first_unstable, (0, 0, rows, word, labels, first, words)),
         (used_codes, (rows.indptr, rows.codes, booleans, booleans)),
     ]
@@ -94,12 +90,15 @@ def _pieces(part: str, codes: str, entries: str) -> list[list[Loop]]:
     ]
     together: list[Loop] = [
         (sweep_together, (board, ranges, True, rows, field, arrays)),
-        (check_together, (board, ranges, True, rows, word, labels, first)),
+        (check_together, (board, ranges, True, rows, word, labels, first, desks, longs)),
         (announce, (board, 0, 0)),
         (are_done, (board, 0)),
-        (collapse_rows, (longs, rows, labels, word, longs, columns, longs, words, columns)),
-        (number_sums, (0, longs, words)),
-        (sum_again, (longs, rows, labels, word, longs, columns, words, columns)),
+        (
+            collapse_rows,
+            (longs, rows, labels, word, longs, columns, numbers, longs, words, words, words),
+        ),
+        (number_sums, (words,)),
+        (sum_again, (longs, rows, labels, word, longs, columns, longs, words, longs, words)),
     ]
     return [following, together]
 

@@ -217,8 +217,13 @@ def test_an_understood_diagonal_survives_both_kinds_of_rounds(path, monkeypatch)
     assert kernel.refine(structure, lonely) == expected
 
 
-@given(seed=st.integers(0, 2**32 - 1), room=st.sampled_from([0, 1 << 20]), data=st.data())
-def test_the_compiled_collapse_equals_the_plain_one(seed, room, data):
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    room=st.sampled_from([0, 1 << 20]),
+    at_once=st.sampled_from([0, 5, 1 << 16]),
+    data=st.data(),
+)
+def test_the_compiled_collapse_equals_the_plain_one(seed, room, at_once, data):
     n = data.draw(st.integers(1, 12))
     weights = data.draw(st.sampled_from([[1, -1, 2], ["1/3", "1/6"], [2**80, 1]]))
     structure = scatter(seed, n, 3, weights)
@@ -228,22 +233,30 @@ def test_the_compiled_collapse_equals_the_plain_one(seed, room, data):
     expected = first_rows(structure, partition)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel_collapse, "_ROOM", room)
+        patch.setattr(kernel_collapse, "_AT_ONCE", at_once)
         found = kernel_collapse.collapse(structure, partition)
     assert found.closed == structure.closed
     # Where rows are closed, stored self-loops are ignored and may or may not be kept.
     assert found.explicit().equals(expected.explicit())
 
 
-def test_a_first_member_with_many_transitions_has_its_columns_in_order():
-    """Long rows are sorted by another method than short ones."""
-    n = 500
-    rng = np.random.default_rng(3)
-    structure = WeightedStructure.from_edges(
-        n, np.zeros(n, dtype=int), np.arange(n), rng.integers(1, 9, n)
-    )
-    partition = Partition(np.append(0, rng.permutation(n - 1) // 2 + 1))
-    expected = first_rows(structure, partition)
-    assert kernel_collapse.collapse(structure, partition).equals(expected)
+@pytest.mark.parametrize("transitions", [40, 100, 500])
+@pytest.mark.parametrize("hollow", [False, True])
+@pytest.mark.parametrize("blocks", [3, 400, 1_000])
+def test_first_members_with_any_number_of_transitions_have_their_columns_in_order(
+    transitions, hollow, blocks
+):
+    """Rows are sorted in one of three ways, by how many transitions and blocks there are."""
+    n, rng = 2_000, np.random.default_rng(3)
+    targets = np.concatenate([rng.permutation(n)[:transitions] for _ in range(5)])
+    sources = np.repeat(np.arange(5), transitions)
+    structure = WeightedStructure.from_edges(n, sources, targets, rng.integers(1, 9, len(targets)))
+    structure = replace(structure, closed=hollow)
+    partition = Partition(np.append(np.arange(3), rng.integers(0, blocks, n - 3)))
+    found = kernel_collapse.collapse(structure, partition)
+    for low, high in zip(found.indptr[:-1], found.indptr[1:], strict=True):
+        assert (np.diff(found.indices[low:high]) > 0).all()
+    assert found.equals(first_rows(structure, partition))
 
 
 @pytest.mark.parametrize("groups", [1, 2, 3, 20, 1_500])

@@ -12,7 +12,7 @@ from lumpability.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import kernel, reference
 from lumpability.refinement.kernel_arrays import Rows
-from lumpability.refinement.kernel_check import first_rows, first_unstable, used_codes
+from lumpability.refinement.kernel_check import NEAR, first_rows, first_unstable, used_codes
 from lumpability.structure import WeightedStructure
 from lumpability.testing import partitions, structures
 
@@ -39,14 +39,18 @@ def plain_sums(state: int, rows: Rows, p: int, labels: np.ndarray) -> dict[int, 
 def check_against_the_definition(
     low: int, high: int, rows: Rows, p: int, partition: Partition
 ) -> None:
+    """With memory for few blocks, where sums are added up, and for many, where short rows are searched."""
     labels, first = partition.labels, partition.representatives
     sums = [plain_sums(state, rows, p, labels) for state in range(len(labels))]
     differing = [s for s in range(low, high) if sums[s] != sums[first[labels[s]]]]
-    scratch = np.zeros(len(partition), dtype=np.uint64)
-    expected = first_rows(first, rows, members_alone(partition), labels)
-    found = first_unstable(low, high, rows, np.uint64(p), labels, expected, scratch)
-    assert found == (differing[0] if differing else -1)
-    assert not scratch.any()
+    count = len(partition)
+    pointers, after = np.empty(count + 1, np.uint32), np.zeros(count, np.uint32)
+    expected = first_rows(first, rows, members_alone(partition), labels, pointers, after)
+    for size in (count, NEAR + count):
+        scratch = np.zeros(size, dtype=np.uint64)
+        found = first_unstable(low, high, rows, np.uint64(p), labels, expected, scratch)
+        assert found == (differing[0] if differing else -1)
+        assert not scratch.any()
 
 
 @given(
