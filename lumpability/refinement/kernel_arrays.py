@@ -21,9 +21,9 @@ For n states and m transitions:
   below its block, or later below its group; see `kernel_propagate`.
 
 Both have ``groups``, found through ``table``, see `kernel_group`.  Only one of the two is there at a time.
-What every state uses in a sweep is one piece of memory that comes in large pages: fresh memory is
-handed out by the page, which costs more than what is done with it.  Of the others only what blocks and
-moving states need is ever touched.
+What states use in a sweep is one piece of memory that comes in large pages: fresh memory is
+handed out by the page, which costs more than what is done with it, and what is given back in pieces is not always
+used again.  Of the others only what blocks and moving states need is ever touched.
 
 What is used together lies together in memory: one cache miss instead of three.
 """
@@ -157,10 +157,15 @@ class Sweeping(NamedTuple):
             groups=groups,
             table=table,
             expected=groups.reshape(-1)[:n],  # no groups before fingerprints are compared
-            shorts=np.empty(n if n > NEAR else 0, dtype=np.uint16),
             value_of=np.empty(min(n, FEW), dtype=np.uint64),
-            **_carve({"prints": ((n,), np.uint64), "values": ((n,), np.uint64)}),
-            touched=np.empty(n + 1, dtype=np.int32),  # one more, see `find_different`
+            **_carve(
+                {
+                    "prints": ((n,), np.uint64),
+                    "values": ((n,), np.uint64),
+                    "touched": ((n + 1,), np.int32),  # one more, see `find_different`
+                    "shorts": ((n if n > NEAR else 0,), np.uint16),
+                }
+            ),
             totals=np.empty((desks, 2, _TOTALS + 1), dtype=np.uint64),
         )
 

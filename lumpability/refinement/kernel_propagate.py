@@ -64,6 +64,8 @@ __all__ = ["begin", "leave", "propagate"]
 
 _AHEAD = 8  # states
 _FEW_GROUPS = 40  # that there is room for in the table at least
+_ROUND = 64  # transitions that cost as much as a round beyond what it follows
+_WORTHWHILE = 2  # transitions followed for each state, when packing early costs little beside, and spares memory
 HALF = np.uint64(32)
 HIGH_HALF = np.uint64((2**32 - 1) << 32)
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
@@ -420,6 +422,7 @@ def propagate(
     moved, and how many have become their whole block.
     """
     spent: Any = 0
+    since: Any = 0
     lone: Any = np.int64(0)
     states = len(arrays.labels)
     totals, closed = incoming.totals, incoming.closed
@@ -427,9 +430,12 @@ def propagate(
     while True:
         number, followed, free = _follow(found, count, tail, free, incoming, field, arrays)
         spent += followed + number
+        since += followed + number + _ROUND
         ratio = (number - 1) / moved
-        if tail + number > len(arrays.order):
+        crowded = tail + number > states + states // 2 and since > _WORTHWHILE * states
+        if crowded or tail + number > len(arrays.order):
             tail = _pack(used, arrays)
+            since = 0
         end, found = _find_groups(number, max(2 * found, _FEW_GROUPS), totals, closed, arrays)
         used, free, new, moved, single = _divide(found, tail, used, free, arrays)
         count += new
