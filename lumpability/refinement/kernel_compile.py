@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -31,8 +32,14 @@ __all__ = [
     "compiled",
     "inlined",
     "keep",
+    "only_one",
     "subroutine",
 ]
+
+try:
+    import fcntl
+except ImportError:  # not every system has locks of this sort: some work may be done twice there
+    fcntl = None  # type: ignore[assignment]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -110,6 +117,22 @@ def keep(loops: str) -> None:
     stamp = _stamp(loops)
     if stamp is not None:
         stamp.touch()
+
+
+@contextmanager
+def only_one(loops: str) -> Iterator[bool]:
+    """Tell whether no other process is here for these loops; none comes while this one is."""
+    stamp = _stamp(loops)
+    if fcntl is None or stamp is None:
+        yield True
+        return
+    with stamp.with_suffix(".lock").open("w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def _discard_stale(folder: Path) -> None:

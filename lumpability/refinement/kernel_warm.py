@@ -3,13 +3,13 @@
 numba compiles under a lock, so threads would wait for one another.  Processes do not: they compile for arguments of
 the types that refinement passes, and numba keeps it on disk, from where this process loads what others compiled.
 First comes what one thread needs to sweep and to prove the result, with a share for this process and each
-core: only for that does anyone wait.  The rest is compiled by a process beside, while sweeps refine already.
+core: only for that does anyone wait.  The rest is compiled by a process beside, while sweeps refine already;
+it goes on for some seconds should this one end before, or many short ones would never have it.
 A stamp in the same folder tells when either is done.
 """
 
 from __future__ import annotations
 
-import atexit
 import gc
 import logging
 import subprocess
@@ -24,20 +24,34 @@ from lumpability.refinement import kernel_loops as loops
 from lumpability.refinement import kernel_split as splitting
 from lumpability.refinement.kernel_arrays import Blocks, Field, Following, Incoming, Rows, Sweeping
 from lumpability.refinement.kernel_check import first_rows, first_unstable, used_codes
-from lumpability.refinement.kernel_compile import are_kept, compile_for, keep
+from lumpability.refinement.kernel_compile import are_kept, compile_for, keep, only_one
 from lumpability.refinement.kernel_propagate import begin, leave, propagate
 from lumpability.refinement.kernel_sums import collapse_rows, number_sums, sum_again
 from lumpability.refinement.kernel_sweep import check_together, sweep, sweep_together
 from lumpability.refinement.kernel_team import Team, announce, are_done, cores
 from lumpability.structure import WeightedStructure
 
-__all__ = ["can_sweep", "compile_share", "is_complete", "is_warm", "prepare", "warm"]
+__all__ = [
+    "can_sweep",
+    "compile_rest",
+    "compile_share",
+    "is_complete",
+    "is_warm",
+    "prepare",
+    "warm",
+]
 
-_CODE = """
+_SHARE = """
 import sys
 part, share, shares, codes, entries, *sys.path = sys.argv[1:]
 from lumpability.refinement.kernel_warm import compile_share
 compile_share(part, int(share), int(shares), codes, entries)
+"""
+_REMAINDER = """
+import sys
+codes, entries, *sys.path = sys.argv[1:]
+from lumpability.refinement.kernel_warm import compile_rest
+compile_rest(codes, entries)
 """
 _SWEEPING, _REST = "sweeping", "rest"
 _NAMES = {_SWEEPING: "the engine", _REST: "the rest of the engine"}
@@ -128,6 +142,13 @@ def compile_share(part: str, share: int, shares: int, codes: str, entries: str) 
         keep(_name(part, codes, entries))
 
 
+def compile_rest(codes: str, entries: str) -> None:
+    """Compile all of the rest, unless another process is at it."""
+    with only_one(_name(_REST, codes, entries)) as is_first:
+        if is_first:
+            compile_share(_REST, 0, 1, codes, entries)
+
+
 def _types(structure: WeightedStructure) -> tuple[str, str]:
     """Return the types that differ among structures: of the codes of weights, and of transposed entries."""
     weights = structure.weights
@@ -184,23 +205,26 @@ def is_complete(structure: WeightedStructure) -> bool:
     types = _types(structure)
     if not _is_kept(_REST, *types):
         process = _beside.get(types)
-        if process is not None and process.poll() is None:
-            return False
+        if process is not None and process.poll() in {None, 0}:  # 0 also where another one is at it
+            return _is_kept(_REST, *types)
         _compile_unless_kept(_REST, *types)  # it may have been done a moment ago
     return True
 
 
 def _compile_beside(codes: str, entries: str) -> None:
-    """Start a process that compiles the rest, unless there is no other core for it; it ends when this one does."""
-    command = _command(_REST, 0, 1, codes, entries)
+    """Start a process that compiles the rest, unless there is no other core for it."""
+    command = _command(_REMAINDER, codes, entries)
     if command and cores() > 1:
         try:
-            process = _started(command)
+            _beside[codes, entries] = subprocess.Popen(  # noqa: S603 - this interpreter, on this package
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # an interrupt is not meant for it
+            )
         except OSError as error:
             _log.warning("compiling the kernel without help: %s", error)
-        else:
-            atexit.register(_end, process)
-            _beside[codes, entries] = process
 
 
 def _compile_unless_kept(part: str, codes: str, entries: str) -> None:
@@ -229,40 +253,31 @@ def _compile_unless_kept(part: str, codes: str, entries: str) -> None:
 def _commands(part: str, codes: str, entries: str) -> list[list[str]]:
     """Return for each process that helps how to start it."""
     shares = min(cores(), len(_pieces(part, codes, entries)))
-    commands = [_command(part, share, shares, codes, entries) for share in range(1, shares)]
+    numbers = [(str(share), str(shares)) for share in range(1, shares)]
+    commands = [_command(_SHARE, part, *number, codes, entries) for number in numbers]
     return list(filter(None, commands))
 
 
-def _command(part: str, share: int, shares: int, codes: str, entries: str) -> list[str]:
-    """Return how to start a process that compiles a share, with modules from where this one has them.
+def _command(program: str, *arguments: str) -> list[str]:
+    """Return how to start a process that runs a program, with modules from where this one has them.
 
     Empty where there is no interpreter: a frozen program would start itself.
     """
     if getattr(sys, "frozen", False) or not sys.executable:
         return []
-    arguments = [part, str(share), str(shares), codes, entries, *sys.path]
-    return [sys.executable, "-I", "-c", _CODE, *arguments]
-
-
-def _started(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - this interpreter, on this package
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with process:
-        process.kill()
+    return [sys.executable, "-I", "-c", program, *arguments, *sys.path]
 
 
 @contextmanager
 def _running(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process, which is not left running, come what may."""
-    process = _started(command)
-    try:
-        yield process
-    finally:
-        _end(process)
+    with subprocess.Popen(  # noqa: S603 - this interpreter, on this package
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _failure(process: subprocess.Popen[bytes]) -> str | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -215,22 +215,23 @@ def test_processes_import_what_this_one_would_and_take_the_other_shares(monkeypa
 @pytest.fixture
 def beside(monkeypatch, stamp, compiled_here):
     """Processes that are started to compile the rest, which run a program instead; what one thread needs is there."""
-    started, right = [], kernel_warm._started
+    started, right = [], subprocess.Popen
     monkeypatch.setattr(kernel_warm, "_beside", {})
     monkeypatch.setattr(kernel_warm, "cores", lambda: 2)
     kernel_compile.keep("sweeping-uint8-uint32")
 
     def start(program):
-        def run(command):
-            started.append(right([sys.executable, "-c", program]))
+        def run(command, **options):
+            started.append(right([sys.executable, "-c", program], **options))
             return started[-1]
 
-        monkeypatch.setattr(kernel_warm, "_started", run)
+        monkeypatch.setattr(subprocess, "Popen", run)
         return started
 
     yield start
     for process in started:
-        kernel_warm._end(process)
+        process.kill()
+        process.wait()
 
 
 def test_nobody_waits_for_the_rest(beside, compiled_here):
@@ -253,6 +254,26 @@ def test_the_rest_is_there_when_the_process_beside_says_so(beside, compiled_here
     kernel_warm.prepare(ONE)
     assert len(started) == 1
     assert compiled_here == []
+
+
+def test_another_process_that_is_at_it_is_waited_for(beside, compiled_here):
+    """Then the one that was started ends at once."""
+    started = beside("pass")
+    kernel_warm.prepare(ONE)
+    assert started[0].wait() == 0
+    assert not kernel_warm.is_complete(ONE)
+    kernel_compile.keep("rest-uint8-uint32")
+    assert kernel_warm.is_complete(ONE)
+    assert compiled_here == []
+
+
+def test_one_process_compiles_the_rest_at_a_time(stamp, compiled_here):
+    with kernel_compile.only_one("rest-uint8-uint32") as is_first:
+        kernel_warm.compile_rest(*TYPES)
+    assert is_first
+    assert compiled_here == []
+    kernel_warm.compile_rest(*TYPES)
+    assert compiled_here == [("rest", 0, 1, *TYPES)]
 
 
 def test_should_the_process_beside_fail_the_rest_is_compiled_when_it_is_needed(
@@ -283,11 +304,11 @@ def test_where_no_process_can_be_beside_the_rest_is_compiled_when_it_is_needed(
 
 
 def test_a_process_that_cannot_be_started_is_told(beside, monkeypatch, caplog, compiled_here):
-    def fail(command):
+    def fail(command, **options):
         raise OSError("no room")
 
     beside("pass")
-    monkeypatch.setattr(kernel_warm, "_started", fail)
+    monkeypatch.setattr(subprocess, "Popen", fail)
     kernel_warm.prepare(ONE)
     assert "without help: no room" in caplog.text
     assert compiled_here == []
@@ -298,17 +319,19 @@ import json
 from lumpability import lump
 from lumpability.markov.examples import machine_repair
 from lumpability.refinement import kernel_warm
-lumping = lump(machine_repair(16), engine="kernel")
-process = kernel_warm._beside["B", "uint32"]
-print(json.dumps([len(lumping.partition), process.pid, process.poll()]))
+chain = machine_repair(16)
+blocks = len(lump(chain, engine="kernel").partition)
+print(json.dumps([blocks, kernel_warm.is_warm(chain.matrix)]))
 """
 
 
 @needs_compiler
 @pytest.mark.skipif(kernel_warm.cores() == 1, reason="there is no core for a process beside")
-def test_the_process_beside_ends_when_this_one_does(in_a_new_process):
+def test_the_process_beside_goes_on_when_this_one_ends(in_a_new_process, tmp_path):
     """It is still at work when the first chain is done."""
-    blocks, process, ended = json.loads(in_a_new_process(SWEEP_AND_END).stdout)
-    assert (blocks, ended) == (17, None)
-    with pytest.raises(ProcessLookupError):
-        os.kill(process, 0)
+    assert json.loads(in_a_new_process(SWEEP_AND_END).stdout) == [17, False]
+    deadline = time.monotonic() + 200
+    while not list(tmp_path.rglob("kernel-*-rest-uint8-uint32.ready")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert json.loads(in_a_new_process(SWEEP_AND_END).stdout) == [17, True]
