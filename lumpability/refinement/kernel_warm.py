@@ -10,6 +10,7 @@ A stamp in the same folder tells when either is done.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import subprocess
@@ -225,6 +226,13 @@ def _compile_beside(codes: str, entries: str) -> None:
             )
         except OSError as error:
             _log.warning("compiling the kernel without help: %s", error)
+
+
+@atexit.register
+def _leave_beside() -> None:
+    """Take leave of what goes on after this process, as Popen would call it forgotten."""
+    for process in _beside.values():
+        process.returncode = process.poll() or 0
 
 
 def _compile_unless_kept(part: str, codes: str, entries: str) -> None:

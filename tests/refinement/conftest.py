@@ -24,7 +24,7 @@ def in_a_new_process(tmp_path: Path) -> Run:
 
     def run(program: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", program],
+            [sys.executable, "-W", "default::ResourceWarning", "-c", program],
             env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
             capture_output=True,
             text=True,
