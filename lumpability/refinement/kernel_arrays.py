@@ -67,9 +67,8 @@ NEXT = NAME  # where rounds follow
 GAIN, WORD, DIFFERENCE, COUNT = 0, 1, 2, 3  # columns of groups, and the first two of records
 FIRST_STATE = DIFFERENCE  # in sweeps
 PLACE, PART = GAIN, DIFFERENCE  # of a group that became a block
-ALONE = np.uint32(
-    1 << 31
-)  # where rounds follow, the label of a state that is its whole block; see `kernel_propagate`
+ALONE = np.uint32(1 << 31)
+"""Where rounds follow, the label of a state that is its whole block; see `kernel_propagate`."""
 
 _TOTALS = 2048  # running totals that are kept at a time, in the fastest cache
 FEW = 1 << 16  # blocks

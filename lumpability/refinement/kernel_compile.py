@@ -90,8 +90,9 @@ def cache_folder() -> Path | None:
 
 
 def compile_for(function: Callable[..., Any], arguments: Sequence[Any]) -> None:
-    """Compile a function for arguments of the types of these, unless that is kept already."""
-    function.compile(tuple(map(numba.typeof, arguments)))  # type: ignore[attr-defined]
+    """Compile a function for arguments of the types of these, unless that is kept already, or nothing is compiled."""
+    if cache_folder() is not None:
+        function.compile(tuple(map(numba.typeof, arguments)))  # type: ignore[attr-defined]
 
 
 def _stamp(loops: str) -> Path | None:

@@ -212,7 +212,8 @@ def _follow(
 def _find_groups(number: Any, most: Any, totals: Any, closed: Any, arrays: Any) -> Any:
     """Find out which touched states that gained something belong together: of one block, with equal gains.
 
-    There is room for `most` groups at first.  The states are listed, each with its group, and have labels again when they are moved; the others have them at once.
+    There is room for `most` groups at first.  The states are listed, each with its group, and have labels again
+    when they are moved; the others have them at once.
     Returns the end of the list, and how many groups there are.
     """
     labels, records, groups = arrays.labels, arrays.records, arrays.groups
@@ -227,9 +228,7 @@ def _find_groups(number: Any, most: Any, totals: Any, closed: Any, arrays: Any) 
         if gain == ZERO or own == np.uint64(ALONE):
             labels[state] = own
             continue
-        if (
-            closed
-        ):  # above the block there is room for what tells states apart that lose something else
+        if closed:  # above the block there is room to tell states apart that lose something else
             own |= (totals[state] * SPREAD) & HIGH_HALF
         if is_full(found, bits):
             bits = enlarged(found, arrays)

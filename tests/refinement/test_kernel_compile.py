@@ -43,3 +43,11 @@ def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch, tmp_path, capl
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="compilation is switched off")
 def test_where_functions_are_compiled_there_is_a_folder_for_them():
     assert kernel_compile.cache_folder() is not None
+
+
+def test_where_nothing_is_compiled_there_is_nothing_to_do_ahead(monkeypatch):
+    def switched_off():
+        """Be a plain function, as those of the kernel are then."""
+
+    monkeypatch.setattr(kernel_compile, "cache_folder", lambda: None)
+    kernel_compile.compile_for(switched_off, ())

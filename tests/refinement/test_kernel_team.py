@@ -24,6 +24,7 @@ from lumpability.refinement.kernel_team import (
 PLACES = 1_000
 MOST = 12
 SECONDS = 30  # far more than any of this takes
+helped = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="a thread needs no help")
 
 
 @numba.njit(nogil=True)
@@ -70,6 +71,7 @@ def test_what_a_loop_raises_is_raised_whichever_thread_ran_it(threads):
             team.run(1, [(i * 100, i * 100 + 100) for i in range(10)])
 
 
+@helped
 def test_threads_that_help_leave_when_the_team_is_closed():
     team, _ = team_of(3)
     with team:
@@ -79,6 +81,7 @@ def test_threads_that_help_leave_when_the_team_is_closed():
     assert not wait(called, timeout=SECONDS).not_done
 
 
+@helped
 def test_threads_that_help_leave_after_idle_time_and_are_called_again():
     team, counts = team_of(2)
     with team:
