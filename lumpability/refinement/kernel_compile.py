@@ -121,19 +121,18 @@ def keep(loops: str) -> None:
 
 
 @contextmanager
-def only_one(loops: str) -> Iterator[bool]:
-    """Tell whether no other process is here for these loops; none comes while this one is."""
+def only_one(loops: str) -> Iterator[None]:
+    """Wait until no other process or thread is here for these loops; none comes while this one is."""
     stamp = _stamp(loops)
     if fcntl is None or stamp is None:
-        yield True
+        yield
         return
     with stamp.with_suffix(".lock").open("w", encoding="ascii") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:  # some file systems have no locks either
+            _log.debug("cannot lock %s: %s", lock.name, error)
+        yield
 
 
 def _discard_stale(folder: Path) -> None:

@@ -144,9 +144,10 @@ def compile_share(part: str, share: int, shares: int, codes: str, entries: str) 
 
 
 def compile_rest(codes: str, entries: str) -> None:
-    """Compile all of the rest, unless another process is at it."""
-    with only_one(_name(_REST, codes, entries)) as is_first:
-        if is_first:
+    """Compile all of the rest, unless another process has done so when it is this one's turn."""
+    name = _name(_REST, codes, entries)
+    with only_one(name):
+        if not are_kept(name):
             compile_share(_REST, 0, 1, codes, entries)
 
 
@@ -206,8 +207,8 @@ def is_complete(structure: WeightedStructure) -> bool:
     types = _types(structure)
     if not _is_kept(_REST, *types):
         process = _beside.get(types)
-        if process is not None and process.poll() in {None, 0}:  # 0 also where another one is at it
-            return _is_kept(_REST, *types)
+        if process is not None and process.poll() is None:
+            return False
         _compile_unless_kept(_REST, *types)  # it may have been done a moment ago
     return True
 
@@ -238,11 +239,20 @@ def _leave_beside() -> None:
 def _compile_unless_kept(part: str, codes: str, entries: str) -> None:
     if _is_kept(part, codes, entries):
         return
-    commands = _commands(part, codes, entries)
-    shares = 1 + len(commands)
     # A warning, so that it is seen where nobody has asked for messages: the process seems to hang.
     what = _NAMES[part]
     _log.warning("compiling %s for large models, which takes some seconds, once", what)
+    name = _name(part, codes, entries)
+    with only_one(name):
+        if not are_kept(name):  # by another process, which was first
+            _compile(part, codes, entries)
+            keep(name)
+
+
+def _compile(part: str, codes: str, entries: str) -> None:
+    """Compile a part in as many processes as there are cores and pieces."""
+    commands = _commands(part, codes, entries)
+    shares = 1 + len(commands)
     failures = []
     with ExitStack() as stack:
         processes: list[subprocess.Popen[bytes]] = []
@@ -255,7 +265,6 @@ def _compile_unless_kept(part: str, codes: str, entries: str) -> None:
     if failures:
         _log.warning("compiling the kernel without help: %s", "; ".join(failures))
         compile_share(part, 0, 1, codes, entries)
-    keep(_name(part, codes, entries))
 
 
 def _commands(part: str, codes: str, entries: str) -> list[list[str]]:

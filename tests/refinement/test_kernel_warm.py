@@ -6,7 +6,9 @@ import gc
 import json
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -22,8 +24,8 @@ TYPES = ("B", "uint32")
 ONE = WeightedStructure.from_edges(2, [0], [1], [1])
 SAID = "compiling the engine for large models, which takes some seconds, once"
 SAID_LATER = "compiling the rest of the engine for large models, which takes some seconds, once"
-# Refines by one thread and by several, and tells whether it was warm before, and what was compiled where it was called.
-REFINE = """
+# What is compiled where it is called, and not by others ahead.
+PROGRAM = """
 import json, sys
 from lumpability import lump
 from lumpability.markov.examples import machine_repair
@@ -38,33 +40,48 @@ def misses():
         if hasattr(loop, "stats") and hasattr(loop, "py_func")
     }
 
-chain = machine_repair(6)
-before = kernel_warm.is_warm(chain.matrix)
-kernel_warm.warm(chain.matrix)
+large = machine_repair(16)
+"""
+PREPARE = """
+kernel_warm.prepare(large.matrix)
 ahead = misses()
-blocks = [len(lump(machine_repair(n), engine="kernel").partition) for n in (6, 16)]
+blocks = len(lump(large, engine="kernel").partition)
+"""
+# By one thread and by several.
+REFINE = """
+assert kernel_warm.is_warm(large.matrix)
+kernel_warm.warm(large.matrix)
+ahead = misses()
+blocks = [len(lump(chain, engine="kernel").partition) for chain in (machine_repair(6), large)]
+"""
+RESULT = """
 where_called = [loop for loop, number in misses().items() if number != ahead.get(loop)]
-print(json.dumps([before, blocks, where_called, kernel_warm.is_warm(chain.matrix)]))
+print(json.dumps([blocks, where_called, kernel_warm.is_warm(large.matrix)]))
 """
 
 
 @needs_compiler
-def test_what_refinement_and_quotients_call_is_compiled_ahead_and_only_once(
+@pytest.mark.skipif(kernel_warm.cores() == 1, reason="there is no core for a process beside")
+def test_all_is_compiled_ahead_and_only_once_the_rest_beside_even_when_this_process_ends(
     in_a_new_process, tmp_path
 ):
-    """No loop is compiled where it is called, be it for small chains or by several threads for large ones."""
+    """No loop is compiled where it is called, and nobody is warned of the process beside as if it were forgotten."""
 
-    def run():
-        done = in_a_new_process(REFINE)
+    def run(program):
+        done = in_a_new_process(PROGRAM + program + RESULT)
         return json.loads(done.stdout), done.stderr
 
     def files():
         return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nbc")}
 
-    assert run() == ([False, [7, 17], [], True], f"{SAID}\n{SAID_LATER}\n")
-    first = files()
-    assert run() == ([True, [7, 17], [], True], "")
-    assert files() == first
+    assert run(PREPARE) == ([17, [], False], f"{SAID}\n")
+    deadline = time.monotonic() + 200
+    while not list(tmp_path.rglob("kernel-*-rest-uint8-uint32.ready")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    all_of_them = files()
+    assert run(REFINE) == ([[7, 17], [], True], "")
+    assert files() == all_of_them
 
 
 @pytest.fixture
@@ -256,22 +273,52 @@ def test_the_rest_is_there_when_the_process_beside_says_so(beside, compiled_here
     assert compiled_here == []
 
 
-def test_another_process_that_is_at_it_is_waited_for(beside, compiled_here):
-    """Then the one that was started ends at once."""
-    started = beside("pass")
-    kernel_warm.prepare(ONE)
-    assert started[0].wait() == 0
-    assert not kernel_warm.is_complete(ONE)
-    kernel_compile.keep("rest-uint8-uint32")
-    assert kernel_warm.is_complete(ONE)
-    assert compiled_here == []
+@pytest.fixture
+def elsewhere(monkeypatch, stamp):
+    """Another process that is the first to compile a part, or fails to, as soon as it is let."""
+    entered, let = threading.Event(), threading.Event()
+
+    @contextmanager
+    def others(name, *, fails):
+        def compile_it():
+            with kernel_compile.only_one(name):
+                entered.set()
+                assert let.wait(60)
+                if not fails:
+                    kernel_compile.keep(name)
+
+        first = threading.Thread(target=compile_it)
+        first.start()
+        assert entered.wait(60)
+        # Time enough for who would not wait.
+        threading.Timer(0.3, let.set).start()
+        yield
+        first.join()
+
+    return others
 
 
-def test_one_process_compiles_the_rest_at_a_time(stamp, compiled_here):
-    with kernel_compile.only_one("rest-uint8-uint32") as is_first:
-        kernel_warm.compile_rest(*TYPES)
-    assert is_first
-    assert compiled_here == []
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("part", ["sweeping", "rest"])
+def test_another_process_that_is_at_it_is_waited_for(
+    elsewhere, monkeypatch, compiled_here, part, fails
+):
+    """Processes that start at the same time do not all compile; should the first one fail, the next does."""
+    helped_by(monkeypatch)
+    with elsewhere(f"{part}-uint8-uint32", fails=fails):
+        if part == "sweeping":
+            warm()
+        else:
+            kernel_warm.compile_rest(*TYPES)
+    assert compiled_here == ([(part, 0, 1, *TYPES)] if fails else [])
+
+
+def test_where_no_file_can_be_locked_work_may_be_done_twice(monkeypatch, compiled_here, stamp):
+    def fail(lock, operation):
+        raise OSError("no locks")
+
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(fcntl, "flock", fail)
     kernel_warm.compile_rest(*TYPES)
     assert compiled_here == [("rest", 0, 1, *TYPES)]
 
@@ -312,28 +359,3 @@ def test_a_process_that_cannot_be_started_is_told(beside, monkeypatch, caplog, c
     kernel_warm.prepare(ONE)
     assert "without help: no room" in caplog.text
     assert compiled_here == []
-
-
-SWEEP_AND_END = """
-import json
-from lumpability import lump
-from lumpability.markov.examples import machine_repair
-from lumpability.refinement import kernel_warm
-chain = machine_repair(16)
-blocks = len(lump(chain, engine="kernel").partition)
-print(json.dumps([blocks, kernel_warm.is_warm(chain.matrix)]))
-"""
-
-
-@needs_compiler
-@pytest.mark.skipif(kernel_warm.cores() == 1, reason="there is no core for a process beside")
-def test_the_process_beside_goes_on_when_this_one_ends(in_a_new_process, tmp_path):
-    """It is still at work when the first chain is done, which nobody is warned of as if it were forgotten."""
-    done = in_a_new_process(SWEEP_AND_END)
-    assert json.loads(done.stdout) == [17, False]
-    assert "ResourceWarning" not in done.stderr
-    deadline = time.monotonic() + 200
-    while not list(tmp_path.rglob("kernel-*-rest-uint8-uint32.ready")):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert json.loads(in_a_new_process(SWEEP_AND_END).stdout) == [17, True]
