@@ -182,8 +182,8 @@ def bombs(document: dict[str, Any]) -> dict[str, bytes]:
     numbers = start.partition(b'"numbers": ')[0]
     zeros = b"0," * (1 << 20)
     return {
-        "zeros": b"".join([start, b'"partition": [', zeros * 60]),
-        "texts": numbers + b'"numbers": [' + b",".join(b'"%d"' % i for i in range(10**6)),
+        "zeros": b"".join([start, b'"partition": [', zeros * 40]),
+        "texts": numbers + b'"numbers": [' + b",".join(b'"%d"' % i for i in range(4 * 10**5)),
         "one text": numbers + b'"numbers": ["' + b"1" * (100 << 20),
         "one number": b"".join([start, b'"partition": [', b"1" * (100 << 20)]),
         "brackets": b"".join([start, b'"partition": ', b"[" * (100 << 20)]),

@@ -6,11 +6,11 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from importlib import resources
-from itertools import islice, pairwise
+from itertools import groupby, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -256,33 +256,42 @@ for name in ("refinement", "quotient", "networks.merging", "networks.columns", "
     sys.modules[f"lumpability.{name}"] = None  # importing it raises
 from lumpability import read
 from lumpability.networks import NetworkCertificate
-network, certificate, reduced = sys.argv[1:]
-verification = NetworkCertificate.read(certificate).verify(read(network), read(reduced))
-print(verification.sound, verification.coarsest, verification)
+for path, certificate, reduced in zip(*[iter(sys.argv[1:])] * 3):
+    verification = NetworkCertificate.read(certificate).verify(read(path), read(reduced))
+    print(path, verification.sound, verification.coarsest, verification)
 """
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, marks=pytest.mark.slow if any(n in path.name for n in LARGE) else ())
-        for path in sorted([*SHARED.glob("*/*.onnx*"), *SHARED.glob("*/*.nnet")])
-    ],
-    ids=lambda path: path.name,
-)
+def published() -> Iterator[Any]:
+    """The networks of each folder, to be checked by one process; large ones by one each."""
+    paths = sorted([*SHARED.glob("*/*.onnx*"), *SHARED.glob("*/*.nnet")])
+    large = [path for path in paths if any(size in path.name for size in LARGE)]
+    for folder, found in groupby(paths, lambda path: path.parent):
+        yield pytest.param([path for path in found if path not in large], id=folder.name)
+    for path in large:
+        yield pytest.param([path], id=path.name, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("paths", [*published()])
 def test_published_networks_verify_where_nothing_but_the_checker_is(
-    path: Path, tmp_path: Path
+    paths: list[Path], tmp_path: Path
 ) -> None:
-    if path.suffix != ".nnet":
+    if any(path.suffix != ".nnet" for path in paths):
         pytest.importorskip("onnx")
-    lumping = lump(read(path))
-    lumping.certificate().write(tmp_path / "c.json")
-    opaque = any(isinstance(layer, Opaque) for layer in lumping.quotient.layers)
-    reduced = path if opaque else tmp_path / "reduced.npz"  # only ONNX holds what is not understood
-    if not opaque:
-        write(lumping.quotient, reduced)
-    arguments = [str(path), str(tmp_path / "c.json"), str(reduced)]
+    arguments: list[str] = []
+    for path in paths:
+        lumping = lump(read(path))
+        certificate, reduced = (tmp_path / f"{path.name}{end}" for end in (".json", ".npz"))
+        lumping.certificate().write(certificate)
+        if any(isinstance(layer, Opaque) for layer in lumping.quotient.layers):
+            reduced = path  # only ONNX holds what is not understood
+        else:
+            write(lumping.quotient, reduced)
+        arguments += map(str, (path, certificate, reduced))
     result = subprocess.run(
         [sys.executable, "-c", CHECKER, *arguments], capture_output=True, text=True, check=False
     )
-    assert result.stdout.startswith("True True proportional, proved: "), result.stderr
+    verdicts = result.stdout.splitlines()
+    assert len(verdicts) == len(paths), result.stderr
+    for path, line in zip(paths, verdicts, strict=True):
+        assert line.startswith(f"{path} True True proportional, proved: ")
