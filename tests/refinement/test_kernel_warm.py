@@ -210,6 +210,24 @@ def test_collecting_garbage_goes_on_afterwards_if_it_did_before(monkeypatch, ena
         gc.enable()
 
 
+def test_shares_have_every_loop_of_a_part_once_and_only_all_of_them_leave_a_stamp(
+    monkeypatch, tmp_path, stamp
+):
+    def compiled(part, *share):
+        loops = []
+        monkeypatch.setattr(kernel_warm, "compile_for", lambda loop, _: loops.append(loop.__name__))
+        kernel_warm.compile_share(part, *share, *TYPES)
+        return loops
+
+    assert not {*compiled("sweeping", 0, 2)} & {*compiled("sweeping", 1, 2)}
+    helped = sorted(compiled("rest", 0, 2) + compiled("rest", 1, 2))
+    assert list(tmp_path.iterdir()) == []
+    assert {"propagate", "collapse_rows"} < set(helped)
+    assert helped == sorted(compiled("rest", 0, 1))
+    assert {"sweep", "first_unstable"} < {*compiled("sweeping", 0, 1)} - {*helped}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_what_is_compiled_depends_on_the_numbers_of_weights_and_states():
     few = WeightedStructure.from_edges(2, [0], [1], [1])
     assert kernel_warm._types(few) == TYPES
