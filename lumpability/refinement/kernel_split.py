@@ -133,9 +133,8 @@ def _group(segments: Any, arrays: Any) -> Any:
             if group > found:
                 found = group
                 groups[group, FIRST_STATE] = state
-            group_of[place] = (
-                group  # the fingerprints of this place and those before are not needed any more
-            )
+            # The fingerprints of this place and those before are not needed any more.
+            group_of[place] = group
     return found
 
 
