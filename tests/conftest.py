@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, settings
 from lumpability.structure import WeightedStructure
 
 # Exact arithmetic on a busy machine has no deadline worth failing for.
-settings.register_profile("quick", max_examples=40, deadline=None)
+settings.register_profile("quick", max_examples=30, deadline=None)
 settings.register_profile(
-    "ci", max_examples=30, deadline=None, derandomize=True, database=None, print_blob=True
+    "ci", max_examples=25, deadline=None, derandomize=True, database=None, print_blob=True
 )
 settings.register_profile("few", settings.get_profile("ci"), max_examples=5)
 settings.register_profile(
