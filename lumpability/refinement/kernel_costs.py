@@ -36,6 +36,7 @@ _SETTLE_COST = 5  # of a state, where sweeps follow and are followed
 _TRANSPOSE_COST = 3  # of a transition transposed
 _EAGER = 0.75  # of a transition transposed, if that looks promising
 _PATIENCE = 1.5  # by how much less likely many more rounds are after each sweep
+_FIRST_SWEEPS = 30  # of which that is said; floats end after some hundreds more
 
 
 def cost_of_looking(
@@ -69,7 +70,8 @@ def begins_to_pay(saved: float, sweeps: int, active: float) -> bool:
 
     Where few states move in the first rounds, many more rounds will come.
     """
-    return saved > min(_EAGER * _PATIENCE ** (sweeps - 1), _TRANSPOSE_COST) * active
+    eager = _EAGER * _PATIENCE ** min(sweeps - 1, _FIRST_SWEEPS)
+    return saved > min(eager, _TRANSPOSE_COST) * active
 
 
 def cost_of_settling(states: int) -> float:

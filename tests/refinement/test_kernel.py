@@ -261,14 +261,20 @@ def test_first_members_with_any_number_of_transitions_have_their_columns_in_orde
 
 @pytest.mark.parametrize("groups", [1, 2, 3, 20, 1_500])
 def test_large_blocks_split_into_any_number_of_groups(groups):
-    """Grouping by hash, with and without a group that dominates."""
+    """Grouping by hash, with and without a group that dominates; states differ by their rates to two others."""
     n = 5_000
     rng = np.random.default_rng(groups)
     sizes = rng.integers(0, groups, n)
     sizes[: n // 2] = 0
-    structure = WeightedStructure.from_edges(n + 1, np.arange(n), np.full(n, n), 1 + sizes)
-    expected = Partition(np.append(sizes, groups))
-    assert kernel.refine(structure, Partition.trivial(n + 1)) == expected
+    structure = WeightedStructure.from_edges(
+        n + 2,
+        np.tile(np.arange(n), 2),
+        np.repeat([n, n + 1], n),
+        1 + np.append(sizes % 50, sizes // 50),
+    )
+    initial = Partition(np.repeat([0, 1, 2], [n, 1, 1]))
+    expected = Partition(np.append(sizes, [groups, groups + 1]))
+    assert kernel.refine(structure, initial) == expected
 
 
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 12))

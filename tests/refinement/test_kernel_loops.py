@@ -72,6 +72,14 @@ def test_every_path_goes_its_way(path, calls, most, monkeypatch):
     assert most in {None, max(ranges)}
 
 
+@pytest.mark.parametrize("path", ["only sweeping", "before all is compiled"])
+def test_a_line_may_take_thousands_of_sweeps(path, monkeypatch):
+    n = 3_000
+    take(path, monkeypatch)
+    line = WeightedStructure.from_edges(n, range(n - 1), range(1, n), [1] * (n - 1))
+    assert len(kernel.refine(line, Partition(np.arange(n) == n - 1))) == n
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("modulus", MODULI)
 @given(structure=st.one_of(scattered(), unfolded()))
@@ -276,7 +284,7 @@ def test_there_may_be_more_blocks_than_short_numbers(path, monkeypatch):
         n,
         np.repeat(np.arange(n), 2),
         np.append(random.integers(0, n // 2, n), np.arange(n)[::-1]),
-        random.integers(1, 400, 2 * n),
+        random.integers(1, 250, 2 * n),
     )
     initial = Partition(np.arange(n) % 40_000)
     found = kernel.refine(structure, initial)
