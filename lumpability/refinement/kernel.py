@@ -61,7 +61,7 @@ from lumpability.refinement.kernel_tables import (
     moduli,
 )
 from lumpability.refinement.kernel_team import Team, cores
-from lumpability.refinement.kernel_warm import is_complete, prepare
+from lumpability.refinement.kernel_warm import can_follow, is_complete, prepare
 from lumpability.structure import WeightedStructure
 
 __all__ = ["refine"]
@@ -143,7 +143,7 @@ class _Rounds:
         self.n, self.m, self.structure = n, structure.m, structure
         self.threads, self.progress = threads, progress
         self.parts, self._most = 1, 4 * threads  # ranges in which loops are cut, now and at most
-        self._complete = False  # whether there is more than sweeps by one thread
+        self._follows = self._complete = False  # whether there is more than sweeps by one thread
         self.restart(initial)
 
     def rows(self, table: Array) -> Rows:
@@ -187,7 +187,7 @@ class _Rounds:
             following = cost_of_following(moved, names, ratio, degree, self.sharing, self.n)
             saved += max(sweeping - following, 0)
             pays = incoming or begins_to_pay(saved, sweeps, active)
-            if pays and following <= sweeping and self._is_complete():
+            if pays and following <= sweeping and self._can_follow():
                 self._stop_sweeping()
                 incoming = incoming or self._incoming(rows, field)
                 if self.following is None:
@@ -224,6 +224,11 @@ class _Rounds:
         _, used, free, _ = self.place
         leave(used, free, self.following)
         self.following = None
+
+    def _can_follow(self) -> bool:
+        """Whether rounds that follow are compiled by now."""
+        self._follows = self._follows or can_follow(self.structure)
+        return self._follows
 
     def _is_complete(self) -> bool:
         """Whether all loops are compiled by now."""

@@ -3,9 +3,10 @@
 numba compiles under a lock, so threads would wait for one another.  Processes do not: they compile for arguments of
 the types that refinement passes, and numba keeps it on disk, from where this process loads what others compiled.
 First comes what one thread needs to sweep and to prove the result, with a share for this process and each
-core: only for that does anyone wait.  The rest is compiled by a process beside, while sweeps refine already;
-it goes on for some seconds should this one end before, or many short ones would never have it.
-A stamp in the same folder tells when either is done.
+core: only for that does anyone wait.  The rest is compiled by a process beside, while sweeps refine already,
+rounds that follow before what several threads and quotients need; it goes on for some seconds should this one end
+before, or many short ones would never have it.
+Stamps in the same folder tell what is done.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from lumpability.refinement.kernel_team import Team, announce, are_done, cores
 from lumpability.structure import WeightedStructure
 
 __all__ = [
+    "can_follow",
     "can_sweep",
     "compile_rest",
     "compile_share",
@@ -54,7 +56,7 @@ codes, entries, *sys.path = sys.argv[1:]
 from lumpability.refinement.kernel_warm import compile_rest
 compile_rest(codes, entries)
 """
-_SWEEPING, _REST = "sweeping", "rest"
+_SWEEPING, _FOLLOWING, _REST = "sweeping", "following", "rest"
 _NAMES = {_SWEEPING: "the engine", _REST: "the rest of the engine"}
 _log = logging.getLogger(__name__)
 _kept: set[tuple[str, str, str]] = set()  # parts, with types, that are known to be compiled
@@ -148,6 +150,8 @@ def compile_rest(codes: str, entries: str) -> None:
     name = _name(_REST, codes, entries)
     with only_one(name):
         if not are_kept(name):
+            compile_share(_REST, 0, len(_pieces(_REST, codes, entries)), codes, entries)
+            keep(_name(_FOLLOWING, codes, entries))  # deep refinements wait for no more
             compile_share(_REST, 0, 1, codes, entries)
 
 
@@ -200,6 +204,11 @@ def prepare(structure: WeightedStructure) -> None:
     _compile_unless_kept(_SWEEPING, *types)
     if types not in _beside and not _is_kept(_REST, *types):
         _compile_beside(*types)
+
+
+def can_follow(structure: WeightedStructure) -> bool:
+    """See whether rounds that follow are compiled, after `prepare`; else as `is_complete`."""
+    return _is_kept(_FOLLOWING, *_types(structure)) or is_complete(structure)
 
 
 def is_complete(structure: WeightedStructure) -> bool:

@@ -49,7 +49,11 @@ PATHS: dict[str, dict[str, Any]] = {
     "only sweeping": {"_EAGER": inf, "_TRANSPOSE_COST": inf},
     "with short numbers": {"NEAR": 0},
     "propagating": {"_SUM_COST": 1e9},
-    "before all is compiled": {"_SUM_COST": 1e9, "is_complete": lambda structure: False},
+    "before all is compiled": {
+        "_SUM_COST": 1e9,
+        "can_follow": lambda structure: False,
+        "is_complete": lambda structure: False,
+    },
     "in small budgets": {"_SUM_COST": 1e9, "_BUDGET": 1},
     "on several threads": {"_HAND_OUT_COST": 0, "_FETCH_COST": 0},
     "in more ranges than threads": {"_HAND_OUT_COST": 0, "_FETCH_COST": 0, "_BALANCED_BEYOND": 0},

@@ -280,6 +280,18 @@ def test_nobody_waits_for_the_rest(beside, compiled_here):
     assert compiled_here == []
 
 
+def test_rounds_that_follow_come_before_the_rest_of_the_rest(beside, compiled_here):
+    beside("import time; time.sleep(600)")
+    kernel_warm.prepare(ONE)
+    assert not kernel_warm.can_follow(ONE)
+    kernel_warm.compile_rest(*TYPES)  # what the process beside does
+    following, _ = kernel_warm._pieces("rest", *TYPES)
+    assert compiled_here[0] == ("rest", 0, 2, *TYPES)
+    assert {loop.__name__ for loop, _ in following} > {"begin", "propagate", "leave"}
+    assert kernel_warm.can_follow(ONE)
+    assert not kernel_warm.is_complete(ONE)
+
+
 def test_the_rest_is_there_when_the_process_beside_says_so(beside, compiled_here):
     started = beside("pass")
     kernel_warm.prepare(ONE)
@@ -328,7 +340,8 @@ def test_another_process_that_is_at_it_is_waited_for(
             warm()
         else:
             kernel_warm.compile_rest(*TYPES)
-    assert compiled_here == ([(part, 0, 1, *TYPES)] if fails else [])
+    shares = [1] if part == "sweeping" else [2, 1]
+    assert compiled_here == ([(part, 0, share, *TYPES) for share in shares] if fails else [])
 
 
 def test_where_no_file_can_be_locked_work_may_be_done_twice(monkeypatch, compiled_here, stamp):
@@ -338,7 +351,7 @@ def test_where_no_file_can_be_locked_work_may_be_done_twice(monkeypatch, compile
     fcntl = pytest.importorskip("fcntl")
     monkeypatch.setattr(fcntl, "flock", fail)
     kernel_warm.compile_rest(*TYPES)
-    assert compiled_here == [("rest", 0, 1, *TYPES)]
+    assert compiled_here == [("rest", 0, 2, *TYPES), ("rest", 0, 1, *TYPES)]
 
 
 def test_should_the_process_beside_fail_the_rest_is_compiled_when_it_is_needed(
