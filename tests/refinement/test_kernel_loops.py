@@ -179,18 +179,27 @@ def test_blocks_are_numbered_by_first_member_and_states_that_are_alone_are_block
 
 
 @pytest.mark.parametrize("modulus", MODULI)
-@given(seed=st.integers(0, 2**32 - 1), width=st.integers(10, 42), path=st.sampled_from([*PATHS]))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    width=st.integers(10, 42),
+    times=st.integers(1, 7),
+    path=st.sampled_from([*PATHS]),
+)
 @settings(max_examples=20)
-def test_long_rows_of_large_weights_are_summed_without_overflow(modulus, seed, width, path):
-    """States with one total of other weights stay together, by the first modulus."""
+def test_long_rows_of_large_weights_are_summed_without_overflow(modulus, seed, width, times, path):
+    """States with one total of other weights stay together, by the first modulus.
+
+    Rows of up to 294 entries have at most 42 weights each, so that codes take one byte.
+    """
     random = np.random.default_rng(seed)
     weights = [int(w) for w in random.integers(1, 2**62, width)]
     first, second = 3, 6  # sources with one total, and with another; state 0 is alone
     rows = []
     for row in range(second):
         moved = [int(x) for x in random.integers(-(2**60), 2**60, width)]
-        rows.append([w + moved[i] - moved[i - 1] for i, w in enumerate(weights)])
+        rows.append(times * [w + moved[i] - moved[i - 1] for i, w in enumerate(weights)])
         rows[-1][0] += row >= first
+    width *= times
     n = 1 + second + width
     structure = WeightedStructure.from_edges(
         n,

@@ -70,15 +70,15 @@ def test_hundreds_of_examples_are_drawn_in_bounded_time(name):
     """With all of Hypothesis's health checks on: nothing is filtered, nothing too large or slow."""
     drawn = []
 
-    @settings(max_examples=200, database=None, deadline=None, phases=[Phase.generate])
+    @settings(max_examples=400, database=None, deadline=None, phases=[Phase.generate])
     @given(EVERY[name])
     def draw(example):
         drawn.append(example)
 
     start = time.process_time()
     draw()
-    assert time.process_time() - start < 40  # 0.3 to 4 s on an idle machine
-    assert len(drawn) >= 200
+    assert time.process_time() - start < 40  # 0.5 to 7 s on an idle machine
+    assert len(drawn) >= 400
 
 
 # --- what is drawn is what was promised ---------------------------------------------------------------
