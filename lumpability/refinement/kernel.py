@@ -143,7 +143,6 @@ class _Rounds:
         self.n, self.m, self.structure = n, structure.m, structure
         self.threads, self.progress = threads, progress
         self.parts, self._most = 1, 4 * threads  # ranges in which loops are cut, now and at most
-        self._follows = self._complete = False  # whether there is more than sweeps by one thread
         self.restart(initial)
 
     def rows(self, table: Array) -> Rows:
@@ -187,7 +186,7 @@ class _Rounds:
             following = cost_of_following(moved, names, ratio, degree, self.sharing, self.n)
             saved += max(sweeping - following, 0)
             pays = incoming or begins_to_pay(saved, sweeps, active)
-            if pays and following <= sweeping and self._can_follow():
+            if pays and following <= sweeping and can_follow(self.structure):
                 self._stop_sweeping()
                 incoming = incoming or self._incoming(rows, field)
                 if self.following is None:
@@ -221,19 +220,9 @@ class _Rounds:
             self.sweeping = None
 
     def _stop_following(self) -> None:
-        _, used, free, _ = self.place
+        _, used, free, *_ = self.place
         leave(used, free, self.following)
         self.following = None
-
-    def _can_follow(self) -> bool:
-        """Whether rounds that follow are compiled by now."""
-        self._follows = self._follows or can_follow(self.structure)
-        return self._follows
-
-    def _is_complete(self) -> bool:
-        """Whether all loops are compiled by now."""
-        self._complete = self._complete or is_complete(self.structure)
-        return self._complete
 
     def _looking(self) -> tuple[float, float]:
         return cost_of_looking(self.n, self.sharing, self.m, self.threads)
@@ -333,7 +322,7 @@ class _Rounds:
         A thread that is handed less than it costs to hand it out only delays.
         """
         alone, together = self._looking()
-        if alone <= together or not self._is_complete():
+        if alone <= together or not is_complete(self.structure):
             self.parts = 1
         else:
             self.parts = self.threads if self.m < _BALANCED_BEYOND else self._most

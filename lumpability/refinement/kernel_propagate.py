@@ -354,7 +354,7 @@ def begin(fresh: Any, count: Any, incoming: Any, arrays: Any) -> Any:
     """Set up the arrays after a sweep, where the blocks from `fresh` on are new.
 
     Returns the place from where to go on: how many parts there are to follow, how many numbers of blocks are in use or
-    free, the first that is free (plus one, or 0), and where ``order`` is free.
+    free, the first that is free (plus one, or 0), where ``order`` is free, and what was done since it was packed.
     """
     labels, order, blocks = arrays.labels, arrays.order, arrays.blocks
     total: Any = np.int64(0)
@@ -376,7 +376,7 @@ def begin(fresh: Any, count: Any, incoming: Any, arrays: Any) -> Any:
         blocks[block, TOUCHED] = 0
         if blocks[block, SIZE] == 1:
             free = _freed(block, free, blocks)
-    return count - fresh, np.int64(count), free, total
+    return count - fresh, np.int64(count), free, total, np.int64(0)
 
 
 @compiled
@@ -421,11 +421,10 @@ def propagate(
     moved, and how many have become their whole block.
     """
     spent: Any = 0
-    since: Any = 0
     lone: Any = np.int64(0)
     states = len(arrays.labels)
     totals, closed = incoming.totals, incoming.closed
-    found, used, free, tail = place
+    found, used, free, tail, since = place
     while True:
         number, followed, free = _follow(found, count, tail, free, incoming, field, arrays)
         spent += followed + number
@@ -434,7 +433,7 @@ def propagate(
         crowded = tail + number > states + states // 2 and since > _WORTHWHILE * states
         if crowded or tail + number > len(arrays.order):
             tail = _pack(used, arrays)
-            since = 0
+            since = np.int64(0)
         end, found = _find_groups(number, max(2 * found, _FEW_GROUPS), totals, closed, arrays)
         used, free, new, moved, single = _divide(found, tail, used, free, arrays)
         count += new
@@ -444,4 +443,4 @@ def propagate(
             tail += end - 1
         follow = _following(moved, new, ratio, degree, sharing, states)
         if moved == 0 or spent >= budget or follow > look + _splitting(moved, new, sharing):
-            return (found, used, free, tail), count, moved, new, ratio, lone
+            return (found, used, free, tail, since), count, moved, new, ratio, lone

@@ -99,7 +99,7 @@ def _pieces(part: str, codes: str, entries: str) -> list[list[Loop]]:
         return [dividing, proving]
     following: list[Loop] = [
         (begin, (0, 0, incoming, followed)),
-        (propagate, ((0, 0, 0, 0), 0, 0, 0.0, 0, 0.0, 0, incoming, field, followed)),
+        (propagate, ((0, 0, 0, 0, 0), 0, 0, 0.0, 0, 0.0, 0, incoming, field, followed)),
         (leave, (0, 0, followed)),
         (loops.count_incoming, (rows, booleans, True, pointers)),
         (loops.fill_incoming, (rows, booleans, True, pointers, word, incoming.entries)),
@@ -207,8 +207,8 @@ def prepare(structure: WeightedStructure) -> None:
 
 
 def can_follow(structure: WeightedStructure) -> bool:
-    """See whether rounds that follow are compiled, after `prepare`; else as `is_complete`."""
-    return _is_kept(_FOLLOWING, *_types(structure)) or is_complete(structure)
+    """Whether rounds that follow are compiled, if not all of the rest is; else as `is_complete`."""
+    return is_complete(structure) or _is_kept(_FOLLOWING, *_types(structure))
 
 
 def is_complete(structure: WeightedStructure) -> bool:

@@ -222,7 +222,7 @@ class Rounds:
 
     def settle(self) -> Sweeping:
         """Return arrays that are ready for a sweep."""
-        _, used, free, _ = self.place
+        _, used, free, *_ = self.place
         assert leave(used, free, self.arrays) == self.count
         arrays = Sweeping.over(self.blocks)
         write_values(self.count, self.field, arrays)

@@ -86,7 +86,7 @@ def lone(rounds: Rounds) -> Array:
 
 def check_blocks(rounds: Rounds) -> None:
     """No state is marked as touched; numbers of blocks are in use, or chained as free ones."""
-    _, used, free, tail = rounds.place
+    _, used, free, tail, _ = rounds.place
     labels, order, blocks = rounds.arrays.labels, rounds.arrays.order, rounds.arrays.blocks
     sizes = np.bincount(labels[~lone(rounds)], minlength=used)
     assert len(sizes) == used
@@ -143,7 +143,7 @@ def test_every_round_that_follows_is_a_round_of_the_definition(beginning, crowde
     while rounds.moved:
         single = [part[0] for part in rounds.parts if len(part) == 1]
         if crowded:
-            rounds.place = (*rounds.place[:3], len(rounds.arrays.order))
+            rounds.place = (*rounds.place[:3], len(rounds.arrays.order), rounds.place[4])
         rounds.propagate()
         old, partition = partition, one_round(structure, partition)
         assert rounds.partition == partition
@@ -319,6 +319,17 @@ def test_in_many_rounds_order_is_packed_and_nothing_is_lost(closed, p):
         packed += rounds.place[3] < before
     assert packed >= 2
     assert rounds.partition == Partition([*line, *[10] * 5, 11])
+
+
+def test_when_order_is_packed_does_not_depend_on_how_many_rounds_are_run_at_a_time():
+    """Forty states in a line, and five that are touched in every round: one round is not worth packing for."""
+    edges = [(i, i + 1 if i < 39 else 45, 1) for i in range(40)]
+    edges += [(watcher, i, 1 + i) for watcher in range(40, 45) for i in range(40)]
+    at_once, in_steps = (wired(edges, [0] * 40 + [1] * 5 + [2], p=0) for _ in range(2))
+    at_once.finish()
+    while in_steps.moved:
+        in_steps.propagate()
+    assert at_once.place == in_steps.place
 
 
 @pytest.mark.parametrize("shift", [64, 100])
