@@ -8,18 +8,18 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from lumpability import display
+from lumpability import notebook_hooks
 from lumpability.version import __version__
 
 if TYPE_CHECKING:
     from lumpability.certificate import Certificate, Verification
+    from lumpability.dispatch import check, lump
     from lumpability.errors import LumpabilityError
     from lumpability.formats import read, write
     from lumpability.markov import CTMC, DTMC, Lumping, Reward
     from lumpability.networks import Network, NetworkLumping
     from lumpability.partition import Partition
     from lumpability.quotient import Verdict
-    from lumpability.verbs import check, lump
 
 __all__ = [
     "CTMC",
@@ -48,19 +48,21 @@ _HOMES = {
     "networks": ("Network", "NetworkLumping"),
     "partition": ("Partition",),
     "quotient": ("Verdict",),
-    "verbs": ("check", "lump"),
+    "dispatch": ("check", "lump"),
 }
 
 
-# What a notebook shows of a model is drawn above the layer of models; see `lumpability.display`.
-display.provided_by(f"{__name__}.show.displays")
+# What a notebook shows of a model is drawn above the layer of models; see `lumpability.notebook_hooks`.
+notebook_hooks.provided_by(f"{__name__}.show.displays")
 
 
 def __getattr__(name: str) -> Any:
     for home, names in _HOMES.items():
         if name in names:
-            if home == "verbs":  # at once, so that what they warn of names the line that calls them
-                for provider in ("markov.reducing", "networks.checking"):
+            if (
+                home == "dispatch"
+            ):  # at once, so that what they warn of names the line that calls them
+                for provider in ("markov.lump", "networks.checking"):
                     import_module(f"{__name__}.{provider}")
             value = getattr(import_module(f"{__name__}.{home}"), name)
             globals()[name] = value  # the next time it is simply there

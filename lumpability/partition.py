@@ -16,9 +16,9 @@ from typing import Any, overload
 
 import numpy as np
 
-from lumpability import display
+from lumpability import notebook_hooks
 from lumpability.errors import InvalidPartition
-from lumpability.integers import gather, smallest_unsigned
+from lumpability.numbers.integers import gather, smallest_unsigned
 
 __all__ = ["Blocks", "Partition"]
 
@@ -385,7 +385,7 @@ class Partition:
         return (Partition, (self.labels,))
 
     def _repr_html_(self) -> str | None:
-        return display.html(self)
+        return notebook_hooks.html(self)
 
     def __repr__(self) -> str:
         if self.n > _SHOWN:

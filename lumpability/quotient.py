@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.exact_array import Exact, ExactArray
-from lumpability.integers import smallest_unsigned
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.integers import smallest_unsigned
 from lumpability.partition import Partition
 from lumpability.refinement.patience import SMALL, is_ready
 from lumpability.refinement.stability import first_rows
@@ -41,7 +41,7 @@ class Verdict:
     text : str
         The verdict in words, with the names of the model.
     explanation : object or None
-        For chains the transitions behind the two sums, see `lumpability.markov.reasons.Step`.
+        For chains the transitions behind the two sums, see `lumpability.markov.explanation.Step`.
 
     Examples
     --------

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.exact_array import Exact, ExactArray
-from lumpability.integers import smallest_unsigned
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.integers import smallest_unsigned
+from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
-from lumpability.sparse_sums import sum_entries
 
 __all__ = ["WeightedStructure"]
 

@@ -19,9 +19,9 @@ import pytest
 
 import lumpability
 from lumpability import CTMC, Network, formats, lump
-from lumpability.exercises import model_answer, read_task
 from lumpability.markov.examples import machine_repair
 from lumpability.show.pictures import picture
+from lumpability.teaching.exercises import model_answer, read_task
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = sorted(

@@ -36,7 +36,7 @@ def loaded(script: str) -> set[str]:
         "from lumpability import CTMC; CTMC([[0, 1], [1, 0]])",
         "from lumpability import Network; Network.dense([([[1, 2]], None, 'relu')])",
         "from lumpability import Certificate, Verification, read, write",
-        "import lumpability.certificate.checker, lumpability.certificate.exporting",
+        "import lumpability.certificate.checker, lumpability.certificate.export.exporting",
         "import lumpability.formats.numpy_archive, lumpability.formats.drn, lumpability.formats.onnx",
     ],
 )
@@ -49,27 +49,27 @@ def test_models_and_the_checker_load_no_engine(script: str) -> None:
     [
         "from lumpability import lump, CTMC; lump(CTMC([[0, 1], [1, 0]], labels={'a': [0]}))",
         """
-from lumpability.verbs import lump
+from lumpability.dispatch import lump
 from lumpability.markov.chains import CTMC
 lump(CTMC([[0, 1], [1, 0]], labels={'a': [0]}))
 """,
         """
-from lumpability.verbs import check
+from lumpability.dispatch import check
 from lumpability.markov.chains import CTMC
 assert check(CTMC([[0, 1], [1, 0]]), [0, 1])
 """,
         """
-from lumpability.verbs import check, lump
+from lumpability.dispatch import check, lump
 from lumpability.networks.network import Network
 network = Network.dense([([[1, 2]], None, 'relu')])
 lump(network)
 check(network, [0, 1])
 """,
-        "import lumpability; assert lumpability.markov.KINDS and lumpability.verbs",
+        "import lumpability; assert lumpability.markov.KINDS and lumpability.dispatch",
     ],
 )
 def test_the_verbs_load_what_they_need_when_they_are_first_used(script: str) -> None:
-    assert "lumpability.verbs" in loaded(script)
+    assert "lumpability.dispatch" in loaded(script)
 
 
 def test_a_warning_of_the_first_verb_names_the_line_that_calls_it() -> None:

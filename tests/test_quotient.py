@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumpability.exact_array import ExactArray
 from lumpability.networks.merging import MergedStage
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict, collapse, project, pull_back, spread
 from lumpability.refinement import Refinement, Witness, refine, stability
-from lumpability.refinement.rounds import FieldTables
+from lumpability.refinement.fingerprint_rounds import FieldTables
 from lumpability.structure import WeightedStructure
 from lumpability.testing import partitions, structures
 

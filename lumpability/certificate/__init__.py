@@ -1,7 +1,7 @@
 """Proofs that leave the library: certificates, their checker, exports to proof assistants."""
 
-from lumpability.certificate.document import Certificate
-from lumpability.certificate.storage import domain_of
+from lumpability.certificate.certificate import Certificate
+from lumpability.certificate.file import domain_of
 from lumpability.certificate.verification import Rejection, Verification
 
 __all__ = ["Certificate", "Rejection", "Verification", "domain_of"]

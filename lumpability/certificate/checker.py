@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.certificate.certificate import KINDS, Certificate
 from lumpability.certificate.coarseness import replay
 from lumpability.certificate.digest import ChainParts, Digest
-from lumpability.certificate.document import KINDS, Certificate
 from lumpability.certificate.fields import like
-from lumpability.certificate.respect import codes_of, respected_partition, with_earned_rewards
+from lumpability.certificate.respected import codes_of, respected_partition, with_earned_rewards
 from lumpability.certificate.soundness import collapsed_conditions, quotient_parts
 from lumpability.certificate.verification import Contradiction, Verification
-from lumpability.exact_array import ExactArray
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 

@@ -1,6 +1,6 @@
 """A history of splits, replayed: no coarser partition that respects the same is a lumping.
 
-See `lumpability.history` for why a history is a proof.  What has to be checked of it is little, because
+See `lumpability.split_history` for why a history is a proof.  What has to be checked of it is little, because
 the final partition is a lumping: one row of sums speaks for each final block.
 
 1. The nodes are a forest: roots tile the final blocks, the parts of a split tile its node, no node is
@@ -10,7 +10,7 @@ the final partition is a lumping: one row of sums speaks for each final block.
 4. Every member of a part has the recorded sum into the splitter, and different parts of a split have
    different sums.
 
-The last is in `lumpability.certificate.splits`, the others are here.
+The last is in `lumpability.certificate.replay`, the others are here.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.splits import Replay, refuse
-from lumpability.history import History
+from lumpability.certificate.replay import Replay, refuse
 from lumpability.partition import Partition
+from lumpability.split_history import History
 from lumpability.structure import WeightedStructure
 
 __all__ = ["replay"]

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.exact_array import Exact, ExactArray
+from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.structure import WeightedStructure
 
 __all__ = ["ChainParts", "Digest"]

@@ -6,8 +6,8 @@ Only in one field are equal rational functions equal objects.
 from __future__ import annotations
 
 from lumpability.certificate.verification import Contradiction
-from lumpability.exact_array import ExactArray
-from lumpability.parameters import to_expression
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.parameters import to_expression
 
 __all__ = ["like"]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from lumpability.history import History
-from lumpability.rationals import shown
+from lumpability.numbers.rationals import shown
+from lumpability.split_history import History
 
 if TYPE_CHECKING:
-    from lumpability.certificate.document import Certificate
+    from lumpability.certificate.certificate import Certificate
 
 __all__ = ["printed"]
 

@@ -7,7 +7,7 @@ every row sum to zero, so that sums into the own block agree if all others do.  
 lumpability the rates of s into other blocks are kappa(s) times those of the block's first member.
 
 Sums are exact: integers over a common denominator, in 64 bits if a bound on every sum says that they
-fit, else in several parts of 30 bits each (`lumpability.integers`); with parameters, rational functions in
+fit, else in several parts of 30 bits each (`lumpability.numbers.integers`); with parameters, rational functions in
 their one normal form.
 """
 
@@ -22,13 +22,13 @@ import numpy as np
 
 from lumpability.certificate.digest import ChainParts
 from lumpability.certificate.ranges import portions
-from lumpability.certificate.respect import with_earned_rewards
+from lumpability.certificate.respected import with_earned_rewards
 from lumpability.certificate.verification import Contradiction
-from lumpability.exact_array import Exact, ExactArray
-from lumpability.integers import intern
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.integers import intern
+from lumpability.numbers.rationals import shown
+from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
-from lumpability.rationals import shown
-from lumpability.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
 
 __all__ = ["collapsed_conditions", "quotient_parts"]

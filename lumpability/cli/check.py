@@ -18,8 +18,8 @@ from lumpability.cli.options import (
     reading_options,
 )
 from lumpability.cli.partition_file import read_partition
+from lumpability.dispatch import check
 from lumpability.markov import MarkovChain
-from lumpability.verbs import check
 
 __all__ = ["check_command"]
 

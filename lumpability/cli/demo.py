@@ -7,10 +7,10 @@ import click
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.models import describe, judge, summarise
 from lumpability.cli.options import debug_option, json_option
+from lumpability.dispatch import check, lump
 from lumpability.markov.examples import machine_repair
 from lumpability.partition import Partition
 from lumpability.show.text import Table
-from lumpability.verbs import check, lump
 
 __all__ = ["demo_command"]
 

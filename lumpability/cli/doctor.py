@@ -21,10 +21,10 @@ from lumpability import __version__
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
 from lumpability.cli.options import debug_option, json_option
+from lumpability.dispatch import lump
 from lumpability.markov.examples import machine_repair
 from lumpability.refinement import ENGINES
 from lumpability.show.text import Table, count
-from lumpability.verbs import lump
 
 __all__ = ["doctor_command"]
 

@@ -9,7 +9,10 @@ import click
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
 from lumpability.cli.options import Read, debug_option, file_argument, json_option, reading_options
-from lumpability.exercises import (
+from lumpability.files import writing
+from lumpability.markov import MarkovChain
+from lumpability.show.text import Table
+from lumpability.teaching.exercises import (
     FORMATS,
     NetworkTask,
     Task,
@@ -21,9 +24,6 @@ from lumpability.exercises import (
     sheet,
     solution,
 )
-from lumpability.formats.files import writing
-from lumpability.markov import MarkovChain
-from lumpability.show.text import Table
 
 __all__ = ["exercise_command", "grade_command"]
 

@@ -19,9 +19,9 @@ from lumpability.cli.options import (
     reading_options,
     respect_option,
 )
-from lumpability.formats.files import writing
+from lumpability.dispatch import lump
+from lumpability.files import writing
 from lumpability.show.text import printable
-from lumpability.verbs import lump
 
 __all__ = ["explain_command"]
 

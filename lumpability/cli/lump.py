@@ -25,11 +25,11 @@ from lumpability.cli.options import (
     writing_options,
 )
 from lumpability.cli.partition_file import write_partition
-from lumpability.formats.files import writing
+from lumpability.dispatch import lump
+from lumpability.files import writing
 from lumpability.networks import Network
 from lumpability.refinement import ENGINES
 from lumpability.show.text import Table
-from lumpability.verbs import lump
 
 __all__ = ["lump_command", "shrink_command"]
 

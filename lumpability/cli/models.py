@@ -1,7 +1,7 @@
 """What a command found: once as plain data for --json, once as tables for people.
 
 Every class of model says for itself what there is to say about it, its lumping and a check, and which
-options it understands; the functions below dispatch on the class, as `lumpability.verbs` does
+options it understands; the functions below dispatch on the class, as `lumpability.dispatch` does
 (`lumpability.cli.chains` registers chains, `lumpability.cli.networks` networks).
 """
 

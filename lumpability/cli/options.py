@@ -13,7 +13,7 @@ import click
 from lumpability import formats
 from lumpability.cli.failures import DEBUG
 from lumpability.markov import KINDS
-from lumpability.rationals import DEFAULT_TOLERANCE
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 
 __all__ = [
     "Read",

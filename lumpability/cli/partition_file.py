@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidPartition
-from lumpability.formats.files import opened, writing
+from lumpability.files import opened, writing
 from lumpability.formats.strict_json import parse_strictly
 from lumpability.markov.attributes import States
 from lumpability.partition import Partition

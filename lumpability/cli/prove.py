@@ -17,10 +17,10 @@ from lumpability.cli.options import (
     kind_option,
     reading_options,
 )
-from lumpability.formats.files import writing
+from lumpability.dispatch import lump
+from lumpability.files import writing
 from lumpability.show.text import printable
 from lumpability.symbolic import Proof, export, prove
-from lumpability.verbs import lump
 
 __all__ = ["prove_command"]
 

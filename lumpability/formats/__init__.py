@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lumpability.errors import FormatError
-from lumpability.rationals import DEFAULT_TOLERANCE
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 
 __all__ = ["FORMATS", "Format", "read", "write"]
 

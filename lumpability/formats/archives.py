@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError
-from lumpability.formats.files import DEFAULT_MAX_BYTES, check_size, opened, reading, writing
+from lumpability.files import DEFAULT_MAX_BYTES, check_size, opened, reading, writing
 from lumpability.formats.tokens import Array, shown
 
 __all__ = ["read_arrays", "write_arrays"]

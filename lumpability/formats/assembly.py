@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError, SizeLimit
-from lumpability.exact_array import Exact, ExactArray
 from lumpability.formats.tokens import Array
-from lumpability.integers import intern
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
-from lumpability.parameters import parameters_of
-from lumpability.rationals import Reading
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.integers import intern
+from lumpability.numbers.parameters import parameters_of
+from lumpability.numbers.rationals import Reading
 from lumpability.structure import WeightedStructure
 
 __all__ = [

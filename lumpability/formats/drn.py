@@ -35,16 +35,16 @@ from pathlib import Path
 import numpy as np
 
 from lumpability.errors import FormatError
+from lumpability.files import DEFAULT_MAX_BYTES, opened
 from lumpability.formats.assembly import assemble, refuse_absurd
 from lumpability.formats.drn_attributes import Attributes, Parsed, joined
 from lumpability.formats.drn_header import Header, read_header, split_labels
 from lumpability.formats.drn_writer import write_drn
-from lumpability.formats.files import DEFAULT_MAX_BYTES, opened
 from lumpability.formats.numbers import NumberTable
 from lumpability.formats.tokens import Array, Chunk, Spans, chunks, shown
 from lumpability.markov.attributes import Reward
 from lumpability.markov.chains import CTMC, MarkovChain
-from lumpability.rationals import DEFAULT_TOLERANCE
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 from lumpability.structure import WeightedStructure
 
 __all__ = ["read_drn", "write_drn"]

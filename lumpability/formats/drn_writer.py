@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lumpability.errors import FormatError
-from lumpability.exact_array import Exact, ExactArray
+from lumpability.files import writing
 from lumpability.formats.assembly import (
     INITIAL,
     distinct_rows,
@@ -23,11 +23,11 @@ from lumpability.formats.assembly import (
     state_lines,
 )
 from lumpability.formats.drn_header import LABELS_OF_NO_STATE
-from lumpability.formats.files import writing
 from lumpability.formats.numbers import double_text, exact_text
 from lumpability.formats.tokens import Array, shown
 from lumpability.markov.attributes import Mask
 from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.numbers.exact_array import Exact, ExactArray
 
 __all__ = ["write_drn"]
 

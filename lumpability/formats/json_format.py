@@ -17,16 +17,16 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidValue
-from lumpability.exact_array import Exact, ExactArray
+from lumpability.files import reading, writing
 from lumpability.formats.assembly import chain_class, parameter_names, refuse_absurd, state_names
-from lumpability.formats.files import reading, writing
 from lumpability.formats.numbers import exact_text, read_expression
 from lumpability.formats.strict_json import MAX_BYTES, check_version, read_document, write_pieces
 from lumpability.formats.tokens import Array, shown
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import MarkovChain
-from lumpability.parameters import is_symbolic
-from lumpability.rationals import read_text
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.parameters import is_symbolic
+from lumpability.numbers.rationals import read_text
 from lumpability.structure import WeightedStructure
 
 __all__ = ["read_json", "write_json"]

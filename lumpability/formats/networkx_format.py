@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidChain, require
-from lumpability.exact_array import ExactArray
 from lumpability.formats.assembly import chain_class
 from lumpability.formats.tokens import shown
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import MarkovChain
-from lumpability.rationals import DEFAULT_TOLERANCE
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 
 __all__ = ["from_networkx", "to_networkx"]
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from lumpability.errors import FormatError
-from lumpability.formats.files import opened, reading, writing
+from lumpability.files import opened, reading, writing
 from lumpability.networks.arrays import Array
 from lumpability.networks.elementwise import Activate, Scale, Shift
 from lumpability.networks.layers import Dense, Layer

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError
-from lumpability.exact_array import Exact, ExactArray
+from lumpability.files import DEFAULT_MAX_BYTES, reading
 from lumpability.formats.archives import read_arrays, write_arrays
 from lumpability.formats.assembly import (
     INITIAL,
@@ -36,14 +36,14 @@ from lumpability.formats.assembly import (
     state_names,
     uniform_over,
 )
-from lumpability.formats.files import DEFAULT_MAX_BYTES, reading
 from lumpability.formats.numbers import exact_text, read_expression
 from lumpability.formats.tokens import Array, shown
-from lumpability.integers import smallest_unsigned
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import MarkovChain
-from lumpability.parameters import is_symbolic
-from lumpability.rationals import DEFAULT_TOLERANCE, Reading, read_text
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.integers import smallest_unsigned
+from lumpability.numbers.parameters import is_symbolic
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading, read_text
 from lumpability.structure import WeightedStructure
 
 __all__ = ["chain_of_arrays", "read_npz", "write_npz"]

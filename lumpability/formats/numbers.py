@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidValue
-from lumpability.exact_array import Exact, ExactArray
 from lumpability.formats.tokens import Array, Chunk, Spans, shown
-from lumpability.parameters import parse, read_elements
-from lumpability.rationals import DEFAULT_TOLERANCE, Reading, read_floats, read_text
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.parameters import parse, read_elements
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading, read_floats, read_text
 
 __all__ = ["NumberTable", "double_text", "exact_text", "names_a_double", "read_expression"]
 

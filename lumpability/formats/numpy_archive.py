@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lumpability.files import DEFAULT_MAX_BYTES
 from lumpability.formats.archives import read_arrays
-from lumpability.formats.files import DEFAULT_MAX_BYTES
 from lumpability.formats.npz import chain_of_arrays, write_npz
 from lumpability.formats.weights import DESCRIPTION, LayerList, network_of_arrays, write_weights
 from lumpability.markov.chains import MarkovChain
 from lumpability.networks.network import Network
-from lumpability.rationals import DEFAULT_TOLERANCE
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 
 __all__ = ["read_archive", "write_archive"]
 

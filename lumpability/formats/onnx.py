@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidInput, require
-from lumpability.formats.files import DEFAULT_MAX_BYTES, opened, reading
+from lumpability.files import DEFAULT_MAX_BYTES, opened, reading
 from lumpability.formats.onnx_constants import attributes, initial_constants
 from lumpability.formats.onnx_operators import OPERATORS, Use
 from lumpability.formats.onnx_writer import write_onnx

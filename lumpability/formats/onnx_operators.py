@@ -18,7 +18,7 @@ from lumpability.networks.arrays import Array
 from lumpability.networks.elementwise import Activate, PReLU, Scale, Shift, Softmax
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
-from lumpability.networks.shaping import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
+from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
 
 __all__ = ["OPERATORS", "Use"]
 

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError, require
-from lumpability.formats.files import writing
+from lumpability.files import writing
 from lumpability.networks.arrays import Array
 from lumpability.networks.elementwise import Activate, Constant, PReLU, Scale, Shift, Softmax
 from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
 from lumpability.networks.network import Network
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
-from lumpability.networks.shaping import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
+from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
 
 __all__ = ["to_onnx", "write_onnx"]
 

@@ -19,14 +19,14 @@ from typing import BinaryIO
 import numpy as np
 
 from lumpability.errors import FormatError
-from lumpability.exact_array import Exact, ExactArray
+from lumpability.files import opened
 from lumpability.formats.assembly import pairwise, warn_of_loss
-from lumpability.formats.files import opened
 from lumpability.formats.numbers import NumberTable
 from lumpability.formats.tokens import Array, chunks, shown
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import MarkovChain
-from lumpability.rationals import Reading
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.rationals import Reading
 from lumpability.structure import WeightedStructure
 
 __all__ = ["expected_on_leaving", "read_rewards", "reward_files", "reward_texts"]

@@ -16,8 +16,8 @@ from typing import BinaryIO
 import numpy as np
 
 from lumpability.errors import FormatError
+from lumpability.files import opened
 from lumpability.formats.assembly import distinct_rows, refuse_absurd
-from lumpability.formats.files import opened
 from lumpability.formats.tokens import Array, Chunk, chunks, shown
 from lumpability.markov.attributes import Mask
 

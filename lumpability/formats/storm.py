@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidChain, require
-from lumpability.exact_array import Exact, ExactArray
+from lumpability.files import opened, reading
 from lumpability.formats.assembly import (
     INITIAL,
     assemble,
@@ -24,12 +24,12 @@ from lumpability.formats.assembly import (
     initial_marks,
     parameter_names,
 )
-from lumpability.formats.files import opened, reading
 from lumpability.formats.prism_rewards import expected_on_leaving
 from lumpability.formats.tokens import shown
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import CTMC, MarkovChain
-from lumpability.rationals import DEFAULT_TOLERANCE, Reading
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading
 from lumpability.structure import WeightedStructure
 
 __all__ = ["from_stormpy", "read_jani", "read_prism_source", "to_stormpy"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lumpability.errors import FormatError, SizeLimit
-from lumpability.formats.files import opened
+from lumpability.files import opened
 from lumpability.formats.tokens import shown
 
 __all__ = ["check_version", "parse_object", "parse_strictly", "read_document", "write_pieces"]

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 
 from lumpability.errors import FormatError
-from lumpability.integers import intern
+from lumpability.numbers.integers import intern
 
 __all__ = ["Chunk", "Spans", "chunks", "shown"]
 

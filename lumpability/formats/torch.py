@@ -17,7 +17,7 @@ from lumpability.networks.elementwise import Activate, PReLU, Softmax
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
 from lumpability.networks.network import Network
 from lumpability.networks.pooling import AveragePool, MaxPool
-from lumpability.networks.shaping import Flatten
+from lumpability.networks.reshape import Flatten
 
 __all__ = ["from_torch", "to_torch"]
 

@@ -23,16 +23,16 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidInput
-from lumpability.exact_array import ExactArray
+from lumpability.files import DEFAULT_MAX_BYTES, opened, reading
 from lumpability.formats.assembly import assemble, pairwise, uniform_over
-from lumpability.formats.files import DEFAULT_MAX_BYTES, opened, reading
 from lumpability.formats.tokens import Array, shown
 from lumpability.formats.umb_index import load_index
 from lumpability.formats.umb_values import bits, rationals
 from lumpability.formats.umb_writer import GROUP, write_umb
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
-from lumpability.rationals import DEFAULT_TOLERANCE, Reading
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading
 from lumpability.structure import WeightedStructure
 
 __all__ = ["read_umb", "write_umb"]

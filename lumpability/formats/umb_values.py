@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from lumpability.errors import FormatError
-from lumpability.exact_array import ExactArray
 from lumpability.formats.assembly import distinct_rows
 from lumpability.markov.attributes import Mask
+from lumpability.numbers.exact_array import ExactArray
 
 __all__ = ["bits", "packed_bits", "packed_rationals", "rationals"]
 

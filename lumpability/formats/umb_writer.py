@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError
-from lumpability.exact_array import ExactArray
+from lumpability.files import writing
 from lumpability.formats.assembly import (
     INITIAL,
     pairwise,
@@ -24,11 +24,11 @@ from lumpability.formats.assembly import (
     state_names,
     uniform_over,
 )
-from lumpability.formats.files import writing
 from lumpability.formats.umb_index import dump_index
 from lumpability.formats.umb_values import packed_bits, packed_rationals
 from lumpability.markov.attributes import Mask
 from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.numbers.exact_array import ExactArray
 
 __all__ = ["GROUP", "write_umb"]
 

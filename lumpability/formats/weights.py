@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidNetwork, require
+from lumpability.files import DEFAULT_MAX_BYTES, check_size, reading, writing
 from lumpability.formats.archives import read_arrays, write_arrays
-from lumpability.formats.files import DEFAULT_MAX_BYTES, check_size, reading, writing
 from lumpability.formats.layer_list import describe_network, network_from
 from lumpability.formats.strict_json import parse_object
 from lumpability.networks.activations import Activation

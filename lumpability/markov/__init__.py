@@ -6,9 +6,9 @@ What needs the engine is imported when it is first asked for.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lumpability.dispatch import provided_by
 from lumpability.markov.attributes import Reward
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
-from lumpability.verbs import provided_by
 
 if TYPE_CHECKING:
     from lumpability.markov.kinds import KINDS
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CTMC", "DTMC", "KINDS", "Lumping", "MarkovChain", "Reward", "compose", "symmetric"]
 
-provided_by(f"{__name__}.reducing", MarkovChain)
+provided_by(f"{__name__}.lump", MarkovChain)
 
 _HOMES = {"KINDS": "kinds", "Lumping": "lumping", "compose": "products", "symmetric": "products"}
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidChain
-from lumpability.exact_array import Exact, ExactArray
-from lumpability.rationals import Reading, shown
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.rationals import Reading, shown
 
 __all__ = ["Reward", "States", "read_initial", "read_labels", "read_rewards"]
 

@@ -13,9 +13,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from lumpability import display
+from lumpability import notebook_hooks
 from lumpability.errors import InvalidChain
-from lumpability.exact_array import ExactArray
 from lumpability.markov.attributes import (
     Mask,
     Reward,
@@ -26,8 +25,9 @@ from lumpability.markov.attributes import (
 )
 from lumpability.markov.matrices import explore, read_matrix, triples
 from lumpability.markov.parametric import parameters_in, read_point, substitute_array
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading
 from lumpability.partition import Partition
-from lumpability.rationals import DEFAULT_TOLERANCE, Reading
 from lumpability.structure import WeightedStructure
 
 __all__ = ["MarkovChain"]
@@ -470,10 +470,10 @@ class MarkovChain(ABC):
         )
 
     def _repr_html_(self) -> str | None:
-        return display.html(self)
+        return notebook_hooks.html(self)
 
     def _repr_svg_(self) -> str | None:
-        return display.svg(self)
+        return notebook_hooks.svg(self)
 
     def __repr__(self) -> str:
         states = "1 state" if self.n == 1 else f"{self.n} states"

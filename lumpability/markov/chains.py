@@ -4,7 +4,7 @@ A CTMC is given by rates r(s, u) >= 0 (1/time); its generator is Q[s, u] = r(s, 
 Q[s, s] = - sum over u != s of r(s, u), so rows sum to zero and p'(t) = p(t) Q.  A self-loop r(s, s)
 does not show in Q, and therefore not in any probability; it is kept because the bisimulation of
 model checkers sees it.  A DTMC is given by a stochastic matrix P: rows sum to one, p_{k+1} = p_k P.
-Numbers are read exactly (`lumpability.rationals`); rows that do not sum as they must are refused, or
+Numbers are read exactly (`lumpability.numbers.rationals`); rows that do not sum as they must are refused, or
 rescaled when asked, never quietly repaired.
 """
 
@@ -16,11 +16,11 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.errors import InvalidChain
-from lumpability.exact_array import ExactArray
-from lumpability.integers import gather
 from lumpability.markov.base import MarkovChain
 from lumpability.markov.matrices import divide_rows, negative_codes
-from lumpability.rationals import shown
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.integers import gather
+from lumpability.numbers.rationals import shown
 from lumpability.structure import WeightedStructure
 
 __all__ = ["CTMC", "DTMC", "MarkovChain"]

@@ -27,11 +27,11 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.exact_array import Exact, ExactArray
 from lumpability.markov.chains import MarkovChain
-from lumpability.markov.earning import with_respected_rewards
+from lumpability.markov.distinguishing import share
+from lumpability.markov.earned_rewards import with_respected_rewards
 from lumpability.markov.kinds import find_kind
-from lumpability.markov.separation import share
+from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.structure import WeightedStructure
 
 __all__ = [

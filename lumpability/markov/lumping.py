@@ -10,24 +10,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lumpability import display
+from lumpability import notebook_hooks
 from lumpability.certificate import Certificate
-from lumpability.certificate.making import certify
-from lumpability.display import Player
-from lumpability.exact_array import ExactArray
-from lumpability.history import History
+from lumpability.certificate.issue import certify
 from lumpability.markov.attributes import read_vector
 from lumpability.markov.chains import MarkovChain
-from lumpability.markov.kind import Kind
+from lumpability.markov.coarser_when import SpecialCase, special_cases
+from lumpability.markov.distinguishing import Separation
+from lumpability.markov.explain import explain, state_number
+from lumpability.markov.explanation import Explanation
+from lumpability.markov.kinds.kind import Kind
+from lumpability.markov.kinds.proportional import Proportional
 from lumpability.markov.near_misses import NearMiss, find_near_misses
-from lumpability.markov.proportional import Proportional
-from lumpability.markov.reasons import Explanation
-from lumpability.markov.reasons_making import explain, state_number
-from lumpability.markov.separation import Separation
-from lumpability.markov.special_cases import SpecialCase, special_cases
+from lumpability.notebook_hooks import Player
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.quotient import collapse, project, pull_back
 from lumpability.refinement import split_history
+from lumpability.split_history import History
 from lumpability.version import __version__
 
 __all__ = ["Lumping", "Stats"]
@@ -376,13 +376,13 @@ class Lumping:
         >>> lump(land_of_oz()).player(title="The weather")
         Player('The weather')
         """
-        return display.player(self, title=title)
+        return notebook_hooks.player(self, title=title)
 
     def _repr_html_(self) -> str | None:
-        return display.html(self)
+        return notebook_hooks.html(self)
 
     def _repr_svg_(self) -> str | None:
-        return display.svg(self)
+        return notebook_hooks.svg(self)
 
     @staticmethod
     def _read(vector: Any, model: MarkovChain) -> ExactArray:

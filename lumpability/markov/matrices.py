@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidChain, SizeLimit
-from lumpability.exact_array import Exact, ExactArray
-from lumpability.rationals import Reading
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.rationals import Reading
 from lumpability.structure import WeightedStructure
 
 __all__ = ["divide_rows", "explore", "negative_codes", "read_matrix", "triples"]

@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
-from lumpability.exact_array import Exact, ExactArray
-from lumpability.markov.bisimulation import Bisimulation
 from lumpability.markov.chains import CTMC, MarkovChain
-from lumpability.markov.ordinary import Ordinary
-from lumpability.markov.reasons import Group
-from lumpability.markov.separation import Separation
+from lumpability.markov.distinguishing import Separation
+from lumpability.markov.explanation import Group
+from lumpability.markov.kinds.bisimulation import Bisimulation
+from lumpability.markov.kinds.ordinary import Ordinary
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
-from lumpability.rationals import shown
-from lumpability.refinement.levels import scrambled
+from lumpability.refinement.exact_rounds import scrambled
 from lumpability.structure import WeightedStructure
 
 __all__ = ["NearMiss", "WeightChange", "find_near_misses"]

@@ -1,6 +1,6 @@
 """Chains with parameters: which there are, and putting numbers or expressions in their place.
 
-Rates may be rational functions of positive parameters (`lumpability.parameters`).  A lumping of such
+Rates may be rational functions of positive parameters (`lumpability.numbers.parameters`).  A lumping of such
 a chain holds for all values of the parameters at which the rates make sense, because its identity was
 proved in the field of rational functions.
 """
@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lumpability.errors import InvalidValue
-from lumpability.exact_array import ExactArray
-from lumpability.parameters import parameters_of, substitute, to_expression
-from lumpability.rationals import read_number
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.parameters import parameters_of, substitute, to_expression
+from lumpability.numbers.rationals import read_number
 
 __all__ = ["parameters_in", "read_point", "substitute_array"]
 

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lumpability.errors import InvalidInput, SizeLimit
-from lumpability.exact_array import ExactArray
 from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
 
 __all__ = ["SHARING", "compose", "symmetric"]

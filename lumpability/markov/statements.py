@@ -2,17 +2,17 @@
 
 Nothing is computed here but common denominators: the chain, the partition, the factors and the quotient are
 taken as they are given, so that the statement is false if they do not fit each other.
-`lumpability.certificate.coq` and `lumpability.certificate.lean` write it as a file.
+`lumpability.certificate.export.coq` and `lumpability.certificate.export.lean` write it as a file.
 """
 
 from __future__ import annotations
 
-from lumpability.certificate.statement import ChainStatement, refuse_large
-from lumpability.certificate.stating import state_chain
-from lumpability.exact_array import ExactArray
+from lumpability.certificate.export.statement import ChainStatement, refuse_large
+from lumpability.certificate.export.stating import state_chain
 from lumpability.markov.chains import CTMC, MarkovChain
-from lumpability.markov.kind import balance_matrix
 from lumpability.markov.kinds import find_kind
+from lumpability.markov.kinds.kind import balance_matrix
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 
 __all__ = ["chain_statement"]

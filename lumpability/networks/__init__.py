@@ -6,20 +6,20 @@ What needs the engine is imported when it is first asked for.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lumpability.dispatch import provided_by
 from lumpability.networks.certificate import NetworkCertificate
 from lumpability.networks.network import Network
-from lumpability.verbs import provided_by
 
 if TYPE_CHECKING:
     from lumpability.networks.checking import check_network
+    from lumpability.networks.lump import lump_network
     from lumpability.networks.lumping import NetworkLumping
-    from lumpability.networks.reducing import lump_network
 
 __all__ = ["Network", "NetworkCertificate", "NetworkLumping", "check_network", "lump_network"]
 
-provided_by(f"{__name__}.checking", Network)  # which imports `reducing`
+provided_by(f"{__name__}.checking", Network)  # which imports `lump`
 
-_HOMES = {"NetworkLumping": "lumping", "lump_network": "reducing", "check_network": "checking"}
+_HOMES = {"NetworkLumping": "lumping", "lump_network": "lump", "check_network": "checking"}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,7 @@ weights from the network itself and proves three things in exact arithmetic.
 
 Soundness (`lumpability.networks.soundness`) is every layer's identity: the quotient computes the same function
 for every input.  The stored quotient, if it is given, must be the one that this is about
-(`lumpability.networks.stored`).  Coarseness (`lumpability.networks.coarseness`) says that no two classes of a
+(`lumpability.networks.stored_quotient`).  Coarseness (`lumpability.networks.coarseness`) says that no two classes of a
 layer could be merged.
 
 Nothing here uses the engine or the code that found the classes and made the quotient.
@@ -21,14 +21,14 @@ from pathlib import Path
 
 from lumpability.certificate.verification import Rejection, Verification
 from lumpability.errors import InvalidInput
-from lumpability.networks.claims import BoundClaim, LayerClaim, bind
+from lumpability.networks.bound_claims import BoundClaim, LayerClaim, bind
 from lumpability.networks.coarseness import improvable
 from lumpability.networks.digest import network_digest
 from lumpability.networks.network import Network
 from lumpability.networks.new_weights import NewWeights
 from lumpability.networks.soundness import unsound
-from lumpability.networks.stages import stages_of
-from lumpability.networks.stored import StoredQuotient
+from lumpability.networks.stored_quotient import StoredQuotient
+from lumpability.networks.weight_stages import stages_of
 from lumpability.version import __version__
 
 __all__ = ["NetworkCertificate", "Subject", "refute"]
@@ -212,7 +212,7 @@ class NetworkCertificate:
         >>> text.splitlines()[0]
         '...'
         """
-        from lumpability.certificate.exporting import writer_of
+        from lumpability.certificate.export.exporting import writer_of
         from lumpability.networks.statements import network_statement
 
         write = writer_of(language)

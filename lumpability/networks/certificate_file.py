@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.scanner import Scanner
-from lumpability.certificate.storage import FORMAT, LONGEST_INTEGER, VERSION, head, rational
+from lumpability.certificate.file import FORMAT, LONGEST_INTEGER, VERSION, head, rational
+from lumpability.certificate.json_stream import Scanner
 from lumpability.errors import SizeLimit
-from lumpability.formats.files import opened, writing
+from lumpability.files import opened, writing
 from lumpability.networks.arrays import Array
+from lumpability.networks.bound_claims import LayerClaim
 from lumpability.networks.certificate import NetworkCertificate, Subject
-from lumpability.networks.claims import LayerClaim
 from lumpability.partition import Partition
 
 __all__ = ["read_network_certificate", "write_network_certificate"]

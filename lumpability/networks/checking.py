@@ -16,17 +16,17 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.dispatch import check
 from lumpability.errors import InvalidInput, InvalidPartition
+from lumpability.explanation_pages import fragment, page
+from lumpability.networks.column_pair import Pair
+from lumpability.networks.lump import KINDS
 from lumpability.networks.lumping import offsets
 from lumpability.networks.merging import MergedStage, merge_stage
 from lumpability.networks.network import Network
-from lumpability.networks.pairs import Pair
-from lumpability.networks.reducing import KINDS
-from lumpability.networks.stages import Stage, stages_of
+from lumpability.networks.weight_stages import Stage, stages_of
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
-from lumpability.reason_pages import fragment, page
-from lumpability.verbs import check
 
 __all__ = ["NetworkWitness", "check_network"]
 

@@ -19,11 +19,11 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.networks.activations import Group
-from lumpability.networks.after import value_after
 from lumpability.networks.aggregation import BLOCK, Aggregation
 from lumpability.networks.arrays import Array, to_fractions
-from lumpability.networks.claims import BoundClaim
+from lumpability.networks.bound_claims import BoundClaim
 from lumpability.networks.new_weights import NewWeights
+from lumpability.networks.unit_functions import value_after
 
 __all__ = ["improvable"]
 

@@ -7,7 +7,7 @@ has s and t in one block exactly when their columns of [A W; b] are equal.  For 
 column is first divided by the part of its first entry that the activation's group allows: columns are
 multiples of each other exactly when these are equal.
 
-This is the definition.  `lumpability.networks.columns` gives the same answer without edge lists.
+This is the definition.  `lumpability.networks.proportional_columns` gives the same answer without edge lists.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.exact_array import ExactArray
 from lumpability.networks.activations import Group
 from lumpability.networks.aggregation import Aggregation
 from lumpability.networks.arrays import to_fractions
-from lumpability.networks.columns import Columns
+from lumpability.networks.proportional_columns import Columns
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.refinement import refine
 from lumpability.structure import WeightedStructure

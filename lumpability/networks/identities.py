@@ -20,9 +20,9 @@ import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
 from lumpability.networks.arrays import Array, to_fractions
-from lumpability.networks.claims import BoundClaim, LayerClaim, bind
+from lumpability.networks.bound_claims import BoundClaim, LayerClaim, bind
 from lumpability.networks.network import Network
-from lumpability.networks.stages import Stage, stages_of
+from lumpability.networks.weight_stages import Stage, stages_of
 
 __all__ = ["LayerIdentity", "Lifting", "layer_identities"]
 

@@ -1,4 +1,4 @@
-"""The lumping of a network, as `lump` returns it (`lumpability.networks.reducing`).
+"""The lumping of a network, as `lump` returns it (`lumpability.networks.lump`).
 
 The quotient computes the same function as the network for every input, over the reals and for the stored
 weights; the identity that proves it has been checked in exact arithmetic before a lumping is returned.
@@ -14,19 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from lumpability import display
-from lumpability.display import Player
+from lumpability import notebook_hooks
 from lumpability.networks.arrays import Array
 from lumpability.networks.certificate import NetworkCertificate, Subject
-from lumpability.networks.explaining import Neuron, explain_neurons
+from lumpability.networks.explain import Neuron, explain_neurons
+from lumpability.networks.explanation import NetworkExplanation
 from lumpability.networks.layer_report import LayerReport
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.near_misses import NearMiss, near_misses
 from lumpability.networks.network import Network
 from lumpability.networks.new_weights import NewWeights
-from lumpability.networks.reasons import NetworkExplanation
 from lumpability.networks.rounding import Rounding
-from lumpability.networks.stages import stages_of
+from lumpability.networks.weight_stages import stages_of
+from lumpability.notebook_hooks import Player
 from lumpability.partition import Partition
 
 __all__ = ["NetworkLumping", "offsets"]
@@ -284,13 +284,13 @@ class NetworkLumping:
         >>> lump(network).player()
         Player('Network with 2 hidden neurons, proportional lumping')
         """
-        return display.player(self, title=title)
+        return notebook_hooks.player(self, title=title)
 
     def _repr_html_(self) -> str | None:
-        return display.html(self)
+        return notebook_hooks.html(self)
 
     def _repr_svg_(self) -> str | None:
-        return display.svg(self)
+        return notebook_hooks.svg(self)
 
     def report(self) -> dict[str, Any]:
         """Return everything a reader of the result needs, as plain data for JSON.

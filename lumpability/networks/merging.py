@@ -29,15 +29,15 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.networks.activations import Group
-from lumpability.networks.after import key_and_factor, value_after
 from lumpability.networks.aggregation import Aggregation, Incoming
 from lumpability.networks.arrays import Array
-from lumpability.networks.claims import LayerClaim
-from lumpability.networks.columns import Columns, group_columns
+from lumpability.networks.bound_claims import LayerClaim
 from lumpability.networks.encoding import group_by_engine
 from lumpability.networks.layers import Conv
 from lumpability.networks.network import Network
-from lumpability.networks.stages import Stage, stages_of
+from lumpability.networks.proportional_columns import Columns, group_columns
+from lumpability.networks.unit_functions import key_and_factor, value_after
+from lumpability.networks.weight_stages import Stage, stages_of
 from lumpability.partition import Partition
 
 __all__ = ["MergedStage", "merge", "merge_stage", "reasons"]

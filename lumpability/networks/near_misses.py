@@ -22,11 +22,11 @@ import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
 from lumpability.networks.arrays import Array, round_to, to_fractions
-from lumpability.networks.explaining import RowNames, row_names
+from lumpability.networks.column_pair import Pair
+from lumpability.networks.explain import RowNames, row_names
 from lumpability.networks.layers import Conv, Dense, Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
-from lumpability.networks.pairs import Pair
 
 if TYPE_CHECKING:
     from lumpability.networks.lumping import NetworkLumping

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from lumpability import display
+from lumpability import notebook_hooks
 from lumpability.errors import InvalidInput, InvalidNetwork
 from lumpability.networks.activations import Activation
 from lumpability.networks.arrays import Array, to_fractions
 from lumpability.networks.elementwise import Activate
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import Conv, Dense, Layer, Shape
-from lumpability.rationals import read_number
+from lumpability.numbers.rationals import read_number
 
 __all__ = ["Network"]
 
@@ -296,10 +296,10 @@ class Network:
         ]
 
     def _repr_html_(self) -> str | None:
-        return display.html(self)
+        return notebook_hooks.html(self)
 
     def _repr_svg_(self) -> str | None:
-        return display.svg(self)
+        return notebook_hooks.svg(self)
 
     def __repr__(self) -> str:
         return (

@@ -11,14 +11,14 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from lumpability.certificate.statement import LayerStatement, NetworkStatement, refuse_large
+from lumpability.certificate.export.statement import LayerStatement, NetworkStatement, refuse_large
 from lumpability.errors import NotJustified
-from lumpability.integers import scale_to_integers
 from lumpability.networks.arrays import Array
-from lumpability.networks.claims import LayerClaim
+from lumpability.networks.bound_claims import LayerClaim
 from lumpability.networks.identities import LayerIdentity, layer_identities
 from lumpability.networks.network import Network
-from lumpability.networks.stages import stages_of
+from lumpability.networks.weight_stages import stages_of
+from lumpability.numbers.integers import scale_to_integers
 
 __all__ = ["network_statement"]
 

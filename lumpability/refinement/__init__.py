@@ -17,7 +17,7 @@ from typing import Literal
 
 from lumpability.errors import InvalidInput
 from lumpability.partition import Partition
-from lumpability.refinement import reference, rounds, worklist
+from lumpability.refinement import definition, fingerprint_rounds, worklist
 from lumpability.refinement.histories import split_history
 from lumpability.refinement.patience import SMALL, alternative, is_ready, spending
 from lumpability.refinement.stability import is_stable
@@ -120,7 +120,7 @@ def _refine_with(
         return Refinement(refine_compiled(structure, start, progress=progress), engine, proved=True)
     if engine == "rounds":
         return _refine_by_rounds(structure, start, progress, patience=inf)
-    run = worklist.refine if engine == "worklist" else reference.refine
+    run = worklist.refine if engine == "worklist" else definition.refine
     return Refinement(run(structure.explicit(), start), engine)
 
 
@@ -128,8 +128,10 @@ def _refine_by_rounds(
     structure: WeightedStructure, start: Partition, progress: Progress | None, *, patience: float
 ) -> Refinement:
     structure = structure.explicit()
-    tables = rounds.field_tables(structure.weights)
-    found = rounds.refine(structure, start, tables, progress=progress, patience=patience)
+    tables = fingerprint_rounds.field_tables(structure.weights)
+    found = fingerprint_rounds.refine(
+        structure, start, tables, progress=progress, patience=patience
+    )
     if structure.weights.components is None or not is_stable(structure, found):
         # From a partition that is stable already, the worklist sums into every block exactly and finds
         # nothing to split: that is the proof.  After a collision it splits, which is the repair.
@@ -151,7 +153,7 @@ def _refine_as_suits(
             if seconds > 0:
                 with spending():
                     return _refine_by_rounds(structure, start, progress, patience=seconds)
-        except rounds.OutOfTime as reached:
+        except fingerprint_rounds.OutOfTime as reached:
             start = reached.partition
         if other == "worklist" or seconds <= 0:
             return _refine_with(other, structure, start, progress)

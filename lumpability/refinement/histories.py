@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from lumpability.errors import InvalidInput, InvalidPartition
-from lumpability.exact_array import Exact
-from lumpability.history import History
+from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
-from lumpability.refinement.shares import split_by_shares
+from lumpability.refinement.proportional_worklist import split_by_shares
 from lumpability.refinement.worklist import split_by_sums
+from lumpability.split_history import History
 from lumpability.structure import WeightedStructure
 
 __all__ = ["split_history"]

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput, LumpabilityError
-from lumpability.exact_array import ExactArray
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.refinement import kernel_loops as loops
 from lumpability.refinement.kernel_arrays import (

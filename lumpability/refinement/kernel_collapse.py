@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.exact_array import Exact, ExactArray
-from lumpability.integers import primes_avoiding, smallest_unsigned
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.integers import primes_avoiding, smallest_unsigned
 from lumpability.partition import Partition
 from lumpability.refinement.kernel_arrays import Rows
 from lumpability.refinement.kernel_scratch import blank

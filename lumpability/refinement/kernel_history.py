@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lumpability.errors import LumpabilityError
-from lumpability.exact_array import ExactArray
-from lumpability.history import History
-from lumpability.integers import intern, primes_beyond, residues
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.integers import intern, primes_beyond, residues
 from lumpability.partition import Partition
 from lumpability.refinement.kernel_compile import are_kept, compiled, inlined, keep
 from lumpability.refinement.kernel_distribute import group_by_key
 from lumpability.refinement.kernel_field import add_modulo, subtract_modulo
+from lumpability.split_history import History
 from lumpability.structure import WeightedStructure
 
 __all__ = ["is_kept", "split_history"]

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.exact_array import ExactArray
-from lumpability.integers import primes_avoiding, primes_beyond
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.integers import primes_avoiding, primes_beyond
 
 __all__ = ["combined_table", "common_denominator_of", "deciding_tables", "fits_words", "moduli"]
 

@@ -13,9 +13,9 @@ from collections import defaultdict
 
 import numpy as np
 
-from lumpability.exact_array import Exact, ExactArray
-from lumpability.history import History
+from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.partition import Partition
+from lumpability.split_history import History
 
 __all__ = ["RefinableBlocks"]
 

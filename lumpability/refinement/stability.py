@@ -12,11 +12,11 @@ from operator import itemgetter
 
 import numpy as np
 
-from lumpability.exact_array import Exact, ExactArray
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
-from lumpability.refinement.reference import signature
+from lumpability.refinement.definition import signature
 from lumpability.refinement.witness import Witness
-from lumpability.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
 
 __all__ = [

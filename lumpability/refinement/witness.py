@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lumpability.exact_array import Exact
-from lumpability.rationals import shown
+from lumpability.numbers.exact_array import Exact
+from lumpability.numbers.rationals import shown
 
 __all__ = ["Witness"]
 

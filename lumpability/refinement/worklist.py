@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from lumpability.exact_array import Exact
+from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
 from lumpability.refinement.refinable import RefinableBlocks
 from lumpability.structure import WeightedStructure

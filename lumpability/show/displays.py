@@ -1,4 +1,4 @@
-"""What `lumpability.display` asks for: a player, a picture and a piece of HTML for each class of values."""
+"""What `lumpability.notebook_hooks` asks for: a player, a picture and a piece of HTML for each class of values."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lumpability.partition import Partition
 from lumpability.show.matrices import LARGEST_MATRIX, matrix_html
 from lumpability.show.palette import letter
 from lumpability.show.pictures import picture
-from lumpability.show.player.chains import chain_story
-from lumpability.show.player.networks import network_story
-from lumpability.show.player.page import Player
 from lumpability.show.text import Table, as_html, count
+from lumpability.teaching.player.chains import chain_story
+from lumpability.teaching.player.networks import network_story
+from lumpability.teaching.player.page import Player
 
 __all__ = ["html", "player", "svg"]
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
-from lumpability.rationals import shown
 from lumpability.show.arrows import Arrow, arrows
 from lumpability.show.layout import Points, spread
 from lumpability.show.text import printable

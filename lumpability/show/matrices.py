@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
-from lumpability.rationals import shown
 from lumpability.show.graphs import short
 from lumpability.show.text import printable
 from lumpability.structure import WeightedStructure

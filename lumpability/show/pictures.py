@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lumpability.errors import InvalidInput, SizeLimit
-from lumpability.formats.files import writing
+from lumpability.files import writing
 from lumpability.markov.base import MarkovChain
 from lumpability.markov.lumping import Lumping
 from lumpability.networks.lumping import NetworkLumping

@@ -21,7 +21,7 @@ from lumpability.errors import InvalidInput, SizeLimit
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.lumping import Lumping
 from lumpability.markov.naming import block_name
-from lumpability.parameters import to_expression
+from lumpability.numbers.parameters import to_expression
 from lumpability.partition import Partition
 from lumpability.symbolic.matrices import compare, matrix_of, signs
 from lumpability.symbolic.proof import Consequence, Identity, Proof

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Any
 
-from lumpability.certificate.exporting import writer_of
-from lumpability.certificate.statement import IntegerStatement
+from lumpability.certificate.export.exporting import writer_of
+from lumpability.certificate.export.statement import IntegerStatement
 from lumpability.errors import InvalidInput
 from lumpability.markov.lumping import Lumping
 from lumpability.markov.statements import chain_statement

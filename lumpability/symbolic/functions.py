@@ -33,8 +33,8 @@ from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
 from lumpability.networks.network import Network
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
-from lumpability.networks.shaping import ShapeLayer
-from lumpability.networks.units import fixed
+from lumpability.networks.reshape import ShapeLayer
+from lumpability.networks.unit_layout import fixed
 
 __all__ = ["MOST_OPERATIONS", "Rule", "SameFunction", "compare_functions"]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lumpability.errors import InvalidInput
-from lumpability.parameters import to_expression
+from lumpability.numbers.parameters import to_expression
 from lumpability.symbolic.proof import Identity
 
 __all__ = ["compare", "matrix_of", "signs"]

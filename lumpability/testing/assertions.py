@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.dispatch import check
 from lumpability.errors import InvalidInput, InvalidNetwork
-from lumpability.exact_array import Exact
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.naming import block_name
 from lumpability.networks.network import Network
+from lumpability.numbers.exact_array import Exact
+from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
-from lumpability.rationals import shown
 from lumpability.testing.definitions import Matrix, block_sums, dense, generator_rows, transposed
-from lumpability.verbs import check
 
 __all__ = [
     "assert_lumpable",

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from lumpability.exact_array import Exact
 from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
 from lumpability.refinement import Witness
 from lumpability.structure import WeightedStructure

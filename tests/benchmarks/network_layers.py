@@ -28,7 +28,7 @@ from suite.measuring import seconds, titled
 from lumpability.networks.activations import Group
 from lumpability.networks.aggregation import Aggregation, Incoming
 from lumpability.networks.arrays import Array
-from lumpability.networks.columns import group_columns
+from lumpability.networks.proportional_columns import group_columns
 
 SIZES = ((256, 1_024), (1_024, 4_096), (4_096, 16_384))
 PAIRS_UP_TO = 1_024  # neurons

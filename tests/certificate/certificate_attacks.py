@@ -29,10 +29,10 @@ from certificate_judge import KINDS, Judge
 
 from lumpability import CTMC, DTMC, Certificate, lump
 from lumpability.certificate.digest import Digest
-from lumpability.certificate.writing import digest_object
+from lumpability.certificate.file_writer import digest_object
 from lumpability.errors import InvalidInput
-from lumpability.exact_array import ExactArray
 from lumpability.markov import MarkovChain, Reward
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 
 RESULTS = Path(__file__).parents[2] / "docs" / "guides" / "certificates-attacked.txt"

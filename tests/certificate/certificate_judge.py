@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from lumpability.certificate.digest import Digest
-from lumpability.certificate.writing import digest_object
+from lumpability.certificate.file_writer import digest_object
 from lumpability.markov import CTMC, DTMC, MarkovChain, Reward
-from lumpability.markov.earning import earning_rates
+from lumpability.markov.earned_rewards import earning_rates
 from lumpability.partition import Partition
 from lumpability.testing.definitions import all_partitions, dense, generator_rows, is_lumping
 

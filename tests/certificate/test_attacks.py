@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lumpability import CTMC, lump
-from lumpability.exact_array import ExactArray
-from lumpability.history import History
 from lumpability.markov import MarkovChain
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.split_history import History
 from lumpability.testing import lumpable_chains
 
 EXAMPLES: dict[str, MarkovChain] = {

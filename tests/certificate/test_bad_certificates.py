@@ -19,9 +19,9 @@ import lumpability
 from lumpability import CTMC, Certificate, lump
 from lumpability.certificate.digest import Digest
 from lumpability.errors import FormatError, InvalidInput
-from lumpability.exact_array import ExactArray
-from lumpability.history import History
 from lumpability.markov.examples import machine_repair
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.split_history import History
 from lumpability.structure import WeightedStructure
 
 MEGABYTES, SECONDS = 1200, 60

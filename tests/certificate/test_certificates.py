@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from lumpability import CTMC, DTMC, Certificate, Partition, lump
 from lumpability.certificate.digest import Digest
 from lumpability.errors import InvalidInput
-from lumpability.exact_array import ExactArray
 from lumpability.markov import MarkovChain
 from lumpability.markov.examples import machine_repair
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
 from lumpability.testing import ctmcs, dtmcs, labelled, lumpable_chains, parametric_chains
 

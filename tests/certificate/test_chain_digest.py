@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, Reward, read, write
 from lumpability.certificate.digest import Digest
-from lumpability.exact_array import ExactArray
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
 from lumpability.testing import ctmcs, dtmcs, labelled
 

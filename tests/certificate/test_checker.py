@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lumpability import CTMC, DTMC, Certificate, Partition, lump
-from lumpability.exact_array import ExactArray
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
 
 

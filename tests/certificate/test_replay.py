@@ -12,7 +12,7 @@ import pytest
 from lumpability import CTMC, Certificate, lump
 from lumpability.certificate import ranges
 from lumpability.certificate.verification import Rejection, Verification
-from lumpability.exact_array import ExactArray
+from lumpability.numbers.exact_array import ExactArray
 
 LINE = {(s, s + 1): 1 for s in range(5)}
 

@@ -8,7 +8,7 @@ import pytest
 
 from lumpability import CTMC, lump
 from lumpability.certificate.digest import Digest
-from lumpability.exact_array import ExactArray
+from lumpability.numbers.exact_array import ExactArray
 
 
 def one_to_three() -> CTMC:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from lumpability import formats
-from lumpability.exercises import model_answer, read_task
 from lumpability.markov.examples import land_of_oz
 from lumpability.networks.examples import unequal_factors
+from lumpability.teaching.exercises import model_answer, read_task
 
 Run = Callable[..., Any]
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from lumpability import formats
-from lumpability.exercises import model_answer, read_task
 from lumpability.markov.examples import proportional_not_ordinary
 from lumpability.networks.examples import planted, unequal_factors
+from lumpability.teaching.exercises import model_answer, read_task
 
 Run = Callable[..., Any]
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from lumpability import CTMC, Network, formats
+from lumpability.dispatch import lump
 from lumpability.markov.examples import hypercube_walk, machine_repair
 from lumpability.symbolic import export, prove
-from lumpability.verbs import lump
 
 Run = Callable[..., Any]
 

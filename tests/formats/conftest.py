@@ -7,8 +7,8 @@ from fractions import Fraction
 import pytest
 
 from lumpability import CTMC, DTMC, Reward
-from lumpability.exact_array import ExactArray
 from lumpability.markov.chains import MarkovChain
+from lumpability.numbers.exact_array import ExactArray
 
 
 def _reward(*numbers: str) -> ExactArray:

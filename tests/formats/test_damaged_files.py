@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, Reward, formats
 from lumpability.errors import FormatError, LumpabilityError, SizeLimit
-from lumpability.exact_array import ExactArray
 from lumpability.markov.chains import MarkovChain
+from lumpability.numbers.exact_array import ExactArray
 
 ACTION = Reward(ExactArray.read([1, "1/3", 0])[0], ExactArray.read([2, 0, 0])[0])
 CHAINS: dict[str, MarkovChain] = {

@@ -17,7 +17,7 @@ from lumpability.networks.examples import planted
 from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
-from lumpability.networks.shaping import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
+from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
 
 ONE = np.ones(2, dtype=np.float32)
 LAYERS: list[Layer] = [

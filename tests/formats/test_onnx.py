@@ -18,7 +18,7 @@ from lumpability.networks.elementwise import Activate, PReLU, Scale, Shift, Soft
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Dense
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
-from lumpability.networks.shaping import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
+from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
 
 onnx: Any = pytest.importorskip("onnx")
 FLOAT = 1

@@ -7,9 +7,9 @@ import pytest
 
 from lumpability import CTMC, DTMC, Reward, formats
 from lumpability.errors import FormatError
-from lumpability.exact_array import ExactArray
 from lumpability.formats.assembly import LossyWrite
 from lumpability.formats.prism import read_prism_files, write_prism_files
+from lumpability.numbers.exact_array import ExactArray
 
 # PRISM's own dialect: the dice program of Knuth and Yao, cut short, with decimals and a comment.
 TRA = "4 6\n0 1 0.5\n0 2 0.5\n1 1 1\n2 0 0.25 again\n2 2 0.5\n2 3 0.25\n3 3 1\n".replace(

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, Reward, formats, lump
 from lumpability.errors import FormatError, TrivialLumping
-from lumpability.exact_array import ExactArray
 from lumpability.formats.assembly import LossyWrite, uniform_over
 from lumpability.formats.networkx_format import from_networkx, to_networkx
 from lumpability.markov.chains import MarkovChain
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.testing import ctmcs, labelled
 
 # Names with everything that has a meaning in some format.

@@ -6,9 +6,9 @@ import pytest
 
 from lumpability import CTMC, DTMC, Reward, formats
 from lumpability.errors import FormatError, InvalidChain
-from lumpability.exact_array import ExactArray
 from lumpability.formats.assembly import LossyWrite
 from lumpability.formats.storm import from_stormpy, to_stormpy
+from lumpability.numbers.exact_array import ExactArray
 
 stormpy = pytest.importorskip("stormpy")
 

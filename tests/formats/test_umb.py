@@ -14,9 +14,9 @@ import pytest
 
 from lumpability import CTMC, DTMC, Reward
 from lumpability.errors import FormatError
-from lumpability.exact_array import ExactArray
 from lumpability.formats.umb import read_umb, write_umb
 from lumpability.formats.umb_values import packed_bits, packed_rationals, rationals
+from lumpability.numbers.exact_array import ExactArray
 
 umbi = pytest.importorskip("umbi.umb")
 

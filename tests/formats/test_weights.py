@@ -13,8 +13,8 @@ from lumpability.errors import FormatError, InvalidInput, NotJustified, SizeLimi
 from lumpability.formats.onnx_compare import compare_in_onnxruntime
 from lumpability.formats.weights import read_safetensors, read_weights
 from lumpability.networks import Network
-from lumpability.networks.bounding import rounding_error_bound
 from lumpability.networks.examples import planted
+from lumpability.networks.rounding_bound import rounding_error_bound
 
 ARRAYS = {
     "a.weight": np.array([[1, 2], [3, 4], [5, 6]], dtype=np.float32),

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from lumpability import exact_array
-from lumpability.exact_array import ExactArray
+from lumpability.numbers import exact_array
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.refinement import kernel, kernel_arrays, kernel_costs, kernel_tables, refine
 from lumpability.structure import WeightedStructure

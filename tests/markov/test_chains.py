@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, Partition, Reward
 from lumpability.errors import InvalidChain, InvalidInput, InvalidValue, SizeLimit
-from lumpability.exact_array import ExactArray
+from lumpability.numbers.exact_array import ExactArray
 
 RATES = {("up", "down"): "1/10", ("down", "up"): 2}
 

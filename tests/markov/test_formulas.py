@@ -12,7 +12,6 @@ from test_reasons import KINDS, chains
 
 from lumpability import CTMC, DTMC, Reward, lump
 from lumpability.errors import InvalidInput
-from lumpability.exact_array import ExactArray
 from lumpability.markov.formulas import (
     And,
     Formula,
@@ -24,6 +23,7 @@ from lumpability.markov.formulas import (
     Starts,
     Sum,
 )
+from lumpability.numbers.exact_array import ExactArray
 
 pytestmark = pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
 

@@ -19,14 +19,14 @@ from lumpability.errors import (
     InvalidValue,
     NotJustified,
 )
-from lumpability.exact_array import ExactArray
 from lumpability.markov.examples import (
     exact_not_ordinary,
     proportional_not_ordinary,
     queue_at_changing_speed,
 )
 from lumpability.markov.solve import long_run_reward, stationary, transient
-from lumpability.refinement import rounds
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.refinement import fingerprint_rounds
 from lumpability.testing import ctmcs, dtmcs, labelled
 from lumpability.testing.definitions import all_partitions, dense, is_lumping
 
@@ -232,13 +232,13 @@ def test_a_proportional_quotient_has_no_rewards_unless_time_is_kept():
 
 
 def test_a_collision_of_fingerprints_is_found_and_repaired(monkeypatch):
-    honest, attempts = rounds.refine, []
+    honest, attempts = fingerprint_rounds.refine, []
 
     def forgetful(matrix, partition, tables, **options):
         attempts.append(options["attempt"])
         return partition if len(attempts) == 1 else honest(matrix, partition, tables, **options)
 
-    monkeypatch.setattr(rounds, "refine", forgetful)
+    monkeypatch.setattr(fingerprint_rounds, "refine", forgetful)
     lumping = lump(queue_at_changing_speed(3), kind="proportional")
     assert len(lumping.partition) == 4
     assert attempts == [0, 1]

@@ -260,7 +260,7 @@ def test_small_chains_never_load_the_compiler():
 
 def test_a_wrong_engine_result_is_never_returned(monkeypatch):
     """The identity is checked after the engine, whatever it says."""
-    from lumpability.markov import kind as kind_module
+    from lumpability.markov.kinds import kind as kind_module
     from lumpability.refinement import Refinement
 
     chain = CTMC([[0, 1, 0], [0, 0, 1], [0, 0, 0]], labels={"end": [2]})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, Partition, check, lump
 from lumpability.errors import InvalidChain, InvalidValue, SizeLimit
-from lumpability.markov import special_cases
+from lumpability.markov import coarser_when
 from lumpability.markov.examples import (
     components,
     land_of_oz,
@@ -171,7 +171,7 @@ def test_equations_that_leave_no_chain_are_no_special_cases():
 
 
 def test_too_many_pairs_of_blocks_are_not_compared(monkeypatch):
-    monkeypatch.setattr(special_cases, "_MOST_PAIRS", 2)
+    monkeypatch.setattr(coarser_when, "_MOST_PAIRS", 2)
     chain = components(3, failure="f", detection="d", repair="r")
     with pytest.raises(SizeLimit, match="pairs"):
         lump(chain).coarser_when()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lumpability import CTMC, DTMC, Partition, check, lump, read
-from lumpability.exact_array import ExactArray
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.refinement import refine
 from lumpability.structure import WeightedStructure
 

@@ -25,14 +25,14 @@ from small_networks import NETWORKS, lumped
 from lumpability import lump
 from lumpability.errors import FormatError, InvalidInput
 from lumpability.networks import Network, NetworkCertificate, NetworkLumping
+from lumpability.networks.bound_claims import LayerClaim
 from lumpability.networks.certificate import Subject
-from lumpability.networks.claims import LayerClaim
 from lumpability.networks.digest import network_digest
 from lumpability.networks.elementwise import Activate, Scale, Softmax
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Layer
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
-from lumpability.networks.shaping import Reshape, Transpose
+from lumpability.networks.reshape import Reshape, Transpose
 from lumpability.partition import Partition
 
 TINY = Fraction(1, 2**70)

@@ -14,7 +14,7 @@ from lumpability.networks.examples import planted
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
-from lumpability.networks.shaping import Flatten, Reshape, Transpose
+from lumpability.networks.reshape import Flatten, Reshape, Transpose
 
 
 def integers(*shape: int, seed: int = 0) -> Any:

@@ -17,7 +17,7 @@ from lumpability.networks.elementwise import Activate, PReLU, Shift
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import Conv, Dense
 from lumpability.networks.pooling import GlobalPool
-from lumpability.networks.shaping import Flatten
+from lumpability.networks.reshape import Flatten
 
 REFLECTED = ["relu", "leaky_relu", "softplus", "gelu", "gelu_tanh", "silu"]
 

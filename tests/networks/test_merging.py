@@ -17,7 +17,7 @@ from lumpability.networks.elementwise import Activate, PReLU, Scale, Shift, Soft
 from lumpability.networks.examples import planted, unequal_factors, widened
 from lumpability.networks.layers import BatchNorm, Conv, Dense
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
-from lumpability.networks.shaping import Flatten, Reshape, Transpose
+from lumpability.networks.reshape import Flatten, Reshape, Transpose
 from lumpability.testing import assert_same_function, lumpable_networks
 
 

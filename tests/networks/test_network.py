@@ -15,7 +15,7 @@ from lumpability.networks.elementwise import Activate, Constant, PReLU, Scale, S
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
-from lumpability.networks.shaping import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
+from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
 
 IMAGE: list[Layer] = [
     Conv(np.arange(12.0).reshape(2, 2, 3) - 5, np.array([1.0, -1]), (2,), ((1, 2),)),

@@ -16,7 +16,7 @@ from lumpability.networks.examples import planted
 from lumpability.networks.identities import LayerIdentity, layer_identities
 from lumpability.networks.layers import Conv, Dense
 from lumpability.networks.pooling import MaxPool
-from lumpability.networks.shaping import Flatten
+from lumpability.networks.reshape import Flatten
 from lumpability.networks.statements import network_statement
 
 

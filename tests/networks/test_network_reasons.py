@@ -17,8 +17,8 @@ from lumpability import lump, read
 from lumpability.errors import InvalidInput
 from lumpability.networks import Network, NetworkLumping
 from lumpability.networks.elementwise import Activate, Shift
+from lumpability.networks.explanation import REASONS, ColumnEntry, NetworkExplanation
 from lumpability.networks.layers import Dense
-from lumpability.networks.reasons import REASONS, ColumnEntry, NetworkExplanation
 
 SHARED = Path(__file__).parents[3] / "shared" / "networks"
 

@@ -10,7 +10,7 @@ import pytest
 
 from lumpability.networks.activations import Group
 from lumpability.networks.aggregation import Aggregation, Incoming
-from lumpability.networks.columns import group_columns
+from lumpability.networks.proportional_columns import group_columns
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from lumpability.integers import prime
+from lumpability.numbers.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import (
     kernel,

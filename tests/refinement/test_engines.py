@@ -9,7 +9,7 @@ import pytest
 
 from lumpability.errors import InvalidInput
 from lumpability.partition import Partition
-from lumpability.refinement import ENGINES, kernel, reference, refine, rounds, worklist
+from lumpability.refinement import ENGINES, definition, fingerprint_rounds, kernel, refine, worklist
 from lumpability.structure import WeightedStructure
 
 FAST = ("worklist", "kernel")
@@ -135,7 +135,7 @@ def test_rows_that_are_understood_to_sum_to_zero_are_refined_with_their_diagonal
 @pytest.mark.parametrize("engine", ENGINES[1:])
 def test_the_engine_that_is_asked_for_is_the_one_that_runs_first(engine, monkeypatch):
     called: list[str] = []
-    for module in (reference, worklist, rounds, kernel):
+    for module in (definition, worklist, fingerprint_rounds, kernel):
         name = module.__name__.rpartition(".")[2]
 
         def counted(*arguments, name=name, run=module.refine, **options):
@@ -146,13 +146,15 @@ def test_the_engine_that_is_asked_for_is_the_one_that_runs_first(engine, monkeyp
     found = refine(path(4), engine=engine)
     assert found.engine == engine
     assert found.proved == (engine in {"rounds", "kernel"})
-    assert called == [engine]
+    assert called == [
+        {"reference": "definition", "rounds": "fingerprint_rounds"}.get(engine, engine)
+    ]
 
 
 def test_what_rounds_did_not_tell_apart_the_worklist_does(monkeypatch):
     """As if fingerprints had collided: the proof fails, and the result is repaired."""
     structure = path(5)
-    monkeypatch.setattr(rounds, "refine", lambda structure, start, *_, **__: start)
+    monkeypatch.setattr(fingerprint_rounds, "refine", lambda structure, start, *_, **__: start)
     found = refine(structure, engine="rounds")
     assert found.partition == Partition.discrete(5)
     assert found.proved

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, lump, read
 from lumpability.errors import InvalidInput, InvalidPartition, LumpabilityError
-from lumpability.exact_array import Exact
-from lumpability.history import History
+from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
 from lumpability.refinement import (
@@ -25,6 +24,7 @@ from lumpability.refinement import (
     reference,
     split_history,
 )
+from lumpability.split_history import History
 from lumpability.structure import WeightedStructure
 
 WEIGHTS = [Fraction(1), Fraction(2), Fraction(1, 2), Fraction(3), Fraction(-1)]

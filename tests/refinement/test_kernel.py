@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kernel_rounds import PATHS, only_primes, take
 
-from lumpability import exact_array, quotient
-from lumpability.integers import prime
+from lumpability import quotient
+from lumpability.numbers import exact_array
+from lumpability.numbers.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import (
     kernel,

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lumpability.exact_array import ExactArray
-from lumpability.integers import prime
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.integers import prime
 from lumpability.partition import Partition
-from lumpability.refinement import kernel, reference
+from lumpability.refinement import definition, kernel
 from lumpability.refinement.kernel_arrays import Rows
 from lumpability.refinement.kernel_check import NEAR, first_rows, first_unstable, used_codes
 from lumpability.structure import WeightedStructure
@@ -156,7 +156,7 @@ def test_the_weights_that_matter_are_looked_up_where_there_are_many(shift, seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "_FEW", 0)
         found = kernel.refine(structure, structure.initial)
-    assert found == reference.refine(structure, structure.initial)
+    assert found == definition.refine(structure, structure.initial)
 
 
 @given(

@@ -22,7 +22,7 @@ from kernel_rounds import (
 from numba import config
 
 from lumpability.partition import Partition
-from lumpability.refinement import kernel, kernel_loops, reference, rounds
+from lumpability.refinement import definition, fingerprint_rounds, kernel, kernel_loops
 from lumpability.refinement.kernel_arrays import ALONE, Rows
 from lumpability.refinement.kernel_propagate import propagate
 from lumpability.refinement.kernel_team import Team
@@ -86,7 +86,7 @@ def test_a_line_may_take_thousands_of_sweeps(path, monkeypatch):
 def test_no_path_needs_a_second_modulus(path, modulus, structure):
     """Fingerprints do not collide by accident where weights are small: another attempt would hide a mistake."""
     found, attempts = refined_on(path, modulus, structure)
-    assert found == reference.refine(structure.explicit(), structure.initial)
+    assert found == definition.refine(structure.explicit(), structure.initial)
     assert len(attempts) == (structure.m > 0)
 
 
@@ -239,7 +239,9 @@ def test_transposed_entries_are_wider_where_states_and_weights_need_it(monkeypat
     )
     found = kernel.refine(structure, initial)
     assert 1 < len(found) < n
-    assert found == rounds.refine(structure, initial, rounds.field_tables(structure.weights))
+    assert found == fingerprint_rounds.refine(
+        structure, initial, fingerprint_rounds.field_tables(structure.weights)
+    )
 
 
 @pytest.mark.slow
@@ -256,7 +258,7 @@ def test_states_beyond_the_cache_are_looked_ahead_for():
     targets = kinds * random.integers(0, n // kinds, 2 * n) + np.array(nexts)[kind].ravel()
     large = WeightedStructure.from_rows(2 * np.arange(n + 1), targets, np.tile([1, 2], n))
     found = kernel.refine(large, Partition(start.labels[kind]))
-    assert found == Partition(reference.refine(small, start).labels[kind])
+    assert found == Partition(definition.refine(small, start).labels[kind])
 
 
 @pytest.mark.parametrize(
@@ -298,4 +300,6 @@ def test_there_may_be_more_blocks_than_short_numbers(path, monkeypatch):
     initial = Partition(np.arange(n) % 40_000)
     found = kernel.refine(structure, initial)
     assert len(found) > 1 << 16
-    assert found == rounds.refine(structure, initial, rounds.field_tables(structure.weights))
+    assert found == fingerprint_rounds.refine(
+        structure, initial, fingerprint_rounds.field_tables(structure.weights)
+    )

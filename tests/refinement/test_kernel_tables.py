@@ -12,10 +12,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lumpability import exact_array
 from lumpability.errors import InvalidInput
-from lumpability.exact_array import ExactArray
-from lumpability.integers import prime
+from lumpability.numbers import exact_array
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import kernel, kernel_collapse, refine, worklist
 from lumpability.refinement.kernel_tables import combined_table, deciding_tables, moduli

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from lumpability import refinement
-from lumpability.exact_array import ExactArray
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
-from lumpability.refinement import patience, refine, rounds
+from lumpability.refinement import fingerprint_rounds, patience, refine
 from lumpability.structure import WeightedStructure
 
 kernel_warm = pytest.importorskip("lumpability.refinement.kernel_warm")
@@ -164,9 +164,9 @@ def test_rounds_that_run_out_of_time_carry_a_partition_that_the_answer_refines(
 ):
     looks = iter(range(10**6))
     monkeypatch.setattr(time, "monotonic", lambda: next(looks))
-    tables = rounds.field_tables(structure.weights)
-    with pytest.raises(rounds.OutOfTime) as raised:
-        rounds.refine(structure, structure.initial, tables, patience=limit)
+    tables = fingerprint_rounds.field_tables(structure.weights)
+    with pytest.raises(fingerprint_rounds.OutOfTime) as raised:
+        fingerprint_rounds.refine(structure, structure.initial, tables, patience=limit)
     assert len(raised.value.partition) == 2 + limit
     assert raised.value.partition.refines(structure.initial)
     monkeypatch.undo()

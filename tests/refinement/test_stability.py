@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumpability import parameters
-from lumpability.exact_array import ExactArray
+from lumpability.numbers import parameters
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.refinement import Witness, stability
 from lumpability.refinement.stability import block_sums, disagreement, first_rows, is_stable

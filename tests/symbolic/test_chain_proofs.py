@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, Lumping, Partition, check, lump
 from lumpability.errors import InvalidInput, SizeLimit
-from lumpability.exact_array import ExactArray
 from lumpability.markov.examples import (
     cycle_walk,
     ehrenfest,
@@ -24,6 +23,7 @@ from lumpability.markov.examples import (
     proportional_not_ordinary,
 )
 from lumpability.markov.kinds import find_kind
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.symbolic import Identity, Proof, prove
 
 KINDS = ["ordinary", "bisimulation", "exact", "strict", "proportional"]

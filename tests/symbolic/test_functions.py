@@ -16,7 +16,7 @@ from lumpability.networks.examples import planted, unequal_factors
 from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
-from lumpability.networks.shaping import Flatten
+from lumpability.networks.reshape import Flatten
 from lumpability.symbolic import Rule, prove
 from lumpability.symbolic.functions import compare_functions
 

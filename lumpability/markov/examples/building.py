@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lumpability.errors import InvalidValue, SizeLimit
-from lumpability.exact_array import Exact, ExactArray
 from lumpability.markov.chains import MarkovChain
+from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.structure import WeightedStructure
 
 __all__ = ["LARGEST", "assemble", "bits_of", "need_at_least", "read_rates"]

@@ -15,8 +15,8 @@ import numpy as np
 from lumpability.errors import InvalidInput
 from lumpability.markov.chains import CTMC
 from lumpability.markov.examples.building import need_at_least
+from lumpability.numbers.rationals import read_number
 from lumpability.partition import Partition
-from lumpability.rationals import read_number
 
 __all__ = ["nearly_lumpable", "planted", "unfold"]
 

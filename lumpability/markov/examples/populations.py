@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.exact_array import ExactArray
 from lumpability.markov.chains import CTMC
 from lumpability.markov.examples.building import (
     assemble,
@@ -15,6 +14,7 @@ from lumpability.markov.examples.building import (
     need_at_least,
     read_rates,
 )
+from lumpability.numbers.exact_array import ExactArray
 
 __all__ = ["components", "ehrenfest", "moran", "sis_epidemic"]
 

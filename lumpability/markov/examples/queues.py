@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.exact_array import ExactArray
 from lumpability.markov.chains import CTMC
 from lumpability.markov.examples.building import assemble, bits_of, need_at_least, read_rates
+from lumpability.numbers.exact_array import ExactArray
 
 __all__ = ["polling", "queue_at_changing_speed", "queue_with_servers", "tandem"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidValue, SizeLimit
-from lumpability.exact_array import ExactArray
 from lumpability.markov.chains import CTMC
-from lumpability.rationals import read_number
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.rationals import read_number
 from lumpability.structure import WeightedStructure
 
 __all__ = ["machine_repair"]

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.exact_array import Exact, ExactArray
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.solve.classes import backwards_reachable
 from lumpability.markov.solve.linear import first_success, solve_exact, solve_numeric
 from lumpability.markov.solve.solution import Effort, Method, Progress, Solution, choose_method
 from lumpability.markov.solve.vectors import target_of
+from lumpability.numbers.exact_array import Exact, ExactArray
 
 __all__ = ["expected_hitting_times", "expected_until", "hitting_probabilities"]
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import NoConvergence, NotUnique
-from lumpability.exact_array import Exact
 from lumpability.markov.solve.solution import Effort, Floats
-from lumpability.parameters import in_one_field
+from lumpability.numbers.exact_array import Exact
+from lumpability.numbers.parameters import in_one_field
 
 __all__ = ["first_success", "solve_exact", "solve_numeric"]
 

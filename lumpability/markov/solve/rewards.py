@@ -1,6 +1,6 @@
 """Expected rewards: at a time, up to a time, until a target, in the long run.
 
-A reward earns rho(s) per unit of time in state s (`lumpability.markov.earning`).  In the long run a chain that starts from p(0) spends the fraction sum over classes c of P(absorbed in c) pi_c(s) of its time
+A reward earns rho(s) per unit of time in state s (`lumpability.markov.earned_rewards`).  In the long run a chain that starts from p(0) spends the fraction sum over classes c of P(absorbed in c) pi_c(s) of its time
 in s.  Up to time t it earns the integral of p(u) rho, which uniformization gives as
 1/L times the sum over k of P(more than k jumps) p(0) P^k rho.
 """
@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.exact_array import ExactArray
 from lumpability.markov.attributes import Reward
 from lumpability.markov.chains import CTMC, MarkovChain
-from lumpability.markov.earning import earning_rates
+from lumpability.markov.earned_rewards import earning_rates
 from lumpability.markov.solve.classes import recurrent_classes
 from lumpability.markov.solve.hitting import expected_until, hitting_probabilities
 from lumpability.markov.solve.solution import Floats, Method, Progress, Solution, choose_method
@@ -29,6 +28,7 @@ from lumpability.markov.solve.transient import (
     uniformized,
 )
 from lumpability.markov.solve.vectors import initial_of
+from lumpability.numbers.exact_array import ExactArray
 
 __all__ = [
     "accumulated_reward",

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from lumpability.errors import InvalidInput, InvalidValue
-from lumpability.exact_array import ExactArray
 from lumpability.markov.chains import MarkovChain
+from lumpability.numbers.exact_array import ExactArray
 
 __all__ = ["Effort", "Method", "Progress", "Solution", "choose_method"]
 

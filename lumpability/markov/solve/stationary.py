@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidChain, NotUnique
-from lumpability.exact_array import Exact, ExactArray
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.solve.classes import recurrent_classes
 from lumpability.markov.solve.linear import first_success, solve_numeric
@@ -30,6 +29,7 @@ from lumpability.markov.solve.solution import (
     Solution,
     choose_method,
 )
+from lumpability.numbers.exact_array import Exact, ExactArray
 
 __all__ = ["eliminate_states", "stationary", "stationary_distributions"]
 

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput, SizeLimit
-from lumpability.exact_array import ExactArray
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.solve.solution import Floats, Progress, Solution
 from lumpability.markov.solve.vectors import initial_of
-from lumpability.sparse_sums import sum_entries
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
 
 __all__ = ["distributions", "multiply_exactly", "poisson_window", "transient", "uniformized"]

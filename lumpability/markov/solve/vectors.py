@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidChain, NotUnique
-from lumpability.exact_array import ExactArray
 from lumpability.markov.attributes import read_initial, read_labels
 from lumpability.markov.chains import MarkovChain
-from lumpability.rationals import DEFAULT_TOLERANCE
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 
 __all__ = ["initial_of", "target_of"]
 

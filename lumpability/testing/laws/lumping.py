@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from lumpability.markov.chains import CTMC, MarkovChain
-from lumpability.markov.preserves import PRESERVED
+from lumpability.markov.preserved import PRESERVED
 from lumpability.markov.solve import stationary
 from lumpability.partition import Partition
 from lumpability.testing.assertions import assert_quotient_correct, assert_same_partition
@@ -257,7 +257,7 @@ def _promised(variant: str) -> SearchStrategy[Any]:
 
 
 @law(
-    "lumpability.markov.preserves, after Kemeny and Snell, Buchholz, Marin and Rossi",
+    "lumpability.markov.preserved, after Kemeny and Snell, Buchholz, Marin and Rossi",
     _promised,
     variants=[f"{claim.kind}: {claim.quantity}" for claim in PRESERVED if claim.holds],
 )

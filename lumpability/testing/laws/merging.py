@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from lumpability.dispatch import check
 from lumpability.markov.chains import MarkovChain
 from lumpability.networks.examples import widened
 from lumpability.networks.network import Network
@@ -27,7 +28,6 @@ from lumpability.testing.strategies import (
     permutations_of,
     rationals,
 )
-from lumpability.verbs import check
 
 __all__ = ["NETWORK_LAWS", "NetworkLumper", "unfolded"]
 

@@ -1,6 +1,6 @@
 """What the quotient of each kind preserves, checked in exact arithmetic.
 
-One check for every quantity of `lumpability.markov.preserves.QUANTITIES`.  Probabilities at a time t are linear
+One check for every quantity of `lumpability.markov.preserved.QUANTITIES`.  Probabilities at a time t are linear
 combinations of p U^k with U = P or U = I + Q/L, so that all times are compared by comparing some powers;
 "every start" is compared for the unit vectors, which span all distributions.
 """
@@ -13,10 +13,10 @@ from fractions import Fraction
 from typing import Any
 
 from lumpability.errors import InvalidInput
-from lumpability.exact_array import ExactArray
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
 from lumpability.markov.solve import expected_hitting_times, hitting_probabilities, stationary
 from lumpability.markov.solve.transient import multiply_exactly
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.quotient import project, pull_back, spread
 from lumpability.testing.strategies.lumpable import uniformized
 
@@ -34,7 +34,7 @@ def is_promise_kept(lumping: Any, quantity: str) -> bool:
         With ``chain``, ``quotient``, ``partition`` and the methods that carry vectors across; irreducible
         for stationary quantities.
     quantity : str
-        A key of `lumpability.markov.preserves.QUANTITIES`.
+        A key of `lumpability.markov.preserved.QUANTITIES`.
 
     Raises
     ------

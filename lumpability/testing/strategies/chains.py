@@ -10,9 +10,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from lumpability.exact_array import ExactArray
 from lumpability.markov.attributes import Reward
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.testing.strategies.values import rationals
 
 __all__ = ["ctmcs", "dtmcs", "labelled"]

@@ -14,11 +14,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from lumpability.errors import InvalidInput
-from lumpability.exact_array import ExactArray
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
 from lumpability.markov.examples.planted import unfold
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.rationals import read_number
 from lumpability.partition import Partition
-from lumpability.rationals import read_number
 from lumpability.refinement import Witness
 from lumpability.structure import WeightedStructure
 from lumpability.testing.definitions import find_witness

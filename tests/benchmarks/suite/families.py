@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lumpability import CTMC, DTMC, Partition
-from lumpability.exact_array import ExactArray
 from lumpability.markov import examples
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
 
 __all__ = ["herman", "marked_path", "peer_to_peer", "planted_blocks", "polling_of_design"]

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from lumpability import CTMC, DTMC, Partition
-from lumpability.exact_array import ExactArray
 from lumpability.formats import read
 from lumpability.markov import examples
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
 from suite import families
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from lumpability import CTMC, lump
-from lumpability.exact_array import ExactArray
 from lumpability.markov import examples
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.refinement.kernel_warm import warm
 from lumpability.structure import WeightedStructure
 from suite import rounds

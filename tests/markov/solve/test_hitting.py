@@ -13,7 +13,6 @@ from scipy.sparse import csr_array
 
 from lumpability import CTMC, DTMC, Reward, lump
 from lumpability.errors import InvalidChain, InvalidInput, InvalidValue, NoConvergence, NotUnique
-from lumpability.exact_array import ExactArray
 from lumpability.markov.examples import machine_repair, moran, planted
 from lumpability.markov.solve import (
     accumulated_reward,
@@ -27,6 +26,7 @@ from lumpability.markov.solve import (
 )
 from lumpability.markov.solve.linear import solve_exact, solve_numeric
 from lumpability.markov.solve.solution import Effort
+from lumpability.numbers.exact_array import ExactArray
 
 
 def gambler(goal: int, up: Fraction) -> DTMC:

@@ -12,10 +12,10 @@ from scipy.linalg import expm
 
 from lumpability import CTMC, DTMC, lump
 from lumpability.errors import InvalidInput, NotUnique, SizeLimit
-from lumpability.exact_array import ExactArray
 from lumpability.markov.examples import hypercube_walk, machine_repair, planted
 from lumpability.markov.solve import transient
 from lumpability.markov.solve.transient import multiply_exactly, poisson_window
+from lumpability.numbers.exact_array import ExactArray
 
 
 @given(seed=st.integers(0, 10**6), time=st.floats(0, 20))

@@ -1,0 +1,259 @@
+"""What a proof assistant is asked to confirm: matrix identities between integers.
+
+All numbers of a model are multiplied by common denominators, so that a statement holds integers only.
+For a chain with matrix M (Q, P or R), quotient M^ and block indicator V it is one of
+
+    row sums       M V = V M^           ordinary lumpability, bisimulation
+    column sums    D M = M^ D           exact lumpability, D = diag(1/|C|) V^T
+    both           M V = V M^ and D M = M^ D
+    proportional   M V = K V M^         K = diag(kappa), kappa > 0, M and M^ generators
+
+and for every layer of a network A W = W^ A', where row 0 of W is the bias, fed by the constant 1.
+`lumpability.certificate.export.coq` and `lumpability.certificate.export.lean` write statements as files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lumpability.errors import InvalidInput, SizeLimit
+
+__all__ = [
+    "IDENTITIES",
+    "LARGEST",
+    "ChainStatement",
+    "IntegerStatement",
+    "LayerStatement",
+    "NetworkStatement",
+    "block_comments",
+    "comment",
+    "refuse_large",
+]
+
+Rows = tuple[tuple[int, ...], ...]
+
+IDENTITIES = ("row sums", "column sums", "both", "proportional")
+
+LARGEST = 200
+"""Largest number of rows or columns of a matrix, for which Coq takes some ten seconds."""
+
+_NAME = 60
+_LINE = 96
+_PLAIN = frozenset(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _.,:=+-<>^|&#@!?()[]{}'"
+)
+
+
+@dataclass(frozen=True)
+class ChainStatement:
+    """That a partition is a lumping of a chain.
+
+    Attributes
+    ----------
+    title : str
+        One line for the reader.
+    identity : {"row sums", "column sums", "both", "proportional"}
+    matrix : tuple of rows of int, shape (n, n)
+        M times `denominator`.
+    quotient : tuple of rows of int, shape (m, m)
+        M^ times `denominator`.
+    labels : tuple of int, length n
+        Block of every state, 0 .. m-1.
+    denominator : int
+    symbol : {"Q", "P", "R"}
+        Of M: generator, stochastic matrix, rates.
+    kappa : tuple of int, length n or 0
+        For "proportional", the factors times `kappa_denominator`.
+    kappa_denominator : int
+    names : tuple of str, length n or 0
+        Of states, for comments.
+
+    Raises
+    ------
+    InvalidInput
+        If shapes do not fit each other.
+    SizeLimit
+        If the chain has more than `LARGEST` states; carries ``size`` and ``limit``.
+
+    Examples
+    --------
+    >>> ChainStatement("a pair", "row sums", ((-1, 1), (1, -1)), ((0,),), (0, 0)).n
+    2
+    """
+
+    title: str
+    identity: str
+    matrix: Rows
+    quotient: Rows
+    labels: tuple[int, ...]
+    denominator: int = 1
+    symbol: str = "Q"
+    kappa: tuple[int, ...] = ()
+    kappa_denominator: int = 1
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.identity not in IDENTITIES:
+            raise InvalidInput(
+                f"unknown identity {self.identity!r}: choose one of {', '.join(IDENTITIES)}",
+                identity=self.identity,
+            )
+        if self.symbol not in {"Q", "P", "R"}:
+            raise InvalidInput(f"the symbol is Q, P or R, not {self.symbol!r}", symbol=self.symbol)
+        refuse_large(self.n)
+        _check_shape("the matrix", self.matrix, self.n, self.n)
+        _check_shape("the quotient", self.quotient, self.m, self.m)
+        _check_labels(self.labels, self.m)
+        scaled = self.n if self.identity == "proportional" else 0
+        _check_length("kappa", self.kappa, scaled)
+        _check_length("names", self.names, self.n if self.names else 0)
+
+    @property
+    def n(self) -> int:
+        """Number of states."""
+        return len(self.labels)
+
+    @property
+    def m(self) -> int:
+        """Number of blocks."""
+        return len(self.quotient)
+
+
+@dataclass(frozen=True)
+class LayerStatement:
+    """That A W = W^ A' holds for one layer of a network.
+
+    Row 0 of W holds the biases and is fed by the constant 1; class 0 is that of the constant.  Constant
+    units belong to it, their value being their factor.
+
+    Attributes
+    ----------
+    title : str
+    matrix : tuple of rows of int, shape (rows, units)
+        W times `denominator`.
+    quotient : tuple of rows of int, shape (row classes, classes)
+        W^ times `denominator`.
+    denominator : int
+    row_labels, row_factors : tuple of int, length rows
+        Class of every row, and its factor in A times `row_denominator`.
+    row_denominator : int
+    labels, factors : tuple of int, length units
+        Class of every unit, and its factor in A' times `factor_denominator`.
+    factor_denominator : int
+    unused_rows, unused : tuple of int
+        Row classes and classes that the quotient leaves out, because nothing that stays reads them.
+    """
+
+    title: str
+    matrix: Rows
+    quotient: Rows
+    denominator: int
+    row_labels: tuple[int, ...]
+    row_factors: tuple[int, ...]
+    row_denominator: int
+    labels: tuple[int, ...]
+    factors: tuple[int, ...]
+    factor_denominator: int
+    unused_rows: tuple[int, ...] = ()
+    unused: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        row_classes, classes = self.shape
+        refuse_large(max(len(self.row_labels), len(self.labels)))
+        _check_shape("the weights", self.matrix, len(self.row_labels), len(self.labels))
+        _check_shape("the new weights", self.quotient, row_classes, classes)
+        _check_labels(self.row_labels, row_classes)
+        _check_labels(self.labels, classes)
+        _check_length("row_factors", self.row_factors, len(self.row_labels))
+        _check_length("factors", self.factors, len(self.labels))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of row classes and of classes."""
+        return len(self.quotient), len(self.quotient[0]) if self.quotient else 0
+
+
+@dataclass(frozen=True)
+class NetworkStatement:
+    """That the identity holds for every layer of a network.
+
+    Attributes
+    ----------
+    title : str
+    layers : tuple of LayerStatement
+    """
+
+    title: str
+    layers: tuple[LayerStatement, ...]
+
+
+IntegerStatement = ChainStatement | NetworkStatement
+
+
+def refuse_large(size: int) -> None:
+    """Refuse a matrix with so many rows or columns, if these are too many; before it is built."""
+    if size > LARGEST:
+        raise SizeLimit(
+            f"a matrix has {size} rows or columns, and a proof assistant is given at most {LARGEST}: use a "
+            "certificate and `lumpability verify`, which have no limit",
+            size=size,
+            limit=LARGEST,
+        )
+
+
+def _check_shape(what: str, matrix: Rows, rows: int, columns: int) -> None:
+    if len(matrix) != rows or any(len(row) != columns for row in matrix):
+        raise InvalidInput(f"{what} must have {rows} rows of {columns} integers")
+
+
+def _check_labels(labels: Sequence[int], classes: int) -> None:
+    if any(not 0 <= label < classes for label in labels):
+        raise InvalidInput(f"labels must lie in 0 .. {classes - 1}")
+
+
+def _check_length(name: str, values: Sequence[object], length: int) -> None:
+    if len(values) != length:
+        raise InvalidInput(f"{name} has {len(values)} entries, not {length}")
+
+
+def comment(text: str) -> str:
+    r"""Return a text that is safe inside a comment of Coq and of Lean, at most 60 characters long.
+
+    Whatever could open or close a comment or a string, and all but plain ASCII, is written as a number.
+
+    Examples
+    --------
+    >>> print(comment("*) Axiom a: False. (*"), comment("naïve"))
+    \x2a) Axiom a: False. (\x2a na\xefve
+    """
+    short = text if len(text) <= _NAME else f"{text[: _NAME - 3]}..."
+    return "".join(c if c in _PLAIN else _escaped(c) for c in short)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return (
+        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+    )
+
+
+def block_comments(statement: ChainStatement) -> list[str]:
+    """Return one safe line for each block with the names of its states.
+
+    Examples
+    --------
+    >>> pair = ChainStatement("", "row sums", ((0, 0), (0, 0)), ((0,),), (0, 0), names=("a", "b"))
+    >>> block_comments(pair)
+    ['block 0: a; b']
+    """
+    members: list[list[str]] = [[] for _ in range(statement.m)]
+    for state, label in enumerate(statement.labels):
+        name = statement.names[state] if statement.names else str(state)
+        members[label].append(comment(name))
+    return [_shortened(f"block {number}: ", names) for number, names in enumerate(members)]
+
+
+def _shortened(start: str, names: Iterable[str]) -> str:
+    shown = start + "; ".join(names)
+    return shown if len(shown) <= _LINE else f"{shown[: _LINE - 4]} ..."

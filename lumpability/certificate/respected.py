@@ -1,0 +1,77 @@
+"""What a lumping respects, by name, and the states that each name tells apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from lumpability.certificate.digest import ChainParts
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.partition import Partition
+
+__all__ = ["codes_of", "names_of", "respected_partition", "with_earned_rewards"]
+
+Codes = np.ndarray[Any, Any]
+
+
+def names_of(parts: ChainParts) -> list[str]:
+    """Return everything that a lumping of a chain can respect.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC
+    >>> names_of(ChainParts.of(CTMC([[0, 1], [1, 0]], labels={"up": [0]}, initial=0)))
+    ['label:up', 'initial']
+    """
+    names = [
+        *(f"label:{name}" for name in parts.labels),
+        *(f"reward:{name}" for name in parts.rewards),
+    ]
+    return names if parts.initial is None else [*names, "initial"]
+
+
+def codes_of(parts: ChainParts, name: str) -> list[Codes] | None:
+    """Return arrays that are equal for states which a name does not tell apart; None if unknown."""
+    sort, _, of = name.partition(":")
+    if sort == "label" and of in parts.labels:
+        return [parts.labels[of]]
+    if sort == "reward" and of in parts.rewards:
+        return [array.codes for array in parts.rewards[of] if array is not None]
+    if name == "initial" and parts.initial is not None:
+        return [parts.initial.codes]
+    return None
+
+
+def respected_partition(
+    parts: ChainParts, names: tuple[str, ...], extra: Partition | None
+) -> Partition:
+    """Return the partition of states by all names together, and another partition."""
+
+    def codes() -> Iterator[Codes]:
+        for name in names:
+            yield from codes_of(parts, name) or ()
+        if extra is not None:
+            yield extra.labels
+
+    return Partition.by(parts.matrix.n, codes())
+
+
+def with_earned_rewards(parts: ChainParts) -> ChainParts:
+    """Return the parts of a CTMC with rewards on leaving turned into what they earn per time.
+
+    On leaving a state at the total rate r, an amount a earns a r per unit of time.  A quotient that
+    forgets the jumps inside blocks can keep no more of it.
+    """
+    rates: ExactArray | None = None
+    rewards = dict(parts.rewards)
+    for name, (held, left) in parts.rewards.items():
+        if left is not None:
+            rates = parts.matrix.row_sums() if rates is None else rates
+            earned = left.combine(rates, lambda amount, rate: amount * rate)
+            if held is not None:
+                earned = held.combine(earned, lambda one, other: one + other)
+            rewards[name] = (earned, None)
+    return replace(parts, rewards=rewards)

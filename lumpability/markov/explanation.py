@@ -1,0 +1,369 @@
+"""Why two states share a block of a coarsest lumping, or why they do not, as plain values.
+
+Together: states of one block have equal sums (for proportional lumping, shares) into every block; the
+table of these sums is the reason.  Apart: a chain of steps, as short as can be.  Each step shows two
+states of one block whose sums into a set X of states differ; the next says why a state of X is unlike
+one outside of it, and the last pair differs in something that had to be respected.  A formula puts the
+whole chain into one statement that holds in one state and not in the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lumpability.markov.attributes import States
+from lumpability.markov.formulas import Formula
+from lumpability.numbers.exact_array import Exact
+from lumpability.numbers.rationals import shown
+
+__all__ = ["Ending", "EqualSum", "Explanation", "Flow", "Group", "Step"]
+
+_MEMBERS = 4
+_TRANSITIONS = 6
+_ROWS = 24
+
+
+@dataclass(frozen=True)
+class Group:
+    """A set of states, by its size and first members.
+
+    Attributes
+    ----------
+    size : int
+    first : tuple of str
+
+    Examples
+    --------
+    >>> print(Group.of(States(9), [2, 3, 4, 5, 6, 8]))
+    {2, 3, 4, 5, ... 2 more}
+    """
+
+    size: int
+    first: tuple[str, ...]
+
+    @classmethod
+    def of(cls, states: States, members: Any) -> Group:
+        """Take the names of some states, given by number in ascending order."""
+        chosen = np.asarray(members)
+        return cls(len(chosen), tuple(str(states[i]) for i in chosen[:_MEMBERS].tolist()))
+
+    def __str__(self) -> str:
+        return "{" + ", ".join(_capped(self.first, self.size)) + "}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `json.dumps` accepts."""
+        return {"size": self.size, "first": list(self.first)}
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What goes from one state into a set of states, or comes from it.
+
+    Attributes
+    ----------
+    state : str
+    total : Exact
+        The sum; for proportional lumping the share of it in `leaving`.
+    transitions : tuple of (source, target, weight)
+        All that contribute.
+    leaving : Exact or None
+        For proportional lumping, all that leaves the state's block.
+    """
+
+    state: str
+    total: Exact
+    transitions: tuple[tuple[str, str, Exact], ...]
+    leaving: Exact | None = None
+
+    def __str__(self) -> str:
+        of = "" if self.leaving is None else f" of {shown(self.leaving)}"
+        listed = (
+            f"{s} -> {t}: {shown(weight)}" for s, t, weight in self.transitions[:_TRANSITIONS]
+        )
+        how = "; ".join(_capped(listed, len(self.transitions))) or "no transitions"
+        return f"{self.state}: {shown(self.total)}{of}  ({how})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3"."""
+        return {
+            "state": self.state,
+            "total": str(self.total),
+            "leaving": None if self.leaving is None else str(self.leaving),
+            "transitions": [
+                {"source": s, "target": t, "weight": str(weight)}
+                for s, t, weight in self.transitions
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Step:
+    """Two states of one block whose sums into (or from) a set of states differ.
+
+    Attributes
+    ----------
+    block : Group
+        Holds both states.
+    splitter : Group
+        The set that the sums go into.
+    measure : str
+        What is summed: "rates", "probabilities" or "shares of the rates".
+    direction : {"out", "in"}
+    flows : tuple of two Flow
+    """
+
+    block: Group
+    splitter: Group
+    measure: str
+    direction: str
+    flows: tuple[Flow, Flow]
+
+    @property
+    def states(self) -> tuple[str, str]:
+        """The names of the two states."""
+        return self.flows[0].state, self.flows[1].state
+
+    @property
+    def claim(self) -> str:
+        """The step in one sentence, without the sums."""
+        one, other = self.states
+        way = "into" if self.direction == "out" else "from"
+        return (
+            f"{one} and {other} share the block {self.block}, but their {self.measure} "
+            f"{way} {self.splitter} differ"
+        )
+
+    def __str__(self) -> str:
+        return "\n  ".join([self.claim, *map(str, self.flows)])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3"."""
+        return {
+            "block": self.block.to_json(),
+            "splitter": self.splitter.to_json(),
+            "measure": self.measure,
+            "direction": self.direction,
+            "flows": [flow.to_json() for flow in self.flows],
+        }
+
+    def to_html(self) -> str:
+        """Return a small self-contained page."""
+        from lumpability.markov.explanation_html import page, step
+
+        return page(self.claim, step(self))
+
+    def _repr_html_(self) -> str:
+        from lumpability.markov.explanation_html import fragment, step
+
+        return fragment(step(self))
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Two states that differ in what had to be respected.
+
+    Attributes
+    ----------
+    name : str
+        "label:NAME", "reward:NAME", "initial", or "given" for a partition that was given.
+    states : tuple of two str
+    values : tuple of two
+        Whether the label is there; amounts of the reward; initial probabilities; None if given.
+    """
+
+    name: str
+    states: tuple[str, str]
+    values: tuple[Any, Any]
+
+    def __str__(self) -> str:
+        (one, other), (sort, _, of) = self.states, self.name.partition(":")
+        if sort == "label":
+            having, lacking = (one, other) if self.values[0] else (other, one)
+            return f"{having} has the label {of!r}, {lacking} has not"
+        if sort == "given":
+            return f"the partition that was given has {one} and {other} in different blocks"
+        what = f"the reward {of!r}" if sort == "reward" else "the initial probability"
+        first, second = (", ".join(map(shown, _amounts(value))) for value in self.values)
+        return f"{what} of {one} is {first}, that of {other} {second}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `json.dumps` accepts."""
+        values = [
+            value if value is None or isinstance(value, bool) else list(map(str, _amounts(value)))
+            for value in self.values
+        ]
+        return {"respected": self.name, "states": list(self.states), "values": values}
+
+
+@dataclass(frozen=True)
+class EqualSum:
+    """Sums of two states into one block, which are equal; or equal in their shares.
+
+    Attributes
+    ----------
+    block : Group
+    direction : {"out", "in"}
+    totals : tuple of two Exact
+    share : Exact or None
+        For proportional lumping, of what leaves the states' own block.
+    """
+
+    block: Group
+    direction: str
+    totals: tuple[Exact, Exact]
+    share: Exact | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3"."""
+        return {
+            "block": self.block.to_json(),
+            "direction": self.direction,
+            "totals": [str(total) for total in self.totals],
+            "share": None if self.share is None else str(self.share),
+        }
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why two states share a block, or why not.
+
+    Attributes
+    ----------
+    kind : str
+    states : tuple of two str
+    block : Group
+        The final block of the first state.
+    measure : str
+        What is summed: "rates", "probabilities" or "shares of the rates".
+    table : tuple of EqualSum
+        If together: the sums into every block that either state reaches.
+    steps : tuple of Step
+        If apart; none if the two states themselves differ in what is respected.
+    ending : Ending or None
+        If apart: where the steps end.  None if the last sums are over all states.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC, lump
+    >>> rates = {("a", "c"): 1, ("b", "c"): 2, ("d", "a"): 3, ("e", "b"): 3}
+    >>> lumping = lump(CTMC.from_rates(rates, labels={"goal": ["c"]}))
+    >>> print(lumping.explain("d", "e"))
+    d and e are apart (ordinary), in 2 steps:
+    1. d and e share the block {d, e}, but their rates into {a} differ
+         d: 3  (d -> a: 3)
+         e: 0  (no transitions)
+    2. a is in {a}, b is not: a and b share the block {a, b, d, e}, but their rates into {c} differ
+         a: 1  (a -> c: 1)
+         b: 2  (b -> c: 2)
+    3. c is in {c}, b is not: c has the label 'goal', b has not
+    holds in d, not in e: out(out(goal) = 1) ≥ 3
+    """
+
+    kind: str
+    states: tuple[str, str]
+    block: Group
+    measure: str
+    table: tuple[EqualSum, ...] = ()
+    steps: tuple[Step, ...] = ()
+    ending: Ending | None = None
+    together: bool = False
+    make_formula: Callable[[], Formula] | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def formula(self) -> Formula | None:
+        """A formula that holds in the first state and not in the other; None if together."""
+        return None if self.make_formula is None else self.make_formula()
+
+    @property
+    def claim(self) -> str:
+        """The answer in one sentence."""
+        one, other = self.states
+        if self.together:
+            return f"{one} and {other} are together ({self.kind}), in the block {self.block}"
+        steps = {0: "at once", 1: "in 1 step"}.get(len(self.steps), f"in {len(self.steps)} steps")
+        return f"{one} and {other} are apart ({self.kind}), {steps}"
+
+    @property
+    def reasons(self) -> list[str]:
+        """The steps and the ending as texts, each with what it has to explain."""
+        told: list[Step | Ending] = [*self.steps, *([self.ending] if self.ending else [])]
+        return [f"{self._asked(i, one)}{one}" for i, one in enumerate(told)]
+
+    def _asked(self, number: int, told: Step | Ending) -> str:
+        """Say what a reason is for: why its first state is in the last set and its second is not."""
+        if number == 0:
+            return ""
+        one, other = told.states
+        return f"{one} is in {self.steps[number - 1].splitter}, {other} is not: "
+
+    @property
+    def text(self) -> str:
+        """The explanation as lines of text; long lists are cut, and say so."""
+        return str(self)
+
+    def __str__(self) -> str:
+        one, other = self.states
+        if self.together:
+            lines = [f"{self.claim}; equal {self.measure}:", *self._table_lines()]
+            return "\n".join(lines)
+        lines = [
+            f"{i}. {reason}".replace("\n", "\n   ")
+            for i, reason in enumerate(self.reasons, start=1)
+        ]
+        if self.formula is not None:
+            lines.append(f"holds in {one}, not in {other}: {self.formula}")
+        return "\n".join([f"{self.claim}:", *lines])
+
+    def _table_lines(self) -> list[str]:
+        lines = [_row(row, *self.states) for row in self.table[:_ROWS]]
+        more = len(self.table) - _ROWS
+        return [*(lines or ["  none at all"]), *([f"  ... {more} more blocks"] if more > 0 else [])]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `json.dumps` accepts, as schemas/explanation.schema.json says."""
+        formula = self.formula
+        return {
+            "kind": self.kind,
+            "states": list(self.states),
+            "together": self.together,
+            "block": self.block.to_json(),
+            "measure": self.measure,
+            "table": [row.to_json() for row in self.table],
+            "steps": [step.to_json() for step in self.steps],
+            "ending": None if self.ending is None else self.ending.to_json(),
+            "formula": None if formula is None else {**formula.to_json(), "text": str(formula)},
+        }
+
+    def to_html(self) -> str:
+        """Return a small self-contained page."""
+        from lumpability.markov.explanation_html import explanation, page
+
+        return page(self.claim, explanation(self))
+
+    def _repr_html_(self) -> str:
+        from lumpability.markov.explanation_html import explanation, fragment
+
+        return fragment(explanation(self))
+
+
+def _capped(texts: Iterable[str], total: int) -> list[str]:
+    """Return texts, and how many more there would be."""
+    listed = list(texts)
+    return listed if len(listed) == total else [*listed, f"... {total - len(listed)} more"]
+
+
+def _row(row: EqualSum, one: str, other: str) -> str:
+    way = "into" if row.direction == "out" else "from"
+    if row.share is None:
+        return f"  {way} {row.block}: {shown(row.totals[0])}"
+    first, second = map(shown, row.totals)
+    return f"  {way} {row.block}: {shown(row.share)}  ({first} for {one}, {second} for {other})"
+
+
+def _amounts(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)

@@ -1,0 +1,37 @@
+"""The kinds of chain lumpability by name."""
+
+from __future__ import annotations
+
+from lumpability.errors import InvalidInput
+from lumpability.markov.kinds.bisimulation import Bisimulation
+from lumpability.markov.kinds.exact import Exact
+from lumpability.markov.kinds.kind import Kind
+from lumpability.markov.kinds.ordinary import Ordinary
+from lumpability.markov.kinds.proportional import Proportional
+from lumpability.markov.kinds.strict import Strict
+from lumpability.markov.kinds.weak import Weak
+
+__all__ = ["KINDS", "find_kind"]
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (Ordinary(), Exact(), Strict(), Proportional(), Bisimulation(), Weak())
+}
+
+
+def find_kind(name: str) -> Kind:
+    """Return the kind of that name.
+
+    Raises
+    ------
+    InvalidInput
+        If there is none; the message lists the names.
+
+    Examples
+    --------
+    >>> find_kind("ordinary").name
+    'ordinary'
+    """
+    if name not in KINDS:
+        raise InvalidInput(f"unknown kind {name!r}: choose one of {', '.join(KINDS)}", kind=name)
+    return KINDS[name]

@@ -1,0 +1,43 @@
+"""Strong bisimulation on rates, as model checkers use it: finer than ordinary lumpability.
+
+States s, t of one block must have equal total rates r(s, C) = r(t, C) into *every* block C, their own
+included, self-loops included; exit rates then agree as well: R V = V R^.  Time-bounded properties that
+look at single jumps (next, exit rates) need this; distributions over blocks do not.  On a CTMC whose
+states a and b move between each other at rates 1 and 2 the one block {a, b} is ordinary lumpable (the
+process never leaves it) but no bisimulation (the exit rates 1 and 2 differ).  For a DTMC the notion is
+ordinary lumpability.  Baier, Katoen, Hermanns and Wolf 2005 (strong bisimulation for CTMCs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.kinds.kind import Condition, Kind
+from lumpability.partition import Partition
+from lumpability.quotient import collapse
+from lumpability.structure import WeightedStructure
+
+__all__ = ["Bisimulation"]
+
+
+class Bisimulation(Kind):
+    """Equal rates into every block, the own block included."""
+
+    name = "bisimulation"
+    keeps_jumps = True
+    preserves = (
+        "what ordinary lumping preserves, and exit rates, self-loops and the distribution of single "
+        "jumps between blocks"
+    )
+
+    def identity(self, chain: MarkovChain) -> str:
+        return "R V = V R^" if isinstance(chain, CTMC) else "P V = V P^"
+
+    def conditions(self, chain: MarkovChain) -> Sequence[Condition]:
+        return [Condition(chain.matrix)]
+
+    def quotient(
+        self, chain: MarkovChain, conditions: Sequence[Condition], partition: Partition
+    ) -> WeightedStructure:
+        return collapse(conditions[0].matrix, partition)

@@ -1,0 +1,158 @@
+"""What every kind of chain lumpability has to say for itself.
+
+A kind names one or two *conditions*: a matrix M and a direction, such that the partition is a lumping
+exactly when states of one block have equal sums of M into every block.  From them follow the coarsest
+lumping (the engine, alternating between two conditions until both are stable) and the check.  The
+kind adds its quotient, what that preserves, and which vectors can be carried back.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from lumpability.errors import NotJustified
+from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.naming import block_name
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.rationals import shown
+from lumpability.partition import Partition
+from lumpability.quotient import Verdict, project
+from lumpability.refinement import Engine, Progress, Refinement, Witness, refine
+from lumpability.refinement.stability import disagreement
+from lumpability.structure import WeightedStructure
+
+__all__ = ["Condition", "Kind", "balance_matrix"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A matrix whose sums over blocks must agree inside blocks.
+
+    Attributes
+    ----------
+    matrix : WeightedStructure
+        Sums run over rows of this matrix; it is the transposed one for direction "in".
+    direction : {"out", "in"}
+    """
+
+    matrix: WeightedStructure
+    direction: str = "out"
+
+
+def balance_matrix(chain: MarkovChain) -> WeightedStructure:
+    """Return the matrix that lumpability is about: the generator of a CTMC, P of a DTMC."""
+    return chain.generator() if isinstance(chain, CTMC) else chain.matrix
+
+
+class Kind(ABC):
+    """One notion of lumpability."""
+
+    name: ClassVar[str]
+    preserves: ClassVar[str]
+    """What the quotient preserves, in one sentence; `preserves.PRESERVED` has the table."""
+    respects: ClassVar[tuple[str, ...]] = ("labels", "rewards")
+    """What the initial partition distinguishes by default, see `MarkovChain.respected`."""
+    keeps_jumps: ClassVar[bool] = False
+    """Whether the quotient of a CTMC keeps the jumps inside blocks, as self-loops."""
+
+    @abstractmethod
+    def identity(self, chain: MarkovChain) -> str:
+        """Return the matrix identity that proves a lumping of this kind, as text."""
+
+    @abstractmethod
+    def conditions(self, chain: MarkovChain) -> Sequence[Condition]:
+        """Return the conditions, their matrices built; O(m).
+
+        Raises
+        ------
+        NotJustified
+            If the kind makes no sense for this class of chain.
+        """
+
+    @abstractmethod
+    def quotient(
+        self, chain: MarkovChain, conditions: Sequence[Condition], partition: Partition
+    ) -> WeightedStructure:
+        """Return the matrix of the quotient chain: rates or probabilities."""
+
+    def coarsest(
+        self,
+        conditions: Sequence[Condition],
+        initial: Partition,
+        *,
+        engine: Engine = "auto",
+        progress: Progress | None = None,
+    ) -> Refinement:
+        """Return the coarsest partition that meets all conditions and refines `initial`."""
+        partition = initial
+        while True:
+            for condition in conditions:
+                result = refine(condition.matrix, partition, engine=engine, progress=progress)
+                partition, before = result.partition, partition
+            if len(conditions) == 1 or len(partition) == len(before):
+                return result
+
+    def witness(self, conditions: Sequence[Condition], partition: Partition) -> Witness | None:
+        """Check the conditions exactly; return what contradicts them, or None."""
+        for condition in conditions:
+            found = disagreement(condition.matrix, partition)
+            if found is not None:
+                return replace(found, direction=condition.direction)
+        return None
+
+    def verdict(self, chain: MarkovChain, partition: Partition) -> Verdict:
+        """Decide exactly whether a partition is a lumping of this kind, and say so in words."""
+        witness = self.witness(self.conditions(chain), partition)
+        if witness is None:
+            return Verdict(self.name, None, f"{self.name}: {self.identity(chain)} holds exactly")
+        text = f"not {self.name}: {self.describe(witness, chain, partition)}"
+        return Verdict(self.name, witness, text)
+
+    def describe(self, witness: Witness, chain: MarkovChain, partition: Partition) -> str:
+        """Say a witness in the chain's own names."""
+        what = "rates" if isinstance(chain, CTMC) else "probabilities"
+        way = "into" if witness.direction == "out" else "from"
+        return (
+            f"states {chain.states[witness.state]!r} and {chain.states[witness.other]!r} share a "
+            f"block, but their {what} {way} {block_name(chain.states, partition, witness.block)} "
+            f"sum to {shown(witness.total)} and to {shown(witness.other_total)}"
+        )
+
+    def factors(self, conditions: Sequence[Condition], partition: Partition) -> ExactArray | None:
+        """Return kappa, the factor of every state, for kinds that scale states; None for others."""
+        return None
+
+    def project_stationary(
+        self, vector: ExactArray, partition: Partition, factors: ExactArray | None
+    ) -> ExactArray:
+        """Return the stationary distribution of the quotient for one of the chain."""
+        return project(vector, partition)
+
+    def lift(self, vector: ExactArray, chain: MarkovChain, partition: Partition) -> ExactArray:
+        """Spread block probabilities at any time over states, where the theory justifies it.
+
+        Raises
+        ------
+        NotJustified
+            If it does not, with the reason.
+        """
+        raise NotJustified(
+            f"{self.name} lumping does not determine how a block's probability is spread over its "
+            "states: only block probabilities are preserved; use kind='exact' or 'strict'",
+            kind=self.name,
+        )
+
+    def lift_stationary(
+        self, vector: ExactArray, chain: MarkovChain, partition: Partition
+    ) -> ExactArray:
+        """Return the stationary distribution of the chain for one of the quotient.
+
+        Raises
+        ------
+        NotJustified
+            If the quotient does not determine it, with the reason.
+        """
+        return self.lift(vector, chain, partition)

@@ -1,0 +1,228 @@
+"""Proportional lumpability: states that leave their block alike, up to a factor of speed.
+
+A partition is proportionally lumpable when every state s has a factor kappa(s) > 0 such that
+q(s, C) / kappa(s) = q(t, C) / kappa(t) for s, t of one block B and every *other* block C.  Dividing the
+rate of s by kappa(s) gives a chain that is ordinary lumpable: K^-1 Q V = V Q^ outside blocks.  If
+pi Q = 0 then pi K V Q^ = 0, so the stationary distribution of the quotient is
+pi^(B) = (sum over B of kappa pi) / (sum over all of kappa pi), and the blocks are visited in the same
+order with the same probabilities.  Probabilities at a given time are not preserved.
+
+States of a block have vectors of rates into other blocks that are positive multiples of each other;
+kappa is determined up to one factor for each block, here 1 for its first member.  States that nothing
+leaves (rate zero into every other block) may share a block only with their like: 0 = kappa c forces
+c = 0.  Their kappa is free, and 1 here; if a chain is irreducible there are none but in the one-block
+partition.  Merging blocks keeps multiples multiples (and zero zero), so the join of two such partitions
+is one, the coarsest is unique, and splitting by the vector of out-of-block rates *up to scaling*, until
+nothing splits, finds it.  Dividing by the whole exit rate, own block included, would split too much.
+Marin, Piazza and Rossi 2019; Piazza and Rossi 2021.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidInput, InvalidValue, LumpabilityError, NotJustified
+from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.kinds.kind import Condition, Kind
+from lumpability.markov.matrices import divide_rows
+from lumpability.markov.naming import block_name
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.sparse_sums import sum_entries
+from lumpability.partition import Partition
+from lumpability.quotient import Verdict, collapse, project
+from lumpability.refinement import Engine, Progress, Refinement, Witness, fingerprint_rounds
+from lumpability.refinement.stability import disagreement
+from lumpability.structure import WeightedStructure
+
+__all__ = ["Proportional"]
+
+_ATTEMPTS = 16
+
+
+class Proportional(Kind):
+    """Equal rates into other blocks up to a positive factor of each state."""
+
+    name = "proportional"
+    preserves = (
+        "the stationary distribution, weighted: pi^(B) is the share of kappa pi in block B; and the "
+        "order in which blocks are visited; not probabilities at a given time"
+    )
+
+    def identity(self, chain: MarkovChain) -> str:
+        return "K^-1 Q V = V Q^ outside blocks"
+
+    def conditions(self, chain: MarkovChain) -> Sequence[Condition]:
+        if not isinstance(chain, CTMC):
+            raise NotJustified(
+                "proportional lumping changes how long states are held, and a DTMC has no holding "
+                "times: lump CTMC(chain.matrix, ...), which has the same stationary distribution",
+                kind=self.name,
+            )
+        return [Condition(chain.matrix.without_diagonal())]
+
+    def coarsest(
+        self,
+        conditions: Sequence[Condition],
+        initial: Partition,
+        *,
+        engine: Engine = "auto",
+        progress: Progress | None = None,
+    ) -> Refinement:
+        """Return the coarsest partition by rounds of fingerprints, then prove it.
+
+        Raises
+        ------
+        InvalidInput
+            For an engine other than "auto" and "rounds": the others compare sums themselves.
+        """
+        if engine not in ("auto", "rounds"):
+            raise InvalidInput(
+                f"the {engine} engine compares sums, not multiples of sums: proportional lumping "
+                "needs engine='auto' or 'rounds'",
+                engine=engine,
+            )
+        matrix = conditions[0].matrix
+        tables = fingerprint_rounds.field_tables(matrix.weights)
+        partition = initial
+        for attempt in range(_ATTEMPTS):
+            partition = fingerprint_rounds.refine(
+                matrix, partition, tables, proportional=True, attempt=attempt, progress=progress
+            )
+            if _LeavingRates.of(matrix, partition).first_difference() is None:
+                return Refinement(partition, "rounds", proved=True)
+        raise LumpabilityError(f"internal error: {_ATTEMPTS} collisions in a row; please report it")
+
+    def witness(self, conditions: Sequence[Condition], partition: Partition) -> Witness | None:
+        """Compare normalised rates exactly; the witness holds shares of what leaves the block."""
+        leaving = _LeavingRates.of(conditions[0].matrix, partition)
+        state = leaving.first_difference()
+        return None if state is None else leaving.witness(state)
+
+    def verdict_with(
+        self, chain: MarkovChain, partition: Partition, factors: ExactArray
+    ) -> Verdict:
+        """Decide exactly whether a partition is a lumping with the given kappa.
+
+        Raises
+        ------
+        InvalidValue
+            If a factor is not positive.
+        """
+        if factors.is_rational and min(factors.values, default=Fraction(1)) <= 0:
+            state = next(s for s, factor in enumerate(factors) if factor <= 0)
+            raise InvalidValue(
+                f"kappa of state {chain.states[state]!r} is {factors[state]}: factors are positive",
+                index=state,
+                value=factors[state],
+            )
+        matrix = self.conditions(chain)[0].matrix
+        leaves = partition.labels[matrix.indices] != partition.labels[matrix.sources()]
+        sources, targets = matrix.sources()[leaves], matrix.indices[leaves]
+        leaving = WeightedStructure.from_edges(
+            matrix.n, sources, targets, matrix.weights.take(leaves)
+        )
+        witness = disagreement(divide_rows(leaving, factors), partition)
+        if witness is None:
+            text = f"{self.name}: {self.identity(chain)} holds exactly with this kappa"
+            return Verdict(self.name, None, text)
+        block = block_name(chain.states, partition, witness.block)
+        return Verdict(
+            self.name,
+            witness,
+            f"not {self.name} with this kappa: states {chain.states[witness.state]!r} and "
+            f"{chain.states[witness.other]!r} share a block, but their rates into {block}, divided by "
+            f"kappa, sum to {witness.total} and to {witness.other_total}",
+        )
+
+    def describe(self, witness: Witness, chain: MarkovChain, partition: Partition) -> str:
+        return (
+            f"states {chain.states[witness.state]!r} and {chain.states[witness.other]!r} share a "
+            f"block, but of their rates out of it the shares {witness.total} and "
+            f"{witness.other_total} go into {block_name(chain.states, partition, witness.block)}"
+        )
+
+    def quotient(
+        self, chain: MarkovChain, conditions: Sequence[Condition], partition: Partition
+    ) -> WeightedStructure:
+        # First members have kappa 1, so that their rates are those of the quotient.
+        return collapse(conditions[0].matrix, partition).without_diagonal()
+
+    def factors(self, conditions: Sequence[Condition], partition: Partition) -> ExactArray:
+        totals = _LeavingRates.of(conditions[0].matrix, partition).totals
+        firsts = totals.take(partition.representatives[partition.labels])
+        one: Exact = Fraction(1)
+        return totals.combine(firsts, lambda own, first: one if first == 0 else own / first)
+
+    def project_stationary(
+        self, vector: ExactArray, partition: Partition, factors: ExactArray | None
+    ) -> ExactArray:
+        assert factors is not None
+        sums = project(vector.combine(factors, operator.mul), partition)
+        total = sum(sums)
+        if total == 0:
+            raise InvalidInput("a distribution that is zero everywhere cannot be projected")
+        return sums.map(lambda value: value / total)
+
+    def lift(self, vector: ExactArray, chain: MarkovChain, partition: Partition) -> ExactArray:
+        raise NotJustified(
+            "proportional lumping does not preserve probabilities at a given time, and of the "
+            "stationary ones only sums weighted with kappa, which do not determine single states; "
+            "for stationary distributions use project_stationary",
+            kind=self.name,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _LeavingRates:
+    """Sums of rates into other blocks, and their shares in the total.
+
+    Attributes
+    ----------
+    totals : ExactArray, shape (n,)
+    shares : compressed rows of an n x k matrix
+        Share of the total that goes into each other block; no row for states that nothing leaves.
+    """
+
+    partition: Partition
+    totals: ExactArray
+    shares: WeightedStructure
+
+    @classmethod
+    def of(cls, matrix: WeightedStructure, partition: Partition) -> _LeavingRates:
+        labels, sources = partition.labels, matrix.sources()
+        leaves = labels[matrix.indices] != labels[sources]
+        sums = sum_entries(
+            (matrix.n, max(len(partition), 1)),
+            sources[leaves],
+            labels[matrix.indices[leaves]],
+            matrix.weights.take(leaves),
+        )
+        leaving = WeightedStructure(*sums, initial=matrix.initial)
+        totals = leaving.row_sums()
+        return cls(partition, totals, divide_rows(leaving, totals))
+
+    def first_difference(self) -> int | None:
+        """Return the first state whose shares are not those of its block's first member."""
+        first = self.partition.representatives[self.partition.labels]
+        lengths = np.diff(self.shares.indptr)
+        wrong = np.flatnonzero(lengths != lengths[first])
+        comparable = np.flatnonzero(lengths == lengths[first])
+        owner, positions = self.shares.entries_of(comparable)
+        _, expected = self.shares.entries_of(first[comparable])
+        different = (self.shares.indices[positions] != self.shares.indices[expected]) | (
+            self.shares.weights.codes[positions] != self.shares.weights.codes[expected]
+        )
+        candidates: Any = np.concatenate([wrong, comparable[owner[different]]])
+        return int(candidates.min()) if len(candidates) else None
+
+    def witness(self, state: int) -> Witness:
+        first = int(self.partition.representatives[self.partition.labels[state]])
+        expected, found = dict(self.shares.row(first)), dict(self.shares.row(state))
+        block = next(b for b in sorted({*expected, *found}) if expected.get(b) != found.get(b))
+        return Witness(first, state, block, expected.get(block, 0), found.get(block, 0))

@@ -1,0 +1,56 @@
+"""Strict lumpability: ordinary and exact at once.
+
+States of one block have equal sums into every block, q(s, C) = q(t, C), and from every block,
+q(C, s) = q(C, t): Q V = V Q^ and D Q = Q^ D with one and the same quotient, because D V = I gives
+D Q V = D V Q^ = Q^.  It preserves what either of the two preserves.  The coarsest strict partition is
+reached by refining for the two conditions in turn until neither splits: each step keeps together what
+any strict partition keeps together.  Buchholz 1994.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.kinds.exact import lift_uniformly
+from lumpability.markov.kinds.kind import Condition, Kind, balance_matrix
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.partition import Partition
+from lumpability.quotient import collapse, spread
+from lumpability.structure import WeightedStructure
+
+__all__ = ["Strict"]
+
+
+class Strict(Kind):
+    """Equal sums into and from every block."""
+
+    name = "strict"
+    preserves = (
+        "what ordinary and what exact lumping preserve: block probabilities for every initial "
+        "distribution, and those of single states when the start is uniform inside blocks"
+    )
+    respects = ("labels", "rewards", "initial")
+
+    def identity(self, chain: MarkovChain) -> str:
+        if isinstance(chain, CTMC):
+            return "Q V = V Q^ and D Q = Q^ D"
+        return "P V = V P^ and D P = P^ D"
+
+    def conditions(self, chain: MarkovChain) -> Sequence[Condition]:
+        matrix = balance_matrix(chain)
+        return [Condition(matrix), Condition(matrix.transposed, "in")]
+
+    def quotient(
+        self, chain: MarkovChain, conditions: Sequence[Condition], partition: Partition
+    ) -> WeightedStructure:
+        quotient = collapse(conditions[0].matrix, partition)
+        return quotient.without_diagonal() if isinstance(chain, CTMC) else quotient
+
+    def lift(self, vector: ExactArray, chain: MarkovChain, partition: Partition) -> ExactArray:
+        return lift_uniformly(vector, chain, partition)
+
+    def lift_stationary(
+        self, vector: ExactArray, chain: MarkovChain, partition: Partition
+    ) -> ExactArray:
+        return spread(vector, partition)

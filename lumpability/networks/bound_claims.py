@@ -1,0 +1,251 @@
+"""What a certificate claims about each layer, bound to the layer that it is about.
+
+A claim is plain data: the classes of a layer's units, the factor c(s) of each, which units are constants
+and with which value, and which classes are used above.  Everything else follows from the network and is
+computed anew here: what is left of a factor after the activation, the aggregated weights
+
+    U = [A_{l-1} W_l ; N_{l-1} W_l]   with bias   b_l + (constants' rows of W_l),
+
+and the weights of the quotient: column of a class = column of its first member divided by its factor.
+Nothing here knows how classes are found or how a quotient is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+from lumpability.networks.activations import Group
+from lumpability.networks.aggregation import Aggregation, Incoming
+from lumpability.networks.arrays import Array, divided, to_fractions
+from lumpability.networks.layers import Conv
+from lumpability.networks.new_weights import NewWeights
+from lumpability.networks.weight_stages import Stage
+from lumpability.partition import Partition
+
+__all__ = ["BoundClaim", "LayerClaim", "bind"]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerClaim:
+    """What is claimed about the units of one layer with weights.
+
+    Attributes
+    ----------
+    layer : int
+        Number of the layer in the network.
+    partition : Partition
+        Of its units; constants and dead units included.
+    factors : object array of Fraction, shape (units,)
+        c(s): the aggregated column of unit s is c(s) times the column of its class.
+    constants : dict of int to Fraction
+        Units whose output has this value for every input, folded into the next bias.
+    live : bool array, shape (classes,)
+        Classes that are units of the quotient: neither constant nor dead.
+    antiparallel : bool
+        Whether units of opposite sign share classes by way of a skip past the activation.
+    held : str or None
+        Why the units of this layer may not be changed.
+    admits : str or None
+        The factors by which columns of one class may differ, in words; None if the layer is held.
+    """
+
+    layer: int
+    partition: Partition
+    factors: Array
+    constants: dict[int, Fraction]
+    live: Array
+    antiparallel: bool = False
+    held: str | None = None
+    admits: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class BoundClaim:
+    """A claim beside the layer of the network that it is about, and beside its neighbours.
+
+    Attributes
+    ----------
+    claim : LayerClaim
+    stage : Stage
+    below : BoundClaim or None
+        The claim about the layer that this one reads, unless that stays as it is.
+    above : Stage or None
+    kind : str
+        "proportional" or "exact".
+    """
+
+    claim: LayerClaim
+    stage: Stage
+    below: BoundClaim | None
+    above: Stage | None
+    kind: str
+
+    @property
+    def partition(self) -> Partition:
+        """The classes."""
+        return self.claim.partition
+
+    @property
+    def live(self) -> Array:
+        """Which classes are units of the quotient."""
+        return self.claim.live
+
+    @property
+    def firsts(self) -> Array:
+        """The first member of each unit's class, shape (units,)."""
+        return self.partition.representatives[self.partition.labels]
+
+    @property
+    def group(self) -> Group:
+        """Factors by which columns of one class may differ."""
+        return self.stage.group(self.kind, antiparallel=self.claim.antiparallel)
+
+    @property
+    def only_zero(self) -> bool:
+        """Whether only zero may be folded: padding above is not constant."""
+        layer = None if self.above is None else self.above.layer
+        return isinstance(layer, Conv) and layer.is_padded
+
+    @cached_property
+    def moving(self) -> Array:
+        """Whether each unit is not a constant."""
+        moving = np.ones(self.stage.units, dtype=bool)
+        moving[list(self.claim.constants)] = False
+        return moving
+
+    @cached_property
+    def reflected(self) -> Array:
+        """Whether each unit has the opposite sign of its class and no factor of that sign passes."""
+        if self.stage.reflection is None:
+            return np.zeros(self.stage.units, dtype=bool)
+        negative = np.array([factor < 0 for factor in self.claim.factors.tolist()], dtype=bool)
+        return np.asarray(self.moving & negative)
+
+    @cached_property
+    def carried(self) -> Array:
+        """What is left of each factor after the activation; 0 where the factor does not pass."""
+        firsts = self.firsts.tolist()
+        left: dict[tuple[int, Fraction], Fraction] = {}
+        carried = []
+        for unit, factor in enumerate(self.claim.factors.tolist()):
+            case = (-1 if self.stage.is_uniform else unit, factor)
+            if case not in left:
+                measure, common = self.stage.pull(firsts[unit], Fraction(1))
+                key, rest = self.stage.pull(unit, factor)
+                left[case] = rest / common if key == measure else Fraction(0)
+            carried.append(left[case])
+        return np.array(carried, dtype=object)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The aggregated weights."""
+        return _aggregated(self.stage, self.below)
+
+    def weights(self) -> NewWeights:
+        """Return the exact weights of the quotient's layer."""
+        live = self.partition.representatives[self.live]
+        scale = self.claim.factors[live]
+        rows, summed = self.rows, self.rows.summed
+        stays = rows.stays
+        bias = divided(summed.bias[live], scale)
+        none = self.stage.layer.bias is None and not np.array(bias != 0, dtype=bool).any()
+        if rows.is_stored and len(live) == summed.columns and stays.all():
+            whole = divided(summed.matrix, scale)
+            return NewWeights(whole, None if none else bias)
+        plain = np.flatnonzero(stays[: rows.plain])
+        matrix = divided(summed.entries(plain, live), scale)
+        skip = None
+        skipped = rows.plain + np.flatnonzero(stays[rows.plain :])
+        if len(skipped):
+            found = divided(summed.entries(skipped, live), scale)
+            if np.array(found != 0, dtype=bool).any():
+                skip = np.zeros(matrix.shape, dtype=found.dtype)
+                skip = to_fractions(skip) if found.dtype == object else skip
+                place = np.cumsum(stays[: rows.plain]) - 1
+                skip[place[rows.places[skipped]]] = found
+        return NewWeights(matrix, None if none else bias, skip)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """A W and N W, with their rows ordered by class and position.
+
+    Attributes
+    ----------
+    summed : Aggregation
+    stays : bool array, shape (rows,)
+        Whether each row comes from a class below that is a unit of the quotient.
+    classes : int array, shape (rows,)
+        The class below, or the row itself if the layer below stays as it is.
+    places : int array, shape (rows,)
+        The row of A W that belongs to the same class and position.
+    plain : int
+        Number of rows of A W; those of N W follow.
+    """
+
+    summed: Aggregation
+    stays: Array
+    classes: Array
+    places: Array
+    plain: int
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the aggregated weights are the stored matrix itself."""
+        return self.plain == len(self.summed.matrix) and self.summed.incoming.is_plain
+
+
+def bind(claims: Sequence[LayerClaim], stages: Sequence[Stage], kind: str) -> list[BoundClaim]:
+    """Return claims beside the stages of a network that they are about; as many as there are stages."""
+    bound: list[BoundClaim] = []
+    for number, (claim, stage) in enumerate(zip(claims, stages, strict=True)):
+        below = bound[-1] if stage.open else None
+        above = stages[number + 1] if number + 1 < len(stages) else None
+        bound.append(BoundClaim(claim, stage, below, above, kind))
+    return bound
+
+
+def _aggregated(stage: Stage, below: BoundClaim | None) -> Rows:
+    matrix, bias = stage.matrix, stage.layer.bias
+    if below is None:
+        every = np.arange(len(matrix))
+        summed = Aggregation(matrix, bias, Incoming.separate(len(matrix)))
+        return Rows(summed, np.ones(len(matrix), dtype=bool), every, every, len(matrix))
+    assert below.stage.rows is not None
+    width = below.stage.rows.shape[1]
+    owner = np.empty(len(matrix), dtype=np.int64)
+    position = np.empty(len(matrix), dtype=np.int64)
+    owner[below.stage.rows] = np.arange(below.stage.units)[:, None]
+    position[below.stage.rows] = np.arange(width)
+    parts = [(below.moving, below.carried)]
+    if below.reflected.any():
+        parts.append((below.reflected, below.claim.factors * below.stage.reflection))
+    members: list[Array] = []
+    starts, factors, keys = [], [], []
+    for chosen, factor in parts:
+        found = np.flatnonzero(chosen[owner])
+        key = below.partition.labels[owner[found]] * width + position[found]
+        order = np.argsort(key, kind="stable")
+        first = np.flatnonzero(np.diff(key[order], prepend=-1))
+        starts.append(first + sum(len(part) for part in members))
+        members.append(found[order])
+        factors.append(factor[owner[found[order]]])
+        keys.append(key[order][first])
+    folded = np.flatnonzero(~below.moving[owner])
+    values = [below.claim.constants[unit] for unit in owner[folded].tolist()]
+    incoming = Incoming(
+        np.concatenate(members),
+        np.concatenate(starts),
+        np.concatenate(factors),
+        folded,
+        np.array(values, dtype=object),
+    )
+    key = np.concatenate(keys)
+    classes, places = key // width, np.searchsorted(keys[0], key)
+    summed = Aggregation(matrix, bias, incoming)
+    return Rows(summed, below.live[classes], classes, places, len(keys[0]))

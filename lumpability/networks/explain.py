@@ -1,0 +1,277 @@
+"""`explain` for networks: reads off a finished lumping why two neurons share a class, or do not.
+
+Two columns of one layer are added up anew (`lumpability.networks.column_pair`) and compared entry by entry; nothing
+else of the network is read.  How neurons are named: layer:neuron, the number of the layer in the
+network and of the neuron (or channel) in the layer, as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lumpability.errors import InvalidInput
+from lumpability.networks.arrays import to_fractions
+from lumpability.networks.column_pair import Pair
+from lumpability.networks.explanation import ColumnEntry, NetworkExplanation
+from lumpability.networks.reshape import ShapeLayer
+from lumpability.networks.unit_functions import Activated
+
+if TYPE_CHECKING:
+    from lumpability.networks.lumping import NetworkLumping
+
+__all__ = ["Neuron", "explain_neurons", "row_names"]
+
+Neuron = str | tuple[int, int]
+"""A neuron: "2:17" or (2, 17) is neuron (or channel) 17 of layer 2."""
+
+RowNames = Callable[[int], str]
+"""Names of the rows of a layer's stored weights."""
+
+
+def explain_neurons(
+    lumping: NetworkLumping, first: Neuron, second: Neuron, *, limit: int = 10
+) -> NetworkExplanation:
+    """Say why two neurons share a class, or do not; see `NetworkLumping.explain`."""
+    here, a = _located(lumping, first)
+    there, b = _located(lumping, second)
+    one, other = lumping.stages[here], lumping.stages[there]
+    names = f"{one.stage.position}:{a}", f"{other.stage.position}:{b}"
+    both = f"{names[0]} and {names[1]}"
+    notes = [*_notes(lumping, here, a)]
+    if names[0] == names[1]:
+        same = f"{names[0]} is one neuron"
+        return NetworkExplanation(
+            lumping.kind, names, True, "same", same, Fraction(1), notes=tuple(notes)
+        )
+    notes += _notes(lumping, there, b)
+    if here != there:
+        apart = f"{both} are apart: neurons of different layers are never merged"
+        return NetworkExplanation(lumping.kind, names, False, "layers", apart, notes=tuple(notes))
+    if one.stage.held is not None:
+        held = f"{both} are apart: the layer stays as it is ({one.stage.held})"
+        return NetworkExplanation(lumping.kind, names, False, "held", held, notes=tuple(notes))
+    pair = Pair(one, a, b)
+    found = _Comparison(lumping, here, pair, limit)
+    labels = one.partition.labels
+    if labels[a] == labels[b]:
+        return found.together(names, both, tuple(notes))
+    return found.apart(names, both, tuple(notes))
+
+
+class _Comparison:
+    """Two columns of a layer, and what is said about them."""
+
+    def __init__(self, lumping: NetworkLumping, number: int, pair: Pair, limit: int) -> None:
+        self.lumping, self.pair, self.limit = lumping, pair, limit
+        self.merged = pair.merged
+        below = lumping.stages[number - 1] if self.merged.stage.open else None
+        self.skips = 0
+        if below is not None and below.stage.rows is not None:
+            self.skips = int(below.has_skip.sum()) * below.stage.rows.shape[1]
+        self.name_of = row_names(lumping, number)
+
+    def together(
+        self, names: tuple[str, str], both: str, notes: tuple[str, ...]
+    ) -> NetworkExplanation:
+        ratio = self.merged.factors[self.pair.second] / self.merged.factors[self.pair.first]
+        block = int(self.merged.partition.labels[self.pair.first])
+        shown = [row for row, numbers in enumerate(self.pair.columns) if any(numbers)][: self.limit]
+        weights = len(self.pair.columns)
+        told = f"their columns are equal in all {weights} entries"
+        if ratio != 1:
+            told = (
+                f"the column of {names[1]} is {ratio} times that of {names[0]} in all {weights} entries, "
+                f"and {self._rule()}"
+            )
+        claim = f"{both} share class {block}: {told}"
+        return NetworkExplanation(
+            self.lumping.kind,
+            names,
+            True,
+            "multiples",
+            claim,
+            ratio,
+            self._entries(shown),
+            weights - len(shown),
+            notes=notes,
+        )
+
+    def apart(
+        self, names: tuple[str, str], both: str, notes: tuple[str, ...]
+    ) -> NetworkExplanation:
+        pair, group = self.pair, self.merged.group
+        constants = [unit for unit in (pair.first, pair.second) if unit in self.merged.constants]
+        ratio, row = pair.ratio, pair.difference(group)
+        columns = len(pair.columns)
+        shown = [] if row is None else self._until(row)
+        after = 0 if row is None else columns - row - 1
+        reason = "columns"
+        if len(constants) == 1:
+            reason = "constant"
+            which = names[0 if constants[0] == pair.first else 1]
+            why = f"{which} is constant and folded, the other is not"
+        elif row is None:
+            reason = "function"
+            why = f"their columns are multiples by {ratio}, but {self._treatment(ratio)}"
+        elif ratio is not None:
+            reason = "factor"
+            why = f"their columns are multiples by {ratio}, but {self._rule()}"
+        else:
+            why = self._difference(row)
+        claim = f"{both} are apart: {why}"
+        return NetworkExplanation(
+            self.lumping.kind,
+            names,
+            False,
+            reason,
+            claim,
+            ratio,
+            self._entries(shown),
+            columns - len(shown) - after,
+            after,
+            notes,
+        )
+
+    def _source_name(self, stored: int, row: int) -> str:
+        """Name a stored row; behind the rows of A W come those that skip the activation."""
+        skipped = self.merged.summed.classes - self.skips <= row
+        return f"{self.name_of(stored)} before its activation" if skipped else self.name_of(stored)
+
+    def _rule(self) -> str:
+        """Say which factors pass, and what lets them."""
+        stage = self.merged.stage
+        functions = [
+            step.activation.name if isinstance(step, Activated) else type(step).__name__.lower()
+            for step in stage.steps
+        ]
+        after = ", ".join(functions) or "the next layer"
+        if self.merged.antiparallel:
+            return (
+                f"{after} lets both signs pass: act(-x) = act(x) - {stage.reflection} x, by a skip"
+            )
+        if self.lumping.kind == "exact":
+            return "an exact lumping admits equal columns only"
+        return f"{after} lets pass: {self.merged.group.value}"
+
+    def _difference(self, row: int) -> str:
+        """Say in which entry two columns differ."""
+        (entry,) = self._entries([row])
+        what = "biases" if not entry.sources else f"weights from {entry.name}"
+        scaled = row != self.pair.lead and set(self.pair.divisors(self.merged.group)) != {1}
+        if not scaled:
+            return f"their {what} are {entry.first} and {entry.second}"
+        return (
+            f"scaled to the same first weight, their {what} are {entry.first_normal} and "
+            f"{entry.second_normal}"
+        )
+
+    def _treatment(self, ratio: Fraction | None) -> str:
+        """Name the first layer after the weights that treats the two differently."""
+        stage = self.merged.stage
+        layers = self.lumping.network.layers
+        places = [place for place in stage.after if not isinstance(layers[place], ShapeLayer)]
+        left, right = Fraction(1), ratio or Fraction(1)
+        for step, place in zip(stage.steps, places, strict=True):
+            one, left = step.pull(self.pair.first, left)
+            other, right = step.pull(self.pair.second, right)
+            if one != other:
+                return f"layer {place} ({layers[place].title}) treats them differently"
+        return f"what follows leaves different factors of them ({left} and {right})"
+
+    def _until(self, row: int) -> list[int]:
+        """Choose which entries to show: nonzero ones from the first, and the one that differs."""
+        found = [k for k in range(row) if any(self.pair.columns[k])]
+        return [*found[: self.limit - 1], row]
+
+    def _entries(self, rows: Sequence[int]) -> tuple[ColumnEntry, ...]:
+        left, right = self.pair.divisors(self.merged.group)
+        entries = []
+        for row in rows:
+            a, b = self.pair.columns[row]
+            source = self.pair.source(row)
+            sources = tuple(self._source_name(k, row) for k in source.rows)
+            entries.append(ColumnEntry(sources, source.factors, a, b, a / left, b / right))
+        return tuple(entries)
+
+
+def _located(lumping: NetworkLumping, neuron: Neuron) -> tuple[int, int]:
+    """Return the stage and the unit of a neuron."""
+    parts = neuron.split(":") if isinstance(neuron, str) else neuron
+    try:
+        layer, unit = (int(part) for part in parts)
+    except (TypeError, ValueError):
+        raise InvalidInput(
+            f"{neuron!r} names no neuron: write layer:neuron, for example 2:17", neuron=neuron
+        ) from None
+    stages = {one.stage.position: number for number, one in enumerate(lumping.stages)}
+    if layer not in stages:
+        known = ", ".join(map(str, stages))
+        raise InvalidInput(
+            f"layer {layer} has no weights: layers with weights are {known}", neuron=neuron
+        )
+    units = lumping.stages[stages[layer]].stage.units
+    if not 0 <= unit < units:
+        raise InvalidInput(f"layer {layer} has neurons 0 .. {units - 1}, not {unit}", neuron=neuron)
+    return stages[layer], unit
+
+
+def _notes(lumping: NetworkLumping, number: int, unit: int) -> list[str]:
+    """Say what else happens to a neuron."""
+    one = lumping.stages[number]
+    name = f"{one.stage.position}:{unit}"
+    if unit in one.constants:
+        bias = to_fractions(one.summed.bias[unit : unit + 1]).tolist()[0]
+        zero = one.summed.zero_columns(np.array([unit]))[0]
+        why = (
+            f"its aggregated weights are zero and its bias is {bias}"
+            if zero
+            else "it is scaled by zero"
+        )
+        told = (
+            f"{name} is constant: {why}, so its output is {one.constants[unit]} for every input, which is "
+            "folded into the next bias"
+        )
+        return [told]
+    if not one.live[one.partition.labels[unit]]:
+        told = (
+            f"{name} is dead: the aggregated weights of its class into everything that stays are zero, so it "
+            "is removed"
+        )
+        return [told]
+    return []
+
+
+def row_names(lumping: NetworkLumping, number: int) -> RowNames:
+    """Return what names the rows of a layer's stored weights by the inputs or neurons they belong to.
+
+    Parameters
+    ----------
+    lumping : NetworkLumping
+    number : int
+        Of the layer, among those with weights.
+    """
+    stage = lumping.stages[number].stage
+    below = lumping.stages[number - 1].stage if stage.open else None
+    if below is not None and below.rows is not None:
+        width = below.rows.shape[1]
+        owner = np.empty(below.rows.size, dtype=np.int64)
+        owner[below.rows.ravel()] = np.arange(below.rows.size)
+        single = width == 1
+
+        def neuron(row: int) -> str:
+            unit, place = divmod(int(owner[row]), width)
+            return f"{below.position}:{unit}" + ("" if single else f"[{place}]")
+
+        return neuron
+    where = "" if number == 0 else f" of layer {stage.position}"
+    taps = 1 if stage.layer.weight.ndim == 2 else int(np.prod(stage.layer.weight.shape[2:]))
+
+    def given(row: int) -> str:
+        channel, tap = divmod(row, taps)
+        return f"input {channel}" + ("" if taps == 1 else f"[{tap}]") + where
+
+    return given

@@ -1,0 +1,219 @@
+"""Why two neurons share a class, or do not: an answer for people, for programs and for pages.
+
+`NetworkExplanation` is plain data.  Its rows are the aggregated weights of the two neurons (last the bias), as
+stored numbers add up exactly, and brought to normal form: divided by the part of the first nonzero
+entry that the layer's rule lets pass.  Together means that all normal forms are equal; apart, that one
+row differs, or that something else keeps the neurons apart, which the reason names.
+``lumpability/schemas/network-explanation.schema.json`` describes `to_json`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from html import escape
+from typing import Any
+
+from lumpability.explanation_pages import fragment, page
+
+__all__ = ["REASONS", "ColumnEntry", "NetworkExplanation"]
+
+REASONS = {
+    "same": "one and the same neuron",
+    "multiples": "their columns are multiples by a factor that passes",
+    "layers": "neurons of different layers are never merged",
+    "held": "the units of the layer stay as they are",
+    "constant": "one is constant, the other is not",
+    "columns": "an aggregated weight differs",
+    "factor": "their columns are multiples by a factor that does not pass",
+    "function": "different functions follow them",
+}
+"""Every reason, by its code."""
+
+
+@dataclass(frozen=True)
+class ColumnEntry:
+    """One aggregated weight of both neurons.
+
+    Attributes
+    ----------
+    sources : tuple of str
+        Where it comes from: inputs ("input 3"), neurons below ("2:17"), or nothing for the bias.
+    factors : tuple of Fraction
+        With which the stored weights from there are added.
+    first, second : Fraction
+        The aggregated weights.
+    first_normal, second_normal : Fraction
+        The same in normal form.
+    """
+
+    sources: tuple[str, ...]
+    factors: tuple[Fraction, ...]
+    first: Fraction
+    second: Fraction
+    first_normal: Fraction
+    second_normal: Fraction
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the normal forms are equal."""
+        return self.first_normal == self.second_normal
+
+    @property
+    def name(self) -> str:
+        """The sources in words.
+
+        Examples
+        --------
+        >>> one, two = Fraction(1), Fraction(2)
+        >>> ColumnEntry(("0:1", "0:4"), (one, two), one, two, one, one).name
+        '0:1 + 2 0:4'
+        """
+        if not self.sources:
+            return "bias"
+        parts = [
+            source if factor == 1 else f"{factor} {source}"
+            for source, factor in zip(self.sources, self.factors, strict=True)
+        ]
+        shown = (
+            parts if len(parts) <= _PARTS else [*parts[: _PARTS - 1], f"... {len(parts)} in all"]
+        )
+        return " + ".join(shown)
+
+
+_PARTS = 4
+
+
+@dataclass(frozen=True, repr=False)
+class NetworkExplanation:
+    """Why two neurons share a class, or do not.
+
+    Attributes
+    ----------
+    kind : str
+        "proportional" or "exact".
+    neurons : tuple of two str
+        As layer:neuron.
+    together : bool
+    reason : str
+        A key of `REASONS`.
+    claim : str
+        The answer in one sentence.
+    factor : Fraction or None
+        What the column of the first is multiplied by to give that of the second, if it is a multiple.
+    entries : tuple of ColumnEntry
+        Some aggregated weights; if one of them differs, it is the last.
+    equal : int
+        How many more there are that agree, or are zero in both.
+    unseen : int
+        How many come after the one that differs and were not compared.
+    notes : tuple of str
+        What else happens to each of the two.
+
+    Examples
+    --------
+    >>> from lumpability import lump
+    >>> from lumpability.networks import Network
+    >>> network = Network.dense([([[1, 2, 3]], [1, 2, 2], "relu"), ([[1], [1], [1]], None, None)])
+    >>> print(lump(network).explain("0:0", "0:2"))
+    0:0 and 0:2 are apart: scaled to the same first weight, their biases are 1 and 2/3
+      input 0: 1 and 3, in normal form 1 and 1
+      bias: 1 and 2, in normal form 1 and 2/3
+    """
+
+    kind: str
+    neurons: tuple[str, str]
+    together: bool
+    reason: str
+    claim: str
+    factor: Fraction | None = None
+    entries: tuple[ColumnEntry, ...] = ()
+    equal: int = 0
+    unseen: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The answer, the weights that show it, and notes, one to a line."""
+        lines = [self.claim]
+        lines += [
+            f"  {entry.name}: {entry.first} and {entry.second}, in normal form {entry.first_normal} and "
+            f"{entry.second_normal}"
+            for entry in self.entries
+        ]
+        lines += [f"  {line}" for line in self._remainder()]
+        lines += [f"  {note}" for note in self.notes]
+        return "\n".join(lines)
+
+    def _remainder(self) -> list[str]:
+        counts = (
+            (self.equal, "more that agree or are zero in both"),
+            (self.unseen, "after it were not compared"),
+        )
+        return [f"{number} {what}" for number, what in counts if number]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for JSON; exact numbers are texts.
+
+        Examples
+        --------
+        >>> one = NetworkExplanation("exact", ("0:1", "0:1"), True, "same", "...", Fraction(1))
+        >>> one.to_json()["factor"]
+        '1'
+        """
+        return {
+            "kind": self.kind,
+            "neurons": list(self.neurons),
+            "together": self.together,
+            "reason": self.reason,
+            "claim": self.claim,
+            "factor": None if self.factor is None else str(self.factor),
+            "entries": [
+                {
+                    "sources": list(entry.sources),
+                    "factors": [str(factor) for factor in entry.factors],
+                    "sums": [str(entry.first), str(entry.second)],
+                    "normal": [str(entry.first_normal), str(entry.second_normal)],
+                    "agrees": entry.agrees,
+                }
+                for entry in self.entries
+            ],
+            "equal": self.equal,
+            "unseen": self.unseen,
+            "notes": list(self.notes),
+        }
+
+    def to_html(self) -> str:
+        """Return a small self-contained page."""
+        return page(self.claim, self._body())
+
+    def _repr_html_(self) -> str:
+        return fragment(self._body())
+
+    def _body(self) -> str:
+        head = ("from", *self.neurons, "normal forms", "")
+        rows = "".join(
+            _row(
+                "td",
+                entry.name,
+                entry.first,
+                entry.second,
+                entry.first_normal,
+                "=" if entry.agrees else f"≠ {entry.second_normal}",
+            )
+            for entry in self.entries
+        )
+        table = f"<table>{_row('th', *head)}{rows}</table>" if rows else ""
+        more = "".join(f"<p>{escape(line)}</p>" for line in (*self._remainder(), *self.notes))
+        return f"<p><strong>{escape(self.claim)}</strong></p>{table}{more}"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        verdict = "together" if self.together else "apart"
+        return f"NetworkExplanation({' and '.join(self.neurons)}: {verdict}, {self.reason})"
+
+
+def _row(tag: str, *cells: Any) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"

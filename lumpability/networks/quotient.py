@@ -1,0 +1,265 @@
+"""The quotient network: the same layers over the classes that stay.
+
+W^ is the aggregated weight matrix restricted to the live classes of rows and to one column for each live
+class, divided by the class's scale; what follows a weight matrix keeps the parameters of first members.
+Where units of opposite sign share a class, its pre-activation skips the activation: the activation and the
+next weights W^ become one branch of a `Join`, the weights S of the skip the other.
+New weights are exact numbers; they are rounded to the stored type only where that type cannot hold them,
+and every such change is counted and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidInput
+from lumpability.networks.arrays import Array, divided, round_to, to_fractions
+from lumpability.networks.elementwise import PReLU, Scale, Shift
+from lumpability.networks.joins import Join, Opaque
+from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
+from lumpability.networks.merging import MergedStage
+from lumpability.networks.network import Network
+from lumpability.networks.new_weights import NewWeights
+from lumpability.networks.reshape import Reshape, ShapeLayer
+from lumpability.networks.rounding import Rounding
+from lumpability.networks.shortcut import drop_placeholders
+from lumpability.networks.unit_layout import Units
+
+__all__ = ["quotient_network"]
+
+
+def quotient_network(
+    network: Network, merged: Sequence[MergedStage], dtype: Any = None
+) -> tuple[Network, tuple[NewWeights, ...], Rounding]:
+    """Return the quotient, its exact weights by stage, and what rounding changed.
+
+    Parameters
+    ----------
+    network : Network
+    merged : sequence of MergedStage
+    dtype : numpy float type, optional
+        Of the new weights; the stored type of each layer by default.
+    """
+    layers: list[Layer] = list(network.layers)
+    skips: dict[int, tuple[MergedStage, Layer]] = {}
+    rounding = Rounding()
+    exact: list[NewWeights] = []
+    below: MergedStage | None = None
+    fewer: Units | None = None
+    shape = network.input_shape
+    position = 0
+    for one in merged:
+        while position < one.stage.position:  # layers outside stages stay as they are
+            shape = layers[position].output_shape(shape)
+            position += 1
+        below = below if one.stage.open else None
+        weights = _new_weights(one, below)
+        layer, change = _rounded_layer(one, weights, below, dtype)
+        rounding += change
+        if below is not None and fewer is not None:
+            layer = _in_order(layer, fewer)
+            if weights.skip is not None:
+                skip, change = _rounded_layer(one, NewWeights(weights.skip, None), below, dtype)
+                skips[position] = (below, _in_order(skip, fewer))
+                rounding += change
+        exact.append(weights)
+        layers[position] = layer
+        units = Units.of_layer(one.stage.layer, network.shapes[position + 1])
+        shape = layer.output_shape(shape)
+        fewer = Units.of_layer(layer, shape)
+        position += 1
+        kept = one.partition.representatives[one.kept if one.live.any() else [0]]
+        for number in one.stage.after:
+            layers[number] = _narrowed(network.layers[number], units, fewer, kept)
+            shape = layers[number].output_shape(shape)
+            units = units.through(network.layers[number], network.shapes[number + 1])
+            fewer = fewer.through(layers[number], shape)
+            position = number + 1
+        below = one
+    if dtype is not None:
+        layers, change = _cast(layers, dtype)
+        rounding += change
+    left = _joined(drop_placeholders(layers, merged, network), skips)
+    kind = network.dtype if dtype is None else dtype
+    return replace(network, layers=left, dtype=kind), tuple(exact), rounding
+
+
+def _joined(
+    layers: list[Layer | None], skips: dict[int, tuple[MergedStage, Layer]]
+) -> tuple[Layer, ...]:
+    """Put activation, weights and skip into one layer each; the rest of the list is what stays."""
+    for position, (below, skip) in skips.items():
+        main = [layers[number] for number in (*below.stage.after, position)]
+        present = [layer for layer in main if layer is not None]
+        moves = [layer for layer in present if isinstance(layer, ShapeLayer)]
+        for number in below.stage.after:
+            layers[number] = None
+        layers[position] = Join((tuple(present), (*moves, skip)))
+    return tuple(layer for layer in layers if layer is not None)
+
+
+def _new_weights(one: MergedStage, below: MergedStage | None) -> NewWeights:
+    rows = np.arange(one.summed.classes)
+    skip = None
+    if below is not None:
+        rows = below.row_classes(below.kept).ravel()
+        skip = _skip_weights(one, below)
+    columns = one.partition.representatives[one.kept]
+    bias = one.summed.bias[columns]
+    has_bias = one.stage.layer.bias is not None or bool(np.any(bias != 0))
+    if _is_everything(one, rows, columns):
+        matrix = one.summed.matrix
+    else:
+        matrix = one.summed.entries(rows, columns)
+        scale = one.scale[one.kept]
+        matrix, bias = divided(matrix, scale), divided(bias, scale)
+    return NewWeights(matrix, bias if has_bias else None, skip)
+
+
+def _skip_weights(one: MergedStage, below: MergedStage) -> Array | None:
+    """Return S, zero where a class has no reflected units; None if none has."""
+    has = below.has_skip[below.kept]
+    columns = one.partition.representatives[one.kept]
+    if not has.any() or not len(columns):
+        return None
+    rows = below.skip_classes(below.kept[has])
+    found = divided(one.summed.entries(rows.ravel(), columns), one.scale[one.kept])
+    if not np.array(found != 0, dtype=bool).any():
+        return None
+    width = rows.shape[1]
+    skip = np.zeros((len(has), width, len(columns)), dtype=found.dtype)
+    if found.dtype == object:
+        skip = to_fractions(skip)
+    skip[has] = found.reshape(-1, width, len(columns))
+    return np.asarray(skip.reshape(-1, len(columns)))
+
+
+def _is_everything(one: MergedStage, rows: Array, columns: Array) -> bool:
+    """Whether the stored matrix itself is the new one."""
+    shape = one.summed.matrix.shape
+    return (
+        (len(rows), len(columns)) == shape
+        and one.summed.incoming.is_plain
+        and all(scale == 1 for scale in one.scale.tolist())
+    )
+
+
+def _rounded_layer(
+    one: MergedStage, weights: NewWeights, below: MergedStage | None, dtype: Any
+) -> tuple[Dense | Conv, Rounding]:
+    layer = one.stage.layer
+    stored = layer.weight.dtype if dtype is None else np.dtype(dtype)
+    if weights.matrix is one.summed.matrix and stored == layer.weight.dtype:
+        matrix, changed = weights.matrix, np.empty(0, dtype=object)
+    else:
+        matrix, changed = round_to(weights.matrix, stored)
+    bias = None
+    if weights.bias is not None:
+        kind = stored if dtype is not None or layer.bias is None else layer.bias.dtype
+        bias, also = round_to(weights.bias, kind)
+        changed = np.concatenate([changed, also])
+    size = matrix.size + (0 if bias is None else bias.size)
+    rounding = Rounding(size, len(changed), max(changed.tolist(), default=Fraction(0)))
+    matrix, bias = _not_empty(matrix, bias, below)
+    if isinstance(layer, Dense):
+        return Dense(matrix, bias), rounding
+    kernel = layer.weight.shape[2:]
+    return replace(
+        layer, weight=matrix.T.reshape(matrix.shape[1], -1, *kernel), bias=bias
+    ), rounding
+
+
+def _in_order(layer: Dense | Conv, units: Units) -> Dense | Conv:
+    """Move the rows of a weight, which go class by class, to where the units arrive."""
+    rows = units.rows_of_weight(layer)
+    assert rows is not None
+    places = rows.ravel()
+    if np.array_equal(places, np.arange(len(places))):
+        return layer
+    matrix = layer.weight if isinstance(layer, Dense) else layer.weight.reshape(layer.units, -1).T
+    moved = np.empty_like(matrix)
+    moved[places] = matrix
+    if isinstance(layer, Dense):
+        return Dense(moved, layer.bias)
+    return replace(layer, weight=moved.T.reshape(layer.weight.shape))
+
+
+def _not_empty(
+    matrix: Array, bias: Array | None, below: MergedStage | None
+) -> tuple[Array, Array | None]:
+    """Give a layer without units or inputs one that is zero: formats know no empty axes."""
+    if matrix.shape[1] == 0:
+        matrix = np.zeros((matrix.shape[0], 1), dtype=matrix.dtype)
+        bias = None if bias is None else np.zeros(1, dtype=bias.dtype)
+    if matrix.shape[0] == 0 and below is not None and below.stage.rows is not None:
+        # The unit that the layer below keeps feeds as many rows as any other.
+        matrix = np.zeros((below.stage.rows.shape[1], matrix.shape[1]), dtype=matrix.dtype)
+    return matrix, bias
+
+
+def _narrowed(layer: Layer, units: Units, fewer: Units, kept: Array) -> Layer:
+    """Return a layer after the weights with the parameters of the kept units only."""
+    if len(kept) == units.count:
+        return layer
+    if isinstance(layer, BatchNorm):
+        parts = {name: values[kept] for name, values in layer.parameters.items()}
+        return BatchNorm(**parts, epsilon=layer.epsilon)
+    if isinstance(layer, Conv):  # depthwise
+        bias = None if layer.bias is None else layer.bias[kept]
+        return replace(layer, weight=layer.weight[kept], bias=bias, groups=len(kept))
+    if isinstance(layer, PReLU):
+        return PReLU(_taken(layer.slope, units, fewer, kept))
+    if isinstance(layer, Shift):
+        return Shift(_taken(layer.value, units, fewer, kept))
+    if isinstance(layer, Scale):
+        return Scale(_taken(layer.value, units, fewer, kept), layer.divide)
+    if isinstance(layer, Reshape):
+        axes = units.moved(layer).axes()
+        target = list(layer.target)
+        for axis in axes:
+            if target[axis] > 0:
+                target[axis] = target[axis] // units.count * len(kept)
+        return Reshape(tuple(target))
+    return layer
+
+
+def _taken(values: Array, units: Units, fewer: Units, kept: Array) -> Array:
+    """Return a broadcast constant over the kept units, in the form it had."""
+    if values.size == 1:
+        return values
+    full = fewer.of_units(units.by_unit(values)[kept])
+    form = (1,) * (full.ndim - values.ndim) + values.shape
+    # Where the constant was spread over an axis it is the same all along it.
+    narrow = full[tuple(slice(0, 1) if size == 1 else slice(None) for size in form)]
+    return narrow.reshape(narrow.shape[full.ndim - values.ndim :])
+
+
+def _cast(layers: list[Layer], dtype: Any) -> tuple[list[Layer], Rounding]:
+    """Return layers with every stored constant in another float type, and what that changed."""
+    result: list[Layer] = []
+    rounding = Rounding()
+    for layer in layers:
+        fields: dict[str, Any] = {}
+        if isinstance(layer, Opaque) and any(
+            values.dtype.kind == "f" and values.dtype != dtype
+            for values in layer.parameters.values()
+        ):
+            raise InvalidInput(
+                f"layer {layer.title!r} is not understood, so its constants cannot become {dtype}: keep "
+                "the stored type"
+            )
+        if isinstance(layer, Join):
+            branches = [_cast(list(branch), dtype) for branch in layer.branches]
+            fields["branches"] = tuple(tuple(branch) for branch, _ in branches)
+            rounding += sum((change for _, change in branches), Rounding())
+        for name, values in layer.parameters.items():
+            if name in vars(layer):
+                fields[name], changed = round_to(values, dtype)
+                rounding += Rounding(0, len(changed), max(changed.tolist(), default=Fraction(0)))
+        result.append(replace(layer, **fields) if fields else layer)  # type: ignore[type-var]
+    return result, rounding

@@ -1,0 +1,82 @@
+"""How values show themselves in notebooks: a hook below all of them, filled from above.
+
+Chains, networks and lumpings have pictures (`lumpability.show`), but know nothing of drawing: that is a layer
+above them.  Their ``_repr_html_`` and ``player`` therefore ask here, and here the module that answers is
+known by name only; the package itself says which (`lumpability/__init__.py`), and it is imported when
+something is first shown.  Why so: docs/decisions/0004-pictures-from-above.md.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+__all__ = ["Player", "html", "player", "provided_by", "svg"]
+
+_providers: list[str] = []
+
+
+def provided_by(module: str) -> None:
+    """Name the module whose functions `html`, `svg` and `player` answer.
+
+    Parameters
+    ----------
+    module : str
+        Imported when first needed.
+    """
+    _providers[:] = [module]
+
+
+class Player(Protocol):
+    """A page that plays a lumping step by step.
+
+    Attributes
+    ----------
+    html : str
+        The page, complete: one file that loads nothing.
+    """
+
+    @property
+    def html(self) -> str:
+        """The page."""
+
+    def write(self, path: str | Path) -> None:
+        """Write the page to a file, whole or not at all."""
+
+
+def _answer(function: str, value: Any, **options: Any) -> Any:
+    (module,) = _providers
+    return getattr(import_module(module), function)(value, **options)
+
+
+def html(value: Any) -> str | None:
+    """Return a small table and a picture, or None where that would be too large.
+
+    Examples
+    --------
+    >>> from lumpability import Partition
+    >>> html(Partition.of([{0, 1}, {2}])) is not None
+    True
+    """
+    shown: str | None = _answer("html", value)
+    return shown
+
+
+def svg(value: Any) -> str | None:
+    """Return a picture, or None where there would be too much in it.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC
+    >>> svg(CTMC.from_rates({("a", "b"): 1})).startswith("<svg")
+    True
+    """
+    shown: str | None = _answer("svg", value)
+    return shown
+
+
+def player(lumping: Any, *, title: str | None = None) -> Player:
+    """Return a `lumpability.teaching.player.page.Player` of a lumping."""
+    played: Player = _answer("player", lumping, title=title)
+    return played

@@ -1,0 +1,1 @@
+"""Exact numbers: rationals, integers, rational functions of parameters, and arrays of them."""

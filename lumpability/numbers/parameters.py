@@ -1,0 +1,421 @@
+"""Symbolic weights: rational functions of positive parameters, as elements of one field.
+
+A weight may be a sympy expression, or a text such as "2*mu + 1/3", in parameters that stand for
+positive numbers.  All weights of an array become elements of the field Q(a, b, ...) of rational
+functions.  There every element has one normal form, so equality is decided by comparison, sums are
+exact, and no simplification heuristics are involved.  Text is parsed with Python's grammar, never
+evaluated: only numbers, names, + - * / and whole powers are accepted, and only while the expression
+stays of moderate size when multiplied out, so that no short text can exhaust time or memory.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from lumpability.errors import InvalidValue
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE, read_number, read_text
+
+__all__ = [
+    "coefficients",
+    "evaluate_modulo",
+    "in_one_field",
+    "is_symbolic",
+    "parameters_of",
+    "parse",
+    "read_elements",
+    "substitute",
+    "to_expression",
+]
+
+_MAX_LENGTH = 2000
+_MAX_POWER = 64
+_MAX_TERMS = 10_000
+_NOT_NUMBERS = {"nan", "inf", "infinity"}
+_MAX_DENOMINATORS = 64
+_MAX_MONOMIALS = 256
+_LAMBDA = "lambda_as_a_name"  # lambda is a favourite name of rates and a word of Python's grammar
+
+
+def is_symbolic(item: Any) -> bool:
+    """Whether a number given by the user mentions a parameter.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> is_symbolic(sympy.Symbol("mu", positive=True)), is_symbolic("2*mu"), is_symbolic("1e-3")
+    (True, True, False)
+    """
+    if isinstance(item, str):
+        try:
+            read_text(item)
+        except InvalidValue:
+            return any(character.isalpha() for character in item)
+        return False
+    # A sympy number has no symbols; a field element has no such attribute, but an expression.
+    return bool(getattr(item, "free_symbols", hasattr(item, "as_expr")))
+
+
+def parse(text: str) -> Any:
+    """Parse an arithmetic expression; names become positive sympy symbols.
+
+    Raises
+    ------
+    InvalidValue
+        If it is not arithmetic on numbers and names.
+
+    Examples
+    --------
+    >>> parse("2*mu + 0.5"), parse("lambda/2")
+    (2*mu + 1/2, lambda/2)
+    >>> parse("__import__('os')")
+    Traceback (most recent call last):
+        ...
+    lumpability.errors.InvalidValue: "__import__('os')" is not an arithmetic expression of numbers and names
+    """
+    refused = InvalidValue(
+        f"{text[:80]!r} is not an arithmetic expression of numbers and names", value=text[:80]
+    )
+    if len(text) > _MAX_LENGTH:
+        raise refused
+    source = re.sub(r"\blambda\b", _LAMBDA, text.strip())
+    try:
+        tree = ast.parse(source, mode="eval")
+        _refuse_large(tree.body, text)
+        return _build(tree.body, source)
+    except InvalidValue:
+        raise
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError, ZeroDivisionError):
+        raise refused from None
+
+
+def _build(node: ast.expr, text: str) -> Any:
+    """Turn the nodes of plain arithmetic into sympy; anything else is a ValueError."""
+    import sympy
+
+    if isinstance(node, ast.Name) and node.id.lower() not in _NOT_NUMBERS:
+        return sympy.Symbol("lambda" if node.id == _LAMBDA else node.id, positive=True)
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        value = read_text(ast.get_source_segment(text, node) or "")
+        return sympy.Rational(value.numerator, value.denominator)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        operand = _build(node.operand, text)
+        return -operand if isinstance(node.op, ast.USub) else operand
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        base, exponent = _build(node.left, text), _exponent(node.right)
+        if base == 0 and exponent < 0:
+            raise ZeroDivisionError
+        return base**exponent
+    if isinstance(node, ast.BinOp):
+        left, right = _build(node.left, text), _build(node.right, text)
+        if isinstance(node.op, ast.Add):
+            return left + right
+        if isinstance(node.op, ast.Sub):
+            return left - right
+        if isinstance(node.op, ast.Mult):
+            return left * right
+        if isinstance(node.op, ast.Div) and right != 0:
+            return left / right
+    raise ValueError("not plain arithmetic")
+
+
+def _exponent(node: ast.expr) -> int:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_exponent(node.operand)
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return node.value
+    raise ValueError("not a whole power")
+
+
+def _refuse_large(node: ast.expr, text: str) -> None:
+    if max(_terms(node)) > _MAX_TERMS or _power(node) > _MAX_POWER:
+        raise InvalidValue(
+            f"{text[:80]!r} has more than {_MAX_TERMS} terms or powers beyond {_MAX_POWER} when "
+            "multiplied out",
+            value=text[:80],
+        )
+
+
+def _power(node: ast.expr) -> int:
+    """Return the largest product of exponents above one number or name."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        return _power(node.left) * max(1, abs(_exponent(node.right)))
+    parts = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
+    return max((_power(part) for part in parts), default=1)
+
+
+def _terms(node: ast.expr) -> tuple[int, int]:
+    """Bound the numbers of terms of numerator and denominator, multiplied out."""
+    if isinstance(node, ast.UnaryOp):
+        return _terms(node.operand)
+    if not isinstance(node, ast.BinOp):
+        return 1, 1
+    above, below = _terms(node.left)
+    if isinstance(node.op, ast.Pow):
+        k = _exponent(node.right)
+        above, below = (above, below) if k >= 0 else (below, above)
+        # Monomials of degree k in so many terms.
+        return math.comb(above + abs(k) - 1, abs(k)), math.comb(below + abs(k) - 1, abs(k))
+    other_above, other_below = _terms(node.right)
+    if isinstance(node.op, ast.Div):
+        return above * other_below, below * other_above
+    if isinstance(node.op, ast.Mult):
+        return above * other_above, below * other_below
+    return above * other_below + other_above * below, below * other_below
+
+
+def read_elements(items: Sequence[Any], *, tolerance: float = DEFAULT_TOLERANCE) -> list[Any]:
+    """Read numbers and expressions as elements of the field of rational functions they span.
+
+    Parameters
+    ----------
+    items : sequence of numbers, texts, sympy expressions and field elements
+    tolerance : float
+        For floats, also those inside expressions.
+
+    Returns
+    -------
+    list of sympy ``FracElement``, all of one field
+
+    Raises
+    ------
+    InvalidValue
+        If an expression is not a rational function, or a symbol is not known to be positive;
+        carries ``index``.
+
+    Examples
+    --------
+    >>> a, b = read_elements(["(x**2 - 1)/(x + 1) + 1", "x"])
+    >>> a == b
+    True
+    """
+    import sympy
+
+    expressions = []
+    for index, item in enumerate(items):
+        try:
+            expressions.append(_expression(item, tolerance))
+        except InvalidValue as error:
+            raise InvalidValue(str(error), **{**error.evidence, "index": index}) from None
+        for symbol in sorted(expressions[index].free_symbols, key=str):
+            if not symbol.is_positive:
+                raise InvalidValue(
+                    f"the sign of parameter {symbol} is unknown: "
+                    f"use Symbol('{symbol}', positive=True)",
+                    parameter=symbol,
+                    index=index,
+                )
+    symbols = sorted(set().union(*(e.free_symbols for e in expressions)), key=str)
+    if not symbols:  # every parameter cancelled
+        return [Fraction(int(e.p), int(e.q)) for e in expressions]
+    domain = sympy.QQ.frac_field(*symbols)
+    elements = []
+    for index, (item, expression) in enumerate(zip(items, expressions, strict=True)):
+        try:
+            elements.append(domain.from_sympy(expression))
+        except (sympy.CoercionFailed, ValueError, ZeroDivisionError):
+            raise InvalidValue(
+                f"{item} is not a rational function of its parameters with rational coefficients",
+                value=item,
+                index=index,
+            ) from None
+    return elements
+
+
+def _expression(item: Any, tolerance: float) -> Any:
+    import sympy
+
+    if isinstance(item, str) and is_symbolic(item):
+        return parse(item)
+    if hasattr(item, "as_expr"):
+        item = item.as_expr()
+    if isinstance(item, sympy.Expr) and item.free_symbols:
+        floats = {
+            f: _rational(read_number(f, tolerance=tolerance)) for f in item.atoms(sympy.Float)
+        }
+        return item.xreplace(floats)
+    return _rational(read_number(item, tolerance=tolerance))
+
+
+def _rational(value: Fraction) -> Any:
+    import sympy
+
+    return sympy.Rational(value.numerator, value.denominator)
+
+
+def to_expression(value: Any) -> Any:
+    """Return a weight as a sympy expression (a `sympy.Rational` for a `Fraction`).
+
+    Examples
+    --------
+    >>> to_expression(read_elements(["mu/2"])[0]), to_expression(Fraction(1, 3))
+    (mu/2, 1/3)
+    """
+    return _rational(value) if isinstance(value, Fraction) else value.as_expr()
+
+
+def parameters_of(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the parameters of elements of one field, as sympy symbols; none for fractions.
+
+    Examples
+    --------
+    >>> parameters_of(read_elements(["a*b", "1"]))
+    (a, b)
+    """
+    fields = [value.field for value in values if not isinstance(value, Fraction)]
+    return tuple(fields[0].symbols) if fields else ()
+
+
+def in_one_field(*groups: Sequence[Any]) -> list[Sequence[Any]]:
+    """Return groups of numbers such that all of them can be added and multiplied.
+
+    Fractions mix with anything; elements of different fields are read again into a common one.
+
+    Examples
+    --------
+    >>> (a,), (b,) = in_one_field(read_elements(["a"]), read_elements(["b"]))
+    >>> a * b
+    a*b
+    """
+    fields = {value.field for group in groups for value in group if not isinstance(value, Fraction)}
+    if len(fields) < 2:
+        return list(groups)
+    elements = iter(read_elements([value for group in groups for value in group]))
+    return [[next(elements) for _ in group] for group in groups]
+
+
+def coefficients(values: Sequence[Any]) -> list[list[Fraction]] | None:
+    """Write rational functions over one common denominator; return the coefficients of the numerators.
+
+    A sum of the functions is zero exactly when the sums of the coefficients of every monomial are: what
+    is to be known of sums of rational functions, sums of rational numbers tell.
+
+    Parameters
+    ----------
+    values : sequence of ``FracElement`` of one field or of Fraction, length k
+
+    Returns
+    -------
+    list of lists, length k each, or None
+        A list for every monomial that occurs; None if there are too many to be of use.
+
+    Examples
+    --------
+    >>> [[str(c) for c in column] for column in coefficients(read_elements(["x/2", "1/x", "3"]))]
+    [['1/2', '0', '0'], ['0', '1', '0'], ['0', '0', '3']]
+    """
+    functions = [value for value in values if not isinstance(value, Fraction)]
+    if not functions:
+        return [list(values)]
+    ring = functions[0].numer.ring
+    below = dict.fromkeys(value.denom for value in functions)
+    if len(below) > _MAX_DENOMINATORS:
+        return None
+    common = ring.one
+    for polynomial in below:
+        common = common.lcm(polynomial)
+        if len(common) > _MAX_MONOMIALS:
+            return None
+    times = {polynomial: common.exquo(polynomial) for polynomial in below}
+    columns: dict[tuple[int, ...], list[Fraction]] = {}
+    for position, value in enumerate(values):
+        number = isinstance(value, Fraction)
+        numerator = common if number else value.numer * times[value.denom]
+        for monomial, coefficient in numerator.terms():
+            column = columns.setdefault(monomial, [Fraction(0)] * len(values))
+            column[position] = Fraction(int(coefficient.numerator), int(coefficient.denominator))
+            if number:
+                column[position] *= value
+        if len(columns) > _MAX_MONOMIALS:
+            return None
+    return list(columns.values())
+
+
+def evaluate_modulo(values: Sequence[Any], p: int, *, seed: int) -> list[int]:
+    """Evaluate elements of one field of rational functions at a random point modulo a prime.
+
+    Sums, products and quotients keep their values, so that equal expressions have equal residues;
+    two different ones of degree d agree with probability about d/p (Schwartz and Zippel).
+
+    Parameters
+    ----------
+    values : sequence of ``FracElement``, length k
+    p : int
+        A prime.
+    seed : int
+        Determines the point, which is another one if a denominator vanishes there.
+
+    Examples
+    --------
+    >>> x, square, total = evaluate_modulo(read_elements(["x", "x**2", "x + x**2"]), 101, seed=0)
+    >>> square == x**2 % 101, total == (x + square) % 101
+    (True, True)
+    """
+    from random import Random
+
+    random = Random(f"{p} {seed}")  # noqa: S311  # no secret: the result is proved afterwards
+    count = len(parameters_of(values))
+    while True:
+        point = [random.randrange(1, p) for _ in range(count)]
+        below = [_polynomial_modulo(value.denom, point, p) for value in values]
+        if all(below):
+            return [
+                _polynomial_modulo(value.numer, point, p) * pow(d, -1, p) % p
+                for value, d in zip(values, below, strict=True)
+            ]
+
+
+def _polynomial_modulo(polynomial: Any, point: Sequence[int], p: int) -> int:
+    total = 0
+    for exponents, coefficient in polynomial.terms():
+        term = int(coefficient.numerator) * pow(int(coefficient.denominator), -1, p)
+        for x, exponent in zip(point, exponents, strict=True):
+            if exponent:
+                term = term * pow(x, exponent, p) % p
+        total += term
+    return total % p
+
+
+def substitute(values: Sequence[Any], point: Mapping[Any, Any]) -> list[Any]:
+    """Put numbers or expressions in place of parameters, exactly.
+
+    Parameters
+    ----------
+    values : sequence of Fraction or ``FracElement``, length k
+    point : mapping from sympy symbols to sympy expressions
+        Parameters that are not named stay.
+
+    Returns
+    -------
+    list of Fraction, or of elements of the field of the parameters that are left
+
+    Raises
+    ------
+    InvalidValue
+        If a denominator becomes zero.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> a, b = sympy.symbols("a b", positive=True)
+    >>> substitute(read_elements([a / b, a]), {a: 3, b: 2})
+    [Fraction(3, 2), Fraction(3, 1)]
+    """
+    import sympy
+
+    expressions = []
+    for value in values:
+        above, below = to_expression(value).as_numer_denom()
+        replaced = [sympy.sympify(part).xreplace(_exact(point)) for part in (above, below)]
+        if sympy.expand(replaced[1]) == 0:
+            raise InvalidValue(f"{value} divides by zero for these parameters", value=value)
+        expressions.append(replaced[0] / replaced[1])
+    return read_elements(expressions)
+
+
+def _exact(point: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {symbol: _expression(number, DEFAULT_TOLERANCE) for symbol, number in point.items()}

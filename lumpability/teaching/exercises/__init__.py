@@ -1,0 +1,32 @@
+"""Exercises in lumping, with their solutions and a grader that names the first wrong step.
+
+`exercise` makes a small Markov chain whose coarsest lumping takes a given number of rounds of refinement,
+from a seed; `sheet` and `solution` write it down in Markdown, LaTeX or HTML; `grade` reads a student's
+answer and stops at the first step that is wrong, with the two states and the sums that show it.
+`network_exercise` does the same with the neurons of a small network.  A sheet carries its task in a comment, so that it can be graded without anything else (`read_task`).
+"""
+
+from lumpability.teaching.exercises.construct import exercise
+from lumpability.teaching.exercises.grade import Grade, grade, read_answer
+from lumpability.teaching.exercises.neurons import NetworkTask, network_exercise
+from lumpability.teaching.exercises.rounds import observations, rounds_of
+from lumpability.teaching.exercises.sheet import FORMATS, model_answer, sheet, solution
+from lumpability.teaching.exercises.task import Task, read_task, write_task
+
+__all__ = [
+    "FORMATS",
+    "Grade",
+    "NetworkTask",
+    "Task",
+    "exercise",
+    "grade",
+    "model_answer",
+    "network_exercise",
+    "observations",
+    "read_answer",
+    "read_task",
+    "rounds_of",
+    "sheet",
+    "solution",
+    "write_task",
+]

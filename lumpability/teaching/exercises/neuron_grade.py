@@ -1,0 +1,107 @@
+"""Whether the answer to an exercise about a network is right, and if not, the first step that is wrong and why.
+
+Classes of a layer are right when they are those of the coarsest lumping.  Of wrong ones two neurons are named,
+with the sums in which they differ, or the factor that they have in common.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.dispatch import check
+from lumpability.errors import InvalidInput
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.partition import Partition
+from lumpability.teaching.exercises.neuron_pages import network_answer
+from lumpability.teaching.exercises.neurons import NetworkTask
+
+__all__ = ["grade_network"]
+
+
+def grade_network(task: NetworkTask, answer: dict[str, Any]) -> tuple[list[str], str, str | None]:
+    """Return the steps that are right, the step looked at last, and what is wrong with that, if anything."""
+    if not answer.keys() & {"classes", "layers"} or answer.keys() - {"classes", "layers"}:
+        raise InvalidInput("an answer has 'classes' and 'layers', and nothing else")
+    lumping, name = task.lumping, ""
+    right: list[str] = []
+    orders: list[list[int]] = [list(range(len(p))) for p in lumping.partitions[:-1]]
+    if "classes" in answer:
+        given = _classes(task, answer["classes"])
+        for number, (found, best) in enumerate(zip(given, lumping.partitions, strict=False), 1):
+            name = f"layer {number}"
+            why = _wrong_classes(task, given[:number], found, best, lumping.factors[number - 1])
+            if why is not None:
+                return right, name, why
+            right.append(name)
+            orders[number - 1] = [
+                int(best.labels[block[0]]) for block in answer["classes"][number - 1] if block
+            ]
+    if "layers" in answer:
+        name = "the smaller network"
+        why = _wrong_weights(network_answer(task)["layers"], answer["layers"], orders)
+        if why is not None:
+            return right, name, why
+        right.append(name)
+    return right, name, None
+
+
+def _classes(task: NetworkTask, classes: Any) -> list[Partition]:
+    hidden = task.layers[:-1]
+    if not isinstance(classes, list) or len(classes) != len(hidden):
+        raise InvalidInput(
+            f"'classes' has a list of classes for each of the {len(hidden)} hidden layers"
+        )
+    found = []
+    for number, (given, layer) in enumerate(zip(classes, hidden, strict=True), 1):
+        if not isinstance(given, list) or not all(isinstance(block, list) for block in given):
+            raise InvalidInput(f"layer {number} is no list of classes, which are lists of neurons")
+        try:
+            found.append(Partition.of([block for block in given if block], states=layer.units))
+        except InvalidInput as error:
+            raise InvalidInput(f"layer {number}: {error}") from None
+    return found
+
+
+def _wrong_classes(
+    task: NetworkTask, given: list[Partition], found: Partition, best: Partition, factors: Any
+) -> str | None:
+    if not found.refines(best):
+        # Of later layers nothing is claimed yet.
+        return str(check(task.network, dict(enumerate(given)), kind=task.kind).witness)
+    for block in best:
+        labels = found.labels[block]
+        if len(set(labels.tolist())) > 1:
+            other = int(block[np.flatnonzero(labels != labels[0])[0]])
+            first = int(block[0])
+            factor = factors[other] / factors[first]
+            return (
+                f"neurons {first} and {other} are apart, but over the merged rows the column of {other} is "
+                f"{factor} times that of {first}"
+            )
+    return None
+
+
+def _wrong_weights(expected: Any, given: Any, orders: list[list[int]]) -> str | None:
+    if not isinstance(given, list) or len(given) != len(expected):
+        raise InvalidInput(f"'layers' is a list of {len(expected)} layers with weights and bias")
+    above = [*orders, list(range(len(expected[-1]["bias"])))]
+    below = [list(range(len(expected[0]["weights"]))), *orders]
+    for number, (want, got) in enumerate(zip(expected, given, strict=True), 1):
+        if not isinstance(got, dict) or got.keys() != {"weights", "bias"}:
+            raise InvalidInput(f"layer {number} of the answer has 'weights' and 'bias'")
+        rows, columns = below[number - 1], above[number - 1]
+        wanted = [[want["weights"][r][c] for c in columns] for r in rows]
+        wanted.append([want["bias"][c] for c in columns])
+        names = [f"from class {i}" for i in range(len(rows))] + ["the bias"]
+        found = [*got["weights"], got["bias"]]
+        if [len(row) for row in found] != [len(columns)] * (len(rows) + 1):
+            return f"layer {number} has {len(rows)} rows and {len(columns)} columns"
+        for name, want_row, row in zip(names, wanted, found, strict=True):
+            numbers, _ = ExactArray.read(row)
+            for column, (right, entry) in enumerate(zip(want_row, numbers, strict=True)):
+                if Fraction(right) != entry:
+                    return f"in layer {number}, class {column}, {name} is {right}, not {entry}"
+    return None

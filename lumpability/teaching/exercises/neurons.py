@@ -1,0 +1,233 @@
+"""Exercises about networks: find the classes of neurons, layer by layer, and the smaller network.
+
+A network with integer weights is built from the classes up.  Its columns, summed over merged rows with their
+factors, are drawn for each class first; members get multiples of it, and the weights into a class of the layer
+below are shared out among its members so that the sums come out.  First members have factor 1, so that
+the smaller network has integer weights as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from lumpability.dispatch import lump
+from lumpability.errors import InvalidInput
+from lumpability.networks import Network, NetworkLumping
+from lumpability.networks.layers import Dense
+from lumpability.numbers.rationals import read_text
+
+__all__ = ["LARGEST", "NetworkTask", "content_of", "network_exercise", "network_task"]
+
+LARGEST = 16
+"""Most hidden neurons of an exercise."""
+
+KINDS = ("proportional", "exact")
+_ATTEMPTS = 1000
+_INPUTS, _OUTPUTS = 2, 1
+Matrix = list[list[int]]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NetworkTask:
+    """A small ReLU network whose classes of neurons are to be found by hand.
+
+    Attributes
+    ----------
+    network : Network
+        Dense layers with ReLU between them.
+    kind : {"proportional", "exact"}
+    made : str
+        The command that makes it again; empty if there is none.
+
+    Examples
+    --------
+    >>> NetworkTask(Network.dense([([[1, 2]], [0, 0], "relu"), ([[1], [1]], [0], None)]), "exact")
+    NetworkTask(exact, 2 neurons)
+    """
+
+    network: Network
+    kind: str
+    made: str = ""
+
+    def __repr__(self) -> str:
+        return f"NetworkTask({self.kind}, {self.network.hidden_neurons} neurons)"
+
+    @property
+    def layers(self) -> list[Dense]:
+        """The layers with weights.
+
+        Examples
+        --------
+        >>> len(network_exercise(neurons=4, layers=1).layers)
+        2
+        """
+        return [layer for layer in self.network.layers if isinstance(layer, Dense)]
+
+    @property
+    def lumping(self) -> NetworkLumping:
+        """The coarsest lumping.
+
+        Examples
+        --------
+        >>> network_exercise(neurons=4, layers=1, seed=1).lumping.is_irreducible
+        False
+        """
+        found: NetworkLumping = lump(self.network, kind=self.kind)
+        return found
+
+
+def network_exercise(
+    kind: str = "proportional", *, neurons: int = 6, layers: int = 2, seed: int = 0
+) -> NetworkTask:
+    """Make a network with neurons to merge in every hidden layer.
+
+    Parameters
+    ----------
+    kind : {"proportional", "exact"}
+        Whether members of a class may differ by a factor.
+    neurons : int
+        Hidden neurons in all; at least 3 for each layer, at most 16.
+    layers : int
+        Hidden layers.
+    seed : int
+        The same arguments give the same network, on every machine.
+
+    Raises
+    ------
+    InvalidInput
+        If there is no such network; the message says what is possible.
+
+    Examples
+    --------
+    >>> task = network_exercise(neurons=7, layers=2, seed=1)
+    >>> task
+    NetworkTask(proportional, 7 neurons)
+    >>> task.lumping.quotient.hidden_neurons < 7
+    True
+    """
+    if kind not in KINDS:
+        raise InvalidInput(
+            f"networks have no kind {kind!r}: choose proportional or exact", kind=kind
+        )
+    if layers < 1 or not 3 * layers <= neurons <= LARGEST:
+        raise InvalidInput(
+            f"{neurons} neurons in {layers} layers: an exercise has at least 1 layer, at least 3 neurons in "
+            f"each, and at most {LARGEST} in all",
+            neurons=neurons,
+            layers=layers,
+        )
+    random = Random(f"network {kind} {neurons} {layers} {seed}")  # noqa: S311 - no secret
+    for _ in range(_ATTEMPTS):
+        network, classes = _candidate(random, kind, neurons, layers)
+        lumping = lump(network, kind=kind)
+        if [len(partition) for partition in lumping.partitions[:-1]] == classes and all(
+            row.constant == row.dead == 0 for row in lumping.table
+        ):
+            made = f"exercise --network --kind {kind} --states {neurons} --rounds {layers} --seed {seed}"
+            return NetworkTask(network, kind, made)
+    raise InvalidInput(  # no arguments are known that come here
+        f"none of {_ATTEMPTS} networks drawn will do: choose another seed", seed=seed
+    )
+
+
+def _candidate(random: Random, kind: str, neurons: int, layers: int) -> tuple[Network, list[int]]:
+    """Draw a network, and how many classes each hidden layer was given."""
+    sizes = [3] * layers
+    for _ in range(neurons - 3 * layers):
+        sizes[random.randrange(layers)] += 1
+    below = [(row, 1) for row in range(_INPUTS)]  # class and factor of every row
+    built: list[tuple[Matrix, list[int], str | None]] = []
+    counts: list[int] = []
+    for size in sizes:
+        count = random.randint(2, size - 1)
+        owner = [*range(count), *(random.randrange(count) for _ in range(size - count))]
+        factors = [1] * count + [
+            random.choice((1, 2, 3) if kind == "proportional" else (1,)) for _ in owner[count:]
+        ]
+        order = sorted(range(size), key=lambda s: (s >= count, random.random()))
+        # First members come first, the others anywhere behind them.
+        owner, factors = [owner[s] for s in order], [factors[s] for s in order]
+        columns = [[random.randint(-2, 3) for _ in range(_rows(below))] for _ in range(count)]
+        biases = [random.randint(-2, 2) for _ in range(count)]
+        weight = [
+            _shared_out(random, [factor * entry for entry in columns[own]], below)
+            for own, factor in zip(owner, factors, strict=True)
+        ]
+        bias = [factor * biases[own] for own, factor in zip(owner, factors, strict=True)]
+        built.append((_transposed(weight), bias, "relu"))
+        counts.append(count)
+        below = list(zip(owner, factors, strict=True))
+    last = [[random.choice((-2, -1, 1, 2)) for _ in below] for _ in range(_OUTPUTS)]
+    built.append((_transposed(last), [random.randint(-2, 2) for _ in range(_OUTPUTS)], None))
+    return Network.dense(built), counts
+
+
+def _rows(below: list[tuple[int, int]]) -> int:
+    return max(own for own, _ in below) + 1
+
+
+def _shared_out(random: Random, column: list[int], below: list[tuple[int, int]]) -> list[int]:
+    """Share the weight from every class below out among its members; the first, of factor 1, takes the rest."""
+    rest, weights, first = list(column), [0] * len(below), {}
+    for row, (own, factor) in enumerate(below):
+        if own in first:
+            weights[row] = random.randint(-1, 1)
+            rest[own] -= factor * weights[row]
+        else:
+            first[own] = row
+    for own, row in first.items():
+        weights[row] = rest[own]
+    return weights
+
+
+def _transposed(rows: Matrix) -> Matrix:
+    return [list(row) for row in zip(*rows, strict=True)]
+
+
+def content_of(task: NetworkTask) -> dict[str, Any]:
+    """Return the layers of a task as plain data with exact numbers.
+
+    Examples
+    --------
+    >>> content_of(network_exercise(neurons=3, layers=1))["layers"][1]["bias"]
+    ['...']
+    """
+    return {
+        "type": "Network",
+        "layers": [
+            {"weights": _texts(layer.weight), "bias": _texts(np.asarray(layer.bias)[None])[0]}
+            for layer in task.layers
+        ],
+    }
+
+
+def network_task(content: dict[str, Any], kind: str, made: str) -> NetworkTask:
+    """Return the task of such data; what is wrong with it shows as an error of Python or of a network.
+
+    Examples
+    --------
+    >>> task = network_exercise(neurons=3, layers=1)
+    >>> network_task(content_of(task), task.kind, task.made)
+    NetworkTask(proportional, 3 neurons)
+    """
+    layers = content["layers"]
+    dense = [
+        (
+            [[float(read_text(entry)) for entry in row] for row in layer["weights"]],
+            [float(read_text(entry)) for entry in layer["bias"]],
+            "relu" if number < len(layers) - 1 else None,
+        )
+        for number, layer in enumerate(layers)
+    ]
+    if kind not in KINDS:
+        raise ValueError(kind)
+    return NetworkTask(Network.dense(dense), kind, made)
+
+
+def _texts(matrix: Any) -> list[list[str]]:
+    return [[str(Fraction(float(entry))) for entry in row] for row in matrix.tolist()]
