@@ -23,13 +23,13 @@ import numpy as np
 from lumpability.errors import FormatError, InvalidNetwork
 from lumpability.formats.strict_json import check_version, parse_object
 from lumpability.formats.tokens import shown
-from lumpability.networks.arrays import Array
 from lumpability.networks.elementwise import Activate, Constant, PReLU, Scale, Shift, Softmax
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
 from lumpability.networks.network import Network
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
+from lumpability.numbers.float_arrays import Array
 
 __all__ = ["describe_network", "network_from"]
 

@@ -21,10 +21,10 @@ import numpy as np
 
 from lumpability.errors import FormatError
 from lumpability.files import opened, reading, writing
-from lumpability.networks.arrays import Array
 from lumpability.networks.elementwise import Activate, Scale, Shift
 from lumpability.networks.layers import Dense, Layer
 from lumpability.networks.network import Network
+from lumpability.numbers.float_arrays import Array
 
 __all__ = ["read_nnet", "write_nnet"]
 

@@ -19,11 +19,11 @@ from lumpability.files import DEFAULT_MAX_BYTES, opened, reading
 from lumpability.formats.onnx_constants import attributes, initial_constants
 from lumpability.formats.onnx_operators import OPERATORS, Use
 from lumpability.formats.onnx_writer import write_onnx
-from lumpability.networks.arrays import Array
 from lumpability.networks.elementwise import Constant, Shift
 from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layers import Dense, Layer, Shape
 from lumpability.networks.network import Network
+from lumpability.numbers.float_arrays import Array
 
 __all__ = ["read_onnx", "write_onnx"]
 

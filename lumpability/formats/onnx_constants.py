@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError
-from lumpability.networks.arrays import Array
 from lumpability.networks.layers import Shape
+from lumpability.numbers.float_arrays import Array
 
 __all__ = ["FREE", "attributes", "initial_constants", "tensor"]
 

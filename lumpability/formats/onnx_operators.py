@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from lumpability.formats.onnx_constants import FREE
-from lumpability.networks.arrays import Array
 from lumpability.networks.elementwise import Activate, PReLU, Scale, Shift, Softmax
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
+from lumpability.numbers.float_arrays import Array
 
 __all__ = ["OPERATORS", "Use"]
 

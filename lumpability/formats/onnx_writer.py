@@ -13,13 +13,13 @@ import numpy as np
 
 from lumpability.errors import FormatError, require
 from lumpability.files import writing
-from lumpability.networks.arrays import Array
 from lumpability.networks.elementwise import Activate, Constant, PReLU, Scale, Shift, Softmax
 from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
 from lumpability.networks.network import Network
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
+from lumpability.numbers.float_arrays import Array
 
 __all__ = ["to_onnx", "write_onnx"]
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidNetwork, require
-from lumpability.networks.arrays import Array
 from lumpability.networks.elementwise import Activate, PReLU, Softmax
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
 from lumpability.networks.network import Network
 from lumpability.networks.pooling import AveragePool, MaxPool
 from lumpability.networks.reshape import Flatten
+from lumpability.numbers.float_arrays import Array
 
 __all__ = ["from_torch", "to_torch"]
 

@@ -20,10 +20,10 @@ from lumpability.formats.archives import read_arrays, write_arrays
 from lumpability.formats.layer_list import describe_network, network_from
 from lumpability.formats.strict_json import parse_object
 from lumpability.networks.activations import Activation
-from lumpability.networks.arrays import Array
 from lumpability.networks.elementwise import Activate
 from lumpability.networks.layers import Dense, Layer
 from lumpability.networks.network import Network
+from lumpability.numbers.float_arrays import Array
 
 __all__ = [
     "DESCRIPTION",

@@ -25,7 +25,6 @@ The carry is a homomorphism, so a sequence of activations is treated by the imag
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -35,63 +34,10 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidNetwork
-from lumpability.networks.arrays import Array
+from lumpability.numbers.float_arrays import Array
+from lumpability.numbers.groups import Group
 
-__all__ = ["ACTIVATIONS", "Activation", "Group", "activation", "common_group"]
-
-
-class Group(enum.Enum):
-    """A multiplicative group of factors; see the module's table."""
-
-    ANY = "any nonzero factor"
-    POSITIVE = "positive factors"
-    SIGNS = "plus and minus one"
-    ONE = "equal rows only"
-
-    def __contains__(self, factor: Fraction) -> bool:
-        if self is Group.ANY:
-            return factor != 0
-        if self is Group.POSITIVE:
-            return factor > 0
-        return factor in (1, -1) if self is Group.SIGNS else factor == 1
-
-    def part(self, factor: Fraction) -> Fraction:
-        """Return the largest part of a nonzero factor that belongs to the group.
-
-        Examples
-        --------
-        >>> Group.POSITIVE.part(Fraction(-3)), Group.SIGNS.part(Fraction(-3))
-        (Fraction(3, 1), Fraction(-1, 1))
-        """
-        if self is Group.ANY:
-            return factor
-        if self is Group.POSITIVE:
-            return abs(factor)
-        return Fraction(1 if factor > 0 else -1) if self is Group.SIGNS else Fraction(1)
-
-    def parts(self, factors: Array) -> Array:
-        """`part` of each of an array of nonzero floats.
-
-        Examples
-        --------
-        >>> Group.SIGNS.parts(np.array([-3.0, 2.0])).tolist()
-        [-1.0, 1.0]
-        """
-        if self is Group.ANY:
-            return factors
-        if self is Group.POSITIVE:
-            return np.abs(factors)
-        return np.sign(factors) if self is Group.SIGNS else np.ones_like(factors)
-
-    def includes(self, other: Group) -> bool:
-        """Whether every factor of the other group belongs to this one.
-
-        Examples
-        --------
-        >>> Group.POSITIVE.includes(Group.ONE), Group.POSITIVE.includes(Group.SIGNS)
-        (True, False)
-        """
-        return self is other or self is Group.ANY or other is Group.ONE
+__all__ = ["ACTIVATIONS", "Activation", "activation", "common_group"]
 
 
 def _same(group: Group) -> Group:

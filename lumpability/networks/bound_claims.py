@@ -19,13 +19,13 @@ from functools import cached_property
 
 import numpy as np
 
-from lumpability.networks.activations import Group
-from lumpability.networks.aggregation import Aggregation, Incoming
-from lumpability.networks.arrays import Array, divided, to_fractions
 from lumpability.networks.layers import Conv
 from lumpability.networks.new_weights import NewWeights
 from lumpability.networks.weight_stages import Stage
+from lumpability.numbers.float_arrays import Array, divided, to_fractions
+from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
+from lumpability.structure.dense import DenseStructure, Incoming
 
 __all__ = ["BoundClaim", "LayerClaim", "bind"]
 
@@ -177,7 +177,7 @@ class Rows:
 
     Attributes
     ----------
-    summed : Aggregation
+    summed : DenseStructure
     stays : bool array, shape (rows,)
         Whether each row comes from a class below that is a unit of the quotient.
     classes : int array, shape (rows,)
@@ -188,7 +188,7 @@ class Rows:
         Number of rows of A W; those of N W follow.
     """
 
-    summed: Aggregation
+    summed: DenseStructure
     stays: Array
     classes: Array
     places: Array
@@ -214,7 +214,7 @@ def _aggregated(stage: Stage, below: BoundClaim | None) -> Rows:
     matrix, bias = stage.matrix, stage.layer.bias
     if below is None:
         every = np.arange(len(matrix))
-        summed = Aggregation(matrix, bias, Incoming.separate(len(matrix)))
+        summed = DenseStructure(matrix, bias, Incoming.separate(len(matrix)))
         return Rows(summed, np.ones(len(matrix), dtype=bool), every, every, len(matrix))
     assert below.stage.rows is not None
     width = below.stage.rows.shape[1]
@@ -247,5 +247,5 @@ def _aggregated(stage: Stage, below: BoundClaim | None) -> Rows:
     )
     key = np.concatenate(keys)
     classes, places = key // width, np.searchsorted(keys[0], key)
-    summed = Aggregation(matrix, bias, incoming)
+    summed = DenseStructure(matrix, bias, incoming)
     return Rows(summed, below.live[classes], classes, places, len(keys[0]))

@@ -21,9 +21,9 @@ from lumpability.certificate.file import FORMAT, LONGEST_INTEGER, VERSION, head,
 from lumpability.certificate.json_stream import Scanner
 from lumpability.errors import SizeLimit
 from lumpability.files import opened, writing
-from lumpability.networks.arrays import Array
 from lumpability.networks.bound_claims import LayerClaim
 from lumpability.networks.certificate import NetworkCertificate, Subject
+from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
 
 __all__ = ["read_network_certificate", "write_network_certificate"]

@@ -18,12 +18,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.networks.activations import Group
-from lumpability.networks.aggregation import BLOCK, Aggregation
-from lumpability.networks.arrays import Array, to_fractions
 from lumpability.networks.bound_claims import BoundClaim
 from lumpability.networks.new_weights import NewWeights
 from lumpability.networks.unit_functions import value_after
+from lumpability.numbers.float_arrays import Array, to_fractions
+from lumpability.numbers.groups import Group
+from lumpability.structure.dense import BLOCK, DenseStructure
 
 __all__ = ["improvable"]
 
@@ -49,7 +49,7 @@ def improvable(bound: BoundClaim, above: NewWeights | None) -> str | None:
     )
 
 
-def _separate(summed: Aggregation, columns: Array, group: Group) -> tuple[list[Array], Array]:
+def _separate(summed: DenseStructure, columns: Array, group: Group) -> tuple[list[Array], Array]:
     """Return groups of columns that floats do not tell apart, and the columns without a nonzero weight.
 
     Invariant: columns that are multiples of each other by a factor of the group have equal labels, equal

@@ -13,9 +13,9 @@ from functools import cached_property
 
 import numpy as np
 
-from lumpability.networks.activations import Group
-from lumpability.networks.arrays import Array, to_fractions
 from lumpability.networks.merging import MergedStage
+from lumpability.numbers.float_arrays import Array, to_fractions
+from lumpability.numbers.groups import Group
 
 __all__ = ["Pair", "Source"]
 

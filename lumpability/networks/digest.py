@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from lumpability.networks.activations import Activation
-from lumpability.networks.aggregation import BLOCK
-from lumpability.networks.arrays import Array
 from lumpability.networks.layers import Layer, Shape
 from lumpability.networks.network import Network
+from lumpability.numbers.float_arrays import Array
+from lumpability.structure.dense import BLOCK
 
 __all__ = ["network_digest"]
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from lumpability.errors import InvalidNetwork
 from lumpability.networks.activations import Activation, activation
-from lumpability.networks.arrays import Array, to_fractions
 from lumpability.networks.layers import Layer, Shape, check_finite, check_float
+from lumpability.numbers.float_arrays import Array, to_fractions
 
 __all__ = ["Activate", "Constant", "PReLU", "Scale", "Shift", "Softmax"]
 

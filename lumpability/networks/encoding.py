@@ -16,24 +16,24 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.networks.activations import Group
-from lumpability.networks.aggregation import Aggregation
-from lumpability.networks.arrays import to_fractions
 from lumpability.networks.proportional_columns import Columns
 from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.float_arrays import to_fractions
+from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
 from lumpability.refinement import refine
 from lumpability.structure import WeightedStructure
+from lumpability.structure.dense import DenseStructure
 
 __all__ = ["encode", "group_by_engine"]
 
 
-def encode(summed: Aggregation, group: Group) -> tuple[WeightedStructure, list[Fraction]]:
+def encode(summed: DenseStructure, group: Group) -> tuple[WeightedStructure, list[Fraction]]:
     """Return a layer as a structure, and by what each unit's column was divided.
 
     Parameters
     ----------
-    summed : Aggregation
+    summed : DenseStructure
         Of n units over m classes of rows.
     group : Group
 
@@ -45,8 +45,8 @@ def encode(summed: Aggregation, group: Group) -> tuple[WeightedStructure, list[F
 
     Examples
     --------
-    >>> from lumpability.networks.aggregation import Incoming
-    >>> layer = Aggregation(np.array([[1.0, 2.0]]), np.array([1.0, 2.0]), Incoming.separate(1))
+    >>> from lumpability.structure.dense import Incoming
+    >>> layer = DenseStructure(np.array([[1.0, 2.0]]), np.array([1.0, 2.0]), Incoming.separate(1))
     >>> structure, divisors = encode(layer, Group.POSITIVE)
     >>> structure.row(1), divisors
     ([(2, Fraction(1, 1)), (3, Fraction(1, 1))], [Fraction(1, 1), Fraction(2, 1)])
@@ -76,7 +76,7 @@ def encode(summed: Aggregation, group: Group) -> tuple[WeightedStructure, list[F
     return structure, divisors
 
 
-def group_by_engine(summed: Aggregation, group: Group) -> Columns:
+def group_by_engine(summed: DenseStructure, group: Group) -> Columns:
     """Group columns through `lumpability.refinement.refine`; the same as `columns.group_columns`."""
     structure, divisors = encode(summed, group)
     blocks = refine(structure).partition.restrict(np.arange(summed.columns))

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.networks.activations import Activation, Group, activation
-from lumpability.networks.arrays import Array
+from lumpability.networks.activations import Activation, activation
 from lumpability.networks.elementwise import Activate
 from lumpability.networks.layers import Dense, Layer
 from lumpability.networks.network import Network
+from lumpability.numbers.float_arrays import Array
+from lumpability.numbers.groups import Group
 
 __all__ = ["copied", "planted", "quantised", "unequal_factors", "widened"]
 

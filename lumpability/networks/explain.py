@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.networks.arrays import to_fractions
 from lumpability.networks.column_pair import Pair
 from lumpability.networks.explanation import ColumnEntry, NetworkExplanation
 from lumpability.networks.reshape import ShapeLayer
 from lumpability.networks.unit_functions import Activated
+from lumpability.numbers.float_arrays import to_fractions
 
 if TYPE_CHECKING:
     from lumpability.networks.lumping import NetworkLumping

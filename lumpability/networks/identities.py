@@ -19,10 +19,10 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
-from lumpability.networks.arrays import Array, to_fractions
 from lumpability.networks.bound_claims import BoundClaim, LayerClaim, bind
 from lumpability.networks.network import Network
 from lumpability.networks.weight_stages import Stage, stages_of
+from lumpability.numbers.float_arrays import Array, to_fractions
 
 __all__ = ["LayerIdentity", "Lifting", "layer_identities"]
 

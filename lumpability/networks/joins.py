@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidNetwork, require
-from lumpability.networks.arrays import Array
 from lumpability.networks.layers import Layer, Shape
+from lumpability.numbers.float_arrays import Array
 
 __all__ = ["Join", "Opaque"]
 

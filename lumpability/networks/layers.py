@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidNetwork
-from lumpability.networks.arrays import Array, first_non_finite, to_fractions
+from lumpability.numbers.float_arrays import Array, first_non_finite, to_fractions
 
 __all__ = ["BatchNorm", "Conv", "Dense", "Layer", "Shape", "is_linear"]
 

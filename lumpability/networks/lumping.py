@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from lumpability import notebook_hooks
-from lumpability.networks.arrays import Array
 from lumpability.networks.certificate import NetworkCertificate, Subject
 from lumpability.networks.explain import Neuron, explain_neurons
 from lumpability.networks.explanation import NetworkExplanation
@@ -27,6 +26,7 @@ from lumpability.networks.new_weights import NewWeights
 from lumpability.networks.rounding import Rounding
 from lumpability.networks.weight_stages import stages_of
 from lumpability.notebook_hooks import Player
+from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
 
 __all__ = ["NetworkLumping", "offsets"]

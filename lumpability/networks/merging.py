@@ -28,9 +28,6 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.networks.activations import Group
-from lumpability.networks.aggregation import Aggregation, Incoming
-from lumpability.networks.arrays import Array
 from lumpability.networks.bound_claims import LayerClaim
 from lumpability.networks.encoding import group_by_engine
 from lumpability.networks.layers import Conv
@@ -38,7 +35,10 @@ from lumpability.networks.network import Network
 from lumpability.networks.proportional_columns import Columns, group_columns
 from lumpability.networks.unit_functions import key_and_factor, value_after
 from lumpability.networks.weight_stages import Stage, stages_of
+from lumpability.numbers.float_arrays import Array
+from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
+from lumpability.structure.dense import DenseStructure, Incoming
 
 __all__ = ["MergedStage", "merge", "merge_stage", "reasons"]
 
@@ -50,7 +50,7 @@ class MergedStage:
     Attributes
     ----------
     stage : Stage
-    summed : Aggregation
+    summed : DenseStructure
         Its weights and bias, aggregated by the classes below.
     partition : Partition
         Of the units; constants and dead units included.
@@ -71,7 +71,7 @@ class MergedStage:
     """
 
     stage: Stage
-    summed: Aggregation
+    summed: DenseStructure
     partition: Partition
     factors: Array
     carried: Array
@@ -240,7 +240,7 @@ def merge_stage(
     """
     matrix, count = stage.matrix, stage.units
     incoming = Incoming.separate(len(matrix)) if below is None else below.incoming()
-    summed = Aggregation(matrix, stage.layer.bias, incoming)
+    summed = DenseStructure(matrix, stage.layer.bias, incoming)
     ones = np.full(count, Fraction(1), dtype=object)
     if stage.held is not None:
         every = np.ones(count, dtype=bool)
@@ -262,7 +262,7 @@ def merge_stage(
 
 
 def _constants(
-    stage: Stage, summed: Aggregation, columns: Columns, above: Stage | None
+    stage: Stage, summed: DenseStructure, columns: Columns, above: Stage | None
 ) -> dict[int, Fraction]:
     """Return the units with a constant output that the next layer can take into its bias."""
     only_zero = above is not None and isinstance(above.layer, Conv) and above.layer.is_padded

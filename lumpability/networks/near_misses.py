@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
-from lumpability.networks.arrays import Array, round_to, to_fractions
 from lumpability.networks.column_pair import Pair
 from lumpability.networks.explain import RowNames, row_names
 from lumpability.networks.layers import Conv, Dense, Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
+from lumpability.numbers.float_arrays import Array, round_to, to_fractions
 
 if TYPE_CHECKING:
     from lumpability.networks.lumping import NetworkLumping

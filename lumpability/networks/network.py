@@ -17,10 +17,10 @@ import numpy as np
 from lumpability import notebook_hooks
 from lumpability.errors import InvalidInput, InvalidNetwork
 from lumpability.networks.activations import Activation
-from lumpability.networks.arrays import Array, to_fractions
 from lumpability.networks.elementwise import Activate
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import Conv, Dense, Layer, Shape
+from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.rationals import read_number
 
 __all__ = ["Network"]

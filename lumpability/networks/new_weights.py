@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lumpability.networks.arrays import Array
+from lumpability.numbers.float_arrays import Array
 
 __all__ = ["NewWeights"]
 

@@ -13,8 +13,8 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.errors import InvalidNetwork
-from lumpability.networks.arrays import Array
 from lumpability.networks.layers import Layer, Shape, pad_spatial, window_counts, windows
+from lumpability.numbers.float_arrays import Array
 
 __all__ = ["AveragePool", "GlobalPool", "MaxPool"]
 

@@ -20,9 +20,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from lumpability.networks.activations import Group
-from lumpability.networks.aggregation import BLOCK, Aggregation
-from lumpability.networks.arrays import Array, exact_ratios, is_safe, products_agree, to_fractions
+from lumpability.numbers.float_arrays import (
+    Array,
+    exact_ratios,
+    is_safe,
+    products_agree,
+    to_fractions,
+)
+from lumpability.numbers.groups import Group
+from lumpability.structure.dense import BLOCK, DenseStructure
 
 __all__ = ["Columns", "group_columns"]
 
@@ -50,12 +56,12 @@ class Columns:
     zero: Array
 
 
-def group_columns(summed: Aggregation, group: Group) -> Columns:
+def group_columns(summed: DenseStructure, group: Group) -> Columns:
     """Group the columns of [A W; b] that are multiples of each other by factors of a group.
 
     Parameters
     ----------
-    summed : Aggregation
+    summed : DenseStructure
     group : Group
 
     Notes
@@ -64,9 +70,9 @@ def group_columns(summed: Aggregation, group: Group) -> Columns:
 
     Examples
     --------
-    >>> from lumpability.networks.aggregation import Incoming
+    >>> from lumpability.structure.dense import Incoming
     >>> matrix = np.array([[1.0, 3.0, -1.0], [2.0, 6.0, -2.0]])
-    >>> found = group_columns(Aggregation(matrix, None, Incoming.separate(2)), Group.POSITIVE)
+    >>> found = group_columns(DenseStructure(matrix, None, Incoming.separate(2)), Group.POSITIVE)
     >>> found.leader.tolist(), found.factors
     ([0, 0, 2], {1: Fraction(3, 1)})
     """
@@ -93,7 +99,7 @@ def group_columns(summed: Aggregation, group: Group) -> Columns:
 
 
 def _settle(
-    summed: Aggregation,
+    summed: DenseStructure,
     scan: _Scan,
     candidates: tuple[Array, Array],
     leader: Array,
@@ -126,7 +132,7 @@ class _Scan:
     non-zero entry and a hash that nothing else has.
     """
 
-    def __init__(self, summed: Aggregation, group: Group) -> None:
+    def __init__(self, summed: DenseStructure, group: Group) -> None:
         self.summed, self.group = summed, group
         self.first = np.zeros(summed.columns)  # first non-zero entry of exact rows; 0 if none yet
         self.hash = np.zeros(summed.columns, dtype=np.uint64)
@@ -261,7 +267,7 @@ def _multipliers(rows: Array) -> Array:
     return np.asarray((x ^ (x >> np.uint64(31))) | np.uint64(1))
 
 
-def _agreement(summed: Aggregation, members: Array, leaders: Array, scan: _Scan) -> Array:
+def _agreement(summed: DenseStructure, members: Array, leaders: Array, scan: _Scan) -> Array:
     """Return which columns are exact multiples of their leaders; not so where floats cannot tell."""
     ratios = _Ratios(scan.divisors(members), scan.divisors(leaders))
     agree = np.asarray(~ratios.unknown)
@@ -332,7 +338,7 @@ def _times(values: Array, powers: Array) -> Array:
         return np.asarray(values * powers.astype(values.dtype))
 
 
-def _blocks(summed: Aggregation, columns: Array) -> Iterator[Array]:
+def _blocks(summed: DenseStructure, columns: Array) -> Iterator[Array]:
     """Yield the rows of [A W; b] for some columns, block by block."""
     step = max(1, BLOCK // len(columns))
     for low in range(0, summed.classes, step):
@@ -341,7 +347,7 @@ def _blocks(summed: Aggregation, columns: Array) -> Iterator[Array]:
 
 
 def _by_fractions(
-    summed: Aggregation, members: Array, group: Group
+    summed: DenseStructure, members: Array, group: Group
 ) -> list[tuple[Array, list[Fraction]]]:
     """Group columns by their exact normal form: the slow way, for any numbers."""
     forms: dict[tuple[Fraction, ...], list[tuple[int, Fraction]]] = {}

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.networks.arrays import Array, divided, round_to, to_fractions
 from lumpability.networks.elementwise import PReLU, Scale, Shift
 from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
@@ -29,6 +28,7 @@ from lumpability.networks.reshape import Reshape, ShapeLayer
 from lumpability.networks.rounding import Rounding
 from lumpability.networks.shortcut import drop_placeholders
 from lumpability.networks.unit_layout import Units
+from lumpability.numbers.float_arrays import Array, divided, round_to, to_fractions
 
 __all__ = ["quotient_network"]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lumpability.errors import InvalidNetwork
-from lumpability.networks.arrays import Array
 from lumpability.networks.layers import Layer, Shape
+from lumpability.numbers.float_arrays import Array
 
 __all__ = ["Flatten", "Reshape", "ShapeLayer", "Squeeze", "Transpose", "Unsqueeze"]
 

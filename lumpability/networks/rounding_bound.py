@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lumpability.errors import NotJustified
-from lumpability.networks.arrays import Array, to_fractions
 from lumpability.networks.elementwise import Activate
 from lumpability.networks.layers import Dense, Shape
 from lumpability.networks.reshape import ShapeLayer
 from lumpability.networks.unit_layout import fixed
+from lumpability.numbers.float_arrays import Array, to_fractions
 
 if TYPE_CHECKING:
     from lumpability.networks.lumping import NetworkLumping

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lumpability.networks.aggregation import BLOCK
-from lumpability.networks.arrays import Array, as_floats, is_safe, products_agree, to_fractions
 from lumpability.networks.bound_claims import BoundClaim
 from lumpability.networks.unit_functions import value_after
+from lumpability.numbers.float_arrays import Array, as_floats, is_safe, products_agree, to_fractions
+from lumpability.structure.dense import BLOCK
 
 __all__ = ["unsound"]
 

@@ -13,11 +13,11 @@ from fractions import Fraction
 
 from lumpability.certificate.export.statement import LayerStatement, NetworkStatement, refuse_large
 from lumpability.errors import NotJustified
-from lumpability.networks.arrays import Array
 from lumpability.networks.bound_claims import LayerClaim
 from lumpability.networks.identities import LayerIdentity, layer_identities
 from lumpability.networks.network import Network
 from lumpability.networks.weight_stages import stages_of
+from lumpability.numbers.float_arrays import Array
 from lumpability.numbers.integers import scale_to_integers
 
 __all__ = ["network_statement"]

@@ -18,9 +18,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.networks.activations import Activation, Group
-from lumpability.networks.arrays import Array, to_fractions
+from lumpability.networks.activations import Activation
 from lumpability.networks.layers import BatchNorm, Conv
+from lumpability.numbers.float_arrays import Array, to_fractions
+from lumpability.numbers.groups import Group
 
 __all__ = [
     "Activated",

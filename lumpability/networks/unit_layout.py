@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lumpability.networks.arrays import Array
 from lumpability.networks.layers import Conv, Dense, Layer, Shape
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import ShapeLayer
+from lumpability.numbers.float_arrays import Array
 
 __all__ = ["Units", "fixed"]
 

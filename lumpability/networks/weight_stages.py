@@ -14,8 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.networks.activations import Group, common_group
-from lumpability.networks.arrays import Array
+from lumpability.networks.activations import common_group
 from lumpability.networks.elementwise import Activate, PReLU, Scale, Shift
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
 from lumpability.networks.network import Network
@@ -35,6 +34,8 @@ from lumpability.networks.unit_functions import (
     scaled_by_unit,
 )
 from lumpability.networks.unit_layout import Units, fixed
+from lumpability.numbers.float_arrays import Array
+from lumpability.numbers.groups import Group
 
 __all__ = ["Stage", "stages_of"]
 

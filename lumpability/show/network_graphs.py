@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from lumpability.errors import SizeLimit
-from lumpability.networks.arrays import Array
 from lumpability.networks.layers import Conv
 from lumpability.networks.network import Network
 from lumpability.networks.weight_stages import Stage, stages_of
+from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
 from lumpability.show.arrows import Arrow
 from lumpability.show.graphs import Graph

@@ -26,8 +26,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import NotJustified, SizeLimit
-from lumpability.networks.activations import Activation, Group, activation
-from lumpability.networks.arrays import Array, to_fractions
+from lumpability.networks.activations import Activation, activation
 from lumpability.networks.elementwise import Activate, Constant, PReLU, Scale, Shift, Softmax
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
@@ -35,6 +34,8 @@ from lumpability.networks.network import Network
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import ShapeLayer
 from lumpability.networks.unit_layout import fixed
+from lumpability.numbers.float_arrays import Array, to_fractions
+from lumpability.numbers.groups import Group
 
 __all__ = ["MOST_OPERATIONS", "Rule", "SameFunction", "compare_functions"]
 

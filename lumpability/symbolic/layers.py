@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
-from lumpability.networks.arrays import Array
 from lumpability.networks.identities import LayerIdentity, layer_identities
 from lumpability.networks.lumping import NetworkLumping
+from lumpability.numbers.float_arrays import Array
 from lumpability.symbolic.functions import MOST_OPERATIONS, compare_functions
 from lumpability.symbolic.matrices import compare, matrix_of
 from lumpability.symbolic.proof import Consequence, Identity, Proof

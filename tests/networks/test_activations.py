@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumpability.errors import InvalidNetwork
-from lumpability.networks.activations import ACTIVATIONS, Group, activation, common_group
+from lumpability.networks.activations import ACTIVATIONS, activation, common_group
+from lumpability.numbers.groups import Group
 
 FACTORS = [Fraction(n, d) for n in (-3, -1, 1, 2, 3) for d in (1, 2)]
 POINTS = np.linspace(-5, 5, 41)

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.networks.arrays import to_fractions
 from lumpability.networks.lumping import NetworkLumping
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
+from lumpability.numbers.float_arrays import to_fractions
 from lumpability.numbers.rationals import shown
 from lumpability.show.layout import place_layers
 from lumpability.show.network_graphs import MOST_IN_LAYER, filter_width, network_graph, unit_counts

@@ -9,11 +9,12 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import strategies as st
 
-from lumpability.networks.activations import Activation, Group, activation
-from lumpability.networks.arrays import Array
+from lumpability.networks.activations import Activation, activation
 from lumpability.networks.examples import copied
 from lumpability.networks.layers import Dense
 from lumpability.networks.network import Network
+from lumpability.numbers.float_arrays import Array
+from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
 
 __all__ = ["lumpable_networks", "networks"]

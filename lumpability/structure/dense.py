@@ -1,6 +1,6 @@
 """The aggregated weights A W and b: rows of merged units summed, constants moved into the bias.
 
-`Aggregation` never forms the product.  It hands out blocks of its rows, in floats where these are exact,
+`DenseStructure` never forms the product.  It hands out blocks of its rows, in floats where these are exact,
 and single entries as fractions anywhere; rows that no class of several units needs are views of the
 stored weights.
 """
@@ -12,9 +12,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.networks.arrays import Array, as_floats, float_sum, to_fractions
+from lumpability.numbers.float_arrays import Array, as_floats, float_sum, to_fractions
 
-__all__ = ["Aggregation", "Incoming"]
+__all__ = ["DenseStructure", "Incoming"]
 
 BLOCK = 1 << 17
 """Entries handled at a time: about a megabyte, which stays in a processor's cache."""
@@ -65,7 +65,7 @@ class Incoming:
         )
 
 
-class Aggregation:
+class DenseStructure:
     """Aggregated weights and bias of one stage.
 
     Parameters
@@ -77,7 +77,7 @@ class Aggregation:
     Examples
     --------
     >>> rows = Incoming(np.array([0, 1]), np.array([0]), to_fractions([1, 2]), np.array([2]), to_fractions([3]))
-    >>> summed = Aggregation(np.array([[1.0, 2], [3, 4], [5, 6]]), np.array([0.5, 0]), rows)
+    >>> summed = DenseStructure(np.array([[1.0, 2], [3, 4], [5, 6]]), np.array([0.5, 0]), rows)
     >>> summed.block(0, 1)[0].tolist(), summed.bias.tolist()
     ([[7.0, 10.0]], [15.5, 18.0])
     """

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumpability.networks.arrays import float_sum, products_agree, round_to, to_fractions
+from lumpability.numbers.float_arrays import float_sum, products_agree, round_to, to_fractions
 
 safe = st.floats(-1e6, 1e6, allow_subnormal=False).filter(lambda x: x == 0 or abs(x) > 1e-60)
 narrow = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
