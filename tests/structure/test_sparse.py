@@ -115,7 +115,7 @@ def test_rows_are_checked_in_chunks_of_any_size(given_edges, random, chunk):
     indptr = [sum(s < row for s, _, _ in edges) for row in range(n + 1)]
     columns, numbers = [u for _, u, _ in edges], [w for _, _, w in edges]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lumpability.structure._CHUNK", chunk)
+        patch.setattr("lumpability.structure.sparse._CHUNK", chunk)
         structure = WeightedStructure.from_rows(indptr, np.array(columns, dtype=np.int64), numbers)
         loops = structure.loops()
         if columns:
@@ -205,7 +205,7 @@ def test_replacing_the_diagonal(structure, chunk, data):
     n = structure.n
     diagonal = data.draw(st.lists(weights, min_size=n, max_size=n))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lumpability.structure._CHUNK", chunk)
+        patch.setattr("lumpability.structure.sparse._CHUNK", chunk)
         changed = structure.with_diagonal(ExactArray.read(diagonal)[0])
     expected = dense(structure)
     for s in range(n):
