@@ -18,6 +18,7 @@ import numpy as np
 
 from lumpability import notebook_hooks
 from lumpability.errors import InvalidPartition
+from lumpability.numbers.foreign import by_name, is_frame, is_series
 from lumpability.numbers.integers import gather, smallest_unsigned
 
 __all__ = ["Blocks", "Partition"]
@@ -137,7 +138,7 @@ class Partition:
 
         Parameters
         ----------
-        spec : iterable of sets of states, mapping state -> block, label array, or function of a state
+        spec : iterable of sets of states, mapping or Series from state to block, label array, or function of a state
         states : int or sequence of hashable, optional
             The number of states or their names in order.  Needed for functions; otherwise the states
             are the integers 0 .. n-1 that `spec` mentions.
@@ -169,6 +170,11 @@ class Partition:
                     expected=len(names),
                 )
             return spec
+        if is_frame(spec):
+            raise InvalidPartition("a table is no partition: give the column of block labels")
+        if is_series(spec):
+            names = _names(states, len(spec))
+            spec = by_name(spec, names, "the partition", InvalidPartition)
         if callable(spec):
             if states is None:
                 raise InvalidPartition("a key function needs states=...: their number or names")

@@ -8,6 +8,7 @@ object for each of them.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,6 +19,7 @@ import numpy as np
 
 from lumpability.errors import InvalidChain
 from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.foreign import by_name, is_frame, is_series, plain
 from lumpability.numbers.rationals import Reading, shown
 
 __all__ = ["Reward", "States", "read_initial", "read_labels", "read_rewards"]
@@ -61,10 +63,20 @@ class States(Sequence[Hashable]):
     def __getitem__(self, index: Any) -> Any:
         return (range(self._n) if self._names is None else self._names)[index]
 
+    @cached_property
+    def has_booleans(self) -> bool:
+        """Whether a state's name is True or False; otherwise neither stands for the state 1 or 0."""
+        return any(isinstance(name, bool | np.bool_) for name in self._names or ())
+
     def __contains__(self, name: object) -> bool:
+        if isinstance(name, bool | np.bool_) and not self.has_booleans:
+            return False
         if self._names is None:
             return isinstance(name, int | np.integer) and bool(0 <= name < self._n)
-        return isinstance(name, Hashable) and name in self._index
+        try:
+            return name in self._index
+        except TypeError:  # lists and arrays are no names, nor are tuples of them
+            return False
 
     def index(self, name: Any, start: int = 0, stop: int | None = None) -> int:
         """Return the number of a state.
@@ -156,42 +168,106 @@ class Reward:
 
 
 def read_labels(labels: Mapping[str, Any] | None, states: States) -> dict[str, Mask]:
-    """Read labels: each a boolean array, a predicate of a state, or the states that carry it."""
+    """Read labels.
+
+    Each is a predicate of a state, the states that carry it, or whether each state does: as booleans in
+    the order of the states, or as a mapping or a Series from states to booleans.
+
+    Warns
+    -----
+    UserWarning
+        If a list of states names one twice: it may have been meant as a mask.
+    """
     return {name: _read_label(name, value, states) for name, value in (labels or {}).items()}
 
 
 def _read_label(name: str, value: Any, states: States) -> Mask:
-    if isinstance(value, np.ndarray) and value.dtype == np.bool_:
-        if value.shape != (len(states),):
-            raise InvalidChain(
-                f"label {name!r} has {value.size} entries for {len(states)} states", label=name
-            )
-        mask = value.copy()
-    elif callable(value):
+    what = f"label {name!r}"
+    if is_frame(value):
+        raise InvalidChain(f"{what} is a table: give one of its columns", label=name)
+    if is_series(value) and (value.dtype == bool or _are_booleans(value.tolist())):
+        value = by_name(value, states, what, InvalidChain)
+    value = plain(value)
+    if callable(value):
         mask = np.fromiter((bool(value(s)) for s in states), dtype=bool, count=len(states))
-    else:
+    elif isinstance(value, Mapping):
         mask = np.zeros(len(states), dtype=bool)
-        for state in [value] if value in states else value:
-            if state not in states:
+        for state, carries in value.items():
+            if not isinstance(carries, bool | np.bool_):
                 raise InvalidChain(
-                    f"label {name!r} names {state!r}, which is not a state", label=name, state=state
+                    f"{what} maps {state!r} to {carries!r}: give booleans", label=name
                 )
-            mask[states.index(state)] = True
+            mask[_place(what, state, states)] = carries
+    else:
+        items = [value] if value in states else _listed(what, value)
+        mask = (
+            _mask_of_booleans(what, items, states)
+            if _are_booleans(items) and not states.has_booleans
+            else _mask_of_states(what, items, states)
+        )
     mask.setflags(write=False)
     return mask
+
+
+def _are_booleans(items: Any) -> bool:
+    if isinstance(items, np.ndarray) and items.dtype != object:
+        return items.dtype == np.bool_
+    return len(items) > 0 and all(isinstance(item, bool | np.bool_) for item in items)
+
+
+def _listed(what: str, value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value if value.dtype == np.bool_ else value.tolist()
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise InvalidChain(f"{what} names {value!r}, which is not a state", label=what, state=value)
+    return list(value)
+
+
+def _mask_of_booleans(what: str, items: Any, states: States) -> Mask:
+    mask = np.array(items, dtype=bool)
+    if mask.shape != (len(states),):
+        raise InvalidChain(f"{what} has {mask.size} entries for {len(states)} states")
+    return mask
+
+
+def _mask_of_states(what: str, items: Sequence[Any], states: States) -> Mask:
+    mask = np.zeros(len(states), dtype=bool)
+    for state in items:
+        place = _place(what, state, states)
+        if mask[place]:
+            warnings.warn(
+                f"{what} names {state!r} twice; if this is a mask, give booleans", stacklevel=2
+            )
+        mask[place] = True
+    return mask
+
+
+def _place(what: str, state: Any, states: States) -> int:
+    if state not in states:
+        raise InvalidChain(f"{what} names {state!r}, which is not a state", state=state)
+    return states.index(state)
 
 
 def read_vector(
     what: str, value: Any, states: States, tolerance: float
 ) -> tuple[ExactArray, Reading]:
-    """Read one exact number for each state, from an array or a mapping (others are zero)."""
+    """Read one exact number for each state: an array, a Series, or a mapping (others are zero)."""
+    if is_frame(value):
+        raise InvalidChain(f"{what} is a table: give one of its columns")
+    if is_series(value):
+        value = by_name(value, states, what, InvalidChain)
+    value = plain(value)
     if isinstance(value, Mapping):
-        numbers: dict[int, Any] = {}
-        for state, number in value.items():
-            if state not in states:
-                raise InvalidChain(f"{what} names {state!r}, which is not a state", state=state)
-            numbers[states.index(state)] = number
+        numbers = {_place(what, state, states): number for state, number in value.items()}
         return ExactArray.read_sparse(len(states), numbers, tolerance=tolerance)
+    if isinstance(value, np.ndarray) and value.ndim > 1 and max(value.shape) != value.size:
+        raise InvalidChain(
+            f"{what} is a matrix of shape {value.shape}, not one number for each state"
+        )
+    if (
+        isinstance(value, list | tuple) and value and isinstance(value[0], list)
+    ):  # a column or a row
+        value = [x for row in value for x in row] if 1 in (len(value), len(value[0])) else value
     array, reading = ExactArray.read(value, tolerance=tolerance)
     if len(array) != len(states):
         raise InvalidChain(f"{what} has {len(array)} entries for {len(states)} states")
@@ -221,10 +297,14 @@ def read_rewards(
 def read_initial(
     initial: Any, states: States, tolerance: float
 ) -> tuple[ExactArray | None, Reading]:
-    """Read an initial distribution: a state, a mapping to probabilities, or an array."""
+    """Read an initial distribution: a state, a mapping to probabilities, a Series or an array."""
     if initial is None:
         return None, Reading()
-    if not isinstance(initial, Mapping | np.ndarray | list | ExactArray):
+    if (
+        isinstance(initial, Hashable)
+        and not isinstance(initial, ExactArray)
+        and not hasattr(initial, "__array__")
+    ):
         initial = {initial: 1}
     array, reading = read_vector("the initial distribution", initial, states, tolerance)
     if array.is_rational:

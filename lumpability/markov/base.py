@@ -79,7 +79,7 @@ class MarkovChain(ABC):
         normalize: bool = False,
         tolerance: float = DEFAULT_TOLERANCE,
     ) -> None:
-        structure, self.reading = read_matrix(matrix, tolerance)
+        structure, self.reading, states = read_matrix(matrix, tolerance, states)
         self._name(structure.n, states)
         self.rescaled = Fraction(0)
         self.matrix = self._validated(structure, normalize)

@@ -11,6 +11,7 @@ import numpy as np
 
 from lumpability.errors import InvalidChain, SizeLimit
 from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.foreign import frame_entries, is_frame, plain
 from lumpability.numbers.rationals import Reading
 from lumpability.structure import WeightedStructure
 
@@ -54,8 +55,21 @@ def triples(rates: Any) -> list[tuple[Any, Any, Any]]:
     return [(source, target, number) for source, target, number in rates]
 
 
-def read_matrix(matrix: Any, tolerance: float) -> tuple[WeightedStructure, Reading]:
-    """Read a dense or sparse matrix, or take a structure as it is; O(m)."""
+def read_matrix(
+    matrix: Any, tolerance: float, states: Iterable[Hashable] | None = None
+) -> tuple[WeightedStructure, Reading, Iterable[Hashable] | None]:
+    """Read a dense or sparse matrix, or take a structure as it is; O(m).
+
+    Returns also the names of the states: those given, or those of a table's rows.
+    """
+    if is_frame(matrix):
+        states, matrix = frame_entries(
+            matrix, None if states is None else tuple(states), InvalidChain
+        )
+    return *_read_entries(plain(matrix), tolerance), states
+
+
+def _read_entries(matrix: Any, tolerance: float) -> tuple[WeightedStructure, Reading]:
     if isinstance(matrix, WeightedStructure):
         return matrix, Reading()
     if hasattr(matrix, "tocsr"):

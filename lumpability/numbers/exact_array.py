@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidValue
+from lumpability.numbers.foreign import plain
 from lumpability.numbers.integers import (
     Limbs,
     common_denominator,
@@ -92,6 +93,7 @@ class ExactArray:
         """
         if isinstance(data, ExactArray):
             return data, Reading()
+        data = plain(data)
         if isinstance(data, np.ndarray) and data.dtype.kind in "fiub":
             return _read_numeric(data.ravel(), tolerance)
         return _read_objects(data, tolerance)
@@ -415,7 +417,6 @@ def _used(codes: np.ndarray[Any, Any], count: int) -> list[int]:
 def _read_numeric(data: np.ndarray[Any, Any], tolerance: float) -> tuple[ExactArray, Reading]:
     if data.dtype.kind == "f":
         codes, distinct = intern(data if data.itemsize <= 8 else data.astype(np.float64))
-        distinct = distinct.astype(np.float64, copy=False)
         if not np.isfinite(distinct).all():
             index = int(np.flatnonzero(~np.isfinite(data))[0])
             raise InvalidValue(
@@ -453,9 +454,13 @@ def _read_objects(
             distinct.append(item)
             positions.append(index)
         codes.append(code)
-    floats = [float(x) for x in distinct if isinstance(x, float | np.floating)]
+    floats: dict[Any, list[Any]] = {}  # by their precision
+    for item in distinct:
+        if isinstance(item, float | np.floating):
+            floats.setdefault(getattr(item, "dtype", None), []).append(item)
     try:
-        _, reading = read_floats(floats, tolerance=tolerance)
+        read = (read_floats(x, tolerance=tolerance)[1] for x in floats.values())
+        reading = sum(read, start=Reading())
     except InvalidValue:
         reading = Reading()  # the loop below finds it again, with its position
     try:

@@ -234,10 +234,10 @@ def _expression(item: Any, tolerance: float) -> Any:
     if hasattr(item, "as_expr"):
         item = item.as_expr()
     if isinstance(item, sympy.Expr) and item.free_symbols:
-        floats = {
-            f: _rational(read_number(f, tolerance=tolerance)) for f in item.atoms(sympy.Float)
-        }
-        return item.xreplace(floats)
+        meant = {f: _rational(read_number(f, tolerance=tolerance)) for f in item.atoms(sympy.Float)}
+        # Symbols about which nothing is assumed are the library's, which are positive.
+        plain = (s for s in item.free_symbols if s == sympy.Symbol(s.name))
+        return item.xreplace(meant | {s: sympy.Symbol(s.name, positive=True) for s in plain})
     return _rational(read_number(item, tolerance=tolerance))
 
 

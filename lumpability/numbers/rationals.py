@@ -7,6 +7,7 @@ as the simple number r that it can hardly be near by chance.  With the relative 
 d = max(|x - r| / |x|, 2^-53) and the complexity N(r), which is p q for a fraction p/q, m for a decimal
 m 10^e and m for a short binary number m 2^e, about N d numbers as simple as r lie so close to a random
 x.  The rule: |x - r| <= tolerance |x| and N d <= 10^-4; of several such r the one with the least N d.
+Numbers of 32 and of 16 bits say less, and are read by the same rule with their own precision.
 Integers up to 2^53 and floats without such an r keep their binary value.  The reading of a value
 depends on nothing but the value (see docs/decisions/0001-reading-floats.md).
 """
@@ -38,10 +39,29 @@ __all__ = [
 DEFAULT_TOLERANCE = 1e-12
 """Largest relative change when a float is read as the rational that was meant."""
 
-_CHANCE = 1e-4  # expected number of equally simple numbers at that distance
-_UNIT = 2.0**-53  # half a unit in the last place, relative: closer than this says no more
-_MOST_COMPLEX = int(_CHANCE / _UNIT)
-_MOST_DIGITS = len(str(_MOST_COMPLEX))
+
+@dataclass(frozen=True)
+class _Precision:
+    """How much a type of floats says."""
+
+    unit: float  # half a unit in the last place, relative: closer than this says no more
+    chance: float  # expected number of equally simple numbers at that distance
+    least_tolerance: float = 0.0  # some rounding errors
+
+    @property
+    def most_complex(self) -> int:
+        return int(self.chance / self.unit)
+
+    @property
+    def most_digits(self) -> int:
+        return len(str(self.most_complex))
+
+
+_DOUBLE = _Precision(2.0**-53, 1e-4)
+_PRECISIONS = {
+    np.dtype(np.float32): _Precision(2.0**-24, 1e-2, 2.0**-21),
+    np.dtype(np.float16): _Precision(2.0**-11, 5e-2, 2.0**-10),
+}
 _LARGEST_EXACT_INTEGER = 2**53
 _MAX_TEXT, _MAX_EXPONENT = 1000, 5000
 _SHOWN_BITS = 300
@@ -178,9 +198,10 @@ def read_float(x: float, *, tolerance: float = DEFAULT_TOLERANCE) -> Fraction:
 
     Parameters
     ----------
-    x : float
+    x : float or numpy scalar
     tolerance : float
-        Largest relative change; 0 reads the binary value literally.
+        Largest relative change, at least some rounding errors of the type; 0 reads the binary value
+        literally.
 
     Raises
     ------
@@ -193,23 +214,31 @@ def read_float(x: float, *, tolerance: float = DEFAULT_TOLERANCE) -> Fraction:
     (Fraction(1, 3), Fraction(1, 31536000))
     >>> read_float(0.1, tolerance=0)
     Fraction(3602879701896397, 36028797018963968)
+    >>> read_float(np.float32(0.1))
+    Fraction(1, 10)
     """
-    x = float(x)
+    return _read_float(float(x), tolerance, _PRECISIONS.get(getattr(x, "dtype", None), _DOUBLE))
+
+
+def _read_float(x: float, tolerance: float, precision: _Precision) -> Fraction:
     if not math.isfinite(x):
         raise InvalidValue(f"{x} is not a finite number", value=x)
     numerator, denominator = abs(x).as_integer_ratio()
     if tolerance == 0 or (denominator == 1 and numerator <= _LARGEST_EXACT_INTEGER):
         return Fraction(x)
-    best, least = (numerator, denominator), _CHANCE
-    for complexity, p, q in _candidates(abs(x), numerator, denominator):
+    tolerance = max(tolerance, precision.least_tolerance)
+    best, least = (numerator, denominator), precision.chance
+    for complexity, p, q in _candidates(abs(x), numerator, denominator, precision):
         change = abs(numerator * q - p * denominator) / (numerator * q)
-        chance = complexity * max(change, _UNIT)
+        chance = complexity * max(change, precision.unit)
         if change <= tolerance and chance <= least:
             best, least = (p, q), chance
     return Fraction(*best) if x > 0 else -Fraction(*best)
 
 
-def _candidates(x: float, numerator: int, denominator: int) -> Iterator[tuple[int, int, int]]:
+def _candidates(
+    x: float, numerator: int, denominator: int, precision: _Precision
+) -> Iterator[tuple[int, int, int]]:
     """Yield (complexity, p, q) of the simple numbers p/q near x = numerator/denominator > 0."""
     # A short binary number is itself: its odd mantissa is its complexity.
     yield numerator >> ((numerator & -numerator).bit_length() - 1), numerator, denominator
@@ -220,7 +249,7 @@ def _candidates(x: float, numerator: int, denominator: int) -> Iterator[tuple[in
         quotient, rest = divmod(high, low)
         p, p_before = quotient * p + p_before, p
         q, q_before = quotient * q + q_before, q
-        if p * q > _MOST_COMPLEX:
+        if p * q > precision.most_complex:
             break
         if p:
             yield p * q, p, q
@@ -228,10 +257,10 @@ def _candidates(x: float, numerator: int, denominator: int) -> Iterator[tuple[in
     # A decimal of k digits is near enough only if the digits after them begin with 000 or 999.
     text, _, exponent = f"{x:.16e}".partition("e")
     digits = text.replace(".", "")
-    for k in range(1, _MOST_DIGITS + 1):
+    for k in range(1, precision.most_digits + 1):
         after = digits[k : k + 3]
-        if after in ("000", "999"):
-            mantissa = int(digits[:k]) + (after == "999")
+        if after in ("000", "999") or precision is not _DOUBLE:
+            mantissa = int(digits[:k]) + (after >= "500")
             shift = int(exponent) - k + 1
             yield mantissa, mantissa * 10 ** max(shift, 0), 10 ** max(-shift, 0)
 
@@ -243,7 +272,7 @@ def read_floats(
 
     Parameters
     ----------
-    values : sequence of float, shape (k,)
+    values : sequence of float or array of floats of 16 to 64 bits, shape (k,)
         Distinct values: a matrix is interned first, see `lumpability.numbers.exact_array.ExactArray`.
     tolerance : float
         Largest relative change; 0 reads binary values literally.
@@ -268,7 +297,10 @@ def read_floats(
     >>> fractions
     [Fraction(1, 5), Fraction(1, 1000)]
     """
-    array = np.asarray(values, dtype=np.float64)
+    array = np.asarray(values)
+    precision = _PRECISIONS.get(array.dtype, _DOUBLE)
+    rounded = float if precision is _DOUBLE else array.dtype.type
+    array = array.astype(np.float64, copy=False)
     bad = np.flatnonzero(~np.isfinite(array))
     if len(bad):
         raise InvalidValue(
@@ -276,32 +308,35 @@ def read_floats(
             value=float(array[bad[0]]),
             index=int(bad[0]),
         )
-    hopeful = _may_be_simple(array, tolerance)
+    hopeful = _may_be_simple(array, tolerance, precision)
     fractions: list[Fraction] = []
     nearest = neighbours = 0
     largest = Fraction(0)
     for x, hope in zip(array.tolist(), hopeful.tolist(), strict=True):
         exact = Fraction(x)
-        value = read_float(x, tolerance=tolerance) if hope else exact
+        value = _read_float(x, tolerance, precision) if hope else exact
         fractions.append(value)
         if value != exact:
             largest = max(largest, abs(value / exact - 1))
-            if float(value) == x:
+            if rounded(float(value)) == x:
                 nearest += 1
             else:
                 neighbours += 1
     return fractions, Reading(len(fractions), nearest, neighbours, largest)
 
 
-def _may_be_simple(x: np.ndarray[Any, Any], tolerance: float) -> np.ndarray[Any, Any]:
+def _may_be_simple(
+    x: np.ndarray[Any, Any], tolerance: float, precision: _Precision
+) -> np.ndarray[Any, Any]:
     """Mark a superset of the values that `read_float` changes, in floating point with slack.
 
     Only saves time: a value that is not marked has no simple neighbour.
     """
     if tolerance == 0 or len(x) < 1000:
         return np.full(len(x), tolerance != 0)
+    tolerance = max(tolerance, precision.least_tolerance)
     slack = 1e-15
-    chance = 1.1 * _CHANCE
+    chance = 1.1 * precision.chance
     size = np.abs(x)
     # Numbers so small or large that powers of ten lose precision are left to the exact rule.
     marked: np.ndarray[Any, Any] = (size < 1e-280) | (size > 1e280)
@@ -309,12 +344,12 @@ def _may_be_simple(x: np.ndarray[Any, Any], tolerance: float) -> np.ndarray[Any,
 
     def near(complexity: np.ndarray[Any, Any], value: np.ndarray[Any, Any]) -> Any:
         change = np.abs(value - size) / size
-        simple = complexity * np.maximum(change - slack, _UNIT) <= chance
+        simple = complexity * np.maximum(change - slack, precision.unit) <= chance
         return simple & (change <= tolerance * (1 + 1e-6) + slack)
 
     exponent = np.floor(np.log10(size))
     scaled = size / 10.0**exponent
-    for digits in range(1, _MOST_DIGITS + 1):
+    for digits in range(1, precision.most_digits + 1):
         mantissa = np.rint(scaled * 10.0 ** (digits - 1))
         marked |= near(mantissa, mantissa / 10.0 ** (digits - 1) * 10.0**exponent)
     p, q = np.ones_like(size), np.zeros_like(size)
@@ -326,7 +361,7 @@ def _may_be_simple(x: np.ndarray[Any, Any], tolerance: float) -> np.ndarray[Any,
             q, q_before = quotient * q + q_before, q
             marked |= (p > 0) & near(p * q, p / q)
             rest = 1 / (rest - quotient)
-            if not np.any(p * q <= 2 * _MOST_COMPLEX):
+            if not np.any(p * q <= 2 * precision.most_complex):
                 break
     return marked
 
@@ -363,7 +398,7 @@ def read_number(value: Any, *, tolerance: float = DEFAULT_TOLERANCE) -> Fraction
     if isinstance(value, str):
         return read_text(value)
     if isinstance(value, float | np.floating):
-        return read_float(float(value), tolerance=tolerance)
+        return read_float(value, tolerance=tolerance)
     return _read_foreign(value, tolerance)
 
 

@@ -239,7 +239,7 @@ def test_symbolic_rates():
     assert not chain.is_rational
     assert [str(w) for _, w in chain.generator().row(0)] == ["-2*lam", "2*lam"]
     with pytest.raises(InvalidValue, match="the sign of parameter x is unknown"):
-        CTMC.from_rates({("a", "b"): pytest.importorskip("sympy").Symbol("x")})
+        CTMC.from_rates({("a", "b"): pytest.importorskip("sympy").Symbol("x", real=True)})
 
 
 @given(

@@ -103,7 +103,7 @@ def test_weights_come_back_as_expressions():
     assert to_expression(Fraction(-1, 3)) == sympy.Rational(-1, 3)
 
 
-@pytest.mark.parametrize("symbol", [sympy.Symbol("x"), sympy.Symbol("x", real=True)])
+@pytest.mark.parametrize("symbol", [sympy.Symbol("x", negative=True), sympy.Symbol("x", real=True)])
 def test_the_sign_of_a_parameter_must_be_known(symbol):
     with pytest.raises(InvalidValue, match=r"Symbol\('x', positive=True\)") as caught:
         read_elements([mu, symbol * 2])

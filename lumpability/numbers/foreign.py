@@ -1,0 +1,121 @@
+"""What other packages give: pandas' Series and frames, sympy's and numpy's matrices, tensors.
+
+A Series or a frame names its entries, and they are matched by these names, never by position.
+Nothing is imported: the objects are known by what they can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidInput
+
+__all__ = ["by_name", "frame_entries", "is_frame", "is_series", "plain"]
+
+
+def is_series(value: Any) -> bool:
+    """Whether this is a pandas Series."""
+    return hasattr(value, "iloc") and getattr(value, "ndim", 0) == 1
+
+
+def is_frame(value: Any) -> bool:
+    """Whether this is a pandas DataFrame."""
+    return hasattr(value, "iloc") and getattr(value, "ndim", 0) == 2
+
+
+def plain(value: Any) -> Any:
+    """Return matrices, tensors and masked arrays as numpy arrays, or as lists; anything else as it is.
+
+    Raises
+    ------
+    InvalidInput
+        If entries of a masked array are masked.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> plain(sympy.eye(2)), plain("abc")
+    ([[1, 0], [0, 1]], 'abc')
+    """
+    if type(value) is np.ndarray or isinstance(value, str | bytes | list | tuple):
+        return value
+    if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
+        raise InvalidInput("entries of the array are masked: fill them, as array.filled(0) does")
+    if hasattr(value, "applyfunc") and hasattr(value, "tolist"):  # sympy's matrices
+        return value.tolist()
+    if hasattr(value, "detach"):  # a tensor of torch
+        value = value.detach().cpu()
+    if hasattr(value, "__array__") and not np.isscalar(value):
+        return np.asarray(value)
+    return value
+
+
+def by_name(
+    series: Any, names: Sequence[Hashable], what: str, error: type[InvalidInput]
+) -> np.ndarray[Any, Any]:
+    """Return the entries of a Series in the order of names, each of which its index holds once.
+
+    Raises
+    ------
+    InvalidInput
+        Of the class given: if the index lacks a name, repeats one, or holds another.
+    """
+    return np.asarray(series.to_numpy())[_places(series.index, names, what, error)]
+
+
+def _places(
+    index: Any, names: Sequence[Hashable], what: str, error: type[InvalidInput]
+) -> list[int]:
+    found = index.tolist()
+    place = {name: i for i, name in enumerate(found)}
+    if len(place) < len(found):
+        twice = next(name for i, name in enumerate(found) if place[name] != i)
+        raise error(f"{what} has the index {twice!r} twice", state=twice)
+    missing = next((name for name in names if name not in place), None)
+    if missing is not None:
+        raise error(
+            f"{what} is matched by its index, which lacks {missing!r}: reindex it, or pass .to_numpy() "
+            "to go by position",
+            state=missing,
+        )
+    if len(place) > len(names):
+        known = set(names)
+        stranger = next(name for name in found if name not in known)
+        raise error(f"{what} has the index {stranger!r}, which is not a state", state=stranger)
+    return [place[name] for name in names]
+
+
+def frame_entries(
+    frame: Any, names: Sequence[Hashable] | None, error: type[InvalidInput]
+) -> tuple[list[Hashable] | None, np.ndarray[Any, Any]]:
+    """Return the states of a square frame and its entries, rows by index and columns by name.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    names : sequence of hashable, optional
+        The states in the order wanted; by default that of the index.
+
+    Returns
+    -------
+    names : list or None
+        None if rows and columns are merely numbered.
+    entries : array, shape (n, n)
+    """
+    rows, columns = frame.index.tolist(), frame.columns.tolist()
+    if rows == columns == list(range(len(rows))):
+        return (None if names is None else list(names)), frame.to_numpy()
+    wanted = rows if names is None else list(names)
+    for name in columns:
+        if names is None and name not in set(rows):
+            raise error(
+                f"column {name!r} of the table has no row of that name: a matrix needs a row and a column "
+                "for every state",
+                state=name,
+            )
+    down = _places(frame.index, wanted, "the table", error)
+    across = _places(frame.columns, wanted, "the table's columns", error)
+    return wanted, frame.to_numpy()[np.ix_(down, across)]

@@ -1,0 +1,187 @@
+"""What users have in hand, pandas' Series above all, is matched by names and never misread."""
+
+import warnings
+from fractions import Fraction as F
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+import sympy
+
+from lumpability import CTMC, DTMC, lump
+from lumpability.errors import InvalidChain, InvalidInput, InvalidPartition, InvalidValue
+from lumpability.partition import Partition
+
+NAMES = ["a", "b", "c", "d"]
+RING = np.array([[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0]])
+
+
+def ring(**given):
+    return DTMC(RING, states=NAMES, **given)
+
+
+def label(value, **given):
+    return CTMC(RING, labels={"x": value}, **given).labels["x"].tolist()
+
+
+MASK = [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        MASK,
+        tuple(MASK),
+        np.array(MASK),
+        np.array(MASK, dtype=object),
+        [np.True_, True, True, False],
+        pd.Series(MASK),
+        pd.Series(MASK[::-1], index=[3, 2, 1, 0]),
+        pd.Series(MASK, dtype="boolean"),
+        dict(enumerate(MASK)),
+        {0: True, 1: True, 2: True},
+        [0, 1, 2],
+        {0, 1, 2},
+        pd.Series([0, 1, 2]),
+        lambda state: state < 3,
+    ],
+)
+def test_every_way_to_give_a_label_is_read_alike(value):
+    assert label(value) == MASK
+
+
+def test_a_series_is_matched_by_its_index():
+    order = ["d", "c", "b", "a"]
+    chain = ring(
+        labels={"x": pd.Series([False, False, True, True], index=order)},
+        rewards={"r": pd.Series([4, 3, 2, 0.1], index=order)},
+        initial=pd.Series([0, 0, 0.75, 0.25], index=order),
+    )
+    assert chain.labels["x"].tolist() == [True, True, False, False]
+    assert list(chain.rewards["r"].state) == [F(1, 10), 2, 3, 4]
+    assert list(chain.initial) == [F(1, 4), F(3, 4), 0, 0]
+    blocks = pd.Series(["u", "v", "u", "v"], index=order)
+    assert Partition.of(blocks, states=chain.states) == Partition([1, 0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    "index", [["a", "b", "c"], ["a", "b", "c", "e"], ["a", "b", "c", "c"], None]
+)
+def test_a_series_with_another_index_is_refused(index):
+    series = pd.Series([F(1, 4)] * (len(index) if index else 4), index=index)
+    for given in ({"rewards": {"r": series}}, {"initial": series}):
+        with pytest.raises(InvalidChain, match="index"):
+            ring(**given)
+    with pytest.raises(InvalidPartition, match="index"):
+        Partition.of(series, states=NAMES)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        MASK[:3],
+        np.array(MASK[:3]),
+        True,
+        [True, 0],
+        ["e"],
+        "ab",
+        1.5,
+        {0: 1, 1: 1},
+        pd.DataFrame({"x": MASK}),
+    ],
+)
+def test_labels_that_could_mean_several_things_are_refused(value):
+    with pytest.raises(InvalidChain):
+        label(value)
+
+
+def test_a_list_that_names_a_state_twice_may_be_a_mask_of_numbers():
+    with pytest.warns(UserWarning, match="give booleans"):
+        assert label([1, 1, 1, 0]) == [True, True, False, False]
+
+
+def test_booleans_are_names_where_states_are_called_so():
+    chain = CTMC([[0, 1], [1, 0]], states=[False, True], labels={"on": [True]})
+    assert chain.labels["on"].tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    "frame", [pd.DataFrame({"r": [1, 2, 3, 4]}), np.arange(4).reshape(2, 2), [[1, 2], [3, 4]]]
+)
+def test_a_table_is_no_vector(frame):
+    for given in ({"rewards": {"r": frame}}, {"initial": frame}):
+        with pytest.raises(InvalidInput):
+            CTMC(RING, **given)
+    if isinstance(frame, pd.DataFrame):
+        with pytest.raises(InvalidPartition):
+            Partition.of(frame)
+
+
+@pytest.mark.parametrize(
+    "vector", [np.matrix([1, 2, 3, 4]), sympy.Matrix([1, 2, 3, 4]), [[1, 2, 3, 4]]]
+)
+def test_a_row_or_a_column_is_a_vector(vector):
+    assert list(CTMC(RING, rewards={"r": vector}).rewards["r"].state) == [1, 2, 3, 4]
+
+
+PROBABILITIES = np.array([[0.5, 0.5, 0], [0.25, 0.25, 0.5], [0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        scipy.sparse.csr_matrix(PROBABILITIES).todense(),
+        PROBABILITIES.astype(np.float32),
+        PROBABILITIES.astype(np.float16),
+        np.ma.masked_array(PROBABILITIES),
+        pd.DataFrame(PROBABILITIES),
+        sympy.Matrix(PROBABILITIES),
+        sympy.SparseMatrix(PROBABILITIES),
+        scipy.sparse.csr_array(PROBABILITIES.astype(np.float32)),
+    ],
+)
+def test_every_kind_of_matrix_is_read_alike(matrix):
+    assert DTMC(matrix).equals(DTMC(PROBABILITIES))
+
+
+def test_a_table_names_its_states_and_is_matched_by_name():
+    frame = pd.DataFrame(PROBABILITIES, index=NAMES[:3], columns=NAMES[:3])
+    expected = DTMC(PROBABILITIES, states=NAMES[:3])
+    assert DTMC(frame[["c", "a", "b"]]).equals(expected)
+    assert DTMC(frame.loc[["b", "c", "a"]], states=NAMES[:3]).equals(expected)
+    with pytest.raises(InvalidChain, match="column 'c' of the table has no row"):
+        DTMC(frame.drop(index="c"))
+    with pytest.raises(InvalidChain, match="lacks 'c'"):
+        DTMC(frame.drop(columns="c"))
+
+
+def test_masked_entries_are_refused():
+    with pytest.raises(InvalidInput, match="masked"):
+        DTMC(np.ma.masked_array(PROBABILITIES, mask=PROBABILITIES == 0.25))
+
+
+def test_symbols_without_assumptions_are_the_library_s():
+    p = sympy.Symbol("p")
+    chain = DTMC(sympy.Matrix([[p, 1 - p], [0, 1]]))
+    assert chain.equals(DTMC([["p", "1 - p"], [0, 1]]))
+    assert len(lump(chain, respect="", kind="bisimulation").partition) == 1
+    with pytest.raises(InvalidValue, match="sign"):
+        CTMC([[0, sympy.Symbol("q", negative=True)], [1, 0]])
+
+
+def test_single_precision_means_short_decimals():
+    rows = np.array([[0.1, 0.2, 0.7], [1 / 3, 1 / 3, 1 / 3], [0.12345, 0.87655, 0]], np.float32)
+    chain = DTMC(rows)
+    assert [list(map(str, (x for _, x in chain.matrix.row(i)))) for i in range(3)] == [
+        ["1/10", "1/5", "7/10"],
+        ["1/3"] * 3,
+        ["2469/20000", "17531/20000"],
+    ]
+    assert chain.equals(DTMC([list(row) for row in rows]))  # numpy's scalars keep their type
+    assert (chain.reading.nearest, chain.reading.neighbours) == (6, 0)
+    assert chain.reading.distinct == 6
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        half = DTMC(np.array([[0.1, 0.2, 0.7], [0, 0.95, 0.05], [0, 0, 1]], np.float16))
+    assert half.matrix.row(0) == [(0, F(1, 10)), (1, F(1, 5)), (2, F(7, 10))]
