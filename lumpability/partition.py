@@ -173,7 +173,7 @@ class Partition:
         if is_frame(spec):
             raise InvalidPartition("a table is no partition: give the column of block labels")
         if is_series(spec):
-            names = _names(states, len(spec))
+            names = _names(states, spec.size)  # type: ignore[union-attr]
             spec = by_name(spec, names, "the partition", InvalidPartition)
         if callable(spec):
             if states is None:

@@ -211,7 +211,7 @@ def _read_label(name: str, value: Any, states: States) -> Mask:
 
 def _are_booleans(items: Any) -> bool:
     if isinstance(items, np.ndarray) and items.dtype != object:
-        return items.dtype == np.bool_
+        return bool(items.dtype == np.bool_)
     return len(items) > 0 and all(isinstance(item, bool | np.bool_) for item in items)
 
 

@@ -193,7 +193,7 @@ def read_text(text: str) -> Fraction:
     return value / denominator
 
 
-def read_float(x: float, *, tolerance: float = DEFAULT_TOLERANCE) -> Fraction:
+def read_float(x: float | np.floating[Any], *, tolerance: float = DEFAULT_TOLERANCE) -> Fraction:
     """Read a float as the rational that was meant, by the rule of the module's docstring.
 
     Parameters
