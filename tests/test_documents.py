@@ -119,7 +119,7 @@ def test_the_documents_are_here(checkout):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_is_of_a_sort_that_is_tested_or_no_code(page):
     """A language that nobody executes would be a hole in these tests."""
-    known = {"python", "console", "sh", "json", "text", "latex", "html", "coq", "lean", ""}
+    known = {"python", "console", "sh", "json", "text", "latex", "html", "coq", ""}
     for language, content, start in blocks(read(page)):
         if language.startswith("{"):
             assert "code-block" not in language, f"line {start}: use ```python with a prompt"

@@ -8,32 +8,24 @@ one is meant, and likewise which quotient comes out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lumpability.certificate.digest import Digest
+from lumpability.certificate.checker import verify
+from lumpability.certificate.claims import Claims
+from lumpability.certificate.export import write_statement
+from lumpability.certificate.export.chain import chain_statement
+from lumpability.certificate.export.statement import ChainStatement, refuse_large
+from lumpability.certificate.file import read_claims
+from lumpability.certificate.file_writer import write_claims
+from lumpability.certificate.printing import printed
 from lumpability.certificate.verification import Verification
-from lumpability.numbers.exact_array import ExactArray
-from lumpability.numbers.rationals import Reading
-from lumpability.partition import Partition
-from lumpability.split_history import History
-from lumpability.structure import WeightedStructure
+from lumpability.errors import InvalidInput
 
-__all__ = ["KINDS", "Certificate"]
-
-KINDS = {
-    "ordinary": "{M} V = V {M}^",
-    "bisimulation": "{R} V = V {R}^",
-    "exact": "D {M} = {M}^ D",
-    "strict": "{M} V = V {M}^ and D {M} = {M}^ D",
-    "proportional": "K^-1 {M} V = V {M}^ outside blocks",
-}
-"""The identities, by kind; M stands for the generator Q or the matrix P, R for the rates or P."""
+__all__ = ["Certificate"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Certificate:
+class Certificate(Claims):
     """What a lumping of a chain claims.
 
     Attributes
@@ -71,35 +63,6 @@ class Certificate:
     ordinary, proved: Q V = V Q^ holds exactly, and no two of 2 blocks can be merged
     """
 
-    model: Digest
-    kind: str
-    respected: tuple[str, ...]
-    initial: Partition | None
-    partition: Partition
-    kappa: ExactArray | None
-    quotient: Digest
-    matrix: WeightedStructure | None
-    denominator: int | None
-    reading: Reading
-    history: History | None
-    library: str
-
-    @property
-    def identity(self) -> str:
-        """The identity that makes the partition a lumping.
-
-        Examples
-        --------
-        >>> from lumpability import lump
-        >>> from lumpability.markov.examples import land_of_oz
-        >>> chain = land_of_oz()
-        >>> certificate = lump(chain).certificate()
-        >>> certificate.identity
-        'P V = V P^'
-        """
-        matrix, rates = ("Q", "R") if self.model.type == "CTMC" else ("P", "P")
-        return KINDS[self.kind].format(M=matrix, R=rates)
-
     def verify(self, model: Any, quotient: Any = None) -> Verification:
         """Check everything that is claimed, in exact arithmetic, without the engine.
 
@@ -123,12 +86,9 @@ class Certificate:
         >>> from lumpability import lump
         >>> from lumpability.markov.examples import land_of_oz
         >>> chain = land_of_oz()
-        >>> certificate = lump(chain).certificate()
-        >>> print(certificate.verify(chain))
+        >>> print(lump(chain).certificate().verify(chain))
         ordinary, proved: P V = V P^ holds exactly, and no two of 2 blocks can be merged
         """
-        from lumpability.certificate.checker import verify
-
         return verify(self, model, quotient)
 
     def write(self, path: str | Path) -> None:
@@ -144,16 +104,10 @@ class Certificate:
         >>> import tempfile
         >>> from lumpability import lump
         >>> from lumpability.markov.examples import land_of_oz
-        >>> chain = land_of_oz()
-        >>> certificate = lump(chain).certificate()
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     certificate.write(f"{folder}/oz.json")
-        ...     bool(Certificate.read(f"{folder}/oz.json").verify(chain))
-        True
+        ...     lump(land_of_oz()).certificate().write(f"{folder}/oz.json")
         """
-        from lumpability.certificate.file_writer import write_certificate
-
-        write_certificate(self, path)
+        write_claims(self, path)
 
     @classmethod
     def read(cls, path: str | Path) -> Certificate:
@@ -172,48 +126,72 @@ class Certificate:
         >>> from lumpability import lump
         >>> from lumpability.markov.examples import land_of_oz
         >>> chain = land_of_oz()
-        >>> certificate = lump(chain).certificate()
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     certificate.write(f"{folder}/oz.json")
-        ...     Certificate.read(f"{folder}/oz.json").kind
-        'ordinary'
+        ...     lump(chain).certificate().write(f"{folder}/oz.json")
+        ...     bool(Certificate.read(f"{folder}/oz.json").verify(chain))
+        True
         """
-        from lumpability.certificate.file import read_certificate
+        return cls(**vars(read_claims(path)))
 
-        return read_certificate(path)
+    def statement(self, model: Any) -> ChainStatement:
+        """Return the identity as one between matrices of integers, once it is verified.
+
+        Parameters
+        ----------
+        model : CTMC or DTMC
+
+        Raises
+        ------
+        InvalidInput
+            If the certificate does not hold for this model.
+        SizeLimit
+            If the matrix is too large for a proof assistant.
+        NotJustified
+            If the model has parameters.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> chain = DTMC([[0, "1/2", "1/2"], [1, 0, 0], [1, 0, 0]], labels={"start": [0]})
+        >>> statement = lump(chain).certificate().statement(chain)
+        >>> statement.matrix, statement.quotient, statement.denominator
+        (((0, 1, 1), (2, 0, 0), (2, 0, 0)), ((0, 2), (2, 0)), 2)
+        """
+        refuse_large(self.partition.n)
+        verification = self.verify(model)
+        if not verification:
+            raise InvalidInput(
+                f"the certificate does not hold for this chain, and is not exported: {verification}",
+                rejection=verification.rejection,
+            )
+        return chain_statement(self, model)
 
     def export(self, language: str, model: Any) -> str:
         """Return a file in the language of a proof assistant that states and proves the identity.
 
         Parameters
         ----------
-        language : {"coq", "lean"}
+        language : {"coq"}
         model : CTMC or DTMC
 
         Raises
         ------
         InvalidInput
             For another language, another model, or a certificate that does not hold.
-        SizeLimit
-            If the matrix is too large for a proof assistant.
+        SizeLimit, NotJustified
+            As `statement`.
 
         Examples
         --------
         >>> from lumpability import lump
         >>> from lumpability.markov.examples import land_of_oz
         >>> chain = land_of_oz()
-        >>> certificate = lump(chain).certificate()
-        >>> text = certificate.export("coq", chain)
-        >>> text.splitlines()[0]
-        '...'
+        >>> lump(chain).certificate().export("coq", chain).splitlines()[0]
+        '(* DTMC, ordinary lumping: P V = V P^'
         """
-        from lumpability.certificate.export.exporting import export
-
-        return export(self, language, model)
+        return write_statement(self.statement(model), language)
 
     def __str__(self) -> str:
-        from lumpability.certificate.printing import printed
-
         return printed(self)
 
     def __repr__(self) -> str:

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.certificate import KINDS, Certificate
+from lumpability.certificate.claims import KINDS, Claims
 from lumpability.certificate.coarseness import replay
 from lumpability.certificate.digest import ChainParts, Digest
-from lumpability.certificate.fields import like
 from lumpability.certificate.respected import codes_of, respected_partition, with_earned_rewards
-from lumpability.certificate.soundness import collapsed_conditions, quotient_parts
+from lumpability.certificate.soundness import collapsed_conditions, like, quotient_parts
 from lumpability.certificate.verification import Contradiction, Verification
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
@@ -27,12 +26,12 @@ from lumpability.structure import WeightedStructure
 __all__ = ["verify"]
 
 
-def verify(certificate: Certificate, model: Any, quotient: Any = None) -> Verification:
+def verify(certificate: Claims, model: Any, quotient: Any = None) -> Verification:
     """Check everything that a certificate claims about a chain.
 
     Parameters
     ----------
-    certificate : Certificate
+    certificate : Claims
     model : CTMC or DTMC
     quotient : CTMC or DTMC, optional
         If given, it must be the quotient that the certificate is about.
@@ -80,7 +79,7 @@ def verify(certificate: Certificate, model: Any, quotient: Any = None) -> Verifi
     return Verification(True, coarsest, None, text)
 
 
-def _check_head(certificate: Certificate, parts: ChainParts) -> None:
+def _check_head(certificate: Claims, parts: ChainParts) -> None:
     """Check that this is the model, and that kind and sizes fit it."""
     if certificate.kind not in KINDS:
         raise Contradiction("kind", f"there is no kind {certificate.kind!r}")
@@ -107,7 +106,7 @@ def _check_same(field: str, claimed: Digest, found: Digest) -> None:
         raise Contradiction(field, f"the certificate is about another chain ({difference})")
 
 
-def _check_respected(certificate: Certificate, parts: ChainParts) -> Partition:
+def _check_respected(certificate: Claims, parts: ChainParts) -> Partition:
     """Return the partition by what must be respected, which the partition has to refine."""
     if parts.time == "continuous" and certificate.kind != "bisimulation":
         parts = with_earned_rewards(parts)
@@ -133,7 +132,7 @@ def _check_respected(certificate: Certificate, parts: ChainParts) -> Partition:
     return respected_partition(parts, certificate.respected, certificate.initial)
 
 
-def _check_soundness(certificate: Certificate, parts: ChainParts) -> list[WeightedStructure]:
+def _check_soundness(certificate: Claims, parts: ChainParts) -> list[WeightedStructure]:
     """Check the identity and the quotient; return the matrices on blocks."""
     kappa = certificate.kappa
     if kappa is not None:

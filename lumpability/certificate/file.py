@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.certificate import KINDS, Certificate
+from lumpability.certificate.claims import KINDS, Claims
 from lumpability.certificate.digest import Digest
 from lumpability.certificate.json_stream import MAX_BYTES, Scanner
 from lumpability.errors import InvalidValue
@@ -35,7 +35,7 @@ __all__ = [
     "domain_of",
     "head",
     "rational",
-    "read_certificate",
+    "read_claims",
 ]
 
 FORMAT, VERSION = "lumpability/certificate", 1
@@ -104,7 +104,7 @@ def _whole(scanner: Scanner, text: str) -> int:
     return int(text)
 
 
-def read_certificate(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Certificate:
+def read_claims(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Claims:
     """Read a certificate of a chain as a stream.
 
     Parameters
@@ -138,7 +138,7 @@ class _Reader:
         self._scanner = scanner
         self._values: list[Exact] = []
 
-    def certificate(self) -> Certificate:
+    def certificate(self) -> Claims:
         scanner = self._scanner
         library = self._next("library").text()
         kind = self._next("kind").text()
@@ -163,7 +163,7 @@ class _Reader:
         matrix = None if scanner.skip("null") else self._matrix(quotient)
         self._next("history")
         history = None if scanner.skip("null") else self._history(len(partition))
-        return Certificate(
+        return Claims(
             model=model,
             kind=kind,
             respected=respected,

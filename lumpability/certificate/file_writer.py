@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.certificate import Certificate
+from lumpability.certificate.claims import Claims
 from lumpability.certificate.digest import Digest
 from lumpability.certificate.file import FORMAT, LONGEST_INTEGER, VERSION
 from lumpability.errors import SizeLimit
@@ -20,14 +20,14 @@ from lumpability.numbers.parameters import parameters_of
 from lumpability.split_history import History
 from lumpability.structure import WeightedStructure
 
-__all__ = ["digest_object", "write_certificate"]
+__all__ = ["digest_object", "write_claims"]
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 _COLUMN = 1 << 16
 
 
-def write_certificate(certificate: Certificate, path: str | Path) -> None:
+def write_claims(certificate: Claims, path: str | Path) -> None:
     """Write a certificate to a ``.json`` or ``.json.gz`` file, whole or not at all."""
     with writing(path) as handle:
         for number, (key, pieces) in enumerate(_items(certificate)):
@@ -37,7 +37,7 @@ def write_certificate(certificate: Certificate, path: str | Path) -> None:
         handle.write(b"\n}\n")
 
 
-def _items(certificate: Certificate) -> Iterator[tuple[str, Iterator[str] | list[str]]]:
+def _items(certificate: Claims) -> Iterator[tuple[str, Iterator[str] | list[str]]]:
     numbers = _Numbers()
     kappa = None if certificate.kappa is None else numbers.codes(certificate.kappa)
     matrix, history = certificate.matrix, certificate.history

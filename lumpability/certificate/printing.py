@@ -13,7 +13,7 @@ from lumpability.numbers.rationals import shown
 from lumpability.split_history import History
 
 if TYPE_CHECKING:
-    from lumpability.certificate.certificate import Certificate
+    from lumpability.certificate.claims import Claims
 
 __all__ = ["printed"]
 
@@ -28,7 +28,7 @@ _MEANING = {
 }
 
 
-def printed(certificate: Certificate) -> str:
+def printed(certificate: Claims) -> str:
     """Return a certificate as lines of text.
 
     Examples
@@ -48,7 +48,7 @@ def printed(certificate: Certificate) -> str:
     return "\n".join(_lines(certificate))
 
 
-def _lines(certificate: Certificate) -> Iterator[str]:
+def _lines(certificate: Claims) -> Iterator[str]:
     model, kind = certificate.model, certificate.kind
     yield (
         f"certificate: {kind} lumping of a {model.type}, "
@@ -74,7 +74,7 @@ def _lines(certificate: Certificate) -> Iterator[str]:
         yield from _splits(certificate.history, kind)
 
 
-def _quotient(certificate: Certificate) -> Iterator[str]:
+def _quotient(certificate: Claims) -> Iterator[str]:
     """Say the sums: one line for each block."""
     if certificate.matrix is None:
         yield f"           the quotient has {_count(certificate.quotient.transitions, 'transition')}"

@@ -15,8 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from lumpability.certificate.fields import like
-from lumpability.certificate.ranges import compressed, portions, ranges
+from lumpability.certificate.soundness import like, portions
 from lumpability.certificate.verification import Contradiction
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.split_history import History
@@ -257,3 +256,35 @@ def _spend(patience: int, steps: int) -> int:
             f"to replay it takes {steps} steps, {patience} are allowed: its splitters are too large"
         )
     return patience - steps
+
+
+def ranges(low: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the numbers in some ranges, one range behind the other, and which range each is in.
+
+    Examples
+    --------
+    >>> owner, numbers = ranges(np.array([5, 9, 2]), np.array([7, 9, 3]))
+    >>> owner.tolist(), numbers.tolist()
+    ([0, 0, 2], [5, 6, 2])
+    """
+    lengths = high - low
+    owner = np.repeat(np.arange(len(low)), lengths)
+    return owner, np.arange(len(owner)) + (low - (np.cumsum(lengths) - lengths))[owner]
+
+
+def compressed(
+    k: int, rows: IntArray, columns: IntArray, codes: Any
+) -> tuple[IntArray, IntArray, Any]:
+    """Return the compressed rows of a k x k matrix given by places: starts, columns ascending, codes.
+
+    Examples
+    --------
+    >>> starts, columns, codes = compressed(2, np.array([1, 1]), np.array([1, 0]), np.array([7, 8]))
+    >>> starts.tolist(), columns.tolist(), codes.tolist()
+    ([0, 0, 2], [0, 1], [8, 7])
+    """
+    from scipy.sparse import coo_array
+
+    entries = coo_array((np.arange(len(rows)), (rows, columns)), shape=(k, k)).tocsr()
+    entries.sort_indices()
+    return entries.indptr.astype(np.int64), entries.indices.astype(np.int64), codes[entries.data]

@@ -14,6 +14,7 @@ their one normal form.
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -21,17 +22,21 @@ from typing import Any, NoReturn
 import numpy as np
 
 from lumpability.certificate.digest import ChainParts
-from lumpability.certificate.ranges import portions
 from lumpability.certificate.respected import with_earned_rewards
 from lumpability.certificate.verification import Contradiction
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.integers import intern
+from lumpability.numbers.parameters import to_expression
 from lumpability.numbers.rationals import shown
 from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
-__all__ = ["collapsed_conditions", "quotient_parts"]
+__all__ = ["collapsed_conditions", "like", "portions", "quotient_parts"]
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+
+_CHUNK = 1 << 22
 
 
 def collapsed_conditions(
@@ -205,3 +210,38 @@ def _redistributed(incoming: WeightedStructure, partition: Partition) -> Weighte
 def _summed(vector: ExactArray, partition: Partition) -> ExactArray:
     blocks = partition.blocks
     return vector.take(blocks.members).segment_sums(blocks.bounds)
+
+
+def like(array: ExactArray, weights: ExactArray, field: str) -> ExactArray:
+    """Return the numbers of a certificate's field in the field of the model's weights.
+
+    Only in one field are equal rational functions equal objects.  Raises `Contradiction` if a number mentions
+    a parameter that the model does not have.
+    """
+    if weights.is_rational:
+        if not array.is_rational:
+            raise Contradiction(field, "it has parameters, and the model has none")
+        return array
+    functions = weights.values[0].field
+    try:
+        elements = [functions.from_expr(to_expression(value)) for value in array.values]
+    except ValueError:
+        raise Contradiction(field, "it has a parameter that the model does not have") from None
+    return ExactArray.of_values(array.codes, elements)
+
+
+def portions(work: IntArray) -> Iterator[tuple[int, int]]:
+    """Yield consecutive ranges of items of about four million steps each, of one item at least.
+
+    Examples
+    --------
+    >>> list(portions(np.array([3_000_000, 1_000_000, 5_000_000, 1])))
+    [(0, 2), (2, 3), (3, 4)]
+    """
+    done = np.cumsum(work)
+    first = 0
+    while first < len(work):
+        before = int(done[first - 1]) if first else 0
+        last = max(first + 1, int(np.searchsorted(done, before + _CHUNK, side="right")))
+        yield first, last
+        first = last

@@ -1,4 +1,4 @@
-"""`lumpability prove`: a small model's lumping as a proof to read, and as files for a proof assistant."""
+"""`lumpability prove`: a small model's lumping as a proof to read, and as a file for Coq."""
 
 from __future__ import annotations
 
@@ -42,12 +42,6 @@ Examples:
     metavar="FILE",
     help="Write a file that coqc compiles if the identity holds.",
 )
-@click.option(
-    "--lean",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the same for Lean 4 (reviewed, but not compiled by the makers).",
-)
 @reading_options
 @json_option
 @debug_option
@@ -59,7 +53,6 @@ def prove_command(
     kind: str | None,
     latex: bool,
     coq: Path | None,
-    lean: Path | None,
     read: Read,
     as_json: bool,
 ) -> None:
@@ -68,7 +61,6 @@ def prove_command(
     For models small enough to be read; a certificate proves the others. Parameters of a chain are kept as
     symbols. The exit code is 1 if the quotient is not exact, because weights of a network were rounded.
     """
-    files = {"coq": coq, "lean": lean}
     with Stages() as stages:
         with stages("reading", model.name):
             loaded = read(model)
@@ -76,32 +68,24 @@ def prove_command(
             lumping = lump(loaded, kind=kind)
         with stages("proving"):
             proof = prove(lumping)
-            texts = {
-                path: export(lumping, language)
-                for language, path in files.items()
-                if path is not None
-            }
-        with stages("writing"):
-            for path, text in texts.items():
-                with writing(path) as file:
-                    file.write(text.encode())
+            text = None if coq is None else export(lumping)
+        if coq is not None and text is not None:
+            with stages("writing"), writing(coq) as file:
+                file.write(text.encode())
     if as_json:
-        written = {
-            language: None if path is None else str(path) for language, path in files.items()
-        }
         show_json(
             "prove",
             path=str(model),
             model=describe(loaded).data,
             proof=_data(proof),
-            written=written,
+            written={"coq": None if coq is None else str(coq)},
             seconds=stages.seconds,
         )
     else:
-        text = proof.latex() if latex else proof.pretty()
-        click.echo("\n".join(printable(line) for line in text.splitlines()))
-        for path in texts:
-            tell(f"written: {path}")
+        shown = proof.latex() if latex else proof.pretty()
+        click.echo("\n".join(printable(line) for line in shown.splitlines()))
+        if coq is not None:
+            tell(f"written: {coq}")
     if not proof:
         ctx.exit(NO)
 

@@ -19,49 +19,34 @@ from functools import cached_property
 
 import numpy as np
 
+from lumpability.networks.claims import LayerClaim
 from lumpability.networks.layers import Conv
-from lumpability.networks.new_weights import NewWeights
 from lumpability.networks.weight_stages import Stage
 from lumpability.numbers.float_arrays import Array, divided, to_fractions
 from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
 from lumpability.structure.dense import DenseStructure, Incoming
 
-__all__ = ["BoundClaim", "LayerClaim", "bind"]
+__all__ = ["BoundClaim", "NewWeights", "bind"]
 
 
 @dataclass(frozen=True, eq=False)
-class LayerClaim:
-    """What is claimed about the units of one layer with weights.
+class NewWeights:
+    """The exact weights of one layer of the quotient, before they are rounded to a stored type.
 
     Attributes
     ----------
-    layer : int
-        Number of the layer in the network.
-    partition : Partition
-        Of its units; constants and dead units included.
-    factors : object array of Fraction, shape (units,)
-        c(s): the aggregated column of unit s is c(s) times the column of its class.
-    constants : dict of int to Fraction
-        Units whose output has this value for every input, folded into the next bias.
-    live : bool array, shape (classes,)
-        Classes that are units of the quotient: neither constant nor dead.
-    antiparallel : bool
-        Whether units of opposite sign share classes by way of a skip past the activation.
-    held : str or None
-        Why the units of this layer may not be changed.
-    admits : str or None
-        The factors by which columns of one class may differ, in words; None if the layer is held.
+    matrix : exact array, shape (row classes, classes)
+        W^: live row classes of the layer below, live classes of this one.
+    bias : exact array, shape (classes,), or None
+        b^; None if the layer had none and needs none.
+    skip : exact array of the shape of `matrix`, or None
+        S: what the pre-activations of the layer below add; None if no unit is reflected there.
     """
 
-    layer: int
-    partition: Partition
-    factors: Array
-    constants: dict[int, Fraction]
-    live: Array
-    antiparallel: bool = False
-    held: str | None = None
-    admits: str | None = None
+    matrix: Array
+    bias: Array | None
+    skip: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,47 +15,27 @@ Nothing here uses the engine or the code that found the classes and made the quo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from lumpability.certificate.export import write_statement
+from lumpability.certificate.export.statement import NetworkStatement
 from lumpability.certificate.verification import Rejection, Verification
 from lumpability.errors import InvalidInput
-from lumpability.networks.bound_claims import BoundClaim, LayerClaim, bind
+from lumpability.networks.bound_claims import BoundClaim, NewWeights, bind
+from lumpability.networks.certificate_file import read_network_claims, write_network_claims
+from lumpability.networks.claims import LayerClaim, NetworkClaims, Subject
 from lumpability.networks.coarseness import improvable
-from lumpability.networks.digest import network_digest
 from lumpability.networks.network import Network
-from lumpability.networks.new_weights import NewWeights
 from lumpability.networks.soundness import unsound
+from lumpability.networks.statements import network_statement
 from lumpability.networks.stored_quotient import StoredQuotient
 from lumpability.networks.weight_stages import stages_of
-from lumpability.version import __version__
 
-__all__ = ["NetworkCertificate", "Subject", "refute"]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Which network is meant.
-
-    Attributes
-    ----------
-    digest : str
-        See `lumpability.networks.digest.network_digest`.
-    hidden_neurons : int
-    """
-
-    digest: str
-    hidden_neurons: int
-
-    @classmethod
-    def of(cls, network: Network) -> Subject:
-        """Return what identifies a network; one pass over its weights."""
-        return cls(network_digest(network), network.hidden_neurons)
+__all__ = ["NetworkCertificate", "refute"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class NetworkCertificate:
+class NetworkCertificate(NetworkClaims):
     """What a network lumping claims, and the means to check it.
 
     Attributes
@@ -81,15 +61,6 @@ class NetworkCertificate:
     proportional, proved: A W = W^ A and b = b^ A hold exactly in all 2 layers, the reduced network holds W^
     and b^, and no two of 2 classes can be merged
     """
-
-    kind: str
-    original: Subject
-    reduced: Subject
-    layers: tuple[LayerClaim, ...]
-    largest_change: Fraction = Fraction(0)
-    library: str = __version__
-    network: Network | None = None
-    quotient: Network | None = None
 
     def verify(
         self, network: Network | None = None, reduced: Network | None = None
@@ -165,9 +136,7 @@ class NetworkCertificate:
         FormatError
             If it cannot be written.
         """
-        from lumpability.networks.certificate_file import write_network_certificate
-
-        write_network_certificate(self, path)
+        write_network_claims(self, path)
 
     @classmethod
     def read(cls, path: str | Path) -> NetworkCertificate:
@@ -180,42 +149,27 @@ class NetworkCertificate:
         SizeLimit
             If it is absurdly large.
         """
-        from lumpability.networks.certificate_file import read_network_certificate
+        return cls(**vars(read_network_claims(path)))
 
-        return read_network_certificate(path)
-
-    def export(
-        self, language: str, network: Network | None = None, reduced: Network | None = None
-    ) -> str:
-        """Return a file in the language of a proof assistant that states and proves the identities.
+    def statement(
+        self, network: Network | None = None, reduced: Network | None = None
+    ) -> NetworkStatement:
+        """Return the identities as ones between matrices of integers, once they are verified.
 
         Parameters
         ----------
-        language : {"coq", "lean"}
         network, reduced : Network, optional
             May be left out if the certificate holds them.
 
         Raises
         ------
         InvalidInput
-            For another language, other networks, or a certificate that does not hold.
+            For other networks, or a certificate that does not hold.
         SizeLimit
             If a layer is too large for a proof assistant.
         NotJustified
             If the lumping has no identity layer by layer.
-
-        Examples
-        --------
-        >>> from lumpability import lump
-        >>> network = Network.dense([([[1, 2]], None, "relu"), ([[1], [1]], None, None)])
-        >>> text = lump(network).certificate().export("coq")
-        >>> text.splitlines()[0]
-        '...'
         """
-        from lumpability.certificate.export.exporting import writer_of
-        from lumpability.networks.statements import network_statement
-
-        write = writer_of(language)
         network = self.network if network is None else network
         reduced = self.quotient if reduced is None else reduced
         if network is None or reduced is None:
@@ -226,11 +180,34 @@ class NetworkCertificate:
                 f"the certificate does not hold, and is not exported: {verification}",
                 rejection=verification.rejection,
             )
-        return write(
-            network_statement(
-                network, reduced, self.layers, self.kind, largest_change=self.largest_change
-            )
+        return network_statement(
+            network, reduced, self.layers, self.kind, largest_change=self.largest_change
         )
+
+    def export(
+        self, language: str, network: Network | None = None, reduced: Network | None = None
+    ) -> str:
+        """Return a file in the language of a proof assistant that states and proves the identities.
+
+        Parameters
+        ----------
+        language : {"coq"}
+        network, reduced : Network, optional
+            May be left out if the certificate holds them.
+
+        Raises
+        ------
+        InvalidInput, SizeLimit, NotJustified
+            As `statement`; or for another language.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 2]], None, "relu"), ([[1], [1]], None, None)])
+        >>> lump(network).certificate().export("coq").splitlines()[0]
+        '(* network, proportional lumping'
+        """
+        return write_statement(self.statement(network, reduced), language)
 
     def __repr__(self) -> str:
         before, after = self.original.hidden_neurons, self.reduced.hidden_neurons

@@ -21,12 +21,11 @@ from lumpability.certificate.file import FORMAT, LONGEST_INTEGER, VERSION, head,
 from lumpability.certificate.json_stream import Scanner
 from lumpability.errors import SizeLimit
 from lumpability.files import opened, writing
-from lumpability.networks.bound_claims import LayerClaim
-from lumpability.networks.certificate import NetworkCertificate, Subject
+from lumpability.networks.claims import LayerClaim, NetworkClaims, Subject
 from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
 
-__all__ = ["read_network_certificate", "write_network_certificate"]
+__all__ = ["read_network_claims", "write_network_claims"]
 
 MAX_BYTES = 1 << 26
 """Largest text read, after unpacking: some ten million neurons."""
@@ -35,7 +34,7 @@ _MOST_LAYERS, _MOST_NUMBERS = 1 << 16, 1 << 22
 _KINDS = ("proportional", "exact")
 
 
-def write_network_certificate(certificate: NetworkCertificate, path: str | Path) -> None:
+def write_network_claims(certificate: NetworkClaims, path: str | Path) -> None:
     """Write a certificate of a network to a ``.json`` or ``.json.gz`` file, whole or not at all.
 
     Raises
@@ -106,7 +105,7 @@ def _text(number: Fraction) -> str:
     return str(number)
 
 
-def read_network_certificate(path: str | Path, *, max_bytes: int = MAX_BYTES) -> NetworkCertificate:
+def read_network_claims(path: str | Path, *, max_bytes: int = MAX_BYTES) -> NetworkClaims:
     """Read a certificate of a network as a stream.
 
     Parameters
@@ -143,7 +142,7 @@ class _Reader:
         self._scanner.key(name)
         return self._scanner
 
-    def certificate(self) -> NetworkCertificate:
+    def certificate(self) -> NetworkClaims:
         """Read everything."""
         library = self._next("library").text()
         kind = self._next("kind").text()
@@ -159,7 +158,7 @@ class _Reader:
         layers = tuple(self._list(self._layer, _MOST_LAYERS))
         self._scanner.expect("}")
         self._scanner.end()
-        return NetworkCertificate(kind, original, reduced, layers, change, library)
+        return NetworkClaims(kind, original, reduced, layers, change, library)
 
     def _subject(self, name: str) -> Subject:
         self._next(name)

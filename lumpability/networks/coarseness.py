@@ -18,8 +18,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.networks.bound_claims import BoundClaim
-from lumpability.networks.new_weights import NewWeights
+from lumpability.networks.bound_claims import BoundClaim, NewWeights
 from lumpability.networks.unit_functions import value_after
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group

@@ -19,7 +19,8 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
-from lumpability.networks.bound_claims import BoundClaim, LayerClaim, bind
+from lumpability.networks.bound_claims import BoundClaim, bind
+from lumpability.networks.claims import LayerClaim
 from lumpability.networks.network import Network
 from lumpability.networks.weight_stages import Stage, stages_of
 from lumpability.numbers.float_arrays import Array, to_fractions

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from lumpability import notebook_hooks
-from lumpability.networks.certificate import NetworkCertificate, Subject
+from lumpability.networks.bound_claims import NewWeights
+from lumpability.networks.certificate import NetworkCertificate
+from lumpability.networks.claims import Subject
 from lumpability.networks.explain import Neuron, explain_neurons
 from lumpability.networks.explanation import NetworkExplanation
 from lumpability.networks.layer_report import LayerReport
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.near_misses import NearMiss, near_misses
 from lumpability.networks.network import Network
-from lumpability.networks.new_weights import NewWeights
 from lumpability.networks.rounding import Rounding
 from lumpability.networks.weight_stages import stages_of
 from lumpability.notebook_hooks import Player

@@ -28,7 +28,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.networks.bound_claims import LayerClaim
+from lumpability.networks.claims import LayerClaim
 from lumpability.networks.encoding import group_by_engine
 from lumpability.networks.layers import Conv
 from lumpability.networks.network import Network

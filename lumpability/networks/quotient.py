@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput
+from lumpability.networks.bound_claims import NewWeights
 from lumpability.networks.elementwise import PReLU, Scale, Shift
 from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
-from lumpability.networks.new_weights import NewWeights
 from lumpability.networks.reshape import Reshape, ShapeLayer
 from lumpability.networks.rounding import Rounding
 from lumpability.networks.shortcut import drop_placeholders

@@ -11,13 +11,17 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from lumpability.certificate.export.statement import LayerStatement, NetworkStatement, refuse_large
+from lumpability.certificate.export.statement import (
+    LayerStatement,
+    NetworkStatement,
+    refuse_large,
+    scaled,
+)
 from lumpability.errors import NotJustified
-from lumpability.networks.bound_claims import LayerClaim
+from lumpability.networks.claims import LayerClaim
 from lumpability.networks.identities import LayerIdentity, layer_identities
 from lumpability.networks.network import Network
 from lumpability.networks.weight_stages import stages_of
-from lumpability.numbers.float_arrays import Array
 from lumpability.numbers.integers import scale_to_integers
 
 __all__ = ["network_statement"]
@@ -87,8 +91,8 @@ def _layer(one: LayerIdentity) -> LayerStatement:
     factors, factor_denominator = scale_to_integers(one.units.factors)
     return LayerStatement(
         title=one.title,
-        matrix=_scaled(one.matrix, denominator),
-        quotient=_scaled(one.quotient, denominator),
+        matrix=scaled(one.matrix.tolist(), denominator),
+        quotient=scaled(one.quotient.tolist(), denominator),
         denominator=denominator,
         row_labels=one.rows.labels,
         row_factors=tuple(row_factors),
@@ -99,8 +103,3 @@ def _layer(one: LayerIdentity) -> LayerStatement:
         unused_rows=one.rows.unused,
         unused=one.units.unused,
     )
-
-
-def _scaled(matrix: Array, by: int) -> tuple[tuple[int, ...], ...]:
-    rows: Sequence[Sequence[Fraction]] = matrix.tolist()
-    return tuple(tuple(int(x * by) for x in row) for row in rows)

@@ -23,11 +23,10 @@ from typing import Any
 import numpy as np
 
 from lumpability.networks.activations import Activation
-from lumpability.networks.bound_claims import BoundClaim
+from lumpability.networks.bound_claims import BoundClaim, NewWeights
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Layer, Shape
 from lumpability.networks.network import Network
-from lumpability.networks.new_weights import NewWeights
 from lumpability.networks.reshape import ShapeLayer
 from lumpability.networks.unit_layout import Units
 from lumpability.numbers.float_arrays import Array, round_to

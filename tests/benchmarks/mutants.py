@@ -75,7 +75,6 @@ TESTS = {
     "quotient.py": ["tests/test_quotient.py", "tests/markov/test_lumping.py"],
     "certificate/statement.py": ["tests/certificate/test_statement.py", *CERTIFICATES],
     "certificate/coq.py": ["tests/certificate/test_coq.py"],
-    "certificate/lean.py": ["tests/certificate/test_lean.py"],
     "certificate": CERTIFICATES,
     "networks/merging.py": [
         "tests/networks/test_merging.py",

@@ -9,15 +9,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumpability.certificate import ranges
+from lumpability.certificate import replay, soundness
 
 works = st.lists(st.integers(0, 12), max_size=12)
 
 
 @given(work=works, chunk=st.integers(1, 15))
 def test_portions_are_as_large_as_allowed_and_no_larger(work: list[int], chunk: int) -> None:
-    with mock.patch.object(ranges, "_CHUNK", chunk):
-        found = list(ranges.portions(np.array(work, dtype=np.int64)))
+    with mock.patch.object(soundness, "_CHUNK", chunk):
+        found = list(soundness.portions(np.array(work, dtype=np.int64)))
     assert [i for low, high in found for i in range(low, high)] == list(range(len(work)))
     for low, high in found:
         assert high == low + 1 or sum(work[low:high]) <= chunk
@@ -29,7 +29,7 @@ def test_portions_are_as_large_as_allowed_and_no_larger(work: list[int], chunk: 
 def test_ranges_are_python_ranges_one_behind_the_other(pairs: list[tuple[int, int]]) -> None:
     low = np.array([start for start, _ in pairs], dtype=np.int64)
     high = np.array([start + length for start, length in pairs], dtype=np.int64)
-    owner, numbers = ranges.ranges(low, high)
+    owner, numbers = replay.ranges(low, high)
     expected = [(i, x) for i, (start, size) in enumerate(pairs) for x in range(start, start + size)]
     assert list(zip(owner.tolist(), numbers.tolist(), strict=True)) == expected
 
@@ -41,7 +41,7 @@ def test_compressed_rows_hold_the_codes_in_their_places(
     given_places = data.draw(st.permutations(sorted(places)))
     rows, columns = (np.array([p[i] for p in given_places], dtype=np.int64) for i in (0, 1))
     codes = np.arange(len(places)) + 100
-    starts, found, order = ranges.compressed(7, rows, columns, codes)
+    starts, found, order = replay.compressed(7, rows, columns, codes)
     code = dict(zip(given_places, codes.tolist(), strict=True))
     for row in range(7):
         ascending = [p for p in sorted(places) if p[0] == row]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lumpability import CTMC, Certificate, lump
-from lumpability.certificate import ranges
+from lumpability.certificate import soundness
 from lumpability.certificate.verification import Rejection, Verification
 from lumpability.numbers.exact_array import ExactArray
 
@@ -187,7 +187,7 @@ def test_splits_are_checked_a_few_at_a_time_as_all_at_once(
     rates = random.integers(0, 3, (9, 9)) * (1 - np.eye(9, dtype=int))
     chain = CTMC(rates, labels={"a": [0]})
     certificate: Certificate = lump(chain, kind=kind).certificate()
-    monkeypatch.setattr(ranges, "_CHUNK", 3)
+    monkeypatch.setattr(soundness, "_CHUNK", 3)
     assert certificate.verify(chain).coarsest
     sums = ExactArray.read([x + 1 for x in certificate.history.sums])[0]
     wrong = replace(certificate, history=replace(certificate.history, sums=sums))

@@ -40,12 +40,10 @@ def test_parameters_stay_symbols(run: Run, tmp_path: Path) -> None:
 
 
 def test_files_for_proof_assistants_are_written(run: Run, machines: Path) -> None:
-    result = run("prove", "machines.json", "--coq", "m.v", "--lean", "m.lean")
+    result = run("prove", "machines.json", "--coq", "m.v")
     assert result.exit_code == 0
-    assert result.stderr == "written: m.v\nwritten: m.lean\n"
-    lumping = lump(machine_repair(3))
-    assert Path("m.v").read_text() == export(lumping, "coq")
-    assert Path("m.lean").read_text(encoding="utf-8") == export(lumping, "lean")
+    assert result.stderr == "written: m.v\n"
+    assert Path("m.v").read_text() == export(lump(machine_repair(3)))
 
 
 def test_json_is_one_document(run: Run, machines: Path) -> None:
@@ -55,7 +53,7 @@ def test_json_is_one_document(run: Run, machines: Path) -> None:
     assert document["proof"]["holds"] is True
     assert document["proof"]["identities"] == ["Q V = V Q^"]
     assert document["proof"]["matrices"]["Q^"][0] == ["-3/100", "3/100", "0", "0"]
-    assert document["written"] == {"coq": "m.v", "lean": None}
+    assert document["written"] == {"coq": "m.v"}
 
 
 def test_rounded_networks_are_not_proved(run: Run, tmp_path: Path) -> None:
@@ -77,6 +75,5 @@ def test_json_is_as_the_schema_says(run: Run, machines: Path) -> None:
     jsonschema.validate(run("prove", "machines.json", "--json").document, json.loads(text))
 
 
-@pytest.mark.parametrize("option", ["--coq", "--lean"])
-def test_a_file_that_cannot_be_written_is_refused(run: Run, machines: Path, option: str) -> None:
-    run("prove", "machines.json", option, "no/such/folder/m").assert_refused("no/such/folder")
+def test_a_file_that_cannot_be_written_is_refused(run: Run, machines: Path) -> None:
+    run("prove", "machines.json", "--coq", "no/such/folder/m").assert_refused("no/such/folder")

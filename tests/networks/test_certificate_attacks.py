@@ -24,8 +24,8 @@ from small_networks import NETWORKS, lumped
 from lumpability import lump, read, write
 from lumpability.errors import FormatError, InvalidInput, SizeLimit
 from lumpability.networks import Network, NetworkCertificate
-from lumpability.networks.certificate import Subject
-from lumpability.networks.certificate_file import read_network_certificate
+from lumpability.networks.certificate_file import read_network_claims
+from lumpability.networks.claims import Subject
 from lumpability.networks.digest import network_digest
 from lumpability.networks.joins import Opaque
 from lumpability.partition import Partition
@@ -234,7 +234,7 @@ def test_files_beyond_the_limit_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.json"
     lumped("reflected").certificate().write(path)
     with pytest.raises(SizeLimit, match="more than 100 bytes"):
-        read_network_certificate(path, max_bytes=100)
+        read_network_claims(path, max_bytes=100)
     huge = replace(lumped("reflected").certificate(), largest_change=Fraction(1, 10**5000))
     with pytest.raises(SizeLimit, match="4000 digits"):
         huge.write(path)

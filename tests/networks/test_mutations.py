@@ -11,7 +11,7 @@ from small_networks import NETWORKS, dense
 
 from lumpability import lump
 from lumpability.networks import Network
-from lumpability.networks.certificate import Subject
+from lumpability.networks.claims import Subject
 from lumpability.networks.elementwise import Activate, PReLU
 from lumpability.networks.layers import Conv, Dense
 from lumpability.partition import Partition

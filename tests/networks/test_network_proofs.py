@@ -11,7 +11,8 @@ import pytest
 from lumpability import check, lump
 from lumpability.errors import InvalidPartition
 from lumpability.networks import Network
-from lumpability.networks.certificate import NetworkCertificate, Subject
+from lumpability.networks.certificate import NetworkCertificate
+from lumpability.networks.claims import Subject
 from lumpability.networks.examples import planted, unequal_factors
 from lumpability.networks.layers import Dense
 

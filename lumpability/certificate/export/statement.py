@@ -9,13 +9,13 @@ For a chain with matrix M (Q, P or R), quotient M^ and block indicator V it is o
     proportional   M V = K V M^         K = diag(kappa), kappa > 0, M and M^ generators
 
 and for every layer of a network A W = W^ A', where row 0 of W is the bias, fed by the constant 1.
-`lumpability.certificate.export.coq` and `lumpability.certificate.export.lean` write statements as files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from lumpability.errors import InvalidInput, SizeLimit
 
@@ -29,6 +29,7 @@ __all__ = [
     "block_comments",
     "comment",
     "refuse_large",
+    "scaled",
 ]
 
 Rows = tuple[tuple[int, ...], ...]
@@ -202,6 +203,11 @@ def refuse_large(size: int) -> None:
         )
 
 
+def scaled(rows: Iterable[Iterable[Fraction]], by: int) -> Rows:
+    """Return rows of integers: those given, times a common denominator."""
+    return tuple(tuple(int(x * by) for x in row) for row in rows)
+
+
 def _check_shape(what: str, matrix: Rows, rows: int, columns: int) -> None:
     if len(matrix) != rows or any(len(row) != columns for row in matrix):
         raise InvalidInput(f"{what} must have {rows} rows of {columns} integers")
@@ -218,7 +224,7 @@ def _check_length(name: str, values: Sequence[object], length: int) -> None:
 
 
 def comment(text: str) -> str:
-    r"""Return a text that is safe inside a comment of Coq and of Lean, at most 60 characters long.
+    r"""Return a text that is safe inside a comment of Coq, at most 60 characters long.
 
     Whatever could open or close a comment or a string, and all but plain ASCII, is written as a number.
 

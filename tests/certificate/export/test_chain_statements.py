@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumpability import CTMC, lump
-from lumpability.errors import InvalidInput, NotJustified, SizeLimit
+from lumpability.errors import NotJustified, SizeLimit
 from lumpability.markov.examples import hypercube_walk, planted
-from lumpability.markov.statements import chain_statement
-from lumpability.partition import Partition
+from lumpability.symbolic import statement_of
 
 KINDS = ["ordinary", "bisimulation", "exact", "strict", "proportional"]
 
@@ -21,7 +20,7 @@ KINDS = ["ordinary", "bisimulation", "exact", "strict", "proportional"]
 def test_a_statement_divided_by_its_denominator_is_the_chain(kind: str, seed: int) -> None:
     chain, partition = planted(kind, [2, 1, 2], seed=seed)
     lumping = lump(chain, kind=kind, initial=partition)
-    statement = chain_statement(chain, lumping.quotient, lumping.partition, kind, lumping.kappa)
+    statement = lumping.certificate().statement(chain)
     for rows, model in ((statement.matrix, chain), (statement.quotient, lumping.quotient)):
         structure = model.matrix if kind == "bisimulation" else model.generator()  # type: ignore[attr-defined]
         for state, row in enumerate(rows):
@@ -33,16 +32,9 @@ def test_a_statement_divided_by_its_denominator_is_the_chain(kind: str, seed: in
     assert statement.labels == tuple(lumping.partition.labels.tolist())
 
 
-def test_parameters_large_chains_and_kinds_without_identity_are_refused() -> None:
-    chain = CTMC.from_rates({("a", "b"): "mu", ("b", "a"): 1})
-    same = Partition.discrete(2)
+def test_parameters_and_large_chains_are_refused() -> None:
+    chain = CTMC.from_rates({("a", "b"): "mu", ("b", "a"): 1}, labels={"a": ["a"]})
     with pytest.raises(NotJustified, match="numbers, not parameters"):
-        chain_statement(chain, chain, same, "ordinary")
-    number = chain.subs({"mu": 2})
-    with pytest.raises(InvalidInput, match="weak lumping has no identity"):
-        chain_statement(number, number, same, "weak")
-    with pytest.raises(InvalidInput, match="kappa has 0 entries"):
-        chain_statement(number, number, same, "proportional")
-    large = hypercube_walk(8)
-    with pytest.raises(SizeLimit):
-        chain_statement(large, large, Partition.discrete(256), "strict")
+        statement_of(lump(chain))
+    with pytest.raises(SizeLimit, match="256 rows or columns"):
+        statement_of(lump(hypercube_walk(8)))

@@ -1,0 +1,55 @@
+"""What a certificate of a chain claims, as a record; `lumpability.certificate.Certificate` adds what is done with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lumpability.certificate.digest import Digest
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.rationals import Reading
+from lumpability.partition import Partition
+from lumpability.split_history import History
+from lumpability.structure import WeightedStructure
+
+__all__ = ["KINDS", "Claims"]
+
+KINDS = {
+    "ordinary": "{M} V = V {M}^",
+    "bisimulation": "{R} V = V {R}^",
+    "exact": "D {M} = {M}^ D",
+    "strict": "{M} V = V {M}^ and D {M} = {M}^ D",
+    "proportional": "K^-1 {M} V = V {M}^ outside blocks",
+}
+"""The identities, by kind; M stands for the generator Q or the matrix P, R for the rates or P."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Claims:
+    """The fields of a certificate; `lumpability.certificate.Certificate` documents each."""
+
+    model: Digest
+    kind: str
+    respected: tuple[str, ...]
+    initial: Partition | None
+    partition: Partition
+    kappa: ExactArray | None
+    quotient: Digest
+    matrix: WeightedStructure | None
+    denominator: int | None
+    reading: Reading
+    history: History | None
+    library: str
+
+    @property
+    def identity(self) -> str:
+        """The identity that makes the partition a lumping.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> from lumpability.markov.examples import land_of_oz
+        >>> lump(land_of_oz()).certificate().identity
+        'P V = V P^'
+        """
+        matrix, rates = ("Q", "R") if self.model.type == "CTMC" else ("P", "P")
+        return KINDS[self.kind].format(M=matrix, R=rates)
