@@ -16,7 +16,7 @@ import numpy as np
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.integers import smallest_unsigned
 from lumpability.partition import Partition
-from lumpability.refinement.patience import SMALL, is_ready
+from lumpability.refinement.choose import is_small
 from lumpability.refinement.stability import first_rows
 from lumpability.structure import WeightedStructure
 
@@ -77,7 +77,7 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
     """
     if len(partition) == structure.n:
         return structure  # canonical numbering: every state is its own block
-    if structure.m > SMALL and is_ready(structure, complete=True):
+    if not is_small(structure):
         from lumpability.refinement.kernel_collapse import collapse as collapse_compiled
 
         collapsed = collapse_compiled(structure, partition)

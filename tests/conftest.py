@@ -15,8 +15,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from lumpability.structure import WeightedStructure
-
 # Exact arithmetic on a busy machine has no deadline worth failing for.
 settings.register_profile("quick", max_examples=30, deadline=None)
 settings.register_profile(
@@ -32,13 +30,6 @@ settings.register_profile(
 settings.load_profile(os.environ.get("LUMPABILITY_PROFILE", "quick"))
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="session")
-def whole_kernel() -> None:
-    """All of the kernel is compiled for few weights and states, so that tests go the ways that they mean to."""
-    kernel_warm = pytest.importorskip("lumpability.refinement.kernel_warm")
-    kernel_warm.warm(WeightedStructure.from_edges(2, [0], [1], [1]))
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
 """`lumpability doctor`: what is installed here, and whether it works.
 
-Versions, optional packages, processors, the folder where numba keeps compiled loops; then one chain is
-lumped by every engine.  Loops that were compiled meanwhile, by this process or others that it started, are
-known by the time of their files.
+Versions, optional packages, processors, the folder where numba keeps compiled loops; then every engine lumps
+one chain.  Loops that were compiled meanwhile are known by the time of their files.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
 from lumpability.cli.options import debug_option, json_option
 from lumpability.dispatch import lump
-from lumpability.markov.examples import machine_repair
+from lumpability.markov.examples import machine_repair, tandem
 from lumpability.refinement import ENGINES
 from lumpability.show.text import Table, count
 
@@ -40,23 +39,29 @@ _OPTIONAL = {
     "umbi": ("umb", "chains from .umb files"),
 }
 _MACHINES = 8
+_LARGE = (16, 300)  # machines, and places of two queues: enough to run every compiled loop
 _EXAMPLES = """\b
 Examples:
   lumpability doctor
+  lumpability doctor --compile
   lumpability doctor --json
 """
 
 
 @click.command("doctor", epilog=_EXAMPLES)
+@click.option(
+    "--compile", "compile_all", is_flag=True, help="Compile all of the engine for large models."
+)
 @json_option
 @debug_option
 @click.pass_context
-def doctor_command(ctx: click.Context, *, as_json: bool) -> None:
+def doctor_command(ctx: click.Context, *, compile_all: bool, as_json: bool) -> None:
     """Say what is installed here, and whether it works.
 
     Shows versions, optional packages and how to install those that are absent, processors, and whether
     the compiled engine is ready; then lumps a small chain with every engine. The first run compiles
-    for some seconds. The exit code is 0 if all engines agree, and 1 if one fails.
+    for some seconds, and with --compile everything, so that no later run has to: that is for images and
+    batch jobs. The exit code is 0 if all engines agree, and 1 if one fails.
     """
     started = time.time()
     with Stages() as stages:
@@ -65,6 +70,9 @@ def doctor_command(ctx: click.Context, *, as_json: bool) -> None:
             optional = {name: _version(name) for name in _OPTIONAL}
         with stages("lumping", "a small chain, with every engine"):
             trials = {engine: _trial(engine) for engine in ENGINES if engine != "auto"}
+        if compile_all:
+            with stages("compiling", "all of the engine for large models"):
+                _compile_all()
         compiled = _compiled(started)
     healthy = all(versions.values()) and all(trial["agrees"] for trial in trials.values())
     if as_json:
@@ -111,10 +119,6 @@ def _trial(engine: str) -> dict[str, Any]:
     started = time.perf_counter()
     try:
         chain = machine_repair(_MACHINES)
-        if engine == "kernel":
-            from lumpability.refinement.kernel_warm import warm
-
-            warm(chain.matrix)  # whoever asks wants to wait for nothing later
         blocks = len(lump(chain, engine=engine).partition)
     except Exception as error:  # noqa: BLE001 - a broken installation may fail in any way
         text = f"fails: {type(error).__name__}: {' '.join(str(error).split())}"
@@ -127,6 +131,13 @@ def _trial(engine: str) -> dict[str, Any]:
         "text": f"{count(blocks, 'block')}, {right} ({seconds:.2f} s)",
         "seconds": seconds,
     }
+
+
+def _compile_all() -> None:
+    """Lump two chains, one in few rounds to few blocks, one in many to as many as states; make histories."""
+    machines, places = _LARGE
+    for chain in (machine_repair(machines), tandem(places, places)):
+        _ = lump(chain, engine="kernel").history
 
 
 def _compiled(since: float) -> dict[str, Any]:

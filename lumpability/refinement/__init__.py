@@ -2,9 +2,7 @@
 
 Four implementations with one answer: `reference` (the definition), `worklist` (plain Python, any exact
 weights), `kernel` (compiled, machine integers) and `rounds` (fingerprints in prime fields, vectorised,
-any exact weights).  `refine` chooses: small structures go to the worklist, or the rounds if they are symbolic;
-larger ones to the kernel if it is at hand, else to the rounds, until it pays to load or to
-compile it, see `patience`.  All are exact.  Why the answer is the coarsest, a history
+any exact weights).  `refine` chooses by size and weights, see `choose`.  All are exact.  Why the answer is the coarsest, a history
 of splits tells, which `split_history` makes on the quotient, whatever engine ran.
 """
 
@@ -12,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
 from typing import Literal
 
 from lumpability.errors import InvalidInput
 from lumpability.partition import Partition
 from lumpability.refinement import definition, fingerprint_rounds, worklist
+from lumpability.refinement.choose import engine_for
 from lumpability.refinement.histories import split_history
-from lumpability.refinement.patience import SMALL, alternative, is_ready, spending
 from lumpability.refinement.stability import is_stable
 from lumpability.refinement.witness import Witness
 from lumpability.structure import WeightedStructure
@@ -39,9 +36,6 @@ ENGINES: tuple[Engine, ...] = ("auto", "reference", "worklist", "rounds", "kerne
 
 Progress = Callable[[int, int], None]
 """Called now and then with (blocks so far, states); raising from it stops the refinement."""
-
-LOAD_BEYOND = 10_000
-"""Transitions with rational weights for which loading scipy takes longer than the worklist."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +101,7 @@ def refine(
     if engine not in ENGINES:
         raise InvalidInput(f"unknown engine {engine!r}: choose one of {', '.join(ENGINES)}")
     if engine == "auto":
-        return _refine_as_suits(structure, start, progress)
+        engine = engine_for(structure)
     return _refine_with(engine, structure, start, progress)
 
 
@@ -119,41 +113,19 @@ def _refine_with(
 
         return Refinement(refine_compiled(structure, start, progress=progress), engine, proved=True)
     if engine == "rounds":
-        return _refine_by_rounds(structure, start, progress, patience=inf)
+        return _refine_by_rounds(structure, start, progress)
     run = worklist.refine if engine == "worklist" else definition.refine
     return Refinement(run(structure.explicit(), start), engine)
 
 
 def _refine_by_rounds(
-    structure: WeightedStructure, start: Partition, progress: Progress | None, *, patience: float
+    structure: WeightedStructure, start: Partition, progress: Progress | None
 ) -> Refinement:
     structure = structure.explicit()
     tables = fingerprint_rounds.field_tables(structure.weights)
-    found = fingerprint_rounds.refine(
-        structure, start, tables, progress=progress, patience=patience
-    )
+    found = fingerprint_rounds.refine(structure, start, tables, progress=progress)
     if structure.weights.components is None or not is_stable(structure, found):
         # From a partition that is stable already, the worklist sums into every block exactly and finds
         # nothing to split: that is the proof.  After a collision it splits, which is the repair.
         found = worklist.refine(structure, found)
     return Refinement(found, "rounds", proved=True)
-
-
-def _refine_as_suits(
-    structure: WeightedStructure, start: Partition, progress: Progress | None
-) -> Refinement:
-    waiting = structure.weights.is_rational and not is_ready(structure)
-    if structure.m <= (LOAD_BEYOND if waiting else SMALL):
-        return _refine_with("worklist", structure, start, progress)
-    if structure.weights.components is None:
-        return _refine_with("rounds", structure, start, progress)
-    while True:
-        other, seconds = alternative(structure)
-        try:
-            if seconds > 0:
-                with spending():
-                    return _refine_by_rounds(structure, start, progress, patience=seconds)
-        except fingerprint_rounds.OutOfTime as reached:
-            start = reached.partition
-        if other == "worklist" or seconds <= 0:
-            return _refine_with(other, structure, start, progress)

@@ -15,11 +15,9 @@ parts keep turning up, plus some 0.2 ms for a round.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -30,7 +28,7 @@ from lumpability.numbers.integers import primes_avoiding
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
-__all__ = ["FieldTables", "OutOfTime", "Tables", "field_tables", "refine"]
+__all__ = ["FieldTables", "Tables", "field_tables", "refine"]
 
 _CHUNK = 1 << 21
 _ATTEMPTS = 64
@@ -84,20 +82,6 @@ def field_tables(weights: ExactArray) -> Tables:
     return tables
 
 
-class OutOfTime(Exception):
-    """Time was up before the rounds were done.
-
-    Attributes
-    ----------
-    partition : Partition
-        The one reached; rounds, or another engine, may go on from it.
-    """
-
-    def __init__(self, partition: Partition) -> None:
-        super().__init__("time is up")
-        self.partition = partition
-
-
 class _Unlucky(Exception):  # never leaves this file
     """A total that is not zero vanishes modulo the prime; carries the state."""
 
@@ -110,7 +94,6 @@ def refine(
     proportional: bool = False,
     attempt: int = 0,
     progress: Progress | None = None,
-    patience: float = inf,
 ) -> Partition:
     """Return a partition that is stable modulo two primes and no finer than the stable one.
 
@@ -127,13 +110,6 @@ def refine(
         Start with these tables; another one after a collision.
     progress : callable, optional
         Called with (blocks so far, states) after every round.
-    patience : float
-        Seconds after which no further round begins.
-
-    Raises
-    ------
-    OutOfTime
-        If rounds were to come after that; it carries the partition reached, which the answer refines.
 
     Examples
     --------
@@ -145,13 +121,12 @@ def refine(
     Partition([[0], [1], [2], [3]])
     """
     partition = initial
-    deadline = time.monotonic() + patience
     if structure.n == 0 or structure.m == 0:
         return partition
     for number in range(attempt, attempt + _ATTEMPTS):
         rounds = _Rounds(structure, partition, tables(number), proportional, seed=number)
         try:
-            return rounds.run(progress, deadline)
+            return rounds.run(progress)
         except _Unlucky:
             partition = Partition(rounds.label)  # what was split so far was split rightly
     raise LumpabilityError(
@@ -185,13 +160,11 @@ class _Rounds:
         self.values = [random.integers(1, p, n, dtype=np.uint64) for p in tables.primes]
         self.prints = np.zeros(n, dtype=np.uint64)
 
-    def run(self, progress: Progress | None, deadline: float) -> Partition:
-        """Refine until no block splits, or time is up."""
+    def run(self, progress: Progress | None) -> Partition:
+        """Refine until no block splits."""
         dirty = np.flatnonzero(self.sizes[self.label] > 1)
         first = True
         while len(dirty):
-            if time.monotonic() > deadline:
-                raise OutOfTime(Partition(self.label))
             prints = self._fingerprints(dirty)
             moved = np.ones(len(dirty), bool) if first else prints != self.prints[dirty]
             self.prints[dirty] = prints

@@ -14,17 +14,13 @@ from fractions import Fraction
 from lumpability.errors import InvalidInput, InvalidPartition
 from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
+from lumpability.refinement.choose import SMALL
 from lumpability.refinement.proportional_worklist import split_by_shares
 from lumpability.refinement.worklist import split_by_sums
 from lumpability.split_history import History
 from lumpability.structure import WeightedStructure
 
 __all__ = ["split_history"]
-
-LOAD_BEYOND = 50_000
-"""Transitions beyond which the compiled worklist is used if it was compiled before, which takes some seconds."""
-COMPILE_BEYOND = 300_000
-"""Transitions beyond which it is used in any case."""
 
 
 def split_history(
@@ -53,8 +49,8 @@ def split_history(
 
     Notes
     -----
-    O(m log k) exact additions for m transitions; beyond 300,000 of them compiled, or beyond 50,000 if
-    that was done before, unless weights are symbolic or `proportional` is set.
+    O(m log k) exact additions for m transitions.  The compiled worklist makes the history of large
+    matrices of rationals (`choose.SMALL`); which of the two runs depends on the matrices alone.
 
     Examples
     --------
@@ -96,14 +92,9 @@ def _history(
 
 def _worth_compiling(matrices: Sequence[WeightedStructure]) -> bool:
     """Whether the compiled worklist is faster, and its integers of moderate size."""
-    transitions = sum(matrix.m for matrix in matrices)
-    if transitions <= LOAD_BEYOND or not all(
+    return sum(matrix.m for matrix in matrices) > SMALL and all(
         matrix.weights.is_rational and matrix.weights.is_narrow for matrix in matrices
-    ):
-        return False
-    from lumpability.refinement import kernel_history
-
-    return transitions > COMPILE_BEYOND or kernel_history.is_kept()
+    )
 
 
 def _zero(matrices: Sequence[WeightedStructure]) -> Exact:

@@ -61,7 +61,6 @@ from lumpability.refinement.kernel_tables import (
     moduli,
 )
 from lumpability.refinement.kernel_team import Team, cores
-from lumpability.refinement.kernel_warm import can_follow, is_complete, prepare
 from lumpability.structure import WeightedStructure
 
 __all__ = ["refine"]
@@ -104,7 +103,6 @@ def refine(
     Time O(m log n), and for rational functions one more pass over the rows for each monomial.  Memory
     beyond the structure: about 25 bytes for each state; or, when rounds propagate, 13 to 25 and the transposed rows of
     the states that still share a block; 16 for each block, and about 50 for each that comes in the same round.
-    Where the kernel is not compiled, sweeps begin when half of it is, and rounds propagate when all is.
 
     Examples
     --------
@@ -117,7 +115,6 @@ def refine(
         raise InvalidInput("these rational functions have too many monomials for the kernel")
     if structure.n == 0 or structure.m == 0:
         return initial
-    prepare(structure)
     rounds = _Rounds(structure, initial, threads or cores(), progress)
     for attempt, p in enumerate(islice(moduli(components), _ATTEMPTS)):
         # Not 0, with which the first block would have the value 0.
@@ -186,7 +183,7 @@ class _Rounds:
             following = cost_of_following(moved, names, ratio, degree, self.sharing, self.n)
             saved += max(sweeping - following, 0)
             pays = incoming or begins_to_pay(saved, sweeps, active)
-            if pays and following <= sweeping and can_follow(self.structure):
+            if pays and following <= sweeping:
                 self._stop_sweeping()
                 incoming = incoming or self._incoming(rows, field)
                 if self.following is None:
@@ -322,7 +319,7 @@ class _Rounds:
         A thread that is handed less than it costs to hand it out only delays.
         """
         alone, together = self._looking()
-        if alone <= together or not is_complete(self.structure):
+        if alone <= together:
             self.parts = 1
         else:
             self.parts = self.threads if self.m < _BALANCED_BEYOND else self._most

@@ -10,7 +10,6 @@ The matrices are read as one: row ``c n + u`` of `Incoming` holds the transition
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -22,20 +21,17 @@ from lumpability.errors import LumpabilityError
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import intern, primes_beyond, residues
 from lumpability.partition import Partition
-from lumpability.refinement.kernel_compile import are_kept, compiled, inlined, keep
+from lumpability.refinement.kernel_compile import compiled, inlined
 from lumpability.refinement.kernel_distribute import group_by_key
 from lumpability.refinement.kernel_field import add_modulo, subtract_modulo
 from lumpability.split_history import History
 from lumpability.structure import WeightedStructure
 
-__all__ = ["is_kept", "split_history"]
+__all__ = ["split_history"]
 
 _ATTEMPTS = 16
-_LOOPS = "history"
 UNTOUCHED = np.uint64(2**64 - 1)
 ZERO = np.uint64(0)
-
-_log = logging.getLogger(__name__)
 
 Array = np.ndarray[Any, Any]
 
@@ -95,11 +91,6 @@ class Record(NamedTuple):
     first_part: Array
 
 
-def is_kept() -> bool:
-    """Whether these loops were compiled before, by this or another process."""
-    return are_kept(_LOOPS)
-
-
 def split_history(matrices: Sequence[WeightedStructure], initial: Partition) -> History | Partition:
     """Return the splits; or the partition in which they end, if there are blocks of several states.
 
@@ -122,16 +113,11 @@ def split_history(matrices: Sequence[WeightedStructure], initial: Partition) -> 
     """
     if len(matrices) > 1:
         matrices = [matrix.explicit() for matrix in matrices]
-    kept = is_kept()
-    if not kept:
-        _log.warning("compiling the engine for large histories, which takes some seconds, once")
     incoming, denominator = _incoming(matrices)
     roots = len(initial)
     for seed in range(_ATTEMPTS):
         blocks, record = _start(initial, len(incoming.primes))
         count, nodes, splits = _run(roots, np.uint64(seed), incoming, blocks, record)
-        if not kept:
-            keep(_LOOPS)
         if count < 0:
             continue
         if count < initial.n:

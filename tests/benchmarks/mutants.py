@@ -57,10 +57,9 @@ TESTS = {
     "refinement/kernel_distribute.py": ["tests/refinement/test_kernel_distribute.py", *HISTORIES],
     "refinement/kernel_history.py": HISTORIES,
     "refinement/kernel_team.py": ["tests/refinement/test_kernel_team.py", *KERNEL],
-    "refinement/kernel_warm.py": ["tests/refinement/test_kernel_warm.py"],
     "refinement/levels.py": ["tests/refinement/test_levels.py", "tests/markov/test_reasons.py"],
     "refinement/refinable.py": [*SHARES, *HISTORIES, *ENGINES],
-    "refinement/patience.py": ["tests/refinement/test_patience.py", *ENGINES],
+    "refinement/choose.py": ["tests/refinement/test_choose.py", *ENGINES],
     "refinement/rounds.py": ["tests/refinement/test_rounds.py", *SHARES, *ENGINES],
     "refinement/shares.py": [*SHARES, *HISTORIES],
     "refinement/stability.py": [

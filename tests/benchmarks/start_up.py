@@ -2,7 +2,8 @@
 
     PYTHONPATH=. python tests/benchmarks/start_up.py [--write]
 
-Every measurement is a fresh process; medians of `--runs` of them, in turn.  Compiling uses an empty cache in a
+Every measurement is a fresh process.  Its CPU seconds count, without those of importing numpy and scipy.sparse;
+the import of the library is inside the timer.  Medians of `--runs` processes.  Compiling uses an empty cache in a
 temporary folder (``NUMBA_CACHE_DIR``), loading the cache that this filled.
 """
 
@@ -21,93 +22,72 @@ from suite.measuring import titled
 import lumpability
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "start-up-table.txt"
-TIMED = "import time; started = time.perf_counter()\n{}\nprint(time.perf_counter() - started)"
 BASE = "import numpy, scipy.sparse"
-SMALL = f"""{BASE}
+SMALL = """
 from lumpability import lump
 from lumpability.markov.examples import cycle_walk
-chain = cycle_walk(10)
-{TIMED.format("lump(chain)")}"""
-BUILT = f"""{BASE}
+lump(cycle_walk(10))"""
+BUILT = """
 from lumpability import DTMC, lump
-rates = {{(i, j % 10): "1/2" for i in range(10) for j in (i - 1, i + 1)}}
-{TIMED.format("lump(DTMC.from_rates(rates, labels={'origin': [0]}))")}"""
-
-
-def large(chain: str, call: str) -> str:
-    """Return a program that lumps a chain of `lumpability.markov.examples`."""
-    return f"""{BASE}
+rates = {(i, j % 10): "1/2" for i in range(10) for j in (i - 1, i + 1)}
+lump(DTMC.from_rates(rates, labels={"origin": [0]}))"""
+SHALLOW = """
 from lumpability import lump
-from lumpability.markov.examples import machine_repair, tandem
-chain = {chain}
-{TIMED.format(call)}"""
-
-
-SHALLOW = "lump 106,496 transitions (machine_repair:13)", large("machine_repair(13)", "lump(chain)")
-DEEP = "lump 1,000,518 transitions (tandem:577)", large("tandem(577, 577)", "lump(chain)")
-SWEEPING, FOLLOWING = (
-    large(chain, "lump(chain, engine='kernel')")
-    for chain in ("machine_repair(16)", "tandem(577, 577)")
-)
-COMPLETE = f"""{SWEEPING}
-from lumpability.refinement.kernel_warm import is_warm
-while not is_warm(chain.matrix):
-    time.sleep(0.05)
-print(time.perf_counter() - started)"""
-
-
-def printed(code: str, cache: str) -> list[float]:
-    """Run a program that prints times."""
-    here = str(Path(lumpability.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": here, "NUMBA_CACHE_DIR": cache}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return [float(time) for time in done.stdout.split()]
+from lumpability.markov.examples import machine_repair
+lump(machine_repair(16))"""
+DEEP = """
+from lumpability import lump
+from lumpability.markov.examples import tandem
+lump(tandem(577, 577))"""
+HISTORY = f"{DEEP}.history"
+LARGE = {
+    "lump 1,048,576 transitions to 17 blocks (machine_repair:16)": SHALLOW,
+    "lump 1,000,518 transitions to 334,084 blocks (tandem:577)": DEEP,
+    "the same, and make a history": HISTORY,
+}
 
 
 def seconds(code: str, cache: str) -> float:
-    (time,) = printed(code, cache)
-    return time
+    """Run a program in a process of its own; return its CPU seconds beyond the base."""
+    here = str(Path(lumpability.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": here, "NUMBA_CACHE_DIR": cache}
+    timed = f"{BASE}\nimport time; started = time.process_time()\n{code}\nprint(time.process_time() - started)"
+    done = subprocess.run(
+        [sys.executable, "-c", timed], env=environment, capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
 
 
 def median(code: str, cache: str, runs: int) -> float:
     return statistics.median(seconds(code, cache) for _ in range(runs))
 
 
-def compiling() -> tuple[float, float]:
-    """Return how long a chain that is only swept waits for the kernel, and how long it takes to have all of it."""
-    with tempfile.TemporaryDirectory() as cache:
-        waited, complete = printed(COMPLETE, cache)
-        return waited, complete
-
-
 def table(runs: int) -> list[str]:
     """Measure, and return the lines of a markdown table."""
-    waited, complete = compiling()
-    base, ours = TIMED.format(BASE), TIMED.format(f"{BASE}\nimport lumpability")
+    compiling = {}
+    for title, code in LARGE.items():
+        with tempfile.TemporaryDirectory() as cache:
+            compiling[title] = seconds(code, cache)
     with tempfile.TemporaryDirectory() as cache:
-        seconds(ours, cache)  # brings the files into the page cache
-        pairs = [(seconds(base, cache), seconds(ours, cache)) for _ in range(runs)]
-        before, after = (statistics.median(column) for column in zip(*pairs, strict=True))
-        return [
-            "| in a fresh process | seconds | at most |",
-            "|---|---|---|",
-            f"| import numpy, scipy.sparse | {before:.3f} | |",
-            f"| import lumpability, beyond that | {after - before:.3f} | 0.15 |",
-            f"| lump a 10-state chain, first call | {median(SMALL, cache, runs):.3f} | 0.2 |",
-            f"| build such a chain and lump it | {median(BUILT, cache, runs):.3f} | |",
-            *(
-                f"| {title}, nothing compiled | {seconds(code, cache):.2f} | |"
-                for title, code in (SHALLOW, DEEP)
-            ),
-            f"| compile the engine, and lump 1,048,576 transitions (machine_repair:16) by it | {waited:.1f} | |",
-            f"| the same, and wait until all of it is compiled | {complete:.1f} | |",
-            f"| compile the engine, and lump tandem:577 by it | {seconds(FOLLOWING, cache):.1f} | |",
-            *(
-                f"| {title}, compiled before | {median(code, cache, runs):.2f} | |"
-                for title, code in (SHALLOW, DEEP)
-            ),
-        ]
+        for code in (BUILT, *LARGE.values()):
+            seconds(code, cache)  # brings files into the page cache, and compiles
+        small = {
+            "import lumpability": (median("import lumpability", cache, runs), ""),
+            "import it, and lump a 10-state chain": (median(SMALL, cache, runs), "0.15"),
+            "import it, build such a chain and lump it": (median(BUILT, cache, runs), ""),
+        }
+        loading = {title: median(code, cache, runs) for title, code in LARGE.items()}
+    bars = {title: "12" if code is not HISTORY else "" for title, code in LARGE.items()}
+    return [
+        "| in a fresh process, beyond importing numpy and scipy.sparse | CPU seconds | at most |",
+        "|---|---|---|",
+        *(f"| {title} | {time:.3f} | {most} |" for title, (time, most) in small.items()),
+        *(
+            f"| {title}, nothing compiled | {compiling[title]:.1f} | {bars[title]} |"
+            for title in LARGE
+        ),
+        *(f"| {title}, compiled before | {time:.2f} | |" for title, time in loading.items()),
+    ]
 
 
 def main() -> None:

@@ -37,12 +37,12 @@ def test_doctor_finds_this_installation_well(run: Run) -> None:
     assert all(trial["agrees"] for trial in document["engines"].values())
 
 
-def test_after_doctor_nothing_is_left_to_compile(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel_warm = pytest.importorskip("lumpability.refinement.kernel_warm")
-    warmed = []
-    monkeypatch.setattr(kernel_warm, "warm", warmed.append)
-    run("doctor")
-    assert [structure.n for structure in warmed] == [256]
+def test_doctor_compiles_all_of_the_kernel_if_asked(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lumpability.cli.doctor._LARGE", (5, 6))
+    assert "compiling" not in run("doctor", "--json").document["seconds"]
+    assert run("doctor", "--compile", "--json").document["seconds"]["compiling"] > 0
 
 
 def test_doctor_says_how_to_install_what_is_absent(

@@ -21,8 +21,6 @@ from lumpability.refinement import kernel, kernel_arrays, kernel_costs, kernel_t
 from lumpability.structure import WeightedStructure
 from lumpability.testing import LAWS, assert_same_partition, parametrize_with_laws
 
-pytestmark = pytest.mark.usefixtures("whole_kernel")
-
 HUGE = Fraction(10**40 + 7, 3**50)
 SMALL_PRIMES = [3, 5, 7, 11, 13, 101, 10_007]
 

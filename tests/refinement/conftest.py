@@ -13,11 +13,6 @@ import pytest
 Run = Callable[[str], "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def all_is_compiled(whole_kernel: None) -> None:
-    """Otherwise tests would sweep while the rest is compiled."""
-
-
 @pytest.fixture
 def in_a_new_process(tmp_path: Path) -> Run:
     """Run a program in an interpreter of its own, which finds nothing compiled but what earlier ones left."""

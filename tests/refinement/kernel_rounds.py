@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from lumpability.numbers.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import (
+    definition,
     kernel,
     kernel_arrays,
     kernel_costs,
     kernel_loops,
-    reference,
 )
 from lumpability.refinement.kernel_arrays import (
     ALONE,
@@ -49,11 +49,6 @@ PATHS: dict[str, dict[str, Any]] = {
     "only sweeping": {"_EAGER": inf, "_TRANSPOSE_COST": inf},
     "with short numbers": {"NEAR": 0},
     "propagating": {"_SUM_COST": 1e9},
-    "before all is compiled": {
-        "_SUM_COST": 1e9,
-        "can_follow": lambda structure: False,
-        "is_complete": lambda structure: False,
-    },
     "in small budgets": {"_SUM_COST": 1e9, "_BUDGET": 1},
     "on several threads": {"_HAND_OUT_COST": 0, "_FETCH_COST": 0},
     "in more ranges than threads": {"_HAND_OUT_COST": 0, "_FETCH_COST": 0, "_BALANCED_BEYOND": 0},
@@ -151,7 +146,7 @@ def unfolded(draw: st.DrawFn) -> WeightedStructure:
 def one_round(explicit: WeightedStructure, partition: Partition) -> Partition:
     """Split all blocks by sums into all blocks, by the definition."""
     keys = [
-        (int(block), reference.signature(explicit, partition, state))
+        (int(block), definition.signature(explicit, partition, state))
         for state, block in enumerate(partition.labels)
     ]
     return Partition.of(lambda state: keys[state], states=partition.n)

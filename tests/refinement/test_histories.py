@@ -18,10 +18,9 @@ from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
 from lumpability.refinement import (
+    definition,
     histories,
-    kernel_compile,
     kernel_history,
-    reference,
     split_history,
 )
 from lumpability.split_history import History
@@ -113,14 +112,13 @@ def replay(
 
 def quotient_of(structure: WeightedStructure) -> tuple[WeightedStructure, Partition]:
     """The coarsest quotient, by the definition."""
-    partition = reference.refine(structure.explicit(), structure.initial)
+    partition = definition.refine(structure.explicit(), structure.initial)
     return collapse(structure, partition), structure.initial.restrict(partition.representatives)
 
 
 def choose(patch: pytest.MonkeyPatch, *, compiled: bool) -> None:
     """Take one of the implementations, whatever the size."""
-    for name in ("LOAD_BEYOND", "COMPILE_BEYOND"):
-        patch.setattr(histories, name, -1 if compiled else 10**9)
+    patch.setattr(histories, "SMALL", -1 if compiled else 10**9)
 
 
 @pytest.fixture(params=["python", "compiled"])
@@ -341,16 +339,9 @@ def test_equal_sums_are_brought_together(sums, seed):
     assert [len(set(keys)) for _, keys in groupby(blocks.keys.tolist())] == [1] * len(set(sums))
 
 
-@pytest.mark.parametrize(
-    ("load_beyond", "compile_beyond", "kept", "compiled"),
-    [(3, 3, True, False), (2, 3, True, True), (2, 3, False, False), (2, 2, False, True)],
-)
-def test_loops_are_compiled_for_large_histories_and_loaded_for_smaller_ones(
-    monkeypatch, load_beyond, compile_beyond, kept, compiled
-):
-    monkeypatch.setattr(histories, "LOAD_BEYOND", load_beyond)
-    monkeypatch.setattr(histories, "COMPILE_BEYOND", compile_beyond)
-    monkeypatch.setattr(kernel_history, "is_kept", lambda: kept)
+@pytest.mark.parametrize(("small", "compiled"), [(3, False), (2, True)])
+def test_the_number_of_transitions_alone_chooses_who_makes_a_history(small, compiled, monkeypatch):
+    monkeypatch.setattr(histories, "SMALL", small)
     called = []
     run = kernel_history.split_history
     monkeypatch.setattr(
@@ -359,16 +350,3 @@ def test_loops_are_compiled_for_large_histories_and_loaded_for_smaller_ones(
     matrix = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], [1, 2, 3])
     assert split_history([matrix], Partition.of([{0, 1, 2}, {3}])).splits == 1
     assert bool(called) == compiled
-
-
-def test_a_stamp_tells_that_loops_are_kept(monkeypatch, tmp_path, caplog):
-    monkeypatch.setattr(kernel_compile, "cache_folder", lambda: tmp_path)
-    matrix = WeightedStructure.from_edges(3, [0], [1], [1])
-    for kept in (False, True):
-        assert kernel_history.is_kept() == kept
-        kernel_history.split_history([matrix], Partition.of([{0, 1}, {2}]))
-    assert len(caplog.records) == 1
-    assert "compiling the engine for large histories" in caplog.text
-    assert all(file.match("kernel*.ready") for file in tmp_path.iterdir())  # removed when stale
-    monkeypatch.setattr(kernel_compile, "cache_folder", lambda: None)
-    assert kernel_history.is_kept()

@@ -17,10 +17,10 @@ from lumpability.numbers import exact_array
 from lumpability.numbers.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import (
+    definition,
     kernel,
     kernel_collapse,
     kernel_tables,
-    reference,
     refine,
     worklist,
 )
@@ -47,7 +47,7 @@ def scatter(seed: int, n: int, degree: int, weights: list[object]) -> WeightedSt
 def test_collisions_of_fingerprints_are_found_and_repaired(seed, n):
     """With primes as small as 3, different sums collide all the time; the answer stays exact."""
     structure = scatter(seed, n, 2, [1, 2, 3, 4, 6, 9])
-    expected = reference.refine(structure, structure.initial)
+    expected = definition.refine(structure, structure.initial)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "moduli", lambda _: chain(_SMALL_PRIMES, repeat(1_000_003)))
         assert kernel.refine(structure, structure.initial) == expected
@@ -63,7 +63,7 @@ def test_what_2_to_the_64_confuses_is_repaired_by_a_prime(seed, n, shift, path):
     """Many of these weights differ by a multiple of a large power of 2."""
     power = 1 << shift
     structure = scatter(seed, n, 2, [1, 1 + power, 1 - power, 3, 3 + 2 * power, 2])
-    expected = reference.refine(structure, structure.initial)
+    expected = definition.refine(structure, structure.initial)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "moduli", lambda components: chain([0], only_primes(components)))
         take(path, patch)
@@ -159,22 +159,6 @@ def test_propagation_in_small_budgets_gives_the_same_partition(monkeypatch):
     assert kernel.refine(structure, lonely) == worklist.refine(structure, lonely)
 
 
-@pytest.mark.parametrize("looks", [1, 3, 50])
-def test_rounds_follow_from_when_they_are_compiled_if_not_everything_is(looks, monkeypatch):
-    take("propagating", monkeypatch)
-    asked, followed = [], []
-    propagate = kernel.propagate
-    monkeypatch.setattr(
-        kernel, "can_follow", lambda structure: asked.append(1) or len(asked) > looks
-    )
-    monkeypatch.setattr(kernel, "is_complete", lambda structure: False)
-    monkeypatch.setattr(kernel, "propagate", lambda *a: followed.append(1) or propagate(*a))
-    structure = WeightedStructure.from_edges(200, range(199), range(1, 200), [1] * 199)
-    marked = Partition(np.arange(200) == 199)
-    assert kernel.refine(structure, marked) == Partition.discrete(200)
-    assert (len(asked), len(followed)) == (looks + 1, 1)
-
-
 def test_progress_reports_growing_blocks_and_may_stop_the_run():
     structure = scatter(2, 30_000, 3, [1, 2, 5])
     seen: list[tuple[int, int]] = []
@@ -206,7 +190,7 @@ def closed(structure: WeightedStructure) -> WeightedStructure:
 def test_an_understood_diagonal_refines_like_a_stored_one(seed, n):
     """Rows that are closed to sum zero: self-loops do not matter, the diagonal does."""
     structure = closed(scatter(seed, n, 3, [1, 2, "1/3", 2**70]))
-    expected = reference.refine(structure.explicit(), structure.initial)
+    expected = definition.refine(structure.explicit(), structure.initial)
     assert kernel.refine(structure, structure.initial) == expected
 
 
@@ -282,7 +266,7 @@ def test_large_blocks_split_into_any_number_of_groups(groups):
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 12))
 def test_weights_too_wide_to_scale_refine_alike(seed, n):
     structure = scatter(seed, n, 3, ["1/3", "2/7", "1/2", "13/21", 1])
-    expected = reference.refine(structure, structure.initial)
+    expected = definition.refine(structure, structure.initial)
     collapsed = first_rows(structure, expected)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exact_array, "_NARROW_BITS", -1)

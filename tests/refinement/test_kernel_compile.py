@@ -12,7 +12,6 @@ kernel_compile = pytest.importorskip("lumpability.refinement.kernel_compile")
 def folder(tmp_path):
     (tmp_path / "kernel_propagate.propagate-1.py311.nbi").write_bytes(b"index")
     (tmp_path / "kernel_propagate.propagate-1.py311.1.nbc").write_bytes(b"code")
-    (tmp_path / "kernel-uint8.ready").touch()
     (tmp_path / "other.function-1.py311.1.nbc").write_bytes(b"somebody else's")
     return tmp_path
 
@@ -37,7 +36,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch, tmp_path, capl
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setattr(kernel_compile, "cache_folder", lambda: tmp_path / "file")
     kernel_compile._tidy()
-    assert "cannot tidy the cache" in caplog.text
+    assert "cannot tidy the folder" in caplog.text
 
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="compilation is switched off")
@@ -45,9 +44,14 @@ def test_where_functions_are_compiled_there_is_a_folder_for_them():
     assert kernel_compile.cache_folder() is not None
 
 
-def test_where_nothing_is_compiled_there_is_nothing_to_do_ahead(monkeypatch):
-    def switched_off():
-        """Be a plain function, as those of the kernel are then."""
-
-    monkeypatch.setattr(kernel_compile, "cache_folder", lambda: None)
-    kernel_compile.compile_for(switched_off, ())
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="compilation is switched off")
+def test_compiling_is_announced_once_and_loading_is_not(in_a_new_process):
+    program = """
+from lumpability.markov.examples import machine_repair
+from lumpability.refinement import refine
+for machines in (3, 4):
+    refine(machine_repair(machines).matrix, engine="kernel")
+"""
+    first, second = (in_a_new_process(program).stderr for _ in range(2))
+    assert first.count("compiling the engine for large models") == 1
+    assert second == ""

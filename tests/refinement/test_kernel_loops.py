@@ -55,7 +55,6 @@ def refined_on(
         ("only sweeping", 0, 0),
         ("propagating", 1, None),
         ("in small budgets", 198, None),
-        ("before all is compiled", 0, 0),
         ("on several threads", None, 3),
         ("in more ranges than threads", None, 12),
     ],
@@ -72,10 +71,9 @@ def test_every_path_goes_its_way(path, calls, most, monkeypatch):
     assert most in {None, max(ranges)}
 
 
-@pytest.mark.parametrize("path", ["only sweeping", "before all is compiled"])
-def test_a_line_may_take_thousands_of_sweeps(path, monkeypatch):
+def test_a_line_may_take_thousands_of_sweeps(monkeypatch):
     n = 3_000
-    take(path, monkeypatch)
+    take("only sweeping", monkeypatch)
     line = WeightedStructure.from_edges(n, range(n - 1), range(1, n), [1] * (n - 1))
     assert len(kernel.refine(line, Partition(np.arange(n) == n - 1))) == n
 
