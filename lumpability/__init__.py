@@ -8,7 +8,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from lumpability import notebook_hooks
 from lumpability.version import __version__
 
 if TYPE_CHECKING:
@@ -50,10 +49,6 @@ _HOMES = {
     "quotient": ("Verdict",),
     "dispatch": ("check", "lump"),
 }
-
-
-# What a notebook shows of a model is drawn above the layer of models; see `lumpability.notebook_hooks`.
-notebook_hooks.provided_by(f"{__name__}.show.displays")
 
 
 def __getattr__(name: str) -> Any:

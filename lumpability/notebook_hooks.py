@@ -1,9 +1,8 @@
-"""How values show themselves in notebooks: a hook below all of them, filled from above.
+"""How values show themselves in notebooks: methods of models ask here, and `lumpability.show.displays` answers.
 
-Chains, networks and lumpings have pictures (`lumpability.show`), but know nothing of drawing: that is a layer
-above them.  Their ``_repr_html_`` and ``player`` therefore ask here, and here the module that answers is
-known by name only; the package itself says which (`lumpability/__init__.py`), and it is imported when
-something is first shown.  Why so: docs/decisions/0004-pictures-from-above.md.
+Chains, networks, lumpings and explanations have pictures and pages, but know nothing of drawing: that is a layer
+above them.  Their ``_repr_html_``, ``to_html`` and ``player`` therefore call these functions, which import
+the layer above when something is first shown.  Why so: docs/decisions/0004-pictures-from-above.md.
 """
 
 from __future__ import annotations
@@ -12,20 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["Player", "html", "player", "provided_by", "svg"]
-
-_providers: list[str] = []
-
-
-def provided_by(module: str) -> None:
-    """Name the module whose functions `html`, `svg` and `player` answer.
-
-    Parameters
-    ----------
-    module : str
-        Imported when first needed.
-    """
-    _providers[:] = [module]
+__all__ = ["Player", "html", "page", "player", "svg"]
 
 
 class Player(Protocol):
@@ -46,8 +32,7 @@ class Player(Protocol):
 
 
 def _answer(function: str, value: Any, **options: Any) -> Any:
-    (module,) = _providers
-    return getattr(import_module(module), function)(value, **options)
+    return getattr(import_module("lumpability.show.displays"), function)(value, **options)
 
 
 def html(value: Any) -> str | None:
@@ -74,6 +59,12 @@ def svg(value: Any) -> str | None:
     """
     shown: str | None = _answer("svg", value)
     return shown
+
+
+def page(explanation: Any) -> str:
+    """Return a whole document that tells an explanation: one file that loads nothing."""
+    told: str = _answer("page", explanation)
+    return told
 
 
 def player(lumping: Any, *, title: str | None = None) -> Player:

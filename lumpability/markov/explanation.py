@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from lumpability import notebook_hooks
 from lumpability.markov.attributes import States
 from lumpability.markov.formulas import Formula
 from lumpability.numbers.exact_array import Exact
@@ -153,14 +154,10 @@ class Step:
 
     def to_html(self) -> str:
         """Return a small self-contained page."""
-        from lumpability.markov.explanation_html import page, step
+        return notebook_hooks.page(self)
 
-        return page(self.claim, step(self))
-
-    def _repr_html_(self) -> str:
-        from lumpability.markov.explanation_html import fragment, step
-
-        return fragment(step(self))
+    def _repr_html_(self) -> str | None:
+        return notebook_hooks.html(self)
 
 
 @dataclass(frozen=True)
@@ -341,14 +338,10 @@ class Explanation:
 
     def to_html(self) -> str:
         """Return a small self-contained page."""
-        from lumpability.markov.explanation_html import explanation, page
+        return notebook_hooks.page(self)
 
-        return page(self.claim, explanation(self))
-
-    def _repr_html_(self) -> str:
-        from lumpability.markov.explanation_html import explanation, fragment
-
-        return fragment(explanation(self))
+    def _repr_html_(self) -> str | None:
+        return notebook_hooks.html(self)
 
 
 def _capped(texts: Iterable[str], total: int) -> list[str]:

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from html import escape
 from typing import Any
 
 import numpy as np
 
+from lumpability import notebook_hooks
 from lumpability.dispatch import check
 from lumpability.errors import InvalidInput, InvalidPartition
-from lumpability.explanation_pages import fragment, page
 from lumpability.networks.column_pair import Pair
 from lumpability.networks.lump import KINDS
 from lumpability.networks.lumping import offsets
@@ -71,15 +70,17 @@ class NetworkWitness:
             "text": self.reason,
         }
 
+    @property
+    def claim(self) -> str:
+        """What the witness is about, as a title."""
+        return f"Units {self.unit} and {self.other} of layer {self.layer}"
+
     def to_html(self) -> str:
         """Return a small self-contained page."""
-        return page(f"Units {self.unit} and {self.other} of layer {self.layer}", self._body())
+        return notebook_hooks.page(self)
 
-    def _repr_html_(self) -> str:
-        return fragment(self._body())
-
-    def _body(self) -> str:
-        return f"<p>{escape(self.reason)}</p>"
+    def _repr_html_(self) -> str | None:
+        return notebook_hooks.html(self)
 
     def __str__(self) -> str:
         return self.reason

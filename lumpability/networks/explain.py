@@ -9,21 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lumpability.errors import InvalidInput
 from lumpability.networks.column_pair import Pair
 from lumpability.networks.explanation import ColumnEntry, NetworkExplanation
+from lumpability.networks.layers import Layer
+from lumpability.networks.merging import MergedStage
 from lumpability.networks.reshape import ShapeLayer
 from lumpability.networks.unit_functions import Activated
 from lumpability.numbers.float_arrays import to_fractions
 
-if TYPE_CHECKING:
-    from lumpability.networks.lumping import NetworkLumping
-
-__all__ = ["Neuron", "explain_neurons", "row_names"]
+__all__ = ["Neuron", "RowNames", "Stages", "explain_neurons", "row_names"]
 
 Neuron = str | tuple[int, int]
 """A neuron: "2:17" or (2, 17) is neuron (or channel) 17 of layer 2."""
@@ -31,31 +29,37 @@ Neuron = str | tuple[int, int]
 RowNames = Callable[[int], str]
 """Names of the rows of a layer's stored weights."""
 
+Stages = Sequence[MergedStage]
+
 
 def explain_neurons(
-    lumping: NetworkLumping, first: Neuron, second: Neuron, *, limit: int = 10
+    layers: Sequence[Layer],
+    stages: Stages,
+    kind: str,
+    first: Neuron,
+    second: Neuron,
+    *,
+    limit: int = 10,
 ) -> NetworkExplanation:
-    """Say why two neurons share a class, or do not; see `NetworkLumping.explain`."""
-    here, a = _located(lumping, first)
-    there, b = _located(lumping, second)
-    one, other = lumping.stages[here], lumping.stages[there]
+    """Say why two neurons of a network with these layers share a class, or do not; see `NetworkLumping.explain`."""
+    here, a = _located(stages, first)
+    there, b = _located(stages, second)
+    one, other = stages[here], stages[there]
     names = f"{one.stage.position}:{a}", f"{other.stage.position}:{b}"
     both = f"{names[0]} and {names[1]}"
-    notes = [*_notes(lumping, here, a)]
+    notes = [*_notes(one, a)]
     if names[0] == names[1]:
         same = f"{names[0]} is one neuron"
-        return NetworkExplanation(
-            lumping.kind, names, True, "same", same, Fraction(1), notes=tuple(notes)
-        )
-    notes += _notes(lumping, there, b)
+        return NetworkExplanation(kind, names, True, "same", same, Fraction(1), notes=tuple(notes))
+    notes += _notes(other, b)
     if here != there:
         apart = f"{both} are apart: neurons of different layers are never merged"
-        return NetworkExplanation(lumping.kind, names, False, "layers", apart, notes=tuple(notes))
+        return NetworkExplanation(kind, names, False, "layers", apart, notes=tuple(notes))
     if one.stage.held is not None:
         held = f"{both} are apart: the layer stays as it is ({one.stage.held})"
-        return NetworkExplanation(lumping.kind, names, False, "held", held, notes=tuple(notes))
+        return NetworkExplanation(kind, names, False, "held", held, notes=tuple(notes))
     pair = Pair(one, a, b)
-    found = _Comparison(lumping, here, pair, limit)
+    found = _Comparison(layers, stages, kind, here, pair, limit=limit)
     labels = one.partition.labels
     if labels[a] == labels[b]:
         return found.together(names, both, tuple(notes))
@@ -65,14 +69,23 @@ def explain_neurons(
 class _Comparison:
     """Two columns of a layer, and what is said about them."""
 
-    def __init__(self, lumping: NetworkLumping, number: int, pair: Pair, limit: int) -> None:
-        self.lumping, self.pair, self.limit = lumping, pair, limit
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        stages: Stages,
+        kind: str,
+        number: int,
+        pair: Pair,
+        *,
+        limit: int,
+    ) -> None:
+        self.layers, self.kind, self.pair, self.limit = layers, kind, pair, limit
         self.merged = pair.merged
-        below = lumping.stages[number - 1] if self.merged.stage.open else None
+        below = stages[number - 1] if self.merged.stage.open else None
         self.skips = 0
         if below is not None and below.stage.rows is not None:
             self.skips = int(below.has_skip.sum()) * below.stage.rows.shape[1]
-        self.name_of = row_names(lumping, number)
+        self.name_of = row_names(stages, number)
 
     def together(
         self, names: tuple[str, str], both: str, notes: tuple[str, ...]
@@ -89,7 +102,7 @@ class _Comparison:
             )
         claim = f"{both} share class {block}: {told}"
         return NetworkExplanation(
-            self.lumping.kind,
+            self.kind,
             names,
             True,
             "multiples",
@@ -124,7 +137,7 @@ class _Comparison:
             why = self._difference(row)
         claim = f"{both} are apart: {why}"
         return NetworkExplanation(
-            self.lumping.kind,
+            self.kind,
             names,
             False,
             reason,
@@ -153,7 +166,7 @@ class _Comparison:
             return (
                 f"{after} lets both signs pass: act(-x) = act(x) - {stage.reflection} x, by a skip"
             )
-        if self.lumping.kind == "exact":
+        if self.kind == "exact":
             return "an exact lumping admits equal columns only"
         return f"{after} lets pass: {self.merged.group.value}"
 
@@ -172,7 +185,7 @@ class _Comparison:
     def _treatment(self, ratio: Fraction | None) -> str:
         """Name the first layer after the weights that treats the two differently."""
         stage = self.merged.stage
-        layers = self.lumping.network.layers
+        layers = self.layers
         places = [place for place in stage.after if not isinstance(layers[place], ShapeLayer)]
         left, right = Fraction(1), ratio or Fraction(1)
         for step, place in zip(stage.steps, places, strict=True):
@@ -198,7 +211,7 @@ class _Comparison:
         return tuple(entries)
 
 
-def _located(lumping: NetworkLumping, neuron: Neuron) -> tuple[int, int]:
+def _located(merged: Stages, neuron: Neuron) -> tuple[int, int]:
     """Return the stage and the unit of a neuron."""
     parts = neuron.split(":") if isinstance(neuron, str) else neuron
     try:
@@ -207,21 +220,20 @@ def _located(lumping: NetworkLumping, neuron: Neuron) -> tuple[int, int]:
         raise InvalidInput(
             f"{neuron!r} names no neuron: write layer:neuron, for example 2:17", neuron=neuron
         ) from None
-    stages = {one.stage.position: number for number, one in enumerate(lumping.stages)}
+    stages = {one.stage.position: number for number, one in enumerate(merged)}
     if layer not in stages:
         known = ", ".join(map(str, stages))
         raise InvalidInput(
             f"layer {layer} has no weights: layers with weights are {known}", neuron=neuron
         )
-    units = lumping.stages[stages[layer]].stage.units
+    units = merged[stages[layer]].stage.units
     if not 0 <= unit < units:
         raise InvalidInput(f"layer {layer} has neurons 0 .. {units - 1}, not {unit}", neuron=neuron)
     return stages[layer], unit
 
 
-def _notes(lumping: NetworkLumping, number: int, unit: int) -> list[str]:
+def _notes(one: MergedStage, unit: int) -> list[str]:
     """Say what else happens to a neuron."""
-    one = lumping.stages[number]
     name = f"{one.stage.position}:{unit}"
     if unit in one.constants:
         bias = to_fractions(one.summed.bias[unit : unit + 1]).tolist()[0]
@@ -245,17 +257,13 @@ def _notes(lumping: NetworkLumping, number: int, unit: int) -> list[str]:
     return []
 
 
-def row_names(lumping: NetworkLumping, number: int) -> RowNames:
+def row_names(stages: Stages, number: int) -> RowNames:
     """Return what names the rows of a layer's stored weights by the inputs or neurons they belong to.
 
-    Parameters
-    ----------
-    lumping : NetworkLumping
-    number : int
-        Of the layer, among those with weights.
+    The number of the layer is that among those with weights.
     """
-    stage = lumping.stages[number].stage
-    below = lumping.stages[number - 1].stage if stage.open else None
+    stage = stages[number].stage
+    below = stages[number - 1].stage if stage.open else None
     if below is not None and below.rows is not None:
         width = below.rows.shape[1]
         owner = np.empty(below.rows.size, dtype=np.int64)

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from html import escape
 from typing import Any
 
-from lumpability.explanation_pages import fragment, page
+from lumpability import notebook_hooks
 
 __all__ = ["REASONS", "ColumnEntry", "NetworkExplanation"]
 
@@ -141,11 +140,13 @@ class NetworkExplanation:
             f"{entry.second_normal}"
             for entry in self.entries
         ]
-        lines += [f"  {line}" for line in self._remainder()]
+        lines += [f"  {line}" for line in self.remainder]
         lines += [f"  {note}" for note in self.notes]
         return "\n".join(lines)
 
-    def _remainder(self) -> list[str]:
+    @property
+    def remainder(self) -> list[str]:
+        """How many more weights there are, in words."""
         counts = (
             (self.equal, "more that agree or are zero in both"),
             (self.unseen, "after it were not compared"),
@@ -185,27 +186,10 @@ class NetworkExplanation:
 
     def to_html(self) -> str:
         """Return a small self-contained page."""
-        return page(self.claim, self._body())
+        return notebook_hooks.page(self)
 
-    def _repr_html_(self) -> str:
-        return fragment(self._body())
-
-    def _body(self) -> str:
-        head = ("from", *self.neurons, "normal forms", "")
-        rows = "".join(
-            _row(
-                "td",
-                entry.name,
-                entry.first,
-                entry.second,
-                entry.first_normal,
-                "=" if entry.agrees else f"≠ {entry.second_normal}",
-            )
-            for entry in self.entries
-        )
-        table = f"<table>{_row('th', *head)}{rows}</table>" if rows else ""
-        more = "".join(f"<p>{escape(line)}</p>" for line in (*self._remainder(), *self.notes))
-        return f"<p><strong>{escape(self.claim)}</strong></p>{table}{more}"
+    def _repr_html_(self) -> str | None:
+        return notebook_hooks.html(self)
 
     def __str__(self) -> str:
         return self.text
@@ -213,7 +197,3 @@ class NetworkExplanation:
     def __repr__(self) -> str:
         verdict = "together" if self.together else "apart"
         return f"NetworkExplanation({' and '.join(self.neurons)}: {verdict}, {self.reason})"
-
-
-def _row(tag: str, *cells: Any) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"

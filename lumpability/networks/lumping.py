@@ -241,7 +241,8 @@ class NetworkLumping:
           input 0: 1 and 2, in normal form 1 and 1
           bias: 1 and 2, in normal form 1 and 1
         """
-        return explain_neurons(self, first, second, limit=limit)
+        layers = self.network.layers
+        return explain_neurons(layers, self.stages, self.kind, first, second, limit=limit)
 
     def near_misses(self, limit: int = 10, *, weights: int = 2) -> list[NearMiss]:
         """Return the classes that would be one if the fewest weights were different.
@@ -269,7 +270,7 @@ class NetworkLumping:
         >>> len(lump(network).near_misses())
         1
         """
-        return near_misses(self, limit, weights=weights)
+        return near_misses(self.stages, self.kind, limit, weights=weights)
 
     def player(self, *, title: str | None = None) -> Player:
         """Return the lumping as a page that plays it step by step in a browser; see `Player`.

@@ -16,20 +16,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
 from lumpability.networks.column_pair import Pair
-from lumpability.networks.explain import RowNames, row_names
+from lumpability.networks.explain import RowNames, Stages, row_names
 from lumpability.networks.layers import Conv, Dense, Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
 from lumpability.numbers.float_arrays import Array, round_to, to_fractions
-
-if TYPE_CHECKING:
-    from lumpability.networks.lumping import NetworkLumping
 
 __all__ = ["NearMiss", "WeightChange", "near_misses"]
 
@@ -179,12 +176,12 @@ def _fits(layer: Dense | Conv, change: WeightChange) -> bool:
     return Fraction(bias) == change.value
 
 
-def near_misses(lumping: NetworkLumping, limit: int = 10, *, weights: int = 2) -> list[NearMiss]:
+def near_misses(stages: Stages, kind: str, limit: int = 10, *, weights: int = 2) -> list[NearMiss]:
     """Return the classes that miss each other by the fewest weights; see `NetworkLumping.near_misses`."""
     found: list[NearMiss] = []
-    for number, one in enumerate(lumping.stages):
+    for number, one in enumerate(stages):
         if one.stage.held is None:
-            found += _Layer(lumping, number, weights).misses(limit)
+            found += _Layer(stages, kind, number, weights).misses(limit)
     found.sort(key=lambda miss: _effort(miss.changes))
     return found[:limit]
 
@@ -192,11 +189,11 @@ def near_misses(lumping: NetworkLumping, limit: int = 10, *, weights: int = 2) -
 class _Layer:
     """One layer of a lumping whose classes are compared in pairs."""
 
-    def __init__(self, lumping: NetworkLumping, number: int, weights: int) -> None:
-        self.kind, self.weights = lumping.kind, weights
-        self.one = lumping.stages[number]
-        self.below = lumping.stages[number - 1] if self.one.stage.open else None
-        self.names = row_names(lumping, number)
+    def __init__(self, stages: Stages, kind: str, number: int, weights: int) -> None:
+        self.kind, self.weights = kind, weights
+        self.one = stages[number]
+        self.below = stages[number - 1] if self.one.stage.open else None
+        self.names = row_names(stages, number)
 
     def misses(self, limit: int) -> Iterator[NearMiss]:
         """Yield classes that nearly are one, confirmed in fractions."""

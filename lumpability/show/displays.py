@@ -11,6 +11,7 @@ from lumpability.markov.lumping import Lumping
 from lumpability.networks.lumping import NetworkLumping
 from lumpability.networks.network import Network
 from lumpability.partition import Partition
+from lumpability.show.explanations import fragment, page
 from lumpability.show.matrices import LARGEST_MATRIX, matrix_html
 from lumpability.show.palette import letter
 from lumpability.show.pictures import picture
@@ -19,7 +20,7 @@ from lumpability.teaching.player.chains import chain_story
 from lumpability.teaching.player.networks import network_story
 from lumpability.teaching.player.page import Player
 
-__all__ = ["html", "player", "svg"]
+__all__ = ["html", "page", "player", "svg"]
 
 _LARGEST_PARTITION = 200
 
@@ -79,7 +80,7 @@ def html(value: Any) -> str | None:
 
     A notebook then shows the one line that the value is represented by.
     """
-    raise InvalidInput(f"a {type(value).__name__} has no display in notebooks")
+    return fragment(value)
 
 
 @html.register
