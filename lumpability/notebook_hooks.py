@@ -1,8 +1,8 @@
-"""How values show themselves in notebooks: methods of models ask here, and `lumpability.show.displays` answers.
+"""How values show themselves in notebooks: methods of models ask here, and layers above answer.
 
 Chains, networks, lumpings and explanations have pictures and pages, but know nothing of drawing: that is a layer
 above them.  Their ``_repr_html_``, ``to_html`` and ``player`` therefore call these functions, which import
-the layer above when something is first shown.  Why so: docs/decisions/0004-pictures-from-above.md.
+`lumpability.show.displays` or `lumpability.teaching.player` when something is first shown.  Why so: docs/decisions/0004-pictures-from-above.md.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Player(Protocol):
         """Write the page to a file, whole or not at all."""
 
 
-def _answer(function: str, value: Any, **options: Any) -> Any:
-    return getattr(import_module("lumpability.show.displays"), function)(value, **options)
+def _displays() -> Any:
+    return import_module("lumpability.show.displays")
 
 
 def html(value: Any) -> str | None:
@@ -44,7 +44,7 @@ def html(value: Any) -> str | None:
     >>> html(Partition.of([{0, 1}, {2}])) is not None
     True
     """
-    shown: str | None = _answer("html", value)
+    shown: str | None = _displays().html(value)
     return shown
 
 
@@ -57,17 +57,17 @@ def svg(value: Any) -> str | None:
     >>> svg(CTMC.from_rates({("a", "b"): 1})).startswith("<svg")
     True
     """
-    shown: str | None = _answer("svg", value)
+    shown: str | None = _displays().svg(value)
     return shown
 
 
 def page(explanation: Any) -> str:
     """Return a whole document that tells an explanation: one file that loads nothing."""
-    told: str = _answer("page", explanation)
+    told: str = _displays().page(explanation)
     return told
 
 
 def player(lumping: Any, *, title: str | None = None) -> Player:
     """Return a `lumpability.teaching.player.page.Player` of a lumping."""
-    played: Player = _answer("player", lumping, title=title)
+    played: Player = import_module("lumpability.teaching.player").player(lumping, title=title)
     return played

@@ -1,11 +1,11 @@
-"""What `lumpability.notebook_hooks` asks for: a player, a picture and a piece of HTML for each class of values."""
+"""What `lumpability.notebook_hooks` asks for: a picture, a page and a piece of HTML for each class of values."""
 
 from __future__ import annotations
 
 from functools import singledispatch
 from typing import Any
 
-from lumpability.errors import InvalidInput, SizeLimit
+from lumpability.errors import SizeLimit
 from lumpability.markov.base import MarkovChain
 from lumpability.markov.lumping import Lumping
 from lumpability.networks.lumping import NetworkLumping
@@ -16,47 +16,10 @@ from lumpability.show.matrices import LARGEST_MATRIX, matrix_html
 from lumpability.show.palette import letter
 from lumpability.show.pictures import picture
 from lumpability.show.text import Table, as_html, count
-from lumpability.teaching.player.chains import chain_story
-from lumpability.teaching.player.networks import network_story
-from lumpability.teaching.player.page import Player
 
-__all__ = ["html", "page", "player", "svg"]
+__all__ = ["html", "page", "svg"]
 
 _LARGEST_PARTITION = 200
-
-
-@singledispatch
-def player(lumping: Any, *, title: str | None = None) -> Player:
-    """Return the player of a lumping.
-
-    Parameters
-    ----------
-    lumping : Lumping or NetworkLumping
-    title : str, optional
-
-    Raises
-    ------
-    InvalidInput
-        For anything else.
-
-    Examples
-    --------
-    >>> from lumpability import lump
-    >>> from lumpability.markov.examples import land_of_oz
-    >>> player(lump(land_of_oz()), title="The weather")
-    Player('The weather')
-    """
-    raise InvalidInput(f"a {type(lumping).__name__} cannot be played: give the result of lump")
-
-
-@player.register
-def _(lumping: Lumping, *, title: str | None = None) -> Player:
-    return Player(chain_story(lumping, title))
-
-
-@player.register
-def _(lumping: NetworkLumping, *, title: str | None = None) -> Player:
-    return Player(network_story(lumping, title))
 
 
 def svg(value: Any) -> str | None:
