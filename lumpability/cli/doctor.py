@@ -22,7 +22,7 @@ from lumpability.cli.failures import NO
 from lumpability.cli.options import debug_option, json_option
 from lumpability.dispatch import lump
 from lumpability.markov.examples import machine_repair, tandem
-from lumpability.refinement import ENGINES
+from lumpability.refinement import ENGINES, SUMS
 from lumpability.show.text import Table, count
 
 __all__ = ["doctor_command"]
@@ -69,7 +69,7 @@ def doctor_command(ctx: click.Context, *, compile_all: bool, as_json: bool) -> N
             versions = {name: _version(name) for name in _NEEDED}
             optional = {name: _version(name) for name in _OPTIONAL}
         with stages("lumping", "a small chain, with every engine"):
-            trials = {engine: _trial(engine) for engine in ENGINES if engine != "auto"}
+            trials = {engine: _trial(engine) for engine in ENGINES if ENGINES[engine].serves(SUMS)}
         if compile_all:
             with stages("compiling", "all of the engine for large models"):
                 _compile_all()

@@ -66,7 +66,7 @@ def _box(
 @initial_option
 @click.option(
     "--engine",
-    type=click.Choice(ENGINES),
+    type=click.Choice(["auto", *ENGINES]),
     help="Chains: implementation of the refinement; the answer is the same.  [default: auto]",
 )
 @click.option(

@@ -13,17 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 from lumpability.errors import InvalidInput, SizeLimit
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.kinds.kind import Kind
-from lumpability.markov.kinds.proportional import Proportional
 from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
-from lumpability.refinement.definition import signature
+from lumpability.refinement import NormalForm
+from lumpability.refinement.definition import block_sums, rounds
 from lumpability.structure import WeightedStructure
 
 __all__ = ["SpecialCase", "special_cases"]
@@ -88,7 +88,7 @@ def special_cases(
     start = Partition(respected.labels[partition.representatives])
     matrices = [collapse(c.matrix.explicit(), partition) for c in kind.conditions(chain)]
     equations: dict[Any, None] = {}
-    for factor in _factors(matrices, start, isinstance(kind, Proportional)):
+    for factor in _factors(matrices, start, kind.normal):
         equation = _solved(factor)
         if equation is not None:
             equations[equation] = None
@@ -112,18 +112,17 @@ def _blocks_under(
 
 
 def _factors(
-    matrices: list[WeightedStructure], start: Partition, proportional: bool
+    matrices: list[WeightedStructure], start: Partition, normal: NormalForm
 ) -> Iterator[Any]:
     """Yield irreducible polynomials that may vanish and keep two blocks together."""
     seen: set[Any] = set()
     pairs = 0
-    partition = start
-    while True:
-        before = partition
+    for partition, refined in pairwise(rounds(matrices, start, normal)):
         for matrix in matrices:
-            entries = [_entries(matrix, partition, s, proportional) for s in range(matrix.n)]
-            keys = [frozenset(entry.items()) for entry in entries]
-            refined = partition.meet(Partition.of(keys.__getitem__, states=matrix.n))
+            forms = [
+                normal.of(block_sums(matrix, partition, s), int(partition.labels[s]))
+                for s in range(matrix.n)
+            ]
             for parts in _parts(partition, refined):
                 for s, t in combinations(parts, 2):
                     pairs += 1
@@ -132,24 +131,10 @@ def _factors(
                             f"more than {_MOST_PAIRS} pairs of blocks would have to be compared",
                             pairs=pairs,
                         )
-                    for factor in _vanishing(entries[s], entries[t]):
+                    for factor in _vanishing(forms[s], forms[t]):
                         if factor not in seen:
                             seen.add(factor)
                             yield factor
-            partition = refined
-        if len(partition) == len(before):
-            return
-
-
-def _entries(
-    matrix: WeightedStructure, partition: Partition, state: int, proportional: bool
-) -> dict[int, Exact]:
-    entries = dict(signature(matrix, partition, state))
-    if proportional:
-        entries.pop(int(partition.labels[state]), None)
-        total = sum(entries.values())
-        entries = {block: value / total for block, value in entries.items()}
-    return entries
 
 
 def _parts(partition: Partition, refined: Partition) -> list[list[int]]:

@@ -19,7 +19,6 @@ import numpy as np
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earned_rewards import with_respected_rewards
 from lumpability.markov.kinds.kind import Condition, Kind
-from lumpability.markov.kinds.proportional import Proportional
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
@@ -80,7 +79,7 @@ class Separation:
         self, chain: MarkovChain, kind: Kind, partition: Partition, respected: Partition
     ) -> None:
         self.chain, self.kind, self.partition, self.respected = chain, kind, partition, respected
-        self.proportional = isinstance(kind, Proportional)
+        self.normal = kind.normal
         self.seen = with_respected_rewards(chain, keeps_jumps=kind.keeps_jumps)
 
     @cached_property
@@ -97,7 +96,7 @@ class Separation:
     def levels(self) -> Levels:
         """The rounds of refinement on blocks."""
         initial = self.respected.restrict(self.partition.representatives)
-        return Levels(self.matrices, initial, proportional=self.proportional)
+        return Levels(self.matrices, initial, self.normal)
 
     def row(self, condition: int, block: int) -> dict[int, Exact]:
         """Return the sums of a block into each final block, zeros left out."""
@@ -128,11 +127,7 @@ class Separation:
         sums: dict[int, Exact] = {}
         for label, weight in zip(labels, row.values(), strict=True):
             sums[label] = sums[label] + weight if label in sums else weight
-        if not self.proportional:
-            return sums
-        sums.pop(own, None)
-        total = sum(sums.values())
-        return {label: weight / total for label, weight in sums.items()}
+        return self.normal.of(sums, own)
 
     def label(self, block: int, level: int) -> int:
         """Return the label of a final block at a level."""
@@ -172,13 +167,13 @@ class Separation:
             return weights.segment_sums(np.searchsorted(owner[chosen], np.arange(len(blocks) + 1)))
 
         values = sums(labels == difference.splitter)
-        if self.proportional:
+        if not self.normal.counts_own:
             own = self.label(block, difference.level)
             values = values.combine(sums(labels != own), share)
         expected = difference.sums[0]
         other = np.array([value != expected for value in values.values], dtype=bool)
         different: Array = other[values.codes]
-        if self.proportional:
+        if not self.normal.counts_own:
             elsewhere = self.levels.labels(blocks, difference.level) != own
             different[elsewhere] = expected != 0
         return different

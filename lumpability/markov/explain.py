@@ -20,12 +20,11 @@ from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.distinguishing import Difference, Separation, share
 from lumpability.markov.explanation import Ending, EqualSum, Explanation, Flow, Group, Step
 from lumpability.markov.kinds.kind import Condition, Kind
-from lumpability.markov.kinds.proportional import Proportional
 from lumpability.markov.separating_formula import separating_formula
 from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
 from lumpability.refinement import Witness
-from lumpability.refinement.stability import block_sums
+from lumpability.refinement.definition import block_sums
 
 __all__ = ["explain", "explain_witness", "state_number"]
 
@@ -78,7 +77,7 @@ def explain_witness(chain: MarkovChain, kind: Kind, partition: Partition, witnes
     condition = next(c for c in kind.conditions(chain) if c.direction == witness.direction)
     own = partition.labels == partition.labels[witness.state]
     into = partition.labels == witness.block
-    inside = own if isinstance(kind, Proportional) else None
+    inside = None if kind.normal.counts_own else own
     flows = tuple(
         _flow(chain, condition, state, total, into=into, own=inside)
         for state, total in ((witness.state, witness.total), (witness.other, witness.other_total))
@@ -129,7 +128,7 @@ def state_number(states: States, given: Any) -> int:
 
 
 def _measure(chain: MarkovChain, kind: Kind) -> str:
-    if isinstance(kind, Proportional):
+    if not kind.normal.counts_own:
         return "shares of the rates"
     return "rates" if isinstance(chain, CTMC) else "probabilities"
 
@@ -146,9 +145,7 @@ def _flow(
     """Collect the transitions of a state whose other end is in a set; `own` if shares are meant."""
     names, transitions = chain.states, []
     leaving: Exact | None = None if own is None else Fraction(0)
-    for target, weight in condition.matrix.row(state):
-        if condition.matrix.closed and target == state:
-            continue  # not a jump that the generator knows
+    for target, weight in condition.jumps(state):
         if own is not None and not own[target]:
             leaving += weight
         if into[target]:
@@ -162,7 +159,7 @@ def _table(separation: Separation, state: int, other: int) -> tuple[EqualSum, ..
     own = int(partition.labels[state])
     for condition in separation.conditions:
         first, second = (block_sums(condition.matrix, partition, s) for s in (state, other))
-        if separation.proportional or condition.matrix.closed:
+        if not condition.counts_own(separation.normal):
             first.pop(own, None)
             second.pop(own, None)
         whole = sum(first.values())
@@ -172,7 +169,7 @@ def _table(separation: Separation, state: int, other: int) -> tuple[EqualSum, ..
                     Group.of(separation.chain.states, partition.blocks[block]),
                     condition.direction,
                     (total, second[block]),
-                    share(total, whole) if separation.proportional else None,
+                    None if separation.normal.counts_own else share(total, whole),
                 )
             )
     return tuple(rows)
@@ -229,7 +226,7 @@ class _Chain:
         condition = self.separation.conditions[difference.condition]
         own = self._members(self.separation.label(int(self.labels[state]), level), level)
         into = self._members(difference.splitter, level)
-        inside = own if self.separation.proportional else None
+        inside = None if self.separation.normal.counts_own else own
         flows = tuple(
             _flow(chain, condition, s, total, into=into, own=inside)
             for s, total in zip((state, other), difference.sums, strict=True)

@@ -29,7 +29,7 @@ from lumpability.markov.naming import block_names
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict, project
-from lumpability.refinement import Engine, Progress, Witness
+from lumpability.refinement import Engine, EngineName, Progress, Witness
 from lumpability.structure import WeightedStructure
 
 __all__ = ["check_chain", "lump_chain"]
@@ -42,7 +42,7 @@ def lump_chain(
     kind: str | None = None,
     respect: Iterable[str] | str | None = None,
     initial: Any = None,
-    engine: Engine = "auto",
+    engine: EngineName | Engine = "auto",
     progress: Progress | None = None,
 ) -> Lumping:
     """Compute the coarsest lumping of a chain and its quotient, exactly.
@@ -57,7 +57,7 @@ def lump_chain(
         rewards.  Pass ``()`` for nothing.
     initial : anything `Partition.of` takes, optional
         A partition of states that must be refined as well.
-    engine : {"auto", "reference", "worklist", "rounds", "kernel"}
+    engine : {"auto", "definition", "worklist", "rounds", "kernel"} or callable
         All give the same answer; "auto" takes what is fastest at hand, see `refinement.refine`.
     progress : callable, optional
         Called with (blocks so far, states); raising from it stops the computation.

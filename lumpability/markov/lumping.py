@@ -20,7 +20,6 @@ from lumpability.markov.distinguishing import Separation
 from lumpability.markov.explain import explain, state_number
 from lumpability.markov.explanation import Explanation
 from lumpability.markov.kinds.kind import Kind
-from lumpability.markov.kinds.proportional import Proportional
 from lumpability.markov.near_misses import NearMiss, find_near_misses
 from lumpability.notebook_hooks import Player
 from lumpability.numbers.exact_array import ExactArray
@@ -250,7 +249,7 @@ class Lumping:
         return split_history(
             [collapse(condition.matrix, self.partition) for condition in conditions],
             self.respected.restrict(self.partition.representatives),
-            proportional=isinstance(self.kind, Proportional),
+            normal=self.kind.normal,
         )
 
     @cached_property

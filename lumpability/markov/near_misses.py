@@ -190,7 +190,7 @@ class _Search:
         self.leaving = self.quotient.without_diagonal()
         self.members = separation.partition.blocks
         # A generator's diagonal settles the sums into the own block; elsewhere they count.
-        self.own_counts = not self.matrix.closed
+        self.own_counts = separation.conditions[0].counts_own(separation.normal)
 
     def best(self, limit: int) -> list[NearMiss]:
         pairs = self._candidates()
@@ -254,7 +254,7 @@ class _Search:
         movable = np.ones(self.quotient.n, dtype=bool)
         first = self.separation.partition.representatives
         for reward in self.chain.rewards.values():
-            if reward.action is not None and self.matrix.closed:
+            if reward.action is not None and not self.own_counts:
                 none = np.array([amount == 0 for amount in reward.action.values], dtype=bool)
                 movable &= none[reward.action.codes[first]]
         return movable

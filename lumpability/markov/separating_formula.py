@@ -97,7 +97,11 @@ class _Maker:
         self, difference: Difference, block: int, comparison: str, value: Exact
     ) -> _Literal:
         separation, level = self.separation, difference.level
-        own = self._key(separation.label(block, level), level) if separation.proportional else None
+        own = (
+            None
+            if separation.normal.counts_own
+            else self._key(separation.label(block, level), level)
+        )
         direction = separation.conditions[difference.condition].direction
         return _Literal(direction, self._key(difference.splitter, level), own, comparison, value)
 
@@ -110,7 +114,7 @@ class _Maker:
         concerned = self.separation.successors(blocks)
         labels = self.separation.levels.labels(concerned, level)
         wanted = [difference.splitter]
-        if self.separation.proportional:
+        if not self.separation.normal.counts_own:
             wanted.append(self.separation.label(block, level))
         for label in wanted:
             request = self.requests[self._key(label, level)]

@@ -182,7 +182,7 @@ class Rows:
     @property
     def is_stored(self) -> bool:
         """Whether the aggregated weights are the stored matrix itself."""
-        return self.plain == len(self.summed.matrix) and self.summed.incoming.is_plain
+        return self.plain == len(self.summed.matrix) and self.summed.below.is_plain
 
 
 def bind(claims: Sequence[LayerClaim], stages: Sequence[Stage], kind: str) -> list[BoundClaim]:

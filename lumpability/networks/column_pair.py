@@ -92,7 +92,7 @@ class Pair:
 
     def source(self, row: int) -> Source:
         """Return what a row comes from."""
-        incoming = self.merged.summed.incoming
+        incoming = self.merged.summed.below
         if row == incoming.classes:
             return Source((), ())
         bounds = np.append(incoming.starts, len(incoming.members))[row : row + 2]

@@ -13,11 +13,11 @@ from lumpability.networks.merging import merge
 from lumpability.networks.network import Network
 from lumpability.networks.quotient import quotient_network
 from lumpability.networks.weight_stages import stages_of
+from lumpability.refinement import Engine, EngineName
 
 __all__ = ["KINDS", "lump_network"]
 
 KINDS = ("proportional", "exact")
-ENGINES = ("columns", "structure")
 
 
 @lump.register
@@ -27,7 +27,7 @@ def lump_network(
     kind: str | None = None,
     dtype: Any = None,
     strict: bool = False,
-    engine: str = "columns",
+    engine: EngineName | Engine = "auto",
     antiparallel: bool = False,
 ) -> NetworkLumping:
     """Compute the maximal lumping of a network and its quotient, exactly.
@@ -42,8 +42,8 @@ def lump_network(
         Of the quotient's weights; by default the stored types.
     strict : bool
         Refuse to round: raise if a new weight is not representable.
-    engine : {"columns", "structure"}
-        The dense specialisation, or the engine that refines chains (slow; for comparison).
+    engine : {"auto", "definition", "worklist", "rounds", "kernel", "columns"} or callable
+        All give the same answer; "auto" takes the dense accelerator, see `refinement.refine`.
     antiparallel : bool
         Also merge units of opposite sign under ReLU, leaky ReLU, softplus, GELU and SiLU, which takes
         a skip past the activation; layer by layer, where the quotient gets fewer parameters.
@@ -78,8 +78,6 @@ def lump_network(
         raise InvalidInput(
             f"unknown kind {chosen!r} for a network: choose proportional or exact", kind=chosen
         )
-    if engine not in ENGINES:
-        raise InvalidInput(f"unknown engine {engine!r} for a network: choose columns or structure")
     reflect = _worth_reflecting(network, chosen, engine) if antiparallel else frozenset()
     merged = tuple(merge(network, chosen, engine=engine, reflect=reflect))
     quotient, weights, rounding = quotient_network(network, merged, dtype)
@@ -102,7 +100,7 @@ def lump_network(
     return NetworkLumping(network, quotient, chosen, merged, weights, rounding, seconds, proof)
 
 
-def _worth_reflecting(network: Network, kind: str, engine: str) -> frozenset[int]:
+def _worth_reflecting(network: Network, kind: str, engine: EngineName | Engine) -> frozenset[int]:
     """Return the stages where merging units of opposite sign leaves fewer parameters."""
     chosen: frozenset[int] = frozenset()
     smallest = quotient_network(network, merge(network, kind, engine=engine))[0].parameter_count

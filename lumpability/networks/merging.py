@@ -29,18 +29,18 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.networks.claims import LayerClaim
-from lumpability.networks.encoding import group_by_engine
 from lumpability.networks.layers import Conv
 from lumpability.networks.network import Network
-from lumpability.networks.proportional_columns import Columns, group_columns
 from lumpability.networks.unit_functions import key_and_factor, value_after
 from lumpability.networks.weight_stages import Stage, stages_of
 from lumpability.numbers.float_arrays import Array
 from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
+from lumpability.refinement import Engine, EngineName, multiples, refine
+from lumpability.refinement.columns import column_factors
 from lumpability.structure.dense import DenseStructure, Incoming
 
-__all__ = ["MergedStage", "merge", "merge_stage", "reasons"]
+__all__ = ["Columns", "MergedStage", "group_columns", "merge", "merge_stage", "reasons"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +175,7 @@ def merge(
     network: Network,
     kind: str = "proportional",
     *,
-    engine: str = "columns",
+    engine: EngineName | Engine = "auto",
     reflect: Collection[int] = (),
 ) -> list[MergedStage]:
     """Return the classes of every stage of a network.
@@ -184,8 +184,8 @@ def merge(
     ----------
     network : Network
     kind : {"proportional", "exact"}
-    engine : {"columns", "structure"}
-        How equal columns are found: by the dense specialisation, or by the engine that refines chains.
+    engine : str or callable
+        See `lumpability.refinement.refine`; "auto" takes the dense accelerator.
         Both give the same answer; the second makes edge lists of all weights.
     reflect : collection of int
         Numbers of stages where units of opposite sign merge at the price of a skip.
@@ -220,7 +220,7 @@ def merge_stage(
     kind: str,
     *,
     within: Partition | None = None,
-    engine: str = "columns",
+    engine: EngineName | Engine = "auto",
     antiparallel: bool = False,
 ) -> MergedStage:
     """Return the classes of one stage, given those below it.
@@ -234,7 +234,7 @@ def merge_stage(
     kind : {"proportional", "exact"}
     within : Partition, optional
         Merge only inside its blocks.
-    engine : {"columns", "structure"}
+    engine : str or callable
     antiparallel : bool
         Merge units of opposite sign where the activation has a reflection.
     """
@@ -245,9 +245,8 @@ def merge_stage(
     if stage.held is not None:
         every = np.ones(count, dtype=bool)
         return MergedStage(stage, summed, Partition.discrete(count), ones, ones, ones, {}, every)
-    find = group_columns if engine == "columns" else group_by_engine
     group = stage.group(kind, antiparallel=antiparallel)
-    columns = find(summed, group)
+    columns = group_columns(summed, group, engine)
     constants = _constants(stage, summed, columns, above)
     partition = _classes(stage, columns, constants, kind)
     partition = partition if within is None else partition.meet(within)
@@ -259,6 +258,47 @@ def merge_stage(
     return MergedStage(
         stage, summed, partition, factors, carried, scale, constants, live, group, signs
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Columns grouped up to factors.
+
+    Attributes
+    ----------
+    leader : int array, shape (n,)
+        First column of the group of each.
+    factors : dict of int to Fraction
+        Factor of a column over its leader, for those that differ from it.
+    zero : bool array, shape (n,)
+        Columns whose weights all vanish (the bias may not).
+    """
+
+    leader: Array
+    factors: dict[int, Fraction]
+    zero: Array
+
+
+def group_columns(
+    summed: DenseStructure, group: Group, engine: EngineName | Engine = "auto"
+) -> Columns:
+    """Group the columns of [A W; b] that are multiples of each other by factors of a group.
+
+    The layer is refined as a structure (`lumpability.structure.dense`): units of one block have
+    proportional columns.
+
+    Examples
+    --------
+    >>> matrix = np.array([[1.0, 3.0, -1.0], [2.0, 6.0, -2.0]])
+    >>> layer = DenseStructure(matrix, None, Incoming.separate(2))
+    >>> found = group_columns(layer, Group.POSITIVE)
+    >>> found.leader.tolist(), found.factors
+    ([0, 0, 2], {1: Fraction(3, 1)})
+    """
+    found = refine(summed, normal=multiples(group), engine=engine).partition
+    units = np.arange(summed.columns)
+    leader = found.representatives[found.labels[units]].astype(np.int64)
+    return Columns(leader, column_factors(summed, leader, group), summed.zero_columns(units))
 
 
 def _constants(

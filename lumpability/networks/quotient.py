@@ -144,7 +144,7 @@ def _is_everything(one: MergedStage, rows: Array, columns: Array) -> bool:
     shape = one.summed.matrix.shape
     return (
         (len(rows), len(columns)) == shape
-        and one.summed.incoming.is_plain
+        and one.summed.below.is_plain
         and all(scale == 1 for scale in one.scale.tolist())
     )
 

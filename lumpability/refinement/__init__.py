@@ -1,41 +1,47 @@
-"""The engine: a weighted structure and an initial partition in, the coarsest stable partition out.
+"""The engine: weighted structures and an initial partition in, the coarsest stable partition out.
 
-Four implementations with one answer: `reference` (the definition), `worklist` (plain Python, any exact
-weights), `kernel` (compiled, machine integers) and `rounds` (fingerprints in prime fields, vectorised,
-any exact weights).  `refine` chooses by size and weights, see `choose`.  All are exact.  Why the answer is the coarsest, a history
-of splits tells, which `split_history` makes on the quotient, whatever engine ran.
+`definition` says what that is; `normal_form` says when sums count as equal.  Its accelerators have the same
+signature and the same answer, see `engines`: `worklist` (plain Python), `fingerprint_rounds` (vectorised),
+`kernel` (compiled) and `columns` (dense layers).  `refine` chooses by the size and the kind of the weights
+alone, so equal input gives equal output.  Why an answer is the coarsest, a history of splits tells, which
+`split_history` makes on the quotient, whatever engine ran.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from lumpability.errors import InvalidInput
+from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
-from lumpability.refinement import definition, fingerprint_rounds, worklist
 from lumpability.refinement.choose import engine_for
+from lumpability.refinement.engines import (
+    ENGINES,
+    Engine,
+    EngineName,
+    Progress,
+    find_engine,
+)
 from lumpability.refinement.histories import split_history
-from lumpability.refinement.stability import is_stable
+from lumpability.refinement.normal_form import SHARES, SUMS, NormalForm, multiples
 from lumpability.refinement.witness import Witness
-from lumpability.structure import WeightedStructure
+from lumpability.structure import Structure, WeightedStructure
 
 __all__ = [
     "ENGINES",
+    "SHARES",
+    "SUMS",
     "Engine",
+    "EngineName",
+    "NormalForm",
     "Progress",
     "Refinement",
     "Witness",
+    "multiples",
     "refine",
     "split_history",
 ]
-
-Engine = Literal["auto", "reference", "worklist", "rounds", "kernel"]
-ENGINES: tuple[Engine, ...] = ("auto", "reference", "worklist", "rounds", "kernel")
-
-Progress = Callable[[int, int], None]
-"""Called now and then with (blocks so far, states); raising from it stops the refinement."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +53,13 @@ class Refinement:
     partition : Partition
         The coarsest stable partition that refines the initial one.
     engine : str
-        Which implementation computed it.
+        Which engine computed it.
     proved : bool
         Whether the engine has itself proved the result stable, apart from computing it.
 
     Examples
     --------
+    >>> from lumpability.structure import WeightedStructure
     >>> structure = WeightedStructure.from_edges(3, [0, 2], [1, 1], [3, 3])
     >>> found = refine(structure)
     >>> found.partition, found.engine, found.proved
@@ -60,32 +67,38 @@ class Refinement:
     """
 
     partition: Partition
-    engine: Engine
+    engine: str
     proved: bool = False
 
 
 def refine(
-    structure: WeightedStructure,
-    initial: Partition | None = None,
+    structures: Structure | Sequence[Structure],
+    within: Partition | None = None,
     *,
-    engine: Engine = "auto",
+    normal: NormalForm = SUMS,
+    engine: EngineName | Engine = "auto",
     progress: Progress | None = None,
 ) -> Refinement:
     """Compute the coarsest stable partition that refines the initial one.
 
     Parameters
     ----------
-    structure : WeightedStructure
-    initial : Partition, optional
-        The structure's own initial partition by default.
-    engine : {"auto", "reference", "worklist", "rounds", "kernel"}
+    structures : Structure or sequence of Structure
+        Several are over the same states, and the partition is stable for each.
+    within : Partition, optional
+        The initial partition; by default that of the first structure.
+    normal : {SUMS, SHARES} or multiples(group)
+        When two vectors of block sums count as equal.
+    engine : {"auto", "definition", "worklist", "rounds", "kernel", "columns"} or callable
+        All give the same answer; "auto" chooses by size and kind of the weights.  A callable is called
+        with the structures, the initial partition and the normal form, and returns a partition.
     progress : callable, optional
         Called with (blocks so far, states) during long runs of the kernel and between rounds.
 
     Raises
     ------
     InvalidInput
-        For an unknown engine, or the kernel with rational functions of too many monomials.
+        For an unknown engine, or one that does not serve these weights or this normal form.
 
     Notes
     -----
@@ -93,39 +106,30 @@ def refine(
 
     Examples
     --------
+    >>> from lumpability.structure import WeightedStructure
     >>> structure = WeightedStructure.from_edges(3, [0, 2], [1, 1], [0.3, "3/10"])
     >>> refine(structure).partition
     Partition([[0, 2], [1]])
+    >>> refine(structure, engine=lambda structures, within, normal: Partition.discrete(3)).partition
+    Partition([[0], [1], [2]])
     """
-    start = Partition.of(structure.initial if initial is None else initial, states=structure.n)
-    if engine not in ENGINES:
-        raise InvalidInput(f"unknown engine {engine!r}: choose one of {', '.join(ENGINES)}")
-    if engine == "auto":
-        engine = engine_for(structure)
-    return _refine_with(engine, structure, start, progress)
+    several = structures if isinstance(structures, Sequence) else [structures]
+    start = Partition.of(several[0].initial if within is None else within, states=several[0].n)
+    if normal is SHARES:
+        _check_positive(several)
+    if callable(engine):
+        found = Partition.of(engine(several, start, normal), states=start.n)
+        return Refinement(found, getattr(engine, "__name__", "callable"))
+    chosen = find_engine(engine_for(several, normal) if engine == "auto" else engine)
+    found = chosen.refine(several, start, normal, progress)
+    return Refinement(found, chosen.name, chosen.proves)
 
 
-def _refine_with(
-    engine: Engine, structure: WeightedStructure, start: Partition, progress: Progress | None
-) -> Refinement:
-    if engine == "kernel":
-        from lumpability.refinement.kernel import refine as refine_compiled
-
-        return Refinement(refine_compiled(structure, start, progress=progress), engine, proved=True)
-    if engine == "rounds":
-        return _refine_by_rounds(structure, start, progress)
-    run = worklist.refine if engine == "worklist" else definition.refine
-    return Refinement(run(structure.explicit(), start), engine)
-
-
-def _refine_by_rounds(
-    structure: WeightedStructure, start: Partition, progress: Progress | None
-) -> Refinement:
-    structure = structure.explicit()
-    tables = fingerprint_rounds.field_tables(structure.weights)
-    found = fingerprint_rounds.refine(structure, start, tables, progress=progress)
-    if structure.weights.components is None or not is_stable(structure, found):
-        # From a partition that is stable already, the worklist sums into every block exactly and finds
-        # nothing to split: that is the proof.  After a collision it splits, which is the repair.
-        found = worklist.refine(structure, found)
-    return Refinement(found, "rounds", proved=True)
+def _check_positive(structures: Sequence[Structure]) -> None:
+    for structure in structures:
+        if isinstance(structure, WeightedStructure) and structure.weights.is_rational:
+            least = min(structure.weights.values, default=1)
+            if least <= 0:
+                raise InvalidInput(
+                    f"there is a weight {shown(least)}, and shares need positive weights"
+                )

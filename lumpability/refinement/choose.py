@@ -10,9 +10,12 @@ kernel takes about 0.7 seconds in each process, and compiling it some seconds on
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
 
-from lumpability.structure import WeightedStructure
+from lumpability.refinement.engines import EngineName
+from lumpability.refinement.normal_form import SHARES, Multiples, NormalForm
+from lumpability.structure import Structure, WeightedStructure
+from lumpability.structure.dense import DenseStructure
 
 __all__ = ["SMALL", "SMALL_SYMBOLIC", "engine_for", "is_small"]
 
@@ -33,7 +36,7 @@ def is_small(structure: WeightedStructure) -> bool:
     return structure.m <= (SMALL if structure.weights.is_rational else SMALL_SYMBOLIC)
 
 
-def engine_for(structure: WeightedStructure) -> Literal["worklist", "rounds", "kernel"]:
+def engine_for(structures: Sequence[Structure], normal: NormalForm) -> EngineName:
     """Return the engine that ``engine="auto"`` takes.
 
     The kernel takes a pass for each monomial of rational functions; where there are too many of them
@@ -41,9 +44,17 @@ def engine_for(structure: WeightedStructure) -> Literal["worklist", "rounds", "k
 
     Examples
     --------
-    >>> engine_for(WeightedStructure.from_edges(2, [0], [1], [1]))
+    >>> from lumpability.refinement.normal_form import SUMS
+    >>> engine_for([WeightedStructure.from_edges(2, [0], [1], [1])], SUMS)
     'worklist'
     """
-    if is_small(structure):
+    if isinstance(normal, Multiples):
+        return "columns" if isinstance(structures[0], DenseStructure) else "definition"
+    sparse = [one for one in structures if isinstance(one, WeightedStructure)]
+    if len(sparse) < len(structures):
+        return "definition"
+    if normal is SHARES:
+        return "rounds"
+    if all(map(is_small, sparse)):
         return "worklist"
-    return "rounds" if structure.weights.components is None else "kernel"
+    return "rounds" if any(one.weights.components is None for one in sparse) else "kernel"

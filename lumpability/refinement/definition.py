@@ -1,55 +1,114 @@
-"""The coarsest stable refinement, by its definition.  Slow, short, obviously right.
+"""The definition of the engine: the coarsest stable partition, as a textbook states it.
 
-A partition is stable for a weight matrix M when states of one block have equal sums of weights into
-every block: M V has equal rows inside blocks, V the indicator of the partition.  Starting from the
-initial partition, every round splits all blocks by the vector of these sums; states that any stable
-refinement keeps together are never separated, so what remains when nothing splits is the coarsest
-one.  At most n rounds of O(m) exact additions each.
+Given are one or more weight matrices over the same states, an initial partition, and a normal form.
+The *sums* of a state s for a matrix M are the sums of its weights into every block C,
+
+    M(s, C) = sum of M[s, u] over u in C.
+
+A partition is *stable* if states of one block have equal normal forms of their sums, for every matrix.
+Every block is a *splitter*: it splits the blocks whose states have different sums into it.  The
+algorithm splits all blocks by all splitters at once and repeats this until nothing splits.  It never separates two
+states that a stable refinement of the initial partition keeps together, so what it returns is the
+coarsest stable refinement, which is unique.
+
+This file is the specification.  At most n rounds of O(m) exact additions each; every accelerator
+(`worklist`, `fingerprint_rounds`, `kernel`, `columns`) is tested to return the same partition.
+Kemeny and Snell 1976; Paige and Tarjan 1987.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
 from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
-from lumpability.structure import WeightedStructure
+from lumpability.refinement.normal_form import SUMS, NormalForm
+from lumpability.structure import Structure
 
-__all__ = ["refine", "signature"]
-
-
-def signature(
-    structure: WeightedStructure, partition: Partition, state: int
-) -> frozenset[tuple[int, Exact]]:
-    """Return the non-zero sums of weights of a state into each block, as (block, sum) pairs.
-
-    Examples
-    --------
-    >>> from lumpability.structure import WeightedStructure
-    >>> structure = WeightedStructure.from_edges(3, [0, 0], [1, 2], ["1/2", "1/2"])
-    >>> signature(structure, Partition.of([{0}, {1, 2}]), 0)
-    frozenset({(1, Fraction(1, 1))})
-    """
-    sums: dict[int, Exact] = {}
-    for target, weight in structure.row(state):
-        block = int(partition.labels[target])
-        sums[block] = sums[block] + weight if block in sums else weight
-    return frozenset((block, total) for block, total in sums.items() if total != 0)
+__all__ = ["block_sums", "refine", "rounds", "split"]
 
 
-def refine(structure: WeightedStructure, initial: Partition) -> Partition:
-    """Return the coarsest stable partition that refines `initial`.
+def refine(
+    structures: Sequence[Structure], within: Partition, normal: NormalForm = SUMS
+) -> Partition:
+    """Return the coarsest stable partition that refines `within`.
+
+    Parameters
+    ----------
+    structures : sequence of Structure
+        Over the same states; the partition is stable for each of them.
+    within : Partition
+        The initial partition.
+    normal : NormalForm
+        When two vectors of sums count as equal.
 
     Examples
     --------
     >>> from lumpability.structure import WeightedStructure
     >>> structure = WeightedStructure.from_edges(3, [0, 2], [1, 1], [0.5, "1/2"])
-    >>> refine(structure, Partition.trivial(3))
+    >>> refine([structure], Partition.trivial(3))
     Partition([[0, 2], [1]])
     """
-    partition = initial
+    *_, last = rounds(structures, within, normal)
+    return last
+
+
+def rounds(
+    structures: Sequence[Structure], within: Partition, normal: NormalForm = SUMS
+) -> Iterator[Partition]:
+    """Yield the partition after 0, 1, 2, ... rounds, up to the first that no round splits.
+
+    Examples
+    --------
+    >>> from lumpability.structure import WeightedStructure
+    >>> path = WeightedStructure.from_edges(3, [0, 1], [1, 2], [1, 1])
+    >>> [len(partition) for partition in rounds([path], Partition.trivial(3))]
+    [1, 2, 3]
+    """
+    partition = within
     while True:
-        signatures = [signature(structure, partition, s) for s in range(structure.n)]
-        keys = list(zip(partition.labels.tolist(), signatures, strict=True))
-        refined = Partition.of(lambda s, keys=keys: keys[s], states=structure.n)  # type: ignore[misc]
+        yield partition
+        refined = split(structures, partition, normal)
         if len(refined) == len(partition):
-            return partition
+            return
         partition = refined
+
+
+def split(structures: Sequence[Structure], partition: Partition, normal: NormalForm) -> Partition:
+    """Split every block by the normal forms of its states' sums into all blocks: one round.
+
+    Examples
+    --------
+    >>> from lumpability.structure import WeightedStructure
+    >>> path = WeightedStructure.from_edges(3, [0, 1], [1, 2], [1, 1])
+    >>> split([path], Partition.trivial(3), SUMS)
+    Partition([[0, 1], [2]])
+    """
+
+    def key(state: int) -> object:
+        own = int(partition.labels[state])
+        forms = (
+            normal.of(block_sums(structure, partition, state), own) for structure in structures
+        )
+        return own, *(frozenset(form.items()) for form in forms)
+
+    return Partition.of(key, states=partition.n)
+
+
+def block_sums(structure: Structure, partition: Partition, state: int) -> dict[int, Exact]:
+    """Return the nonzero sums of weights of a state into the blocks, in ascending order of blocks.
+
+    Examples
+    --------
+    >>> from lumpability.structure import WeightedStructure
+    >>> structure = WeightedStructure.from_edges(3, [0, 0], [1, 2], [1, 2])
+    >>> block_sums(structure, Partition.of([0, 1, 1]), 0)
+    {1: Fraction(3, 1)}
+    """
+    sums: dict[int, Exact] = {}
+    _, targets, weights = structure.rows(np.array([state]))
+    for block, weight in zip(partition.labels[targets].tolist(), weights, strict=True):
+        sums[block] = sums[block] + weight if block in sums else weight
+    return {block: sums[block] for block in sorted(sums) if sums[block] != 0}

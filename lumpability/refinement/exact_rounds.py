@@ -1,7 +1,7 @@
 """The rounds of the definition, kept: how many it takes to separate two states, and all partitions between.
 
-P_0 is the initial partition, and P_{i+1} splits every block of P_i by the sums into the blocks of P_i (for
-proportional lumpability, by shares of what leaves the own block).  The *depth* of two states is the
+P_0 is the initial partition, and P_{i+1} splits every block of P_i by the normal forms of the sums into
+the blocks of P_i, as `definition.rounds` does.  The *depth* of two states is the
 first i for which P_i has them apart: no chain of splits separates them in fewer levels.  A state's row
 is summed again only if a successor has another label than a round before; where a block falls apart,
 the states that were not summed again, or else most states, keep the label.  Only changes of labels
@@ -11,7 +11,6 @@ the states renamed, plus O(n).
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from lumpability.errors import InvalidPartition
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
+from lumpability.refinement.normal_form import SUMS, NormalForm
 from lumpability.structure import WeightedStructure
 
 __all__ = ["Levels", "scrambled"]
@@ -36,8 +36,8 @@ class Levels:
     matrices : sequence of WeightedStructure
         Sums of all of them must agree.  Diagonals are explicit.
     initial : Partition
-    proportional : bool
-        Compare shares; the matrix then has positive weights.
+    normal : NormalForm
+        When two vectors of sums count as equal.
 
     Examples
     --------
@@ -53,10 +53,9 @@ class Levels:
         self,
         matrices: Sequence[WeightedStructure],
         initial: Partition,
-        *,
-        proportional: bool = False,
+        normal: NormalForm = SUMS,
     ) -> None:
-        self.matrices, self.proportional = tuple(matrices), proportional
+        self.matrices, self.normal = tuple(matrices), normal
         self._initial: Array = initial.labels.astype(np.int64)
         self._current = self._initial.copy()
         self._count = len(initial)
@@ -176,30 +175,23 @@ class Levels:
         for matrix in self.matrices:
             incoming = matrix.transposed
             mark[incoming.indices[incoming.entries_of(states)[1]]] = True
-        if self.proportional:  # what leaves the block has changed
+        if not self.normal.counts_own:  # what leaves the block has changed
             mark[states] = True
         return np.flatnonzero(mark)
 
     def _classes(self, matrix: WeightedStructure, rows: Array) -> Array:
-        """Number rows so that equal sums (or shares) into the current blocks get equal numbers."""
+        """Number rows so that equal normal forms of their sums get equal numbers."""
         owner, positions = matrix.entries_of(rows)
         blocks = self._current[matrix.indices[positions]]
-        if self.proportional:
-            leaves = blocks != self._current[rows][owner]
-            owner, blocks, positions = owner[leaves], blocks[leaves], positions[leaves]
         weights = ExactArray(matrix.weights.codes[positions], matrix.weights.values)
-        shape = len(rows), self._count
-        sums = WeightedStructure.without_zeros(*sum_entries(shape, owner, blocks, weights), None)
-        codes = sums.weights.codes
-        if self.proportional and sums.m:
-            totals = sums.row_sums().take(sums.sources())
-            codes = sums.weights.combine(totals, operator.truediv).codes
-        return _equal_rows(sums, codes)
+        summed = sum_entries((len(rows), self._count), owner, blocks, weights)
+        sums = WeightedStructure.without_zeros(*summed, None)
+        return _equal_rows(self.normal.of_rows(sums, self._current[rows]))
 
 
-def _equal_rows(rows: WeightedStructure, codes: Array) -> Array:
+def _equal_rows(rows: WeightedStructure) -> Array:
     """Number rows so that exactly equal ones get equal numbers; by hash, then compared in full."""
-    pairs = rows.indices.astype(np.uint64) << np.uint64(32) | codes.astype(np.uint64)
+    pairs = rows.indices.astype(np.uint64) << np.uint64(32) | rows.weights.codes.astype(np.uint64)
     lengths = np.diff(rows.indptr)
     seed = 0
     while True:

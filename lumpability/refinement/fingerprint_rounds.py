@@ -1,37 +1,39 @@
-"""Refinement by rounds of fingerprints, vectorised, for weights of any field, in two senses.
+"""The vectorised accelerator: rounds of fingerprints, for weights of any field.
 
 Weights are given as residues modulo two primes below 2^31.  Every block has a random value in each prime
 field, and a state has the fingerprint F(s) = sum over u of M[s, u] value(block of u).  A round splits
 blocks by fingerprints and recomputes those of the predecessors of renamed states; the largest part of
-a block keeps its name.  Equal sums into every block give equal fingerprints, so *equal* never separates
-what belongs together.  *Proportional* asks for equality up to a positive factor of the sums into the
-other blocks: then F runs over the transitions that leave the block and is divided by their total.
+a block keeps its name.  Equal sums into every block give equal fingerprints, so `SUMS` never separates
+what belongs together.  For `SHARES`, F runs over the transitions that leave the block and is divided by
+their total.
 If v = c w with totals T(v), T(w) != 0 modulo p, then F(v) T(w) = F(w) T(v), and the quotients agree; a
 total that vanishes modulo p by accident calls for another prime.
 Different sums collide with probability about 2^-61, which could only leave a block too large: the
-caller checks the result exactly.  O(m) for a round of everything, O(m log n) in all unless small
+result is checked exactly, and a worklist repairs it.  O(m) for a round of everything, O(m log n) in all unless small
 parts keep turning up, plus some 0.2 ms for a round.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from lumpability.errors import LumpabilityError
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import primes_avoiding
 from lumpability.partition import Partition
+from lumpability.refinement import worklist
+from lumpability.refinement.normal_form import SHARES, SUMS, NormalForm
+from lumpability.refinement.stability import disagreement, is_stable
 from lumpability.structure import WeightedStructure
 
-__all__ = ["FieldTables", "Tables", "field_tables", "refine"]
+__all__ = ["FieldTables", "Tables", "field_tables", "propose", "refine"]
 
 _CHUNK = 1 << 21
-_ATTEMPTS = 64
+_ATTEMPTS = 8
 _FEW = 100  # numbers for which a Python loop beats the overhead of arrays
 _BITS = 31
 
@@ -83,31 +85,24 @@ def field_tables(weights: ExactArray) -> Tables:
 
 
 class _Unlucky(Exception):  # never leaves this file
-    """A total that is not zero vanishes modulo the prime; carries the state."""
+    """A total that is not zero vanishes modulo the prime."""
 
 
 def refine(
-    structure: WeightedStructure,
-    initial: Partition,
-    tables: Tables,
+    structures: Sequence[WeightedStructure],
+    within: Partition,
+    normal: NormalForm = SUMS,
     *,
-    proportional: bool = False,
-    attempt: int = 0,
     progress: Progress | None = None,
 ) -> Partition:
-    """Return a partition that is stable modulo two primes and no finer than the stable one.
+    """Return the coarsest stable partition that refines `within`, proved stable.
 
     Parameters
     ----------
-    structure : WeightedStructure
-        For `proportional`, without diagonal and with positive weights.
-    initial : Partition
-    tables : callable
-        ``tables(attempt)`` gives residues of ``structure.weights.values``.
-    proportional : bool
-        Compare the sums into other blocks up to a positive factor.
-    attempt : int
-        Start with these tables; another one after a collision.
+    structures : sequence of WeightedStructure
+        With positive weights for `SHARES`.
+    within : Partition
+    normal : {SUMS, SHARES}
     progress : callable, optional
         Called with (blocks so far, states) after every round.
 
@@ -115,23 +110,55 @@ def refine(
     --------
     >>> structure = WeightedStructure.from_edges(4, [0, 0, 1, 1], [2, 3, 2, 3], [1, 2, 3, 6])
     >>> start = Partition.of([0, 0, 1, 2])
-    >>> refine(structure, start, field_tables(structure.weights), proportional=True)
-    Partition([[0, 1], [2], [3]])
-    >>> refine(structure, start, field_tables(structure.weights))
-    Partition([[0], [1], [2], [3]])
+    >>> refine([structure], start, SHARES), refine([structure], start)
+    (Partition([[0, 1], [2], [3]]), Partition([[0], [1], [2], [3]]))
     """
-    partition = initial
+    structures = [structure.explicit() for structure in structures]
+    found = within
+    while True:
+        before = found
+        for structure in structures:
+            found = propose(structure, found, field_tables(structure.weights), normal, progress)
+        if len(structures) == 1 or len(found) == len(before):
+            break
+    if all(_is_proved(structure, found, normal) for structure in structures):
+        return found
+    # Different sums collided.  The worklist goes on from there: it splits, and proves.
+    return worklist.refine(structures, found, normal)
+
+
+def _is_proved(structure: WeightedStructure, found: Partition, normal: NormalForm) -> bool:
+    if normal is SUMS and not structure.weights.is_rational:
+        return structure.weights.components is not None and is_stable(structure, found)
+    return disagreement(structure, found, normal) is None
+
+
+def propose(
+    structure: WeightedStructure,
+    within: Partition,
+    tables: Tables,
+    normal: NormalForm = SUMS,
+    progress: Progress | None = None,
+) -> Partition:
+    """Return a partition that is stable modulo two primes and no finer than the coarsest stable one.
+
+    Where totals of shares vanish modulo every prime that is tried, what has been split so far.
+
+    Parameters
+    ----------
+    tables : callable
+        ``tables(attempt)`` gives residues of ``structure.weights.values``.
+    """
+    partition = within
     if structure.n == 0 or structure.m == 0:
         return partition
-    for number in range(attempt, attempt + _ATTEMPTS):
-        rounds = _Rounds(structure, partition, tables(number), proportional, seed=number)
+    for number in range(_ATTEMPTS):
+        rounds = _Rounds(structure, partition, tables(number), normal is SHARES, seed=number)
         try:
             return rounds.run(progress)
         except _Unlucky:
             partition = Partition(rounds.label)  # what was split so far was split rightly
-    raise LumpabilityError(
-        f"the rates out of a block sum to zero modulo {_ATTEMPTS} primes, so they are not positive"
-    )
+    return partition
 
 
 class _Rounds:
@@ -146,12 +173,12 @@ class _Rounds:
         structure: WeightedStructure,
         initial: Partition,
         tables: FieldTables,
-        proportional: bool,
+        shares: bool,
         *,
         seed: int,
     ) -> None:
         n = structure.n
-        self.structure, self.proportional, self.tables = structure, proportional, tables
+        self.structure, self.shares, self.tables = structure, shares, tables
         self.label: Array = initial.labels.astype(np.int32)
         self.blocks = len(initial)
         self.sizes = np.zeros(n, dtype=np.int64)
@@ -180,7 +207,7 @@ class _Rounds:
         incoming = self.structure.transposed
         _, positions = incoming.entries_of(renamed)
         states = incoming.indices[positions]
-        if self.proportional:  # for a state that was renamed itself, other transitions leave now
+        if self.shares:  # for a state that was renamed itself, other transitions leave now
             states = np.concatenate([states, renamed.astype(np.int32)])
         states = states[self.sizes[self.label[states]] > 1]
         if len(states) > len(self.label) // 16:
@@ -232,7 +259,7 @@ class _Rounds:
         owner, positions = structure.entries_of(states)
         block = self.label[structure.indices[positions]]
         codes = structure.weights.codes[positions]
-        if self.proportional:
+        if self.shares:
             leaves = block != self.label[states][owner]
             owner, block, codes = owner[leaves], block[leaves], codes[leaves]
         bounds = np.searchsorted(owner, np.arange(len(states) + 1))
@@ -242,7 +269,7 @@ class _Rounds:
         ):
             modulus, weights = np.uint64(p), table[codes]
             prints = _segment_sums(weights * values[block] % modulus, bounds) % modulus
-            if self.proportional:
+            if self.shares:
                 totals = _segment_sums(weights, bounds) % modulus
                 if np.any((totals == 0) & (bounds[1:] > bounds[:-1])):
                     raise _Unlucky

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from lumpability.errors import InvalidInput, InvalidPartition
+from lumpability.errors import InvalidPartition
 from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
 from lumpability.refinement.choose import SMALL
-from lumpability.refinement.proportional_worklist import split_by_shares
-from lumpability.refinement.worklist import split_by_sums
+from lumpability.refinement.normal_form import SUMS, NormalForm
+from lumpability.refinement.worklist import split_all
 from lumpability.split_history import History
 from lumpability.structure import WeightedStructure
 
@@ -24,7 +24,7 @@ __all__ = ["split_history"]
 
 
 def split_history(
-    matrices: Sequence[WeightedStructure], initial: Partition, *, proportional: bool = False
+    matrices: Sequence[WeightedStructure], initial: Partition, *, normal: NormalForm = SUMS
 ) -> History:
     """Return splits that take a partition of final blocks apart until each is alone.
 
@@ -34,8 +34,8 @@ def split_history(
         The matrices of the kind's conditions, collapsed to the final blocks (`quotient.collapse`).
     initial : Partition
         Of the k final blocks: what had to be refined.
-    proportional : bool
-        Compare shares of what leaves a block, rather than sums; for one matrix of positive weights.
+    normal : {SUMS, SHARES}
+        When two vectors of sums count as equal.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def split_history(
     >>> split_history([matrix], Partition.trivial(3)).splits
     1
     """
-    found = _history(matrices, initial, proportional)
+    found = _history(matrices, initial, normal)
     if isinstance(found, Partition):
         pair = next(block for block in found if len(block) > 1)[:2].tolist()
         raise InvalidPartition(
@@ -72,19 +72,14 @@ def split_history(
 
 
 def _history(
-    matrices: Sequence[WeightedStructure], initial: Partition, proportional: bool
+    matrices: Sequence[WeightedStructure], initial: Partition, normal: NormalForm
 ) -> History | Partition:
     """Return the history, or the partition in which it ends if that is not discrete."""
-    if proportional:
-        if len(matrices) != 1:
-            raise InvalidInput(f"shares are of one matrix, not of {len(matrices)}")
-        blocks = split_by_shares(matrices[0], initial)
-    elif _worth_compiling(matrices):
+    if normal is SUMS and _worth_compiling(matrices):
         from lumpability.refinement import kernel_history
 
         return kernel_history.split_history(matrices, initial)
-    else:
-        blocks = split_by_sums(matrices, initial)
+    blocks = split_all(matrices, initial, normal)
     if len(blocks) < initial.n:
         return blocks.partition()
     return blocks.history(_zero(matrices))

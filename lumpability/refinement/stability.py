@@ -8,39 +8,21 @@ exactly when M V = V M^: every state of B has the same sums as its first.
 from __future__ import annotations
 
 from dataclasses import replace
-from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
-from lumpability.refinement.definition import signature
+from lumpability.refinement.definition import block_sums
+from lumpability.refinement.normal_form import SUMS, NormalForm
 from lumpability.refinement.witness import Witness
-from lumpability.structure import WeightedStructure
+from lumpability.structure import Structure, WeightedStructure
 
-__all__ = [
-    "block_sums",
-    "disagreement",
-    "first_rows",
-    "initial_of_blocks",
-    "is_stable",
-    "witness_between",
-]
+__all__ = ["disagreement", "first_rows", "initial_of_blocks", "is_stable"]
 
-_CHUNK = 1 << 22
-
-
-def block_sums(structure: WeightedStructure, partition: Partition, state: int) -> dict[int, Exact]:
-    """Return the non-zero sums of weights of one state into each block.
-
-    Examples
-    --------
-    >>> structure = WeightedStructure.from_edges(3, [0, 0], [1, 2], [1, 2])
-    >>> block_sums(structure, Partition.of([0, 1, 1]), 0)
-    {1: Fraction(3, 1)}
-    """
-    return dict(sorted(signature(structure, partition, state), key=itemgetter(0)))
+Array = np.ndarray[Any, Any]
 
 
 def first_rows(structure: WeightedStructure, partition: Partition) -> WeightedStructure:
@@ -104,19 +86,28 @@ def is_stable(structure: WeightedStructure, partition: Partition) -> bool:
     )
 
 
-def disagreement(structure: WeightedStructure, partition: Partition) -> Witness | None:
-    """Check M V = V M^ exactly; return a witness against it, or None if it holds.
+def disagreement(
+    structure: Structure, partition: Partition, normal: NormalForm = SUMS
+) -> Witness | None:
+    """Decide exactly whether a partition is stable; return a witness against it, or None.
 
     Parameters
     ----------
-    structure : WeightedStructure
+    structure : Structure
     partition : Partition
         Of the same states.
+    normal : NormalForm
+        When two vectors of sums count as equal.
+
+    Returns
+    -------
+    Witness or None
+        The first state, in ascending order, whose normal form is not that of the first member of its
+        block, and the first other block in which the two differ.
 
     Notes
     -----
-    Every row is compared with the row of its block's first member: O(m) exact additions in chunks of
-    rows, with memory for about four million entries at a time.
+    O(m) exact additions, chunk by chunk.  Only blocks of several states are looked at.
 
     Examples
     --------
@@ -124,47 +115,52 @@ def disagreement(structure: WeightedStructure, partition: Partition) -> Witness 
     >>> print(disagreement(structure, Partition.of([{0, 2}, {1}])))
     states 0 and 2: 1 against 2 into block 1
     """
-    structure = structure.explicit()
-    quotient = first_rows(structure, partition)
-    negated = quotient.weights.map(lambda weight: -weight)
-    labels = partition.labels
-    expected = np.diff(quotient.indptr)[labels] if structure.n else np.empty(0, dtype=np.int64)
-    work = np.concatenate([[0], np.cumsum(np.diff(structure.indptr) + expected)])
-    low = 0
-    while low < structure.n:
-        high = max(low + 1, int(np.searchsorted(work, work[low] + _CHUNK, side="right")) - 1)
-        states = np.arange(low, min(high, structure.n))
-        owner, positions = structure.entries_of(states)
-        owner_of_expected, expected_positions = quotient.entries_of(labels[states])
-        found = ExactArray(structure.weights.codes[positions], structure.weights.values)
-        minus = ExactArray(negated.codes[expected_positions], negated.values)
-        indptr, columns, differences = sum_entries(
-            (len(states), len(partition)),
-            np.concatenate([owner, owner_of_expected]),
-            np.concatenate(
-                [labels[structure.indices[positions]], quotient.indices[expected_positions]]
-            ),
-            found.concatenate(minus),
-        )
-        nonzero = np.array([value != 0 for value in differences.values], dtype=bool)
-        wrong = np.flatnonzero(nonzero[differences.codes])
-        if len(wrong):
-            row = int(np.searchsorted(indptr, wrong[0], side="right")) - 1
-            state, own = low + row, int(labels[low + row])
-            blocks = columns[wrong[wrong < indptr[row + 1]]].tolist()
-            # Another block says more than the own one, whose sum holds the diagonal of a generator.
-            block = next((b for b in blocks if b != own), blocks[0])
-            first = int(partition.representatives[own])
-            return witness_between(structure, partition, first, state, block)
-        low = high
+    first = partition.representatives[partition.labels]
+    for chunk in structure.chunks():
+        states = chunk[first[chunk] != chunk]
+        if len(states):
+            firsts, place = np.unique(first[states], return_inverse=True)
+            forms = _normal_forms(structure, partition, np.concatenate([firsts, states]), normal)
+            wrong = _first_unequal(forms, len(firsts) + np.arange(len(states)), place)
+            if wrong is not None:
+                state, other = int(firsts[place[wrong]]), int(states[wrong])
+                return _witness(structure, partition, state, other, normal)
     return None
 
 
-def witness_between(
-    structure: WeightedStructure, partition: Partition, state: int, other: int, block: int
+def _normal_forms(
+    structure: Structure, partition: Partition, states: Array, normal: NormalForm
+) -> WeightedStructure:
+    """Return the normal forms of the block sums of some states, a row for each."""
+    owner, targets, weights = structure.rows(states)
+    shape = len(states), len(partition)
+    summed = sum_entries(shape, owner, partition.labels[targets], weights)
+    sums = WeightedStructure.without_zeros(*summed, None)
+    return normal.of_rows(sums, partition.labels[states])
+
+
+def _first_unequal(rows: WeightedStructure, some: Array, others: Array) -> int | None:
+    """Return the first place at which rows of one list are not equal to those of another."""
+    lengths = np.diff(rows.indptr)
+    same_length = np.flatnonzero(lengths[some] == lengths[others])
+    owner, positions = rows.entries_of(some[same_length])
+    _, expected = rows.entries_of(others[same_length])
+    different = (rows.indices[positions] != rows.indices[expected]) | (
+        rows.weights.codes[positions] != rows.weights.codes[expected]
+    )
+    wrong = lengths[some] != lengths[others]
+    wrong[same_length[owner[different]]] = True
+    found = np.flatnonzero(wrong)
+    return int(found[0]) if len(found) else None
+
+
+def _witness(
+    structure: Structure, partition: Partition, state: int, other: int, normal: NormalForm
 ) -> Witness:
-    """Return the witness that two states have different sums into a block."""
+    own = int(partition.labels[state])
+    first, second = (normal.of(block_sums(structure, partition, s), own) for s in (state, other))
     zero: Exact = 0
-    first = block_sums(structure, partition, state).get(block, zero)
-    second = block_sums(structure, partition, other).get(block, zero)
-    return Witness(state, other, block, first, second)
+    differ = [b for b in sorted({*first, *second}) if first.get(b, zero) != second.get(b, zero)]
+    # Another block says more than the own one, whose sum holds the diagonal of a generator.
+    block = next((b for b in differ if b != own), differ[0])
+    return Witness(state, other, block, first.get(block, zero), second.get(block, zero))

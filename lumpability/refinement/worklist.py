@@ -1,4 +1,4 @@
-"""The coarsest stable refinement by a worklist of splitters, in plain Python.
+"""The accelerator in plain Python: a worklist of splitters.
 
 Paige and Tarjan (1987), for weights Valmari and Franceschinis (2010): take a block C, sum for every
 predecessor its weights into C, and split each block by these sums (states with no transition into C
@@ -15,24 +15,53 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from lumpability.errors import InvalidInput
 from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
+from lumpability.refinement.entries import Entries
+from lumpability.refinement.normal_form import SHARES, SUMS, NormalForm
+from lumpability.refinement.proportional_worklist import split_by_shares
 from lumpability.refinement.refinable import RefinableBlocks
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Entries", "refine", "split_by_sums"]
+__all__ = ["refine", "split_all", "split_by_sums"]
 
 
-def refine(structure: WeightedStructure, initial: Partition) -> Partition:
-    """Return the coarsest stable partition that refines `initial`.
+def refine(
+    structures: Sequence[WeightedStructure], within: Partition, normal: NormalForm = SUMS
+) -> Partition:
+    """Return the coarsest stable partition that refines `within`.
+
+    Parameters
+    ----------
+    structures : sequence of WeightedStructure
+    within : Partition
+    normal : {SUMS, SHARES}
 
     Examples
     --------
     >>> structure = WeightedStructure.from_edges(3, [0, 2], [1, 1], [3, 4])
-    >>> refine(structure, Partition.trivial(3))
+    >>> refine([structure], Partition.trivial(3))
     Partition([[0], [1], [2]])
     """
-    return split_by_sums([structure], initial).partition()
+    return split_all(structures, within, normal).partition()
+
+
+def split_all(
+    structures: Sequence[WeightedStructure], within: Partition, normal: NormalForm
+) -> RefinableBlocks:
+    """Split until every block is stable; return the blocks, which remember every split.
+
+    Raises
+    ------
+    InvalidInput
+        For shares of several matrices.
+    """
+    if normal is SUMS:
+        return split_by_sums(structures, within)
+    if normal is not SHARES or len(structures) != 1:
+        raise InvalidInput(f"the worklist does not serve {normal} of {len(structures)} matrices")
+    return split_by_shares(structures[0], within)
 
 
 def split_by_sums(matrices: Sequence[WeightedStructure], initial: Partition) -> RefinableBlocks:
@@ -60,29 +89,3 @@ def split_by_sums(matrices: Sequence[WeightedStructure], initial: Partition) -> 
                 blocks.split(block, sums, splitter=node, condition=condition)
         splitter += 1
     return blocks
-
-
-class Entries:
-    """The rows of a structure as plain lists, which a Python loop reads faster than arrays."""
-
-    def __init__(self, structure: WeightedStructure) -> None:
-        self.starts: list[int] = structure.indptr.tolist()
-        self.columns: list[int] = structure.indices.tolist()
-        self.codes: list[int] = structure.weights.codes.tolist()
-        self.values = structure.weights.values
-
-    def sums(self, rows: list[int]) -> dict[int, Exact]:
-        """Sum some rows, column by column, in O(entries); columns without entries are left out."""
-        sums: dict[int, Exact] = {}
-        values, columns, codes = self.values, self.columns, self.codes
-        for row in rows:
-            for position in range(self.starts[row], self.starts[row + 1]):
-                column, weight = columns[position], values[codes[position]]
-                sums[column] = sums[column] + weight if column in sums else weight
-        return sums
-
-    def row(self, row: int) -> list[tuple[int, Exact]]:
-        """Return the entries of a row as (column, weight) pairs."""
-        low, high = self.starts[row], self.starts[row + 1]
-        weights = map(self.values.__getitem__, self.codes[low:high])
-        return list(zip(self.columns[low:high], weights, strict=True))

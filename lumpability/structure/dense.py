@@ -1,18 +1,29 @@
-"""The aggregated weights A W and b: rows of merged units summed, constants moved into the bias.
+"""A layer of a neural network as a weighted transition structure, dense.
 
-`DenseStructure` never forms the product.  It hands out blocks of its rows, in floats where these are exact,
-and single entries as fractions anywhere; rows that no class of several units needs are views of the
-stored weights.
+The states are the units of a layer, the classes of rows below it, and one state for the bias.  Unit s
+has a transition to every class C with the aggregated weight (A W)[C, s], and to the bias state with
+b[s]; classes and bias have none.  Classes and bias are kept apart from the start, units are not.  Under
+the normal form `multiples(group)` the coarsest stable partition then has two units in one block exactly
+when their columns of [A W; b] are equal up to a factor of the group.
+
+The weights are those of A W and b: rows of merged units are summed, and constants move into the bias.
+The product is never formed.  Blocks of its rows are handed out in floats where these are exact, and single
+entries as fractions anywhere; rows that no class of several units needs are views of the stored
+weights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.float_arrays import Array, as_floats, float_sum, to_fractions
+from lumpability.partition import Partition
+from lumpability.structure.protocol import Rows
 
 __all__ = ["DenseStructure", "Incoming"]
 
@@ -66,13 +77,16 @@ class Incoming:
 
 
 class DenseStructure:
-    """Aggregated weights and bias of one stage.
+    """The aggregated weights and the bias of one layer.
+
+    States 0 .. units - 1 are the units, then come the classes of rows, and last the bias.
 
     Parameters
     ----------
     matrix : float array, shape (rows, columns)
     bias : float array, shape (columns,), or None
-    incoming : Incoming
+    below : Incoming
+        What the rows are.
 
     Examples
     --------
@@ -80,29 +94,34 @@ class DenseStructure:
     >>> summed = DenseStructure(np.array([[1.0, 2], [3, 4], [5, 6]]), np.array([0.5, 0]), rows)
     >>> summed.block(0, 1)[0].tolist(), summed.bias.tolist()
     ([[7.0, 10.0]], [15.5, 18.0])
+    >>> summed
+    DenseStructure(2 units, 1 class, bias)
+    >>> owner, targets, weights = summed.rows(np.array([1]))
+    >>> targets.tolist(), weights
+    ([2, 3], ExactArray([10, 18]))
     """
 
-    def __init__(self, matrix: Array, bias: Array | None, incoming: Incoming) -> None:
+    def __init__(self, matrix: Array, bias: Array | None, below: Incoming) -> None:
         self.matrix = matrix
-        self.incoming = incoming
-        self.classes = incoming.classes
-        self.columns = matrix.shape[1]
-        self._plain = incoming.is_plain
+        self.below = below
+        self.classes = below.classes
+        self.columns: int = matrix.shape[1]
+        self._plain = below.is_plain
         self.by_columns = matrix.flags.f_contiguous and not matrix.flags.c_contiguous
-        self._bounds = np.append(incoming.starts, len(incoming.members))
-        self._factors, self._known = as_floats(incoming.factors)
+        self._bounds = np.append(below.starts, len(below.members))
+        self._factors, self._known = as_floats(below.factors)
         stored = np.zeros(self.columns, dtype=matrix.dtype) if bias is None else bias
         self._stored_bias = stored
         self.bias = self._aggregated_bias()
 
     def _aggregated_bias(self) -> Array:
         """Return the bias with the constants' contributions, an exact array of shape (columns,)."""
-        known = self.incoming.constants != 0 if len(self.incoming.constants) else np.zeros(0, bool)
+        known = self.below.constants != 0 if len(self.below.constants) else np.zeros(0, bool)
         chosen = np.flatnonzero(known)
         if not len(chosen):
             return self._stored_bias
-        rows = self.incoming.constant_rows[chosen]
-        values = self.incoming.constants[chosen]
+        rows = self.below.constant_rows[chosen]
+        values = self.below.constants[chosen]
         stacked = np.vstack([self._stored_bias[None], self.matrix[rows]])
         factors, exactly = as_floats(np.concatenate([[Fraction(1)], values]))
         sums, exact = float_sum(stacked, factors, exactly, np.array([0]))
@@ -113,6 +132,61 @@ class DenseStructure:
             places = np.flatnonzero(self.matrix[row])
             total[places] += to_fractions(self.matrix[row, places]) * value
         return total
+
+    def __repr__(self) -> str:
+        classes = "1 class" if self.classes == 1 else f"{self.classes} classes"
+        return f"DenseStructure({self.columns} units, {classes}, bias)"
+
+    @property
+    def n(self) -> int:
+        """Number of states."""
+        return self.columns + self.classes + 1
+
+    @property
+    def initial(self) -> Partition:
+        """Units together, every class and the bias alone."""
+        labels = np.arange(self.n) - self.columns + 1
+        labels[: self.columns] = 0
+        return Partition(labels)
+
+    def rows(self, states: Array) -> Rows:
+        """Return the transitions from some states, as fractions."""
+        units = np.flatnonzero(states < self.columns)
+        chosen = states[units]
+        entries = np.vstack(
+            [
+                self.fractions(np.arange(self.classes), chosen),
+                to_fractions(self.bias[chosen])[None],
+            ]
+        ).T
+        owner, classes = np.nonzero(entries)
+        weights = ExactArray.of_values(np.arange(len(owner)), entries[owner, classes].tolist())
+        return Rows(units[owner], self.columns + classes, weights)
+
+    def incoming(self, states: Array) -> Rows:
+        """Return the transitions into some states, as fractions."""
+        owner, sources, weights = [], [], []
+        for place, state in enumerate(states.tolist()):
+            number = state - self.columns
+            if number < 0:
+                continue
+            row = (
+                self.fractions(np.array([number]), np.arange(self.columns))[0]
+                if number < self.classes
+                else to_fractions(self.bias)
+            )
+            units = np.flatnonzero(row)
+            owner += [place] * len(units)
+            sources += units.tolist()
+            weights += row[units].tolist()
+        exact = ExactArray.of_values(np.arange(len(weights)), weights)
+        return Rows(np.array(owner, dtype=np.int64), np.array(sources, dtype=np.int64), exact)
+
+    def chunks(self) -> Iterator[Array]:
+        """Yield all states in ascending order, in pieces with about 130,000 entries."""
+        step = max(1, BLOCK // (self.classes + 1))
+        for low in range(0, self.n, step):
+            yield np.arange(low, min(low + step, self.n))
 
     def block(
         self, low: int, high: int, columns: Array | slice = slice(None)
@@ -140,11 +214,11 @@ class DenseStructure:
         result = np.full((len(classes), len(columns)), Fraction(0), dtype=object)
         for i, number in enumerate(np.asarray(classes).tolist()):
             for k in range(int(bounds[number]), int(bounds[number + 1])):
-                row = self.matrix[self.incoming.members[k]][columns]
+                row = self.matrix[self.below.members[k]][columns]
                 places = np.flatnonzero(row)
                 if len(places):
                     exact = to_fractions(row[places])
-                    result[i, places] += exact * self.incoming.factors[k]
+                    result[i, places] += exact * self.below.factors[k]
         return result
 
     def entries(self, classes: Array, columns: Array) -> Array:
@@ -172,7 +246,7 @@ class DenseStructure:
         sizes = self._bounds[classes + 1] - self._bounds[classes]
         starts = np.cumsum(sizes) - sizes
         places = np.arange(int(sizes.sum())) + np.repeat(self._bounds[classes] - starts, sizes)
-        members = self.incoming.members[places]
+        members = self.below.members[places]
         if isinstance(columns, slice):
             rows = self.matrix[members][:, columns]
         else:
@@ -210,13 +284,39 @@ class DenseStructure:
         return result
 
     def zero_columns(self, columns: Array) -> Array:
-        """Return for some columns whether all their aggregated weights vanish."""
-        zero = np.ones(len(columns), dtype=bool)
-        step = max(1, BLOCK // max(len(columns), 1))
-        for low in range(0, self.classes, step):
-            rows = np.arange(low, min(low + step, self.classes))
-            zero &= ~np.array(self.entries(rows, columns) != 0, dtype=bool).any(axis=0)
+        """Return for some columns whether all their aggregated weights vanish, the bias aside."""
+        zero = np.zeros(len(columns), dtype=bool)
+        zero[self._without_entry(columns)[1]] = True
         return zero
+
+    def first_entries(self, columns: Array) -> Array:
+        """Return the first nonzero entry of some columns of [A W; b], an exact array; 0 if there is none."""
+        found, left = self._without_entry(columns)
+        bias = self.bias[columns[left]]
+        if np.dtype(object) in {found.dtype, bias.dtype}:
+            found, bias = to_fractions(found), to_fractions(bias)
+        found[left] = bias
+        return found
+
+    def _without_entry(self, columns: Array) -> tuple[Array, Array]:
+        """Return the first nonzero weights of some columns, and the places of columns without any.
+
+        Rows are read in portions that double, for the columns that have had none so far.
+        """
+        found: Array = np.zeros(len(columns))
+        left = np.arange(len(columns))
+        low, size = 0, 1
+        while low < self.classes and len(left):
+            high = min(self.classes, low + min(size, max(1, BLOCK // len(left))))
+            values = self.entries(np.arange(low, high), columns[left])
+            row = (values != 0).argmax(axis=0)
+            first = values[row, np.arange(len(left))]
+            if first.dtype == object:
+                found = to_fractions(found)
+            found[left] = first
+            left = left[first == 0]
+            low, size = high, 2 * size
+        return found, left
 
     def _nonzero_rows(self, classes: Array, columns: Array) -> Array:
         if self._plain:

@@ -9,7 +9,7 @@ a block.  Nothing here knows what a chain, a rate or a neuron is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.integers import smallest_unsigned
 from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
+from lumpability.structure.protocol import Rows
 
 __all__ = ["WeightedStructure"]
 
@@ -178,6 +179,24 @@ class WeightedStructure:
             )
         return cls(indptr, indices, weights, initial, closed)
 
+    @classmethod
+    def from_sorted_rows(cls, rows: Sequence[Sequence[tuple[int, Exact]]]) -> WeightedStructure:
+        """Build from one list of (column, weight) pairs a row, columns ascending, no weight zero.
+
+        Examples
+        --------
+        >>> from fractions import Fraction
+        >>> WeightedStructure.from_sorted_rows([[(1, Fraction(2))], []]).row(0)
+        [(1, Fraction(2, 1))]
+        """
+        entries = [entry for row in rows for entry in row]
+        return cls(
+            np.append(0, np.cumsum([len(row) for row in rows], dtype=np.int64)),
+            np.array([column for column, _ in entries], dtype=np.int32),
+            ExactArray.of_values(np.arange(len(entries)), [weight for _, weight in entries]),
+            Partition.trivial(len(rows)),
+        )
+
     @property
     def n(self) -> int:
         """Number of states."""
@@ -201,6 +220,53 @@ class WeightedStructure:
     def sources(self) -> np.ndarray[Any, np.dtype[np.int32]]:
         """Return the source of every transition, shape (m,)."""
         return np.repeat(np.arange(self.n, dtype=np.int32), np.diff(self.indptr))
+
+    def rows(self, states: np.ndarray[Any, Any]) -> Rows:
+        """Return the transitions from some states, understood ones included.
+
+        Examples
+        --------
+        >>> structure = WeightedStructure.from_edges(2, [0, 1], [1, 0], [1, 2])
+        >>> owner, targets, weights = structure.rows(np.array([1]))
+        >>> owner.tolist(), targets.tolist(), weights
+        ([0], [0], ExactArray([2]))
+        """
+        owner, positions = self.entries_of(states)
+        targets = self.indices[positions]
+        weights = ExactArray(self.weights.codes[positions], self.weights.values)
+        if not self.closed or not len(states):
+            return Rows(owner, targets, weights)
+        jumps = targets != states[owner]
+        owner, targets, weights = owner[jumps], targets[jumps], weights.take(jumps)
+        leaving = weights.segment_sums(np.searchsorted(owner, np.arange(len(states) + 1)))
+        order = np.argsort(np.append(owner, np.arange(len(states))), kind="stable")
+        return Rows(
+            np.append(owner, np.arange(len(states)))[order],
+            np.append(targets, states)[order],
+            weights.concatenate(leaving.map(lambda total: -total)).take(order),
+        )
+
+    def incoming(self, states: np.ndarray[Any, Any]) -> Rows:
+        """Return the transitions into some states; the transposed structure is built and kept.
+
+        Examples
+        --------
+        >>> structure = WeightedStructure.from_edges(2, [0, 1], [1, 0], [1, 2])
+        >>> owner, sources, weights = structure.incoming(np.array([1]))
+        >>> sources.tolist(), weights
+        ([0], ExactArray([1]))
+        """
+        return self.transposed.rows(states)
+
+    def chunks(self) -> Iterator[np.ndarray[Any, Any]]:
+        """Yield all states in ascending order, in pieces with about 65,000 transitions."""
+        for low, high in _row_chunks(self.indptr):
+            yield np.arange(low, high)
+
+    def without(self, positions: np.ndarray[Any, Any]) -> WeightedStructure:
+        """Return the structure without the transitions at some positions, which ascend."""
+        indptr, indices, weights = _without(positions, self.indptr, self.indices, self.weights)
+        return replace(self, indptr=indptr, indices=indices, weights=weights)
 
     def entries_of(self, states: np.ndarray[Any, Any]) -> tuple[Any, Any]:
         """Return for the rows of some states which of them each entry is of, and its position.

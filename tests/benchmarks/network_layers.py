@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from suite.measuring import seconds, titled
 
-from lumpability.networks.proportional_columns import group_columns
+from lumpability.networks.merging import group_columns
 from lumpability.numbers.float_arrays import Array
 from lumpability.numbers.groups import Group
 from lumpability.structure.dense import DenseStructure, Incoming

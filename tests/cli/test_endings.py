@@ -243,7 +243,7 @@ def test_interrupting_shows_one_line_and_leaves_no_partial_file(
     with subprocess.Popen(
         [
             *(sys.executable, "-m", "lumpability", "lump", "path.json"),
-            *("--engine", "reference", "-o", "out.drn"),
+            *("--engine", "definition", "-o", "out.drn"),
         ],
         cwd=tmp_path,
         env={**environment, "TERM": "xterm", "COLUMNS": "80"},

@@ -13,7 +13,7 @@ def by_both_engines(model: Any, *, kind: str, **options: Any) -> Any:
     """Lump a network through both engines; a chain, as the bridge between the wings does, as it is."""
     lumping = lump(model, kind=kind, **options)
     if isinstance(lumping, NetworkLumping):
-        by_structure = lump(model, kind=kind, engine="structure", **options)
+        by_structure = lump(model, kind=kind, engine="definition", **options)
         assert_same_partition(by_structure.partition, lumping.partition)
         assert by_structure.factors == lumping.factors
     return lumping

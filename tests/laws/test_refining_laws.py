@@ -65,7 +65,7 @@ def times_parameter(weight: Fraction) -> str:
 
 
 PATHS: dict[str, Callable[..., Partition]] = {
-    "reference": by_engine("reference"),
+    "definition": by_engine("definition"),
     "worklist": by_engine("worklist"),
     "rounds": by_engine("rounds"),
     "kernel, single thread": kernel_with(),
@@ -92,7 +92,7 @@ PATHS: dict[str, Callable[..., Partition]] = {
 
 def everywhere(structure: WeightedStructure, initial: Partition) -> Partition:
     """Go every path; all have to arrive where the reference does."""
-    expected = PATHS["reference"](structure, initial)
+    expected = PATHS["definition"](structure, initial)
     for name, path in PATHS.items():
         try:
             assert_same_partition(path(structure, initial), expected)

@@ -19,7 +19,7 @@ from lumpability.markov import explanation
 from lumpability.markov.earned_rewards import with_held_rewards
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
-from lumpability.refinement.definition import signature
+from lumpability.refinement.definition import rounds
 from lumpability.structure import WeightedStructure
 
 pytestmark = pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
@@ -61,25 +61,8 @@ def chains(draw: st.DrawFn) -> CTMC | DTMC:
 def rounds_of(lumping):
     """All rounds on the states, by the definition."""
     chain, kind = lumping.chain, lumping.kind
-    matrices = [c.matrix.explicit() for c in kind.conditions(chain)]
-    found = [lumping.respected]
-    while True:
-        now = found[-1]
-
-        def key(s, now=now):
-            parts = [int(now.labels[s])]
-            for matrix in matrices:
-                sums = dict(signature(matrix, now, s))
-                if kind.name == "proportional":
-                    sums.pop(int(now.labels[s]), None)
-                    sums = {block: x / sum(sums.values()) for block, x in sums.items()}
-                parts.append(frozenset(sums.items()))
-            return tuple(parts)
-
-        following = Partition.of(key, states=chain.n)
-        if len(following) == len(now):
-            return found
-        found.append(following)
+    matrices = [condition.matrix for condition in kind.conditions(chain)]
+    return list(rounds(matrices, lumping.respected, kind.normal))
 
 
 def members(group) -> set[int]:

@@ -222,7 +222,7 @@ def test_names_of_large_blocks_are_cut():
     assert block_name(states, Partition.trivial(9), 0) == "{0, 1, 2, 3, ... 5 more}"
 
 
-@pytest.mark.parametrize("engine", ["reference", "worklist", "kernel"])
+@pytest.mark.parametrize("engine", ["definition", "worklist", "rounds", "kernel"])
 def test_every_engine_gives_the_same_lumping(engine):
     rates = {(s, t): 1 + (s * t) % 3 for s in range(12) for t in range(12) if (s + t) % 4 == 1}
     chain = CTMC.from_rates(rates, labels={"goal": [1, 5]})

@@ -83,7 +83,7 @@ def test_lattice_networks_lose_more_where_opposite_signs_merge(
 @pytest.mark.parametrize("name", [TLL[0][0], TLL[1][0]])
 def test_the_shared_engine_finds_the_same_classes(name: str) -> None:
     network = published(f"tllBench_n=2_{name}")
-    assert lump(network, engine="structure").partition == lump(network).partition
+    assert lump(network, engine="definition").partition == lump(network).partition
 
 
 @pytest.mark.slow

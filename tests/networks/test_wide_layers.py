@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from lumpability.networks.proportional_columns import group_columns
+from lumpability.networks.merging import group_columns
 from lumpability.numbers.groups import Group
 from lumpability.structure.dense import DenseStructure, Incoming
 

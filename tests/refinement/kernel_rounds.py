@@ -146,7 +146,7 @@ def unfolded(draw: st.DrawFn) -> WeightedStructure:
 def one_round(explicit: WeightedStructure, partition: Partition) -> Partition:
     """Split all blocks by sums into all blocks, by the definition."""
     keys = [
-        (int(block), definition.signature(explicit, partition, state))
+        (int(block), frozenset(definition.block_sums(explicit, partition, state).items()))
         for state, block in enumerate(partition.labels)
     ]
     return Partition.of(lambda state: keys[state], states=partition.n)

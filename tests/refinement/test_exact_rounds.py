@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from lumpability.errors import InvalidPartition
 from lumpability.partition import Partition
+from lumpability.refinement import SHARES, SUMS
 from lumpability.refinement import exact_rounds as module
-from lumpability.refinement.definition import signature
+from lumpability.refinement.definition import rounds
 from lumpability.refinement.exact_rounds import Levels
 from lumpability.structure import WeightedStructure
 
@@ -36,34 +37,12 @@ def structures(draw: st.DrawFn) -> WeightedStructure:
     )
 
 
-def rounds_of(matrices, initial, proportional):
-    """All rounds, by the definition."""
-    found = [initial]
-    while True:
-        now = found[-1]
-
-        def key(s, now=now):
-            parts = [int(now.labels[s])]
-            for matrix in matrices:
-                sums = dict(signature(matrix, now, s))
-                if proportional:
-                    sums.pop(int(now.labels[s]), None)
-                    sums = {block: x / sum(sums.values()) for block, x in sums.items()}
-                parts.append(frozenset(sums.items()))
-            return tuple(parts)
-
-        following = Partition.of(key, states=initial.n)
-        if len(following) == len(now):
-            return found
-        found.append(following)
-
-
 @given(structure=structures(), mode=st.sampled_from(["out", "both", "proportional"]))
 def test_every_level_is_the_round_of_the_definition(structure, mode):
-    proportional = mode == "proportional"
+    normal = SHARES if mode == "proportional" else SUMS
     matrices = [structure] if mode != "both" else [structure, structure.transposed]
-    expected = rounds_of(matrices, structure.initial, proportional)
-    levels = Levels(matrices, structure.initial, proportional=proportional)
+    expected = list(rounds(matrices, structure.initial, normal))
+    levels = Levels(matrices, structure.initial, normal)
     states = np.arange(structure.n)
     for s in range(structure.n):
         for t in range(s):
@@ -89,7 +68,7 @@ def test_rows_with_one_hash_are_told_apart(structure):
             "scrambled",
             lambda x, seed: scrambled(x, seed) if seed > 1 else x * np.uint64(0),
         )
-        numbers = module._equal_rows(structure, structure.weights.codes)
+        numbers = module._equal_rows(structure)
     rows = [tuple(structure.row(s)) for s in range(structure.n)]
     assert Partition(numbers) == Partition.of(rows.__getitem__, states=structure.n)
 
@@ -107,7 +86,7 @@ def test_a_long_line_is_separated_level_by_level():
 @given(structure=structures(), proportional=st.booleans())
 def test_a_block_is_as_old_as_its_members(structure, proportional):
     """`since` is the first level at which the members of a block were one block of that label."""
-    levels = Levels([structure], structure.initial, proportional=proportional)
+    levels = Levels([structure], structure.initial, SHARES if proportional else SUMS)
     states = np.arange(structure.n)
     for s in range(1, structure.n):
         with suppress(InvalidPartition):

@@ -18,11 +18,14 @@ from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
 from lumpability.refinement import (
+    SHARES,
+    SUMS,
     definition,
     histories,
     kernel_history,
     split_history,
 )
+from lumpability.refinement.proportional_worklist import split_by_shares
 from lumpability.split_history import History
 from lumpability.structure import WeightedStructure
 
@@ -112,7 +115,7 @@ def replay(
 
 def quotient_of(structure: WeightedStructure) -> tuple[WeightedStructure, Partition]:
     """The coarsest quotient, by the definition."""
-    partition = definition.refine(structure.explicit(), structure.initial)
+    partition = definition.refine([structure.explicit()], structure.initial)
     return collapse(structure, partition), structure.initial.restrict(partition.representatives)
 
 
@@ -193,7 +196,7 @@ def test_shares_separate_exactly_what_proportional_lumping_does(structure):
     chain = CTMC(structure, labels={"goal": structure.initial.labels == 0})
     lumping = lump(chain, kind="proportional")
     matrix = structure.without_diagonal()
-    found = histories.split_by_shares(matrix, lumping.respected).partition()
+    found = split_by_shares(matrix, lumping.respected).partition()
     assert found == lumping.partition
 
 
@@ -202,14 +205,14 @@ def test_blocks_that_nothing_separates_are_refused(engine, proportional):
     structure = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], [1, 1, 2])
     initial = Partition.of([{0, 1, 2}, {3}])
     with pytest.raises(InvalidPartition, match="nothing separates blocks 0 and 1, so") as caught:
-        split_history([structure], initial, proportional=proportional)
+        split_history([structure], initial, normal=SHARES if proportional else SUMS)
     assert caught.value.blocks == (0, 1)
 
 
 def test_shares_of_two_matrices_make_no_sense():
     structure = WeightedStructure.from_edges(2, [0], [1], [1])
-    with pytest.raises(InvalidInput, match="shares are of one matrix, not of 2"):
-        split_history([structure] * 2, Partition.trivial(2), proportional=True)
+    with pytest.raises(InvalidInput, match="SHARES of 2 matrices"):
+        split_history([structure] * 2, Partition.trivial(2), normal=SHARES)
 
 
 def test_a_discrete_start_needs_no_splits(engine):
@@ -234,7 +237,7 @@ def test_a_line_has_as_many_splits_as_states_and_takes_no_quadratic_time(reverse
     marked = np.zeros(n, dtype=np.int64)
     marked[0 if reverse else -1] = 1
     matrix = line.transposed if reverse else line
-    history = split_history([matrix], Partition(marked), proportional=proportional)
+    history = split_history([matrix], Partition(marked), normal=SHARES if proportional else SUMS)
     assert history.splits == n - 2
 
 
@@ -293,7 +296,9 @@ def check_vectorised(
 def test_the_blocks_that_nothing_separates_are_found_behind_others(engine, proportional):
     structure = WeightedStructure.from_edges(4, [1, 2, 3], [0, 0, 0], [1, 1, 2])
     with pytest.raises(InvalidPartition) as caught:
-        split_history([structure], Partition.of([{0}, {1, 2, 3}]), proportional=proportional)
+        split_history(
+            [structure], Partition.of([{0}, {1, 2, 3}]), normal=SHARES if proportional else SUMS
+        )
     assert caught.value.blocks == (1, 2)
 
 

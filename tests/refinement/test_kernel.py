@@ -47,7 +47,7 @@ def scatter(seed: int, n: int, degree: int, weights: list[object]) -> WeightedSt
 def test_collisions_of_fingerprints_are_found_and_repaired(seed, n):
     """With primes as small as 3, different sums collide all the time; the answer stays exact."""
     structure = scatter(seed, n, 2, [1, 2, 3, 4, 6, 9])
-    expected = definition.refine(structure, structure.initial)
+    expected = definition.refine([structure], structure.initial)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "moduli", lambda _: chain(_SMALL_PRIMES, repeat(1_000_003)))
         assert kernel.refine(structure, structure.initial) == expected
@@ -63,7 +63,7 @@ def test_what_2_to_the_64_confuses_is_repaired_by_a_prime(seed, n, shift, path):
     """Many of these weights differ by a multiple of a large power of 2."""
     power = 1 << shift
     structure = scatter(seed, n, 2, [1, 1 + power, 1 - power, 3, 3 + 2 * power, 2])
-    expected = definition.refine(structure, structure.initial)
+    expected = definition.refine([structure], structure.initial)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "moduli", lambda components: chain([0], only_primes(components)))
         take(path, patch)
@@ -136,7 +136,7 @@ def test_large_powers_of_two_do_not_make_weights_vanish(shift):
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_the_answer_does_not_depend_on_the_number_of_threads(threads):
     structure = scatter(5, 40_000, 4, [1, 2, "1/3"])
-    expected = worklist.refine(structure, structure.initial)
+    expected = worklist.refine([structure], structure.initial)
     assert kernel.refine(structure, structure.initial, threads=threads) == expected
 
 
@@ -149,14 +149,14 @@ def test_sweeping_and_propagating_rounds_give_the_same_partition(path, monkeypat
     sources = np.concatenate([np.arange(n - 1), rng.integers(0, n, n // 2)])
     marked = Partition((np.arange(n) % 500 == 0).astype(np.int64))
     structure = WeightedStructure.from_edges(n, sources, targets, rng.integers(1, 3, len(targets)))
-    assert kernel.refine(structure, marked) == worklist.refine(structure, marked)
+    assert kernel.refine(structure, marked) == worklist.refine([structure], marked)
 
 
 def test_propagation_in_small_budgets_gives_the_same_partition(monkeypatch):
     take("in small budgets", monkeypatch)
     structure = scatter(9, 2_000, 2, [1, 2])
     lonely = Partition((np.arange(2_000) == 7).astype(np.int64))
-    assert kernel.refine(structure, lonely) == worklist.refine(structure, lonely)
+    assert kernel.refine(structure, lonely) == worklist.refine([structure], lonely)
 
 
 def test_progress_reports_growing_blocks_and_may_stop_the_run():
@@ -190,7 +190,7 @@ def closed(structure: WeightedStructure) -> WeightedStructure:
 def test_an_understood_diagonal_refines_like_a_stored_one(seed, n):
     """Rows that are closed to sum zero: self-loops do not matter, the diagonal does."""
     structure = closed(scatter(seed, n, 3, [1, 2, "1/3", 2**70]))
-    expected = definition.refine(structure.explicit(), structure.initial)
+    expected = definition.refine([structure.explicit()], structure.initial)
     assert kernel.refine(structure, structure.initial) == expected
 
 
@@ -199,7 +199,7 @@ def test_an_understood_diagonal_survives_both_kinds_of_rounds(path, monkeypatch)
     take(path, monkeypatch)
     structure = closed(scatter(11, 3_000, 2, [1, 2]))
     lonely = Partition((np.arange(3_000) == 7).astype(np.int64))
-    expected = worklist.refine(structure.explicit(), lonely)
+    expected = worklist.refine([structure.explicit()], lonely)
     assert kernel.refine(structure, lonely) == expected
 
 
@@ -266,7 +266,7 @@ def test_large_blocks_split_into_any_number_of_groups(groups):
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 12))
 def test_weights_too_wide_to_scale_refine_alike(seed, n):
     structure = scatter(seed, n, 3, ["1/3", "2/7", "1/2", "13/21", 1])
-    expected = definition.refine(structure, structure.initial)
+    expected = definition.refine([structure], structure.initial)
     collapsed = first_rows(structure, expected)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exact_array, "_NARROW_BITS", -1)
@@ -304,7 +304,7 @@ def test_what_memory_held_before_does_not_matter(dirty_memory, path, closed_rows
     structure = scatter(7, 2_000, 3, [1, 2])
     structure = closed(structure) if closed_rows else structure
     start = Partition((np.arange(2_000) % 3 == 0).astype(np.int64))
-    assert kernel.refine(structure, start) == worklist.refine(structure.explicit(), start)
+    assert kernel.refine(structure, start) == worklist.refine([structure.explicit()], start)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

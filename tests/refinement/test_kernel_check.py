@@ -156,7 +156,7 @@ def test_the_weights_that_matter_are_looked_up_where_there_are_many(shift, seed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "_FEW", 0)
         found = kernel.refine(structure, structure.initial)
-    assert found == definition.refine(structure, structure.initial)
+    assert found == definition.refine([structure], structure.initial)
 
 
 @given(

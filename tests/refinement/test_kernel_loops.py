@@ -84,7 +84,7 @@ def test_a_line_may_take_thousands_of_sweeps(monkeypatch):
 def test_no_path_needs_a_second_modulus(path, modulus, structure):
     """Fingerprints do not collide by accident where weights are small: another attempt would hide a mistake."""
     found, attempts = refined_on(path, modulus, structure)
-    assert found == definition.refine(structure.explicit(), structure.initial)
+    assert found == definition.refine([structure.explicit()], structure.initial)
     assert len(attempts) == (structure.m > 0)
 
 
@@ -237,7 +237,7 @@ def test_transposed_entries_are_wider_where_states_and_weights_need_it(monkeypat
     )
     found = kernel.refine(structure, initial)
     assert 1 < len(found) < n
-    assert found == fingerprint_rounds.refine(
+    assert found == fingerprint_rounds.propose(
         structure, initial, fingerprint_rounds.field_tables(structure.weights)
     )
 
@@ -256,7 +256,7 @@ def test_states_beyond_the_cache_are_looked_ahead_for():
     targets = kinds * random.integers(0, n // kinds, 2 * n) + np.array(nexts)[kind].ravel()
     large = WeightedStructure.from_rows(2 * np.arange(n + 1), targets, np.tile([1, 2], n))
     found = kernel.refine(large, Partition(start.labels[kind]))
-    assert found == Partition(definition.refine(small, start).labels[kind])
+    assert found == Partition(definition.refine([small], start).labels[kind])
 
 
 @pytest.mark.parametrize(
@@ -298,6 +298,6 @@ def test_there_may_be_more_blocks_than_short_numbers(path, monkeypatch):
     initial = Partition(np.arange(n) % 40_000)
     found = kernel.refine(structure, initial)
     assert len(found) > 1 << 16
-    assert found == fingerprint_rounds.refine(
+    assert found == fingerprint_rounds.propose(
         structure, initial, fingerprint_rounds.field_tables(structure.weights)
     )

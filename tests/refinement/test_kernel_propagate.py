@@ -150,7 +150,7 @@ def test_every_round_that_follows_is_a_round_of_the_definition(beginning, crowde
         assert rounds.place[3] <= len(rounds.arrays.order)
         assert lone(rounds)[single].all()
         look_through(rounds, old)
-    assert partition == definition.refine(structure, structure.initial)
+    assert partition == definition.refine([structure], structure.initial)
 
 
 @MANY
@@ -191,7 +191,7 @@ def test_rounds_go_on_while_they_cost_no_more_than_a_sweep(beginning, look):
     assert [part.tolist() for part in rounds.parts] == [part.tolist() for part in in_steps.parts]
     if look == inf:
         structure = rounds.structure
-        assert rounds.partition == definition.refine(structure.explicit(), structure.initial)
+        assert rounds.partition == definition.refine([structure.explicit()], structure.initial)
 
 
 @MANY
@@ -209,7 +209,7 @@ def test_sweeps_may_come_between_rounds_that_follow(beginning, kinds):
         assert rounds.partition == partition
         look_through(rounds, old)
     rounds.finish()
-    assert rounds.partition == definition.refine(structure, structure.initial)
+    assert rounds.partition == definition.refine([structure], structure.initial)
 
 
 @MANY

@@ -158,11 +158,11 @@ def test_the_kernel_refines_rational_functions_as_the_worklist_does(seed, names)
     structure = WeightedStructure.from_edges(n, *edges, weights)
     start = Partition(rng.integers(0, 2, n))
     partition = kernel.refine(structure, start)
-    assert partition == worklist.refine(structure, start)
+    assert partition == worklist.refine([structure], start)
     collapsed = first_rows(structure, partition)
     assert kernel_collapse.collapse(structure, partition).equals(collapsed)
     hollow = replace(structure.without_diagonal(), closed=True)
-    assert kernel.refine(hollow, start) == worklist.refine(hollow.explicit(), start)
+    assert kernel.refine(hollow, start) == worklist.refine([hollow.explicit()], start)
 
 
 def test_functions_with_too_many_monomials_are_refused_by_the_kernel_and_left_to_the_rounds():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lumpability.errors import InvalidInput
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
-from lumpability.refinement import fingerprint_rounds, split_history
+from lumpability.refinement import SHARES, definition, fingerprint_rounds, split_history
 from lumpability.refinement.proportional_worklist import split_by_shares
 from lumpability.refinement.refinable import RefinableBlocks
 from lumpability.structure import WeightedStructure
@@ -50,26 +50,8 @@ def scaled_copies(draw: st.DrawFn) -> tuple[WeightedStructure, Partition]:
     return structure, Partition(np.array(marked * copies))
 
 
-def shares(structure: WeightedStructure, partition: Partition, state: int) -> frozenset:
-    """The shares of the other blocks in what leaves the own one."""
-    sums: dict[int, Fraction] = {}
-    for target, weight in structure.row(state):
-        block = int(partition.labels[target])
-        if block != partition.labels[state]:
-            sums[block] = sums.get(block, Fraction(0)) + weight
-    total = sum(sums.values())
-    return frozenset((block, value / total) for block, value in sums.items())
-
-
 def coarsest(structure: WeightedStructure, initial: Partition) -> Partition:
-    """The partition of the definition, round by round."""
-    partition = initial
-    while True:
-        keys = [(partition.labels[s], shares(structure, partition, s)) for s in range(structure.n)]
-        refined = Partition.of(keys.__getitem__, states=structure.n)
-        if len(refined) == len(partition):
-            return partition
-        partition = refined
+    return definition.refine([structure], initial, SHARES)
 
 
 @given(scaled_copies())
@@ -96,7 +78,7 @@ def test_many_sparse_structures_are_separated_as_the_definition_does(n, m, one_i
 def test_proportional_rounds_end_in_the_partition_of_the_definition(drawn):
     structure, initial = drawn
     tables = fingerprint_rounds.field_tables(structure.weights)
-    found = fingerprint_rounds.refine(structure, initial, tables, proportional=True)
+    found = fingerprint_rounds.propose(structure, initial, tables, SHARES)
     assert found == coarsest(structure, initial)
 
 
@@ -145,7 +127,7 @@ def test_many_blocks_are_told_apart_by_their_numbers(marks):
 
 def test_shares_of_no_matrix_make_no_sense():
     with pytest.raises(InvalidInput):
-        split_history([], Partition.trivial(2), proportional=True)
+        split_history([], Partition.trivial(2), normal=SHARES)
 
 
 def test_a_history_is_of_blocks_that_are_single_states():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lumpability.numbers import parameters
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
-from lumpability.refinement import Witness, stability
+from lumpability.refinement import Witness
 from lumpability.refinement.stability import block_sums, disagreement, first_rows, is_stable
 from lumpability.structure import WeightedStructure
 from lumpability.testing import definitions, partitions, structures
@@ -48,7 +48,7 @@ def test_witnesses_name_two_states_of_a_block_and_their_true_sums(pair):
 def test_checking_in_small_chunks_gives_the_same_verdict(pair):
     structure, partition = pair
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stability, "_CHUNK", 1)
+        patch.setattr("lumpability.structure.sparse._CHUNK", 1)
         small = disagreement(structure, partition)
     assert small == disagreement(structure, partition)
 

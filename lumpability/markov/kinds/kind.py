@@ -16,11 +16,20 @@ from typing import ClassVar
 from lumpability.errors import NotJustified
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.naming import block_name
-from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict, project
-from lumpability.refinement import Engine, Progress, Refinement, Witness, refine
+from lumpability.refinement import (
+    SUMS,
+    Engine,
+    EngineName,
+    NormalForm,
+    Progress,
+    Refinement,
+    Witness,
+    refine,
+)
 from lumpability.refinement.stability import disagreement
 from lumpability.structure import WeightedStructure
 
@@ -41,6 +50,15 @@ class Condition:
     matrix: WeightedStructure
     direction: str = "out"
 
+    def jumps(self, state: int) -> list[tuple[int, Exact]]:
+        """Return the stored transitions of a state that count: a generator knows no self-loops."""
+        row = self.matrix.row(state)
+        return [(u, w) for u, w in row if u != state] if self.matrix.closed else row
+
+    def counts_own(self, normal: NormalForm) -> bool:
+        """Whether sums into the own block are compared, rather than settled by all the others."""
+        return normal.counts_own and not self.matrix.closed
+
 
 def balance_matrix(chain: MarkovChain) -> WeightedStructure:
     """Return the matrix that lumpability is about: the generator of a CTMC, P of a DTMC."""
@@ -55,6 +73,8 @@ class Kind(ABC):
     """What the quotient preserves, in one sentence; `preserves.PRESERVED` has the table."""
     respects: ClassVar[tuple[str, ...]] = ("labels", "rewards")
     """What the initial partition distinguishes by default, see `MarkovChain.respected`."""
+    normal: ClassVar[NormalForm] = SUMS
+    """When two vectors of block sums count as equal."""
     keeps_jumps: ClassVar[bool] = False
     """Whether the quotient of a CTMC keeps the jumps inside blocks, as self-loops."""
 
@@ -81,24 +101,19 @@ class Kind(ABC):
     def coarsest(
         self,
         conditions: Sequence[Condition],
-        initial: Partition,
+        within: Partition,
         *,
-        engine: Engine = "auto",
+        engine: EngineName | Engine = "auto",
         progress: Progress | None = None,
     ) -> Refinement:
-        """Return the coarsest partition that meets all conditions and refines `initial`."""
-        partition = initial
-        while True:
-            for condition in conditions:
-                result = refine(condition.matrix, partition, engine=engine, progress=progress)
-                partition, before = result.partition, partition
-            if len(conditions) == 1 or len(partition) == len(before):
-                return result
+        """Return the coarsest partition that meets all conditions and refines `within`."""
+        matrices = [condition.matrix for condition in conditions]
+        return refine(matrices, within, normal=self.normal, engine=engine, progress=progress)
 
     def witness(self, conditions: Sequence[Condition], partition: Partition) -> Witness | None:
         """Check the conditions exactly; return what contradicts them, or None."""
         for condition in conditions:
-            found = disagreement(condition.matrix, partition)
+            found = disagreement(condition.matrix, partition, self.normal)
             if found is not None:
                 return replace(found, direction=condition.direction)
         return None

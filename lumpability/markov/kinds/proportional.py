@@ -21,34 +21,30 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 
-from lumpability.errors import InvalidInput, InvalidValue, LumpabilityError, NotJustified
+from lumpability.errors import InvalidInput, InvalidValue, NotJustified
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.kinds.kind import Condition, Kind
 from lumpability.markov.matrices import divide_rows
 from lumpability.markov.naming import block_name
 from lumpability.numbers.exact_array import Exact, ExactArray
-from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict, collapse, project
-from lumpability.refinement import Engine, Progress, Refinement, Witness, fingerprint_rounds
+from lumpability.refinement import SHARES, Witness
 from lumpability.refinement.stability import disagreement
 from lumpability.structure import WeightedStructure
 
 __all__ = ["Proportional"]
-
-_ATTEMPTS = 16
 
 
 class Proportional(Kind):
     """Equal rates into other blocks up to a positive factor of each state."""
 
     name = "proportional"
+    normal = SHARES
     preserves = (
         "the stationary distribution, weighted: pi^(B) is the share of kappa pi in block B; and the "
         "order in which blocks are visited; not probabilities at a given time"
@@ -65,44 +61,6 @@ class Proportional(Kind):
                 kind=self.name,
             )
         return [Condition(chain.matrix.without_diagonal())]
-
-    def coarsest(
-        self,
-        conditions: Sequence[Condition],
-        initial: Partition,
-        *,
-        engine: Engine = "auto",
-        progress: Progress | None = None,
-    ) -> Refinement:
-        """Return the coarsest partition by rounds of fingerprints, then prove it.
-
-        Raises
-        ------
-        InvalidInput
-            For an engine other than "auto" and "rounds": the others compare sums themselves.
-        """
-        if engine not in ("auto", "rounds"):
-            raise InvalidInput(
-                f"the {engine} engine compares sums, not multiples of sums: proportional lumping "
-                "needs engine='auto' or 'rounds'",
-                engine=engine,
-            )
-        matrix = conditions[0].matrix
-        tables = fingerprint_rounds.field_tables(matrix.weights)
-        partition = initial
-        for attempt in range(_ATTEMPTS):
-            partition = fingerprint_rounds.refine(
-                matrix, partition, tables, proportional=True, attempt=attempt, progress=progress
-            )
-            if _LeavingRates.of(matrix, partition).first_difference() is None:
-                return Refinement(partition, "rounds", proved=True)
-        raise LumpabilityError(f"internal error: {_ATTEMPTS} collisions in a row; please report it")
-
-    def witness(self, conditions: Sequence[Condition], partition: Partition) -> Witness | None:
-        """Compare normalised rates exactly; the witness holds shares of what leaves the block."""
-        leaving = _LeavingRates.of(conditions[0].matrix, partition)
-        state = leaving.first_difference()
-        return None if state is None else leaving.witness(state)
 
     def verdict_with(
         self, chain: MarkovChain, partition: Partition, factors: ExactArray
@@ -122,12 +80,7 @@ class Proportional(Kind):
                 value=factors[state],
             )
         matrix = self.conditions(chain)[0].matrix
-        leaves = partition.labels[matrix.indices] != partition.labels[matrix.sources()]
-        sources, targets = matrix.sources()[leaves], matrix.indices[leaves]
-        leaving = WeightedStructure.from_edges(
-            matrix.n, sources, targets, matrix.weights.take(leaves)
-        )
-        witness = disagreement(divide_rows(leaving, factors), partition)
+        witness = disagreement(divide_rows(_leaving(matrix, partition), factors), partition)
         if witness is None:
             text = f"{self.name}: {self.identity(chain)} holds exactly with this kappa"
             return Verdict(self.name, None, text)
@@ -154,7 +107,7 @@ class Proportional(Kind):
         return collapse(conditions[0].matrix, partition).without_diagonal()
 
     def factors(self, conditions: Sequence[Condition], partition: Partition) -> ExactArray:
-        totals = _LeavingRates.of(conditions[0].matrix, partition).totals
+        totals = _leaving(conditions[0].matrix, partition).row_sums()
         firsts = totals.take(partition.representatives[partition.labels])
         one: Exact = Fraction(1)
         return totals.combine(firsts, lambda own, first: one if first == 0 else own / first)
@@ -178,51 +131,7 @@ class Proportional(Kind):
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _LeavingRates:
-    """Sums of rates into other blocks, and their shares in the total.
-
-    Attributes
-    ----------
-    totals : ExactArray, shape (n,)
-    shares : compressed rows of an n x k matrix
-        Share of the total that goes into each other block; no row for states that nothing leaves.
-    """
-
-    partition: Partition
-    totals: ExactArray
-    shares: WeightedStructure
-
-    @classmethod
-    def of(cls, matrix: WeightedStructure, partition: Partition) -> _LeavingRates:
-        labels, sources = partition.labels, matrix.sources()
-        leaves = labels[matrix.indices] != labels[sources]
-        sums = sum_entries(
-            (matrix.n, max(len(partition), 1)),
-            sources[leaves],
-            labels[matrix.indices[leaves]],
-            matrix.weights.take(leaves),
-        )
-        leaving = WeightedStructure(*sums, initial=matrix.initial)
-        totals = leaving.row_sums()
-        return cls(partition, totals, divide_rows(leaving, totals))
-
-    def first_difference(self) -> int | None:
-        """Return the first state whose shares are not those of its block's first member."""
-        first = self.partition.representatives[self.partition.labels]
-        lengths = np.diff(self.shares.indptr)
-        wrong = np.flatnonzero(lengths != lengths[first])
-        comparable = np.flatnonzero(lengths == lengths[first])
-        owner, positions = self.shares.entries_of(comparable)
-        _, expected = self.shares.entries_of(first[comparable])
-        different = (self.shares.indices[positions] != self.shares.indices[expected]) | (
-            self.shares.weights.codes[positions] != self.shares.weights.codes[expected]
-        )
-        candidates: Any = np.concatenate([wrong, comparable[owner[different]]])
-        return int(candidates.min()) if len(candidates) else None
-
-    def witness(self, state: int) -> Witness:
-        first = int(self.partition.representatives[self.partition.labels[state]])
-        expected, found = dict(self.shares.row(first)), dict(self.shares.row(state))
-        block = next(b for b in sorted({*expected, *found}) if expected.get(b) != found.get(b))
-        return Witness(first, state, block, expected.get(block, 0), found.get(block, 0))
+def _leaving(matrix: WeightedStructure, partition: Partition) -> WeightedStructure:
+    """Return the transitions into other blocks."""
+    own = partition.labels[matrix.indices] == partition.labels[matrix.sources()]
+    return matrix.without(np.flatnonzero(own))

@@ -7,13 +7,11 @@ Rounds are canonical, unlike single splits, whose order is free; the last partit
 
 from __future__ import annotations
 
-from typing import Any
-
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.kinds import find_kind
 from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
-from lumpability.refinement.stability import block_sums
+from lumpability.refinement.definition import block_sums, rounds
 
 __all__ = ["Observation", "block_text", "observations", "rounds_of"]
 
@@ -44,12 +42,10 @@ def observations(chain: MarkovChain, partition: Partition, *, kind: str) -> list
     {('out', 0): Fraction(3, 4), ('out', 1): Fraction(1, 4)}
     """
     found: list[Observation] = [{} for _ in range(chain.n)]
-    for condition in find_kind(kind).conditions(chain):
-        matrix = condition.matrix.explicit()
-        for state in range(chain.n):
-            sums = block_sums(matrix, partition, state)
-            if kind == "proportional":
-                sums = _shares(sums, int(partition.labels[state]))
+    chosen = find_kind(kind)
+    for condition in chosen.conditions(chain):
+        for state, own in enumerate(partition.labels.tolist()):
+            sums = chosen.normal.of(block_sums(condition.matrix, partition, state), own)
             found[state].update({(condition.direction, b): total for b, total in sums.items()})
     return found
 
@@ -77,17 +73,9 @@ def rounds_of(chain: MarkovChain, *, kind: str) -> list[Partition]:
     >>> [len(partition) for partition in rounds_of(machine_repair(3), kind="ordinary")]
     [2, 4]
     """
-    rounds = [chain.respected(find_kind(kind).respects)]
-    while True:
-        seen = observations(chain, rounds[-1], kind=kind)
-        keys: list[Any] = [
-            (block, frozenset(seen[state].items()))
-            for state, block in enumerate(rounds[-1].labels.tolist())
-        ]
-        refined = Partition.of(keys.__getitem__, states=chain.n)
-        if len(refined) == len(rounds[-1]):
-            return rounds
-        rounds.append(refined)
+    chosen = find_kind(kind)
+    matrices = [condition.matrix for condition in chosen.conditions(chain)]
+    return list(rounds(matrices, chain.respected(chosen.respects), chosen.normal))
 
 
 def block_text(chain: MarkovChain, partition: Partition, block: int) -> str:
@@ -101,9 +89,3 @@ def block_text(chain: MarkovChain, partition: Partition, block: int) -> str:
     """
     members = (str(chain.states[state]) for state in partition.blocks[block].tolist())
     return "{" + ", ".join(members) + "}"
-
-
-def _shares(sums: dict[int, Exact], own: int) -> dict[int, Exact]:
-    leaving = {block: total for block, total in sums.items() if block != own}
-    whole: Exact = sum(leaving.values())
-    return {block: total / whole for block, total in leaving.items()}

@@ -109,7 +109,7 @@ def _layers(lumping: NetworkLumping) -> list[dict[str, Any]]:
 
 def _stage(one: MergedStage, table: WeightTable) -> dict[str, Any]:
     """Return the weights of a stage, what its rows are, and what became of its units."""
-    matrix, incoming = one.stage.matrix, one.summed.incoming
+    matrix, incoming = one.stage.matrix, one.summed.below
     rows, units = np.nonzero(matrix)
     exact = to_fractions(matrix[rows, units]).tolist()
     bias = one.stage.layer.bias

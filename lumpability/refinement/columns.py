@@ -1,25 +1,26 @@
-"""The dense specialisation of the engine: which columns are multiples of each other.
+"""The dense accelerator: units of a layer whose columns are multiples of each other.
 
-One weight matrix is a bipartite structure whose coarsest refinement needs one round, so it is refined
-column of the structure by column, that is row of the matrix by row: rows are read in growing blocks and
-a unit is finished as soon as nothing else agrees with it.  Layers without duplicates are therefore decided
-by their first rows.
+A layer is a bipartite structure whose coarsest refinement needs one round, so it is refined row of the
+matrix by row, that is splitter by splitter: rows are read in growing portions, and a unit is finished as
+soon as nothing else agrees with it.  Layers without duplicates are therefore decided by their first rows.
 
-Candidates are found by comparing quotients by the first non-zero entry: division is correctly rounded, so
+Candidates are found by comparing quotients by the first nonzero entry: division is correctly rounded, so
 proportional columns have bitwise equal quotients, and a hash of them never separates what belongs
-together.  What remains together is then compared entry by entry, exactly (`arrays.products_agree`), or, if
-entries need more than 53 bits, as fractions.  Floating point selects; it never decides.
+together.  What remains together is then compared entry by entry, exactly (`float_arrays.products_agree`),
+or, if entries need more than 53 bits, as fractions.  Floating point selects; it never decides.
+
+Serves `multiples(group)` on a `DenseStructure` whose classes and bias are kept apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 
+from lumpability.errors import InvalidInput
 from lumpability.numbers.float_arrays import (
     Array,
     exact_ratios,
@@ -28,82 +29,108 @@ from lumpability.numbers.float_arrays import (
     to_fractions,
 )
 from lumpability.numbers.groups import Group
+from lumpability.partition import Partition
+from lumpability.refinement.normal_form import Multiples, NormalForm
+from lumpability.structure import Structure
 from lumpability.structure.dense import BLOCK, DenseStructure
 
-__all__ = ["Columns", "group_columns"]
+__all__ = ["column_factors", "refine"]
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _FOLD = np.uint64(33)
 _PATIENCE = 3  # doublings of the rows read without a new group before columns are compared
 
 
-@dataclass(frozen=True, eq=False)
-class Columns:
-    """Columns grouped up to factors.
-
-    Attributes
-    ----------
-    leader : int array, shape (n,)
-        First column of the group of each.
-    factors : dict of int to Fraction
-        Factor of a column over its leader, for those that differ from it.
-    zero : bool array, shape (n,)
-        Columns whose weights all vanish (the bias may not).
-    """
-
-    leader: Array
-    factors: dict[int, Fraction]
-    zero: Array
-
-
-def group_columns(summed: DenseStructure, group: Group) -> Columns:
-    """Group the columns of [A W; b] that are multiples of each other by factors of a group.
+def refine(structures: Sequence[Structure], within: Partition, normal: NormalForm) -> Partition:
+    """Return the coarsest stable partition of a layer that refines `within`.
 
     Parameters
     ----------
-    summed : DenseStructure
-    group : Group
+    structures : sequence of one DenseStructure
+    within : Partition
+        Every class of rows and the bias are alone.
+    normal : Multiples
+
+    Raises
+    ------
+    InvalidInput
+        For structures or a normal form that are not served.
 
     Notes
     -----
-    Reads a few rows when all columns differ; otherwise O(rows) for the columns that share a group.
+    Reads a few rows when all columns differ; otherwise O(rows) for the columns that share a block.
+
+    Examples
+    --------
+    >>> from lumpability.refinement.normal_form import multiples
+    >>> from lumpability.structure.dense import Incoming
+    >>> matrix = np.array([[1.0, 3.0, -1.0], [2.0, 6.0, -2.0]])
+    >>> layer = DenseStructure(matrix, None, Incoming.separate(2))
+    >>> refine([layer], layer.initial, multiples(Group.POSITIVE))
+    Partition([[0, 1], [2], [3], [4], [5]])
+    """
+    layer, *others = structures
+    if others or not isinstance(layer, DenseStructure) or not isinstance(normal, Multiples):
+        raise InvalidInput(
+            "the columns engine refines one dense layer up to factors: use engine='auto'"
+        )
+    if not within.refines(layer.initial):
+        raise InvalidInput("the columns engine keeps every class of rows and the bias apart")
+    labels = np.arange(layer.n)
+    labels[: layer.columns] = _leaders(layer, normal.group)
+    return Partition(labels).meet(within)
+
+
+def column_factors(layer: DenseStructure, leader: Array, group: Group) -> dict[int, Fraction]:
+    """Return by which factor each column is that of its leader, for those that differ from it.
+
+    Parameters
+    ----------
+    layer : DenseStructure
+    leader : int array, shape (units,)
+        For every unit one whose column of [A W; b] is the same up to a factor of the group.
+    group : Group
 
     Examples
     --------
     >>> from lumpability.structure.dense import Incoming
-    >>> matrix = np.array([[1.0, 3.0, -1.0], [2.0, 6.0, -2.0]])
-    >>> found = group_columns(DenseStructure(matrix, None, Incoming.separate(2)), Group.POSITIVE)
-    >>> found.leader.tolist(), found.factors
-    ([0, 0, 2], {1: Fraction(3, 1)})
+    >>> layer = DenseStructure(np.array([[1.0, 3.0]]), None, Incoming.separate(1))
+    >>> column_factors(layer, np.array([0, 0]), Group.POSITIVE)
+    {1: Fraction(3, 1)}
     """
-    scan = _Scan(summed, group)
+    members = np.flatnonzero(leader != np.arange(len(leader)))
+    ours, theirs = (layer.first_entries(some) for some in (members, leader[members]))
+    if np.dtype(object) in {ours.dtype, theirs.dtype}:
+        pairs = zip(to_fractions(ours).tolist(), to_fractions(theirs).tolist(), strict=True)
+        ratios = [group.part(a) / group.part(b) if a else Fraction(1) for a, b in pairs]
+        return {m: ratio for m, ratio in zip(members.tolist(), ratios, strict=True) if ratio != 1}
+    ours, theirs = (group.parts(np.where(some == 0, 1.0, some)) for some in (ours, theirs))
+    differ = np.flatnonzero(ours != theirs)
+    ratios = exact_ratios(ours[differ], theirs[differ])
+    return dict(zip(members[differ].tolist(), ratios, strict=True))
+
+
+def _leaders(layer: DenseStructure, group: Group) -> Array:
+    """Return for every unit the first whose column is a multiple of its own."""
+    scan = _Scan(layer, group)
     scan.run()
     zero = scan.zero_columns()
-    leader = np.arange(summed.columns)
-    factors: dict[int, Fraction] = {}
-    doubtful = _settle(summed, scan, scan.candidates(zero), leader, factors)
+    leader = np.arange(layer.columns)
+    doubtful = _settle(layer, scan, scan.candidates(zero), leader)
     if len(doubtful) and not scan.is_rough:
         # Columns that agree in their first rows but not in all: hash them to the end.
         scan.resume(doubtful)
         leader[doubtful] = doubtful
-        doubtful = _settle(summed, scan, scan.candidates(zero), leader, factors)
-    if len(doubtful):
-        for first in np.unique(leader[doubtful]).tolist():
-            together = doubtful[leader[doubtful] == first]
-            for part, divisors in _by_fractions(summed, together, group):
-                leader[part] = part[0]
-                for column, divisor in zip(part.tolist(), divisors, strict=True):
-                    if divisor != divisors[0]:
-                        factors[column] = divisor / divisors[0]
-    return Columns(leader, factors, zero)
+        doubtful = _settle(layer, scan, scan.candidates(zero), leader)
+    for first in np.unique(leader[doubtful]).tolist():
+        together = doubtful[leader[doubtful] == first]
+        for part in _by_fractions(layer, together, group):
+            leader[part] = part[0]
+    return leader
 
 
 def _settle(
-    summed: DenseStructure,
-    scan: _Scan,
-    candidates: tuple[Array, Array],
-    leader: Array,
-    factors: dict[int, Fraction],
+    layer: DenseStructure, scan: _Scan, candidates: tuple[Array, Array], leader: Array
 ) -> Array:
     """Record groups whose columns all agree exactly; return the members of the others.
 
@@ -115,14 +142,10 @@ def _settle(
     leader[members] = leaders
     if scan.is_rough:
         return members
-    agree = _agreement(summed, members, leaders, scan)
-    doubtful = np.zeros(len(members), dtype=bool)
-    if not agree.all():
-        doubtful = np.isin(leaders, leaders[~agree])
-    differs = np.flatnonzero(~doubtful & (scan.divisors(members) != scan.divisors(leaders)))
-    ratios = exact_ratios(scan.divisors(members[differs]), scan.divisors(leaders[differs]))
-    factors.update(zip(members[differs].tolist(), ratios, strict=True))
-    return members[doubtful]
+    agree = _agreement(layer, members, leaders, scan)
+    if agree.all():
+        return members[:0]
+    return members[np.isin(leaders, leaders[~agree])]
 
 
 class _Scan:
@@ -132,11 +155,11 @@ class _Scan:
     non-zero entry and a hash that nothing else has.
     """
 
-    def __init__(self, summed: DenseStructure, group: Group) -> None:
-        self.summed, self.group = summed, group
-        self.first = np.zeros(summed.columns)  # first non-zero entry of exact rows; 0 if none yet
-        self.hash = np.zeros(summed.columns, dtype=np.uint64)
-        self.active = np.arange(summed.columns)
+    def __init__(self, layer: DenseStructure, group: Group) -> None:
+        self.layer, self.group = layer, group
+        self.first = np.zeros(layer.columns)  # first non-zero entry of exact rows; 0 if none yet
+        self.hash = np.zeros(layer.columns, dtype=np.uint64)
+        self.active = np.arange(layer.columns)
         self.parked = np.empty(0, dtype=np.int64)  # columns that look like duplicates
         self.parked_at = 0
         self.rough_rows: list[Array] = []  # rows that are not exact in floats: they do not hash
@@ -169,7 +192,7 @@ class _Scan:
 
     def _read_from(self, low: int) -> Iterator[int]:
         """Read rows of the active columns, and stop whenever their number has doubled."""
-        last = self.summed.classes
+        last = self.layer.classes
         goal = low + 2
         while low < last and len(self.active):
             limit = max(1, BLOCK // max(len(self.active), 1))
@@ -181,8 +204,8 @@ class _Scan:
                 yield low
 
     def _read(self, low: int, high: int) -> None:
-        every = len(self.active) == self.summed.columns
-        values, exact = self.summed.block(low, high, slice(None) if every else self.active)
+        every = len(self.active) == self.layer.columns
+        values, exact = self.layer.block(low, high, slice(None) if every else self.active)
         if not exact.all():
             self.rough_rows.append(low + np.flatnonzero(~exact))
         rows, values = low + np.flatnonzero(exact), values[exact]
@@ -204,7 +227,7 @@ class _Scan:
         self.hash[self.active] += bits.sum(axis=0, dtype=np.uint64)
 
     def _hash_bias(self) -> None:
-        bias = self.summed.bias
+        bias = self.layer.bias
         if bias.dtype == object:
             return  # left to the exact comparison
         first = self.first[self.active]
@@ -223,14 +246,14 @@ class _Scan:
     @property
     def is_rough(self) -> bool:
         """Whether some entries are not floats, so that floats cannot compare them."""
-        return bool(self.rough_rows) or self.summed.bias.dtype == object
+        return bool(self.rough_rows) or self.layer.bias.dtype == object
 
     def zero_columns(self) -> Array:
         """Return which columns have no weight that is not zero; call after `run`."""
-        zero = np.zeros(self.summed.columns, dtype=bool)
+        zero = np.zeros(self.layer.columns, dtype=bool)
         left = self.empty
         if len(left) and self.rough_rows:
-            entries = self.summed.fractions(np.concatenate(self.rough_rows), left)
+            entries = self.layer.fractions(np.concatenate(self.rough_rows), left)
             left = left[~np.array(entries != 0, dtype=bool).any(axis=0)]
         zero[left] = True
         return zero
@@ -267,19 +290,19 @@ def _multipliers(rows: Array) -> Array:
     return np.asarray((x ^ (x >> np.uint64(31))) | np.uint64(1))
 
 
-def _agreement(summed: DenseStructure, members: Array, leaders: Array, scan: _Scan) -> Array:
+def _agreement(layer: DenseStructure, members: Array, leaders: Array, scan: _Scan) -> Array:
     """Return which columns are exact multiples of their leaders; not so where floats cannot tell."""
     ratios = _Ratios(scan.divisors(members), scan.divisors(leaders))
     agree = np.asarray(~ratios.unknown)
     which = np.flatnonzero(agree & (members != leaders))
     which = which[np.argsort(ratios.sort[which], kind="stable")]
     # Rows of all columns at once where they are stored so, else whole columns.
-    width = max(1, BLOCK // (summed.classes + 1)) if summed.by_columns else max(1, len(which))
+    width = max(1, BLOCK // (layer.classes + 1)) if layer.by_columns else max(1, len(which))
     for low in range(0, len(which), width):
         # A column is compared with its leader next to it, in portions that fit the block size.
         part = which[low : low + width]
         comparisons = ratios.comparisons(part)
-        for values in _blocks(summed, np.concatenate([members[part], leaders[part]])):
+        for values in _blocks(layer, np.concatenate([members[part], leaders[part]])):
             left, right = values[:, : len(part)], values[:, len(part) :]
             for chosen, same in comparisons:
                 agree[part[chosen]] &= same(left[:, chosen], right[:, chosen]).all(axis=0)
@@ -338,32 +361,25 @@ def _times(values: Array, powers: Array) -> Array:
         return np.asarray(values * powers.astype(values.dtype))
 
 
-def _blocks(summed: DenseStructure, columns: Array) -> Iterator[Array]:
+def _blocks(layer: DenseStructure, columns: Array) -> Iterator[Array]:
     """Yield the rows of [A W; b] for some columns, block by block."""
     step = max(1, BLOCK // len(columns))
-    for low in range(0, summed.classes, step):
-        yield summed.block(low, min(low + step, summed.classes), columns)[0]
-    yield summed.bias[columns][None]
+    for low in range(0, layer.classes, step):
+        yield layer.block(low, min(low + step, layer.classes), columns)[0]
+    yield layer.bias[columns][None]
 
 
-def _by_fractions(
-    summed: DenseStructure, members: Array, group: Group
-) -> list[tuple[Array, list[Fraction]]]:
-    """Group columns by their exact normal form: the slow way, for any numbers."""
-    forms: dict[tuple[Fraction, ...], list[tuple[int, Fraction]]] = {}
-    rows = np.arange(summed.classes)
-    step = max(1, BLOCK // (4 * max(summed.classes, 1)))
+def _by_fractions(layer: DenseStructure, members: Array, group: Group) -> list[Array]:
+    """Group columns by their exact normal forms: the slow way, for any numbers."""
+    forms: dict[tuple[Fraction, ...], list[int]] = {}
+    rows = np.arange(layer.classes)
+    step = max(1, BLOCK // (4 * max(layer.classes, 1)))
     for low in range(0, len(members), step):
         chosen = members[low : low + step]
-        entries = summed.fractions(rows, chosen)
-        bias = to_fractions(summed.bias[chosen])
+        entries = layer.fractions(rows, chosen)
+        bias = to_fractions(layer.bias[chosen])
         for k, column in enumerate(chosen.tolist()):
             numbers = [*entries[:, k].tolist(), bias[k]]
-            first = next((x for x in numbers if x), Fraction(1))
-            divisor = group.part(first)
-            form = tuple(x / divisor for x in numbers)
-            forms.setdefault(form, []).append((column, divisor))
-    return [
-        (np.array([column for column, _ in found]), [divisor for _, divisor in found])
-        for found in forms.values()
-    ]
+            divisor = group.part(next((x for x in numbers if x), Fraction(1)))
+            forms.setdefault(tuple(x / divisor for x in numbers), []).append(column)
+    return [np.array(columns) for columns in forms.values()]

@@ -1,0 +1,183 @@
+"""The accelerators of the definition, behind one signature, and which of them serves what.
+
+==============  ===========================  ===========================  ==============================
+engine          normal forms                 structures                   weights
+==============  ===========================  ===========================  ==============================
+`definition`    all                          all                          all
+`worklist`      `SUMS`, `SHARES`             sparse; several for `SUMS`   all
+`rounds`        `SUMS`, `SHARES`             sparse                       all
+`kernel`        `SUMS`                       sparse                       rational, or few monomials
+`columns`       `multiples`                  one dense layer              floats and fractions
+==============  ===========================  ===========================  ==============================
+
+A layer under `multiples` is served by the others too: its targets are all apart, so that dividing every row
+by its factor turns `multiples` into `SUMS` (`divided`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from lumpability.errors import InvalidInput
+from lumpability.numbers.exact_array import Exact
+from lumpability.partition import Partition
+from lumpability.refinement.normal_form import SHARES, SUMS, Multiples, NormalForm
+from lumpability.structure import Structure, WeightedStructure
+
+__all__ = ["ENGINES", "Accelerator", "Engine", "EngineName", "Progress", "divided", "find_engine"]
+
+Progress = Callable[[int, int], None]
+"""Called now and then with (blocks so far, states); raising from it stops the refinement."""
+
+
+class Engine(Protocol):
+    """A function that returns the coarsest stable partition that refines `within`."""
+
+    def __call__(
+        self, structures: Sequence[Any], within: Partition, normal: NormalForm, /
+    ) -> Partition: ...
+
+
+EngineName = Literal["auto", "definition", "worklist", "rounds", "kernel", "columns"]
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """An engine of the library.
+
+    Attributes
+    ----------
+    name : str
+    module : str
+        Of this package; its function `refine` is the engine, and is imported when it is first called.
+    normal_forms : tuple
+        Instances, or classes, of `NormalForm`.
+    one_by_one : bool
+        Whether it refines one matrix at a time; several are then refined in turn until none splits.
+    proves : bool
+        Whether it has proved its answer stable when it returns.
+    tells : bool
+        Whether it reports progress.
+    """
+
+    name: EngineName
+    module: str
+    normal_forms: tuple[Any, ...]
+    one_by_one: bool = False
+    proves: bool = True
+    tells: bool = False
+
+    def serves(self, normal: NormalForm) -> bool:
+        """Whether the engine knows a normal form."""
+        return any(
+            isinstance(normal, known) if isinstance(known, type) else normal is known
+            for known in self.normal_forms
+        )
+
+    def refine(
+        self,
+        structures: Sequence[Structure],
+        within: Partition,
+        normal: NormalForm,
+        progress: Progress | None = None,
+    ) -> Partition:
+        """Return the coarsest stable partition that refines `within`.
+
+        Raises
+        ------
+        InvalidInput
+            If the engine does not serve the normal form or the structures.
+        """
+        if isinstance(normal, Multiples) and not self.serves(normal):
+            structures, normal = divided(structures, within, normal), SUMS
+        if not self.serves(normal):
+            raise InvalidInput(
+                f"the {self.name} engine does not refine by {normal!r}: use engine='auto'",
+                engine=self.name,
+            )
+        run = import_module(f"{__package__}.{self.module}").refine
+        options = {"progress": progress} if self.tells else {}
+        if not self.one_by_one:
+            return run(structures, within, normal, **options)  # type: ignore[no-any-return]
+        found = within
+        while True:
+            before = found
+            for structure in structures:
+                found = run(structure, found, **options)
+            if len(structures) == 1 or len(found) == len(before):
+                return found
+
+
+ENGINES: dict[str, Accelerator] = {
+    engine.name: engine
+    for engine in (
+        Accelerator("definition", "definition", (NormalForm,), proves=False),
+        Accelerator("worklist", "worklist", (SUMS, SHARES), proves=False),
+        Accelerator("rounds", "fingerprint_rounds", (SUMS, SHARES), tells=True),
+        Accelerator("kernel", "kernel", (SUMS,), one_by_one=True, tells=True),
+        Accelerator("columns", "columns", (Multiples,)),
+    )
+}
+
+
+def find_engine(name: str) -> Accelerator:
+    """Return the engine of that name.
+
+    Raises
+    ------
+    InvalidInput
+        If there is none; the message lists the names.
+
+    Examples
+    --------
+    >>> find_engine("worklist").serves(SHARES)
+    True
+    """
+    if name not in ENGINES:
+        raise InvalidInput(
+            f"unknown engine {name!r}: choose one of auto, {', '.join(ENGINES)}", engine=name
+        )
+    return ENGINES[name]
+
+
+def divided(
+    structures: Sequence[Structure], within: Partition, normal: Multiples
+) -> list[WeightedStructure]:
+    """Return structures whose equal sums are the multiples of the given ones.
+
+    Every row is divided by the factor that its normal form is divided by.  That is the same in every
+    round if all targets are apart from the start.
+
+    Raises
+    ------
+    InvalidInput
+        If two targets of transitions share a block of `within`.
+
+    Examples
+    --------
+    >>> from lumpability.numbers.groups import Group
+    >>> pair = WeightedStructure.from_edges(3, [0, 1], [2, 2], [2, 6])
+    >>> [one] = divided([pair], Partition.of([0, 0, 1]), Multiples(Group.POSITIVE))
+    >>> one.row(0), one.row(1)
+    ([(2, Fraction(1, 1))], [(2, Fraction(1, 1))])
+    """
+    sizes = within.blocks.sizes
+    found = []
+    for structure in structures:
+        rows: list[dict[int, Exact]] = [{} for _ in range(structure.n)]
+        owner, targets, weights = structure.rows(np.arange(structure.n))
+        if np.any(sizes[within.labels[targets]] > 1):
+            raise InvalidInput(
+                "multiples are refined by engine='definition' unless the targets of all transitions are "
+                "apart from the start"
+            )
+        for state, target, weight in zip(owner.tolist(), targets.tolist(), weights, strict=True):
+            rows[state][target] = weight
+        forms = [sorted(normal.of(row, -1).items()) for row in rows]
+        found.append(WeightedStructure.from_sorted_rows(forms))
+    return found

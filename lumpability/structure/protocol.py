@@ -1,0 +1,54 @@
+"""What the engine asks of a weighted transition structure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.partition import Partition
+
+__all__ = ["Rows", "Structure"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Rows(NamedTuple):
+    """The transitions of some states, one behind the other.
+
+    Attributes
+    ----------
+    owner : int array, shape (k,)
+        Which of the states asked for a transition belongs to, ascending.
+    states : int array, shape (k,)
+        Its other end.
+    weights : ExactArray, shape (k,)
+        Its weight.
+    """
+
+    owner: Array
+    states: Array
+    weights: ExactArray
+
+
+class Structure(Protocol):
+    """States 0 .. n-1 with exactly weighted transitions and an initial partition."""
+
+    @property
+    def n(self) -> int:
+        """Number of states."""
+
+    @property
+    def initial(self) -> Partition:
+        """States in different blocks stay apart."""
+
+    def rows(self, states: Array) -> Rows:
+        """Return the transitions from some states."""
+
+    def incoming(self, states: Array) -> Rows:
+        """Return the transitions into some states."""
+
+    def chunks(self) -> Iterator[Array]:
+        """Yield all states in ascending order, in pieces whose rows fit in memory."""
