@@ -13,7 +13,7 @@ import pytest
 from lumpability import lump
 from lumpability.markov import examples
 from lumpability.numbers.exact_array import ExactArray
-from lumpability.refinement import choose, kernel, refine
+from lumpability.refinement import SUMS, choose, kernel, refine
 from lumpability.structure import WeightedStructure
 
 LINE = WeightedStructure.from_edges(5, range(4), range(1, 5), [1] * 4)
@@ -31,14 +31,14 @@ def test_small_structures_go_to_the_worklist_and_larger_ones_to_the_kernel(
 ):
     for small, engine in ((structure.m, "worklist"), (structure.m - 1, "kernel")):
         monkeypatch.setattr(choose, name, small)
-        assert choose.engine_for(structure) == engine
+        assert choose.engine_for([structure], SUMS) == engine
         assert refine(structure).engine == engine
 
 
 def test_rational_functions_of_too_many_monomials_go_to_the_rounds(monkeypatch):
     monkeypatch.setattr(choose, "SMALL_SYMBOLIC", 3)
     monkeypatch.setattr(ExactArray, "components", None)
-    assert choose.engine_for(symbolic()) == "rounds"
+    assert choose.engine_for([symbolic()], SUMS) == "rounds"
 
 
 PROGRAM = """
