@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lumpability.refinement.engines import EngineName
-from lumpability.refinement.normal_form import SHARES, Multiples, NormalForm
+from lumpability.refinement.normal_form import SHARES, SUMS, Multiples, NormalForm
 from lumpability.structure import Structure, WeightedStructure
 from lumpability.structure.dense import DenseStructure
 
@@ -44,7 +44,6 @@ def engine_for(structures: Sequence[Structure], normal: NormalForm) -> EngineNam
 
     Examples
     --------
-    >>> from lumpability.refinement.normal_form import SUMS
     >>> engine_for([WeightedStructure.from_edges(2, [0], [1], [1])], SUMS)
     'worklist'
     """
@@ -55,6 +54,8 @@ def engine_for(structures: Sequence[Structure], normal: NormalForm) -> EngineNam
         return "definition"
     if normal is SHARES:
         return "rounds"
+    if normal is not SUMS:
+        return "definition"
     if all(map(is_small, sparse)):
         return "worklist"
     return "rounds" if any(one.weights.components is None for one in sparse) else "kernel"

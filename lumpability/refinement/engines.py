@@ -36,7 +36,17 @@ Progress = Callable[[int, int], None]
 
 
 class Engine(Protocol):
-    """A function that returns the coarsest stable partition that refines `within`."""
+    """A function that returns the coarsest stable partition that refines `within`.
+
+    Examples
+    --------
+    >>> from lumpability.refinement import definition, refine
+    >>> def in_python(structures, within, normal):
+    ...     return definition.refine(structures, within, normal)
+    >>> structure = WeightedStructure.from_edges(2, [0], [1], [1])
+    >>> refine(structure, engine=in_python).engine
+    'in_python'
+    """
 
     def __call__(
         self, structures: Sequence[Any], within: Partition, normal: NormalForm, /

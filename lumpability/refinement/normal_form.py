@@ -38,7 +38,20 @@ Array = np.ndarray[Any, Any]
 
 
 class NormalForm(ABC):
-    """When two vectors of block sums count as equal."""
+    """When two vectors of block sums count as equal.
+
+    Examples
+    --------
+    A normal form of somebody else: only the places of the nonzero sums count.
+
+    >>> class Places(NormalForm):
+    ...     def of(self, sums, own):
+    ...         return dict.fromkeys(sums, 1)
+    >>> from lumpability.refinement import refine
+    >>> structure = WeightedStructure.from_edges(3, [0, 1], [2, 2], [1, 5])
+    >>> refine(structure, [0, 0, 1], normal=Places()).partition
+    Partition([[0, 1], [2]])
+    """
 
     counts_own: ClassVar[bool] = True
     """Whether sums into the state's own block count."""
@@ -70,6 +83,8 @@ class NormalForm(ABC):
 
 
 class _Sums(NormalForm):
+    """Sums are equal."""
+
     def of(self, sums: Mapping[int, Exact], own: int) -> dict[int, Exact]:
         return dict(sums)
 
@@ -81,6 +96,8 @@ class _Sums(NormalForm):
 
 
 class _Shares(NormalForm):
+    """Sums into the other blocks are equal up to a positive factor."""
+
     counts_own = False
 
     def of(self, sums: Mapping[int, Exact], own: int) -> dict[int, Exact]:

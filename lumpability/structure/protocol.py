@@ -26,6 +26,13 @@ class Rows(NamedTuple):
         Its other end.
     weights : ExactArray, shape (k,)
         Its weight.
+
+    Examples
+    --------
+    >>> from lumpability.structure import WeightedStructure
+    >>> structure = WeightedStructure.from_edges(2, [0, 1], [1, 0], [1, 2])
+    >>> structure.rows(np.array([1])).weights
+    ExactArray([2])
     """
 
     owner: Array
@@ -34,7 +41,15 @@ class Rows(NamedTuple):
 
 
 class Structure(Protocol):
-    """States 0 .. n-1 with exactly weighted transitions and an initial partition."""
+    """States 0 .. n-1 with exactly weighted transitions and an initial partition.
+
+    Examples
+    --------
+    >>> from lumpability.structure import WeightedStructure
+    >>> structure: Structure = WeightedStructure.from_edges(2, [0], [1], [1])
+    >>> structure.n, structure.incoming(np.array([1])).states.tolist()
+    (2, [0])
+    """
 
     @property
     def n(self) -> int:

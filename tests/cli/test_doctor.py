@@ -73,7 +73,7 @@ def test_doctor_survives_and_reports_an_engine_that_fails(
     monkeypatch.setattr("lumpability.cli.doctor.lump", broken)
     result = run("doctor")
     assert (result.exit_code, result.stderr) == (1, "")
-    assert "kernel     fails: OSError: cannot load the compiler" in result.stdout
+    assert "kernel      fails: OSError: cannot load the compiler" in result.stdout
     assert "all is well: no" in result.stdout
 
 
