@@ -35,10 +35,7 @@ _LEVEL = 6
 def check_size(path: str | Path, unpacked: int, packed: int, max_bytes: int) -> None:
     """Refuse a packed file that unpacks beyond the limits.
 
-    Raises
-    ------
-    SizeLimit
-        Names the limit; carries ``path`` and ``limit``.
+    Raises `SizeLimit`: names the limit; carries ``path`` and ``limit``.
 
     Examples
     --------
@@ -118,20 +115,15 @@ def opened(
 ) -> Iterator[BinaryIO]:
     """Open a file for reading in binary; ``.gz`` is unpacked on the way, in bounded memory.
 
+    Raises `FormatError` if the file cannot be read or is damaged, and `SizeLimit` if it unpacks beyond the
+    limits.
+
     Parameters
     ----------
-    path : str or Path
     max_bytes : int
         Largest size after unpacking.
     by_content : bool
         Look at the first bytes instead of the suffix, and unpack gzip and xz.
-
-    Raises
-    ------
-    FormatError
-        If the file cannot be read or is damaged.
-    SizeLimit
-        If it unpacks beyond the limits.
     """
     path = Path(path)
     with reading(path), path.open("rb") as plain:
@@ -158,6 +150,8 @@ def _unpacker(plain: BinaryIO, path: Path, by_content: bool) -> Any:
 def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
     """Write several files and put all of them in place at the end, or none.
 
+    Raises `FormatError` if a file cannot be written; nothing is left behind and old files are untouched.
+
     Parameters
     ----------
     paths : sequence of str or Path
@@ -166,11 +160,6 @@ def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
     Yields
     ------
     list of binary files, in the order of `paths`
-
-    Raises
-    ------
-    FormatError
-        If a file cannot be written; nothing is left behind and old files are untouched.
     """
     names = [Path(path) for path in paths]
     targets = [name.resolve() for name in names]
@@ -220,16 +209,12 @@ def writing(path: str | Path, *, packed: bool | None = None) -> Iterator[BinaryI
 
     The bytes depend on the contents only: no time and no name goes into a packed file.
 
+    Raises `FormatError` if the file cannot be written.
+
     Parameters
     ----------
-    path : str or Path
     packed : bool, optional
         Whether to pack, whatever the name.
-
-    Raises
-    ------
-    FormatError
-        If the file cannot be written.
     """
     with replacing([path]) as (handle,):
         if packed or (packed is None and Path(path).suffix.lower() == ".gz"):

@@ -31,14 +31,8 @@ def verify(certificate: Claims, model: Any, quotient: Any = None) -> Verificatio
 
     Parameters
     ----------
-    certificate : Claims
-    model : CTMC or DTMC
     quotient : CTMC or DTMC, optional
         If given, it must be the quotient that the certificate is about.
-
-    Returns
-    -------
-    Verification
 
     Examples
     --------

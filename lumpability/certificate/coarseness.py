@@ -38,20 +38,16 @@ def replay(
 ) -> None:
     """Check that a history proves that no two blocks can be merged.
 
+    Raises `Contradiction` if it does not.
+
     Parameters
     ----------
-    history : History
     matrices : list of WeightedStructure, each of k states
         The sums of one member of each block, for every condition of the kind.
     respected : Partition
         Of the k blocks, by what must be respected.
     proportional : bool
         Whether recorded sums are shares of what leaves the split node.
-
-    Raises
-    ------
-    Contradiction
-        If it does not.
     """
     _check_forest(history, respected.n, len(matrices))
     _check_roots(history, respected)

@@ -61,10 +61,7 @@ class ChainParts:
     def of(cls, chain: Any) -> ChainParts:
         """Take the parts of a CTMC or DTMC.
 
-        Raises
-        ------
-        InvalidInput
-            If it is neither.
+        Raises `InvalidInput` if it is neither.
         """
         if not isinstance(getattr(chain, "matrix", None), WeightedStructure):
             raise InvalidInput(

@@ -107,18 +107,12 @@ def _whole(scanner: Scanner, text: str) -> int:
 def read_claims(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Claims:
     """Read a certificate of a chain as a stream.
 
+    Raises `FormatError` if it is not valid; the message says where.  Raises `SizeLimit` if it is too large.
+
     Parameters
     ----------
-    path : str or Path
     max_bytes : int
         Largest size, after unpacking.
-
-    Raises
-    ------
-    FormatError
-        If it is not valid; the message says where.
-    SizeLimit
-        If it is too large.
     """
     with opened(path, max_bytes=max_bytes) as stream:
         scanner = Scanner(stream, path, max_bytes=max_bytes)

@@ -28,7 +28,6 @@ def certify(lumping: Any, library: str) -> Certificate:
 
     Parameters
     ----------
-    lumping : Lumping
     library : str
         The version that makes it.
 

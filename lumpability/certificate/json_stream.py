@@ -37,18 +37,14 @@ _COMMA, _ZERO, _NINE = b",09"
 class Scanner:
     """Reads what is expected next, or raises.
 
+    Every method raises `FormatError` if something else comes.
+
     Parameters
     ----------
-    stream : binary file
     path : str or Path
         For messages.
     max_bytes : int
         Largest size of the text.
-
-    Raises
-    ------
-    FormatError
-        By every method, if something else comes.
 
     Examples
     --------

@@ -44,15 +44,12 @@ def collapsed_conditions(
 ) -> list[WeightedStructure]:
     """Check the identity; return the matrices on blocks whose sums it is about.
 
+    Raises `Contradiction` if two states of one block have different sums; names them.
+
     Returns
     -------
     list of WeightedStructure, each of k states
         Row B holds the sums of the first member of B; one matrix, for "strict" two.
-
-    Raises
-    ------
-    Contradiction
-        If two states of one block have different sums; names them.
     """
     matrix, continuous = parts.matrix, parts.time == "continuous"
     if kind in ("exact", "strict"):

@@ -69,12 +69,7 @@ class Verification:
 
 
 class Contradiction(Exception):
-    """Something that a certificate claims does not hold; ends the check that finds it.
-
-    Attributes
-    ----------
-    rejection : Rejection
-    """
+    """Something that a certificate claims does not hold; ends the check that finds it."""
 
     def __init__(self, field: str, reason: str, states: tuple[int, ...] = ()) -> None:
         super().__init__(reason)

@@ -60,22 +60,18 @@ def special_cases(
 ) -> list[SpecialCase]:
     """Return the equations, linear in a parameter, under which the lumping is coarser.
 
+    Raises `SizeLimit` for more than `max_blocks` blocks, or too many pairs of them.
+
     Parameters
     ----------
     chain : CTMC or DTMC
         With parameters; without, the answer is empty.
-    kind : Kind
     respected : Partition
         That lumpings refine.
     partition : Partition
         The generic coarsest lumping.
     max_blocks : int
         Refuse more blocks, whose differences would take long to factor.
-
-    Raises
-    ------
-    SizeLimit
-        For more than `max_blocks` blocks, or too many pairs of them.
     """
     if chain.is_rational:
         return []

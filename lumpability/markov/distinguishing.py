@@ -67,8 +67,6 @@ class Separation:
 
     Parameters
     ----------
-    chain : CTMC or DTMC
-    kind : Kind
     partition : Partition
         The coarsest lumping.
     respected : Partition

@@ -23,15 +23,12 @@ __all__ = ["earning_rates", "with_held_rewards", "with_respected_rewards"]
 def earning_rates(chain: MarkovChain, reward: str | Reward) -> ExactArray:
     """Return what a reward earns per unit of time (or step) in every state, shape (n,).
 
+    Raises `InvalidChain` if there is no reward of that name.
+
     Parameters
     ----------
     reward : str or Reward
         The name of a reward of the chain, or a reward.
-
-    Raises
-    ------
-    InvalidChain
-        If there is no reward of that name.
 
     Examples
     --------

@@ -36,11 +36,6 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 def explain(separation: Separation, state: int, other: int) -> Explanation:
     """Say why two states of a chain share a block of its coarsest lumping, or why not.
 
-    Parameters
-    ----------
-    separation : Separation
-    state, other : int
-
     Notes
     -----
     O(m) on the quotient for each level up to the depth of the two, and less where little changes.
@@ -94,10 +89,7 @@ def explain_witness(chain: MarkovChain, kind: Kind, partition: Partition, witnes
 def state_number(states: States, given: Any) -> int:
     """Return the number of a state given by name, by its name as text, or by number.
 
-    Raises
-    ------
-    InvalidInput
-        If there is none; the message names similar ones.
+    Raises `InvalidInput` if there is none; the message names similar ones.
 
     Examples
     --------

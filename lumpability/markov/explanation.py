@@ -33,11 +33,6 @@ _ROWS = 24
 class Group:
     """A set of states, by its size and first members.
 
-    Attributes
-    ----------
-    size : int
-    first : tuple of str
-
     Examples
     --------
     >>> print(Group.of(States(9), [2, 3, 4, 5, 6, 8]))

@@ -149,10 +149,7 @@ class Formula:
     def holds_in(self, chain: MarkovChain) -> Mask:
         """Return in which states of a chain the formula holds, shape (n,), exactly.
 
-        Raises
-        ------
-        InvalidInput
-            If the formula mentions a label, reward or start that the chain does not have.
+        Raises `InvalidInput` if the formula mentions a label, reward or start that the chain does not have.
 
         Notes
         -----

@@ -141,23 +141,18 @@ class NearMiss:
 def find_near_misses(separation: Separation, limit: int = 10) -> list[NearMiss]:
     """Return the pairs of blocks that need the fewest changed weights to be merged.
 
+    Raises `NotJustified` for another kind: there a changed weight has effects on further blocks.  Raises
+    `InvalidInput` for a chain with parameters, or a limit below 1.
+
     Parameters
     ----------
     separation : Separation
         Of a lumping of kind "ordinary" or "bisimulation", with numbers as weights.
-    limit : int
 
     Returns
     -------
     list of NearMiss
         By number of changed weights, then by the sum of the changes.
-
-    Raises
-    ------
-    NotJustified
-        For another kind: there a changed weight has effects on further blocks.
-    InvalidInput
-        For a chain with parameters, or a limit below 1.
 
     Notes
     -----

@@ -32,10 +32,7 @@ def parameters_in(arrays: Iterable[ExactArray]) -> tuple[Any, ...]:
 def read_point(values: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict[Any, Any]:
     """Read what shall stand for the parameters: keys are symbols or their names.
 
-    Raises
-    ------
-    InvalidValue
-        For a parameter that does not occur, or a number that is not positive.
+    Raises `InvalidValue` for a parameter that does not occur, or a number that is not positive.
 
     Examples
     --------

@@ -97,10 +97,7 @@ PRESERVED: tuple[Claim, ...] = tuple(
 def claims_about(kind: str) -> list[Claim]:
     """Return the rows of one kind.
 
-    Raises
-    ------
-    InvalidInput
-        For a kind that has no rows.
+    Raises `InvalidInput` for a kind that has no rows.
 
     Examples
     --------

@@ -292,17 +292,14 @@ ACTIVATIONS: dict[str, Callable[..., Activation]] = {
 def activation(spec: str | Activation, **parameters: float) -> Activation:
     """Return an activation by name.
 
+    Raises `InvalidNetwork` if there is no activation of that name.
+
     Parameters
     ----------
     spec : str or Activation
         A key of `ACTIVATIONS`.
     **parameters
         ``alpha`` for "leaky_relu" and "elu", ``low`` and ``high`` for "clip".
-
-    Raises
-    ------
-    InvalidNetwork
-        If there is no activation of that name.
 
     Examples
     --------

@@ -37,12 +37,7 @@ _KINDS = ("proportional", "exact")
 def write_network_claims(certificate: NetworkClaims, path: str | Path) -> None:
     """Write a certificate of a network to a ``.json`` or ``.json.gz`` file, whole or not at all.
 
-    Raises
-    ------
-    FormatError
-        If it cannot be written.
-    SizeLimit
-        If a number has more than 4000 digits.
+    Raises `FormatError` if it cannot be written, and `SizeLimit` if a number has more than 4000 digits.
     """
     numbers: dict[Fraction, int] = {}
     layers = [_layer(claim, numbers) for claim in certificate.layers]
@@ -108,18 +103,12 @@ def _text(number: Fraction) -> str:
 def read_network_claims(path: str | Path, *, max_bytes: int = MAX_BYTES) -> NetworkClaims:
     """Read a certificate of a network as a stream.
 
+    Raises `FormatError` if it is not valid; the message says where.  Raises `SizeLimit` if it is too large.
+
     Parameters
     ----------
-    path : str or Path
     max_bytes : int
         Largest size, after unpacking.
-
-    Raises
-    ------
-    FormatError
-        If it is not valid; the message says where.
-    SizeLimit
-        If it is too large.
     """
     with opened(path, max_bytes=max_bytes) as stream:
         scanner = Scanner(stream, path, max_bytes=max_bytes)

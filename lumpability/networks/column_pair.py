@@ -38,13 +38,7 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two units of one stage.
-
-    Attributes
-    ----------
-    merged : MergedStage
-    first, second : int
-    """
+    """Two units of one stage."""
 
     merged: MergedStage
     first: int

@@ -201,10 +201,7 @@ class Constant(Layer):
 def broadcast(shape: Shape, value: Array) -> Shape:
     """Return the shape of an array of this shape combined with a constant.
 
-    Raises
-    ------
-    InvalidNetwork
-        If they do not broadcast, or the constant fixes a free size.
+    Raises `InvalidNetwork` if they do not broadcast, or the constant fixes a free size.
     """
     rank = max(len(shape), value.ndim)
     ours = (1,) * (rank - len(shape)) + shape

@@ -89,20 +89,16 @@ def layer_identities(
 ) -> list[LayerIdentity]:
     """Write out the identity of every layer with weights; whether it holds is for others to check.
 
+    Raises `InvalidInput` if the claims, or the quotient, have other layers or sizes than the network and the
+    claims.  Raises `NotJustified` if there is more to show than this: units of opposite sign were merged, a
+    unit is constant for another reason than its weights, layers vanished, or a factor does not pass an
+    activation.
+
     Parameters
     ----------
-    network, quotient : Network
     claims : sequence of LayerClaim
         One for every layer with weights.
     kind : {"proportional", "exact"}
-
-    Raises
-    ------
-    InvalidInput
-        If the claims, or the quotient, have other layers or sizes than the network and the claims.
-    NotJustified
-        If there is more to show than this: units of opposite sign were merged, a unit is constant for
-        another reason than its weights, layers vanished, or a factor does not pass an activation.
 
     Examples
     --------

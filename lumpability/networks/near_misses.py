@@ -100,12 +100,8 @@ class NearMiss:
     def apply(self, network: Network) -> Network:
         """Return the network with the weights that are needed.
 
-        Raises
-        ------
-        NotJustified
-            If its type cannot hold one of them; carries ``change``.
-        InvalidInput
-            If it is another network than the one that was lumped.
+        Raises `NotJustified` if its type cannot hold one of them; carries ``change``.  Raises `InvalidInput` if
+        it is another network than the one that was lumped.
 
         Examples
         --------

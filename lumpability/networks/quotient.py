@@ -40,8 +40,6 @@ def quotient_network(
 
     Parameters
     ----------
-    network : Network
-    merged : sequence of MergedStage
     dtype : numpy float type, optional
         Of the new weights; the stored type of each layer by default.
     """

@@ -35,6 +35,9 @@ _SLACK = 1 + 1e-9
 def rounding_error_bound(lumping: NetworkLumping, low: Any, high: Any) -> Array:
     """Bound the change of every output that rounding the quotient's weights can cause.
 
+    Raises `NotJustified` if a layer has no bound here: a convolution, sign, batch normalisation, a layer
+    without units.
+
     Parameters
     ----------
     lumping : NetworkLumping
@@ -45,11 +48,6 @@ def rounding_error_bound(lumping: NetworkLumping, low: Any, high: Any) -> Array:
     Returns
     -------
     float64 array, shape (outputs,)
-
-    Raises
-    ------
-    NotJustified
-        If a layer has no bound here: a convolution, sign, batch normalisation, a layer without units.
 
     Examples
     --------

@@ -27,8 +27,6 @@ def drop_placeholders(
     ----------
     layers : sequence of Layer
         Of the quotient, one for each layer of the network.
-    merged : sequence of MergedStage
-    network : Network
     """
     result: list[Layer | None] = list(layers)
     empty = [i for i, one in enumerate(merged) if not one.live.any()]

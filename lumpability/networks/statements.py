@@ -37,26 +37,17 @@ def network_statement(
 ) -> NetworkStatement:
     """Return the statement that every layer of a lumping satisfies its identity.
 
+    Raises `SizeLimit` if a layer is larger than a proof assistant is given; carries ``size`` and ``limit``.
+    Raises `NotJustified` if weights were rounded, there are none, or there is more to show than an identity for
+    each layer; see `layer_identities`.
+
     Parameters
     ----------
-    network, quotient : Network
     claims : sequence of LayerClaim
         One for every layer with weights.
     kind : {"proportional", "exact"}
     largest_change : Fraction
         What rounding changed the quotient's weights by.
-
-    Returns
-    -------
-    NetworkStatement
-
-    Raises
-    ------
-    SizeLimit
-        If a layer is larger than a proof assistant is given; carries ``size`` and ``limit``.
-    NotJustified
-        If weights were rounded, there are none, or there is more to show than an identity for each layer;
-        see `layer_identities`.
 
     Examples
     --------

@@ -35,14 +35,7 @@ __all__ = ["StoredQuotient"]
 
 
 class StoredQuotient:
-    """The walk through a network and its quotient.
-
-    Parameters
-    ----------
-    network, quotient : Network
-    stages : tuple of BoundClaim
-    weights : tuple of NewWeights
-    """
+    """The walk through a network and its quotient."""
 
     def __init__(
         self,

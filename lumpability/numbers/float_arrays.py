@@ -260,11 +260,6 @@ def float_sum(rows: Array, factors: Array, known: Array, starts: Array) -> tuple
 def round_to(values: Array, dtype: Any) -> tuple[Array, Array]:
     """Round an exact array to a float type.
 
-    Parameters
-    ----------
-    values : exact array
-    dtype : numpy float type
-
     Returns
     -------
     rounded : array of `dtype`

@@ -29,10 +29,7 @@ def is_frame(value: Any) -> bool:
 def plain(value: Any) -> Any:
     """Return matrices, tensors and masked arrays as numpy arrays, or as lists; anything else as it is.
 
-    Raises
-    ------
-    InvalidInput
-        If entries of a masked array are masked.
+    Raises `InvalidInput` if entries of a masked array are masked.
 
     Examples
     --------
@@ -58,10 +55,7 @@ def by_name(
 ) -> np.ndarray[Any, Any]:
     """Return the entries of a Series in the order of names, each of which its index holds once.
 
-    Raises
-    ------
-    InvalidInput
-        Of the class given: if the index lacks a name, repeats one, or holds another.
+    Raises `InvalidInput`, or the class given, if the index lacks a name, repeats one, or holds another.
     """
     return np.asarray(series.to_numpy())[_places(series.index, names, what, error)]
 
@@ -95,7 +89,6 @@ def frame_entries(
 
     Parameters
     ----------
-    frame : DataFrame
     names : sequence of hashable, optional
         The states in the order wanted; by default that of the index.
 

@@ -93,7 +93,6 @@ def prime(index: int, bits: int = _PRIME_BITS) -> int:
 
     Parameters
     ----------
-    index : int
     bits : int
         Count downwards from 2^bits; products of numbers modulo a prime of 31 bits fit 64.
 

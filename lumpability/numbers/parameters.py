@@ -63,10 +63,7 @@ def is_symbolic(item: Any) -> bool:
 def parse(text: str) -> Any:
     """Parse an arithmetic expression; names become positive sympy symbols.
 
-    Raises
-    ------
-    InvalidValue
-        If it is not arithmetic on numbers and names.
+    Raises `InvalidValue` if it is not arithmetic on numbers and names.
 
     Examples
     --------
@@ -171,6 +168,9 @@ def _terms(node: ast.expr) -> tuple[int, int]:
 def read_elements(items: Sequence[Any], *, tolerance: float = DEFAULT_TOLERANCE) -> list[Any]:
     """Read numbers and expressions as elements of the field of rational functions they span.
 
+    Raises `InvalidValue` if an expression is not a rational function, or a symbol is not known to be positive;
+    carries ``index``.
+
     Parameters
     ----------
     items : sequence of numbers, texts, sympy expressions and field elements
@@ -180,12 +180,6 @@ def read_elements(items: Sequence[Any], *, tolerance: float = DEFAULT_TOLERANCE)
     Returns
     -------
     list of sympy ``FracElement``, all of one field
-
-    Raises
-    ------
-    InvalidValue
-        If an expression is not a rational function, or a symbol is not known to be positive;
-        carries ``index``.
 
     Examples
     --------
@@ -383,6 +377,8 @@ def _polynomial_modulo(polynomial: Any, point: Sequence[int], p: int) -> int:
 def substitute(values: Sequence[Any], point: Mapping[Any, Any]) -> list[Any]:
     """Put numbers or expressions in place of parameters, exactly.
 
+    Raises `InvalidValue` if a denominator becomes zero.
+
     Parameters
     ----------
     values : sequence of Fraction or ``FracElement``, length k
@@ -392,11 +388,6 @@ def substitute(values: Sequence[Any], point: Mapping[Any, Any]) -> list[Any]:
     Returns
     -------
     list of Fraction, or of elements of the field of the parameters that are left
-
-    Raises
-    ------
-    InvalidValue
-        If a denominator becomes zero.
 
     Examples
     --------

@@ -157,15 +157,12 @@ def _log10(number: int) -> float:
 def read_text(text: str) -> Fraction:
     """Read a number from text, literally.
 
+    Raises `InvalidValue` if the text is not a finite number, or its exponent exceeds 5000 in absolute value.
+
     Parameters
     ----------
     text : str
         An integer, a decimal, either with an exponent, or a quotient of one by an integer.
-
-    Raises
-    ------
-    InvalidValue
-        If the text is not a finite number, or its exponent exceeds 5000 in absolute value.
 
     Examples
     --------
@@ -196,17 +193,13 @@ def read_text(text: str) -> Fraction:
 def read_float(x: float | np.floating[Any], *, tolerance: float = DEFAULT_TOLERANCE) -> Fraction:
     """Read a float as the rational that was meant, by the rule of the module's docstring.
 
+    Raises `InvalidValue` if `x` is NaN or infinite.
+
     Parameters
     ----------
-    x : float or numpy scalar
     tolerance : float
         Largest relative change, at least some rounding errors of the type; 0 reads the binary value
         literally.
-
-    Raises
-    ------
-    InvalidValue
-        If `x` is NaN or infinite.
 
     Examples
     --------

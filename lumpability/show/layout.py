@@ -30,7 +30,6 @@ def spread(n: int, pairs: Any, *, width: float, height: float) -> Points:
 
     Parameters
     ----------
-    n : int
     pairs : array_like of int, shape (m, 2)
         Edges; directions, loops and repetitions do not matter.
     width, height : float

@@ -43,16 +43,12 @@ def network_graph(network: Network, partitions: Sequence[Partition] | None = Non
 
     Links are left out where there are thousands of them, and behind barriers.
 
+    Raises `SizeLimit` if a layer is too wide to be drawn.
+
     Parameters
     ----------
-    network : Network
     partitions : sequence of Partition, optional
         Of the units of each layer with weights.
-
-    Raises
-    ------
-    SizeLimit
-        If a layer is too wide to be drawn.
 
     Examples
     --------

@@ -63,17 +63,12 @@ class Picture:
     def write(self, path: str | Path) -> None:
         """Write the picture to a file, whole or not at all.
 
+        Raises `InvalidInput` for another suffix, and `FormatError` if the file cannot be written.
+
         Parameters
         ----------
         path : str or Path
             Ends in ``.svg``, ``.dot`` (or ``.gv``), or ``.tex``.
-
-        Raises
-        ------
-        InvalidInput
-            For another suffix.
-        FormatError
-            If the file cannot be written.
         """
         suffix = Path(path).suffix.lower()
         if suffix not in {".svg", ".dot", ".gv", ".tex"}:

@@ -42,7 +42,6 @@ def graph_svg(graph: Graph, title: str) -> str:
 
     Parameters
     ----------
-    graph : Graph
     title : str
         What it is, for readers who hear rather than see.
 

@@ -35,19 +35,15 @@ MOST_STATES = 200
 def prove_chain(lumping: Lumping, *, largest: int = MOST_STATES) -> Proof:
     """Prove the identity of a chain lumping with symbolic matrices.
 
+    Raises `SizeLimit` if the chain is larger; carries ``size`` and ``limit``.  Raises `InvalidInput` if the
+    parts of the lumping do not fit each other.
+
     Parameters
     ----------
     lumping : Lumping
         Its ``chain``, ``partition``, ``kind``, ``kappa`` and ``quotient`` are looked at.
     largest : int
         Largest number of states.
-
-    Raises
-    ------
-    SizeLimit
-        If the chain is larger; carries ``size`` and ``limit``.
-    InvalidInput
-        If the parts of the lumping do not fit each other.
 
     Notes
     -----

@@ -134,23 +134,15 @@ def compare_functions(
 ) -> SameFunction:
     """Compare two networks with symbolic inputs and uninterpreted activations.
 
+    Raises `SizeLimit` if a network is larger; carries ``size`` and ``limit``.  Raises `NotJustified` if a layer
+    has no symbolic form here: an operator that is not understood.
+
     Parameters
     ----------
     network, other : Network
         As stored: where the weights of a quotient were rounded they do differ.
     largest : int
         Largest number of multiplications of a network for one input.
-
-    Returns
-    -------
-    SameFunction
-
-    Raises
-    ------
-    SizeLimit
-        If a network is larger; carries ``size`` and ``limit``.
-    NotJustified
-        If a layer has no symbolic form here: an operator that is not understood.
 
     Notes
     -----

@@ -30,19 +30,15 @@ __all__ = ["prove_network"]
 def prove_network(lumping: NetworkLumping, *, largest: int = MOST_OPERATIONS) -> Proof:
     """Prove that a network and its quotient are the same function.
 
+    Raises `SizeLimit` if a network is larger; carries ``size`` and ``limit``.  Raises `NotJustified` if a layer
+    has no symbolic form: an operator that is not understood.
+
     Parameters
     ----------
     lumping : NetworkLumping
         The stored ``quotient`` is compared: where weights were rounded it does differ.
     largest : int
         Largest number of multiplications of a network for one input.
-
-    Raises
-    ------
-    SizeLimit
-        If a network is larger; carries ``size`` and ``limit``.
-    NotJustified
-        If a layer has no symbolic form: an operator that is not understood.
 
     Notes
     -----

@@ -41,6 +41,8 @@ def compare(
 ) -> Identity:
     """Multiply out both sides of an equation and subtract.
 
+    Raises `InvalidInput` if the factors do not fit each other.
+
     Parameters
     ----------
     text : str
@@ -49,11 +51,6 @@ def compare(
         Factors of the products.
     rows, columns : sequence of str
         Names of rows and columns.
-
-    Raises
-    ------
-    InvalidInput
-        If the factors do not fit each other.
 
     Examples
     --------
@@ -93,13 +90,11 @@ def signs(expressions: Iterable[Any], *, zero: bool) -> tuple[list[Any], list[An
 
     Parameters
     ----------
-    expressions : iterable of sympy expressions in positive symbols
     zero : bool
         Whether zero meets the condition.
 
     Returns
     -------
-    false : list of expressions
     undecided : list of sympy relations
         To be assumed; each once.
 

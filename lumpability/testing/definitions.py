@@ -151,8 +151,6 @@ def is_lumping(chain: MarkovChain, partition: Partition, kind: str) -> bool:
 
     Parameters
     ----------
-    chain : CTMC or DTMC
-    partition : Partition
     kind : {"ordinary", "bisimulation", "exact", "strict", "proportional"}
 
     Notes

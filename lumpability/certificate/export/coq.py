@@ -26,10 +26,6 @@ __all__ = ["write_coq"]
 def write_coq(statement: IntegerStatement) -> str:
     r"""Return the text of a Coq file that states and proves what a statement says.
 
-    Parameters
-    ----------
-    statement : ChainStatement or NetworkStatement
-
     Returns
     -------
     str

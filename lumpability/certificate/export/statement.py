@@ -50,6 +50,9 @@ _PLAIN = frozenset(
 class ChainStatement:
     """That a partition is a lumping of a chain.
 
+    Raises `InvalidInput` if shapes do not fit each other.  Raises `SizeLimit` if the chain has more than
+    `LARGEST` states; carries ``size`` and ``limit``.
+
     Attributes
     ----------
     title : str
@@ -69,13 +72,6 @@ class ChainStatement:
     kappa_denominator : int
     names : tuple of str, length n or 0
         Of states, for comments.
-
-    Raises
-    ------
-    InvalidInput
-        If shapes do not fit each other.
-    SizeLimit
-        If the chain has more than `LARGEST` states; carries ``size`` and ``limit``.
 
     Examples
     --------
@@ -177,13 +173,7 @@ class LayerStatement:
 
 @dataclass(frozen=True)
 class NetworkStatement:
-    """That the identity holds for every layer of a network.
-
-    Attributes
-    ----------
-    title : str
-    layers : tuple of LayerStatement
-    """
+    """That the identity holds for every layer of a network."""
 
     title: str
     layers: tuple[LayerStatement, ...]

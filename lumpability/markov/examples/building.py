@@ -26,10 +26,7 @@ Move = tuple[Any, Any, Any]
 def read_rates(**rates: Any) -> list[Exact]:
     """Read rates, numeric or symbolic, into one field; numbers must be positive.
 
-    Raises
-    ------
-    InvalidValue
-        If a rate is not positive.
+    Raises `InvalidValue` if a rate is not positive.
 
     Examples
     --------
@@ -46,10 +43,7 @@ def read_rates(**rates: Any) -> list[Exact]:
 def need_at_least(least: int, **numbers: int) -> None:
     """Refuse numbers that are too small.
 
-    Raises
-    ------
-    InvalidValue
-        For the first of them.
+    Raises `InvalidValue` for the first of them.
     """
     for name, value in numbers.items():
         if value < least:
@@ -69,10 +63,7 @@ def bits_of(count: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
 def check_size(states: int) -> None:
     """Refuse more than `LARGEST` states.
 
-    Raises
-    ------
-    SizeLimit
-        Carries ``states``.
+    Raises `SizeLimit`: carries ``states``.
     """
     if states > LARGEST:
         raise SizeLimit(

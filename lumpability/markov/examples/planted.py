@@ -63,6 +63,8 @@ def planted(kind: str, sizes: Sequence[int], *, seed: int = 0) -> tuple[CTMC, Pa
 def unfold(kind: str, blocks: Any, random: Any, *, connected: bool = False) -> Any:
     """Return random rates for which given blocks are a lumping.
 
+    Raises `InvalidInput` for another kind.
+
     Parameters
     ----------
     kind : str
@@ -79,11 +81,6 @@ def unfold(kind: str, blocks: Any, random: Any, *, connected: bool = False) -> A
     -------
     object array of Fraction, shape (n, n)
         In 1/time; entries on the diagonal are self-loops.
-
-    Raises
-    ------
-    InvalidInput
-        For another kind.
 
     Examples
     --------

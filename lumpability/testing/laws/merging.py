@@ -128,7 +128,6 @@ def unfolded(chain: MarkovChain, partition: Partition, steps: int) -> tuple[Netw
 
     Parameters
     ----------
-    chain : DTMC
     partition : Partition
         An exact lumping.
     steps : int

@@ -28,6 +28,9 @@ _STEPS = 5
 def is_promise_kept(lumping: Any, quantity: str) -> bool:
     """Whether a quotient determines a quantity, for one lumping.
 
+    Raises `InvalidInput` for another quantity, and `NotJustified` if the lumping refuses to carry a vector
+    across.
+
     Parameters
     ----------
     lumping : Lumping
@@ -35,13 +38,6 @@ def is_promise_kept(lumping: Any, quantity: str) -> bool:
         for stationary quantities.
     quantity : str
         A key of `lumpability.markov.preserved.QUANTITIES`.
-
-    Raises
-    ------
-    InvalidInput
-        For another quantity.
-    NotJustified
-        If the lumping refuses to carry a vector across.
 
     Examples
     --------
