@@ -32,24 +32,14 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class ChainParts:
-    """The content of a chain, without the names of its states.
+    """The content of a chain, without the names of its states."""
 
-    Attributes
-    ----------
-    time : {"continuous", "discrete"}
-    matrix : WeightedStructure
-        Rates or probabilities.
-    labels : mapping of str to bool array, shape (n,)
-    rewards : mapping of str to (ExactArray or None, ExactArray or None)
-        What is earned per time in a state, and on leaving it.
-    initial : ExactArray or None, shape (n,)
-    """
-
-    time: str
-    matrix: WeightedStructure
-    labels: Mapping[str, Mask]
+    time: str  # {"continuous", "discrete"}
+    matrix: WeightedStructure  # rates or probabilities
+    labels: Mapping[str, Mask]  # shape (n,)
+    # What is earned per time in a state, and on leaving it.
     rewards: Mapping[str, tuple[ExactArray | None, ExactArray | None]]
-    initial: ExactArray | None
+    initial: ExactArray | None  # shape (n,)
 
     @property
     def denominator(self) -> int | None:
@@ -75,14 +65,6 @@ class ChainParts:
 class Digest:
     """The SHA-256 of every part of a chain, in hexadecimal.
 
-    Attributes
-    ----------
-    type : {"CTMC", "DTMC"}
-    states, transitions : int
-    matrix : str
-    labels, rewards : dict of str to str
-    initial : str or None
-
     Examples
     --------
     >>> from lumpability import CTMC
@@ -92,7 +74,7 @@ class Digest:
     (True, 'e022812445ee9206')
     """
 
-    type: str
+    type: str  # {"CTMC", "DTMC"}
     states: int
     transitions: int
     matrix: str

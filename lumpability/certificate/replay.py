@@ -36,29 +36,20 @@ def refuse(reason: str) -> NoReturn:
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """The splits by sums of one matrix, with blocks numbered by their place in the order.
-
-    Attributes
-    ----------
-    starts, sources, codes : compressed rows of the transposed matrix
-        What enters the block at place t comes from ``sources[starts[t]:starts[t + 1]]``.
-    splits : array of int
-        Those to check.
-    first_place : array of int, shape (parts,)
-        Number of the split times k, plus the place where the part begins; ascending.
-    leaving : _Leaving or None
-        For proportional lumpability.
-    """
+    """The splits by sums of one matrix, with blocks numbered by their place in the order."""
 
     history: History
     k: int
+    # starts, sources, codes: what enters the block at place t comes from
+    # ``sources[starts[t]:starts[t + 1]]``.
     starts: IntArray
     sources: IntArray
     codes: Any
-    splits: IntArray
+    splits: IntArray  # those to check
+    # Shape (parts,): number of the split times k, plus the place where the part begins; ascending.
     first_place: IntArray
     sums: _Sums
-    leaving: _Leaving | None
+    leaving: _Leaving | None  # for proportional lumpability
 
     @classmethod
     def of(
@@ -155,35 +146,20 @@ class Replay:
 
 @dataclass(frozen=True, eq=False)
 class _Groups:
-    """Sums of what enters splitters, by splitter and by where it comes from.
+    """Sums of what enters splitters, by splitter and by where it comes from."""
 
-    Attributes
-    ----------
-    keys : array of int, ascending
-        The number of the splitter times k, plus the place that the sum is of.
-    sums : int64 array or ExactArray
-    """
-
-    keys: IntArray
+    keys: IntArray  # the number of the splitter times k, plus the place that the sum is of
     sums: Any
 
 
 @dataclass(frozen=True, eq=False)
 class _Sums:
-    """Exact sums of entries, comparable with those that are recorded.
+    """Exact sums of entries, comparable with those that are recorded."""
 
-    Attributes
-    ----------
-    weights : tuple
-        The distinct weights of the matrix.
-    recorded : ExactArray, shape (parts,)
-    table, expected : int64 arrays or None
-        Distinct weights and recorded sums times a common denominator, where a bound says that every sum
-        fits 64 bits.
-    """
-
-    weights: tuple[Any, ...]
-    recorded: ExactArray
+    weights: tuple[Any, ...]  # the distinct weights of the matrix
+    recorded: ExactArray  # shape (parts,)
+    # table, expected: distinct weights and recorded sums times a common denominator, where a bound
+    # says that every sum fits 64 bits.
     table: IntArray | None
     expected: IntArray | None
 

@@ -32,23 +32,12 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Difference:
-    """Sums of two blocks into a third that differ.
+    """Sums of two blocks into a third that differ."""
 
-    Attributes
-    ----------
-    condition : int
-        Which of the kind's matrices.
-    splitter : int
-        The label at `level` of the block that the sums go into.
-    level : int
-    sums : tuple of two Exact
-        Or shares, for proportional lumping.
-    """
-
-    condition: int
-    splitter: int
+    condition: int  # which of the kind's matrices
+    splitter: int  # the label at `level` of the block that the sums go into
     level: int
-    sums: tuple[Exact, Exact]
+    sums: tuple[Exact, Exact]  # or shares, for proportional lumping
 
 
 def share(part: Exact, whole: Exact) -> Exact:

@@ -58,23 +58,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Flow:
-    """What goes from one state into a set of states, or comes from it.
-
-    Attributes
-    ----------
-    state : str
-    total : Exact
-        The sum; for proportional lumping the share of it in `leaving`.
-    transitions : tuple of (source, target, weight)
-        All that contribute.
-    leaving : Exact or None
-        For proportional lumping, all that leaves the state's block.
-    """
+    """What goes from one state into a set of states, or comes from it."""
 
     state: str
-    total: Exact
-    transitions: tuple[tuple[str, str, Exact], ...]
-    leaving: Exact | None = None
+    total: Exact  # the sum; for proportional lumping the share of it in `leaving`
+    transitions: tuple[tuple[str, str, Exact], ...]  # all that contribute
+    leaving: Exact | None = None  # for proportional lumping, all that leaves the state's block
 
     def __str__(self) -> str:
         of = "" if self.leaving is None else f" of {shown(self.leaving)}"
@@ -99,24 +88,12 @@ class Flow:
 
 @dataclass(frozen=True)
 class Step:
-    """Two states of one block whose sums into (or from) a set of states differ.
+    """Two states of one block whose sums into (or from) a set of states differ."""
 
-    Attributes
-    ----------
-    block : Group
-        Holds both states.
-    splitter : Group
-        The set that the sums go into.
-    measure : str
-        What is summed: "rates", "probabilities" or "shares of the rates".
-    direction : {"out", "in"}
-    flows : tuple of two Flow
-    """
-
-    block: Group
-    splitter: Group
-    measure: str
-    direction: str
+    block: Group  # holds both states
+    splitter: Group  # the set that the sums go into
+    measure: str  # what is summed: "rates", "probabilities" or "shares of the rates"
+    direction: str  # {"out", "in"}
     flows: tuple[Flow, Flow]
 
     @property
@@ -157,19 +134,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Ending:
-    """Two states that differ in what had to be respected.
+    """Two states that differ in what had to be respected."""
 
-    Attributes
-    ----------
-    name : str
-        "label:NAME", "reward:NAME", "initial", or "given" for a partition that was given.
-    states : tuple of two str
-    values : tuple of two
-        Whether the label is there; amounts of the reward; initial probabilities; None if given.
-    """
-
-    name: str
+    name: str  # "label:NAME", "reward:NAME", "initial", or "given" for a partition that was given
     states: tuple[str, str]
+    # Whether the label is there; amounts of the reward; initial probabilities; None if given.
     values: tuple[Any, Any]
 
     def __str__(self) -> str:
@@ -194,21 +163,12 @@ class Ending:
 
 @dataclass(frozen=True)
 class EqualSum:
-    """Sums of two states into one block, which are equal; or equal in their shares.
-
-    Attributes
-    ----------
-    block : Group
-    direction : {"out", "in"}
-    totals : tuple of two Exact
-    share : Exact or None
-        For proportional lumping, of what leaves the states' own block.
-    """
+    """Sums of two states into one block, which are equal; or equal in their shares."""
 
     block: Group
-    direction: str
+    direction: str  # {"out", "in"}
     totals: tuple[Exact, Exact]
-    share: Exact | None = None
+    share: Exact | None = None  # for proportional lumping, of what leaves the states' own block
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3"."""

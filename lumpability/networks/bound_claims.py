@@ -32,43 +32,26 @@ __all__ = ["BoundClaim", "NewWeights", "bind"]
 
 @dataclass(frozen=True, eq=False)
 class NewWeights:
-    """The exact weights of one layer of the quotient, before they are rounded to a stored type.
+    """The exact weights of one layer of the quotient, before they are rounded to a stored type."""
 
-    Attributes
-    ----------
-    matrix : exact array, shape (row classes, classes)
-        W^: live row classes of the layer below, live classes of this one.
-    bias : exact array, shape (classes,), or None
-        b^; None if the layer had none and needs none.
-    skip : exact array of the shape of `matrix`, or None
-        S: what the pre-activations of the layer below add; None if no unit is reflected there.
-    """
-
+    # Shape (row classes, classes).  W^: live row classes of the layer below, live classes of this
+    # one.
     matrix: Array
-    bias: Array | None
+    bias: Array | None  # b^; None if the layer had none and needs none
+    # S: what the pre-activations of the layer below add; None if no unit is reflected there.
     skip: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class BoundClaim:
-    """A claim beside the layer of the network that it is about, and beside its neighbours.
-
-    Attributes
-    ----------
-    claim : LayerClaim
-    stage : Stage
-    below : BoundClaim or None
-        The claim about the layer that this one reads, unless that stays as it is.
-    above : Stage or None
-    kind : str
-        "proportional" or "exact".
-    """
+    """A claim beside the layer of the network that it is about, and beside its neighbours."""
 
     claim: LayerClaim
     stage: Stage
+    # The claim about the layer that this one reads, unless that stays as it is.
     below: BoundClaim | None
     above: Stage | None
-    kind: str
+    kind: str  # "proportional" or "exact"
 
     @property
     def partition(self) -> Partition:
@@ -158,26 +141,15 @@ class BoundClaim:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """A W and N W, with their rows ordered by class and position.
-
-    Attributes
-    ----------
-    summed : DenseStructure
-    stays : bool array, shape (rows,)
-        Whether each row comes from a class below that is a unit of the quotient.
-    classes : int array, shape (rows,)
-        The class below, or the row itself if the layer below stays as it is.
-    places : int array, shape (rows,)
-        The row of A W that belongs to the same class and position.
-    plain : int
-        Number of rows of A W; those of N W follow.
-    """
+    """A W and N W, with their rows ordered by class and position."""
 
     summed: DenseStructure
+    # Shape (rows,): whether each row comes from a class below that is a unit of the quotient.
     stays: Array
+    # Shape (rows,): the class below, or the row itself if the layer below stays as it is.
     classes: Array
-    places: Array
-    plain: int
+    places: Array  # shape (rows,): the row of A W that belongs to the same class and position
+    plain: int  # number of rows of A W; those of N W follow
 
     @property
     def is_stored(self) -> bool:

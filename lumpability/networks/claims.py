@@ -16,16 +16,9 @@ __all__ = ["LayerClaim", "NetworkClaims", "Subject"]
 
 @dataclass(frozen=True)
 class Subject:
-    """Which network is meant.
+    """Which network is meant."""
 
-    Attributes
-    ----------
-    digest : str
-        See `lumpability.networks.digest.network_digest`.
-    hidden_neurons : int
-    """
-
-    digest: str
+    digest: str  # see `lumpability.networks.digest.network_digest`
     hidden_neurons: int
 
     @classmethod
@@ -36,35 +29,20 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class LayerClaim:
-    """What is claimed about the units of one layer with weights.
+    """What is claimed about the units of one layer with weights."""
 
-    Attributes
-    ----------
-    layer : int
-        Number of the layer in the network.
-    partition : Partition
-        Of its units; constants and dead units included.
-    factors : object array of Fraction, shape (units,)
-        c(s): the aggregated column of unit s is c(s) times the column of its class.
-    constants : dict of int to Fraction
-        Units whose output has this value for every input, folded into the next bias.
-    live : bool array, shape (classes,)
-        Classes that are units of the quotient: neither constant nor dead.
-    antiparallel : bool
-        Whether units of opposite sign share classes by way of a skip past the activation.
-    held : str or None
-        Why the units of this layer may not be changed.
-    admits : str or None
-        The factors by which columns of one class may differ, in words; None if the layer is held.
-    """
-
-    layer: int
-    partition: Partition
+    layer: int  # number of the layer in the network
+    partition: Partition  # of its units; constants and dead units included
+    # Shape (units,).  The aggregated column of unit s is c(s) times the column of its class.
     factors: Array
+    # Units whose output has this value for every input, folded into the next bias.
     constants: dict[int, Fraction]
+    # Shape (classes,).  Classes that are units of the quotient: neither constant nor dead.
     live: Array
+    # Whether units of opposite sign share classes by way of a skip past the activation.
     antiparallel: bool = False
-    held: str | None = None
+    held: str | None = None  # why the units of this layer may not be changed
+    # The factors by which columns of one class may differ, in words; None if the layer is held.
     admits: str | None = None
 
 

@@ -22,18 +22,10 @@ __all__ = ["Pair", "Source"]
 
 @dataclass(frozen=True)
 class Source:
-    """What one row of aggregated weights comes from.
+    """What one row of aggregated weights comes from."""
 
-    Attributes
-    ----------
-    rows : tuple of int
-        Rows of the stored weights, ascending; empty for the bias.
-    factors : tuple of Fraction
-        With which they are added.
-    """
-
-    rows: tuple[int, ...]
-    factors: tuple[Fraction, ...]
+    rows: tuple[int, ...]  # rows of the stored weights, ascending; empty for the bias
+    factors: tuple[Fraction, ...]  # with which they are added
 
 
 @dataclass(frozen=True, eq=False)

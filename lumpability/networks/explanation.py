@@ -32,24 +32,15 @@ REASONS = {
 
 @dataclass(frozen=True)
 class ColumnEntry:
-    """One aggregated weight of both neurons.
+    """One aggregated weight of both neurons."""
 
-    Attributes
-    ----------
-    sources : tuple of str
-        Where it comes from: inputs ("input 3"), neurons below ("2:17"), or nothing for the bias.
-    factors : tuple of Fraction
-        With which the stored weights from there are added.
-    first, second : Fraction
-        The aggregated weights.
-    first_normal, second_normal : Fraction
-        The same in normal form.
-    """
-
+    # Where it comes from: inputs ("input 3"), neurons below ("2:17"), or nothing for the bias.
     sources: tuple[str, ...]
-    factors: tuple[Fraction, ...]
+    factors: tuple[Fraction, ...]  # with which the stored weights from there are added
+    # first, second: the aggregated weights.
     first: Fraction
     second: Fraction
+    # first_normal, second_normal: the same in normal form.
     first_normal: Fraction
     second_normal: Fraction
 

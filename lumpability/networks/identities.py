@@ -30,21 +30,12 @@ __all__ = ["LayerIdentity", "Lifting", "layer_identities"]
 
 @dataclass(frozen=True)
 class Lifting:
-    """A matrix with one entry in every column: of each unit (or row of weights) its class and factor.
+    """A matrix with one entry in every column: of each unit (or row of weights) its class and factor."""
 
-    Attributes
-    ----------
-    count : int
-        Number of classes; class 0 is the constant's.
-    labels : tuple of int
-    factors : tuple of Fraction
-    unused : tuple of int
-        Classes that are not in the quotient, since nothing that stays reads them.
-    """
-
-    count: int
+    count: int  # number of classes; class 0 is the constant's
     labels: tuple[int, ...]
     factors: tuple[Fraction, ...]
+    # Classes that are not in the quotient, since nothing that stays reads them.
     unused: tuple[int, ...] = ()
 
     @property
@@ -61,25 +52,13 @@ class Lifting:
 
 @dataclass(frozen=True, eq=False)
 class LayerIdentity:
-    """What must hold for one layer: rows.matrix() @ matrix = quotient @ units.matrix().
+    """What must hold for one layer: rows.matrix() @ matrix = quotient @ units.matrix()."""
 
-    Attributes
-    ----------
-    layer : int
-        Number of the layer in the network.
-    title : str
-    matrix : object array of Fraction, shape (rows, units)
-        [b; W].
-    quotient : object array of Fraction, shape (rows.count, units.count)
-        [b^; W^], with what was left out of it.
-    rows, units : Lifting
-        A and A'.
-    """
-
-    layer: int
+    layer: int  # number of the layer in the network
     title: str
-    matrix: Array
-    quotient: Array
+    matrix: Array  # shape (rows, units): [b; W]
+    quotient: Array  # shape (rows.count, units.count): [b^; W^], with what was left out of it
+    # rows, units: A and A'.
     rows: Lifting
     units: Lifting
 

@@ -29,11 +29,6 @@ def fixed(shape: Shape) -> tuple[int, ...]:
 class Units:
     """The unit and the position of every number of an array.
 
-    Attributes
-    ----------
-    count : int
-    unit, position : int arrays of the shape of the array
-
     Examples
     --------
     >>> from lumpability.networks.reshape import Flatten

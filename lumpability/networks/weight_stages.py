@@ -42,31 +42,17 @@ __all__ = ["Stage", "stages_of"]
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """A layer with weights, what follows it, and where its units go.
+    """A layer with weights, what follows it, and where its units go."""
 
-    Attributes
-    ----------
-    position : int
-        Number of the layer in the network.
-    layer : Dense or Conv
-    after : tuple of int
-        Numbers of the layers up to the next weight matrix.
-    steps : tuple of Step
-        What they do, unit by unit.
-    rows : int array, shape (units, k), or None
-        Rows of the next weight matrix that each unit feeds; None if the stage is held.
-    held : str or None
-        Why no unit may be merged or removed.
-    open : bool
-        Whether this stage reads from the stage before it (else from units that stay as they are).
-    """
-
-    position: int
+    position: int  # number of the layer in the network
     layer: Dense | Conv
-    after: tuple[int, ...] = ()
-    steps: tuple[Step, ...] = ()
+    after: tuple[int, ...] = ()  # numbers of the layers up to the next weight matrix
+    steps: tuple[Step, ...] = ()  # what they do, unit by unit
+    # Shape (units, k): rows of the next weight matrix that each unit feeds; None if the stage is
+    # held.
     rows: Array | None = None
-    held: str | None = None
+    held: str | None = None  # why no unit may be merged or removed
+    # Whether this stage reads from the stage before it (else from units that stay as they are).
     open: bool = False
 
     @property

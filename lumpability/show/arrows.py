@@ -24,23 +24,13 @@ _LABELS = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74)
 
 @dataclass(frozen=True)
 class Arrow:
-    """A drawn arrow.
-
-    Attributes
-    ----------
-    source, target : int
-    line : str
-        Path of the line, without the head.
-    head : str
-        Path of the head, a triangle.
-    x, y : float
-        Where a text about it goes.
-    """
+    """A drawn arrow."""
 
     source: int
     target: int
-    line: str
-    head: str
+    line: str  # path of the line, without the head
+    head: str  # path of the head, a triangle
+    # x, y: where a text about it goes.
     x: float
     y: float
 

@@ -29,36 +29,19 @@ _RADIUS = 7.0, 19.0
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A directed graph with a place for everything.
+    """A directed graph with a place for everything."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        Of the vertices, printable.
-    notes : tuple of str
-        What else there is to say about each vertex, or "".
-    blocks : tuple of int
-        Number of each vertex's block: its colour, pattern and letter; -1 for one without.
-    points : float array, shape (n, 2)
-    radius : float
-        Of a vertex.
-    arrows : tuple of Arrow
-    weights : tuple of str
-        Text at each arrow.
-    width, height : float
-    headings : tuple of (float, str, str)
-        Texts above the picture, one below the other, and where; for the layers of a network.
-    """
-
-    names: tuple[str, ...]
-    notes: tuple[str, ...]
+    names: tuple[str, ...]  # of the vertices, printable
+    notes: tuple[str, ...]  # what else there is to say about each vertex, or ""
+    # Number of each vertex's block: its colour, pattern and letter; -1 for one without.
     blocks: tuple[int, ...]
-    points: Points
-    radius: float
+    points: Points  # shape (n, 2)
+    radius: float  # of a vertex
     arrows: tuple[Arrow, ...]
-    weights: tuple[str, ...]
+    weights: tuple[str, ...]  # text at each arrow
     width: float
     height: float
+    # Texts above the picture, one below the other, and where; for the layers of a network.
     headings: tuple[tuple[float, str, str], ...] = ()
 
     @classmethod

@@ -55,19 +55,10 @@ def spread(n: int, pairs: Any, *, width: float, height: float) -> Points:
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """Where the units of a network stand.
+    """Where the units of a network stand."""
 
-    Attributes
-    ----------
-    points : float array, shape (units, 2)
-        Layer after layer.
-    middles : tuple of float
-        Where each layer is, from left to right.
-    radius, width, height : float
-    """
-
-    points: Points
-    middles: tuple[float, ...]
+    points: Points  # shape (units, 2): layer after layer
+    middles: tuple[float, ...]  # where each layer is, from left to right
     radius: float
     width: float
     height: float

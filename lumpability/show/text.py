@@ -20,16 +20,6 @@ __all__ = ["Table", "as_html", "as_rich", "as_text", "count", "printable"]
 class Table:
     """Rows of texts under a title.
 
-    Attributes
-    ----------
-    title : str
-    rows : tuple of tuple of str
-        All of one length.
-    columns : tuple of str
-        Headings; none for a table of names and what they stand for.
-    right : frozenset of int
-        Columns of numbers, aligned at the right.
-
     Examples
     --------
     >>> print(as_text(Table("sizes", (("states", "8"), ("blocks", "3")), right=frozenset({1}))))
@@ -39,9 +29,9 @@ class Table:
     """
 
     title: str
-    rows: tuple[tuple[str, ...], ...]
-    columns: tuple[str, ...] = ()
-    right: frozenset[int] = frozenset()
+    rows: tuple[tuple[str, ...], ...]  # all of one length
+    columns: tuple[str, ...] = ()  # headings; none for a table of names and what they stand for
+    right: frozenset[int] = frozenset()  # columns of numbers, aligned at the right
 
 
 def printable(text: str) -> str:

@@ -189,18 +189,11 @@ _MAXIMUM = Activation("max", np.max, Group.POSITIVE, "max(c x) = c max(x) for c 
 
 @dataclass(frozen=True, eq=False)
 class _Normal:
-    """Evaluation with equal expressions for multiples.
+    """Evaluation with equal expressions for multiples."""
 
-    Attributes
-    ----------
-    rules : dict of Rule
-        Those used, in the order of first use.
-    known : dict
-        For every function and every argument divided by its first coefficient: that coefficient and the
-        expression of each application that is not a multiple of one before it.
-    """
-
-    rules: dict[Rule, None] = field(default_factory=dict)
+    rules: dict[Rule, None] = field(default_factory=dict)  # those used, in the order of first use
+    # For every function and every argument divided by its first coefficient: that coefficient and
+    # the expression of each application that is not a multiple of one before it.
     known: dict[Any, list[tuple[Fraction, Any, Any]]] = field(default_factory=dict)
     order: dict[Any, int] = field(default_factory=dict)
 

@@ -53,42 +53,23 @@ class ChainStatement:
     Raises `InvalidInput` if shapes do not fit each other.  Raises `SizeLimit` if the chain has more than
     `LARGEST` states; carries ``size`` and ``limit``.
 
-    Attributes
-    ----------
-    title : str
-        One line for the reader.
-    identity : {"row sums", "column sums", "both", "proportional"}
-    matrix : tuple of rows of int, shape (n, n)
-        M times `denominator`.
-    quotient : tuple of rows of int, shape (m, m)
-        M^ times `denominator`.
-    labels : tuple of int, length n
-        Block of every state, 0 .. m-1.
-    denominator : int
-    symbol : {"Q", "P", "R"}
-        Of M: generator, stochastic matrix, rates.
-    kappa : tuple of int, length n or 0
-        For "proportional", the factors times `kappa_denominator`.
-    kappa_denominator : int
-    names : tuple of str, length n or 0
-        Of states, for comments.
-
     Examples
     --------
     >>> ChainStatement("a pair", "row sums", ((-1, 1), (1, -1)), ((0,),), (0, 0)).n
     2
     """
 
-    title: str
-    identity: str
-    matrix: Rows
-    quotient: Rows
-    labels: tuple[int, ...]
+    title: str  # one line for the reader
+    identity: str  # {"row sums", "column sums", "both", "proportional"}
+    matrix: Rows  # shape (n, n): M times `denominator`
+    quotient: Rows  # shape (m, m): M^ times `denominator`
+    labels: tuple[int, ...]  # block of every state, 0 .. m-1
     denominator: int = 1
-    symbol: str = "Q"
+    symbol: str = "Q"  # Q, P or R: a generator, stochastic matrix, rates
+    # The n factors of "proportional", else none, times `kappa_denominator`.
     kappa: tuple[int, ...] = ()
     kappa_denominator: int = 1
-    names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # of states, for comments; may be empty
 
     def __post_init__(self) -> None:
         if self.identity not in IDENTITIES:
@@ -123,35 +104,24 @@ class LayerStatement:
 
     Row 0 of W holds the biases and is fed by the constant 1; class 0 is that of the constant.  Constant
     units belong to it, their value being their factor.
-
-    Attributes
-    ----------
-    title : str
-    matrix : tuple of rows of int, shape (rows, units)
-        W times `denominator`.
-    quotient : tuple of rows of int, shape (row classes, classes)
-        W^ times `denominator`.
-    denominator : int
-    row_labels, row_factors : tuple of int, length rows
-        Class of every row, and its factor in A times `row_denominator`.
-    row_denominator : int
-    labels, factors : tuple of int, length units
-        Class of every unit, and its factor in A' times `factor_denominator`.
-    factor_denominator : int
-    unused_rows, unused : tuple of int
-        Row classes and classes that the quotient leaves out, because nothing that stays reads them.
     """
 
     title: str
-    matrix: Rows
-    quotient: Rows
+    matrix: Rows  # shape (rows, units): W times `denominator`
+    quotient: Rows  # shape (row classes, classes): W^ times `denominator`
     denominator: int
+    # row_labels, row_factors: class of every row, and its factor in A times
+    # `row_denominator`.
     row_labels: tuple[int, ...]
     row_factors: tuple[int, ...]
     row_denominator: int
+    # labels, factors: class of every unit, and its factor in A' times
+    # `factor_denominator`.
     labels: tuple[int, ...]
     factors: tuple[int, ...]
     factor_denominator: int
+    # unused_rows, unused: row classes and classes that the quotient leaves out, because nothing
+    # that stays reads them.
     unused_rows: tuple[int, ...] = ()
     unused: tuple[int, ...] = ()
 
