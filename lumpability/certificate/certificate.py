@@ -11,13 +11,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lumpability.certificate.chain_file import read_claims, write_claims
 from lumpability.certificate.checker import verify
 from lumpability.certificate.claims import Claims
 from lumpability.certificate.export import write_statement
 from lumpability.certificate.export.chain import chain_statement
 from lumpability.certificate.export.statement import ChainStatement, refuse_large
-from lumpability.certificate.file import read_claims
-from lumpability.certificate.file_writer import write_claims
 from lumpability.certificate.printing import printed
 from lumpability.certificate.verification import Verification
 from lumpability.errors import InvalidInput

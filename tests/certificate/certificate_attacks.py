@@ -28,8 +28,8 @@ import numpy as np
 from certificate_judge import KINDS, Judge
 
 from lumpability import CTMC, DTMC, Certificate, lump
+from lumpability.certificate.chain_file import digest_object
 from lumpability.certificate.digest import Digest
-from lumpability.certificate.file_writer import digest_object
 from lumpability.errors import InvalidInput
 from lumpability.markov import MarkovChain, Reward
 from lumpability.numbers.exact_array import ExactArray

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.certificate.chain_file import digest_object
 from lumpability.certificate.digest import Digest
-from lumpability.certificate.file_writer import digest_object
 from lumpability.markov import CTMC, DTMC, MarkovChain, Reward
 from lumpability.markov.earned_rewards import earning_rates
 from lumpability.partition import Partition

@@ -236,7 +236,7 @@ def test_files_beyond_the_limit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SizeLimit, match="more than 100 bytes"):
         read_network_claims(path, max_bytes=100)
     huge = replace(lumped("reflected").certificate(), largest_change=Fraction(1, 10**5000))
-    with pytest.raises(SizeLimit, match="4000 digits"):
+    with pytest.raises(SizeLimit, match="bits is too long"):
         huge.write(path)
     assert NetworkCertificate.read(path)  # the old file is whole
 

@@ -1,0 +1,343 @@
+"""Certificates of chains as files: long lists are columns of integers, as `lumpability.certificate.file` reads them.
+
+A node of the history is a range of "order", and the parts of a split follow each other, so that the sizes of the
+parts say where all nodes begin and end.  ``lumpability/schemas/certificate.schema.json`` describes the format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lumpability.certificate.claims import KINDS, Claims
+from lumpability.certificate.digest import Digest
+from lumpability.certificate.file import Reader, number_text, plain, read_document, write_document
+from lumpability.certificate.json_stream import MAX_BYTES, Scanner
+from lumpability.errors import InvalidValue
+from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.parameters import parameters_of, parse, read_elements
+from lumpability.numbers.rationals import Reading
+from lumpability.partition import Partition
+from lumpability.split_history import History
+from lumpability.structure import WeightedStructure
+
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+
+__all__ = ["digest_object", "read_claims", "write_claims"]
+
+_COLUMN = 1 << 16
+_MOST_NAMES = 1 << 16
+_MOST_NUMBERS = 1 << 25
+_MOST_PARAMETERS, _MOST_EXPRESSIONS = 100, 20_000  # expressions take a millisecond each
+
+
+def read_claims(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Claims:
+    """Read a certificate of a chain as a stream of at most so many bytes after unpacking."""
+    return read_document(path, "chain", lambda scanner: _Reader(scanner).claims(), max_bytes)
+
+
+def write_claims(certificate: Claims, path: str | Path) -> None:
+    """Write a certificate to a ``.json`` or ``.json.gz`` file, whole or not at all."""
+    write_document(path, "chain", _items(certificate))
+
+
+class _Reader(Reader):
+    """Reads a certificate of a chain; every list is bounded by what went before."""
+
+    def __init__(self, scanner: Scanner) -> None:
+        super().__init__(scanner)
+        self._values: list[Exact] = []
+
+    def claims(self) -> Claims:
+        scanner = self.scanner
+        library = self.next("library").text()
+        kind = self.kind(KINDS)
+        model = self._digest("model")
+        n = model.states
+        parameters = self.next("parameters").texts(_MOST_PARAMETERS)
+        most = _MOST_EXPRESSIONS if parameters else _MOST_NUMBERS
+        self._values = self._numbers(self.next("numbers").texts(most), parameters)
+        denominator = self._denominator()
+        reading = self._reading()
+        respected = tuple(self.next("respected").texts(2 * _MOST_NAMES))
+        self.next("initial")
+        initial = None if scanner.skip("null") else self._partition("initial", n)
+        self.next("partition")
+        partition = self._partition("partition", n)
+        self.next("kappa")
+        kappa = None if scanner.skip("null") else self._array(n, n)
+        quotient = self._digest("quotient")
+        self.next("matrix")
+        matrix = None if scanner.skip("null") else self._matrix(quotient)
+        self.next("history")
+        history = None if scanner.skip("null") else self._history(len(partition))
+        return Claims(
+            model=model,
+            kind=kind,
+            respected=respected,
+            initial=initial,
+            partition=partition,
+            kappa=kappa,
+            quotient=quotient,
+            matrix=matrix,
+            denominator=denominator,
+            reading=reading,
+            history=history,
+            library=library,
+        )
+
+    def _digest(self, name: str) -> Digest:
+        scanner = self.next(name)
+        digest = Digest(
+            type=self._type(),
+            states=self.next("states").integer(),
+            transitions=self.next("transitions").integer(),
+            matrix=self.next("matrix").text(),
+            labels=self._hashes("labels"),
+            rewards=self._hashes("rewards"),
+            initial=self.optional("initial"),
+        )
+        overall = self.next("overall").text()
+        if overall != digest.overall:
+            self.fail(f"{name!r} has an overall hash that is not the hash of its parts")
+        scanner.expect("}")
+        return digest
+
+    def _type(self) -> str:
+        found = self.next("type", "{").text()
+        if found not in ("CTMC", "DTMC"):
+            self.fail(f"has the type {found[:60]!r}, not 'CTMC' or 'DTMC'")
+        return found
+
+    def _hashes(self, name: str) -> dict[str, str]:
+        scanner = self.next(name)
+        scanner.expect("{")
+        hashes: dict[str, str] = {}
+        if scanner.skip("}"):
+            return hashes
+        while True:
+            key = scanner.text()
+            if key in hashes:
+                self.fail(f"holds the key {key[:60]!r} twice in {name!r}")
+            if len(hashes) == _MOST_NAMES:
+                self.fail(f"holds more than {_MOST_NAMES} {name}")
+            scanner.expect(":")
+            hashes[key] = scanner.text()
+            if not scanner.skip(","):
+                break
+        scanner.expect("}")
+        return hashes
+
+    def _numbers(self, texts: list[str], parameters: list[str]) -> list[Exact]:
+        try:
+            if parameters:
+                mentioned = {str(s) for text in texts for s in parse(text).free_symbols}
+                if not mentioned <= set(parameters):
+                    self.fail(f"mentions {min(mentioned - set(parameters))!r}, no parameter")
+                return read_elements(texts)
+            return [self.rational(text) for text in texts]
+        except InvalidValue as error:
+            self.fail(f"'numbers': {error}")
+
+    def _denominator(self) -> int | None:
+        text = self.optional("denominator")
+        return None if text is None else self.whole(text)
+
+    def _reading(self) -> Reading:
+        self.next("reading")
+        reading = Reading(
+            distinct=self.next("distinct", "{").integer(),
+            nearest=self.next("nearest").integer(),
+            neighbours=self.next("neighbours").integer(),
+            largest_change=self.rational(self.next("largest_change").text()),
+        )
+        self.scanner.expect("}")
+        return reading
+
+    def _partition(self, name: str, n: int) -> Partition:
+        labels = self.scanner.integers(most=n, largest=max(n - 1, 0))
+        if len(labels) != n:
+            self.fail(f"{name!r} has {len(labels)} entries for {n} states")
+        partition = Partition(labels)
+        if not np.array_equal(partition.labels, labels):
+            self.fail(f"{name!r} does not number blocks by their first members")
+        return partition
+
+    def _array(self, least: int, most: int) -> ExactArray:
+        codes = self.scanner.integers(most=most, largest=max(len(self._values) - 1, 0))
+        if len(codes) < least:
+            self.fail(f"holds a list of {len(codes)} numbers where {least} should be")
+        if len(codes) and not self._values:
+            self.fail("refers to numbers, but lists none")
+        return ExactArray.of_values(codes, self._values)
+
+    def _matrix(self, quotient: Digest) -> WeightedStructure:
+        n, m = quotient.states, quotient.transitions
+        sizes = self.next("row_sizes", "{").integers(most=n, largest=n)
+        targets = self.next("targets").integers(most=m, largest=max(n - 1, 0))
+        self.next("weights")
+        weights = self._array(m, m)
+        self.scanner.expect("}")
+        if len(sizes) != n or sizes.sum() != m or len(targets) != m:
+            self.fail("'matrix' does not have the size that 'quotient' says")
+        matrix = WeightedStructure.from_rows(np.append(0, np.cumsum(sizes)), targets, weights)
+        if not np.array_equal(matrix.indices, targets):  # sorted, summed, or zeros dropped
+            self.fail("'matrix' has targets that do not ascend, or a weight of zero")
+        return matrix
+
+    def _indices(self, name: str, most: int, largest: int, separator: str = ",") -> IntArray:
+        """Return a column of the history."""
+        column = self.next(name, separator).integers(most=most, largest=max(largest, 0))
+        return column.astype(np.int64)
+
+    def _history(self, blocks: int) -> History:
+        scanner, nodes = self.scanner, 2 * blocks
+        order = self._indices("order", blocks, blocks - 1, "{")
+        roots = self._indices("roots", blocks, blocks)
+        split_node = self._indices("split_node", blocks, nodes)
+        splits = len(split_node)
+        splitter = self._indices("splitter", splits, nodes)
+        self.next("condition")
+        condition: IntArray = np.zeros(splits, dtype=np.int64)
+        if not scanner.skip("null"):
+            condition = scanner.integers(most=splits, largest=1).astype(np.int64)
+        parts = self._indices("parts", splits, blocks)
+        sizes = self._indices("sizes", nodes, blocks)
+        self.next("sums")
+        sums = self._array(0, nodes)
+        scanner.expect("}")
+        if not splits == len(splitter) == len(condition) == len(parts):
+            self.fail("'history' has columns of different lengths")
+        if not parts.sum() == len(sizes) == len(sums):
+            self.fail("'history' has another number of sizes or of sums than of parts")
+        first_part = len(roots) + np.append(0, np.cumsum(parts))
+        if (split_node >= first_part[:-1]).any():
+            self.fail("'history' splits a node that is not there yet")
+        before = np.append(0, np.cumsum(sizes))
+        offset = before[:-1] - np.repeat(before[first_part[:-1] - len(roots)], parts)
+        starts = _starts(roots, np.repeat(split_node, parts), offset)
+        ends = starts + np.concatenate([roots, sizes])
+        return History(
+            order, starts, ends, len(roots), split_node, splitter, condition, first_part, sums
+        )
+
+
+def _starts(roots: IntArray, parent: IntArray, offset: IntArray) -> IntArray:
+    """Return where nodes start in "order": a part begins its offset after the node it is a part of."""
+    nobody = len(roots) + len(parent)
+    starts = np.concatenate([np.cumsum(roots) - roots, offset, [0]])
+    above = np.concatenate([np.full(len(roots), nobody), parent, [nobody]])
+    # Invariant: the start of a node is `starts` of it and of `above` of it and so on; every round
+    # doubles how far `above` looks, and ends because a node comes after what it is a part of.
+    while (above < nobody).any():
+        starts, above = starts + starts[above], above[above]
+    return starts[:-1]
+
+
+def _items(certificate: Claims) -> Iterator[tuple[str, Iterable[str]]]:
+    numbers = _Numbers()
+    kappa = None if certificate.kappa is None else numbers.codes(certificate.kappa)
+    matrix, history = certificate.matrix, certificate.history
+    weights = None if matrix is None else numbers.codes(matrix.weights)
+    sums = None if history is None else numbers.codes(history.sums)
+    reading = certificate.reading
+    yield "library", plain(certificate.library)
+    yield "kind", plain(certificate.kind)
+    yield "model", plain(digest_object(certificate.model))
+    yield "parameters", plain(numbers.parameters)
+    yield "numbers", plain(numbers.texts)
+    denominator = certificate.denominator
+    yield "denominator", plain(None if denominator is None else number_text(denominator))
+    read = {**vars(reading), "largest_change": str(reading.largest_change)}
+    yield "reading", plain(read)
+    yield "respected", plain(list(certificate.respected))
+    yield "initial", _column(None if certificate.initial is None else certificate.initial.labels)
+    yield "partition", _column(certificate.partition.labels)
+    yield "kappa", _column(kappa)
+    yield "quotient", plain(digest_object(certificate.quotient))
+    columns = {} if matrix is None else _matrix_columns(matrix, weights)
+    yield "matrix", _columns(columns)
+    yield "history", _columns({} if history is None else _history_columns(history, sums))
+
+
+def _column(array: np.ndarray[Any, Any] | None) -> Iterator[str]:
+    if array is None:
+        yield "null"
+        return
+    yield "["
+    for start in range(0, len(array), _COLUMN):
+        yield ("," if start else "") + ",".join(map(str, array[start : start + _COLUMN].tolist()))
+    yield "]"
+
+
+def _columns(columns: Mapping[str, np.ndarray[Any, Any] | None]) -> Iterator[str]:
+    if not columns:
+        yield "null"
+        return
+    for number, (key, array) in enumerate(columns.items()):
+        yield f"{',' if number else '{'}\n  {json.dumps(key)}: "
+        yield from _column(array)
+    yield "\n}"
+
+
+def digest_object(digest: Digest) -> dict[str, Any]:
+    """Return a digest as the JSON object that certificates hold."""
+    return {
+        "type": digest.type,
+        "states": digest.states,
+        "transitions": digest.transitions,
+        "matrix": digest.matrix,
+        "labels": digest.labels,
+        "rewards": digest.rewards,
+        "initial": digest.initial,
+        "overall": digest.overall,
+    }
+
+
+def _matrix_columns(matrix: WeightedStructure, weights: Any) -> dict[str, Any]:
+    return {"row_sizes": np.diff(matrix.indptr), "targets": matrix.indices, "weights": weights}
+
+
+def _history_columns(history: History, sums: Any) -> dict[str, Any]:
+    sizes = history.ends - history.starts
+    return {
+        "order": history.order,
+        "roots": sizes[: history.roots],
+        "split_node": history.split_node,
+        "splitter": history.splitter,
+        "condition": history.condition if history.condition.any() else None,
+        "parts": np.diff(history.first_part),
+        "sizes": sizes[history.roots :],
+        "sums": sums,
+    }
+
+
+class _Numbers:
+    """Distinct numbers of several arrays, in order of appearance."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.parameters: list[str] = []
+        self._number: dict[str, int] = {}
+
+    def codes(self, array: ExactArray) -> IntArray:
+        """Return the positions of an array's numbers in the common list."""
+        names = {str(symbol) for symbol in parameters_of(array.values)}
+        self.parameters = sorted({*self.parameters, *names})
+        table = np.empty(len(array.values), dtype=np.int64)
+        for code, value in enumerate(array.values):
+            text = self._text(value)
+            table[code] = self._number.setdefault(text, len(self.texts))
+            if table[code] == len(self.texts):
+                self.texts.append(text)
+        codes: IntArray = table[array.codes]
+        return codes
+
+    @staticmethod
+    def _text(value: Exact) -> str:
+        return number_text(value) if isinstance(value, Fraction) else str(value.as_expr())
