@@ -10,6 +10,7 @@ import doctest
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -187,6 +188,11 @@ def test_the_picture_of_readme_is_one_that_the_library_draws(checkout):
 
     kept = read("docs/_static/overview.svg")
     assert sorted(told(kept)) == sorted(told(drawn)), "draw docs/_static/overview.svg anew"
+
+
+def test_the_picture_of_the_house_is_that_of_the_code(checkout):
+    drawn = runpy.run_path(str(checkout / "docs/house.py"))["draw"]()
+    assert read("docs/_static/house.svg") == drawn, "run: python docs/house.py"
 
 
 @pytest.mark.usefixtures("checkout")

@@ -27,11 +27,11 @@ class Format:
 
     Attributes
     ----------
-    module : str
-        Name of the module in this package.
-    reader : str or None
-        The function that reads a path; None if the format cannot be read.
-    writer : str or None
+    module : str or None
+        Name of the module in this package, imported when first used; None if the functions are given.
+    reader : str, callable or None
+        The function that reads a path, by its name in the module; None if the format cannot be read.
+    writer : str, callable or None
         The function that writes a model to a path; None if the format cannot be written.
     holds : tuple of str
         "chain", "network" or both; where both, the reader finds out from the file.
@@ -42,13 +42,15 @@ class Format:
     'read_drn'
     """
 
-    module: str
-    reader: str | None
-    writer: str | None
+    module: str | None
+    reader: str | Callable[..., Any] | None
+    writer: str | Callable[..., Any] | None
     holds: tuple[str, ...] = ("chain",)
 
-    def function(self, name: str) -> Callable[..., Any]:
-        """Import the module and return a function of it."""
+    def function(self, name: str | Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function of the format; its module is imported if need be."""
+        if callable(name):
+            return name
         return getattr(import_module(f"{__name__}.{self.module}"), name)  # type: ignore[no-any-return]
 
 
