@@ -74,11 +74,15 @@ def refine(structures: Sequence[Structure], within: Partition, normal: NormalFor
         raise InvalidInput(
             "the columns engine refines one dense layer up to factors: use engine='auto'"
         )
+    leader = np.append(_leaders(layer, normal.group), np.arange(layer.columns, layer.n))
+    leads = leader == np.arange(layer.n)
+    number = (np.cumsum(leads) - 1).astype(np.int32)
+    found = Partition.from_canonical(number[leader], np.flatnonzero(leads))
+    if within is layer.initial:
+        return found
     if not within.refines(layer.initial):
         raise InvalidInput("the columns engine keeps every class of rows and the bias apart")
-    labels = np.arange(layer.n)
-    labels[: layer.columns] = _leaders(layer, normal.group)
-    return Partition(labels).meet(within)
+    return found.meet(within)
 
 
 def column_factors(layer: DenseStructure, leader: Array, group: Group) -> dict[int, Fraction]:

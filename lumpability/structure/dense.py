@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
@@ -142,12 +143,13 @@ class DenseStructure:
         """Number of states."""
         return self.columns + self.classes + 1
 
-    @property
+    @cached_property
     def initial(self) -> Partition:
         """Units together, every class and the bias alone."""
-        labels = np.arange(self.n) - self.columns + 1
-        labels[: self.columns] = 0
-        return Partition(labels)
+        units = min(self.columns, 1)
+        labels = np.append(np.zeros(self.columns, int), np.arange(self.classes + 1) + units)
+        firsts = np.append(np.arange(units), np.arange(self.columns, self.n))
+        return Partition.from_canonical(labels.astype(np.int32), firsts)
 
     def rows(self, states: Array) -> Rows:
         """Return the transitions from some states, as fractions."""
@@ -306,6 +308,9 @@ class DenseStructure:
         found: Array = np.zeros(len(columns))
         left = np.arange(len(columns))
         low, size = 0, 1
+        if self._plain and self.classes:  # most columns end with the first row
+            found = self.matrix[0, columns].astype(np.float64)
+            left, low = np.flatnonzero(found == 0), 1
         while low < self.classes and len(left):
             high = min(self.classes, low + min(size, max(1, BLOCK // len(left))))
             values = self.entries(np.arange(low, high), columns[left])
