@@ -39,7 +39,7 @@ __all__ = ["check_chain", "lump_chain"]
 def lump_chain(
     chain: MarkovChain,
     *,
-    kind: str | None = None,
+    kind: str | Kind | None = None,
     respect: Iterable[str] | str | None = None,
     initial: Any = None,
     engine: EngineName | Engine = "auto",
@@ -89,8 +89,8 @@ def lump_chain(
         witness = chosen.witness(conditions, partition)
         if witness is not None:
             raise LumpabilityError(
-                f"internal error: the {refinement.engine} engine returned an unstable partition "
-                f"({witness}); please report it with the model",
+                f"the {refinement.engine} engine returned a partition that is not stable ({witness}); "
+                "if it is an engine of this library, please report it with the model",
                 witness=witness,
             )
     if len(partition) == 1 < chain.n and len(respected) == 1:
@@ -119,7 +119,7 @@ def lump_chain(
 
 @check.register
 def check_chain(
-    chain: MarkovChain, partition: Any, *, kind: str | None = None, kappa: Any = None
+    chain: MarkovChain, partition: Any, *, kind: str | Kind | None = None, kappa: Any = None
 ) -> Verdict:
     """Decide exactly whether a partition is a lumping of a chain.
 

@@ -19,8 +19,8 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def find_kind(name: str) -> Kind:
-    """Return the kind of that name.
+def find_kind(kind: str | Kind) -> Kind:
+    """Return the kind of that name; an object that is a kind is returned as it is.
 
     Raises
     ------
@@ -32,6 +32,8 @@ def find_kind(name: str) -> Kind:
     >>> find_kind("ordinary").name
     'ordinary'
     """
-    if name not in KINDS:
-        raise InvalidInput(f"unknown kind {name!r}: choose one of {', '.join(KINDS)}", kind=name)
-    return KINDS[name]
+    if isinstance(kind, Kind):
+        return kind
+    if kind not in KINDS:
+        raise InvalidInput(f"unknown kind {kind!r}: choose one of {', '.join(KINDS)}", kind=kind)
+    return KINDS[kind]
