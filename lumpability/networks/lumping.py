@@ -24,7 +24,7 @@ from lumpability.networks.layer_report import LayerReport
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.near_misses import NearMiss, near_misses
 from lumpability.networks.network import Network
-from lumpability.networks.rounding import Rounding
+from lumpability.networks.quotient import Rounding
 from lumpability.networks.weight_stages import stages_of
 from lumpability.notebook_hooks import Player
 from lumpability.numbers.float_arrays import Array

@@ -11,7 +11,7 @@ and every such change is counted and kept.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -25,12 +25,49 @@ from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
 from lumpability.networks.reshape import Reshape, ShapeLayer
-from lumpability.networks.rounding import Rounding
-from lumpability.networks.shortcut import drop_placeholders
 from lumpability.networks.unit_layout import Units
 from lumpability.numbers.float_arrays import Array, divided, round_to, to_fractions
 
-__all__ = ["quotient_network"]
+__all__ = ["Rounding", "quotient_network"]
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """Which new weights the stored type cannot hold.
+
+    Attributes
+    ----------
+    weights : int
+        Weights of the quotient.
+    rounded : int
+        Those that had to be rounded.
+    largest : Fraction
+        Largest absolute change.
+
+    Examples
+    --------
+    >>> print(Rounding(10) + Rounding(6, 1, Fraction(1, 8)))
+    1 of 16 weights of the quotient were rounded, by at most 0.125
+    """
+
+    weights: int = 0
+    rounded: int = 0
+    largest: Fraction = Fraction(0)
+
+    def __add__(self, other: Rounding) -> Rounding:
+        return Rounding(
+            self.weights + other.weights,
+            self.rounded + other.rounded,
+            max(self.largest, other.largest),
+        )
+
+    def __str__(self) -> str:
+        if not self.rounded:
+            return f"all {self.weights} weights of the quotient are exact"
+        return (
+            f"{self.rounded} of {self.weights} weights of the quotient were rounded, by at most "
+            f"{float(self.largest):.3g}"
+        )
 
 
 def quotient_network(
@@ -82,7 +119,7 @@ def quotient_network(
     if dtype is not None:
         layers, change = _cast(layers, dtype)
         rounding += change
-    left = _joined(drop_placeholders(layers, merged, network), skips)
+    left = _joined(_without_placeholders(layers, merged, network), skips)
     kind = network.dtype if dtype is None else dtype
     return replace(network, layers=left, dtype=kind), tuple(exact), rounding
 
@@ -261,3 +298,33 @@ def _cast(layers: list[Layer], dtype: Any) -> tuple[list[Layer], Rounding]:
                 rounding += Rounding(0, len(changed), max(changed.tolist(), default=Fraction(0)))
         result.append(replace(layer, **fields) if fields else layer)  # type: ignore[type-var]
     return result, rounding
+
+
+def _without_placeholders(
+    layers: Sequence[Layer], merged: Sequence[MergedStage], network: Network
+) -> list[Layer | None]:
+    """Return the quotient's layers with None for those below an empty one, where they are all dense.
+
+    If no unit of a layer stays, nothing above it depends on the input.  In a chain of dense layers a single
+    dense layer with zero weights and the constant as bias then takes the place of everything up to the next
+    one.  Elsewhere (convolutions) the layer keeps one unit that is zero, since formats know no empty axes.
+    """
+    result: list[Layer | None] = list(layers)
+    empty = [i for i, one in enumerate(merged) if not one.live.any()]
+    if not empty:
+        return result
+    last = empty[-1] + 1  # the stage that reads nothing
+    first = last
+    while merged[first].stage.open:
+        first -= 1
+    low, high = merged[first].stage.position, merged[last].stage.position
+    before, after = layers[low], layers[high]
+    others = {shape[:-1] for shape in network.shapes[low : high + 2]}
+    if not all(isinstance(one.stage.layer, Dense) for one in merged[first : last + 1]):
+        return result
+    if len(others) != 1 or not isinstance(before, Dense) or not isinstance(after, Dense):
+        return result
+    zero = np.zeros((before.weight.shape[0], after.units), dtype=after.weight.dtype)
+    result[low:high] = [None] * (high - low)
+    result[high] = Dense(zero, after.bias)
+    return result

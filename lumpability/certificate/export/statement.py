@@ -13,14 +13,13 @@ and for every layer of a network A W = W^ A', where row 0 of W is the bias, fed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from lumpability.errors import InvalidInput, SizeLimit
+from lumpability.errors import SizeLimit
 
 __all__ = [
-    "IDENTITIES",
     "LARGEST",
     "ChainStatement",
     "IntegerStatement",
@@ -33,8 +32,6 @@ __all__ = [
 ]
 
 Rows = tuple[tuple[int, ...], ...]
-
-IDENTITIES = ("row sums", "column sums", "both", "proportional")
 
 LARGEST = 200
 """Largest number of rows or columns of a matrix, for which Coq takes some ten seconds."""
@@ -49,9 +46,6 @@ _PLAIN = frozenset(
 @dataclass(frozen=True)
 class ChainStatement:
     """That a partition is a lumping of a chain.
-
-    Raises `InvalidInput` if shapes do not fit each other.  Raises `SizeLimit` if the chain has more than
-    `LARGEST` states; carries ``size`` and ``limit``.
 
     Examples
     --------
@@ -70,22 +64,6 @@ class ChainStatement:
     kappa: tuple[int, ...] = ()
     kappa_denominator: int = 1
     names: tuple[str, ...] = ()  # of states, for comments; may be empty
-
-    def __post_init__(self) -> None:
-        if self.identity not in IDENTITIES:
-            raise InvalidInput(
-                f"unknown identity {self.identity!r}: choose one of {', '.join(IDENTITIES)}",
-                identity=self.identity,
-            )
-        if self.symbol not in {"Q", "P", "R"}:
-            raise InvalidInput(f"the symbol is Q, P or R, not {self.symbol!r}", symbol=self.symbol)
-        refuse_large(self.n)
-        _check_shape("the matrix", self.matrix, self.n, self.n)
-        _check_shape("the quotient", self.quotient, self.m, self.m)
-        _check_labels(self.labels, self.m)
-        scaled = self.n if self.identity == "proportional" else 0
-        _check_length("kappa", self.kappa, scaled)
-        _check_length("names", self.names, self.n if self.names else 0)
 
     @property
     def n(self) -> int:
@@ -125,16 +103,6 @@ class LayerStatement:
     unused_rows: tuple[int, ...] = ()
     unused: tuple[int, ...] = ()
 
-    def __post_init__(self) -> None:
-        row_classes, classes = self.shape
-        refuse_large(max(len(self.row_labels), len(self.labels)))
-        _check_shape("the weights", self.matrix, len(self.row_labels), len(self.labels))
-        _check_shape("the new weights", self.quotient, row_classes, classes)
-        _check_labels(self.row_labels, row_classes)
-        _check_labels(self.labels, classes)
-        _check_length("row_factors", self.row_factors, len(self.row_labels))
-        _check_length("factors", self.factors, len(self.labels))
-
     @property
     def shape(self) -> tuple[int, int]:
         """Numbers of row classes and of classes."""
@@ -166,21 +134,6 @@ def refuse_large(size: int) -> None:
 def scaled(rows: Iterable[Iterable[Fraction]], by: int) -> Rows:
     """Return rows of integers: those given, times a common denominator."""
     return tuple(tuple(int(x * by) for x in row) for row in rows)
-
-
-def _check_shape(what: str, matrix: Rows, rows: int, columns: int) -> None:
-    if len(matrix) != rows or any(len(row) != columns for row in matrix):
-        raise InvalidInput(f"{what} must have {rows} rows of {columns} integers")
-
-
-def _check_labels(labels: Sequence[int], classes: int) -> None:
-    if any(not 0 <= label < classes for label in labels):
-        raise InvalidInput(f"labels must lie in 0 .. {classes - 1}")
-
-
-def _check_length(name: str, values: Sequence[object], length: int) -> None:
-    if len(values) != length:
-        raise InvalidInput(f"{name} has {len(values)} entries, not {length}")
 
 
 def comment(text: str) -> str:

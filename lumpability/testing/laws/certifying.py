@@ -27,8 +27,14 @@ __all__ = ["CERTIFIER_LAWS", "NETWORK_CERTIFIER_LAWS"]
 Certifier = Callable[..., Any]
 _SOURCE = "a certificate is a claim that anybody can check"
 
+CERTIFIER_LAWS: dict[str, Law] = {}
+"""Laws of certificates of chain lumpings by name."""
 
-@law(_SOURCE, cases, variants=KINDS)
+NETWORK_CERTIFIER_LAWS: dict[str, Law] = {}
+"""Laws of certificates of network lumpings by name."""
+
+
+@law(CERTIFIER_LAWS, _SOURCE, cases, variants=KINDS)
 def certificates_verify(lump: Certifier, case: Case, draw: Draw, variant: str) -> None:
     """The certificate of a lumping verifies for its chain: it is a lumping, and the coarsest one."""
     chain, initial = case
@@ -38,7 +44,7 @@ def certificates_verify(lump: Certifier, case: Case, draw: Draw, variant: str) -
     assert verification.coarsest, f"{lumping.partition} is not shown to be coarsest: {verification}"
 
 
-@law(_SOURCE, cases, variants=KINDS)
+@law(CERTIFIER_LAWS, _SOURCE, cases, variants=KINDS)
 def certificates_of_other_chains(lump: Certifier, case: Case, draw: Draw, variant: str) -> None:
     """A certificate is rejected for a chain with one rate changed, and for a changed quotient."""
     chain, initial = case
@@ -71,7 +77,7 @@ def _changed(draw: Draw, chain: MarkovChain) -> MarkovChain:
     return type(chain)(rows)
 
 
-@law(_SOURCE, cases, variants=KINDS)
+@law(CERTIFIER_LAWS, _SOURCE, cases, variants=KINDS)
 def certificates_of_other_partitions(lump: Certifier, case: Case, draw: Draw, variant: str) -> None:
     """A certificate with another partition in it is rejected, whether finer or coarser."""
     chain, initial = case
@@ -85,7 +91,7 @@ def certificates_of_other_partitions(lump: Certifier, case: Case, draw: Draw, va
         assert not verification, f"{other} in place of {certificate.partition}: {verification}"
 
 
-@law(_SOURCE, networks(), variants=("proportional", "exact"))
+@law(NETWORK_CERTIFIER_LAWS, _SOURCE, networks(), variants=("proportional", "exact"))
 def network_certificates_verify(
     lump: Certifier, network: Network, draw: Draw, variant: str
 ) -> None:
@@ -96,7 +102,7 @@ def network_certificates_verify(
     assert verification.coarsest, f"not shown to be coarsest: {verification}"
 
 
-@law(_SOURCE, networks(), variants=("proportional", "exact"))
+@law(NETWORK_CERTIFIER_LAWS, _SOURCE, networks(), variants=("proportional", "exact"))
 def certificates_of_other_networks(
     lump: Certifier, network: Network, draw: Draw, variant: str
 ) -> None:
@@ -128,19 +134,3 @@ def _nudged(draw: Draw, network: Network) -> Network:
         bias = np.nextafter(bias, np.inf)
     layers[place] = Dense(weight, bias)
     return replace(network, layers=tuple(layers))
-
-
-CERTIFIER_LAWS: dict[str, Law] = {
-    one.name: one
-    for one in (
-        certificates_verify,
-        certificates_of_other_chains,
-        certificates_of_other_partitions,
-    )
-}
-"""Laws of certificates of chain lumpings by name."""
-
-NETWORK_CERTIFIER_LAWS: dict[str, Law] = {
-    one.name: one for one in (network_certificates_verify, certificates_of_other_networks)
-}
-"""Laws of certificates of network lumpings by name."""

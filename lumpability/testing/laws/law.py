@@ -138,13 +138,14 @@ class Law:
 
 
 def law(
+    laws: dict[str, Law],
     source: str,
     inputs: SearchStrategy[Any] | Callable[[str], SearchStrategy[Any]],
     *,
     variants: Sequence[str] = ("",),
     replaceable: bool = False,
 ) -> Callable[[Check], Law]:
-    """Make a law of a function whose name names it and whose docstring states it."""
+    """Make a law of a function whose name names it and whose docstring states it, and add it to the laws."""
 
     def of_variant(variant: str) -> SearchStrategy[Any]:
         return inputs if isinstance(inputs, SearchStrategy) else inputs(variant)
@@ -152,7 +153,8 @@ def law(
     def make(check: Check) -> Law:
         name = check.__name__.replace("_", " ").strip()
         statement = " ".join((check.__doc__ or "").split())
-        return Law(name, statement, source, tuple(variants), of_variant, replaceable, check)
+        laws[name] = Law(name, statement, source, tuple(variants), of_variant, replaceable, check)
+        return laws[name]
 
     return make
 

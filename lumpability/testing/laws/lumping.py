@@ -50,6 +50,9 @@ _MOST_MERGED = 6
 _COLLAPSING = ("ordinary", "bisimulation", "proportional")
 """Kinds whose quotients forget nothing that lumping them further needs."""
 
+LUMPER_LAWS: dict[str, Law] = {}
+"""Laws of lumping chains by name."""
+
 
 @st.composite
 def cases(draw: st.DrawFn, kind: str) -> Case:
@@ -63,7 +66,10 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
 
 
 @law(
-    "the definitions: Kemeny and Snell 1976; Buchholz 1994; Marin and Rossi", cases, variants=KINDS
+    LUMPER_LAWS,
+    "the definitions: Kemeny and Snell 1976; Buchholz 1994; Marin and Rossi",
+    cases,
+    variants=KINDS,
 )
 def lumping_by_definition(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """The partition refines the initial one, and states of a block have the equal sums of its kind."""
@@ -74,7 +80,7 @@ def lumping_by_definition(lump: Lumper, case: Case, draw: Draw, variant: str) ->
     assert witness is None, f"{found} was found, but {witness}"
 
 
-@law("the coarsest lumping of every kind is unique", cases, variants=KINDS)
+@law(LUMPER_LAWS, "the coarsest lumping of every kind is unique", cases, variants=KINDS)
 def coarsest_lumping(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """No coarser lumping of the kind refines the initial partition: all ways to merge blocks are tried."""
     chain, initial = case
@@ -87,7 +93,7 @@ def coarsest_lumping(lump: Lumper, case: Case, draw: Draw, variant: str) -> None
             assert not is_lumping(chain, coarser, variant), f"{found} was found, not {coarser}"
 
 
-@law("an intertwining: M V = V M^ and D M = M^ D", cases, variants=KINDS)
+@law(LUMPER_LAWS, "an intertwining: M V = V M^ and D M = M^ D", cases, variants=KINDS)
 def quotient_identity(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """The quotient satisfies the matrix identity of its kind."""
     chain, initial = case
@@ -97,6 +103,7 @@ def quotient_identity(lump: Lumper, case: Case, draw: Draw, variant: str) -> Non
 
 
 @law(
+    LUMPER_LAWS,
     "lumpings are built in by unfolding a quotient",
     lambda kind: lumpable_chains(kind=kind, max_blocks=4),
     variants=KINDS,
@@ -109,7 +116,7 @@ def planted_lumping(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     assert planted.refines(found), f"{planted} was built in and refines {initial}; found {found}"
 
 
-@law("two quotients in a row are one", cases, variants=_COLLAPSING)
+@law(LUMPER_LAWS, "two quotients in a row are one", cases, variants=_COLLAPSING)
 def quotient_of_the_quotient(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """Lumping from a finer start first, and then the quotient, gives what lumping at once does."""
     chain, initial = case
@@ -123,7 +130,7 @@ def quotient_of_the_quotient(lump: Lumper, case: Case, draw: Draw, variant: str)
     )
 
 
-@law("lumping is idempotent", cases, variants=KINDS)
+@law(LUMPER_LAWS, "lumping is idempotent", cases, variants=KINDS)
 def lumped_already(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """A quotient has no coarser lumping of its kind among blocks of one size, from the same start."""
     chain, initial = case
@@ -135,7 +142,7 @@ def lumped_already(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     assert_same_partition(again.partition, Partition.discrete(first.quotient.n))
 
 
-@law("states have no order", cases, variants=KINDS)
+@law(LUMPER_LAWS, "states have no order", cases, variants=KINDS)
 def renumbering(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """Renumbering the states renumbers the lumping."""
     chain, initial = case
@@ -145,7 +152,7 @@ def renumbering(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     assert_same_partition(again, found.restrict(order))
 
 
-@law("units of time are arbitrary", lambda kind: ctmcs(max_states=5), variants=KINDS)
+@law(LUMPER_LAWS, "units of time are arbitrary", lambda kind: ctmcs(max_states=5), variants=KINDS)
 def another_unit_of_time(lump: Lumper, chain: CTMC, draw: Draw, variant: str) -> None:
     """Multiplying all rates by one number, from 1e-12 to 1e12, changes no block."""
     factor = Fraction(10) ** draw(st.integers(-12, 12))
@@ -168,7 +175,12 @@ def _transitions(draw: st.DrawFn) -> tuple[list[Any], list[Any]]:
     return listed, shuffled
 
 
-@law("rates are a set with multiplicities", _transitions(), variants=("ordinary", "bisimulation"))
+@law(
+    LUMPER_LAWS,
+    "rates are a set with multiplicities",
+    _transitions(),
+    variants=("ordinary", "bisimulation"),
+)
 def order_in_which_rates_are_given(
     lump: Lumper, case: tuple[list[Any], list[Any]], draw: Draw, variant: str
 ) -> None:
@@ -179,7 +191,7 @@ def order_in_which_rates_are_given(
     assert_same_partition(lump(chain, kind=variant, initial=initial).partition, initial)
 
 
-@law(_BUCHHOLZ, cases, variants=("strict",))
+@law(LUMPER_LAWS, _BUCHHOLZ, cases, variants=("strict",))
 def strict_is_ordinary_and_exact(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """A strict lumping is ordinary and exact, and refines the coarsest of both."""
     chain, initial = case
@@ -191,7 +203,9 @@ def strict_is_ordinary_and_exact(lump: Lumper, case: Case, draw: Draw, variant: 
         assert found.refines(coarsest), f"{found} does not refine the {kind} {coarsest}"
 
 
-@law("Baier et al. 2005; Marin, Piazza and Rossi 2019", lambda _: cases("proportional"))
+@law(
+    LUMPER_LAWS, "Baier et al. 2005; Marin, Piazza and Rossi 2019", lambda _: cases("proportional")
+)
 def finer_kinds(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """Bisimulation refines ordinary lumping, and that refines proportional lumping."""
     chain, initial = case
@@ -211,7 +225,11 @@ def _irreducible(draw: st.DrawFn) -> Case:
     return chain, draw(partitions(states=chain.n, max_blocks=2))
 
 
-@law("Buchholz 1994; reversed chains: Kemeny and Snell 1976, section 5.3", _irreducible())
+@law(
+    LUMPER_LAWS,
+    "Buchholz 1994; reversed chains: Kemeny and Snell 1976, section 5.3",
+    _irreducible(),
+)
 def exact_is_ordinary_backwards(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """The coarsest exact lumping is the coarsest ordinary one of the chain run backwards.
 
@@ -232,7 +250,12 @@ def exact_is_ordinary_backwards(lump: Lumper, case: Case, draw: Draw, variant: s
     assert_same_partition(exact, ordinary)
 
 
-@law("labels are what properties speak of", lambda kind: labelled(_one_chain(kind)), variants=KINDS)
+@law(
+    LUMPER_LAWS,
+    "labels are what properties speak of",
+    lambda kind: labelled(_one_chain(kind)),
+    variants=KINDS,
+)
 def labels_are_kept(lump: Lumper, chain: MarkovChain, draw: Draw, variant: str) -> None:
     """Labels are constant on blocks, and the quotient has them."""
     lumping = lump(chain, kind=variant, initial=Partition.trivial(chain.n))
@@ -257,6 +280,7 @@ def _promised(variant: str) -> SearchStrategy[Any]:
 
 
 @law(
+    LUMPER_LAWS,
     "lumpability.markov.preserved, after Kemeny and Snell, Buchholz, Marin and Rossi",
     _promised,
     variants=[f"{claim.kind}: {claim.quantity}" for claim in PRESERVED if claim.holds],
@@ -268,25 +292,3 @@ def promises_are_kept(lump: Lumper, case: Case, draw: Draw, variant: str) -> Non
     lumping = lump(chain, kind=kind, initial=planted)
     assert_same_partition(lumping.partition, planted)
     assert is_promise_kept(lumping, quantity), f"{quantity} differ between chain and quotient"
-
-
-LUMPER_LAWS: dict[str, Law] = {
-    one.name: one
-    for one in (
-        lumping_by_definition,
-        coarsest_lumping,
-        quotient_identity,
-        planted_lumping,
-        quotient_of_the_quotient,
-        lumped_already,
-        renumbering,
-        another_unit_of_time,
-        order_in_which_rates_are_given,
-        strict_is_ordinary_and_exact,
-        finer_kinds,
-        exact_is_ordinary_backwards,
-        labels_are_kept,
-        promises_are_kept,
-    )
-}
-"""Laws of lumping chains by name."""

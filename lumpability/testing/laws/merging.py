@@ -35,6 +35,9 @@ NetworkLumper = Callable[..., Any]
 _KINDS = ("proportional", "exact")
 _AIXIA = "Ressi, Romanello, Rossi and Piazza 2022"
 
+NETWORK_LAWS: dict[str, Law] = {}
+"""Laws of lumping networks by name; the last one lumps a chain, too."""
+
 
 def _inputs(draw: Draw, network: Network) -> list[list[Fraction]]:
     size = network.input_shape[-1] or 1
@@ -43,14 +46,14 @@ def _inputs(draw: Draw, network: Network) -> list[list[Fraction]]:
     return drawn
 
 
-@law(_AIXIA, networks(), variants=_KINDS, replaceable=True)
+@law(NETWORK_LAWS, _AIXIA, networks(), variants=_KINDS, replaceable=True)
 def same_function(lump: NetworkLumper, network: Network, draw: Draw, variant: str) -> None:
     """The quotient has the value of the network at every input, in rational arithmetic."""
     quotient = lump(network, kind=variant).quotient
     assert_same_function(network, quotient, points=_inputs(draw, network))
 
 
-@law(_AIXIA, networks(), variants=_KINDS, replaceable=True)
+@law(NETWORK_LAWS, _AIXIA, networks(), variants=_KINDS, replaceable=True)
 def lumped_networks_are_irreducible(
     lump: NetworkLumper, network: Network, draw: Draw, variant: str
 ) -> None:
@@ -64,7 +67,7 @@ def _size(network: Network) -> tuple[int, int]:
     return network.hidden_neurons, network.parameter_count
 
 
-@law(_AIXIA, networks(), variants=_KINDS, replaceable=True)
+@law(NETWORK_LAWS, _AIXIA, networks(), variants=_KINDS, replaceable=True)
 def order_of_neurons(lump: NetworkLumper, network: Network, draw: Draw, variant: str) -> None:
     """Hidden neurons in another order give the same classes."""
     renumbered, order = draw(permutations_of(network))
@@ -73,7 +76,7 @@ def order_of_neurons(lump: NetworkLumper, network: Network, draw: Draw, variant:
     assert again == found.restrict(order), f"{again}, expected {found.restrict(order)}"
 
 
-@law(_AIXIA, lumpable_networks(), variants=("proportional",))
+@law(NETWORK_LAWS, _AIXIA, lumpable_networks(), variants=("proportional",))
 def planted_copies(lump: NetworkLumper, planted: Any, draw: Draw, variant: str) -> None:
     """Copies that were built in are a lumping, and no more neurons are left than originals."""
     network, partitions, _ = planted
@@ -84,6 +87,7 @@ def planted_copies(lump: NetworkLumper, planted: Any, draw: Draw, variant: str) 
 
 
 @law(
+    NETWORK_LAWS,
     "Chen, Goodfellow and Shlens 2016 (Net2WiderNet)",
     networks(min_hidden_layers=1),
     variants=_KINDS,
@@ -97,7 +101,7 @@ def widening(lump: NetworkLumper, network: Network, draw: Draw, variant: str) ->
     assert_same_function(wide, network, points=_inputs(draw, network))
 
 
-@law(_AIXIA, networks(), variants=_KINDS, replaceable=True)
+@law(NETWORK_LAWS, _AIXIA, networks(), variants=_KINDS, replaceable=True)
 def coarsest_classes(lump: NetworkLumper, network: Network, draw: Draw, variant: str) -> None:
     """Layer by layer, no coarser classes pass the check on top of those below: all merges are tried."""
     found = lump(network, kind=variant).partitions
@@ -109,7 +113,7 @@ def coarsest_classes(lump: NetworkLumper, network: Network, draw: Draw, variant:
                 assert not check(network, classes, kind=variant), f"layer {layer} allows {coarser}"
 
 
-@law(_AIXIA, networks())
+@law(NETWORK_LAWS, _AIXIA, networks())
 def equal_neurons_are_proportional(
     lump: NetworkLumper, network: Network, draw: Draw, variant: str
 ) -> None:
@@ -169,7 +173,7 @@ def _discrete() -> st.SearchStrategy[tuple[MarkovChain, Partition]]:
     return lumpable_chains(kind="exact", time="discrete", max_block_size=2)
 
 
-@law("Buchholz 1994 and Ressi et al. 2022: A M = M^ A in both", _discrete())
+@law(NETWORK_LAWS, "Buchholz 1994 and Ressi et al. 2022: A M = M^ A in both", _discrete())
 def bridge_between_the_wings(lump: NetworkLumper, case: Any, draw: Draw, variant: str) -> None:
     """An exact lumping of a DTMC merges every layer of the linear network that unrolls steps of it.
 
@@ -192,19 +196,3 @@ def bridge_between_the_wings(lump: NetworkLumper, case: Any, draw: Draw, variant
     merged = lump(whole, kind="exact").quotient
     assert_same_function(whole, merged)
     assert merged.hidden_neurons <= steps * len(partition), f"{merged!r} has too many neurons"
-
-
-NETWORK_LAWS: dict[str, Law] = {
-    one.name: one
-    for one in (
-        same_function,
-        lumped_networks_are_irreducible,
-        order_of_neurons,
-        planted_copies,
-        widening,
-        coarsest_classes,
-        equal_neurons_are_proportional,
-        bridge_between_the_wings,
-    )
-}
-"""Laws of lumping networks by name; the last one lumps a chain, too."""

@@ -37,12 +37,15 @@ _PAIGE_TARJAN = "Paige and Tarjan 1987; Valmari and Franceschinis 2010"
 _FLOATS = "theory of exact lumping, section 1: sums of floats"
 _MOST_MERGED = 6
 
+REFINER_LAWS: dict[str, Law] = {}
+"""Laws of refiners by name."""
+
 
 def _refined(refine: Refiner, structure: WeightedStructure, initial: Partition) -> Partition:
     return Partition.of(refine(structure, initial), states=structure.n)
 
 
-@law(_PAIGE_TARJAN, structures(), replaceable=True)
+@law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
 def refines_the_initial_partition(
     refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
 ) -> None:
@@ -53,7 +56,7 @@ def refines_the_initial_partition(
         assert (initial == initial[0]).all(), f"the block {block.tolist()} mixes initial blocks"
 
 
-@law(_PAIGE_TARJAN, structures(), replaceable=True)
+@law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
 def stable(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """States of one block have equal sums of weights into every block: M V = V M^."""
     found = _refined(refine, structure, structure.initial)
@@ -69,7 +72,7 @@ def _unstable(found: Partition, witness: Any) -> str:
     )
 
 
-@law(_PAIGE_TARJAN, structures(max_states=6), replaceable=True)
+@law(REFINER_LAWS, _PAIGE_TARJAN, structures(max_states=6), replaceable=True)
 def coarsest(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """No stable partition that refines the initial one is coarser: all ways to merge blocks are tried."""
     found = _refined(refine, structure, structure.initial)
@@ -81,14 +84,14 @@ def coarsest(refine: Refiner, structure: WeightedStructure, draw: Draw, variant:
             assert not is_stable(structure, coarser), f"{found} was found, and {coarser} is stable"
 
 
-@law(_PAIGE_TARJAN, structures(), replaceable=True)
+@law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
 def idempotent(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """Refining the answer changes nothing."""
     found = _refined(refine, structure, structure.initial)
     assert_same_partition(_refined(refine, structure, found), found)
 
 
-@law(_PAIGE_TARJAN, structures(), replaceable=True)
+@law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
 def monotone(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """A coarser initial partition does not give an answer that is finer anywhere."""
     fine = structure.initial.meet(draw(partitions(states=structure.n)))
@@ -99,7 +102,7 @@ def monotone(refine: Refiner, structure: WeightedStructure, draw: Draw, variant:
     )
 
 
-@law(_PAIGE_TARJAN, structures(), replaceable=True)
+@law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
 def equivariant(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """Renumbering the states renumbers the answer."""
     renumbered, order = draw(permutations_of(structure))
@@ -107,7 +110,7 @@ def equivariant(refine: Refiner, structure: WeightedStructure, draw: Draw, varia
     assert_same_partition(_refined(refine, renumbered, renumbered.initial), found.restrict(order))
 
 
-@law("units of time are arbitrary", structures(), replaceable=True)
+@law(REFINER_LAWS, "units of time are arbitrary", structures(), replaceable=True)
 def unit_of_time(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """Multiplying all weights by one number, from 1e-12 to 1e12, changes nothing."""
     factor = Fraction(10) ** draw(st.integers(-12, 12))
@@ -122,7 +125,7 @@ def unit_of_time(refine: Refiner, structure: WeightedStructure, draw: Draw, vari
     assert again == found, f"{found}, but with all weights times {factor} {again}"
 
 
-@law(_FLOATS, st.permutations(range(12)))
+@law(REFINER_LAWS, _FLOATS, st.permutations(range(12)))
 def order_of_rates(refine: Refiner, order: list[int], draw: Draw, variant: str) -> None:
     """Two states with the same twelve rates into one block, in any order, stay together."""
     rates = draw(twelve_rates())
@@ -149,7 +152,7 @@ def _near_misses(draw: st.DrawFn) -> tuple[WeightedStructure, Partition]:
     return chain.matrix.with_initial(partition), partition
 
 
-@law(_FLOATS, _near_misses())
+@law(REFINER_LAWS, _FLOATS, _near_misses())
 def close_is_not_equal(
     refine: Refiner, pair: tuple[WeightedStructure, Partition], draw: Draw, variant: str
 ) -> None:
@@ -161,6 +164,7 @@ def close_is_not_equal(
 
 
 @law(
+    REFINER_LAWS,
     _PAIGE_TARJAN,
     lumpable_chains(kind="bisimulation", max_blocks=4, max_block_size=4).map(
         lambda pair: (pair[0].matrix, pair[1])
@@ -176,7 +180,7 @@ def planted_blocks(
     assert planted.refines(found), f"{planted} was built in and refines {initial}; found {found}"
 
 
-@law("two quotients in a row are one", structures(), replaceable=True)
+@law(REFINER_LAWS, "two quotients in a row are one", structures(), replaceable=True)
 def quotient_of_quotient(
     refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
 ) -> None:
@@ -190,7 +194,7 @@ def quotient_of_quotient(
     assert_same_partition(Partition(second.labels[first.labels]), at_once)
 
 
-@law("blocks are numbered by their first members", structures(), replaceable=True)
+@law(REFINER_LAWS, "blocks are numbered by their first members", structures(), replaceable=True)
 def canonical_numbering(
     refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
 ) -> None:
@@ -199,23 +203,3 @@ def canonical_numbering(
     if isinstance(answer, Partition):
         expected = Partition(answer.labels).labels.tolist()
         assert answer.labels.tolist() == expected, f"{answer.labels.tolist()}, not {expected}"
-
-
-REFINER_LAWS: dict[str, Law] = {
-    one.name: one
-    for one in (
-        refines_the_initial_partition,
-        stable,
-        coarsest,
-        idempotent,
-        monotone,
-        equivariant,
-        unit_of_time,
-        order_of_rates,
-        close_is_not_equal,
-        planted_blocks,
-        quotient_of_quotient,
-        canonical_numbering,
-    )
-}
-"""Laws of refiners by name."""
