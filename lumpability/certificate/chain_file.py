@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.claims import KINDS, Claims
+from lumpability.certificate.claims import Claims
 from lumpability.certificate.digest import Digest
 from lumpability.certificate.file import Reader, number_text, plain, read_document, write_document
 from lumpability.certificate.json_stream import MAX_BYTES, Scanner
+from lumpability.certificate.kinds import KINDS
 from lumpability.errors import InvalidValue
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.parameters import parameters_of, parse, read_elements

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.claims import KINDS, Claims
+from lumpability.certificate.claims import Claims
 from lumpability.certificate.coarseness import replay
 from lumpability.certificate.digest import ChainParts, Digest
+from lumpability.certificate.kinds import KINDS
 from lumpability.certificate.respected import codes_of, respected_partition, with_earned_rewards
 from lumpability.certificate.soundness import collapsed_conditions, like, quotient_parts
 from lumpability.certificate.verification import Contradiction, Verification
@@ -56,7 +57,7 @@ def verify(certificate: Claims, model: Any, quotient: Any = None) -> Verificatio
                 certificate.history,
                 matrices,
                 respected.restrict(certificate.partition.representatives),
-                proportional=certificate.kind == "proportional",
+                proportional=certificate.about.scaled,
             )
     except Contradiction as found:
         return Verification(sound, False, found.rejection, f"rejected: {found.rejection}")
@@ -68,7 +69,7 @@ def verify(certificate: Claims, model: Any, quotient: Any = None) -> Verificatio
         else ", and one block is least"
     )
     told = last if coarsest else "; that no coarser partition will do is not claimed"
-    holds = "hold" if certificate.kind == "strict" else "holds"
+    holds = "hold" if certificate.about.outgoing and certificate.about.incoming else "holds"
     text = f"{certificate.kind}, proved: {certificate.identity} {holds} exactly{told}"
     return Verification(True, coarsest, None, text)
 
@@ -81,12 +82,12 @@ def _check_head(certificate: Claims, parts: ChainParts) -> None:
     if certificate.partition.n != parts.matrix.n:
         states = f"{certificate.partition.n} states, the model has {parts.matrix.n}"
         raise Contradiction("partition", f"it is one of {states}")
-    proportional = certificate.kind == "proportional"
-    if proportional and parts.time == "discrete":
+    scaled = certificate.about.scaled
+    if scaled and parts.time == "discrete":
         raise Contradiction(
             "kind", "proportional lumping changes times, which a DTMC does not have"
         )
-    if proportional != (certificate.kappa is not None):
+    if scaled != (certificate.kappa is not None):
         raise Contradiction("kappa", "factors belong to proportional lumpings, and to no others")
     if certificate.denominator != parts.denominator:
         raise Contradiction(
@@ -102,7 +103,7 @@ def _check_same(field: str, claimed: Digest, found: Digest) -> None:
 
 def _check_respected(certificate: Claims, parts: ChainParts) -> Partition:
     """Return the partition by what must be respected, which the partition has to refine."""
-    if parts.time == "continuous" and certificate.kind != "bisimulation":
+    if not certificate.about.keeps_time(parts.time):
         parts = with_earned_rewards(parts)
     labels, first = certificate.partition.labels, certificate.partition.representatives
     for name in certificate.respected:
@@ -131,8 +132,8 @@ def _check_soundness(certificate: Claims, parts: ChainParts) -> list[WeightedStr
     kappa = certificate.kappa
     if kappa is not None:
         kappa = _factors(kappa, parts, certificate.partition)
-    matrices = collapsed_conditions(parts, certificate.kind, certificate.partition, kappa)
-    quotient = quotient_parts(parts, certificate.kind, certificate.partition, kappa, matrices)
+    matrices = collapsed_conditions(parts, certificate.about, certificate.partition, kappa)
+    quotient = quotient_parts(parts, certificate.about, certificate.partition, kappa, matrices)
     _check_same("quotient", certificate.quotient, Digest.of(quotient))
     if certificate.matrix is not None:
         weights = like(certificate.matrix.weights, parts.matrix.weights, "matrix")

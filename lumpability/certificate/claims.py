@@ -5,22 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lumpability.certificate.digest import Digest
+from lumpability.certificate.kinds import KINDS, ClaimedKind
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import Reading
 from lumpability.partition import Partition
 from lumpability.split_history import History
 from lumpability.structure import WeightedStructure
 
-__all__ = ["KINDS", "Claims"]
-
-KINDS = {
-    "ordinary": "{M} V = V {M}^",
-    "bisimulation": "{R} V = V {R}^",
-    "exact": "D {M} = {M}^ D",
-    "strict": "{M} V = V {M}^ and D {M} = {M}^ D",
-    "proportional": "K^-1 {M} V = V {M}^ outside blocks",
-}
-"""The identities, by kind; M stands for the generator Q or the matrix P, R for the rates or P."""
+__all__ = ["Claims"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,6 +33,19 @@ class Claims:
     library: str
 
     @property
+    def about(self) -> ClaimedKind:
+        """What certificates of this kind claim.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> from lumpability.markov.examples import land_of_oz
+        >>> lump(land_of_oz()).certificate().about.incoming
+        False
+        """
+        return KINDS[self.kind]
+
+    @property
     def identity(self) -> str:
         """The identity that makes the partition a lumping.
 
@@ -52,4 +57,4 @@ class Claims:
         'P V = V P^'
         """
         matrix, rates = ("Q", "R") if self.model.type == "CTMC" else ("P", "P")
-        return KINDS[self.kind].format(M=matrix, R=rates)
+        return self.about.identity.format(M=matrix, R=rates)

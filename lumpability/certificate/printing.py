@@ -14,18 +14,11 @@ from lumpability.split_history import History
 
 if TYPE_CHECKING:
     from lumpability.certificate.claims import Claims
+    from lumpability.certificate.kinds import ClaimedKind
 
 __all__ = ["printed"]
 
 _LINES, _MEMBERS = 30, 12
-
-_MEANING = {
-    "ordinary": "members s of one block have equal sums of {M}[s, u] over u in each {other}block",
-    "bisimulation": "members s of one block have equal sums of {M}[s, u] over u in each block",
-    "exact": "members s of one block have equal sums of {M}[u, s] over u in each block",
-    "strict": "members s of one block have equal sums of {M}[s, u], and of {M}[u, s], over u in each block",
-    "proportional": "members s of one block have equal sums of {M}[s, u] / kappa(s) over u in each other block",
-}
 
 
 def printed(certificate: Claims) -> str:
@@ -49,9 +42,9 @@ def printed(certificate: Claims) -> str:
 
 
 def _lines(certificate: Claims) -> Iterator[str]:
-    model, kind = certificate.model, certificate.kind
+    model = certificate.model
     yield (
-        f"certificate: {kind} lumping of a {model.type}, "
+        f"certificate: {certificate.kind} lumping of a {model.type}, "
         f"{_count(model.states, 'state')} -> {_count(len(certificate.partition), 'block')}"
     )
     yield f"model      sha256 {model.overall[:16]}..."
@@ -68,10 +61,10 @@ def _lines(certificate: Claims) -> Iterator[str]:
         yield f"kappa      {', '.join(factors)}{_more(len(certificate.kappa))}"
     matrix, _, _ = certificate.identity.removeprefix("K^-1 ").removeprefix("D ").partition(" ")
     other = "other " if model.type == "CTMC" else ""
-    yield f"sound      {certificate.identity}: {_MEANING[kind].format(M=matrix, other=other)}"
+    yield f"sound      {certificate.identity}: {certificate.about.meaning.format(M=matrix, other=other)}"
     yield from _quotient(certificate)
     if certificate.history is not None:
-        yield from _splits(certificate.history, kind)
+        yield from _splits(certificate.history, certificate.about)
 
 
 def _quotient(certificate: Claims) -> Iterator[str]:
@@ -86,13 +79,13 @@ def _quotient(certificate: Claims) -> Iterator[str]:
         yield f"           {_more(certificate.matrix.n).strip()}"
 
 
-def _splits(history: History, kind: str) -> Iterator[str]:
+def _splits(history: History, kind: ClaimedKind) -> Iterator[str]:
     roots = [f"N{node} = {_blocks(history, node)}" for node in range(min(history.roots, _LINES))]
     apart = "must stay apart" if history.roots > 1 else "is all there is to begin with"
     yield f"coarsest   {', '.join(roots)}{_more(history.roots)} {apart}"
-    what = "shares" if kind == "proportional" else "sums"
+    what = "shares" if kind.scaled else "sums"
     for split in range(min(history.splits, _LINES)):
-        incoming = kind == "exact" or history.condition[split] == 1
+        incoming = not kind.outgoing or history.condition[split] == 1
         parts = [
             f"N{node} = {_blocks(history, node)} {shown(history.sums[node - history.roots])}"
             for node in range(*history.first_part[split : split + 2].tolist())

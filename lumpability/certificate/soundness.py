@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from lumpability.certificate.digest import ChainParts
+from lumpability.certificate.kinds import ClaimedKind
 from lumpability.certificate.respected import with_earned_rewards
 from lumpability.certificate.verification import Contradiction
 from lumpability.numbers.exact_array import Exact, ExactArray
@@ -40,7 +41,7 @@ _CHUNK = 1 << 22
 
 
 def collapsed_conditions(
-    parts: ChainParts, kind: str, partition: Partition, kappa: ExactArray | None
+    parts: ChainParts, kind: ClaimedKind, partition: Partition, kappa: ExactArray | None
 ) -> list[WeightedStructure]:
     """Check the identity; return the matrices on blocks whose sums it is about.
 
@@ -51,20 +52,15 @@ def collapsed_conditions(
     list of WeightedStructure, each of k states
         Row B holds the sums of the first member of B; one matrix, for "strict" two.
     """
-    matrix, continuous = parts.matrix, parts.time == "continuous"
-    if kind in ("exact", "strict"):
-        incoming = replace(matrix, closed=continuous).transposed
-    if kind == "exact":
-        return [_collapsed(incoming, partition, own=True, where="from")]
-    if not continuous or kind == "bisimulation":
-        outgoing = _collapsed(matrix, partition, own=True)
-    elif kind == "proportional":
-        return [_collapsed(matrix, partition, own=False, kappa=kappa)]
-    else:
-        outgoing = replace(_collapsed(matrix, partition, own=False), closed=True).explicit()
-    if kind == "strict":
-        return [outgoing, _collapsed(incoming, partition, own=True, where="from")]
-    return [outgoing]
+    own = kind.keeps_time(parts.time)
+    found = []
+    if kind.outgoing:
+        sums = _collapsed(parts.matrix, partition, own=own, kappa=kappa)
+        found.append(sums if own or kind.scaled else replace(sums, closed=True).explicit())
+    if kind.incoming:
+        incoming = replace(parts.matrix, closed=not own).transposed
+        found.append(_collapsed(incoming, partition, own=True, where="from"))
+    return found
 
 
 def _collapsed(
@@ -159,7 +155,7 @@ def _refuse(
 
 def quotient_parts(
     parts: ChainParts,
-    kind: str,
+    kind: ClaimedKind,
     partition: Partition,
     kappa: ExactArray | None,
     matrices: list[WeightedStructure],
@@ -173,8 +169,8 @@ def quotient_parts(
     def constant(codes: Any) -> bool:
         return bool(np.array_equal(codes[first][labels], codes))
 
-    matrix = _redistributed(matrices[0], partition) if kind == "exact" else matrices[0]
-    if parts.time == "continuous" and kind != "bisimulation":
+    matrix = matrices[0] if kind.outgoing else _redistributed(matrices[0], partition)
+    if not kind.keeps_time(parts.time):
         matrix = matrix.without_diagonal()
         parts = with_earned_rewards(parts)
     same_time = kappa is None or all(factor == 1 for factor in kappa.values)

@@ -10,20 +10,13 @@ from typing import Any
 from lumpability.certificate.claims import Claims
 from lumpability.certificate.digest import ChainParts
 from lumpability.certificate.export.statement import ChainStatement, scaled
+from lumpability.certificate.kinds import ClaimedKind
 from lumpability.certificate.soundness import collapsed_conditions, quotient_parts
 from lumpability.errors import NotJustified
 from lumpability.numbers.integers import scale_to_integers
 from lumpability.structure import WeightedStructure
 
 __all__ = ["chain_statement"]
-
-_IDENTITIES = {
-    "ordinary": "row sums",
-    "bisimulation": "row sums",
-    "exact": "column sums",
-    "strict": "both",
-    "proportional": "proportional",
-}
 
 
 def chain_statement(claims: Claims, model: Any) -> ChainStatement:
@@ -33,7 +26,7 @@ def chain_statement(claims: Claims, model: Any) -> ChainStatement:
     """
     parts, kind, partition, kappa = (
         ChainParts.of(model),
-        claims.kind,
+        claims.about,
         claims.partition,
         claims.kappa,
     )
@@ -44,13 +37,13 @@ def chain_statement(claims: Claims, model: Any) -> ChainStatement:
         )
     matrices = collapsed_conditions(parts, kind, partition, kappa)
     quotient = quotient_parts(parts, kind, partition, kappa, matrices)
-    closed = parts.time == "continuous" and kind != "bisimulation"
+    closed = not kind.keeps_time(parts.time)
     rows, fewer = (_dense(replace(one.matrix, closed=closed)) for one in (parts, quotient))
     denominator = math.lcm(*(x.denominator for row in [*rows, *fewer] for x in row))
     factors, kappa_denominator = scale_to_integers([] if kappa is None else list(kappa))
     return ChainStatement(
-        title=f"{claims.model.type}, {kind} lumping: {claims.identity}",
-        identity=_IDENTITIES[kind],
+        title=f"{claims.model.type}, {kind.name} lumping: {claims.identity}",
+        identity=_identity(kind),
         matrix=scaled(rows, denominator),
         quotient=scaled(fewer, denominator),
         labels=tuple(partition.labels.tolist()),
@@ -60,6 +53,14 @@ def chain_statement(claims: Claims, model: Any) -> ChainStatement:
         kappa_denominator=kappa_denominator,
         names=tuple(map(str, model.states)),
     )
+
+
+def _identity(kind: ClaimedKind) -> str:
+    if kind.scaled:
+        return "proportional"
+    if kind.outgoing and kind.incoming:
+        return "both"
+    return "row sums" if kind.outgoing else "column sums"
 
 
 def _dense(structure: WeightedStructure) -> list[list[Fraction]]:
