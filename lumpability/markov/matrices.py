@@ -21,7 +21,14 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def divide_rows(structure: WeightedStructure, divisors: ExactArray) -> WeightedStructure:
-    """Divide row s by ``divisors[s]``, once for each distinct pair of entry and divisor."""
+    """Divide row s by ``divisors[s]``, once for each distinct pair of entry and divisor.
+
+    Examples
+    --------
+    >>> structure = WeightedStructure.from_edges(2, [0, 0, 1], [0, 1, 0], [1, 2, 5])
+    >>> divide_rows(structure, structure.row_sums()).row(0)
+    [(0, Fraction(1, 3)), (1, Fraction(2, 3))]
+    """
     weights = structure.weights.combine(divisors.take(structure.sources()), operator.truediv)
     return WeightedStructure(structure.indptr, structure.indices, weights, structure.initial)
 

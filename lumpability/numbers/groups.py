@@ -19,7 +19,13 @@ __all__ = ["Group"]
 
 
 class Group(enum.Enum):
-    """A multiplicative group of rational factors."""
+    """A multiplicative group of rational factors.
+
+    Examples
+    --------
+    >>> Fraction(-2) in Group.ANY, Fraction(-2) in Group.POSITIVE
+    (True, False)
+    """
 
     ANY = "any nonzero factor"
     POSITIVE = "positive factors"

@@ -45,6 +45,13 @@ class Condition:
     matrix : WeightedStructure
         Sums run over rows of this matrix; it is the transposed one for direction "in".
     direction : {"out", "in"}
+
+    Examples
+    --------
+    >>> from lumpability import CTMC
+    >>> condition = Condition(CTMC([[5, 2], [1, 0]]).generator())
+    >>> condition.jumps(0)
+    [(0, Fraction(-2, 1)), (1, Fraction(2, 1))]
     """
 
     matrix: WeightedStructure
@@ -66,7 +73,17 @@ def balance_matrix(chain: MarkovChain) -> WeightedStructure:
 
 
 class Kind(ABC):
-    """One notion of lumpability."""
+    """One notion of lumpability.
+
+    docs/architecture.md has a recipe for a kind of your own.
+
+    Examples
+    --------
+    >>> from lumpability.markov.kinds import find_kind
+    >>> from lumpability.markov.examples import land_of_oz
+    >>> find_kind("exact").identity(land_of_oz())
+    'D P = P^ D'
+    """
 
     name: ClassVar[str]
     preserves: ClassVar[str]
