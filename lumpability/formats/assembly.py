@@ -66,10 +66,7 @@ def chain_class(name: str) -> type[MarkovChain] | None:
 def refuse_absurd(count: int, n: int, what: str) -> None:
     """Refuse more labels or rewards than any model has, before memory for them is taken.
 
-    Raises
-    ------
-    SizeLimit
-        If `count` entries for each of `n` states are more than 2^35.
+    Raises `SizeLimit` if `count` entries for each of `n` states are more than 2^35.
     """
     if count * n > _MOST_ENTRIES:
         raise SizeLimit(
@@ -95,15 +92,8 @@ def uniform_over(marks: Mask) -> ExactArray | None:
 def initial_marks(chain: MarkovChain, path: str | Path) -> Mask | None:
     """Return which states to mark as initial; None if the chain has no initial distribution.
 
-    Raises
-    ------
-    FormatError
-        If the chain has a label ``init`` of its own.
-
-    Warns
-    -----
-    LossyWrite
-        If the initial distribution is not uniform over the marked states.
+    Raises `FormatError` if the chain has a label ``init`` of its own.  Warns `LossyWrite` if the initial distribution
+    is not uniform over the marked states.
     """
     if INITIAL in chain.labels:
         raise FormatError(
@@ -228,9 +218,6 @@ def assemble(
 
     Parameters
     ----------
-    kind : CTMC or DTMC
-    structure : WeightedStructure
-    labels, rewards, states : as for the chain
     initial : ExactArray, optional
         Takes precedence over marks.
     reading : Reading, optional

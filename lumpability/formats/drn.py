@@ -62,28 +62,10 @@ def read_drn(
     normalize: bool = False,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> MarkovChain:
-    """Read a CTMC or DTMC from a ``.drn`` or ``.drn.gz`` file.
+    """Read a CTMC or DTMC from a ``.drn`` or ``.drn.gz`` file; options as for `lumpability.read`.
 
-    Parameters
-    ----------
-    path : str or Path
-    tolerance : float
-        How far a double may be from the rational it is read as; 0 reads decimals literally.
-    normalize : bool
-        Rescale rows of a DTMC to sum to one.
-    max_bytes : int
-        Largest size of a packed file after unpacking.
-
-    Returns
-    -------
-    CTMC or DTMC
-        Parameters become symbolic weights; a reward that is zero in all states or on all actions
-        has no such part.
-
-    Raises
-    ------
-    FormatError
-        If the file is not a valid model of these types; carries ``path``, ``line`` and ``value``.
+    Parameters become symbolic weights; a reward that is zero in all states or on all actions has no such part.
+    A `FormatError` carries ``path``, ``line`` and ``value``.
     """
     with opened(path, max_bytes=max_bytes) as stream:
         header = read_header(stream, path)

@@ -48,10 +48,7 @@ class Header:
 def read_header(stream: BinaryIO, path: str | Path) -> Header:
     """Read up to the line ``@model``.
 
-    Raises
-    ------
-    FormatError
-        If a section is missing, repeated or malformed, or the model is no Markov chain.
+    Raises `FormatError` if a section is missing, repeated or malformed, or the model is no Markov chain.
     """
     header = Header()
 

@@ -38,24 +38,10 @@ _PLAIN_LABEL = re.compile(r"[\w.=<>:;,&|+*/^-][^\s\"\x00-\x20]*")
 def write_drn(chain: MarkovChain, path: str | Path, *, value_type: str | None = None) -> None:
     """Write a chain to a ``.drn`` or ``.drn.gz`` file.
 
-    Parameters
-    ----------
-    chain : CTMC or DTMC
-    path : str or Path
-    value_type : str, optional
-        "rational" (default: exact), "parametric" (default when parameters occur: exact) or
-        "double" (the nearest doubles).
-
-    Raises
-    ------
-    FormatError
-        If the file cannot be written, or a name cannot be held by the format.
-
-    Warns
-    -----
-    LossyWrite
-        If the initial distribution is not uniform, a state name holds a line break, or two
-        are the same as text.
+    `value_type` is "rational" (default: exact), "parametric" (default when parameters occur: exact) or "double" (the
+    nearest doubles).  Raises `FormatError` if the file cannot be written, or a name cannot be held by the format.
+    Warns `LossyWrite` if the initial distribution is not uniform, a state name holds a line break, or two are the
+    same as text.
 
     Examples
     --------

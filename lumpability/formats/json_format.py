@@ -38,20 +38,7 @@ _LARGEST_PLAIN = 2**53  # other programs read integers up to here exactly
 def write_json(chain: MarkovChain, path: str | Path) -> None:
     """Write a chain to a ``.json`` or ``.json.gz`` file.
 
-    Parameters
-    ----------
-    chain : CTMC or DTMC
-    path : str or Path
-
-    Raises
-    ------
-    FormatError
-        If the file cannot be written.
-
-    Warns
-    -----
-    LossyWrite
-        If two state names are the same as text.
+    Warns `LossyWrite` if two state names are the same as text.
 
     Examples
     --------
@@ -136,22 +123,9 @@ class _Numbers:
 def read_json(
     path: str | Path, *, normalize: bool = False, max_bytes: int = MAX_BYTES
 ) -> MarkovChain:
-    """Read a chain from a ``.json`` or ``.json.gz`` file of this library.
+    """Read a chain from a ``.json`` or ``.json.gz`` file of this library; options as for `lumpability.read`.
 
-    Parameters
-    ----------
-    path : str or Path
-    normalize : bool
-        Rescale rows of a DTMC to sum to one.
-    max_bytes : int
-        Largest size, after unpacking.
-
-    Raises
-    ------
-    FormatError
-        If the file is not valid; the message names the key.
-    SizeLimit
-        If it is too large.
+    A `FormatError` names the key.
     """
     document = read_document(path, max_bytes=max_bytes)
     check_version(document, path, FORMAT, VERSION)

@@ -48,10 +48,7 @@ _LAYERS: dict[str, type[Layer]] = {
 def describe_network(network: Network) -> tuple[str, dict[str, Array]]:
     """Return the description of a network and its arrays.
 
-    Raises
-    ------
-    InvalidNetwork
-        If it holds an operator that is not understood.
+    Raises `InvalidNetwork` if it holds an operator that is not understood.
 
     Examples
     --------
@@ -105,12 +102,8 @@ def _described(
 def network_from(text: str, arrays: Mapping[str, Array], path: str | Path) -> Network:
     """Return the network of a description and its arrays.
 
-    Raises
-    ------
-    FormatError
-        If a layer is not known, or a field is missing, superfluous or of the wrong type.
-    InvalidNetwork
-        If layers do not fit together.
+    Raises `FormatError` if a layer is not known, or a field is missing, superfluous or of the wrong type, and
+    `InvalidNetwork` if layers do not fit together.
     """
     document = parse_object(text.encode(), path, decimals=True)
     check_version(document, path, _FORMAT, _VERSION)

@@ -32,22 +32,9 @@ _MAX_LAYERS, _MAX_WIDTH = 10_000, 10_000_000
 
 
 def read_nnet(path: str | Path, *, normalise: bool = True) -> Network:
-    """Read a network from an NNet file.
+    """Read a network from an NNet file, by default with its normalisation of inputs and outputs.
 
-    Parameters
-    ----------
-    path : str or Path
-    normalise : bool
-        Include the file's normalisation of inputs and outputs.
-
-    Returns
-    -------
-    Network
-
-    Raises
-    ------
-    FormatError
-        If the file is cut off or malformed; carries ``line``.
+    A `FormatError` carries ``line``.
     """
     with opened(path) as handle, reading(path):
         lines = _Lines(path, handle.read().decode("utf-8"))
@@ -167,17 +154,8 @@ def _normalised(
 def write_nnet(network: Network, path: str | Path) -> None:
     """Write a dense ReLU network to an NNet file; numbers are written so that they read back exactly.
 
-    Parameters
-    ----------
-    network : Network
-        Dense layers with ReLU between them; shifts and scales of inputs and outputs as `read_nnet`
-        gives them.
-    path : str or Path
-
-    Raises
-    ------
-    FormatError
-        If the network has other layers.
+    Shifts and scales of inputs and outputs are written if they are as `read_nnet` gives them.  Raises `FormatError`
+    if the network has other layers.
     """
     dense, means, ranges = _parts(network, path)
     inputs, outputs = dense[0].weight.shape[0], dense[-1].units

@@ -58,26 +58,7 @@ def read_npz(
     normalize: bool = False,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> MarkovChain:
-    """Read a chain from an ``.npz`` file.
-
-    Parameters
-    ----------
-    path : str or Path
-    tolerance : float
-        Largest relative change when a float is read as the rational that was meant; 0 reads floats
-        literally.
-    normalize : bool
-        Rescale rows of a DTMC to sum to one.
-    max_bytes : int
-        Largest size of all arrays together.
-
-    Raises
-    ------
-    FormatError
-        If an array is missing, or of the wrong type or length; never unpickles.
-    SizeLimit
-        If the arrays are too large.
-    """
+    """Read a chain from an ``.npz`` file, which is never unpickled; options as for `lumpability.read`."""
     arrays = read_arrays(path, max_bytes=max_bytes)
     return chain_of_arrays(arrays, path, tolerance=tolerance, normalize=normalize)
 
@@ -234,24 +215,8 @@ class _Archive:
 def write_npz(chain: MarkovChain, path: str | Path) -> None:
     """Write a chain to an ``.npz`` file: exact numbers, and doubles for other programs.
 
-    Parameters
-    ----------
-    chain : CTMC or DTMC
-    path : str or Path
-
-    Raises
-    ------
-    FormatError
-        If the file cannot be written, or the chain has a label ``init`` of its own.
-
-    Warns
-    -----
-    LossyWrite
-        If two state names are the same as text.
-
-    Notes
-    -----
-    State names are kept if they are texts or integers; others become texts.
+    State names are kept if they are texts or integers; others become texts, with a `LossyWrite` if two are then
+    the same.  Raises `FormatError` if the file cannot be written, or the chain has a label ``init`` of its own.
 
     Examples
     --------

@@ -56,10 +56,7 @@ def names_a_double(text: str) -> bool:
 def read_expression(text: str, parameters: Collection[str]) -> Any:
     """Read an expression in declared parameters, with powers written ``^`` or ``**``.
 
-    Raises
-    ------
-    InvalidValue
-        If it is not arithmetic, or mentions another name.
+    Raises `InvalidValue` if it is not arithmetic, or mentions another name.
 
     Examples
     --------
@@ -130,16 +127,12 @@ class NumberTable:
     def code(self, text: str, *, line: Callable[[], int | None]) -> int:
         """Return the code of a token; a new one is checked at once, while its line is known.
 
+        Raises `FormatError` if it is not a number, or negative where it must not be.
+
         Parameters
         ----------
-        text : str
         line : callable
             Finds the line number, only when it is needed.
-
-        Raises
-        ------
-        FormatError
-            If it is not a number, or negative where it must not be.
         """
         text = self._placeholders.get(text, text)
         code = self._number.setdefault(text, len(self._items))
@@ -215,10 +208,7 @@ def exact_text(value: Exact) -> str:
 def double_text(value: Exact) -> str:
     """Write the nearest double with the digits that name it; integers without a point.
 
-    Raises
-    ------
-    InvalidValue
-        If the number is larger than any double.
+    Raises `InvalidValue` if the number is larger than any double.
 
     Examples
     --------

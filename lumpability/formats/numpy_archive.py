@@ -27,24 +27,9 @@ def read_archive(
     max_bytes: int = DEFAULT_MAX_BYTES,
     layers: LayerList | None = None,
 ) -> MarkovChain | Network:
-    """Read a chain or a network from an ``.npz``.
+    """Read a chain or a network from an ``.npz``, which is never unpickled.
 
-    Parameters
-    ----------
-    path : str or Path
-    tolerance, normalize
-        For chains, as `lumpability.formats.npz.read_npz`.
-    max_bytes : int
-        Largest size of all arrays together.
-    layers : iterable of (prefix, activation), optional
-        For bare weights of a network, as `lumpability.formats.weights.read_weights`.
-
-    Raises
-    ------
-    FormatError
-        If the file is damaged or an array is missing or of the wrong type; never unpickles.
-    SizeLimit
-        If the arrays are too large.
+    See `lumpability.formats.npz.read_npz` and `lumpability.formats.weights.read_weights`.
     """
     arrays = read_arrays(path, max_bytes=max_bytes)
     if layers is not None or DESCRIPTION in arrays:
@@ -53,13 +38,7 @@ def read_archive(
 
 
 def write_archive(model: MarkovChain | Network, path: str | Path) -> None:
-    """Write a chain or a network to an ``.npz``.
-
-    Raises
-    ------
-    FormatError
-        If the network holds an operator that is not understood, or the file cannot be written.
-    """
+    """Write a chain or a network to an ``.npz``."""
     if isinstance(model, Network):
         write_weights(model, path)
     else:

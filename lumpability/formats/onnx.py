@@ -31,26 +31,10 @@ _RECURRENT = frozenset({"LSTM", "GRU", "RNN", "Scan", "Loop"})
 
 
 def read_onnx(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Network:
-    """Read a network from an ONNX file.
+    """Read a network from an ``.onnx`` file, or from ``.onnx.gz``, which is unpacked in memory.
 
-    Parameters
-    ----------
-    path : str or Path
-        ``.onnx``, or ``.onnx.gz``, which is unpacked in memory.
-    max_bytes : int
-        Largest size after unpacking.
-
-    Returns
-    -------
-    Network
-
-    Raises
-    ------
-    FormatError
-        If the file is damaged, holds a recurrent network or several inputs or outputs, stores weights
-        outside its folder, or has NaN or infinite weights.
-    MissingDependency
-        Without the package ``onnx``.
+    Raises `FormatError` if the file is damaged, holds a recurrent network or several inputs or outputs, stores
+    weights outside its folder, or has NaN or infinite weights.
     """
     onnx = require("onnx", extra="onnx")
     path = Path(path)

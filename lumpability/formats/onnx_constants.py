@@ -65,10 +65,7 @@ def attributes(node: Any) -> dict[str, Any]:
 def tensor(proto: Any, path: Path) -> Array:
     """Return a stored tensor as an array, external data included.
 
-    Raises
-    ------
-    FormatError
-        If the data are missing, cut off, or outside the model's folder.
+    Raises `FormatError` if the data are missing, cut off, or outside the model's folder.
     """
     import onnx
 

@@ -25,29 +25,14 @@ __all__ = ["OPERATORS", "Use"]
 
 @dataclass(frozen=True, eq=False)
 class Use:
-    """One use of an operator.
-
-    Attributes
-    ----------
-    operator : str
-    details : dict
-        Attributes.
-    inputs : list of array or None
-        Constants; None for the input that is not, and for inputs left out.
-    moving : int
-        Position of the input that is not constant.
-    shape : tuple
-        Its shape.
-    dtype : numpy dtype
-        Of the numbers that flow.
-    """
+    """One use of an operator."""
 
     operator: str
-    details: dict[str, Any]
-    inputs: list[Array | None]
-    moving: int
-    shape: Shape
-    dtype: Any
+    details: dict[str, Any]  # attributes
+    inputs: list[Array | None]  # constants; None for the input that is not, and for inputs left out
+    moving: int  # position of the input that is not constant
+    shape: Shape  # its shape
+    dtype: Any  # of the numbers that flow
 
     def constant(self, position: int) -> Array | None:
         """Return an input, None if it is left out."""

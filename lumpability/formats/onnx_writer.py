@@ -43,15 +43,7 @@ _NODES = {
 def write_onnx(network: Network, path: str | Path) -> None:
     """Write a network to an ONNX file (packed if the name ends in ``.gz``).
 
-    Parameters
-    ----------
-    network : Network
-    path : str or Path
-
-    Raises
-    ------
-    FormatError
-        If a layer has no ONNX form, or the file cannot be written; nothing is left half written.
+    Raises `FormatError` if a layer has no ONNX form, or the file cannot be written; nothing is left half written.
     """
     data = to_onnx(network).SerializeToString()
     with writing(path) as handle:

@@ -65,28 +65,10 @@ def read_prism_files(
     normalize: bool = False,
     type: str | None = None,  # noqa: A002  # the word users of these files know
 ) -> MarkovChain:
-    """Read a chain from a ``.tra`` file and the files beside it.
+    """Read a chain from a ``.tra`` file and the files beside it; options as for `lumpability.read`.
 
-    Parameters
-    ----------
-    path : str or Path
-        The ``.tra`` file.
-    tolerance : float
-        How far a double may be from the rational it is read as; 0 reads decimals literally.
-    normalize : bool
-        Rescale rows of a DTMC to sum to one.
-    type : str, optional
-        "dtmc" or "ctmc", where the file does not say.
-
-    Returns
-    -------
-    CTMC or DTMC
-        Without a ``.lab`` file, or without ``init`` in it, the chain has no initial distribution.
-
-    Raises
-    ------
-    FormatError
-        If one of the files is not valid; carries ``path``, ``line`` and ``value``.
+    `type` is "dtmc" or "ctmc", where the file does not say.  Without a ``.lab`` file, or without ``init`` in it, the
+    chain has no initial distribution.  A `FormatError` carries ``path``, ``line`` and ``value``.
     """
     path = Path(path)
     wanted = None if type is None else chain_class(type)
@@ -228,26 +210,12 @@ def write_prism_files(
 ) -> None:
     """Write a chain to a ``.tra`` file, and what hangs on its states to files beside it.
 
-    Parameters
-    ----------
-    chain : CTMC or DTMC
-        Without parameters.
-    path : str or Path
-        The ``.tra`` file; ``.lab``, ``.sta``, ``.srew`` and ``.trew`` are written where needed.  All
-        files are put in place together.
-    value_type : str
-        "rational" (exact) or "double" (the nearest doubles with 17 digits).
+    ``.lab``, ``.sta``, ``.srew`` and ``.trew`` are written where needed; all files are put in place together.
+    `value_type` is "rational" (exact) or "double" (the nearest doubles with 17 digits).
 
-    Raises
-    ------
-    FormatError
-        If a file cannot be written, a name cannot be held by the format, parameters occur, or a
-        file of another model is in the way that would be read together with this one.
-
-    Warns
-    -----
-    LossyWrite
-        If the initial distribution is not uniform, or a state without transitions has an action reward.
+    Raises `FormatError` if a file cannot be written, a name cannot be held by the format, parameters occur, or a
+    file of another model is in the way that would be read together with this one.  Warns `LossyWrite` if the
+    initial distribution is not uniform, or a state without transitions has an action reward.
 
     Examples
     --------

@@ -50,20 +50,17 @@ def read_rewards(
 ) -> tuple[dict[str, Reward], Reading]:
     """Read all reward files beside a ``.tra`` file.
 
+    Raises `FormatError` for a state out of range, a reward on a transition that does not exist, a name used
+    twice.
+
     Parameters
     ----------
     path : Path
         The ``.tra`` file.
     structure : WeightedStructure
         Its transitions.
-    tolerance : float
     counted : bool
         Whether the files begin with the numbers of states and entries (PRISM) or not (Storm).
-
-    Raises
-    ------
-    FormatError
-        For a state out of range, a reward on a transition that does not exist, a name used twice.
     """
     rewards: dict[str, Reward] = {}
     total = Reading()

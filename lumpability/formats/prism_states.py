@@ -35,10 +35,7 @@ _MAX_LINE = 64 << 20
 def read_labels(path: Path, n: int) -> dict[str, Mask]:
     """Read a ``.lab`` file for n states; no labels if there is no such file.
 
-    Raises
-    ------
-    FormatError
-        For a state out of range, an unknown label, or lines that are not of the format.
+    Raises `FormatError` for a state out of range, an unknown label, or lines that are not of the format.
     """
     if not path.exists():
         return {}
@@ -200,10 +197,7 @@ def labels_text(masks: Mapping[str, Mask], path: Path) -> Iterator[str]:
 def read_names(path: Path, n: int) -> list[str] | None:
     """Read a ``.sta`` file for n states; None if there is no such file.
 
-    Raises
-    ------
-    FormatError
-        If a state is missing, repeated or out of range, or has another number of values.
+    Raises `FormatError` if a state is missing, repeated or out of range, or has another number of values.
     """
     if not path.exists():
         return None

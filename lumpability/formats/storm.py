@@ -45,30 +45,16 @@ def read_prism_source(
     tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
 ) -> MarkovChain:
-    """Build the chain that a PRISM source file describes.
+    """Build the chain that a PRISM source file describes: ``.prism``, ``.pm``, ``.sm`` or ``.nm``.
 
-    Parameters
-    ----------
-    path : str or Path
-        ``.prism``, ``.pm``, ``.sm`` or ``.nm``.
-    constants : str or mapping, optional
-        Values of undefined constants: ``"N=3,p=1/3"`` or ``{"N": 3, "p": "1/3"}``.
-    exact : bool
-        Explore with rationals; otherwise with doubles, which is some three times as fast, and read
-        those as the rationals that were meant.
-    parametric : bool
-        Keep constants without a value as symbolic parameters.
-    state_names : bool
-        Name states by their variables, "x=1,y=0".
-    tolerance, normalize
-        As for `CTMC` and `DTMC`.
+    - constants: values of undefined constants, ``"N=3,p=1/3"`` or ``{"N": 3, "p": "1/3"}``
+    - exact: explore with rationals; otherwise with doubles, which is some three times as fast, and read those as
+      the rationals that were meant
+    - parametric: keep constants without a value as symbolic parameters
+    - state_names: name states by their variables, "x=1,y=0"
+    - tolerance, normalize: as for `lumpability.read`
 
-    Raises
-    ------
-    FormatError
-        If Storm cannot read the file, a constant has no value, or it is no Markov chain.
-    MissingDependency
-        If ``stormpy`` is not installed.
+    Raises `FormatError` if Storm cannot read the file, a constant has no value, or it is no Markov chain.
     """
 
     def parse(stormpy: Any) -> Any:

@@ -25,12 +25,8 @@ MAX_BYTES = 1 << 30
 def read_document(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """Read a JSON object from a file, ``.gz`` or plain; decimal numbers are refused.
 
-    Raises
-    ------
-    FormatError
-        If it is not JSON, not an object, or holds NaN, a decimal number or a key twice.
-    SizeLimit
-        If the text has more than `max_bytes` bytes.
+    Raises `FormatError` if it is not JSON, not an object, or holds NaN, a decimal number or a key twice, and
+    `SizeLimit` if the text has more than `max_bytes` bytes.
     """
     path = Path(path)
     with opened(path, max_bytes=max_bytes) as stream:
@@ -50,7 +46,6 @@ def parse_object(text: bytes, path: str | Path, *, decimals: bool) -> dict[str, 
 
     Parameters
     ----------
-    text : bytes
     path : str or Path
         For messages.
     decimals : bool

@@ -55,7 +55,6 @@ class Chunk:
     ----------
     text : bytes
         Whole lines, without a zero byte.
-    path : str or Path
     first_line : int
         The number of the first line, for messages.
 
@@ -105,10 +104,7 @@ class Chunk:
 
         Lines without tokens, and comments, which begin with ``#``, are skipped.
 
-        Raises
-        ------
-        FormatError
-            If a line has fewer or more tokens; `what` says what it should have been.
+        Raises `FormatError` if a line has fewer or more tokens; `what` says what it should have been.
         """
         spans = self.tokens[0]
         first, last = self.line_tokens
@@ -169,10 +165,7 @@ class Chunk:
     def integers(self, spans: Spans, what: str) -> Array:
         """Read pieces as unsigned decimal integers, int64, shape (k,).
 
-        Raises
-        ------
-        FormatError
-            If one is not; says the line and what it should have been.
+        Raises `FormatError` if one is not; says the line and what it should have been.
         """
         if len(spans) == 0:
             return np.empty(0, dtype=np.int64)
@@ -264,20 +257,16 @@ def chunks(
 ) -> Iterator[Chunk]:
     """Yield the rest of a text file as chunks of whole lines.
 
+    Raises `FormatError` if the file holds a zero byte, which text never does, or a line of more than 64 MiB.
+
     Parameters
     ----------
-    stream : binary file
     path : str or Path
         For messages.
     first_line : int
         The number of the next line.
     size : int
         Bytes read at a time.
-
-    Raises
-    ------
-    FormatError
-        If the file holds a zero byte, which text never does, or a line of more than 64 MiB.
     """
     rest = b""
     at_end = False

@@ -45,33 +45,10 @@ def read_umb(
     normalize: bool = False,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> MarkovChain:
-    """Read a CTMC or DTMC from a ``.umb`` file.
+    """Read a CTMC or DTMC from a ``.umb`` file; options as for `lumpability.read`.
 
-    Parameters
-    ----------
-    path : str or Path
-    tolerance : float
-        Largest relative change when a double is read as the rational that was meant; 0 reads doubles
-        literally, and rates as exact products of them.
-    normalize : bool
-        Rescale rows of a DTMC to sum to one.
-    max_bytes : int
-        Largest size after unpacking.
-
-    Returns
-    -------
-    CTMC or DTMC
-        Rewards on branches become the expected reward on leaving the state.  Variable valuations
-        are not read.
-
-    Raises
-    ------
-    FormatError
-        If the file is not a valid model of these types.
-    SizeLimit
-        If it unpacks beyond the limits.
-    MissingDependency
-        If the package ``umbi`` is not installed.
+    With tolerance 0 doubles are read literally, and rates as exact products of them.  Rewards on branches become
+    the expected reward on leaving the state.  Variable valuations are not read.
     """
     path = Path(path)
     with opened(path, max_bytes=max_bytes, by_content=True) as stream:

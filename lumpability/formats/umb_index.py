@@ -42,10 +42,7 @@ def _with_sizes(item: Any) -> Any:
 def load_index(data: bytes, path: str | Path) -> Any:
     """Read an index; return an ``umbi.umb.index.UmbIndex``.
 
-    Raises
-    ------
-    FormatError
-        If it is not JSON, or not an index of version 1.
+    Raises `FormatError` if it is not JSON, or not an index of version 1.
     """
     document = parse_object(data, path, decimals=True)
     version = document.get("format-version")

@@ -43,10 +43,7 @@ def packed_bits(mask: Mask) -> bytes:
 def rationals(data: bytes, size: int, path: str | Path) -> ExactArray:
     """Read rationals of `size` bytes each.
 
-    Raises
-    ------
-    FormatError
-        If a denominator is zero.
+    Raises `FormatError` if a denominator is zero.
 
     Examples
     --------

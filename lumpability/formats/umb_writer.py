@@ -39,31 +39,11 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 def write_umb(chain: MarkovChain, path: str | Path, *, value_type: str = "rational") -> None:
-    """Write a chain to a ``.umb`` file.
+    """Write a chain without parameters to a ``.umb`` file.
 
-    Parameters
-    ----------
-    chain : CTMC or DTMC
-        With at least one state, without parameters.
-    path : str or Path
-    value_type : str
-        "rational" (exact) or "double" (the nearest doubles).
-
-    Raises
-    ------
-    FormatError
-        If the file cannot be written, or the format cannot hold the chain.
-    MissingDependency
-        If the package ``umbi`` is not installed.
-
-    Warns
-    -----
-    LossyWrite
-        If two state names are the same as text.
-
-    Notes
-    -----
-    State names become texts.
+    `value_type` is "rational" (exact) or "double" (the nearest doubles).  State names become texts, with a
+    `LossyWrite` if two are then the same.  Raises `FormatError` if the file cannot be written, or the format
+    cannot hold the chain.
 
     Examples
     --------

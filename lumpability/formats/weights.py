@@ -45,21 +45,10 @@ def read_weights(
 ) -> Network:
     """Read a network from an ``.npz``.
 
-    Parameters
-    ----------
-    path : str or Path
-    layers : iterable of (prefix, activation), optional
-        For bare weights: layer ``prefix`` has the arrays ``prefix.weight``, shape (outputs, inputs), and,
-        if there is one, ``prefix.bias``; the activation follows it.  Without it the file's own list.
-    max_bytes : int
-        Largest size of all arrays together.
-
-    Raises
-    ------
-    FormatError
-        If the file is damaged, or an array is missing or of a type that is not supported.
-    SizeLimit
-        If the arrays are too large.
+    For bare weights `layers` lists pairs (prefix, activation): layer ``prefix`` has the arrays ``prefix.weight``, shape
+    (outputs, inputs), and, if there is one, ``prefix.bias``; the activation follows it.  Without it the file's own
+    list counts.  Raises `FormatError` if the file is damaged, or an array is missing or of a type that is not
+    supported.
     """
     return network_of_arrays(read_arrays(path, max_bytes=max_bytes), path, layers=layers)
 
@@ -80,10 +69,7 @@ def network_of_arrays(
 def write_weights(network: Network, path: str | Path) -> None:
     """Write a network to an ``.npz`` with its list of layers.
 
-    Raises
-    ------
-    FormatError
-        If it holds an operator that is not understood, or the file cannot be written.
+    Raises `FormatError` if it holds an operator that is not understood, or the file cannot be written.
     """
     text, arrays = _described(network, path)
     write_arrays(path, {DESCRIPTION: np.array(text), **arrays})
@@ -92,23 +78,7 @@ def write_weights(network: Network, path: str | Path) -> None:
 def read_safetensors(
     path: str | Path, *, layers: LayerList | None = None, max_bytes: int = DEFAULT_MAX_BYTES
 ) -> Network:
-    """Read a network from a ``.safetensors``.
-
-    Parameters
-    ----------
-    path : str or Path
-    layers : iterable of (prefix, activation), optional
-        As for `read_weights`.
-    max_bytes : int
-        Largest size of the file.
-
-    Raises
-    ------
-    FormatError
-        As `read_weights`.
-    MissingDependency
-        Without the package ``safetensors``.
-    """
+    """Read a network from a ``.safetensors``; see `read_weights`."""
     path = Path(path)
     module = require("safetensors.numpy", extra="onnx")
     with reading(path):
@@ -129,15 +99,7 @@ def read_safetensors(
 
 
 def write_safetensors(network: Network, path: str | Path) -> None:
-    """Write a network to a ``.safetensors`` with its list of layers in the metadata.
-
-    Raises
-    ------
-    FormatError
-        If it holds an operator that is not understood, or the file cannot be written.
-    MissingDependency
-        Without the package ``safetensors``.
-    """
+    """Write a network to a ``.safetensors`` with its list of layers in the metadata; see `write_weights`."""
     module = require("safetensors.numpy", extra="onnx")
     text, arrays = _described(network, path)
     # The package writes the bytes of an array as they lie in memory, transposed ones too.
