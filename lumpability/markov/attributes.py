@@ -81,10 +81,7 @@ class States(Sequence[Hashable]):
     def index(self, name: Any, start: int = 0, stop: int | None = None) -> int:
         """Return the number of a state.
 
-        Raises
-        ------
-        InvalidChain
-            If there is no such state; carries ``state``.
+        Raises `InvalidChain` if there is no such state; carries ``state``.
         """
         if name not in self:
             raise InvalidChain(f"there is no state {name!r}", state=name)

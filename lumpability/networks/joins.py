@@ -22,11 +22,6 @@ __all__ = ["Join", "Opaque"]
 class Join(Layer):
     """Several chains of layers from the same input, added up (a residual connection).
 
-    Attributes
-    ----------
-    branches : tuple of tuple of Layer
-        An empty branch passes its input on.
-
     Examples
     --------
     >>> from lumpability.networks.elementwise import Activate
@@ -34,7 +29,7 @@ class Join(Layer):
     [-1.0, 4.0]
     """
 
-    branches: tuple[tuple[Layer, ...], ...]
+    branches: tuple[tuple[Layer, ...], ...]  # an empty branch passes its input on
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -93,21 +88,11 @@ def _added(results: list[Array]) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Opaque(Layer):
-    """A piece of an ONNX graph that is carried along unchanged.
+    """A piece of an ONNX graph that is carried along unchanged."""
 
-    Attributes
-    ----------
-    model : bytes
-        A serialised ONNX model with one input and one output.
-    operators : tuple of str
-        What it contains.
-    shape : tuple or None
-        Shape of the output, None if it is not known.
-    """
-
-    model: bytes
-    operators: tuple[str, ...]
-    shape: Shape | None
+    model: bytes  # a serialised ONNX model with one input and one output
+    operators: tuple[str, ...]  # what it contains
+    shape: Shape | None  # shape of the output, None if it is not known
 
     @property
     def parameters(self) -> dict[str, Array]:

@@ -28,15 +28,12 @@ _RESTART = 30
 def solve_exact(rows: Sequence[Mapping[int, Exact]], right: Sequence[Exact]) -> list[Exact]:
     """Solve a square system over the rationals or a field of rational functions.
 
+    Raises `NotUnique` if the matrix is singular.
+
     Parameters
     ----------
     rows : sequence of mapping from column to coefficient, length n
     right : sequence of numbers, length n
-
-    Raises
-    ------
-    NotUnique
-        If the matrix is singular.
 
     Notes
     -----
@@ -84,6 +81,9 @@ def solve_numeric(
 ) -> tuple[Floats, float, int]:
     """Solve a square system in floating point by one method; return solution, residual, iterations.
 
+    Raises `NoConvergence` if the matrix is singular in floating point, or the iteration stops above the
+    tolerance; carries ``residual``.
+
     Parameters
     ----------
     matrix : scipy sparse matrix, or a LinearOperator for "iterative"
@@ -92,12 +92,6 @@ def solve_numeric(
         Its method is "direct" or "iterative".
     preconditioned : LinearOperator, optional
         Approximates the inverse; by default made from the matrix.
-
-    Raises
-    ------
-    NoConvergence
-        If the matrix is singular in floating point, or the iteration stops above the tolerance;
-        carries ``residual``.
     """
     iterations = 0
     if effort.method == "direct":
@@ -200,10 +194,7 @@ def first_success(
 ) -> tuple[Floats, float, int, str]:
     """Try the methods of an effort in turn; return also the name of the one that succeeded.
 
-    Raises
-    ------
-    NoConvergence
-        That of the last method, if all fail.
+    Raises `NoConvergence`: that of the last method, if all fail.
     """
     *before, last = effort.attempts()
     for attempt in before:

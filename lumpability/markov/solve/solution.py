@@ -34,19 +34,10 @@ factors are sparse; where it mixes fast the factors fill up, but few iterations 
 
 @dataclass(frozen=True)
 class Effort:
-    """How to solve equations, and when to give up.
+    """How to solve equations, and when to give up."""
 
-    Attributes
-    ----------
-    method : {"auto", "exact", "direct", "iterative"}
-    tolerance : float
-        Relative, of the iteration.
-    max_iterations : int
-    progress : callable or None
-    """
-
-    method: Method = "auto"
-    tolerance: float = 1e-12
+    method: Method = "auto"  # {"auto", "exact", "direct", "iterative"}
+    tolerance: float = 1e-12  # relative, of the iteration
     max_iterations: int = 10_000
     progress: Progress | None = None
 
@@ -158,15 +149,12 @@ class Solution:
 def choose_method(chain: MarkovChain, method: Method, size: int) -> Method:
     """Settle whether "auto" is exact; refuse floating point for symbolic chains.
 
+    Raises `InvalidInput` for an unknown method, or a numerical one with parameters.
+
     Returns
     -------
     Method
         "auto" now means to iterate first and to factorise if that does not converge.
-
-    Raises
-    ------
-    InvalidInput
-        For an unknown method, or a numerical one with parameters.
     """
     if method not in METHODS:
         raise InvalidInput(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")

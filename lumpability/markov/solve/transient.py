@@ -31,20 +31,11 @@ _EXACT_UP_TO = 64
 
 @dataclass(frozen=True)
 class Window:
-    """The Poisson weights that matter.
+    """The Poisson weights that matter."""
 
-    Attributes
-    ----------
-    first : int
-        The number of steps that `weights[0]` belongs to.
-    weights : array of float
-    left_out : float
-        Probability of all other numbers of steps.
-    """
-
-    first: int
+    first: int  # the number of steps that `weights[0]` belongs to
     weights: Floats
-    left_out: float
+    left_out: float  # probability of all other numbers of steps
 
     @property
     def last(self) -> int:
@@ -80,10 +71,7 @@ def poisson_window(mean: float, epsilon: float) -> Window:
 def uniformized(chain: CTMC) -> tuple[Any, float]:
     """Return the transposed jump matrix P^T = (I + Q/L)^T as a csr_array, and the rate L.
 
-    Raises
-    ------
-    InvalidValue
-        If the rates hold parameters.
+    Raises `InvalidValue` if the rates hold parameters.
     """
     from scipy.sparse import diags_array
 

@@ -18,10 +18,7 @@ __all__ = ["initial_of", "target_of"]
 def initial_of(chain: MarkovChain, initial: Any = None) -> ExactArray:
     """Return the initial distribution that is given, or else the chain's own.
 
-    Raises
-    ------
-    NotUnique
-        If there is neither.
+    Raises `NotUnique` if there is neither.
     """
     start = chain.initial
     if initial is not None:
@@ -34,10 +31,7 @@ def initial_of(chain: MarkovChain, initial: Any = None) -> ExactArray:
 def target_of(chain: MarkovChain, target: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return a set of states as a mask: a label's name, states, a mask or a predicate.
 
-    Raises
-    ------
-    InvalidChain
-        For an unknown state, or no state at all.
+    Raises `InvalidChain` for an unknown state, or no state at all.
     """
     if isinstance(target, str) and target in chain.labels:
         mask = chain.labels[target]
