@@ -1,8 +1,8 @@
-"""How values show themselves in notebooks: methods of models ask here, and layers above answer.
+"""How values show themselves: what models and results inherit, and layers above answer.
 
 Chains, networks, lumpings and explanations have pictures and pages, but know nothing of drawing: that is a layer
-above them.  Their ``_repr_html_``, ``to_html`` and ``player`` therefore call these functions, which import
-`lumpability.show.displays` or `lumpability.teaching.player` when something is first shown.  Why so: docs/decisions/0004-pictures-from-above.md.
+above them.  Their ``_repr_html_``, ``to_html`` and ``player`` therefore import `lumpability.show.displays` or
+`lumpability.teaching.player` when something is first shown.  Why so: docs/decisions/0004-pictures-from-above.md.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["Player", "html", "page", "player", "svg"]
+__all__ = ["Drawn", "Played", "Player", "Shown", "Told"]
 
 
 class Player(Protocol):
@@ -31,43 +31,73 @@ class Player(Protocol):
         """Write the page to a file, whole or not at all."""
 
 
-def _displays() -> Any:
-    return import_module("lumpability.show.displays")
-
-
-def html(value: Any) -> str | None:
-    """Return a small table and a picture, or None where that would be too large.
+class Shown:
+    """A value with a small table for notebooks; None where that would be too large.
 
     Examples
     --------
     >>> from lumpability import Partition
-    >>> html(Partition.of([{0, 1}, {2}])) is not None
+    >>> Partition.of([{0, 1}, {2}])._repr_html_() is not None
     True
     """
-    shown: str | None = _displays().html(value)
-    return shown
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str | None:
+        shown: str | None = _displays().html(self)
+        return shown
 
 
-def svg(value: Any) -> str | None:
-    """Return a picture, or None where there would be too much in it.
+class Drawn(Shown):
+    """A value with a picture as well.
 
     Examples
     --------
     >>> from lumpability import CTMC
-    >>> svg(CTMC.from_rates({("a", "b"): 1})).startswith("<svg")
+    >>> CTMC.from_rates({("a", "b"): 1})._repr_svg_().startswith("<svg")
     True
     """
-    shown: str | None = _displays().svg(value)
-    return shown
+
+    __slots__ = ()
+
+    def _repr_svg_(self) -> str | None:
+        shown: str | None = _displays().svg(self)
+        return shown
 
 
-def page(explanation: Any) -> str:
-    """Return a whole document that tells an explanation: one file that loads nothing."""
-    told: str = _displays().page(explanation)
-    return told
+class Told(Shown):
+    """An explanation, which has a page."""
+
+    __slots__ = ()
+
+    def to_html(self) -> str:
+        """Return a small self-contained page."""
+        told: str = _displays().page(self)
+        return told
 
 
-def player(lumping: Any, *, title: str | None = None) -> Player:
-    """Return a `lumpability.teaching.player.page.Player` of a lumping."""
-    played: Player = import_module("lumpability.teaching.player").player(lumping, title=title)
-    return played
+class Played(Drawn):
+    """A lumping, which has a player."""
+
+    __slots__ = ()
+
+    def player(self, *, title: str | None = None) -> Player:
+        """Return the lumping as a page that plays it step by step in a browser; see `Player`.
+
+        Parameters
+        ----------
+        title : str, optional
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> from lumpability.markov.examples import land_of_oz
+        >>> lump(land_of_oz()).player(title="The weather")
+        Player('The weather')
+        """
+        played: Player = import_module("lumpability.teaching.player").player(self, title=title)
+        return played
+
+
+def _displays() -> Any:
+    return import_module("lumpability.show.displays")

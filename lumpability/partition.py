@@ -16,8 +16,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from lumpability import notebook_hooks
 from lumpability.errors import InvalidPartition
+from lumpability.notebook_hooks import Shown
 from lumpability.numbers.foreign import by_name, is_frame, is_series
 from lumpability.numbers.integers import gather, smallest_unsigned
 
@@ -71,7 +71,7 @@ class Blocks(Sequence["np.ndarray[Any, np.dtype[np.int64]]"]):
         return (self[i] for i in range(len(self)))
 
 
-class Partition:
+class Partition(Shown):
     """A partition of n states into blocks, immutable, hashable, canonically numbered.
 
     Parameters
@@ -389,9 +389,6 @@ class Partition:
 
     def __reduce__(self) -> tuple[type[Partition], tuple[Labels]]:
         return (Partition, (self.labels,))
-
-    def _repr_html_(self) -> str | None:
-        return notebook_hooks.html(self)
 
     def __repr__(self) -> str:
         if self.n > _SHOWN:

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from lumpability import notebook_hooks
 from lumpability.errors import InvalidChain
 from lumpability.markov.attributes import (
     Mask,
@@ -25,6 +24,7 @@ from lumpability.markov.attributes import (
 )
 from lumpability.markov.matrices import explore, read_matrix, triples
 from lumpability.markov.parametric import parameters_in, read_point, substitute_array
+from lumpability.notebook_hooks import Drawn
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading
 from lumpability.partition import Partition
@@ -33,7 +33,7 @@ from lumpability.structure import WeightedStructure
 __all__ = ["MarkovChain"]
 
 
-class MarkovChain(ABC):
+class MarkovChain(Drawn, ABC):
     """What CTMCs and DTMCs have in common.  Immutable.
 
     Attributes
@@ -468,12 +468,6 @@ class MarkovChain(ABC):
                 self.initial is None or other.initial is None or self.initial.equals(other.initial)
             )
         )
-
-    def _repr_html_(self) -> str | None:
-        return notebook_hooks.html(self)
-
-    def _repr_svg_(self) -> str | None:
-        return notebook_hooks.svg(self)
 
     def __repr__(self) -> str:
         states = "1 state" if self.n == 1 else f"{self.n} states"

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from lumpability import notebook_hooks
 from lumpability.markov.attributes import States
 from lumpability.markov.formulas import Formula
+from lumpability.notebook_hooks import Told
 from lumpability.numbers.exact_array import Exact
 from lumpability.numbers.rationals import shown
 
@@ -87,7 +87,7 @@ class Flow:
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Told):
     """Two states of one block whose sums into (or from) a set of states differ."""
 
     block: Group  # holds both states
@@ -123,13 +123,6 @@ class Step:
             "direction": self.direction,
             "flows": [flow.to_json() for flow in self.flows],
         }
-
-    def to_html(self) -> str:
-        """Return a small self-contained page."""
-        return notebook_hooks.page(self)
-
-    def _repr_html_(self) -> str | None:
-        return notebook_hooks.html(self)
 
 
 @dataclass(frozen=True)
@@ -181,7 +174,7 @@ class EqualSum:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Told):
     """Why two states share a block, or why not.
 
     Attributes
@@ -290,13 +283,6 @@ class Explanation:
             "ending": None if self.ending is None else self.ending.to_json(),
             "formula": None if formula is None else {**formula.to_json(), "text": str(formula)},
         }
-
-    def to_html(self) -> str:
-        """Return a small self-contained page."""
-        return notebook_hooks.page(self)
-
-    def _repr_html_(self) -> str | None:
-        return notebook_hooks.html(self)
 
 
 def _capped(texts: Iterable[str], total: int) -> list[str]:

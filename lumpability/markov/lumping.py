@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lumpability import notebook_hooks
 from lumpability.certificate import Certificate
 from lumpability.certificate.issue import certify
 from lumpability.markov.attributes import read_vector
@@ -21,7 +20,7 @@ from lumpability.markov.explain import explain, state_number
 from lumpability.markov.explanation import Explanation
 from lumpability.markov.kinds.kind import Kind
 from lumpability.markov.near_misses import NearMiss, find_near_misses
-from lumpability.notebook_hooks import Player
+from lumpability.notebook_hooks import Played
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.quotient import collapse, project, pull_back
@@ -67,7 +66,7 @@ class Stats:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Lumping:
+class Lumping(Played):
     """The coarsest lumping of a chain.
 
     Attributes
@@ -360,28 +359,6 @@ class Lumping:
         ordinary, proved: Q V = V Q^ holds exactly, and no two of 2 blocks can be merged
         """
         return certify(self, __version__)
-
-    def player(self, *, title: str | None = None) -> Player:
-        """Return the lumping as a page that plays it step by step in a browser; see `Player`.
-
-        Parameters
-        ----------
-        title : str, optional
-
-        Examples
-        --------
-        >>> from lumpability import lump
-        >>> from lumpability.markov.examples import land_of_oz
-        >>> lump(land_of_oz()).player(title="The weather")
-        Player('The weather')
-        """
-        return notebook_hooks.player(self, title=title)
-
-    def _repr_html_(self) -> str | None:
-        return notebook_hooks.html(self)
-
-    def _repr_svg_(self) -> str | None:
-        return notebook_hooks.svg(self)
 
     @staticmethod
     def _read(vector: Any, model: MarkovChain) -> ExactArray:

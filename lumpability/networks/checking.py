@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from lumpability import notebook_hooks
 from lumpability.dispatch import check
 from lumpability.errors import InvalidInput, InvalidPartition
 from lumpability.networks.column_pair import Pair
@@ -24,6 +23,7 @@ from lumpability.networks.lumping import offsets
 from lumpability.networks.merging import MergedStage, merge_stage
 from lumpability.networks.network import Network
 from lumpability.networks.weight_stages import Stage, stages_of
+from lumpability.notebook_hooks import Told
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 
@@ -31,7 +31,7 @@ __all__ = ["NetworkWitness", "check_network"]
 
 
 @dataclass(frozen=True)
-class NetworkWitness:
+class NetworkWitness(Told):
     """Two units of one class that cannot be merged.
 
     Attributes
@@ -74,13 +74,6 @@ class NetworkWitness:
     def claim(self) -> str:
         """What the witness is about, as a title."""
         return f"Units {self.unit} and {self.other} of layer {self.layer}"
-
-    def to_html(self) -> str:
-        """Return a small self-contained page."""
-        return notebook_hooks.page(self)
-
-    def _repr_html_(self) -> str | None:
-        return notebook_hooks.html(self)
 
     def __str__(self) -> str:
         return self.reason

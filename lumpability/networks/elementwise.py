@@ -12,7 +12,7 @@ import numpy as np
 
 from lumpability.errors import InvalidNetwork
 from lumpability.networks.activations import Activation, activation
-from lumpability.networks.layers import Layer, Shape, check_finite, check_float
+from lumpability.networks.layers import Layer, Shape, check_stored
 from lumpability.numbers.float_arrays import Array, to_fractions
 
 __all__ = ["Activate", "Constant", "PReLU", "Scale", "Shift", "Softmax"]
@@ -70,12 +70,7 @@ class PReLU(Layer):
     slope: Array
 
     def __post_init__(self) -> None:
-        check_float(self.slope, "the slope of a PReLU")
-        check_finite(self.slope, "the slope of a PReLU")
-
-    @property
-    def parameters(self) -> dict[str, Array]:
-        return {"slope": self.slope}
+        check_stored(self.slope, "the slope of a PReLU")
 
     def output_shape(self, shape: Shape) -> Shape:
         return broadcast(shape, self.slope)
@@ -100,12 +95,7 @@ class Shift(Layer):
     value: Array
 
     def __post_init__(self) -> None:
-        check_float(self.value, "an added constant")
-        check_finite(self.value, "an added constant")
-
-    @property
-    def parameters(self) -> dict[str, Array]:
-        return {"value": self.value}
+        check_stored(self.value, "an added constant")
 
     def output_shape(self, shape: Shape) -> Shape:
         return broadcast(shape, self.value)
@@ -132,14 +122,9 @@ class Scale(Layer):
     divide: bool = False
 
     def __post_init__(self) -> None:
-        check_float(self.value, "a constant factor")
-        check_finite(self.value, "a constant factor")
+        check_stored(self.value, "a constant factor")
         if self.divide and not self.value.all():
             raise InvalidNetwork("a constant divisor is zero")
-
-    @property
-    def parameters(self) -> dict[str, Array]:
-        return {"value": self.value}
 
     @property
     def factor(self) -> Array:
@@ -183,10 +168,6 @@ class Constant(Layer):
     """An output that does not depend on the input."""
 
     value: Array
-
-    @property
-    def parameters(self) -> dict[str, Array]:
-        return {"value": self.value}
 
     def output_shape(self, shape: Shape) -> Shape:
         return tuple(self.value.shape)

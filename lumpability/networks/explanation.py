@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from lumpability import notebook_hooks
+from lumpability.notebook_hooks import Told
 
 __all__ = ["REASONS", "ColumnEntry", "NetworkExplanation"]
 
@@ -75,7 +75,7 @@ _PARTS = 4
 
 
 @dataclass(frozen=True, repr=False)
-class NetworkExplanation:
+class NetworkExplanation(Told):
     """Why two neurons share a class, or do not.
 
     Attributes
@@ -174,13 +174,6 @@ class NetworkExplanation:
             "unseen": self.unseen,
             "notes": list(self.notes),
         }
-
-    def to_html(self) -> str:
-        """Return a small self-contained page."""
-        return notebook_hooks.page(self)
-
-    def _repr_html_(self) -> str | None:
-        return notebook_hooks.html(self)
 
     def __str__(self) -> str:
         return self.text

@@ -6,7 +6,9 @@ and evaluates exactly; an `Opaque` layer holds a piece of an ONNX graph and can 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -52,22 +54,16 @@ class Join(Layer):
         return shapes[0]
 
     def __call__(self, x: Array) -> Array:
-        results = []
-        for branch in self.branches:
-            y = x
-            for layer in branch:
-                y = layer(y)
-            results.append(y)
-        return _added(results)
+        return self._added(x, lambda layer, y: layer(y))
 
     def exact(self, x: Array) -> Array:
-        results = []
-        for branch in self.branches:
-            y = x
-            for layer in branch:
-                y = layer.exact(y)
-            results.append(y)
-        return _added(results)
+        return self._added(x, lambda layer, y: layer.exact(y))
+
+    def _added(self, x: Array, evaluate: Callable[[Layer, Array], Array]) -> Array:
+        first, *others = (
+            reduce(lambda y, layer: evaluate(layer, y), branch, x) for branch in self.branches
+        )
+        return sum(others, start=first)
 
     def operations(self, shape: Shape) -> int:
         total = 0
@@ -77,13 +73,6 @@ class Join(Layer):
                 total += layer.operations(out)
                 out = layer.output_shape(out)
         return total
-
-
-def _added(results: list[Array]) -> Array:
-    total = results[0]
-    for result in results[1:]:
-        total = total + result
-    return total
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from lumpability.errors import InvalidNetwork
 from lumpability.numbers.float_arrays import Array, first_non_finite, to_fractions
 
-__all__ = ["BatchNorm", "Conv", "Dense", "Layer", "Shape", "is_linear"]
+__all__ = ["BatchNorm", "Conv", "Dense", "Layer", "Shape"]
 
 Shape = tuple[int | None, ...]
 """Sizes of an array; None is free (usually the batch)."""
@@ -30,8 +30,9 @@ class Layer(ABC):
 
     @property
     def parameters(self) -> dict[str, Array]:
-        """The stored weights by name."""
-        return {}
+        """The stored weights by name: the arrays among the fields."""
+        found = ((item.name, getattr(self, item.name)) for item in fields(self))  # type: ignore[arg-type]
+        return {name: value for name, value in found if isinstance(value, np.ndarray)}
 
     @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:
@@ -55,13 +56,13 @@ class Layer(ABC):
         return type(self).__name__
 
 
-def is_linear(layer: Layer) -> bool:
-    """Whether the layer has weights between units: dense or convolution."""
-    return isinstance(layer, Dense | Conv)
-
-
-def check_finite(values: Array, what: str) -> None:
-    """Raise `InvalidNetwork` for NaN or infinity; carries ``index``."""
+def check_stored(values: Array, what: str) -> None:
+    """Raise `InvalidNetwork` unless the array holds finite floats; carries ``dtype``, or ``index`` and ``value``."""
+    if values.dtype.kind != "f" or values.dtype.itemsize > 8:
+        raise InvalidNetwork(
+            f"{what} is of type {values.dtype}; supported are float16, float32 and float64",
+            dtype=str(values.dtype),
+        )
     index = first_non_finite(values)
     if index is not None:
         raise InvalidNetwork(
@@ -71,13 +72,20 @@ def check_finite(values: Array, what: str) -> None:
         )
 
 
-def check_float(values: Array, what: str) -> None:
-    """Raise `InvalidNetwork` unless the array holds floats."""
-    if values.dtype.kind != "f" or values.dtype.itemsize > 8:
-        raise InvalidNetwork(
-            f"{what} is of type {values.dtype}; supported are float16, float32 and float64",
-            dtype=str(values.dtype),
-        )
+def _check_bias(bias: Array | None, units: int, of: str, layer: str) -> None:
+    if bias is not None:
+        check_stored(bias, f"the bias of a {layer}")
+        if bias.shape != (units,):
+            raise InvalidNetwork(f"{units} {of} but a bias of shape {list(bias.shape)}")
+
+
+def complete_windows(layer: Any, spatial: int) -> None:
+    """Fill in the strides, dilations and pads of a frozen layer that were not given; check their number."""
+    for name, default in (("strides", 1), ("dilations", 1), ("pads", (0, 0))):
+        given = getattr(layer, name) or (default,) * spatial
+        if len(given) != spatial:
+            raise InvalidNetwork(f"{spatial} spatial axes but {len(given)} {name}")
+        object.__setattr__(layer, name, tuple(given))
 
 
 def exact_dot(x: Array, weight: Array) -> Array:
@@ -116,27 +124,15 @@ class Dense(Layer):
     bias: Array | None = None
 
     def __post_init__(self) -> None:
-        check_float(self.weight, "the weight of a dense layer")
-        check_finite(self.weight, "the weight of a dense layer")
+        check_stored(self.weight, "the weight of a dense layer")
         if self.weight.ndim != 2:
             raise InvalidNetwork(f"a dense weight has 2 axes, not {self.weight.ndim}")
-        if self.bias is not None:
-            check_float(self.bias, "the bias of a dense layer")
-            check_finite(self.bias, "the bias of a dense layer")
-            if self.bias.shape != (self.units,):
-                raise InvalidNetwork(
-                    f"{self.units} neurons but a bias of shape {list(self.bias.shape)}"
-                )
+        _check_bias(self.bias, self.units, "neurons", "dense layer")
 
     @property
     def units(self) -> int:
         """Number of neurons."""
         return int(self.weight.shape[1])
-
-    @property
-    def parameters(self) -> dict[str, Array]:
-        stored = {"weight": self.weight, "bias": self.bias}
-        return {name: value for name, value in stored.items() if value is not None}
 
     def output_shape(self, shape: Shape) -> Shape:
         if not shape or shape[-1] != self.weight.shape[0]:
@@ -185,25 +181,14 @@ class Conv(Layer):
     groups: int = 1
 
     def __post_init__(self) -> None:
-        check_float(self.weight, "the weight of a convolution")
-        check_finite(self.weight, "the weight of a convolution")
+        check_stored(self.weight, "the weight of a convolution")
         spatial = self.weight.ndim - 2
         if spatial < 1:
             raise InvalidNetwork(f"a convolution weight has 3 or more axes, not {self.weight.ndim}")
-        for name, default in (("strides", 1), ("dilations", 1), ("pads", (0, 0))):
-            given = getattr(self, name) or (default,) * spatial
-            if len(given) != spatial:
-                raise InvalidNetwork(f"{spatial} spatial axes but {len(given)} {name}")
-            object.__setattr__(self, name, tuple(given))
+        complete_windows(self, spatial)
         if self.groups < 1 or self.units % self.groups:
             raise InvalidNetwork(f"{self.units} channels cannot form {self.groups} groups")
-        if self.bias is not None:
-            check_float(self.bias, "the bias of a convolution")
-            check_finite(self.bias, "the bias of a convolution")
-            if self.bias.shape != (self.units,):
-                raise InvalidNetwork(
-                    f"{self.units} channels but a bias of shape {list(self.bias.shape)}"
-                )
+        _check_bias(self.bias, self.units, "channels", "convolution")
 
     @property
     def units(self) -> int:
@@ -219,11 +204,6 @@ class Conv(Layer):
     def is_padded(self) -> bool:
         """Whether zeros are added around the input."""
         return any(sum(pad) for pad in self.pads)
-
-    @property
-    def parameters(self) -> dict[str, Array]:
-        stored = {"weight": self.weight, "bias": self.bias}
-        return {name: value for name, value in stored.items() if value is not None}
 
     def output_shape(self, shape: Shape) -> Shape:
         channels = self.weight.shape[1] * self.groups
@@ -335,8 +315,7 @@ class BatchNorm(Layer):
 
     def __post_init__(self) -> None:
         for name, values in self.parameters.items():
-            check_float(values, f"the {name} of a batch normalisation")
-            check_finite(values, f"the {name} of a batch normalisation")
+            check_stored(values, f"the {name} of a batch normalisation")
             if values.shape != (self.units,):
                 raise InvalidNetwork(
                     f"{self.units} channels but a {name} of shape {list(values.shape)}"
@@ -348,15 +327,6 @@ class BatchNorm(Layer):
     def units(self) -> int:
         """Number of channels."""
         return int(self.scale.size)
-
-    @property
-    def parameters(self) -> dict[str, Array]:
-        return {
-            "scale": self.scale,
-            "bias": self.bias,
-            "mean": self.mean,
-            "variance": self.variance,
-        }
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) < 2 or shape[1] != self.units:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from lumpability import notebook_hooks
 from lumpability.networks.bound_claims import NewWeights
 from lumpability.networks.certificate import NetworkCertificate
 from lumpability.networks.claims import Subject
@@ -26,7 +25,7 @@ from lumpability.networks.near_misses import NearMiss, near_misses
 from lumpability.networks.network import Network
 from lumpability.networks.quotient import Rounding
 from lumpability.networks.weight_stages import stages_of
-from lumpability.notebook_hooks import Player
+from lumpability.notebook_hooks import Played
 from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
 
@@ -34,7 +33,7 @@ __all__ = ["NetworkLumping", "offsets"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NetworkLumping:
+class NetworkLumping(Played):
     """The maximal lumping of a network.
 
     Attributes
@@ -271,28 +270,6 @@ class NetworkLumping:
         1
         """
         return near_misses(self.stages, self.kind, limit, weights=weights)
-
-    def player(self, *, title: str | None = None) -> Player:
-        """Return the lumping as a page that plays it step by step in a browser; see `Player`.
-
-        Parameters
-        ----------
-        title : str, optional
-
-        Examples
-        --------
-        >>> from lumpability import lump
-        >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
-        >>> lump(network).player()
-        Player('Network with 2 hidden neurons, proportional lumping')
-        """
-        return notebook_hooks.player(self, title=title)
-
-    def _repr_html_(self) -> str | None:
-        return notebook_hooks.html(self)
-
-    def _repr_svg_(self) -> str | None:
-        return notebook_hooks.svg(self)
 
     def report(self) -> dict[str, Any]:
         """Return everything a reader of the result needs, as plain data for JSON.

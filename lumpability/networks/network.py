@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from lumpability import notebook_hooks
 from lumpability.errors import InvalidInput, InvalidNetwork
 from lumpability.networks.activations import Activation
 from lumpability.networks.elementwise import Activate
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import Conv, Dense, Layer, Shape
+from lumpability.notebook_hooks import Drawn
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.rationals import read_number
 
@@ -27,7 +27,7 @@ __all__ = ["Network"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Network:
+class Network(Drawn):
     """A feed-forward network.  Immutable.
 
     Attributes
@@ -294,12 +294,6 @@ class Network:
             }
             for number, layer in enumerate(self.layers)
         ]
-
-    def _repr_html_(self) -> str | None:
-        return notebook_hooks.html(self)
-
-    def _repr_svg_(self) -> str | None:
-        return notebook_hooks.svg(self)
 
     def __repr__(self) -> str:
         return (

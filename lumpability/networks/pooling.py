@@ -13,7 +13,14 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.errors import InvalidNetwork
-from lumpability.networks.layers import Layer, Shape, pad_spatial, window_counts, windows
+from lumpability.networks.layers import (
+    Layer,
+    Shape,
+    complete_windows,
+    pad_spatial,
+    window_counts,
+    windows,
+)
 from lumpability.numbers.float_arrays import Array
 
 __all__ = ["AveragePool", "GlobalPool", "MaxPool"]
@@ -30,12 +37,7 @@ class _Pool(Layer):
     ceil: bool = False
 
     def __post_init__(self) -> None:
-        spatial = len(self.kernel)
-        for name, default in (("strides", 1), ("dilations", 1), ("pads", (0, 0))):
-            given = getattr(self, name) or (default,) * spatial
-            if len(given) != spatial:
-                raise InvalidNetwork(f"{spatial} spatial axes but {len(given)} {name}")
-            object.__setattr__(self, name, tuple(given))
+        complete_windows(self, len(self.kernel))
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != len(self.kernel) + 2:

@@ -16,7 +16,7 @@ from lumpability.cli import cli
 from lumpability.errors import FormatError, InvalidInput
 from lumpability.markov.examples import land_of_oz, machine_repair, queue_at_changing_speed
 from lumpability.networks.examples import planted
-from lumpability.notebook_hooks import player
+from lumpability.teaching.player import player
 
 HOSTILE = "</script><script>alert(1)</script><!--"
 
