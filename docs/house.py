@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs/_static/house.svg"
-LEFT_OUT = {"notebook_hooks", "version"}
+LEFT_OUT = {"lazy", "notebook_hooks", "version", "vocabulary"}
 WIDTH, BOX, HEIGHT, GAP = 980, 56, 96, 24
 STYLE = (
     ".house{color:#1c1e23;font-family:system-ui,'DejaVu Sans',sans-serif}.house .paper{fill:#fff}"

@@ -1,102 +1,288 @@
-"""The two verbs, `lump` and `check`, over every model the library knows.
+"""The two verbs, `lump` and `check`: their options, their documentation, and which wing answers.
 
-They dispatch on the class of the model; each wing registers its own (`lumpability.markov.lump`,
-`lumpability.networks.lump`), at the latest when a verb is first used.  Same name, same meaning:
-`lump` returns the coarsest lumping of a kind with its quotient, `check` says whether a given partition is
-one and, if not, why.
+Every class of models has a `domain`, "chain" or "network", and the wing of that domain is imported when a
+verb is first used on one.  The same word has the same meaning in both wings and on the command line;
+`lumpability.vocabulary` has the former words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import singledispatch
-from importlib import import_module
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_overloads, overload
 
 from lumpability.errors import InvalidInput
+from lumpability.vocabulary import unknown_option
 
-__all__ = ["check", "lump", "provided_by"]
+if TYPE_CHECKING:
+    from lumpability.markov.base import MarkovChain
+    from lumpability.markov.kinds.kind import Kind
+    from lumpability.markov.lumping import Lumping
+    from lumpability.networks.lumping import NetworkLumping
+    from lumpability.networks.network import Network
+    from lumpability.quotient import Verdict
+    from lumpability.refinement import Engine, EngineName, Progress
+
+__all__ = ["check", "lump"]
+
+_CHAIN, _NETWORK = "chain", "network"
+Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
-@singledispatch
-def lump(model: Any, *, kind: str | None = None, **options: Any) -> Any:
-    """Compute the coarsest lumping of a model and its quotient.
+def _for_both_wings(verb: Verb) -> Verb:
+    """Refuse models without a wing, and options that the wing of a model does not have.
+
+    The first overload of the verb lists the options for chains, the second those for networks.
+    """
+    options = [[*(one.__kwdefaults__ or ())] for one in get_overloads(verb)]
+    known = dict(zip((_CHAIN, _NETWORK), options, strict=True))
+
+    @wraps(verb)
+    def checked(model: Any, *arguments: Any, **given: Any) -> Any:
+        domain = getattr(model, "domain", None)
+        if domain not in known:
+            raise InvalidInput(
+                f"cannot {verb.__name__} a {type(model).__name__}: give a CTMC, a DTMC or a Network"
+            )
+        for name in given:
+            if name not in known[domain]:
+                others = [f"{other}s" for other, words in known.items() if name in words]
+                raise unknown_option(
+                    verb.__name__,
+                    name,
+                    known[domain],
+                    of=type(model).__name__,
+                    elsewhere=others[0] if others else "",
+                )
+        return verb(model, *arguments, **given)
+
+    return cast("Verb", checked)
+
+
+@overload
+def lump(
+    model: MarkovChain,
+    *,
+    kind: str | Kind | None = None,
+    respect: Iterable[str] | str | None = None,
+    ignore: Iterable[str] | str = (),
+    within: Any = None,
+    engine: EngineName | Engine = "auto",
+    progress: Progress | None = None,
+) -> Lumping: ...
+@overload
+def lump(
+    model: Network,
+    *,
+    kind: str | None = None,
+    within: Any = None,
+    dtype: Any = None,
+    exact_weights: bool = False,
+    antiparallel: bool = False,
+    engine: EngineName | Engine = "auto",
+    progress: Progress | None = None,
+) -> NetworkLumping: ...
+@_for_both_wings
+def lump(
+    model: MarkovChain | Network,
+    *,
+    kind: str | Kind | None = None,
+    respect: Iterable[str] | str | None = None,
+    ignore: Iterable[str] | str = (),
+    within: Any = None,
+    dtype: Any = None,
+    exact_weights: bool = False,
+    antiparallel: bool = False,
+    engine: EngineName | Engine = "auto",
+    progress: Progress | None = None,
+) -> Lumping | NetworkLumping:
+    """Compute the coarsest lumping of a chain or a network, and its quotient, exactly.
+
+    The coarsest lumping of a kind is unique.  Its identity is checked in exact arithmetic before it is
+    returned.
 
     Parameters
     ----------
     model : CTMC, DTMC or Network
-    kind : str, optional
-        For chains "ordinary" (default) or another of `lumpability.markov.kinds.KINDS`; for networks
-        "proportional" (default) or "exact".
-    **options
-        See `lumpability.markov.lump.lump_chain` and `lumpability.networks.lump.lump_network`.
+    kind : str or Kind, optional
+        The notion of lumpability.  For chains "ordinary" (default), "exact", "strict", "proportional"
+        or "bisimulation", or an object of a subclass of `lumpability.markov.kinds.kind.Kind`.  For networks
+        "proportional" (default: merged neurons may differ by a factor that the activation lets pass)
+        or "exact" (merged neurons are equal).
+    respect : iterable of str, optional
+        For chains: what a block may not mix.  ``"labels"``, ``"rewards"`` and ``"initial"`` (the initial
+        distribution) stand for all of a sort; ``"label:NAME"``, ``"reward:NAME"`` or just the name for
+        one.  By default what the kind needs: all labels and rewards, for "exact" and "strict" the
+        initial distribution as well.  Pass ``()`` to respect nothing.
+    ignore : iterable of str, optional
+        For chains: labels and rewards to leave out of what `respect` lists.
+    within : partition, optional
+        The lumping refines this partition.  For chains anything that `Partition.of` takes, of the states.
+        For networks, as for `check`, a mapping from layers to partitions of their neurons, or a
+        partition of all neurons.
+    dtype : numpy float type, optional
+        For networks: type of the quotient's weights.  By default each layer keeps its own.
+    exact_weights : bool
+        For networks: raise if that type cannot hold a new weight.  By default the weight is rounded,
+        and ``lumping.rounding`` says by how much.
+    antiparallel : bool
+        For networks: also merge neurons of opposite sign under ReLU, leaky ReLU, softplus, GELU and
+        SiLU.  This adds a skip past the activation, and is done layer by layer where the quotient gets
+        fewer parameters.
+    engine : {"auto", "definition", "worklist", "rounds", "kernel", "columns"} or callable
+        The implementation of the refinement; all give the same answer.  "auto" chooses by the size and
+        the kind of weights.  A callable has the signature of `lumpability.refinement.refine`.
+    progress : callable, optional
+        Called with (blocks so far, states) during long runs, for networks with (classes, neurons) of
+        the layers so far.  Raising from it stops the computation.
 
     Returns
     -------
-    Lumping
+    Lumping or NetworkLumping
+        `Lumping` for a chain, `NetworkLumping` for a network.
 
     Raises
     ------
     InvalidInput
-        If the model is of no class that can be lumped.
+        If the model has no such kind, engine or option, or `within` does not fit the model.
+    NotJustified
+        If the kind makes no sense for the model; or, with `exact_weights`, if a new weight would have
+        to be rounded (the error carries ``rounding``).
+
+    Warns
+    -----
+    TrivialLumping
+        If a chain has nothing to respect and all states fall into one block.
+
+    Notes
+    -----
+    O(m log n) for a chain of n states and m transitions.  For a network linear in the number of weights,
+    and with `antiparallel` once more for each layer that could take a skip.
 
     Examples
     --------
-    >>> from lumpability import CTMC, lump
-    >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 2}, labels={"goal": ["c"]})
-    >>> lump(chain).partition
-    Partition([[0, 2], [1]])
+    >>> from lumpability import CTMC, Network, lump
+    >>> rates = {("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 2}
+    >>> chain = CTMC.from_rates(rates, labels={"goal": ["c"], "start": ["a"]})
+    >>> lump(chain, ignore="start").partition, lump(chain, respect=["goal"], within=[0, 0, 1]).partition
+    (Partition([[0, 2], [1]]), Partition([[0], [1], [2]]))
+    >>> first = [[1, -1, 2, -2], [3, -3, 1, -1], [0, 0, 1, -1]]
+    >>> network = Network.dense([(first, None, "relu"), ([[1], [2], [3], [4]], [0], None)])
+    >>> lump(network).is_irreducible, lump(network, antiparallel=True)
+    (True, NetworkLumping(proportional: 4 -> 2 hidden neurons, 17 -> 11 parameters, proved))
     """
-    raise InvalidInput(f"cannot lump a {type(model).__name__}: give a CTMC, a DTMC or a Network")
+    if model.domain == _CHAIN:
+        from lumpability.markov.lump import lump_chain
+
+        return lump_chain(
+            cast("MarkovChain", model),
+            kind=kind or "ordinary",
+            respect=respect,
+            ignore=ignore,
+            within=within,
+            engine=engine,
+            progress=progress,
+        )
+    from lumpability.networks.lump import lump_network
+
+    return lump_network(
+        cast("Network", model),
+        kind=cast("str", kind or "proportional"),
+        within=within,
+        dtype=dtype,
+        exact_weights=exact_weights,
+        antiparallel=antiparallel,
+        engine=engine,
+        progress=progress,
+    )
 
 
-@singledispatch
-def check(model: Any, partition: Any, *, kind: str | None = None, **options: Any) -> Any:
-    """Decide exactly whether a partition is a lumping of a model.
+@overload
+def check(
+    model: MarkovChain,
+    partition: Any,
+    *,
+    kind: str | Kind | None = None,
+    factors: Iterable[Any] | Mapping[Any, Any] | None = None,
+) -> Verdict: ...
+@overload
+def check(
+    model: Network,
+    partition: Any,
+    *,
+    kind: str | None = None,
+    antiparallel: bool = False,
+) -> Verdict: ...
+@_for_both_wings
+def check(
+    model: MarkovChain | Network,
+    partition: Any,
+    *,
+    kind: str | Kind | None = None,
+    factors: Iterable[Any] | Mapping[Any, Any] | None = None,
+    antiparallel: bool = False,
+) -> Verdict:
+    """Decide exactly whether a partition is a lumping of a chain or a network.
 
     Parameters
     ----------
     model : CTMC, DTMC or Network
-    partition : anything `Partition.of` takes
-    kind : str, optional
-        As for `lump`.
+    partition : partition
+        For chains anything that `Partition.of` takes, of the states.  For networks a mapping from i, for
+        the i-th layer with weights, to a partition of its neurons (neurons of other layers stay
+        separate); or a partition of all neurons, numbered layer after layer, as
+        `NetworkLumping.partition` has them.
+    kind : str or Kind, optional
+        The notion of lumpability, as for `lump`.  For chains also "weak", which has no coarsest lumping.
+    factors : array_like or mapping from states, shape (n,), optional
+        For chains and the kind "proportional": check the partition with these factors of the states,
+        rather than with any.
+    antiparallel : bool
+        For networks: neurons of opposite sign may share a class where the activation has a reflection.
 
     Returns
     -------
     Verdict
-        Truthy or falsy; its ``witness`` says why not.
+        Truthy or falsy.  If falsy, its ``witness`` shows why: a `Witness` with two states of one block, a
+        block and two different sums, or a `NetworkWitness` with two neurons.  For chains its
+        ``explanation`` has the transitions behind the sums (not if `factors` are given).
+
+    Raises
+    ------
+    InvalidPartition
+        If the partition does not fit the model, or mixes neurons of different layers.
+    InvalidInput
+        If the model has no such kind or option; for `factors` with a kind that has none, or a factor
+        that is not positive.
+
+    Notes
+    -----
+    O(m) exact additions for a chain with m transitions; linear in the number of weights for a network.
 
     Examples
     --------
-    >>> from lumpability import CTMC, check
+    >>> from lumpability import CTMC, Network, check
     >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): "3/2"})
     >>> verdict = check(chain, [{"a", "b"}, {"c"}])
     >>> bool(verdict)
     False
     >>> print(verdict)
     not ordinary: states 'a' and 'b' share a block, but their rates into {c} sum to 1 and to 3/2
+    >>> network = Network.dense([([[1, 2]], [1, 1], "relu"), ([[1], [1]], None, None)])
+    >>> print(check(network, {0: [{0, 1}]}))
+    not proportional: units 0 and 1 of layer 0: their sums from inputs [0] are 1 and 2, but their biases 1 and 1
     """
-    raise InvalidInput(f"cannot check a {type(model).__name__}: give a CTMC, a DTMC or a Network")
+    if model.domain == _CHAIN:
+        from lumpability.markov.lump import check_chain
 
+        return check_chain(
+            cast("MarkovChain", model), partition, kind=kind or "ordinary", factors=factors
+        )
+    from lumpability.networks.checking import check_network
 
-def provided_by(module: str, model: type) -> None:
-    """Have the verbs for a class of models registered by a module, imported when one is first used.
-
-    A model can then be read, and a certificate of it checked, without loading what makes them.
-
-    Parameters
-    ----------
-    module : str
-        Registers the verbs for `model` when it is imported.
-    model : type
-    """
-    for verb in (lump, check):
-        verb.register(model, _late(verb, module))
-
-
-def _late(verb: Any, module: str) -> Callable[..., Any]:
-    def load(model: Any, *arguments: Any, **options: Any) -> Any:
-        import_module(module)  # registers what takes the place of this function
-        return verb.dispatch(type(model))(model, *arguments, **options)
-
-    return load
+    return check_network(
+        cast("Network", model),
+        partition,
+        kind=cast("str", kind or "proportional"),
+        antiparallel=antiparallel,
+    )

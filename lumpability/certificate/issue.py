@@ -38,7 +38,7 @@ def certify(lumping: Any, library: str) -> Certificate:
     """
     parts = ChainParts.of(lumping.chain)
     seen = parts
-    if parts.time == "continuous" and lumping.kind.name != "bisimulation":
+    if parts.time == "continuous" and lumping.kind != "bisimulation":
         seen = with_earned_rewards(parts)
     names = tuple(
         name
@@ -52,11 +52,11 @@ def certify(lumping: Any, library: str) -> Certificate:
     small = matrix.n <= _SMALL_STATES and matrix.m <= _SMALL_TRANSITIONS
     return Certificate(
         model=Digest.of(parts),
-        kind=lumping.kind.name,
+        kind=lumping.kind,
         respected=names,
         initial=extra,
         partition=lumping.partition,
-        kappa=lumping.kappa,
+        kappa=lumping.factors,
         quotient=Digest.of(lumping.quotient),
         matrix=matrix if small else None,
         denominator=parts.denominator,

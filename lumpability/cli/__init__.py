@@ -12,8 +12,6 @@ import sys
 
 import click
 
-import lumpability.cli.chains
-import lumpability.cli.networks  # noqa: F401  # both make their models known to the commands
 from lumpability import __version__
 from lumpability.cli.check import check_command
 from lumpability.cli.demo import demo_command

@@ -1,43 +1,28 @@
-"""What the commands say about Markov chains, and how they ask for what to respect; see `models`."""
+"""What the commands say about Markov chains; see `models`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from lumpability.cli.models import (
-    Report,
-    arguments,
-    describe,
-    judge,
-    smaller,
-    summarise,
-    understood,
-    units,
-)
-from lumpability.cli.partition_file import read_partition
-from lumpability.errors import InvalidInput
+from lumpability.cli.report import Report, smaller
 from lumpability.markov import Lumping, MarkovChain
 from lumpability.markov.attributes import States
-from lumpability.markov.kinds import find_kind
 from lumpability.markov.naming import block_name
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
-from lumpability.refinement import Progress, Witness
+from lumpability.refinement import Witness
 from lumpability.show.text import Table, count
 
-__all__ = ["respecting"]
+__all__ = ["describe", "judge", "summarise", "units"]
 
-_OPTIONS = ("respect", "ignore", "initial", "engine")
 _LARGEST = 5
 _MEMBERS = 8
 _LISTED = 12
 
 
-@describe.register
-def describe_chain(chain: MarkovChain) -> Report:
+def describe(chain: MarkovChain) -> Report:
     """Report the class of a chain, its sizes, labels, rewards, and how its floats were read."""
     labels = {name: int(mask.sum()) for name, mask in chain.labels.items()}
     starts = None if chain.initial is None else _nonzero(chain)
@@ -65,44 +50,27 @@ def describe_chain(chain: MarkovChain) -> Report:
     return Report(data, (Table(type(chain).__name__, tuple(rows)),))
 
 
-@units.register
-def states(chain: MarkovChain) -> States:
+def units(chain: MarkovChain) -> States:
     """Return the states."""
     return chain.states
 
 
-@arguments.register
-def lump_arguments(
-    chain: MarkovChain, kind: str | None, given: dict[str, Any], progress: Progress
-) -> dict[str, Any]:
-    """Return what to respect, the partition to start from, the engine, and what it reports to."""
-    asked = understood(given, _OPTIONS, f"a {type(chain).__name__}")
-    initial = asked.get("initial")
-    return {
-        "respect": respecting(chain, kind, asked.get("respect"), asked.get("ignore")),
-        "initial": None if initial is None else read_partition(initial, chain.states),
-        "engine": asked.get("engine", "auto"),
-        "progress": progress,
-    }
-
-
-@summarise.register
-def summarise_chain_lumping(lumping: Lumping) -> Report:
+def summarise(lumping: Lumping) -> Report:
     """Report sizes before and after, the proof, what was dropped, and the largest blocks."""
     chain, stats = lumping.chain, lumping.stats
     largest = _largest_blocks(chain.states, lumping.partition)
     data = {
-        "kind": lumping.kind.name,
+        "kind": lumping.kind,
         "blocks": stats.blocks,
         "transitions": stats.block_transitions,
-        "initial_blocks": stats.initial_blocks,
+        "initial_blocks": stats.respected_blocks,
         "proof": stats.proof,
         "coarsest": True,
         "engine": stats.engine,
         "seconds": stats.seconds,
         "dropped": list(stats.dropped),
         "largest_blocks": largest,
-        "kappa": None if lumping.kappa is None else [str(factor) for factor in lumping.kappa],
+        "kappa": None if lumping.factors is None else [str(factor) for factor in lumping.factors],
     }
     factor = f"{smaller(stats.states, stats.blocks)} times smaller" if stats.blocks else "empty"
     gain = "no two can be merged" if stats.blocks == stats.states else factor
@@ -111,20 +79,19 @@ def summarise_chain_lumping(lumping: Lumping) -> Report:
         ("transitions", f"{stats.transitions:,} -> {stats.block_transitions:,}"),
         ("time", f"{stats.seconds:.2f} s, proof included ({stats.engine})"),
         ("proof", f"{stats.proof}; coarsest by construction"),
-        ("respected", count(stats.initial_blocks, "initial block")),
+        ("respected", count(stats.respected_blocks, "block")),
     ]
     if stats.dropped:
         rows.append(("dropped", f"{', '.join(stats.dropped)}: not constant on blocks"))
     rows += _reading_rows(chain)
-    title = f"{type(chain).__name__}, {lumping.kind.name} lumping"
+    title = f"{type(chain).__name__}, {lumping.kind} lumping"
     tables = [Table(title, tuple(rows))]
     if stats.blocks < stats.states:
         tables.append(_block_table(chain.states, lumping.partition, largest))
     return Report(data, tuple(tables))
 
 
-@judge.register
-def judge_chain(chain: MarkovChain, partition: Partition, verdict: Verdict) -> Report:
+def judge(chain: MarkovChain, partition: Partition, verdict: Verdict) -> Report:
     """Report a verdict, its witness in the chain's names, and labels that blocks mix."""
     mixed = [
         name
@@ -149,36 +116,6 @@ def judge_chain(chain: MarkovChain, partition: Partition, verdict: Verdict) -> R
         rows.append(("mixed", f"{', '.join(mixed)}: not constant on blocks"))
     title = f"{type(chain).__name__}: is the partition a lumping ({verdict.kind})?"
     return Report(data, (Table(title, tuple(rows)),))
-
-
-def respecting(
-    chain: MarkovChain,
-    kind: str | None,
-    respect: Sequence[str] | None,
-    ignore: Iterable[str] | None,
-) -> Sequence[str] | None:
-    """Return what `lump` shall respect: what was asked for, or the kind's default, less some names.
-
-    Raises
-    ------
-    InvalidInput
-        If a name to ignore is neither a label nor a reward.
-    """
-    if ignore is None:
-        return respect
-    labels = {f"label:{name}" for name in chain.labels}
-    rewards = {f"reward:{name}" for name in chain.rewards}
-    ignored = set()
-    for name in ignore:
-        meant = {name, f"label:{name}", f"reward:{name}"} & (labels | rewards)
-        if not meant:
-            known = ", ".join([*labels, *rewards]) or "no labels or rewards"
-            raise InvalidInput(f"there is no {name!r} to ignore; the chain has {known}", name=name)
-        ignored |= meant
-    sorts = {"labels": labels, "rewards": rewards}
-    wanted = find_kind(kind or "ordinary").respects if respect is None else respect
-    names = [name for item in wanted for name in sorted(sorts.get(item, {item}))]
-    return [n for n in names if not {n, f"label:{n}", f"reward:{n}"} & ignored]
 
 
 def _nonzero(chain: MarkovChain) -> int:

@@ -8,9 +8,10 @@ import click
 
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO, tell
-from lumpability.cli.models import describe, judge, units
+from lumpability.cli.models import describe, judge, options_of, units
 from lumpability.cli.options import (
     Read,
+    antiparallel_option,
     debug_option,
     file_argument,
     json_option,
@@ -19,7 +20,7 @@ from lumpability.cli.options import (
 )
 from lumpability.cli.partition_file import read_partition
 from lumpability.dispatch import check
-from lumpability.markov import MarkovChain
+from lumpability.markov import KINDS
 
 __all__ = ["check_command"]
 
@@ -35,6 +36,7 @@ Examples:
 @file_argument("model")
 @file_argument("partition")
 @kind_option
+@antiparallel_option
 @reading_options
 @json_option
 @debug_option
@@ -45,6 +47,7 @@ def check_command(
     model: Path,
     partition: Path,
     kind: str | None,
+    antiparallel: bool | None,
     read: Read,
     as_json: bool,
 ) -> None:
@@ -58,12 +61,13 @@ def check_command(
     The exit code is 0 for yes and 1 for no; a no comes with two states of one block and a block into
     which (or neurons from which) their exact sums differ.
     """
+    given = {} if antiparallel is None else {"antiparallel": antiparallel}
     with Stages() as stages:
         with stages("reading", model.name):
             loaded = read(model)
             blocks = read_partition(partition, units(loaded))
-        with stages("checking"):
-            verdict = check(loaded, blocks, kind=kind)
+        with stages("checking"), options_of(loaded):
+            verdict = check(loaded, blocks, kind=kind, **given)
         report = judge(loaded, blocks, verdict)
     if as_json:
         show_json(
@@ -76,9 +80,10 @@ def check_command(
         )
     else:
         show(*report.tables)
-        if not verdict and isinstance(loaded, MarkovChain) and verdict.kind != "weak":
+        if not verdict and KINDS[verdict.kind].has_coarsest:
             chosen = "" if kind is None else f" --kind {kind}"
-            command = f"lumpability lump {model} --initial {partition}{chosen}"
+            chosen += " --antiparallel" if antiparallel else ""
+            command = f"lumpability lump {model} --within {partition}{chosen}"
             tell(f"the coarsest lumping inside this partition: {command}", sort="Hint")
     if not verdict:
         ctx.exit(NO)

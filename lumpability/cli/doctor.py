@@ -114,7 +114,7 @@ def _version(package: str) -> str | None:
         return "unknown"
 
 
-def _trial(engine: str) -> dict[str, Any]:
+def _trial(engine: Any) -> dict[str, Any]:
     """Lump the chain of the demo with one engine; whatever goes wrong is the finding."""
     started = time.perf_counter()
     try:

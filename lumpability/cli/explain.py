@@ -8,18 +8,16 @@ from typing import Any
 import click
 
 from lumpability.cli.console import Stages, show_json
-from lumpability.cli.models import arguments, describe
+from lumpability.cli.models import describe, lumped
 from lumpability.cli.options import (
     Read,
     debug_option,
     file_argument,
-    initial_option,
+    file_option,
     json_option,
-    kind_option,
+    lumping_options,
     reading_options,
-    respect_option,
 )
-from lumpability.dispatch import lump
 from lumpability.files import writing
 from lumpability.show.text import printable
 
@@ -38,15 +36,8 @@ Examples:
 @file_argument("model")
 @click.argument("state")
 @click.argument("other")
-@kind_option
-@respect_option
-@initial_option
-@click.option(
-    "--html",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the explanation as a small page as well.",
-)
+@lumping_options
+@file_option("--html", about="Write the explanation as a small page as well.")
 @reading_options
 @json_option
 @debug_option
@@ -55,7 +46,6 @@ def explain_command(
     model: Path,
     state: str,
     other: str,
-    kind: str | None,
     html: Path | None,
     read: Read,
     as_json: bool,
@@ -69,13 +59,11 @@ def explain_command(
 
     For a network STATE and OTHER are neurons: 2:17 is neuron (or channel) 17 of layer 2.
     """
-    given = {name: value for name, value in options.items() if value is not None}
     with Stages() as stages:
         with stages("reading", model.name):
             loaded = read(model)
-            asked = arguments(loaded, kind, given, stages.progress)
         with stages("lumping"):
-            lumping = lump(loaded, kind=kind, **asked)
+            lumping = lumped(loaded, options, stages)
         with stages("explaining"):
             explanation = lumping.explain(state, other)
             text = str(explanation)

@@ -21,8 +21,9 @@ import click
 
 from lumpability.errors import InvalidInput, LumpabilityError, MissingDependency, NotJustified
 from lumpability.show.text import printable
+from lumpability.vocabulary import FORMER
 
-__all__ = ["DEBUG", "NO", "WARNINGS", "ReportingGroup", "tell"]
+__all__ = ["DEBUG", "NO", "WARNINGS", "ReportingGroup", "dashed", "tell"]
 
 NO = 1
 INVALID = 3
@@ -36,9 +37,21 @@ WARNINGS = "lumpability.warnings"
 """Key of `click.Context.meta`: the warnings told so far, a list of str."""
 
 
+def dashed(name: str) -> str:
+    """Return the option of the command line for an option in Python.
+
+    Examples
+    --------
+    >>> dashed("exact_weights")
+    '--exact-weights'
+    """
+    return f"--{name.replace('_', '-')}"
+
+
 _FLAG = re.compile(r"\b(normalize)=True")
-_CHOICE = re.compile(r"\b(kind|type|engine|constants)=(['\"])(.*?)\2")
-_FILE = re.compile(r"\b(initial)=\.\.\.")
+_CHOICE = re.compile(r"\b(kind|type|engine|constants|dtype|value_type)=(['\"])(.*?)\2")
+_FILE = re.compile(r"\b(within)=(\.\.\.)?")
+_FORMER = {dashed(old): dashed(new) for words in FORMER.values() for old, new in words.items()}
 
 
 def tell(message: str, *, sort: str = "") -> None:
@@ -73,6 +86,12 @@ class ReportingGroup(click.Group):
                 result = super().invoke(ctx)
                 sys.stdout.flush()
                 return result
+        except click.NoSuchOption as error:
+            present = _FORMER.get(error.option_name)
+            if present is None:
+                raise
+            message = f"no such option {error.option_name}: it is called {present} now"
+            raise click.UsageError(message, ctx=error.ctx) from None
         except (click.ClickException, click.exceptions.Exit):
             raise
         except BrokenPipeError:
@@ -117,7 +136,7 @@ def _for_the_shell(message: str) -> str:
     'pass --normalize, or use --kind exact'
     """
     message = _FLAG.sub(r"--\1", message)
-    message = _CHOICE.sub(r"--\1 \3", message)
+    message = _CHOICE.sub(lambda found: f"{dashed(found[1])} {found[3]}", message)
     return _FILE.sub(r"--\1 FILE", message)
 
 

@@ -10,25 +10,21 @@ import click
 
 from lumpability.cli.console import Stages, document, show
 from lumpability.cli.failures import tell
-from lumpability.cli.models import arguments, describe, summarise, units
+from lumpability.cli.models import describe, lumped, summarise, units
+from lumpability.cli.networks import BOX
 from lumpability.cli.options import (
     Read,
     Write,
     debug_option,
     file_argument,
-    initial_option,
+    file_option,
     json_option,
-    kind_option,
-    names,
+    lumping_options,
     reading_options,
-    respect_option,
     writing_options,
 )
 from lumpability.cli.partition_file import write_partition
-from lumpability.dispatch import lump
 from lumpability.files import writing
-from lumpability.networks import Network
-from lumpability.refinement import ENGINES
 from lumpability.show.text import Table
 
 __all__ = ["lump_command", "shrink_command"]
@@ -41,7 +37,6 @@ Examples:
   lumpability lump chain.drn --html play.html
   lumpability lump net.onnx -o small.onnx --compare 1000 --report report.json
 """
-_TOLD = ("box", "compare")
 
 
 def _box(
@@ -54,43 +49,12 @@ def _box(
 
 @click.command("lump", epilog=_EXAMPLES)
 @file_argument("model")
-@kind_option
-@respect_option
-@click.option(
-    "--ignore",
-    metavar="NAMES",
-    multiple=True,
-    callback=names,
-    help="Chains: labels and rewards, by name, not to respect.",
-)
-@initial_option
-@click.option(
-    "--engine",
-    type=click.Choice(["auto", *ENGINES]),
-    help="Chains: implementation of the refinement; the answer is the same.  [default: auto]",
-)
-@click.option(
-    "--antiparallel",
-    is_flag=True,
-    default=None,
-    help="Networks: merge neurons of opposite sign too, with a skip past the activation, where that "
-    "leaves fewer parameters.",
-)
-@click.option(
-    "--dtype",
-    type=click.Choice(["float16", "float32", "float64"]),
-    help="Networks: type of the new weights.  [default: as stored]",
-)
-@click.option(
-    "--strict",
-    is_flag=True,
-    default=None,
-    help="Networks: refuse if that type cannot hold a new weight, rather than round it.",
-)
+@lumping_options
 @click.option(
     "--compare",
     type=click.IntRange(min=1),
     metavar="N",
+    show_default="not run",
     help="Networks: run both at N random points in onnxruntime and tell the largest difference.",
 )
 @click.option(
@@ -99,41 +63,25 @@ def _box(
     nargs=2,
     metavar="LOW HIGH",
     callback=_box,
-    help="Networks: range of the inputs for which the effect of rounding is bounded.  [default: -1 1]",
+    show_default="{:g} {:g}".format(*BOX),
+    help="Networks: range of the inputs for which the effect of rounding is bounded.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="OUT",
-    help="Write the lumped model; the suffix chooses the format.",
+@file_option(
+    "-o", "--output", metavar="OUT", about="Write the lumped model; the suffix chooses the format."
 )
-@click.option(
+@file_option(
     "--partition",
-    "partition_output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the partition: blocks of states (.json), or block numbers, one on each line.",
+    about="Write the partition: blocks of states (.json), or block numbers, one on each line.",
 )
-@click.option(
+@file_option(
     "--html",
-    "page",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write a page that plays the lumping step by step in a browser; one file, loads nothing.",
+    about="Write a page that plays the lumping step by step in a browser; one file, loads nothing.",
 )
-@click.option(
+@file_option(
     "--certificate",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write a proof that others can check: .json or .json.gz, for the command verify.",
+    about="Write a proof that others can check: .json or .json.gz, for the command verify.",
 )
-@click.option(
-    "--report",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write what --json prints to a file.",
-)
+@file_option("--report", about="Write what --json prints to a file.")
 @reading_options
 @writing_options
 @json_option
@@ -141,11 +89,12 @@ def _box(
 def lump_command(
     *,
     model: Path,
-    kind: str | None,
+    compare: int | None,
+    box: tuple[float, float] | None,
     output: Path | None,
-    partition_output: Path | None,
+    partition: Path | None,
     certificate: Path | None,
-    page: Path | None,
+    html: Path | None,
     report: Path | None,
     read: Read,
     write: Write,
@@ -158,29 +107,29 @@ def lump_command(
     be respected, or the rates into blocks, tell them apart. Neurons are merged if they are proportional,
     and removed if they are constant or dead; the lumped network computes the same function.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    told = {
+        name: value for name, value in (("compare", compare), ("box", box)) if value is not None
+    }
     with Stages() as stages:
         with stages("reading", model.name):
             loaded = read(model)
-            asked = arguments(loaded, kind, given, stages.progress)
         with stages("lumping"):
-            lumping = lump(loaded, kind=kind, **asked)
+            lumping = lumped(loaded, options, stages, for_networks=told)
         with stages("reporting"):
-            told = {name: given[name] for name in _TOLD if name in given}
             summary, described = summarise(lumping, **told), describe(loaded)
         with stages("writing"):
             if output is not None:
                 write(lumping.quotient, output)
-            if partition_output is not None:
-                write_partition(lumping.partition, partition_output, units(loaded))
+            if partition is not None:
+                write_partition(lumping.partition, partition, units(loaded))
             if certificate is not None:
                 lumping.certificate().write(certificate)
-            if page is not None:
-                lumping.player(title=model.name).write(page)
+            if html is not None:
+                lumping.player(title=model.name).write(html)
     written = {
         "quotient": output,
-        "partition": partition_output,
-        "html": page,
+        "partition": partition,
+        "html": html,
         "certificate": certificate,
         "report": report,
     }
@@ -203,7 +152,7 @@ def lump_command(
     files += [("written", str(path)) for path in written.values() if path is not None]
     show(*summary.tables, Table("files", tuple(files)))
     if output is None:
-        suffix = "onnx" if isinstance(loaded, Network) else "drn"
+        suffix = {"chain": "drn", "network": "onnx"}[loaded.domain]
         tell(f"write the lumped model with -o, for example -o small.{suffix}", sort="Hint")
 
 

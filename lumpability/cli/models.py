@@ -1,112 +1,103 @@
-"""What a command found: once as plain data for --json, once as tables for people.
+"""What the commands do with a model of either sort: read partitions of it, lump it, report on it.
 
-Every class of model says for itself what there is to say about it, its lumping and a check, and which
-options it understands; the functions below dispatch on the class, as `lumpability.dispatch` does
-(`lumpability.cli.chains` registers chains, `lumpability.cli.networks` networks).
+`lumpability.cli.chains` and `lumpability.cli.networks` have the same functions, each for its models; here the
+`domain` of a model chooses between them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from functools import singledispatch
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from lumpability.cli import chains, networks
+from lumpability.cli.console import Stages
+from lumpability.cli.failures import dashed
+from lumpability.cli.partition_file import read_partition
+from lumpability.cli.report import Report
+from lumpability.dispatch import lump
+from lumpability.errors import InvalidInput
+from lumpability.markov import Lumping
 from lumpability.markov.attributes import States
+from lumpability.networks import NetworkLumping
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
-from lumpability.refinement import Progress
-from lumpability.show.text import Table
 
-__all__ = [
-    "Report",
-    "arguments",
-    "describe",
-    "judge",
-    "smaller",
-    "summarise",
-    "understood",
-    "units",
-]
+__all__ = ["describe", "judge", "lumped", "options_of", "summarise", "units"]
+
+_WINGS: dict[str, Any] = {"chain": chains, "network": networks}
 
 
-@dataclass(frozen=True)
-class Report:
-    """The outcome of one step of a command.
-
-    Attributes
-    ----------
-    data : dict
-        What `json.dumps` accepts; exact numbers are texts such as "1/3".
-    tables : tuple of Table
-    """
-
-    data: dict[str, Any]
-    tables: tuple[Table, ...]
-
-
-@singledispatch
 def describe(model: Any) -> Report:
     """Report what a model is: sizes, names of labels, how its numbers were read."""
-    raise NotImplementedError(f"no description of a {type(model).__name__}")
+    report: Report = _WINGS[model.domain].describe(model)
+    return report
 
 
-@singledispatch
 def units(model: Any) -> States:
     """Return the names of what is merged, as partition files use them: states or neurons."""
-    raise NotImplementedError(f"no names for a {type(model).__name__}")
+    names: States = _WINGS[model.domain].units(model)
+    return names
 
 
-@singledispatch
-def arguments(
-    model: Any, kind: str | None, given: dict[str, Any], progress: Progress
-) -> dict[str, Any]:
-    """Return what `lump` is called with, besides the kind, for the options given on the command line.
+def summarise(lumping: Lumping | NetworkLumping, **asked: Any) -> Report:
+    """Report what a lumping achieved, what it is proved by, and whatever else was asked for."""
+    report: Report = _WINGS[lumping.quotient.domain].summarise(lumping, **asked)
+    return report
+
+
+def judge(model: Any, partition: Partition, verdict: Verdict) -> Report:
+    """Report whether a partition is a lumping, with the witness if it is not."""
+    report: Report = _WINGS[model.domain].judge(model, partition, verdict)
+    return report
+
+
+def lumped(
+    model: Any,
+    options: dict[str, Any],
+    stages: Stages,
+    *,
+    for_networks: Collection[str] = (),
+) -> Lumping | NetworkLumping:
+    """Lump a model with the options that were given on the command line.
+
+    Parameters
+    ----------
+    model : CTMC, DTMC or Network
+    options : dict
+        Options of `lump`, None where one was not given; ``within`` is the path of a partition file.
+    stages : Stages
+        Shows the progress.
+    for_networks : collection of str
+        Options of the command that only networks have.
 
     Raises
     ------
     UsageError
         If an option is not for this class of model.
     """
-    raise NotImplementedError(f"no options for a {type(model).__name__}")
+    given = {name: value for name, value in options.items() if value is not None}
+    if "within" in given:
+        given["within"] = read_partition(given["within"], units(model))
+    if model.domain != "network":
+        given |= dict.fromkeys(for_networks)  # `lump` refuses them, and names those that there are
+    with options_of(model):
+        lumping: Lumping | NetworkLumping = lump(model, **given, progress=stages.progress)
+    return lumping
 
 
-@singledispatch
-def summarise(lumping: Any, **asked: Any) -> Report:
-    """Report what a lumping achieved, what it is proved by, and whatever else was asked for."""
-    raise NotImplementedError(f"no summary of a {type(lumping).__name__}")
-
-
-@singledispatch
-def judge(model: Any, partition: Partition, verdict: Verdict) -> Report:
-    """Report whether a partition is a lumping, with the witness if it is not."""
-    raise NotImplementedError(f"no report on a check of a {type(model).__name__}")
-
-
-def understood(given: dict[str, Any], options: Collection[str], model: str) -> dict[str, Any]:
-    """Return the options given, all of which must be among those that a sort of model has.
-
-    Raises
-    ------
-    UsageError
-        For the first that is not.
-    """
-    for name in given:
-        if name not in options:
-            others = ", ".join(f"--{option}" for option in options)
-            raise click.UsageError(f"--{name} is not for {model}, which has {others}")
-    return given
-
-
-def smaller(before: int, after: int) -> str:
-    """Say how many times smaller something has become.
-
-    Examples
-    --------
-    >>> smaller(8, 3), smaller(151060, 126)
-    ('2.67', '1,199')
-    """
-    ratio = before / after
-    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
+@contextmanager
+def options_of(model: Any) -> Iterator[None]:
+    """Turn the error for an option that a verb does not have for a model into a usage error."""
+    try:
+        yield
+    except InvalidInput as error:
+        if "option" not in error.evidence:
+            raise
+        known = [dashed(name) for name in error.evidence["known"] if name != "progress"]
+        raise click.UsageError(
+            f"{dashed(error.evidence['option'])} is not for a {type(model).__name__}, which has "
+            f"{', '.join(known)}"
+        ) from None

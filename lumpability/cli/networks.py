@@ -1,4 +1,4 @@
-"""What the commands say about neural networks, and which options of `lump` they have; see `models`.
+"""What the commands say about neural networks; see `models`.
 
 A summary says openly what "exact" covers: the function over the reals for the stored weights, whether every
 new weight fits the stored type, how far rounding can move outputs where it does not, and what was measured.
@@ -8,16 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lumpability.cli.models import (
-    Report,
-    arguments,
-    describe,
-    judge,
-    smaller,
-    summarise,
-    understood,
-    units,
-)
+from lumpability.cli.report import Report, smaller
 from lumpability.errors import NotJustified
 from lumpability.formats.onnx_compare import compare_in_onnxruntime
 from lumpability.markov.attributes import States
@@ -30,11 +21,11 @@ from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.show.text import Table, count
 
-__all__: list[str] = []
+__all__ = ["BOX", "describe", "judge", "summarise", "units"]
 
-_LUMP_OPTIONS = ("antiparallel", "dtype", "strict")
-_OPTIONS = (*_LUMP_OPTIONS, "compare", "box")
-_BOX = (-1.0, 1.0)
+BOX = (-1.0, 1.0)
+"""Range of all inputs for which the effect of rounding is bounded, unless another one is given."""
+
 _SIZES = {
     "hidden_neurons": "hidden neurons",
     "parameters": "parameters",
@@ -44,8 +35,7 @@ _SIZES = {
 _REASONS = ("identical", "proportional", "antiparallel", "constant", "dead")
 
 
-@describe.register
-def describe_network(network: Network) -> Report:
+def describe(network: Network) -> Report:
     """Report sizes, input and output, layers and barriers of a network."""
     ends = (
         ("input", network.input_name, list(network.input_shape)),
@@ -75,8 +65,7 @@ def describe_network(network: Network) -> Report:
     return Report(data, tuple(tables))
 
 
-@units.register
-def neurons(network: Network) -> States:
+def units(network: Network) -> States:
     """Return a name for each neuron (channel) of layers with weights: 2:17 is neuron 17 of layer 2."""
     names = [
         f"{stage.position}:{unit}" for stage in stages_of(network) for unit in range(stage.units)
@@ -84,20 +73,10 @@ def neurons(network: Network) -> States:
     return States(len(names), names)
 
 
-@arguments.register
-def lump_arguments(
-    network: Network, kind: str | None, given: dict[str, Any], progress: Any
-) -> dict[str, Any]:
-    """Return what else to merge, the type of new weights, and whether rounding to it is refused."""
-    asked = understood(given, _OPTIONS, "a network")
-    return {name: asked[name] for name in _LUMP_OPTIONS if name in asked}
-
-
-@summarise.register
-def summarise_network_lumping(
+def summarise(
     lumping: NetworkLumping,
     *,
-    box: tuple[float, float] = _BOX,
+    box: tuple[float, float] = BOX,
     compare: int | None = None,
 ) -> Report:
     """Report sizes and layers before and after, the proof and its meaning, rounding, a measurement.
@@ -118,7 +97,7 @@ def summarise_network_lumping(
     data = {
         **report,
         "irreducible": lumping.is_irreducible,
-        "proof": lumping.proof,
+        "proof": lumping.stats.proof,
         "factors": [[str(factor) for factor in layer] for layer in lumping.factors],
         "barriers": _barriers(lumping.network),
         "bound": bound,
@@ -136,7 +115,7 @@ def summarise_network_lumping(
     rows.append(("result", _result(lumping)))
     rows += _barrier_rows(lumping.network)
     rows += [
-        ("proof", lumping.proof.partition(";")[0]),
+        ("proof", lumping.stats.proof.partition(";")[0]),
         ("meaning", report["meaning"].partition(";")[0]),
         ("new weights", _representable(lumping)),
     ]
@@ -144,13 +123,12 @@ def summarise_network_lumping(
         rows.append(("rounding", effect))
     told = "floats may add up in another order; --compare N measures what that changes"
     rows.append(("execution", told if measured is None else str(measured)))
-    rows.append(("time", f"{lumping.seconds:.2f} s, proof included"))
+    rows.append(("time", f"{lumping.stats.seconds:.2f} s, proof included"))
     title = f"Network, {lumping.kind} lumping"
     return Report(data, (Table(title, tuple(rows)), _layer_table(lumping)))
 
 
-@judge.register
-def judge_network(network: Network, partition: Partition, verdict: Verdict) -> Report:
+def judge(network: Network, partition: Partition, verdict: Verdict) -> Report:
     """Report a verdict, and the two neurons and sums that refute a partition."""
     data = {
         "kind": verdict.kind,
@@ -228,7 +206,7 @@ def _representable(lumping: NetworkLumping) -> str:
         return f"each of the {rounding.weights:,} is representable in {dtype}: none was rounded"
     return (
         f"{rounding.rounded:,} of {rounding.weights:,} are not representable in {dtype} and were "
-        f"rounded, by at most {float(rounding.largest):.3g} (--strict refuses)"
+        f"rounded, by at most {float(rounding.largest):.3g} (--exact-weights refuses)"
     )
 
 

@@ -1,4 +1,7 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share.
+
+An option has the name that the same option has in Python, with hyphens for underscores.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -14,32 +17,60 @@ from lumpability import formats
 from lumpability.cli.failures import DEBUG
 from lumpability.markov import KINDS
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
+from lumpability.refinement import ENGINES
+from lumpability.vocabulary import unknown_word
 
 __all__ = [
     "Read",
     "Write",
+    "antiparallel_option",
     "debug_option",
     "file_argument",
-    "initial_option",
+    "file_option",
     "json_option",
     "kind_option",
-    "names",
+    "lumping_options",
     "reading_options",
-    "respect_option",
     "writing_options",
 ]
 
 Command = Callable[..., Any]
+Option = Callable[[Command], Command]
 Read = Callable[[Path], Any]
 Write = Callable[[Any, Path], None]
 
 
-def file_argument(name: str) -> Callable[[Command], Command]:
+class _Words(click.Choice[str]):
+    """One of some words; the error for a former word names the present one."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Return what is wrong with a word that is not among the choices."""
+        what = "value" if self._what is None else self._what
+        return str(unknown_word(what, value, self.choices))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word that was chosen."""
+        self._what = None if param is None else param.name
+        return super().convert(value, param, ctx)
+
+    _what: str | None = None
+
+
+def file_argument(name: str) -> Option:
     """Return an argument that is a path; whether the file is there, reading it will say."""
     return click.argument(name, type=click.Path(path_type=Path))
 
 
-def names(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:
+def file_option(
+    *names: str, about: str, default: str = "not written", metavar: str = "FILE"
+) -> Option:
+    """Return an option that is a path; `default` says what happens without it."""
+    return click.option(
+        *names, type=click.Path(path_type=Path), metavar=metavar, help=about, show_default=default
+    )
+
+
+def _names(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:
     """Split what a repeatable option was given at commas; None if it was not given."""
     return [name for item in value for name in item.split(",") if name] if value else None
 
@@ -50,29 +81,82 @@ def _tolerance(ctx: click.Context, parameter: click.Parameter, value: float) -> 
     return value
 
 
-def reading_options(command: Command) -> Command:
-    """Add the options that say how models are read; the command gets `read`, a function of a path."""
+def _added(*options: Option) -> Option:
+    """Return the options as one decorator; --help lists them in this order."""
 
-    @functools.wraps(command)
-    def with_read(
-        *arguments: Any,
-        tolerance: float,
-        normalize: bool,
-        chain_type: str | None,
-        constants: str | None,
-        **others: Any,
-    ) -> Any:
-        asked = {"type": chain_type, "constants": constants}
-        options = {name: value for name, value in asked.items() if value is not None}
-        read = functools.partial(formats.read, tolerance=tolerance, normalize=normalize, **options)
-        return command(*arguments, read=read, **others)
+    def add(command: Command) -> Command:
+        return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
 
-    for option in reversed(_READING):
-        with_read = option(with_read)
-    return with_read
+    return add
 
 
-_READING = (
+kind_option = click.option(
+    "--kind",
+    type=_Words(list(KINDS)),
+    show_default="ordinary for chains, proportional for networks",
+    help="The notion of lumpability: any for chains, proportional or exact for networks.",
+)
+
+antiparallel_option = click.option(
+    "--antiparallel",
+    is_flag=True,
+    default=None,
+    help="Networks: merge neurons of opposite sign too, with a skip past the activation, where that "
+    "leaves fewer parameters.",
+)
+
+_LUMPING = _added(
+    kind_option,
+    click.option(
+        "--respect",
+        metavar="NAMES",
+        multiple=True,
+        callback=_names,
+        show_default="labels,rewards; for exact and strict initial too",
+        help="Chains: what a block may not mix, separated by commas: labels, rewards, initial (the "
+        'initial distribution), or single ones by name (label:up or up). --respect "" is nothing.',
+    ),
+    click.option(
+        "--ignore",
+        metavar="NAMES",
+        multiple=True,
+        callback=_names,
+        show_default="nothing",
+        help="Chains: labels and rewards, by name, not to respect.",
+    ),
+    file_option(
+        "--within",
+        default="no partition",
+        about="A partition that the lumping must refine, in a file such as check takes.",
+    ),
+    click.option(
+        "--engine",
+        type=_Words(["auto", *ENGINES]),
+        show_default="auto",
+        help="Implementation of the refinement; the answer is the same.",
+    ),
+    antiparallel_option,
+    click.option(
+        "--dtype",
+        type=_Words(["float16", "float32", "float64"]),
+        show_default="as stored",
+        help="Networks: type of the new weights.",
+    ),
+    click.option(
+        "--exact-weights",
+        is_flag=True,
+        default=None,
+        help="Networks: refuse if that type cannot hold a new weight, rather than round it.",
+    ),
+)
+
+
+def lumping_options(command: Command) -> Command:
+    """Add all options of `lumpability.lump`; the command gets None for one that is not given."""
+    return _LUMPING(command)
+
+
+_READING = _added(
     click.option(
         "--tolerance",
         type=float,
@@ -91,68 +175,66 @@ _READING = (
     ),
     click.option(
         "--type",
-        "chain_type",
-        type=click.Choice(["ctmc", "dtmc"]),
+        "type_",
+        type=_Words(["ctmc", "dtmc"]),
+        show_default="as the file says",
         help="What a .tra file holds, if it does not say.",
     ),
     click.option(
-        "--constants", metavar="N=3,...", help="Constants of a PRISM or JANI source file."
+        "--constants",
+        metavar="N=3,...",
+        show_default="as the source says",
+        help="Constants of a PRISM or JANI source file.",
     ),
 )
 
 
-def writing_options(command: Command) -> Command:
-    """Add the options that say how models are written; the command gets `write`."""
+def reading_options(command: Command) -> Command:
+    """Add the options that say how models are read; the command gets `read`, a function of a path."""
 
     @functools.wraps(command)
-    def with_write(*arguments: Any, doubles: bool, **others: Any) -> Any:
-        options = {"value_type": "double"} if doubles else {}
-        return command(*arguments, write=functools.partial(formats.write, **options), **others)
+    def with_read(
+        *arguments: Any,
+        tolerance: float,
+        normalize: bool,
+        type_: Literal["ctmc", "dtmc"] | None,
+        constants: str | None,
+        **others: Any,
+    ) -> Any:
+        read = functools.partial(
+            formats.read,
+            tolerance=tolerance,
+            normalize=normalize,
+            type=type_,
+            constants=constants,
+        )
+        return command(*arguments, read=read, **others)
+
+    return _READING(with_read)
+
+
+def writing_options(command: Command) -> Command:
+    """Add the option that says how numbers are written; the command gets `write`."""
+
+    @functools.wraps(command)
+    def with_write(
+        *arguments: Any, value_type: Literal["rational", "double"] | None, **others: Any
+    ) -> Any:
+        write = functools.partial(formats.write, value_type=value_type)
+        return command(*arguments, write=write, **others)
 
     return click.option(
-        "--doubles",
-        is_flag=True,
-        help="Write the nearest doubles instead of exact rationals, for tools that read no others.",
+        "--value-type",
+        type=_Words(["rational", "double"]),
+        show_default="rational",
+        help="How numbers of chains are written: double for the nearest doubles, which tools can read "
+        "that read no exact rationals.",
     )(with_write)
 
 
-def kind_option(command: Command) -> Command:
-    """Add --kind."""
-    return click.option(
-        "--kind",
-        type=click.Choice(list(KINDS)),
-        help="The notion of lumpability: any for chains, proportional or exact for networks.  "
-        "[default: ordinary for chains, proportional for networks]",
-    )(command)
-
-
-def respect_option(command: Command) -> Command:
-    """Add --respect."""
-    return click.option(
-        "--respect",
-        metavar="NAMES",
-        multiple=True,
-        callback=names,
-        help="Chains: what a block may not mix, separated by commas: labels, rewards, initial, or single "
-        'ones by name (label:up or up). --respect "" is nothing.  [default: labels,rewards]',
-    )(command)
-
-
-def initial_option(command: Command) -> Command:
-    """Add --initial."""
-    return click.option(
-        "--initial",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Chains: a partition that must be refined as well (same form as for check).",
-    )(command)
-
-
-def json_option(command: Command) -> Command:
-    """Add --json."""
-    return click.option(
-        "--json", "as_json", is_flag=True, help="Print one JSON document to stdout, nothing else."
-    )(command)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document to stdout, nothing else."
+)
 
 
 def _set_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -160,12 +242,10 @@ def _set_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> N
         ctx.meta[DEBUG] = True
 
 
-def debug_option(command: Command) -> Command:
-    """Add --debug."""
-    return click.option(
-        "--debug",
-        is_flag=True,
-        expose_value=False,
-        callback=_set_debug,
-        help="Show the traceback of an error.",
-    )(command)
+debug_option = click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    callback=_set_debug,
+    help="Show the traceback of an error.",
+)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lumpability.cli.console import Stages, show_json
 from lumpability.cli.failures import NO, tell
-from lumpability.cli.models import describe
+from lumpability.cli.models import describe, lumped
 from lumpability.cli.options import (
     Read,
     debug_option,
     file_argument,
+    file_option,
     json_option,
-    kind_option,
+    lumping_options,
     reading_options,
 )
-from lumpability.dispatch import lump
 from lumpability.files import writing
 from lumpability.show.text import printable
 from lumpability.symbolic import Proof, export, prove
@@ -34,27 +35,20 @@ Examples:
 
 @click.command("prove", epilog=_EXAMPLES)
 @file_argument("model")
-@kind_option
+@lumping_options
 @click.option("--latex", is_flag=True, help="Print LaTeX, an environment of amsmath.")
-@click.option(
-    "--coq",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write a file that coqc compiles if the identity holds.",
-)
+@file_option("--coq", about="Write a file that coqc compiles if the identity holds.")
 @reading_options
 @json_option
 @debug_option
-@click.pass_context
 def prove_command(
-    ctx: click.Context,
     *,
     model: Path,
-    kind: str | None,
     latex: bool,
     coq: Path | None,
     read: Read,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Lump MODEL and print the proof: matrices, identity, assumptions, what follows.
 
@@ -65,7 +59,7 @@ def prove_command(
         with stages("reading", model.name):
             loaded = read(model)
         with stages("lumping"):
-            lumping = lump(loaded, kind=kind)
+            lumping = lumped(loaded, options, stages)
         with stages("proving"):
             proof = prove(lumping)
             text = None if coq is None else export(lumping)
@@ -87,7 +81,7 @@ def prove_command(
         if coq is not None:
             tell(f"written: {coq}")
     if not proof:
-        ctx.exit(NO)
+        click.get_current_context().exit(NO)
 
 
 def _data(proof: Proof) -> dict[str, object]:

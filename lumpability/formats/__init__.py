@@ -8,15 +8,21 @@ docs/guides/formats.md for what each format holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lumpability.errors import FormatError
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
+from lumpability.vocabulary import refuses_unknown_options
+
+if TYPE_CHECKING:
+    from lumpability.formats.weights import LayerList
+    from lumpability.markov.base import MarkovChain
+    from lumpability.networks.network import Network
 
 __all__ = ["FORMATS", "Format", "read", "write"]
 
@@ -95,13 +101,21 @@ def _suffixes(verb: str) -> list[str]:
     ]
 
 
+@refuses_unknown_options
 def read(
     path: str | Path,
     *,
     tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
-    **options: Any,
-) -> Any:
+    type: Literal["ctmc", "dtmc"] | None = None,  # noqa: A002  # the word users of these files know
+    constants: str | Mapping[str, Any] | None = None,
+    exact: bool = True,
+    parametric: bool = False,
+    state_names: bool = False,
+    layers: LayerList | None = None,
+    fold_scaling: bool = True,
+    max_bytes: int | None = None,
+) -> MarkovChain | Network:
     r"""Read a model from a file.
 
     Parameters
@@ -114,9 +128,22 @@ def read(
     normalize : bool
         Rescale rows of a DTMC that do not sum to one; what that changed is in ``rescaled``.
         Networks ignore it.
-    **options
-        Of the format: ``type="ctmc"`` for ``.tra``, ``constants="N=3"`` for PRISM and JANI sources,
-        ``max_bytes=`` for packed files, ``layers=`` for bare weights; see the module of the format.
+    type : {"ctmc", "dtmc"}, optional
+        For ``.tra``: what the file holds, if it does not say.
+    constants : str or mapping, optional
+        For PRISM and JANI sources: values of constants, ``"N=3,rate=1/2"``.
+    exact : bool
+        For PRISM and JANI sources: let Storm compute weights as rationals (default) or as doubles.
+    parametric : bool
+        For PRISM and JANI sources: keep undefined constants as parameters.
+    state_names : bool
+        For PRISM and JANI sources: name states by the values of their variables.
+    layers : list of layer descriptions, optional
+        For files of bare weights (``.npz``, ``.safetensors``): what the network does with them.
+    fold_scaling : bool
+        For ``.nnet``: include the file's scaling of inputs and outputs as layers.
+    max_bytes : int, optional
+        For packed files: the size that they may unpack to.
 
     Returns
     -------
@@ -125,7 +152,10 @@ def read(
     Raises
     ------
     FormatError
-        If the suffix is not known, the format has no such option, or the file is not valid.
+        If the suffix is not known, the format does not have an option that was given, or the file is
+        not valid.
+    InvalidInput
+        For an option that no format has.
     SizeLimit
         If a packed file unpacks beyond the limit.
     MissingDependency
@@ -149,16 +179,31 @@ def read(
     if known.reader is None:
         raise FormatError("files of this format can be written, but not read", path=path)
     reader = known.function(known.reader)
+    own = {
+        "type": (type, None),
+        "constants": (constants, None),
+        "exact": (exact, True),
+        "parametric": (parametric, False),
+        "state_names": (state_names, False),
+        "layers": (layers, None),
+        "fold_scaling": (fold_scaling, True),
+        "max_bytes": (max_bytes, None),
+    }
+    options: dict[str, Any] = {n: value for n, (value, default) in own.items() if value != default}
     takes = signature(reader).parameters
-    common = {"tolerance": tolerance, "normalize": normalize}
-    return reader(
-        path,
-        **{name: value for name, value in common.items() if name in takes},
-        **_checked(options, reader, path),
-    )
+    common = {"tolerance": tolerance, "normalize": normalize}  # networks ignore both
+    options |= {name: value for name, value in common.items() if name in takes}
+    model: MarkovChain | Network = reader(path, **_checked(options, reader, path))
+    return model
 
 
-def write(model: Any, path: str | Path, **options: Any) -> None:
+@refuses_unknown_options
+def write(
+    model: MarkovChain | Network,
+    path: str | Path,
+    *,
+    value_type: Literal["rational", "double", "parametric"] | None = None,
+) -> None:
     """Write a model to a file, whole or not at all.
 
     Parameters
@@ -166,14 +211,18 @@ def write(model: Any, path: str | Path, **options: Any) -> None:
     model : CTMC, DTMC or Network
     path : str or Path
         Its suffix chooses the format.  An existing file is replaced when the new one is complete.
-    **options
-        Of the format: ``value_type="double"`` for ``.drn`` and ``.tra``; see the module of the format.
+    value_type : {"rational", "double", "parametric"}, optional
+        For ``.drn``, ``.tra`` and ``.umb``: how numbers are written.  By default exactly, as rationals or
+        as expressions in the parameters of the chain (``.drn`` alone holds "parametric"); "double" takes the
+        nearest doubles, for tools that read no others.
 
     Raises
     ------
     FormatError
-        If the suffix is not known, the format has no such option or cannot hold the model, or the
-        file cannot be written.
+        If the suffix is not known, the format does not have an option that was given or cannot hold
+        the model, or the file cannot be written.
+    InvalidInput
+        For an option that no format has.
     MissingDependency
         If the format needs a package that is not installed.
 
@@ -200,16 +249,13 @@ def write(model: Any, path: str | Path, **options: Any) -> None:
             f"{', '.join(_suffixes('write'))}",
             path=path,
         )
-    from lumpability.markov.chains import MarkovChain
-    from lumpability.networks.network import Network
-
-    classes = {"chain": MarkovChain, "network": Network}
-    if not isinstance(model, tuple(classes[name] for name in known.holds)):
+    if getattr(model, "domain", None) not in known.holds:
         raise FormatError(
             f"files of this format hold a {' or a '.join(known.holds)}, not a {type(model).__name__}",
             path=path,
         )
     writer = known.function(known.writer)
+    options = {} if value_type is None else {"value_type": value_type}
     writer(model, path, **_checked(options, writer, path))
 
 

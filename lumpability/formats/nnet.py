@@ -31,14 +31,14 @@ __all__ = ["read_nnet", "write_nnet"]
 _MAX_LAYERS, _MAX_WIDTH = 10_000, 10_000_000
 
 
-def read_nnet(path: str | Path, *, normalise: bool = True) -> Network:
-    """Read a network from an NNet file, by default with its normalisation of inputs and outputs.
+def read_nnet(path: str | Path, *, fold_scaling: bool = True) -> Network:
+    """Read a network from an NNet file, by default with the file's scaling of inputs and outputs.
 
     A `FormatError` carries ``line``.
     """
     with opened(path) as handle, reading(path):
         lines = _Lines(path, handle.read().decode("utf-8"))
-        return _network(lines, normalise)
+        return _network(lines, fold_scaling)
 
 
 class _Lines:
@@ -98,7 +98,7 @@ def _is_number(field: str) -> bool:
     return True
 
 
-def _network(lines: _Lines, normalise: bool) -> Network:
+def _network(lines: _Lines, fold_scaling: bool) -> Network:
     header = lines.sizes("the header")
     if len(header) < 3 or header[0] > _MAX_LAYERS:
         raise FormatError("the header needs four numbers", path=lines.path, line=lines.line)
@@ -122,7 +122,7 @@ def _network(lines: _Lines, normalise: bool) -> Network:
         layers.append(Dense(np.array(rows).T.copy(), np.array(biases)))
         if number < count - 1:
             layers.append(Activate("relu"))
-    if normalise:
+    if fold_scaling:
         layers = _normalised(layers, means, ranges, inputs, lines)
     return Network(tuple(layers), (None, inputs), np.float64)
 

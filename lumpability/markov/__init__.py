@@ -1,12 +1,8 @@
-"""Markov chains: one wing of the library.  See `chains`, `kinds`, `lumping`.
+"""Markov chains: one wing of the library.  See `chains`, `kinds`, `lumping`."""
 
-What needs the engine is imported when it is first asked for.
-"""
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from lumpability.dispatch import provided_by
+from lumpability import lazy
 from lumpability.markov.attributes import Reward
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
 
@@ -17,14 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CTMC", "DTMC", "KINDS", "Lumping", "MarkovChain", "Reward", "compose", "symmetric"]
 
-provided_by(f"{__name__}.lump", MarkovChain)
-
-_HOMES = {"KINDS": "kinds", "Lumping": "lumping", "compose": "products", "symmetric": "products"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value  # the next time it is simply there
-    return value
+__getattr__ = lazy.attributes(
+    __name__,
+    {"KINDS": "kinds", "Lumping": "lumping", "compose": "products", "symmetric": "products"},
+)

@@ -59,6 +59,7 @@ class MarkovChain(Drawn, ABC):
     (True, True)
     """
 
+    domain: ClassVar[str] = "chain"
     time: ClassVar[str]
     matrix: WeightedStructure
     states: States

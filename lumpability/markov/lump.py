@@ -1,4 +1,4 @@
-"""`lump` and `check` for Markov chains.
+"""`lump` and `check` for Markov chains; `lumpability.dispatch` documents them.
 
 The partition is the coarsest of its kind that refines what must be respected (labels and rewards, unless
 said otherwise); it is unique.  The identity of its kind has been checked in exact arithmetic before a
@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from lumpability.dispatch import check, lump
 from lumpability.errors import InvalidInput, LumpabilityError, TrivialLumping
 from lumpability.markov.attributes import States, read_vector
 from lumpability.markov.chains import MarkovChain
@@ -23,70 +22,41 @@ from lumpability.markov.earned_rewards import with_respected_rewards
 from lumpability.markov.explain import explain_witness
 from lumpability.markov.kinds import find_kind
 from lumpability.markov.kinds.kind import Kind
-from lumpability.markov.kinds.proportional import Proportional
-from lumpability.markov.lumping import Lumping, Stats
+from lumpability.markov.lumping import Lumping
 from lumpability.markov.naming import block_names
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
-from lumpability.quotient import Verdict, project
+from lumpability.quotient import Stats, Verdict, project
 from lumpability.refinement import Engine, EngineName, Progress, Witness
 from lumpability.structure import WeightedStructure
 
 __all__ = ["check_chain", "lump_chain"]
 
 
-@lump.register
 def lump_chain(
     chain: MarkovChain,
     *,
-    kind: str | Kind | None = None,
-    respect: Iterable[str] | str | None = None,
-    initial: Any = None,
-    engine: EngineName | Engine = "auto",
-    progress: Progress | None = None,
+    kind: str | Kind,
+    respect: Iterable[str] | str | None,
+    ignore: Iterable[str] | str,
+    within: Any,
+    engine: EngineName | Engine,
+    progress: Progress | None,
 ) -> Lumping:
-    """Compute the coarsest lumping of a chain and its quotient, exactly.
-
-    Parameters
-    ----------
-    chain : CTMC or DTMC
-    kind : str
-        "ordinary" by default.
-    respect : iterable of str, optional
-        What may not be mixed in a block, see `MarkovChain.respected`: by default all labels and
-        rewards.  Pass ``()`` for nothing.
-    initial : anything `Partition.of` takes, optional
-        A partition of states that must be refined as well.
-    engine : {"auto", "definition", "worklist", "rounds", "kernel"} or callable
-        All give the same answer; "auto" takes what is fastest at hand, see `refinement.refine`.
-    progress : callable, optional
-        Called with (blocks so far, states); raising from it stops the computation.
-
-    Returns
-    -------
-    Lumping
-
-    Warns
-    -----
-    TrivialLumping
-        If nothing that is respected tells states apart and the answer is a single block.
-
-    Notes
-    -----
-    O(m log n) for n states and m transitions, plus the quotient.
-    """
+    """Compute the coarsest lumping of a chain and its quotient, exactly; see `lumpability.lump`."""
     started = time.perf_counter()
-    chosen = find_kind(kind or "ordinary")
-    seen = with_respected_rewards(chain, keeps_jumps=chosen.keeps_jumps)
-    distinctions = seen.distinctions(chosen.respects if respect is None else respect)
+    notion = find_kind(kind)
+    seen = with_respected_rewards(chain, keeps_jumps=notion.keeps_jumps)
+    wanted = _respected_names(chain, notion.respects if respect is None else respect, ignore)
+    distinctions = seen.distinctions(wanted)
     respected = Partition.by(chain.n, distinctions)
-    if initial is not None:
-        respected = respected.meet(_read_partition(initial, chain))
-    conditions = chosen.conditions(chain)
-    refinement = chosen.coarsest(conditions, respected, engine=engine, progress=progress)
+    if within is not None:
+        respected = respected.meet(Partition.of(within, states=chain.states))
+    conditions = notion.conditions(chain)
+    refinement = notion.coarsest(conditions, respected, engine=engine, progress=progress)
     partition = refinement.partition
     if not refinement.proved:
-        witness = chosen.witness(conditions, partition)
+        witness = notion.witness(conditions, partition)
         if witness is not None:
             raise LumpabilityError(
                 f"the {refinement.engine} engine returned a partition that is not stable ({witness}); "
@@ -95,68 +65,69 @@ def lump_chain(
             )
     if len(partition) == 1 < chain.n and len(respected) == 1:
         warnings.warn(
-            "nothing that is respected tells states apart, so all fall into one block: give labels, "
-            "rewards or initial=... to say which states must stay apart",
+            "all states fall into one block, because nothing that is respected tells them apart: give "
+            "labels, rewards or within=... to say which states must stay apart",
             TrivialLumping,
-            stacklevel=3,
+            stacklevel=4,  # the line that calls `lumpability.lump`, which checks its options first
         )
-    matrix = chosen.quotient(chain, conditions, partition)
-    kappa = chosen.factors(conditions, partition)
-    quotient, dropped = _quotient_chain(seen, matrix, partition, kappa, distinctions)
+    matrix = notion.quotient(chain, conditions, partition)
+    factors = notion.factors(conditions, partition)
+    quotient, dropped = _quotient_chain(seen, matrix, partition, factors, distinctions)
     stats = Stats(
         states=chain.n,
         transitions=chain.matrix.m,
         blocks=quotient.n,
         block_transitions=quotient.matrix.m,
-        initial_blocks=len(respected),
+        respected_blocks=len(respected),
         engine=refinement.engine,
         seconds=time.perf_counter() - started,
-        proof=f"{chosen.identity(chain)} holds exactly",
+        proof=f"{notion.identity(chain)} holds exactly",
         dropped=dropped,
     )
-    return Lumping(chain, chosen, partition, quotient, stats, respected, kappa)
+    return Lumping(chain, notion, partition, quotient, stats, respected, factors)
 
 
-@check.register
 def check_chain(
-    chain: MarkovChain, partition: Any, *, kind: str | Kind | None = None, kappa: Any = None
+    chain: MarkovChain,
+    partition: Any,
+    *,
+    kind: str | Kind,
+    factors: Iterable[Any] | Mapping[Any, Any] | None,
 ) -> Verdict:
-    """Decide exactly whether a partition is a lumping of a chain.
+    """Decide exactly whether a partition is a lumping of a chain; see `lumpability.check`."""
+    notion = find_kind(kind)
+    blocks = Partition.of(partition, states=chain.states)
+    if factors is None:
+        return _explained(notion.verdict(chain, blocks), chain, notion, blocks)
+    return notion.verdict_with(chain, blocks, read_vector("factors", factors, chain.states, 0)[0])
 
-    Parameters
-    ----------
-    chain : CTMC or DTMC
-    partition : anything `Partition.of` takes
-    kind : str
-        "ordinary" by default.
-    kappa : array_like or mapping from states, shape (n,), optional
-        For "proportional" only: check it with these factors, rather than with any.
 
-    Returns
-    -------
-    Verdict
-        Its witness, a `Witness`, names two states of one block, a block and two different sums; its
-        `explanation`, a `Step`, has the transitions behind them (not if `kappa` is given).
+def _respected_names(
+    chain: MarkovChain, respect: Iterable[str] | str, ignore: Iterable[str] | str
+) -> Sequence[str]:
+    """Return what to respect, less the labels and rewards to ignore.
 
     Raises
     ------
-    InvalidPartition
-        If the partition does not fit the chain.
     InvalidInput
-        For `kappa` with another kind, or a factor that is not positive.
-
-    Notes
-    -----
-    O(m) exact additions.
+        If a name to ignore is neither a label nor a reward.
     """
-    chosen = find_kind(kind or "ordinary")
-    blocks = _read_partition(partition, chain)
-    if kappa is None:
-        return _explained(chosen.verdict(chain, blocks), chain, chosen, blocks)
-    if not isinstance(chosen, Proportional):
-        raise InvalidInput(f"{chosen.name} lumping has no kappa: use kind='proportional'")
-    factors, _ = read_vector("kappa", kappa, chain.states, 0)
-    return chosen.verdict_with(chain, blocks, factors)
+    respect = [respect] if isinstance(respect, str) else list(respect)
+    ignore = [ignore] if isinstance(ignore, str) else list(ignore)
+    if not ignore:
+        return respect
+    labels = {f"label:{name}" for name in chain.labels}
+    rewards = {f"reward:{name}" for name in chain.rewards}
+    sorts = {"labels": labels, "rewards": rewards, "initial": {"initial"}}
+    ignored: set[str] = set()
+    for name in ignore:
+        meant = sorts.get(name, {name, f"label:{name}", f"reward:{name}"} & (labels | rewards))
+        if not meant and name not in sorts:
+            known = ", ".join([*labels, *rewards]) or "no labels or rewards"
+            raise InvalidInput(f"there is no {name!r} to ignore; the chain has {known}", name=name)
+        ignored |= meant
+    names = [name for item in respect for name in sorted(sorts.get(item, {item}))]
+    return [n for n in names if not {n, f"label:{n}", f"reward:{n}"} & ignored]
 
 
 def _explained(verdict: Verdict, chain: MarkovChain, kind: Kind, partition: Partition) -> Verdict:
@@ -167,15 +138,11 @@ def _explained(verdict: Verdict, chain: MarkovChain, kind: Kind, partition: Part
     return replace(verdict, explanation=step)
 
 
-def _read_partition(partition: Any, chain: MarkovChain) -> Partition:
-    return Partition.of(partition, states=chain.states)
-
-
 def _quotient_chain(
     chain: MarkovChain,
     matrix: WeightedStructure,
     partition: Partition,
-    kappa: ExactArray | None,
+    factors: ExactArray | None,
     distinctions: list[np.ndarray[Any, Any]],
 ) -> tuple[MarkovChain, tuple[str, ...]]:
     """Build the chain on blocks, with what of labels and rewards is constant on them.
@@ -185,7 +152,7 @@ def _quotient_chain(
     Where states are scaled, time in the quotient is not time in the chain, so rewards have no meaning.
     """
     first = partition.representatives
-    same_time = kappa is None or all(factor == 1 for factor in kappa.values)
+    same_time = factors is None or all(factor == 1 for factor in factors.values)
     dropped: list[str] = []
 
     def constant(sort: str, name: str, codes: np.ndarray[Any, Any]) -> bool:

@@ -12,57 +12,26 @@ from typing import Any
 
 from lumpability.certificate import Certificate
 from lumpability.certificate.issue import certify
+from lumpability.errors import NotJustified
 from lumpability.markov.attributes import read_vector
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.coarser_when import SpecialCase, special_cases
 from lumpability.markov.distinguishing import Separation
 from lumpability.markov.explain import explain, state_number
 from lumpability.markov.explanation import Explanation
+from lumpability.markov.kinds import KINDS
 from lumpability.markov.kinds.kind import Kind
 from lumpability.markov.near_misses import NearMiss, find_near_misses
 from lumpability.notebook_hooks import Played
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
-from lumpability.quotient import collapse, project, pull_back
+from lumpability.quotient import Stats, collapse, project, pull_back
 from lumpability.refinement import split_history
 from lumpability.split_history import History
 from lumpability.version import __version__
+from lumpability.vocabulary import missing_attribute
 
-__all__ = ["Lumping", "Stats"]
-
-
-@dataclass(frozen=True)
-class Stats:
-    """Sizes, time and what was proved.
-
-    Attributes
-    ----------
-    states, transitions : int
-        Of the chain.
-    blocks, block_transitions : int
-        Of the quotient.
-    initial_blocks : int
-        Blocks that had to be respected.
-    engine : str
-        Implementation of the refinement that ran.
-    seconds : float
-        For everything from the chain to the quotient, proof included.
-    proof : str
-        The identity that was checked in exact arithmetic.
-    dropped : tuple of str
-        Labels and rewards that are not constant on blocks, and which the quotient therefore lacks;
-        all rewards if a proportional lumping changes the time that blocks are held.
-    """
-
-    states: int
-    transitions: int
-    blocks: int
-    block_transitions: int
-    initial_blocks: int
-    engine: str
-    seconds: float
-    proof: str
-    dropped: tuple[str, ...]
+__all__ = ["Lumping"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,15 +41,16 @@ class Lumping(Played):
     Attributes
     ----------
     chain : CTMC or DTMC
-    kind : Kind
+    notion : Kind
+        The kind of the lumping, as an object; `kind` is its name.
     partition : Partition
         Block numbers are the states of the quotient, in order.
     quotient : CTMC or DTMC
     stats : Stats
     respected : Partition
         That was refined: what may not share a block.
-    kappa : ExactArray or None, shape (n,)
-        For "proportional", the factor of every state: q(s, C) = kappa(s) Q^[B, C] for s in B != C.
+    factors : ExactArray or None, shape (n,)
+        For "proportional", the factor kappa(s) of every state: q(s, C) = kappa(s) Q^[B, C] for s in B != C.
         The first member of a block has factor 1.
 
     Examples
@@ -95,12 +65,24 @@ class Lumping(Played):
     """
 
     chain: MarkovChain
-    kind: Kind
+    notion: Kind
     partition: Partition
     quotient: MarkovChain
     stats: Stats
     respected: Partition
-    kappa: ExactArray | None = None
+    factors: ExactArray | None = None
+
+    @property
+    def kind(self) -> str:
+        """Name of the kind.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> lump(DTMC([[0, 1], [1, 0]], labels={"start": [0]}), kind="exact").kind
+        'exact'
+        """
+        return self.notion.name
 
     def project(self, vector: Any) -> ExactArray:
         """Sum a vector on states over blocks (a distribution becomes the block distribution).
@@ -151,7 +133,7 @@ class Lumping(Played):
         >>> lumping.partition, lumping.lift(["1/3", "2/3"])
         (Partition([[0], [1, 2]]), ExactArray([1/3, 1/3, 1/3]))
         """
-        return self.kind.lift(self._read(vector, self.quotient), self.chain, self.partition)
+        return self.notion.lift(self._read(vector, self.quotient), self.chain, self.partition)
 
     def lift_stationary(self, vector: Any) -> ExactArray:
         """Return the stationary distribution of the chain, given that of the quotient.
@@ -173,14 +155,14 @@ class Lumping(Played):
         >>> lump(chain, kind="exact").lift_stationary(["1/2", "1/2"])
         ExactArray([1/2, 1/4, 1/4])
         """
-        return self.kind.lift_stationary(
+        return self.notion.lift_stationary(
             self._read(vector, self.quotient), self.chain, self.partition
         )
 
     def project_stationary(self, vector: Any) -> ExactArray:
         """Return the stationary distribution of the quotient, given one of the chain.
 
-        The sum over blocks; for "proportional" states are weighted with `kappa`:
+        The sum over blocks; for "proportional" states are weighted with their `factors` kappa:
         pi^(B) = (sum over B of kappa pi) / (sum over all of kappa pi).
 
         Parameters
@@ -195,8 +177,8 @@ class Lumping(Played):
         >>> lump(chain).project_stationary(["1/2", "1/4", "1/4"])
         ExactArray([1/2, 1/2])
         """
-        return self.kind.project_stationary(
-            self._read(vector, self.chain), self.partition, self.kappa
+        return self.notion.project_stationary(
+            self._read(vector, self.chain), self.partition, self.factors
         )
 
     def coarser_when(self, *, max_blocks: int = 300) -> list[SpecialCase]:
@@ -226,7 +208,7 @@ class Lumping(Played):
         (3, ['2 blocks if y = x'])
         """
         return special_cases(
-            self.chain, self.kind, self.respected, self.partition, max_blocks=max_blocks
+            self.chain, self.notion, self.respected, self.partition, max_blocks=max_blocks
         )
 
     @cached_property
@@ -244,16 +226,16 @@ class Lumping(Played):
         >>> history.roots, [history.blocks(node) for node in range(4)], history.sums
         (2, [[0, 2], [1], [0], [2]], ExactArray([-1, -2]))
         """
-        conditions = self.kind.conditions(self.chain)
+        conditions = self.notion.conditions(self.chain)
         return split_history(
             [collapse(condition.matrix, self.partition) for condition in conditions],
             self.respected.restrict(self.partition.representatives),
-            normal=self.kind.normal,
+            normal=self.notion.normal,
         )
 
     @cached_property
     def _separation(self) -> Separation:
-        return Separation(self.chain, self.kind, self.partition, self.respected)
+        return Separation(self.chain, self.notion, self.partition, self.respected)
 
     def explain(self, state: Any, other: Any) -> Explanation:
         """Say why two states share a block, or why they do not.
@@ -332,23 +314,15 @@ class Lumping(Played):
         """
         return find_near_misses(self._separation, limit)
 
-    @property
-    def trace(self) -> History:
-        """The `history`, by the name that the command line has for it.
-
-        Examples
-        --------
-        >>> from lumpability import lump
-        >>> from lumpability.markov.examples import machine_repair
-        >>> lump(machine_repair(3)).trace.splits
-        2
-        """
-        return self.history
-
     def certificate(self) -> Certificate:
         """Return what others need to check this lumping without trusting the engine that made it.
 
         Makes the `history` if it has not been asked for yet.
+
+        Raises
+        ------
+        NotJustified
+            For a kind that does not come with the library: checkers would not know its identity.
 
         Examples
         --------
@@ -358,7 +332,15 @@ class Lumping(Played):
         >>> print(certificate.verify(chain))
         ordinary, proved: Q V = V Q^ holds exactly, and no two of 2 blocks can be merged
         """
+        if KINDS.get(self.kind) is not self.notion:
+            raise NotJustified(
+                f"a certificate states one of the kinds {', '.join(KINDS)}, whose identities its checkers "
+                f"know: {self.kind!r} is your own"
+            )
         return certify(self, __version__)
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing_attribute(self, name)
 
     @staticmethod
     def _read(vector: Any, model: MarkovChain) -> ExactArray:
@@ -366,4 +348,6 @@ class Lumping(Played):
 
     def __repr__(self) -> str:
         stats = self.stats
-        return f"Lumping({self.kind.name}: {stats.states} states -> {stats.blocks} blocks, {stats.proof})"
+        return (
+            f"Lumping({self.kind}: {stats.states} states -> {stats.blocks} blocks, {stats.proof})"
+        )

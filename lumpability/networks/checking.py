@@ -8,24 +8,22 @@ factor reconciles.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from lumpability.dispatch import check
-from lumpability.errors import InvalidInput, InvalidPartition
 from lumpability.networks.column_pair import Pair
+from lumpability.networks.layer_partitions import layer_partitions
 from lumpability.networks.lump import KINDS
-from lumpability.networks.lumping import offsets
 from lumpability.networks.merging import MergedStage, merge_stage
 from lumpability.networks.network import Network
-from lumpability.networks.weight_stages import Stage, stages_of
+from lumpability.networks.weight_stages import stages_of
 from lumpability.notebook_hooks import Told
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
+from lumpability.vocabulary import unknown_word
 
 __all__ = ["NetworkWitness", "check_network"]
 
@@ -79,45 +77,12 @@ class NetworkWitness(Told):
         return self.reason
 
 
-@check.register
-def check_network(
-    network: Network, partition: Any, *, kind: str | None = None, antiparallel: bool = False
-) -> Verdict:
-    """Decide exactly whether a partition of the units is a lumping of a network.
-
-    Parameters
-    ----------
-    network : Network
-    partition : mapping of int to partition, or anything `Partition.of` takes
-        A mapping gives for the i-th layer with weights a partition of its units (others stay
-        separate).  Anything else is a partition of all units, numbered layer after layer, as in
-        `NetworkLumping.partition`.
-    kind : {"proportional", "exact"}
-    antiparallel : bool
-        Units of opposite sign may share a class where the activation has a reflection.
-
-    Returns
-    -------
-    Verdict
-        Its witness is a `NetworkWitness`.
-
-    Raises
-    ------
-    InvalidPartition
-        If it does not fit the network or mixes units of different layers.
-
-    Examples
-    --------
-    >>> from lumpability import check
-    >>> network = Network.dense([([[1, 2]], [1, 1], "relu"), ([[1], [1]], None, None)])
-    >>> print(check(network, {0: [{0, 1}]}))
-    not proportional: units 0 and 1 of layer 0: their sums from inputs [0] are 1 and 2, but their biases 1 and 1
-    """
-    chosen = kind or "proportional"
-    if chosen not in KINDS:
-        raise InvalidInput(f"unknown kind {chosen!r} for a network: choose proportional or exact")
+def check_network(network: Network, partition: Any, *, kind: str, antiparallel: bool) -> Verdict:
+    """Decide exactly whether a partition is a lumping of a network; see `lumpability.check`."""
+    if kind not in KINDS:
+        raise unknown_word("kind", kind, KINDS)
     stages = stages_of(network)
-    given = _by_stage(partition, stages, network)
+    given = layer_partitions(partition, stages)
     below: MergedStage | None = None
     for number, (stage, wanted) in enumerate(zip(stages, given, strict=True)):
         above = stages[number + 1] if number + 1 < len(stages) else None
@@ -125,45 +90,15 @@ def check_network(
             stage,
             below if stage.open else None,
             above,
-            chosen,
+            kind,
             within=wanted,
             antiparallel=antiparallel,
         )
         if not wanted.refines(found.partition) or len(found.partition) != len(wanted):
             witness = _witness(found, wanted)
-            return Verdict(chosen, witness, f"not {chosen}: {witness}")
+            return Verdict(kind, witness, f"not {kind}: {witness}")
         below = found
-    return Verdict(chosen, None, f"{chosen}: all columns of every class are admissible multiples")
-
-
-def _by_stage(partition: Any, stages: list[Stage], network: Network) -> list[Partition]:
-    if isinstance(partition, Mapping) and all(
-        isinstance(value, Partition) or (isinstance(value, Iterable) and not isinstance(value, str))
-        for value in partition.values()
-    ):
-        unknown = [key for key in partition if key not in range(len(stages))]
-        if unknown:
-            raise InvalidPartition(
-                f"there is no layer {unknown[0]!r}: layers with weights are 0 .. {len(stages) - 1}"
-            )
-        return [
-            Partition.of(partition[i], states=stage.units)
-            if i in partition
-            else Partition.discrete(stage.units)
-            for i, stage in enumerate(stages)
-        ]
-    bounds = offsets(network)
-    whole = Partition.of(partition, states=int(bounds[-1]))
-    layer = np.repeat(np.arange(len(stages)), np.diff(bounds))
-    mixed = np.flatnonzero(layer[whole.representatives][whole.labels] != layer)
-    if len(mixed):
-        raise InvalidPartition(
-            f"unit {int(mixed[0])} shares a class with a unit of another layer", unit=int(mixed[0])
-        )
-    return [
-        whole.restrict(np.arange(low, high))
-        for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
-    ]
+    return Verdict(kind, None, f"{kind}: all columns of every class are admissible multiples")
 
 
 def _witness(found: MergedStage, wanted: Partition) -> NetworkWitness:

@@ -1,114 +1,99 @@
-"""`lump` for networks: classes, quotient and proof, one after the other."""
+"""`lump` for networks: classes, quotient and proof, one after the other; see `lumpability.dispatch`."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
-from lumpability.dispatch import lump
-from lumpability.errors import InvalidInput, LumpabilityError, NotJustified
+from lumpability.errors import LumpabilityError, NotJustified
 from lumpability.networks.certificate import refute
+from lumpability.networks.layer_partitions import joined, layer_partitions
 from lumpability.networks.lumping import NetworkLumping
 from lumpability.networks.merging import merge
 from lumpability.networks.network import Network
 from lumpability.networks.quotient import quotient_network
 from lumpability.networks.weight_stages import stages_of
-from lumpability.refinement import Engine, EngineName
+from lumpability.partition import Partition
+from lumpability.quotient import Stats
+from lumpability.refinement import Engine, EngineName, Progress
+from lumpability.vocabulary import unknown_word
 
 __all__ = ["KINDS", "lump_network"]
 
 KINDS = ("proportional", "exact")
 
 
-@lump.register
 def lump_network(
     network: Network,
     *,
-    kind: str | None = None,
-    dtype: Any = None,
-    strict: bool = False,
-    engine: EngineName | Engine = "auto",
-    antiparallel: bool = False,
+    kind: str,
+    within: Any,
+    dtype: Any,
+    exact_weights: bool,
+    antiparallel: bool,
+    engine: EngineName | Engine,
+    progress: Progress | None,
 ) -> NetworkLumping:
-    """Compute the maximal lumping of a network and its quotient, exactly.
-
-    Parameters
-    ----------
-    network : Network
-    kind : {"proportional", "exact"}
-        Whether merged neurons may differ by a factor that the activation lets pass ("proportional",
-        the default) or must be equal.
-    dtype : numpy float type, optional
-        Of the quotient's weights; by default the stored types.
-    strict : bool
-        Refuse to round: raise if a new weight is not representable.
-    engine : {"auto", "definition", "worklist", "rounds", "kernel", "columns"} or callable
-        All give the same answer; "auto" takes the dense accelerator, see `refinement.refine`.
-    antiparallel : bool
-        Also merge units of opposite sign under ReLU, leaky ReLU, softplus, GELU and SiLU, which takes
-        a skip past the activation; layer by layer, where the quotient gets fewer parameters.
-
-    Returns
-    -------
-    NetworkLumping
-
-    Raises
-    ------
-    InvalidInput
-        For an unknown kind or engine.
-    NotJustified
-        With `strict`, if a new weight would have to be rounded; carries ``rounding``.
-
-    Notes
-    -----
-    Linear in the number of weights; layers without duplicates are decided by their first rows.  With
-    `antiparallel` once more for each layer that could take a skip.
-
-    Examples
-    --------
-    >>> from lumpability import lump
-    >>> first = [[1, -1, 2, -2], [3, -3, 1, -1], [0, 0, 1, -1]]
-    >>> network = Network.dense([(first, None, "relu"), ([[1], [2], [3], [4]], [0], None)])
-    >>> lump(network).is_irreducible, lump(network, antiparallel=True)
-    (True, NetworkLumping(proportional: 4 -> 2 hidden neurons, 17 -> 11 parameters, proved))
-    """
+    """Compute the coarsest lumping of a network and its quotient, exactly; see `lumpability.lump`."""
     started = time.perf_counter()
-    chosen = kind or "proportional"
-    if chosen not in KINDS:
-        raise InvalidInput(
-            f"unknown kind {chosen!r} for a network: choose proportional or exact", kind=chosen
-        )
-    reflect = _worth_reflecting(network, chosen, engine) if antiparallel else frozenset()
-    merged = tuple(merge(network, chosen, engine=engine, reflect=reflect))
+    if kind not in KINDS:
+        raise unknown_word("kind", kind, KINDS)
+    stages = stages_of(network)
+    start = None if within is None else layer_partitions(within, stages)
+    reflect = _worth_reflecting(network, kind, start, engine) if antiparallel else frozenset()
+    found = merge(network, kind, within=start, engine=engine, reflect=reflect, progress=progress)
+    merged = tuple(found)
     quotient, weights, rounding = quotient_network(network, merged, dtype)
-    if strict and rounding.rounded:
+    if exact_weights and rounding.rounded:
         raise NotJustified(
             f"{rounding.rounded} of {rounding.weights} new weights are not representable in the target "
             f"type (off by at most {float(rounding.largest):.3g}): choose a wider dtype, or allow rounding",
             rounding=rounding,
         )
     claims = [one.claim() for one in merged]
-    wrong = refute(network, quotient, claims, chosen, rounding.largest)
+    wrong = refute(network, quotient, claims, kind, rounding.largest)
     if wrong is not None:
         raise LumpabilityError(
             f"internal error: the quotient failed its proof ({wrong}); please report it with the network",
             witness=wrong,
         )
+    partition = joined(one.partition for one in merged)
+    respected = joined(start or (Partition.trivial(stage.units) for stage in stages))
     rounded = f"; {rounding}" if rounding.rounded else ""
-    proof = f"A W = W^ A and b = b^ A hold exactly in all {len(merged)} layers{rounded}"
-    seconds = time.perf_counter() - started
-    return NetworkLumping(network, quotient, chosen, merged, weights, rounding, seconds, proof)
+    stats = Stats(
+        states=partition.n,
+        transitions=network.parameter_count,
+        blocks=len(partition),
+        block_transitions=quotient.parameter_count,
+        respected_blocks=len(respected),
+        engine=_name(engine),
+        seconds=time.perf_counter() - started,
+        proof=f"A W = W^ A and b = b^ A hold exactly in all {len(merged)} layers{rounded}",
+    )
+    return NetworkLumping(
+        network, kind, partition, quotient, stats, respected, merged, weights, rounding
+    )
 
 
-def _worth_reflecting(network: Network, kind: str, engine: EngineName | Engine) -> frozenset[int]:
+def _name(engine: EngineName | Engine) -> str:
+    if isinstance(engine, str):
+        return "columns" if engine == "auto" else engine
+    return getattr(engine, "__name__", "callable")
+
+
+def _worth_reflecting(
+    network: Network, kind: str, within: Sequence[Partition] | None, engine: EngineName | Engine
+) -> frozenset[int]:
     """Return the stages where merging units of opposite sign leaves fewer parameters."""
     chosen: frozenset[int] = frozenset()
-    smallest = quotient_network(network, merge(network, kind, engine=engine))[0].parameter_count
+    merged = merge(network, kind, within=within, engine=engine)
+    smallest = quotient_network(network, merged)[0].parameter_count
     for number, stage in enumerate(stages_of(network)):
         if stage.reflection is None:
             continue
         trial = chosen | {number}
-        merged = merge(network, kind, engine=engine, reflect=trial)
+        merged = merge(network, kind, within=within, engine=engine, reflect=trial)
         if merged[number].reflected.any():
             size = quotient_network(network, merged)[0].parameter_count
             if size < smallest:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
+from lumpability.errors import NotJustified
 from lumpability.networks.bound_claims import NewWeights
 from lumpability.networks.certificate import NetworkCertificate
 from lumpability.networks.claims import Subject
@@ -24,12 +23,12 @@ from lumpability.networks.merging import MergedStage
 from lumpability.networks.near_misses import NearMiss, near_misses
 from lumpability.networks.network import Network
 from lumpability.networks.quotient import Rounding
-from lumpability.networks.weight_stages import stages_of
 from lumpability.notebook_hooks import Played
-from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
+from lumpability.quotient import Stats
+from lumpability.vocabulary import missing_attribute
 
-__all__ = ["NetworkLumping", "offsets"]
+__all__ = ["NetworkLumping"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,19 +37,21 @@ class NetworkLumping(Played):
 
     Attributes
     ----------
-    network, quotient : Network
+    network : Network
     kind : str
-        "proportional" or "exact".
+        Its name: "proportional" or "exact".
+    partition : Partition
+        Of all neurons of layers with weights, numbered layer after layer.
+    quotient : Network
+    stats : Stats
+    respected : Partition
+        That was refined: neurons that may not share a class are in different blocks.
     stages : tuple of MergedStage
         Partition, factors, constants and dead classes, layer by layer.
     weights : tuple of NewWeights
         The quotient's weights before rounding.
     rounding : Rounding
         What rounding to the stored type changed.
-    seconds : float
-        For everything, proof included.
-    proof : str
-        What was checked in exact arithmetic.
 
     Examples
     --------
@@ -64,31 +65,17 @@ class NetworkLumping(Played):
     """
 
     network: Network
-    quotient: Network
     kind: str
+    partition: Partition
+    quotient: Network
+    stats: Stats
+    respected: Partition
     stages: tuple[MergedStage, ...]
     weights: tuple[NewWeights, ...]
     rounding: Rounding
-    seconds: float
-    proof: str
 
-    @cached_property
-    def partition(self) -> Partition:
-        """Partition of all units of layers with weights, numbered layer after layer.
-
-        Examples
-        --------
-        >>> from lumpability import lump
-        >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
-        >>> lumping = lump(network)
-        >>> lumping.partition
-        Partition([[0, 1], [2]])
-        """
-        starts = offsets(self.network, self.stages)
-        labels = [
-            one.partition.labels + start for one, start in zip(self.stages, starts, strict=False)
-        ]
-        return Partition(np.concatenate(labels) if labels else np.empty(0, dtype=np.int64))
+    def __getattr__(self, name: str) -> Any:
+        raise missing_attribute(self, name)
 
     @property
     def partitions(self) -> list[Partition]:
@@ -99,8 +86,8 @@ class NetworkLumping(Played):
         >>> from lumpability import lump
         >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
         >>> lumping = lump(network)
-        >>> lumping.partitions
-        [Partition([[0, 1]]), Partition([[0]])]
+        >>> lumping.partition, lumping.partitions
+        (Partition([[0, 1], [2]]), [Partition([[0, 1]]), Partition([[0]])])
         """
         return [one.partition for one in self.stages]
 
@@ -188,6 +175,12 @@ class NetworkLumping(Played):
     def certificate(self) -> NetworkCertificate:
         """Return the claim with everything needed to check it; see `NetworkCertificate.verify`.
 
+        Raises
+        ------
+        NotJustified
+            If the lumping was found within a partition: the certificate of a network states that no two
+            of its classes can be merged.
+
         Examples
         --------
         >>> from lumpability import lump
@@ -196,6 +189,11 @@ class NetworkLumping(Played):
         >>> bool(lumping.certificate().verify())
         True
         """
+        if len(self.respected) > len(self.stages):
+            raise NotJustified(
+                "the certificate of a network states that no two of its classes can be merged, and within= "
+                "may keep classes apart that can: lump without it to get a certificate"
+            )
         return NetworkCertificate(
             kind=self.kind,
             original=Subject.of(self.network),
@@ -303,7 +301,7 @@ class NetworkLumping(Played):
                 "dtype": str(self.quotient.dtype),
             },
             "meaning": MEANING + (f"; {self.rounding}" if self.rounding.rounded else ""),
-            "seconds": self.seconds,
+            "seconds": self.stats.seconds,
         }
 
     def __repr__(self) -> str:
@@ -319,9 +317,3 @@ MEANING = (
     "summation"
 )
 """What is proved, told in every report."""
-
-
-def offsets(network: Network, stages: Any = None) -> Array:
-    """Return where the units of each layer with weights begin in the numbering of all, and their number."""
-    found = stages_of(network) if stages is None else [one.stage for one in stages]
-    return np.concatenate([[0], np.cumsum([stage.units for stage in found], dtype=np.int64)])

@@ -22,7 +22,7 @@ the representative is divided by the least common one, so that factors and weigh
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -36,7 +36,7 @@ from lumpability.networks.weight_stages import Stage, stages_of
 from lumpability.numbers.float_arrays import Array
 from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
-from lumpability.refinement import Engine, EngineName, multiples, refine
+from lumpability.refinement import Engine, EngineName, Progress, multiples, refine
 from lumpability.refinement.columns import column_factors
 from lumpability.structure.dense import DenseStructure, Incoming
 
@@ -175,8 +175,10 @@ def merge(
     network: Network,
     kind: str = "proportional",
     *,
+    within: Sequence[Partition] | None = None,
     engine: EngineName | Engine = "auto",
     reflect: Collection[int] = (),
+    progress: Progress | None = None,
 ) -> list[MergedStage]:
     """Return the classes of every stage of a network.
 
@@ -184,11 +186,14 @@ def merge(
     ----------
     network : Network
     kind : {"proportional", "exact"}
+    within : sequence of Partition, optional
+        For each stage, a partition of its units: merge only inside its blocks.
     engine : str or callable
         See `lumpability.refinement.refine`; "auto" takes the dense accelerator.
-        Both give the same answer; the second makes edge lists of all weights.
     reflect : collection of int
         Numbers of stages where units of opposite sign merge at the price of a skip.
+    progress : callable, optional
+        Called after each stage with the number of classes and of units so far.
 
     Notes
     -----
@@ -206,10 +211,21 @@ def merge(
     for number, stage in enumerate(stages):
         below = merged[-1] if stage.open else None
         above = stages[number + 1] if number + 1 < len(stages) else None
-        antiparallel = number in reflect
         merged.append(
-            merge_stage(stage, below, above, kind, engine=engine, antiparallel=antiparallel)
+            merge_stage(
+                stage,
+                below,
+                above,
+                kind,
+                within=None if within is None else within[number],
+                engine=engine,
+                antiparallel=number in reflect,
+            )
         )
+        if progress is not None:
+            progress(
+                sum(len(one.partition) for one in merged), sum(one.stage.units for one in merged)
+            )
     return _without_dead(merged)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -55,6 +55,7 @@ class Network(Drawn):
     ([0.0], [Fraction(-5, 3)])
     """
 
+    domain: ClassVar[str] = "network"
     layers: tuple[Layer, ...]
     input_shape: Shape
     dtype: Any = np.float32

@@ -28,6 +28,7 @@ from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
 from lumpability.refinement.normal_form import SHARES, SUMS, Multiples, NormalForm
 from lumpability.structure import Structure, WeightedStructure
+from lumpability.vocabulary import unknown_word
 
 __all__ = ["ENGINES", "Accelerator", "Engine", "EngineName", "Progress", "divided", "find_engine"]
 
@@ -149,9 +150,7 @@ def find_engine(name: str) -> Accelerator:
     True
     """
     if name not in ENGINES:
-        raise InvalidInput(
-            f"unknown engine {name!r}: choose one of auto, {', '.join(ENGINES)}", engine=name
-        )
+        raise unknown_word("engine", name, ["auto", *ENGINES])
     return ENGINES[name]
 
 

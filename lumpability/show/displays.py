@@ -67,7 +67,7 @@ def _(value: Lumping) -> str | None:
     )
     small = chain.n <= LARGEST_MATRIX
     matrix = matrix_html(chain.matrix, chain.states, value.partition) if small else ""
-    return _with_picture(value, Table(f"{value.kind.name} lumping", rows), matrix)
+    return _with_picture(value, Table(f"{value.kind} lumping", rows), matrix)
 
 
 @html.register

@@ -133,7 +133,7 @@ def _(value: Lumping) -> Picture:
     graph = chain_graph(chain, value.partition)
     small = _sized(chain_graph(quotient, Partition.discrete(quotient.n)), value.partition)
     titles = (count(chain.n, "state"), f"quotient, {count(quotient.n, 'block')}")
-    return Picture(beside(graph, small, titles, f"{value.kind.name} lumping of a chain"), graph)
+    return Picture(beside(graph, small, titles, f"{value.kind} lumping of a chain"), graph)
 
 
 @picture.register

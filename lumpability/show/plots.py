@@ -143,7 +143,7 @@ def transient_masses(
     --------
     >>> from lumpability import DTMC, lump
     >>> chain = DTMC([[0, "1/2", "1/2"], [1, 0, 0], [1, 0, 0]], initial=0)
-    >>> axes = transient_masses(lump(chain, initial=[0, 1, 1]), [0, 1, 2])
+    >>> axes = transient_masses(lump(chain, within=[0, 1, 1]), [0, 1, 2])
     >>> [line.get_ydata().tolist() for line in axes.lines]
     [[1.0, 0.0, 1.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
     """

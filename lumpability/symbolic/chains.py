@@ -62,7 +62,7 @@ def prove_chain(lumping: Lumping, *, largest: int = MOST_STATES) -> Proof:
             f"the partition has {partition.n} states in {len(partition)} blocks, the chain {chain.n} states "
             f"and the quotient {lumping.quotient.n}"
         )
-    kind, continuous = lumping.kind.name, isinstance(chain, CTMC)
+    kind, continuous = lumping.kind, isinstance(chain, CTMC)
     name = ("R" if kind == "bisimulation" else "Q") if continuous else "P"
     matrices = {
         name: _balance(chain, rates=name == "R"),
@@ -123,7 +123,7 @@ def _speeds(lumping: Lumping, objections: list[str]) -> tuple[Any, list[Any]]:
     """Return K, and what of kappa > 0 is not evident; object to what is false."""
     import sympy
 
-    chain, kappa = lumping.chain, lumping.kappa
+    chain, kappa = lumping.chain, lumping.factors
     if kappa is None or len(kappa) != chain.n:
         raise InvalidInput(f"a proportional lumping of {chain.n} states has as many factors kappa")
     factors = [to_expression(factor) for factor in kappa]

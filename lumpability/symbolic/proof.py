@@ -221,7 +221,7 @@ class Proof:
         >>> from lumpability import DTMC, lump
         >>> chain = DTMC([[0, 1], [1, 0]])
         >>> from lumpability.symbolic import prove
-        >>> print(prove(lump(chain, initial=[0, 1])).latex())
+        >>> print(prove(lump(chain, within=[0, 1])).latex())
         \begin{gather*}
         P = \left[\begin{matrix}0 & 1\\1 & 0\end{matrix}\right], \quad
         V = \left[\begin{matrix}1 & 0\\0 & 1\end{matrix}\right], \quad

@@ -129,7 +129,7 @@ def assert_quotient_correct(
     quotient: MarkovChain,
     *,
     kind: str = "ordinary",
-    kappa: Iterable[Exact] | None = None,
+    factors: Iterable[Exact] | None = None,
 ) -> None:
     """Assert the matrix identity that makes a smaller chain the quotient on a partition.
 
@@ -143,8 +143,8 @@ def assert_quotient_correct(
         State B of the quotient is block B of the partition.
     partition : anything `Partition.of` takes
     kind : str
-    kappa : iterable of numbers, shape (n,), optional
-        For "proportional"; 1 by default.
+    factors : iterable of numbers, shape (n,), optional
+        For "proportional", kappa of every state; 1 by default.
 
     Raises
     ------
@@ -168,9 +168,9 @@ def assert_quotient_correct(
     jumps = kind == "bisimulation"
     rows = dense(chain.matrix) if jumps else generator_rows(chain)
     small = dense(quotient.matrix) if jumps else generator_rows(quotient)
-    factors = [Fraction(1)] * chain.n if kappa is None else list(kappa)
+    scales = [Fraction(1)] * chain.n if factors is None else list(factors)
     if kind != "exact":
-        _compare(chain, blocks, block_sums(rows, blocks), small, factors, kind=kind)
+        _compare(chain, blocks, block_sums(rows, blocks), small, scales, kind=kind)
     if kind in ("exact", "strict"):
         # Column sums: from block C into state s goes |C| Q^[C, B] / |B|.
         sizes = [Fraction(size) for size in blocks.blocks.sizes.tolist()]
@@ -179,7 +179,7 @@ def assert_quotient_correct(
             for size, row in zip(sizes, small, strict=True)
         ]
         sums = block_sums(transposed(rows), blocks)
-        _compare(chain, blocks, sums, transposed(scaled), factors, kind=kind, way="from")
+        _compare(chain, blocks, sums, transposed(scaled), scales, kind=kind, way="from")
 
 
 def _compare(

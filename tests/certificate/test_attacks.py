@@ -85,7 +85,7 @@ def test_the_judge_itself_tells_true_from_false(tmp_path: Path) -> None:
     assert not judge.is_right({**document, "partition": [0, 1, 1, 1]})
     assert not judge.is_right({**document, "partition": [0, 1, 2, 3]})
     assert not judge.is_right({**document, "respected": []})
-    finer = certified(chain, "ordinary", initial=[0, 1, 2, 3])
+    finer = certified(chain, "ordinary", within=[0, 1, 2, 3])
     assert judge.is_right(finer)
     assert not judge.is_right({**finer, "initial": None})
     assert judge.is_right({**finer, "initial": None, "history": None})

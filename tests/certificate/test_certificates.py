@@ -55,7 +55,7 @@ def test_a_certificate_proves_after_a_round_trip_that_the_lumping_is_the_coarses
     initial = data.draw(
         st.none() | st.lists(st.integers(0, 1), min_size=chain.n, max_size=chain.n).map(np.array)
     )
-    certificate = certified(chain, kind, initial=initial)
+    certificate = certified(chain, kind, within=initial)
     path = tmp_path_factory.getbasetemp() / f"{kind}.json"
     certificate.write(path)
     verification = Certificate.read(path).verify(chain, lump_quotient(chain, kind, initial))
@@ -71,7 +71,7 @@ def test_a_certificate_proves_after_a_round_trip_that_the_lumping_is_the_coarses
 def lump_quotient(chain: MarkovChain, kind: str, initial: object) -> MarkovChain:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return lump(chain, kind=kind, initial=initial).quotient
+        return lump(chain, kind=kind, within=initial).quotient
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -122,7 +122,7 @@ def test_a_large_quotient_is_named_and_not_stored() -> None:
 
     def stored(chain: CTMC) -> bool:
         apart = np.arange(chain.n)
-        return lump(chain, initial=apart).certificate().matrix is not None
+        return lump(chain, within=apart).certificate().matrix is not None
 
     assert stored(line(1000))
     assert not stored(line(1001))

@@ -85,7 +85,7 @@ def test_respect_ignore_and_initial_decide_what_stays_apart(run: Run, tmp_path: 
     assert blocks("--ignore", "label:a", "--ignore", "r") == 2
     assert blocks("--respect", "labels", "--ignore", "a") == 2
     assert blocks("--respect", "") == 1
-    assert blocks("--respect", "", "--initial", "start.txt") == 2
+    assert blocks("--respect", "", "--within", "start.txt") == 2
     assert blocks("--respect", "", "--kind", "bisimulation") == 1
 
 
@@ -93,7 +93,9 @@ def test_the_trivial_answer_comes_with_a_warning_in_both_forms(run: Run, tmp_pat
     formats.write(CTMC([[0, 1], [2, 0]]), tmp_path / "c.json")
     result = run("lump", "c.json", "-o", "o.json")
     assert result.exit_code == 0
-    assert re.fullmatch(r"Warning: nothing .*one block.*\n", result.stderr)
+    assert re.fullmatch(
+        r"Warning: all states fall into one block.*--within FILE.*\n", result.stderr
+    )
     document = run("lump", "c.json", "-o", "o.json", "--json").document
     assert len(document["warnings"]) == 1
 
@@ -126,7 +128,7 @@ def test_check_says_no_with_exit_code_1_and_two_states_with_two_exact_sums(
     result = run("check", "machines.json", "p.json")
     assert result.exit_code == 1
     assert re.fullmatch(
-        r"Hint: .*: lumpability lump machines.json --initial p.json\n", result.stderr
+        r"Hint: .*: lumpability lump machines.json --within p.json\n", result.stderr
     )
     assert "states 'duu' and 'ddd' share a block" in result.stdout
     assert "sum to 1 and to 2/3" in result.stdout
@@ -185,11 +187,16 @@ def test_options_of_a_format_are_passed_on_or_refused(run: Run, tmp_path: Path) 
     run("info", "c.tra", "--constants", "N=3").assert_refused("c.tra", "'constants'")
     formats.write(CTMC([[0, "1/3"], [1, 0]]), tmp_path / "c.json")
     assert run("convert", "c.json", "exact.drn").exit_code == 0
-    assert run("convert", "c.json", "double.drn", "--doubles").exit_code == 0
+    assert run("convert", "c.json", "double.drn", "--value-type", "double").exit_code == 0
     assert "1/3" in (tmp_path / "exact.drn").read_text()
     assert "0.3333333333333333" in (tmp_path / "double.drn").read_text()
-    assert run("lump", "c.json", "--respect", "", "-o", "one.drn", "--doubles").exit_code == 0
-    run("convert", "c.json", "c.npz", "--doubles").assert_refused("c.npz", "'value_type'")
+    assert (
+        run("lump", "c.json", "--respect", "", "-o", "one.drn", "--value-type", "double").exit_code
+        == 0
+    )
+    run("convert", "c.json", "c.npz", "--value-type", "double").assert_refused(
+        "c.npz", "'value_type'"
+    )
 
 
 @pytest.mark.parametrize("machines", [3, 7])

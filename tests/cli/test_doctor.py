@@ -178,4 +178,4 @@ def test_messages_name_options_rather_than_arguments(run: Run) -> None:
     assert "normalize=True" not in message
     formats.write(CTMC([[0, 1], [2, 0]]), "one.json")
     warning = run("lump", "one.json", "-o", "small.json").stderr
-    assert "--initial FILE" in warning
+    assert "--within FILE" in warning

@@ -32,7 +32,7 @@ Run = Callable[..., Any]
         ["lump", "absent.npz"],
         ["check", "absent.json", "p.json"],
         ["check", "machines.json", "absent.json"],
-        ["lump", "machines.json", "--initial", "absent.txt"],
+        ["lump", "machines.json", "--within", "absent.txt"],
         ["info", "absent.tra"],
         ["convert", "absent.tra", "x.drn"],
     ],
@@ -121,7 +121,7 @@ def test_a_bug_is_one_line_and_a_traceback_only_with_debug(
     def broken(*_: object, **__: object) -> None:
         raise IndexError("list index\nout of range")
 
-    monkeypatch.setattr(lumpability.cli.lump, "lump", broken)
+    monkeypatch.setattr(lumpability.cli.models, "lump", broken)
     result = run("lump", "machines.json")
     assert (result.exit_code, result.stdout) == (70, "")
     assert re.fullmatch(r"Internal error: IndexError: .*report it.*\n", result.stderr)
@@ -146,7 +146,7 @@ def test_the_exit_code_says_how_it_ended(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(lumpability.cli.lump, "lump", fail)
+    monkeypatch.setattr(lumpability.cli.models, "lump", fail)
     result = run("lump", "machines.json", "-o", "out.drn")
     assert (result.exit_code, result.stdout) == (code, "")
     assert len(result.stderr.splitlines()) == (0 if code == 141 else 1)
@@ -160,7 +160,7 @@ def test_warnings_of_the_library_are_single_lines_on_stderr(
         warnings.warn("a warning\nof two lines", UserWarning, stacklevel=1)
         return lump(machine_repair(2))
 
-    monkeypatch.setattr(lumpability.cli.lump, "lump", warns)
+    monkeypatch.setattr(lumpability.cli.models, "lump", warns)
     result = run("lump", "machines.json", "-o", "out.json")
     assert (result.exit_code, result.stderr) == (0, "Warning: a warning\\nof two lines\n")
 

@@ -50,9 +50,9 @@ def test_a_page_is_written(run: Run, machines: Path) -> None:
 def test_what_is_respected_is_an_option(run: Run, machines: Path) -> None:
     states = machine_repair(3).n
     Path("start.txt").write_text("".join(f"{int(i == 0)}\n" for i in range(states)))
-    for options in (["--respect", ""], ["--initial", "start.txt"]):
+    for options in (["--respect", ""], ["--within", "start.txt"]):
         assert run("explain", "machines.json", "0", "7", *options).exit_code == 0
-    said = run("explain", "machines.json", "1", "2", "--respect", "", "--initial", "start.txt")
+    said = run("explain", "machines.json", "1", "2", "--respect", "", "--within", "start.txt")
     assert "together" in said.stdout or "the partition that was given" in said.stdout
 
 

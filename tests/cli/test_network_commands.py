@@ -114,7 +114,8 @@ def test_check_says_no_with_two_neurons_and_two_exact_sums(run: Run, tmp_path: P
     formats.write(Network.dense(layers), tmp_path / "n.nnet")
     (tmp_path / "p.json").write_text('[["0:0", "0:1"], ["0:2"], ["2:0"]]')
     result = run("check", "n.nnet", "p.json")
-    assert (result.exit_code, result.stderr) == (1, "")
+    assert result.exit_code == 1
+    assert "lumpability lump n.nnet --within p.json\n" in result.stderr
     assert "units 0 and 1 of layer 0: their sums from inputs [0] are 1 and 2, but" in result.stdout
     verdict = run("check", "n.nnet", "p.json", "--json").document["verdict"]
     assert verdict["lumpable"] is False
@@ -134,20 +135,18 @@ def test_kinds_are_those_of_networks(run: Run, wide: Network) -> None:
         for kind in ("proportional", "exact")
     }
     assert left["proportional"]["hidden_neurons"] < left["exact"]["hidden_neurons"] < 56
-    message = ("'ordinary' for a network", "proportional or exact")
+    message = ("unknown kind 'ordinary'", "proportional, exact")
     run("lump", "wide.nnet", "--kind", "ordinary").assert_refused(*message)
 
 
 @pytest.mark.parametrize(
     ("model", "option", "word"),
     [
-        ("wide.nnet", ["--respect", "labels"], "--respect is not for a network"),
-        ("wide.nnet", ["--ignore", "up"], "--ignore is not for a network"),
-        ("wide.nnet", ["--initial", "p.json"], "--initial is not for a network"),
-        ("wide.nnet", ["--engine", "kernel"], "--engine is not for a network"),
+        ("wide.nnet", ["--respect", "labels"], "--respect is not for a Network"),
+        ("wide.nnet", ["--ignore", "up"], "--ignore is not for a Network"),
         ("machines.json", ["--dtype", "float32"], "--dtype is not for a CTMC"),
         ("machines.json", ["--antiparallel"], "--antiparallel is not for a CTMC"),
-        ("machines.json", ["--strict"], "--strict is not for a CTMC"),
+        ("machines.json", ["--exact-weights"], "--exact-weights is not for a CTMC"),
         ("machines.json", ["--compare", "5"], "--compare is not for a CTMC"),
         ("machines.json", ["--box", "0", "1"], "--box is not for a CTMC"),
         ("wide.nnet", ["--box", "1", "0"], "the smaller first"),
@@ -177,10 +176,10 @@ def test_a_weight_that_the_type_cannot_hold_is_rounded_with_a_bound_kept_or_refu
     assert bound["box"] == ["-1.0", "1.0"]
     assert 2.0**-30 <= float(bound["largest"]) < 2.0**-30 * 1.001
     Path("small.onnx").write_text("old")
-    refused = run("lump", "thirds.onnx", "-o", "small.onnx", "--strict")
+    refused = run("lump", "thirds.onnx", "-o", "small.onnx", "--exact-weights")
     refused.assert_refused("1 of 3", "not representable")
     assert Path("small.onnx").read_text() == "old"
-    kept = run("lump", "thirds.onnx", "-o", "small.onnx", "--strict", "--dtype", "float64")
+    kept = run("lump", "thirds.onnx", "-o", "small.onnx", "--exact-weights", "--dtype", "float64")
     assert kept.exit_code == 0
     assert "is representable in float64: none was rounded" in kept.stdout
     network, small = formats.read("thirds.onnx"), formats.read("small.onnx")
@@ -309,7 +308,7 @@ def test_info_and_convert_serve_networks(run: Run, wide: Network, machines: Path
     )
     run("convert", "wide.nnet", "wide.drn").assert_refused("wide.drn", "hold a chain")
     run("convert", "machines.json", "m.onnx").assert_refused("m.onnx", "hold a network")
-    run("convert", "wide.nnet", "w.nnet", "--doubles").assert_refused("'value_type'")
+    run("convert", "wide.nnet", "w.nnet", "--value-type", "double").assert_refused("'value_type'")
     pytest.importorskip("onnx")
     for source, target in (
         ("wide.nnet", "a.onnx"),
@@ -397,7 +396,7 @@ def test_a_published_network_shrinks_and_runs_alike(
 ) -> None:
     pytest.importorskip("onnxruntime")
     path = str(shared_file(f"networks/{name}"))
-    result = run("lump", path, "-o", "small.onnx", "--strict", "--compare", "20", "--json")
+    result = run("lump", path, "-o", "small.onnx", "--exact-weights", "--compare", "20", "--json")
     assert (result.exit_code, result.stderr) == (0, "")
     lumping = result.document["lumping"]
     sizes = [lumping["before"], lumping["after"]]
@@ -437,7 +436,7 @@ def test_another_type_reaches_the_inside_of_joins(
 ) -> None:
     pytest.importorskip("onnx")
     path = str(shared_file("networks/misc/resnet_2b.onnx"))
-    assert run("lump", path, "--dtype", "float64", "--strict", "-o", "d.onnx").exit_code == 0
+    assert run("lump", path, "--dtype", "float64", "--exact-weights", "-o", "d.onnx").exit_code == 0
     layers = formats.read("d.onnx").layers
     assert {str(v.dtype) for layer in layers for v in layer.parameters.values()} == {"float64"}
 

@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from lumpability import formats
-from lumpability.errors import FormatError, MissingDependency
+from lumpability.errors import FormatError, InvalidInput, MissingDependency
 
 
 def test_every_registered_function_exists():
@@ -44,7 +44,7 @@ def test_an_option_the_format_does_not_have_is_named(tmp_path, walk):
     formats.write(walk, tmp_path / "a.drn")
     with pytest.raises(FormatError, match="has no option 'constants'; it has tolerance, normalize"):
         formats.read(tmp_path / "a.drn", constants="N=3")
-    with pytest.raises(FormatError, match="has no option 'level'; it has value_type"):
+    with pytest.raises(InvalidInput, match="write has no option 'level': it has value_type"):
         formats.write(walk, tmp_path / "a.drn", level=9)
 
 

@@ -17,7 +17,7 @@ from lumpability import CTMC, Partition
 from lumpability.structure import WeightedStructure
 
 
-def storm(structure: WeightedStructure, initial: Partition) -> list[int]:
+def storm(structure: WeightedStructure, within: Partition) -> list[int]:
     """Storm's strong bisimulation in double precision, through stormpy.
 
     The quotient does not tell which states went into which block.  So it is asked once for each state, with
@@ -27,7 +27,7 @@ def storm(structure: WeightedStructure, initial: Partition) -> list[int]:
 
     from lumpability.formats.storm import to_stormpy
 
-    labels = {f"block{i}": block for i, block in enumerate(initial.blocks)}
+    labels = {f"block{i}": block for i, block in enumerate(within.blocks)}
     blocks = []
     for state in range(structure.n):
         chain = CTMC(structure, labels=labels, initial=state)
@@ -38,7 +38,7 @@ def storm(structure: WeightedStructure, initial: Partition) -> list[int]:
     return blocks
 
 
-def networkx_snap(structure: WeightedStructure, initial: Partition) -> list[Any]:
+def networkx_snap(structure: WeightedStructure, within: Partition) -> list[Any]:
     """Summarise a graph with networkx: nodes of a group have edges of the same types to the same groups.
 
     networkx has no lumping of weighted graphs; `snap_aggregation` is what comes nearest.  Types of edges are
@@ -48,7 +48,7 @@ def networkx_snap(structure: WeightedStructure, initial: Partition) -> list[Any]
 
     graph = nx.DiGraph()
     for state in range(structure.n):
-        graph.add_node(state, block=int(initial.labels[state]))
+        graph.add_node(state, block=int(within.labels[state]))
     for state in range(structure.n):
         for target, weight in structure.row(state):
             graph.add_edge(state, target, weight=str(weight))
@@ -87,7 +87,7 @@ class PyDTMC:
         found: list[list[list[int]]] = json.loads(self.process.stdout.readline())
         return found
 
-    def __call__(self, structure: WeightedStructure, initial: Partition) -> Any:
+    def __call__(self, structure: WeightedStructure, within: Partition) -> Any:
         n = structure.n
         total = max([*structure.row_sums(), Fraction(1)])
         rows = [[0.0] * (n + 1) for _ in range(n + 1)]
@@ -99,7 +99,7 @@ class PyDTMC:
             rows[state][n] = float(left)
         rows[n][n] = 1.0
         found = [Partition.of(blocks, states=n + 1) for blocks in self.lumpings(rows)]
-        start = Partition(np.append(initial.labels, len(initial)))
+        start = Partition(np.append(within.labels, len(within)))
         # The trivial ones are not in its list.
         found = [*found, Partition.trivial(n + 1), Partition.discrete(n + 1)]
         best = min((one for one in found if one.refines(start)), key=len)

@@ -26,18 +26,18 @@ SMALL_PRIMES = [3, 5, 7, 11, 13, 101, 10_007]
 
 
 def by_engine(engine: str) -> Callable[..., Partition]:
-    return lambda structure, initial: refine(structure, initial, engine=engine).partition
+    return lambda structure, within: refine(structure, within, engine=engine).partition
 
 
 def kernel_with(*, threads: int = 1, **constants: Any) -> Callable:
     """The kernel with some constants changed, in whatever module they are."""
     modules = (kernel, kernel_costs, kernel_arrays, exact_array)
 
-    def path(structure: WeightedStructure, initial: Partition) -> Partition:
+    def path(structure: WeightedStructure, within: Partition) -> Partition:
         with pytest.MonkeyPatch.context() as patch:
             for name, value in constants.items():
                 patch.setattr(next(m for m in modules if hasattr(m, name)), name, value)
-            return kernel.refine(structure, initial, threads=threads)
+            return kernel.refine(structure, within, threads=threads)
 
     return path
 
@@ -47,10 +47,10 @@ def reweighted(
 ) -> Callable[..., Partition]:
     """The same path with other weights, of which the same sums are equal."""
 
-    def changed(structure: WeightedStructure, initial: Partition) -> Partition:
+    def changed(structure: WeightedStructure, within: Partition) -> Partition:
         weights = ExactArray.read([change(weight) for weight in structure.weights])[0]
         other = WeightedStructure.from_rows(structure.indptr, structure.indices, weights)
-        return path(other, initial)
+        return path(other, within)
 
     return changed
 
@@ -90,12 +90,12 @@ PATHS: dict[str, Callable[..., Partition]] = {
 }
 
 
-def everywhere(structure: WeightedStructure, initial: Partition) -> Partition:
+def everywhere(structure: WeightedStructure, within: Partition) -> Partition:
     """Go every path; all have to arrive where the reference does."""
-    expected = PATHS["definition"](structure, initial)
+    expected = PATHS["definition"](structure, within)
     for name, path in PATHS.items():
         try:
-            assert_same_partition(path(structure, initial), expected)
+            assert_same_partition(path(structure, within), expected)
         except AssertionError as different:
             raise AssertionError(f"on the path {name!r}: {different}") from None
     return expected

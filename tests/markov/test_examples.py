@@ -180,7 +180,7 @@ def test_a_queue_at_changing_speed_lumps_proportionally_by_customers(speeds):
     phases = len(speeds)
     lumping = lump(chain, kind="proportional")
     assert lumping.partition == Partition(np.arange(chain.n) // phases)
-    assert list(lumping.kappa) == [Fraction(speed) / Fraction(speeds[0]) for speed in speeds] * 6
+    assert list(lumping.factors) == [Fraction(speed) / Fraction(speeds[0]) for speed in speeds] * 6
 
 
 @pytest.mark.parametrize("chain", [hypercube_walk(4), symmetric_birth_death(3)])

@@ -77,7 +77,7 @@ def assert_true(step, lumping, level):
     assert block in blocks
     assert splitter in blocks
     condition = next(
-        c for c in lumping.kind.conditions(lumping.chain) if c.direction == step.direction
+        c for c in lumping.notion.conditions(lumping.chain) if c.direction == step.direction
     )
     totals = []
     for flow in step.flows:
@@ -85,7 +85,7 @@ def assert_true(step, lumping, level):
         assert state in block
         row = dict(condition.matrix.explicit().row(state))
         total = sum((w for u, w in row.items() if u in splitter), start=Fraction(0))
-        if lumping.kind.name == "proportional":
+        if lumping.kind == "proportional":
             leaving = sum((w for u, w in row.items() if u not in block), start=Fraction(0))
             assert flow.leaving == leaving
             total = total / leaving if leaving else Fraction(0)
@@ -142,7 +142,7 @@ def test_an_explanation_is_true_and_as_short_as_can_be(chain, kind, data):
 def assert_ending(ending, lumping, pair):
     chain = lumping.chain
     seen = chain
-    if isinstance(chain, CTMC) and lumping.kind.name != "bisimulation":
+    if isinstance(chain, CTMC) and lumping.kind != "bisimulation":
         seen = with_held_rewards(chain)
     expected = {
         "label:goal": [bool(chain.labels["goal"][s]) for s in pair],
@@ -158,10 +158,10 @@ def assert_table(told, lumping, s, t):
     """Every block that is reached has its row, with the sums of both states."""
     own = set(lumping.partition.blocks[lumping.partition.labels[s]].tolist())
     found = {}
-    for condition in lumping.kind.conditions(lumping.chain):
+    for condition in lumping.notion.conditions(lumping.chain):
         for block in lumping.partition.blocks:
             inside = set(block.tolist())
-            skip = condition.matrix.closed or lumping.kind.name == "proportional"
+            skip = condition.matrix.closed or lumping.kind == "proportional"
             if skip and inside == own:
                 continue
             totals = tuple(
@@ -172,7 +172,7 @@ def assert_table(told, lumping, s, t):
                 found[condition.direction, frozenset(inside)] = totals
     assert {(r.direction, frozenset(members(r.block))): r.totals for r in told.table} == found
     for row in told.table:
-        if lumping.kind.name == "proportional":
+        if lumping.kind == "proportional":
             sums = [sum(r.totals[i] for r in told.table) for i in (0, 1)]
             assert [row.totals[i] / sums[i] for i in (0, 1)] == [row.share] * 2
         else:
@@ -239,7 +239,7 @@ def test_long_lists_are_cut_and_say_so():
 
 def test_a_partition_that_was_given_ends_a_chain_of_reasons():
     chain = CTMC.from_rates({("a", "c"): 1, ("b", "d"): 1})
-    lumping = lump(chain, initial=[{"a", "b", "d"}, {"c"}])
+    lumping = lump(chain, within=[{"a", "b", "d"}, {"c"}])
     told = lumping.explain("a", "b")
     assert told.ending.name == "given"
     assert str(told.ending) == "the partition that was given has c and d in different blocks"

@@ -70,7 +70,7 @@ def test_every_ordinary_lumping_is_proportional(chain):
 def test_kappa_is_positive_and_divides_the_rates_out_of_blocks(chain):
     lumping = lump(chain, kind="proportional")
     labels, rates = lumping.partition.labels.tolist(), dense(chain.matrix)
-    for state, factor in enumerate(lumping.kappa):
+    for state, factor in enumerate(lumping.factors):
         assert factor > 0
         for block in set(labels) - {labels[state]}:
             total = sum(r for r, b in zip(rates[state], labels, strict=True) if b == block)
@@ -89,9 +89,9 @@ def test_an_exact_quotient_may_lump_further_because_it_forgets_block_sizes():
 def test_proportional_keeps_the_weighted_stationary_masses_but_not_transients():
     chain = queue_at_changing_speed(3, (1, 2, 5))
     lumping = lump(chain, kind="proportional")
-    assert [int(k) for k in lumping.kappa] == [1, 2, 5] * 4
+    assert [int(k) for k in lumping.factors] == [1, 2, 5] * 4
     pi, small = stationary(chain, method="exact").values, stationary(lumping.quotient).values
-    weights = [k * x for k, x in zip(lumping.kappa, pi, strict=True)]
+    weights = [k * x for k, x in zip(lumping.factors, pi, strict=True)]
     for block, members in enumerate(lumping.partition.blocks):
         assert sum(weights[s] for s in members.tolist()) / sum(weights) == small[block]
     assert lumping.project_stationary(pi).equals(small)
@@ -109,7 +109,7 @@ def test_proportional_is_coarser_than_dividing_by_the_exit_rate():
     )
     lumping = lump(chain, kind="proportional")
     assert lumping.partition == Partition([0, 0, 1, 2])
-    assert list(lumping.kappa) == [1, 2, 1, 1]
+    assert list(lumping.factors) == [1, 2, 1, 1]
 
 
 def test_a_state_that_nothing_leaves_shares_no_block_with_one_that_something_does():
@@ -147,7 +147,7 @@ def test_exact_lumping_does_not_split_on_exit_rates():
 
 def test_lift_is_refused_when_the_start_is_not_uniform_inside_blocks():
     chain = CTMC([[0, 0, 1], [0, 0, 1], [1, 1, 0]], initial={0: 1})
-    lumping = lump(chain, kind="exact", respect=(), initial=[0, 0, 1])
+    lumping = lump(chain, kind="exact", respect=(), within=[0, 0, 1])
     with pytest.raises(NotJustified, match="not uniform inside blocks"):
         lumping.lift([1, 0])
     assert list(lumping.lift_stationary(["1/2", "1/2"])) == [
@@ -179,29 +179,29 @@ def test_an_action_reward_counts_jumps_inside_blocks_after_lumping_too():
     assert long_run_reward(chain, "jumps") == long_run_reward(kept.quotient, "jumps")
 
 
-def test_a_given_kappa_is_checked_with_the_rates_divided_by_it():
+def test_given_factors_are_checked_with_the_rates_divided_by_them():
     chain = proportional_not_ordinary(2)
     blocks = [{"a", "b"}, {"c"}, {"d"}]
-    assert check(chain, blocks, kind="proportional", kappa=[1, 2, 1, 1])
-    assert check(chain, blocks, kind="proportional", kappa=["1/3", "2/3", 7, 1])
-    verdict = check(chain, blocks, kind="proportional", kappa={"a": 1, "b": 1, "c": 1, "d": 1})
+    assert check(chain, blocks, kind="proportional", factors=[1, 2, 1, 1])
+    assert check(chain, blocks, kind="proportional", factors=["1/3", "2/3", 7, 1])
+    verdict = check(chain, blocks, kind="proportional", factors={"a": 1, "b": 1, "c": 1, "d": 1})
     assert (verdict.witness.total, verdict.witness.other_total) == (1, 2)
-    assert "divided by kappa, sum to 1 and to 2" in str(verdict)
+    assert "divided by their factors, sum to 1 and to 2" in str(verdict)
 
 
 @given(chain=chains)
-def test_the_kappa_of_a_lumping_passes_its_check(chain):
+def test_the_factors_of_a_lumping_pass_its_check(chain):
     lumping = lump(chain, kind="proportional")
-    assert check(chain, lumping.partition, kind="proportional", kappa=lumping.kappa)
+    assert check(chain, lumping.partition, kind="proportional", factors=lumping.factors)
 
 
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"kind": "proportional", "kappa": [1, 0, 1, 1]}, InvalidValue, "'b' is 0"),
-        ({"kind": "proportional", "kappa": [1, -2, 1, 1]}, InvalidValue, "'b' is -2"),
-        ({"kind": "proportional", "kappa": [1, 2]}, InvalidChain, "2 entries for 4 states"),
-        ({"kind": "ordinary", "kappa": [1, 2, 1, 1]}, InvalidInput, "no kappa"),
+        ({"kind": "proportional", "factors": [1, 0, 1, 1]}, InvalidValue, "'b' is 0"),
+        ({"kind": "proportional", "factors": [1, -2, 1, 1]}, InvalidValue, "'b' is -2"),
+        ({"kind": "proportional", "factors": [1, 2]}, InvalidChain, "2 entries for 4 states"),
+        ({"kind": "ordinary", "factors": [1, 2, 1, 1]}, InvalidInput, "no factors"),
         ({"kind": "proportionate"}, InvalidInput, "unknown kind"),
     ],
 )
@@ -216,7 +216,7 @@ def test_partitions_of_the_wrong_size_are_refused(kind):
     with pytest.raises(InvalidPartition, match="5 labels for 4 states"):
         check(chain, [0, 0, 1, 2, 3], kind=kind)
     with pytest.raises(InvalidPartition, match="is in no block"):
-        lump(chain, kind=kind, initial=[{"a", "b"}, {"c"}])
+        lump(chain, kind=kind, within=[{"a", "b"}, {"c"}])
 
 
 def test_a_proportional_quotient_has_no_rewards_unless_time_is_kept():
@@ -227,7 +227,7 @@ def test_a_proportional_quotient_has_no_rewards_unless_time_is_kept():
     lumping = lump(with_cost, kind="proportional")
     assert lumping.quotient.rewards == {}
     assert lumping.stats.dropped == ("reward:cost",)
-    same = lump(with_cost, kind="proportional", initial=[0, 1, 2, 3])
+    same = lump(with_cost, kind="proportional", within=[0, 1, 2, 3])
     assert list(same.quotient.rewards) == ["cost"]
 
 

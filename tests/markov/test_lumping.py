@@ -114,7 +114,7 @@ def test_self_loops_matter_to_bisimulation_only():
 def test_blocks_need_not_be_contiguous():
     chain = DTMC([[".2", ".5", ".3"], [".4", ".2", ".4"], [".3", ".5", ".2"]])
     assert check(chain, [{0, 2}, {1}])
-    assert lump(chain, initial=[0, 1, 0]).partition == Partition.of([{0, 2}, {1}])
+    assert lump(chain, within=[0, 1, 0]).partition == Partition.of([{0, 2}, {1}])
 
 
 def test_one_tenth_plus_two_tenths_is_three_tenths_and_three_thirds_are_one():
@@ -134,7 +134,7 @@ def test_one_tenth_plus_two_tenths_is_three_tenths_and_three_thirds_are_one():
 
 def test_without_anything_to_respect_the_answer_is_one_block_with_a_warning():
     chain = CTMC([[0, 1, 2], [3, 0, 0], [0, 1, 0]])
-    with pytest.warns(TrivialLumping, match="nothing that is respected tells states apart"):
+    with pytest.warns(TrivialLumping, match="nothing that is respected tells them apart"):
         lumping = lump(chain)
     assert lumping.partition == Partition.trivial(3)
     with warnings.catch_warnings():
@@ -169,8 +169,8 @@ def test_labels_that_are_not_respected_and_not_constant_are_dropped_openly():
 
 def test_an_initial_partition_is_refined_together_with_the_labels():
     chain = CTMC(np.zeros((4, 4)), labels={"a": [0, 1]})
-    assert lump(chain, initial=[0, 1, 1, 1]).partition == Partition.of([{0}, {1}, {2, 3}])
-    assert lump(chain, respect=(), initial=[0, 1, 1, 1]).partition == Partition.of([0, 1, 1, 1])
+    assert lump(chain, within=[0, 1, 1, 1]).partition == Partition.of([{0}, {1}, {2, 3}])
+    assert lump(chain, respect=(), within=[0, 1, 1, 1]).partition == Partition.of([0, 1, 1, 1])
 
 
 @pytest.mark.parametrize("partition", [[0, 0], [{0, 1}], [{0, 1, 2}, {2}], {0: 1, 1: 1}])
@@ -179,7 +179,7 @@ def test_partitions_that_miss_or_repeat_a_state_are_refused(partition):
     with pytest.raises(InvalidPartition):
         check(chain, partition)
     with pytest.raises(InvalidPartition):
-        lump(chain, initial=partition)
+        lump(chain, within=partition)
 
 
 def test_unknown_kinds_and_models_are_refused():

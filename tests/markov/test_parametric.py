@@ -84,7 +84,7 @@ def test_parametric_models_of_a_few_thousand_states_lump_by_evaluation(chain, ki
 
 def test_a_symbolic_speed_is_kappa():
     lumping = lump(proportional_not_ordinary("v"), kind="proportional")
-    assert [str(k) for k in lumping.kappa] == ["1", "v", "1", "1"]
+    assert [str(k) for k in lumping.factors] == ["1", "v", "1", "1"]
     assert [str(case) for case in lump(proportional_not_ordinary("v")).coarser_when()] == [
         "3 blocks if v = 1"
     ]

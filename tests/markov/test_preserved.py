@@ -28,7 +28,7 @@ def test_what_the_table_denies_has_a_counterexample(claim):
         chain, partition = planted(claim.kind, [2, 2, 1], seed=seed)
         if "stationary" in claim.quantity and not is_irreducible(chain):
             continue
-        lumping = lump(chain, kind=claim.kind, respect=(), initial=partition)
+        lumping = lump(chain, kind=claim.kind, respect=(), within=partition)
         assert lumping.partition == partition
         try:
             if not is_promise_kept(lumping, claim.quantity):
@@ -40,7 +40,7 @@ def test_what_the_table_denies_has_a_counterexample(claim):
 
 def test_an_unknown_quantity_is_refused():
     chain, partition = planted("strict", [2], seed=0)
-    lumping = lump(chain, kind="strict", initial=partition)
+    lumping = lump(chain, kind="strict", within=partition)
     with pytest.raises(InvalidInput, match="no quantity 'luck'"):
         is_promise_kept(lumping, "luck")
 

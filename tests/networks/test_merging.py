@@ -158,7 +158,7 @@ def test_rounding_is_counted_refused_or_avoided_as_asked() -> None:
     assert wide.rounding.rounded == 0
     assert wide.quotient.dtype == np.float64
     with pytest.raises(NotJustified, match="1 of 2 new weights"):
-        lump(network, strict=True)
+        lump(network, exact_weights=True)
 
 
 def test_sums_beyond_53_bits_are_compared_exactly() -> None:
@@ -186,9 +186,11 @@ def test_columns_that_agree_after_rounding_only_stay_apart() -> None:
 
 def test_unknown_options_are_named() -> None:
     network = unequal_factors()
-    with pytest.raises(InvalidInput, match="proportional or exact"):
+    with pytest.raises(InvalidInput, match="choose one of proportional, exact"):
         lump(network, kind="ordinary")
-    with pytest.raises(InvalidInput, match="unknown engine 'structure': choose one of auto"):
+    with pytest.raises(
+        InvalidInput, match="unknown engine 'structure': it is called 'definition' now"
+    ):
         lump(network, engine="structure")
 
 

@@ -56,7 +56,7 @@ def test_two_level_lattice_networks_lose_half_their_neurons_and_most_parameters(
     tmp_path: Path, name: str, hidden: int, left: int, weights: int, kept: int
 ) -> None:
     network = published(f"tllBench_n=2_{name}")
-    lumping = lump(network, strict=True)  # every new weight is a float32
+    lumping = lump(network, exact_weights=True)  # every new weight is a float32
     assert (network.hidden_neurons, network.parameter_count) == (hidden, weights)
     assert (lumping.quotient.hidden_neurons, lumping.quotient.parameter_count) == (left, kept)
     assert check(network, lumping.partition)
@@ -73,7 +73,7 @@ def test_lattice_networks_lose_more_where_opposite_signs_merge(
     name: str, left: int, kept: int
 ) -> None:
     network = published(f"tllBench_n=2_{name}")
-    lumping = lump(network, strict=True, antiparallel=True)
+    lumping = lump(network, exact_weights=True, antiparallel=True)
     assert (lumping.quotient.hidden_neurons, lumping.quotient.parameter_count) == (left, kept)
     assert lumping.certificate().verify()
     for point in ([1, "-1/3"], ["7/2", -2]):
@@ -89,7 +89,7 @@ def test_the_shared_engine_finds_the_same_classes(name: str) -> None:
 @pytest.mark.slow
 def test_the_largest_lattice_network_loses_96_percent_of_its_parameters() -> None:
     network = published("tllBench_n=2_N=M=64_m=1_instance_7_0.onnx.gz")
-    lumping = lump(network, strict=True)
+    lumping = lump(network, exact_weights=True)
     assert lumping.quotient.hidden_neurons == 6_812
     assert lumping.quotient.parameter_count == 2_788_798
 

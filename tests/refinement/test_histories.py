@@ -183,7 +183,7 @@ def test_the_history_of_every_kind_of_lumping_replays(chain, kind, compiled):
     if kind == "proportional" and isinstance(chain, DTMC):
         return
     lumping = lump(chain, kind=kind, respect=["labels", "initial"])
-    matrices = [collapse(c.matrix, lumping.partition) for c in lumping.kind.conditions(chain)]
+    matrices = [collapse(c.matrix, lumping.partition) for c in lumping.notion.conditions(chain)]
     initial = lumping.respected.restrict(lumping.partition.representatives)
     with pytest.MonkeyPatch.context() as patch:
         choose(patch, compiled=compiled)
@@ -224,7 +224,7 @@ def test_a_discrete_start_needs_no_splits(engine):
 def test_symbolic_sums_are_rational_functions():
     chain = CTMC.from_rates({("a", "c"): "x", ("b", "c"): "2*x"}, labels={"goal": ["c"]})
     lumping = lump(chain)
-    generator = collapse(lumping.kind.conditions(chain)[0].matrix, lumping.partition)
+    generator = collapse(lumping.notion.conditions(chain)[0].matrix, lumping.partition)
     replay(lumping.history, [generator], lumping.respected)
     assert [str(total) for total in lumping.history.sums] == ["-x", "-2*x"]
 
@@ -245,7 +245,7 @@ def test_a_line_has_as_many_splits_as_states_and_takes_no_quadratic_time(reverse
 def test_the_history_of_a_real_chain_replays(shared_file, kind):
     chain = read(shared_file("chains/embedded8.npz"))
     lumping = lump(chain, kind=kind)
-    matrices = [collapse(c.matrix, lumping.partition) for c in lumping.kind.conditions(chain)]
+    matrices = [collapse(c.matrix, lumping.partition) for c in lumping.notion.conditions(chain)]
     initial = lumping.respected.restrict(lumping.partition.representatives)
     history = lumping.history
     assert lumping.history is history
@@ -257,7 +257,7 @@ def test_the_history_of_a_real_chain_replays(shared_file, kind):
 def test_compiled_histories_of_real_chains_replay(shared_file, name):
     chain = read(shared_file(f"chains/{name}.npz"))
     lumping = lump(chain)
-    matrices = [collapse(c.matrix, lumping.partition) for c in lumping.kind.conditions(chain)]
+    matrices = [collapse(c.matrix, lumping.partition) for c in lumping.notion.conditions(chain)]
     check_vectorised(lumping.history, matrices)
 
 

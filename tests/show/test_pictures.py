@@ -28,7 +28,7 @@ def models():
     return [
         land_of_oz(),
         lump(machine_repair(3, repairers=2)),
-        lump(hypercube_walk(4), initial=[0] + [1] * 15),
+        lump(hypercube_walk(4), within=[0] + [1] * 15),
         CTMC.from_rates({}, states=["alone"]),
         network,
         lump(network),

@@ -33,12 +33,12 @@ def forged(chain: CTMC, partition: Partition, kind: str) -> Lumping:
     """A lumping that claims any partition, with the quotient that the kind would make of it."""
     chosen = find_kind(kind)
     conditions = chosen.conditions(chain)
-    honest = lump(chain, kind=kind, initial=range(chain.n))
+    honest = lump(chain, kind=kind, within=range(chain.n))
     return replace(
         honest,
         partition=partition,
         quotient=CTMC(chosen.quotient(chain, conditions, partition)),
-        kappa=chosen.factors(conditions, partition),
+        factors=chosen.factors(conditions, partition),
     )
 
 
@@ -87,7 +87,7 @@ def test_no_other_quotient_is_proved(claim: tuple[CTMC, Partition, str], data: A
 @pytest.mark.parametrize("kind", KINDS)
 def test_planted_lumpings_of_every_kind_are_proved(kind: str) -> None:
     chain, partition = planted(kind, [2, 3, 1, 2], seed=3)
-    proof = prove(lump(chain, kind=kind, initial=partition))
+    proof = prove(lump(chain, kind=kind, within=partition))
     assert proof
     assert all(one.difference == sympy.zeros(*one.difference.shape) for one in proof.identities)
     assert proof.consequences
@@ -129,7 +129,7 @@ def test_parameters_are_positive_by_assumption() -> None:
 
 
 def test_what_is_not_evident_of_rates_and_factors_is_stated() -> None:
-    proof = prove(lump(cycle_walk(4, forward="p"), initial=[0, 1, 2, 3]))
+    proof = prove(lump(cycle_walk(4, forward="p"), within=[0, 1, 2, 3]))
     assert list(map(str, proof.assumptions)) == ["p > 0", "1 - p >= 0"]
     rates = {("a", "c"): "x - y", ("b", "c"): "x**2 - y**2", ("c", "a"): 1}
     lumping = lump(CTMC.from_rates(rates, labels={"c": ["c"]}), kind="proportional")
@@ -171,13 +171,13 @@ def test_factors_must_be_positive() -> None:
     lumping = lump(proportional_not_ordinary(2), kind="proportional")
     for factor in (0, -2):
         kappa, _ = ExactArray.read([1, factor, 1, 1])
-        proof = prove(replace(lumping, kappa=kappa))
+        proof = prove(replace(lumping, factors=kappa))
         assert not proof
         assert f"kappa of state b is {factor}, not positive" in str(proof)
     kappa, _ = ExactArray.read([1, 3, 1, 1])
-    assert not prove(replace(lumping, kappa=kappa))
+    assert not prove(replace(lumping, factors=kappa))
     kappa, _ = ExactArray.read([1, 2, 7, 1])
-    assert not prove(replace(lumping, kappa=kappa))
+    assert not prove(replace(lumping, factors=kappa))
 
 
 def test_parts_that_do_not_fit_are_refused() -> None:
@@ -186,7 +186,7 @@ def test_parts_that_do_not_fit_are_refused() -> None:
         prove(replace(lumping, partition=Partition.discrete(4)))
     scaled = lump(proportional_not_ordinary(2), kind="proportional")
     with pytest.raises(InvalidInput, match="as many factors"):
-        prove(replace(scaled, kappa=None))
+        prove(replace(scaled, factors=None))
     with pytest.raises(InvalidInput, match="a CTMC is no lumping"):
         prove(lumping.chain)
 
@@ -227,7 +227,7 @@ def test_latex_escapes_names() -> None:
     lumping = lump(proportional_not_ordinary(2), kind="proportional")
     kappa, _ = ExactArray.read([1, -1, 1, 1])
     chain = CTMC(lumping.chain.matrix, states=["a", "b_1 & {x}", "c", "d"])
-    proof = prove(replace(lumping, chain=chain, kappa=kappa))
+    proof = prove(replace(lumping, chain=chain, factors=kappa))
     assert "kappa of state b\\_1 \\& \\{x\\} is -1" in proof.latex()
 
 

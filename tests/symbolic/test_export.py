@@ -28,7 +28,7 @@ def test_a_certificate_is_exported_like_its_lumping(kind: str) -> None:
 
 def test_a_lumping_that_does_not_hold_is_not_exported() -> None:
     lumping = lump(exact_not_ordinary(), kind="exact")
-    other = lump(exact_not_ordinary(), initial=[0, 1, 1]).quotient
+    other = lump(exact_not_ordinary(), within=[0, 1, 1]).quotient
     for forged in (
         replace(lumping, quotient=other),
         replace(lumping, partition=Partition.trivial(3)),

@@ -63,7 +63,7 @@ def test_no_name_can_end_the_element_it_stands_in():
 
 def test_control_characters_and_lone_surrogates_are_written_as_escapes(tmp_path):
     chain = CTMC.from_rates({("a\x00\x1b", "\ud800"): 1})
-    lump(chain, initial=[0, 1]).player().write(tmp_path / "play.html")
+    lump(chain, within=[0, 1]).player().write(tmp_path / "play.html")
     names = [unit["name"] for unit in story_of((tmp_path / "play.html").read_text())["units"]]
     assert names == ["a\\x00\\x1b", "\\ud800"]
 
@@ -79,7 +79,7 @@ def test_states_are_drawn_while_there_are_few_then_blocks(machines, level):
 
 def test_a_large_quotient_gets_an_overview_of_bounded_size():
     chain = machine_repair(7, repairers=2)
-    lumping = lump(chain, initial=list(range(chain.n)))
+    lumping = lump(chain, within=list(range(chain.n)))
     html = lumping.player().html
     story = story_of(html)
     assert story["level"] == "overview"

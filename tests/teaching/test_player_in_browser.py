@@ -39,7 +39,7 @@ RUNS = {
     "exact": lambda: lump(exact_not_ordinary(), kind="exact"),
     "strict": lambda: repair(4, kind="strict"),
     "proportional": lambda: lump(queue_at_changing_speed(2), kind="proportional"),
-    "DTMC": lambda: lump(hypercube_walk(4), initial=[0] + [1] * 15),
+    "DTMC": lambda: lump(hypercube_walk(4), within=[0] + [1] * 15),
     "parameters": lambda: lump(
         CTMC.from_rates(
             {("a", "c"): "x", ("b", "c"): "y", ("a", "b"): "2*x/(x+y)", ("d", "c"): "x"},
@@ -291,7 +291,7 @@ def test_a_large_quotient_is_an_overview_that_can_be_searched(page):
     lumping = lump(
         chain, initial=[state.count("u") * 2 + (state[0] == "u") for state in chain.states]
     )
-    lumping = lump(chain, initial=list(range(chain.n))) if len(lumping.partition) < 65 else lumping
+    lumping = lump(chain, within=list(range(chain.n))) if len(lumping.partition) < 65 else lumping
     page.open(lumping.player())
     assert not page.one("#picture").is_displayed()
     page.one("#list input").send_keys("uuuuuud")

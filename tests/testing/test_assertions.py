@@ -81,13 +81,15 @@ def test_differences_of_partitions_are_told_by_names():
 @given(data=st.data())
 def test_quotients_are_asserted_to_be_right_and_changed_ones_are_not(kind, data):
     chain, partition = data.draw(lumpable_chains(kind=kind, irreducible=True, min_blocks=2))
-    lumping = lump(chain, kind=kind, initial=partition)
-    assert_quotient_correct(chain, partition, lumping.quotient, kind=kind, kappa=lumping.kappa)
+    lumping = lump(chain, kind=kind, within=partition)
+    assert_quotient_correct(chain, partition, lumping.quotient, kind=kind, factors=lumping.factors)
     wrong = CTMC([
         [rate + Fraction(s != t, 10**9) for t, rate in enumerate(row)]
         for s, row in enumerate(rows_of(lumping.quotient))
     ])  # fmt: skip
-    text = failure(assert_quotient_correct, chain, partition, wrong, kind=kind, kappa=lumping.kappa)
+    text = failure(
+        assert_quotient_correct, chain, partition, wrong, kind=kind, factors=lumping.factors
+    )
     assert text.startswith(f"not the {kind} quotient: from ")
 
 

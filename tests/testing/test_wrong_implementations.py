@@ -48,9 +48,9 @@ def sums_into(structure: WeightedStructure, labels: list[int], number: Callable 
     return rows
 
 
-def refined(structure: WeightedStructure, initial: Partition, key: Callable, rounds: int) -> Any:
+def refined(structure: WeightedStructure, within: Partition, key: Callable, rounds: int) -> Any:
     """Split by a key of each state's sums until nothing splits, or for some rounds only."""
-    labels = initial.labels.tolist()
+    labels = within.labels.tolist()
     for _ in range(rounds):
         keys = [(labels[s], key(sums)) for s, sums in enumerate(sums_into(structure, labels))]
         number = {one: i for i, one in enumerate(dict.fromkeys(keys))}
@@ -58,25 +58,25 @@ def refined(structure: WeightedStructure, initial: Partition, key: Callable, rou
     return labels
 
 
-def never_splits(structure, initial):
-    return initial
+def never_splits(structure, within):
+    return within
 
 
-def splits_everything(structure, initial):
+def splits_everything(structure, within):
     return Partition.discrete(structure.n)
 
 
-def one_round(structure, initial):
-    return refined(structure, initial, tuple, 1)
+def one_round(structure, within):
+    return refined(structure, within, tuple, 1)
 
 
-def ignores_the_start(structure, initial):
+def ignores_the_start(structure, within):
     return refine(structure, Partition.trivial(structure.n)).partition
 
 
-def compares_floats(structure, initial):
+def compares_floats(structure, within):
     """Sums of floats and ==."""
-    labels = initial.labels.tolist()
+    labels = within.labels.tolist()
     for _ in range(structure.n):
         rows = sums_into(structure, labels, float)
         keys = [(labels[s], tuple(sums)) for s, sums in enumerate(rows)]
@@ -85,9 +85,9 @@ def compares_floats(structure, initial):
     return labels
 
 
-def compares_with_a_tolerance(structure, initial):
+def compares_with_a_tolerance(structure, within):
     """Sums of floats that differ by less than 1e-6 are taken to be equal."""
-    labels = initial.labels.tolist()
+    labels = within.labels.tolist()
     for _ in range(structure.n):
         rows = np.array(sums_into(structure, labels, float))
         fresh: list[int] = []
@@ -103,16 +103,16 @@ def compares_with_a_tolerance(structure, initial):
     return labels
 
 
-def misses_blocks_that_are_not_contiguous(structure, initial):
+def misses_blocks_that_are_not_contiguous(structure, within):
     """Only neighbours are compared, as where blocks are ranges of states."""
     labels = [0]
     for state in range(1, structure.n):
-        labels.append(labels[-1] + int(initial.labels[state] != initial.labels[state - 1]))
+        labels.append(labels[-1] + int(within.labels[state] != within.labels[state - 1]))
     return refine(structure, Partition(labels)).partition
 
 
-def numbers_blocks_as_they_come(structure, initial):
-    labels = refine(structure, initial).partition.labels
+def numbers_blocks_as_they_come(structure, within):
+    labels = refine(structure, within).partition.labels
     backwards = (labels.max() - labels).astype(np.int32)
     last = len(labels) - 1 - np.unique(labels[::-1], return_index=True)[1]
     return Partition.from_canonical(backwards, last[::-1])
@@ -122,7 +122,7 @@ WRONG = {
     never_splits: {"stable", "close is not equal"},
     splits_everything: {"coarsest", "order of rates", "planted blocks"},
     one_round: {"stable", "idempotent"},
-    ignores_the_start: {"refines the initial partition"},
+    ignores_the_start: {"refines the given partition"},
     compares_floats: {"order of rates"},
     compares_with_a_tolerance: {"close is not equal", "unit of time"},
     misses_blocks_that_are_not_contiguous: {"coarsest", "equivariant", "planted blocks"},
@@ -141,7 +141,7 @@ def test_a_wrong_implementation_breaks_the_law(wrong, law):
         LAWS["refiner"][law].check(wrong)
 
 
-@pytest.mark.parametrize("name", ["canonical numbering", "refines the initial partition"])
+@pytest.mark.parametrize("name", ["canonical numbering", "refines the given partition"])
 def test_a_wrong_implementation_keeps_the_laws_it_does_not_break(name):
     LAWS["refiner"][name].check(never_splits)
 
@@ -158,7 +158,7 @@ def test_the_report_of_a_broken_law_holds_the_smallest_example():
             "states 0 and 1 share a block of Partition([[0, 1]]), but their weights into [0, 1] sum to 1 "
             "and to 0"
         ),
-        "for 2 states, initial partition [[0, 1]], weights",
+        "for 2 states, within [[0, 1]], weights",
         "  0 -> 0: 1",
     ]
 
@@ -175,17 +175,17 @@ def test_a_checked_refiner_is_told_all_laws_that_it_breaks():
 def test_laws_about_all_inputs_take_others():
     drawn = []
 
-    def recording(structure, initial):
+    def recording(structure, within):
         drawn.append(structure.n)
-        return refine(structure, initial).partition
+        return refine(structure, within).partition
 
     LAWS["refiner"]["stable"].check(recording, inputs=structures(min_states=3, max_states=3))
     assert set(drawn) == {3}
 
 
-def lumps_too_much(chain: Any, *, kind: str, initial: Partition) -> Lumping:
+def lumps_too_much(chain: Any, *, kind: str, within: Partition) -> Lumping:
     """Takes exact lumpings for ordinary ones."""
-    return lump(chain, kind="exact", initial=initial)
+    return lump(chain, kind="exact", within=within)
 
 
 @pytest.mark.usefixtures("unshrunk")
@@ -216,7 +216,7 @@ def test_parametrizing_makes_one_test_of_each_law_and_variant():
     mark = parametrize_with_laws(never_splits, max_examples=20).mark
     assert mark.args[0] == "law"
     assert [case.id for case in mark.args[1]][:3] == [
-        "refines the initial partition", "stable", "coarsest",
+        "refines the given partition", "stable", "coarsest",
     ]  # fmt: skip
     broken = {case.id: case.values[0] for case in mark.args[1]}
     with pytest.raises(LawBroken):
@@ -230,9 +230,9 @@ def test_parametrizing_makes_one_test_of_each_law_and_variant():
 def test_examples_are_shared_out_among_the_variants_of_a_law():
     counted = []
 
-    def counting(chain, *, kind, initial):
+    def counting(chain, *, kind, within):
         counted.append(kind)
-        return lump(chain, kind=kind, initial=initial)
+        return lump(chain, kind=kind, within=within)
 
     with profile(max_examples=100):
         cases = parametrize_with_laws(counting, of="lumper").mark.args[1]

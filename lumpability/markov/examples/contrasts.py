@@ -51,7 +51,7 @@ def proportional_not_ordinary(speed: Any = 2) -> CTMC:
     --------
     >>> from lumpability import lump
     >>> lumping = lump(proportional_not_ordinary(), kind="proportional")
-    >>> lumping.partition, lumping.kappa
+    >>> lumping.partition, lumping.factors
     (Partition([[0, 1], [2], [3]]), ExactArray([1, 2, 1, 1]))
     """
     (factor,) = read_rates(speed=speed)

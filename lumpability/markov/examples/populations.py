@@ -45,7 +45,7 @@ def ehrenfest(balls: int, *, rate: Any = 1) -> CTMC:
     --------
     >>> from lumpability import lump
     >>> chain = ehrenfest(5)
-    >>> len(lump(chain).partition), len(lump(chain, initial=lambda s: s == 0).partition)
+    >>> len(lump(chain).partition), len(lump(chain, within=lambda s: s == 0).partition)
     (3, 6)
     """
     need_at_least(1, balls=balls)

@@ -215,7 +215,7 @@ def queue_at_changing_speed(
     >>> lumping = lump(chain, kind="proportional")
     >>> lumping.partition
     Partition([[0, 1], [2, 3], [4, 5], [6, 7]])
-    >>> lumping.kappa
+    >>> lumping.factors
     ExactArray([1, 2, 1, 2, 1, 2, 1, 2])
     >>> len(lump(chain).partition)
     8

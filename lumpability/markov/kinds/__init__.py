@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lumpability.errors import InvalidInput
 from lumpability.markov.kinds.bisimulation import Bisimulation
 from lumpability.markov.kinds.exact import Exact
 from lumpability.markov.kinds.kind import Kind
@@ -10,6 +9,7 @@ from lumpability.markov.kinds.ordinary import Ordinary
 from lumpability.markov.kinds.proportional import Proportional
 from lumpability.markov.kinds.strict import Strict
 from lumpability.markov.kinds.weak import Weak
+from lumpability.vocabulary import unknown_word
 
 __all__ = ["KINDS", "find_kind"]
 
@@ -35,5 +35,5 @@ def find_kind(kind: str | Kind) -> Kind:
     if isinstance(kind, Kind):
         return kind
     if kind not in KINDS:
-        raise InvalidInput(f"unknown kind {kind!r}: choose one of {', '.join(KINDS)}", kind=kind)
+        raise unknown_word("kind", kind, KINDS)
     return KINDS[kind]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from lumpability.errors import NotJustified
+from lumpability.errors import InvalidInput, NotJustified
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.naming import block_name
 from lumpability.numbers.exact_array import Exact, ExactArray
@@ -94,6 +94,8 @@ class Kind(ABC):
     """When two vectors of block sums count as equal."""
     keeps_jumps: ClassVar[bool] = False
     """Whether the quotient of a CTMC keeps the jumps inside blocks, as self-loops."""
+    has_coarsest: ClassVar[bool] = True
+    """Whether every partition has a coarsest refinement of this kind, so that `lump` can find it."""
 
     @abstractmethod
     def identity(self, chain: MarkovChain) -> str:
@@ -143,6 +145,20 @@ class Kind(ABC):
         text = f"not {self.name}: {self.describe(witness, chain, partition)}"
         return Verdict(self.name, witness, text)
 
+    def verdict_with(
+        self, chain: MarkovChain, partition: Partition, factors: ExactArray
+    ) -> Verdict:
+        """Decide exactly whether a partition is a lumping with given factors of the states.
+
+        Raises
+        ------
+        InvalidInput
+            If this kind does not scale states.
+        InvalidValue
+            If a factor is not positive.
+        """
+        raise InvalidInput(f"{self.name} lumping has no factors: use kind='proportional'")
+
     def describe(self, witness: Witness, chain: MarkovChain, partition: Partition) -> str:
         """Say a witness in the chain's own names."""
         what = "rates" if isinstance(chain, CTMC) else "probabilities"
@@ -154,7 +170,7 @@ class Kind(ABC):
         )
 
     def factors(self, conditions: Sequence[Condition], partition: Partition) -> ExactArray | None:
-        """Return kappa, the factor of every state, for kinds that scale states; None for others."""
+        """Return the factor kappa of every state for kinds that scale states, None for others."""
         return None
 
     def project_stationary(

@@ -65,32 +65,25 @@ class Proportional(Kind):
     def verdict_with(
         self, chain: MarkovChain, partition: Partition, factors: ExactArray
     ) -> Verdict:
-        """Decide exactly whether a partition is a lumping with the given kappa.
-
-        Raises
-        ------
-        InvalidValue
-            If a factor is not positive.
-        """
         if factors.is_rational and min(factors.values, default=Fraction(1)) <= 0:
             state = next(s for s, factor in enumerate(factors) if factor <= 0)
             raise InvalidValue(
-                f"kappa of state {chain.states[state]!r} is {factors[state]}: factors are positive",
+                f"the factor of state {chain.states[state]!r} is {factors[state]}: factors are positive",
                 index=state,
                 value=factors[state],
             )
         matrix = self.conditions(chain)[0].matrix
         witness = disagreement(divide_rows(_leaving(matrix, partition), factors), partition)
         if witness is None:
-            text = f"{self.name}: {self.identity(chain)} holds exactly with this kappa"
+            text = f"{self.name}: {self.identity(chain)} holds exactly with these factors"
             return Verdict(self.name, None, text)
         block = block_name(chain.states, partition, witness.block)
         return Verdict(
             self.name,
             witness,
-            f"not {self.name} with this kappa: states {chain.states[witness.state]!r} and "
+            f"not {self.name} with these factors: states {chain.states[witness.state]!r} and "
             f"{chain.states[witness.other]!r} share a block, but their rates into {block}, divided by "
-            f"kappa, sum to {witness.total} and to {witness.other_total}",
+            f"their factors, sum to {witness.total} and to {witness.other_total}",
         )
 
     def describe(self, witness: Witness, chain: MarkovChain, partition: Partition) -> str:

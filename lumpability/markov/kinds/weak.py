@@ -138,6 +138,7 @@ class Weak(Kind):
     """The block process is Markov from some initial distributions; a check, without a coarsest one."""
 
     name = "weak"
+    has_coarsest = False
     preserves = (
         "block probabilities at every time for the initial distributions found, and the stationary "
         "block masses"

@@ -269,7 +269,7 @@ def _wrong_entry(lumping: Lumping, order: list[int], matrix: Any) -> str | None:
         raise InvalidInput("'quotient' is a list of rows, which are lists of numbers")
     if len(matrix) != size or any(len(row) != size for row in matrix):
         return f"its matrix has {size} rows and {size} columns, one for each block"
-    free_diagonal = isinstance(chain, CTMC) and not lumping.kind.keeps_jumps
+    free_diagonal = isinstance(chain, CTMC) and not lumping.notion.keeps_jumps
     for row, source in zip(matrix, order, strict=True):
         numbers, _ = ExactArray.read(row)
         expected = dict(lumping.quotient.matrix.row(source))
@@ -287,7 +287,7 @@ def _wrong_entry(lumping: Lumping, order: list[int], matrix: Any) -> str | None:
 def _origin(lumping: Lumping, source: int, target: int) -> str:
     """Say which rates an entry of the quotient is made of."""
     chain, final = lumping.chain, lumping.partition
-    if lumping.kind.name == "exact":
+    if lumping.kind == "exact":
         state, direction, block = int(final.representatives[target]), "from", source
         matrix = chain.matrix.transposed
     else:
@@ -299,7 +299,7 @@ def _origin(lumping: Lumping, source: int, target: int) -> str:
         if final.labels[other] == block
     ]
     told = f"{chain.states[state]} has {', '.join(terms) or f'nothing {direction} it'}"
-    if lumping.kind.name == "exact":
+    if lumping.kind == "exact":
         here, there = (int(final.blocks.sizes[b]) for b in (source, target))
         told += f"; times {there} over {here}, the sizes of the blocks"
     return told

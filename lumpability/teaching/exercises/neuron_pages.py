@@ -72,7 +72,7 @@ def solution_items(task: NetworkTask) -> list[Item]:
     page += [
         Heading("The smaller network"),
         *_tables([layer for layer in lumping.quotient.layers if isinstance(layer, Dense)]),
-        Text(lumping.proof.partition(";")[0]),
+        Text(lumping.stats.proof.partition(";")[0]),
         Heading("The answer as JSON"),
         Code(json.dumps(answer)),
     ]

@@ -161,7 +161,7 @@ def _solution(task: Task) -> list[Item]:
                 else f"After it: {_blocks(chain, rounds[number])}"
             ),
         ]
-    name = "P^" if not isinstance(chain, CTMC) else "R^" if lumping.kind.keeps_jumps else "Q^"
+    name = "P^" if not isinstance(chain, CTMC) else "R^" if lumping.notion.keeps_jumps else "Q^"
     blocks = [block_text(chain, lumping.partition, block) for block in range(lumping.quotient.n)]
     _, matrix = _matrix(lumping.quotient, kind)
     page += [
@@ -255,10 +255,10 @@ def _sums(task: Task, partition: Partition) -> Grid:
 
 
 def _factors(lumping: Lumping) -> list[Item]:
-    if lumping.kappa is None:
+    if lumping.factors is None:
         return []
     told = ", ".join(
         f"{state}: {shown(factor)}"
-        for state, factor in zip(lumping.chain.states, lumping.kappa, strict=True)
+        for state, factor in zip(lumping.chain.states, lumping.factors, strict=True)
     )
     return [Text(f"Factors kappa: {told}")]

@@ -43,7 +43,7 @@ def chain_story(lumping: Lumping, title: str | None = None) -> dict[str, Any]:
     ('states', 'P V = V P^', ['rain', 'nice', 'snow'])
     """
     chain, partition = lumping.chain, lumping.partition
-    stats, kind = lumping.stats, lumping.kind
+    stats, kind = lumping.stats, lumping.notion
     view = _view(lumping)
     sort = type(chain).__name__
     telling = _telling(lumping)
@@ -110,7 +110,7 @@ class _View:
 def _view(lumping: Lumping) -> _View:
     chain, partition = lumping.chain, lumping.partition
     if chain.n <= LARGEST_DRAWN:
-        factors = lumping.kappa
+        factors = lumping.factors
         units = [
             {
                 "name": printable(str(name)),
@@ -123,7 +123,7 @@ def _view(lumping: Lumping) -> _View:
                 zip(chain.states, partition.labels.tolist(), strict=True)
             )
         ]
-        return _drawn("states", units, lumping.kind.conditions(chain))
+        return _drawn("states", units, lumping.notion.conditions(chain))
     if len(partition) <= LARGEST_DRAWN:
         units = [
             {
@@ -137,7 +137,7 @@ def _view(lumping: Lumping) -> _View:
         ]
         conditions = [
             Condition(collapse(one.matrix, partition), one.direction)
-            for one in lumping.kind.conditions(chain)
+            for one in lumping.notion.conditions(chain)
         ]
         return _drawn("blocks", units, conditions)
     return _View("overview", [], [], {"parameters": [], "divisor": {}, "values": []}, None)

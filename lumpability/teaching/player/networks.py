@@ -55,7 +55,7 @@ def network_story(lumping: NetworkLumping, title: str | None = None) -> dict[str
         ),
         "kind": lumping.kind,
         "verdict": lumping.verdict,
-        "proof": lumping.proof,
+        "proof": lumping.stats.proof,
         "counts": {
             "hidden": [network.hidden_neurons, lumping.quotient.hidden_neurons],
             "parameters": [network.parameter_count, lumping.quotient.parameter_count],

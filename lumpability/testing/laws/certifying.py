@@ -37,8 +37,8 @@ NETWORK_CERTIFIER_LAWS: dict[str, Law] = {}
 @law(CERTIFIER_LAWS, _SOURCE, cases, variants=KINDS)
 def certificates_verify(lump: Certifier, case: Case, draw: Draw, variant: str) -> None:
     """The certificate of a lumping verifies for its chain: it is a lumping, and the coarsest one."""
-    chain, initial = case
-    lumping = lump(chain, kind=variant, initial=initial)
+    chain, within = case
+    lumping = lump(chain, kind=variant, within=within)
     verification = lumping.certificate().verify(chain, lumping.quotient)
     assert verification, f"{lumping.partition} is rejected: {verification}"
     assert verification.coarsest, f"{lumping.partition} is not shown to be coarsest: {verification}"
@@ -47,8 +47,8 @@ def certificates_verify(lump: Certifier, case: Case, draw: Draw, variant: str) -
 @law(CERTIFIER_LAWS, _SOURCE, cases, variants=KINDS)
 def certificates_of_other_chains(lump: Certifier, case: Case, draw: Draw, variant: str) -> None:
     """A certificate is rejected for a chain with one rate changed, and for a changed quotient."""
-    chain, initial = case
-    lumping = lump(chain, kind=variant, initial=initial)
+    chain, within = case
+    lumping = lump(chain, kind=variant, within=within)
     certificate = lumping.certificate()
     assert not certificate.verify(_changed(draw, chain)), "another chain is accepted"
     other = _changed(draw, lumping.quotient)
@@ -80,8 +80,8 @@ def _changed(draw: Draw, chain: MarkovChain) -> MarkovChain:
 @law(CERTIFIER_LAWS, _SOURCE, cases, variants=KINDS)
 def certificates_of_other_partitions(lump: Certifier, case: Case, draw: Draw, variant: str) -> None:
     """A certificate with another partition in it is rejected, whether finer or coarser."""
-    chain, initial = case
-    certificate = lump(chain, kind=variant, initial=initial).certificate()
+    chain, within = case
+    certificate = lump(chain, kind=variant, within=within).certificate()
     labels = certificate.partition.labels.copy()
     state = draw(st.integers(0, chain.n - 1))
     labels[state] = draw(st.integers(0, len(certificate.partition)))

@@ -40,7 +40,7 @@ def check_refiner(
     Parameters
     ----------
     refine : callable
-        ``refine(structure, initial)`` takes a `WeightedStructure` and the `Partition` to refine, and returns
+        ``refine(structure, within)`` takes a `WeightedStructure` and the `Partition` to refine, and returns
         the coarsest stable partition as anything that `Partition.of` takes.
     inputs : strategy of WeightedStructure, optional
         In place of `lumpability.testing.structures`: for implementations that do not take every weight.
@@ -55,7 +55,7 @@ def check_refiner(
     Examples
     --------
     >>> from lumpability.refinement import refine
-    >>> check_refiner(lambda structure, initial: refine(structure, initial).partition, max_examples=5)
+    >>> check_refiner(lambda structure, within: refine(structure, within).partition, max_examples=5)
     """
     broken = list(try_laws(REFINER_LAWS, refine, inputs=inputs, max_examples=max_examples))
     if broken:
@@ -93,7 +93,7 @@ def parametrize_with_laws(
     In a test file:
 
     >>> from lumpability.refinement import refine
-    >>> @parametrize_with_laws(lambda structure, initial: refine(structure, initial).partition)
+    >>> @parametrize_with_laws(lambda structure, within: refine(structure, within).partition)
     ... def test_my_refinement(law):
     ...     law()
     """
@@ -125,7 +125,7 @@ def laws_as_table(of: str) -> str:
     Examples
     --------
     >>> print(laws_as_table("refiner").splitlines()[2])
-    | refines the initial partition | No block has states of two initial blocks. |
+    | refines the given partition | No block has states of two blocks of the given partition. |
     """
     rows = [f"| {one.name} | {one.statement} |" for one in LAWS[of].values()]
     return "\n".join(["| law | what holds |", "|---|---|", *rows])

@@ -56,7 +56,7 @@ class Law:
     >>> law = REFINER_LAWS["stable"]
     >>> print(law.statement)
     States of one block have equal sums of weights into every block: M V = V M^.
-    >>> law.check(lambda structure, initial: initial)
+    >>> law.check(lambda structure, within: within)
     Traceback (most recent call last):
         ...
     lumpability.testing.laws.law.LawBroken: the law 'stable' does not hold: ...

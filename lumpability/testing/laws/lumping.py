@@ -1,7 +1,7 @@
 """Laws of lumping chains: what every function from a chain to its coarsest lumping must do.
 
-A lumper takes a chain and the keywords ``kind`` and ``initial`` (a `Partition`) and returns something with the
-attributes ``chain``, ``partition`` and ``quotient``, ``kappa`` for proportional lumpings, and the methods of
+A lumper takes a chain and the keywords ``kind`` and ``within`` (a `Partition` to refine) and returns something with the
+attributes ``chain``, ``partition`` and ``quotient``, ``factors`` for proportional lumpings, and the methods of
 `lumpability.Lumping` that carry vectors across.  `lumpability.lump` is one.
 """
 
@@ -72,34 +72,36 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
     variants=KINDS,
 )
 def lumping_by_definition(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
-    """The partition refines the initial one, and states of a block have the equal sums of its kind."""
-    chain, initial = case
-    found = lump(chain, kind=variant, initial=initial).partition
-    assert found.refines(initial), f"{found} does not refine {initial}"
+    """The partition refines the given one, and states of a block have the equal sums of its kind."""
+    chain, within = case
+    found = lump(chain, kind=variant, within=within).partition
+    assert found.refines(within), f"{found} does not refine {within}"
     witness = find_witness(chain, found, variant)
     assert witness is None, f"{found} was found, but {witness}"
 
 
 @law(LUMPER_LAWS, "the coarsest lumping of every kind is unique", cases, variants=KINDS)
 def coarsest_lumping(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
-    """No coarser lumping of the kind refines the initial partition: all ways to merge blocks are tried."""
-    chain, initial = case
-    found = lump(chain, kind=variant, initial=initial).partition
+    """No coarser lumping of the kind refines the given partition: all ways to merge blocks are tried."""
+    chain, within = case
+    found = lump(chain, kind=variant, within=within).partition
     if len(found) > _MOST_MERGED:
         return
     for merge in all_partitions(len(found)):
         coarser = Partition(merge.labels[found.labels])
-        if len(coarser) < len(found) and coarser.refines(initial):
+        if len(coarser) < len(found) and coarser.refines(within):
             assert not is_lumping(chain, coarser, variant), f"{found} was found, not {coarser}"
 
 
 @law(LUMPER_LAWS, "an intertwining: M V = V M^ and D M = M^ D", cases, variants=KINDS)
 def quotient_identity(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """The quotient satisfies the matrix identity of its kind."""
-    chain, initial = case
-    lumping = lump(chain, kind=variant, initial=initial)
-    kappa = lumping.kappa if variant == "proportional" else None
-    assert_quotient_correct(chain, lumping.partition, lumping.quotient, kind=variant, kappa=kappa)
+    chain, within = case
+    lumping = lump(chain, kind=variant, within=within)
+    factors = lumping.factors if variant == "proportional" else None
+    assert_quotient_correct(
+        chain, lumping.partition, lumping.quotient, kind=variant, factors=factors
+    )
 
 
 @law(
@@ -111,20 +113,20 @@ def quotient_identity(lump: Lumper, case: Case, draw: Draw, variant: str) -> Non
 def planted_lumping(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """A lumping that was built in refines the one found, from any coarser start."""
     chain, planted = case
-    initial = Partition(draw(partitions(states=len(planted))).labels[planted.labels])
-    found = lump(chain, kind=variant, initial=initial).partition
-    assert planted.refines(found), f"{planted} was built in and refines {initial}; found {found}"
+    within = Partition(draw(partitions(states=len(planted))).labels[planted.labels])
+    found = lump(chain, kind=variant, within=within).partition
+    assert planted.refines(found), f"{planted} was built in and refines {within}; found {found}"
 
 
 @law(LUMPER_LAWS, "two quotients in a row are one", cases, variants=_COLLAPSING)
 def quotient_of_the_quotient(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """Lumping from a finer start first, and then the quotient, gives what lumping at once does."""
-    chain, initial = case
-    fine = initial.meet(draw(partitions(states=chain.n)))
-    first = lump(chain, kind=variant, initial=fine)
-    start = Partition(initial.labels[first.partition.representatives])
-    second = lump(first.quotient, kind=variant, initial=start)
-    at_once = lump(chain, kind=variant, initial=initial)
+    chain, within = case
+    fine = within.meet(draw(partitions(states=chain.n)))
+    first = lump(chain, kind=variant, within=fine)
+    start = Partition(within.labels[first.partition.representatives])
+    second = lump(first.quotient, kind=variant, within=start)
+    at_once = lump(chain, kind=variant, within=within)
     assert_same_partition(
         Partition(second.partition.labels[first.partition.labels]), at_once.partition
     )
@@ -133,22 +135,22 @@ def quotient_of_the_quotient(lump: Lumper, case: Case, draw: Draw, variant: str)
 @law(LUMPER_LAWS, "lumping is idempotent", cases, variants=KINDS)
 def lumped_already(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """A quotient has no coarser lumping of its kind among blocks of one size, from the same start."""
-    chain, initial = case
-    first = lump(chain, kind=variant, initial=initial)
-    start = Partition(initial.labels[first.partition.representatives])
+    chain, within = case
+    first = lump(chain, kind=variant, within=within)
+    start = Partition(within.labels[first.partition.representatives])
     if variant not in _COLLAPSING:  # an exact quotient forgets how large its blocks are
         start = start.meet(Partition(first.partition.blocks.sizes))
-    again = lump(first.quotient, kind=variant, initial=start)
+    again = lump(first.quotient, kind=variant, within=start)
     assert_same_partition(again.partition, Partition.discrete(first.quotient.n))
 
 
 @law(LUMPER_LAWS, "states have no order", cases, variants=KINDS)
 def renumbering(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """Renumbering the states renumbers the lumping."""
-    chain, initial = case
+    chain, within = case
     renumbered, order = draw(permutations_of(chain))
-    found = lump(chain, kind=variant, initial=initial).partition
-    again = lump(renumbered, kind=variant, initial=initial.restrict(order)).partition
+    found = lump(chain, kind=variant, within=within).partition
+    again = lump(renumbered, kind=variant, within=within.restrict(order)).partition
     assert_same_partition(again, found.restrict(order))
 
 
@@ -156,13 +158,13 @@ def renumbering(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
 def another_unit_of_time(lump: Lumper, chain: CTMC, draw: Draw, variant: str) -> None:
     """Multiplying all rates by one number, from 1e-12 to 1e12, changes no block."""
     factor = Fraction(10) ** draw(st.integers(-12, 12))
-    initial = draw(partitions(states=chain.n, max_blocks=2))
+    within = draw(partitions(states=chain.n, max_blocks=2))
     rates = [[(t, factor * rate) for t, rate in chain.matrix.row(s)] for s in range(chain.n)]
     faster = CTMC.from_rates(
         [(s, t, rate) for s, row in enumerate(rates) for t, rate in row], states=range(chain.n)
     )
-    found = lump(chain, kind=variant, initial=initial).partition
-    assert_same_partition(lump(faster, kind=variant, initial=initial).partition, found)
+    found = lump(chain, kind=variant, within=within).partition
+    assert_same_partition(lump(faster, kind=variant, within=within).partition, found)
 
 
 @st.composite
@@ -187,19 +189,19 @@ def order_in_which_rates_are_given(
     """Two states with the same twelve rates, given as floats in any order, share a block."""
     first, second = case
     chain = CTMC.from_rates([*first, *second], states=range(6))
-    initial = Partition([0, 0, 1, 1, 1, 1])
-    assert_same_partition(lump(chain, kind=variant, initial=initial).partition, initial)
+    within = Partition([0, 0, 1, 1, 1, 1])
+    assert_same_partition(lump(chain, kind=variant, within=within).partition, within)
 
 
 @law(LUMPER_LAWS, _BUCHHOLZ, cases, variants=("strict",))
 def strict_is_ordinary_and_exact(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """A strict lumping is ordinary and exact, and refines the coarsest of both."""
-    chain, initial = case
-    found = lump(chain, kind="strict", initial=initial).partition
+    chain, within = case
+    found = lump(chain, kind="strict", within=within).partition
     for kind in ("ordinary", "exact"):
         witness = find_witness(chain, found, kind)
         assert witness is None, f"{found} was found, not {kind}: {witness}"
-        coarsest = lump(chain, kind=kind, initial=initial).partition
+        coarsest = lump(chain, kind=kind, within=within).partition
         assert found.refines(coarsest), f"{found} does not refine the {kind} {coarsest}"
 
 
@@ -208,8 +210,8 @@ def strict_is_ordinary_and_exact(lump: Lumper, case: Case, draw: Draw, variant: 
 )
 def finer_kinds(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """Bisimulation refines ordinary lumping, and that refines proportional lumping."""
-    chain, initial = case
-    found = [lump(chain, kind=kind, initial=initial).partition
+    chain, within = case
+    found = [lump(chain, kind=kind, within=within).partition
              for kind in ("bisimulation", "ordinary", "proportional")]  # fmt: skip
     assert found[0].refines(found[1]), f"bisimulation {found[0]}, ordinary {found[1]}"
     assert found[1].refines(found[2]), f"ordinary {found[1]}, proportional {found[2]}"
@@ -235,7 +237,7 @@ def exact_is_ordinary_backwards(lump: Lumper, case: Case, draw: Draw, variant: s
 
     That is, of an irreducible chain, and among partitions into blocks of equally probable states.
     """
-    chain, initial = case
+    chain, within = case
     pi = stationary(chain, method="exact").values
     masses = list(pi)
     columns = transposed(generator_rows(chain))
@@ -245,8 +247,8 @@ def exact_is_ordinary_backwards(lump: Lumper, case: Case, draw: Draw, variant: s
     ]
     reverse = type(chain)(backwards)
     equal_masses = Partition.of(masses, states=chain.n)
-    exact = lump(chain, kind="exact", initial=initial).partition
-    ordinary = lump(reverse, kind="ordinary", initial=initial.meet(equal_masses)).partition
+    exact = lump(chain, kind="exact", within=within).partition
+    ordinary = lump(reverse, kind="ordinary", within=within.meet(equal_masses)).partition
     assert_same_partition(exact, ordinary)
 
 
@@ -258,7 +260,7 @@ def exact_is_ordinary_backwards(lump: Lumper, case: Case, draw: Draw, variant: s
 )
 def labels_are_kept(lump: Lumper, chain: MarkovChain, draw: Draw, variant: str) -> None:
     """Labels are constant on blocks, and the quotient has them."""
-    lumping = lump(chain, kind=variant, initial=Partition.trivial(chain.n))
+    lumping = lump(chain, kind=variant, within=Partition.trivial(chain.n))
     for name, mask in chain.labels.items():
         kept = lumping.quotient.labels[name][lumping.partition.labels]
         assert np.array_equal(kept, mask), f"label {name!r} is on {mask.tolist()}, kept {kept}"
@@ -289,6 +291,6 @@ def promises_are_kept(lump: Lumper, case: Case, draw: Draw, variant: str) -> Non
     """The quotient determines what its kind promises: probabilities, hitting times, rewards."""
     chain, planted = case
     kind, _, quantity = variant.partition(": ")
-    lumping = lump(chain, kind=kind, initial=planted)
+    lumping = lump(chain, kind=kind, within=planted)
     assert_same_partition(lumping.partition, planted)
     assert is_promise_kept(lumping, quantity), f"{quantity} differ between chain and quotient"

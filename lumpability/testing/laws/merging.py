@@ -185,7 +185,7 @@ def bridge_between_the_wings(lump: NetworkLumper, case: Any, draw: Draw, variant
     assert_lumpable(whole, dict.fromkeys(range(steps), partition), kind="exact")
     assert_same_function(whole, small)
     # Unrolling the quotient of the chain gives that network too: N = W L P^ W^-1.
-    quotient = lump(chain, kind="exact", initial=partition).quotient
+    quotient = lump(chain, kind="exact", within=partition).quotient
     denominator, sizes = chain.matrix.weights.denominator, partition.blocks.sizes.tolist()
     weights = small.layers[0].parameters["weight"].tolist()
     for block, row in enumerate(weights):

@@ -42,7 +42,7 @@ def is_promise_kept(lumping: Any, quantity: str) -> bool:
     Examples
     --------
     >>> from lumpability import lump
-    >>> lumping = lump(DTMC([[0, "1/2", "1/2"], [1, 0, 0], [1, 0, 0]]), initial=[0, 1, 1])
+    >>> lumping = lump(DTMC([[0, "1/2", "1/2"], [1, 0, 0], [1, 0, 0]]), within=[0, 1, 1])
     >>> is_promise_kept(lumping, "block probabilities, every start")
     True
     """
@@ -106,7 +106,7 @@ def _masses_agree(lumping: Any) -> bool:
 def _weighted_masses_agree(lumping: Any) -> bool:
     pi = _stationary(lumping.chain)
     weighted = lumping.project_stationary(pi)
-    by_formula = project(pi.combine(lumping.kappa, operator.mul), lumping.partition)
+    by_formula = project(pi.combine(lumping.factors, operator.mul), lumping.partition)
     total = sum(by_formula)
     return _is_stationary(weighted, lumping.quotient) and weighted.equals(
         by_formula.map(lambda mass: mass / total)

@@ -1,6 +1,6 @@
 """Laws of refinement: what every function from a structure and a partition to a partition must do.
 
-A refiner takes a `WeightedStructure` and an initial `Partition` and returns the coarsest stable partition that
+A refiner takes a `WeightedStructure` and a `Partition` to refine and returns the coarsest stable partition that
 refines it, as anything that `Partition.of` takes.
 """
 
@@ -41,19 +41,19 @@ REFINER_LAWS: dict[str, Law] = {}
 """Laws of refiners by name."""
 
 
-def _refined(refine: Refiner, structure: WeightedStructure, initial: Partition) -> Partition:
-    return Partition.of(refine(structure, initial), states=structure.n)
+def _refined(refine: Refiner, structure: WeightedStructure, within: Partition) -> Partition:
+    return Partition.of(refine(structure, within), states=structure.n)
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
-def refines_the_initial_partition(
+def refines_the_given_partition(
     refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
 ) -> None:
-    """No block has states of two initial blocks."""
+    """No block has states of two blocks of the given partition."""
     found = _refined(refine, structure, structure.initial)
     for block in found.blocks:
-        initial = structure.initial.labels[block]
-        assert (initial == initial[0]).all(), f"the block {block.tolist()} mixes initial blocks"
+        given = structure.initial.labels[block]
+        assert (given == given[0]).all(), f"the block {block.tolist()} mixes blocks to refine"
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
@@ -74,7 +74,7 @@ def _unstable(found: Partition, witness: Any) -> str:
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(max_states=6), replaceable=True)
 def coarsest(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
-    """No stable partition that refines the initial one is coarser: all ways to merge blocks are tried."""
+    """No stable partition that refines the given one is coarser: all ways to merge blocks are tried."""
     found = _refined(refine, structure, structure.initial)
     if len(found) > _MOST_MERGED:
         return
@@ -93,7 +93,7 @@ def idempotent(refine: Refiner, structure: WeightedStructure, draw: Draw, varian
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
 def monotone(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
-    """A coarser initial partition does not give an answer that is finer anywhere."""
+    """A coarser partition to refine does not give an answer that is finer anywhere."""
     fine = structure.initial.meet(draw(partitions(states=structure.n)))
     coarse_answer = _refined(refine, structure, structure.initial)
     fine_answer = _refined(refine, structure, fine)
@@ -130,15 +130,15 @@ def order_of_rates(refine: Refiner, order: list[int], draw: Draw, variant: str) 
     """Two states with the same twelve rates into one block, in any order, stay together."""
     rates = draw(twelve_rates())
     targets = np.arange(2, 14)
-    initial = Partition(np.append([0, 0], np.ones(12, dtype=np.int64)))
+    within = Partition(np.append([0, 0], np.ones(12, dtype=np.int64)))
     structure = WeightedStructure.from_edges(
         14,
         np.repeat([0, 1], 12),
         np.concatenate([targets, targets[order]]),
         ExactArray.read([*rates, *rates])[0],
-        initial=initial,
+        initial=within,
     )
-    found = _refined(refine, structure, initial)
+    found = _refined(refine, structure, within)
     assert len(found) == 2, (
         f"sums of the rates {', '.join(map(str, rates))} differ when these are given to state 1 in the "
         f"order {order}"
@@ -175,9 +175,9 @@ def planted_blocks(
 ) -> None:
     """A partition that is stable by construction refines the answer, from any coarser start."""
     structure, planted = pair
-    initial = Partition(draw(partitions(states=len(planted))).labels[planted.labels])
-    found = _refined(refine, structure, initial)
-    assert planted.refines(found), f"{planted} was built in and refines {initial}; found {found}"
+    within = Partition(draw(partitions(states=len(planted))).labels[planted.labels])
+    found = _refined(refine, structure, within)
+    assert planted.refines(found), f"{planted} was built in and refines {within}; found {found}"
 
 
 @law(REFINER_LAWS, "two quotients in a row are one", structures(), replaceable=True)

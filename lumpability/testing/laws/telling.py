@@ -22,7 +22,7 @@ def tell(example: Any) -> str:
     Examples
     --------
     >>> print(tell(WeightedStructure.from_edges(3, [0, 2], [1, 1], ["1/3", 1])))
-    3 states, initial partition [[0, 1, 2]], weights
+    3 states, within [[0, 1, 2]], weights
       0 -> 1: 1/3
       2 -> 1: 1
     """
@@ -30,7 +30,7 @@ def tell(example: Any) -> str:
         return ", and ".join(tell(part) for part in example)
     if isinstance(example, WeightedStructure):
         start = [block.tolist() for block in example.initial.blocks]
-        return f"{_states(example.n)}, initial partition {start}, weights{_arrows(example)}"
+        return f"{_states(example.n)}, within {start}, weights{_arrows(example)}"
     if isinstance(example, MarkovChain):
         labels = "".join(
             f", label {name!r} on {np.flatnonzero(mask).tolist()}"

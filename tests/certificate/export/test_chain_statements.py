@@ -19,7 +19,7 @@ KINDS = ["ordinary", "bisimulation", "exact", "strict", "proportional"]
 @given(st.sampled_from(KINDS), st.integers(0, 10**6))
 def test_a_statement_divided_by_its_denominator_is_the_chain(kind: str, seed: int) -> None:
     chain, partition = planted(kind, [2, 1, 2], seed=seed)
-    lumping = lump(chain, kind=kind, initial=partition)
+    lumping = lump(chain, kind=kind, within=partition)
     statement = lumping.certificate().statement(chain)
     for rows, model in ((statement.matrix, chain), (statement.quotient, lumping.quotient)):
         structure = model.matrix if kind == "bisimulation" else model.generator()  # type: ignore[attr-defined]
@@ -28,7 +28,7 @@ def test_a_statement_divided_by_its_denominator_is_the_chain(kind: str, seed: in
             found = [Fraction(x, statement.denominator) for x in row]
             assert found == [held.get(u, 0) for u in range(len(row))]
     factors = [Fraction(x, statement.kappa_denominator) for x in statement.kappa]
-    assert factors == ([] if lumping.kappa is None else list(lumping.kappa))
+    assert factors == ([] if lumping.factors is None else list(lumping.factors))
     assert statement.labels == tuple(lumping.partition.labels.tolist())
 
 

@@ -208,7 +208,7 @@ def test_names_of_states_cannot_leave_their_comment(compile_coq: Compile) -> Non
 @pytest.mark.parametrize("kind", ["ordinary", "bisimulation", "exact", "strict", "proportional"])
 def test_coq_accepts_the_largest_chains(kind: str, compile_coq: Compile) -> None:
     chain, partition = planted(kind, [8] * 25, seed=1)
-    result = compile_coq(export(lump(chain, kind=kind, initial=partition), "coq"))
+    result = compile_coq(export(lump(chain, kind=kind, within=partition), "coq"))
     assert result.returncode == 0, result.stderr
 
 

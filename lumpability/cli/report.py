@@ -1,0 +1,37 @@
+"""What a command found: once as plain data for --json, once as tables for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lumpability.show.text import Table
+
+__all__ = ["Report", "smaller"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of one step of a command.
+
+    Attributes
+    ----------
+    data : dict
+        What `json.dumps` accepts; exact numbers are texts such as "1/3".
+    tables : tuple of Table
+    """
+
+    data: dict[str, Any]
+    tables: tuple[Table, ...]
+
+
+def smaller(before: int, after: int) -> str:
+    """Say how many times smaller something has become.
+
+    Examples
+    --------
+    >>> smaller(8, 3), smaller(151060, 126)
+    ('2.67', '1,199')
+    """
+    ratio = before / after
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"

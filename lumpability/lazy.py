@@ -1,0 +1,43 @@
+"""Names of a package that are imported when they are first asked for.
+
+Whoever reads a model and checks a certificate then never loads the engine that made it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+__all__ = ["attributes"]
+
+
+def attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the function `__getattr__` of a package.
+
+    Parameters
+    ----------
+    package : str
+        Its name.
+    homes : mapping of str to str
+        For each public name that is imported late, the module of the package that defines it.
+        Modules of the package are found without being listed.
+
+    Examples
+    --------
+    >>> attributes("lumpability", {"Partition": "partition"})("Partition").__module__
+    'lumpability.partition'
+    """
+
+    def get(name: str) -> Any:
+        if name in homes:
+            value = getattr(import_module(f"{package}.{homes[name]}"), name)
+            setattr(sys.modules[package], name, value)  # the next time it is simply there
+            return value
+        if not name.startswith("_") and find_spec(f"{package}.{name}") is not None:
+            return import_module(f"{package}.{name}")
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return get

@@ -1,0 +1,92 @@
+"""Partitions of all neurons of a network, and of the neurons of each layer.
+
+Neurons (channels) of layers with weights are numbered layer after layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidPartition
+from lumpability.networks.weight_stages import Stage
+from lumpability.numbers.float_arrays import Array
+from lumpability.partition import Partition
+
+__all__ = ["joined", "layer_partitions", "offsets"]
+
+
+def offsets(stages: Iterable[Stage]) -> Array:
+    """Return the number of the first neuron of each layer with weights, and the number of all neurons.
+
+    Examples
+    --------
+    >>> from lumpability import Network
+    >>> from lumpability.networks.weight_stages import stages_of
+    >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
+    >>> offsets(stages_of(network)).tolist()
+    [0, 2, 3]
+    """
+    return np.concatenate([[0], np.cumsum([stage.units for stage in stages], dtype=np.int64)])
+
+
+def joined(partitions: Iterable[Partition]) -> Partition:
+    """Return the partition of all neurons whose blocks are those of each layer.
+
+    Examples
+    --------
+    >>> joined([Partition([0, 0]), Partition([0])])
+    Partition([[0, 1], [2]])
+    """
+    labels, start = [np.empty(0, dtype=np.int32)], 0
+    for one in partitions:
+        labels.append(one.labels + start)
+        start += one.n
+    return Partition(np.concatenate(labels))
+
+
+def layer_partitions(partition: Any, stages: Sequence[Stage]) -> list[Partition]:
+    """Return the partition of each layer with weights that a partition of the network's neurons means.
+
+    Parameters
+    ----------
+    partition : mapping of int to partition, or anything `Partition.of` takes
+        A mapping gives for the i-th layer with weights a partition of its neurons (others stay
+        separate).  Anything else is a partition of all neurons.
+    stages : sequence of Stage
+
+    Raises
+    ------
+    InvalidPartition
+        If it does not fit the network or mixes neurons of different layers.
+    """
+    if isinstance(partition, Mapping) and all(map(_is_partition, partition.values())):
+        unknown = [key for key in partition if key not in range(len(stages))]
+        if unknown:
+            raise InvalidPartition(
+                f"there is no layer {unknown[0]!r}: layers with weights are 0 .. {len(stages) - 1}"
+            )
+        return [
+            Partition.of(partition[number], states=stage.units)
+            if number in partition
+            else Partition.discrete(stage.units)
+            for number, stage in enumerate(stages)
+        ]
+    bounds = offsets(stages)
+    whole = Partition.of(partition, states=int(bounds[-1]))
+    layer = np.repeat(np.arange(len(stages)), np.diff(bounds))
+    mixed = np.flatnonzero(layer[whole.representatives][whole.labels] != layer)
+    if len(mixed):
+        raise InvalidPartition(
+            f"unit {int(mixed[0])} shares a class with a unit of another layer", unit=int(mixed[0])
+        )
+    return [
+        whole.restrict(np.arange(low, high))
+        for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+    ]
+
+
+def _is_partition(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str)

@@ -1,0 +1,135 @@
+"""The words of the library's options: refusals of unknown ones, and what former ones are called now.
+
+Options have the same names in Python and on the command line, and this table is the only one of former
+names.  A former name is refused with the present one; nothing accepts both.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from inspect import signature
+from typing import Any, TypeVar, cast
+
+from lumpability.errors import InvalidInput
+
+__all__ = [
+    "FORMER",
+    "missing_attribute",
+    "refuses_unknown_options",
+    "unknown_option",
+    "unknown_word",
+]
+
+FORMER: dict[str, dict[str, str]] = {
+    "lump": {"initial": "within", "strict": "exact_weights"},
+    "check": {"kappa": "factors"},
+    "read": {"normalise": "fold_scaling"},
+    "write": {"doubles": "value_type"},
+    "engine": {"reference": "definition", "structure": "definition"},
+    "Lumping": {"kappa": "factors", "trace": "history"},
+    "NetworkLumping": {"seconds": "stats.seconds", "proof": "stats.proof"},
+    "Stats": {"initial_blocks": "respected_blocks"},
+}
+"""For each verb, set of words and class: the former name and the present one."""
+
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+
+def refuses_unknown_options(verb: Verb) -> Verb:
+    """Decorate a function: an unknown option raises `InvalidInput`, which names those that there are.
+
+    Examples
+    --------
+    >>> refuses_unknown_options(sorted)([1, 2], reversed=True)
+    Traceback (most recent call last):
+        ...
+    lumpability.errors.InvalidInput: sorted has no option 'reversed': it has key, reverse
+    """
+    known = [p.name for p in signature(verb).parameters.values() if p.kind is p.KEYWORD_ONLY]
+
+    @wraps(verb)
+    def checked(*arguments: Any, **options: Any) -> Any:
+        for name in options:
+            if name not in known:
+                raise unknown_option(verb.__name__, name, known)
+        return verb(*arguments, **options)
+
+    return cast("Verb", checked)
+
+
+def unknown_option(
+    verb: str, name: str, known: Sequence[str], *, of: str = "", elsewhere: str = ""
+) -> InvalidInput:
+    """Return the error for an option that a verb does not have.
+
+    Parameters
+    ----------
+    verb : str
+    name : str
+    known : sequence of str
+        The options that it has.
+    of : str, optional
+        The class of the model, if the options depend on it.
+    elsewhere : str, optional
+        Those that have this option, such as "networks".
+
+    Examples
+    --------
+    >>> print(unknown_option("lump", "initial", ["kind", "within"]))
+    lump has no option 'initial': it is called 'within' now
+    >>> print(unknown_option("lump", "dtype", ["kind", "within"], of="CTMC", elsewhere="networks"))
+    lump of a CTMC has no option 'dtype', which is for networks: it has kind, within
+    """
+    what = f"{verb} of a {of}" if of else verb
+    start = f"{what} has no option {name!r}"
+    present = FORMER.get(verb, {}).get(name)
+    if present in known:
+        return InvalidInput(f"{start}: it is called {present!r} now", option=name, known=known)
+    if elsewhere:
+        start += f", which is for {elsewhere}"
+    return InvalidInput(f"{start}: it has {', '.join(known)}", option=name, known=known)
+
+
+def unknown_word(what: str, word: object, known: Iterable[str]) -> InvalidInput:
+    """Return the error for a word that is none of those that an option takes.
+
+    Parameters
+    ----------
+    what : str
+        The option, such as "engine".
+    word : object
+    known : iterable of str
+
+    Examples
+    --------
+    >>> print(unknown_word("engine", "reference", ["auto", "definition"]))
+    unknown engine 'reference': it is called 'definition' now
+    >>> print(unknown_word("kind", "ordinari", ["ordinary", "exact"]))
+    unknown kind 'ordinari': did you mean 'ordinary'? choose one of ordinary, exact
+    """
+    known = list(known)
+    present = FORMER.get(what, {}).get(str(word))
+    if present in known:
+        return InvalidInput(f"unknown {what} {word!r}: it is called {present!r} now", word=word)
+    close = difflib.get_close_matches(str(word), known, n=1)
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    return InvalidInput(
+        f"unknown {what} {word!r}: {meant}choose one of {', '.join(known)}", word=word
+    )
+
+
+def missing_attribute(value: object, name: str) -> AttributeError:
+    """Return the error for an attribute that a value does not have; a former one is named as it is now.
+
+    Examples
+    --------
+    >>> print(missing_attribute(0, "real_part"))
+    'int' object has no attribute 'real_part'
+    """
+    owner = type(value).__name__
+    present = FORMER.get(owner, {}).get(name)
+    now = "" if present is None else f": it is called {present!r} now"
+    return AttributeError(f"{owner!r} object has no attribute {name!r}{now}", name=name, obj=value)
