@@ -2,7 +2,7 @@
 
 Every error the library raises on purpose derives from `LumpabilityError` and carries its evidence
 as attributes, so that programs need not parse messages.  A message is one sentence (two at most):
-what was found, where, and what would have been right.  Errors caused by what the user gave are
+what is wrong, where, and what would be right.  Errors in the input of the user are
 `InvalidInput`; the command line turns them into exit code 3 without a traceback.
 """
 
@@ -63,11 +63,11 @@ def _restore(cls: type[LumpabilityError], args: Any, evidence: dict[str, Any]) -
 
 
 class InvalidInput(LumpabilityError, ValueError):
-    """What was given cannot be used; the message says which part and why."""
+    """An input cannot be used; the message says which part and why."""
 
 
 class InvalidValue(InvalidInput):
-    """A number that is not one: NaN, infinity, malformed text, a wrong type, a wrong sign."""
+    """An invalid number: NaN, infinity, malformed text, a wrong type, a wrong sign."""
 
 
 class InvalidPartition(InvalidInput):
@@ -95,7 +95,7 @@ class NotJustified(LumpabilityError):
 
 
 class NotUnique(InvalidInput):
-    """What was asked for is not unique: a chain with several recurrent classes, for example."""
+    """The answer is not unique: for a chain with several recurrent classes, for example."""
 
 
 class NoConvergence(LumpabilityError):

@@ -1,10 +1,10 @@
 """Files: read within limits, written whole or not at all.
 
-A packed file of a few megabytes can unpack to terabytes.  Unpacking therefore counts what comes out
-and stops at `DEFAULT_MAX_BYTES`, or when the ratio to what went in passes 1000 (deflate reaches 1032
-on constant data; models stay below 100).  A file is written under a temporary name beside its
-target and renamed when complete: a run that dies leaves the old file as it was.  Whatever goes wrong
-becomes a `FormatError` that names the file.
+A packed file of a few megabytes can unpack to terabytes.  So unpacking counts the bytes and stops at
+`DEFAULT_MAX_BYTES`, or when the ratio to the packed size passes 1000 (deflate reaches 1032 on constant data;
+models stay below 100).  A file is written under a temporary name beside its target and renamed when
+complete: if the program stops early, the old file stays as it was.  Every error becomes a `FormatError`
+that names the file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LEVEL = 6
 def check_size(path: str | Path, unpacked: int, packed: int, max_bytes: int) -> None:
     """Refuse a packed file that unpacks beyond the limits.
 
-    Raises `SizeLimit`: names the limit; carries ``path`` and ``limit``.
+    Raises `SizeLimit`, which names the limit and carries ``path`` and ``limit``.
 
     Examples
     --------
@@ -79,7 +79,7 @@ class _Unpacked(io.RawIOBase):
 
 @contextmanager
 def reading(path: str | Path) -> Iterator[None]:
-    """Turn what goes wrong while a file is read into a `FormatError` that names the file.
+    """Turn errors while a file is read into a `FormatError` that names the file.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def reading(path: str | Path) -> Iterator[None]:
     except FormatError:
         raise
     except InvalidInput as error:
-        if "path" in error.evidence:  # it names the file already
+        if "path" in error.evidence:  # it already names the file
             raise
         if isinstance(error, SizeLimit):
             raise SizeLimit(f"{path}: {error}", path=str(path), **error.evidence) from error
@@ -148,9 +148,9 @@ def _unpacker(plain: BinaryIO, path: Path, by_content: bool) -> Any:
 
 @contextmanager
 def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
-    """Write several files and put all of them in place at the end, or none.
+    """Write several files and put all of them in place at the end, or none of them.
 
-    Raises `FormatError` if a file cannot be written; nothing is left behind and old files are untouched.
+    Raises `FormatError` if a file cannot be written; then no file is left behind, and old files stay.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
         raise FormatError(f"cannot be written: {error.strerror or error}", path=current) from error
     finally:
         for handle in handles:
-            with suppress(OSError):  # a disk that is full says so again; it has been reported
+            with suppress(OSError):  # a full disk raises again; the error has been reported
                 handle.close()
         for unfinished in temporary[: len(handles)]:
             unfinished.unlink(missing_ok=True)
@@ -207,7 +207,7 @@ def _created(path: Path, target: Path, unfinished: Path) -> BinaryIO:
 def writing(path: str | Path, *, packed: bool | None = None) -> Iterator[BinaryIO]:
     """Write one file, packed with gzip if its name ends in ``.gz``, whole or not at all.
 
-    The bytes depend on the contents only: no time and no name goes into a packed file.
+    The bytes depend on the contents only: a packed file holds no time and no name.
 
     Raises `FormatError` if the file cannot be written.
 

@@ -25,7 +25,7 @@ __all__ = ["Blocks", "Partition"]
 
 Labels = np.ndarray[Any, np.dtype[np.int32]]
 _SHOWN = 24
-_FEW = 6  # blocks; to compare labels with each takes less time than to look their numbers up
+_FEW = 6  # with so few blocks, comparing labels with each is faster than a table
 
 
 class Blocks(Sequence["np.ndarray[Any, np.dtype[np.int64]]"]):
@@ -421,7 +421,7 @@ def _canonical(
         distinct, labels = np.unique(labels, return_inverse=True)
         high = len(distinct) - 1
     first = np.full(high + 1, n, dtype=np.int64)
-    # Written backwards, the smallest state of a label is the last to be stored.
+    # Assigned in reverse, so that the smallest state of each label is written last.
     first[labels[::-1]] = np.arange(n - 1, -1, -1)
     used = np.flatnonzero(first < n)
     used = used[np.argsort(first[used])]
@@ -433,9 +433,9 @@ def _canonical(
 def _canonical_bytes(
     labels: np.ndarray[Any, np.dtype[np.uint8]], high: int
 ) -> tuple[Labels, np.ndarray[Any, Any]]:
-    """Do the same with labels 0 .. high of a byte each, of which some may not occur.
+    """Do the same with labels of one byte, 0 .. high, of which some may not occur.
 
-    A byte is found among others at the speed of memory.
+    A search for a byte runs at the speed of memory.
     """
     data = labels.tobytes()
     members = ((data.find(label), label) for label in range(high + 1))

@@ -1,4 +1,4 @@
-"""Collapse a structure along a partition, carry vectors across.
+"""Collapse a structure along a partition, and carry vectors between states and blocks.
 
 V is the indicator of the partition, n x k: V[s, C] = 1 iff s is in C.  The collapse of M takes for
 block B the sums of the row of its first member into every block C: M^[B, C] = sum of M[s, u], u in C.
@@ -109,8 +109,8 @@ class Stats:
 def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStructure:
     """Return the structure on blocks given by the rows of their first members.
 
-    It is the quotient if the partition is stable; `refinement.stability.disagreement` tells.
-    O(transitions of the first members).
+    It is the quotient exactly when the partition is stable, which `refinement.stability.disagreement`
+    decides.  O(transitions of the first members).
 
     Examples
     --------
@@ -145,7 +145,7 @@ def project(vector: ExactArray, partition: Partition) -> ExactArray:
     support = vector.support()
     if not len(support):
         return ExactArray.constant(Fraction(0), blocks)
-    if len(support) == 1 < blocks:  # as of most initial distributions
+    if len(support) == 1 < blocks:  # as in most initial distributions
         state = int(support[0])
         codes = np.zeros(blocks, dtype=np.uint8)
         codes[partition.labels[state]] = 1
@@ -156,7 +156,7 @@ def project(vector: ExactArray, partition: Partition) -> ExactArray:
     sums = vector.take(support[order]).segment_sums(np.append(starts, len(support)))
     if len(reached) == blocks:
         return sums
-    number = {_zero_in(vector): 0}  # of each distinct sum
+    number = {_zero_in(vector): 0}  # the code of each distinct sum
     renamed = [number.setdefault(value, len(number)) for value in sums.values]
     codes = np.zeros(blocks, dtype=smallest_unsigned(len(number)))
     codes[reached] = np.array(renamed)[sums.codes]
@@ -164,7 +164,7 @@ def project(vector: ExactArray, partition: Partition) -> ExactArray:
 
 
 def _zero_in(vector: ExactArray) -> Exact:
-    """Return the zero of a vector that has one: of its field, if parameters occur."""
+    """Return the zero of a vector that contains one: an element of its field, if parameters occur."""
     return next(value for value in vector.values if not value)
 
 

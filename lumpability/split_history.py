@@ -1,12 +1,12 @@
 """Why no two blocks of a coarsest partition can be merged: a forest of splits over the final blocks.
 
-The roots are the blocks of the partition that had to be refined.  A split takes a node apart, because its
-members have different sums of weights into one splitter, a node that was there before.  Every stable
-partition that refines the roots separates what a split separates: by induction all nodes so far are
-unions of its blocks, so the splitter is one, and members of one of its blocks have equal sums into
-it.  The leaves are single final blocks; hence no stable partition merges two of them, and the final
-partition is the coarsest.  As that is stable itself, one member speaks for each final block: a history is
-about the quotient, not about the states, and whoever wants to check it needs no engine.
+The roots are the blocks of the initial partition.  A split divides a node whose members have different
+sums of weights into a splitter, which is an earlier node.  Every stable partition that refines the roots
+separates what a split separates.  Proof by induction: all nodes so far are unions of its blocks; so is the
+splitter; hence members of one of its blocks have equal sums into the splitter, and the parts are unions of
+its blocks.  The leaves are single final blocks, so no stable partition merges two of them, and the final
+partition is the coarsest.  It is stable itself, so one member represents each final block: a history is
+about the quotient, not about the states, and checking it needs no engine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 class History:
     """A forest of splits, as arrays.
 
-    Nodes are numbered in the order of their making: first the roots, then the parts of the first split,
+    Nodes are numbered in the order in which they arise: first the roots, then the parts of the first split,
     and so on.  Every node is a range of `order`.
 
     Attributes
@@ -39,9 +39,9 @@ class History:
     roots : int
         Nodes 0 .. roots - 1 are the blocks that had to be refined.
     split_node, splitter : array of int, shape (splits,)
-        The node that a split takes apart, and the node into which its sums go.
+        The node that a split divides, and the node into which its sums go.
     condition : array of int, shape (splits,)
-        Which of the kind's matrices the sums are taken of: 0, or for strict lumpability also 1.
+        Which of the kind's matrices the sums belong to: 0, or for strict lumpability also 1.
     first_part : array of int, shape (splits + 1,)
         The parts of split i are the nodes ``first_part[i] .. first_part[i + 1] - 1``; `first_part[0]` is
         `roots`, and the last entry is the number of nodes.

@@ -37,9 +37,9 @@ __all__ = ["Exact", "ExactArray"]
 Exact = Any
 """`fractions.Fraction`, or an element of a sympy field of rational functions."""
 
-_CHUNK = 1 << 15  # what is done with so many entries happens in the cache
+_CHUNK = 1 << 15  # entries handled at a time, so that they stay in the cache
 _NARROW_BITS = 512
-_SHORT = 64  # entries for each that is not zero; their places then take an eighth of the memory
+_SHORT = 64  # entries for each nonzero one; then the kept positions take an eighth of the memory
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -69,7 +69,7 @@ class ExactArray:
 
     @classmethod
     def read(cls, data: Any, *, tolerance: float = DEFAULT_TOLERANCE) -> tuple[ExactArray, Reading]:
-        """Read numbers of any supported type; floats by the policy of `rationals`.
+        """Read numbers of any supported type; floats by the rule of `rationals`.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class ExactArray:
 
         Notes
         -----
-        O(m), and O(m log m) beyond a thousand distinct values or so; each of them is read once.
+        O(m), or O(m log m) beyond about a thousand distinct values; each of these is read once.
         """
         if isinstance(data, ExactArray):
             return data, Reading()
@@ -112,7 +112,7 @@ class ExactArray:
         places = sorted(numbers)
         entries = [numbers[place] for place in places]
         gap = next((i for i, place in enumerate(places) if i != place), len(places))
-        if gap < length:  # one zero is read, for all of them
+        if gap < length:  # read a single zero for all of them
             places.insert(gap, gap)
             entries.insert(gap, 0)
         read, reading = _read_objects(entries, tolerance, places)
@@ -126,9 +126,9 @@ class ExactArray:
     def of_values(
         cls, codes: Any, values: Sequence[Exact], *, integers: Sequence[int] | None = None
     ) -> ExactArray:
-        """Build from codes and values that need be neither distinct nor all used.
+        """Build from codes and values; values may repeat, and some may be unused.
 
-        Rationals are compared in less time by `integers`, what they are over one denominator.
+        Rationals compare faster by `integers`, their numerators over one common denominator.
         """
         codes = np.asarray(codes).astype(smallest_unsigned(len(values)), copy=False)
         used = _used(codes, len(values))
@@ -196,7 +196,7 @@ class ExactArray:
 
     @cached_property
     def _short_support(self) -> np.ndarray[Any, np.dtype[np.int64]] | None:
-        """The support, kept where it is short, as of most initial distributions."""
+        """The support if most entries are zero, as in most initial distributions; else None."""
         unequal = self.codes != self._zero
         if _SHORT * np.count_nonzero(unequal) > len(self):
             return None
@@ -262,10 +262,10 @@ class ExactArray:
 
     @cached_property
     def components(self) -> tuple[ExactArray, ...] | None:
-        """Arrays of rationals such that sums of these decide whether sums of this array are equal.
+        """Rational arrays: sums of this array are equal exactly when the sums of each of these are.
 
-        The array itself if it is rational; for rational functions the coefficients of each monomial, see
-        `parameters.coefficients`; None if those are too many.  Their `values` need not be distinct.
+        A rational array has itself; rational functions have their coefficients of each monomial, see
+        `parameters.coefficients`; None if there are too many.  Their `values` need not be distinct.
         """
         if self.is_rational:
             return (self,)
@@ -285,7 +285,7 @@ class ExactArray:
     def integers(self) -> tuple[list[int], int]:
         """Integers W and denominator D with ``values[i] == Fraction(W[i], D)``; rationals only.
 
-        Large where there are many distinct numbers with denominators of their own: see `is_narrow`.
+        These are large if many distinct numbers have unrelated denominators: see `is_narrow`.
         """
         return scale_to_integers(self.values)
 
@@ -297,8 +297,8 @@ class ExactArray:
     def residues(self, p: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
         """Return the distinct numbers, up to one common factor, modulo a prime; shape (k,).
 
-        The prime must not divide a denominator.  Scaled to integers the residues are mostly small;
-        where that is too wide a fraction becomes numerator times inverse of the denominator.
+        The prime must not divide a denominator.  Residues of scaled integers are mostly small; if the
+        common denominator is too wide, a residue is the numerator times the denominator's inverse.
         """
         if self.is_narrow:
             return residues(self.integers[0], p)
@@ -338,10 +338,10 @@ class ExactArray:
         return ExactArray(codes, tuple(Fraction(w, denominator) for w in distinct))
 
     def _segment_sums_wide(self, bounds: np.ndarray[Any, Any]) -> ExactArray:
-        """Sum binary numbers scaled and the others one by one.
+        """Sum binary numbers over their common denominator, and the others one by one.
 
-        Of many random floats a few are read as fractions, whose denominators have nothing in common:
-        scaling a million numbers by all of them would take gigabytes.
+        Of many random floats a few are read as fractions with unrelated denominators; the common
+        denominator of all would make a million numbers take gigabytes.
         """
         powers = [v.denominator & (v.denominator - 1) == 0 for v in self.values]
         binary = np.array(powers, dtype=bool)
@@ -381,14 +381,14 @@ class ExactArray:
             filled = bounds[first:last] < bounds[first + 1 : last + 1]
             if filled.all():
                 np.add.reduceat(entries, starts, out=sums)
-            else:  # where it would not give zero
+            else:  # reduceat would not give zero for an empty segment
                 sums[filled] = np.add.reduceat(entries, starts[filled])
             first = last
         return result
 
     def _segment_sums_symbolic(self, bounds: np.ndarray[Any, Any]) -> ExactArray:
         zero = self.values[0] - self.values[0]
-        # Rational functions are slow, repetitions many: of sums, and of terms in a sum.
+        # Rational functions are slow and repeat often, as sums and as terms of a sum.
         known: dict[tuple[int, ...], Exact] = {}
         sums = []
         codes = self.codes.tolist()
@@ -404,12 +404,12 @@ class ExactArray:
 def _used(codes: np.ndarray[Any, Any], count: int) -> list[int]:
     """Return which of ``0 .. count - 1`` occur among codes of the smallest dtype, ascending."""
     if codes.dtype == np.uint8:
-        data = codes.tobytes()  # a byte is found among others at the speed of memory
+        data = codes.tobytes()  # a search for a byte runs at the speed of memory
         return [code for code in range(count) if code in data]
     used = np.zeros(count, dtype=bool)
     for start in range(0, len(codes), _CHUNK):
         used[codes[start : start + _CHUNK]] = True
-        if used.all():  # mostly soon
+        if used.all():  # usually soon
             break
     return np.flatnonzero(used).tolist()
 
@@ -425,7 +425,7 @@ def _read_numeric(data: np.ndarray[Any, Any], tolerance: float) -> tuple[ExactAr
         values, reading = read_floats(distinct, tolerance=tolerance)
         if len(set(values)) == len(values):
             return ExactArray(codes, tuple(values)), reading
-        return ExactArray.of_values(codes, values), reading  # two were read as the same
+        return ExactArray.of_values(codes, values), reading  # two floats were read as one rational
     codes, distinct = intern(data)
     return ExactArray(codes, tuple(Fraction(int(value)) for value in distinct)), Reading()
 
@@ -433,7 +433,7 @@ def _read_numeric(data: np.ndarray[Any, Any], tolerance: float) -> tuple[ExactAr
 def _read_objects(
     data: Iterable[Any], tolerance: float, places: Iterable[int] | None = None
 ) -> tuple[ExactArray, Reading]:
-    """Read numbers of any types; `places` are their positions if they do not follow one another."""
+    """Read numbers of any types; `places` are their positions if these are not 0, 1, 2, ..."""
     from lumpability.numbers.parameters import is_symbolic, read_elements
 
     if not isinstance(data, Iterable):
@@ -462,7 +462,7 @@ def _read_objects(
         read = (read_floats(x, tolerance=tolerance)[1] for x in floats.values())
         reading = sum(read, start=Reading())
     except InvalidValue:
-        reading = Reading()  # the loop below finds it again, with its position
+        reading = Reading()  # the loop below finds the bad value again, with its position
     try:
         if any(is_symbolic(item) for item in distinct):
             values = read_elements(distinct, tolerance=tolerance)

@@ -1,13 +1,14 @@
 """Exact arithmetic on arrays of floats, without tolerances.
 
-A stored weight is a dyadic rational m 2^e and means exactly that.  Three facts make machine floats
-exact servants.
+A stored weight is a dyadic rational m 2^e and means exactly that.  Machine floats compute exactly with such
+numbers, because of three facts.
 
 The rounding error of a sum or a product of two floats is itself a float and can be computed (Knuth's
 two-sum, Dekker's two-product); where it is zero, the result is exact.
 
-Division is correctly rounded: fl(x / y) depends on the rational x / y alone, so proportional columns
-have bitwise equal quotients by their first entry.  Equal quotients prove nothing; they select candidates.
+Division is correctly rounded: fl(x / y) depends on the rational x / y alone, so if the columns of a matrix
+are divided by their first entries, proportional columns have bitwise equal quotients.  Equal quotients
+select candidates; they prove nothing.
 
 The equation x a = y b holds exactly when both two-products agree in both halves.
 
@@ -185,7 +186,7 @@ def as_floats(factors: Array) -> tuple[Array, Array]:
 def exact_ratios(a: Array, b: Array) -> list[Fraction]:
     """Return a / b as fractions, elementwise; b has no zeros.
 
-    Ratios that are floats, the usual case, are made into fractions once for each distinct one.
+    Ratios that are floats, the usual case, become fractions once for each distinct ratio.
 
     Examples
     --------
@@ -217,7 +218,7 @@ def float_sum(rows: Array, factors: Array, known: Array, starts: Array) -> tuple
     rows : float array, shape (k, n)
     factors : float64 array, shape (k,)
     known : bool array, shape (k,)
-        Where the factor is exactly the one that is meant.
+        Whether the factor is exact.
     starts : array of int, shape (c,)
         Segment j consists of rows ``starts[j] .. starts[j + 1] - 1``; none is empty.
 
@@ -264,7 +265,7 @@ def round_to(values: Array, dtype: Any) -> tuple[Array, Array]:
     -------
     rounded : array of `dtype`
     changed : object array of Fraction, shape (k,)
-        The changes |rounded - value| of those that are not representable.
+        The changes |rounded - value| of the values that are not representable.
 
     Examples
     --------

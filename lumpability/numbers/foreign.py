@@ -1,7 +1,7 @@
-"""What other packages give: pandas' Series and frames, sympy's and numpy's matrices, tensors.
+"""Values of other packages: pandas' Series and frames, sympy's and numpy's matrices, tensors.
 
 A Series or a frame names its entries, and they are matched by these names, never by position.
-Nothing is imported: the objects are known by what they can do.
+Nothing is imported: an object is recognised by its methods.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def is_frame(value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """Return matrices, tensors and masked arrays as numpy arrays, or as lists; anything else as it is.
+    """Return matrices, tensors and masked arrays as numpy arrays or lists; anything else unchanged.
 
     Raises `InvalidInput` if entries of a masked array are masked.
 
@@ -53,9 +53,9 @@ def plain(value: Any) -> Any:
 def by_name(
     series: Any, names: Sequence[Hashable], what: str, error: type[InvalidInput]
 ) -> np.ndarray[Any, Any]:
-    """Return the entries of a Series in the order of names, each of which its index holds once.
+    """Return the entries of a Series in the order of names; its index holds each name once.
 
-    Raises `InvalidInput`, or the class given, if the index lacks a name, repeats one, or holds another.
+    Raises `InvalidInput`, or the given class, if the index lacks a name, repeats one, or holds another.
     """
     return np.asarray(series.to_numpy())[_places(series.index, names, what, error)]
 

@@ -1,9 +1,9 @@
 """Groups of factors by which two vectors may differ and still count as equal.
 
 An activation passes some factors on: act(c z) = carry(c) act(z) for all z.  These factors form a
-multiplicative group of rationals, and which group it is decides which columns of a layer are
-equivalent.  `part` splits a number into a factor of the group and a rest, so that dividing a vector by
-the part of its first nonzero entry gives its normal form under the group.
+multiplicative group of rationals, and the group decides which columns of a layer are equivalent.
+`part` splits a number into a factor of the group and a rest.  Dividing a vector by the part of its first
+nonzero entry gives its normal form under the group.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Group(enum.Enum):
         return Fraction(1 if factor > 0 else -1) if self is Group.SIGNS else Fraction(1)
 
     def parts(self, factors: Array) -> Array:
-        """`part` of each of an array of nonzero floats.
+        """Return `part` of each of an array of nonzero floats.
 
         Examples
         --------

@@ -8,7 +8,7 @@ Sums of many of them are taken without overflow in one of two ways.
 * Residues: W mod p for primes p < 2^61.  Two integers a, b that agree modulo primes whose product
   exceeds |a - b| are equal (Chinese remainder theorem), so enough primes *prove* equality.
 
-Nothing here is modulo 2^64: weights that share a power of two would vanish there.
+Nothing here is computed modulo 2^64: weights that share a power of two would vanish there.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ __all__ = [
     "smallest_unsigned",
 ]
 
-_UNSIGNED = [(np.dtype(f"u{size}"), 1 << 8 * size) for size in (1, 2, 4)]  # and how many fit
+_UNSIGNED = [
+    (np.dtype(f"u{size}"), 1 << 8 * size) for size in (1, 2, 4)
+]  # with their numbers of values
 
 _LIMB_BITS = 30
 _SAFE_BITS = 62
@@ -127,7 +129,7 @@ def primes_beyond(bound: int, *, avoiding: int = 1, bits: int = _PRIME_BITS) -> 
     ----------
     bound : int
     avoiding : int
-        A number, such as a common denominator, that none of the primes shall divide.
+        A number, such as a common denominator, that none of the primes divides.
     bits : int
         The primes are below 2^bits.
 
@@ -177,7 +179,7 @@ def intern(array: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarra
     >>> codes.tolist(), distinct.tolist()
     ([1, 0, 1], [0.1, 0.5])
     """
-    if _is_constant(array):  # as the sums of the rows of a DTMC are
+    if _is_constant(array):  # such as the row sums of a DTMC
         return np.zeros(array.shape, dtype=np.uint8), array[:1].copy()
     if len(array) >= _LONG and array.dtype.kind in "iufb" and array.itemsize <= 8:
         found = number_words(array.view(f"u{array.itemsize}"))
@@ -195,9 +197,9 @@ def gather(
     codes: np.ndarray[Any, Any],
     out: np.ndarray[Any, Any] | None = None,
 ) -> np.ndarray[Any, Any]:
-    """Return ``table[codes]`` in a third of the time for codes of a byte or two, all of them in range.
+    """Return ``table[codes]``; for codes of one or two bytes it takes a third of numpy's time.
 
-    Read-only where both are bytes.
+    All codes must be in range.  The result is read-only if codes and table are both bytes.
 
     Examples
     --------
@@ -223,7 +225,7 @@ def _is_constant(array: np.ndarray[Any, Any]) -> bool:
 def _in_order(
     codes: np.ndarray[Any, Any], values: np.ndarray[Any, Any]
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Renumber codes so that values ascend, and 0.0 and -0.0 are one, as all are that are no number."""
+    """Renumber codes so that values ascend; 0.0 and -0.0 become one value, and so do all NaNs."""
     distinct = np.unique(values)
     number = np.searchsorted(distinct, values).astype(smallest_unsigned(len(distinct)))
     if np.array_equal(number, np.arange(len(values))):
@@ -239,7 +241,7 @@ class Limbs:
     integers : sequence of int
         The distinct integers, addressed by code.
     terms : int
-        No sum will have more terms than this (at most 2^32).
+        No sum has more terms than this (at most 2^32).
 
     Examples
     --------
@@ -277,7 +279,7 @@ class Limbs:
                 integers[pair // width] + (int(limb_values[pair % width]) << (_LIMB_BITS * j))
                 for pair in pairs.tolist()
             ]
-        # Different limbs may stand for one integer once sums have carried over.
+        # Different limbs may stand for the same integer after carries.
         first: dict[int, int] = {}
         renamed = np.array([first.setdefault(w, len(first)) for w in integers], dtype=np.int64)
         if len(first) < len(integers):

@@ -1,13 +1,14 @@
-"""Numbering the entries of a long array that holds few distinct words, much faster than by sorting.
+"""Numbering the entries of a long array with few distinct words, much faster than by sorting.
 
-A word w is the bit pattern of a number, w < 2^64.  For k distinct words some odd multiplier a makes
+A word w is the bit pattern of a number, w < 2^64.  For k distinct words there is an odd multiplier a for
+which the hashes
 
     h(w) = (a w mod 2^64) div 2^(64 - b)
 
-take k different values, and where 2^b is about k^2 / 4 or more, at least every seventh or so does.
-The number of w then stands in a table at h(w), and beside it w itself, which tells words that are in
-the table from others.  The words are found in a sample; where others turn up later, they are added, and
-another multiplier is found.  A table that would become too large, or is made too often, is given up.
+take k different values; if 2^b is at least about k^2 / 4, at least every seventh multiplier is one.
+A table holds at h(w) the number of w and the word w itself; comparing words shows which entries are not in
+the table.  The words come from a sample of the array; words that turn up later are added, and another
+multiplier is found.  If a table would become too large, or is rebuilt too often, the array is sorted instead.
 An entry costs a multiplication, a shift and two reads from the cache, whatever k is.
 """
 
@@ -24,10 +25,10 @@ Array = np.ndarray[Any, Any]
 _CHUNK = 1 << 15
 _SAMPLE = 1 << 10
 _MOST_BITS = 18
-_MOST_WORDS = 1_300  # for which one of 25 multipliers serves with that many bits
+_MOST_WORDS = 1_300  # with so many, one of 25 multipliers works for `_MOST_BITS`
 _ATTEMPTS = 256
-_ENTRIES_PER_WORD = 8  # of the array for each word that is entered into some table
-_FIRST, _FACTOR = 0x9E3779B97F4A7C15, 0xD1342543DE82EF95  # odd, so that their products are
+_ENTRIES_PER_WORD = 8  # least length of the array for each word entered into a table
+_FIRST, _FACTOR = 0x9E3779B97F4A7C15, 0xD1342543DE82EF95  # odd, and so are their products
 
 
 def number_words(words: Array) -> tuple[Array, Array] | None:
@@ -73,7 +74,7 @@ def number_words(words: Array) -> tuple[Array, Array] | None:
 
 
 class _Table:
-    """The numbers of distinct words, each at its own place."""
+    """The numbers of distinct words, each at the place of its hash."""
 
     def __init__(
         self, words: Array, multiplier: np.uint64, shift: np.uint64, places: Array
@@ -82,19 +83,19 @@ class _Table:
         self.multiplier, self.shift = multiplier, shift
         self.codes = np.zeros(size, dtype=np.min_scalar_type(len(words) - 1))
         self.codes[places] = np.arange(len(words))
-        # A word that has a place is found at no other.
+        # Empty places hold the first word, which is never looked up there.
         self.words = np.full(size, words[0], dtype=np.uint64)
         self.words[places] = words
         self.hashes = np.empty(_CHUNK, dtype=np.uint64)
         self.found = np.empty(_CHUNK, dtype=np.uint64)
 
     def look_up(self, words: Array, codes: Array) -> Array | None:
-        """Write the numbers of words; returns those that have none, distinct and sorted, or None."""
+        """Write the numbers of words; return those that have none, distinct and sorted, or None."""
         hashes, found = self.hashes[: len(words)], self.found[: len(words)]
         np.multiply(words, self.multiplier, out=hashes)
         np.right_shift(hashes, self.shift, out=hashes)
         places = hashes.view(np.int64)
-        np.take(self.codes, places, out=codes, mode="clip")  # that mode writes without a copy
+        np.take(self.codes, places, out=codes, mode="clip")  # mode "clip" writes without a copy
         np.take(self.words, places, out=found, mode="clip")
         strange = found != words
         return np.unique(words[strange]) if strange.any() else None

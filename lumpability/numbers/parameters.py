@@ -38,7 +38,7 @@ _MAX_TERMS = 10_000
 _NOT_NUMBERS = {"nan", "inf", "infinity"}
 _MAX_DENOMINATORS = 64
 _MAX_MONOMIALS = 256
-_LAMBDA = "lambda_as_a_name"  # lambda is a favourite name of rates and a word of Python's grammar
+_LAMBDA = "lambda_as_a_name"  # lambda is a common name of rates, and a keyword of Python
 
 
 def is_symbolic(item: Any) -> bool:
@@ -155,7 +155,7 @@ def _terms(node: ast.expr) -> tuple[int, int]:
     if isinstance(node.op, ast.Pow):
         k = _exponent(node.right)
         above, below = (above, below) if k >= 0 else (below, above)
-        # Monomials of degree k in so many terms.
+        # The number of monomials of degree k in so many terms.
         return math.comb(above + abs(k) - 1, abs(k)), math.comb(below + abs(k) - 1, abs(k))
     other_above, other_below = _terms(node.right)
     if isinstance(node.op, ast.Div):
@@ -229,7 +229,7 @@ def _expression(item: Any, tolerance: float) -> Any:
         item = item.as_expr()
     if isinstance(item, sympy.Expr) and item.free_symbols:
         meant = {f: _rational(read_number(f, tolerance=tolerance)) for f in item.atoms(sympy.Float)}
-        # Symbols about which nothing is assumed are the library's, which are positive.
+        # Only the library's symbols come without assumptions; they are positive.
         plain = (s for s in item.free_symbols if s == sympy.Symbol(s.name))
         return item.xreplace(meant | {s: sympy.Symbol(s.name, positive=True) for s in plain})
     return _rational(read_number(item, tolerance=tolerance))
@@ -265,9 +265,9 @@ def parameters_of(values: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def in_one_field(*groups: Sequence[Any]) -> list[Sequence[Any]]:
-    """Return groups of numbers such that all of them can be added and multiplied.
+    """Return groups of numbers in which all numbers can be added and multiplied.
 
-    Fractions mix with anything; elements of different fields are read again into a common one.
+    Fractions mix with anything; elements of different fields are read again into a common field.
 
     Examples
     --------
@@ -285,8 +285,8 @@ def in_one_field(*groups: Sequence[Any]) -> list[Sequence[Any]]:
 def coefficients(values: Sequence[Any]) -> list[list[Fraction]] | None:
     """Write rational functions over one common denominator; return the coefficients of the numerators.
 
-    A sum of the functions is zero exactly when the sums of the coefficients of every monomial are: what
-    is to be known of sums of rational functions, sums of rational numbers tell.
+    A sum of the functions is zero exactly when the sums of the coefficients of every monomial are zero.  So
+    equality of sums of rational functions reduces to equality of rational sums.
 
     Parameters
     ----------
@@ -295,7 +295,7 @@ def coefficients(values: Sequence[Any]) -> list[list[Fraction]] | None:
     Returns
     -------
     list of lists, length k each, or None
-        A list for every monomial that occurs; None if there are too many to be of use.
+        A list for every monomial that occurs; None if there are too many monomials.
 
     Examples
     --------
@@ -332,8 +332,8 @@ def coefficients(values: Sequence[Any]) -> list[list[Fraction]] | None:
 def evaluate_modulo(values: Sequence[Any], p: int, *, seed: int) -> list[int]:
     """Evaluate elements of one field of rational functions at a random point modulo a prime.
 
-    Sums, products and quotients keep their values, so that equal expressions have equal residues;
-    two different ones of degree d agree with probability about d/p (Schwartz and Zippel).
+    Evaluation preserves sums, products and quotients, so equal expressions have equal residues.
+    Two different expressions of degree d agree with probability about d/p (Schwartz and Zippel).
 
     Parameters
     ----------
@@ -341,7 +341,7 @@ def evaluate_modulo(values: Sequence[Any], p: int, *, seed: int) -> list[int]:
     p : int
         A prime.
     seed : int
-        Determines the point, which is another one if a denominator vanishes there.
+        Determines the point; if a denominator vanishes there, another point is taken.
 
     Examples
     --------
@@ -375,7 +375,7 @@ def _polynomial_modulo(polynomial: Any, point: Sequence[int], p: int) -> int:
 
 
 def substitute(values: Sequence[Any], point: Mapping[Any, Any]) -> list[Any]:
-    """Put numbers or expressions in place of parameters, exactly.
+    """Substitute numbers or expressions for parameters, exactly.
 
     Raises `InvalidValue` if a denominator becomes zero.
 
@@ -383,7 +383,7 @@ def substitute(values: Sequence[Any], point: Mapping[Any, Any]) -> list[Any]:
     ----------
     values : sequence of Fraction or ``FracElement``, length k
     point : mapping from sympy symbols to sympy expressions
-        Parameters that are not named stay.
+        Other parameters stay.
 
     Returns
     -------

@@ -1,13 +1,13 @@
-"""Exact numbers: how the library reads what it is given as rationals.
+"""Exact numbers: how the library reads numbers as rationals.
 
 Integers, `fractions.Fraction`, sympy numbers and text ("0.1", "1/3", "1e-6") are read literally.
-A float is a dyadic rational m 2^e, but in a chain it comes from a computation that meant something
-simpler: 0.1 means 1/10 and 0.050000000000000044 = 1 - 0.95 means 1/20.  A float x is therefore read
-as the simple number r that it can hardly be near by chance.  With the relative change
-d = max(|x - r| / |x|, 2^-53) and the complexity N(r), which is p q for a fraction p/q, m for a decimal
-m 10^e and m for a short binary number m 2^e, about N d numbers as simple as r lie so close to a random
-x.  The rule: |x - r| <= tolerance |x| and N d <= 10^-4; of several such r the one with the least N d.
-Numbers of 32 and of 16 bits say less, and are read by the same rule with their own precision.
+A float is a dyadic rational m 2^e, but the float of a chain usually stands for a simpler number: 0.1 means
+1/10, and 0.050000000000000044 = 1 - 0.95 means 1/20.  So a float x is read as the simple number r that is
+too close to be a coincidence.  Let d = max(|x - r| / |x|, 2^-53) be the relative change, and let N(r) be
+the complexity: p q for a fraction p/q, m for a decimal m 10^e and for a short binary number m 2^e.  About
+N d numbers as simple as r lie so close to a random x.  The rule: |x - r| <= tolerance |x| and N d <= 10^-4;
+of several such r, the one with the least N d.
+Floats of 32 and of 16 bits are read by the same rule with their own precision.
 Integers up to 2^53 and floats without such an r keep their binary value.  The reading of a value
 depends on nothing but the value (see docs/decisions/0001-reading-floats.md).
 """
@@ -42,9 +42,9 @@ DEFAULT_TOLERANCE = 1e-12
 
 @dataclass(frozen=True)
 class _Precision:
-    """How much a type of floats says."""
+    """The precision of a type of floats."""
 
-    unit: float  # half a unit in the last place, relative: closer than this says no more
+    unit: float  # half a unit in the last place, relative; a smaller distance counts as this
     chance: float  # expected number of equally simple numbers at that distance
     least_tolerance: float = 0.0  # some rounding errors
 
@@ -73,7 +73,7 @@ _TEXT = re.compile(
 
 @dataclass(frozen=True)
 class Reading:
-    """How many distinct floats were read, and what that changed.
+    """How many distinct floats were read, and by how much they changed.
 
     Attributes
     ----------
@@ -139,7 +139,7 @@ def shown(value: Any) -> str:
     bits = value.numerator.bit_length(), value.denominator.bit_length()
     if sum(bits) <= _SHOWN_BITS:
         return str(value)
-    # Powers of ten by way of logarithms: the number may be beyond the range of floats.
+    # Powers of ten by logarithms, because the number may be beyond the range of floats.
     logarithm = _log10(abs(value.numerator)) - _log10(value.denominator)
     exponent = math.floor(logarithm)
     sign = "-" if value < 0 else ""
@@ -162,7 +162,7 @@ def read_text(text: str) -> Fraction:
     Parameters
     ----------
     text : str
-        An integer, a decimal, either with an exponent, or a quotient of one by an integer.
+        An integer or a decimal, with or without an exponent, or a quotient of one by an integer.
 
     Examples
     --------
@@ -198,8 +198,8 @@ def read_float(x: float | np.floating[Any], *, tolerance: float = DEFAULT_TOLERA
     Parameters
     ----------
     tolerance : float
-        Largest relative change, at least some rounding errors of the type; 0 reads the binary value
-        literally.
+        Largest relative change (raised to a few rounding errors of the type); 0 reads the binary
+        value literally.
 
     Examples
     --------
@@ -233,7 +233,7 @@ def _candidates(
     x: float, numerator: int, denominator: int, precision: _Precision
 ) -> Iterator[tuple[int, int, int]]:
     """Yield (complexity, p, q) of the simple numbers p/q near x = numerator/denominator > 0."""
-    # A short binary number is itself: its odd mantissa is its complexity.
+    # A short binary number stands for itself; its odd mantissa is its complexity.
     yield numerator >> ((numerator & -numerator).bit_length() - 1), numerator, denominator
     # Legendre: a fraction p/q with p q d < 1/2 is a convergent of the continued fraction of x.
     high, low = numerator, denominator
@@ -261,7 +261,7 @@ def _candidates(
 def read_floats(
     values: Sequence[float] | np.ndarray[Any, Any], *, tolerance: float = DEFAULT_TOLERANCE
 ) -> tuple[list[Fraction], Reading]:
-    """Read distinct floats, each by itself, and say what that changed.
+    """Read distinct floats, each by itself, and report the changes.
 
     Parameters
     ----------
@@ -321,9 +321,9 @@ def read_floats(
 def _may_be_simple(
     x: np.ndarray[Any, Any], tolerance: float, precision: _Precision
 ) -> np.ndarray[Any, Any]:
-    """Mark a superset of the values that `read_float` changes, in floating point with slack.
+    """Mark all values that `read_float` may change, by a fast test in floating point with slack.
 
-    Only saves time: a value that is not marked has no simple neighbour.
+    A value that is not marked has no simple neighbour.
     """
     if tolerance == 0 or len(x) < 1000:
         return np.full(len(x), tolerance != 0)
@@ -331,7 +331,7 @@ def _may_be_simple(
     slack = 1e-15
     chance = 1.1 * precision.chance
     size = np.abs(x)
-    # Numbers so small or large that powers of ten lose precision are left to the exact rule.
+    # Powers of ten lose precision for very small and very large numbers: mark these.
     marked: np.ndarray[Any, Any] = (size < 1e-280) | (size > 1e280)
     size = np.where(marked, 1.0, size)
 
@@ -396,7 +396,7 @@ def read_number(value: Any, *, tolerance: float = DEFAULT_TOLERANCE) -> Fraction
 
 
 def _read_foreign(value: Any, tolerance: float) -> Fraction:
-    """Read Decimal and sympy numbers, without importing sympy for those who do not use it."""
+    """Read Decimal and sympy numbers; sympy is imported only for its own numbers."""
     if getattr(value, "is_Rational", False):
         return Fraction(int(value.p), int(value.q))
     if getattr(value, "is_Float", False):

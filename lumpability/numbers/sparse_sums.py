@@ -1,8 +1,8 @@
 """Exact sums of the entries of a sparse matrix that share row and column.
 
 Everything that aggregates (parallel transitions, quotients, the identity M V = V M^) is one such sum.
-Rationals are summed as integers over their common denominator, limb by limb in int64, by scipy's
-compiled conversion from coordinates to rows: O(m) plus sorting inside rows.
+Rationals are summed as integers over their common denominator, limb by limb in int64, with scipy's
+compiled conversion from coordinates to rows: O(m), and sorting inside rows.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _sum_symbolic(shape: tuple[int, int], rows: Any, columns: Any, weights: Exac
     places = zip(rows.tolist(), columns.tolist(), strict=True)
     for place, code in zip(places, weights.codes.tolist(), strict=True):
         terms.setdefault(place, []).append(code)
-    known: dict[tuple[int, ...], Exact] = {}  # rational functions are slow, repetitions many
+    known: dict[tuple[int, ...], Exact] = {}  # rational functions are slow and repeat often
     sums: dict[tuple[int, int], Exact] = {}
     for place, codes in terms.items():
         key = tuple(sorted(codes))

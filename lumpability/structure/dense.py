@@ -6,10 +6,9 @@ b[s]; classes and bias have none.  Classes and bias are kept apart from the star
 the normal form `multiples(group)` the coarsest stable partition then has two units in one block exactly
 when their columns of [A W; b] are equal up to a factor of the group.
 
-The weights are those of A W and b: rows of merged units are summed, and constants move into the bias.
-The product is never formed.  Blocks of its rows are handed out in floats where these are exact, and single
-entries as fractions anywhere; rows that no class of several units needs are views of the stored
-weights.
+The weights are those of A W and b: rows of merged units are summed, and constants are added to the bias.
+The product is never formed as a whole.  `block` computes some of its rows, in floats where these are exact;
+`fractions` computes single entries.  Rows of classes with one unit are views of the stored weights.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ BLOCK = 1 << 17
 
 @dataclass(frozen=True, eq=False)
 class Incoming:
-    """What the rows of a weight matrix are: members of classes, with factors, or constants.
+    """The rows of a weight matrix: members of classes, with factors, or constants.
 
     Attributes
     ----------
@@ -56,7 +55,7 @@ class Incoming:
 
     @classmethod
     def separate(cls, rows: int) -> Incoming:
-        """Every row a class of its own."""
+        """Make every row a class of its own."""
         none = np.empty(0, dtype=np.int64)
         ones = np.full(rows, Fraction(1), dtype=object)
         every = np.arange(rows)
@@ -199,7 +198,7 @@ class DenseStructure:
         -------
         values : float array, shape (high - low, columns)
         exact : bool array, shape (high - low,)
-            Rows that are not must be read with `fractions`.
+            Rows that are not exact must be read with `fractions`.
         """
         if self._plain:
             exact = np.ones(high - low, dtype=bool)
@@ -267,7 +266,7 @@ class DenseStructure:
 
         Notes
         -----
-        Looks at columns in growing portions, and only at rows that have been zero so far.
+        Reads columns in growing portions, and only rows that have been zero so far.
         """
         alive = np.arange(len(groups))
         low, width = 0, 8
@@ -308,7 +307,7 @@ class DenseStructure:
         found: Array = np.zeros(len(columns))
         left = np.arange(len(columns))
         low, size = 0, 1
-        if self._plain and self.classes:  # most columns end with the first row
+        if self._plain and self.classes:  # most columns have a nonzero weight in the first row
             found = self.matrix[0, columns].astype(np.float64)
             left, low = np.flatnonzero(found == 0), 1
         while low < self.classes and len(left):

@@ -16,16 +16,16 @@ Array = np.ndarray[Any, Any]
 
 
 class Rows(NamedTuple):
-    """The transitions of some states, one behind the other.
+    """The transitions of some states, state after state.
 
     Attributes
     ----------
     owner : int array, shape (k,)
-        Which of the states asked for a transition belongs to, ascending.
+        For each transition, the position of its state in the request; ascending.
     states : int array, shape (k,)
-        Its other end.
+        The other end of each transition.
     weights : ExactArray, shape (k,)
-        Its weight.
+        The weight of each transition.
 
     Examples
     --------

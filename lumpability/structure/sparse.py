@@ -26,7 +26,7 @@ from lumpability.structure.protocol import Rows
 __all__ = ["WeightedStructure"]
 
 _MAX_STATES = 2**31 - 1
-_CHUNK = 1 << 16  # what is done with so many entries happens in the cache
+_CHUNK = 1 << 16  # entries handled at a time, so that they stay in the cache
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,8 +43,8 @@ class WeightedStructure:
     initial : Partition
         States in different blocks must stay apart.
     closed : bool
-        The diagonal is understood, not stored: it makes every row sum to zero, as in a generator.
-        Stored diagonal entries are then ignored.  `explicit` stores it.
+        The diagonal is implicit: it makes every row sum to zero, as in a generator.  Stored diagonal
+        entries are then ignored.  `explicit` stores the diagonal.
 
     Examples
     --------
@@ -123,7 +123,7 @@ class WeightedStructure:
         InvalidInput
             If the arrays do not describe rows of a square matrix.
         """
-        # Copies: the structure is immutable, and the caller's matrix stays the caller's.
+        # Copied, because the structure is immutable and the caller may change the arrays.
         indptr = np.array(indptr, dtype=np.int64)
         indices = np.asarray(indices)
         array = ExactArray.read(weights)[0]
@@ -222,7 +222,7 @@ class WeightedStructure:
         return np.repeat(np.arange(self.n, dtype=np.int32), np.diff(self.indptr))
 
     def rows(self, states: np.ndarray[Any, Any]) -> Rows:
-        """Return the transitions from some states, understood ones included.
+        """Return the transitions from some states, including an implicit diagonal.
 
         Examples
         --------
@@ -269,7 +269,7 @@ class WeightedStructure:
         return replace(self, indptr=indptr, indices=indices, weights=weights)
 
     def entries_of(self, states: np.ndarray[Any, Any]) -> tuple[Any, Any]:
-        """Return for the rows of some states which of them each entry is of, and its position.
+        """Return the entries in the rows of some states: for each the index in `states`, and its position.
 
         Examples
         --------
@@ -294,7 +294,7 @@ class WeightedStructure:
         return replace(self, initial=Partition.of(initial, states=self.n))
 
     def explicit(self) -> WeightedStructure:
-        """Return the structure with its understood diagonal stored; itself if it has none; O(m)."""
+        """Return the structure with its implicit diagonal stored; itself if it has none; O(m)."""
         if not self.closed:
             return self
         plain = self.without_diagonal()
@@ -311,7 +311,7 @@ class WeightedStructure:
         return np.concatenate(found)
 
     def without_diagonal(self) -> WeightedStructure:
-        """Return the structure without transitions from a state to itself, understood ones too."""
+        """Return the structure without transitions from a state to itself, implicit ones included."""
         loops = self.loops()
         if not len(loops):
             return replace(self, closed=False) if self.closed else self
@@ -319,7 +319,7 @@ class WeightedStructure:
         return WeightedStructure(indptr, indices, weights, self.initial)
 
     def with_diagonal(self, diagonal: ExactArray) -> WeightedStructure:
-        """Return the structure with the diagonal replaced; O(m), in place of a sort.
+        """Return the structure with the diagonal replaced; O(m), without sorting.
 
         Parameters
         ----------
@@ -333,7 +333,7 @@ class WeightedStructure:
         indptr = plain.indptr + before
         indices = np.empty(int(indptr[-1]), dtype=np.int32)
         codes = np.empty(len(indices), dtype=smallest_unsigned(len(values)))
-        # Off-diagonal entries move back by the diagonal entries before them.
+        # An off-diagonal entry moves by the number of diagonal entries before it.
         place = indptr[:-1].copy()
         for low, high in _row_chunks(plain.indptr):
             first, last = plain.indptr[low], plain.indptr[high]
@@ -408,7 +408,7 @@ class WeightedStructure:
 
 
 def _index_dtype(m: int) -> Any:
-    """The smaller of the dtypes that scipy has for the positions of m entries."""
+    """Return the smallest dtype of scipy that can hold the positions of m entries."""
     return np.int32 if m <= np.iinfo(np.int32).max else np.int64
 
 
@@ -423,8 +423,8 @@ def _row_chunks(indptr: np.ndarray[Any, Any]) -> Iterator[tuple[int, int]]:
 
 
 def _is_ascending(columns: np.ndarray[Any, Any], starts: np.ndarray[Any, Any]) -> bool:
-    """Whether columns ascend inside the rows that start where `starts` says."""
-    ascending = np.empty(len(columns) + 1, dtype=bool)  # the last for empty rows at the end
+    """Whether columns ascend inside the rows, whose first entries are at `starts`."""
+    ascending = np.empty(len(columns) + 1, dtype=bool)  # one more, for empty rows at the end
     np.greater(columns[1:], columns[:-1], out=ascending[1:-1])
     ascending[-1] = True
     ascending[starts] = True
@@ -441,7 +441,7 @@ def _without(
 
 
 def _merged_tables(*arrays: ExactArray) -> tuple[list[Exact], list[np.ndarray[Any, Any]]]:
-    """Return the distinct values of several arrays, and for each array its codes' new numbers."""
+    """Return the distinct values of several arrays, and for each array the new codes of its values."""
     number: dict[Exact, int] = {}
     tables = [
         np.array([number.setdefault(value, len(number)) for value in array.values], dtype=np.int64)
@@ -451,7 +451,7 @@ def _merged_tables(*arrays: ExactArray) -> tuple[list[Exact], list[np.ndarray[An
 
 
 def _check_states(n: int, states: np.ndarray[Any, Any], role: str, *, first: int = 0) -> None:
-    """Refuse targets or sources, those of the transitions from `first` on, that are no states."""
+    """Raise `InvalidInput` if a target or source, of transitions from `first` on, is not a state."""
     if not 0 <= n <= _MAX_STATES:
         raise InvalidInput(f"{n} states: 0 to {_MAX_STATES} are supported", states=n)
     if len(states) == 0:
