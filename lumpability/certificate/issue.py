@@ -9,6 +9,7 @@ import numpy as np
 
 from lumpability.certificate.certificate import Certificate
 from lumpability.certificate.digest import ChainParts, Digest
+from lumpability.certificate.kinds import KINDS
 from lumpability.certificate.respected import (
     codes_of,
     names_of,
@@ -38,7 +39,7 @@ def certify(lumping: Any, library: str) -> Certificate:
     """
     parts = ChainParts.of(lumping.chain)
     seen = parts
-    if parts.time == "continuous" and lumping.kind != "bisimulation":
+    if not KINDS[lumping.kind].keeps_time(parts.time):
         seen = with_earned_rewards(parts)
     names = tuple(
         name

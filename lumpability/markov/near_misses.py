@@ -24,8 +24,6 @@ from lumpability.errors import InvalidInput, NotJustified
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.distinguishing import Separation
 from lumpability.markov.explanation import Group
-from lumpability.markov.kinds.bisimulation import Bisimulation
-from lumpability.markov.kinds.ordinary import Ordinary
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
@@ -160,7 +158,7 @@ def find_near_misses(separation: Separation, limit: int = 10) -> list[NearMiss]:
     single entries are left out.  Of rows with one hash each is compared with the next 8, and of all
     pairs the 20,000 with the smallest blocks are compared in full: beyond these limits misses may be missed.
     """
-    if not isinstance(separation.kind, Ordinary | Bisimulation):
+    if separation.kind.incoming or separation.kind.scaled:
         raise NotJustified(
             f"near misses of {separation.kind.name} lumping are not sought: a changed weight has effects "
             "on more than the two blocks; use kind='ordinary' or 'bisimulation'",

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lumpability.errors import InvalidInput
+from lumpability.markov.kinds import find_kind
 
 __all__ = ["PRESERVED", "QUANTITIES", "Claim", "as_table", "claims_about"]
 
@@ -89,7 +90,7 @@ PRESERVED: tuple[Claim, ...] = tuple(
     Claim(kind, quantity, quantity in kept, equation)
     for kind, kept in _KEPT.items()
     for quantity, equation in QUANTITIES.items()
-    if quantity != _WEIGHTED or kind == "proportional"  # others have no kappa
+    if quantity != _WEIGHTED or find_kind(kind).scaled  # others have no kappa
 )
 """The table, for CTMCs; for DTMCs read P for Q (proportional lumping is for CTMCs only)."""
 

@@ -18,6 +18,7 @@ import numpy as np
 from lumpability.certificate.file import Reader, number_text, plain, read_document, write_document
 from lumpability.certificate.json_stream import Scanner
 from lumpability.networks.claims import LayerClaim, NetworkClaims, Subject
+from lumpability.networks.kinds import KINDS
 from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
 
@@ -27,7 +28,6 @@ MAX_BYTES = 1 << 26
 """Largest text read, after unpacking: some ten million neurons."""
 
 _MOST_LAYERS, _MOST_NUMBERS = 1 << 16, 1 << 22
-_KINDS = ("proportional", "exact")
 
 
 def read_network_claims(path: str | Path, *, max_bytes: int = MAX_BYTES) -> NetworkClaims:
@@ -89,7 +89,7 @@ class _Reader(Reader):
     def claims(self) -> NetworkClaims:
         """Read everything."""
         library = self.next("library").text()
-        kind = self.kind(_KINDS)
+        kind = self.kind(KINDS)
         original, reduced = self._subject("network"), self._subject("quotient")
         change = self.rational(self.next("largest_change").text())
         if change < 0:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from lumpability.networks.column_pair import Pair
+from lumpability.networks.kinds import KINDS
 from lumpability.networks.layer_partitions import layer_partitions
-from lumpability.networks.lump import KINDS
 from lumpability.networks.merging import MergedStage, merge_stage
 from lumpability.networks.network import Network
 from lumpability.networks.weight_stages import stages_of

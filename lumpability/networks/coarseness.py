@@ -19,6 +19,7 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.networks.bound_claims import BoundClaim, NewWeights
+from lumpability.networks.kinds import admits_factors
 from lumpability.networks.unit_functions import value_after
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group
@@ -124,7 +125,7 @@ def _mergeable(bound: BoundClaim, groups: list[Array]) -> str | None:
                 divisor = bound.group.part(next(filter(None, numbers), Fraction(1)))
                 function, left = bound.stage.pull(unit, divisor)
                 form = tuple(number / divisor for number in numbers)
-                same = left if bound.kind == "exact" else None
+                same = None if admits_factors(bound.kind) else left
                 other = seen.setdefault((form, function, unit in bound.claim.constants, same), unit)
                 if other != unit:
                     return f"units {other} and {unit} are in different classes and could be merged"

@@ -15,6 +15,7 @@ import numpy as np
 from lumpability.errors import InvalidInput
 from lumpability.networks.column_pair import Pair
 from lumpability.networks.explanation import ColumnEntry, NetworkExplanation
+from lumpability.networks.kinds import admits_factors
 from lumpability.networks.layers import Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.reshape import ShapeLayer
@@ -166,7 +167,7 @@ class _Comparison:
             return (
                 f"{after} lets both signs pass: act(-x) = act(x) - {stage.reflection} x, by a skip"
             )
-        if self.kind == "exact":
+        if not admits_factors(self.kind):
             return "an exact lumping admits equal columns only"
         return f"{after} lets pass: {self.merged.group.value}"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from lumpability.errors import LumpabilityError, NotJustified
 from lumpability.networks.certificate import refute
+from lumpability.networks.kinds import KINDS
 from lumpability.networks.layer_partitions import joined, layer_partitions
 from lumpability.networks.lumping import NetworkLumping
 from lumpability.networks.merging import merge
@@ -19,9 +20,7 @@ from lumpability.quotient import Stats
 from lumpability.refinement import Engine, EngineName, Progress
 from lumpability.vocabulary import unknown_word
 
-__all__ = ["KINDS", "lump_network"]
-
-KINDS = ("proportional", "exact")
+__all__ = ["lump_network"]
 
 
 def lump_network(

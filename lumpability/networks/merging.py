@@ -29,6 +29,7 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.networks.claims import LayerClaim
+from lumpability.networks.kinds import admits_factors
 from lumpability.networks.layers import Conv
 from lumpability.networks.network import Network
 from lumpability.networks.unit_functions import key_and_factor, value_after
@@ -356,7 +357,7 @@ def _classes(
         if sizes[first] > 1:
             factor = columns.factors.get(unit, Fraction(1))
             function, left = key_and_factor(stage.steps, unit, factor)
-            key = (first, function, left if kind == "exact" else None)
+            key = (first, function, None if admits_factors(kind) else left)
         labels.append(keys.setdefault(key, len(keys)))
     return Partition(labels)
 

@@ -23,6 +23,7 @@ import numpy as np
 from lumpability.errors import InvalidInput, NotJustified
 from lumpability.networks.column_pair import Pair
 from lumpability.networks.explain import RowNames, Stages, row_names
+from lumpability.networks.kinds import admits_factors
 from lumpability.networks.layers import Conv, Dense, Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
@@ -222,7 +223,7 @@ class _Layer:
         """Whether what follows makes the same of both units, but for the factor."""
         one, left = self.one.stage.pull(pair.first, Fraction(1))
         other, right = self.one.stage.pull(pair.second, factor)
-        return one == other and (self.kind != "exact" or left == right)
+        return one == other and (admits_factors(self.kind) or left == right)
 
     def _changes(
         self, pair: Pair, side: int, factor: Fraction, differing: list[int]

@@ -21,6 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from lumpability.networks.bound_claims import BoundClaim
+from lumpability.networks.kinds import admits_factors
 from lumpability.networks.unit_functions import value_after
 from lumpability.numbers.float_arrays import Array, as_floats, is_safe, products_agree, to_fractions
 from lumpability.structure.dense import BLOCK
@@ -83,7 +84,7 @@ def _bad_factors(bound: BoundClaim) -> str | None:
         if left == 0:
             return f"unit {unit}: the factor {factors[unit]} does not pass what follows"
         size = factors[unit] if stage.reflection is None else abs(factors[unit])
-        if bound.kind == "exact" and not size == left == 1:
+        if not admits_factors(bound.kind) and not size == left == 1:
             return f"factor {factors[unit]} in an exact lumping"
     return None
 

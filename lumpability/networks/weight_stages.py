@@ -16,6 +16,7 @@ import numpy as np
 
 from lumpability.networks.activations import common_group
 from lumpability.networks.elementwise import Activate, PReLU, Scale, Shift
+from lumpability.networks.kinds import admits_factors
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
 from lumpability.networks.network import Network
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
@@ -89,7 +90,7 @@ class Stage:
         if antiparallel and self.reflection is not None:
             positive = self.group(kind) is Group.POSITIVE
             return Group.ANY if positive else Group.SIGNS
-        if kind == "exact" or self.held is not None:
+        if not admits_factors(kind) or self.held is not None:
             return Group.ONE
         passed = []
         for step in self.steps:

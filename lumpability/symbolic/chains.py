@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lumpability.certificate.kinds import KINDS, ClaimedKind
 from lumpability.errors import InvalidInput, SizeLimit
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.lumping import Lumping
@@ -62,8 +63,8 @@ def prove_chain(lumping: Lumping, *, largest: int = MOST_STATES) -> Proof:
             f"the partition has {partition.n} states in {len(partition)} blocks, the chain {chain.n} states "
             f"and the quotient {lumping.quotient.n}"
         )
-    kind, continuous = lumping.kind, isinstance(chain, CTMC)
-    name = ("R" if kind == "bisimulation" else "Q") if continuous else "P"
+    kind, continuous = KINDS[lumping.kind], isinstance(chain, CTMC)
+    name = ("R" if kind.keeps_jumps else "Q") if continuous else "P"
     matrices = {
         name: _balance(chain, rates=name == "R"),
         "V": _indicator(partition),
@@ -71,16 +72,16 @@ def prove_chain(lumping: Lumping, *, largest: int = MOST_STATES) -> Proof:
     }
     objections: list[str] = []
     conditions = _weights(chain)
-    if kind in {"exact", "strict"}:
+    if kind.incoming:
         matrices["D"] = _spreading(partition)
-    if kind == "proportional":
+    if kind.scaled:
         matrices["K"], doubts = _speeds(lumping, objections)
         conditions += [one for one in doubts if one not in conditions]
     states = [str(state) for state in chain.states]
     blocks = [block_name(chain.states, partition, block) for block in range(len(partition))]
     identities = _identities(kind, name, matrices, states, blocks)
     return Proof(
-        title=f"{type(chain).__name__}, {kind} lumping of {chain.n} states in {len(partition)} blocks",
+        title=f"{type(chain).__name__}, {kind.name} lumping of {chain.n} states in {len(partition)} blocks",
         matrices=matrices,
         identities=tuple(identities),
         assumptions=(*_parameters(chain), *conditions),
@@ -156,16 +157,16 @@ def _parameters(chain: MarkovChain) -> list[Any]:
 
 
 def _identities(
-    kind: str, name: str, matrices: dict[str, Any], states: list[str], blocks: list[str]
+    kind: ClaimedKind, name: str, matrices: dict[str, Any], states: list[str], blocks: list[str]
 ) -> list[Identity]:
     matrix, v, quotient = matrices[name], matrices["V"], matrices[f"{name}^"]
     found = []
-    if kind == "proportional":
+    if kind.scaled:
         text = f"K^-1 {name} V = V {name}^"
         slower = _inverse(matrices["K"])
         if slower is not None:
             found.append(compare(text, [slower, matrix, v], [v, quotient], states, blocks))
-    elif kind != "exact":
+    elif kind.outgoing:
         found.append(compare(f"{name} V = V {name}^", [matrix, v], [v, quotient], states, blocks))
     if "D" in matrices:
         d = matrices["D"]
@@ -173,19 +174,19 @@ def _identities(
     return found
 
 
-def _consequences(kind: str, name: str) -> list[Consequence]:
+def _consequences(kind: ClaimedKind, name: str) -> list[Consequence]:
     continuous = name != "P"
     balanced = "pi Q = 0" if continuous else "pi P = pi"
-    if kind == "proportional":
+    if kind.scaled:
         return [
             Consequence(
                 balanced, "(pi K V) Q^ = pi Q V = 0", "stationary masses weighted with kappa"
             )
         ]
     found = []
-    if kind == "bisimulation" and continuous:
+    if kind.keeps_jumps and continuous:
         found.append(Consequence("e = R 1", "e = R V 1 = V (R^ 1)", "exit rates"))
-    if kind != "exact":
+    if kind.outgoing:
         found += [
             Consequence("p' = p Q", "(p V)' = p Q V = (p V) Q^", "block probabilities, every start")
             if continuous
@@ -200,7 +201,7 @@ def _consequences(kind: str, name: str) -> list[Consequence]:
                 "stationary block masses",
             ),
         ]
-    if kind in {"exact", "strict"}:
+    if kind.incoming:
         found += [
             Consequence(
                 "p^' = p^ Q^", "(p^ D)' = p^ Q^ D = (p^ D) Q", "states, uniform start in blocks"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_reasons import KINDS, chains
+from test_explanation import KINDS, chains
 
 from lumpability import CTMC, DTMC, Reward, lump
 from lumpability.errors import InvalidInput

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_reasons import chains
+from test_explanation import chains
 
 from lumpability import CTMC, check, lump, read
 from lumpability.errors import InvalidInput, NotJustified

@@ -15,6 +15,7 @@ import numpy as np
 from lumpability.errors import InvalidInput
 from lumpability.markov.chains import CTMC
 from lumpability.markov.examples.building import need_at_least
+from lumpability.markov.kinds import find_kind
 from lumpability.numbers.rationals import read_number
 from lumpability.partition import Partition
 
@@ -101,7 +102,7 @@ def unfold(kind: str, blocks: Any, random: Any, *, connected: bool = False) -> A
             f"cannot plant a {kind!r} lumping: choose one of {', '.join(unfoldings)}"
         )
     # Proportional: rows of an ordinary lumpable chain, each state at a speed of its own.
-    speeds = _speeds(random, len(blocks)) if kind == "proportional" else Fraction(1)
+    speeds = _speeds(random, len(blocks)) if find_kind(kind).scaled else Fraction(1)
     rates = unfoldings[kind](random, blocks)
     if connected:
         after = (blocks + 1) % (blocks[-1] + 1)

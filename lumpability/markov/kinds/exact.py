@@ -34,6 +34,7 @@ class Exact(Kind):
     """Equal sums coming in from every block."""
 
     name = "exact"
+    outgoing, incoming = False, True
     preserves = (
         "probabilities of single states: stationary ones always, transient ones when the start is "
         "uniform inside blocks"

@@ -92,10 +92,19 @@ class Kind(ABC):
     """What the initial partition distinguishes by default, see `MarkovChain.respected`."""
     normal: ClassVar[NormalForm] = SUMS
     """When two vectors of block sums count as equal."""
+    outgoing: ClassVar[bool] = True
+    """Whether sums into blocks agree inside blocks."""
+    incoming: ClassVar[bool] = False
+    """Whether sums from blocks agree inside blocks."""
     keeps_jumps: ClassVar[bool] = False
     """Whether the quotient of a CTMC keeps the jumps inside blocks, as self-loops."""
     has_coarsest: ClassVar[bool] = True
     """Whether every partition has a coarsest refinement of this kind, so that `lump` can find it."""
+
+    @property
+    def scaled(self) -> bool:
+        """Whether states have factors, so that shares are compared in place of sums."""
+        return not self.normal.counts_own
 
     @abstractmethod
     def identity(self, chain: MarkovChain) -> str:

@@ -26,6 +26,7 @@ class Strict(Kind):
     """Equal sums into and from every block."""
 
     name = "strict"
+    incoming = True
     preserves = (
         "what ordinary and what exact lumping preserve: block probabilities for every initial "
         "distribution, and those of single states when the start is uniform inside blocks"

@@ -19,7 +19,7 @@ import numpy as np
 
 from lumpability.errors import InvalidInput
 from lumpability.markov.chains import CTMC
-from lumpability.markov.kinds import KINDS
+from lumpability.markov.kinds import KINDS, find_kind
 from lumpability.markov.solve.classes import is_irreducible
 from lumpability.teaching.exercises.rounds import rounds_of
 from lumpability.teaching.exercises.task import Task
@@ -115,7 +115,8 @@ def _candidate(random: Random, kind: str, states: int, rounds: int, top: int) ->
     Sums into the blocks of the start are at most `top`.
     """
     roots = _ROOTS[kind]
-    if kind == "strict":
+    notion = find_kind(kind)
+    if notion.outgoing and notion.incoming:
         owner, rates = _levels(random, states, rounds)
         root_of = [min(level, 1) for level in owner]
     else:
@@ -124,16 +125,16 @@ def _candidate(random: Random, kind: str, states: int, rounds: int, top: int) ->
         sums = _staged_sums(random, stages, roots, top)
         if sums is None:
             return None
-        alone = kind == "exact"  # its first block has one state
+        alone = notion.incoming  # the first block has one state
         owner = [*range(blocks)]
         owner += [random.randrange(1 if alone else 0, blocks) for _ in range(states - blocks)]
         rates = _unfolded(random, owner, sums)
         root_of = [_ancestor(stages, block) for block in owner]
-        if kind == "exact":
+        if notion.incoming:
             rates = _with_equal_exits(rates)
-        if kind == "proportional":
+        if notion.scaled:
             rates = _at_speeds(random, rates)
-    if kind != "bisimulation":
+    if not notion.keeps_jumps:
         for state, row in enumerate(rates):
             row[state] = 0
     order = random.sample(range(states), states)

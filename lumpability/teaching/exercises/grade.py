@@ -224,7 +224,7 @@ def _left_together(
     a, b = (_names(task)[state] for state in pair)
     zero: Exact = 0
     sums = (shown(one.get((direction, block), zero)) for one in (first, second))
-    what = "shares" if task.kind == "proportional" else "sums"
+    what = "shares" if find_kind(task.kind).scaled else "sums"
     return (
         f"{a} and {b} share a block, but their {what} {_way(direction)} "
         f"{block_text(task.chain, before, block)} are {' and '.join(sums)}"
@@ -287,7 +287,7 @@ def _wrong_entry(lumping: Lumping, order: list[int], matrix: Any) -> str | None:
 def _origin(lumping: Lumping, source: int, target: int) -> str:
     """Say which rates an entry of the quotient is made of."""
     chain, final = lumping.chain, lumping.partition
-    if lumping.kind == "exact":
+    if not lumping.notion.outgoing:
         state, direction, block = int(final.representatives[target]), "from", source
         matrix = chain.matrix.transposed
     else:
@@ -299,7 +299,7 @@ def _origin(lumping: Lumping, source: int, target: int) -> str:
         if final.labels[other] == block
     ]
     told = f"{chain.states[state]} has {', '.join(terms) or f'nothing {direction} it'}"
-    if lumping.kind == "exact":
+    if not lumping.notion.outgoing:
         here, there = (int(final.blocks.sizes[b]) for b in (source, target))
         told += f"; times {there} over {here}, the sizes of the blocks"
     return told

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.networks.kinds import admits_factors
 from lumpability.networks.layers import Dense
 from lumpability.teaching.exercises.neurons import NetworkTask, content_of
 from lumpability.teaching.exercises.pages import Code, Grid, Heading, Hidden, Item, Items, Text
@@ -17,7 +18,7 @@ __all__ = ["network_answer", "sheet_items", "solution_items"]
 
 def sheet_items(task: NetworkTask, hidden: str) -> list[Item]:
     """Return the page of the task sheet."""
-    factor = "a positive multiple of" if task.kind == "proportional" else "equal to"
+    factor = "a positive multiple of" if admits_factors(task.kind) else "equal to"
     classes = (
         "From the first hidden layer to the last: two neurons share a class when the column of one is "
         f"{factor} the column of the other, bias included."

@@ -18,6 +18,7 @@ import numpy as np
 from lumpability.dispatch import lump
 from lumpability.errors import InvalidInput
 from lumpability.networks import Network, NetworkLumping
+from lumpability.networks.kinds import admits_factors
 from lumpability.networks.layers import Dense
 from lumpability.numbers.rationals import read_text
 
@@ -147,7 +148,7 @@ def _candidate(random: Random, kind: str, neurons: int, layers: int) -> tuple[Ne
         count = random.randint(2, size - 1)
         owner = [*range(count), *(random.randrange(count) for _ in range(size - count))]
         factors = [1] * count + [
-            random.choice((1, 2, 3) if kind == "proportional" else (1,)) for _ in owner[count:]
+            random.choice((1, 2, 3) if admits_factors(kind) else (1,)) for _ in owner[count:]
         ]
         order = sorted(range(size), key=lambda s: (s >= count, random.random()))
         # First members come first, the others anywhere behind them.

@@ -14,6 +14,7 @@ import numpy as np
 
 from lumpability.dispatch import lump
 from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.kinds import find_kind
 from lumpability.markov.kinds.kind import balance_matrix
 from lumpability.markov.lumping import Lumping
 from lumpability.numbers.rationals import shown
@@ -202,7 +203,7 @@ def _matrix(chain: MarkovChain, kind: str) -> tuple[str, WeightedStructure]:
     """Return the matrix that a notion is about, with its name."""
     if not isinstance(chain, CTMC):
         return "P", chain.matrix
-    if kind == "bisimulation":
+    if find_kind(kind).keeps_jumps:
         return "R", chain.matrix
     return "Q", balance_matrix(chain)
 
@@ -227,11 +228,12 @@ def _blocks(chain: MarkovChain, partition: Partition) -> str:
 
 
 def _what(kind: str) -> str:
-    if kind == "proportional":
+    notion = find_kind(kind)
+    if notion.scaled:
         return "shares of the rates out of its block"
-    if kind == "exact":
+    if not notion.outgoing:
         return "sums of rates coming in"
-    return "sums of rates" + (", going out and coming in" if kind == "strict" else "")
+    return "sums of rates" + (", going out and coming in" if notion.incoming else "")
 
 
 def _sums(task: Task, partition: Partition) -> Grid:

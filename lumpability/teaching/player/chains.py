@@ -13,7 +13,6 @@ from typing import Any
 
 from lumpability.markov.chains import CTMC
 from lumpability.markov.kinds.kind import Condition
-from lumpability.markov.kinds.proportional import Proportional
 from lumpability.markov.lumping import Lumping
 from lumpability.markov.naming import block_name
 from lumpability.numbers.rationals import shown
@@ -58,8 +57,8 @@ def chain_story(lumping: Lumping, title: str | None = None) -> dict[str, Any]:
         "level": view.level,
         "units": view.units,
         "conditions": view.conditions,
-        "generator": isinstance(chain, CTMC) and not isinstance(kind, Proportional),
-        "proportional": isinstance(kind, Proportional),
+        "generator": isinstance(chain, CTMC) and not kind.scaled,
+        "proportional": kind.scaled,
         "matrix": next(c for c in kind.identity(chain) if c in "QPR"),
         "weights": view.weights,
         "graph": view.graph,

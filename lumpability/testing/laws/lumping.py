@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.kinds import find_kind
 from lumpability.markov.preserved import PRESERVED
 from lumpability.markov.solve import stationary
 from lumpability.partition import Partition
@@ -59,7 +60,7 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
     """Draw a chain of any sort with a partition to refine."""
     planted = lumpable_chains(kind=kind).map(lambda pair: pair[0])
     sorts: list[SearchStrategy[Any]] = [ctmcs(max_states=5), planted]
-    if kind != "proportional":
+    if not find_kind(kind).scaled:
         sorts += [dtmcs(max_states=5)]
     chain = draw(st.one_of(sorts))
     return chain, draw(partitions(states=chain.n, max_blocks=2))
@@ -272,7 +273,7 @@ def _one_chain(kind: str) -> SearchStrategy[Any]:
 
 def _promised(variant: str) -> SearchStrategy[Any]:
     kind, _, quantity = variant.partition(": ")
-    times = ["continuous"] if kind == "proportional" else ["continuous", "discrete"]
+    times = ["continuous"] if find_kind(kind).scaled else ["continuous", "discrete"]
     return st.one_of(
         [
             lumpable_chains(kind=kind, time=time, irreducible="stationary" in quantity)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from lumpability.errors import InvalidInput
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
 from lumpability.markov.examples.planted import unfold
+from lumpability.markov.kinds import find_kind
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import read_number
 from lumpability.partition import Partition
@@ -208,7 +209,7 @@ def _broken(
     The first block has two states.  For "proportional" its states go on to the second at least, and the one
     that changes goes to a third, so that the proportions change.
     """
-    proportional = kind == "proportional"
+    proportional = find_kind(kind).scaled
     least = 3 if proportional else 2
     count = draw(st.integers(least, max(least, max_blocks)))
     others = st.lists(st.integers(1, max_block_size), min_size=count - 1, max_size=count - 1)
@@ -218,6 +219,6 @@ def _broken(
     rates = unfold(kind, blocks, numbers, connected=proportional)
     inside = draw(st.integers(0, int(np.sum(blocks == 0)) - 1))
     outside = draw(st.integers(int(np.flatnonzero(blocks == least - 1)[0]), len(blocks) - 1))
-    source, target = (outside, inside) if kind == "exact" else (inside, outside)
+    source, target = (outside, inside) if not find_kind(kind).outgoing else (inside, outside)
     rates[source, target] += draw(differences)
     return _shuffled(rates, blocks, numbers)
