@@ -36,7 +36,7 @@ def loaded(script: str) -> set[str]:
         "from lumpability import CTMC; CTMC([[0, 1], [1, 0]])",
         "from lumpability import Network; Network.dense([([[1, 2]], None, 'relu')])",
         "from lumpability import Certificate, Verification, read, write",
-        "import lumpability.certificate, lumpability.certificate.export.chain",
+        "import lumpability.certificate, lumpability.certificate.export.statement",
         "import lumpability.formats.numpy_archive, lumpability.formats.drn, lumpability.formats.onnx",
     ],
 )

@@ -15,8 +15,7 @@ from lumpability.certificate.chain_file import read_claims, write_claims
 from lumpability.certificate.checker import verify
 from lumpability.certificate.claims import Claims
 from lumpability.certificate.export import write_statement
-from lumpability.certificate.export.chain import chain_statement
-from lumpability.certificate.export.statement import ChainStatement, refuse_large
+from lumpability.certificate.export.statement import ChainStatement, chain_statement, refuse_large
 from lumpability.certificate.printing import printed
 from lumpability.certificate.verification import Verification
 from lumpability.errors import InvalidInput

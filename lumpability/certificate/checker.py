@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from lumpability.certificate.claims import Claims
-from lumpability.certificate.coarseness import replay
 from lumpability.certificate.digest import ChainParts, Digest
 from lumpability.certificate.kinds import KINDS
+from lumpability.certificate.replay import replay
 from lumpability.certificate.respected import codes_of, respected_partition, with_earned_rewards
 from lumpability.certificate.soundness import collapsed_conditions, like, quotient_parts
 from lumpability.certificate.verification import Contradiction, Verification

@@ -26,9 +26,9 @@ from lumpability.networks.bound_claims import BoundClaim, NewWeights, bind
 from lumpability.networks.certificate_file import read_network_claims, write_network_claims
 from lumpability.networks.claims import LayerClaim, NetworkClaims, Subject
 from lumpability.networks.coarseness import improvable
+from lumpability.networks.identities import network_statement
 from lumpability.networks.network import Network
 from lumpability.networks.soundness import unsound
-from lumpability.networks.statements import network_statement
 from lumpability.networks.stored_quotient import StoredQuotient
 from lumpability.networks.weight_stages import stages_of
 

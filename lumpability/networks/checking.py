@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.networks.column_pair import Pair
+from lumpability.networks.explain import Pair
 from lumpability.networks.kinds import KINDS
 from lumpability.networks.layer_partitions import layer_partitions
 from lumpability.networks.merging import MergedStage, merge_stage

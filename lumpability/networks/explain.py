@@ -1,28 +1,32 @@
 """`explain` for networks: reads off a finished lumping why two neurons share a class, or do not.
 
-Two columns of one layer are added up anew (`lumpability.networks.column_pair`) and compared entry by entry; nothing
-else of the network is read.  How neurons are named: layer:neuron, the number of the layer in the
+Two columns of one layer are added up anew and compared entry by entry; nothing else of the network is read.  A
+column is brought to its normal form by dividing it by the part of its first nonzero entry that the layer's
+group of factors allows.  Columns with equal normal forms are multiples by a factor of that group, and
+otherwise the first entry in which the normal forms differ tells the units apart.  The bias comes last.  How neurons are named: layer:neuron, the number of the layer in the
 network and of the neuron (or channel) in the layer, as everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.networks.column_pair import Pair
 from lumpability.networks.explanation import ColumnEntry, NetworkExplanation
 from lumpability.networks.kinds import admits_factors
 from lumpability.networks.layers import Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.reshape import ShapeLayer
 from lumpability.networks.unit_functions import Activated
-from lumpability.numbers.float_arrays import to_fractions
+from lumpability.numbers.float_arrays import Array, to_fractions
+from lumpability.numbers.groups import Group
 
-__all__ = ["Neuron", "RowNames", "Stages", "explain_neurons", "row_names"]
+__all__ = ["Neuron", "Pair", "RowNames", "Source", "Stages", "explain_neurons", "row_names"]
 
 Neuron = str | tuple[int, int]
 """A neuron: "2:17" or (2, 17) is neuron (or channel) 17 of layer 2."""
@@ -284,3 +288,71 @@ def row_names(stages: Stages, number: int) -> RowNames:
         return f"input {channel}" + ("" if taps == 1 else f"[{tap}]") + where
 
     return given
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one row of aggregated weights comes from."""
+
+    rows: tuple[int, ...]  # rows of the stored weights, ascending; empty for the bias
+    factors: tuple[Fraction, ...]  # with which they are added
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two units of one stage."""
+
+    merged: MergedStage
+    first: int
+    second: int
+
+    @cached_property
+    def columns(self) -> list[tuple[Fraction, Fraction]]:
+        """The two aggregated weights in every row class, and last the two biases."""
+        summed, units = self.merged.summed, np.array([self.first, self.second])
+        entries = to_fractions(summed.entries(np.arange(summed.classes), units))
+        rows = [*entries.tolist(), to_fractions(summed.bias[units]).tolist()]
+        return [(a, b) for a, b in rows]
+
+    @property
+    def lead(self) -> int | None:
+        """The first row in which not both columns are zero; None if there is none."""
+        return next((row for row, pair in enumerate(self.columns) if any(pair)), None)
+
+    @property
+    def ratio(self) -> Fraction | None:
+        """The number by which the first column has to be multiplied to give the second, if there is one."""
+        if self.lead is None:
+            return Fraction(1)
+        a, b = self.columns[self.lead]
+        ratio = b / a if a else Fraction(0)
+        return ratio if ratio and self.disagreement(ratio) is None else None
+
+    def disagreement(self, factor: Fraction) -> int | None:
+        """Return the first row in which the second number is not the factor times the first."""
+        found = (row for row, (a, b) in enumerate(self.columns) if b != factor * a)
+        return next(found, None)
+
+    def divisors(self, group: Group) -> tuple[Fraction, Fraction]:
+        """Return what the two columns are divided by to bring them to their normal forms."""
+        a, b = (
+            next((pair[side] for pair in self.columns if pair[side]), Fraction(1))
+            for side in (0, 1)
+        )
+        return group.part(a), group.part(b)
+
+    def difference(self, group: Group) -> int | None:
+        """Return the first row in which the normal forms differ; None if they are equal."""
+        a, b = self.divisors(group)
+        return self.disagreement(b / a)
+
+    def source(self, row: int) -> Source:
+        """Return what a row comes from."""
+        incoming = self.merged.summed.below
+        if row == incoming.classes:
+            return Source((), ())
+        bounds = np.append(incoming.starts, len(incoming.members))[row : row + 2]
+        members: Array = incoming.members[bounds[0] : bounds[1]]
+        order = np.argsort(members, kind="stable")
+        factors = incoming.factors[bounds[0] : bounds[1]][order]
+        return Source(tuple(members[order].tolist()), tuple(factors.tolist()))

@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
-from lumpability.networks.column_pair import Pair
-from lumpability.networks.explain import RowNames, Stages, row_names
+from lumpability.networks.explain import Pair, RowNames, Stages, row_names
 from lumpability.networks.kinds import admits_factors
 from lumpability.networks.layers import Conv, Dense, Layer
 from lumpability.networks.merging import MergedStage

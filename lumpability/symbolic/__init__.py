@@ -1,9 +1,8 @@
 """Symbolic proofs of lumpings (sympy), and lumpings stated for proof assistants."""
 
-from lumpability.symbolic.export import export, statement_of
 from lumpability.symbolic.functions import Rule, SameFunction
 from lumpability.symbolic.proof import Consequence, Identity, Proof
-from lumpability.symbolic.proving import prove
+from lumpability.symbolic.proving import export, prove, statement_of
 
 __all__ = [
     "Consequence",

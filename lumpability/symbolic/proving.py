@@ -1,10 +1,12 @@
-"""`prove`: one verb for lumpings of either wing."""
+"""`prove` and `export` for lumpings of either wing; an export goes by way of the certificate."""
 
 from __future__ import annotations
 
 from functools import singledispatch
 from typing import Any
 
+from lumpability.certificate.export import write_statement
+from lumpability.certificate.export.statement import IntegerStatement
 from lumpability.errors import InvalidInput
 from lumpability.markov.lumping import Lumping
 from lumpability.networks.lumping import NetworkLumping
@@ -13,7 +15,7 @@ from lumpability.symbolic.functions import MOST_OPERATIONS
 from lumpability.symbolic.layers import prove_network
 from lumpability.symbolic.proof import Proof
 
-__all__ = ["prove"]
+__all__ = ["export", "prove", "statement_of"]
 
 
 @singledispatch
@@ -68,3 +70,61 @@ def _chain(lumping: Lumping, *, largest: int | None = None) -> Proof:
 @prove.register
 def _network(lumping: NetworkLumping, *, largest: int | None = None) -> Proof:
     return prove_network(lumping, largest=MOST_OPERATIONS if largest is None else largest)
+
+
+def statement_of(lumping: Lumping | NetworkLumping) -> IntegerStatement:
+    """Return what a lumping claims, as identities between integer matrices; its certificate is verified first.
+
+    Parameters
+    ----------
+    lumping : Lumping or NetworkLumping
+
+    Raises
+    ------
+    InvalidInput
+        If it is neither, or does not hold.
+    SizeLimit
+        If a matrix has more rows or columns than a proof assistant is given.
+    NotJustified
+        If the claim is not one about numbers, or more than one about matrices.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC, lump
+    >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 2}, labels={"goal": ["c"]})
+    >>> statement = statement_of(lump(chain))
+    >>> statement.title, statement.labels
+    ('CTMC, ordinary lumping: Q V = V Q^', (0, 1, 0))
+    """
+    if isinstance(lumping, Lumping):
+        return lumping.certificate().statement(lumping.chain)
+    if isinstance(lumping, NetworkLumping):
+        return lumping.certificate().statement()
+    raise InvalidInput(f"a {type(lumping).__name__} is no lumping: give what lump returns")
+
+
+def export(lumping: Lumping | NetworkLumping, language: str = "coq") -> str:
+    """Return the text of a file in which a proof assistant proves a lumping.
+
+    Parameters
+    ----------
+    lumping : Lumping or NetworkLumping
+    language : {"coq"}
+
+    Raises
+    ------
+    InvalidInput, SizeLimit, NotJustified
+        As `statement_of`; or for another language.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC, lump
+    >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 2}, labels={"goal": ["c"]})
+    >>> print(export(lump(chain)))
+    (* CTMC, ordinary lumping: Q V = V Q^
+    ...
+    Theorem Q_V_is_V_Qhat : forall s C, (s < n)%nat -> (C < m)%nat ->
+      sum_in C labels (row Q s) = entry Qhat (block s) C.
+    ...
+    """
+    return write_statement(statement_of(lumping), language)

@@ -25,8 +25,7 @@ from small_networks import NETWORKS, lumped
 from lumpability import lump
 from lumpability.errors import FormatError, InvalidInput
 from lumpability.networks import Network, NetworkCertificate, NetworkLumping
-from lumpability.networks.claims import LayerClaim, Subject
-from lumpability.networks.digest import network_digest
+from lumpability.networks.claims import LayerClaim, Subject, network_digest
 from lumpability.networks.elementwise import Activate, Scale, Softmax
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Layer

@@ -13,11 +13,10 @@ from lumpability import Network, NetworkLumping, lump
 from lumpability.errors import InvalidInput, NotJustified, SizeLimit
 from lumpability.networks.elementwise import Activate, Scale
 from lumpability.networks.examples import planted
-from lumpability.networks.identities import LayerIdentity, layer_identities
+from lumpability.networks.identities import LayerIdentity, layer_identities, network_statement
 from lumpability.networks.layers import Conv, Dense
 from lumpability.networks.pooling import MaxPool
 from lumpability.networks.reshape import Flatten
-from lumpability.networks.statements import network_statement
 
 
 def identities(lumping: NetworkLumping) -> list[LayerIdentity]:

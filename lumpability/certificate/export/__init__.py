@@ -1,6 +1,6 @@
 """Lumpings restated for a proof assistant, which then believes nobody.
 
-The route: `Certificate.statement` (`chain`) and `NetworkCertificate.statement` (`lumpability.networks.statements`)
+The route: `Certificate.statement` (`chain`) and `NetworkCertificate.statement` (`lumpability.networks.identities`)
 verify a certificate and write its identities out in integers (`statement`); `coq` writes those as a file.
 """
 

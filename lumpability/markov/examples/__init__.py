@@ -6,6 +6,7 @@ be compared with theory and not only with another program.  Most scale to millio
 
 from lumpability.markov.examples.contrasts import (
     exact_not_ordinary,
+    land_of_oz,
     proportional_not_ordinary,
     weak_not_ordinary,
 )
@@ -24,7 +25,6 @@ from lumpability.markov.examples.walks import (
     symmetric_birth_death,
     torus_walk,
 )
-from lumpability.markov.examples.weather import land_of_oz
 
 __all__ = [
     "components",

@@ -7,7 +7,7 @@ from typing import Any
 from lumpability.markov.chains import CTMC, DTMC
 from lumpability.markov.examples.building import read_rates
 
-__all__ = ["exact_not_ordinary", "proportional_not_ordinary", "weak_not_ordinary"]
+__all__ = ["exact_not_ordinary", "land_of_oz", "proportional_not_ordinary", "weak_not_ordinary"]
 
 
 def exact_not_ordinary() -> DTMC:
@@ -86,3 +86,30 @@ def weak_not_ordinary() -> DTMC:
     (False, True)
     """
     return DTMC([["1/4", "1/4", "1/2"], [0, "1/6", "5/6"], ["7/8", "1/8", 0]])
+
+
+def land_of_oz() -> DTMC:
+    """Return the weather in the Land of Oz: rain, nice or snow, never two nice days in a row.
+
+    Returns
+    -------
+    DTMC
+        Three states; the label ``nice`` marks the nice day.
+
+    Notes
+    -----
+    Kemeny and Snell, *Finite Markov Chains* (1976), chapter 2; its lumping in section 6.3: rain and
+    snow together form the bad weather, from which a nice day follows with probability 1/4.
+
+    Examples
+    --------
+    >>> from lumpability import lump
+    >>> lumping = lump(land_of_oz())
+    >>> list(lumping.quotient.states), lumping.quotient.matrix.row(0)
+    (['{rain, snow}', 'nice'], [(0, Fraction(3, 4)), (1, Fraction(1, 4))])
+    """
+    return DTMC(
+        [["1/2", "1/4", "1/4"], ["1/2", 0, "1/2"], ["1/4", "1/4", "1/2"]],
+        states=["rain", "nice", "snow"],
+        labels={"nice": ["nice"]},
+    )

@@ -9,9 +9,8 @@ answer and stops at the first step that is wrong, with the two states and the su
 from lumpability.teaching.exercises.construct import exercise
 from lumpability.teaching.exercises.grade import Grade, grade, read_answer
 from lumpability.teaching.exercises.neurons import NetworkTask, network_exercise
-from lumpability.teaching.exercises.rounds import observations, rounds_of
 from lumpability.teaching.exercises.sheet import FORMATS, model_answer, sheet, solution
-from lumpability.teaching.exercises.task import Task, read_task, write_task
+from lumpability.teaching.exercises.task import Task, observations, read_task, rounds_of, write_task
 
 __all__ = [
     "FORMATS",

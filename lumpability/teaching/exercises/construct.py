@@ -21,8 +21,7 @@ from lumpability.errors import InvalidInput
 from lumpability.markov.chains import CTMC
 from lumpability.markov.kinds import KINDS, find_kind
 from lumpability.markov.solve.classes import is_irreducible
-from lumpability.teaching.exercises.rounds import rounds_of
-from lumpability.teaching.exercises.task import Task
+from lumpability.teaching.exercises.task import Task, rounds_of
 
 __all__ = ["LARGEST", "exercise"]
 

@@ -27,8 +27,13 @@ from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.teaching.exercises.neuron_grade import grade_network
 from lumpability.teaching.exercises.neurons import NetworkTask
-from lumpability.teaching.exercises.rounds import Observation, block_text, observations
-from lumpability.teaching.exercises.task import LARGEST_SHEET, Task
+from lumpability.teaching.exercises.task import (
+    LARGEST_SHEET,
+    Observation,
+    Task,
+    block_text,
+    observations,
+)
 
 __all__ = ["Grade", "grade", "read_answer"]
 

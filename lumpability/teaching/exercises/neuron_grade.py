@@ -15,8 +15,7 @@ from lumpability.dispatch import check
 from lumpability.errors import InvalidInput
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
-from lumpability.teaching.exercises.neuron_pages import network_answer
-from lumpability.teaching.exercises.neurons import NetworkTask
+from lumpability.teaching.exercises.neurons import NetworkTask, network_answer
 
 __all__ = ["grade_network"]
 

@@ -20,8 +20,12 @@ from lumpability.markov.lumping import Lumping
 from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
-from lumpability.teaching.exercises.neuron_pages import network_answer, sheet_items, solution_items
-from lumpability.teaching.exercises.neurons import NetworkTask
+from lumpability.teaching.exercises.neurons import (
+    NetworkTask,
+    network_answer,
+    sheet_items,
+    solution_items,
+)
 from lumpability.teaching.exercises.pages import (
     Code,
     Grid,
@@ -32,8 +36,14 @@ from lumpability.teaching.exercises.pages import (
     Text,
     render,
 )
-from lumpability.teaching.exercises.rounds import block_text, observations, rounds_of
-from lumpability.teaching.exercises.task import MARK, Task, write_task
+from lumpability.teaching.exercises.task import (
+    MARK,
+    Task,
+    block_text,
+    observations,
+    rounds_of,
+    write_task,
+)
 
 __all__ = ["FORMATS", "sheet", "solution"]
 

@@ -4,14 +4,13 @@ Nothing is drawn and thrown away: what shall be lumpable is unfolded from a draw
 keyword arguments.  Where a strategy draws more than one thing, it draws a tuple.
 """
 
-from lumpability.testing.strategies.chains import ctmcs, dtmcs, labelled
+from lumpability.testing.strategies.chains import ctmcs, dtmcs, labelled, parametric_chains
 from lumpability.testing.strategies.lumpable import (
     lumpable_chains,
     near_lumpable_chains,
     not_lumpable_chains,
 )
 from lumpability.testing.strategies.networks import lumpable_networks, networks
-from lumpability.testing.strategies.parametric import parametric_chains
 from lumpability.testing.strategies.renumbered import permutations_of
 from lumpability.testing.strategies.structures import structures
 from lumpability.testing.strategies.values import partitions, rationals

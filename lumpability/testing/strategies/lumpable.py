@@ -7,6 +7,7 @@ chain is I + Q/L, which is lumpable of the same kinds as Q.
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -23,14 +24,8 @@ from lumpability.partition import Partition
 from lumpability.refinement import Witness
 from lumpability.structure import WeightedStructure
 from lumpability.testing.definitions import find_witness
-from lumpability.testing.strategies.drawn import DrawnNumbers
 
-__all__ = [
-    "lumpable_chains",
-    "near_lumpable_chains",
-    "not_lumpable_chains",
-    "uniformized",
-]
+__all__ = ["lumpable_chains", "near_lumpable_chains", "not_lumpable_chains", "uniformized"]
 
 KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")
 """Kinds that can be built in."""
@@ -222,3 +217,37 @@ def _broken(
     source, target = (outside, inside) if not find_kind(kind).outgoing else (inside, outside)
     rates[source, target] += draw(differences)
     return _shuffled(rates, blocks, numbers)
+
+
+class DrawnNumbers:
+    """The methods of `numpy.random.Generator` that unfolding a quotient uses, drawn by Hypothesis.
+
+    Parameters
+    ----------
+    draw : callable
+        What a function decorated with `hypothesis.strategies.composite` is given.
+    """
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self._draw = draw
+
+    def integers(self, low: int, high: int | None = None, size: Any = None) -> Any:
+        """Draw integers from low (0 if only one bound is given) up to high, exclusive."""
+        low, high = (0, int(low)) if high is None else (int(low), int(high))
+        number = st.integers(low, high - 1)
+        if size is None:
+            return self._draw(number)
+        count = math.prod(size) if isinstance(size, tuple) else int(size)
+        drawn = self._draw(st.lists(number, min_size=count, max_size=count))
+        return np.array(drawn, dtype=np.int64).reshape(size)
+
+    def permutation(self, count: int) -> Any:
+        """Draw an order of the numbers 0 .. count - 1."""
+        return np.array(self._draw(st.permutations(range(count))), dtype=np.int64)
+
+    def choice(self, count: int, size: int, *, replace: bool) -> Any:
+        """Draw different numbers out of 0 .. count - 1."""
+        assert not replace
+        left = list(range(count))
+        chosen = [left.pop(self._draw(st.integers(0, len(left) - 1))) for _ in range(size)]
+        return np.array(chosen, dtype=np.int64)
