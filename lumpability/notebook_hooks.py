@@ -1,8 +1,8 @@
-"""How values show themselves: what models and results inherit, and layers above answer.
+"""Pictures and pages of values: classes that models and results inherit, answered by layers above.
 
-Chains, networks, lumpings and explanations have pictures and pages, but know nothing of drawing: that is a layer
-above them.  Their ``_repr_html_``, ``to_html`` and ``player`` therefore import `lumpability.show.displays` or
-`lumpability.teaching.player` when something is first shown.  Why so: docs/decisions/0004-pictures-from-above.md.
+Chains, networks, lumpings and explanations have pictures and pages, but drawing is in a layer above them.
+So their ``_repr_html_``, ``to_html`` and ``player`` import `lumpability.show.displays` or
+`lumpability.teaching.player` when a value is first shown: docs/decisions/0004-pictures-from-above.md.
 """
 
 from __future__ import annotations

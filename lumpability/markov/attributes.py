@@ -1,9 +1,9 @@
-"""What hangs on the states of a chain: names, labels, rewards, the initial distribution.
+"""The attributes of the states of a chain: names, labels, rewards, the initial distribution.
 
-A label is a set of states; a reward gives each state a rate earned while it is held (`state`) and an
-amount earned when it is left (`action`); the initial distribution gives each state a probability.
-All are read exactly and stored as arrays, so that a chain of millions of states needs no Python
-object for each of them.
+A label is a set of states.  A reward gives each state a rate that is earned while the chain is there
+(`state`) and an amount that is earned when the chain leaves it (`action`).  The initial distribution gives
+each state a probability.  All are read exactly and stored as arrays, so that a chain of millions of states
+needs no Python object for each of them.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class States(Sequence[Hashable]):
 
     @cached_property
     def has_booleans(self) -> bool:
-        """Whether a state's name is True or False; otherwise neither stands for the state 1 or 0."""
+        """Whether a state is named True or False; if none is, True and False name no states."""
         return any(isinstance(name, bool | np.bool_) for name in self._names or ())
 
     def __contains__(self, name: object) -> bool:
@@ -75,7 +75,7 @@ class States(Sequence[Hashable]):
             return isinstance(name, int | np.integer) and bool(0 <= name < self._n)
         try:
             return name in self._index
-        except TypeError:  # lists and arrays are no names, nor are tuples of them
+        except TypeError:  # lists and arrays are not names, nor are tuples of them
             return False
 
     def index(self, name: Any, start: int = 0, stop: int | None = None) -> int:
@@ -167,8 +167,8 @@ class Reward:
 def read_labels(labels: Mapping[str, Any] | None, states: States) -> dict[str, Mask]:
     """Read labels.
 
-    Each is a predicate of a state, the states that carry it, or whether each state does: as booleans in
-    the order of the states, or as a mapping or a Series from states to booleans.
+    A label is given by a predicate of a state, by the states that carry it, or by booleans: in the order of
+    the states, or as a mapping or a Series from states to booleans.
 
     Warns
     -----
@@ -248,7 +248,7 @@ def _place(what: str, state: Any, states: States) -> int:
 def read_vector(
     what: str, value: Any, states: States, tolerance: float
 ) -> tuple[ExactArray, Reading]:
-    """Read one exact number for each state: an array, a Series, or a mapping (others are zero)."""
+    """Read one exact number for each state: an array, a Series, or a mapping (other states have zero)."""
     if is_frame(value):
         raise InvalidChain(f"{what} is a table: give one of its columns")
     if is_series(value):
@@ -274,7 +274,7 @@ def read_vector(
 def read_rewards(
     rewards: Mapping[str, Any] | None, states: States, tolerance: float
 ) -> tuple[dict[str, Reward], Reading]:
-    """Read rewards: each a `Reward`, an array or a mapping from states (a state reward)."""
+    """Read rewards: each is a `Reward`, or an array or mapping from states (a state reward)."""
     result, total = {}, Reading()
     for name, value in (rewards or {}).items():
         if isinstance(value, Reward):
@@ -317,7 +317,7 @@ def read_initial(
 
 
 def _total(array: ExactArray) -> Exact:
-    """Return the sum of an array, mostly of zeros."""
+    """Return the sum of an array; fast if most entries are zero."""
     counts = np.bincount(array.codes[array.support()]).tolist()
     terms = [value * count for value, count in zip(array.values, counts, strict=False) if count]
     return sum(terms[1:], start=terms[0]) if terms else Fraction(0)

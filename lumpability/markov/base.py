@@ -1,7 +1,7 @@
-"""What chains in continuous and discrete time have in common: states, labels, rewards, a start.
+"""What chains in continuous and discrete time share: states, labels, rewards, an initial distribution.
 
-The matrix differs (rates or probabilities) and is checked by the two classes in
-`lumpability.markov.chains`; everything that hangs on the states, and every way to give a chain, is here.
+The matrix differs (rates or probabilities); the two classes in `lumpability.markov.chains` check it.  This
+module has the attributes of the states, and all ways to build a chain.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["MarkovChain"]
 
 
 class MarkovChain(Drawn, ABC):
-    """What CTMCs and DTMCs have in common.  Immutable.
+    """The base of CTMC and DTMC.  Immutable.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class MarkovChain(Drawn, ABC):
     initial : ExactArray or None, shape (n,)
         Initial distribution.
     reading : Reading
-        How floats were read, and what that changed.
+        How floats were read, and how much they changed.
     rescaled : Fraction
         Largest distance from 1 of a row sum that ``normalize=True`` divided by; 0 if none.
 
@@ -105,7 +105,7 @@ class MarkovChain(Drawn, ABC):
 
     @abstractmethod
     def _validated(self, structure: WeightedStructure, normalize: bool) -> WeightedStructure:
-        """Check the matrix and bring it to the stored form."""
+        """Check the matrix and return it in the stored form."""
 
     @classmethod
     def from_rates(
@@ -186,9 +186,9 @@ class MarkovChain(Drawn, ABC):
             Given a state, returns its transitions: a mapping target -> number or an iterable of
             (target, number) pairs.  States are any hashable values.
         start : hashable
-            Where to begin; also the initial state unless ``initial=`` says otherwise.
+            The first state; also the initial state unless ``initial=`` says otherwise.
         max_states : int
-            Exploration stops with an error beyond this.
+            With more states, exploration stops with an error.
         **options
             As for the constructor.
 
@@ -290,12 +290,12 @@ class MarkovChain(Drawn, ABC):
         return parameters_in(self._arrays())
 
     def subs(self, values: Mapping[Any, Any]) -> Self:
-        """Return the chain with numbers, or other expressions, in place of parameters.
+        """Return the chain with numbers, or other expressions, substituted for parameters.
 
         Parameters
         ----------
         values : mapping from parameter (sympy symbol or its name) to number or sympy expression
-            Parameters that are not named stay.
+            Other parameters stay.
 
         Raises
         ------
@@ -303,7 +303,7 @@ class MarkovChain(Drawn, ABC):
             For a parameter that does not occur, a number that is not positive, or a division by
             zero.
         InvalidChain
-            If the result is no chain: a rate has become negative.
+            If the result is not a chain, because a rate is negative.
 
         Examples
         --------
@@ -333,7 +333,7 @@ class MarkovChain(Drawn, ABC):
         )
 
     def respected(self, respect: Iterable[str] | str | None = None) -> Partition:
-        """Return the partition by the labels and rewards that a lumping shall respect.
+        """Return the partition by the labels and rewards that a lumping respects.
 
         Parameters
         ----------
@@ -429,9 +429,9 @@ class MarkovChain(Drawn, ABC):
         initial: Any = None,
         validate: bool = True,
     ) -> Self:
-        """Build another chain of the same class, keeping what was said about the reading of floats.
+        """Build another chain of the same class, with the same report on the reading of floats.
 
-        `validate` may be false where the matrix is known to be one of this class.
+        `validate` may be false if the matrix is known to be valid for this class.
 
         Examples
         --------

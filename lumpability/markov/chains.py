@@ -2,10 +2,10 @@
 
 A CTMC is given by rates r(s, u) >= 0 (1/time); its generator is Q[s, u] = r(s, u) for u != s with
 Q[s, s] = - sum over u != s of r(s, u), so rows sum to zero and p'(t) = p(t) Q.  A self-loop r(s, s)
-does not show in Q, and therefore not in any probability; it is kept because the bisimulation of
-model checkers sees it.  A DTMC is given by a stochastic matrix P: rows sum to one, p_{k+1} = p_k P.
-Numbers are read exactly (`lumpability.numbers.rationals`); rows that do not sum as they must are refused, or
-rescaled when asked, never quietly repaired.
+does not change Q, and therefore changes no probability; it is kept because bisimulation depends on it.
+A DTMC is given by a stochastic matrix P: rows sum to one, p_{k+1} = p_k P.
+Numbers are read exactly (`lumpability.numbers.rationals`).  Rows with a wrong sum are refused, or rescaled
+on request; they are never repaired silently.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class CTMC(MarkovChain):
     InvalidChain
         For a negative rate, or a row that does not sum to zero; carries ``row``.
     InvalidValue
-        For a number that is none.
+        For an entry that is not a number.
 
     Examples
     --------
@@ -122,7 +122,7 @@ class DTMC(MarkovChain):
     states, labels, rewards, initial, tolerance
         As for `CTMC`.
     normalize : bool
-        Divide every row by its sum, exactly; ``rescaled`` says by how much rows were off.
+        Divide every row by its sum, exactly; ``rescaled`` is the largest distance of a sum from 1.
 
     Raises
     ------

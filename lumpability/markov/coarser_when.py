@@ -1,11 +1,11 @@
 """Parameter values at which a symbolic chain lumps further than for all values.
 
-The lumping of a parametric chain is the generic one.  Where two rates happen to coincide, as for a = b, it
-may be coarser.  Follow the refinement by its definition, on the quotient: in the first round that
-separates two blocks which the coarser lumping keeps together, all their sums that differ as functions
-must agree at the special values, so that an irreducible factor of the greatest common divisor of the
-numerators of these differences vanishes there.  Each such factor that is linear in a parameter is solved
-for it, put into the chain, and the chain lumped again, respecting the same: what is reported has been
+The lumping of a parametric chain holds for all values of the parameters.  At special values, such as a = b,
+it may be coarser.  To find these, follow the refinement by its definition on the quotient.  Take the first
+round that separates two blocks that the coarser lumping keeps together.  At the special values all sums in
+which they differ must agree; so an irreducible factor of the greatest common divisor of the numerators of
+these differences vanishes there.  Each such factor that is linear in a parameter is solved for it and
+substituted in the chain, and the chain is lumped again, respecting the same.  So every result has been
 computed, and no single equation of this form is missed.
 """
 
@@ -38,9 +38,9 @@ class SpecialCase:
     Attributes
     ----------
     equation : sympy.Eq
-        A parameter, and what it must be equal to.
+        A parameter, and the expression that it must equal.
     blocks : int
-        Blocks of the coarsest lumping then.
+        Blocks of the coarsest lumping under this equation.
     """
 
     equation: Any
@@ -65,13 +65,13 @@ def special_cases(
     Parameters
     ----------
     chain : CTMC or DTMC
-        With parameters; without, the answer is empty.
+        Without parameters the answer is empty.
     respected : Partition
-        That lumpings refine.
+        The initial partition of all lumpings.
     partition : Partition
         The generic coarsest lumping.
     max_blocks : int
-        Refuse more blocks, whose differences would take long to factor.
+        Refuse more blocks, because factoring their differences would take long.
     """
     if chain.is_rational:
         return []
@@ -99,10 +99,10 @@ def special_cases(
 def _blocks_under(
     equation: Any, chain: MarkovChain, kind: Kind, respected: Partition
 ) -> int | None:
-    """Lump again; None if the equation leaves no chain with positive rates."""
+    """Lump again; return None if under the equation some rate is not positive."""
     try:
         special = chain.subs({equation.lhs: equation.rhs})
-    except InvalidInput:  # a rate would be negative, or divided by zero
+    except InvalidInput:  # a rate would be negative, or a denominator zero
         return None
     return len(kind.coarsest(kind.conditions(special), respected).partition)
 
@@ -110,7 +110,7 @@ def _blocks_under(
 def _factors(
     matrices: list[WeightedStructure], start: Partition, normal: NormalForm
 ) -> Iterator[Any]:
-    """Yield irreducible polynomials that may vanish and keep two blocks together."""
+    """Yield irreducible polynomials that keep two blocks together where they vanish."""
     seen: set[Any] = set()
     pairs = 0
     for partition, refined in pairwise(rounds(matrices, start, normal)):
@@ -134,7 +134,7 @@ def _factors(
 
 
 def _parts(partition: Partition, refined: Partition) -> list[list[int]]:
-    """First members of the parts of each block that fell apart."""
+    """Return the first members of the parts of each block that was split."""
     parts: dict[int, list[int]] = {}
     for first in refined.representatives.tolist():
         parts.setdefault(int(partition.labels[first]), []).append(first)
@@ -142,7 +142,7 @@ def _parts(partition: Partition, refined: Partition) -> list[list[int]]:
 
 
 def _vanishing(first: dict[int, Exact], second: dict[int, Exact]) -> list[Any]:
-    """Irreducible factors common to the numerators of all differences, if they can vanish."""
+    """Return the irreducible factors that the numerators of all differences share, if they can vanish."""
     common: Any = None
     for block in {*first, *second}:
         difference = first.get(block, 0) - second.get(block, 0)
@@ -158,7 +158,7 @@ def _vanishing(first: dict[int, Exact], second: dict[int, Exact]) -> list[Any]:
 
 
 def _can_vanish(polynomial: Any) -> bool:
-    """Whether coefficients of both signs occur: parameters are positive."""
+    """Whether a polynomial can vanish at positive parameters: coefficients of both signs occur."""
     signs = {coefficient > 0 for coefficient in polynomial.coeffs()}
     return len(signs) == 2
 

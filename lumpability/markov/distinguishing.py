@@ -1,10 +1,10 @@
-"""What separates two blocks of a coarsest lumping, read off the quotient.
+"""What separates two blocks of a coarsest lumping, computed on the quotient.
 
 Blocks a, b of depth d > 0 (see `lumpability.refinement.exact_rounds`) share a block N of P_{d-1} but not of
-P_d: their sums into some block X of P_{d-1} differ, for proportional lumping their shares in what
-leaves N.  The sums into the blocks of P_{d-2} still agree, so X is a proper part of a block Y of P_{d-2},
-and whatever tells X from the rest of Y has depth d - 1.  Blocks of depth 0 differ in a label, a reward,
-their initial probability, or in a partition that was given.
+P_d: their sums into some block X of P_{d-1} differ; for proportional lumping, their shares of what leaves
+N.  The sums into the blocks of P_{d-2} still agree, so X is a proper part of a block Y of P_{d-2}, and X
+and the rest of Y have depth d - 1.  Blocks of depth 0 differ in a label, a reward, their initial
+probability, or in a given partition.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Difference:
-    """Sums of two blocks into a third that differ."""
+    """A block into which two blocks have different sums."""
 
     condition: int  # which of the kind's matrices
     splitter: int  # the label at `level` of the block that the sums go into
@@ -52,14 +52,14 @@ def share(part: Exact, whole: Exact) -> Exact:
 
 
 class Separation:
-    """The quotient of a lumping, with the levels at which its blocks part.
+    """The quotient of a lumping, with the levels at which its blocks are separated.
 
     Parameters
     ----------
     partition : Partition
         The coarsest lumping.
     respected : Partition
-        That it refines.
+        The initial partition of the lumping.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Separation:
         return dict(self.matrices[condition].row(block))
 
     def successors(self, blocks: Array) -> Array:
-        """Return the blocks that sums of some blocks run over, themselves included, in ascending order."""
+        """Return the blocks whose weights enter the sums of some blocks, and these themselves, ascending."""
         ends = (matrix.indices[matrix.entries_of(blocks)[1]] for matrix in self.matrices)
         return self.united(blocks, *ends)
 
@@ -102,7 +102,7 @@ class Separation:
         return np.flatnonzero(mark)
 
     def sums(self, condition: int, block: int, level: int, own: int) -> dict[int, Exact]:
-        """Return the sums of a block into the blocks of a level; or its shares in what leaves `own`.
+        """Return the sums of a block into the blocks of a level, or its shares of what leaves `own`.
 
         Parameters
         ----------
@@ -121,9 +121,9 @@ class Separation:
         return int(self.levels.labels([block], level)[0])
 
     def differences(self, block: int, other: int) -> list[Difference]:
-        """Return all sums that differ at the level before two blocks part, those into their own last.
+        """Return all sums that differ at the level before two blocks are separated, own block last.
 
-        They must not be apart from the start.
+        The blocks must not be separated from the start.
         """
         level = self.levels.depth(block, other) - 1
         own = self.label(block, level)
@@ -138,10 +138,10 @@ class Separation:
         return sorted(found, key=lambda difference: difference.splitter == own)
 
     def differing(self, blocks: Array, difference: Difference, block: int) -> Array:
-        """Return which blocks do not have the sum that a difference found for one block.
+        """Return which blocks have another sum than one block, for the splitter of a difference.
 
-        Shares are taken of what leaves the block that this one is in at the level, and are zero for
-        blocks elsewhere.
+        Shares are of what leaves the block at the level that holds this one; they are zero for blocks
+        outside it.
         """
         matrix = self.matrices[difference.condition]
         owner, positions = matrix.entries_of(blocks)
@@ -166,9 +166,9 @@ class Separation:
         return different
 
     def attributes(self, block: int) -> dict[str, Any]:
-        """Return what a lumping can respect of a block: labels, rewards, initial probability.
+        """Return the respected labels, rewards and initial probability of a block.
 
-        Only what the lumping does respect: what is constant on the blocks of `respected`.
+        These are the ones that are constant on the blocks of `respected`.
         """
         state = int(self.partition.representatives[block])
         found: dict[str, Any] = {}
@@ -183,7 +183,7 @@ class Separation:
         return found
 
     def alike(self, name: str | None, block: int, blocks: Array) -> Array:
-        """Return which blocks have the same attribute as one; None for what had to be refined in all."""
+        """Return which blocks share an attribute with one; `name` None means the block of `respected`."""
         codes: list[Array] = [self.respected.labels]
         if name is not None:
             sort, _, of = name.partition(":")

@@ -2,9 +2,9 @@
 
 A reward earns rho(s) = state(s) + action(s) r(s) per unit of time in state s of a CTMC, where r(s) is the
 total rate of transitions out of s, self-loops included; per step of a DTMC, state(s) + action(s).
-Every expectation of a reward depends on rho alone.  It is what a lumping of the generator can preserve:
-the quotient forgets jumps inside blocks, and with them how often an action reward is earned, so there
-an action reward must become the state reward rho first.
+Every expectation of a reward depends on rho alone, so a lumping of the generator can preserve rho.  The
+quotient forgets the jumps inside blocks, and with them how often an action reward is earned; so an action
+reward must first be replaced by the state reward rho.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ def with_held_rewards(chain: MarkovChain) -> MarkovChain:
 
 
 def with_respected_rewards(chain: MarkovChain, *, keeps_jumps: bool) -> MarkovChain:
-    """Return the chain with its rewards in the form that a lumping respects.
+    """Return the chain with its rewards as a lumping respects them.
 
-    A quotient without the jumps inside blocks can keep of rewards what they earn in time, no more.
+    A quotient without the jumps inside blocks preserves only what rewards earn per unit of time.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-"""How the reasons for a lumping are found; see `reasons` for what they are.
+"""How the explanation of two states is found; see `explanation` for what it contains.
 
-A pair of depth d (see `separation`) differs in its sums into a block X of P_{d-1}, a proper part of a block
-Y of P_{d-2} into which its sums agree.  So a state of X and one of the rest of Y make a pair of depth
-d - 1: the next step.  After d steps the pair differs in what is respected.  No chain has fewer steps,
-because a step that uses sums into a set of depth k separates no pair of depth k + 2.
+A pair of depth d (see `distinguishing`) differs in its sums into a block X of P_{d-1}, a proper part of a
+block Y of P_{d-2} into which its sums agree.  So a state of X and a state of the rest of Y are a pair of
+depth d - 1: the next step.  After d steps the pair differs in something respected.  No explanation has
+fewer steps, because a step that uses sums into a set of depth k separates no pair of depth k + 2.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def explain(separation: Separation, state: int, other: int) -> Explanation:
-    """Say why two states of a chain share a block of its coarsest lumping, or why not.
+    """Explain why two states of a chain share a block of its coarsest lumping, or why not.
 
     Notes
     -----
-    O(m) on the quotient for each level up to the depth of the two, and less where little changes.
+    O(m) on the quotient for each level up to the depth of the pair, and less where little changes.
     """
     states, partition = separation.chain.states, separation.partition
     block, against = (int(b) for b in partition.labels[[state, other]])
@@ -60,14 +60,14 @@ def explain(separation: Separation, state: int, other: int) -> Explanation:
 
 
 def explain_witness(chain: MarkovChain, kind: Kind, partition: Partition, witness: Witness) -> Step:
-    """Show the transitions behind the two sums of a witness against a partition.
+    """Return the transitions that make up the two sums of a witness against a partition.
 
     Parameters
     ----------
     partition : Partition
-        The one that is no lumping.
+        The partition that is not a lumping.
     witness : Witness
-        Two of its states, a block and two sums.
+        Two of its states, a block, and two different sums.
     """
     condition = next(c for c in kind.conditions(chain) if c.direction == witness.direction)
     own = partition.labels == partition.labels[witness.state]
@@ -134,7 +134,7 @@ def _flow(
     into: Mask,
     own: Mask | None,
 ) -> Flow:
-    """Collect the transitions of a state whose other end is in a set; `own` if shares are meant."""
+    """Collect the transitions of a state whose other end is in a set; `own` is given for shares."""
     names, transitions = chain.states, []
     leaving: Exact | None = None if own is None else Fraction(0)
     for target, weight in condition.jumps(state):
@@ -168,7 +168,7 @@ def _table(separation: Separation, state: int, other: int) -> tuple[EqualSum, ..
 
 
 class _Chain:
-    """The steps from two states down to something that is respected."""
+    """The steps from two states to something respected."""
 
     def __init__(self, separation: Separation) -> None:
         self.separation = separation
@@ -198,7 +198,7 @@ class _Chain:
         found = self.separation.differences(int(self.labels[state]), int(self.labels[other]))
         level = found[0].level
         own = self.separation.label(int(self.labels[state]), level)
-        # What did not change in the last round cannot lead on to the round before.
+        # Only sums that changed in the last round lead to a pair of the round before.
         fresh = [d for d in found if level == 0 or levels.since(d.splitter, level) == level]
         chosen = min(
             fresh,
@@ -207,7 +207,7 @@ class _Chain:
         return self._told(state, other, chosen), chosen
 
     def _transitions(self, state: int, difference: Difference) -> int:
-        """Count the transitions that a sum runs over."""
+        """Count the transitions that make up a sum."""
         matrix = self.separation.conditions[difference.condition].matrix
         targets = [target for target, _ in matrix.row(state)]
         labels = self.separation.levels.labels(self.labels[targets], difference.level)
@@ -232,13 +232,13 @@ class _Chain:
         )
 
     def _next(self, state: int, other: int, difference: Difference, into: Mask) -> tuple[int, int]:
-        """Return a state that the sums run over, and one of the rest of the set before.
+        """Return a state of the splitter, and one of the rest of the set that it was split from.
 
-        If possible both are ends of transitions of the two states.
+        If possible, both are ends of transitions of the two states.
         """
         level = difference.level
         matrix = self.separation.conditions[difference.condition].matrix
-        # Those of one state first, in whose sum there is more or at least something.
+        # Prefer the state whose sum is larger, or at least not zero.
         ends = {s: [target for target, _ in matrix.row(s)] for s in (state, other)}
         donor, rival = (state, other) if any(into[t] for t in ends[state]) else (other, state)
         inside = next((t for t in [*ends[donor], donor] if into[t]), None)

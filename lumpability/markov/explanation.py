@@ -1,10 +1,10 @@
 """Why two states share a block of a coarsest lumping, or why they do not, as plain values.
 
 Together: states of one block have equal sums (for proportional lumping, shares) into every block; the
-table of these sums is the reason.  Apart: a chain of steps, as short as can be.  Each step shows two
-states of one block whose sums into a set X of states differ; the next says why a state of X is unlike
-one outside of it, and the last pair differs in something that had to be respected.  A formula puts the
-whole chain into one statement that holds in one state and not in the other.
+table of these sums is the explanation.  Apart: the shortest chain of steps.  Each step shows two states of
+one block whose sums into a set X of states differ.  The next step shows why a state of X differs from one
+outside X.  The last pair differs in something respected.  A formula puts the whole chain into one statement
+that holds in one state and not in the other.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Group:
 
     @classmethod
     def of(cls, states: States, members: Any) -> Group:
-        """Take the names of some states, given by number in ascending order."""
+        """Return the group of some states, given by number in ascending order."""
         chosen = np.asarray(members)
         return cls(len(chosen), tuple(str(states[i]) for i in chosen[:_MEMBERS].tolist()))
 
@@ -58,12 +58,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Flow:
-    """What goes from one state into a set of states, or comes from it."""
+    """The transitions from one state into a set of states, or from the set into the state."""
 
     state: str
-    total: Exact  # the sum; for proportional lumping the share of it in `leaving`
+    total: Exact  # the sum; for proportional lumping its share of `leaving`
     transitions: tuple[tuple[str, str, Exact], ...]  # all that contribute
-    leaving: Exact | None = None  # for proportional lumping, all that leaves the state's block
+    leaving: Exact | None = None  # for proportional lumping, the rate out of the state's block
 
     def __str__(self) -> str:
         of = "" if self.leaving is None else f" of {shown(self.leaving)}"
@@ -127,9 +127,9 @@ class Step(Told):
 
 @dataclass(frozen=True)
 class Ending:
-    """Two states that differ in what had to be respected."""
+    """Two states that differ in something respected."""
 
-    name: str  # "label:NAME", "reward:NAME", "initial", or "given" for a partition that was given
+    name: str  # "label:NAME", "reward:NAME", "initial", or "given" for a given partition
     states: tuple[str, str]
     # Whether the label is there; amounts of the reward; initial probabilities; None if given.
     values: tuple[Any, Any]
@@ -156,12 +156,12 @@ class Ending:
 
 @dataclass(frozen=True)
 class EqualSum:
-    """Sums of two states into one block, which are equal; or equal in their shares."""
+    """A block into which two states have equal sums, or equal shares."""
 
     block: Group
     direction: str  # {"out", "in"}
     totals: tuple[Exact, Exact]
-    share: Exact | None = None  # for proportional lumping, of what leaves the states' own block
+    share: Exact | None = None  # for proportional lumping, of the rate out of the states' block
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3"."""
@@ -235,12 +235,12 @@ class Explanation(Told):
 
     @property
     def reasons(self) -> list[str]:
-        """The steps and the ending as texts, each with what it has to explain."""
+        """The steps and the ending as texts, each with the fact that it explains."""
         told: list[Step | Ending] = [*self.steps, *([self.ending] if self.ending else [])]
         return [f"{self._asked(i, one)}{one}" for i, one in enumerate(told)]
 
     def _asked(self, number: int, told: Step | Ending) -> str:
-        """Say what a reason is for: why its first state is in the last set and its second is not."""
+        """Return what a reason explains: that its first state is in the last set and its second is not."""
         if number == 0:
             return ""
         one, other = told.states
@@ -248,7 +248,7 @@ class Explanation(Told):
 
     @property
     def text(self) -> str:
-        """The explanation as lines of text; long lists are cut, and say so."""
+        """The explanation as lines of text; long lists are shortened, with a count of the rest."""
         return str(self)
 
     def __str__(self) -> str:
@@ -286,7 +286,7 @@ class Explanation(Told):
 
 
 def _capped(texts: Iterable[str], total: int) -> list[str]:
-    """Return texts, and how many more there would be."""
+    """Return the first texts, and a count of the others."""
     listed = list(texts)
     return listed if len(listed) == total else [*listed, f"... {total - len(listed)} more"]
 

@@ -3,15 +3,15 @@
     phi  =  label  |  reward = c  |  start = c  |  given  |  not phi  |  phi and ... and phi
          |  out(phi) = c  |  out(phi) >= c  |  in(phi) = c  |  in(phi) >= c  |  share(phi, leaving psi) = c  | ...
 
-``out(phi)`` in state s is the sum of the kind's matrix over s and the states that satisfy phi: the
-generator for ordinary lumpability of a CTMC, its diagonal included, rates for bisimulation,
-probabilities for a DTMC.  ``in(phi)`` is the sum over those states and s.  ``share(phi, leaving psi)`` in a
-state that satisfies psi is, of the rate out of psi, the share that goes into phi; 0 where there is no such
-rate, or psi does not hold.  States of one block of a lumping satisfy the same formulas over what the lumping respects: such a
-formula that holds in s and not in t is a proof that no lumping merges them, and it can be checked by
-evaluating it.  (Larsen and Skou 1991 characterise probabilistic bisimilarity by such a logic.)
+``out(phi)`` in state s is the sum of the weights from s to the states that satisfy phi, and ``in(phi)`` is the
+sum from these states to s.  The weights are those of the kind's matrix: for ordinary lumpability of a CTMC
+the generator, its diagonal included; for bisimulation rates; for a DTMC probabilities.  ``share(phi, leaving
+psi)`` in a state that satisfies psi is the share of the rate out of psi that goes into phi; it is 0 if there
+is no such rate, or psi does not hold.  States of one block of a lumping satisfy the same formulas over what
+the lumping respects.  So a formula that holds in s and not in t proves that no lumping merges them;
+evaluating it checks the proof.  (Larsen and Skou 1991 characterise probabilistic bisimilarity by such a logic.)
 
-Subformulas are shared, so that a formula is a list of nodes that refer to earlier ones; the last is the
+A formula is a list of nodes that refer to earlier nodes, so that subformulas are shared; the last node is the
 formula itself.
 """
 
@@ -76,21 +76,21 @@ class Starts:
 
 @dataclass(frozen=True)
 class Given:
-    """The state lies in a block of a partition that had to be refined: one of these states."""
+    """The state is one of these, which are a block of a given partition."""
 
     states: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Not:
-    """The node of that number does not hold."""
+    """The node with this number does not hold."""
 
     node: int
 
 
 @dataclass(frozen=True)
 class And:
-    """All the nodes of those numbers hold; true if there are none."""
+    """All nodes with these numbers hold; true if there are none."""
 
     nodes: tuple[int, ...]
 
@@ -107,9 +107,9 @@ class Sum:
 
 @dataclass(frozen=True)
 class Share:
-    """The share of what leaves the states of `leaving` that goes into those of `node`, compared.
+    """The share of the rate out of the states of `leaving` that goes into those of `node`, compared.
 
-    Zero where nothing leaves, or where `leaving` does not hold.
+    It is zero if the rate is zero, or `leaving` does not hold.
     """
 
     node: int
@@ -128,7 +128,7 @@ class Formula:
     Attributes
     ----------
     kind : str
-        The kind of lumpability, which says what matrix sums are of.
+        The kind of lumpability, which determines the matrix of the sums.
     nodes : tuple of nodes
         Numbers in a node refer to earlier nodes; the last one is the formula.
 
@@ -147,7 +147,7 @@ class Formula:
     nodes: tuple[Node, ...]
 
     def holds_in(self, chain: MarkovChain) -> Mask:
-        """Return in which states of a chain the formula holds, shape (n,), exactly.
+        """Return the states of a chain in which the formula holds, shape (n,), exactly.
 
         Raises `InvalidInput` if the formula mentions a label, reward or start that the chain does not have.
 
@@ -165,7 +165,7 @@ class Formula:
         return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
-        """Return the formula as text: itself, then the subformulas that were given names."""
+        """Return the formula as text: itself, then the subformulas that have names."""
         uses = Counter(child for node in self.nodes for child in _children(node))
         texts: list[str] = []
         named: list[str] = []
@@ -250,7 +250,7 @@ _TYPES: dict[type, str] = {
 
 
 class _Evaluation:
-    """The truth of nodes in every state of a chain, one after the other."""
+    """The truth of each node in every state of a chain."""
 
     def __init__(self, chain: MarkovChain, kind: str) -> None:
         found = find_kind(kind)

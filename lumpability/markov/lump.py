@@ -1,8 +1,7 @@
 """`lump` and `check` for Markov chains; `lumpability.dispatch` documents them.
 
-The partition is the coarsest of its kind that refines what must be respected (labels and rewards, unless
-said otherwise); it is unique.  The identity of its kind has been checked in exact arithmetic before a
-lumping is returned.
+The partition is the coarsest of its kind that refines the initial partition, by default that of labels and
+rewards; it is unique.  The identity of its kind is checked in exact arithmetic before a lumping is returned.
 """
 
 from __future__ import annotations
@@ -131,7 +130,7 @@ def _respected_names(
 
 
 def _explained(verdict: Verdict, chain: MarkovChain, kind: Kind, partition: Partition) -> Verdict:
-    """Add the transitions behind the sums of a witness; weak lumpability has one of another sort."""
+    """Add the transitions behind the sums of a witness, except for weak lumpability."""
     if not isinstance(verdict.witness, Witness):
         return verdict
     step = explain_witness(chain, kind, partition, verdict.witness)
@@ -145,11 +144,10 @@ def _quotient_chain(
     factors: ExactArray | None,
     distinctions: list[np.ndarray[Any, Any]],
 ) -> tuple[MarkovChain, tuple[str, ...]]:
-    """Build the chain on blocks, with what of labels and rewards is constant on them.
+    """Build the chain on blocks, with the labels and rewards that are constant on them.
 
-    What was respected is, and need not be looked at.
-
-    Where states are scaled, time in the quotient is not time in the chain, so rewards have no meaning.
+    What was respected is constant, and is not checked again.  Where states have factors, time in the
+    quotient is not time in the chain, so rewards have no meaning.
     """
     first = partition.representatives
     same_time = factors is None or all(factor == 1 for factor in factors.values)
@@ -162,7 +160,7 @@ def _quotient_chain(
             dropped.append(f"{sort}:{name}")
         return same
 
-    # Nothing is validated: the identity that was proved makes rows sum as they must.
+    # The matrix is not validated, because the proved identity implies that its rows have the right sums.
     quotient = object.__new__(type(chain))
     quotient.__dict__.update(chain.__dict__, matrix=matrix)
     if len(first) == chain.n:  # block numbers are state numbers, and arrays are immutable

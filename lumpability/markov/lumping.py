@@ -1,7 +1,7 @@
-"""The lumping of a chain: a partition, the quotient, and all that can be asked of them.
+"""The lumping of a chain: a partition, the quotient, and what can be computed from them.
 
-Vectors are carried to the quotient and back where the theory justifies it; histories of splits, reasons,
-near misses, special cases of parameters and certificates are made when they are asked for.
+Vectors are carried to the quotient and back where the theory justifies it.  Histories of splits,
+explanations, near misses, special cases of parameters and certificates are made on request.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Lumping(Played):
     quotient : CTMC or DTMC
     stats : Stats
     respected : Partition
-        That was refined: what may not share a block.
+        The initial partition: states in different blocks of it may not share a block.
     factors : ExactArray or None, shape (n,)
         For "proportional", the factor kappa(s) of every state: q(s, C) = kappa(s) Q^[B, C] for s in B != C.
         The first member of a block has factor 1.
@@ -122,8 +122,8 @@ class Lumping(Played):
         Raises
         ------
         NotJustified
-            If it does not for this kind, or the chain does not start uniformly inside blocks; the
-            message says why.
+            If the theory does not justify it for this kind, or the chain does not start uniformly inside
+            blocks; the message says why.
 
         Examples
         --------
@@ -315,14 +315,14 @@ class Lumping(Played):
         return find_near_misses(self._separation, limit)
 
     def certificate(self) -> Certificate:
-        """Return what others need to check this lumping without trusting the engine that made it.
+        """Return a certificate, with which others can check this lumping without trusting the engine.
 
-        Makes the `history` if it has not been asked for yet.
+        It contains the `history`.
 
         Raises
         ------
         NotJustified
-            For a kind that does not come with the library: checkers would not know its identity.
+            For a kind that is not of this library, because checkers do not know its identity.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""How chains are given: matrices, lists of transitions, tables, step functions."""
+"""Reading chains: matrices, lists of transitions, tables, step functions."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def divide_rows(structure: WeightedStructure, divisors: ExactArray) -> WeightedS
 
 
 def negative_codes(weights: ExactArray) -> Mask:
-    """Which distinct weights are negative.
+    """Return which distinct weights are negative.
 
-    A parametric weight counts as negative when all its coefficients are: parameters are positive.
+    A parametric weight is negative if all its coefficients are, because parameters are positive.
     """
     return np.array([_is_negative(value) for value in weights.values], dtype=bool)
 
@@ -67,7 +67,7 @@ def read_matrix(
 ) -> tuple[WeightedStructure, Reading, Iterable[Hashable] | None]:
     """Read a dense or sparse matrix, or take a structure as it is; O(m).
 
-    Returns also the names of the states: those given, or those of a table's rows.
+    Also return the names of the states: the given ones, or those of a table's rows.
     """
     if is_frame(matrix):
         states, matrix = frame_entries(
@@ -130,7 +130,7 @@ def explore(
     sources: list[int] = []
     targets: list[int] = []
     weights: list[Any] = []
-    for source, state in enumerate(order):  # grows while it is read
+    for source, state in enumerate(order):  # `order` grows in this loop
         moves = step(state)
         for target, weight in moves.items() if isinstance(moves, Mapping) else moves:
             code = number.setdefault(target, len(order))

@@ -1,14 +1,15 @@
-"""Nearest misses: pairs of blocks that would be one if a few weights were different.
+"""Near misses: pairs of blocks that would be one block if a few weights were different.
 
-Blocks A and B of an ordinary lumping can be merged, everything else kept, exactly when their sums into
-every block C other than A and B agree; for a DTMC and for bisimulation into A and B together as well.  So
-where the sums differ in d such C, changing them in all members of A, or of B, makes the pair
-mergeable; fewest weights change if one that exists is raised, or the largest are lowered first.
-Candidates are rows of the quotient that agree in all but a few entries.  Each row has a hash that is a
-sum over its entries; rows that agree after up to two entries are left out of each have a hash in common
-among those without none, one or two of their entries.  So sorting hashes finds pairs whose rows differ in
-up to two entries (transitions between the two included), without comparing all pairs.  What is
-reported is exact: hashes only propose.
+Blocks A and B of an ordinary lumping can be merged, everything else kept, exactly when they have equal sums
+into every other block C; for a DTMC and for bisimulation, also into A and B together.  If they differ in d
+of these sums, changing the sums in all members of A, or of B, makes the pair mergeable.  The fewest weights
+change if an existing one is raised, or the largest ones are lowered first.
+
+Candidates are rows of the quotient that agree in all but a few entries.  A row has a hash that is a sum over
+its entries, and also the hashes without one or two of its entries.  If two rows agree after leaving out up
+to two entries of each, one hash of the first equals one of the second.  So sorting the hashes finds the
+pairs whose rows differ in up to two entries (transitions between the two included) without comparing all
+pairs.  Hashes only propose; what is reported has been compared exactly.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ Column = tuple[frozenset[int], Exact, Exact]
 
 @dataclass(frozen=True)
 class WeightChange:
-    """A rate or probability that would have to be another.
+    """A rate or probability, and the value that it would need.
 
     Attributes
     ----------
@@ -53,7 +54,7 @@ class WeightChange:
         State numbers.
     names : tuple of two str
     value, needed : Fraction
-        What it is (0 if there is no transition), and what it would be.
+        The present value (0 if there is no transition), and the needed one.
     """
 
     source: int
@@ -77,7 +78,7 @@ class WeightChange:
 
 @dataclass(frozen=True)
 class NearMiss:
-    """Two blocks that would be one if some weights were different.
+    """Two blocks that would be one block if some weights were different.
 
     Attributes
     ----------
@@ -102,7 +103,7 @@ class NearMiss:
         return Partition(np.where(partition.labels == second, first, partition.labels))
 
     def apply(self, chain: MarkovChain) -> MarkovChain:
-        """Return the chain with the weights that are needed."""
+        """Return the chain with the needed weights."""
         matrix = chain.matrix
         weights, _ = ExactArray.read([change.needed - change.value for change in self.changes])
         changed = WeightedStructure.from_edges(
@@ -145,7 +146,7 @@ def find_near_misses(separation: Separation, limit: int = 10) -> list[NearMiss]:
     Parameters
     ----------
     separation : Separation
-        Of a lumping of kind "ordinary" or "bisimulation", with numbers as weights.
+        Of a lumping of kind "ordinary" or "bisimulation", without parameters.
 
     Returns
     -------
@@ -155,8 +156,8 @@ def find_near_misses(separation: Separation, limit: int = 10) -> list[NearMiss]:
     Notes
     -----
     A row with r entries has (r + 1) r / 2 + 1 hashes to sort.  If these are more than four million, only
-    single entries are left out.  Of rows with one hash each is compared with the next 8, and of all
-    pairs the 20,000 with the smallest blocks are compared in full: beyond these limits misses may be missed.
+    single entries are left out.  Each row is compared with the next 8 rows of the same hash, and of all
+    pairs the 20,000 with the smallest blocks are compared in full; beyond these limits some are not found.
     """
     if separation.kind.incoming or separation.kind.scaled:
         raise NotJustified(
@@ -174,7 +175,7 @@ def find_near_misses(separation: Separation, limit: int = 10) -> list[NearMiss]:
 
 
 class _Search:
-    """The quotient, its rows without what stays inside blocks, and the members of blocks."""
+    """The quotient, its rows without transitions inside blocks, and the members of blocks."""
 
     def __init__(self, separation: Separation) -> None:
         self.separation, self.chain = separation, separation.chain
@@ -182,14 +183,14 @@ class _Search:
         self.quotient = separation.matrices[0]
         self.leaving = self.quotient.without_diagonal()
         self.members = separation.partition.blocks
-        # A generator's diagonal settles the sums into the own block; elsewhere they count.
+        # A generator's other sums determine those into a state's own block; otherwise these count.
         self.own_counts = separation.conditions[0].counts_own(separation.normal)
 
     def best(self, limit: int) -> list[NearMiss]:
         pairs = self._candidates()
         sizes = self.members.sizes[pairs].min(axis=1).tolist()
         columns = [self._columns(a, b) for a, b in pairs.tolist()]
-        # Every member of the smaller block needs one weight or more for each column.
+        # Every member of the smaller block needs at least one weight for each column.
         least = [
             (len(parts) * size, size * sum((abs(x - y) for _, x, y in parts), start=Fraction(0)))
             for parts, size in zip(columns, sizes, strict=True)
@@ -205,7 +206,7 @@ class _Search:
         return [miss for _, miss in found]
 
     def _candidates(self) -> Array:
-        """Return pairs of blocks whose rows are nearly equal, those of the smallest blocks."""
+        """Return pairs of blocks whose rows are nearly equal, smallest blocks first."""
         blocks = len(self.separation.partition)
         hashes, owner = self._hashes()
         order = np.argsort(hashes, kind="stable")
@@ -224,7 +225,7 @@ class _Search:
         return chosen
 
     def _hashes(self) -> tuple[Array, Array]:
-        """Return hashes of rows without up to two of their entries, and the row that each is of."""
+        """Return the hashes of rows with up to two entries left out, and the row of each hash."""
         rows, entries = self.leaving, self.leaving.weights.codes.astype(np.uint64)
         entries = scrambled(rows.indices.astype(np.uint64) << np.uint64(32) | entries, seed=0)
         owner = rows.sources().astype(np.int64)
@@ -243,7 +244,7 @@ class _Search:
         return hashes[movable], owners[movable]
 
     def _movable(self) -> Array:
-        """Which blocks may have their rates changed: not if a reward for leaving would change too."""
+        """Return which blocks may have their rates changed: not if a reward for leaving would change too."""
         movable = np.ones(self.quotient.n, dtype=bool)
         first = self.separation.partition.representatives
         for reward in self.chain.rewards.values():
@@ -253,7 +254,7 @@ class _Search:
         return movable
 
     def _columns(self, first: int, second: int) -> list[Column]:
-        """Return the sums that differ and must not."""
+        """Return the sums that must agree but differ."""
         one, other = dict(self.quotient.row(first)), dict(self.quotient.row(second))
         zero = Fraction(0)
         own = [sum((row.pop(b, zero) for b in (first, second)), start=zero) for row in (one, other)]
@@ -267,7 +268,7 @@ class _Search:
         return columns
 
     def _miss(self, first: int, second: int, columns: list[Column]) -> NearMiss:
-        """Choose the cheaper side for each column; of a DTMC for all, so that rows still sum to one."""
+        """Choose the cheaper side for each column; in a DTMC one side for all, so that rows sum to one."""
         options = [
             (self._changes(first, blocks, x, y), self._changes(second, blocks, y, x))
             for blocks, x, y in columns
@@ -282,13 +283,13 @@ class _Search:
     def _changes(
         self, block: int, into: frozenset[int], old: Fraction, new: Fraction
     ) -> list[WeightChange]:
-        """Return what changes the sums of all members of a block into some blocks, in few weights."""
+        """Return few changes of weights that change the sums of all members of a block into some blocks."""
         labels, names, found = self.separation.partition.labels, self.chain.states, []
         for state in self.members[block].tolist():
             row = [(w, t) for t, w in self.matrix.row(state) if labels[t] in into]
             row.sort(key=lambda entry: -entry[0])
             if new > old and not row:
-                # Into blocks that the state is in by a self-loop, else to the first state.
+                # Into the state's own block by a self-loop, into another block to its first state.
                 target = state if block in into else int(self.members[min(into)][0])
                 row = [(Fraction(0), target)]
             left = new - old

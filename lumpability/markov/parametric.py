@@ -1,7 +1,7 @@
-"""Chains with parameters: which there are, and putting numbers or expressions in their place.
+"""Chains with parameters: finding the parameters, and substituting numbers or expressions for them.
 
 Rates may be rational functions of positive parameters (`lumpability.numbers.parameters`).  A lumping of such
-a chain holds for all values of the parameters at which the rates make sense, because its identity was
+a chain holds for all values of the parameters for which the rates are valid, because its identity is
 proved in the field of rational functions.
 """
 
@@ -30,7 +30,7 @@ def parameters_in(arrays: Iterable[ExactArray]) -> tuple[Any, ...]:
 
 
 def read_point(values: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict[Any, Any]:
-    """Read what shall stand for the parameters: keys are symbols or their names.
+    """Read the values to substitute for parameters; keys are symbols or their names.
 
     Raises `InvalidValue` for a parameter that does not occur, or a number that is not positive.
 
@@ -62,7 +62,7 @@ def read_point(values: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict[A
 
 
 def substitute_array(array: ExactArray, point: Mapping[Any, Any]) -> ExactArray:
-    """Substitute in every entry; arrays without these parameters come back as they are.
+    """Substitute in every entry; arrays without these parameters are returned unchanged.
 
     Examples
     --------

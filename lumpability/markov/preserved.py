@@ -1,10 +1,10 @@
 """What the quotient of each kind preserves: a table, every row of which is a property test.
 
-A row says of one kind and one quantity whether the quotient determines it.  "Every start" means every
-initial distribution, "uniform start" one that gives the states of a block equal probabilities.  Rewards
-are constant on blocks.  p, pi, r belong to the chain, p^, pi^, r^ to the quotient, V is the indicator of
-the partition, D = diag(1/|C|) V^T spreads a block's probability uniformly.
-The tests (tests/markov/test_preserves.py) check rows that hold on random chains in exact arithmetic, and
+A row says whether the quotient of one kind determines one quantity.  "Every start" means every initial
+distribution; a "uniform start" gives the states of a block equal probabilities.  Rewards are constant on
+blocks.  p, pi, r belong to the chain, p^, pi^, r^ to the quotient; V is the indicator of the partition, and
+D = diag(1/|C|) V^T spreads a block's probability uniformly.
+The tests (tests/markov/test_preserves.py) check the rows that hold on random chains in exact arithmetic, and
 find a counterexample for each row that does not.
 """
 
@@ -32,7 +32,7 @@ QUANTITIES: dict[str, str] = {
     "rewards, uniform start": "p(t) V r^ = p^(t) r^ for p(0) = p^(0) D",
     "single jumps": "r(s, C) = r^(B, C) for s in B and every block C, self-loops included",
 }
-"""Quantities and the equation that says that they are preserved."""
+"""Quantities, and for each the equation that holds if it is preserved."""
 
 _WEIGHTED = "stationary masses weighted with kappa"
 _BLOCKS = {
@@ -77,7 +77,7 @@ class Claim:
     kind, quantity : str
     holds : bool
     equation : str
-        What is true if it holds.
+        The equation that holds if the quantity is preserved.
     """
 
     kind: str

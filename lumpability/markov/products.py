@@ -1,10 +1,10 @@
-"""Chains of several components, each going its own way: Kronecker sums and products.
+"""Chains of several independent components: Kronecker sums and products.
 
-Independent CTMCs with generators Q1, Q2 have together the generator Q1 + Q2 (Kronecker sum:
-Q1 x I + I x Q2), independent DTMCs that step at the same time the matrix P1 x P2.  With k like components
-of n states there are n^k states, but states that differ by an exchange of components share a block
-of an ordinary (even strict) lumping: blocks are how many components are in each state,
-binomial(n + k - 1, k) of them.  `symmetric` builds that quotient without the product.  Plateau 1985;
+Two independent CTMCs with generators Q1, Q2 together have the generator Q1 x I + I x Q2 (Kronecker sum).
+Independent DTMCs that step at the same time have the matrix P1 x P2.  With k equal components of n states
+there are n^k states, but states that differ by an exchange of components share a block of an ordinary (even
+strict) lumping: a block says how many components are in each state, and there are
+binomial(n + k - 1, k) blocks.  `symmetric` builds that quotient without the product.  Plateau 1985;
 Buchholz 1994.
 """
 
@@ -32,7 +32,7 @@ SHARING: Mapping[str, Callable[[str, np.ndarray[Any, Any], int], dict[str, Any]]
     "any": lambda name, count, k: {name: count > 0},
     "count": lambda name, count, k: {f"{name}={i}": count == i for i in range(k + 1)},
 }
-"""How a label of components becomes labels of the whole, by the number of components that carry it."""
+"""How a label of components becomes labels of the product, by how many components carry it."""
 
 _LARGEST = 1 << 25
 
@@ -45,8 +45,8 @@ def compose(components: Sequence[Chain], *, labels: str = "count") -> Chain:
     components : sequence of CTMC, or of DTMC
         At least one; the same chain may occur several times.
     labels : {"count", "all", "any"}
-        A label L that all components have becomes the labels ``L=0``, ``L=1``, ... by how many
-        components carry it, or L where all or any of them carry it.
+        A label L that all components have becomes the labels ``L=0``, ``L=1``, ... by the number of
+        components that carry it, or it becomes L where all (or any) of them carry it.
 
     Returns
     -------

@@ -1,10 +1,10 @@
 """How a formula that separates two blocks is made.
 
-Blocks a, b whose sums into X differ are told apart by out(psi) >= r as soon as psi holds in those of their
-successors that lie in X and in none of the others.  So psi has to separate X from a few blocks only, and
-does so by one literal for each: a label, or the sum of X into a block of a lower level, for which
-the same is asked again.  Requests for the same block are collected before it is served, highest levels
-first: every block of every level gets one subformula, however many ask for it.
+Suppose blocks a, b have different sums into X.  Then out(psi) >= r separates them if psi holds in those of
+their successors that lie in X, and in none of their other successors.  So psi has to separate X from a few
+blocks only.  For each of these it has one literal: a label, or a sum of X into a block of a lower level, for
+which a subformula is requested in the same way.  Requests for the same block are collected before they are
+answered, highest levels first: a block of a level gets one subformula, whatever the number of requests.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ __all__ = ["separating_formula"]
 Array = np.ndarray[Any, Any]
 
 Key = tuple[int, int]
-"""A block by its label and the level at which it got its members."""
+"""A block by its label and the level at which it arose."""
 
 
 @dataclass
 class _Request:
-    """What a subformula must do: hold in some final blocks and not in others."""
+    """A request for a subformula that holds in some final blocks and not in others."""
 
     inside: Array = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     outside: Array = field(default_factory=lambda: np.empty(0, dtype=np.int64))
@@ -49,7 +49,7 @@ class _Request:
 
 @dataclass(frozen=True)
 class _Literal:
-    """A sum, or a share, whose subformulas are still to be made."""
+    """A sum, or a share, whose subformulas are not made yet."""
 
     direction: str
     into: Key
@@ -85,7 +85,7 @@ class _Maker:
         return Formula(self.separation.kind.name, tuple(self.nodes))
 
     def _threshold(self, block: int, other: int) -> tuple[_Literal, bool]:
-        """Return the outermost comparison, and whether it is not negated."""
+        """Return the outermost comparison, and False if it is negated."""
         chosen = self.separation.differences(block, other)[0]
         first, second = chosen.sums
         self._ask(chosen, block, np.array([block, other]))
@@ -109,7 +109,7 @@ class _Maker:
         return label, self.separation.levels.since(label, level)
 
     def _ask(self, difference: Difference, block: int, blocks: Array) -> None:
-        """Request what a literal needs in order to be right in some blocks."""
+        """Request the subformulas that a literal needs to be right in some blocks."""
         level = difference.level
         concerned = self.separation.successors(blocks)
         labels = self.separation.levels.labels(concerned, level)
@@ -122,9 +122,9 @@ class _Maker:
             request.outside = self.separation.united(request.outside, concerned[labels != label])
 
     def _plan(self, key: Key, request: _Request) -> list[tuple[_Literal | Node, bool]]:
-        """Choose literals, each with whether it is not negated, that hold inside and exclude what is outside."""
+        """Choose literals that hold inside and exclude what is outside, each with False if negated."""
         plan: dict[tuple[_Literal | Node, bool], None] = {}
-        if len(request.inside) == 0:  # nothing to separate from: the sums are zero
+        if len(request.inside) == 0:  # nothing to separate: the sums are zero
             return [(And(()), False)]
         inside, left = int(request.inside[0]), request.outside
         while len(left):
@@ -142,12 +142,12 @@ class _Maker:
         return list(plan)
 
     def _telling(self, block: int, other: int) -> str | None:
-        """Return the first attribute in which two blocks differ; None if it was a partition."""
+        """Return the first attribute in which two blocks differ; None if they differ in the given partition."""
         own, others = self.separation.attributes(block), self.separation.attributes(other)
         return next((name for name, value in own.items() if value != others[name]), None)
 
     def _attribute(self, block: int, name: str | None) -> tuple[Node, bool]:
-        """Return a literal about what is respected that holds in a block."""
+        """Return a literal about something respected that holds in a block."""
         if name is None:
             respected = self.separation.respected.labels
             root = respected[self.separation.partition.representatives[block]]

@@ -1,7 +1,7 @@
-"""Chains of known structure, built from parameters: for trying things out, for tests, for teaching.
+"""Chains of known structure, built from parameters, for experiments, tests and teaching.
 
-Each function says where its chain comes from and which lumping is known for it, so that an answer can
-be compared with theory and not only with another program.  Most scale to millions of states.
+Each function says where its chain comes from and which lumping is known for it, so that an answer can be
+compared with theory, not only with another program.  Most families scale to millions of states.
 """
 
 from lumpability.markov.examples.contrasts import (

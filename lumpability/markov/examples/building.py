@@ -1,4 +1,4 @@
-"""What the families share: reading parameters, putting moves together, stating limits."""
+"""Functions that the families share: reading parameters, assembling transitions, checking limits."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lumpability.structure import WeightedStructure
 __all__ = ["LARGEST", "assemble", "bits_of", "need_at_least", "read_rates"]
 
 LARGEST = 1 << 25
-"""Most states that a family builds: beyond them arrays of transitions no longer fit small machines."""
+"""Most states that a family builds; larger arrays of transitions do not fit small machines."""
 
 Chain = TypeVar("Chain", bound=MarkovChain)
 Move = tuple[Any, Any, Any]
-"""Sources, targets, and one rate for all (an int or Exact) or an `ExactArray` of rates."""
+"""Sources, targets, and their rates: one for all (an int or Exact), or an `ExactArray`."""
 
 
 def read_rates(**rates: Any) -> list[Exact]:
@@ -85,7 +85,7 @@ def assemble(kind: type[Chain], n: int, moves: Iterable[Move], **attributes: Any
     sources, targets, codes = [], [], []
     values: list[Exact] = []
     for source, target, rate in moves:
-        source, target = np.ravel(source), np.ravel(target)  # noqa: PLW2901  # flat from here on
+        source, target = np.ravel(source), np.ravel(target)  # noqa: PLW2901  # used flat below
         if isinstance(rate, ExactArray):
             codes.append(rate.codes.astype(np.int64) + len(values))
             values.extend(rate.values)

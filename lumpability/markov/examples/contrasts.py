@@ -13,8 +13,8 @@ __all__ = ["exact_not_ordinary", "land_of_oz", "proportional_not_ordinary", "wea
 def exact_not_ordinary() -> DTMC:
     """Return a chain on which {0}, {1, 2} is an exact lumping, but not an ordinary one.
 
-    States 1 and 2 receive the same from state 0, namely 1/2, and from themselves, namely 1/4; yet
-    state 1 returns to 0 surely and state 2 with probability 1/2.
+    States 1 and 2 have equal sums coming in: 1/2 from state 0 and 1/4 from the block {1, 2}.  But state 1
+    moves to state 0 surely, and state 2 with probability 1/2.
 
     Notes
     -----
@@ -76,7 +76,7 @@ def weak_not_ordinary() -> DTMC:
     Notes
     -----
     Kemeny and Snell 1976, section 6.4.  The block process is Markov when the chain starts from the
-    stationary distribution, and from every start that splits the block {1, 2} as that one does.
+    stationary distribution, or from any other that divides the block {1, 2} in the same proportion.
 
     Examples
     --------

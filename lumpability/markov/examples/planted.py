@@ -1,7 +1,7 @@
-"""Random chains with a lumping of a given kind built in, and chains that just miss one.
+"""Random chains with a built-in lumping of a given kind, and chains that just miss one.
 
-A quotient is drawn and unfolded, so that the blocks are a lumping by construction.  The coarsest lumping
-is at least as coarse as the planted one; usually it is the same.
+A quotient is drawn and unfolded, so the blocks are a lumping by construction.  The coarsest lumping is at
+least as coarse as the planted one; usually they are the same.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def unfold(kind: str, blocks: Any, random: Any, *, connected: bool = False) -> A
     random : numpy.random.Generator
         Or anything with its methods ``integers``, ``permutation`` and ``choice``.
     connected : bool
-        Lead from every state to all of the next block too, and from the last to the first: the chain
-        is then irreducible.
+        Add transitions from every state to all of the next block, and from the last block to the first,
+        so that the chain is irreducible.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def unfold(kind: str, blocks: Any, random: Any, *, connected: bool = False) -> A
         raise InvalidInput(
             f"cannot plant a {kind!r} lumping: choose one of {', '.join(unfoldings)}"
         )
-    # Proportional: rows of an ordinary lumpable chain, each state at a speed of its own.
+    # Proportional: rows of an ordinary lumpable chain, multiplied by a speed for each state.
     speeds = _speeds(random, len(blocks)) if find_kind(kind).scaled else Fraction(1)
     rates = unfoldings[kind](random, blocks)
     if connected:
@@ -117,8 +117,8 @@ def nearly_lumpable(
 ) -> tuple[CTMC, Partition]:
     """Return a chain that misses an ordinary lumping by `epsilon`, and the partition it misses.
 
-    One rate between two blocks, out of a block of several states, is larger by `epsilon` than in
-    a lumpable chain.
+    One rate into another block, from a block of several states, is larger by `epsilon` than in a
+    lumpable chain.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def _splits(random: Generator, total: Fraction, parts: int) -> list[Fraction]:
 
 
 def _ordinary(random: Generator, blocks: Any) -> Any:
-    """Rows: each state splits its block's rate into another block; what stays inside is free."""
+    """Rows: each state divides its block's rate among the states of another block; the rest is free."""
     rates = _bisimilar(random, blocks)
     inside = blocks[:, None] == blocks
     rates[inside] = _numbers(random, int(inside.sum()))
@@ -179,7 +179,7 @@ def _ordinary(random: Generator, blocks: Any) -> Any:
 
 
 def _bisimilar(random: Generator, blocks: Any) -> Any:
-    """Rows: each state splits its block's rate into every block among that block's members."""
+    """Rows: each state divides its block's rate into every block among the states of that block."""
     count = int(blocks[-1]) + 1
     quotient = _numbers(random, count, count)
     rates = np.full((len(blocks), len(blocks)), Fraction(0), dtype=object)
@@ -196,10 +196,10 @@ def _speeds(random: Generator, count: int) -> Any:
 
 
 def _exact(random: Generator, blocks: Any) -> Any:
-    """Columns: each state collects its block's income from another block among the members of it.
+    """Columns: the rates from another block into each state have the same sum in its block.
 
-    Exit rates then differ inside a block, and the block's own column sums, diagonal included, with
-    them; transitions inside the block make up for the difference.
+    Then exit rates differ inside a block, and with them the sums from the block itself, diagonal included.
+    Transitions inside the block make these sums equal.
     """
     rates = _ordinary(random, blocks).T
     for block in range(int(blocks[-1]) + 1):
@@ -239,7 +239,7 @@ def _strict(random: Generator, blocks: Any) -> Any:
 
 
 def _circulation(random: Generator, size: int) -> Any:
-    """Rates with as much out of every state as into it: a random sum of closed tours."""
+    """Rates with equal sums into and out of every state: a random sum of closed tours."""
     rates = np.full((size, size), Fraction(0), dtype=object)
     for _ in range(2):
         tour = random.permutation(size)
@@ -249,7 +249,7 @@ def _circulation(random: Generator, size: int) -> Any:
 
 
 def _even_rectangle(random: Generator, rows: int, columns: int) -> Any:
-    """All row sums equal and all column sums equal: a constant plus swaps that keep both."""
+    """Numbers with equal row sums and equal column sums: a constant, plus swaps that keep both."""
     base = Fraction(int(random.integers(0, _LARGEST_RATE)))
     rectangle = np.full((rows, columns), base, dtype=object)
     if rows < 2 or columns < 2:

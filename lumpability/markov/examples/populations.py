@@ -1,4 +1,4 @@
-"""Populations of like individuals that interact with everybody: what counts is how many."""
+"""Populations of equal individuals that all interact with each other: only their numbers matter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["components", "ehrenfest", "moran", "sis_epidemic"]
 
 
 def ehrenfest(balls: int, *, rate: Any = 1) -> CTMC:
-    """Return Ehrenfest's urns with numbered balls: each ball changes the urn at its own pace.
+    """Return Ehrenfest's urns with numbered balls: each ball changes the urn at its own times.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def components(
     detection: Any = 2,
     repair: Any = 1,
 ) -> CTMC:
-    """Return like components that fail, are found failed, and share a repair crew.
+    """Return equal components that fail, are found failed, and share a repair crew.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def components(
     Returns
     -------
     CTMC
-        The ternary digits of a state say how components are: 0 intact, 1 failed, 2 under repair.
+        The ternary digits of a state are the conditions of components: 0 intact, 1 failed, 2 under repair.
         The label ``all intact`` marks state 0, ``none intact`` the states without digit 0.
 
     Notes

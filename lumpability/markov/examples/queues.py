@@ -1,4 +1,4 @@
-"""Queues whose servers or stations are modelled one by one, and what they lump to."""
+"""Queues whose servers or stations are modelled one by one, and their lumpings."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def queue_with_servers(
 def tandem(
     first: int, second: int, *, arrival: Any = 1, first_service: Any = 2, second_service: Any = 3
 ) -> CTMC:
-    """Return two queues in series with losses; the first does not feel the second.
+    """Return two queues in series with losses; the first does not depend on the second.
 
     Parameters
     ----------
@@ -123,10 +123,10 @@ def tandem(
 
 
 def polling(stations: int, *, arrival: Any = "1/2", service: Any = 1, switching: Any = 200) -> CTMC:
-    """Return a cyclic polling system with alike stations that hold one customer each.
+    """Return a cyclic polling system with equal stations that hold one customer each.
 
-    The server visits the stations in a circle.  At each visit it first looks (rate `switching`): if
-    somebody waits there it serves him (rate `service`) and goes on, else it goes on at once.
+    The server visits the stations in a circle.  At each visit it first looks (rate `switching`).  If a
+    customer waits there, it serves the customer (rate `service`) and then goes on; else it goes on at once.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def queue_at_changing_speed(
     service: Any = 2,
     switching: Any = "1/3",
 ) -> CTMC:
-    """Return a queue in an environment that speeds up everything in it: proportional, not ordinary.
+    """Return a queue in an environment that changes all its rates: proportional, not ordinary.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Random walks on graphs with many symmetries, and birth-death chains with two like tails."""
+"""Random walks on graphs with many symmetries, and birth-death chains with two equal tails."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def torus_walk(length: int, dimension: int = 2) -> DTMC:
 
 
 def symmetric_birth_death(tail: int, *, outward: Any = 1, inward: Any = 2) -> CTMC:
-    """Return a birth-death chain with two like tails on both sides of the origin.
+    """Return a birth-death chain with two equal tails on both sides of the origin.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def symmetric_birth_death(tail: int, *, outward: Any = 1, inward: Any = 2) -> CT
     Returns
     -------
     CTMC
-        State i stands for the place i - tail.  The label ``origin`` marks state `tail`.
+        State i is the place i - tail.  The label ``origin`` marks state `tail`.
 
     Notes
     -----

@@ -1,13 +1,13 @@
-"""Exact lumpability: states into which every block sends the same.
+"""Exact lumpability: every block sends equal sums into the states of a block.
 
 A partition is exactly lumpable when for states s, t of one block and every block C the sums
 q(C, s) = sum over u in C of Q[u, s] and q(C, t) are equal, the diagonal included; for a DTMC the same
 with P.  With D = diag(1/|C|) V^T, which spreads a block's probability uniformly, this is D Q = Q^ D for
 Q^ = D Q V, that is Q^[B, C] = |C|/|B| q(B, s) for any s in C.  Then x^ Q^ = 0 gives (x^ D) Q = 0, and
-p(0) = p^(0) D gives p(t) = p^(t) D: probabilities of *single states* come back from the quotient, the
+p(0) = p^(0) D gives p(t) = p^(t) D: the quotient determines probabilities of *single states*, the
 stationary ones always, transient ones when the start is uniform inside blocks.
-Equal exit rates inside blocks would be sufficient, but are not necessary: the diagonal stays inside the
-sum.  The condition is stability of the transposed matrix, so the engine does the rest.  Schweitzer 1984;
+Equal exit rates inside blocks are sufficient, but not necessary: the diagonal stays inside the sum.
+The condition is stability of the transposed matrix, so the engine refines that.  Schweitzer 1984;
 Buchholz 1994.
 """
 
@@ -68,7 +68,7 @@ class Exact(Kind):
 
 
 def lift_uniformly(vector: ExactArray, chain: MarkovChain, partition: Partition) -> ExactArray:
-    """Spread block probabilities uniformly, unless the chain's own start contradicts that.
+    """Spread block probabilities uniformly, unless the chain's own initial distribution is not uniform.
 
     Raises
     ------

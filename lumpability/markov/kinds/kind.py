@@ -1,9 +1,9 @@
-"""What every kind of chain lumpability has to say for itself.
+"""The base of every kind of chain lumpability.
 
 A kind names one or two *conditions*: a matrix M and a direction, such that the partition is a lumping
-exactly when states of one block have equal sums of M into every block.  From them follow the coarsest
-lumping (the engine, alternating between two conditions until both are stable) and the check.  The
-kind adds its quotient, what that preserves, and which vectors can be carried back.
+exactly when states of one block have equal sums of M into every block.  The engine finds the coarsest
+partition that meets them, and the check compares the sums.  The kind adds its quotient, what the quotient
+preserves, and which vectors can be carried back.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class Condition:
     direction: str = "out"
 
     def jumps(self, state: int) -> list[tuple[int, Exact]]:
-        """Return the stored transitions of a state that count: a generator knows no self-loops."""
+        """Return the stored transitions of a state that count; in a generator, self-loops do not."""
         row = self.matrix.row(state)
         return [(u, w) for u, w in row if u != state] if self.matrix.closed else row
 
     def counts_own(self, normal: NormalForm) -> bool:
-        """Whether sums into the own block are compared, rather than settled by all the others."""
+        """Whether sums into a state's own block are compared; in a generator the others determine them."""
         return normal.counts_own and not self.matrix.closed
 
 
@@ -87,7 +87,7 @@ class Kind(ABC):
 
     name: ClassVar[str]
     preserves: ClassVar[str]
-    """What the quotient preserves, in one sentence; `preserves.PRESERVED` has the table."""
+    """What the quotient preserves, in one sentence; `preserved.PRESERVED` has the table."""
     respects: ClassVar[tuple[str, ...]] = ("labels", "rewards")
     """What the initial partition distinguishes by default, see `MarkovChain.respected`."""
     normal: ClassVar[NormalForm] = SUMS
@@ -147,7 +147,7 @@ class Kind(ABC):
         return None
 
     def verdict(self, chain: MarkovChain, partition: Partition) -> Verdict:
-        """Decide exactly whether a partition is a lumping of this kind, and say so in words."""
+        """Decide exactly whether a partition is a lumping of this kind, with the verdict in words."""
         witness = self.witness(self.conditions(chain), partition)
         if witness is None:
             return Verdict(self.name, None, f"{self.name}: {self.identity(chain)} holds exactly")
@@ -169,7 +169,7 @@ class Kind(ABC):
         raise InvalidInput(f"{self.name} lumping has no factors: use kind='proportional'")
 
     def describe(self, witness: Witness, chain: MarkovChain, partition: Partition) -> str:
-        """Say a witness in the chain's own names."""
+        """Describe a witness with the chain's names of states."""
         what = "rates" if isinstance(chain, CTMC) else "probabilities"
         way = "into" if witness.direction == "out" else "from"
         return (
@@ -179,7 +179,7 @@ class Kind(ABC):
         )
 
     def factors(self, conditions: Sequence[Condition], partition: Partition) -> ExactArray | None:
-        """Return the factor kappa of every state for kinds that scale states, None for others."""
+        """Return the factor kappa of every state, or None for a kind without factors."""
         return None
 
     def project_stationary(

@@ -1,11 +1,11 @@
-"""Ordinary (strong) lumpability: states that look the same from outside, going out.
+"""Ordinary (strong) lumpability: states of a block have equal sums of rates into every block.
 
 A partition is ordinary lumpable when for states s, t of one block and every block C the sums
 q(s, C) = sum over u in C of Q[s, u] and q(t, C) are equal; for a DTMC the same with P, own block
 included.  Equivalently Q V = V Q^.  The quotient Q^[B, C] = q(s, C), s in B, describes the block process
 for *every* initial distribution: p(t) V is its transient distribution.  Self-loops and rates inside a
 block do not matter for a CTMC, because they do not show in the generator's sums outside the block and
-the diagonal settles the block's own.  Kemeny and Snell 1976, theorem 6.3.2; Buchholz 1994.
+the diagonal determines the sum into the block itself.  Kemeny and Snell 1976, theorem 6.3.2; Buchholz 1994.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Ordinary(Kind):
         return "Q V = V Q^" if isinstance(chain, CTMC) else "P V = V P^"
 
     def conditions(self, chain: MarkovChain) -> Sequence[Condition]:
-        # The generator's diagonal is understood: storing it would cost a copy of the matrix.
+        # The generator's diagonal is implicit, because storing it would copy the matrix.
         return [Condition(replace(chain.matrix, closed=isinstance(chain, CTMC)))]
 
     def quotient(

@@ -1,4 +1,4 @@
-"""Proportional lumpability: states that leave their block alike, up to a factor of speed.
+"""Proportional lumpability: states leave their block with rates that are equal up to a factor.
 
 A partition is proportionally lumpable when every state s has a factor kappa(s) > 0 such that
 q(s, C) / kappa(s) = q(t, C) / kappa(t) for s, t of one block B and every *other* block C.  Dividing the
@@ -8,11 +8,11 @@ pi^(B) = (sum over B of kappa pi) / (sum over all of kappa pi), and the blocks a
 order with the same probabilities.  Probabilities at a given time are not preserved.
 
 States of a block have vectors of rates into other blocks that are positive multiples of each other;
-kappa is determined up to one factor for each block, here 1 for its first member.  States that nothing
-leaves (rate zero into every other block) may share a block only with their like: 0 = kappa c forces
-c = 0.  Their kappa is free, and 1 here; if a chain is irreducible there are none but in the one-block
-partition.  Merging blocks keeps multiples multiples (and zero zero), so the join of two such partitions
-is one, the coarsest is unique, and splitting by the vector of out-of-block rates *up to scaling*, until
+kappa is determined up to one factor for each block, and is 1 for its first member.  A state with rate zero
+into every other block may share a block only with such states, because 0 = kappa c forces c = 0.  Its kappa
+is free, and 1 here; an irreducible chain has no such states, except in the one-block partition.
+Merging blocks keeps multiples multiples (and zero zero), so the join of two such partitions is one, and the
+coarsest is unique.  Splitting by the vector of rates into other blocks *up to a positive factor*, until
 nothing splits, finds it.  Dividing by the whole exit rate, own block included, would split too much.
 Marin, Piazza and Rossi 2019; Piazza and Rossi 2021.
 """
@@ -96,7 +96,7 @@ class Proportional(Kind):
     def quotient(
         self, chain: MarkovChain, conditions: Sequence[Condition], partition: Partition
     ) -> WeightedStructure:
-        # First members have kappa 1, so that their rates are those of the quotient.
+        # First members have kappa 1, so their rates are those of the quotient.
         return collapse(conditions[0].matrix, partition).without_diagonal()
 
     def factors(self, conditions: Sequence[Condition], partition: Partition) -> ExactArray:

@@ -3,8 +3,8 @@
 States of one block have equal sums into every block, q(s, C) = q(t, C), and from every block,
 q(C, s) = q(C, t): Q V = V Q^ and D Q = Q^ D with one and the same quotient, because D V = I gives
 D Q V = D V Q^ = Q^.  It preserves what either of the two preserves.  The coarsest strict partition is
-reached by refining for the two conditions in turn until neither splits: each step keeps together what
-any strict partition keeps together.  Buchholz 1994.
+found by refining for both matrices until neither splits a block: each split keeps together what any strict
+partition keeps together.  Buchholz 1994.
 """
 
 from __future__ import annotations

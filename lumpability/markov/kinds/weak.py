@@ -3,12 +3,12 @@
 Write P_lm for the rows of block l and columns of block m, pi for the stationary distribution of an
 irreducible chain, and P^[l, m] for the probability of a step from l to m under pi.  Started from a, the
 block process is Markov with matrix P^ exactly when for every history of blocks l, m, ..., z the row vector
-x = a_l P_lm ... satisfies x (P V)_z = (x 1) P^[z, .].  That is linear in a_l.  Collect therefore for each
-block the column vectors f that must be orthogonal: first the columns of (P V)_z - 1 P^[z, .], then with f
-for block m also P_lm f for every block l, until their spans stop growing, which takes at most n vectors
-in all.  The admissible initial distributions are those with a_l f = 0 for all f of block l, whatever the
-masses of the blocks; the partition is weakly lumpable iff there is one, and then pi is one.
-Ordinary lumpability is the case where all columns are zero and every start is admissible.
+x = a_l P_lm ... satisfies x (P V)_z = (x 1) P^[z, .].  That is linear in a_l.  So collect, for each block,
+the column vectors f that a_l must be orthogonal to: first the columns of (P V)_z - 1 P^[z, .]; then, for
+every f of block m, also P_lm f for every block l; until their spans stop growing, which takes at most n
+vectors in all.  The admissible initial distributions are those with a_l f = 0 for all f of block l, whatever
+the masses of the blocks.  The partition is weakly lumpable exactly when there is one, and then pi is one.
+Ordinary lumpability is the case where all columns are zero, so that every start is admissible.
 A CTMC is treated through P = I + Q/L, which has the same stationary distribution and the same answer.
 Kemeny and Snell 1976, section 6.4; Rubino and Sericola 1989, 1991 and 1993 (continuous time).
 """
@@ -42,18 +42,18 @@ Vector = list[Exact]
 
 @dataclass(frozen=True)
 class History:
-    """What shows that the past of the block process matters.
+    """A history of blocks which shows that the block process is not Markov.
 
     Attributes
     ----------
     blocks : tuple of int
-        Blocks visited one after the other.
+        The blocks visited, in order.
     block : int
         The block that comes next.
     probability : Exact
-        Of that, when the chain starts from its stationary distribution and visits `blocks`.
+        Its probability when the chain starts from its stationary distribution and has visited `blocks`.
     expected : Exact
-        Of that, when only the last of `blocks` is known.
+        Its probability when only the last of `blocks` is known.
 
     Examples
     --------
@@ -92,7 +92,7 @@ class Starts:
     equations: tuple[tuple[tuple[Exact, ...], ...], ...]
 
     def admits(self, initial: Any) -> bool:
-        """Whether the block process is Markov when the chain starts like this.
+        """Whether the block process is Markov when the chain starts from this distribution.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class Starts:
 
     @property
     def dimension(self) -> int:
-        """Number of free coordinates of an initial distribution; n - 1 if every one will do."""
+        """Number of free coordinates of an initial distribution; n - 1 if all are admissible."""
         return self.partition.n - 1 - sum(map(len, self.equations))
 
 
@@ -135,7 +135,7 @@ class WeakVerdict(Verdict):
 
 
 class Weak(Kind):
-    """The block process is Markov from some initial distributions; a check, without a coarsest one."""
+    """The block process is Markov from some initial distributions; only a check, without a coarsest one."""
 
     name = "weak"
     has_coarsest = False
@@ -183,7 +183,7 @@ def check_weak(chain: MarkovChain, partition: Any, *, max_states: int = MAX_STAT
     SizeLimit
         For more than `max_states` states.
     InvalidChain
-        For a chain that is not irreducible: the quotient is then not determined by the chain.
+        For a chain that is not irreducible, because it does not determine the quotient.
 
     Notes
     -----
@@ -235,7 +235,7 @@ class _Span:
     rows: list[tuple[int, Vector]] = field(default_factory=list)
 
     def add(self, vector: Vector) -> bool:
-        """Take a vector in; return whether it was independent of those before."""
+        """Add a vector; return whether it was independent of those before."""
         rest = vector
         for pivot, row in self.rows:
             if rest[pivot] != 0:
@@ -286,7 +286,7 @@ class _BlockSteps:
             for b in range(count)
             for c in range(count)
         ]
-        for block, vector, path, following in queue:  # grows while it is read
+        for block, vector, path, following in queue:  # `queue` grows in this loop
             if not spans[block].add(vector):
                 continue
             found[block].append(tuple(vector))
@@ -322,7 +322,7 @@ class _BlockSteps:
 
 
 def _probabilities(chain: MarkovChain) -> list[dict[int, Exact]]:
-    """Rows of P, or of I + Q/L with L twice the largest exit rate (the sum of them if symbolic)."""
+    """Return the rows of P, or of I + Q/L with L twice the largest exit rate (their sum if symbolic)."""
     if not isinstance(chain, CTMC):
         return [dict(chain.matrix.row(s)) for s in range(chain.n)]
     exits = list(chain.exit_rates)

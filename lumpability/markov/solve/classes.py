@@ -1,4 +1,4 @@
-"""Which states a chain can come back to: communicating classes, recurrence, reachability."""
+"""Communicating classes, recurrent classes and reachability of a chain."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def backwards_reachable(
     target: np.ndarray[Any, np.dtype[np.bool_]],
     avoiding: np.ndarray[Any, np.dtype[np.bool_]] | None = None,
 ) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return which states reach the target, not counting paths that leave states of `avoiding`.
+    """Return the states that reach the target by paths that do not leave a state of `avoiding`.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def backwards_reachable(
     if avoiding is not None:
         kept = ~avoiding[sources]
         sources, targets = sources[kept], targets[kept]
-    # Against the transitions, from one more node that leads to all of the target.
+    # Search the reversed transitions from an additional node that leads to all of the target.
     tails = np.concatenate([targets, np.full(len(goals), n)])
     heads = np.concatenate([sources, goals])
     links = coo_array((np.ones(len(tails), dtype=np.int8), (tails, heads)), shape=(n + 1, n + 1))

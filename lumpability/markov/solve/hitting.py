@@ -2,8 +2,8 @@
 
 The hitting probability h is 1 on the target, 0 where the target cannot be reached, and solves
 sum over u of q(s, u) (h(u) - h(s)) = 0 elsewhere.  The expected time k is 0 on the target, infinite where
-h < 1, and solves sum over u of q(s, u) (k(u) - k(s)) = -1 elsewhere; for a DTMC the same with P, the time
-being steps.  Which states have h = 0 and h = 1 is read off the graph, so that the system that is left
+h < 1, and solves sum over u of q(s, u) (k(u) - k(s)) = -1 elsewhere; for a DTMC the same with P, and time
+counts steps.  The graph determines the states with h = 0 and h = 1, so that the remaining system
 is never singular.  Norris, *Markov Chains* (1997), theorems 1.3.2, 1.3.5 and 3.3.1, 3.3.3.
 """
 
@@ -117,7 +117,7 @@ def expected_until(
     max_iterations: int = 10_000,
     progress: Progress | None = None,
 ) -> Solution:
-    """Return for every state what is earned until the target; infinite where it may be missed.
+    """Return for every state the expected reward until the target; infinite where it may be missed.
 
     Parameters
     ----------
@@ -133,9 +133,9 @@ def expected_until(
 
 
 def _certain(chain: MarkovChain, goal: Mask) -> tuple[Mask, Mask]:
-    """Return where the target is never and where it is surely reached."""
+    """Return the states from which the target is never reached, and those from which it surely is."""
     never = ~backwards_reachable(chain, goal)
-    # The target may be missed from where a state can be reached that never gets there.
+    # The target may be missed from states that can reach a state that never reaches it.
     return never, ~backwards_reachable(chain, never, avoiding=goal)
 
 
@@ -165,7 +165,7 @@ class _System:
         ones: Mask | None = None,
         infinite: Mask | None = None,
     ) -> Solution:
-        """Solve; states outside the system get 1 where marked by `ones`, else 0."""
+        """Solve; states outside the system have value 1 if marked by `ones`, else 0."""
         known = np.zeros(self.chain.n, dtype=bool) if ones is None else ones
         chosen = choose_method(self.chain, effort.method, len(self.unknown))
         if chosen == "exact":

@@ -2,7 +2,7 @@
 
 Exact systems are solved by LU decomposition over the rationals or the field of the parameters, numeric
 ones by SuperLU (direct) or by GMRES with an incomplete factorisation or the diagonal as preconditioner
-(iterative).  The residual is computed from the result, never taken from the solver's word.
+(iterative).  The residual is computed from the result, not reported by the solver.
 """
 
 from __future__ import annotations
@@ -142,8 +142,8 @@ def _by_diagonal(matrix: Any) -> Any:
 def _iterate(matrix: Any, right: Floats, inverse: Any, effort: Effort) -> tuple[Floats, int]:
     """Run GMRES cycle by cycle until the backward error is small.
 
-    The solution then solves a system whose coefficients are off by the tolerance, relatively; a small
-    residual relative to the right side alone is out of reach when the solution is large.
+    Then the solution solves a system whose coefficients differ by the tolerance, relatively.  A small residual
+    relative to the right side alone cannot be reached when the solution is large.
     """
     from scipy.sparse.linalg import gmres
 
@@ -185,7 +185,7 @@ def _iterate(matrix: Any, right: Floats, inverse: Any, effort: Effort) -> tuple[
 
 
 def _row_norm(matrix: Any) -> float:
-    """Largest absolute row sum; 1 for an operator, of which it is unknown."""
+    """Return the largest absolute row sum; 1 for an operator, whose entries are unknown."""
     return float(abs(matrix).sum(axis=1).max()) if hasattr(matrix, "tocsc") else 1.0
 
 
@@ -200,6 +200,6 @@ def first_success(
     for attempt in before:
         try:
             return (*solve(attempt), attempt.method)
-        except NoConvergence:  # the next method may do
+        except NoConvergence:  # try the next method
             continue
     return (*solve(last), last.method)

@@ -1,7 +1,8 @@
 """Expected rewards: at a time, up to a time, until a target, in the long run.
 
-A reward earns rho(s) per unit of time in state s (`lumpability.markov.earned_rewards`).  In the long run a chain that starts from p(0) spends the fraction sum over classes c of P(absorbed in c) pi_c(s) of its time
-in s.  Up to time t it earns the integral of p(u) rho, which uniformization gives as
+A reward earns rho(s) per unit of time in state s (`lumpability.markov.earned_rewards`).  In the long run, a
+chain that starts from p(0) spends in s the fraction sum over classes c of P(absorbed in c) pi_c(s) of its
+time.  Up to time t it earns the integral of p(u) rho, which by uniformization is
 1/L times the sum over k of P(more than k jumps) p(0) P^k rho.
 """
 
@@ -115,7 +116,7 @@ def long_run_reward(
     method: Method = "auto",
     progress: Progress | None = None,
 ) -> Any:
-    """Return what is earned per unit of time (or step) in the long run.
+    """Return the expected reward per unit of time (or step) in the long run.
 
     Parameters
     ----------
@@ -237,7 +238,7 @@ def expected_reward_until(
     method: Method = "auto",
     progress: Progress | None = None,
 ) -> Solution:
-    """Return for every state what is earned until the target; infinite where it may be missed.
+    """Return for every state the expected reward until the target; infinite where it may be missed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a solver returns: numbers, how they were found, and how far they may be off."""
+"""The result of a solver: numbers, the method that found them, and bounds on their errors."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ EXACT_UP_TO = 64
 ITERATIONS_FIRST = 600
 """Iterations that "auto" tries before it factorises the matrix.
 
-Where iterations converge slowly a chain mixes slowly, hence has small separators, and then its
-factors are sparse; where it mixes fast the factors fill up, but few iterations are needed.
+If iterations converge slowly, the chain mixes slowly; then it has small separators, and its factors are
+sparse.  If it mixes fast, the factors are dense, but few iterations are needed.
 """
 
 
@@ -42,7 +42,7 @@ class Effort:
     progress: Progress | None = None
 
     def attempts(self) -> list[Effort]:
-        """Return the numerical methods to try one after the other."""
+        """Return the numerical methods to try, in order."""
         if self.method != "auto":
             return [self]
         few = min(self.max_iterations, ITERATIONS_FIRST)
@@ -65,8 +65,8 @@ class Solution:
     residual : float
         Largest absolute residual of the equations solved, computed afterwards; 0 if exact.
     error_bound : float
-        Stated error of a truncation, in the sum of absolute values; 0 if nothing was truncated.
-        Rounding of floating-point numbers comes on top.
+        Bound of the truncation error, in the sum of absolute values; 0 if nothing was truncated.
+        Rounding errors of floating-point numbers are not included.
     iterations : int
     infinite : array of bool or None, shape (n,)
         Where the quantity is infinite.
@@ -93,7 +93,7 @@ class Solution:
         Raises
         ------
         InvalidValue
-            If one is infinite: use `floats`, or `finite` and `infinite`.
+            If a number is infinite: use `floats`, or `finite` and `infinite`.
         """
         if self.infinite is not None and self.infinite.any():
             state = int(np.flatnonzero(self.infinite)[0])
@@ -147,14 +147,14 @@ class Solution:
 
 
 def choose_method(chain: MarkovChain, method: Method, size: int) -> Method:
-    """Settle whether "auto" is exact; refuse floating point for symbolic chains.
+    """Decide whether "auto" is exact; refuse floating point for symbolic chains.
 
     Raises `InvalidInput` for an unknown method, or a numerical one with parameters.
 
     Returns
     -------
     Method
-        "auto" now means to iterate first and to factorise if that does not converge.
+        "auto" then means to iterate first, and to factorise if that does not converge.
     """
     if method not in METHODS:
         raise InvalidInput(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")

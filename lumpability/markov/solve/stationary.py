@@ -49,10 +49,10 @@ def stationary(
     chain : CTMC or DTMC
         Transient states get probability zero.
     method : {"auto", "exact", "direct", "iterative"}
-        "auto" is exact up to 64 states and for chains with parameters; beyond, it iterates, and
+        "auto" is exact up to 64 states and for chains with parameters; for others, it iterates, and
         factorises the matrix if that does not converge soon.
     tolerance : float
-        Relative tolerance of the iteration; the residual reported is computed afterwards.
+        Relative tolerance of the iteration; the reported residual is computed from the result.
     max_iterations : int
     progress : callable, optional
         Called with (steps done, steps in all); raising from it stops the computation.
@@ -221,7 +221,7 @@ def _iterative(generator: Any, effort: Effort) -> tuple[Floats, float, int]:
     n = generator.shape[0]
     balance = generator.T.tocsr()
     exits = -generator.diagonal()
-    # In the unknowns y = x * exits the diagonal is -1, whatever the speed of the states.
+    # For the unknowns y = x * exits the diagonal is -1, however fast the states are.
     start = np.full(n, 1.0 / n)
 
     def apply(y: Floats) -> Floats:

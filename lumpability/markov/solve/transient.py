@@ -1,9 +1,9 @@
 """Where a chain is at a given time: uniformization for CTMCs, powers for DTMCs.
 
 With a rate L at least as large as every exit rate, P = I + Q/L is stochastic and
-p(t) = sum over k of e^(-Lt) (Lt)^k / k!  p(0) P^k (Jensen 1953).  The sum is cut on both sides where the
-Poisson weights left out add up to no more than epsilon (Fox and Glynn 1988); every p(0) P^k has sum one,
-so that the L1 distance to p(t) is at most epsilon, plus the rounding of floating-point numbers.
+p(t) = sum over k of e^(-Lt) (Lt)^k / k!  p(0) P^k (Jensen 1953).  The sum is truncated on both sides, so that
+the omitted Poisson weights add up to at most epsilon (Fox and Glynn 1988).  Every p(0) P^k has sum one, so
+the L1 distance to p(t) is at most epsilon, plus the rounding errors of floating-point numbers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Window:
 
 
 def poisson_window(mean: float, epsilon: float) -> Window:
-    """Return the weights of a Poisson distribution but for a mass of at most `epsilon`.
+    """Return the weights of a Poisson distribution, except for a mass of at most `epsilon`.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def poisson_window(mean: float, epsilon: float) -> Window:
 
     if mean == 0:
         return Window(0, np.ones(1), 0.0)
-    reach = 12 * math.sqrt(mean) + 60  # beyond it less than 1e-30 is left
+    reach = 12 * math.sqrt(mean) + 60  # the mass beyond it is less than 1e-30
     counts = np.arange(max(0, math.floor(mean - reach)), math.ceil(mean + reach) + 1)
     below, above = pdtr(counts - 1.0, mean), pdtrc(counts, mean)
     below[counts == 0] = 0.0
@@ -69,7 +69,7 @@ def poisson_window(mean: float, epsilon: float) -> Window:
 
 
 def uniformized(chain: CTMC) -> tuple[Any, float]:
-    """Return the transposed jump matrix P^T = (I + Q/L)^T as a csr_array, and the rate L.
+    """Return the transposed matrix P^T = (I + Q/L)^T as a csr_array, and the rate L.
 
     Raises `InvalidValue` if the rates hold parameters.
     """
@@ -108,7 +108,7 @@ def transient(
     exact : bool, optional
         For a DTMC: exact arithmetic, the default up to 64 states and with parameters.
     max_steps : int
-        Refuse to multiply more often than this.
+        Largest number of multiplications.
     progress : callable, optional
         Called with (steps done, steps in all); raising from it stops the computation.
 

@@ -1,4 +1,4 @@
-"""What solvers are given beside the chain: initial distributions, targets, methods."""
+"""Reading the arguments of solvers: initial distributions, targets, methods."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["initial_of", "target_of"]
 
 
 def initial_of(chain: MarkovChain, initial: Any = None) -> ExactArray:
-    """Return the initial distribution that is given, or else the chain's own.
+    """Return the given initial distribution, or else the chain's own.
 
     Raises `NotUnique` if there is neither.
     """
