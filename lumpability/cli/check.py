@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,11 +15,12 @@ from lumpability.cli.options import (
     antiparallel_option,
     debug_option,
     file_argument,
+    file_option,
     json_option,
     kind_option,
     reading_options,
 )
-from lumpability.cli.partition_file import read_partition
+from lumpability.cli.partition_file import read_factors, read_partition
 from lumpability.dispatch import check
 from lumpability.markov import KINDS
 
@@ -36,6 +38,12 @@ Examples:
 @file_argument("model")
 @file_argument("partition")
 @kind_option
+@file_option(
+    "--factors",
+    default="any",
+    about="Chains, with --kind proportional: check with these factors of the states, a JSON list in "
+    'their order or a mapping from states; numbers are integers or texts such as "1/3".',
+)
 @antiparallel_option
 @reading_options
 @json_option
@@ -47,6 +55,7 @@ def check_command(
     model: Path,
     partition: Path,
     kind: str | None,
+    factors: Path | None,
     antiparallel: bool | None,
     read: Read,
     as_json: bool,
@@ -61,11 +70,13 @@ def check_command(
     The exit code is 0 for yes and 1 for no; a no comes with two states of one block and a block into
     which (or neurons from which) their exact sums differ.
     """
-    given = {} if antiparallel is None else {"antiparallel": antiparallel}
     with Stages() as stages:
         with stages("reading", model.name):
             loaded = read(model)
             blocks = read_partition(partition, units(loaded))
+            given: dict[str, Any] = {} if antiparallel is None else {"antiparallel": True}
+            if factors is not None:
+                given["factors"] = read_factors(factors, units(loaded))
         with stages("checking"), options_of(loaded):
             verdict = check(loaded, blocks, kind=kind, **given)
         report = judge(loaded, blocks, verdict)

@@ -8,9 +8,15 @@ import click
 
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
-from lumpability.cli.options import Read, debug_option, file_argument, json_option, reading_options
+from lumpability.cli.options import (
+    Read,
+    debug_option,
+    file_argument,
+    file_option,
+    json_option,
+    reading_options,
+)
 from lumpability.files import writing
-from lumpability.markov import MarkovChain
 from lumpability.show.text import Table
 from lumpability.teaching.exercises import (
     FORMATS,
@@ -22,8 +28,8 @@ from lumpability.teaching.exercises import (
     read_answer,
     read_task,
     sheet,
-    solution,
 )
+from lumpability.teaching.exercises import solution as solution_of
 
 __all__ = ["exercise_command", "grade_command"]
 
@@ -47,7 +53,8 @@ Examples:
 @click.option(
     "--kind",
     type=click.Choice(_KINDS),
-    help="The notion of lumpability.  [default: ordinary; for networks proportional]",
+    show_default="ordinary; for networks proportional",
+    help="The notion of lumpability.",
 )
 @click.option(
     "--network",
@@ -64,8 +71,8 @@ Examples:
 @click.option(
     "--rounds",
     type=int,
-    help="Rounds of refinement that the coarsest lumping takes, exactly; hidden layers of the network.  "
-    "[default: 3; for networks 2]",
+    show_default="3; for networks 2",
+    help="Rounds of refinement that the coarsest lumping takes, exactly; hidden layers of the network.",
 )
 @click.option(
     "--seed",
@@ -74,32 +81,18 @@ Examples:
     show_default=True,
     help="Another seed, another chain; the same seed, the same chain.",
 )
-@click.option(
-    "--chain",
-    type=click.Path(path_type=Path),
-    metavar="MODEL",
-    help="Take a chain of your own instead.",
+@file_option(
+    "--chain", metavar="MODEL", default="a random one", about="Take a chain of your own instead."
 )
 @click.option(
     "--format",
     "markup",
     type=click.Choice(FORMATS),
-    help="Of sheet and solution.  [default: by the suffix of the file, else markdown]",
+    show_default="by the suffix of the file, else markdown",
+    help="Of sheet and solution.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the sheet to a file; otherwise it goes to stdout.",
-)
-@click.option(
-    "--solution",
-    "solution_output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the solution too.",
-)
+@file_option("-o", "--output", default="stdout", about="Write the sheet to a file.")
+@file_option("--solution", about="Write the solution too.")
 @reading_options
 @debug_option
 def exercise_command(
@@ -112,7 +105,7 @@ def exercise_command(
     chain: Path | None,
     markup: str | None,
     output: Path | None,
-    solution_output: Path | None,
+    solution: Path | None,
     read: Read,
 ) -> None:
     """Make a task sheet: find the coarsest lumping of a small chain (or network) by hand.
@@ -134,13 +127,13 @@ def exercise_command(
         task = exercise(kind or "ordinary", states=states, rounds=rounds, seed=seed)
     else:
         model = read(chain)
-        if not isinstance(model, MarkovChain):
+        if model.domain != "chain":
             raise click.UsageError("--chain takes a Markov chain, not a network")
         task = Task(model, kind or "ordinary")
     text = sheet(task, markup=_markup(markup, output))
-    if solution_output is not None:
-        answer = solution(task, markup=_markup(markup, solution_output))
-        _write(answer, solution_output)
+    if solution is not None:
+        answer = solution_of(task, markup=_markup(markup, solution))
+        _write(answer, solution)
     if output is None:
         click.echo(text)
     else:

@@ -9,7 +9,7 @@ import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -156,6 +156,17 @@ def lumping_options(command: Command) -> Command:
     return _LUMPING(command)
 
 
+_READ = (
+    "tolerance",
+    "normalize",
+    "type",
+    "constants",
+    "exact",
+    "parametric",
+    "state_names",
+    "fold_scaling",
+    "max_bytes",
+)
 _READING = _added(
     click.option(
         "--tolerance",
@@ -175,7 +186,6 @@ _READING = _added(
     ),
     click.option(
         "--type",
-        "type_",
         type=_Words(["ctmc", "dtmc"]),
         show_default="as the file says",
         help="What a .tra file holds, if it does not say.",
@@ -184,31 +194,47 @@ _READING = _added(
         "--constants",
         metavar="N=3,...",
         show_default="as the source says",
-        help="Constants of a PRISM or JANI source file.",
+        help="PRISM and JANI sources: values of constants.",
+    ),
+    click.option(
+        "--exact/--no-exact",
+        default=True,
+        show_default=True,
+        help="PRISM and JANI sources: let Storm compute weights as rationals, or as doubles.",
+    ),
+    click.option(
+        "--parametric",
+        is_flag=True,
+        help="PRISM and JANI sources: keep undefined constants as parameters.",
+    ),
+    click.option(
+        "--state-names",
+        is_flag=True,
+        help="PRISM and JANI sources: name states by the values of their variables.",
+    ),
+    click.option(
+        "--fold-scaling/--no-fold-scaling",
+        default=True,
+        show_default=True,
+        help="NNet files: include the file's scaling of inputs and outputs as layers.",
+    ),
+    click.option(
+        "--max-bytes",
+        type=click.IntRange(min=1),
+        metavar="N",
+        show_default="a limit of each format",
+        help="Packed files: the size that they may unpack to.",
     ),
 )
 
 
 def reading_options(command: Command) -> Command:
-    """Add the options that say how models are read; the command gets `read`, a function of a path."""
+    """Add the options of `lumpability.read`; the command gets `read`, a function of a path."""
 
     @functools.wraps(command)
-    def with_read(
-        *arguments: Any,
-        tolerance: float,
-        normalize: bool,
-        type_: Literal["ctmc", "dtmc"] | None,
-        constants: str | None,
-        **others: Any,
-    ) -> Any:
-        read = functools.partial(
-            formats.read,
-            tolerance=tolerance,
-            normalize=normalize,
-            type=type_,
-            constants=constants,
-        )
-        return command(*arguments, read=read, **others)
+    def with_read(*arguments: Any, **given: Any) -> Any:
+        options = {name: given.pop(name) for name in _READ}
+        return command(*arguments, read=functools.partial(formats.read, **options), **given)
 
     return _READING(with_read)
 
@@ -217,18 +243,16 @@ def writing_options(command: Command) -> Command:
     """Add the option that says how numbers are written; the command gets `write`."""
 
     @functools.wraps(command)
-    def with_write(
-        *arguments: Any, value_type: Literal["rational", "double"] | None, **others: Any
-    ) -> Any:
+    def with_write(*arguments: Any, value_type: Any, **others: Any) -> Any:
         write = functools.partial(formats.write, value_type=value_type)
         return command(*arguments, write=write, **others)
 
     return click.option(
         "--value-type",
-        type=_Words(["rational", "double"]),
-        show_default="rational",
-        help="How numbers of chains are written: double for the nearest doubles, which tools can read "
-        "that read no exact rationals.",
+        type=_Words(["rational", "double", "parametric"]),
+        show_default="exactly",
+        help="Chains: how numbers are written. double takes the nearest doubles, for tools that read no "
+        "exact rationals.",
     )(with_write)
 
 

@@ -1,4 +1,4 @@
-"""Partitions as files: JSON, or one label on each line.
+"""Partitions and factors as files: JSON, or one label on each line.
 
 A file whose name ends in .json holds a list of blocks, each a list of states; or a mapping from states
 to block labels; or one list of block labels in the order of the states.  Any other file holds the block
@@ -25,7 +25,7 @@ from lumpability.partition import Partition
 _DIGITS = 10  # states are counted with 31 bits
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 
-__all__ = ["read_partition", "write_partition"]
+__all__ = ["read_factors", "read_partition", "write_partition"]
 
 
 def read_partition(path: Path, states: States) -> Partition:
@@ -40,6 +40,24 @@ def read_partition(path: Path, states: States) -> Partition:
         text = file.read()
         spec = _from_json(text, path, states) if _is_json(path) else _from_lines(text, path, states)
         return Partition.of(spec, states=states)
+
+
+def read_factors(path: Path, states: States) -> Any:
+    """Read numbers of the given states: a JSON list in their order, or a mapping from states.
+
+    Raises
+    ------
+    FormatError
+        If the file is of neither form, or invents a state.
+    """
+    with opened(path) as file:
+        found = parse_strictly(file.read(), path, decimals=False)
+        if isinstance(found, dict):
+            state = _resolver(states)
+            return {state(key): factor for key, factor in found.items()}
+        if not isinstance(found, list):
+            raise InvalidPartition("factors are a list or a mapping, not a single value")
+        return found
 
 
 def write_partition(partition: Partition, path: Path, states: States) -> None:

@@ -15,13 +15,12 @@ from lumpability.cli.options import (
     Read,
     debug_option,
     file_argument,
+    file_option,
     json_option,
     reading_options,
 )
 from lumpability.errors import FormatError, InvalidInput
-from lumpability.markov import MarkovChain
-from lumpability.networks import Network
-from lumpability.networks.certificate import NetworkCertificate
+from lumpability.networks import NetworkCertificate
 from lumpability.show.text import Table
 
 __all__ = ["verify_command"]
@@ -32,20 +31,17 @@ Examples:
   lumpability verify proof.json.gz chain.drn.gz
   lumpability verify proof.json.gz chain.drn.gz --quotient small.drn --json
 """
-_DOMAINS: dict[str, tuple[type, type]] = {
-    "chain": (Certificate, MarkovChain),
-    "network": (NetworkCertificate, Network),
-}
+_CERTIFICATES: dict[str, Any] = {"chain": Certificate, "network": NetworkCertificate}
+"""The class of certificates for each `domain` of models."""
 
 
 @click.command("verify", epilog=_EXAMPLES)
 @file_argument("certificate")
 @file_argument("model")
-@click.option(
+@file_option(
     "--quotient",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The lumped model: check as well that it is the one that the certificate is about.",
+    default="not checked",
+    about="The lumped model: check as well that it is the one that the certificate is about.",
 )
 @reading_options
 @json_option
@@ -69,10 +65,10 @@ def verify_command(
     """
     with Stages() as stages:
         with stages("reading", certificate.name):
-            claim, wanted = _read_certificate(certificate)
+            claim, domain = _read_certificate(certificate)
         with stages("reading the model", model.name):
-            loaded = _read_model(read, model, wanted)
-            reduced = None if quotient is None else _read_model(read, quotient, wanted)
+            loaded = _read_model(read, model, domain)
+            reduced = None if quotient is None else _read_model(read, quotient, domain)
         with stages("verifying"):
             verification = claim.verify(loaded, reduced)
     if as_json:
@@ -90,22 +86,21 @@ def verify_command(
         ctx.exit(NO)
 
 
-def _read_certificate(path: Path) -> tuple[Any, type]:
-    """Return a certificate and the class of the models that it can be about."""
+def _read_certificate(path: Path) -> tuple[Any, str]:
+    """Return a certificate and the domain of the models that it can be about."""
     domain = domain_of(path)
-    if domain not in _DOMAINS:
+    if domain not in _CERTIFICATES:
         raise FormatError(
-            f"is about a {domain[:60]!r}, not about one of {', '.join(_DOMAINS)}", path=path
+            f"is about a {domain[:60]!r}, not about one of {', '.join(_CERTIFICATES)}", path=path
         )
-    certificate, model = _DOMAINS[domain]
-    return certificate.read(path), model  # type: ignore[attr-defined]  # each of the two has it
+    return _CERTIFICATES[domain].read(path), domain
 
 
-def _read_model(read: Read, path: Path, wanted: type) -> Any:
+def _read_model(read: Read, path: Path, domain: str) -> Any:
     model = read(path)
-    if not isinstance(model, wanted):
+    if model.domain != domain:
         raise InvalidInput(
-            f"the certificate is about a {wanted.__name__}, and {path} holds a {type(model).__name__}"
+            f"the certificate is about a {domain}, and {path} holds a {model.domain}"
         )
     return model
 

@@ -122,7 +122,7 @@ def _respected_names(
     for name in ignore:
         meant = sorts.get(name, {name, f"label:{name}", f"reward:{name}"} & (labels | rewards))
         if not meant and name not in sorts:
-            known = ", ".join([*labels, *rewards]) or "no labels or rewards"
+            known = ", ".join(sorted(labels | rewards)) or "no labels or rewards"
             raise InvalidInput(f"there is no {name!r} to ignore; the chain has {known}", name=name)
         ignored |= meant
     names = [name for item in respect for name in sorted(sorts.get(item, {item}))]

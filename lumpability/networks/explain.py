@@ -63,6 +63,11 @@ def explain_neurons(
     if one.stage.held is not None:
         held = f"{both} are apart: the layer stays as it is ({one.stage.held})"
         return NetworkExplanation(kind, names, False, "held", held, notes=tuple(notes))
+    if one.within is not None and one.within.labels[a] != one.within.labels[b]:
+        given = (
+            f"{both} are apart: the partition within which the network was lumped separates them"
+        )
+        return NetworkExplanation(kind, names, False, "within", given, notes=tuple(notes))
     pair = Pair(one, a, b)
     found = _Comparison(layers, stages, kind, here, pair, limit=limit)
     labels = one.partition.labels

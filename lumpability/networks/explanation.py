@@ -22,6 +22,7 @@ REASONS = {
     "multiples": "their columns are multiples by a factor that passes",
     "layers": "neurons of different layers are never merged",
     "held": "the units of the layer stay as they are",
+    "within": "the partition within which the network was lumped separates them",
     "constant": "one is constant, the other is not",
     "columns": "an aggregated weight differs",
     "factor": "their columns are multiples by a factor that does not pass",

@@ -69,6 +69,8 @@ class MergedStage:
         Factors by which columns were allowed to differ.
     antiparallel : bool
         Whether units of opposite sign were merged where possible.
+    within : Partition or None
+        That was refined, if one was given.
     """
 
     stage: Stage
@@ -81,6 +83,7 @@ class MergedStage:
     live: Array
     group: Group = Group.ONE
     antiparallel: bool = False
+    within: Partition | None = None
 
     def claim(self) -> LayerClaim:
         """Return what a certificate says about the stage."""
@@ -273,7 +276,7 @@ def merge_stage(
     live[partition.labels[list(constants)]] = False
     signs = antiparallel and stage.reflection is not None
     return MergedStage(
-        stage, summed, partition, factors, carried, scale, constants, live, group, signs
+        stage, summed, partition, factors, carried, scale, constants, live, group, signs, within
     )
 
 

@@ -96,4 +96,4 @@ def test_a_certificate_of_a_network_is_verified_by_the_same_command(run: Run) ->
     assert result.exit_code == 0
     assert "sound     proved" in result.stdout
     formats.write(machine_repair(3), "machines.json")
-    run("verify", "proof.json", "machines.json").assert_refused("a Network", "a CTMC")
+    run("verify", "proof.json", "machines.json").assert_refused("about a network", "holds a chain")

@@ -98,6 +98,7 @@ def test_every_reason_is_told() -> None:
         "multiples": lumping.explain("0:0", "0:1"),
         "layers": lumping.explain("0:0", "2:0"),
         "held": lumping.explain("2:0", "2:1"),
+        "within": lump(relu, within={0: [0, 1, 0, 0, 0]}).explain("0:0", "0:1"),
         "constant": lumping.explain("0:0", "0:3"),
         "columns": lumping.explain("0:0", "0:4"),
         "factor": lumping.explain("0:0", "0:2"),
