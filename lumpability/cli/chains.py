@@ -8,8 +8,7 @@ import numpy as np
 
 from lumpability.cli.report import Report, smaller
 from lumpability.markov import Lumping, MarkovChain
-from lumpability.markov.attributes import States
-from lumpability.markov.naming import block_name
+from lumpability.markov.attributes import States, block_name
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.refinement import Witness

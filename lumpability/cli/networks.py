@@ -14,7 +14,7 @@ from lumpability.formats.onnx_compare import compare_in_onnxruntime
 from lumpability.markov.attributes import States
 from lumpability.networks import Network, NetworkLumping
 from lumpability.networks.joins import Join, Opaque
-from lumpability.networks.layer_report import LayerReport
+from lumpability.networks.lumping import LayerReport
 from lumpability.networks.rounding_bound import rounding_error_bound
 from lumpability.networks.weight_stages import stages_of
 from lumpability.partition import Partition

@@ -21,8 +21,17 @@ from lumpability.errors import InvalidChain
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.foreign import by_name, is_frame, is_series, plain
 from lumpability.numbers.rationals import Reading, shown
+from lumpability.partition import Partition
 
-__all__ = ["Reward", "States", "read_initial", "read_labels", "read_rewards"]
+__all__ = [
+    "Reward",
+    "States",
+    "block_name",
+    "block_names",
+    "read_initial",
+    "read_labels",
+    "read_rewards",
+]
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -321,3 +330,41 @@ def _total(array: ExactArray) -> Exact:
     counts = np.bincount(array.codes[array.support()]).tolist()
     terms = [value * count for value, count in zip(array.values, counts, strict=False) if count]
     return sum(terms[1:], start=terms[0]) if terms else Fraction(0)
+
+
+_SHOWN = 4
+
+
+def block_name(states: States, partition: Partition, block: int) -> str:
+    """Name a block by its first members: "{a, b, c, d, ... 7 more}".
+
+    Examples
+    --------
+    >>> block_name(States(6), Partition([0, 1, 1, 1, 1, 1]), 1)
+    '{1, 2, 3, 4, ... 1 more}'
+    """
+    members = partition.blocks[block]
+    shown = [str(states[i]) for i in members[:_SHOWN].tolist()]
+    if len(members) > _SHOWN:
+        shown.append(f"... {len(members) - _SHOWN} more")
+    return "{" + ", ".join(shown) + "}"
+
+
+def block_names(states: States, partition: Partition) -> list[Any] | None:
+    """Return names for the states of the quotient; a block of one keeps its state's name.
+
+    Examples
+    --------
+    >>> block_names(States(3, ["a", "b", "c"]), Partition([0, 1, 0]))
+    ['{a, c}', 'b']
+    """
+    if not states.named or len(partition) == partition.n:
+        return list(states) if states.named else None
+    singles = partition.blocks.sizes == 1
+    names: dict[Any, None] = {}
+    for block, first in enumerate(partition.representatives.tolist()):
+        name = states[first] if singles[block] else block_name(states, partition, block)
+        while name in names:  # a state may itself be called "{a, b}"
+            name = f"{name}'"
+        names[name] = None
+    return list(names)

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput, LumpabilityError, TrivialLumping
-from lumpability.markov.attributes import States, read_vector
+from lumpability.markov.attributes import States, block_names, read_vector
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earned_rewards import with_respected_rewards
 from lumpability.markov.explain import explain_witness
 from lumpability.markov.kinds import find_kind
 from lumpability.markov.kinds.kind import Kind
 from lumpability.markov.lumping import Lumping
-from lumpability.markov.naming import block_names
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.quotient import Stats, Verdict, project

@@ -18,8 +18,7 @@ from lumpability.networks.certificate import NetworkCertificate
 from lumpability.networks.claims import Subject
 from lumpability.networks.explain import Neuron, explain_neurons
 from lumpability.networks.explanation import NetworkExplanation
-from lumpability.networks.layer_report import LayerReport
-from lumpability.networks.merging import MergedStage
+from lumpability.networks.merging import MergedStage, reasons
 from lumpability.networks.near_misses import NearMiss, near_misses
 from lumpability.networks.network import Network
 from lumpability.networks.quotient import Rounding
@@ -28,7 +27,7 @@ from lumpability.partition import Partition
 from lumpability.quotient import Stats
 from lumpability.vocabulary import missing_attribute
 
-__all__ = ["NetworkLumping"]
+__all__ = ["LayerReport", "NetworkLumping"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -317,3 +316,44 @@ MEANING = (
     "summation"
 )
 """What is proved, told in every report."""
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What happened to one layer with weights.
+
+    Attributes
+    ----------
+    layer : int
+        Its number in the network.
+    title : str
+    units, left : int
+        Neurons or channels before and after.
+    identical, proportional, antiparallel, constant, dead : int
+        Units that disappeared, by reason.
+    held : str or None
+        Why nothing may be merged here.
+    """
+
+    layer: int
+    title: str
+    units: int
+    left: int
+    identical: int
+    proportional: int
+    antiparallel: int
+    constant: int
+    dead: int
+    held: str | None
+
+    @classmethod
+    def of(cls, one: MergedStage) -> LayerReport:
+        """Count what happened to the units of a stage."""
+        return cls(
+            layer=one.stage.position,
+            title=one.stage.layer.title,
+            units=one.stage.units,
+            left=int(one.live.sum()),
+            held=one.stage.held,
+            **reasons(one),
+        )

@@ -19,9 +19,9 @@ from typing import Any
 
 from lumpability.certificate.kinds import KINDS, ClaimedKind
 from lumpability.errors import InvalidInput, SizeLimit
+from lumpability.markov.attributes import block_name
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.lumping import Lumping
-from lumpability.markov.naming import block_name
 from lumpability.numbers.parameters import to_expression
 from lumpability.partition import Partition
 from lumpability.symbolic.matrices import compare, matrix_of, signs

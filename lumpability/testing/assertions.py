@@ -14,8 +14,8 @@ import numpy as np
 
 from lumpability.dispatch import check
 from lumpability.errors import InvalidInput, InvalidNetwork
+from lumpability.markov.attributes import block_name
 from lumpability.markov.chains import MarkovChain
-from lumpability.markov.naming import block_name
 from lumpability.networks.network import Network
 from lumpability.numbers.exact_array import Exact
 from lumpability.numbers.rationals import shown

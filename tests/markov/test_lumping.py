@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, LumpabilityError, Partition, check, lump
 from lumpability.errors import InvalidInput, InvalidPartition, NotJustified, TrivialLumping
-from lumpability.markov.naming import block_name
+from lumpability.markov.attributes import block_name
 from lumpability.testing import ctmcs, dtmcs, labelled
 
 KINDS = ("ordinary", "bisimulation")

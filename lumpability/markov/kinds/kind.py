@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from lumpability.errors import InvalidInput, NotJustified
+from lumpability.markov.attributes import block_name
 from lumpability.markov.chains import CTMC, MarkovChain
-from lumpability.markov.naming import block_name
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition

@@ -26,10 +26,10 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.errors import InvalidInput, InvalidValue, NotJustified
+from lumpability.markov.attributes import block_name
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.kinds.kind import Condition, Kind
 from lumpability.markov.matrices import divide_rows
-from lumpability.markov.naming import block_name
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict, collapse, project

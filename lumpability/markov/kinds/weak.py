@@ -21,9 +21,9 @@ from fractions import Fraction
 from typing import Any
 
 from lumpability.errors import InvalidChain, NotJustified, SizeLimit
+from lumpability.markov.attributes import block_name
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.kinds.kind import Condition, Kind
-from lumpability.markov.naming import block_name
 from lumpability.markov.solve.classes import is_irreducible
 from lumpability.markov.solve.stationary import stationary
 from lumpability.markov.solve.vectors import initial_of

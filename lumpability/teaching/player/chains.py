@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lumpability.markov.attributes import block_name
 from lumpability.markov.chains import CTMC
 from lumpability.markov.kinds.kind import Condition
 from lumpability.markov.lumping import Lumping
-from lumpability.markov.naming import block_name
 from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
