@@ -1,9 +1,9 @@
-"""A certificate: everything that is claimed of a lumping of a chain, and what others need to check it.
+"""A certificate: what a lumping of a chain claims, and what others need to check it.
 
-It states the kind, what was respected, the partition and kappa, and two reasons.  Why the partition is
-a lumping needs no words: the identity of its kind, which anybody can compute.  Why it is the *coarsest*
-does: a forest of splits, see `lumpability.split_history`.  It does not hold the chain, but says by a hash which
-one is meant, and likewise which quotient comes out.
+It states the kind, what was respected, the partition, and kappa.  That the partition is a lumping follows
+from the identity of its kind, which anybody can compute.  That it is the *coarsest* follows from a forest of
+splits, see `lumpability.split_history`.  The certificate does not hold the chain or the quotient; it
+identifies them by a hash.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ class Certificate(Claims):
     Attributes
     ----------
     model, quotient : Digest
-        Which chains are meant.
+        The hashes that identify the chain and its quotient.
     kind : str
     respected : tuple of str
-        Labels and rewards ("label:up", "reward:cost", "initial") that are constant on blocks, and
-        which together with `initial` no coarser lumping respects.
+        Labels and rewards ("label:up", "reward:cost", "initial") that are constant on blocks.  No coarser
+        lumping respects all of these and `initial`.
     initial : Partition or None
-        What else must stay apart: a partition given by the user.
+        A partition given by the user, whose blocks must stay apart as well.
     partition : Partition
     kappa : ExactArray or None, shape (n,)
         The factors of a proportional lumping.
     matrix : WeightedStructure or None
-        The quotient itself, where it is small.
+        The matrix of the quotient, if it is small.
     denominator : int or None
         The common denominator of the model's weights; None with parameters, or beyond 512 bits.
     reading : Reading
-        How the maker of the certificate read the floats of its file; told, not proved.
+        How the author of the certificate read the floats of the file; not proved.
     history : History or None
-        Why no two blocks can be merged; None if that is not claimed.
+        The proof that no two blocks can be merged; None if this is not claimed.
     library : str
-        The version that made it.
+        The version of the library that made the certificate.
 
     Examples
     --------
@@ -62,18 +62,18 @@ class Certificate(Claims):
     """
 
     def verify(self, model: Any, quotient: Any = None) -> Verification:
-        """Check everything that is claimed, in exact arithmetic, without the engine.
+        """Check all claims in exact arithmetic, without the engine.
 
         Parameters
         ----------
         model : CTMC or DTMC
         quotient : CTMC or DTMC, optional
-            The lumped chain: check as well that it is the one that is meant.
+            The lumped chain: also check that it is the quotient of the certificate.
 
         Returns
         -------
         Verification
-            Falsy if something does not hold; ``rejection`` says what.
+            Falsy if a claim does not hold; ``rejection`` says which.
 
         Notes
         -----
@@ -109,14 +109,14 @@ class Certificate(Claims):
 
     @classmethod
     def read(cls, path: str | Path) -> Certificate:
-        """Read what `write` wrote, as a stream; nothing in it is believed before `verify`.
+        """Read a file of `write`, as a stream; only `verify` decides whether its claims hold.
 
         Raises
         ------
         FormatError
-            If it is not a certificate of a chain, or of another version.
+            If it is not a certificate of a chain, or has another version.
         SizeLimit
-            If it is absurdly large.
+            If it is too large.
 
         Examples
         --------
@@ -132,7 +132,7 @@ class Certificate(Claims):
         return cls(**vars(read_claims(path)))
 
     def statement(self, model: Any) -> ChainStatement:
-        """Return the identity as one between matrices of integers, once it is verified.
+        """Return the identity as one between matrices of integers, after verifying the certificate.
 
         Parameters
         ----------

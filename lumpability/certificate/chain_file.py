@@ -1,7 +1,7 @@
 """Certificates of chains as files: long lists are columns of integers, as `lumpability.certificate.file` reads them.
 
-A node of the history is a range of "order", and the parts of a split follow each other, so that the sizes of the
-parts say where all nodes begin and end.  ``lumpability/schemas/certificate.schema.json`` describes the format.
+A node of the history is a range of "order", and the parts of a split follow each other, so the sizes of the
+parts determine where all nodes begin and end.  ``lumpability/schemas/certificate.schema.json`` describes the format.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def write_claims(certificate: Claims, path: str | Path) -> None:
 
 
 class _Reader(Reader):
-    """Reads a certificate of a chain; every list is bounded by what went before."""
+    """Reads a certificate of a chain; earlier entries bound the length of every list."""
 
     def __init__(self, scanner: Scanner) -> None:
         super().__init__(scanner)
@@ -229,12 +229,12 @@ class _Reader(Reader):
 
 
 def _starts(roots: IntArray, parent: IntArray, offset: IntArray) -> IntArray:
-    """Return where nodes start in "order": a part begins its offset after the node it is a part of."""
+    """Return where nodes start in "order": a part starts at its offset after the start of its parent."""
     nobody = len(roots) + len(parent)
     starts = np.concatenate([np.cumsum(roots) - roots, offset, [0]])
     above = np.concatenate([np.full(len(roots), nobody), parent, [nobody]])
-    # Invariant: the start of a node is `starts` of it and of `above` of it and so on; every round
-    # doubles how far `above` looks, and ends because a node comes after what it is a part of.
+    # Invariant: the start of a node is the sum of `starts` over the node, its `above`, the `above` of that, ...
+    # Every round doubles the distance to `above`; the loop ends because a node comes after its parent.
     while (above < nobody).any():
         starts, above = starts + starts[above], above[above]
     return starts[:-1]

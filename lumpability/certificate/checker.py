@@ -1,9 +1,9 @@
-"""The checker: believes nothing that a certificate says, and computes with the model alone.
+"""The checker: it trusts nothing in a certificate and computes with the model alone.
 
-It shows (a) soundness: the model is the one that is meant, the partition refines what must be respected,
-the identity of the kind holds exactly (`soundness`), and the quotient is the one that is named; and (b)
-coarseness: the history of splits is a proof that no coarser partition will do (`coarseness`).  It does
-not use the engine, nor anything that does; with the modules named it is all there is to read.
+It proves (a) soundness: the model is the one of the certificate, the partition refines what must be
+respected, the identity of the kind holds exactly (`soundness`), and the quotient is the named one; and (b)
+coarseness: the history of splits proves that no coarser partition is a lumping (`replay`).  Neither this
+module nor any that it imports uses the engine.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def verify(certificate: Claims, model: Any, quotient: Any = None) -> Verificatio
 
 
 def _check_head(certificate: Claims, parts: ChainParts) -> None:
-    """Check that this is the model, and that kind and sizes fit it."""
+    """Check that the certificate is about this model, and that its kind and sizes fit the model."""
     if certificate.kind not in KINDS:
         raise Contradiction("kind", f"there is no kind {certificate.kind!r}")
     _check_same("model", certificate.model, Digest.of(parts))

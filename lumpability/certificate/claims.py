@@ -1,4 +1,4 @@
-"""What a certificate of a chain claims, as a record; `lumpability.certificate.Certificate` adds what is done with it."""
+"""The claims of a certificate of a chain, as a record; `lumpability.certificate.Certificate` adds methods."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""What identifies a chain: a SHA-256 of its content that does not depend on the file it came from.
+"""The digest of a chain: a SHA-256 of its content that does not depend on the file it came from.
 
-The parts of a chain are hashed one by one, and the sorted list of these hashes once more; so two chains
-have one digest exactly when they have the same class, states, transitions, labels, rewards and start
-(unless somebody finds a collision of SHA-256).  The names of states are not part of it: formats differ
-in them, and nothing that is proved depends on them.  Exact numbers make this possible: a rate is p/q in
-lowest terms however the file writes it, transitions come row by row with columns ascending.
+Each part of a chain is hashed, and then the sorted list of these hashes.  So two chains have the same digest
+exactly when they have the same class, states, transitions, labels, rewards and initial distribution (unless
+somebody finds a collision of SHA-256).  Names of states are not part of it: formats differ in them, and no
+proof depends on them.  The digest is independent of the file because numbers are exact: a rate is p/q in
+lowest terms however the file writes it, and transitions come row by row with columns ascending.
 
-A part is hashed as lines of text and little-endian integers, as the comments in the functions say.
+A part is hashed as lines of text and little-endian integers, as the comments in the functions specify.
 O(m) for m transitions, about 0.05 microseconds for each.
 """
 
@@ -37,7 +37,7 @@ class ChainParts:
     time: str  # {"continuous", "discrete"}
     matrix: WeightedStructure  # rates or probabilities
     labels: Mapping[str, Mask]  # shape (n,)
-    # What is earned per time in a state, and on leaving it.
+    # The rewards per time in a state, and on leaving it.
     rewards: Mapping[str, tuple[ExactArray | None, ExactArray | None]]
     initial: ExactArray | None  # shape (n,)
 
@@ -107,7 +107,7 @@ class Digest:
         """The hash of all the hashes, in one fixed order."""
         lines = [f"{self.type} {self.states} {self.transitions}", f"matrix {self.matrix}"]
         for sort, hashes in (("label", self.labels), ("reward", self.rewards)):
-            # A name is hashed too: whatever characters it has, a line stays a line.
+            # A name is hashed, so that a line stays a line whatever characters the name has.
             lines += sorted(
                 f"{sort} {_hashed('name', [name.encode()])} {h}" for name, h in hashes.items()
             )
@@ -115,7 +115,7 @@ class Digest:
         return _hashed("chain", ["\n".join(lines).encode()])
 
     def difference(self, other: Digest) -> str | None:
-        """Say in which part another chain, which should be this one, differs first; None if in none."""
+        """Return the first part in which another chain differs from this one, in words; None if none."""
         for what in ("type", "states", "transitions"):
             mine, theirs = getattr(self, what), getattr(other, what)
             if mine != theirs:
@@ -136,7 +136,7 @@ class Digest:
 
 
 def _hashed(sort: str, pieces: Any) -> str:
-    # "lumpability", the sort of part, and a line feed go first: a label can never pass for a reward.
+    # First "lumpability", the sort of the part, and a line feed, so that a label never equals a reward.
     digest = hashlib.sha256(f"lumpability {sort} 1\n".encode())
     for piece in pieces:
         digest.update(piece)
@@ -159,7 +159,7 @@ def _mask(mask: Mask) -> Iterator[bytes]:
 
 
 def _reward(state: ExactArray | None, action: ExactArray | None) -> Iterator[bytes]:
-    # For each of the two its name or a minus on a line, then its numbers if it is there.
+    # For each of the two, its name on a line and then its numbers; a minus on a line if it is absent.
     for name, array in (("state", state), ("action", action)):
         yield b"-\n" if array is None else f"{name}\n".encode()
         if array is not None:
@@ -167,7 +167,7 @@ def _reward(state: ExactArray | None, action: ExactArray | None) -> Iterator[byt
 
 
 def _numbers(array: ExactArray) -> Iterator[bytes]:
-    # How many distinct numbers on a line, these as sorted lines, then the line of each (4 bytes each).
+    # The counts on a line, the distinct numbers as sorted lines, then for each entry its line (4 bytes each).
     used = np.zeros(len(array.values), dtype=bool)
     used[array.codes] = True
     codes = np.flatnonzero(used).tolist()
@@ -182,14 +182,14 @@ def _numbers(array: ExactArray) -> Iterator[bytes]:
 
 
 def _text(value: Exact) -> str:
-    """Return p/q in lowest terms, in hexadecimal; of a rational function two sums of such monomials."""
+    """Return p/q in lowest terms, in hexadecimal; for a rational function a quotient of two such sums."""
     if isinstance(value, Fraction):
         return f"{value.numerator:x}/{value.denominator:x}"
     names = [str(symbol) for symbol in value.field.symbols]
     above, below = (_monomials(part, names) for part in (value.numer, value.denom))
-    leading = below[max(below)]  # a quotient of polynomials is unique up to this
+    leading = below[max(below)]  # a quotient of polynomials is unique up to this factor
     if below == {(): leading} and set(above) <= {()}:
-        return _text(above.get((), Fraction(0)) / leading)  # a number after all
+        return _text(above.get((), Fraction(0)) / leading)  # the function is a number
     sums = (
         "+".join(
             f"{_text(part[powers] / leading)}"

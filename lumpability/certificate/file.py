@@ -1,9 +1,9 @@
 """Certificates as files: one JSON object, its keys in a fixed order.
 
 The head (format, version, domain) is that of all certificates; `lumpability.certificate.chain_file` and
-`lumpability.networks.certificate_file` know the rest.  Distinct exact numbers are listed once in "numbers"; other
-lists refer to them by position.  Keys come in the order of the schemas (``lumpability/schemas``): the reader knows
-what comes next and how long a list can be, and refuses anything else where it begins.
+`lumpability.networks.certificate_file` handle the rest.  Distinct exact numbers are listed once in "numbers"; other
+lists refer to them by position.  Keys come in the order of the schemas (``lumpability/schemas``).  So the reader
+knows which key comes next and how long a list can be, and refuses anything else where it begins.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ T = TypeVar("T")
 
 
 def domain_of(path: str | Path) -> str:
-    """Return what a certificate is about, "chain" or "network", from the head of its file.
+    """Return the domain of a certificate, "chain" or "network", from the head of its file.
 
     Raises
     ------
     FormatError
-        If it is no certificate, or of another version.
+        If the file is not a certificate, or has another version.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class Reader:
         self.scanner, self.fail = scanner, scanner.fail
 
     def next(self, name: str, before: str = ",") -> Scanner:
-        """Go past a key, and what stands before it."""
+        """Skip a key and the character before it."""
         self.scanner.expect(before)
         self.scanner.key(name)
         return self.scanner
@@ -75,7 +75,7 @@ class Reader:
         return None if scanner.skip("null") else scanner.text()
 
     def domain(self) -> str:
-        """Read format and version, which must be these, and return the domain."""
+        """Read and check the format and the version, and return the domain."""
         name = self.next("format", "{").text()
         if name != FORMAT:
             self.fail(f"is of the format {name[:60]!r}, not {FORMAT!r}")
@@ -92,7 +92,7 @@ class Reader:
         return kind
 
     def rational(self, text: str) -> Fraction:
-        """Return the number that a text such as "-1/3" stands for."""
+        """Return the number written as a text such as "-1/3"."""
         above, slash, below = text.partition("/")
         denominator = self.whole(below) if slash else 1
         numerator = self.whole(above.removeprefix("-"))
@@ -101,7 +101,7 @@ class Reader:
         return Fraction(-numerator if above.startswith("-") else numerator, denominator)
 
     def whole(self, text: str) -> int:
-        """Return the natural number that a text stands for."""
+        """Return the natural number written as a text."""
         if not (text.isascii() and text.isdecimal()) or len(text) > LONGEST_INTEGER:
             self.fail(f"holds {text[:60]!r} where an integer in text should be")
         return int(text)
@@ -112,7 +112,7 @@ def read_document(
 ) -> T:
     """Read a certificate about a domain as a stream; `claims` reads what follows the head.
 
-    Raises `FormatError` if it is not valid, where the message says where, and `SizeLimit` if it is too large.
+    Raises `FormatError` if it is not valid, with the place in the message, and `SizeLimit` if it is too large.
     """
     with opened(path, max_bytes=max_bytes) as stream:
         scanner = Scanner(stream, path, max_bytes=max_bytes)
@@ -143,7 +143,7 @@ def write_document(
 
 
 def plain(value: Any) -> list[str]:
-    """Return plain data as JSON, in one piece."""
+    """Return plain data as JSON text, as a list of one piece."""
     return [json.dumps(value)]
 
 

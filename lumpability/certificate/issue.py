@@ -1,4 +1,4 @@
-"""How a certificate comes from a lumping: copied together, nothing is computed but hashes."""
+"""Making a certificate from a lumping: it copies data, and computes only hashes."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def certify(lumping: Any, library: str) -> Certificate:
     Parameters
     ----------
     library : str
-        The version that makes it.
+        The version of the library that makes the certificate.
 
     Notes
     -----
-    What was respected is named by all labels and rewards that the lumping had to keep apart; a
-    partition given by the user is stored if it says more.
+    `respected` names all labels and rewards that are constant on the blocks of the initial partition; a
+    partition given by the user is stored if it separates more.
     """
     parts = ChainParts.of(lumping.chain)
     seen = parts

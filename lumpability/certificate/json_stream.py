@@ -1,9 +1,9 @@
 """JSON read as a stream, in a known order of keys: columns of integers become arrays at once.
 
 A certificate of a chain with millions of states is a few keys and a dozen long lists of integers.
-Python's parser would make an object of every integer; here a list is read a megabyte at a time into
-an array.  What is asked for is what may come next, so that unknown, repeated and missing keys, decimals,
-nesting and lists that are too long are refused where they begin, in memory bounded by what was asked for.
+Python's parser would make an object of every integer; here a list is read into an array, a megabyte at a
+time.  The caller asks for what may come next.  So unknown, repeated and missing keys, decimals, nesting and
+lists that are too long are refused where they begin, in memory bounded by the request.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["LARGEST", "MAX_BYTES", "Column", "Scanner"]
 Column = np.ndarray[Any, np.dtype[np.int32]]
 
 MAX_BYTES = 1 << 30
-"""Largest text read, after unpacking, unless ``max_bytes=`` says otherwise; reading takes up to four times as much."""
+"""Largest text in bytes, after unpacking, unless ``max_bytes=`` says otherwise; reading takes up to four times it."""
 LARGEST = 2**31 - 1
 """Largest integer in a column: columns hold numbers of states, blocks, nodes and codes."""
 
@@ -35,9 +35,9 @@ _COMMA, _ZERO, _NINE = b",09"
 
 
 class Scanner:
-    """Reads what is expected next, or raises.
+    """Reads the expected next element of a JSON text.
 
-    Every method raises `FormatError` if something else comes.
+    Every method raises `FormatError` if another element comes.
 
     Parameters
     ----------
@@ -61,11 +61,11 @@ class Scanner:
         self._buffer, self._at, self._before = b"", 0, 0
 
     def fail(self, message: str) -> NoReturn:
-        """Raise a `FormatError` that says where."""
+        """Raise a `FormatError` with the position in the text."""
         raise FormatError(f"{message} (at byte {self._before + self._at})", path=self._path)
 
     def _more(self) -> bool:
-        """Read on, dropping what is behind; whether there was more."""
+        """Read the next portion and drop the text already used; return whether there was more."""
         found = self._stream.read(_CHUNK)
         self._before += self._at
         self._buffer, self._at = self._buffer[self._at :] + found, 0
@@ -78,7 +78,7 @@ class Scanner:
         return bool(found)
 
     def peek(self) -> str:
-        """Return the next character that is no space; "" at the end."""
+        """Return the next character that is not a space; "" at the end."""
         while True:
             found = _NO_SPACE.search(self._buffer, self._at)
             if found is not None:
@@ -89,13 +89,13 @@ class Scanner:
                 return ""
 
     def expect(self, token: str) -> None:
-        """Go past a token such as ``{`` or ``null``."""
+        """Skip a token such as ``{`` or ``null``."""
         if not self.skip(token):
             found = self._buffer[self._at : self._at + 20].decode(errors="backslashreplace")
             self.fail(f"holds {found!r} where {token!r} should be" if found else "is cut off")
 
     def skip(self, token: str) -> bool:
-        """Go past a token if it is next; whether it was."""
+        """Skip a token if it is next; return whether it was."""
         self.peek()
         while len(self._buffer) - self._at < len(token) and self._more():
             pass
@@ -105,14 +105,14 @@ class Scanner:
         return True
 
     def key(self, name: str) -> None:
-        """Go past a key and its colon."""
+        """Skip a key and its colon."""
         found = self.text()
         if found != name:
             self.fail(f"holds the key {found[:60]!r} where {name!r} should be")
         self.expect(":")
 
     def end(self) -> None:
-        """Make sure that nothing follows."""
+        """Check that nothing follows."""
         if self.peek():
             self.fail("holds more after its end")
 
@@ -164,7 +164,7 @@ class Scanner:
         return value
 
     def texts(self, most: int) -> list[str]:
-        """Return a list of at most so many strings, no two of them the same."""
+        """Return a list of at most `most` different strings."""
         self.expect("[")
         found: dict[str, None] = {}
         if self.skip("]"):
@@ -209,7 +209,7 @@ class Scanner:
         parts = (
             [part.strip(_SPACE) for part in text.split(b",")] if text.strip(b"0123456789,") else ()
         )
-        if parts:  # spaces, or something that is no number
+        if parts:  # spaces, or something that is not a number
             text = b",".join(parts)
         characters = np.frombuffer(text, dtype=np.uint8)
         comma = characters == _COMMA

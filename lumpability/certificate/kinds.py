@@ -1,4 +1,4 @@
-"""What certificates of each kind claim: all that the checker has to know about a kind.
+"""The claims of each kind: all that the checker needs to know about a kind.
 
 M stands for the generator Q of a CTMC or the matrix P of a DTMC, R for the rates or for P.
 """
@@ -12,7 +12,7 @@ __all__ = ["KINDS", "ClaimedKind"]
 
 @dataclass(frozen=True)
 class ClaimedKind:
-    """One kind of lumping, as its certificates speak of it."""
+    """One kind of lumping, as certificates describe it."""
 
     name: str
     # The identity between matrices, and what it says about the members of a block.
@@ -27,7 +27,7 @@ class ClaimedKind:
     scaled: bool = False
 
     def keeps_time(self, time: str) -> bool:
-        """Whether jumps inside blocks are seen: always in a DTMC."""
+        """Whether jumps inside blocks count: always in a DTMC."""
         return self.keeps_jumps or time == "discrete"
 
 

@@ -1,7 +1,7 @@
 """A certificate as text, so that a small one can be checked by hand.
 
-The identity is spelt out as equations between sums of the model's rates, one line for each member of a
-block; the history as one line for each split.  Long parts are cut.
+The identity is printed as the sums of the model's rates, one line for each block; the history as one line for
+each split.  Long parts are shortened.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _lines(certificate: Claims) -> Iterator[str]:
 
 
 def _quotient(certificate: Claims) -> Iterator[str]:
-    """Say the sums: one line for each block."""
+    """Yield the sums, one line for each block."""
     if certificate.matrix is None:
         yield f"           the quotient has {_count(certificate.quotient.transitions, 'transition')}"
         return

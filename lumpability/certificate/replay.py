@@ -1,20 +1,20 @@
-"""A history of splits, replayed: no coarser partition that respects the same is a lumping.
+"""Replaying a history of splits: no coarser partition that respects the same is a lumping.
 
-See `lumpability.split_history` for why a history is a proof.  What has to be checked of it is little, because
-the final partition is a lumping: one row of sums speaks for each final block.
+`lumpability.split_history` explains why a history is a proof.  Because the final partition is a lumping, one
+row of sums represents each final block, and four things have to be checked:
 
 1. The nodes are a forest: roots tile the final blocks, the parts of a split tile its node, no node is
-   split twice, and those that are not split are single blocks.
-2. The roots are exactly the classes of what must be respected.
-3. A splitter was there before the parts of its split.
+   split twice, and nodes that are not split are single blocks.
+2. The roots are exactly the blocks of the respected partition.
+3. A splitter comes before the parts of its split.
 4. Every member of a part has the recorded sum into the splitter, and different parts of a split have
    different sums.
 
-The last is checked for all splits at once.  Blocks are renumbered by their place in the history's order, so that every node is a range.  What enters
-a splitter is then a range of the transposed rows; summed by source it yields all members of the split
-node with a sum that may not be zero, and the other members have the sum zero.  Splitters are done some
-million entries at a time: O(m log k) for a history in which the larger part is never the splitter.  A history
-that would take much longer is refused; every engine's is far from it.
+The last is checked for all splits at once.  Blocks are renumbered by their place in the history's order, so
+every node is a range.  Then the transitions into a splitter are a range of the transposed rows.  Summed by
+source, they give all members of the split node with a nonzero sum; the other members have the sum zero.
+Splitters are processed some million entries at a time: O(m log k) for a history in which the largest part is
+never the splitter.  A history that would take much longer is refused; this library's are far from that limit.
 """
 
 from __future__ import annotations
@@ -51,13 +51,13 @@ class Replay:
 
     history: History
     k: int
-    # starts, sources, codes: what enters the block at place t comes from
+    # starts, sources, codes: the transitions into the block at place t come from
     # ``sources[starts[t]:starts[t + 1]]``.
     starts: IntArray
     sources: IntArray
     codes: Any
     splits: IntArray  # those to check
-    # Shape (parts,): number of the split times k, plus the place where the part begins; ascending.
+    # Shape (parts,): number of the split times k, plus the place where the part starts; ascending.
     first_place: IntArray
     sums: _Sums
     leaving: _Leaving | None  # for proportional lumpability
@@ -93,7 +93,7 @@ class Replay:
         )
 
     def run(self, touched: IntArray) -> None:
-        """Check all members that something enters the splitter from; count them for each part."""
+        """Check all members with transitions into the splitter; count them for each part."""
         history = self.history
         nodes, which = np.unique(history.splitter[self.splits], return_inverse=True)
         order = np.argsort(which, kind="stable")
@@ -115,7 +115,7 @@ class Replay:
                 self._check(some, groups, begins[start:stop], ends[start:stop], touched)
 
     def _groups(self, lows: IntArray, highs: IntArray) -> _Groups:
-        """Sum what enters some splitters, for each by where it comes from."""
+        """Sum the transitions into each of some splitters by their source."""
         owner, entries = ranges(lows, highs)
         keys = owner * self.k + self.sources[entries]
         sort = np.argsort(keys, kind="stable")
@@ -127,7 +127,7 @@ class Replay:
     def _check(
         self, splits: IntArray, groups: _Groups, begins: IntArray, ends: IntArray, touched: IntArray
     ) -> None:
-        """Compare the sums of members with those recorded; groups begins .. ends are of each split."""
+        """Compare the sums of members with the recorded ones; groups begins .. ends belong to each split."""
         history, node = self.history, self.history.split_node[splits]
         chosen, group = ranges(begins, ends)
         places = groups.keys[group] % self.k
@@ -157,26 +157,26 @@ class Replay:
 
 @dataclass(frozen=True, eq=False)
 class _Groups:
-    """Sums of what enters splitters, by splitter and by where it comes from."""
+    """Sums of the transitions into splitters, by splitter and source."""
 
-    keys: IntArray  # the number of the splitter times k, plus the place that the sum is of
+    keys: IntArray  # the number of the splitter times k, plus the place of the source
     sums: Any
 
 
 @dataclass(frozen=True, eq=False)
 class _Sums:
-    """Exact sums of entries, comparable with those that are recorded."""
+    """Exact sums of entries, comparable with the recorded sums."""
 
     weights: tuple[Any, ...]  # the distinct weights of the matrix
     recorded: ExactArray  # shape (parts,)
-    # table, expected: distinct weights and recorded sums times a common denominator, where a bound
-    # says that every sum fits 64 bits.
+    # table, expected: distinct weights and recorded sums times a common denominator, if a bound
+    # shows that every sum fits 64 bits.
     table: IntArray | None
     expected: IntArray | None
 
     @classmethod
     def of(cls, weights: ExactArray, sums: ExactArray, *, terms: int, proportional: bool) -> _Sums:
-        """Choose integers of 64 bits if no sum of so many entries, those of a row, can be too large."""
+        """Choose integers of 64 bits if no sum of a row, with at most `terms` entries, can be too large."""
         recorded = like(sums, weights, "history")
         if proportional or not (weights.is_rational and weights.is_narrow):
             return cls(weights.values, recorded, None, None)
@@ -185,7 +185,7 @@ class _Sums:
             return cls(weights.values, recorded, None, None)
         scaled = [value * denominator for value in recorded.values]
         possible = [v.denominator == 1 and abs(v) < _SAFE for v in scaled]
-        # No sum can be what stands for a recorded number that is no sum.
+        # A recorded number that cannot be a sum is replaced by one that no sum equals.
         expected = [int(v) if ok else _SAFE for v, ok in zip(scaled, possible, strict=True)]
         as_array = [np.array(numbers, dtype=np.int64) for numbers in (integers, expected)]
         return cls(weights.values, recorded, as_array[0], as_array[1])
@@ -195,11 +195,11 @@ class _Sums:
         if self.table is None:
             return ExactArray(codes, self.weights).segment_sums(bounds)
         running = np.append(0, np.cumsum(self.table[codes]))
-        # Running sums may wrap around; their differences are exact modulo 2^64, and small.
+        # Running sums may overflow; their differences are exact modulo 2^64, and small.
         return running[bounds[1:]] - running[bounds[:-1]]
 
     def agree(self, found: Any, group: IntArray, parts: IntArray) -> Any:
-        """Whether sums are those that are recorded for some parts."""
+        """Return whether sums equal those recorded for some parts."""
         if self.expected is not None:
             return found[group] == self.expected[self.recorded.codes[parts]]
         return self._same(found, group, parts)
@@ -207,7 +207,7 @@ class _Sums:
     def agree_shares(
         self, found: ExactArray, group: IntArray, leaves: ExactArray, parts: IntArray
     ) -> Any:
-        """Whether the shares of sums in what leaves are those that are recorded for some parts."""
+        """Return whether each sum over the rate leaving the node equals the recorded share."""
         shares = ExactArray(found.codes[group], found.values).combine(leaves, operator.truediv)
         return self._same(shares, np.arange(len(shares)), parts)
 
@@ -219,7 +219,7 @@ class _Sums:
 
 @dataclass(frozen=True, eq=False)
 class _Leaving:
-    """Rows of a matrix, to sum what leaves a node."""
+    """Rows of a matrix, to sum the rates out of a node."""
 
     starts: IntArray
     targets: IntArray
@@ -227,7 +227,7 @@ class _Leaving:
     weights: ExactArray
 
     def sums(self, places: IntArray, low: IntArray, high: IntArray) -> ExactArray:
-        """Return for members of nodes what goes from each to outside its node ``low .. high``."""
+        """Return for members of nodes the rate of each out of its node ``low .. high``."""
         owner, entries = ranges(self.starts[places], self.starts[places + 1])
         targets = self.targets[entries]
         outside = (targets < low[owner]) | (targets >= high[owner])
@@ -237,7 +237,7 @@ class _Leaving:
 
 
 def _spend(patience: int, steps: int) -> int:
-    """Return the patience that is left after some steps."""
+    """Return the number of steps that remain, or refuse the history."""
     if steps > patience:
         refuse(
             f"to replay it takes {steps} steps, {patience} are allowed: its splitters are too large"
@@ -246,7 +246,7 @@ def _spend(patience: int, steps: int) -> int:
 
 
 def ranges(low: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the numbers in some ranges, one range behind the other, and which range each is in.
+    """Return the numbers in some ranges, range after range, and for each number the index of its range.
 
     Examples
     --------
@@ -293,9 +293,9 @@ def replay(
     matrices : list of WeightedStructure, each of k states
         The sums of one member of each block, for every condition of the kind.
     respected : Partition
-        Of the k blocks, by what must be respected.
+        The respected partition, of the k blocks.
     proportional : bool
-        Whether recorded sums are shares of what leaves the split node.
+        Whether recorded sums are shares of the rate out of the split node.
     """
     _check_forest(history, respected.n, len(matrices))
     _check_roots(history, respected)
@@ -340,7 +340,7 @@ def _check_forest(history: History, blocks: int, conditions: int) -> None:
         left = int(np.flatnonzero((inner == 0) & (ends - starts > 1))[0])
         refuse(f"node {left} stays together, although it holds {ends[left] - starts[left]} blocks")
     begins, lasts = first[:-1], first[1:] - 1
-    behind = np.ones(nodes, dtype=bool)  # whether a node starts where the one before it ends
+    behind = np.ones(nodes, dtype=bool)  # whether a node starts where the previous node ends
     behind[1:] = starts[1:] == ends[:-1]
     behind[begins] = True
     tiled = (starts[begins] == starts[node]) & (ends[lasts] == ends[node])
@@ -354,7 +354,7 @@ def _tiles(starts: IntArray, ends: IntArray, low: int, high: int) -> bool:
 
 
 def _check_different(history: History, splits: int) -> None:
-    """Refuse a split two of whose parts have one sum."""
+    """Refuse a split with two parts of the same sum."""
     owner = np.repeat(np.arange(splits), np.diff(history.first_part))
     keys = np.sort(owner * max(len(history.sums.values), 1) + history.sums.codes)
     if (keys[1:] == keys[:-1]).any():

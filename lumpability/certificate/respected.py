@@ -1,4 +1,4 @@
-"""What a lumping respects, by name, and the states that each name tells apart."""
+"""What a lumping respects, by name, and which states each name tells apart."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def names_of(parts: ChainParts) -> list[str]:
 
 
 def codes_of(parts: ChainParts, name: str) -> list[Codes] | None:
-    """Return arrays that are equal for states which a name does not tell apart; None if unknown."""
+    """Return arrays, equal on states that a name does not tell apart; None if the name is unknown."""
     sort, _, of = name.partition(":")
     if sort == "label" and of in parts.labels:
         return [parts.labels[of]]
@@ -48,7 +48,7 @@ def codes_of(parts: ChainParts, name: str) -> list[Codes] | None:
 def respected_partition(
     parts: ChainParts, names: tuple[str, ...], extra: Partition | None
 ) -> Partition:
-    """Return the partition of states by all names together, and another partition."""
+    """Return the partition of states by some names and another partition together."""
 
     def codes() -> Iterator[Codes]:
         for name in names:
@@ -60,10 +60,10 @@ def respected_partition(
 
 
 def with_earned_rewards(parts: ChainParts) -> ChainParts:
-    """Return the parts of a CTMC with rewards on leaving turned into what they earn per time.
+    """Return the parts of a CTMC with action rewards replaced by state rewards that earn the same.
 
-    On leaving a state at the total rate r, an amount a earns a r per unit of time.  A quotient that
-    forgets the jumps inside blocks can keep no more of it.
+    An amount a for each transition out of a state with total rate r earns a r per unit of time.  A quotient
+    without the jumps inside blocks preserves no more of it.
     """
     rates: ExactArray | None = None
     rewards = dict(parts.rewards)

@@ -2,13 +2,13 @@
 
 With V the indicator of the partition, M V = V M^ says that for states s, t of one block and every block C
 the sums M[s, C] and M[t, C] are equal, and M^ holds them.  D M = M^ D says the same of the transposed matrix.
-For the generator of a CTMC the rates inside a block need not be looked at: the diagonal makes
-every row sum to zero, so that sums into the own block agree if all others do.  For proportional
-lumpability the rates of s into other blocks are kappa(s) times those of the block's first member.
+For the generator of a CTMC the sums into a state's own block need not be compared: every row sums to zero, so
+they agree if all other sums do.  For proportional lumpability the rates of s into other blocks are kappa(s)
+times those of the block's first member.
 
-Sums are exact: integers over a common denominator, in 64 bits if a bound on every sum says that they
-fit, else in several parts of 30 bits each (`lumpability.numbers.integers`); with parameters, rational functions in
-their one normal form.
+Sums are exact: integers over a common denominator, in 64 bits if a bound on every sum shows that they
+fit, else in several limbs of 30 bits (`lumpability.numbers.integers`); with parameters, rational functions in
+their normal form.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _CHUNK = 1 << 22
 def collapsed_conditions(
     parts: ChainParts, kind: ClaimedKind, partition: Partition, kappa: ExactArray | None
 ) -> list[WeightedStructure]:
-    """Check the identity; return the matrices on blocks whose sums it is about.
+    """Check the identity; return the matrices on blocks whose sums it compares.
 
     Raises `Contradiction` if two states of one block have different sums; names them.
 
@@ -72,7 +72,7 @@ def _collapsed(
     where: str = "into",
 ) -> WeightedStructure:
     """Return the sums of first members into blocks; every other member must have the same."""
-    if len(partition) == matrix.n:  # every state is its own block, and numbered as it
+    if len(partition) == matrix.n:  # every state is its own block, with the same number
         return matrix if own else matrix.without_diagonal()
     first = partition.representatives
     expected = _sums(matrix, partition, first, own)
@@ -117,7 +117,7 @@ def _first_difference(
     wrong = np.flatnonzero(np.diff(found.indptr) != lengths)
     upto = (
         int(wrong[0]) if len(wrong) else len(blocks)
-    )  # rows before it can be compared entry by entry
+    )  # the rows before can be compared entry by entry
     owner, positions = expected.entries_of(blocks[:upto])
     weights = ExactArray(expected.weights.codes[positions], expected.weights.values)
     if factors is not None:
@@ -160,9 +160,9 @@ def quotient_parts(
     kappa: ExactArray | None,
     matrices: list[WeightedStructure],
 ) -> ChainParts:
-    """Return the quotient: its matrix, and of labels and rewards what is constant on blocks.
+    """Return the quotient: its matrix, and the labels and rewards that are constant on blocks.
 
-    Where states are scaled, time in the quotient is another one, and rewards have no meaning.
+    With factors, time in the quotient is not time in the chain, and rewards have no meaning.
     """
     first, labels = partition.representatives, partition.labels
 
@@ -208,7 +208,7 @@ def _summed(vector: ExactArray, partition: Partition) -> ExactArray:
 def like(array: ExactArray, weights: ExactArray, field: str) -> ExactArray:
     """Return the numbers of a certificate's field in the field of the model's weights.
 
-    Only in one field are equal rational functions equal objects.  Raises `Contradiction` if a number mentions
+    Equal rational functions are equal objects only in one field.  Raises `Contradiction` if a number mentions
     a parameter that the model does not have.
     """
     if weights.is_rational:
@@ -224,7 +224,7 @@ def like(array: ExactArray, weights: ExactArray, field: str) -> ExactArray:
 
 
 def portions(work: IntArray) -> Iterator[tuple[int, int]]:
-    """Yield consecutive ranges of items of about four million steps each, of one item at least.
+    """Yield consecutive ranges of items of about four million steps each, at least one item in each.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What became of checking a certificate: what was proved, or what is wrong."""
+"""The result of checking a certificate: what was proved, or what is wrong."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Rejection:
     reason : str
         What was claimed and what was found.
     states : tuple of int
-        States of the model that show it, if states do.
+        States of the model that show it, if any.
 
     Examples
     --------

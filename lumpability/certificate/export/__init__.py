@@ -1,4 +1,4 @@
-"""Lumpings restated for a proof assistant, which then believes nobody.
+"""Lumpings restated for a proof assistant, which checks them without trusting this library.
 
 The route: `Certificate.statement` (`chain`) and `NetworkCertificate.statement` (`lumpability.networks.identities`)
 verify a certificate and write its identities out in integers (`statement`); `coq` writes those as a file.

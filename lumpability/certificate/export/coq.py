@@ -1,10 +1,10 @@
 """Statements for Coq: one file that needs nothing but Coq's own standard library.
 
-The file defines the matrices and the sums over blocks, states the identity as a proposition about all states
-and blocks, and proves it by one small lemma, that comparing all pairs of indices suffices, and `vm_compute`.
-The consequence, equal sums inside blocks, is derived from the identity.  `coqc FILE.v` succeeds exactly when
-the statement is true; a reader has to trust Coq and to read the definitions and the theorems.
-The Coq text is in ``parts.v``; here it is put together and filled in.  Tested with Coq 8.16.
+The file defines the matrices and the sums over blocks and states the identity as a proposition about all states
+and blocks.  It proves the identity with `vm_compute` and one small lemma: comparing all pairs of indices
+suffices.  It derives the consequence, equal sums inside blocks, from the identity.  `coqc FILE.v` succeeds
+exactly when the statement is true; a reader has to trust Coq and to read the definitions and the theorems.
+``parts.v`` holds the Coq text, which this module fills in.  Tested with Coq 8.16.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a proof assistant is asked to confirm: matrix identities between integers.
+"""The statements for a proof assistant: matrix identities between integers.
 
 All numbers of a model are multiplied by common denominators, so that a statement holds integers only.
 For a chain with matrix M (Q, P or R), quotient M^ and block indicator V it is one of
@@ -54,7 +54,7 @@ _PLAIN = frozenset(
 
 @dataclass(frozen=True)
 class ChainStatement:
-    """That a partition is a lumping of a chain.
+    """The statement that a partition is a lumping of a chain.
 
     Examples
     --------
@@ -87,10 +87,10 @@ class ChainStatement:
 
 @dataclass(frozen=True)
 class LayerStatement:
-    """That A W = W^ A' holds for one layer of a network.
+    """The statement that A W = W^ A' holds for one layer of a network.
 
-    Row 0 of W holds the biases and is fed by the constant 1; class 0 is that of the constant.  Constant
-    units belong to it, their value being their factor.
+    Row 0 of W holds the biases and belongs to the constant 1, which is class 0.  Constant units belong to
+    class 0 as well, and their factor is their value.
     """
 
     title: str
@@ -107,8 +107,8 @@ class LayerStatement:
     labels: tuple[int, ...]
     factors: tuple[int, ...]
     factor_denominator: int
-    # unused_rows, unused: row classes and classes that the quotient leaves out, because nothing
-    # that stays reads them.
+    # unused_rows, unused: row classes and classes that the quotient leaves out, because they have zero weights
+    # into all classes that stay.
     unused_rows: tuple[int, ...] = ()
     unused: tuple[int, ...] = ()
 
@@ -120,7 +120,7 @@ class LayerStatement:
 
 @dataclass(frozen=True)
 class NetworkStatement:
-    """That the identity holds for every layer of a network."""
+    """The statement that the identity holds for every layer of a network."""
 
     title: str
     layers: tuple[LayerStatement, ...]
@@ -130,7 +130,7 @@ IntegerStatement = ChainStatement | NetworkStatement
 
 
 def refuse_large(size: int) -> None:
-    """Refuse a matrix with so many rows or columns, if these are too many; before it is built."""
+    """Refuse a matrix with more than `LARGEST` rows or columns, before it is built."""
     if size > LARGEST:
         raise SizeLimit(
             f"a matrix has {size} rows or columns, and a proof assistant is given at most {LARGEST}: use a "
@@ -141,14 +141,14 @@ def refuse_large(size: int) -> None:
 
 
 def scaled(rows: Iterable[Iterable[Fraction]], by: int) -> Rows:
-    """Return rows of integers: those given, times a common denominator."""
+    """Return the given rows times a common denominator, as integers."""
     return tuple(tuple(int(x * by) for x in row) for row in rows)
 
 
 def comment(text: str) -> str:
     r"""Return a text that is safe inside a comment of Coq, at most 60 characters long.
 
-    Whatever could open or close a comment or a string, and all but plain ASCII, is written as a number.
+    Characters that could open or close a comment or a string, and all but plain ASCII, are written as numbers.
 
     Examples
     --------
@@ -188,9 +188,9 @@ def _shortened(start: str, names: Iterable[str]) -> str:
 
 
 def chain_statement(claims: Claims, model: Any) -> ChainStatement:
-    """Return the identity of verified claims about a model, over a common denominator.
+    """Return the identity of verified claims about a model, as integers over a common denominator.
 
-    Raises `NotJustified` if the model has parameters: the statement is about integers.
+    Raises `NotJustified` if the model has parameters.
     """
     parts, kind, partition, kappa = (
         ChainParts.of(model),
