@@ -6,7 +6,6 @@ names.  A former name is refused with the present one; nothing accepts both.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from inspect import signature
@@ -114,6 +113,8 @@ def unknown_word(what: str, word: object, known: Iterable[str]) -> InvalidInput:
     present = FORMER.get(what, {}).get(str(word))
     if present in known:
         return InvalidInput(f"unknown {what} {word!r}: it is called {present!r} now", word=word)
+    import difflib
+
     close = difflib.get_close_matches(str(word), known, n=1)
     meant = f"did you mean {close[0]!r}? " if close else ""
     return InvalidInput(

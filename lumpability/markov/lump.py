@@ -18,7 +18,6 @@ from lumpability.errors import InvalidInput, LumpabilityError, TrivialLumping
 from lumpability.markov.attributes import States, block_names, read_vector
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earned_rewards import with_respected_rewards
-from lumpability.markov.explain import explain_witness
 from lumpability.markov.kinds import find_kind
 from lumpability.markov.kinds.kind import Kind
 from lumpability.markov.lumping import Lumping
@@ -132,6 +131,8 @@ def _explained(verdict: Verdict, chain: MarkovChain, kind: Kind, partition: Part
     """Add the transitions behind the sums of a witness, except for weak lumpability."""
     if not isinstance(verdict.witness, Witness):
         return verdict
+    from lumpability.markov.explain import explain_witness
+
     step = explain_witness(chain, kind, partition, verdict.witness)
     return replace(verdict, explanation=step)
 

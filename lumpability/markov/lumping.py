@@ -8,20 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lumpability.certificate import Certificate
-from lumpability.certificate.issue import certify
 from lumpability.errors import NotJustified
 from lumpability.markov.attributes import read_vector
 from lumpability.markov.chains import MarkovChain
-from lumpability.markov.coarser_when import SpecialCase, special_cases
-from lumpability.markov.distinguishing import Separation
-from lumpability.markov.explain import explain, state_number
-from lumpability.markov.explanation import Explanation
 from lumpability.markov.kinds import KINDS
 from lumpability.markov.kinds.kind import Kind
-from lumpability.markov.near_misses import NearMiss, find_near_misses
 from lumpability.notebook_hooks import Played
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
@@ -30,6 +23,13 @@ from lumpability.refinement import split_history
 from lumpability.split_history import History
 from lumpability.version import __version__
 from lumpability.vocabulary import missing_attribute
+
+if TYPE_CHECKING:  # what only some methods need is imported by them, since starting up is felt
+    from lumpability.certificate import Certificate
+    from lumpability.markov.coarser_when import SpecialCase
+    from lumpability.markov.distinguishing import Separation
+    from lumpability.markov.explanation import Explanation
+    from lumpability.markov.near_misses import NearMiss
 
 __all__ = ["Lumping"]
 
@@ -207,6 +207,8 @@ class Lumping(Played):
         >>> len(lumping.partition), [str(case) for case in lumping.coarser_when()]
         (3, ['2 blocks if y = x'])
         """
+        from lumpability.markov.coarser_when import special_cases
+
         return special_cases(
             self.chain, self.notion, self.respected, self.partition, max_blocks=max_blocks
         )
@@ -235,6 +237,8 @@ class Lumping(Played):
 
     @cached_property
     def _separation(self) -> Separation:
+        from lumpability.markov.distinguishing import Separation
+
         return Separation(self.chain, self.notion, self.partition, self.respected)
 
     def explain(self, state: Any, other: Any) -> Explanation:
@@ -276,6 +280,8 @@ class Lumping(Played):
         2. c is in {c}, a is not: c has the label 'goal', a has not
         holds in a, not in d: ¬(out(goal) ≥ 2)
         """
+        from lumpability.markov.explain import explain, state_number
+
         numbers = (state_number(self.chain.states, given) for given in (state, other))
         return explain(self._separation, *numbers)
 
@@ -312,6 +318,8 @@ class Lumping(Played):
         ...     print(miss)
         {a} and {b} would be one block with a -> c: 1 -> 11/10
         """
+        from lumpability.markov.near_misses import find_near_misses
+
         return find_near_misses(self._separation, limit)
 
     def certificate(self) -> Certificate:
@@ -332,6 +340,8 @@ class Lumping(Played):
         >>> print(certificate.verify(chain))
         ordinary, proved: Q V = V Q^ holds exactly, and no two of 2 blocks can be merged
         """
+        from lumpability.certificate.issue import certify
+
         if KINDS.get(self.kind) is not self.notion:
             raise NotJustified(
                 f"a certificate states one of the kinds {', '.join(KINDS)}, whose identities its checkers "

@@ -60,7 +60,7 @@ def chains(draw: st.DrawFn) -> CTMC | DTMC:
 
 def rounds_of(lumping):
     """All rounds on the states, by the definition."""
-    chain, kind = lumping.chain, lumping.kind
+    chain, kind = lumping.chain, lumping.notion
     matrices = [condition.matrix for condition in kind.conditions(chain)]
     return list(rounds(matrices, lumping.respected, kind.normal))
 

@@ -24,9 +24,6 @@ from lumpability.errors import InvalidChain, NotJustified, SizeLimit
 from lumpability.markov.attributes import block_name
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.kinds.kind import Condition, Kind
-from lumpability.markov.solve.classes import is_irreducible
-from lumpability.markov.solve.stationary import stationary
-from lumpability.markov.solve.vectors import initial_of
 from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
@@ -105,6 +102,8 @@ class Starts:
         >>> starts.admits(0), starts.admits(1), starts.admits([0, "4/7", "3/7"])
         (True, False, False)
         """
+        from lumpability.markov.solve.vectors import initial_of
+
         return self._admits(list(initial_of(self.chain, initial)))
 
     def _admits(self, initial: Vector) -> bool:
@@ -204,6 +203,8 @@ def check_weak(chain: MarkovChain, partition: Any, *, max_states: int = MAX_STAT
             max_states=max_states,
         )
     blocks = Partition.of(partition, states=chain.states)
+    from lumpability.markov.solve.classes import is_irreducible  # only this kind needs the solvers
+
     if not is_irreducible(chain):
         raise InvalidChain(
             "weak lumpability is decided for irreducible chains: restrict this one to a recurrent "
@@ -255,6 +256,8 @@ class _BlockSteps:
     """The steps of the block process, from the stationary distribution."""
 
     def __init__(self, chain: MarkovChain, partition: Partition) -> None:
+        from lumpability.markov.solve.stationary import stationary
+
         self.rows = _probabilities(chain)
         self.labels: list[int] = partition.labels.tolist()
         self.members = [block.tolist() for block in partition.blocks]
