@@ -46,9 +46,7 @@ def _refined(refine: Refiner, structure: WeightedStructure, within: Partition) -
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
-def refines_the_given_partition(
-    refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
-) -> None:
+def refines_the_given_partition(refine: Refiner, structure: WeightedStructure) -> None:
     """No block has states of two blocks of the given partition."""
     found = _refined(refine, structure, structure.initial)
     for block in found.blocks:
@@ -57,7 +55,7 @@ def refines_the_given_partition(
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
-def stable(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
+def stable(refine: Refiner, structure: WeightedStructure) -> None:
     """States of one block have equal sums of weights into every block: M V = V M^."""
     found = _refined(refine, structure, structure.initial)
     witness = find_unstable(structure, found)
@@ -73,7 +71,7 @@ def _unstable(found: Partition, witness: Any) -> str:
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(max_states=6), replaceable=True)
-def coarsest(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
+def coarsest(refine: Refiner, structure: WeightedStructure) -> None:
     """No stable partition that refines the given one is coarser: all ways to merge blocks are tried."""
     found = _refined(refine, structure, structure.initial)
     if len(found) > _MOST_MERGED:
@@ -85,14 +83,14 @@ def coarsest(refine: Refiner, structure: WeightedStructure, draw: Draw, variant:
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
-def idempotent(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
+def idempotent(refine: Refiner, structure: WeightedStructure) -> None:
     """Refining the answer changes nothing."""
     found = _refined(refine, structure, structure.initial)
     assert_same_partition(_refined(refine, structure, found), found)
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
-def monotone(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
+def monotone(refine: Refiner, structure: WeightedStructure, draw: Draw) -> None:
     """A coarser partition to refine does not give an answer that is finer anywhere."""
     fine = structure.initial.meet(draw(partitions(states=structure.n)))
     coarse_answer = _refined(refine, structure, structure.initial)
@@ -103,7 +101,7 @@ def monotone(refine: Refiner, structure: WeightedStructure, draw: Draw, variant:
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
-def equivariant(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
+def equivariant(refine: Refiner, structure: WeightedStructure, draw: Draw) -> None:
     """Renumbering the states renumbers the answer."""
     renumbered, order = draw(permutations_of(structure))
     found = _refined(refine, structure, structure.initial)
@@ -111,7 +109,7 @@ def equivariant(refine: Refiner, structure: WeightedStructure, draw: Draw, varia
 
 
 @law(REFINER_LAWS, "units of time are arbitrary", structures(), replaceable=True)
-def unit_of_time(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
+def unit_of_time(refine: Refiner, structure: WeightedStructure, draw: Draw) -> None:
     """Multiplying all weights by one number, from 1e-12 to 1e12, changes nothing."""
     factor = Fraction(10) ** draw(st.integers(-12, 12))
     scaled = WeightedStructure.from_rows(
@@ -126,7 +124,7 @@ def unit_of_time(refine: Refiner, structure: WeightedStructure, draw: Draw, vari
 
 
 @law(REFINER_LAWS, _FLOATS, st.permutations(range(12)))
-def order_of_rates(refine: Refiner, order: list[int], draw: Draw, variant: str) -> None:
+def order_of_rates(refine: Refiner, order: list[int], draw: Draw) -> None:
     """Two states with the same twelve rates into one block, in any order, stay together."""
     rates = draw(twelve_rates())
     targets = np.arange(2, 14)
@@ -153,9 +151,7 @@ def _near_misses(draw: st.DrawFn) -> tuple[WeightedStructure, Partition]:
 
 
 @law(REFINER_LAWS, _FLOATS, _near_misses())
-def close_is_not_equal(
-    refine: Refiner, pair: tuple[WeightedStructure, Partition], draw: Draw, variant: str
-) -> None:
+def close_is_not_equal(refine: Refiner, pair: tuple[WeightedStructure, Partition]) -> None:
     """Sums that differ by any amount, down to 1e-12, are different."""
     structure, partition = pair
     found = _refined(refine, structure, partition)
@@ -170,9 +166,7 @@ def close_is_not_equal(
         lambda pair: (pair[0].matrix, pair[1])
     ),
 )
-def planted_blocks(
-    refine: Refiner, pair: tuple[WeightedStructure, Partition], draw: Draw, variant: str
-) -> None:
+def planted_blocks(refine: Refiner, pair: tuple[WeightedStructure, Partition], draw: Draw) -> None:
     """A partition that is stable by construction refines the answer, from any coarser start."""
     structure, planted = pair
     within = Partition(draw(partitions(states=len(planted))).labels[planted.labels])
@@ -181,9 +175,7 @@ def planted_blocks(
 
 
 @law(REFINER_LAWS, "two quotients in a row are one", structures(), replaceable=True)
-def quotient_of_quotient(
-    refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
-) -> None:
+def quotient_of_quotient(refine: Refiner, structure: WeightedStructure, draw: Draw) -> None:
     """Refining a finer start first, and then its quotient, gives what refining at once does."""
     fine = structure.initial.meet(draw(partitions(states=structure.n)))
     first = _refined(refine, structure, fine)
@@ -195,9 +187,7 @@ def quotient_of_quotient(
 
 
 @law(REFINER_LAWS, "blocks are numbered by their first members", structures(), replaceable=True)
-def canonical_numbering(
-    refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
-) -> None:
+def canonical_numbering(refine: Refiner, structure: WeightedStructure) -> None:
     """A `Partition` that is returned numbers its blocks by first member."""
     answer = refine(structure, structure.initial)
     if isinstance(answer, Partition):
