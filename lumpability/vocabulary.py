@@ -66,8 +66,6 @@ def unknown_option(
 
     Parameters
     ----------
-    verb : str
-    name : str
     known : sequence of str
         The options that it has.
     of : str, optional
@@ -99,8 +97,6 @@ def unknown_word(what: str, word: object, known: Iterable[str]) -> InvalidInput:
     ----------
     what : str
         The option, such as "engine".
-    word : object
-    known : iterable of str
 
     Examples
     --------

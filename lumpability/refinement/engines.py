@@ -99,10 +99,7 @@ class Accelerator:
     ) -> Partition:
         """Return the coarsest stable partition that refines `within`.
 
-        Raises
-        ------
-        InvalidInput
-            If the engine does not serve the normal form or the structures.
+        Raises `InvalidInput` if the engine does not serve the normal form or the structures.
         """
         if isinstance(normal, Multiples) and not self.serves(normal):
             structures, normal = divided(structures, within, normal), SUMS
@@ -139,10 +136,7 @@ ENGINES: dict[str, Accelerator] = {
 def find_engine(name: str) -> Accelerator:
     """Return the engine of that name.
 
-    Raises
-    ------
-    InvalidInput
-        If there is none; the message lists the names.
+    Raises `InvalidInput` if there is none; the message lists the names.
 
     Examples
     --------
@@ -162,10 +156,7 @@ def divided(
     Every row is divided by the factor that its normal form is divided by.  That is the same in every
     round if all targets are apart from the start.
 
-    Raises
-    ------
-    InvalidInput
-        If two targets of transitions share a block of `within`.
+    Raises `InvalidInput` if two targets of transitions share a block of `within`.
 
     Examples
     --------

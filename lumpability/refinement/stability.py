@@ -64,10 +64,7 @@ def initial_of_blocks(structure: WeightedStructure, partition: Partition) -> Par
 def is_stable(structure: WeightedStructure, partition: Partition) -> bool:
     """Whether M V = V M^, decided on rational components of the weights.
 
-    Raises
-    ------
-    ValueError
-        If the weights have no `components`.
+    Raises `ValueError` if the weights have no `components`.
 
     Examples
     --------
@@ -93,7 +90,6 @@ def disagreement(
 
     Parameters
     ----------
-    structure : Structure
     partition : Partition
         Of the same states.
     normal : NormalForm

@@ -34,8 +34,6 @@ def refine(
 
     Parameters
     ----------
-    structures : sequence of WeightedStructure
-    within : Partition
     normal : {SUMS, SHARES}
 
     Examples
@@ -52,10 +50,7 @@ def split_all(
 ) -> RefinableBlocks:
     """Split until every block is stable; return the blocks, which remember every split.
 
-    Raises
-    ------
-    InvalidInput
-        For shares of several matrices.
+    Raises `InvalidInput` for shares of several matrices.
     """
     if normal is SUMS:
         return split_by_sums(structures, within)
