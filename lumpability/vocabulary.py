@@ -66,6 +66,8 @@ def unknown_option(
 
     Parameters
     ----------
+    verb : str
+    name : str
     known : sequence of str
         The options that it has.
     of : str, optional
@@ -97,6 +99,8 @@ def unknown_word(what: str, word: object, known: Iterable[str]) -> InvalidInput:
     ----------
     what : str
         The option, such as "engine".
+    word : object
+    known : iterable of str
 
     Examples
     --------

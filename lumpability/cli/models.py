@@ -63,8 +63,6 @@ def lumped(
 ) -> Lumping | NetworkLumping:
     """Lump a model with the options that were given on the command line.
 
-    Raises `UsageError` if an option is not for this class of model.
-
     Parameters
     ----------
     model : CTMC, DTMC or Network
@@ -74,6 +72,11 @@ def lumped(
         Shows the progress.
     for_networks : collection of str
         Options of the command that only networks have.
+
+    Raises
+    ------
+    UsageError
+        If an option is not for this class of model.
     """
     given = {name: value for name, value in options.items() if value is not None}
     if "within" in given:

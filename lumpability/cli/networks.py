@@ -83,6 +83,7 @@ def summarise(
 
     Parameters
     ----------
+    lumping : NetworkLumping
     box : (float, float)
         Range of all inputs for which the effect of rounding is bounded.
     compare : int, optional

@@ -50,13 +50,17 @@ def joined(partitions: Iterable[Partition]) -> Partition:
 def layer_partitions(partition: Any, stages: Sequence[Stage]) -> list[Partition]:
     """Return the partition of each layer with weights that a partition of the network's neurons means.
 
-    Raises `InvalidPartition` if it does not fit the network or mixes neurons of different layers.
-
     Parameters
     ----------
     partition : mapping of int to partition, or anything `Partition.of` takes
         A mapping gives for the i-th layer with weights a partition of its neurons (others stay
         separate).  Anything else is a partition of all neurons.
+    stages : sequence of Stage
+
+    Raises
+    ------
+    InvalidPartition
+        If it does not fit the network or mixes neurons of different layers.
     """
     if isinstance(partition, Mapping) and all(map(_is_partition, partition.values())):
         unknown = [key for key in partition if key not in range(len(stages))]

@@ -99,7 +99,10 @@ class Accelerator:
     ) -> Partition:
         """Return the coarsest stable partition that refines `within`.
 
-        Raises `InvalidInput` if the engine does not serve the normal form or the structures.
+        Raises
+        ------
+        InvalidInput
+            If the engine does not serve the normal form or the structures.
         """
         if isinstance(normal, Multiples) and not self.serves(normal):
             structures, normal = divided(structures, within, normal), SUMS
@@ -136,7 +139,10 @@ ENGINES: dict[str, Accelerator] = {
 def find_engine(name: str) -> Accelerator:
     """Return the engine of that name.
 
-    Raises `InvalidInput` if there is none; the message lists the names.
+    Raises
+    ------
+    InvalidInput
+        If there is none; the message lists the names.
 
     Examples
     --------
@@ -156,7 +162,10 @@ def divided(
     Every row is divided by the factor that its normal form is divided by.  That is the same in every
     round if all targets are apart from the start.
 
-    Raises `InvalidInput` if two targets of transitions share a block of `within`.
+    Raises
+    ------
+    InvalidInput
+        If two targets of transitions share a block of `within`.
 
     Examples
     --------

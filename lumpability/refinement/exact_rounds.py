@@ -35,6 +35,7 @@ class Levels:
     ----------
     matrices : sequence of WeightedStructure
         Sums of all of them must agree.  Diagonals are explicit.
+    initial : Partition
     normal : NormalForm
         When two vectors of sums count as equal.
 
@@ -107,7 +108,10 @@ class Levels:
     def depth(self, state: int, other: int) -> int:
         """Return the number of rounds that it takes to separate two states.
 
-        Raises `InvalidPartition` if no number of rounds does.
+        Raises
+        ------
+        InvalidPartition
+            If no number of rounds does.
         """
         while self._current[state] == self._current[other]:
             if not self._advance():

@@ -30,6 +30,7 @@ def split_by_shares(structure: WeightedStructure, initial: Partition) -> Refinab
     ----------
     structure : WeightedStructure
         With positive weights.
+    initial : Partition
 
     Examples
     --------

@@ -65,6 +65,7 @@ class RefinableBlocks:
 
         Parameters
         ----------
+        block : int
         values : dict of int to Exact
             Of some members of the block.
         splitter, condition : int

@@ -64,7 +64,10 @@ def initial_of_blocks(structure: WeightedStructure, partition: Partition) -> Par
 def is_stable(structure: WeightedStructure, partition: Partition) -> bool:
     """Whether M V = V M^, decided on rational components of the weights.
 
-    Raises `ValueError` if the weights have no `components`.
+    Raises
+    ------
+    ValueError
+        If the weights have no `components`.
 
     Examples
     --------
@@ -90,6 +93,7 @@ def disagreement(
 
     Parameters
     ----------
+    structure : Structure
     partition : Partition
         Of the same states.
     normal : NormalForm

@@ -34,6 +34,8 @@ def refine(
 
     Parameters
     ----------
+    structures : sequence of WeightedStructure
+    within : Partition
     normal : {SUMS, SHARES}
 
     Examples
@@ -50,7 +52,10 @@ def split_all(
 ) -> RefinableBlocks:
     """Split until every block is stable; return the blocks, which remember every split.
 
-    Raises `InvalidInput` for shares of several matrices.
+    Raises
+    ------
+    InvalidInput
+        For shares of several matrices.
     """
     if normal is SUMS:
         return split_by_sums(structures, within)

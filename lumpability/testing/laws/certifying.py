@@ -35,7 +35,7 @@ NETWORK_CERTIFIER_LAWS: dict[str, Law] = {}
 
 
 @law(CERTIFIER_LAWS, _SOURCE, cases, variants=KINDS)
-def certificates_verify(lump: Certifier, case: Case, variant: str) -> None:
+def certificates_verify(lump: Certifier, case: Case, draw: Draw, variant: str) -> None:
     """The certificate of a lumping verifies for its chain: it is a lumping, and the coarsest one."""
     chain, within = case
     lumping = lump(chain, kind=variant, within=within)
@@ -92,7 +92,9 @@ def certificates_of_other_partitions(lump: Certifier, case: Case, draw: Draw, va
 
 
 @law(NETWORK_CERTIFIER_LAWS, _SOURCE, networks(), variants=("proportional", "exact"))
-def network_certificates_verify(lump: Certifier, network: Network, variant: str) -> None:
+def network_certificates_verify(
+    lump: Certifier, network: Network, draw: Draw, variant: str
+) -> None:
     """The certificate of a network's lumping verifies for the network and its quotient."""
     lumping = lump(network, kind=variant)
     verification = lumping.certificate().verify(network, lumping.quotient)

@@ -11,7 +11,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -135,6 +134,8 @@ class Law:
         chosen(given(example=inputs, data=st.data())(obeys))()
 
     def _report(self, variant: str, example: Any, broken: AssertionError) -> str:
+        from lumpability.testing.laws.law import tell
+
         name = f"{self.name}, {variant}" if variant else self.name
         return (
             f"the law {name!r} does not hold: {self.statement} ({self.source})\n"
@@ -151,10 +152,7 @@ def law(
     variants: Sequence[str] = ("",),
     replaceable: bool = False,
 ) -> Callable[[Check], Law]:
-    """Make a law of a function whose name names it and whose docstring states it, and add it to the laws.
-
-    The function takes an implementation, an input and, if it wants them, ``draw`` and ``variant``.
-    """
+    """Make a law of a function whose name names it and whose docstring states it, and add it to the laws."""
 
     def of_variant(variant: str) -> SearchStrategy[Any]:
         return inputs if isinstance(inputs, SearchStrategy) else inputs(variant)
@@ -162,13 +160,7 @@ def law(
     def make(check: Check) -> Law:
         name = check.__name__.replace("_", " ").strip()
         statement = " ".join((check.__doc__ or "").split())
-        wanted = signature(check).parameters
-
-        def holds(implementation: Any, example: Any, draw: Draw, variant: str) -> None:
-            more = {"draw": draw, "variant": variant}
-            check(implementation, example, **{key: more[key] for key in more if key in wanted})
-
-        laws[name] = Law(name, statement, source, tuple(variants), of_variant, replaceable, holds)
+        laws[name] = Law(name, statement, source, tuple(variants), of_variant, replaceable, check)
         return laws[name]
 
     return make

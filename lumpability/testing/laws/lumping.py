@@ -72,7 +72,7 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
     cases,
     variants=KINDS,
 )
-def lumping_by_definition(lump: Lumper, case: Case, variant: str) -> None:
+def lumping_by_definition(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """The partition refines the given one, and states of a block have the equal sums of its kind."""
     chain, within = case
     found = lump(chain, kind=variant, within=within).partition
@@ -82,7 +82,7 @@ def lumping_by_definition(lump: Lumper, case: Case, variant: str) -> None:
 
 
 @law(LUMPER_LAWS, "the coarsest lumping of every kind is unique", cases, variants=KINDS)
-def coarsest_lumping(lump: Lumper, case: Case, variant: str) -> None:
+def coarsest_lumping(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """No coarser lumping of the kind refines the given partition: all ways to merge blocks are tried."""
     chain, within = case
     found = lump(chain, kind=variant, within=within).partition
@@ -95,7 +95,7 @@ def coarsest_lumping(lump: Lumper, case: Case, variant: str) -> None:
 
 
 @law(LUMPER_LAWS, "an intertwining: M V = V M^ and D M = M^ D", cases, variants=KINDS)
-def quotient_identity(lump: Lumper, case: Case, variant: str) -> None:
+def quotient_identity(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """The quotient satisfies the matrix identity of its kind."""
     chain, within = case
     lumping = lump(chain, kind=variant, within=within)
@@ -134,7 +134,7 @@ def quotient_of_the_quotient(lump: Lumper, case: Case, draw: Draw, variant: str)
 
 
 @law(LUMPER_LAWS, "lumping is idempotent", cases, variants=KINDS)
-def lumped_already(lump: Lumper, case: Case, variant: str) -> None:
+def lumped_already(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """A quotient has no coarser lumping of its kind among blocks of one size, from the same start."""
     chain, within = case
     first = lump(chain, kind=variant, within=within)
@@ -185,7 +185,7 @@ def _transitions(draw: st.DrawFn) -> tuple[list[Any], list[Any]]:
     variants=("ordinary", "bisimulation"),
 )
 def order_in_which_rates_are_given(
-    lump: Lumper, case: tuple[list[Any], list[Any]], variant: str
+    lump: Lumper, case: tuple[list[Any], list[Any]], draw: Draw, variant: str
 ) -> None:
     """Two states with the same twelve rates, given as floats in any order, share a block."""
     first, second = case
@@ -195,7 +195,7 @@ def order_in_which_rates_are_given(
 
 
 @law(LUMPER_LAWS, _BUCHHOLZ, cases, variants=("strict",))
-def strict_is_ordinary_and_exact(lump: Lumper, case: Case) -> None:
+def strict_is_ordinary_and_exact(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """A strict lumping is ordinary and exact, and refines the coarsest of both."""
     chain, within = case
     found = lump(chain, kind="strict", within=within).partition
@@ -209,7 +209,7 @@ def strict_is_ordinary_and_exact(lump: Lumper, case: Case) -> None:
 @law(
     LUMPER_LAWS, "Baier et al. 2005; Marin, Piazza and Rossi 2019", lambda _: cases("proportional")
 )
-def finer_kinds(lump: Lumper, case: Case) -> None:
+def finer_kinds(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """Bisimulation refines ordinary lumping, and that refines proportional lumping."""
     chain, within = case
     found = [lump(chain, kind=kind, within=within).partition
@@ -233,7 +233,7 @@ def _irreducible(draw: st.DrawFn) -> Case:
     "Buchholz 1994; reversed chains: Kemeny and Snell 1976, section 5.3",
     _irreducible(),
 )
-def exact_is_ordinary_backwards(lump: Lumper, case: Case) -> None:
+def exact_is_ordinary_backwards(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """The coarsest exact lumping is the coarsest ordinary one of the chain run backwards.
 
     That is, of an irreducible chain, and among partitions into blocks of equally probable states.
@@ -259,7 +259,7 @@ def exact_is_ordinary_backwards(lump: Lumper, case: Case) -> None:
     lambda kind: labelled(_one_chain(kind)),
     variants=KINDS,
 )
-def labels_are_kept(lump: Lumper, chain: MarkovChain, variant: str) -> None:
+def labels_are_kept(lump: Lumper, chain: MarkovChain, draw: Draw, variant: str) -> None:
     """Labels are constant on blocks, and the quotient has them."""
     lumping = lump(chain, kind=variant, within=Partition.trivial(chain.n))
     for name, mask in chain.labels.items():
@@ -288,7 +288,7 @@ def _promised(variant: str) -> SearchStrategy[Any]:
     _promised,
     variants=[f"{claim.kind}: {claim.quantity}" for claim in PRESERVED if claim.holds],
 )
-def promises_are_kept(lump: Lumper, case: Case, variant: str) -> None:
+def promises_are_kept(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     """The quotient determines what its kind promises: probabilities, hitting times, rewards."""
     chain, planted = case
     kind, _, quantity = variant.partition(": ")

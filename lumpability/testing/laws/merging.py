@@ -54,7 +54,9 @@ def same_function(lump: NetworkLumper, network: Network, draw: Draw, variant: st
 
 
 @law(NETWORK_LAWS, _AIXIA, networks(), variants=_KINDS, replaceable=True)
-def lumped_networks_are_irreducible(lump: NetworkLumper, network: Network, variant: str) -> None:
+def lumped_networks_are_irreducible(
+    lump: NetworkLumper, network: Network, draw: Draw, variant: str
+) -> None:
     """Lumping the quotient leaves nothing to merge or remove."""
     once = lump(network, kind=variant).quotient
     twice = lump(once, kind=variant).quotient
@@ -75,7 +77,7 @@ def order_of_neurons(lump: NetworkLumper, network: Network, draw: Draw, variant:
 
 
 @law(NETWORK_LAWS, _AIXIA, lumpable_networks(), variants=("proportional",))
-def planted_copies(lump: NetworkLumper, planted: Any, variant: str) -> None:
+def planted_copies(lump: NetworkLumper, planted: Any, draw: Draw, variant: str) -> None:
     """Copies that were built in are a lumping, and no more neurons are left than originals."""
     network, partitions, _ = planted
     assert_lumpable(network, dict(enumerate(partitions)), kind=variant)
@@ -100,7 +102,7 @@ def widening(lump: NetworkLumper, network: Network, draw: Draw, variant: str) ->
 
 
 @law(NETWORK_LAWS, _AIXIA, networks(), variants=_KINDS, replaceable=True)
-def coarsest_classes(lump: NetworkLumper, network: Network, variant: str) -> None:
+def coarsest_classes(lump: NetworkLumper, network: Network, draw: Draw, variant: str) -> None:
     """Layer by layer, no coarser classes pass the check on top of those below: all merges are tried."""
     found = lump(network, kind=variant).partitions
     for layer, partition in enumerate(found[:-1]):
@@ -112,7 +114,9 @@ def coarsest_classes(lump: NetworkLumper, network: Network, variant: str) -> Non
 
 
 @law(NETWORK_LAWS, _AIXIA, networks())
-def equal_neurons_are_proportional(lump: NetworkLumper, network: Network) -> None:
+def equal_neurons_are_proportional(
+    lump: NetworkLumper, network: Network, draw: Draw, variant: str
+) -> None:
     """Exact merging is proportional merging with factors 1, so it leaves at least as many neurons."""
     exact = lump(network, kind="exact").quotient.hidden_neurons
     proportional = lump(network, kind="proportional").quotient.hidden_neurons
@@ -170,7 +174,7 @@ def _discrete() -> st.SearchStrategy[tuple[MarkovChain, Partition]]:
 
 
 @law(NETWORK_LAWS, "Buchholz 1994 and Ressi et al. 2022: A M = M^ A in both", _discrete())
-def bridge_between_the_wings(lump: NetworkLumper, case: Any, draw: Draw) -> None:
+def bridge_between_the_wings(lump: NetworkLumper, case: Any, draw: Draw, variant: str) -> None:
     """An exact lumping of a DTMC merges every layer of the linear network that unrolls steps of it.
 
     The start is uniform inside blocks, and the merged network is the unrolled quotient.

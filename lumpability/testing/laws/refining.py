@@ -46,7 +46,9 @@ def _refined(refine: Refiner, structure: WeightedStructure, within: Partition) -
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
-def refines_the_given_partition(refine: Refiner, structure: WeightedStructure) -> None:
+def refines_the_given_partition(
+    refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
+) -> None:
     """No block has states of two blocks of the given partition."""
     found = _refined(refine, structure, structure.initial)
     for block in found.blocks:
@@ -55,7 +57,7 @@ def refines_the_given_partition(refine: Refiner, structure: WeightedStructure) -
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
-def stable(refine: Refiner, structure: WeightedStructure) -> None:
+def stable(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """States of one block have equal sums of weights into every block: M V = V M^."""
     found = _refined(refine, structure, structure.initial)
     witness = find_unstable(structure, found)
@@ -71,7 +73,7 @@ def _unstable(found: Partition, witness: Any) -> str:
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(max_states=6), replaceable=True)
-def coarsest(refine: Refiner, structure: WeightedStructure) -> None:
+def coarsest(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """No stable partition that refines the given one is coarser: all ways to merge blocks are tried."""
     found = _refined(refine, structure, structure.initial)
     if len(found) > _MOST_MERGED:
@@ -83,14 +85,14 @@ def coarsest(refine: Refiner, structure: WeightedStructure) -> None:
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
-def idempotent(refine: Refiner, structure: WeightedStructure) -> None:
+def idempotent(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """Refining the answer changes nothing."""
     found = _refined(refine, structure, structure.initial)
     assert_same_partition(_refined(refine, structure, found), found)
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
-def monotone(refine: Refiner, structure: WeightedStructure, draw: Draw) -> None:
+def monotone(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """A coarser partition to refine does not give an answer that is finer anywhere."""
     fine = structure.initial.meet(draw(partitions(states=structure.n)))
     coarse_answer = _refined(refine, structure, structure.initial)
@@ -101,7 +103,7 @@ def monotone(refine: Refiner, structure: WeightedStructure, draw: Draw) -> None:
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
-def equivariant(refine: Refiner, structure: WeightedStructure, draw: Draw) -> None:
+def equivariant(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """Renumbering the states renumbers the answer."""
     renumbered, order = draw(permutations_of(structure))
     found = _refined(refine, structure, structure.initial)
@@ -109,7 +111,7 @@ def equivariant(refine: Refiner, structure: WeightedStructure, draw: Draw) -> No
 
 
 @law(REFINER_LAWS, "units of time are arbitrary", structures(), replaceable=True)
-def unit_of_time(refine: Refiner, structure: WeightedStructure, draw: Draw) -> None:
+def unit_of_time(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """Multiplying all weights by one number, from 1e-12 to 1e12, changes nothing."""
     factor = Fraction(10) ** draw(st.integers(-12, 12))
     scaled = WeightedStructure.from_rows(
@@ -124,7 +126,7 @@ def unit_of_time(refine: Refiner, structure: WeightedStructure, draw: Draw) -> N
 
 
 @law(REFINER_LAWS, _FLOATS, st.permutations(range(12)))
-def order_of_rates(refine: Refiner, order: list[int], draw: Draw) -> None:
+def order_of_rates(refine: Refiner, order: list[int], draw: Draw, variant: str) -> None:
     """Two states with the same twelve rates into one block, in any order, stay together."""
     rates = draw(twelve_rates())
     targets = np.arange(2, 14)
@@ -151,7 +153,9 @@ def _near_misses(draw: st.DrawFn) -> tuple[WeightedStructure, Partition]:
 
 
 @law(REFINER_LAWS, _FLOATS, _near_misses())
-def close_is_not_equal(refine: Refiner, pair: tuple[WeightedStructure, Partition]) -> None:
+def close_is_not_equal(
+    refine: Refiner, pair: tuple[WeightedStructure, Partition], draw: Draw, variant: str
+) -> None:
     """Sums that differ by any amount, down to 1e-12, are different."""
     structure, partition = pair
     found = _refined(refine, structure, partition)
@@ -166,7 +170,9 @@ def close_is_not_equal(refine: Refiner, pair: tuple[WeightedStructure, Partition
         lambda pair: (pair[0].matrix, pair[1])
     ),
 )
-def planted_blocks(refine: Refiner, pair: tuple[WeightedStructure, Partition], draw: Draw) -> None:
+def planted_blocks(
+    refine: Refiner, pair: tuple[WeightedStructure, Partition], draw: Draw, variant: str
+) -> None:
     """A partition that is stable by construction refines the answer, from any coarser start."""
     structure, planted = pair
     within = Partition(draw(partitions(states=len(planted))).labels[planted.labels])
@@ -175,7 +181,9 @@ def planted_blocks(refine: Refiner, pair: tuple[WeightedStructure, Partition], d
 
 
 @law(REFINER_LAWS, "two quotients in a row are one", structures(), replaceable=True)
-def quotient_of_quotient(refine: Refiner, structure: WeightedStructure, draw: Draw) -> None:
+def quotient_of_quotient(
+    refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
+) -> None:
     """Refining a finer start first, and then its quotient, gives what refining at once does."""
     fine = structure.initial.meet(draw(partitions(states=structure.n)))
     first = _refined(refine, structure, fine)
@@ -187,7 +195,9 @@ def quotient_of_quotient(refine: Refiner, structure: WeightedStructure, draw: Dr
 
 
 @law(REFINER_LAWS, "blocks are numbered by their first members", structures(), replaceable=True)
-def canonical_numbering(refine: Refiner, structure: WeightedStructure) -> None:
+def canonical_numbering(
+    refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
+) -> None:
     """A `Partition` that is returned numbers its blocks by first member."""
     answer = refine(structure, structure.initial)
     if isinstance(answer, Partition):

@@ -1,0 +1,92 @@
+"""One pass over a graph, in the order of its nodes: each operator's family records what it yields.
+
+See `lumpability.networks.tensors.call` for what is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from lumpability.networks.operators import family_of, opaque, reads_shape
+from lumpability.networks.tensors.call import Against, Call, Declined, Work
+from lumpability.networks.tensors.index import Index
+
+__all__ = ["OUTPUT", "Analysis"]
+
+OUTPUT = "it is an output of the network"
+"""Why units of last layers are held: nothing could be gained by looking at them."""
+
+
+class Analysis(Work):
+    """What is known of a graph.
+
+    Parameters
+    ----------
+    index : Index
+    held : iterable of (tensor name, reason)
+        Tensors whose units are not to leave.
+    against : Against, optional
+        Another graph and its analysis: values are then numbered as there, for a proof that both are equal.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        held: Iterable[tuple[str, str]] = (),
+        against: Against | None = None,
+    ) -> None:
+        if against is None:
+            choices = index.choices()
+        else:
+            choices = [index.facts(facts.sizes) for facts in against.analysis.choices]
+        super().__init__(index, choices, against)
+        self.families: list[Any] = []
+        for item in index.inputs:
+            self.source(item.name)
+        for name in self.choices[0].values:
+            if name not in self.known:
+                self.source(name)
+        for number, node in enumerate(index.nodes):
+            if all(not name or all(name in f.values for f in self.choices) for name in node.output):
+                self.calls.append(None)
+                self.families.append(None)
+                continue
+            call = Call(self, number, node)
+            family = opaque if index.local[number] else family_of(call)
+            try:
+                family.apply(call)
+            except Declined:
+                family = opaque
+                family.apply(call)
+            self.calls.append(call)
+            self.families.append(family)
+        for name in index.outputs:
+            self.hold(name, OUTPUT)
+        for name in sorted(index.captured):
+            self.hold(name, "a graph inside a node reads it")
+        self._hold_measured()
+        for name, reason in held:
+            self.hold(name, reason)
+
+    def _hold_measured(self) -> None:
+        """Hold what a Shape measures if a number that is not a shape comes of it."""
+        for node in self.index.nodes:
+            if node.op_type in ("Shape", "Size") and node.input[0] in self.tensors:
+                for reason in self._uses_of_number(node.output[0]):
+                    self.hold(node.input[0], reason)
+
+    def _uses_of_number(self, name: str) -> Iterator[str]:
+        """Yield what uses a folded number, or one that is computed from it, other than as a shape."""
+        pending, seen = [name], {name}
+        while pending:
+            name = pending.pop()
+            if name in self.index.outputs:
+                yield "its size is an output"
+            for user, slot in self.index.users.get(name, []):
+                call, node = self.calls[user], self.index.nodes[user]
+                if call is None:
+                    pending += [output for output in node.output if output not in seen]
+                    seen.update(node.output)
+                elif not reads_shape(node.op_type, slot):
+                    yield f"its size is a number that {call.where} uses"

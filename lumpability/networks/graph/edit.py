@@ -1,0 +1,472 @@
+"""The graph without the units that leave: only constants and a few attributes change.
+
+A constant that has other users is cloned; one that is computed is replaced by its new value where it is read.  Every
+other node stays byte for byte what it was.  Afterwards the shapes of all tensors are inferred once more and every
+operator that moves data is run again: what leaves must be exactly what was meant to leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.networks.graph.analysis import Analysis
+from lumpability.networks.graph.plan import Plan, packed, readers_of
+from lumpability.networks.operators.movement import maps, numbered
+from lumpability.networks.tensors.algebra import ONE
+from lumpability.networks.tensors.call import Call, Declined, Reader
+from lumpability.networks.tensors.index import Index, Shape
+from lumpability.networks.tensors.protobuf import onnx, tensor_of
+from lumpability.numbers.float_arrays import Array, round_to
+
+__all__ = ["Editor", "Representation", "Unfit"]
+
+
+class Unfit(Exception):  # an internal signal: that tensor's units are kept instead
+    """The units of a tensor cannot leave; carries its name."""
+
+
+@dataclass(frozen=True)
+class Representation:
+    """What a reader reads instead of the channels it had.
+
+    Attributes
+    ----------
+    channels, classes : int array, shape (k,)
+        Channels that count, and for each the place of the channel that stays and represents it.
+    factors : object array of Fraction, shape (k,)
+    fixed : int array, shape (q,)
+        Channels that are constants and go into the bias.
+    values : object array of Fraction, shape (q,)
+    kept : int array
+        Channels that stay.
+    """
+
+    channels: Array
+    classes: Array
+    factors: Array
+    fixed: Array
+    values: Array
+    kept: Array
+
+
+@dataclass
+class Editor:
+    """Changes to a graph, gathered from its operators' families and then carried out.
+
+    Attributes
+    ----------
+    kept : dict of str to int array
+        By the name of a layer's output: which of its units stay.
+    weights, rounded : int
+        New weights, and those of them that are not representable in their type.
+    largest : Fraction
+        Largest change by rounding.
+    """
+
+    analysis: Analysis
+    plan: Plan
+    kept: dict[str, Array] = field(default_factory=dict)
+    rounded: int = 0
+    weights: int = 0
+    largest: Fraction = Fraction(0)
+    _boxes: dict[str, Array] = field(default_factory=dict)
+    _constants: dict[str, dict[tuple[int, int], Array]] = field(default_factory=dict)
+    _attributes: dict[tuple[int, str], Any] = field(default_factory=dict)
+
+    def keeps(self, labels: Array) -> Array:
+        """Return which labels stay."""
+        return self.plan.keeps(labels)
+
+    def readers(self, call: Call) -> list[Reader]:
+        """Return the readers of a node."""
+        return list(readers_of(self.analysis, call.number))
+
+    def box(self, name: str) -> Array:
+        """Return the elements on unit axes that stay, in the new shape."""
+        if name not in self._boxes:
+            self._boxes[name] = self.boxed(self.analysis.tensors[name].labels)
+        return self._boxes[name]
+
+    def boxed(self, labels: Array) -> Array:
+        """Return the places of the labels that stay, as a box."""
+        found = packed(self.keeps(labels))
+        assert not isinstance(found, tuple)
+        return found
+
+    def changed(self, name: str) -> bool:
+        """Whether units of a tensor leave."""
+        if name not in self.analysis.tensors or self.analysis.tensors[name].shape is None:
+            return False
+        return self.box(name).size != self.analysis.tensors[name].labels.size
+
+    def shape(self, name: str, old: Shape | None = None) -> Shape:
+        """Return the new shape of a tensor, at the first choice of sizes or another."""
+        tensor = self.analysis.tensors[name]
+        old = tensor.shape if old is None else old
+        assert old is not None
+        box = self.box(name)
+        return tuple(box.shape[a] if a in tensor.units else n for a, n in enumerate(old))
+
+    def _coordinates(self, name: str) -> tuple[Array, ...]:
+        tensor = self.analysis.tensors[name]
+        return np.unravel_index(self.box(name), tensor.labels.shape)
+
+    def axis(self, name: str, axis: int) -> Array:
+        """Return the positions of an axis that stay; the same for all others or `Unfit`."""
+        tensor = self.analysis.tensors[name]
+        assert tensor.shape is not None
+        if axis not in tensor.units:
+            return np.arange(tensor.shape[axis])
+        line = np.moveaxis(self._coordinates(name)[axis], axis, 0).reshape(
+            self.box(name).shape[axis], -1
+        )
+        if not bool((line == line[:, :1]).all()):
+            raise Unfit(name)
+        return np.asarray(line[:, 0])
+
+    def axis_counts(self, name: str, axis: int) -> Array | None:
+        """Return which positions of an axis stay, or None if all do."""
+        tensor = self.analysis.tensors[name]
+        assert tensor.shape is not None
+        if axis not in tensor.units or not self.changed(name):
+            return None
+        kept = np.zeros(tensor.shape[axis], dtype=bool)
+        kept[self.axis(name, axis)] = True
+        return None if kept.all() else kept
+
+    def cut(self, name: str, array: Array, rank: int) -> Array:
+        """Return a constant without the units that leave a tensor which it is combined with."""
+        tensor = self.analysis.tensors[name]
+        lead = rank - array.ndim
+        axes = [a for a in sorted(tensor.units) if a >= lead and array.shape[a - lead] > 1]
+        if not self.changed(name) or not axes:
+            return array
+        try:
+            lines = [self.axis(name, axis) for axis in axes]
+        except Unfit:
+            return self._gathered(name, array, lead)
+        for axis, line in zip(axes, lines, strict=True):
+            array = np.take(array, line, axis=axis - lead)
+        return array
+
+    def _gathered(self, name: str, array: Array, lead: int) -> Array:
+        """Cut a constant along several axes of which one keeps different positions for each of another."""
+        tensor = self.analysis.tensors[name]
+        units = sorted(tensor.units)
+        if lead:
+            raise Unfit(name)
+        wide = [
+            tensor.labels.shape[a] if a in tensor.units else n for a, n in enumerate(array.shape)
+        ]
+        front = np.moveaxis(np.broadcast_to(array, wide), units, range(len(units)))
+        box = self.box(name)
+        taken = front.reshape(-1, *front.shape[len(units) :])[box.ravel()]
+        taken = taken.reshape(*(box.shape[a] for a in units), *front.shape[len(units) :])
+        return np.moveaxis(taken, range(len(units)), units)
+
+    def representation(self, reader: Reader) -> Representation:
+        """Say by which channel each channel of a reader is represented."""
+        algebra = self.analysis.algebra
+        stays = self.keeps(reader.labels)
+        kept = np.flatnonzero(stays)
+        place = np.cumsum(stays) - 1
+        used = reader.uses[self.keeps(reader.rows)].any(axis=0)
+        best: dict[int, int] = {}
+        for k in kept.tolist():
+            if reader.facs[k]:
+                best.setdefault(int(reader.ids[k]), k)
+        channels, classes = kept.tolist(), place[kept].tolist()
+        factors, fixed, values = [Fraction(1)] * len(kept), [], []
+        for k in np.flatnonzero(~stays & (reader.facs != 0) & used).tolist():
+            atom, factor = int(reader.ids[k]), algebra.fractions[reader.facs[k]]
+            if atom == ONE and reader.folds:
+                fixed.append(k)
+                values.append(factor)
+                continue
+            first = best[atom]
+            channels.append(k)
+            classes.append(int(place[first]))
+            factors.append(factor / algebra.fractions[reader.facs[first]])
+        return Representation(
+            np.array(channels, dtype=np.int64),
+            np.array(classes, dtype=np.int64),
+            np.array(factors, dtype=object),
+            np.array(fixed, dtype=np.int64),
+            np.array(values, dtype=object),
+            kept,
+        )
+
+    def constant(self, call: Call, slot: int, array: Array, *, rounds: bool = False) -> None:
+        """Ask for another constant at an input of a node."""
+        name = call.name(slot)
+        self.replace(name, call.number, slot, array, rounds=rounds)
+
+    def replace(
+        self, name: str, number: int, slot: int, array: Array, *, rounds: bool = False
+    ) -> None:
+        """Ask for another constant where a node reads one."""
+        old = self.analysis.known[name]
+        if rounds:
+            new, changes = round_to(array, old.dtype)
+            if not np.isfinite(new).all():
+                raise Unfit(self.analysis.index.nodes[number].output[0])
+            self.weights += new.size
+            self.rounded += len(changes)
+            self.largest = max([self.largest, *changes.tolist()])
+            array = new
+        if array.shape == old.shape and array.tobytes() == old.tobytes():
+            array = old
+        self._constants.setdefault(name, {})[number, slot] = array
+
+    def attribute(self, call: Call, key: str, value: Any) -> None:
+        """Ask for another value of an attribute."""
+        if call.attributes.get(key) != value:
+            self._attributes[call.number, key] = value
+
+    def shape_constant(self, call: Call, slot: int, like: str) -> None:
+        """Let a constant that states a tensor's shape follow, through the arithmetic that makes it."""
+        if not self.changed(like):
+            return
+        old, new = self.analysis.tensors[like].shape, self.shape(like)
+        assert old is not None
+        self._follow(call.name(slot), call.number, slot, list(zip(old, new, strict=True)))
+
+    def shape_of_fill(self, name: str) -> None:
+        """Let the shape follow from which a tensor of one repeated number is made."""
+        producer = self.analysis.index.producer.get(name)
+        if producer is None:
+            return
+        node = self.analysis.index.nodes[producer]
+        old, new = self.analysis.tensors[name].shape, self.shape(name)
+        assert old is not None
+        sizes = list(zip(old, new, strict=True))
+        if node.op_type == "ConstantOfShape":
+            self._follow(node.input[0], producer, 0, sizes)
+        elif node.op_type == "Expand":
+            self._follow(node.input[1], producer, 1, sizes)
+
+    @staticmethod
+    def unfit(name: str) -> Unfit:
+        """Return the signal that the units of a tensor have to stay."""
+        return Unfit(name)
+
+    def _follow(self, name: str, number: int, slot: int, sizes: list[tuple[int, int]]) -> None:
+        analysis = self.analysis
+        known = analysis.known.get(name)
+        if known is not None and name not in analysis.derived:
+            flat = known.reshape(-1).tolist()
+            if len(flat) == len(sizes):
+                follow = [new if n == old else n for n, (old, new) in zip(flat, sizes, strict=True)]
+                self.replace(name, number, slot, np.array(follow, known.dtype).reshape(known.shape))
+            return
+        producer = analysis.index.producer.get(name)
+        if producer is None:
+            return
+        node = analysis.index.nodes[producer]
+        if node.op_type == "Concat":
+            first = 0
+            for place, part in enumerate(node.input):
+                count = analysis.choices[0].values[part].size
+                self._follow(part, producer, place, sizes[first : first + count])
+                first += count
+        elif node.op_type in ("Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape"):
+            self._follow(node.input[0], producer, 0, sizes)
+
+    def edited(self) -> Any:
+        """Carry out all changes on a copy of the model, and check what has become of it.
+
+        Raises
+        ------
+        Unfit
+            With the name of a tensor whose units have to stay.
+        """
+        for call, family in zip(self.analysis.calls, self.analysis.families, strict=True):
+            if call is not None and self._touched(call):
+                family.edit(call, self)
+        model = type(self.analysis.index.model)()
+        model.CopyFrom(self.analysis.index.model)
+        _Writer(self.analysis, model).write(self._constants, self._attributes)
+        for item in model.graph.value_info:
+            if self.changed(item.name):
+                shape = item.type.tensor_type.shape
+                for dim, size in zip(shape.dim, self.shape(item.name), strict=False):
+                    if dim.HasField("dim_value"):
+                        dim.dim_value = size
+        self._check(model)
+        return model
+
+    def _touched(self, call: Call) -> bool:
+        names = [name for name in (*call.node.input, *call.node.output) if name]
+        return any(self.changed(name) for name in names)
+
+    def _check(self, model: Any) -> None:
+        """Compare all shapes and all movements of data with what they should be."""
+        index = Index(model, self.analysis.index.folder)
+        after = [index.facts(facts.sizes) for facts in self.analysis.choices]
+        for name, tensor in self.analysis.tensors.items():
+            if tensor.shape is None:
+                continue
+            for facts, new in zip(self.analysis.choices, after, strict=True):
+                old = facts.shape(name)
+                if old is not None and new.shape(name) != self.shape(name, old):
+                    raise Unfit(name)
+        for call in self.analysis.calls:
+            if call is not None and "sources" in call.notes and self._touched(call):
+                self._check_movement(call, index, after)
+
+    def _check_movement(self, call: Call, index: Index, after: list[Any]) -> None:
+        parts, slots = call.notes["parts"], call.notes["slots"]
+        boxes = [self.boxed(part.labels) for part in parts]
+        offsets = np.cumsum([0, *(part.labels.size for part in parts)])
+        pool = np.concatenate(
+            [box.ravel() + first for box, first in zip(boxes, offsets, strict=False)]
+        )
+        node = next(n for n in index.nodes if n.output[0] == call.node.output[0])
+        for facts in after:
+            try:
+                numbers = numbered(node, facts, slots, index.opsets)
+            except Declined:
+                raise Unfit(call.name(slots[0])) from None
+            for output, source in call.notes["sources"].items():
+                name = call.node.output[output]
+                inputs = [
+                    (
+                        facts.shape(node.input[s]),
+                        frozenset(a for a in p.units if facts.shape(node.input[s])[a] > 1),
+                    )
+                    for s, p in zip(slots, parts, strict=True)
+                ]
+                _, found, mixed, _ = maps(inputs, numbers[output])
+                wanted = source.reshape(-1)[self.box(name)]
+                new = np.append(pool, -1)[found]
+                if mixed or new.shape != wanted.shape or not np.array_equal(new, wanted):
+                    raise Unfit(name)
+
+
+@dataclass
+class _Writer:
+    """Puts constants and attributes into a copy of the model."""
+
+    analysis: Analysis
+    model: Any
+
+    def write(
+        self,
+        constants: dict[str, dict[tuple[int, int], Array]],
+        attributes: dict[tuple[int, str], Any],
+    ) -> None:
+        index = self.analysis.index
+        for (number, key), value in attributes.items():
+            self._set(self.node(number), key, value)
+        for name, wanted in constants.items():
+            old = self.analysis.known[name]
+            users = set(index.users.get(name, ()))
+            shared = name in index.captured or name in index.outputs or users - wanted.keys()
+            groups: dict[tuple[Shape, bytes], list[tuple[int, int]]] = {}
+            arrays: dict[tuple[Shape, bytes], Array] = {}
+            for use, array in wanted.items():
+                content = (array.shape, array.tobytes())
+                groups.setdefault(content, []).append(use)
+                arrays[content] = array
+            for content, uses in groups.items():
+                array = arrays[content]
+                if array is old or (
+                    not shared and len(groups) == 1 and self._in_place(name, array)
+                ):
+                    continue
+                new = self._clone(name, array)
+                for number, slot in uses:
+                    self.node(number).input[slot] = new
+        self._forget()
+
+    def node(self, number: int) -> Any:
+        return self.model.graph.node[self.analysis.index.places[number]]
+
+    def _set(self, node: Any, key: str, value: Any) -> None:
+        made = onnx().helper.make_attribute(key, value)
+        for item in node.attribute:
+            if item.name == key:
+                item.CopyFrom(made)
+                return
+        node.attribute.append(made)
+
+    def _in_place(self, name: str, array: Array) -> bool:
+        graph = self.model.graph
+        for item in graph.initializer:
+            if item.name == name:
+                new = tensor_of(array, name, item.data_type)
+                new.doc_string = item.doc_string
+                item.CopyFrom(new)
+                for stated in (*graph.input, *graph.value_info):
+                    if stated.name == name:
+                        kind = onnx().helper.make_tensor_type_proto(
+                            item.data_type, list(array.shape)
+                        )
+                        stated.type.CopyFrom(kind)
+                return True
+        producer = self.analysis.index.producer.get(name)
+        if producer is None:
+            return False
+        for item in self.node(producer).attribute:
+            if self.node(producer).op_type == "Constant" and item.name == "value":
+                item.t.CopyFrom(tensor_of(array, item.t.name, item.t.data_type))
+                for stated in graph.value_info:
+                    if stated.name == name:
+                        kind = onnx().helper.make_tensor_type_proto(
+                            item.t.data_type, list(array.shape)
+                        )
+                        stated.type.CopyFrom(kind)
+                return True
+        return False
+
+    def _clone(self, name: str, array: Array) -> str:
+        graph = self.model.graph
+        taken = {item.name for item in (*graph.initializer, *graph.input)}
+        taken |= {output for node in graph.node for output in node.output}
+        number = 0
+        while f"{name}_{number}" in taken:
+            number += 1
+        new = f"{name}_{number}"
+        stored = self.analysis.index.stored.get(name)
+        graph.initializer.append(
+            tensor_of(array, new, None if stored is None else stored.data_type)
+        )
+        if self.model.ir_version < 4:  # initializers had to be inputs as well
+            item = graph.initializer[-1]
+            graph.input.append(
+                onnx().helper.make_tensor_value_info(new, item.data_type, list(array.shape))
+            )
+        return new
+
+    def _forget(self) -> None:
+        """Remove constants that were read before and are not any more."""
+        graph, index = self.model.graph, self.analysis.index
+        while True:
+            read = (
+                {name for node in graph.node for name in node.input}
+                | set(index.outputs)
+                | index.captured
+            )
+            gone = [k for k, node in enumerate(graph.node) if self._idle(node, read)]
+            for k in reversed(gone):
+                del graph.node[k]
+            for name in [
+                i.name for i in graph.initializer if i.name not in read and i.name in index.users
+            ]:
+                for items in (graph.initializer, graph.input, graph.value_info):
+                    for k in reversed([k for k, item in enumerate(items) if item.name == name]):
+                        del items[k]
+            if not gone:
+                return
+
+    def _idle(self, node: Any, read: Iterable[str]) -> bool:
+        names = [name for name in node.output if name]
+        return all(
+            name not in read and name in self.analysis.known and name in self.analysis.index.users
+            for name in names
+        )

@@ -1,0 +1,242 @@
+"""A network as the graph of its ONNX file; nothing of the file is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lumpability.errors import InvalidInput
+from lumpability.networks.graph.analysis import OUTPUT, Analysis
+from lumpability.networks.graph.compare import session
+from lumpability.networks.tensors.index import Index
+from lumpability.networks.tensors.protobuf import onnx
+from lumpability.numbers.float_arrays import Array
+
+__all__ = ["GraphNetwork"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GraphNetwork:
+    """A network that is the graph of an ONNX model.  Do not change the model.
+
+    Attributes
+    ----------
+    model : ModelProto
+    folder : Path or None
+        Where its external data lies.
+
+    Raises
+    ------
+    FormatError
+        If the graph is not valid: a tensor defined twice or never, NaN among the weights.
+
+    Examples
+    --------
+    >>> from lumpability.networks.graph.examples import residual
+    >>> network = residual()
+    >>> network
+    GraphNetwork(x -> y, 6 nodes, 16 hidden neurons, 98 parameters)
+    >>> network(np.zeros((1, 2), np.float32)).tolist()
+    [[0.0, 0.0]]
+    """
+
+    domain: ClassVar[str] = "graph"
+
+    model: Any
+    folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        _ = self.index
+
+    @classmethod
+    def from_bytes(cls, data: bytes, folder: Path | None = None) -> GraphNetwork:
+        """Read an ONNX model from memory."""
+        model = onnx().ModelProto()
+        model.ParseFromString(data)
+        return cls(model, folder)
+
+    @cached_property
+    def index(self) -> Index:
+        """The graph, indexed."""
+        return Index(self.model, self.folder)
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """Unit axes, couplings and values of all tensors."""
+        return Analysis(self.index)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the model's bytes, in hexadecimal."""
+        return sha256(self.to_bytes()).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """Return the model as the bytes of an ONNX file."""
+        data: bytes = self.model.SerializeToString(deterministic=True)
+        return data
+
+    @property
+    def ends(self) -> dict[str, list[tuple[str, str, list[int | str]]]]:
+        """Name, type and shape of the inputs and of the outputs; a free dimension is a string.
+
+        Examples
+        --------
+        >>> from lumpability.networks.graph.examples import residual
+        >>> residual().ends["input"]
+        [('x', 'float32', ['N', 2])]
+        """
+        return {
+            "input": [_end(item) for item in self.index.inputs],
+            "output": [_end(item) for item in self.model.graph.output],
+        }
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of stored weights: floats, and integers of eight bits or fewer."""
+        return sum(array.size for array in self._weights())
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes of the stored weights."""
+        return sum(array.nbytes for array in self._weights())
+
+    def _weights(self) -> list[Array]:
+        values = [self.index.constants[name] for name in self.index.constants]
+        values += [self.index.constant_nodes[name] for name in self.index.constant_nodes]
+        return [
+            a
+            for a in values
+            if a.dtype.kind == "f" or (a.dtype.itemsize == 1 and a.dtype.kind in "iu")
+        ]
+
+    @cached_property
+    def hidden_neurons(self) -> int:
+        """Units of all layers with weights, those apart from which only outputs are computed excluded."""
+        return sum(layer.units for layer in layers_of(self.analysis) if not layer.last)
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Run the model in onnxruntime.
+
+        Parameters
+        ----------
+        *inputs : array_like
+            In the order of the model's inputs.
+
+        Returns
+        -------
+        array, or list of array if there are several outputs
+
+        Raises
+        ------
+        InvalidInput
+            If onnxruntime cannot run the model on these inputs.
+        MissingDependency
+            Without the package ``onnxruntime``.
+        """
+        names = self.ends["input"]
+        if len(names) != len(inputs):
+            raise InvalidInput(f"the network takes {len(names)} inputs, not {len(inputs)}")
+        feeds = {
+            name: np.asarray(x, dtype=kind)
+            for x, (name, kind, _) in zip(inputs, names, strict=True)
+        }
+        run = session(self.to_bytes())
+        try:
+            found = run.run(None, feeds)
+        except Exception as error:  # onnxruntime raises classes of its own
+            raise InvalidInput(f"onnxruntime cannot run the network: {error}") from error
+        return found[0] if len(found) == 1 else found
+
+    def __repr__(self) -> str:
+        ends = [", ".join(name for name, _, _ in self.ends[role]) for role in ("input", "output")]
+        return (
+            f"GraphNetwork({ends[0]} -> {ends[1]}, {len(self.index.nodes)} nodes, "
+            f"{self.hidden_neurons} hidden neurons, {self.parameter_count} parameters)"
+        )
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """A node with weights.
+
+    Attributes
+    ----------
+    output : str
+        Name of its output.
+    title : str
+    units : int
+    held : dict of str to int
+        Units that are not to leave, by the reason.
+    zero : int
+        Units whose value is zero.
+    last : bool
+        Whether only outputs are computed from it, by nodes without weights.
+    """
+
+    output: str
+    title: str
+    units: int
+    held: dict[str, int]
+    zero: int
+    last: bool
+
+
+def layers_of(analysis: Analysis) -> list[LayerSummary]:
+    """Return the nodes with weights whose units are known, in order."""
+    last = _last(analysis)
+    found = []
+    for call in analysis.calls:
+        if call is None or not {"layer", "cell"} & call.notes.keys():
+            continue
+        name = next(filter(None, call.node.output))
+        tensor = analysis.tensors[name]
+        labels = call.notes["labels"] if "cell" in call.notes else tensor.labels
+        units = _units(call)
+        held: dict[str, int] = {}
+        for label in labels.reshape(-1).tolist():
+            reason = analysis.labels.reason(label)
+            if reason and reason != OUTPUT:
+                held[reason] = held.get(reason, 0) + 1
+        zero = int((tensor.facs == 0).sum()) if tensor.units else 0
+        found.append(LayerSummary(name, call.op, units, held, zero, name in last))
+    return found
+
+
+def _units(call: Any) -> int:
+    if "cell" in call.notes:
+        return int(call.notes["labels"].size)
+    return sum(matrix.shape[1] for matrix in call.notes["layer"].matrices)
+
+
+def _last(analysis: Analysis) -> set[str]:
+    """Return outputs of nodes with weights from which outputs of the model are computed without other weights."""
+    index, found = analysis.index, set()
+    pending, seen = list(index.outputs), set()
+    while pending:
+        name = pending.pop()
+        place = index.producer.get(name)
+        if name in seen or place is None:
+            continue
+        seen.add(name)
+        call = analysis.calls[place]
+        if call is not None and {"layer", "cell"} & call.notes.keys():
+            found.add(next(filter(None, call.node.output)))
+        else:
+            pending += index.nodes[place].input
+    return found
+
+
+def _end(item: Any) -> tuple[str, str, list[int | str]]:
+    helper = onnx().helper
+    kind = item.type.tensor_type
+    try:
+        dtype = str(np.dtype(helper.tensor_dtype_to_np_dtype(kind.elem_type)))
+    except (KeyError, TypeError):
+        dtype = "unknown"
+    shape = [d.dim_value if d.dim_value > 0 else d.dim_param or "free" for d in kind.shape.dim]
+    return item.name, dtype, shape

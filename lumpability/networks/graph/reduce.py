@@ -1,0 +1,260 @@
+"""`reduce_graph`: analyse, choose what leaves, edit, and again until nothing changes; then prove, or keep more.
+
+Only what is proved is returned.  Where a tensor cannot be packed, or a layer cannot be shown to agree, its units are
+kept and all is done once more: that ends, since more is held every time.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lumpability.errors import LumpabilityError, NotJustified
+from lumpability.networks.graph.analysis import Analysis
+from lumpability.networks.graph.compare import Comparison, compare_models
+from lumpability.networks.graph.edit import Editor, Unfit
+from lumpability.networks.graph.network import GraphNetwork, layers_of
+from lumpability.networks.graph.plan import plan
+from lumpability.networks.graph.prove import Unproved, prove
+from lumpability.networks.tensors.index import Index
+from lumpability.numbers.float_arrays import Array
+
+__all__ = ["GraphLumping", "LayerReport", "reduce_graph"]
+
+_PACKING = "what would be left of it is no array"
+_PROOF = "no rule proves that it may go"
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What became of the units of one node with weights.
+
+    Attributes
+    ----------
+    output : str
+        Name of the node's output.
+    title : str
+        The operator.
+    units, left : int
+    zero : int
+        Units whose value is zero for every input.
+    held : dict of str to int
+        Units that were not examined, by the reason.
+    """
+
+    output: str
+    title: str
+    units: int
+    left: int
+    zero: int
+    held: dict[str, int]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GraphLumping:
+    """A network and a smaller one that computes the same function.
+
+    Attributes
+    ----------
+    network, quotient : GraphNetwork
+    kept : dict of str to int array
+        By the name of a layer's output: which of its units the quotient has.  That is the certificate: `prove` needs
+        nothing else.
+    layers : tuple of LayerReport
+    weights, rounded : int
+        New weights, and those that their type cannot hold.
+    largest : Fraction
+        Largest change of a weight by rounding.
+    seconds : float
+        For everything, proof included.
+    proof : str
+
+    Examples
+    --------
+    >>> from lumpability.networks.graph.examples import residual
+    >>> lumping = reduce_graph(residual())
+    >>> lumping
+    GraphLumping(16 -> 8 hidden neurons, 98 -> 34 parameters, proved)
+    >>> lumping.kept["a"].tolist()
+    [0, 1, 2, 3]
+    """
+
+    network: GraphNetwork
+    quotient: GraphNetwork
+    kept: dict[str, Array]
+    layers: tuple[LayerReport, ...]
+    weights: int
+    rounded: int
+    largest: Fraction
+    seconds: float
+    proof: str
+
+    domain: ClassVar[str] = "graph"
+
+    @property
+    def is_irreducible(self) -> bool:
+        """Whether every unit was examined and all of them stay."""
+        return self.is_unchanged and not any(layer.held for layer in self.layers)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nothing leaves."""
+        return self.quotient.model is self.network.model
+
+    @property
+    def held(self) -> dict[str, int]:
+        """Units that were not examined, by the reason.
+
+        Examples
+        --------
+        >>> from lumpability.networks.graph.examples import residual
+        >>> reduce_graph(residual()).held
+        {}
+        """
+        found: dict[str, int] = {}
+        for layer in self.layers:
+            for reason, count in layer.held.items():
+                found[reason] = found.get(reason, 0) + count
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    def write(self, path: str | Path) -> None:
+        """Write the quotient as an ONNX file."""
+        Path(path).write_bytes(self.quotient.to_bytes())
+
+    def compare(self, points: int = 1000, *, scale: float = 1.0, seed: int = 0) -> Comparison:
+        """Run the network as it was given and the quotient in onnxruntime; see `compare_models`."""
+        models = (self.network.to_bytes(), self.quotient.to_bytes())
+        return compare_models(*models, points, scale=scale, seed=seed)
+
+    def __repr__(self) -> str:
+        before, after = self.network, self.quotient
+        return (
+            f"GraphLumping({before.hidden_neurons} -> {after.hidden_neurons} hidden neurons, "
+            f"{before.parameter_count} -> {after.parameter_count} parameters, proved)"
+        )
+
+
+@dataclass
+class _State:
+    """How far the passes have come."""
+
+    model: Any
+    kept: dict[str, Array] = field(default_factory=dict)
+    weights: int = 0
+    rounded: int = 0
+    largest: Fraction = Fraction(0)
+
+
+def reduce_graph(network: GraphNetwork, *, exact_weights: bool = False) -> GraphLumping:
+    """Reduce a network to a smaller one that computes the same function, by editing its graph.
+
+    Parameters
+    ----------
+    network : GraphNetwork
+    exact_weights : bool
+        Raise if a new weight is not representable in its type; by default it is rounded.
+
+    Raises
+    ------
+    NotJustified
+        With `exact_weights`, if a new weight would have to be rounded.
+
+    Notes
+    -----
+    Linear in the number of weights, but for weights that are summed with factors that are no powers of two.
+
+    Examples
+    --------
+    >>> from lumpability.networks.graph.examples import residual
+    >>> reduce_graph(residual()).proof
+    'every output has the same value in exact arithmetic, weights of 3 layers compared'
+    """
+    started = time.perf_counter()
+    first, state = _proved(network)
+    if exact_weights and state.rounded:
+        raise NotJustified(
+            f"{state.rounded} of {state.weights} new weights are not representable in their type (off by at "
+            f"most {float(state.largest):.3g}): allow rounding"
+        )
+    quotient = (
+        network if state.model is network.model else GraphNetwork(state.model, network.folder)
+    )
+    layers = tuple(
+        LayerReport(
+            layer.output,
+            layer.title,
+            layer.units,
+            int(state.kept[layer.output].size) if layer.output in state.kept else layer.units,
+            layer.zero,
+            layer.held,
+        )
+        for layer in layers_of(first)
+    )
+    proof = f"every output has the same value in exact arithmetic, weights of {len(layers)} layers compared"
+    if first.algebra.approximate:
+        proof += (
+            f"; {first.algebra.approximate} constants are irrational and known to a part in 2^128"
+        )
+    return GraphLumping(
+        network,
+        quotient,
+        state.kept,
+        layers,
+        state.weights,
+        state.rounded,
+        state.largest,
+        time.perf_counter() - started,
+        proof,
+    )
+
+
+def _proved(network: GraphNetwork) -> tuple[Analysis, _State]:
+    """Return the analysis of a network, and a reduction that is proved."""
+    held: list[tuple[str, str]] = []
+    while True:
+        first = network.analysis if not held else Analysis(network.index, held)
+        state = _State(network.model)
+        try:
+            _reduce(first, held, state)
+            if state.model is not network.model:
+                prove(first, state.model, state.kept)
+        except Unfit as unfit:
+            _hold(held, str(unfit), _PACKING)
+        except Unproved as unproved:
+            _hold(held, str(unproved), _PROOF)
+            node = first.index.nodes[first.index.producer[str(unproved)]]
+            held += [(name, _PROOF) for name in node.input]
+        else:
+            return first, state
+
+
+def _hold(held: list[tuple[str, str]], name: str, reason: str) -> None:
+    if (name, reason) in held:
+        raise LumpabilityError(
+            f"internal error: the units of {name!r} are kept and yet changed; please report it with the network"
+        )
+    held.append((name, reason))
+
+
+def _reduce(analysis: Analysis, held: list[tuple[str, str]], state: _State) -> None:
+    """Run passes until nothing leaves."""
+    while True:
+        editor = Editor(analysis, plan(analysis))
+        if not any(editor.changed(name) for name in analysis.tensors):
+            return
+        state.model = editor.edited()
+        for name, kept in editor.kept.items():
+            before = state.kept.get(name)
+            if before is None:
+                state.kept[name] = kept
+            else:
+                state.kept[name] = np.take_along_axis(before, kept, axis=-1)
+        state.weights += editor.weights
+        state.rounded += editor.rounded
+        state.largest = max(state.largest, editor.largest)
+        analysis = Analysis(Index(state.model, analysis.index.folder), held)

@@ -1,0 +1,66 @@
+"""What each operator does to unit axes, labels and values, and what remains of it when units leave.
+
+One module for each family, each with two functions.  ``apply(call)`` records the node's outputs in the analysis, or
+raises `Declined`, and then the node is carried as it is (`opaque`).  ``edit(call, edit)`` changes the node's constants
+and attributes after the units that leave have been chosen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lumpability.networks.operators import (
+    contraction,
+    elementwise,
+    movement,
+    opaque,
+    product,
+    recurrent,
+    unitwise,
+)
+
+__all__ = ["family_of", "opaque", "reads_shape"]
+
+_FAMILIES: tuple[Any, ...] = (contraction, product, elementwise, movement, unitwise, recurrent)
+_SHAPES = {
+    "Reshape": (1,),
+    "Expand": (1,),
+    "Slice": (1, 2, 3, 4),
+    "Split": (1,),
+    "Resize": (2, 3),
+    "Upsample": (1,),
+    "Tile": (1,),
+    "Pad": (1, 3),
+    "Gather": (1,),
+    "Squeeze": (1,),
+    "Unsqueeze": (1,),
+    "CenterCropPad": (1,),
+}
+
+
+def family_of(call: Any) -> Any:
+    """Return the module that understands a node, or `opaque`.
+
+    Examples
+    --------
+    >>> from lumpability.networks.graph.examples import residual
+    >>> [family_of(call).__name__.rpartition(".")[2] for call in residual().analysis.calls]
+    ['contraction', 'elementwise', 'contraction', 'elementwise', 'elementwise', 'contraction']
+    """
+    if call.node.domain not in ("", "ai.onnx"):
+        return opaque
+    for family in _FAMILIES:
+        if call.op in family.OPERATORS and family.serves(call):
+            return family
+    return opaque
+
+
+def reads_shape(op: str, slot: int) -> bool:
+    """Whether an input of an operator is a shape, an extent or a position rather than data.
+
+    Examples
+    --------
+    >>> reads_shape("Reshape", 1), reads_shape("Add", 1)
+    (True, False)
+    """
+    return slot in _SHAPES.get(op, ())

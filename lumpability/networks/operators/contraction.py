@@ -1,0 +1,405 @@
+"""Linear layers with stored weights: Gemm, MatMul, Conv (grouped and depthwise too), ConvTranspose, embeddings.
+
+A layer reads the channels of its input and makes new units.  Its columns, aggregated by the classes of the channels,
+every kernel tap on its own, are grouped by the engine: columns that are multiples of each other are one atom.  No
+position and no size of the input is looked at, so a group holds for all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.networks.merging import group_columns
+from lumpability.networks.operators.matching import matched_layer, matched_table
+from lumpability.networks.operators.rows import aggregated, by_taps, incoming
+from lumpability.networks.tensors.algebra import ONE, Value
+from lumpability.networks.tensors.call import HELD, Call, Declined, Reader, Tensor
+from lumpability.numbers.float_arrays import Array, to_fractions
+from lumpability.numbers.groups import Group
+from lumpability.structure.dense import DenseStructure, Incoming
+
+__all__ = ["Layer"]
+
+OPERATORS = frozenset(["Gemm", "MatMul", "Conv", "ConvTranspose", "Gather"])
+
+
+@dataclass
+class Layer:
+    """A node as matrices, one for each group of channels.
+
+    Attributes
+    ----------
+    slot, weight_slot : int
+        Inputs of the node that move, and that hold the weights.
+    axis, out_axis : int
+        Of the channels, in the input and in the output.
+    matrices : list of array, shape (channels * taps, units)
+    bias : array of shape (units,), or None
+    share, scale : Fraction
+        What the product has to be multiplied by to be comparable with the bias, and both after that.
+    """
+
+    slot: int
+    weight_slot: int
+    axis: int
+    out_axis: int
+    matrices: list[Array]
+    bias: Array | None = None
+    bias_slot: int = 2
+    taps: int = 1
+    pads: bool = False
+    share: Fraction = Fraction(1)
+    scale: Fraction = Fraction(1)
+
+    @property
+    def groups(self) -> int:
+        """Number of groups of channels."""
+        return len(self.matrices)
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether every channel has one unit of its own."""
+        return self.groups > 1 and self.matrices[0].shape == (self.taps, 1)
+
+
+def serves(call: Call) -> bool:
+    """Whether the weights are stored."""
+    if call.op == "Gather":
+        table = call.constant(0)
+        return table is not None and table.ndim == 2 and call.attributes.get("axis", 0) == 0
+    if call.op == "MatMul":
+        return (call.constant(0) is None) != (call.constant(1) is None)
+    weights = call.constant(1)
+    return weights is not None and call.moving(0) and not (call.name(2) and call.moving(2))
+
+
+def layer_of(call: Call) -> Layer:
+    """Return the node as matrices; declines what it does not cover."""
+    layer: Layer = {
+        "Gemm": _gemm,
+        "MatMul": _matmul,
+        "Conv": _convolution,
+        "ConvTranspose": _transposed,
+        "Gather": _embedding,
+    }[call.op](call)
+    first = layer.matrices[0]
+    if first.dtype.kind != "f" or not all(np.isfinite(m).all() for m in layer.matrices):
+        raise Declined
+    if layer.bias is not None and not np.isfinite(layer.bias).all():
+        raise Declined
+    return layer
+
+
+def _gemm(call: Call) -> Layer:
+    given = call.attributes
+    weights, bias = call.constant(1), call.constant(2)
+    if given.get("transA", 0) or weights is None or weights.ndim != 2:
+        raise Declined
+    alpha, beta = (Fraction(float(np.float32(given.get(k, 1.0)))) for k in ("alpha", "beta"))
+    matrix = weights.T if given.get("transB", 0) else weights
+    if not alpha or (bias is not None and not beta):
+        raise Declined
+    if bias is not None:
+        if bias.size not in (1, matrix.shape[1]) or (bias.ndim > 1 and bias.shape[-1] != bias.size):
+            raise Declined
+        bias = np.broadcast_to(bias.reshape(-1), matrix.shape[1:])
+    share, scale = (Fraction(1), alpha) if bias is None else (alpha / beta, beta)
+    return Layer(0, 1, 1, 1, [matrix], bias, share=share, scale=scale)
+
+
+def _matmul(call: Call) -> Layer:
+    slot = 0 if call.moving(0) else 1
+    weights, rank = call.constant(1 - slot), call.tensor(slot).rank
+    assert weights is not None
+    if weights.ndim != 2 or rank < 1 or (slot == 1 and rank < 2):
+        raise Declined
+    if slot == 0:
+        return Layer(0, 1, rank - 1, rank - 1, [weights])
+    return Layer(1, 0, rank - 2, rank - 2, [weights.T])
+
+
+def _convolution(call: Call) -> Layer:
+    weights = call.constant(1)
+    assert weights is not None
+    groups, taps = int(call.attributes.get("group", 1)), math.prod(weights.shape[2:])
+    units = weights.shape[0] // groups
+    parts = weights.reshape(groups, units, -1)
+    return Layer(
+        0, 1, 1, 1, [part.T for part in parts], call.constant(2), taps=taps, pads=_pads(call)
+    )
+
+
+def _transposed(call: Call) -> Layer:
+    weights = call.constant(1)
+    assert weights is not None
+    groups, taps = int(call.attributes.get("group", 1)), math.prod(weights.shape[2:])
+    parts = weights.reshape(groups, weights.shape[0] // groups, weights.shape[1], taps)
+    matrices = [part.transpose(0, 2, 1).reshape(-1, weights.shape[1]) for part in parts]
+    return Layer(0, 1, 1, 1, matrices, call.constant(2), taps=taps, pads=True)
+
+
+def _embedding(call: Call) -> Layer:
+    table, rank = call.constant(0), len(call.shape())
+    assert table is not None
+    return Layer(1, 0, -1, rank - 1, [table])
+
+
+def _pads(call: Call) -> bool:
+    given = call.attributes
+    return any(given.get("pads", ())) or given.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
+
+
+def apply(call: Call) -> None:
+    """Record output and readers."""
+    call.only_first_output()
+    layer = layer_of(call)
+    call.notes["layer"] = layer
+    shape = call.shape()
+    if call.op == "Gather":
+        _embed(call, layer, shape)
+        return
+    seen = call.work.view(call.tensor(layer.slot), {layer.axis})
+    against = call.work.against
+    if layer.depthwise if against is None else against.call(call).notes["layer"].depthwise:
+        _per_channel(call, layer, seen)
+        return
+    columns = [m.shape[1] for m in layer.matrices]
+    alone = shape[layer.out_axis] == 1  # and cannot leave
+    labels = np.full(1, HELD) if alone else call.work.labels.fresh(sum(columns))
+    channels = np.broadcast_to(
+        seen.ids.ravel(), (layer.matrices[0].shape[0] // layer.taps * layer.groups,)
+    )
+    ids, facs = np.zeros(sum(columns), np.int64), np.zeros(sum(columns), np.int64)
+    for group, matrix in enumerate(layer.matrices):
+        width = matrix.shape[0] // layer.taps
+        low, first = group * width, sum(columns[:group])
+        part = slice(low, low + width)
+        units = slice(first, first + columns[group])
+        reader = Reader(
+            call.number,
+            layer.slot,
+            _cut(seen.labels, part, len(channels)),
+            _cut(seen.ids, part, len(channels)),
+            _cut(seen.facs, part, len(channels)),
+            (matrix != 0).reshape(width, layer.taps, -1).any(axis=1).T,
+            labels[units],
+            folds=layer.bias is not None and not layer.pads,
+            offset=low,
+        )
+        call.reader(reader)
+        bias = None if layer.bias is None else layer.bias[units]
+        if call.work.against is None:
+            ids[units], facs[units] = _grouped(call, matrix, bias, reader, group)
+        else:
+            ids[units], facs[units] = matched_layer(call, matrix, bias, reader, units)
+    place = [1] * len(shape)
+    place[layer.out_axis] = len(labels)
+    call.yields({layer.out_axis}, labels.reshape(place), (ids.reshape(place), facs.reshape(place)))
+
+
+def _cut(array: Array, part: slice, channels: int) -> Array:
+    return np.broadcast_to(array.ravel(), (channels,))[part]
+
+
+def _embed(call: Call, layer: Layer, shape: tuple[int, ...]) -> None:
+    """An embedding's units are the columns of its table; rows are told apart by the index."""
+    (table,) = layer.matrices
+    index = call.tensor(1)
+    call.work.labels.hold(index.labels, f"{call.where} takes it as an index")
+    if call.work.against is None:
+        found = group_columns(DenseStructure(table, None, Incoming.separate(len(table))), Group.ANY)
+        values = _numbered(call, found, None, ("embedding", call.number))
+    else:
+        values = matched_table(call, table)
+    place = [1] * len(shape)
+    place[-1] = table.shape[1]
+    alone = table.shape[1] == 1
+    labels = np.full(1, HELD) if alone else call.work.labels.fresh(table.shape[1])
+    call.yields(
+        {len(shape) - 1},
+        labels.reshape(place),
+        (values[0].reshape(place), values[1].reshape(place)),
+    )
+
+
+def _per_channel(call: Call, layer: Layer, seen: Tensor) -> None:
+    """A depthwise convolution: units pass, their kernels up to a factor being part of the function's name."""
+    algebra = call.work.algebra
+    kernels = np.stack([m[:, 0] for m in layer.matrices])
+    leads, shapes = np.zeros(len(kernels), np.int64), np.zeros(len(kernels), np.int64)
+    for k, kernel in enumerate(to_fractions(kernels)):
+        lead = next((x for x in kernel if x), Fraction(0))
+        leads[k] = algebra.number(lead)
+        shapes[k] = algebra.atom(("kernel", tuple(x / lead for x in kernel) if lead else ()))
+    bias = np.zeros(len(kernels), np.float32) if layer.bias is None else layer.bias
+    constant = algebra.constant(bias.astype(np.float64))
+    name = call.named((call.name(0), {1}), (call.node.output[0], {1}))
+    fixed = not layer.pads
+
+    def rule(row: tuple[int, ...]) -> Value:
+        atom, factor, kernel, lead, _, shift = row
+        scale = algebra.fractions[factor] * algebra.fractions[lead]
+        if atom in algebra.constants and fixed:
+            tap_sum = sums[kernel]
+            return algebra.total([(atom, scale * tap_sum), (ONE, algebra.fractions[shift])])
+        return algebra.total(
+            [(algebra.atom((name, kernel, atom)), scale), (ONE, algebra.fractions[shift])]
+        )
+
+    sums = {}
+    for kernel, values in zip(shapes.tolist(), to_fractions(kernels), strict=True):
+        lead = next((x for x in values if x), Fraction(1))
+        sums[kernel] = sum(values, Fraction(0)) / lead
+    units = (
+        np.broadcast_to(seen.ids.ravel(), leads.shape),
+        np.broadcast_to(seen.facs.ravel(), leads.shape),
+    )
+    found = algebra.map([*units, shapes, leads, *constant], rule)
+    place = [1] * len(call.shape())
+    place[1] = len(leads)
+    labels = np.broadcast_to(seen.labels.ravel(), leads.shape)
+    call.yields({1}, labels.reshape(place), (found[0].reshape(place), found[1].reshape(place)))
+
+
+def _grouped(
+    call: Call, matrix: Array, bias: Array | None, reader: Reader, group: int
+) -> tuple[Array, Array]:
+    """Return the values of the units of one group of channels."""
+    algebra, layer = call.work.algebra, call.notes["layer"]
+    known = (reader.ids == ONE) & (not layer.pads)
+    structure = DenseStructure(
+        matrix, bias, incoming(algebra, reader, known, layer.taps, layer.share)
+    )
+    found = group_columns(structure, Group.ANY)
+    name = ("layer", call.number, group)
+    if (
+        call.name(layer.weight_slot) in call.work.index.stored
+    ):  # one layer used twice gives equal values
+        weights = (call.name(layer.weight_slot), call.name(layer.bias_slot))
+        ends = ((call.name(layer.slot), {layer.axis}), (call.node.output[0], {layer.out_axis}))
+        bound = (reader.ids.tobytes(), reader.facs.tobytes())
+        name = ("layer", group, weights, call.named(*ends), bound)  # type: ignore[assignment]
+    return _numbered(call, found, structure, name)
+
+
+def _numbered(
+    call: Call, found: Any, structure: DenseStructure | None, name: Any
+) -> tuple[Array, Array]:
+    """Return atoms and factors of grouped columns; columns without weights are their bias."""
+    algebra = call.work.algebra
+    leaders = found.leader.tolist()
+    ids = np.array([algebra.atom((*name, leader)) for leader in leaders], dtype=np.int64)
+    facs = np.ones(len(leaders), dtype=np.int64)
+    for unit, factor in found.factors.items():
+        facs[unit] = algebra.number(factor)
+    zero = np.flatnonzero(found.zero)
+    if len(zero):
+        bias = np.zeros(len(zero)) if structure is None else structure.bias[zero]
+        values = to_fractions(bias).tolist()
+        scale = call.notes["layer"].scale
+        facs[zero] = [algebra.number(value * scale) for value in values]
+        ids[zero] = ONE
+    return ids, facs
+
+
+def edit(call: Call, edit: Any) -> None:
+    """Sum columns of merged channels, fold constants, leave out what is gone."""
+    layer: Layer = call.notes["layer"]
+    kept_units = edit.axis(call.node.output[0], layer.out_axis)
+    edit.kept[call.node.output[0]] = kept_units
+    if call.op == "Gather":
+        edit.constant(call, 0, layer.matrices[0][:, kept_units])
+        return
+    if layer.depthwise:
+        _edit_channels(call, layer, edit, kept_units)
+        return
+    weights: list[Array] = []
+    biases: list[Array] = []
+    groups = 0
+    readers = edit.readers(call)
+    first = 0
+    for matrix, reader in zip(layer.matrices, readers, strict=True):
+        units = kept_units[(kept_units >= first) & (kept_units < first + matrix.shape[1])] - first
+        bias = None if layer.bias is None else layer.bias[first : first + matrix.shape[1]]
+        first += matrix.shape[1]
+        chosen = edit.representation(reader)
+        if not len(units):
+            continue
+        groups += 1
+        rows = by_taps(
+            (chosen.channels, chosen.classes, chosen.factors),
+            (chosen.fixed, chosen.values * layer.share),
+            layer.taps,
+        )
+        merged, shifted = aggregated(matrix, bias, rows, units)
+        weights.append(merged)
+        if shifted is not None:
+            biases.append(shifted)
+    edit.constant(call, layer.weight_slot, _restored(call, layer, weights), rounds=True)
+    if layer.bias is not None:
+        edit.constant(call, layer.bias_slot, _as_given(call, np.concatenate(biases)), rounds=True)
+    if layer.groups > 1:
+        edit.attribute(call, "group", groups)
+
+
+def _as_given(call: Call, bias: Array) -> Array:
+    """Return a bias with the axes that it had."""
+    given = call.constant(2)
+    assert given is not None
+    return bias.reshape((1,) * (given.ndim - 1) + (-1,))
+
+
+def _restored(call: Call, layer: Layer, parts: list[Array]) -> Array:
+    """Return matrices in the layout of the node's weights."""
+    given = call.constant(layer.weight_slot)
+    assert given is not None
+    if call.op == "Conv":
+        return np.concatenate([m.T.reshape(m.shape[1], -1, *given.shape[2:]) for m in parts])
+    if call.op == "ConvTranspose":
+        taps = layer.taps
+        return np.concatenate(
+            [
+                m.reshape(-1, taps, m.shape[1])
+                .transpose(0, 2, 1)
+                .reshape(-1, m.shape[1], *given.shape[2:])
+                for m in parts
+            ]
+        )
+    (matrix,) = parts
+    turned = call.attributes.get("transB", 0) if call.op == "Gemm" else layer.slot == 1
+    return np.ascontiguousarray(matrix.T if turned else matrix)
+
+
+def _edit_channels(call: Call, layer: Layer, edit: Any, kept: Array) -> None:
+    weights = call.constant(1)
+    assert weights is not None
+    if len(kept) == len(weights):
+        return
+    edit.constant(call, 1, weights[kept])
+    if layer.bias is not None:
+        edit.constant(call, 2, layer.bias[kept])
+    edit.attribute(call, "group", len(kept))
+
+
+def uneven(call: Call, edit: Any) -> Array | None:
+    """Return labels to give back so that every group of channels keeps as many, or loses all on both sides."""
+    layer: Layer = call.notes["layer"]
+    if layer.groups == 1 or layer.depthwise or call.op == "Gather":
+        return None
+    readers = edit.readers(call)
+    sides = [
+        (np.stack(rows), np.stack([edit.keeps(row) for row in rows]))
+        for rows in ([r.labels for r in readers], [r.rows for r in readers])
+    ]
+    alive = np.logical_or(sides[0][1].any(axis=1), sides[1][1].any(axis=1))
+    for labels, kept in sides:
+        goal = int(kept.sum(axis=1).max())
+        for row, have, lives in zip(labels, kept, alive, strict=True):
+            if lives and have.sum() < goal:
+                return np.asarray(row[np.flatnonzero(~have)[: goal - int(have.sum())]])
+    return None

@@ -1,0 +1,193 @@
+"""Layers of a reduced graph against those of the graph it came from: the identity that a proof has to check.
+
+A unit of the reduced layer is said to be a unit of the original one.  It is if, for every class of channels and every
+kernel tap, the weights from the class add up to the same, and the biases agree, constants included.  A weight that is
+not representable may be rounded once.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.networks.operators.rows import by_taps, incoming
+from lumpability.numbers.float_arrays import Array, round_to, to_fractions
+from lumpability.structure.dense import DenseStructure
+
+__all__ = ["Unproved", "matched_cell", "matched_layer", "matched_table"]
+
+
+class Unproved(Exception):  # an internal signal: the units are then kept
+    """A layer of the reduced graph is not shown to equal the original one; carries the name of its output."""
+
+
+def matched_layer(
+    call: Any, matrix: Array, bias: Array | None, reader: Any, units: slice
+) -> tuple[Array, Array]:
+    """Return the values of a group's units, those of the units of the original layer that they are."""
+    other, name = call.work.against.call(call), call.node.output[0]
+    layer, before = call.notes["layer"], other.notes["layer"]
+    kept = call.work.against.units(name, _width(before))[units]
+    width = before.matrices[0].shape[1]
+    if (layer.taps, layer.pads, layer.share, layer.scale) != (
+        before.taps,
+        before.pads,
+        before.share,
+        before.scale,
+    ) or not _same_function(call, other):
+        raise Unproved(name)
+    group = int(kept[0]) // width
+    if not bool((kept // width == group).all()):
+        raise Unproved(name)
+    algebra = call.work.algebra
+    old_reader = [r for r in other.work.readers if r.node == other.number][group]
+    old_bias = None if before.bias is None else before.bias[group * width : (group + 1) * width]
+    sides = []
+    for part, some, shift in (
+        (old_reader, before.matrices[group], old_bias),
+        (reader, matrix, bias),
+    ):
+        known = (part.ids == 0) & (not layer.pads)
+        rows = incoming(algebra, part, known, layer.taps, layer.share)
+        live = (part.facs != 0) & ~known
+        sides.append((DenseStructure(some, shift, rows), np.unique(part.ids[live]), part, shift))
+    _agree(algebra, sides, layer.taps, kept - group * width, name)
+    found = other.work.tensors[name]
+    return found.ids.ravel()[kept], found.facs.ravel()[kept]
+
+
+def _width(layer: Any) -> int:
+    """Return the number of units of a layer."""
+    return sum(matrix.shape[1] for matrix in layer.matrices)
+
+
+def _same_function(call: Any, other: Any) -> bool:
+    """Whether two nodes slide alike: equal attributes, the number of groups apart."""
+    mine, theirs = (
+        {k: v for k, v in one.attributes.items() if k != "group"} for one in (call, other)
+    )
+    return bool(mine == theirs)
+
+
+def _agree(algebra: Any, sides: list[Any], taps: int, kept: Array, name: str) -> None:
+    """Check that columns of the second structure are some of the first, class by class, up to rounding."""
+    (old, old_atoms, _, _), (new, new_atoms, part, bias) = sides
+    every = np.arange(new.columns)
+    where = np.searchsorted(old_atoms, new_atoms)
+    if not np.isin(new_atoms, old_atoms).all():
+        raise Unproved(
+            name
+        )  # pragma: no cover  # channels of the reduced graph are channels of the original
+    gone = np.setdiff1d(np.arange(len(old_atoms)), where)
+    step = np.arange(taps)
+    wanted = old.entries((where[:, None] * taps + step).ravel(), kept)
+    given = new.entries(np.arange(new.classes), every)
+    if len(gone) and bool((old.entries((gone[:, None] * taps + step).ravel(), kept) != 0).any()):
+        raise Unproved(name)
+    live = np.flatnonzero((part.facs != 0) & np.isin(part.ids, new_atoms))
+    _, first = np.unique(part.ids[live], return_index=True)  # it took over what left its class
+    channel = live[first]
+    factors = np.array([algebra.fractions[f] for f in part.facs[channel].tolist()], dtype=object)
+    behind = new.matrix[(channel[:, None] * taps + step).ravel()]
+    _compare(wanted, given, behind, np.repeat(factors, taps), name)
+    stored = np.zeros(new.columns, new.matrix.dtype) if bias is None else bias
+    shift = to_fractions(new.bias) - to_fractions(stored)  # by constants that stay
+    wanted = (to_fractions(old.bias[kept]) - shift)[None]
+    _compare(wanted, to_fractions(stored)[None], stored[None], np.array([Fraction(1)]), name)
+
+
+def _compare(wanted: Array, given: Array, behind: Array, factors: Array, name: str) -> None:
+    """Check that sums agree, or are off by what one weight each, with a factor, lost in being rounded."""
+    rows, columns = np.nonzero(np.asarray(wanted != given, dtype=bool))
+    if not len(rows):
+        return
+    stored = behind[rows, columns]
+    off = to_fractions(given[rows, columns]) - to_fractions(wanted[rows, columns])
+    exact = to_fractions(stored) - off / factors[rows]
+    if not np.array_equal(round_to(exact, behind.dtype)[0], stored):
+        raise Unproved(name)
+
+
+def matched_table(call: Any, table: Array) -> tuple[Array, Array]:
+    """Return the values of an embedding's units."""
+    other, name = call.work.against.call(call), call.node.output[0]
+    (before,) = other.notes["layer"].matrices
+    kept = call.work.against.units(name, before.shape[1])
+    index = [work.tensors[call.name(1)] for work in (call.work, other.work)]
+    same = np.array_equal(index[0].ids, index[1].ids) and np.array_equal(
+        index[0].facs, index[1].facs
+    )
+    if not same or not np.array_equal(before[:, kept], table):
+        raise Unproved(name)
+    found = other.work.tensors[name]
+    return found.ids.ravel()[kept], found.facs.ravel()[kept]
+
+
+def matched_cell(
+    call: Any, cell: Any, inputs: tuple[Array, Array], starts: list[Any]
+) -> tuple[Array, Array]:
+    """Return the values of a recurrent node's units, shape (directions, units)."""
+    other = call.work.against.call(call)
+    name = next(filter(None, call.node.output))
+    before, old_units, old_zero = (other.notes[key] for key in ("cell", "units", "zero"))
+    kept = call.work.against.units(name, *old_units.shape)
+    algebra, none = call.work.algebra, np.zeros(0, np.int64)
+    attributes = [
+        {k: v for k, v in one.attributes.items() if k != "hidden_size"} for one in (call, other)
+    ]
+    if (
+        attributes[0] != attributes[1]
+        or len(kept) != len(old_units)
+        or not _same_lengths(call, other)
+    ):
+        raise Unproved(name)
+    units = np.take_along_axis(old_units, kept, axis=1)
+    zero = np.take_along_axis(old_zero, kept, axis=1)
+    for d, chosen in enumerate(kept):
+        for mine, theirs in ((cell.bias, before.bias), (cell.peepholes, before.peepholes)):
+            if (mine is None) != (theirs is None) or (
+                mine is not None and not np.array_equal(mine[d], theirs[d][:, chosen])
+            ):
+                raise Unproved(name)
+        for mine, theirs in zip(starts, other.notes["starts"], strict=True):
+            if any(
+                not np.array_equal(a[d], b[d][chosen]) for a, b in zip(mine, theirs, strict=True)
+            ):
+                raise Unproved(name)
+        pairs = (
+            (before.inputs[d], *other.notes["inputs"], cell.inputs[d], *inputs),
+            (before.states[d], old_units[d], ~old_zero[d], cell.states[d], units[d], ~zero[d]),
+        )
+        for old, old_ids, old_facs, new, new_ids, new_facs in pairs:
+            for gate, gate_new in zip(old, new, strict=True):
+                sides = []
+                for matrix, ids, facs in ((gate, old_ids, old_facs), (gate_new, new_ids, new_facs)):
+                    part = _Part(ids, facs.astype(np.int64))
+                    live = np.flatnonzero(part.facs)
+                    atoms, number = np.unique(ids[live], return_inverse=True)
+                    factors = np.array(
+                        [algebra.fractions[f] for f in part.facs[live].tolist()], dtype=object
+                    )
+                    rows = by_taps((live, number, factors), (none, none.astype(object)), 1)
+                    sides.append((DenseStructure(matrix, None, rows), atoms, part, None))
+                _agree(algebra, sides, 1, chosen, name)
+    return units, zero
+
+
+def _same_lengths(call: Any, other: Any) -> bool:
+    """Whether both nodes are given the same lengths of sequences."""
+    if not call.name(4) and not other.name(4):
+        return True
+    return call.name(4) == other.name(4) and (
+        call.name(4) in call.work.known
+        or call.name(4) in {item.name for item in call.work.index.inputs}
+    )
+
+
+class _Part:
+    """Channels with their values."""
+
+    def __init__(self, ids: Array, facs: Array) -> None:
+        self.ids, self.facs = ids, facs

@@ -1,0 +1,334 @@
+"""LSTM, GRU and RNN: hidden units are states, lumped by incoming weights from the coarsest guess until stable.
+
+Units of one direction share a class if bias, peepholes and initial values agree and, gate by gate, the weights from every
+class of inputs and from every class of units have equal sums.  That is exact lumpability of a weighted structure, and
+equal units stay equal at every step, however long the sequence: no unrolling could prove that.  Y, Y_h and Y_c share
+their units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lumpability.networks.merging import group_columns
+from lumpability.networks.operators.matching import matched_cell
+from lumpability.networks.operators.rows import aggregated, by_taps
+from lumpability.networks.tensors.algebra import ONE
+from lumpability.networks.tensors.call import HELD, Call, Declined, Reader, Tensor
+from lumpability.numbers.float_arrays import Array, to_fractions
+from lumpability.numbers.groups import Group
+from lumpability.structure.dense import DenseStructure
+
+__all__ = ["stable_classes"]
+
+OPERATORS = frozenset({"LSTM", "GRU", "RNN"})
+
+_GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+_FROM_ZERO = {"Tanh", "Relu", "Softsign", "LeakyRelu"}
+"""Activations with the value zero at zero."""
+
+
+def serves(call: Call) -> bool:
+    """Whether the weights are stored."""
+    return call.moving(0) and call.constant(1) is not None and call.constant(2) is not None
+
+
+@dataclass
+class Cell:
+    """Stored weights by direction and gate.
+
+    Attributes
+    ----------
+    inputs : array, shape (directions, gates, inputs, units)
+    states : array, shape (directions, gates, units, units)
+    bias : array or None, shape (directions, 2 gates, units)
+    peepholes : array or None, shape (directions, 3, units)
+    """
+
+    inputs: Array
+    states: Array
+    bias: Array | None
+    peepholes: Array | None
+
+
+def _cell(call: Call) -> Cell:
+    gates, size = _GATES[call.op], int(call.attributes.get("hidden_size", 0))
+    given = [call.constant(slot) for slot in (1, 2, 3, 7)]
+    if call.attributes.get("layout", 0) or any(map(call.moving, (1, 2, 3, 7))):
+        raise Declined
+    weights, states, bias, peepholes = given
+    assert weights is not None
+    assert states is not None
+    count = weights.shape[0]
+    size = size or states.shape[-1]
+    if weights.dtype.kind != "f" or not all(np.isfinite(a).all() for a in given if a is not None):
+        raise Declined
+    return Cell(
+        weights.reshape(count, gates, size, -1).transpose(0, 1, 3, 2),
+        states.reshape(count, gates, size, size).transpose(0, 1, 3, 2),
+        None if bias is None else bias.reshape(count, 2 * gates, size),
+        None if peepholes is None else peepholes.reshape(count, 3, size),
+    )
+
+
+def stable_classes(
+    inputs: Array, states: Array, start: Array, classes: Array, factors: Array
+) -> Array:
+    """Return the coarsest stable classes of one direction's units.
+
+    Parameters
+    ----------
+    inputs : array, shape (gates, inputs, units)
+    states : array, shape (gates, units, units)
+        Entry (g, i, j) is the weight from unit i to gate g of unit j.
+    start : int array, shape (units,)
+        Classes to begin with.
+    classes : int array, shape (inputs,)
+        Classes of the inputs; -1 for those that are zero.
+    factors : object array of Fraction, shape (inputs,)
+
+    Returns
+    -------
+    int array, shape (units,)
+        The first member of each unit's class.
+
+    Examples
+    --------
+    >>> chain = np.array([[[0.0, 1, 0], [0, 0, 1], [0, 0, 0]]])  # 0 -> 1 -> 2
+    >>> none = np.zeros((1, 0, 3))
+    >>> stable_classes(none, chain, np.zeros(3, int), np.zeros(0, int), np.zeros(0, object)).tolist()
+    [0, 1, 2]
+    >>> stable_classes(none, chain * 0, np.zeros(3, int), np.zeros(0, int), np.zeros(0, object)).tolist()
+    [0, 0, 0]
+    """
+    gates, size = states.shape[0], states.shape[-1]
+    matrix = np.concatenate([inputs, states], axis=1)
+    rows = matrix.transpose(1, 0, 2).reshape(-1, size)  # each channel gate by gate, as taps
+    live = np.flatnonzero(classes >= 0)
+    found = _first_members(start)
+    while True:
+        _, number = np.unique(found, return_inverse=True)
+        members = np.concatenate([live, np.arange(size) + inputs.shape[1]])
+        of = np.concatenate([classes[live], number + int(classes.max(initial=-1)) + 1])
+        scale = np.concatenate([factors[live], to_fractions(np.ones(size))])
+        none = np.zeros(0, np.int64)
+        structure = DenseStructure(
+            rows, None, by_taps((members, of, scale), (none, none.astype(object)), gates)
+        )
+        leaders = group_columns(structure, Group.ONE).leader
+        finer = _first_members(found * size + leaders)
+        if np.array_equal(finer, found):
+            return found
+        found = finer
+
+
+def _first_members(labels: Array) -> Array:
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.asarray(first[inverse])
+
+
+def apply(call: Call) -> None:
+    """Record outputs and readers."""
+    cell = _cell(call)
+    count, _, width, size = cell.inputs.shape
+    for output in range(len(call.node.output)):
+        if call.node.output[output]:
+            call.shape(output)
+    seen = call.work.view(call.tensor(0), {2})
+    x_ids, x_facs, x_labels = (
+        np.broadcast_to(a.ravel(), (width,)) for a in (seen.ids, seen.facs, seen.labels)
+    )
+    labels = call.work.labels.fresh(count * size).reshape(count, size)
+    if size == 1:
+        labels = np.full((count, size), HELD)
+    starts = [_initial(call, slot, labels) for slot in (5, 6)[: 2 if call.op == "LSTM" else 1]]
+    if call.name(4) and call.moving(4):
+        call.work.hold(call.name(4), f"{call.where} takes it as lengths")
+    algebra = call.work.algebra
+    units, zero = np.zeros((count, size), np.int64), np.zeros((count, size), bool)
+    call.notes.update(
+        cell=cell, labels=labels, units=units, zero=zero, inputs=(x_ids, x_facs), starts=starts
+    )
+    if call.work.against is not None:
+        units[:], zero[:] = matched_cell(call, cell, (x_ids, x_facs), starts)
+        _outputs(call, labels, units, zero)
+        return
+    classes = np.where(x_facs == 0, -1, np.unique(x_ids, return_inverse=True)[1])
+    factors = np.array([algebra.fractions[f] for f in x_facs.tolist()], dtype=object)
+    for d in range(count):
+        zero[d] = _zero_units(call, cell, d, x_facs != 0, starts)
+        start = _start(cell, d, [(ids[d], facs[d]) for ids, facs in starts], call.op)
+        start = _first_members(2 * start + zero[d])
+        leaders = stable_classes(cell.inputs[d], cell.states[d], start, classes, factors)
+        uses = (cell.inputs[d] != 0).any(axis=0).T
+        call.reader(Reader(call.number, 0, x_labels, x_ids, x_facs, uses, labels[d]))
+        own = np.array([algebra.atom(("unit", call.number, d, k)) for k in leaders.tolist()])
+        units[d] = own
+        among = (cell.states[d] != 0).any(axis=0).T
+        call.reader(
+            Reader(call.number, 2, labels[d], own, (~zero[d]).astype(int), among, labels[d])
+        )
+    _outputs(call, labels, units, zero)
+
+
+def _outputs(call: Call, labels: Array, units: Array, zero: Array) -> None:
+    algebra, count = call.work.algebra, len(labels)
+    for output, name in enumerate(call.node.output):
+        if not name:
+            continue
+        ids = np.array(
+            [[algebra.atom(("state", output, k)) for k in row] for row in units.tolist()]
+        )
+        ids, facs = np.where(zero, ONE, ids), np.where(zero, 0, 1)
+        rank = 4 if output == 0 else 3
+        shape = (1, count, 1, labels.shape[1]) if rank == 4 else (count, 1, labels.shape[1])
+        call.yields(
+            {rank - 3, rank - 1},
+            labels.reshape(shape),
+            (ids.reshape(shape), facs.reshape(shape)),
+            output,
+        )
+
+
+def _initial(call: Call, slot: int, labels: Array) -> tuple[Array, Array]:
+    """Return the initial values of the units, shape (directions, units); they leave together with the units."""
+    algebra = call.work.algebra
+    name = call.name(slot)
+    if not name:
+        return np.zeros(labels.shape, np.int64), np.zeros(labels.shape, np.int64)
+    known = call.constant(slot)
+    if known is not None:
+        if known.shape[1] > 1 and not bool((known == known[:, :1]).all()):
+            raise Declined
+        return algebra.constant(known[:, 0])
+    at = [facts.values.get(name) for facts in call.work.choices]
+    if all(
+        value is not None and value.size and bool((value == value.flat[0]).all()) for value in at
+    ):
+        # A tensor of one number whose shape is computed: the shape follows.
+        tensor = call.tensor(slot)
+        shape = (labels.shape[0], 1, labels.shape[1])
+        if tensor.units:
+            call.work.labels.unite(tensor.labels, labels.reshape(shape))
+        ids, facs = algebra.constant(np.full(shape, at[0].flat[0]))  # type: ignore[union-attr]
+        units = frozenset(axis for axis, n in enumerate(shape) if n > 1)
+        call.work.tensors[name] = Tensor(tensor.shape, units, labels.reshape(shape), ids, facs)
+        if _outside(call, name):
+            call.work.labels.hold(
+                labels, f"something else than {call.where} reads its initial values"
+            )
+        return ids[:, 0], facs[:, 0]
+    seen = call.work.view(call.tensor(slot), {0, 2})
+    call.work.labels.unite(seen.labels, labels[:, None])
+    shape = (labels.shape[0], 1, labels.shape[1])
+    return np.broadcast_to(seen.ids, shape)[:, 0], np.broadcast_to(seen.facs, shape)[:, 0]
+
+
+def _outside(call: Call, name: str) -> bool:
+    """Whether anything but initial states of recurrent nodes reads a tensor."""
+    index = call.work.index
+    return (
+        name in index.captured
+        or name in index.outputs
+        or any(
+            index.nodes[user].op_type not in OPERATORS or slot not in (5, 6)
+            for user, slot in index.users[name]
+        )
+    )
+
+
+def _start(cell: Cell, d: int, starts: list[tuple[Array, Array]], op: str) -> Array:
+    """Return classes of units by bias, peepholes and initial values."""
+    size = cell.states.shape[-1]
+    rows: list[list[Any]] = [[] for _ in range(size)]
+    if cell.bias is not None:
+        parts = to_fractions(cell.bias[d])
+        half = len(parts) // 2
+        both = [*(parts[:half] + parts[half:])]
+        both = (
+            [*both[:2], parts[2], parts[5]] if op == "GRU" else both
+        )  # its last two may be used apart
+        for part in both:
+            for row, value in zip(rows, part, strict=True):
+                row.append(value)
+    if cell.peepholes is not None:
+        for part in cell.peepholes[d]:
+            for row, value in zip(rows, part.tolist(), strict=True):
+                row.append(value)
+    for ids, facs in starts:
+        for row, atom, factor in zip(rows, ids.tolist(), facs.tolist(), strict=True):
+            row += [atom, factor]
+    numbers: dict[Any, int] = {}
+    return np.array([numbers.setdefault(tuple(row), len(numbers)) for row in rows])
+
+
+def _zero_units(
+    call: Call, cell: Cell, d: int, live: Array, starts: list[tuple[Array, Array]]
+) -> Array:
+    """Return the units that are zero at every step: their candidate is, and they begin at zero."""
+    names = call.attributes.get("activations", ["Tanh"])
+    names = [n.decode() if isinstance(n, bytes) else n for n in names]
+    zero = np.logical_and.reduce([facs[d] == 0 for _, facs in starts])
+    if call.op == "RNN":
+        passes = all(name in _FROM_ZERO for name in names)
+    else:
+        passes = "activations" not in call.attributes
+    if not passes:
+        return np.zeros_like(zero)
+    zero = zero & ~(cell.inputs[d][-1][live] != 0).any(axis=0)
+    if cell.bias is not None:
+        half = cell.bias.shape[1] // 2
+        zero = zero & (cell.bias[d][half - 1] == 0) & (cell.bias[d][-1] == 0)
+    while True:
+        fewer = zero & ~(cell.states[d][-1][~zero] != 0).any(axis=0)
+        if np.array_equal(fewer, zero):
+            return np.asarray(zero)
+        zero = fewer
+
+
+def edit(call: Call, edit: Any) -> None:
+    """Keep the units that stay, gate by gate, and sum what they read."""
+    cell: Cell = call.notes["cell"]
+    labels: Array = call.notes["labels"]
+    readers = edit.readers(call)
+    box = edit.boxed(labels) % labels.shape[1]
+    if len(box) != len(labels):
+        raise edit.unfit(
+            next(filter(None, call.node.output))
+        )  # a direction cannot leave as a whole
+    edit.kept[next(filter(None, call.node.output))] = box
+    weights: list[Array] = []
+    states: list[Array] = []
+    gates = cell.inputs.shape[1]
+    for d, kept in enumerate(box):
+        for slot, matrix, parts in ((0, cell.inputs[d], weights), (1, cell.states[d], states)):
+            chosen = edit.representation(readers[2 * d + slot])
+            rows = by_taps(
+                (chosen.channels, chosen.classes, chosen.factors), (chosen.fixed, chosen.values), 1
+            )
+            order = np.arange(len(chosen.kept))
+            if slot == 1:
+                place = {int(unit): k for k, unit in enumerate(chosen.kept)}
+                order = np.array([place[int(unit)] for unit in kept])
+            new = [_exact(aggregated(gate, None, rows, kept)[0])[order] for gate in matrix]
+            parts.append(np.stack([gate.T for gate in new]).reshape(gates * len(kept), -1))
+    edit.constant(call, 1, np.stack(weights), rounds=True)
+    edit.constant(call, 2, np.stack(states), rounds=True)
+    for slot, array in ((3, cell.bias), (7, cell.peepholes)):
+        if array is not None:
+            cut = [array[d][:, kept] for d, kept in enumerate(box)]
+            edit.constant(call, slot, np.stack(cut).reshape(len(box), -1))
+    for slot in (5, 6):
+        known = call.constant(slot)
+        if known is not None:
+            edit.constant(call, slot, np.stack([known[d][:, kept] for d, kept in enumerate(box)]))
+        elif call.name(slot) in call.work.choices[0].values:
+            edit.shape_of_fill(call.name(slot))
+    edit.attribute(call, "hidden_size", box.shape[1])
+
+
+def _exact(array: Array) -> Array:
+    return np.asarray(array if array.dtype == object else array.astype(np.float64))

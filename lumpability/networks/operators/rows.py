@@ -1,0 +1,59 @@
+"""The rows of a layer's matrix, channel by channel and tap by tap, as members of classes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.networks.tensors.call import Reader
+from lumpability.numbers.float_arrays import Array
+from lumpability.structure.dense import DenseStructure, Incoming
+
+__all__ = ["aggregated", "by_taps", "incoming"]
+
+
+def incoming(algebra: Any, reader: Reader, known: Array, taps: int, share: Fraction) -> Incoming:
+    """Return the rows of a matrix by classes of channels, each tap on its own; zeros are left out."""
+    live = np.flatnonzero((reader.facs != 0) & ~known)
+    _, number = np.unique(reader.ids[live], return_inverse=True)
+    factors = np.array([algebra.fractions[f] for f in reader.facs[live].tolist()], dtype=object)
+    fixed = np.flatnonzero(known & (reader.facs != 0))
+    values = np.array(
+        [algebra.fractions[f] * share for f in reader.facs[fixed].tolist()], dtype=object
+    )
+    return by_taps((live, number, factors), (fixed, values), taps)
+
+
+def by_taps(
+    members: tuple[Array, Array, Array], constants: tuple[Array, Array], taps: int
+) -> Incoming:
+    """Return rows (channel, tap) by classes (class, tap), and constant rows.
+
+    Parameters
+    ----------
+    members : (channels, classes, factors)
+    constants : (channels, values)
+    taps : int
+    """
+    (channels, classes, factors), (fixed, values) = members, constants
+    step = np.arange(taps)
+    key = (classes[:, None] * taps + step).ravel()
+    order = np.argsort(key, kind="stable")
+    return Incoming(
+        members=(channels[:, None] * taps + step).ravel()[order],
+        starts=np.flatnonzero(np.diff(key[order], prepend=-1)),
+        factors=np.repeat(factors, taps)[order],
+        constant_rows=(fixed[:, None] * taps + step).ravel(),
+        constants=np.repeat(values, taps),
+    )
+
+
+def aggregated(
+    matrix: Array, bias: Array | None, rows: Incoming, columns: Array
+) -> tuple[Array, Array | None]:
+    """Return the exact weights and bias of what is left."""
+    structure = DenseStructure(matrix, bias, rows)
+    weights = structure.entries(np.arange(structure.classes), columns)
+    return weights, None if bias is None else structure.bias[columns]

@@ -1,0 +1,265 @@
+"""The graph of a model as it stands in the file: nodes in order, constants, users, shapes at given sizes.
+
+A tensor that depends on no input is folded by onnx's own evaluator.  A free dimension is a symbol; `facts`
+gives it a size and folds shape arithmetic as well, so that everything that moves data can be run.  What
+differs between two choices of sizes depends on them, and nothing but a shape may read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidNetwork
+from lumpability.networks.tensors.protobuf import (
+    array_of,
+    attributes,
+    evaluated,
+    inferred,
+    onnx,
+    subgraphs,
+    tensor_type,
+)
+from lumpability.numbers.float_arrays import Array
+
+__all__ = ["Facts", "Index", "Shape", "captured"]
+
+Shape = tuple[int, ...]
+
+_RANDOM = ("Random", "Multinomial", "Bernoulli")
+_SMALL = 1024
+_TRIALS = ((2, 8), (4, 16), (2, 64), (4, 96), (6, 12), (3, 5), (1, 32), (1, 224), (1, 1), (8, 8))
+"""Sizes to try for free dimensions: of axis 0, and of the others."""
+
+
+@dataclass
+class Facts:
+    """What is known of a graph at one choice of the free dimensions.
+
+    Attributes
+    ----------
+    sizes : dict of str to int
+    values : dict of str to array
+        Tensors that depend on no input.
+    types : dict of str to TypeProto
+    derived : set of str
+        Tensors of `values` that depend on the shape of one that is not.
+    """
+
+    sizes: dict[str, int]
+    values: dict[str, Array] = field(default_factory=dict)
+    types: dict[str, Any] = field(default_factory=dict)
+    derived: set[str] = field(default_factory=set)
+
+    def shape(self, name: str) -> Shape | None:
+        """Return the shape of a tensor, or None if it is unknown."""
+        if name in self.values:
+            return tuple(self.values[name].shape)
+        kind = self.types.get(name)
+        if (
+            kind is None
+            or not kind.HasField("tensor_type")
+            or not kind.tensor_type.HasField("shape")
+        ):
+            return None
+        dims = kind.tensor_type.shape.dim
+        if not all(d.HasField("dim_value") for d in dims):
+            return None
+        return tuple(int(d.dim_value) for d in dims)
+
+
+class Index:
+    """A model, indexed.
+
+    Parameters
+    ----------
+    model : ModelProto
+    folder : Path, optional
+        Where external data lies.
+    """
+
+    def __init__(self, model: Any, folder: Path | None = None) -> None:
+        self.model, self.graph, self.folder = model, model.graph, folder
+        self.opsets = {item.domain or "": item.version for item in model.opset_import}
+        self.opsets.setdefault("", 1)
+        self.opsets.setdefault("ai.onnx", self.opsets[""])
+        self.stored = {item.name: item for item in self.graph.initializer}
+        sparse = {item.values.name: item for item in self.graph.sparse_initializer}
+        inner = {f.name for f in model.functions}
+        self.inputs = [
+            item for item in self.graph.input if item.name not in self.stored | sparse.keys()
+        ]
+        self.outputs = [item.name for item in self.graph.output]
+        self.replaceable = [i.name for i in self.graph.input if i.name in self.stored]
+        self.constants = {name: array_of(item, folder) for name, item in self.stored.items()}
+        for name, item in sparse.items():
+            self.constants[name] = _dense(item)
+        self._refuse_nan()
+        self.nodes = self._ordered([*self.constants, *(i.name for i in self.inputs)])
+        self.constant_nodes = {
+            node.output[0]: value
+            for node in self.nodes
+            if node.op_type == "Constant"
+            and isinstance(value := evaluated(node, [], self.opsets)[0], np.ndarray)
+        }
+        self.local = [node.op_type in inner and node.domain != "" for node in self.nodes]
+        self.users: dict[str, list[tuple[int, int]]] = {}
+        self.producer: dict[str, int] = {}
+        self.captured: set[str] = set()
+        for number, node in enumerate(self.nodes):
+            for slot, name in enumerate(node.input):
+                self.users.setdefault(name, []).append((number, slot))
+            self.producer.update((name, number) for name in node.output if name)
+            self.captured |= set(captured(node))
+
+    @property
+    def symbols(self) -> list[tuple[str, int]]:
+        """Free dimensions of the inputs, each with the axis where it stands first."""
+        found: dict[str, int] = {}
+        for item in self.inputs:
+            for axis, dim in enumerate(item.type.tensor_type.shape.dim):
+                if not (dim.HasField("dim_value") and dim.dim_value > 0):
+                    found.setdefault(dim.dim_param or f"{item.name}:{axis}", axis)
+        return list(found.items())
+
+    def choices(self) -> list[Facts]:
+        """Return what is known at one choice of sizes, or two if there are free dimensions.
+
+        Choices at which fewest nodes fail are taken.  One choice alone, although sizes are free, means
+        that nothing that depends on sizes may be relied on.
+        """
+        symbols = self.symbols
+        trials: list[tuple[int, Facts]] = []
+        for first, other in _TRIALS if symbols else _TRIALS[:1]:
+            facts = self.facts({name: other if axis else first for name, axis in symbols})
+            known = sum(facts.shape(name) is None for node in self.nodes for name in node.output)
+            trials.append((known, facts))
+            fewest = min(count for count, _ in trials)
+            if sum(count == fewest for count, _ in trials) > 1 and (fewest == 0 or len(trials) > 3):
+                break
+        fewest = min(count for count, _ in trials)
+        return [facts for count, facts in trials if count == fewest][:2]
+
+    def facts(self, sizes: dict[str, int]) -> Facts:
+        """Fold constants and infer shapes with the free dimensions set to some sizes."""
+        known = Facts(sizes, dict(self.constants))
+        for item in self.inputs:
+            kind = type(item.type)()
+            kind.CopyFrom(item.type)
+            for axis, dim in enumerate(kind.tensor_type.shape.dim):
+                if not (dim.HasField("dim_value") and dim.dim_value > 0):
+                    dim.dim_value = sizes[dim.dim_param or f"{item.name}:{axis}"]
+            known.types[item.name] = kind
+        for number, node in enumerate(self.nodes):
+            if not self._folded(number, node, known):
+                self._infer(node, known)
+        return known
+
+    def _folded(self, number: int, node: Any, known: Facts) -> bool:
+        if node.op_type in ("Shape", "Size") and node.domain in ("", "ai.onnx"):
+            shape = known.shape(node.input[0])
+            if shape is None:
+                return False
+            if node.op_type == "Shape":
+                extent = attributes(node)
+                value = np.array(shape, dtype=np.int64)[extent.get("start", 0) : extent.get("end")]
+            else:
+                value = np.array(np.prod(shape), dtype=np.int64)
+            known.values[node.output[0]] = value
+            if node.input[0] not in known.values or node.input[0] in known.derived:
+                known.derived.add(node.output[0])
+            return True
+        if self.local[number] or node.op_type.startswith(_RANDOM):
+            return False
+        if any(name and name not in known.values for name in node.input) or any(captured(node)):
+            return False
+        try:
+            given = [known.values.get(name) for name in node.input]
+            found = evaluated(node, given, self.opsets)
+        except Exception:  # noqa: BLE001  # what cannot be folded is carried along
+            return False
+        if not all(isinstance(value, np.ndarray) for value in found):
+            return False
+        outputs = [name for name in node.output if name]
+        known.values.update(zip(outputs, found, strict=False))
+        if any(name in known.derived for name in node.input):
+            known.derived.update(outputs)
+        return True
+
+    def _infer(self, node: Any, known: Facts) -> None:
+        types, data = {}, {}
+        for name in filter(None, node.input):
+            if name in known.values:
+                value = known.values[name]
+                if value.size <= _SMALL:
+                    data[name] = value
+                types[name] = tensor_type(_code(value), value.shape)
+            elif name in known.types:
+                types[name] = known.types[name]
+        known.types.update(inferred(node, types, data, self.opsets, self.model.ir_version))
+
+    def _refuse_nan(self) -> None:
+        for name, value in self.constants.items():
+            if value.dtype.kind == "f" and np.isnan(value).any():
+                raise InvalidNetwork(f"the weight {name!r} holds NaN: no function is defined by it")
+
+    def _ordered(self, known: Iterable[str]) -> list[Any]:
+        """Return the nodes so that every tensor is written before it is read."""
+        ready = {"", *known}
+        written: set[str] = set(ready) - {""}
+        for node in self.graph.node:
+            for name in filter(None, node.output):
+                if name in written:
+                    raise InvalidNetwork(
+                        f"the tensor {name!r} is defined twice: not a valid ONNX graph"
+                    )
+                written.add(name)
+        self.places: list[int] = []
+        ordered, pending = [], list(enumerate(self.graph.node))
+        while pending:
+            later = []
+            for place, node in pending:
+                if all(name in ready for name in (*node.input, *captured(node))):
+                    ordered.append(node)
+                    self.places.append(place)
+                    ready.update(node.output)
+                else:
+                    later.append((place, node))
+            if len(later) == len(pending):
+                first = later[0][1]
+                missing = next(n for n in (*first.input, *captured(first)) if n not in ready)
+                raise InvalidNetwork(f"the tensor {missing!r} is read but never defined")
+            pending = later
+        missing = [name for name in self.outputs if name not in ready]
+        if missing:
+            raise InvalidNetwork(f"the output {missing[0]!r} is never defined")
+        return ordered
+
+
+def captured(node: Any) -> Iterator[str]:
+    """Yield the names that the graphs inside a node read from outside."""
+    for graph in subgraphs(node):
+        own = {item.name for item in (*graph.input, *graph.initializer)}
+        own |= {name for inner in graph.node for name in inner.output}
+        for inner in graph.node:
+            yield from (n for n in (*inner.input, *captured(inner)) if n and n not in own)
+        yield from (item.name for item in graph.output if item.name not in own)
+
+
+def _dense(item: Any) -> Array:
+    """Return a sparse initializer as an array."""
+    values, where = array_of(item.values), array_of(item.indices)
+    dense = np.zeros(tuple(item.dims), dtype=values.dtype)
+    if where.ndim == 2:
+        dense[tuple(where.T)] = values
+    else:
+        dense.ravel()[where] = values
+    return dense
+
+
+def _code(value: Array) -> int:
+    return int(onnx().helper.np_dtype_to_tensor_dtype(value.dtype))

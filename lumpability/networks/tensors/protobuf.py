@@ -1,0 +1,127 @@
+"""The only file of the graph package that touches ``onnx``: arrays, attributes, one node evaluated, one node's types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import require
+from lumpability.numbers.float_arrays import Array
+
+__all__ = [
+    "array_of",
+    "attributes",
+    "constant_of",
+    "evaluated",
+    "inferred",
+    "subgraphs",
+    "tensor_of",
+    "tensor_type",
+]
+
+
+def onnx() -> Any:
+    """Return the package ``onnx``, its evaluator included, or raise `MissingDependency`."""
+    require("onnx.reference", extra="onnx")
+    return require("onnx", extra="onnx")
+
+
+def attributes(node: Any) -> dict[str, Any]:
+    """Return the attributes of a node that are not graphs; strings are decoded."""
+    found = {}
+    for item in node.attribute:
+        if item.type in (5, 10):
+            continue
+        value = onnx().helper.get_attribute_value(item)
+        found[item.name] = value.decode(errors="replace") if isinstance(value, bytes) else value
+    return found
+
+
+def subgraphs(node: Any) -> list[Any]:
+    """Return the graphs inside a node (bodies of If, Loop, Scan)."""
+    found = []
+    for item in node.attribute:
+        if item.type == 5:
+            found.append(item.g)
+        elif item.type == 10:
+            found += item.graphs
+    return found
+
+
+def array_of(tensor: Any, folder: Path | None = None) -> Array:
+    """Return a TensorProto as an array; types that numpy lacks become float32, exactly."""
+    helper = onnx().numpy_helper
+    array = np.asarray(helper.to_array(tensor, "" if folder is None else str(folder)))
+    if array.dtype.kind == "V" or array.dtype.name.startswith(("bfloat", "float8")):
+        return np.asarray(array.astype(np.float32))
+    return array
+
+
+def tensor_of(array: Array, name: str, like: Any = None) -> Any:
+    """Return an array as a TensorProto, of the element type of another one."""
+    module = onnx()
+    if like is not None:
+        wanted = module.helper.tensor_dtype_to_np_dtype(like)
+        array = array.astype(wanted)
+    return module.numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
+
+
+def constant_of(node: Any) -> Array:
+    """Return the value of a Constant node."""
+    return np.asarray(onnx().reference.ReferenceEvaluator(node).run(None, {})[0])
+
+
+def evaluated(node: Any, inputs: Sequence[Array | None], opsets: Mapping[str, int]) -> list[Any]:
+    """Run one node in onnx's own evaluator.
+
+    Parameters
+    ----------
+    node : NodeProto
+    inputs : sequence of array or None
+        In the order of the node's inputs; None where one is left out.
+    opsets : mapping of domain to version
+    """
+    given = {
+        name: np.asarray(value)
+        for name, value in zip(node.input, inputs, strict=False)
+        if name and value is not None
+    }
+    with np.errstate(all="ignore"):
+        run = onnx().reference.ReferenceEvaluator(node, opsets=dict(opsets)).run(None, given)
+    return [value if isinstance(value, list) else np.asarray(value) for value in run]
+
+
+def tensor_type(code: int, shape: Sequence[int] | None) -> Any:
+    """Return a TypeProto of a tensor."""
+    return onnx().helper.make_tensor_type_proto(code, None if shape is None else list(shape))
+
+
+def inferred(
+    node: Any,
+    types: Mapping[str, Any],
+    data: Mapping[str, Array],
+    opsets: Mapping[str, int],
+    ir: int,
+) -> dict[str, Any]:
+    """Return the types of a node's outputs as onnx infers them; nothing where it cannot."""
+    module = onnx()
+    try:
+        schema = module.defs.get_schema(
+            node.op_type, max_inclusive_version=opsets[node.domain], domain=node.domain
+        )
+        tensors = {
+            name: module.numpy_helper.from_array(value, name) for name, value in data.items()
+        }
+        imports = [
+            module.helper.make_opsetid(domain, version) for domain, version in opsets.items()
+        ]
+        return dict(
+            module.shape_inference.infer_node_outputs(
+                schema, node, dict(types), tensors, opset_imports=imports, ir_version=ir
+            )
+        )
+    except Exception:  # noqa: BLE001  # classes of its own; what has no type is carried along
+        return {}
