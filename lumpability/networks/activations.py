@@ -1,9 +1,8 @@
-"""Activations: by which factors neurons may differ and still be merged.
+"""Activations: the factors by which neurons may differ and still be merged.
 
-Neurons whose incoming weights and bias are c times those of another have z' = c z.  They can share one
-neuron exactly when act(c z) = carry(c) act(z) for all z, with a carry that does not depend on z: the
-next layer then uses carry(c) times the weight.  Which c do that is a property of the activation alone:
-
+If the incoming weights and bias of a neuron are c times those of another, its pre-activation is c z.  The two
+can share one neuron exactly when act(c z) = carry(c) act(z) for all z, where carry(c) does not depend on z.
+The next layer then uses carry(c) times the weight.  The activation determines which c do this:
 =============  ==================  ==========  ==========================================================
 group          factors c           carry(c)    activations
 =============  ==================  ==========  ==========================================================
@@ -15,12 +14,12 @@ SIGNS          1 and -1            c           tanh, softsign, arctan (odd funct
 ONE            1                   1           sigmoid, softplus, ELU, GELU, SiLU, clip, ... (equal rows)
 =============  ==================  ==========  ==========================================================
 
-Some activations also know what becomes of a negative factor: act(-x) = act(x) - r x with a number r, their
-*reflection*.  It is 1 for ReLU, softplus, GELU and SiLU, 1 + alpha for leaky ReLU.  Units of opposite sign can
-then share one unit at the price of a linear skip past the activation (`lump(..., antiparallel=True)`).
+For some activations act(-x) = act(x) - r x with a number r, their *reflection*: 1 for ReLU, softplus, GELU and
+SiLU, and 1 + alpha for leaky ReLU.  Units of opposite sign can then share one unit, with a linear skip past
+the activation (`lump(..., antiparallel=True)`).
 
-The carry is a homomorphism, so a sequence of activations is treated by the images of its groups.
-`value` is the exact image of a rational number where that is rational; `lipschitz` bounds the slope.
+The carry is a homomorphism, so the group of a sequence of activations follows from the images of their groups.
+`value` is the exact image of a rational number if that is rational; `lipschitz` bounds the slope.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ def _sign(value: Fraction) -> Fraction:
 
 @dataclass(frozen=True, eq=False)
 class Activation:
-    """An elementwise function and what it does to factors.
+    """An elementwise function, and how it changes factors.
 
     Attributes
     ----------
@@ -72,7 +71,7 @@ class Activation:
     group : Group
         Factors c with ``act(c x) == carry(c) act(x)`` for all x.
     reason : str
-        Why.
+        Why the group is this one.
     exact : callable or None
         The function on rationals; None if it takes irrational values.
     carry : callable
@@ -153,7 +152,7 @@ def common_group(sequence: Iterable[Activation]) -> Group:
 
 
 def _sigmoid(x: Array) -> Any:
-    # Written with exp of a non-positive number: no overflow on either side.
+    # Computed with exp of a non-positive number, which cannot overflow.
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
 

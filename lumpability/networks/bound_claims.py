@@ -1,13 +1,13 @@
-"""What a certificate claims about each layer, bound to the layer that it is about.
+"""The claims of a certificate, each bound to its layer of the network.
 
-A claim is plain data: the classes of a layer's units, the factor c(s) of each, which units are constants
-and with which value, and which classes are used above.  Everything else follows from the network and is
-computed anew here: what is left of a factor after the activation, the aggregated weights
+A claim is plain data: the classes of a layer's units, the factor c(s) of each unit, which units are constant
+and with which value, and which classes are used above.  Everything else is computed from the network: the
+factor after the activation, the aggregated weights
 
     U = [A_{l-1} W_l ; N_{l-1} W_l]   with bias   b_l + (constants' rows of W_l),
 
 and the weights of the quotient: column of a class = column of its first member divided by its factor.
-Nothing here knows how classes are found or how a quotient is made.
+Nothing here uses the code that finds classes or makes a quotient.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ class NewWeights:
     # one.
     matrix: Array
     bias: Array | None  # b^; None if the layer had none and needs none
-    # S: what the pre-activations of the layer below add; None if no unit is reflected there.
+    # S: weights of the pre-activations of the layer below; None if no unit is reflected there.
     skip: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class BoundClaim:
-    """A claim beside the layer of the network that it is about, and beside its neighbours."""
+    """A claim, the layer of the network that it is about, and the layers beside it."""
 
     claim: LayerClaim
     stage: Stage
-    # The claim about the layer that this one reads, unless that stays as it is.
+    # The claim about the layer that this one reads; None if that layer stays as it is.
     below: BoundClaim | None
     above: Stage | None
     kind: str  # "proportional" or "exact"
@@ -75,7 +75,7 @@ class BoundClaim:
 
     @property
     def only_zero(self) -> bool:
-        """Whether only zero may be folded: padding above is not constant."""
+        """Whether only the constant zero may be folded, because the layer above has padding."""
         layer = None if self.above is None else self.above.layer
         return isinstance(layer, Conv) and layer.is_padded
 
@@ -96,7 +96,7 @@ class BoundClaim:
 
     @cached_property
     def carried(self) -> Array:
-        """What is left of each factor after the activation; 0 where the factor does not pass."""
+        """Each factor after the activation; 0 if the activation does not pass the factor."""
         firsts = self.firsts.tolist()
         left: dict[tuple[int, Fraction], Fraction] = {}
         carried = []
@@ -158,7 +158,7 @@ class Rows:
 
 
 def bind(claims: Sequence[LayerClaim], stages: Sequence[Stage], kind: str) -> list[BoundClaim]:
-    """Return claims beside the stages of a network that they are about; as many as there are stages."""
+    """Bind each claim to its stage of a network; there are as many claims as stages."""
     bound: list[BoundClaim] = []
     for number, (claim, stage) in enumerate(zip(claims, stages, strict=True)):
         below = bound[-1] if stage.open else None

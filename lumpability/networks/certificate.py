@@ -1,13 +1,13 @@
-"""Certificates of network lumpings: what is claimed, and the checker that needs nothing else.
+"""Certificates of network lumpings: their claims, and a checker that needs nothing else.
 
 A certificate holds the classes, factors, constants and dead classes of every layer with weights, digests of
 the network and of its quotient, and the rules under which the classes are the coarsest.  `verify` reads the
 weights from the network itself and proves three things in exact arithmetic.
 
-Soundness (`lumpability.networks.soundness`) is every layer's identity: the quotient computes the same function
-for every input.  The stored quotient, if it is given, must be the one that this is about
-(`lumpability.networks.stored_quotient`).  Coarseness (`lumpability.networks.coarseness`) says that no two classes of a
-layer could be merged.
+Soundness (`lumpability.networks.soundness`): the identity of every layer holds, so the quotient computes the
+same function for every input.  The stored quotient (`lumpability.networks.stored_quotient`), if it is given,
+is the quotient of the certificate.  Coarseness (`lumpability.networks.coarseness`): no two classes of a layer
+could be merged.
 
 Nothing here uses the engine or the code that found the classes and made the quotient.
 """
@@ -36,7 +36,7 @@ __all__ = ["NetworkCertificate", "refute"]
 
 
 class NetworkCertificate(NetworkClaims):
-    """What a network lumping claims, and the means to check it.
+    """The claims of a network lumping, and their check.
 
     Attributes
     ----------
@@ -47,11 +47,11 @@ class NetworkCertificate(NetworkClaims):
     layers : tuple of LayerClaim
         One for each layer with weights.
     largest_change : Fraction
-        Largest difference between a number of the quotient and what is stored of it (0: nothing rounded).
+        Largest difference between an exact number of the quotient and the stored one (0: nothing rounded).
     library : str
-        The version that made it.
+        The version of the library that made the certificate.
     network, quotient : Network or None
-        Where they are at hand; a certificate from a file does not hold them.
+        The networks, if they are in memory; a certificate from a file does not hold them.
 
     Examples
     --------
@@ -72,7 +72,7 @@ class NetworkCertificate(NetworkClaims):
         network : Network, optional
             The network that was lumped; may be left out if the certificate holds it.
         reduced : Network, optional
-            Its quotient; without it (neither here nor in the certificate) only its weights are implied.
+            Its quotient.  Without it, here and in the certificate, stored weights are not checked.
 
         Returns
         -------
@@ -83,7 +83,7 @@ class NetworkCertificate(NetworkClaims):
         Raises
         ------
         InvalidInput
-            If no network is at hand.
+            If no network is given, and the certificate holds none.
 
         Notes
         -----
@@ -140,21 +140,21 @@ class NetworkCertificate(NetworkClaims):
 
     @classmethod
     def read(cls, path: str | Path) -> NetworkCertificate:
-        """Read what `write` wrote, as a stream; nothing in it is believed before `verify`.
+        """Read a file of `write`, as a stream; only `verify` decides whether its claims hold.
 
         Raises
         ------
         FormatError
-            If it is not a certificate of a network, or of another version.
+            If it is not a certificate of a network, or has another version.
         SizeLimit
-            If it is absurdly large.
+            If it is too large.
         """
         return cls(**vars(read_network_claims(path)))
 
     def statement(
         self, network: Network | None = None, reduced: Network | None = None
     ) -> NetworkStatement:
-        """Return the identities as ones between matrices of integers, once they are verified.
+        """Return the identities as ones between matrices of integers, after verifying the certificate.
 
         Parameters
         ----------
@@ -223,7 +223,7 @@ def refute(
 ) -> str | None:
     """Return what is wrong with a quotient, or None if it was proved to compute the same function.
 
-    The first two of the three checks of `NetworkCertificate.verify`, without digests.
+    These are the first two of the three checks of `NetworkCertificate.verify`, without digests.
     """
     bound = bind(claims, stages_of(network), kind)
     wrong = _first_problem(bound)

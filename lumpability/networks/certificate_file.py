@@ -1,7 +1,7 @@
 """Certificates of networks as files, as `lumpability.certificate.file` reads and writes them.
 
 Factors and constants refer to "numbers" by position, and units with the factor 1 are left out.  A certificate
-has some ten bytes for each neuron; weights are not in it.
+has some ten bytes for each neuron; it does not hold weights.
 ``lumpability/schemas/network-certificate.schema.json`` describes the format.
 """
 
@@ -25,7 +25,7 @@ from lumpability.partition import Partition
 __all__ = ["read_network_claims", "write_network_claims"]
 
 MAX_BYTES = 1 << 26
-"""Largest text read, after unpacking: some ten million neurons."""
+"""Largest text in bytes, after unpacking: some ten million neurons."""
 
 _MOST_LAYERS, _MOST_NUMBERS = 1 << 16, 1 << 22
 
@@ -80,7 +80,7 @@ def _layer(claim: LayerClaim, numbers: dict[Fraction, int]) -> str:
 
 
 class _Reader(Reader):
-    """Reads a certificate of a network; every list is bounded by what went before."""
+    """Reads a certificate of a network; earlier entries bound the length of every list."""
 
     def __init__(self, scanner: Scanner) -> None:
         super().__init__(scanner)

@@ -1,9 +1,9 @@
 """`check` for networks: whether a partition of the neurons is a lumping and, if not, why.
 
-The forward pass of `lumpability.networks.merging` with given classes: rows of merged units are summed
-with their factors, constants folded, and the columns of every class must be multiples of each other.
-The witness names two units of one class, a class below (or the bias), and the two sums that no admissible
-factor reconciles.
+The check is the forward pass of `lumpability.networks.merging` with given classes: rows of merged units are
+summed with their factors, constants are folded, and the columns of every class must be multiples of each
+other.  The witness names two units of one class, a class below (or the bias), and two sums that differ by no
+admissible factor.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class NetworkWitness(Told):
     total, other_total : Fraction
         The two aggregated weights.
     factor : Fraction
-        What the first different sum would have to be multiplied by to agree: the ratio of the columns'
-        first non-zero sums.
+        The number by which the first sum would have to be multiplied to give the second: the ratio of the
+        columns' first nonzero sums.
     reason : str
         In words.
     """
@@ -70,7 +70,7 @@ class NetworkWitness(Told):
 
     @property
     def claim(self) -> str:
-        """What the witness is about, as a title."""
+        """The two units, as a title."""
         return f"Units {self.unit} and {self.other} of layer {self.layer}"
 
     def __str__(self) -> str:

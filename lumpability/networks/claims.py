@@ -1,10 +1,10 @@
-"""What is claimed of the lumping of a network: records of plain data, layer by layer.
+"""The claims about a lumping of a network: records of plain data, layer by layer.
 
-A network is named by a digest of what it computes, the same for every file format and storage type: over the
-reals a network is its chain of layers, their settings and the exact values of their weights.  Names of input
-and output do not matter; a bias of zeros is no bias, and minus zero is zero.  Every value is fed to SHA-256 as a
-double, which holds each half, single and double exactly, behind a line of JSON that says which layer, part
-and shape it belongs to; so different chains of layers give different bytes.
+A network is identified by a digest of what it computes, the same for every file format and storage type: over
+the reals a network is its chain of layers, their settings and the exact values of their weights.  Names of
+input and output do not matter; a bias of zeros equals no bias, and minus zero equals zero.  Every value goes
+into SHA-256 as a double, which holds each half, single and double exactly, after a line of JSON with its layer,
+part and shape; so different chains of layers give different bytes.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ __all__ = ["LayerClaim", "NetworkClaims", "Subject", "network_digest"]
 
 @dataclass(frozen=True)
 class Subject:
-    """Which network is meant."""
+    """The identification of a network."""
 
     digest: str  # see `lumpability.networks.claims.network_digest`
     hidden_neurons: int
 
     @classmethod
     def of(cls, network: Network) -> Subject:
-        """Return what identifies a network; one pass over its weights."""
+        """Identify a network; one pass over its weights."""
         return cls(network_digest(network), network.hidden_neurons)
 
 
 @dataclass(frozen=True, eq=False)
 class LayerClaim:
-    """What is claimed about the units of one layer with weights."""
+    """The claim about the units of one layer with weights."""
 
     layer: int  # number of the layer in the network
     partition: Partition  # of its units; constants and dead units included
@@ -54,7 +54,7 @@ class LayerClaim:
     constants: dict[int, Fraction]
     # Shape (classes,).  Classes that are units of the quotient: neither constant nor dead.
     live: Array
-    # Whether units of opposite sign share classes by way of a skip past the activation.
+    # Whether units of opposite sign share classes, with a skip past the activation.
     antiparallel: bool = False
     held: str | None = None  # why the units of this layer may not be changed
     # The factors by which columns of one class may differ, in words; None if the layer is held.

@@ -1,14 +1,15 @@
-"""Coarseness of a network lumping: no two classes of a layer could be merged, no unit could be spared.
+"""Coarseness of a network lumping: no two classes of a layer could be merged, no unit could be removed.
 
-Merging more below never separates above, so one forward pass gives the unique coarsest lumping, and it
-is enough to look at each layer with the classes below it as they are claimed.  There the columns of
-U = [A W; N W; b] at the first members of two classes must not be multiples of each other by a factor that
-the layer's rule admits, unless different functions follow them; no class that is not folded may have a
-constant value that could be; and every class that stays needs a nonzero weight into something that stays.
+A merge below never separates anything above, so one forward pass gives the unique coarsest lumping, and it
+suffices to check each layer with the claimed classes below it.  Three things are checked.  The columns of
+U = [A W; N W; b] at the first members of two classes are not multiples of each other by a factor that the
+layer's rule admits, unless different functions follow them.  No class that could be folded as a constant is
+left.  Every class that stays has a nonzero weight into a class that stays.
 
-Correctly rounded division makes the first of these fast: fl(x / y) depends on the rational x / y alone, so
-columns whose quotients by their first entry differ as floats are no multiples.  Rows are read until all
-columns differ; what floats do not tell apart is compared in fractions.  Floats refute, they never confirm.
+Correctly rounded division makes the first check fast: fl(x / y) depends on the rational x / y alone, so
+columns whose quotients by their first entry differ as floats are not multiples.  Rows are read until all
+columns differ; columns that floats do not tell apart are compared in fractions.  Floats refute; they never
+confirm.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ __all__ = ["improvable"]
 
 
 def improvable(bound: BoundClaim, above: NewWeights | None) -> str | None:
-    """Return what the claim about a layer leaves undone, or None.
+    """Return a merge or removal that the claim about a layer omits, in words, or None.
 
     Parameters
     ----------
     bound : BoundClaim
-        Found to be sound, like all below it.
+        A claim that is sound, as are all claims below it.
     above : NewWeights or None
         The quotient's weights of the next layer; None if the layer is held.
     """
@@ -99,7 +100,7 @@ def _refine(label: Array, first: Array, active: Array, values: Array, group: Gro
 
 
 def _foldable(bound: BoundClaim, still: set[int]) -> str | None:
-    """Look for a class that is constant and not folded; `still` are first members without weights."""
+    """Find a class that is constant and not folded; `still` are first members without weights."""
     steps, constants = bound.stage.steps, bound.claim.constants
     firsts = bound.partition.representatives.tolist()
     for unit in sorted(still) if bound.stage.is_uniform else firsts:
@@ -113,7 +114,7 @@ def _foldable(bound: BoundClaim, still: set[int]) -> str | None:
 
 
 def _mergeable(bound: BoundClaim, groups: list[Array]) -> str | None:
-    """Look for two classes in one group whose columns are multiples, and the same function follows."""
+    """Find two classes in one group whose columns are multiples, and that the same function follows."""
     summed, rows = bound.rows.summed, np.arange(bound.rows.summed.classes)
     for columns in groups:
         seen: dict[Hashable, int] = {}
@@ -133,7 +134,7 @@ def _mergeable(bound: BoundClaim, groups: list[Array]) -> str | None:
 
 
 def _unused(bound: BoundClaim, above: NewWeights | None) -> str | None:
-    """Look for a class that stays without a nonzero weight into anything."""
+    """Find a class that stays although all its weights into classes that stay are zero."""
     live = bound.partition.representatives[bound.live]
     if above is None or not len(live) or not above.matrix.size:
         spare = live if above is not None else live[:0]

@@ -1,6 +1,6 @@
-"""Layers that act on every number by itself: activations, PReLU, shift, scale; and softmax.
+"""Layers that act on every number separately: activations, PReLU, shift, scale; and softmax.
 
-`Shift` and `Scale` hold constants that broadcast against the input, as when inputs are normalised.
+`Shift` and `Scale` hold constants that broadcast against the input, for example to normalise inputs.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Scale(Layer):
     ----------
     value : float array
     divide : bool
-        Division is kept: one over a float is rarely a float.
+        Whether to divide.  Division is kept as such, because one over a float is rarely a float.
     """
 
     value: Array
@@ -144,7 +144,7 @@ class Scale(Layer):
 
 @dataclass(frozen=True, eq=False)
 class Softmax(Layer):
-    """Softmax along an axis.  It couples its inputs: nothing is merged across it."""
+    """Softmax along an axis.  It couples its inputs, so nothing is merged across it."""
 
     axis: int = -1
 

@@ -1,8 +1,8 @@
-"""Networks to try things on: small ones with names, and networks with a planted quotient.
+"""Example networks: small ones with names, and networks with a planted quotient.
 
-A planted network is built the other way round: from a small network, every hidden neuron is copied with
-factors that the activation lets pass, its outgoing weights are split among the copies, and the copies are
-shuffled.  The lumping has to find the small network again.
+A planted network is made from a small one: every hidden neuron is copied with factors that the activation
+passes, its outgoing weights are divided among the copies, and the copies are shuffled.  The lumping has to
+find the small network again.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def planted(
     seed : int
     dtype : numpy float type
     bits : int
-        Weights are integers of that many bits, so that everything fits the type.
+        Weights are integers of this many bits, so that all sums fit the type.
 
     Examples
     --------
@@ -105,11 +105,11 @@ def copied(network: Network, layer: int, owner: Array, factors: Array, share: Ar
     layer : int
         Which hidden layer, counted from 0.
     owner : array of int, shape (units,)
-        Of which unit each copy is one; every unit occurs.
+        The unit of which each copy is one; every unit occurs.
     factors : array of float, shape (units,)
-        Of each copy; the activation must let them pass.
+        The factor of each copy; the activation must pass it.
     share : array of float, shape (units, units of the next layer)
-        Outgoing weights; those of first copies are changed so that what arrives stays the same.
+        Outgoing weights; those of first copies are adjusted so that the next layer receives the same sums.
 
     Examples
     --------

@@ -1,10 +1,10 @@
-"""`explain` for networks: reads off a finished lumping why two neurons share a class, or do not.
+"""`explain` for networks: why two neurons share a class of a lumping, or why not.
 
-Two columns of one layer are added up anew and compared entry by entry; nothing else of the network is read.  A
-column is brought to its normal form by dividing it by the part of its first nonzero entry that the layer's
-group of factors allows.  Columns with equal normal forms are multiples by a factor of that group, and
-otherwise the first entry in which the normal forms differ tells the units apart.  The bias comes last.  How neurons are named: layer:neuron, the number of the layer in the
-network and of the neuron (or channel) in the layer, as everywhere.
+Two columns of one layer are summed again and compared entry by entry; nothing else of the network is read.
+The normal form of a column is the column divided by the part of its first nonzero entry that lies in the layer's
+group of factors.  Columns with equal normal forms are multiples by a factor of that group; otherwise the first
+entry in which the normal forms differ tells the units apart.  The bias comes last.  Neurons are named
+layer:neuron, with the number of the layer in the network and of the neuron (or channel) in the layer.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def explain_neurons(
     *,
     limit: int = 10,
 ) -> NetworkExplanation:
-    """Say why two neurons of a network with these layers share a class, or do not; see `NetworkLumping.explain`."""
+    """Explain why two neurons share a class, or why not; see `NetworkLumping.explain`."""
     here, a = _located(stages, first)
     there, b = _located(stages, second)
     one, other = stages[here], stages[there]
@@ -77,7 +77,7 @@ def explain_neurons(
 
 
 class _Comparison:
-    """Two columns of a layer, and what is said about them."""
+    """Two columns of a layer, and the sentences about them."""
 
     def __init__(
         self,
@@ -160,12 +160,12 @@ class _Comparison:
         )
 
     def _source_name(self, stored: int, row: int) -> str:
-        """Name a stored row; behind the rows of A W come those that skip the activation."""
+        """Name a stored row; the rows that skip the activation come after the rows of A W."""
         skipped = self.merged.summed.classes - self.skips <= row
         return f"{self.name_of(stored)} before its activation" if skipped else self.name_of(stored)
 
     def _rule(self) -> str:
-        """Say which factors pass, and what lets them."""
+        """Return in words which factors pass, and through which functions."""
         stage = self.merged.stage
         functions = [
             step.activation.name if isinstance(step, Activated) else type(step).__name__.lower()
@@ -181,7 +181,7 @@ class _Comparison:
         return f"{after} lets pass: {self.merged.group.value}"
 
     def _difference(self, row: int) -> str:
-        """Say in which entry two columns differ."""
+        """Return in words the entry in which two columns differ."""
         (entry,) = self._entries([row])
         what = "biases" if not entry.sources else f"weights from {entry.name}"
         scaled = row != self.pair.lead and set(self.pair.divisors(self.merged.group)) != {1}
@@ -206,7 +206,7 @@ class _Comparison:
         return f"what follows leaves different factors of them ({left} and {right})"
 
     def _until(self, row: int) -> list[int]:
-        """Choose which entries to show: nonzero ones from the first, and the one that differs."""
+        """Choose the entries to show: the first nonzero ones, and the one that differs."""
         found = [k for k in range(row) if any(self.pair.columns[k])]
         return [*found[: self.limit - 1], row]
 
@@ -243,7 +243,7 @@ def _located(merged: Stages, neuron: Neuron) -> tuple[int, int]:
 
 
 def _notes(one: MergedStage, unit: int) -> list[str]:
-    """Say what else happens to a neuron."""
+    """Return in words whether a neuron is constant or dead."""
     name = f"{one.stage.position}:{unit}"
     if unit in one.constants:
         bias = to_fractions(one.summed.bias[unit : unit + 1]).tolist()[0]
@@ -268,9 +268,9 @@ def _notes(one: MergedStage, unit: int) -> list[str]:
 
 
 def row_names(stages: Stages, number: int) -> RowNames:
-    """Return what names the rows of a layer's stored weights by the inputs or neurons they belong to.
+    """Return a function that names the rows of a layer's stored weights by their inputs or neurons.
 
-    The number of the layer is that among those with weights.
+    `number` counts layers with weights.
     """
     stage = stages[number].stage
     below = stages[number - 1].stage if stage.open else None
@@ -297,10 +297,10 @@ def row_names(stages: Stages, number: int) -> RowNames:
 
 @dataclass(frozen=True)
 class Source:
-    """What one row of aggregated weights comes from."""
+    """The stored rows that are summed in one row of aggregated weights."""
 
     rows: tuple[int, ...]  # rows of the stored weights, ascending; empty for the bias
-    factors: tuple[Fraction, ...]  # with which they are added
+    factors: tuple[Fraction, ...]  # the factors of these rows in the sum
 
 
 @dataclass(frozen=True, eq=False)
@@ -339,7 +339,7 @@ class Pair:
         return next(found, None)
 
     def divisors(self, group: Group) -> tuple[Fraction, Fraction]:
-        """Return what the two columns are divided by to bring them to their normal forms."""
+        """Return the divisors that bring the two columns to their normal forms."""
         a, b = (
             next((pair[side] for pair in self.columns if pair[side]), Fraction(1))
             for side in (0, 1)
@@ -352,7 +352,7 @@ class Pair:
         return self.disagreement(b / a)
 
     def source(self, row: int) -> Source:
-        """Return what a row comes from."""
+        """Return the stored rows that are summed in a row."""
         incoming = self.merged.summed.below
         if row == incoming.classes:
             return Source((), ())

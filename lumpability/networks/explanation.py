@@ -1,9 +1,9 @@
-"""Why two neurons share a class, or do not: an answer for people, for programs and for pages.
+"""Why two neurons share a class, or do not: an answer for people, programs and pages.
 
-`NetworkExplanation` is plain data.  Its rows are the aggregated weights of the two neurons (last the bias), as
-stored numbers add up exactly, and brought to normal form: divided by the part of the first nonzero
-entry that the layer's rule lets pass.  Together means that all normal forms are equal; apart, that one
-row differs, or that something else keeps the neurons apart, which the reason names.
+`NetworkExplanation` is plain data.  Its rows are the aggregated weights of the two neurons (the bias last), as
+exact sums and in normal form: divided by the part of the first nonzero entry that the layer's rule passes.  The
+neurons are together if all normal forms are equal.  They are apart if one row differs, or for another reason,
+which is named.
 ``lumpability/schemas/network-explanation.schema.json`` describes `to_json`.
 """
 
@@ -35,9 +35,9 @@ REASONS = {
 class ColumnEntry:
     """One aggregated weight of both neurons."""
 
-    # Where it comes from: inputs ("input 3"), neurons below ("2:17"), or nothing for the bias.
+    # The sources: inputs ("input 3"), neurons below ("2:17"), or nothing for the bias.
     sources: tuple[str, ...]
-    factors: tuple[Fraction, ...]  # with which the stored weights from there are added
+    factors: tuple[Fraction, ...]  # the factors of the stored weights from the sources
     # first, second: the aggregated weights.
     first: Fraction
     second: Fraction
@@ -91,15 +91,15 @@ class NetworkExplanation(Told):
     claim : str
         The answer in one sentence.
     factor : Fraction or None
-        What the column of the first is multiplied by to give that of the second, if it is a multiple.
+        The number that multiplies the first column to give the second, if there is one.
     entries : tuple of ColumnEntry
         Some aggregated weights; if one of them differs, it is the last.
     equal : int
-        How many more there are that agree, or are zero in both.
+        The number of other weights that agree, or are zero in both.
     unseen : int
-        How many come after the one that differs and were not compared.
+        The number of weights after the one that differs, which were not compared.
     notes : tuple of str
-        What else happens to each of the two.
+        Whether each of the two is constant or dead.
 
     Examples
     --------

@@ -1,16 +1,16 @@
 """The identity of every layer of a network lumping, written out in fractions.
 
-With A the lifting matrix of a layer's inputs and A' that of its units, A W = W^ A' and b = b^ A' are one,
+Let A be the lifting matrix of a layer's inputs and A' that of its units.  A W = W^ A' and b = b^ A' are one
+identity,
 
     A [b; W] = [b^; W^] A',
 
-when the bias is the row of the constant 1, which is class 0.  Constant units then are multiples of that row: a
-unit with pre-activation p and value v belongs to class 0, with factor p in A' and factor v in the A of the next
-layer.  Classes that nothing reads have rows of zeros in W^, as far as what stays is concerned.  [b; W] is that of
-the network and [b^; W^] that of the quotient, both as stored; the liftings follow from what is claimed.
-
-For a proof assistant they are multiplied by common denominators.  That an activation turns the factors of one
-layer's units into those of the next layer's rows is its own property (`lumpability.networks.activations`).
+if the bias is the row of the constant 1, which is class 0.  A constant unit with pre-activation p and value v
+belongs to class 0, with factor p in A' and factor v in the A of the next layer.  Classes that nothing reads have
+rows of zeros in the columns of W^ that stay.  [b; W] and [b^; W^] are those of the network and of the quotient as
+stored; the liftings follow from the claims.
+For a proof assistant they are multiplied by common denominators.  That an activation turns the factors of a
+layer's units into those of the next layer's rows is a property of the activation (`lumpability.networks.activations`).
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ __all__ = ["LayerIdentity", "Lifting", "layer_identities", "network_statement"]
 
 @dataclass(frozen=True)
 class Lifting:
-    """A matrix with one entry in every column: of each unit (or row of weights) its class and factor."""
+    """A matrix with one entry in every column: for each unit (or row of weights) its class and factor."""
 
     count: int  # number of classes; class 0 is the constant's
     labels: tuple[int, ...]
     factors: tuple[Fraction, ...]
-    # Classes that are not in the quotient, since nothing that stays reads them.
+    # Classes that are not in the quotient, because nothing that stays reads them.
     unused: tuple[int, ...] = ()
 
     @property
@@ -63,12 +63,12 @@ class Lifting:
 
 @dataclass(frozen=True, eq=False)
 class LayerIdentity:
-    """What must hold for one layer: rows.matrix() @ matrix = quotient @ units.matrix()."""
+    """The identity of one layer: rows.matrix() @ matrix = quotient @ units.matrix()."""
 
     layer: int  # number of the layer in the network
     title: str
     matrix: Array  # shape (rows, units): [b; W]
-    quotient: Array  # shape (rows.count, units.count): [b^; W^], with what was left out of it
+    quotient: Array  # shape (rows.count, units.count): [b^; W^], with the classes left out of it
     # rows, units: A and A'.
     rows: Lifting
     units: Lifting
@@ -77,11 +77,11 @@ class LayerIdentity:
 def layer_identities(
     network: Network, quotient: Network, claims: Sequence[LayerClaim], kind: str
 ) -> list[LayerIdentity]:
-    """Write out the identity of every layer with weights; whether it holds is for others to check.
+    """Write out the identity of every layer with weights, without checking it.
 
-    Raises `InvalidInput` if the claims, or the quotient, have other layers or sizes than the network and the
-    claims.  Raises `NotJustified` if there is more to show than this: units of opposite sign were merged, a
-    unit is constant for another reason than its weights, layers vanished, or a factor does not pass an
+    Raises `InvalidInput` if layers or sizes of network, claims and quotient do not fit each other.  Raises
+    `NotJustified` if these identities are not enough: units of opposite sign were merged, a unit is constant
+    for another reason than its weights, layers vanished, or a factor does not pass an activation.
     activation.
 
     Parameters
@@ -193,7 +193,7 @@ def _units(claim: BoundClaim, summed: Array) -> Lifting:
 def _quotient(
     stage: Stage, below: Stage | None, rows: Lifting, units: Lifting, summed: Array
 ) -> Array:
-    """Return [b^; W^], its rows class by class, and beside it what was left out."""
+    """Return [b^; W^], its rows class by class, and the part that was left out."""
     stored = _with_bias(stage)
     if below is not None:
         assert below.rows is not None
@@ -232,9 +232,9 @@ def network_statement(
 ) -> NetworkStatement:
     """Return the statement that every layer of a lumping satisfies its identity.
 
-    Raises `SizeLimit` if a layer is larger than a proof assistant is given; carries ``size`` and ``limit``.
-    Raises `NotJustified` if weights were rounded, there are none, or there is more to show than an identity for
-    each layer; see `layer_identities`.
+    Raises `SizeLimit` if a layer is too large for a proof assistant; carries ``size`` and ``limit``.
+    Raises `NotJustified` if weights were rounded, there are none, or an identity for each layer is not enough;
+    see `layer_identities`.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def network_statement(
         One for every layer with weights.
     kind : {"proportional", "exact"}
     largest_change : Fraction
-        What rounding changed the quotient's weights by.
+        The largest change of a weight of the quotient by rounding.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""What is not a chain, packed into one layer: branches that meet again, and operators not understood.
+"""Layers for the parts of a network that are not chains: branches that meet again, and unknown operators.
 
-Both are barriers: units are neither merged nor removed on either side of them.  A `Join` is understood
-and evaluates exactly; an `Opaque` layer holds a piece of an ONNX graph and can only be run.
+Both are barriers: units are neither merged nor removed on either side of them.  A `Join` evaluates exactly; an
+`Opaque` layer holds a piece of an ONNX graph, which can only be run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Join", "Opaque"]
 
 @dataclass(frozen=True, eq=False)
 class Join(Layer):
-    """Several chains of layers from the same input, added up (a residual connection).
+    """Several chains of layers with the same input, whose outputs are added (a residual connection).
 
     Examples
     --------
@@ -31,7 +31,7 @@ class Join(Layer):
     [-1.0, 4.0]
     """
 
-    branches: tuple[tuple[Layer, ...], ...]  # an empty branch passes its input on
+    branches: tuple[tuple[Layer, ...], ...]  # an empty branch returns its input
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -77,7 +77,7 @@ class Join(Layer):
 
 @dataclass(frozen=True, eq=False)
 class Opaque(Layer):
-    """A piece of an ONNX graph that is carried along unchanged."""
+    """A piece of an ONNX graph, which stays unchanged."""
 
     model: bytes  # a serialised ONNX model with one input and one output
     operators: tuple[str, ...]  # what it contains

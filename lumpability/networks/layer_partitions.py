@@ -48,7 +48,7 @@ def joined(partitions: Iterable[Partition]) -> Partition:
 
 
 def layer_partitions(partition: Any, stages: Sequence[Stage]) -> list[Partition]:
-    """Return the partition of each layer with weights that a partition of the network's neurons means.
+    """Read a partition of the network's neurons as one partition for each layer with weights.
 
     Parameters
     ----------

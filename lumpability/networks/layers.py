@@ -1,8 +1,8 @@
-"""Layers that carry weights: dense, convolution, batch normalisation; and what every layer can do.
+"""Layers with weights: dense, convolution, batch normalisation; and the base of all layers.
 
 A network is a chain of layers.  Every layer maps one array to one array, in numpy at the precision of its
 input or in exact rationals, and knows the shape of its output.  Weights keep their stored type and mean
-exactly the dyadic rationals that they are.  Axis 0 is the batch unless the layer says otherwise; a size
+exactly the dyadic rationals that they are.  Axis 0 is the batch, unless the layer says otherwise; a size
 of None is free.
 """
 
@@ -80,7 +80,7 @@ def _check_bias(bias: Array | None, units: int, of: str, layer: str) -> None:
 
 
 def complete_windows(layer: Any, spatial: int) -> None:
-    """Fill in the strides, dilations and pads of a frozen layer that were not given; check their number."""
+    """Set the default strides, dilations and pads of a frozen layer, and check their number."""
     for name, default in (("strides", 1), ("dilations", 1), ("pads", (0, 0))):
         given = getattr(layer, name) or (default,) * spatial
         if len(given) != spatial:
@@ -197,7 +197,7 @@ class Conv(Layer):
 
     @property
     def is_depthwise(self) -> bool:
-        """Whether every channel is filtered by itself."""
+        """Whether every channel has a filter of its own."""
         return self.groups > 1 and self.weight.shape[:2] == (self.groups, 1)
 
     @property
@@ -265,7 +265,7 @@ def window_counts(
             raise InvalidNetwork(f"a window of {k} does not fit an axis of size {size}")
         count = extent // stride + 1
         if ceil and extent % stride and count * stride < size + pad[0]:
-            count += 1  # a last window that hangs over the end but begins inside
+            count += 1  # a last window that starts inside and ends outside
         counts.append(count)
     return tuple(counts)
 
@@ -336,7 +336,7 @@ class BatchNorm(Layer):
         return shape
 
     def __call__(self, x: Array) -> Array:
-        # In the order of onnxruntime: one factor and one shift for each channel.
+        # Computed as in onnxruntime: one factor and one shift for each channel.
         factor = self.scale / np.sqrt(self.variance + self.variance.dtype.type(self.epsilon))
         shift = self.bias - self.mean * factor
         along = (self.units, *(1,) * (x.ndim - 2))

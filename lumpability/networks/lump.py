@@ -1,4 +1,4 @@
-"""`lump` for networks: classes, quotient and proof, one after the other; see `lumpability.dispatch`."""
+"""`lump` for networks: classes, then quotient, then proof; see `lumpability.dispatch`."""
 
 from __future__ import annotations
 

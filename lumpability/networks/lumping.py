@@ -1,9 +1,9 @@
 """The lumping of a network, as `lump` returns it (`lumpability.networks.lump`).
 
 The quotient computes the same function as the network for every input, over the reals and for the stored
-weights; the identity that proves it has been checked in exact arithmetic before a lumping is returned.
-New weights that the stored type cannot hold are rounded, kept in float64 or refused, as asked; floating
-point execution may still differ in the order of summation.
+weights; the identity that proves it is checked in exact arithmetic before a lumping is returned.
+New weights that the stored type cannot hold are rounded, kept in float64, or refused, by choice of the caller.
+Floating-point execution may still differ, because sums have another order.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class NetworkLumping(Played):
     quotient : Network
     stats : Stats
     respected : Partition
-        That was refined: neurons that may not share a class are in different blocks.
+        The initial partition: neurons in different blocks of it may not share a class.
     stages : tuple of MergedStage
         Partition, factors, constants and dead classes, layer by layer.
     weights : tuple of NewWeights
@@ -106,7 +106,7 @@ class NetworkLumping(Played):
 
     @property
     def origin(self) -> list[list[list[int]]]:
-        """For every layer and every unit of the quotient, the units it stands for.
+        """For every layer and every unit of the quotient, the units of its class.
 
         Examples
         --------
@@ -122,7 +122,7 @@ class NetworkLumping(Played):
 
     @cached_property
     def table(self) -> list[LayerReport]:
-        """What happened, layer by layer.
+        """The units before and after, and why units were removed, layer by layer.
 
         Examples
         --------
@@ -172,7 +172,7 @@ class NetworkLumping(Played):
         return f"irreducible: every layer's neurons are pairwise distinguishable{kept}"
 
     def certificate(self) -> NetworkCertificate:
-        """Return the claim with everything needed to check it; see `NetworkCertificate.verify`.
+        """Return a certificate, with everything needed to check the lumping; see `NetworkCertificate.verify`.
 
         Raises
         ------
@@ -204,14 +204,14 @@ class NetworkLumping(Played):
         )
 
     def explain(self, first: Neuron, second: Neuron, *, limit: int = 10) -> NetworkExplanation:
-        """Say why two neurons share a class, or do not.
+        """Explain why two neurons share a class, or why not.
 
         Parameters
         ----------
         first, second : (int, int) or str
             Neurons or channels: (2, 17) or "2:17" is number 17 of layer 2 of the network.
         limit : int
-            How many aggregated weights to show at most.
+            Largest number of aggregated weights to show.
 
         Returns
         -------
@@ -241,14 +241,14 @@ class NetworkLumping(Played):
         return explain_neurons(layers, self.stages, self.kind, first, second, limit=limit)
 
     def near_misses(self, limit: int = 10, *, weights: int = 2) -> list[NearMiss]:
-        """Return the classes that would be one if the fewest weights were different.
+        """Return pairs of classes that would be one class if few weights were different.
 
         Parameters
         ----------
         limit : int
-            How many to return at most.
+            Largest number of pairs to return.
         weights : int
-            In how many aggregated weights two columns may differ.
+            Largest number of aggregated weights in which two columns may differ.
 
         Returns
         -------
@@ -257,7 +257,7 @@ class NetworkLumping(Played):
 
         Notes
         -----
-        Compares all pairs of classes of each layer, in a sample of rows and then, if need be, in all.
+        Compares all pairs of classes of each layer, in a sample of rows and, if needed, in all rows.
 
         Examples
         --------
@@ -269,7 +269,7 @@ class NetworkLumping(Played):
         return near_misses(self.stages, self.kind, limit, weights=weights)
 
     def report(self) -> dict[str, Any]:
-        """Return everything a reader of the result needs, as plain data for JSON.
+        """Return the whole result as plain data for JSON.
 
         Examples
         --------
@@ -315,12 +315,12 @@ MEANING = (
     "exact over the reals for the stored weights; floating-point execution may differ in the order of "
     "summation"
 )
-"""What is proved, told in every report."""
+"""What is proved, a sentence of every report."""
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What happened to one layer with weights.
+    """The units of one layer with weights, before and after.
 
     Attributes
     ----------
@@ -330,7 +330,7 @@ class LayerReport:
     units, left : int
         Neurons or channels before and after.
     identical, proportional, antiparallel, constant, dead : int
-        Units that disappeared, by reason.
+        Units that were removed, by reason.
     held : str or None
         Why nothing may be merged here.
     """
@@ -348,7 +348,7 @@ class LayerReport:
 
     @classmethod
     def of(cls, one: MergedStage) -> LayerReport:
-        """Count what happened to the units of a stage."""
+        """Count the units of a stage."""
         return cls(
             layer=one.stage.position,
             title=one.stage.layer.title,

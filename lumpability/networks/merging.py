@@ -1,22 +1,22 @@
 """Merging neurons: one forward pass for classes and constants, one backward pass for the dead.
 
-Layer l of the theory: h_l = F(h_{l-1} W_l + b_l).  Forward, with what is already merged below,
+Layer l of the theory: h_l = F(h_{l-1} W_l + b_l).  Forward, with the classes of the layer below,
 
-* the columns of U = [A_{l-1} W_l; b_l] that are multiples of each other by factors that the activation
-  lets pass form one class; c(s) is the factor, and A_l carries what is left of it after the activation;
-* a unit whose aggregated weights vanish is constant: F(b) is folded into the next bias (before a padded
+* the columns of U = [A_{l-1} W_l; b_l] that are multiples of each other, by factors that the activation
+  passes, form one class; c(s) is the factor, and A_l has the factor after the activation;
+* a unit whose aggregated weights are all zero is constant: F(b) is added to the next bias (before a padded
   convolution only if it is zero, since padding is not constant).
 
-Backward, a class whose aggregated outgoing weights vanish is dead and removed.  One pass of each is a
-fixpoint: merging below never separates above, a folded constant only changes biases above it, which come
-later, and a dead class has zero weights into every column that is still compared.
+Backward, a class whose aggregated outgoing weights are all zero is dead and removed.  One pass of each is a
+fixpoint: a merge below never separates anything above; a folded constant only changes biases above it, which
+are compared later; and a dead class has zero weights into every column that is still compared.
 
-With a set of stages to `reflect`, units of opposite sign merge there too: act(-c y) = c act(y) - r c y, r the
-reflection of the activation.  The pre-activation y of such a class is then a second input of the next layer,
-a row class of its own with the factors -r c, and reaches it by a skip past the activation.
+In the stages of `reflect`, units of opposite sign merge too: act(-c y) = c act(y) - r c y, with r the
+reflection of the activation.  The pre-activation y of such a class is a second input of the next layer, with a
+row class of its own and the factors -r c; a skip past the activation carries it there.
 
-Class factors are taken relative to the first member; if that makes them fractions with odd denominators,
-the representative is divided by the least common one, so that factors and weights stay dyadic.
+Class factors are relative to the first member.  If they are fractions with odd denominators, the class has the
+column of its first member divided by the least common denominator, so that factors and weights stay dyadic.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class MergedStage:
     factors : object array of Fraction, shape (units,)
         c(s): the column of s is c(s) times the column of its class.
     carried : object array of Fraction, shape (units,)
-        What is left of c(s) for the next layer; of abs(c(s)) where the stage has a reflection.
+        The factor after the activation: of c(s), or of abs(c(s)) if the stage has a reflection.
     scale : object array of Fraction, shape (classes,)
-        The column of the class is that of its first member divided by this.
+        The column of the class is the column of its first member divided by this.
     constants : dict of int to Fraction
         Units whose output has this value for every input, folded into the next bias.
     live : bool array, shape (classes,)
@@ -70,7 +70,7 @@ class MergedStage:
     antiparallel : bool
         Whether units of opposite sign were merged where possible.
     within : Partition or None
-        That was refined, if one was given.
+        The initial partition of the units, if one was given.
     """
 
     stage: Stage
@@ -86,7 +86,7 @@ class MergedStage:
     within: Partition | None = None
 
     def claim(self) -> LayerClaim:
-        """Return what a certificate says about the stage."""
+        """Return the claim of a certificate about the stage."""
         return LayerClaim(
             layer=self.stage.position,
             partition=self.partition,
@@ -120,9 +120,9 @@ class MergedStage:
         return negative
 
     def incoming(self) -> Incoming:
-        """Return what the rows of the next weight matrix are; classes of rows go class by class.
+        """Return the classes of the rows of the next weight matrix, class by class.
 
-        Behind them come the skipped pre-activations of classes with reflected units, in the same order.
+        After them come the skipped pre-activations of classes with reflected units, in the same order.
         """
         assert self.stage.rows is not None
         rows = self.stage.rows
@@ -195,7 +195,7 @@ def merge(
     engine : str or callable
         See `lumpability.refinement.refine`; "auto" takes the dense accelerator.
     reflect : collection of int
-        Numbers of stages where units of opposite sign merge at the price of a skip.
+        Numbers of stages where units of opposite sign merge, with a skip.
     progress : callable, optional
         Called after each stage with the number of classes and of units so far.
 
@@ -289,9 +289,9 @@ class Columns:
     leader : int array, shape (n,)
         First column of the group of each.
     factors : dict of int to Fraction
-        Factor of a column over its leader, for those that differ from it.
+        The factor of a column over its leader, if it is not 1.
     zero : bool array, shape (n,)
-        Columns whose weights all vanish (the bias may not).
+        Columns whose weights are all zero (the bias need not be).
     """
 
     leader: Array
@@ -324,7 +324,7 @@ def group_columns(
 def _constants(
     stage: Stage, summed: DenseStructure, columns: Columns, above: Stage | None
 ) -> dict[int, Fraction]:
-    """Return the units with a constant output that the next layer can take into its bias."""
+    """Return the units with a constant output that can be added to the next bias."""
     only_zero = above is not None and isinstance(above.layer, Conv) and above.layer.is_padded
     units = range(stage.units) if not stage.is_uniform else np.flatnonzero(columns.zero).tolist()
     found = {}
@@ -366,7 +366,7 @@ def _classes(
 
 
 def _factors(stage: Stage, partition: Partition, columns: Columns) -> tuple[Array, Array]:
-    """Return c(s) for every unit and by what each class's first member is divided."""
+    """Return c(s) for every unit, and the divisor of each class's first member."""
     factors = np.full(stage.units, Fraction(1), dtype=object)
     scale = np.full(len(partition), Fraction(1), dtype=object)
     for unit, factor in columns.factors.items():
@@ -375,7 +375,7 @@ def _factors(stage: Stage, partition: Partition, columns: Columns) -> tuple[Arra
     for unit in columns.factors:
         number = int(partition.labels[unit])
         first = columns.factors.get(int(partition.representatives[number]), Fraction(1))
-        if first != 1:  # the group was split: its first member is the new measure
+        if first != 1:  # the group was split: factors become relative to the new first member
             for member in partition.blocks[number].tolist():
                 factors[member] = columns.factors.get(member, Fraction(1)) / first
         denominator = factors[unit].denominator
@@ -388,7 +388,7 @@ def _factors(stage: Stage, partition: Partition, columns: Columns) -> tuple[Arra
 
 
 def _carried(stage: Stage, partition: Partition, factors: Array) -> Array:
-    """Return what the steps after the weights leave of the factors."""
+    """Return the factors after the steps that follow the weights."""
     if stage.is_uniform:
         left = {c: stage.pull(0, c)[1] for c in set(factors.tolist())}
         return np.array([left[c] for c in factors.tolist()], dtype=object)
@@ -412,7 +412,7 @@ def _without_dead(merged: list[MergedStage]) -> list[MergedStage]:
             columns = above.partition.representatives[above.live]
             dead = one.kept[above.summed.zero_classes(one.row_classes(one.kept), columns)]
             skips = one.has_skip[dead]
-            if skips.any():  # a class may be used by its skip alone
+            if skips.any():  # the next layer may use only the skip of a class
                 rows = one.skip_classes(dead[skips])
                 skips[skips] = ~above.summed.zero_classes(rows, columns)
             live[dead[~skips]] = False
@@ -422,7 +422,7 @@ def _without_dead(merged: list[MergedStage]) -> list[MergedStage]:
 
 
 def reasons(one: MergedStage) -> dict[str, int]:
-    """Count the units of a stage that disappear, by reason.
+    """Count the units of a stage that are removed, by reason.
 
     Examples
     --------

@@ -1,14 +1,13 @@
-"""Near misses: classes that would be one if a few weights were different.
+"""Near misses: classes that would be one class if a few weights were different.
 
-Two columns of aggregated weights miss each other by d entries if, for some factor c that the layer's rule
-admits, all but d entries of the second are c times those of the first.  If d is at most k, then among the
-first k + 1 nonzero entries of the first column at least one agrees, and gives c.  So all columns are divided
-by what row r gives, for every such r, and compared entry by entry; correctly rounded quotients of
-proportional entries are equal, so comparing floats overlooks nothing.  What is reported has been
-confirmed in fractions.
+Two columns of aggregated weights differ in d entries if, for some factor c that the layer's rule admits, all
+but d entries of the second are c times those of the first.  If d is at most k, then at least one of the first
+k + 1 nonzero entries of the first column agrees, and gives c.  So for each such row r all columns are divided by
+their entry in row r and compared entry by entry.  Correctly rounded quotients of proportional entries are equal,
+so comparing floats misses nothing.  Everything reported has been confirmed in fractions.
 
-To make up for a difference, one stored weight of each member of one of the two classes is changed (or
-its bias); the smaller class is taken.
+To remove a difference, one stored weight (or the bias) of each member of one of the two classes is changed; the
+smaller class is taken.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ from lumpability.numbers.float_arrays import Array, round_to, to_fractions
 __all__ = ["NearMiss", "WeightChange", "near_misses"]
 
 _SAMPLE = 64
-_CONFIRMED = 4  # times as many candidates are kept as are asked for: some fail in fractions
+_CONFIRMED = 4  # candidates kept for each pair asked for, because some fail in fractions
 
 
 @dataclass(frozen=True)
 class WeightChange:
-    """A stored weight that would have to be another.
+    """A stored weight, and the value that it would need.
 
     Attributes
     ----------
@@ -47,7 +46,7 @@ class WeightChange:
         Its row in the weight matrix (of a convolution: channel and tap); None for the bias.
     value, needed : Fraction
     representable : bool
-        Whether the stored type holds what is needed.
+        Whether the stored type holds the needed value.
     """
 
     layer: int
@@ -68,14 +67,14 @@ class WeightChange:
 
 @dataclass(frozen=True)
 class NearMiss:
-    """Two classes that would be one if some weights were different.
+    """Two classes that would be one class if some weights were different.
 
     Attributes
     ----------
     first, second : str
         The first members of the classes, as layer:neuron.
     factor : Fraction
-        What the column of the first would be multiplied by to give that of the second.
+        The number that would multiply the first column to give the second.
     changes : tuple of WeightChange
 
     Examples
@@ -98,10 +97,10 @@ class NearMiss:
         return _effort(self.changes)[2]
 
     def apply(self, network: Network) -> Network:
-        """Return the network with the weights that are needed.
+        """Return the network with the needed weights.
 
         Raises `NotJustified` if its type cannot hold one of them; carries ``change``.  Raises `InvalidInput` if
-        it is another network than the one that was lumped.
+        the network is not the one that was lumped.
 
         Examples
         --------
@@ -162,7 +161,7 @@ def _columns(layer: Dense | Conv, weight: Array) -> Array:
 
 
 def _fits(layer: Dense | Conv, change: WeightChange) -> bool:
-    """Whether a layer holds the weight that is to be changed."""
+    """Whether a layer has the weight of a change."""
     matrix = _columns(layer, layer.weight)
     if change.neuron >= layer.units or (change.row or 0) >= len(matrix):
         return False
@@ -173,7 +172,7 @@ def _fits(layer: Dense | Conv, change: WeightChange) -> bool:
 
 
 def near_misses(stages: Stages, kind: str, limit: int = 10, *, weights: int = 2) -> list[NearMiss]:
-    """Return the classes that miss each other by the fewest weights; see `NetworkLumping.near_misses`."""
+    """Return pairs of classes that differ in the fewest weights; see `NetworkLumping.near_misses`."""
     found: list[NearMiss] = []
     for number, one in enumerate(stages):
         if one.stage.held is None:
@@ -192,7 +191,7 @@ class _Layer:
         self.names = row_names(stages, number)
 
     def misses(self, limit: int) -> Iterator[NearMiss]:
-        """Yield classes that nearly are one, confirmed in fractions."""
+        """Yield pairs of classes that nearly merge, confirmed in fractions."""
         firsts = self.one.partition.representatives[self.one.kept]
         most = _CONFIRMED * limit
         rows: dict[tuple[int, int], set[int]] = {}
@@ -208,7 +207,7 @@ class _Layer:
                 yield NearMiss(f"{position}:{a}", f"{position}:{b}", factor, changes)
 
     def _ways(self, pair: Pair, row: int) -> Iterator[tuple[Fraction, tuple[WeightChange, ...]]]:
-        """Yield factors and changes that make two columns multiples and leave one row as it is."""
+        """Yield factors and changes that make two columns multiples, with one row unchanged."""
         left, right = pair.columns[row]
         factor = self.one.group.part(right) / self.one.group.part(left)
         differing = [k for k, (a, b) in enumerate(pair.columns) if b != factor * a]
@@ -219,7 +218,7 @@ class _Layer:
                     yield factor, changes
 
     def _same_function(self, pair: Pair, factor: Fraction) -> bool:
-        """Whether what follows makes the same of both units, but for the factor."""
+        """Whether the functions that follow both units are equal up to the factor."""
         one, left = self.one.stage.pull(pair.first, Fraction(1))
         other, right = self.one.stage.pull(pair.second, factor)
         return one == other and (admits_factors(self.kind) or left == right)
@@ -227,7 +226,7 @@ class _Layer:
     def _changes(
         self, pair: Pair, side: int, factor: Fraction, differing: list[int]
     ) -> tuple[WeightChange, ...]:
-        """Return the changes to the class of one side that make up for the differences; () if none do."""
+        """Return the changes to one of the two classes that remove the differences; () if none do."""
         one = self.one
         unit = (pair.first, pair.second)[side]
         members = one.partition.blocks[int(one.partition.labels[unit])].tolist()
@@ -253,7 +252,7 @@ class _Layer:
 
 
 def _effort(changes: tuple[WeightChange, ...]) -> tuple[int, int, Fraction]:
-    """Fewest changes, then those that the stored type can hold, then the smallest."""
+    """Order by number of changes, then by those that the stored type cannot hold, then by size."""
     odd = sum(not change.representable for change in changes)
     total = sum((abs(change.needed - change.value) for change in changes), Fraction(0))
     return len(changes), odd, total
@@ -290,7 +289,7 @@ def _candidates(
 
 
 def _is_reflected(below: MergedStage | None, stored: int) -> bool:
-    """Whether a stored row belongs to a neuron that reaches the layer by a skip too."""
+    """Whether a stored row belongs to a neuron that also reaches the layer by a skip."""
     if below is None or below.stage.rows is None:
         return False
     owner = int(np.flatnonzero((below.stage.rows == stored).any(axis=1))[0])

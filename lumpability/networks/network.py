@@ -1,8 +1,8 @@
 """Feed-forward networks: a chain of layers from one input to one output.
 
 ``network(x)`` evaluates in numpy at the stored precision, ``network.exact(x)`` in rationals.  The layers
-are plain values; shapes and weights are checked once, at the door.  A residual connection is one layer of
-the chain (`lumpability.networks.joins.Join`).
+are plain values; shapes and weights are checked once, when the network is made.  A residual connection is
+one layer of the chain (`lumpability.networks.joins.Join`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Network(Drawn):
     ----------
     layers : tuple of Layer
     input_shape : tuple of int or None
-        Including the batch axis where there is one; None is a free size.
+        With the batch axis, if there is one; None is a free size.
     dtype : numpy dtype
         Of input and output: float16, float32 or float64.
     input_name, output_name : str
@@ -311,7 +311,7 @@ def _units(layers: Sequence[Layer]) -> list[int]:
         elif isinstance(layer, Join):
             inside = [units for branch in layer.branches if (units := _units(branch))]
             found += [count for units in inside for count in units[:-1]]
-            found += [units[-1] for units in inside[:1]]  # the last ones are added up
+            found += [units[-1] for units in inside[:1]]  # the outputs of the branches are added
     return found
 
 

@@ -1,7 +1,7 @@
 """Pooling over windows: maximum and average, channel by channel.
 
-The maximum commutes with positive factors (max(c x) = c max(x) for c > 0), the average with all.  A
-constant channel stays constant, except that an average which counts padded zeros does not.
+The maximum commutes with positive factors (max(c x) = c max(x) for c > 0), the average with all factors.
+A constant channel stays constant, except under an average that counts padded zeros.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["AveragePool", "GlobalPool", "MaxPool"]
 
 @dataclass(frozen=True, eq=False)
 class _Pool(Layer):
-    """What both poolings share: windows of a kernel along the spatial axes."""
+    """The base of both poolings: windows of a kernel along the spatial axes."""
 
     kernel: tuple[int, ...]
     strides: tuple[int, ...] = ()
@@ -50,7 +50,7 @@ class _Pool(Layer):
         return (*shape[:2], *sizes)
 
     def _windows(self, x: Array, fill: float) -> Array:
-        """Windows over the padded input, extended at the end where `ceil` lets one hang over."""
+        """Return the windows over the padded input, extended at the end if `ceil` needs it."""
         pads = []
         counts = self.output_shape(x.shape)[2:]
         for axis, count in enumerate(counts):
@@ -111,7 +111,7 @@ class AveragePool(_Pool):
 
     def _counts(self, x: Array) -> Array:
         ones = np.ones((1, 1, *x.shape[2:]), dtype=np.int64)
-        if self.include_pad:  # padding counts, what `ceil` hangs over does not
+        if self.include_pad:  # padding counts, but not the extension for `ceil`
             ones = pad_spatial(ones, self.pads, 1)
             bare = AveragePool(self.kernel, self.strides, (), self.dilations, self.ceil)
             return np.asarray(bare._windows(ones, 0).sum(axis=self._taps))
@@ -134,7 +134,7 @@ class GlobalPool(Layer):
     Attributes
     ----------
     maximum : bool
-        Otherwise the average.
+        Whether to take the maximum; otherwise the average.
     """
 
     maximum: bool = False

@@ -1,11 +1,11 @@
 """The quotient network: the same layers over the classes that stay.
 
-W^ is the aggregated weight matrix restricted to the live classes of rows and to one column for each live
-class, divided by the class's scale; what follows a weight matrix keeps the parameters of first members.
-Where units of opposite sign share a class, its pre-activation skips the activation: the activation and the
-next weights W^ become one branch of a `Join`, the weights S of the skip the other.
-New weights are exact numbers; they are rounded to the stored type only where that type cannot hold them,
-and every such change is counted and kept.
+W^ is the aggregated weight matrix, restricted to the live classes of rows and to one column for each live class,
+divided by the class's scale.  The layers after a weight matrix keep the parameters of first members.
+If units of opposite sign share a class, its pre-activation skips the activation: the activation and the next
+weights W^ become one branch of a `Join`, and the weights S of the skip the other branch.
+New weights are exact numbers.  They are rounded only if the stored type cannot hold them, and every such
+change is counted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["Rounding", "quotient_network"]
 
 @dataclass(frozen=True)
 class Rounding:
-    """Which new weights the stored type cannot hold.
+    """The new weights that the stored type cannot hold.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Rounding:
 def quotient_network(
     network: Network, merged: Sequence[MergedStage], dtype: Any = None
 ) -> tuple[Network, tuple[NewWeights, ...], Rounding]:
-    """Return the quotient, its exact weights by stage, and what rounding changed.
+    """Return the quotient, its exact weights by stage, and the changes by rounding.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def quotient_network(
 def _joined(
     layers: list[Layer | None], skips: dict[int, tuple[MergedStage, Layer]]
 ) -> tuple[Layer, ...]:
-    """Put activation, weights and skip into one layer each; the rest of the list is what stays."""
+    """Replace activation, weights and skip by one join each; other layers stay."""
     for position, (below, skip) in skips.items():
         main = [layers[number] for number in (*below.stage.after, position)]
         present = [layer for layer in main if layer is not None]
@@ -157,7 +157,7 @@ def _new_weights(one: MergedStage, below: MergedStage | None) -> NewWeights:
 
 
 def _skip_weights(one: MergedStage, below: MergedStage) -> Array | None:
-    """Return S, zero where a class has no reflected units; None if none has."""
+    """Return S, zero for classes without reflected units; None if no class has any."""
     has = below.has_skip[below.kept]
     columns = one.partition.representatives[one.kept]
     if not has.any() or not len(columns):
@@ -175,7 +175,7 @@ def _skip_weights(one: MergedStage, below: MergedStage) -> Array | None:
 
 
 def _is_everything(one: MergedStage, rows: Array, columns: Array) -> bool:
-    """Whether the stored matrix itself is the new one."""
+    """Whether the stored matrix is the new one."""
     shape = one.summed.matrix.shape
     return (
         (len(rows), len(columns)) == shape
@@ -210,7 +210,7 @@ def _rounded_layer(
 
 
 def _in_order(layer: Dense | Conv, units: Units) -> Dense | Conv:
-    """Move the rows of a weight, which go class by class, to where the units arrive."""
+    """Move the rows of a weight from the order of classes to the order in which the units arrive."""
     rows = units.rows_of_weight(layer)
     assert rows is not None
     places = rows.ravel()
@@ -227,12 +227,12 @@ def _in_order(layer: Dense | Conv, units: Units) -> Dense | Conv:
 def _not_empty(
     matrix: Array, bias: Array | None, below: MergedStage | None
 ) -> tuple[Array, Array | None]:
-    """Give a layer without units or inputs one that is zero: formats know no empty axes."""
+    """Give a layer without units or inputs a single zero one, because formats have no empty axes."""
     if matrix.shape[1] == 0:
         matrix = np.zeros((matrix.shape[0], 1), dtype=matrix.dtype)
         bias = None if bias is None else np.zeros(1, dtype=bias.dtype)
     if matrix.shape[0] == 0 and below is not None and below.stage.rows is not None:
-        # The unit that the layer below keeps feeds as many rows as any other.
+        # The unit that the layer below keeps has as many rows as any other.
         matrix = np.zeros((below.stage.rows.shape[1], matrix.shape[1]), dtype=matrix.dtype)
     return matrix, bias
 
@@ -269,13 +269,13 @@ def _taken(values: Array, units: Units, fewer: Units, kept: Array) -> Array:
         return values
     full = fewer.of_units(units.by_unit(values)[kept])
     form = (1,) * (full.ndim - values.ndim) + values.shape
-    # Where the constant was spread over an axis it is the same all along it.
+    # Along an axis over which the constant was broadcast, all its entries are equal.
     narrow = full[tuple(slice(0, 1) if size == 1 else slice(None) for size in form)]
     return narrow.reshape(narrow.shape[full.ndim - values.ndim :])
 
 
 def _cast(layers: list[Layer], dtype: Any) -> tuple[list[Layer], Rounding]:
-    """Return layers with every stored constant in another float type, and what that changed."""
+    """Return layers with every stored constant in another float type, and the changes by rounding."""
     result: list[Layer] = []
     rounding = Rounding()
     for layer in layers:
@@ -303,11 +303,11 @@ def _cast(layers: list[Layer], dtype: Any) -> tuple[list[Layer], Rounding]:
 def _without_placeholders(
     layers: Sequence[Layer], merged: Sequence[MergedStage], network: Network
 ) -> list[Layer | None]:
-    """Return the quotient's layers with None for those below an empty one, where they are all dense.
+    """Return the quotient's layers, with None for those below an empty one if they are all dense.
 
-    If no unit of a layer stays, nothing above it depends on the input.  In a chain of dense layers a single
-    dense layer with zero weights and the constant as bias then takes the place of everything up to the next
-    one.  Elsewhere (convolutions) the layer keeps one unit that is zero, since formats know no empty axes.
+    If no unit of a layer stays, no layer above depends on the input.  In a chain of dense layers, one dense layer
+    with zero weights and the constant as bias then replaces everything up to the next one.  In other networks
+    the layer keeps a single zero unit, because formats have no empty axes.
     """
     result: list[Layer | None] = list(layers)
     empty = [i for i, one in enumerate(merged) if not one.live.any()]

@@ -1,7 +1,7 @@
 """Layers that only move numbers: Flatten, Reshape, Transpose, Squeeze, Unsqueeze.
 
-They commute with everything that happens unit by unit; where the units went is found by sending their
-numbers through the layer (`lumpability.networks.weight_stages`).
+They commute with every layer that acts unit by unit.  `lumpability.networks.weight_stages` sends the numbers
+of units through such a layer to find where the units are afterwards.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Flatten", "Reshape", "ShapeLayer", "Squeeze", "Transpose", "Unsqueez
 
 
 class ShapeLayer(Layer):
-    """A layer that moves numbers and computes none."""
+    """A layer that moves numbers without changing them."""
 
     def exact(self, x: Array) -> Array:
         return self(x)
@@ -55,7 +55,7 @@ class Reshape(ShapeLayer):
     Attributes
     ----------
     target : tuple of int
-        -1 once for "what remains", 0 for "as in the input".
+        -1 (at most once) for the remaining size, 0 for the size of the input.
 
     Examples
     --------
@@ -77,7 +77,7 @@ class Reshape(ShapeLayer):
             if shape.count(None) > 1:
                 raise InvalidNetwork(f"cannot reshape {list(shape)} to {list(self.target)}")
         if total is None:
-            # The free size goes to -1; a fixed target contradicts a free batch only at run time.
+            # -1 takes the free size; a fixed target contradicts a free batch only at run time.
             return tuple(None if size == -1 else size for size in target)
         if (total % known if -1 in target and known else total != known) and known != total:
             raise InvalidNetwork(f"cannot reshape {list(shape)} to {list(self.target)}")

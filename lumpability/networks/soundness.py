@@ -4,11 +4,11 @@ For every layer l with weights W, b of the network and W^, b^ of the quotient
 
     A_{l-1} W_l = W^_l A_l      and      b_l + (constants' rows of W_l) = b^_l A_l,
 
-where A_l has one admissible factor c(s) in each column.  As W^ is the column of the first member of each
-class divided by its factor, this says: the aggregated columns of one class are multiples of each other, and
-the aggregated weights from dead classes into everything that stays are zero.  Constants have aggregated
-weights zero and the stated value.  What follows the weights of unit s takes c(s) y to carried(s) times
-what it makes of y at the first member of the class, for all y.  Where the sign is reflected,
+where A_l has one admissible factor c(s) in each column.  W^ has the column of the first member of each class,
+divided by its factor.  So the identity says: the aggregated columns of one class are multiples of each other,
+and the aggregated weights from dead classes into all classes that stay are zero.  Constants have aggregated
+weights zero and the stated value.  The layers after unit s map c(s) y to carried(s) times what the layers after
+the first member of the class make of y, for all y.  If the sign is reflected,
 act(-c y) = c act(y) - r c y, the terms in y form a second identity
 
     N_{l-1} W_l = S_l A_l,      N[C, s] = r c(s) for reflected units, else 0.
@@ -30,7 +30,7 @@ __all__ = ["unsound"]
 
 
 def unsound(bound: BoundClaim) -> str | None:
-    """Return what is wrong with the claim about one layer, given those below it; None if nothing is."""
+    """Return what is wrong with the claim about one layer, if those below it are right; None if nothing is."""
     problem = _unfit(bound)
     if problem is None and bound.stage.held is not None:
         problem = _changed(bound)
@@ -73,7 +73,7 @@ def _changed(bound: BoundClaim) -> str | None:
 
 
 def _bad_factors(bound: BoundClaim) -> str | None:
-    """Check that every factor passes what follows, and is one that the rules admit."""
+    """Check that every factor passes the layers that follow, and that the rules admit it."""
     claim, stage = bound.claim, bound.stage
     factors = claim.factors.tolist()
     if not all(factors):
@@ -128,7 +128,7 @@ def _bad_columns(bound: BoundClaim) -> str | None:
 
 
 def _proportional(left: Array, by: Array, right: Array, other: Array) -> Array:
-    """Return for which columns left * by = right * other in all rows, exactly; factors by column."""
+    """Return the columns for which left * by = right * other in all rows, exactly; factors by column."""
     if object not in (left.dtype, right.dtype) and is_safe(left) and is_safe(right):
         (a, known), (b, also) = as_floats(by), as_floats(other)
         if known.all() and also.all() and is_safe(a) and is_safe(b):
@@ -138,7 +138,7 @@ def _proportional(left: Array, by: Array, right: Array, other: Array) -> Array:
 
 
 def _used_though_dead(bound: BoundClaim) -> str | None:
-    """Check that nothing that stays uses a class that does not."""
+    """Check that no unit that stays uses a class that does not."""
     gone = np.flatnonzero(~bound.rows.stays)
     columns = np.flatnonzero(bound.live[bound.partition.labels])
     step = max(1, BLOCK // max(len(columns), 1))

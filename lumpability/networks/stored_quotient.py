@@ -1,16 +1,16 @@
-"""Whether a stored quotient is what the proof is about: every number, every setting, every arrangement.
+"""Whether a stored quotient is the one of the proof: every number, every setting, every arrangement.
 
-The identity of a certificate speaks of exact matrices and of functions that follow them.  Here the quotient
-is walked layer by layer beside the network.
+The identity of a certificate is about exact matrices and the functions that follow them.  This module walks
+through the network and the stored quotient side by side, layer by layer, and checks:
 
-A weight matrix holds the exact weights, rounded to its type, its rows where the units below arrive.
+A weight matrix holds the exact weights, rounded to its type, with rows in the order in which units arrive.
 A layer that acts unit by unit (PReLU, shift, scale, batch normalisation, pooling) has the settings of
 the original and, for every unit that stays, the parameters of the first member of its class.
-After each layer the numbers lie as in the network with all other units taken out, which is found by
-sending unit and position numbers through the layers of both.
-Barriers (joins, softmax, operators that are not understood) are unchanged.
+After each layer the numbers are arranged as in the network with all other units removed; this is found by
+sending numbers of units and positions through the layers of both.
+Barriers (joins, softmax, unknown operators) are unchanged.
 
-Nothing here knows how the quotient was made.
+Nothing here uses the code that made the quotient.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class StoredQuotient:
         self.stages, self.weights = stages, weights
         self.largest_change = Fraction(0)
         """Largest difference between an exact and a stored number met so far."""
-        self._skips: dict[int, tuple[Layer, ...]] = {}  # by position of the weights they lead to
+        self._skips: dict[int, tuple[Layer, ...]] = {}  # by position of the weights at the end
 
     def problem(self) -> str | None:
-        """Return what is not as claimed, or None."""
+        """Return a difference from the claims in words, or None."""
         layers = self._aligned()
         if layers is None or self.network.input_shape != self.quotient.input_shape:
             return "the quotient has other layers"
@@ -85,7 +85,7 @@ class StoredQuotient:
         return None if same else "the quotient has another output shape"
 
     def _aligned(self) -> list[Layer | None] | None:
-        """Return the quotient's layer for each of the network, None for those dropped; and fill the skips."""
+        """Return the quotient's layer for each of the network's, None for dropped ones; store the skips."""
         after: dict[int, int] = {}  # first layer of a join -> position of the weights it ends with
         for number in range(1, len(self.stages)):
             if self.weights[number].skip is not None:
@@ -112,7 +112,7 @@ class StoredQuotient:
         return slots
 
     def _dropped(self, count: int) -> range | None:
-        """Return which layers are missing: dense ones below a layer that reads nothing; None if others."""
+        """Return the missing layers if they are dense and below a layer that reads nothing; else None."""
         if count == 0:
             return range(0)
         empty = [number for number, one in enumerate(self.stages) if not one.live.any()]
@@ -126,7 +126,7 @@ class StoredQuotient:
         return range(low, high) if high - low == count else None
 
     def _unjoined(self, layer: Layer | None, first: int, last: int) -> list[Layer | None] | None:
-        """Return the main branch of a join that stands for the layers first .. last; remember the other."""
+        """Return the main branch of a join in place of the layers first .. last; store the other branch."""
         if not isinstance(layer, Join) or len(layer.branches) != 2:
             return None
         main, skip = layer.branches
@@ -182,7 +182,7 @@ class StoredQuotient:
     ) -> bool:
         """Compare a layer that acts unit by unit."""
         if isinstance(layer, ShapeLayer):
-            return type(mine) is type(layer)  # where it moves numbers is seen from the arrangement
+            return type(mine) is type(layer)  # the arrangement shows where it moves numbers
         names = tuple(layer.parameters)
         groups = (
             ("groups",) if isinstance(layer, Conv) else ()
@@ -231,7 +231,7 @@ class StoredQuotient:
 
 
 class _Arrangement:
-    """Where the units of a stage are: in the network, and in the quotient."""
+    """The positions of the units of a stage, in the network and in the quotient."""
 
     def __init__(self, units: Units, fewer: Units, kept: Array) -> None:
         self.units, self.fewer, self.kept = units, fewer, kept
@@ -247,7 +247,7 @@ class _Arrangement:
         return cls(units, Units.of_layer(layer, shape), one.partition.representatives[classes])
 
     def __bool__(self) -> bool:
-        """Whether both agree, all units that do not stay taken out."""
+        """Whether both agree after removing all units that do not stay."""
         left = self.units.keeping(self.kept)
         return left is not None and left.same_as(self.fewer)
 

@@ -1,12 +1,11 @@
-"""What happens to a unit between one weight matrix and the next, and which factors survive it.
+"""The function of a unit between one weight matrix and the next, and the factors that pass it.
 
-Let z be the pre-activation of a unit and F_s what follows: activations, pooling, slopes, shifts, scales,
-depthwise convolution, batch normalisation with parameters of unit s.  Units s and t with z_s = c z_t merge when
-F_s(c z) = c' F_t(z) for all z.  To decide this for many units at once, write z_s = d_s y with y common to
-the class and pull the factor through F_s: every step returns a *key*, what it does to the common y, and
-the factor that is left.  Equal keys mean equal functions of y, and c' is the quotient of what is left.
-
-An activation absorbs the part of the factor that its group allows; the rest of it joins the key.
+Let z be the pre-activation of a unit and F_s the function that follows: activations, pooling, slopes, shifts,
+scales, depthwise convolution, batch normalisation, with parameters of unit s.  Units s and t with z_s = c z_t
+merge when F_s(c z) = c' F_t(z) for all z.  To decide this for many units at once, write z_s = d_s y with y
+common to the class, and pull the factor through F_s: every step returns a *key*, which is its effect on the
+common y, and the remaining factor.  Equal keys mean equal functions of y, and c' is the quotient of the
+remaining factors.  An activation passes the part of the factor in its group; the rest joins the key.
 """
 
 from __future__ import annotations
@@ -38,19 +37,19 @@ __all__ = [
 ]
 
 Keyed = tuple[Hashable, Fraction]
-"""What a unit computes from the common value, and the factor that is left."""
+"""The effect on the common value, and the remaining factor."""
 
 
 class Step(ABC):
     """One step between two weight matrices, unit by unit."""
 
     group: Group = Group.ANY
-    """Factors that pass; what else there is in a factor joins the key."""
+    """Factors that pass; the rest of a factor joins the key."""
     depends_on_unit = True
 
     @abstractmethod
     def pull(self, unit: int, factor: Fraction) -> Keyed:
-        """Return the key and the factor left after the step."""
+        """Return the key and the remaining factor."""
 
     @abstractmethod
     def value(self, unit: int, value: Fraction) -> Fraction | None:
@@ -211,7 +210,7 @@ class Filtered(Step):
 
 
 def key_and_factor(steps: tuple[Step, ...], unit: int, factor: Fraction) -> Keyed:
-    """Pull a factor through all steps: the key of what the unit computes, and the factor left.
+    """Pull a factor through all steps; return the key of the unit's function and the remaining factor.
 
     Examples
     --------
@@ -232,8 +231,8 @@ def key_and_factor(steps: tuple[Step, ...], unit: int, factor: Fraction) -> Keye
 def value_after(steps: tuple[Step, ...], unit: int, value: Fraction | None) -> Fraction | None:
     """Return the exact output of a unit with a constant pre-activation; None if it is not constant.
 
-    With `value` None the pre-activation is not constant; the output may be all the same (a batch
-    normalisation with scale zero).
+    If `value` is None, the pre-activation is not constant; the output may be constant all the same (after a
+    batch normalisation with scale zero).
 
     Examples
     --------

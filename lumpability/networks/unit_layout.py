@@ -1,9 +1,9 @@
-"""Where the units of a layer go: following neurons and channels through the layers that move numbers.
+"""The positions of units: neurons and channels followed through the layers that move numbers.
 
 A unit is a neuron of a dense layer or a channel of a convolution; its output may have many positions
-(pixels).  Two integer arrays of the shape of the output say, for every number, its unit and its position.
-Sent through Flatten, Reshape and Transpose like the numbers themselves, they show which rows of the next
-weight matrix belong to which unit.  If the units arrive mixed, nothing may be merged or removed.
+(pixels).  Two integer arrays with the shape of the output hold, for every number, its unit and its position.
+Flatten, Reshape and Transpose move them like the numbers themselves.  So they show which rows of the next
+weight matrix belong to which unit.  If the units are mixed there, nothing may be merged or removed.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Units:
         return Units(self.count, layer(self.unit), layer(self.position))
 
     def through(self, layer: Layer, shape: Shape) -> Units:
-        """Return the units after a layer that acts on each by itself; its output has this shape."""
+        """Return the units after a layer that acts on each separately; its output has this shape."""
         if isinstance(layer, ShapeLayer):
             return self.moved(layer)
         if isinstance(layer, MaxPool | AveragePool | GlobalPool | Conv):
@@ -70,7 +70,7 @@ class Units:
         return self
 
     def keeping(self, kept: Array) -> Units | None:
-        """Return the array with some units only, ascending and renumbered; None if units are no slices.
+        """Return the array of some units only, ascending and renumbered; None if units are not slices.
 
         Examples
         --------
@@ -118,9 +118,9 @@ class Units:
         return full.reshape(self.unit.shape)
 
     def rows(self, axis: int) -> Array | None:
-        """Return which indices along an axis belong to each unit, shape (units, k), or None.
+        """Return the indices along an axis that belong to each unit, shape (units, k), or None.
 
-        None if a unit is not a set of whole slices along that axis, or if the slices of different units
+        It is None if a unit is not a set of whole slices along that axis, or if the slices of different units
         do not hold the same positions in the same order.
         """
         last = self.unit.shape[axis]
@@ -135,7 +135,7 @@ class Units:
         return None if np.any(same != same[:, :1]) else order
 
     def rows_of_weight(self, layer: Layer) -> Array | None:
-        """Return which rows of the next weight matrix each unit feeds, shape (units, k), or None.
+        """Return the rows of the next weight matrix that read each unit, shape (units, k), or None.
 
         The matrix of a convolution has one row for each input channel and tap of the kernel.
         """

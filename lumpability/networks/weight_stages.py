@@ -1,9 +1,9 @@
-"""A network cut into stages: one weight matrix and what follows it up to the next.
+"""A network as a list of stages: one weight matrix, and the layers from it to the next one.
 
 Stage l is the theory's layer l: h_l = F(h_{l-1} W_l + b_l).  Its units may be merged or removed only if
-they arrive at the next weight matrix unmixed; otherwise the stage is *held*, with the reason: it is the
-output, or a barrier follows (softmax, a join, an operator that is not understood, a grouped convolution,
-a reshape that mixes units).  A depthwise convolution filters every channel by itself and belongs to what follows.
+they arrive at the next weight matrix unmixed.  Otherwise the stage is *held*, for a reason that is recorded: it
+is the output, or a barrier follows (softmax, a join, an unknown operator, a grouped convolution, a reshape that
+mixes units).  A depthwise convolution filters every channel separately, and is one of the layers that follow.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ __all__ = ["Stage", "stages_of"]
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """A layer with weights, what follows it, and where its units go."""
+    """A layer with weights, the layers that follow it, and the rows that its units feed."""
 
     position: int  # number of the layer in the network
     layer: Dense | Conv
     after: tuple[int, ...] = ()  # numbers of the layers up to the next weight matrix
-    steps: tuple[Step, ...] = ()  # what they do, unit by unit
+    steps: tuple[Step, ...] = ()  # their effect, unit by unit
     # Shape (units, k): rows of the next weight matrix that each unit feeds; None if the stage is
     # held.
     rows: Array | None = None
@@ -75,14 +75,14 @@ class Stage:
 
     @property
     def reflection(self) -> Fraction | None:
-        """The number r with act(-x) = act(x) - r x, if one activation is all that follows; else None."""
+        """The number r with act(-x) = act(x) - r x, if a single activation follows; else None."""
         if self.held is not None or len(self.steps) != 1:
             return None
         (step,) = self.steps
         return step.activation.reflection if isinstance(step, Activated) else None
 
     def pull(self, unit: int, factor: Fraction) -> Keyed:
-        """`key_and_factor`; where the activation has a reflection, of the factor without its sign."""
+        """Apply `key_and_factor`; if the activation has a reflection, to the factor without its sign."""
         return key_and_factor(self.steps, unit, factor if self.reflection is None else abs(factor))
 
     def group(self, kind: str, *, antiparallel: bool = False) -> Group:
@@ -95,7 +95,7 @@ class Stage:
         passed = []
         for step in self.steps:
             if isinstance(step, Filtered | Shifted | Scaled | Normalised):
-                break  # from here on factors go by unit: `key_and_factor` decides
+                break  # the later factors depend on the unit: `key_and_factor` decides
             passed.append(step)
         groups = [step.group for step in passed if not isinstance(step, Activated)]
         group = common_group(step.activation for step in passed if isinstance(step, Activated))
@@ -153,7 +153,7 @@ def _why_mixed(layer: Layer) -> str:
 
 
 def _follow(layer: Layer, units: Units, shape: tuple[int, ...]) -> tuple[Step | None, Units] | None:
-    """Return what a layer does unit by unit and where the units are then; None for a barrier."""
+    """Return the effect of a layer on each unit, and the positions of units after it; None for a barrier."""
     if isinstance(layer, ShapeLayer):
         moved = units.through(layer, shape)
         return (None, moved) if len(moved.axes()) <= 1 else None
@@ -166,7 +166,7 @@ def _follow(layer: Layer, units: Units, shape: tuple[int, ...]) -> tuple[Step | 
     if isinstance(layer, Conv):
         return Filtered(layer), units.through(layer, shape)
     if units.unit.shape != shape:
-        return None  # a constant that enlarges its input
+        return None  # a constant with a larger shape than the input
     if isinstance(layer, PReLU):
         return Sloped(units.by_unit(layer.slope)), units
     if isinstance(layer, Shift):
