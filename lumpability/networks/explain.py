@@ -9,10 +9,10 @@ layer:neuron, with the number of the layer in the network and of the neuron (or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -51,29 +51,31 @@ def explain_neurons(
     there, b = _located(stages, second)
     one, other = stages[here], stages[there]
     names = f"{one.stage.position}:{a}", f"{other.stage.position}:{b}"
-    both = f"{names[0]} and {names[1]}"
-    notes = [*_notes(one, a)]
+    notes = tuple(_notes(one, a))
+    tell = partial(NetworkExplanation, kind, names)
     if names[0] == names[1]:
-        same = f"{names[0]} is one neuron"
-        return NetworkExplanation(kind, names, True, "same", same, Fraction(1), notes=tuple(notes))
-    notes += _notes(other, b)
+        return tell(True, "same", f"{names[0]} is one neuron", Fraction(1), notes=notes)
+    tell = partial(tell, notes=(*notes, *_notes(other, b)))
+    both = f"{names[0]} and {names[1]}"
+    apart = f"{both} are apart"
     if here != there:
-        apart = f"{both} are apart: neurons of different layers are never merged"
-        return NetworkExplanation(kind, names, False, "layers", apart, notes=tuple(notes))
+        return tell(False, "layers", f"{apart}: neurons of different layers are never merged")
     if one.stage.held is not None:
-        held = f"{both} are apart: the layer stays as it is ({one.stage.held})"
-        return NetworkExplanation(kind, names, False, "held", held, notes=tuple(notes))
+        return tell(False, "held", f"{apart}: the layer stays as it is ({one.stage.held})")
     if one.within is not None and one.within.labels[a] != one.within.labels[b]:
-        given = (
-            f"{both} are apart: the partition within which the network was lumped separates them"
-        )
-        return NetworkExplanation(kind, names, False, "within", given, notes=tuple(notes))
-    pair = Pair(one, a, b)
-    found = _Comparison(layers, stages, kind, here, pair, limit=limit)
-    labels = one.partition.labels
-    if labels[a] == labels[b]:
-        return found.together(names, both, tuple(notes))
-    return found.apart(names, both, tuple(notes))
+        given = "the partition within which the network was lumped separates them"
+        return tell(False, "within", f"{apart}: {given}")
+    found = _Comparison(layers, stages, kind, here, Pair(one, a, b), limit=limit)
+    block = int(one.partition.labels[a])
+    if block == one.partition.labels[b]:
+        factor, told = found.together(names)
+        rows = [row for row, pair in enumerate(found.pair.columns) if any(pair)][:limit]
+        reason, claim, after = "multiples", f"{both} share class {block}: {told}", 0
+    else:
+        reason, factor, told, rows, after = found.apart(names)
+        claim = f"{apart}: {told}"
+    equal = len(found.pair.columns) - len(rows) - after
+    return tell(reason == "multiples", reason, claim, factor, found.entries(rows), equal, after)
 
 
 class _Comparison:
@@ -97,67 +99,40 @@ class _Comparison:
             self.skips = int(below.has_skip.sum()) * below.stage.rows.shape[1]
         self.name_of = row_names(stages, number)
 
-    def together(
-        self, names: tuple[str, str], both: str, notes: tuple[str, ...]
-    ) -> NetworkExplanation:
+    def together(self, names: tuple[str, str]) -> tuple[Fraction | None, str]:
+        """Return the factor between the two, and why they share a class."""
         ratio = self.merged.factors[self.pair.second] / self.merged.factors[self.pair.first]
-        block = int(self.merged.partition.labels[self.pair.first])
-        shown = [row for row, numbers in enumerate(self.pair.columns) if any(numbers)][: self.limit]
         weights = len(self.pair.columns)
-        told = f"their columns are equal in all {weights} entries"
-        if ratio != 1:
-            told = (
-                f"the column of {names[1]} is {ratio} times that of {names[0]} in all {weights} entries, "
-                f"and {self._rule()}"
-            )
-        claim = f"{both} share class {block}: {told}"
-        return NetworkExplanation(
-            self.kind,
-            names,
-            True,
-            "multiples",
-            claim,
-            ratio,
-            self._entries(shown),
-            weights - len(shown),
-            notes=notes,
+        if ratio == 1:
+            return ratio, f"their columns are equal in all {weights} entries"
+        return ratio, (
+            f"the column of {names[1]} is {ratio} times that of {names[0]} in all {weights} entries, "
+            f"and {self._rule()}"
         )
 
-    def apart(
-        self, names: tuple[str, str], both: str, notes: tuple[str, ...]
-    ) -> NetworkExplanation:
-        pair, group = self.pair, self.merged.group
+    def apart(self, names: tuple[str, str]) -> tuple[str, Fraction | None, str, list[int], int]:
+        """Return the reason, the factor between the two if any, why, the rows to show, and how many are after."""
+        pair = self.pair
         constants = [unit for unit in (pair.first, pair.second) if unit in self.merged.constants]
-        ratio, row = pair.ratio, pair.difference(group)
-        columns = len(pair.columns)
-        shown = [] if row is None else self._until(row)
-        after = 0 if row is None else columns - row - 1
-        reason = "columns"
+        ratio, row = pair.ratio, pair.difference(self.merged.group)
+        rows = [] if row is None else self._until(row)
+        after = 0 if row is None else len(pair.columns) - row - 1
         if len(constants) == 1:
-            reason = "constant"
             which = names[0 if constants[0] == pair.first else 1]
-            why = f"{which} is constant and folded, the other is not"
-        elif row is None:
-            reason = "function"
+            return (
+                "constant",
+                ratio,
+                f"{which} is constant and folded, the other is not",
+                rows,
+                after,
+            )
+        if row is None:
             why = f"their columns are multiples by {ratio}, but {self._treatment(ratio)}"
-        elif ratio is not None:
-            reason = "factor"
+            return "function", ratio, why, rows, after
+        if ratio is not None:
             why = f"their columns are multiples by {ratio}, but {self._rule()}"
-        else:
-            why = self._difference(row)
-        claim = f"{both} are apart: {why}"
-        return NetworkExplanation(
-            self.kind,
-            names,
-            False,
-            reason,
-            claim,
-            ratio,
-            self._entries(shown),
-            columns - len(shown) - after,
-            after,
-            notes,
-        )
+            return "factor", ratio, why, rows, after
+        return "columns", ratio, self._difference(row), rows, after
 
     def _source_name(self, stored: int, row: int) -> str:
         """Name a stored row; the rows that skip the activation come after the rows of A W."""
@@ -182,7 +157,7 @@ class _Comparison:
 
     def _difference(self, row: int) -> str:
         """Return in words the entry in which two columns differ."""
-        (entry,) = self._entries([row])
+        (entry,) = self.entries([row])
         what = "biases" if not entry.sources else f"weights from {entry.name}"
         scaled = row != self.pair.lead and set(self.pair.divisors(self.merged.group)) != {1}
         if not scaled:
@@ -210,7 +185,8 @@ class _Comparison:
         found = [k for k in range(row) if any(self.pair.columns[k])]
         return [*found[: self.limit - 1], row]
 
-    def _entries(self, rows: Sequence[int]) -> tuple[ColumnEntry, ...]:
+    def entries(self, rows: Sequence[int]) -> tuple[ColumnEntry, ...]:
+        """Return what is shown of some rows."""
         left, right = self.pair.divisors(self.merged.group)
         entries = []
         for row in rows:
@@ -242,29 +218,23 @@ def _located(merged: Stages, neuron: Neuron) -> tuple[int, int]:
     return stages[layer], unit
 
 
-def _notes(one: MergedStage, unit: int) -> list[str]:
+def _notes(one: MergedStage, unit: int) -> Iterator[str]:
     """Return in words whether a neuron is constant or dead."""
     name = f"{one.stage.position}:{unit}"
     if unit in one.constants:
         bias = to_fractions(one.summed.bias[unit : unit + 1]).tolist()[0]
         zero = one.summed.zero_columns(np.array([unit]))[0]
-        why = (
-            f"its aggregated weights are zero and its bias is {bias}"
-            if zero
-            else "it is scaled by zero"
-        )
-        told = (
+        weights = f"its aggregated weights are zero and its bias is {bias}"
+        why = weights if zero else "it is scaled by zero"
+        yield (
             f"{name} is constant: {why}, so its output is {one.constants[unit]} for every input, which is "
             "folded into the next bias"
         )
-        return [told]
-    if not one.live[one.partition.labels[unit]]:
-        told = (
+    elif not one.live[one.partition.labels[unit]]:
+        yield (
             f"{name} is dead: the aggregated weights of its class into everything that stays are zero, so it "
             "is removed"
         )
-        return [told]
-    return []
 
 
 def row_names(stages: Stages, number: int) -> RowNames:
