@@ -1,5 +1,5 @@
 """Ways to show models and results.
 
-`text` for tables, `pictures` for SVG, DOT and TikZ, `plots` for matplotlib, `explanations` for pages that say why;
-`displays` is what notebooks get.
+`text` has tables, `pictures` SVG, DOT and TikZ, `plots` matplotlib, `explanations` HTML pages of explanations;
+`displays` has the displays in notebooks.
 """

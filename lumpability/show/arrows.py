@@ -1,8 +1,8 @@
-"""The way an arrow takes from one vertex to another, as SVG paths.
+"""The paths of arrows between vertices, as SVG.
 
-Two arrows in opposite directions bend away from each other; an arrow that would run through a third
-vertex is bent until it does not; a loop stands on its vertex, pointing away from the middle of the
-drawing.  A bend is a quadratic curve whose control point lies beside the middle of the line.
+Two arrows in opposite directions bend away from each other.  An arrow that would cross a third vertex is bent
+until it does not.  A loop stands on its vertex and points away from the middle of the drawing.  A bend is a
+quadratic curve whose control point lies beside the middle of the line.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Arrow:
     target: int
     line: str  # path of the line, without the head
     head: str  # path of the head, a triangle
-    # x, y: where a text about it goes.
+    # x, y: the place of its text.
     x: float
     y: float
 
@@ -41,7 +41,7 @@ def arrows(points: Any, pairs: Iterable[tuple[int, int]], radius: float) -> list
     Parameters
     ----------
     points : array_like, shape (n, 2)
-        Where the vertices are.
+        The positions of the vertices.
     pairs : iterable of (source, target)
         All different.
     radius : float
@@ -73,7 +73,7 @@ def arrows(points: Any, pairs: Iterable[tuple[int, int]], radius: float) -> list
 
 @dataclass(frozen=True, eq=False)
 class _Sheet:
-    """What is there already: vertices, and places taken by texts and vertices."""
+    """The occupied places: vertices and texts."""
 
     places: Any
     radius: float
@@ -85,7 +85,7 @@ class _Sheet:
         return cls(places, radius, [(float(x), float(y)) for x, y in places])
 
     def is_free(self, point: Any) -> bool:
-        """Whether a text of a few digits has room."""
+        """Whether there is room for a text of a few digits."""
         x, y = point.tolist()
         return all(abs(x - a) > 36 or abs(y - b) > 15 for a, b in self.taken)
 
@@ -94,7 +94,7 @@ def _bent(source: int, target: int, sheet: _Sheet, least: float | None) -> Arrow
     places, radius = sheet.places, sheet.radius
     start, end = places[source], places[target]
     length = max(math.dist(start, end), 1e-9)
-    normal = np.array([end[1] - start[1], start[0] - end[0]])  # to the left, as long as the line
+    normal = np.array([end[1] - start[1], start[0] - end[0]])  # to the left; as long as the line
     others = np.delete(places, [source, target], axis=0)
     bends = _BENDS if least is None else (least, least + 0.18, least + 0.36)
     free = (b for b in bends if _clearance(start, end, normal * b, others) > 1.25 * radius)
@@ -118,7 +118,7 @@ def _bent(source: int, target: int, sheet: _Sheet, least: float | None) -> Arrow
 
 
 def _clearance(start: Any, end: Any, offset: Any, others: Any) -> float:
-    """Distance of the nearest other vertex from a curve."""
+    """Return the distance of the nearest other vertex from a curve."""
     if not len(others):
         return math.inf
     t = np.linspace(0.05, 0.95, 19)[:, None]
@@ -130,7 +130,7 @@ def _loop(vertex: int, sheet: _Sheet) -> Arrow:
     centre, radius = sheet.places[vertex], sheet.radius
     away = centre - sheet.places.mean(axis=0)
     size = math.hypot(*away)
-    # Names stand below their vertices, so a loop goes up unless the vertex is clearly at a side.
+    # Names stand below their vertices, so a loop points up, unless the vertex is clearly at a side.
     angle = math.atan2(away[1], away[0]) if size > 1e-9 else -math.pi / 2
     if math.sin(angle) > -0.3:
         angle = -math.pi / 2 + (0.75 if math.cos(angle) > 0 else -0.75) * (size > 1e-9)
@@ -155,7 +155,7 @@ def _loop(vertex: int, sheet: _Sheet) -> Arrow:
 
 
 def _towards(start: Any, end: Any, length: float) -> Any:
-    """The point at a distance from `start` on the way to `end`."""
+    """Return the point at a distance from `start` in the direction of `end`."""
     return start + (end - start) * (length / max(math.dist(start, end), 1e-9))
 
 

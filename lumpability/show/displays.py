@@ -1,4 +1,4 @@
-"""What `lumpability.notebook_hooks` asks for: a picture, a page and a piece of HTML for each class of values."""
+"""The displays behind `lumpability.notebook_hooks`: a picture, a page and HTML for each class of values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LARGEST_PARTITION = 200
 
 
 def svg(value: Any) -> str | None:
-    """Return a picture, or None where there would be too much in it.
+    """Return a picture, or None if the value is too large to draw.
 
     Examples
     --------
@@ -48,9 +48,9 @@ def svg(value: Any) -> str | None:
 
 @singledispatch
 def html(value: Any) -> str | None:
-    """Return a small table with a picture, or None where that would be too large.
+    """Return a small table with a picture, or None if the value is too large.
 
-    A notebook then shows the one line that the value is represented by.
+    A notebook then shows one line of text, the `repr` of the value.
     """
     return fragment(value)
 

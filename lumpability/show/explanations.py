@@ -1,7 +1,7 @@
 """Explanations as HTML: small tables without scripts, readable on light and dark pages.
 
-Everything that comes from a model is escaped.  Colours are those of the page around, lines are drawn in
-its text colour.
+Everything that comes from a model is escaped.  Colours are those of the surrounding page; lines have the colour
+of its text.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _STYLE = """
 
 @singledispatch
 def body(told: Any) -> str:
-    """Return the HTML that tells an explanation of a chain or of a network."""
+    """Return the HTML of an explanation of a chain or of a network."""
     raise InvalidInput(f"a {type(told).__name__} has no display in notebooks")
 
 

@@ -1,6 +1,6 @@
-"""A graph ready to be drawn: where its vertices are, what stands at them, and its arrows.
+"""A graph ready to be drawn: the positions and texts of its vertices, and its arrows.
 
-One value for every way to draw it (SVG, DOT, TikZ, the player), so that all show the same picture.
+All ways to draw it (SVG, DOT, TikZ, the player) use this one value, so that all show the same picture.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lumpability.show.text import printable
 __all__ = ["LARGEST_DRAWN", "Graph", "attributes", "chain_graph", "short"]
 
 LARGEST_DRAWN = 64
-"""Vertices up to which a chain is drawn; with more, what a picture shows is a hairball."""
+"""Largest number of vertices of a drawn chain; nobody could read a drawing with more."""
 
 _MARGIN = 46.0
 _RADIUS = 7.0, 19.0
@@ -29,11 +29,11 @@ _RADIUS = 7.0, 19.0
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A directed graph with a place for everything."""
+    """A directed graph with the positions of all its parts."""
 
     names: tuple[str, ...]  # of the vertices, printable
-    notes: tuple[str, ...]  # what else there is to say about each vertex, or ""
-    # Number of each vertex's block: its colour, pattern and letter; -1 for one without.
+    notes: tuple[str, ...]  # a note about each vertex, or ""
+    # The block of each vertex, which determines colour, pattern and letter; -1 for none.
     blocks: tuple[int, ...]
     points: Points  # shape (n, 2)
     radius: float  # of a vertex
@@ -41,7 +41,7 @@ class Graph:
     weights: tuple[str, ...]  # text at each arrow
     width: float
     height: float
-    # Texts above the picture, one below the other, and where; for the layers of a network.
+    # Texts above the picture, one below the other, with their positions; for the layers of a network.
     headings: tuple[tuple[float, str, str], ...] = ()
 
     @classmethod
@@ -68,7 +68,7 @@ class Graph:
         width, height = max(280.0, 640 * scale), max(206.0, 410 * scale)
         inner = spread(n, pairs, width=width - 2 * _MARGIN, height=height - 2 * _MARGIN)
         low, high = inner[:, 1].min(initial=height), inner[:, 1].max(initial=0)
-        height = max(high - low, 0) + 2 * _MARGIN  # a flat drawing needs no empty space around it
+        height = max(high - low, 0) + 2 * _MARGIN  # flat drawings get no space around
         points = np.round(inner + np.array([_MARGIN, _MARGIN - low]), 1) if n else inner
         radius = _radius(points)
         return cls(
@@ -85,7 +85,7 @@ class Graph:
 
 
 def short(text: str, length: int = 12) -> str:
-    """Cut a text that is too long to stand in a picture.
+    """Shorten a text that is too long for a picture.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def short(text: str, length: int = 12) -> str:
 
 
 def attributes(chain: MarkovChain, state: int, names: Collection[str] | None = None) -> list[str]:
-    """Say the labels and rewards of a state, those of some names or all.
+    """Return the labels and rewards of a state as texts, for some names or all.
 
     Examples
     --------
@@ -120,8 +120,8 @@ def attributes(chain: MarkovChain, state: int, names: Collection[str] | None = N
 def chain_graph(chain: MarkovChain, partition: Partition | None = None) -> Graph:
     """Return the graph of a chain, coloured by the blocks of a partition.
 
-    Without a partition by what its labels and rewards tell apart; plain if there is nothing.
-    Self-loops of a CTMC mean nothing and are left out.
+    Without a partition, the colours are the blocks that its labels and rewards tell apart, if there are any.
+    Self-loops of a CTMC have no effect on its probabilities and are left out.
 
     Examples
     --------

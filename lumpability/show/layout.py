@@ -1,10 +1,10 @@
-"""Where to draw the states of a chain and the neurons of a network.  No randomness anywhere.
+"""The positions of the states of a chain and the neurons of a network, without randomness.
 
 Chains: stress majorisation (Gansner, Koren and North 2004).  The stress of a drawing is the sum over pairs
-of (|x_i - x_j| / d_ij - 1)^2, d_ij the number of steps between two states in the undirected graph; every
-iteration replaces the positions by the minimum of a quadratic bound, so the stress falls.  It starts
-from a few fixed drawings, and the best result stays.  O(n^2) for each of a fixed number of iterations.
-Networks: one column for each layer, or a few beside each other for a wide one.
+of (|x_i - x_j| / d_ij - 1)^2, with d_ij the number of steps between two states in the undirected graph.  Every
+iteration replaces the positions by the minimum of a quadratic bound, so the stress falls.  It starts from a
+few fixed drawings, and the best result is taken.  O(n^2) for each of a fixed number of iterations.
+Networks: one column for each layer, or several columns side by side for a wide layer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Layers", "place_layers", "spread"]
 Points = np.ndarray[Any, np.dtype[np.float64]]
 
 _ITERATIONS = 300
-_GOLDEN = 2.399963229728653  # the golden angle: no two points of the spiral in line
+_GOLDEN = 2.399963229728653  # the golden angle: no two points of the spiral are in line
 _STRETCH = 1.7
 _LANE, _LANE_OF_MANY = 40, 32
 
@@ -55,17 +55,17 @@ def spread(n: int, pairs: Any, *, width: float, height: float) -> Points:
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """Where the units of a network stand."""
+    """The positions of the units of a network."""
 
     points: Points  # shape (units, 2): layer after layer
-    middles: tuple[float, ...]  # where each layer is, from left to right
+    middles: tuple[float, ...]  # the middle of each layer, from left to right
     radius: float
     width: float
     height: float
 
 
 def place_layers(sizes: Sequence[int]) -> Layers:
-    """Place the units of layers from left to right, wide layers in several lanes side by side.
+    """Place the layers from left to right, and the units of wide layers in several columns side by side.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def place_layers(sizes: Sequence[int]) -> Layers:
 
 
 def _distances(n: int, pairs: Any) -> Points:
-    """Steps between vertices; between components one more than the longest way inside any."""
+    """Return the steps between vertices; between components, one more than the largest inside any."""
     near = np.zeros((n, n), dtype=bool)
     near[pairs[:, 0], pairs[:, 1]] = near[pairs[:, 1], pairs[:, 0]] = True
     distances = np.full((n, n), np.inf)
@@ -110,10 +110,10 @@ def _distances(n: int, pairs: Any) -> Points:
 
 
 def _starts(n: int, distances: Points) -> list[Points]:
-    """Circles in the order of numbers and of distance from vertex 0, and a spiral."""
+    """Return circles in the order of numbers and of distances from vertex 0, and a spiral."""
     turn = np.arange(n) * (2 * np.pi / n)
     circle = np.column_stack([np.cos(turn), np.sin(turn)]) * max(n / 6, 1)
-    # A circle can be a saddle of the stress; a little unevenness leaves it.
+    # A circle can be a saddle point of the stress; a small unevenness moves away from it.
     circle *= 1 + 0.03 * np.cos(_GOLDEN * np.arange(n))[:, None]
     other = np.empty_like(circle)
     other[np.lexsort((np.arange(n), distances[0]))] = circle
@@ -159,10 +159,10 @@ def _turned(points: Points) -> Points:
 
 
 def _fitted(points: Points, box: Points) -> Points:
-    """Fill a box; the two directions are stretched alike up to a factor."""
+    """Scale to a box; the scales of the two directions differ by at most a factor."""
     low, high = points.min(axis=0), points.max(axis=0)
     size = high - low
-    flat = size < 0.05 * size.max()  # a line that has not quite become straight
+    flat = size < 0.05 * size.max()  # a line that is not quite straight
     factor = np.where(flat, np.inf, box / np.where(flat, 1, size))
     factor = np.minimum(factor, _STRETCH * factor.min())
     factor[flat] = 0

@@ -19,7 +19,7 @@ from lumpability.show.layout import place_layers
 __all__ = ["MOST_IN_LAYER", "filter_width", "network_graph", "unit_counts"]
 
 MOST_IN_LAYER = 160
-"""Units of a layer up to which a network is drawn unit by unit."""
+"""Largest number of units in a layer of a network that is drawn unit by unit."""
 
 _MOST_LINKS = 3000
 
@@ -41,7 +41,7 @@ def unit_counts(stages: Sequence[Stage]) -> list[int]:
 def network_graph(network: Network, partitions: Sequence[Partition] | None = None) -> Graph:
     """Return the graph of a network; classes of several units get a colour and a letter.
 
-    Links are left out where there are thousands of them, and behind barriers.
+    Links are left out if there are thousands of them, and after barriers.
 
     Raises `SizeLimit` if a layer is too wide to be drawn.
 
@@ -110,7 +110,7 @@ def _links(stages: Sequence[Stage], sizes: Sequence[int]) -> list[tuple[int, int
 
 
 def _owners(stages: Sequence[Stage], number: int) -> Array | None:
-    """Return which unit below feeds each row of a weight matrix; None behind a barrier."""
+    """Return the unit below that each row of a weight matrix reads; None after a barrier."""
     stage = stages[number]
     if number == 0:
         return np.arange(len(stage.matrix)) // filter_width(stage)

@@ -1,8 +1,8 @@
-"""Colours, patterns and letters for blocks: three carriers, so that colour is never the only one.
+"""Colours, patterns and letters for blocks, so that colour is never the only mark.
 
 The colours are those of Okabe and Ito (2008), which people with any of the common colour vision
-deficiencies tell apart, lightened where black letters would not be readable on them (contrast at
-least 4.5 to 1).  There are few; from the eighth block on a pattern is drawn over them.
+deficiencies can tell apart, made lighter where black letters would not be readable (contrast at
+least 4.5 to 1).  There are few colours; from the eighth block on, a pattern is drawn over them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ COLOURS = ("#56b4e9", "#e69f00", "#2bb58c", "#f0e442", "#ec7f45", "#d48cb6", "#b
 """Fills, readable under black text."""
 
 PATTERNS = ("", "stripes", "dots", "cross")
-"""What is drawn over a colour; the first is nothing."""
+"""The patterns drawn over a colour; the first is none."""
 
 
 def colour(number: int) -> str:

@@ -1,7 +1,7 @@
-"""`picture`: a chain, a network or a lumping as a picture, to look at or to write to a file.
+"""`picture`: a chain, a network or a lumping as a picture, to show or to write to a file.
 
-The suffix chooses the form: ``.svg`` for pages and slides, ``.dot`` for Graphviz, ``.tex`` for LaTeX with TikZ.
-Drawn is what fits a slide; anything larger is refused with its size rather than drawn as a hairball.
+The suffix chooses the format: ``.svg`` for pages and slides, ``.dot`` for Graphviz, ``.tex`` for LaTeX with TikZ.
+Models too large for a slide are refused, because nobody could read the drawing.
 """
 
 from __future__ import annotations

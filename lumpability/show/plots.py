@@ -1,7 +1,7 @@
-"""Plots with matplotlib: how much a lumping saves, and that the quotient answers the same.
+"""Plots with matplotlib: what a lumping saves, and that the quotient gives the same answers.
 
-Every function draws into the axes it is given, or into a new figure, and returns the axes.  Sizes
-are in black and a second colour that differs in brightness as well, so that they survive a grey printer.
+Every function draws into the given axes, or into a new figure, and returns the axes.  Sizes are drawn in black
+and in a second colour with another brightness, so that they differ on a grey printer as well.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def class_sizes(lumping: Lumping | NetworkLumping, *, axes: Any = None) -> Any:
 def stationary_masses(lumping: Lumping, *, axes: Any = None) -> Any:
     """Plot the stationary distribution of the chain, summed over blocks, against that of the quotient.
 
-    All points are on the diagonal, unless a solver was inexact.
+    All points lie on the diagonal, up to the errors of the solvers.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def transient_masses(
     times : sequence of float
         Steps for a DTMC.
     largest : int
-        Blocks to plot, those with most probability at the end.
+        Number of blocks to plot: those with the largest probabilities at the end.
     axes : matplotlib axes, optional
 
     Examples

@@ -1,9 +1,9 @@
 """Pictures as SVG: chains and networks, blocks by colour, pattern and letter.
 
-One text without anything to load: it stands in a page, in a notebook, or in a file of its own.  Colours
+The SVG is one text that loads nothing, for a page, a notebook, or a file of its own.  Colours
 follow the reader's choice of light or dark (``prefers-color-scheme``); lines and texts use ``currentColor``,
 which the picture sets together with its background, so that they always fit.  Title and description
-say the same in words.  The same model gives the same characters, on every machine.
+describe the picture in words.  The same model gives the same characters, on every machine.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def graph_svg(graph: Graph, title: str) -> str:
     Parameters
     ----------
     title : str
-        What it is, for readers who hear rather than see.
+        A description for screen readers.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def _document(parts: list[str], width: float, height: float, title: str, words: 
 
 
 def _graph_parts(graph: Graph) -> list[str]:
-    if graph.headings:  # between layers there is but one direction, and no room for heads
+    if graph.headings:  # links between layers have one direction, and there is no room for heads
         lines = "".join(arrow.line for arrow in graph.arrows)
         parts = [
             f'<path d="{lines}" fill="none" stroke="currentColor" stroke-width=".6" opacity=".3"/>'

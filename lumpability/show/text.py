@@ -1,9 +1,8 @@
 """Tables as plain data, and the ways to show them: aligned text, rich on a terminal, HTML.
 
-A `Table` holds texts in rows; what they mean is up to whoever fills it.  `as_text` needs nothing but
-this file and gives the same characters everywhere, for pipes, files and tests; `as_rich` is for people
-at a terminal and imports rich when it is called.  Names come from files that anybody may have
-written: `printable` escapes what could move a cursor or colour a screen.
+A `Table` holds texts in rows.  `as_text` uses only the standard library and gives the same characters everywhere,
+for pipes, files and tests.  `as_rich` is for terminals and imports rich when it is called.  Names come from files
+that anybody may have written, so `printable` escapes characters that could move a cursor or colour a screen.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Table:
 
     title: str
     rows: tuple[tuple[str, ...], ...]  # all of one length
-    columns: tuple[str, ...] = ()  # headings; none for a table of names and what they stand for
+    columns: tuple[str, ...] = ()  # headings; none for a table of names and values
     right: frozenset[int] = frozenset()  # columns of numbers, aligned at the right
 
 
@@ -48,7 +47,7 @@ def printable(text: str) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Say how many there are of something.
+    """Return a number with its noun.
 
     Examples
     --------

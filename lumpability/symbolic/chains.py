@@ -1,7 +1,7 @@
 """Symbolic proofs of chain lumpings of every kind.
 
-The matrices are built from the chain and the partition, Q^ from the quotient that the lumping has; the engine
-and the code that made the quotient are not asked.  With V[s, C] = 1 iff s in C, D = diag(1/|C|) V^T and
+The matrices are built from the chain and the partition, and Q^ is taken from the lumping's quotient; the engine and
+the code that made the quotient are not used.  With V[s, C] = 1 iff s in C, D = diag(1/|C|) V^T and
 K = diag(kappa):
 
     ordinary       Q V = V Q^                     in discrete time P V = V P^
@@ -10,7 +10,7 @@ K = diag(kappa):
     strict         Q V = V Q^ and D Q = Q^ D
     proportional   K^-1 Q V = V Q^                Q and Q^ generators, kappa > 0
 
-The last holds in whole when it holds outside blocks, because rows of both sides sum to zero.
+The last identity holds everywhere if it holds outside blocks, because rows of both sides sum to zero.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lumpability.symbolic.proof import Consequence, Identity, Proof
 __all__ = ["MOST_STATES", "prove_chain"]
 
 MOST_STATES = 200
-"""Largest number of states of a chain that is written out as a matrix unless told otherwise."""
+"""Largest number of states of a chain whose matrix is written out, by default."""
 
 
 def prove_chain(lumping: Lumping, *, largest: int = MOST_STATES) -> Proof:
@@ -121,7 +121,7 @@ def _spreading(partition: Partition) -> Any:
 
 
 def _speeds(lumping: Lumping, objections: list[str]) -> tuple[Any, list[Any]]:
-    """Return K, and what of kappa > 0 is not evident; object to what is false."""
+    """Return K, and the conditions kappa > 0 that are not evident; add the false ones to `objections`."""
     import sympy
 
     chain, kappa = lumping.chain, lumping.factors
@@ -146,7 +146,7 @@ def _inverse(diagonal: Any) -> Any:
 
 
 def _weights(chain: MarkovChain) -> list[Any]:
-    """Return what must be assumed so that rates or probabilities are not negative."""
+    """Return the assumptions under which rates or probabilities are not negative."""
     return signs((to_expression(weight) for weight in chain.matrix.weights.values), zero=True)[1]
 
 

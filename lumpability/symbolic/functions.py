@@ -1,19 +1,18 @@
-"""The functions of two small networks as expressions, and that they are one and the same.
+"""The functions of two small networks as expressions, and the proof that they are equal.
 
-Inputs are symbols, activations functions that nothing is known about except what the table of
-`lumpability.networks.activations` says of factors:
+Inputs are symbols.  Activations are functions of which only the rules of
+`lumpability.networks.activations` for factors are used,
 
     act(c x) = carry(c) act(x)      for c in the group of the activation,
     act(-x) = act(x) - r x          where the activation has a reflection r,
 
-and their rational values at numbers.  Network and quotient are evaluated apart, layer by layer.  An
-activation whose argument is an admissible multiple of one met before is expressed through that one; every
-factor that occurs so is recorded.  Outputs are then linear combinations of the same expressions, and sympy
+and their rational values at numbers.  Network and quotient are evaluated separately, layer by layer.  If the
+argument of an activation is an admissible multiple of an earlier argument, the activation is expressed through the
+earlier one, and the factor is recorded.  Outputs are then linear combinations of the same expressions, and sympy
 decides whether these are equal.
 
-Nothing but the two networks is looked at: this is a proof of its own.  A falsy result
-says that these rules do not show equality: the functions may still be the same, as relu(x) + relu(-x) and
-relu(relu(x) + relu(-x)) are.
+Only the two networks are used, so this proof is independent of the lumping.  A falsy result says that these rules do
+not show equality; the functions may still be equal, as relu(x) + relu(-x) and relu(relu(x) + relu(-x)) are.
 """
 
 from __future__ import annotations
@@ -40,12 +39,12 @@ from lumpability.numbers.groups import Group
 __all__ = ["MOST_OPERATIONS", "Rule", "SameFunction", "compare_functions"]
 
 MOST_OPERATIONS = 20_000
-"""Largest number of multiplications of a network, for one input, that is expanded unless told otherwise."""
+"""Largest number of multiplications, for one input, of a network that is expanded, by default."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A factor that was taken out of an activation: ``act(factor x) = carried act(x) + linear x``.
+    """A factor moved out of an activation: ``act(factor x) = carried act(x) + linear x``.
 
     Examples
     --------
@@ -95,7 +94,7 @@ class SameFunction:
     differences : tuple of sympy.Expr
         original - reduced, expanded; all zero exactly when the proof succeeds.
     rules : tuple of Rule
-        What was used of the activations, in the order of first use.
+        The rules for activations that were used, in the order of first use.
 
     Examples
     --------
@@ -135,12 +134,12 @@ def compare_functions(
     """Compare two networks with symbolic inputs and uninterpreted activations.
 
     Raises `SizeLimit` if a network is larger; carries ``size`` and ``limit``.  Raises `NotJustified` if a layer
-    has no symbolic form here: an operator that is not understood.
+    has no symbolic form, such as an unknown operator.
 
     Parameters
     ----------
     network, other : Network
-        As stored: where the weights of a quotient were rounded they do differ.
+        As stored; if weights of a quotient were rounded, the functions differ.
     largest : int
         Largest number of multiplications of a network for one input.
 
@@ -189,11 +188,11 @@ _MAXIMUM = Activation("max", np.max, Group.POSITIVE, "max(c x) = c max(x) for c 
 
 @dataclass(frozen=True, eq=False)
 class _Normal:
-    """Evaluation with equal expressions for multiples."""
+    """Evaluation that gives multiples equal expressions up to the factor."""
 
     rules: dict[Rule, None] = field(default_factory=dict)  # those used, in the order of first use
-    # For every function and every argument divided by its first coefficient: that coefficient and
-    # the expression of each application that is not a multiple of one before it.
+    # For every function, and every argument divided by its first coefficient: this coefficient, and
+    # the expression of each application that is not a multiple of an earlier one.
     known: dict[Any, list[tuple[Fraction, Any, Any]]] = field(default_factory=dict)
     order: dict[Any, int] = field(default_factory=dict)
 
@@ -248,7 +247,7 @@ class _Normal:
         return self.applied(_MAXIMUM, values)
 
     def applied(self, function: Activation, values: list[Any]) -> Any:
-        """Apply a function to arguments, through an earlier application to a multiple of them if there is one."""
+        """Apply a function to arguments; use an earlier application to a multiple of them if there is one."""
         import sympy
 
         name = _name(function)
@@ -272,7 +271,7 @@ class _Normal:
         return expression
 
     def lead(self, arguments: list[Any]) -> Any:
-        """Return the coefficient of the term that was met first; of the constant only if there is no other."""
+        """Return the coefficient of the term that occurred first; of the constant only if it is alone."""
         for argument in arguments:
             terms = argument.as_coefficients_dict()
             for term in terms:

@@ -4,9 +4,9 @@ With a first coordinate that is always 1, (1, h) -> (1, h W + b) is one matrix W
 
     A_{l-1} W_l = W_l^ A_l,        A_l[C, s] = c(s) > 0 for s in C,
 
-holds as in `lumpability.networks.identities`; the constant 1 is class 0.  B_l is A_l after the activation, with what
-that leaves of c(s) and the values of constants; mostly it is A_l itself.  That both networks are one function is
-shown apart, with symbols for inputs and activations of which only the rule act(c x) = c' act(x) is known.
+holds as in `lumpability.networks.identities`; the constant 1 is class 0.  B_l is A_l with the factors and the values of
+constants after the activation; usually it equals A_l.  A separate proof shows that both networks are the same
+function: with symbols for inputs, and activations of which only the rule act(c x) = c' act(x) is used.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ __all__ = ["prove_network"]
 
 
 def prove_network(lumping: NetworkLumping, *, largest: int = MOST_OPERATIONS) -> Proof:
-    """Prove that a network and its quotient are the same function.
+    """Prove that a network and its quotient compute the same function.
 
     Raises `SizeLimit` if a network is larger; carries ``size`` and ``limit``.  Raises `NotJustified` if a layer
-    has no symbolic form: an operator that is not understood.
+    has no symbolic form, such as an unknown operator.
 
     Parameters
     ----------
     lumping : NetworkLumping
-        The stored ``quotient`` is compared: where weights were rounded it does differ.
+        The stored ``quotient`` is compared; if weights were rounded, it differs.
     largest : int
         Largest number of multiplications of a network for one input.
 
     Notes
     -----
-    Where there is no identity for each layer alone (units of opposite sign were merged, layers vanished) the
-    proof consists of the functions.
+    If there is no identity for each layer (units of opposite sign were merged, or layers vanished), the
+    proof consists of the functions only.
     """
     function = compare_functions(lumping.network, lumping.quotient, largest=largest)
     try:
@@ -84,7 +84,7 @@ _CONSEQUENCES = (
 
 
 def _identity(layer: LayerIdentity, number: int, matrices: dict[str, Any]) -> Identity:
-    """Multiply out the identity of one layer and note its matrices; A_0 has no part if it is 1."""
+    """Multiply out the identity of one layer and store its matrices; A_0 is left out if it is 1."""
     found = {
         f"A_{number - 1}": layer.rows.matrix(),
         f"W_{number}": _with_one(layer.matrix),
@@ -95,7 +95,7 @@ def _identity(layer: LayerIdentity, number: int, matrices: dict[str, Any]) -> Id
     lifting, weights, quotient, lifted = shown.values()
     before = f"A_{number - 1}"
     if before in matrices and matrices[before] != lifting:
-        # After the activation, constants have their values, and factors what is left of them.
+        # After the activation, constants have their values, and factors are those that the activation passes.
         before = f"B_{number - 1}"
         shown = {before: lifting, **{name: shown[name] for name in list(shown)[1:]}}
     matrices.update(shown)

@@ -1,7 +1,7 @@
 """Matrices of rational functions: products and differences in normal form.
 
-Entries are sympy expressions.  All matrices of a proof are taken into one field, Q or Q(a, b, ...), in which
-every element is a reduced fraction of two polynomials; equality is decided, nothing depends on how well an
+Entries are sympy expressions.  All matrices of a proof are converted to one field, Q or Q(a, b, ...), in which
+every element is a reduced fraction of two polynomials.  So equality is decided exactly, whether or not an
 expression simplifies.
 """
 
@@ -96,7 +96,7 @@ def signs(expressions: Iterable[Any], *, zero: bool) -> tuple[list[Any], list[An
     Returns
     -------
     undecided : list of sympy relations
-        To be assumed; each once.
+        Conditions to assume, each once.
 
     Examples
     --------

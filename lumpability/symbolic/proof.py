@@ -1,4 +1,4 @@
-"""A proof that can be read: matrices, the identities between them, what follows, and under which assumptions.
+"""A proof to be read: matrices, the identities between them, their consequences, and the assumptions.
 
 An identity is given by both of its sides, multiplied out, and their difference.  Entries are elements of the
 field of rational functions of the parameters, where every element has one normal form: a difference is zero
@@ -16,7 +16,7 @@ from lumpability.symbolic.functions import SameFunction
 __all__ = ["Consequence", "Identity", "Proof"]
 
 _SHOWN = 12
-"""Largest matrix, in rows, that a notebook shows unasked."""
+"""Largest number of rows of a matrix that a notebook shows by itself."""
 _LISTED = 5
 
 
@@ -80,7 +80,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Consequence:
-    r"""What follows from the identities.
+    r"""A consequence of the identities.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class Consequence:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Proof:
-    """A symbolic proof of a lumping, or what stands in its way; falsy then.
+    """A symbolic proof of a lumping; falsy if it fails, with the reasons.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class Proof:
         By name: "Q", "V", "Q^", ...; see `lumpability.symbolic.prove`.
     identities : tuple of Identity
     assumptions : tuple of sympy relations
-        What is assumed of parameters; empty for numbers.
+        The assumptions on parameters; empty for numbers.
     objections : tuple of str
         Other conditions that fail, such as a factor that is not positive.
     consequences : tuple of Consequence
@@ -128,7 +128,7 @@ class Proof:
     function : SameFunction or None
         For networks: both output expressions.
     legend : str
-        What the rows and columns are, in order.
+        The names of rows and columns, in order.
 
     Examples
     --------
@@ -184,7 +184,7 @@ class Proof:
         return f"Proof({kind}{'' if self.holds else ', failed'}: {self._told()})"
 
     def _told(self) -> str:
-        """Return what was shown, or all that is wrong."""
+        """Return what was proved, or everything that is wrong."""
         if not self.holds:
             wrong = [str(identity) for identity in self.identities if not identity.holds]
             return "; ".join([*wrong, *self.objections])
@@ -214,7 +214,7 @@ class Proof:
     def latex(self) -> str:
         r"""Return the proof as a ``gather*`` environment of amsmath.
 
-        Matrices as they are, whatever their size; then differences of both sides, assumptions and what follows.
+        All matrices, whatever their size; then the differences of both sides, assumptions and consequences.
 
         Examples
         --------
@@ -262,7 +262,7 @@ def _difference(text: str) -> str:
 
 
 def _named(name: str, matrix: Any) -> str:
-    """Draw ``name = matrix`` with the name beside the middle line."""
+    """Print ``name = matrix`` with the name beside the middle line."""
     import sympy
 
     drawn = sympy.pretty(matrix, use_unicode=True, wrap_line=False).splitlines()
@@ -274,7 +274,7 @@ def _named(name: str, matrix: Any) -> str:
 
 
 def _tex(text: str) -> str:
-    """Turn a formula of this package into LaTeX: Q^ wears a hat, W_2 has an index, K^-1 is an inverse."""
+    """Turn a formula of this package into LaTeX: Q^ gets a hat, W_2 an index, K^-1 an inverse."""
     return " ".join(_word(word) for word in text.split(" "))
 
 
@@ -302,7 +302,7 @@ def _symbol(core: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Escape what LaTeX takes for commands in running text."""
+    """Escape the characters that are commands in LaTeX text."""
     special = {c: rf"\{c}" for c in "#$%&_{}"} | {
         "\\": r"\textbackslash{}",
         "^": r"\^{}",

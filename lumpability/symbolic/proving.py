@@ -1,4 +1,4 @@
-"""`prove` and `export` for lumpings of either wing; an export goes by way of the certificate."""
+"""`prove` and `export` for lumpings of chains and networks; an export uses the certificate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def prove(lumping: Any, *, largest: int | None = None) -> Proof:
     Parameters
     ----------
     lumping : Lumping or NetworkLumping
-        Matrices are built from its model and its partition; its quotient is what is checked.
+        Matrices are built from its model and its partition, and its quotient is checked.
     largest : int, optional
         Largest number of states of a chain (`lumpability.symbolic.chains.MOST_STATES`, 200, by default),
         or of multiplications of a network (`lumpability.symbolic.functions.MOST_OPERATIONS`, 20,000).
@@ -40,7 +40,7 @@ def prove(lumping: Any, *, largest: int | None = None) -> Proof:
     SizeLimit
         If the model is larger; carries ``size`` and ``limit``.
     InvalidInput
-        If this is no lumping, or its parts do not fit each other.
+        If this is not a lumping, or its parts do not fit each other.
     NotJustified
         If a layer of a network has no symbolic form.
 
@@ -73,7 +73,7 @@ def _network(lumping: NetworkLumping, *, largest: int | None = None) -> Proof:
 
 
 def statement_of(lumping: Lumping | NetworkLumping) -> IntegerStatement:
-    """Return what a lumping claims, as identities between integer matrices; its certificate is verified first.
+    """Return the claim of a lumping as identities between integer matrices, after verifying its certificate.
 
     Parameters
     ----------
@@ -82,11 +82,11 @@ def statement_of(lumping: Lumping | NetworkLumping) -> IntegerStatement:
     Raises
     ------
     InvalidInput
-        If it is neither, or does not hold.
+        If it is neither, or its certificate does not hold.
     SizeLimit
-        If a matrix has more rows or columns than a proof assistant is given.
+        If a matrix has too many rows or columns for a proof assistant.
     NotJustified
-        If the claim is not one about numbers, or more than one about matrices.
+        If the model has parameters, or the claim is more than identities of matrices.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""What a lecturer shows and hands out: the player, and exercises with their solutions."""
+"""Teaching: the player, and exercises with their solutions."""

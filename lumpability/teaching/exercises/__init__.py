@@ -1,9 +1,9 @@
 """Exercises in lumping, with their solutions and a grader that names the first wrong step.
 
 `exercise` makes a small Markov chain whose coarsest lumping takes a given number of rounds of refinement,
-from a seed; `sheet` and `solution` write it down in Markdown, LaTeX or HTML; `grade` reads a student's
-answer and stops at the first step that is wrong, with the two states and the sums that show it.
-`network_exercise` does the same with the neurons of a small network.  A sheet carries its task in a comment, so that it can be graded without anything else (`read_task`).
+from a seed.  `sheet` and `solution` write it in Markdown, LaTeX or HTML.  `grade` reads a student's answer and
+stops at the first wrong step, with the two states and the sums that show it.  `network_exercise` makes a small
+network with neurons to merge.  A sheet holds its task in a comment, so that the sheet alone is enough to grade it.
 """
 
 from lumpability.teaching.exercises.construct import exercise

@@ -1,14 +1,14 @@
-"""Chains whose refinement takes exactly so many rounds, with small numbers.
+"""Chains whose refinement takes a given number of rounds, with small numbers.
 
-The partitions of all rounds are drawn first, as a tree: the roots are told apart by labels, and in every
-round some nodes fall into parts.  Then the rates are drawn from the top down.  What a group of states
-sends into a block is shared out among the block's parts once these exist; groups that the next round
-separates share it out differently, groups that it keeps together in the same way.  So each round sees
-just what it shall see.  In the end every block is unfolded into its states.
+First the partitions of all rounds are drawn, as a tree: labels separate the roots, and each round splits some
+nodes into parts.  Then the rates are drawn from the top down.  The sum of a group of states into a block is divided
+among the parts of the block once these exist.  Groups that the next round separates divide it in different ways;
+groups that it keeps together divide it in the same way.  So each round splits exactly the intended nodes.  In the
+end every block is unfolded into its states.
 
-Exact lumping sees columns instead of rows, and the diagonal with them; there one state is alone from the
-start and takes whatever makes all exit rates equal, so that the diagonal tells no two states apart.  A
-strict chain is a symmetric one on levels: round i separates level i from those behind it.
+Exact lumping compares columns instead of rows, diagonal included.  There one state is alone from the start and
+receives the rates that make all exit rates equal, so that the diagonal tells no two states apart.  A strict chain is
+a symmetric one on levels: round i separates level i from the levels after it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lumpability.teaching.exercises.task import Task, rounds_of
 __all__ = ["LARGEST", "exercise"]
 
 LARGEST = 16
-"""Most states of an exercise: it is done by hand."""
+"""Largest number of states of an exercise, which is solved by hand."""
 
 _ATTEMPTS = 4000
 _ROOTS = {"ordinary": 2, "bisimulation": 2, "exact": 2, "strict": 2, "proportional": 3}
@@ -37,7 +37,7 @@ Stages = list[list[int]]
 
 
 def exercise(kind: str = "ordinary", *, states: int = 6, rounds: int = 3, seed: int = 0) -> Task:
-    """Make a chain whose coarsest lumping is reached in exactly so many rounds of refinement.
+    """Make a chain whose coarsest lumping takes exactly `rounds` rounds of refinement.
 
     Parameters
     ----------
@@ -88,10 +88,10 @@ def exercise(kind: str = "ordinary", *, states: int = 6, rounds: int = 3, seed: 
             rounds=rounds,
             most=most,
         )
-    # A text as seed, because Python keeps what follows from it the same over its versions.
+    # A text as seed, because its random numbers stay the same over the versions of Python.
     random = Random(f"{kind} {states} {rounds} {seed}")  # noqa: S311 - no secret, an exercise
     for attempt in range(_ATTEMPTS):
-        # Deep trees share their numbers out many times: larger ones come to the end.
+        # Deep trees divide their numbers many times, so they need larger ones.
         chain = _candidate(random, kind, states, rounds, top=2 + rounds + attempt // 25)
         if (
             chain is not None
@@ -101,7 +101,7 @@ def exercise(kind: str = "ordinary", *, states: int = 6, rounds: int = 3, seed: 
         ):
             made = f"exercise --kind {kind} --states {states} --rounds {rounds} --seed {seed}"
             return Task(chain, kind, made)
-    raise InvalidInput(  # no arguments are known that come here
+    raise InvalidInput(  # no arguments are known that lead here
         f"of {_ATTEMPTS} chains drawn none has {rounds} rounds: choose another seed, or fewer rounds",
         rounds=rounds,
         seed=seed,
@@ -109,9 +109,9 @@ def exercise(kind: str = "ordinary", *, states: int = 6, rounds: int = 3, seed: 
 
 
 def _candidate(random: Random, kind: str, states: int, rounds: int, top: int) -> CTMC | None:
-    """Draw a chain that has the right number of rounds, as a rule; None where numbers ran out.
+    """Draw a chain that usually has the right number of rounds; None if a number is too small to divide.
 
-    Sums into the blocks of the start are at most `top`.
+    Sums into the blocks of the initial partition are at most `top`.
     """
     roots = _ROOTS[kind]
     notion = find_kind(kind)
@@ -146,7 +146,7 @@ def _candidate(random: Random, kind: str, states: int, rounds: int, top: int) ->
 
 
 def _tree(random: Random, roots: int, leaves: int, rounds: int) -> Stages:
-    """Draw which nodes fall into how many parts in which round; the first node stays whole."""
+    """Draw the splits of each round, with their numbers of parts; the first node stays whole."""
     pieces = [1] * rounds
     for _ in range(leaves - roots - rounds):
         pieces[random.randrange(rounds)] += 1
@@ -168,13 +168,13 @@ def _ancestor(stages: Stages, node: int) -> int:
 
 
 def _staged_sums(random: Random, stages: Stages, roots: int, top: int) -> Rates | None:
-    """Return for every final block its sums into all final blocks, so that each round does its part."""
+    """Return for every final block its sums into all final blocks, such that each round splits as drawn."""
     sums = [[random.randint(0, top) for _ in range(roots)] for _ in stages[0]]
     if not _siblings_differ(sums, stages[0]):
         return None
     last = len(stages[-1])
     for number, parents in enumerate(stages):
-        # Rows are those of the groups that the round after this one tells apart, or of the final blocks.
+        # The rows of the groups that the next round separates, or of the final blocks.
         groups = stages[number + 1] if number + 1 < len(stages) else list(range(last))
         rows = [_shared_out(random, sums[own], parents) for own in groups]
         if number + 1 < len(stages) and not _siblings_differ(rows, groups):
@@ -189,7 +189,7 @@ def _siblings_differ(rows: Rates, parents: list[int]) -> bool:
 
 
 def _shared_out(random: Random, totals: list[int], parents: list[int]) -> list[int]:
-    """Share the sum into every node out among its parts, one unit after the other."""
+    """Divide the sum into every node among its parts, one unit at a time."""
     parts: dict[int, list[int]] = {}
     for part, parent in enumerate(parents):
         parts.setdefault(parent, []).append(part)
@@ -201,15 +201,15 @@ def _shared_out(random: Random, totals: list[int], parents: list[int]) -> list[i
 
 
 def _unfolded(random: Random, owner: list[int], sums: Rates) -> Rates:
-    """Let every state share its block's sums out among the states of each block."""
+    """Let every state divide its block's sums among the states of each block."""
     return [_shared_out(random, sums[block], owner) for block in owner]
 
 
 def _with_equal_exits(columns: Rates) -> Rates:
-    """Turn what states receive into rates, and let state 0 receive what makes all rows equally heavy.
+    """Turn incoming rates into a matrix, and add rates into state 0 that make all row sums equal.
 
-    With equal row sums E, loops included, Q is the matrix less E on the diagonal, so that columns of Q
-    agree where those of the matrix do.  State 0 is a block of its own: nothing is asked of its column.
+    With equal row sums E, loops included, Q is the matrix minus E on the diagonal, so columns of Q agree
+    where those of the matrix do.  State 0 is a block of its own, so no condition holds for its column.
     """
     rates = [list(row) for row in zip(*columns, strict=True)]
     heaviest = max(sum(row[1:]) for row in rates) + 1
@@ -222,7 +222,7 @@ def _at_speeds(random: Random, rates: Rates) -> Rates:
 
 
 def _levels(random: Random, states: int, rounds: int) -> tuple[list[int], Rates]:
-    """Return a symmetric chain on levels in a line, each state as tied to its neighbours as the next.
+    """Return a symmetric chain on levels in a line; the states of a level have equal sums into each level.
 
     Rates out of level 0 are then multiplied by a common factor, so that the chain is not symmetric.
     """
@@ -245,7 +245,7 @@ def _levels(random: Random, states: int, rounds: int) -> tuple[list[int], Rates]
 
 
 def _swapped(random: Random, rates: Rates, here: list[int], beyond: list[int]) -> None:
-    """Vary the rates between two levels, keeping every sum between them."""
+    """Change the rates between two levels without changing any sum between them."""
     if min(len(here), len(beyond)) < 2:
         return
     (a, b), (c, d) = random.sample(here, 2), random.sample(beyond, 2)

@@ -1,10 +1,10 @@
-"""Whether a student's answer is right, and if not, the first step that is wrong and why.
+"""Whether a student's answer is right, and if not, the first wrong step and the reason.
 
-An answer gives the partition after every round and the matrix of the quotient.  A partition is wrong for
-one of three reasons: it puts together what was apart already; it separates two states that agree in all
-sums; it leaves two together that differ in one.  Each comes with the states, and sums, that show it.
-Steps may also be given one splitter at a time; then nothing is wrong with leaving states together, until
-the last step.  The first entry of the quotient that is not the sum it stands for comes with that sum.
+An answer gives the partition after every round and the matrix of the quotient.  A partition is wrong for one of
+three reasons: it merges states that were apart before; it separates two states whose sums all agree; or it leaves
+two states together that differ in a sum.  The grader names the states and sums.  An answer may also give steps, one
+splitter at a time; then a step may leave states together, except for the last.  For the quotient, the grader
+names the first entry that differs from its sum, with that sum.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class Grade:
     Attributes
     ----------
     right : tuple of str
-        The steps that are right, up to the first that is not.
+        The steps that are right, up to the first wrong one.
     wrong : str or None
         The first wrong step.
     why : str or None
-        What shows that it is wrong, in one sentence.
+        The reason, in one sentence.
 
     Examples
     --------
@@ -70,16 +70,16 @@ class Grade:
 
 
 def grade(task: Task | NetworkTask, answer: dict[str, Any]) -> Grade:
-    """Check an answer, step by step, up to the first that is wrong.
+    """Check an answer, step by step, up to the first wrong one.
 
     Parameters
     ----------
     task : Task or NetworkTask
     answer : dict
-        For a network ``classes`` and ``layers``, see its sheet.  For a chain ``rounds``: the partition after each round, lists of lists of states, first the one by labels; or
-        ``steps``: the same with as many steps as one likes.  ``quotient``: its matrix, rows of numbers
-        (integers or texts such as "1/2"), blocks in the order of the last partition; the diagonal of
-        a CTMC's is not looked at.  Either may be left out.
+        For a network ``classes`` and ``layers``, see its sheet.  For a chain ``rounds``: the partition after each
+        round, as lists of lists of states, first the one by labels; or ``steps``: the same with any number of
+        steps.  And ``quotient``: its matrix, rows of numbers (integers or texts such as "1/2"), blocks in the order
+        of the last partition; for a CTMC the diagonal is not compared.  Either may be left out.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def grade(task: Task | NetworkTask, answer: dict[str, Any]) -> Grade:
     Raises
     ------
     InvalidInput
-        If the answer has neither, or what is in them is no partition or no matrix.
+        If the answer has neither, or they are not partitions and a matrix.
 
     Examples
     --------
@@ -290,7 +290,7 @@ def _wrong_entry(lumping: Lumping, order: list[int], matrix: Any) -> str | None:
 
 
 def _origin(lumping: Lumping, source: int, target: int) -> str:
-    """Say which rates an entry of the quotient is made of."""
+    """Return in words the rates that an entry of the quotient sums."""
     chain, final = lumping.chain, lumping.partition
     if not lumping.notion.outgoing:
         state, direction, block = int(final.representatives[target]), "from", source

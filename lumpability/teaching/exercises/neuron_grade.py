@@ -1,7 +1,7 @@
-"""Whether the answer to an exercise about a network is right, and if not, the first step that is wrong and why.
+"""Whether the answer to an exercise about a network is right, and if not, the first wrong step and the reason.
 
-Classes of a layer are right when they are those of the coarsest lumping.  Of wrong ones two neurons are named,
-with the sums in which they differ, or the factor that they have in common.
+Classes of a layer are right if they are those of the coarsest lumping.  If they are wrong, the grader names two
+neurons, and the sums in which they differ or their common factor.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["grade_network"]
 
 
 def grade_network(task: NetworkTask, answer: dict[str, Any]) -> tuple[list[str], str, str | None]:
-    """Return the steps that are right, the step looked at last, and what is wrong with that, if anything."""
+    """Return the steps that are right, the last step examined, and what is wrong with it, if anything."""
     if not answer.keys() & {"classes", "layers"} or answer.keys() - {"classes", "layers"}:
         raise InvalidInput("an answer has 'classes' and 'layers', and nothing else")
     lumping, name = task.lumping, ""
@@ -68,7 +68,7 @@ def _wrong_classes(
     task: NetworkTask, given: list[Partition], found: Partition, best: Partition, factors: Any
 ) -> str | None:
     if not found.refines(best):
-        # Of later layers nothing is claimed yet.
+        # Later layers are not examined yet.
         return str(check(task.network, dict(enumerate(given)), kind=task.kind).witness)
     for block in best:
         labels = found.labels[block]

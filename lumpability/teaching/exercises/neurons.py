@@ -1,9 +1,8 @@
 """Exercises about networks: find the classes of neurons, layer by layer, and the smaller network.
 
-A network with integer weights is built from the classes up.  Its columns, summed over merged rows with their
-factors, are drawn for each class first; members get multiples of it, and the weights into a class of the layer
-below are shared out among its members so that the sums come out.  First members have factor 1, so that
-the smaller network has integer weights as well.
+A network with integer weights is built from its classes.  For each class the column, summed over merged rows with
+their factors, is drawn first.  Members get multiples of it, and the weights from a class of the layer below are
+divided among its members such that the sums are right.  First members have factor 1, so
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ __all__ = [
 ]
 
 LARGEST = 16
-"""Most hidden neurons of an exercise."""
+"""Largest number of hidden neurons of an exercise."""
 
 KINDS = ("proportional", "exact")
 _ATTEMPTS = 1000
@@ -54,7 +53,7 @@ class NetworkTask:
         Dense layers with ReLU between them.
     kind : {"proportional", "exact"}
     made : str
-        The command that makes it again; empty if there is none.
+        The command that makes the task; empty if there is none.
 
     Examples
     --------
@@ -142,13 +141,13 @@ def network_exercise(
         ):
             made = f"exercise --network --kind {kind} --states {neurons} --rounds {layers} --seed {seed}"
             return NetworkTask(network, kind, made)
-    raise InvalidInput(  # no arguments are known that come here
+    raise InvalidInput(  # no arguments are known that lead here
         f"none of {_ATTEMPTS} networks drawn will do: choose another seed", seed=seed
     )
 
 
 def _candidate(random: Random, kind: str, neurons: int, layers: int) -> tuple[Network, list[int]]:
-    """Draw a network, and how many classes each hidden layer was given."""
+    """Draw a network; return it with the number of classes of each hidden layer."""
     sizes = [3] * layers
     for _ in range(neurons - 3 * layers):
         sizes[random.randrange(layers)] += 1
@@ -162,7 +161,7 @@ def _candidate(random: Random, kind: str, neurons: int, layers: int) -> tuple[Ne
             random.choice((1, 2, 3) if admits_factors(kind) else (1,)) for _ in owner[count:]
         ]
         order = sorted(range(size), key=lambda s: (s >= count, random.random()))
-        # First members come first, the others anywhere behind them.
+        # First members come first, the others anywhere after them.
         owner, factors = [owner[s] for s in order], [factors[s] for s in order]
         columns = [[random.randint(-2, 3) for _ in range(_rows(below))] for _ in range(count)]
         biases = [random.randint(-2, 2) for _ in range(count)]
@@ -184,7 +183,7 @@ def _rows(below: list[tuple[int, int]]) -> int:
 
 
 def _shared_out(random: Random, column: list[int], below: list[tuple[int, int]]) -> list[int]:
-    """Share the weight from every class below out among its members; the first, of factor 1, takes the rest."""
+    """Divide the weight from every class below among its members; the first, of factor 1, takes the rest."""
     rest, weights, first = list(column), [0] * len(below), {}
     for row, (own, factor) in enumerate(below):
         if own in first:
@@ -219,7 +218,7 @@ def content_of(task: NetworkTask) -> dict[str, Any]:
 
 
 def network_task(content: dict[str, Any], kind: str, made: str) -> NetworkTask:
-    """Return the task of such data; what is wrong with it shows as an error of Python or of a network.
+    """Return the task of such data; wrong data raise errors of Python or of the network.
 
     Examples
     --------

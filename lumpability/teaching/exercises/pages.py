@@ -1,7 +1,7 @@
 """A page of headings, paragraphs, lists, tables and code, written as Markdown, LaTeX or HTML.
 
-Just what a sheet of exercises needs.  Texts are plain and escaped for the markup; nothing in a state's
-name can become a command, a tag or a table cell.
+These are the parts of a sheet of exercises.  Texts are plain and escaped for the markup, so the name of a state
+cannot become a command, a tag or a table cell.
 """
 
 from __future__ import annotations

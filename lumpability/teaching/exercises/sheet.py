@@ -1,7 +1,7 @@
 """The task sheet and its solution.
 
-The sheet states the notion, shows the matrix that it is about, says what to do and how to write the answer
-down.  The solution has the sums of every round, the partitions, the quotient, and the answer as the
+The sheet states the notion, shows the matrix, and says what to do and how to write the answer.
+The solution has the sums of every round, the partitions, the quotient, and the answer as the
 grader reads it.
 """
 
@@ -210,7 +210,7 @@ def model_answer(task: Task | NetworkTask) -> dict[str, Any]:
 
 
 def _matrix(chain: MarkovChain, kind: str) -> tuple[str, WeightedStructure]:
-    """Return the matrix that a notion is about, with its name."""
+    """Return the matrix of a notion, with its name."""
     if not isinstance(chain, CTMC):
         return "P", chain.matrix
     if find_kind(kind).keeps_jumps:
@@ -247,7 +247,7 @@ def _what(kind: str) -> str:
 
 
 def _sums(task: Task, partition: Partition) -> Grid:
-    """Return what a round compares: one row for each state, block after block."""
+    """Return the sums that a round compares: one row for each state, block after block."""
     chain = task.chain
     seen = observations(chain, partition, kind=task.kind)
     directions = {"exact": ("in",), "strict": ("out", "in")}.get(task.kind, ("out",))

@@ -1,11 +1,10 @@
 """A task: a small chain and the kind of lumping to find, as a value and as text; and its rounds of refinement.
 
-Written out, a task is one line of JSON, which a sheet holds in a comment.  Any document with such a line
-can be graded; nothing else of the document matters.
+A task is written as one line of JSON, which a sheet holds in a comment.  Any document with such a line can be
+graded; the rest of the document does not matter.
 
-In every round each state is observed: its sums into (or from) every block of the partition so far, which
-of them depends on the kind.  States that share a block and differ in a sum are separated, all at once.
-Rounds are canonical, unlike single splits, whose order is free; the last partition is the same.
+In every round each state is observed: its sums into (or from) every block of the present partition, depending on
+the kind.  States that share a block and differ in a sum are separated, all at once.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ Observation = dict[tuple[str, int], Exact]
 """For (direction, block) a sum that is not zero: into the block for "out", from it for "in"."""
 
 MARK = "lumpability-exercise: "
-"""What stands before the JSON text in a sheet."""
+"""The text before the JSON in a sheet."""
 LARGEST_SHEET = 1 << 20
 FORMAT, VERSION = "lumpability/exercise", 1
 _CLASSES: dict[str, type[MarkovChain]] = {"CTMC": CTMC, "DTMC": DTMC}
@@ -60,7 +59,7 @@ class Task:
     kind : str
         Any that has a coarsest lumping.
     made : str
-        The command that makes it again; empty if there is none.
+        The command that makes the task; empty if there is none.
 
     Raises
     ------
@@ -168,14 +167,14 @@ def _task(content: dict[str, Any], path: str | Path) -> Task | NetworkTask:
 
 
 def observations(chain: MarkovChain, partition: Partition, *, kind: str) -> list[Observation]:
-    """Return what one round compares of every state.
+    """Return the sums of every state that one round compares.
 
     Parameters
     ----------
     chain : CTMC or DTMC
     partition : Partition
     kind : str
-        For "proportional" the sums are shares of what leaves the block.
+        For "proportional" the sums are shares of the rate out of the block.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-"""What the player is told about the lumping of a chain: plain data, exact numbers as texts.
+"""The data of the player for a lumping of a chain: plain data, exact numbers as texts.
 
-It draws the states while there are few; else the final blocks, one dot each, because a history of splits
-is about those (`lumpability.split_history`); else neither, and the player shows an overview.  In every case the
-browser computes all sums again from the matrix it is given, in exact arithmetic.
+The player draws the states if there are few.  If there are more, it draws the final blocks, one dot each, because
+a history of splits is about these (`lumpability.split_history`).  If there are too many blocks, it shows an
+overview.  In every case the browser computes all sums again from the matrix, in exact arithmetic.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def chain_story(lumping: Lumping, title: str | None = None) -> dict[str, Any]:
 
 
 def _telling(lumping: Lumping) -> set[str]:
-    """Return the labels and rewards that tell the blocks apart which had to be refined."""
+    """Return the labels and rewards that tell the blocks of the initial partition apart."""
     chain, respected = lumping.chain, lumping.respected
 
     def tells(codes: Any) -> bool:
@@ -97,7 +97,7 @@ def _telling(lumping: Lumping) -> set[str]:
 
 @dataclass(frozen=True)
 class _View:
-    """What is drawn: states, blocks, or nothing."""
+    """The drawing: states, blocks, or nothing."""
 
     level: str
     units: list[dict[str, Any]]
@@ -168,7 +168,7 @@ def _drawn(level: str, units: list[dict[str, Any]], conditions: Sequence[Conditi
 
 
 def drawn_graph(graph: Graph) -> dict[str, Any]:
-    """Return what a browser needs to draw a graph."""
+    """Return the data with which a browser draws a graph."""
     return {
         "width": graph.width,
         "height": graph.height,

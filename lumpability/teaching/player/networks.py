@@ -1,8 +1,8 @@
-"""What the player is told about the lumping of a network: plain data, exact numbers as texts.
+"""The data of the player for a lumping of a network: plain data, exact numbers as texts.
 
-The browser gets the stored weights and what is merged, layer by layer, and forms the aggregated columns of
-U = [A W; b] itself, in exact arithmetic.  Every stage says which rows of the next weight matrix a unit
-feeds, so that convolutions need nothing of their own.  Beyond a size there are only the tables.
+The browser gets the stored weights and the merges, layer by layer, and forms the aggregated columns of
+U = [A W; b] itself, in exact arithmetic.  Every stage lists the rows of the next weight matrix that a unit feeds,
+so convolutions need nothing special.  Above a size limit there are only the tables.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lumpability.teaching.player.numbers import WeightTable
 __all__ = ["MOST_WEIGHTS", "network_story"]
 
 MOST_WEIGHTS = 60_000
-"""Non-zero weights up to which they are given to the browser."""
+"""Largest number of nonzero weights that the browser gets."""
 
 _NAMES = 5_000
 _LISTED = 60
@@ -108,7 +108,7 @@ def _layers(lumping: NetworkLumping) -> list[dict[str, Any]]:
 
 
 def _stage(one: MergedStage, table: WeightTable) -> dict[str, Any]:
-    """Return the weights of a stage, what its rows are, and what became of its units."""
+    """Return the weights of a stage, the sources of its rows, and the classes of its units."""
     matrix, incoming = one.stage.matrix, one.summed.below
     rows, units = np.nonzero(matrix)
     exact = to_fractions(matrix[rows, units]).tolist()
@@ -158,7 +158,7 @@ def _graph(sizes: list[int]) -> dict[str, Any]:
 
 
 def _quotient(quotient: Network) -> dict[str, Any]:
-    """Return what is needed to draw the small network: nothing happens to it any more."""
+    """Return the data for drawing the quotient."""
     graph = network_graph(quotient)
     return {
         "width": graph.width,

@@ -2,7 +2,7 @@
 
 A number is a polynomial with one term.  Weights with parameters are fractions of polynomials; over their
 least common denominator only polynomials remain, which the browser adds, multiplies and compares exactly.
-Coefficients are texts "p/q", terms are named by their exponents "1,0,2".
+Coefficients are texts "p/q"; the key of a term is its exponents, "1,0,2".
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def polynomial(element: Any) -> dict[str, str]:
 
 
 class WeightTable:
-    """Distinct weights, in the order in which they were met.
+    """Distinct weights, in the order of first use.
 
     Examples
     --------

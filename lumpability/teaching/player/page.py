@@ -1,8 +1,8 @@
 """The player: one HTML file that holds everything it needs.
 
-The page is a template with four things put in: the style, the script, the data, and a policy that
-forbids everything else (no network, no other script, by the hashes of the two).  The data are JSON in
-which no character can end the element they stand in; the script makes text nodes of them, never markup.
+The page is a template with four insertions: the style, the script, the data, and a policy that allows only
+the style and the script, by their hashes, and no network access.  The data are JSON without any character that
+could end its element; the script makes text nodes of them, never markup.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Player:
 
     @cached_property
     def html(self) -> str:
-        """The page, complete."""
+        """The complete page."""
         script = _wrapped([_asset(f"{name}.js") for name in _SCRIPTS])
         style = _asset("player.css") + _colours()
         policy = (
@@ -86,7 +86,7 @@ class Player:
         Parameters
         ----------
         path : str or Path
-            An existing file is replaced; packed if the name ends in ``.gz``.
+            An existing file is replaced; the file is compressed if its name ends in ``.gz``.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class Player:
             file.write(self.html.encode())
 
     def _repr_html_(self) -> str:
-        # Only scripts are allowed: the page can reach neither the notebook around it nor its cookies.
+        # The sandbox allows only scripts: the page can reach neither the notebook nor its cookies.
         return (
             f'<iframe srcdoc="{html.escape(self.html)}" sandbox="allow-scripts" '
             f'title="{html.escape(self.story["title"])}" width="100%" height="{_FRAME_HEIGHT}" '
