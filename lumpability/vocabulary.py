@@ -28,7 +28,7 @@ FORMER: dict[str, dict[str, str]] = {
     "write": {"doubles": "value_type"},
     "engine": {"reference": "definition", "structure": "definition"},
     "Lumping": {"kappa": "factors", "trace": "history"},
-    "NetworkLumping": {"seconds": "stats.seconds", "proof": "stats.proof"},
+    "NetworkLumping": {"seconds": "stats.seconds", "proof": "stats.proof", "verdict": "result"},
     "Stats": {"initial_blocks": "respected_blocks"},
 }
 """For each verb, set of words and class: the former name and the present one."""

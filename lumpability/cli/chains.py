@@ -14,8 +14,10 @@ from lumpability.quotient import Verdict
 from lumpability.refinement import Witness
 from lumpability.show.text import Table, count
 
-__all__ = ["describe", "judge", "summarise", "units"]
+__all__ = ["UNIT", "describe", "evidence", "summarise", "units"]
 
+UNIT = "state"
+"""What is merged, in the singular."""
 _LARGEST = 5
 _MEMBERS = 8
 _LISTED = 12
@@ -90,31 +92,14 @@ def summarise(lumping: Lumping) -> Report:
     return Report(data, tuple(tables))
 
 
-def judge(chain: MarkovChain, partition: Partition, verdict: Verdict) -> Report:
-    """Report a verdict, its witness in the chain's names, and labels that blocks mix."""
-    mixed = [
-        name
-        for name in [*(f"label:{x}" for x in chain.labels), *(f"reward:{x}" for x in chain.rewards)]
-        if not partition.refines(chain.respected((name,)))
-    ]
-    data = {
-        "kind": verdict.kind,
-        "lumpable": bool(verdict),
-        "blocks": len(partition),
-        "text": verdict.text,
+def evidence(chain: MarkovChain, partition: Partition, verdict: Verdict) -> dict[str, Any]:
+    """Return the witness of a verdict in the chain's names, and the labels and rewards that blocks mix."""
+    names = [*(f"label:{x}" for x in chain.labels), *(f"reward:{x}" for x in chain.rewards)]
+    return {
         "witness": _witness(chain.states, partition, verdict.witness),
         "explanation": None if verdict.explanation is None else verdict.explanation.to_json(),
-        "mixed": mixed,
+        "mixed": [x for x in names if not partition.refines(chain.respected((x,)))],
     }
-    rows = [
-        ("verdict", "yes" if verdict else "no"),
-        ("partition", f"{count(chain.n, 'state')} in {count(len(partition), 'block')}"),
-        ("proof" if verdict else "because", verdict.text.partition(": ")[2]),
-    ]
-    if mixed:
-        rows.append(("mixed", f"{', '.join(mixed)}: not constant on blocks"))
-    title = f"{type(chain).__name__}: is the partition a lumping ({verdict.kind})?"
-    return Report(data, (Table(title, tuple(rows)),))
 
 
 def _nonzero(chain: MarkovChain) -> int:

@@ -110,6 +110,13 @@ def lump_command(
     told = {
         name: value for name, value in (("compare", compare), ("box", box)) if value is not None
     }
+    written = {
+        "quotient": output,
+        "partition": partition,
+        "html": html,
+        "certificate": certificate,
+        "report": report,
+    }
     with Stages() as stages:
         with stages("reading", model.name):
             loaded = read(model)
@@ -118,21 +125,14 @@ def lump_command(
         with stages("reporting"):
             summary, described = summarise(lumping, **told), describe(loaded)
         with stages("writing"):
+            if certificate is not None:  # the first, because it may be refused
+                lumping.certificate().write(certificate)
             if output is not None:
                 write(lumping.quotient, output)
             if partition is not None:
                 write_partition(lumping.partition, partition, units(loaded))
-            if certificate is not None:
-                lumping.certificate().write(certificate)
             if html is not None:
                 lumping.player(title=model.name).write(html)
-    written = {
-        "quotient": output,
-        "partition": partition,
-        "html": html,
-        "certificate": certificate,
-        "report": report,
-    }
     if as_json or report is not None:
         text = document(
             str(click.get_current_context().info_name),

@@ -24,6 +24,7 @@ from lumpability.markov.attributes import States
 from lumpability.networks import NetworkLumping
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
+from lumpability.show.text import Table, count
 
 __all__ = ["describe", "judge", "lumped", "options_of", "summarise", "units"]
 
@@ -50,8 +51,23 @@ def summarise(lumping: Lumping | NetworkLumping, **asked: Any) -> Report:
 
 def judge(model: Any, partition: Partition, verdict: Verdict) -> Report:
     """Report whether a partition is a lumping, with the witness if it is not."""
-    report: Report = _WINGS[model.domain].judge(model, partition, verdict)
-    return report
+    wing = _WINGS[model.domain]
+    data = {
+        "kind": verdict.kind,
+        "lumpable": bool(verdict),
+        "blocks": len(partition),
+        "text": verdict.text,
+        **wing.evidence(model, partition, verdict),
+    }
+    rows = [
+        ("verdict", "yes" if verdict else "no"),
+        ("partition", f"{count(partition.n, wing.UNIT)} in {count(len(partition), 'block')}"),
+        ("proof" if verdict else "because", verdict.text.partition(": ")[2]),
+    ]
+    if data.get("mixed"):
+        rows.append(("mixed", f"{', '.join(data['mixed'])}: not constant on blocks"))
+    title = f"{type(model).__name__}: is the partition a lumping ({verdict.kind})?"
+    return Report(data, (Table(title, tuple(rows)),))
 
 
 def lumped(

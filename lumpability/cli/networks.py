@@ -19,9 +19,12 @@ from lumpability.networks.rounding_bound import rounding_error_bound
 from lumpability.networks.weight_stages import stages_of
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
-from lumpability.show.text import Table, count
+from lumpability.show.text import Table
 
-__all__ = ["BOX", "describe", "judge", "summarise", "units"]
+__all__ = ["BOX", "UNIT", "describe", "evidence", "summarise", "units"]
+
+UNIT = "neuron"
+"""What is merged, in the singular."""
 
 BOX = (-1.0, 1.0)
 """Range of all inputs for which the effect of rounding is bounded, unless another one is given."""
@@ -128,21 +131,9 @@ def summarise(
     return Report(data, (Table(title, tuple(rows)), _layer_table(lumping)))
 
 
-def judge(network: Network, partition: Partition, verdict: Verdict) -> Report:
-    """Report a verdict, and the two neurons and sums that refute a partition."""
-    data = {
-        "kind": verdict.kind,
-        "lumpable": bool(verdict),
-        "blocks": len(partition),
-        "text": verdict.text,
-        "witness": None if verdict.witness is None else verdict.witness.to_json(),
-    }
-    rows = (
-        ("verdict", "yes" if verdict else "no"),
-        ("partition", f"{count(partition.n, 'neuron')} in {count(len(partition), 'block')}"),
-        ("proof" if verdict else "because", verdict.text.partition(": ")[2]),
-    )
-    return Report(data, (Table(f"Network: is the partition a lumping ({verdict.kind})?", rows),))
+def evidence(network: Network, partition: Partition, verdict: Verdict) -> dict[str, Any]:
+    """Return the two neurons and sums that refute a partition."""
+    return {"witness": None if verdict.witness is None else verdict.witness.to_json()}
 
 
 def _barriers(network: Network) -> list[dict[str, Any]]:
@@ -195,7 +186,7 @@ def _effect_of_rounding(
 
 def _result(lumping: NetworkLumping) -> str:
     if lumping.is_irreducible:
-        return lumping.verdict
+        return lumping.result
     until = " before rounding" if lumping.rounding.rounded else ""
     return f"smaller, and the same function for every input{until}"
 

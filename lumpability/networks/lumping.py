@@ -150,7 +150,7 @@ class NetworkLumping(Played):
         return all(row.units == row.left for row in self.table)
 
     @property
-    def verdict(self) -> str:
+    def result(self) -> str:
         """The result in one sentence.
 
         Examples
@@ -158,7 +158,7 @@ class NetworkLumping(Played):
         >>> from lumpability import lump
         >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
         >>> lumping = lump(network)
-        >>> lumping.verdict
+        >>> lumping.result
         '2 -> 1 hidden neurons, 6 -> 3 parameters, the same function for every input'
         """
         if not self.is_irreducible:
@@ -289,7 +289,7 @@ class NetworkLumping(Played):
             }
         return {
             "kind": self.kind,
-            "result": self.verdict,
+            "result": self.result,
             **sizes,
             "layers": [dict(vars(row)) for row in self.table],
             "origin": self.origin,

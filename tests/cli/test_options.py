@@ -100,6 +100,9 @@ def test_a_network_is_lumped_within_a_partition_file(run: Run, tmp_path: Path) -
     said = run("explain", "n.nnet", "0:0", "0:1", "--within", "p.json")
     assert "within which the network was lumped" in said.stdout
     assert run("check", "n.nnet", "p.json", "--antiparallel").exit_code == 0
+    asked = ("--within", "p.json", "-o", "small.nnet", "--certificate", "proof.json")
+    run("lump", "n.nnet", *asked).assert_refused("--within FILE may keep classes apart")
+    assert not (tmp_path / "small.nnet").exists()
 
 
 def test_the_limit_of_a_packed_file_is_raised_by_an_option(run: Run, tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_an_operator_that_is_not_understood_is_a_barrier(load: Callable[[Any], N
     assert [layer.title for layer in network.layers] == ["Dense", "opaque Cos", "Dense"]
     lumping = lump(network)
     assert lumping.is_irreducible
-    assert "before opaque Cos" in lumping.verdict
+    assert "before opaque Cos" in lumping.result
     np.testing.assert_allclose(network([1, 1]), [2 * np.cos(2)] * 2, rtol=1e-6)
     with pytest.raises(Exception, match="no exact evaluation"):
         network.exact([1, 1])

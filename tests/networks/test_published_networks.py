@@ -140,7 +140,7 @@ def test_trained_networks_are_irreducible_and_it_is_said(name: str) -> None:
     network = published(name)
     lumping = lump(network)
     assert lumping.is_irreducible
-    assert lumping.verdict == "irreducible: every layer's neurons are pairwise distinguishable"
+    assert lumping.result == "irreducible: every layer's neurons are pairwise distinguishable"
     assert lumping.quotient.parameter_count == network.parameter_count
     assert lumping.certificate().verify()
 
@@ -149,7 +149,7 @@ def test_residual_joins_are_barriers_and_evaluate_exactly() -> None:
     network = published("resnet_2b.onnx")
     assert [layer.title for layer in network.layers].count("Join") == 2
     lumping = lump(network)
-    assert "before Join" in lumping.verdict
+    assert "before Join" in lumping.result
     x = np.zeros((1, 3, 32, 32))
     exact = network.exact(x.astype(object))
     np.testing.assert_allclose(network(x), exact.astype(np.float64), rtol=1e-4)

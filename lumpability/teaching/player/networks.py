@@ -54,7 +54,7 @@ def network_story(lumping: NetworkLumping, title: str | None = None) -> dict[str
             or f"Network with {count(network.hidden_neurons, 'hidden neuron')}, {lumping.kind} lumping"
         ),
         "kind": lumping.kind,
-        "verdict": lumping.verdict,
+        "verdict": lumping.result,
         "proof": lumping.stats.proof,
         "counts": {
             "hidden": [network.hidden_neurons, lumping.quotient.hidden_neurons],
