@@ -151,7 +151,7 @@ def _compiled(since: float) -> dict[str, Any]:
     }
     folders = {loop.cache_path for loop in loops.values() if loop.cache_path is not None}
     folder = min(folders, default=None)
-    files = [file.stat() for file in Path(folder).glob("kernel*.nbc")] if folder else []
+    files = [file.stat() for file in Path(folder).glob("*.nbc")] if folder else []
     return {
         "folder": folder,
         "files": len(files),

@@ -50,7 +50,8 @@ def split_history(
     Notes
     -----
     O(m log k) exact additions for m transitions.  The compiled worklist makes the history of large
-    matrices of rationals (`choose.SMALL`); which of the two runs depends on the matrices alone.
+    matrices of rationals (`choose.SMALL`), unless sums of integers over their common denominator may exceed 62
+    bits; which of the two runs depends on the matrices alone.
 
     Examples
     --------
@@ -75,21 +76,16 @@ def _history(
     matrices: Sequence[WeightedStructure], initial: Partition, normal: NormalForm
 ) -> History | Partition:
     """Return the history, or the partition in which it ends if that is not discrete."""
-    if normal is SUMS and _worth_compiling(matrices):
-        from lumpability.refinement import kernel_history
+    if normal is SUMS and sum(matrix.m for matrix in matrices) > SMALL:
+        from lumpability.refinement.kernel.history import split_history as split_compiled
 
-        return kernel_history.split_history(matrices, initial)
+        found = split_compiled(matrices, initial)
+        if found is not None:
+            return found
     blocks = split_all(matrices, initial, normal)
     if len(blocks) < initial.n:
         return blocks.partition()
     return blocks.history(_zero(matrices))
-
-
-def _worth_compiling(matrices: Sequence[WeightedStructure]) -> bool:
-    """Whether the compiled worklist is faster, and its integers of moderate size."""
-    return sum(matrix.m for matrix in matrices) > SMALL and all(
-        matrix.weights.is_rational and matrix.weights.is_narrow for matrix in matrices
-    )
 
 
 def _zero(matrices: Sequence[WeightedStructure]) -> Exact:

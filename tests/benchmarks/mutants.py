@@ -36,8 +36,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 ENGINES = ["tests/refinement/test_engines.py"]
 LAWS = ["tests/laws/test_refining_laws.py"]
 KERNEL = [
-    f"tests/refinement/test_kernel{part}.py"
-    for part in ("_group", "_propagate", "_split", "_check", "_loops", "_tables", "")
+    f"tests/refinement/kernel/test_kernel{part}.py"
+    for part in ("_parts", "_settle", "_follow", "_sweep", "_prove", "_collapse", "_paths", "")
 ]
 HISTORIES = ["tests/refinement/test_histories.py"]
 SHARES = ["tests/refinement/test_shares.py"]
@@ -51,12 +51,6 @@ CERTIFICATES = [
 ]
 TESTS = {
     "refinement/histories.py": [*SHARES, *HISTORIES],
-    "refinement/kernel_check.py": KERNEL,
-    "refinement/kernel_compile.py": ["tests/refinement/test_kernel_compile.py"],
-    "refinement/kernel_costs.py": ["tests/refinement/test_kernel_costs.py", *KERNEL],
-    "refinement/kernel_distribute.py": ["tests/refinement/test_kernel_distribute.py", *HISTORIES],
-    "refinement/kernel_history.py": HISTORIES,
-    "refinement/kernel_team.py": ["tests/refinement/test_kernel_team.py", *KERNEL],
     "refinement/levels.py": ["tests/refinement/test_levels.py", "tests/markov/test_reasons.py"],
     "refinement/refinable.py": [*SHARES, *HISTORIES, *ENGINES],
     "refinement/choose.py": ["tests/refinement/test_choose.py", *ENGINES],
@@ -69,7 +63,9 @@ TESTS = {
     ],
     "refinement/witness.py": ["tests/test_quotient.py"],
     "refinement/worklist.py": [*HISTORIES, *ENGINES],
-    "refinement/kernel": KERNEL,
+    "refinement/kernel/compiling.py": ["tests/refinement/kernel/test_kernel_compiling.py"],
+    "refinement/kernel/history.py": HISTORIES,
+    "refinement/kernel": ["tests/refinement/kernel/test_kernel_costs.py", *KERNEL],
     "refinement": ["tests/test_quotient.py", *ENGINES, *LAWS],
     "quotient.py": ["tests/test_quotient.py", "tests/markov/test_lumping.py"],
     "certificate/statement.py": ["tests/certificate/test_statement.py", *CERTIFICATES],

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumpability.refinement.kernel_field import add_product, interpreted_add_product
+from lumpability.refinement.kernel.compiling import add_product, interpreted_add_product
 
 HERE = Path(__file__).resolve().parent
 words = st.integers(0, 2**64 - 1).map(np.uint64)
@@ -49,9 +49,10 @@ def test_the_kernel_obeys_the_laws_with_bounds_checked_and_without_a_compiler(
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--numprocesses=0",
         # Arithmetic modulo 2^64 wraps around, which is silent when compiled.
         "-W", "ignore:overflow encountered:RuntimeWarning",
-        "-k", "path_alone and kernel or test_kernel_propagate",
+        "-k", "path_alone and kernel or test_kernel_follow or test_kernel_settle",
         str(HERE / "test_refining_laws.py"),
-        str(HERE.parent / "refinement" / "test_kernel_propagate.py"),
+        str(HERE.parent / "refinement" / "kernel" / "test_kernel_follow.py"),
+        str(HERE.parent / "refinement" / "kernel" / "test_kernel_settle.py"),
     ]  # fmt: skip
     environment = {**os.environ, setting: "1", "NUMBA_CACHE_DIR": str(tmp_path)}
     result = subprocess.run(

@@ -16,8 +16,10 @@ import pytest
 
 from lumpability.numbers import exact_array
 from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.residues import moduli
 from lumpability.partition import Partition
-from lumpability.refinement import kernel, kernel_arrays, kernel_costs, kernel_tables, refine
+from lumpability.refinement import kernel, refine
+from lumpability.refinement.kernel import arrays, follow, settle, sweep
 from lumpability.structure import WeightedStructure
 from lumpability.testing import LAWS, assert_same_partition, parametrize_with_laws
 
@@ -31,7 +33,7 @@ def by_engine(engine: str) -> Callable[..., Partition]:
 
 def kernel_with(*, threads: int = 1, **constants: Any) -> Callable:
     """The kernel with some constants changed, in whatever module they are."""
-    modules = (kernel, kernel_costs, kernel_arrays, exact_array)
+    modules = (kernel, settle, sweep, follow, arrays, exact_array)
 
     def path(structure: WeightedStructure, within: Partition) -> Partition:
         with pytest.MonkeyPatch.context() as patch:
@@ -57,7 +59,7 @@ def reweighted(
 
 def only_primes(components: tuple[ExactArray, ...]) -> Iterator[int]:
     """The moduli without 2^64."""
-    return filter(None, kernel_tables.moduli(components))
+    return filter(None, moduli(components))
 
 
 def times_parameter(weight: Fraction) -> str:
@@ -68,19 +70,22 @@ PATHS: dict[str, Callable[..., Partition]] = {
     "definition": by_engine("definition"),
     "worklist": by_engine("worklist"),
     "rounds": by_engine("rounds"),
-    "kernel, single thread": kernel_with(),
-    "kernel, several threads": kernel_with(threads=3, _HAND_OUT_COST=0, _FETCH_COST=0),
-    "kernel, more ranges than threads": kernel_with(
-        threads=2, _HAND_OUT_COST=0, _FETCH_COST=0, _BALANCED_BEYOND=0
+    "kernel": by_engine("kernel"),
+    "kernel, single thread": kernel_with(_ROW_LENGTH=0),
+    "kernel, several threads": kernel_with(
+        threads=3, _ROW_LENGTH=0, _HAND_OUT_COST=0, _FETCH_COST=0
     ),
-    "kernel, only sweeping": kernel_with(_EAGER=inf, _TRANSPOSE_COST=inf),
-    "kernel, short numbers": kernel_with(NEAR=0),
-    "kernel, propagating": kernel_with(_SUM_COST=1e9),
-    "kernel, propagating in small budgets": kernel_with(_SUM_COST=1e9, _BUDGET=1),
-    "kernel, modulo primes": kernel_with(moduli=only_primes),
-    "kernel, propagating modulo primes": kernel_with(moduli=only_primes, _SUM_COST=1e9),
+    "kernel, settling rows of any length": kernel_with(_ROW_LENGTH=inf),
+    "kernel, only sweeping": kernel_with(_ROW_LENGTH=0, _EAGER=inf, _TRANSPOSE_COST=inf),
+    "kernel, short numbers": kernel_with(_ROW_LENGTH=0, NEAR=0),
+    "kernel, following": kernel_with(_ROW_LENGTH=0, _SUM_COST=1e9),
+    "kernel, following in small budgets": kernel_with(_ROW_LENGTH=0, _SUM_COST=1e9, _BUDGET=1),
+    "kernel, modulo primes": kernel_with(_ROW_LENGTH=0, moduli=only_primes),
+    "kernel, following modulo primes": kernel_with(
+        _ROW_LENGTH=0, moduli=only_primes, _SUM_COST=1e9
+    ),
     "kernel, primes that collide": kernel_with(
-        moduli=lambda _: chain(SMALL_PRIMES, repeat(1_000_003))
+        _ROW_LENGTH=0, moduli=lambda _: chain(SMALL_PRIMES, repeat(1_000_003))
     ),
     "residues of fractions": kernel_with(_NARROW_BITS=-1),
     "big integers, worklist": reweighted(lambda weight: weight * HUGE, by_engine("worklist")),

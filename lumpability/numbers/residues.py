@@ -1,10 +1,10 @@
-"""Weights as the machine integers that the compiled loops add up.
+"""Weights as machine integers: numbers below 2^64 whose sums tell sums of weights apart.
 
-A *table* holds a number below 2^64 for each distinct weight.  Sums of weights are equal only if sums of table
-entries are; *deciding* tables are such that the converse holds for all of them together.  For rationals
-that is one table of integers over the common denominator, added up modulo 2^64, if sums fit, otherwise
-residues modulo primes as well, so that the product of all moduli exceeds any difference of sums (Chinese remainder theorem).  For
-rational functions over one common denominator each monomial of the numerators has such tables.
+*Residues* give a number below 2^64 for each distinct weight.  Sums of weights are equal only if sums of their
+residues are.  *Deciding* residues are such that the converse holds for all of them together: for rationals,
+integers over the common denominator, added up modulo 2^64, if sums fit; otherwise residues modulo primes as
+well, so that the product of all moduli exceeds any difference of sums (Chinese remainder theorem).  Rational
+functions over one common denominator have such residues for each monomial of their numerators.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 from math import ceil, gcd, lcm
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,19 @@ import numpy as np
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import primes_avoiding, primes_beyond
 
-__all__ = ["combined_table", "common_denominator_of", "deciding_tables", "fits_words", "moduli"]
+__all__ = [
+    "combined_residues",
+    "common_denominator_of",
+    "deciding_residues",
+    "fits_words",
+    "moduli",
+]
 
 _WORD = 2**64 - 1
 _POWER = 2**24  # modulo which no weight may equal another or zero, if 2^64 is to be the modulus
 
-Array = np.ndarray[Any, Any]
+UInt64s = np.ndarray[Any, np.dtype[np.uint64]]
+Int64s = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def common_denominator_of(components: tuple[ExactArray, ...]) -> int:
@@ -48,33 +56,29 @@ def moduli(components: tuple[ExactArray, ...]) -> Iterator[int]:
     yield from primes_avoiding(common_denominator_of(components))
 
 
-def combined_table(components: tuple[ExactArray, ...], p: int, seed: int) -> Array:
+def combined_residues(components: tuple[ExactArray, ...], p: int, seed: int) -> UInt64s:
     """Return residues of the first component plus pseudo-random multiples of the others, modulo p.
 
-    Different weights have different entries but for a collision.  For p = 0, integers modulo 2^64.
+    Different weights have different residues but for a collision.  For p = 0, integers modulo 2^64.
 
     Examples
     --------
-    >>> combined_table((ExactArray.read([1, "1/2"])[0],), 7, 0).tolist()
+    >>> combined_residues((ExactArray.read([1, "1/2"])[0],), 7, 0).tolist()
     [2, 1]
     """
     first, *others = (_residues(component, p) for component in components)
     if others:
-        from random import Random
-
         random = Random(f"{p} {seed}")  # noqa: S311  # no secret: the result is proved afterwards
         for residues in others:
-            factor = random.randrange(1, p or 1 << 64, 2)
-            first = [
-                (x + factor * y) % (p or 1 << 64) for x, y in zip(first, residues, strict=True)
-            ]
+            factor, modulus = random.randrange(1, p or 1 << 64, 2), p or 1 << 64
+            first = [(x + factor * y) % modulus for x, y in zip(first, residues, strict=True)]
     return np.array(first, dtype=np.uint64)
 
 
-def deciding_tables(
-    components: tuple[ExactArray, ...], terms: int, chosen: Array | None = None
-) -> Iterator[tuple[int, Array]]:
-    """Yield tables that decide together whether sums of at most `terms` weights are equal.
+def deciding_residues(
+    components: tuple[ExactArray, ...], terms: int, chosen: Int64s | None = None
+) -> Iterator[tuple[int, UInt64s]]:
+    """Yield residues that decide together whether sums of at most `terms` weights are equal.
 
     Parameters
     ----------
@@ -87,40 +91,48 @@ def deciding_tables(
     Yields
     ------
     p : int
-        A prime so small that sums of residues stay below 2^64, or 0 for integers modulo 2^64, which come last, or alone if sums fit.
-    table : array of uint64, shape (k,)
+        A prime so small that sums of residues stay below 2^64, or 0 for integers modulo 2^64, which come last,
+        or alone if sums fit.
+    residues : array of uint64, shape (k,)
         Zero for weights that were not chosen.
 
     Examples
     --------
     >>> weights = ExactArray.read([1, "1/2", -3])[0]
-    >>> [(p, table.view(np.int64).tolist()) for p, table in deciding_tables((weights,), 10)]
+    >>> [(p, residues.view(np.int64).tolist()) for p, residues in deciding_residues((weights,), 10)]
     [(0, [2, 1, -6])]
     """
     for component in components:
         size = len(component.values)
-        places: Any = slice(None) if chosen is None else chosen
+        places = np.arange(size) if chosen is None else chosen
         compared = component if chosen is None else _restricted(component, chosen)
-        table = np.zeros(size, dtype=np.uint64)
+        words = np.zeros(size, dtype=np.uint64)
         difference = 2 * _largest(compared) * max(terms, 1)  # of two sums, at most
         fits = fits_words(compared, terms)
-        words = fits or compared.is_narrow
         if not fits:
             # A difference that is zero modulo 2^64 is a multiple of that.
-            bound = difference >> 64 if words else difference
-            for p in primes_beyond(bound, avoiding=compared.denominator, bits=_bits(terms)):
+            bound = difference >> 64 if compared.is_narrow else difference
+            bits = min(64 - terms.bit_length(), 61)  # so that sums of residues stay below 2^64
+            for p in primes_beyond(bound, avoiding=compared.denominator, bits=bits):
                 residues = np.zeros(size, dtype=np.uint64)
                 residues[places] = compared.residues(p)
                 yield p, residues
-        if words:
+        if fits or compared.is_narrow:
             integers = [x & _WORD for x in compared.integers[0]]
-            table[places] = np.array(integers, dtype=np.uint64)
-            yield 0, table
+            words[places] = np.array(integers, dtype=np.uint64)
+            yield 0, words
 
 
-def _bits(terms: int) -> int:
-    """Of primes so small that so many residues have a sum below 2^64."""
-    return min(64 - terms.bit_length(), 61)
+def fits_words(weights: ExactArray, terms: int) -> bool:
+    """Whether sums of so many of the weights are below 2^63 over their common denominator, as they are.
+
+    Examples
+    --------
+    >>> weights = ExactArray.read([2**40, 1])[0]
+    >>> fits_words(weights, 2**22), fits_words(weights, 2**23)
+    (True, False)
+    """
+    return _largest(weights) * max(terms, 1) < 1 << 63
 
 
 def _residues(component: ExactArray, p: int) -> list[int]:
@@ -143,19 +155,7 @@ def _in_lowest_terms(weights: ExactArray) -> list[int]:
     return [integer // shared for integer in integers]
 
 
-def fits_words(weights: ExactArray, terms: int) -> bool:
-    """Whether sums of so many of the weights are below 2^63 over their common denominator, as they are.
-
-    Examples
-    --------
-    >>> weights = ExactArray.read([2**40, 1])[0]
-    >>> fits_words(weights, 2**22), fits_words(weights, 2**23)
-    (True, False)
-    """
-    return _largest(weights) * max(terms, 1) < 1 << 63
-
-
-def _restricted(component: ExactArray, chosen: Array) -> ExactArray:
+def _restricted(component: ExactArray, chosen: Int64s) -> ExactArray:
     values = tuple(component.values[code] for code in chosen.tolist())
     return ExactArray(np.arange(len(values)), values)
 

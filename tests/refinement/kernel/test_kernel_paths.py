@@ -19,16 +19,23 @@ from kernel_rounds import (
     unfolded,
     value_of,
 )
-from numba import config
 
 from lumpability.partition import Partition
-from lumpability.refinement import definition, fingerprint_rounds, kernel, kernel_loops
-from lumpability.refinement.kernel_arrays import ALONE, Rows
-from lumpability.refinement.kernel_propagate import propagate
-from lumpability.refinement.kernel_team import Team
+from lumpability.refinement import definition, fingerprint_rounds, kernel
+from lumpability.refinement.kernel import follow as follow_module
+from lumpability.refinement.kernel import settle
+from lumpability.refinement.kernel import sweep as sweep_module
+from lumpability.refinement.kernel.arrays import ALONE, Rows
+from lumpability.refinement.kernel.follow import follow_changes
 from lumpability.structure import WeightedStructure
 
 MODULI = {"2^64": kernel.moduli, "a prime": only_primes}
+
+
+@pytest.fixture(autouse=True)
+def nothing_settles(monkeypatch):
+    """Or most of the small structures here would be done before the first round."""
+    monkeypatch.setattr(settle, "_ROW_LENGTH", 0)
 
 
 def refined_on(
@@ -36,14 +43,14 @@ def refined_on(
 ) -> tuple[Partition, list[int]]:
     """The partition found with the settings of a path, and the modulus of each attempt."""
     attempts = []
-    table = kernel.combined_table
+    table = kernel.combined_residues
 
     def counted(components, p, seed):
         attempts.append(p)
         return table(components, p, seed)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel, "combined_table", counted)
+        patch.setattr(kernel, "combined_residues", counted)
         patch.setattr(kernel, "moduli", MODULI[modulus])
         take(path, patch)
         return kernel.refine(structure, structure.initial, threads=4), attempts
@@ -53,18 +60,19 @@ def refined_on(
     ("path", "calls", "most"),
     [
         ("only sweeping", 0, 0),
-        ("propagating", 1, None),
+        ("following", 1, None),
         ("in small budgets", 198, None),
         ("on several threads", None, 3),
-        ("in more ranges than threads", None, 12),
     ],
 )
 def test_every_path_goes_its_way(path, calls, most, monkeypatch):
     """How often rounds propagate, and in how many ranges loops are cut, along a line of 200 states."""
     structure = WeightedStructure.from_edges(200, range(199), range(1, 200), [1] * 199)
-    followed, ranges, run = [], [0], Team.run
-    monkeypatch.setattr(kernel, "propagate", lambda *a: followed.append(1) or propagate(*a))
-    monkeypatch.setattr(Team, "run", lambda *a: ranges.append(len(a[2])) or run(*a))
+    followed, ranges, run = [], [0], kernel._in_parallel
+    monkeypatch.setattr(
+        kernel, "follow_changes", lambda *a: followed.append(1) or follow_changes(*a)
+    )
+    monkeypatch.setattr(kernel, "_in_parallel", lambda *a: ranges.append(len(a[1])) or run(*a))
     take(path, monkeypatch)
     kernel.refine(structure, Partition(np.arange(200) == 199), threads=3)
     assert calls in {None, len(followed)}
@@ -125,11 +133,11 @@ def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(
     rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
     arrays = arrays_for(s.n, short=short)
     count = len(s.initial)
-    kernel_loops.fill(labels, count, field, arrays)
+    sweep_module.fill(labels, count, field, arrays)
     arrays.alone[:] |= random.random(s.n) < lonely
     middle = int(cut * s.n)
-    kernel_loops.fingerprint_rows(0, middle, count, 0, rows, field, arrays)
-    kernel_loops.fingerprint_rows(middle, s.n, count, 0, rows, field, arrays)
+    sweep_module.fingerprint(0, middle, 0, count, rows, field, arrays)
+    sweep_module.fingerprint(middle, s.n, 0, count, rows, field, arrays)
     values = [value_of(number, field) for number in range(count)]
     factor = pow(2**64, -1, p) if p else 1
     weights = table[s.weights.codes].tolist()
@@ -150,9 +158,9 @@ def test_what_leaves_a_state_is_the_sum_of_its_weights_into_others(p, structure,
     s, field = structure, field_modulo(p, seed, table)
     rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
     arrays = arrays_for(s.n)
-    kernel_loops.fill(s.initial.labels, len(s.initial), field, arrays)
+    sweep_module.fill(s.initial.labels, len(s.initial), field, arrays)
     leaving = np.empty(structure.n if rows.closed else 0, dtype=np.uint64)
-    kernel_loops.sum_leaving(rows, field, arrays.alone, leaving)
+    follow_module._sum_leaving(rows, field, arrays.alone, leaving)
     for state, total in enumerate(leaving.tolist()):
         span = range(int(s.indptr[state]), int(s.indptr[state + 1]))
         out = sum(int(table[s.weights.codes[i]]) for i in span if s.indices[i] != state) % modulus
@@ -170,7 +178,7 @@ def test_blocks_are_numbered_by_first_member_and_states_that_are_alone_are_block
     alone, number = np.zeros(n, dtype=bool), np.empty(10, dtype=np.int32)
     expected = Partition.of(lambda s: ("alone", s) if s in lonely else labels[s], states=n)
     firsts = np.empty(len(expected), dtype=np.int64)
-    kernel_loops.canonical_labels(mixed, alone, firsts, number)
+    sweep_module.canonical_labels(mixed, alone, firsts, number)
     assert mixed.tolist() == expected.labels.tolist()
     assert firsts.tolist() == expected.representatives.tolist()
     assert np.flatnonzero(alone).tolist() == sorted(lonely)
@@ -214,7 +222,7 @@ def test_long_rows_of_large_weights_are_summed_without_overflow(modulus, seed, w
 @pytest.mark.parametrize("half", [2, 4, 30])
 def test_when_all_states_are_touched_there_is_room_for_one_more(half, monkeypatch):
     """Every state goes everywhere, and half of them move at once, so that all are touched often."""
-    take("propagating", monkeypatch)
+    take("following", monkeypatch)
     n = 2 * half
     sources, targets = np.repeat(np.arange(n), n), np.tile(np.arange(n), n)
     structure = WeightedStructure.from_edges(n, sources, targets, 1 + sources // half)
@@ -225,7 +233,7 @@ def test_when_all_states_are_touched_there_is_room_for_one_more(half, monkeypatc
 @pytest.mark.slow  # the kernel is compiled for entries of 8 bytes
 def test_transposed_entries_are_wider_where_states_and_weights_need_it(monkeypatch):
     """70,000 states and half as many rates: 33 bits for an entry."""
-    take("propagating", monkeypatch)
+    take("following", monkeypatch)
     n = 70_000
     random = np.random.default_rng(5)
     sources = np.arange(1, n)
@@ -259,23 +267,15 @@ def test_states_beyond_the_cache_are_looked_ahead_for():
     assert found == Partition(definition.refine([small], start).labels[kind])
 
 
-@pytest.mark.parametrize(
-    "helping",
-    [
-        False,
-        pytest.param(
-            True, marks=pytest.mark.skipif(config.DISABLE_JIT, reason="a thread needs no help")
-        ),
-    ],
-)
+@pytest.mark.parametrize("helping", [False, True])
 def test_an_error_of_a_loop_is_raised_whoever_runs_it(helping, monkeypatch):
     """With numba's bounds checking a loop that leaves its arrays raises one."""
 
-    def outside(board, ranges, stays, *arguments):
-        if stays == helping:
+    def outside(low, *arguments):
+        if (low > 0) == helping:
             raise IndexError("index is out of bounds")
 
-    monkeypatch.setattr(kernel, "sweep_together", outside)
+    monkeypatch.setattr(kernel, "fingerprint", outside)
     take("on several threads", monkeypatch)
     structure = WeightedStructure.from_edges(40, range(39), range(1, 40), [1] * 39)
     with pytest.raises(IndexError, match="out of bounds"):

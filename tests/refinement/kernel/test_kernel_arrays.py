@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lumpability.refinement import kernel_scratch
-from lumpability.refinement.kernel_scratch import blank
+from lumpability.refinement.kernel import arrays
+from lumpability.refinement.kernel.arrays import blank
 
 
 @pytest.mark.parametrize("large", [1, 1 << 20])
 @pytest.mark.parametrize("shape", [(300,), (2, 300)])
 @pytest.mark.parametrize("dtype", [np.uint32, np.int64])
 def test_blank_memory_is_zero_and_writable(large, shape, dtype, monkeypatch):
-    monkeypatch.setattr(kernel_scratch, "_LARGE", large)
+    monkeypatch.setattr(arrays, "_LARGE", large)
     array = blank(shape, dtype)
     assert (array.shape, array.dtype) == (shape, dtype)
     assert array.flags.c_contiguous

@@ -12,57 +12,59 @@ import pytest
 from hypothesis import strategies as st
 
 from lumpability.numbers.integers import prime
+from lumpability.numbers.residues import combined_residues, moduli
 from lumpability.partition import Partition
-from lumpability.refinement import (
-    definition,
-    kernel,
-    kernel_arrays,
-    kernel_costs,
-    kernel_loops,
-)
-from lumpability.refinement.kernel_arrays import (
+from lumpability.refinement import definition, kernel
+from lumpability.refinement.kernel import arrays as arrays_module
+from lumpability.refinement.kernel import follow, settle, sweep
+from lumpability.refinement.kernel.arrays import (
     ALONE,
+    BLOCK,
     COUNT,
-    PART,
-    PLACE,
-    WORD,
     Blocks,
-    Field,
     Following,
     Incoming,
     Rows,
     Sweeping,
 )
-from lumpability.refinement.kernel_costs import cost_of_following, cost_of_splitting
-from lumpability.refinement.kernel_field import block_value, montgomery_inverse
-from lumpability.refinement.kernel_propagate import LEFT, STAYS, begin, leave, propagate
-from lumpability.refinement.kernel_split import write_values
-from lumpability.refinement.kernel_sweep import sweep
-from lumpability.refinement.kernel_tables import combined_table, moduli
+from lumpability.refinement.kernel.field import Field, block_value
+from lumpability.refinement.kernel.follow import (
+    END,
+    NONE,
+    REST,
+    ROLE,
+    Agenda,
+    begin,
+    cost_of_following,
+    follow_changes,
+    leave,
+    transposed,
+)
+from lumpability.refinement.kernel.sweep import cost_of_splitting, sweep_all, write_values
 from lumpability.structure import WeightedStructure
 
+Array = np.ndarray[Any, Any]
 P = prime(0)
 EVERYTHING = 1 << 40  # more than any budget that is spent
 
 PATHS: dict[str, dict[str, Any]] = {
     "as it comes": {},
-    "only sweeping": {"_EAGER": inf, "_TRANSPOSE_COST": inf},
-    "with short numbers": {"NEAR": 0},
-    "propagating": {"_SUM_COST": 1e9},
-    "in small budgets": {"_SUM_COST": 1e9, "_BUDGET": 1},
-    "on several threads": {"_HAND_OUT_COST": 0, "_FETCH_COST": 0},
-    "in more ranges than threads": {"_HAND_OUT_COST": 0, "_FETCH_COST": 0, "_BALANCED_BEYOND": 0},
+    "by rounds": {"_ROW_LENGTH": 0},
+    "only sweeping": {"_ROW_LENGTH": 0, "_EAGER": inf, "_TRANSPOSE_COST": inf},
+    "with short numbers": {"_ROW_LENGTH": 0, "NEAR": 0},
+    "following": {"_ROW_LENGTH": 0, "_SUM_COST": 1e9},
+    "in small budgets": {"_ROW_LENGTH": 0, "_SUM_COST": 1e9, "_BUDGET": 1},
+    "on several threads": {"_ROW_LENGTH": 0, "_HAND_OUT_COST": 0, "_FETCH_COST": 0},
 }
-"""Constants of the kernel by which it goes one way."""
+"""Constants of the kernel by which it goes one way; nothing settles where rows may have no transitions."""
 
-Array = np.ndarray[Any, Any]
+MODULES = (kernel, settle, sweep, follow, arrays_module)
 
 
 def take(path: str, patch: pytest.MonkeyPatch) -> None:
     """Make the kernel go one way."""
     for name, value in PATHS[path].items():
-        owner = next(m for m in (kernel_costs, kernel_arrays, kernel) if hasattr(m, name))
-        patch.setattr(owner, name, value)
+        patch.setattr(next(m for m in MODULES if hasattr(m, name)), name, value)
 
 
 def only_primes(components: tuple[Any, ...]) -> Iterator[int]:
@@ -70,16 +72,14 @@ def only_primes(components: tuple[Any, ...]) -> Iterator[int]:
     return filter(None, moduli(components))
 
 
-def field_modulo(p: int, seed: int, table: Array) -> Field:
-    """The field for a table of weights modulo p, or modulo 2^64 for 0, as the kernel makes it."""
-    step = max(1, min(2**62 // (int(table.max(initial=0)) + 1), 2**31))
-    return Field(np.uint64(p), montgomery_inverse(p), np.uint64(seed), step)
+def field_modulo(p: int, seed: int, residues: Array) -> Field:
+    return Field.modulo(p, seed, residues)
 
 
 def arrays_for(states: int, *, short: bool = False) -> Sweeping:
     """With short numbers of blocks, as many states have them, or without."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel_arrays, "NEAR", 0 if short else states)
+        patch.setattr(arrays_module, "NEAR", 0 if short else states)
         return Sweeping.over(Blocks.for_states(states))
 
 
@@ -162,7 +162,7 @@ class Rounds:
     blocks: Blocks
     arrays: Following
     incoming: Incoming
-    place: tuple[int, int, int, int]  # as `begin` returns it
+    agenda: Agenda
     count: int
     moved: int
     new: int
@@ -185,12 +185,12 @@ class Rounds:
     def parts(self) -> list[Array]:
         """The states of each part that is to be followed."""
         found = []
-        for group in self.arrays.groups[1 : self.place[0] + 1].tolist():
-            if group[PART] == LEFT:
-                found.append(np.flatnonzero(self.numbers == group[WORD] % 2**32))
-            elif group[PART] != STAYS:
-                end = group[PLACE] % 2**32
-                found.append(np.sort(self.arrays.order[end - group[COUNT] : end]))
+        for splitter in self.arrays.splitters[1 : self.agenda.splitters + 1].tolist():
+            if splitter[ROLE] == REST:
+                found.append(np.flatnonzero(self.numbers == splitter[BLOCK] % 2**32))
+            elif splitter[ROLE] != NONE:
+                end = splitter[END] % 2**32
+                found.append(np.sort(self.arrays.members[end - splitter[COUNT] : end]))
         return found
 
     @property
@@ -203,22 +203,21 @@ class Rounds:
         follow = cost_of_following(self.moved, self.new, self.ratio, self.degree, n, n)
         return bool(follow > look + cost_of_splitting(self.moved, self.new, n))
 
-    def propagate(self, *, look: float = inf, budget: int = 1) -> None:
+    def follow(self, *, look: float = inf, budget: int = 1) -> None:
         """Follow for one round, or for as many as cost no more than a sweep and the budget allows."""
-        self.place, self.count, self.moved, self.new, self.ratio, self.lone = propagate(
-            self.place, self.count, self.moved, self.degree, self.structure.n, look, budget,
+        self.agenda, self.count, self.moved, self.new, self.ratio, self.lone = follow_changes(
+            self.agenda, self.count, self.moved, self.degree, self.structure.n, look, budget,
             self.incoming, self.field, self.arrays,
         )  # fmt: skip
 
     def finish(self) -> None:
         """Follow until nothing moves."""
         if self.moved:
-            self.propagate(budget=EVERYTHING)
+            self.follow(budget=EVERYTHING)
 
     def settle(self) -> Sweeping:
         """Return arrays that are ready for a sweep."""
-        _, used, free, *_ = self.place
-        assert leave(used, free, self.arrays) == self.count
+        assert leave(self.agenda.used, self.agenda.free, self.arrays) == self.count
         arrays = Sweeping.over(self.blocks)
         write_values(self.count, self.field, arrays)
         return arrays
@@ -229,7 +228,7 @@ class Rounds:
         self.count, self.moved, self.lone = swept(fresh, self.rows, self.field, arrays)
         self.new = self.count - fresh
         self.arrays = Following.over(self.blocks)
-        self.place = begin(fresh, self.count, self.incoming, self.arrays)
+        self.agenda = begin(fresh, self.count, self.incoming, self.arrays)
 
 
 def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
@@ -237,34 +236,21 @@ def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
     s, fresh = structure, len(structure.initial)
     components = s.weights.components
     assert components is not None
-    table = combined_table(components, p, seed)
-    rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
+    table = combined_residues(components, p, seed)
+    rows = Rows.of(s, table)
     field, blocks = field_modulo(p, seed, table), Blocks.for_states(s.n)
     sweeping, arrays = Sweeping.over(blocks), Following.over(blocks)
-    arrays.order[:] = 0  # not what the memory held before
-    lone = kernel_loops.fill(s.initial.labels, fresh, field, sweeping)
+    arrays.members[:] = 0  # not what the memory held before
+    lone = sweep.fill(s.initial.labels, fresh, field, sweeping)
     count, moved, more = swept(fresh, rows, field, sweeping)
-    incoming = _incoming(rows, field, blocks.alone)
-    place = begin(fresh, count, incoming, arrays)
+    incoming = transposed(rows, field, blocks.alone, int(np.count_nonzero(blocks.alone)))
+    agenda = begin(fresh, count, incoming, arrays)
     return Rounds(
-        s, rows, field, blocks, arrays, incoming, place, count, moved, count - fresh,
+        s, rows, field, blocks, arrays, incoming, agenda, count, moved, count - fresh,
         lone=lone + more,
     )  # fmt: skip
 
 
 def swept(count: int, rows: Rows, field: Field, arrays: Sweeping) -> tuple[int, int, int]:
     """Split all blocks by fresh fingerprints; return what `cut` does."""
-    return sweep(count, np.zeros((1, 2), dtype=np.int64), rows, field, arrays)
-
-
-def _incoming(rows: Rows, field: Field, alone: Array) -> Incoming:
-    """Without the states that are alone, unless these are few, as the kernel does it."""
-    every = 8 * np.count_nonzero(alone) < len(alone)
-    pointers = np.empty(len(alone) + 2, dtype=np.uint32)
-    kernel_loops.count_incoming(rows, alone, every, pointers)
-    bits = np.uint64((len(rows.table) - 1).bit_length())
-    entries = np.empty(pointers[-1], dtype=np.uint32)
-    kernel_loops.fill_incoming(rows, alone, every, pointers, bits, entries)
-    totals = np.empty(len(alone) if rows.closed else 0, dtype=np.uint64)
-    kernel_loops.sum_leaving(rows, field, alone, totals)
-    return Incoming(pointers[:-1], entries, bits, rows.table, totals, rows.closed)
+    return sweep_all(count, np.zeros((1, 2), dtype=np.int64), rows, field, arrays)

@@ -6,12 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumpability.refinement.kernel_costs import (
-    begins_to_pay,
-    cost_of_following,
-    cost_of_looking,
-    cost_of_splitting,
-)
+from lumpability.refinement.kernel.follow import begins_to_pay, cost_of_following
+from lumpability.refinement.kernel.sweep import cost_of_looking, cost_of_splitting
 
 FEW, MANY = 1000, 10**7  # states that fit a cache, and that do not
 

@@ -16,9 +16,10 @@ from lumpability.errors import InvalidInput
 from lumpability.numbers import exact_array
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import prime
+from lumpability.numbers.residues import combined_residues, deciding_residues, moduli
 from lumpability.partition import Partition
-from lumpability.refinement import kernel, kernel_collapse, refine, worklist
-from lumpability.refinement.kernel_tables import combined_table, deciding_tables, moduli
+from lumpability.refinement import kernel, refine, worklist
+from lumpability.refinement.kernel import collapse
 from lumpability.refinement.stability import first_rows
 from lumpability.structure import WeightedStructure
 from lumpability.testing import rationals
@@ -47,7 +48,7 @@ def sums_modulo(p: int, table: np.ndarray, codes: list[int]) -> int:
 def test_sums_of_residues_stay_below_the_word(terms, width):
     """So that the check may add them up without reducing them."""
     weights = ExactArray.read([1 << width, Fraction(1, 3)])[0]
-    tables = dict(deciding_tables(weights.components, terms))
+    tables = dict(deciding_residues(weights.components, terms))
     assert all(terms * (p - 1) < 2**64 for p in tables)
     assert prod(p or 2**64 for p in tables) > 2 * terms * 3 << width
 
@@ -64,7 +65,7 @@ def test_sums_are_equal_exactly_when_they_are_in_every_deciding_table(names, dat
     equal = sum((weights.values[c] for c in first), start=zero) == sum(
         (weights.values[c] for c in second), start=zero
     )
-    tables = list(deciding_tables(weights.components, 4))
+    tables = list(deciding_residues(weights.components, 4))
     assert equal == all(sums_modulo(p, t, first) == sums_modulo(p, t, second) for p, t in tables)
 
 
@@ -82,7 +83,7 @@ def test_tables_decide_whether_weights_are_equal_however_wide_they_are(
     with pytest.MonkeyPatch.context() as patch:
         if not narrow:
             patch.setattr(exact_array, "_NARROW_BITS", -1)
-        tables = list(deciding_tables(array.components, terms))
+        tables = list(deciding_residues(array.components, terms))
     largest = max(abs(value) for value in array.values) * array.denominator
     assert prod(p or 1 << 64 for p, _ in tables) > 2 * largest * terms
     rows = list(zip(*(table.tolist() for _, table in tables), strict=True))
@@ -95,13 +96,13 @@ def test_tables_decide_whether_weights_are_equal_however_wide_they_are(
     p=st.sampled_from([0, prime(0), 7]),
     data=st.data(),
 )
-def test_equal_sums_of_weights_are_equal_in_the_combined_table(weights, scale, p, data):
+def test_equal_sums_of_weights_are_equal_in_the_combined_residues(weights, scale, p, data):
     """A weight and minus the sum of others; shared powers of two do not make weights vanish."""
     codes = data.draw(st.lists(st.integers(0, len(weights) - 1), max_size=4))
     total = sum((weights[code] for code in codes), start=Fraction(0))
     array = ExactArray.read([weight * scale for weight in [*weights, total]])[0]
     assume(p == 0 or array.denominator % p)
-    table = combined_table(array.components, p, 0)
+    table = combined_residues(array.components, p, 0)
     places = [int(array.codes[code]) for code in codes]
     assert sums_modulo(p, table, places) == int(table[array.codes[-1]])
     if p == 0:
@@ -160,7 +161,7 @@ def test_the_kernel_refines_rational_functions_as_the_worklist_does(seed, names)
     partition = kernel.refine(structure, start)
     assert partition == worklist.refine([structure], start)
     collapsed = first_rows(structure, partition)
-    assert kernel_collapse.collapse(structure, partition).equals(collapsed)
+    assert collapse.collapse(structure, partition).equals(collapsed)
     hollow = replace(structure.without_diagonal(), closed=True)
     assert kernel.refine(hollow, start) == worklist.refine([hollow.explicit()], start)
 
@@ -181,9 +182,9 @@ def test_different_functions_are_told_apart_by_the_first_prime(monkeypatch):
 
     def counted(components, p, seed):
         attempts.append(p)
-        return combined_table(components, p, seed)
+        return combined_residues(components, p, seed)
 
-    monkeypatch.setattr(kernel, "combined_table", counted)
+    monkeypatch.setattr(kernel, "combined_residues", counted)
     k = len(FUNCTIONS)
     sink = 2 * k + 1  # state 0 is alone, and nothing goes there
     structure = WeightedStructure.from_edges(
@@ -204,6 +205,6 @@ def test_the_compiled_collapse_adds_up_rational_functions(seed, k):
     structure = WeightedStructure.from_edges(n, sources, rng.integers(0, n, m), weights)
     partition = Partition(rng.integers(0, k, n))
     expected = first_rows(structure, partition)
-    found = kernel_collapse.collapse(structure, partition)
+    found = collapse.collapse(structure, partition)
     assert found is not None
     assert found.equals(expected)

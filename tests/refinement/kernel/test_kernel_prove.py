@@ -6,13 +6,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_rounds import take
 
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import definition, kernel
-from lumpability.refinement.kernel_arrays import Rows
-from lumpability.refinement.kernel_check import NEAR, first_rows, first_unstable, used_codes
+from lumpability.refinement.kernel.arrays import Rows
+from lumpability.refinement.kernel.prove import (
+    NEAR_SUMS,
+    Expected,
+    first_rows,
+    first_unstable,
+    used_codes,
+)
 from lumpability.structure import WeightedStructure
 from lumpability.testing import partitions, structures
 
@@ -31,7 +38,7 @@ def plain_sums(state: int, rows: Rows, p: int, labels: np.ndarray) -> dict[int, 
     for i in range(int(rows.indptr[state]), int(rows.indptr[state + 1])):
         block = int(labels[rows.indices[i]])
         if not (rows.closed and block == labels[state]):
-            weight = int(rows.table[rows.codes[i]])
+            weight = int(rows.residues[rows.codes[i]])
             found[block] = (found.get(block, 0) + weight) % (p or 2**64)
     return {block: total for block, total in found.items() if total}
 
@@ -45,10 +52,10 @@ def check_against_the_definition(
     differing = [s for s in range(low, high) if sums[s] != sums[first[labels[s]]]]
     count = len(partition)
     pointers, after = np.empty(count + 1, np.uint32), np.zeros(count, np.uint32)
-    expected = first_rows(first, rows, members_alone(partition), labels, pointers, after)
-    for size in (count, NEAR + count):
-        scratch = np.zeros(size, dtype=np.uint64)
-        found = first_unstable(low, high, rows, np.uint64(p), labels, expected, scratch)
+    expected = Expected(*first_rows(first, rows, members_alone(partition), labels, pointers, after))
+    for size in (count, NEAR_SUMS + count):
+        scratch = np.zeros((2, size), dtype=np.uint64)
+        found = first_unstable(low, high, 1, rows, np.uint64(p), labels, expected, scratch)
         assert found == (differing[0] if differing else -1)
         assert not scratch.any()
 
@@ -154,7 +161,8 @@ def test_the_weights_that_matter_are_looked_up_where_there_are_many(shift, seed)
         initial=Partition(random.integers(0, 2, 8)),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel, "_FEW", 0)
+        patch.setattr(kernel, "_FEW_WEIGHTS", 0)
+        take("by rounds", patch)
         found = kernel.refine(structure, structure.initial)
     assert found == definition.refine([structure], structure.initial)
 

@@ -12,9 +12,16 @@ from hypothesis import strategies as st
 from kernel_rounds import P, arrays_for, field_modulo, value_of
 
 from lumpability.partition import Partition
-from lumpability.refinement import kernel_loops
-from lumpability.refinement.kernel_arrays import MEMBER, NAME, SIZE, TOUCHED, Sweeping
-from lumpability.refinement.kernel_split import cut, expect, find_different, move_different
+from lumpability.refinement.kernel.arrays import LARGEST, SIZE, Sweeping
+from lumpability.refinement.kernel.sweep import (
+    MEMBER,
+    NAME,
+    choose_representatives,
+    cut,
+    fill,
+    find_different,
+    move_different,
+)
 
 FIELDS = [field_modulo(p, 3, np.ones(1, np.uint64)) for p in (0, P)]
 
@@ -48,9 +55,9 @@ def partitions(draw: st.DrawFn, *, most: int = 200) -> Partition:
 @given(initial=partitions(), short=st.booleans())
 def test_a_partition_is_filled_in(field, initial, short):
     arrays = arrays_for(initial.n, short=short)
-    lone = kernel_loops.fill(initial.labels, len(initial), field, arrays)
+    lone = fill(initial.labels, len(initial), field, arrays)
     assert arrays.labels.tolist() == initial.labels.tolist()
-    assert not arrays.blocks[: len(initial), TOUCHED].any()
+    assert not arrays.blocks[: len(initial), LARGEST].any()
     assert arrays.blocks[: len(initial), NAME].tolist() == list(range(len(initial)))
     check_arrays(arrays, len(initial), field)
     assert lone == np.count_nonzero(arrays.alone)
@@ -71,16 +78,16 @@ def test_blocks_split_by_fingerprint_in_any_ranges(
     n, count = initial.n, len(initial)
     random = np.random.default_rng(seed)
     arrays = arrays_for(n, short=short)
-    lone = kernel_loops.fill(initial.labels, count, field, arrays)
+    lone = fill(initial.labels, count, field, arrays)
     bounds = [0, *sorted(int(share * n) for share in inner), n]
     for _ in range(sweeps):
         prints = np.minimum(random.integers(0, several, n), random.integers(0, several, n))
         old, old_count = arrays.labels.tolist(), count
         arrays.prints[:] = prints
-        expect(count, arrays)
+        choose_representatives(count, arrays)
         lists = [(low, find_different(low, high, arrays)) for low, high in pairwise(bounds)]
         for (low, number), high in zip(lists, bounds[1:], strict=True):
-            listed = arrays.touched[low : low + number].tolist()
+            listed = arrays.different[low : low + number].tolist()
             assert listed == sorted(set(listed) & set(range(low, high)))
         count, moved, more = cut(count, np.array(lists, dtype=np.int64), field, arrays)
         for low, number in lists:
@@ -99,8 +106,8 @@ def test_blocks_split_by_fingerprint_in_any_ranges(
         parts, wholes = np.bincount(names), np.bincount(old)
         assert (2 * parts[names[new]] <= wholes[np.array(old)[new]]).all()
         for number in range(old_count, count):
-            assert arrays.blocks[number, TOUCHED] == old[now.index(number)]
-        assert not arrays.blocks[:old_count, TOUCHED].any()
+            assert arrays.blocks[number, LARGEST] == old[now.index(number)]
+        assert not arrays.blocks[:old_count, LARGEST].any()
 
 
 @given(
@@ -114,11 +121,11 @@ def test_a_fingerprint_that_most_of_a_large_block_have_stays(n, rare, blocks, se
     random = np.random.default_rng(seed)
     initial = Partition(np.arange(n) % blocks)
     arrays = arrays_for(n)
-    kernel_loops.fill(initial.labels, blocks, FIELDS[0], arrays)
+    fill(initial.labels, blocks, FIELDS[0], arrays)
     arrays.prints[:] = (random.random(n) < rare) * random.integers(1, 9, n)
     arrays.prints[:30] = 1
     prints = arrays.prints.tolist()
-    expect(blocks, arrays)
+    choose_representatives(blocks, arrays)
     assert arrays.expected[:blocks].tolist() == [0] * blocks
-    listed = arrays.touched[: find_different(0, n, arrays)].tolist()
+    listed = arrays.different[: find_different(0, n, arrays)].tolist()
     assert Counter(listed) == Counter(state for state in range(n) if prints[state])

@@ -14,18 +14,9 @@ from kernel_rounds import EVERYTHING, P, Rounds, begun, one_round, scattered, un
 
 from lumpability.partition import Partition
 from lumpability.refinement import definition
-from lumpability.refinement.kernel_arrays import (
-    ALONE,
-    COUNT,
-    MEMBER,
-    NAME,
-    NEXT,
-    PART,
-    SIZE,
-    START,
-    TOUCHED,
-)
-from lumpability.refinement.kernel_propagate import LEFT, MIXED, STAYS
+from lumpability.refinement.kernel.arrays import ALONE, COUNT, LARGEST, SIZE
+from lumpability.refinement.kernel.follow import MIXED, NEXT, NONE, REST, ROLE, START
+from lumpability.refinement.kernel.sweep import MEMBER, NAME
 from lumpability.structure import WeightedStructure
 from lumpability.testing import structures
 
@@ -86,19 +77,19 @@ def lone(rounds: Rounds) -> Array:
 
 def check_blocks(rounds: Rounds) -> None:
     """No state is marked as touched; numbers of blocks are in use, or chained as free ones."""
-    _, used, free, tail, _ = rounds.place
-    labels, order, blocks = rounds.arrays.labels, rounds.arrays.order, rounds.arrays.blocks
+    _, used, free, tail, _ = rounds.agenda
+    labels, members, blocks = rounds.arrays.labels, rounds.arrays.members, rounds.arrays.blocks
     sizes = np.bincount(labels[~lone(rounds)], minlength=used)
     assert len(sizes) == used
     assert blocks[:used, SIZE].tolist() == sizes.tolist()
     assert rounds.count == len(rounds.partition)
     for number in np.flatnonzero(sizes).tolist():
-        assert blocks[number, TOUCHED] == 0
+        assert blocks[number, LARGEST] == 0
         if sizes[number] > 1:
-            behind = order[blocks[number, START] : tail if rounds.moved else None]
+            behind = members[blocks[number, START] : tail if rounds.moved else None]
             behind = behind[(behind >= 0) & (behind < len(labels))]  # fresh memory is behind
-            members = behind[labels[behind] == number][: sizes[number]]
-            assert sorted(members.tolist()) == np.flatnonzero(labels == number).tolist()
+            here = behind[labels[behind] == number][: sizes[number]]
+            assert sorted(here.tolist()) == np.flatnonzero(labels == number).tolist()
     chain = []
     while free:
         chain.append(free - 1)
@@ -123,18 +114,18 @@ def check_parts(rounds: Rounds, old: Partition) -> None:
 
 def check_what_leaves_parts(rounds: Rounds) -> None:
     """It is known of those that gained, and looked up of what they left."""
-    totals, closed = rounds.incoming.totals, rounds.structure.closed
-    groups = rounds.arrays.groups[1 : rounds.place[0] + 1]
-    followed = groups[groups[:, PART] != STAYS]
-    for (*_, part, _), states in zip(followed.tolist(), rounds.parts, strict=True):
-        differs = closed and len(set(totals[states].tolist())) > 1
-        assert part == LEFT or bool(part & int(MIXED)) == differs
+    leaving, closed = rounds.incoming.leaving, rounds.structure.closed
+    splitters = rounds.arrays.splitters[1 : rounds.agenda.splitters + 1]
+    followed = splitters[splitters[:, ROLE] != NONE]
+    for (*_, role, _), states in zip(followed.tolist(), rounds.parts, strict=True):
+        differs = closed and len(set(leaving[states].tolist())) > 1
+        assert role == REST or bool(role & int(MIXED)) == differs
 
 
 @MANY
 @given(beginning=beginnings, crowded=st.booleans())
 def test_every_round_that_follows_is_a_round_of_the_definition(beginning, crowded):
-    """And so it is where ``order`` has no room left, and is packed."""
+    """And so it is where ``members`` has no room left, and is packed."""
     rounds = begun(*beginning)
     structure = rounds.structure.explicit()
     partition = one_round(structure, structure.initial)
@@ -143,11 +134,11 @@ def test_every_round_that_follows_is_a_round_of_the_definition(beginning, crowde
     while rounds.moved:
         single = [part[0] for part in rounds.parts if len(part) == 1]
         if crowded:
-            rounds.place = (*rounds.place[:3], len(rounds.arrays.order), rounds.place[4])
-        rounds.propagate()
+            rounds.agenda = rounds.agenda._replace(tail=len(rounds.arrays.members))
+        rounds.follow()
         old, partition = partition, one_round(structure, partition)
         assert rounds.partition == partition
-        assert rounds.place[3] <= len(rounds.arrays.order)
+        assert rounds.agenda.tail <= len(rounds.arrays.members)
         assert lone(rounds)[single].all()
         look_through(rounds, old)
     assert partition == definition.refine([structure], structure.initial)
@@ -158,19 +149,19 @@ def test_every_round_that_follows_is_a_round_of_the_definition(beginning, crowde
 def test_only_states_that_go_to_a_part_that_is_followed_are_touched(beginning):
     """But for those that are their whole block; and where rows are closed those of the part, if not all lose the same."""
     rounds = begun(*beginning)
-    pointers, entries, bits, _, totals, closed = rounds.incoming
+    pointers, entries, bits, _, leaving, closed = rounds.incoming
     while rounds.moved:
         touched: set[int] = set()
         for part in rounds.parts:
             for state in part.tolist():
                 row = entries[pointers[state] : pointers[state + 1]].astype(np.uint64)
                 touched.update((row >> bits).tolist())
-            if closed and len(set(totals[part].tolist())) > 1:
+            if closed and len(set(leaving[part].tolist())) > 1:
                 touched.update(part.tolist())
         touched -= set(np.flatnonzero(lone(rounds)).tolist())
         moved = rounds.moved
-        rounds.propagate()
-        changed = int(rounds.arrays.groups[1 : rounds.place[0] + 1, COUNT].sum())
+        rounds.follow()
+        changed = int(rounds.arrays.splitters[1 : rounds.agenda.splitters + 1, COUNT].sum())
         assert rounds.ratio in {number / moved for number in range(changed, len(touched) + 1)}
 
 
@@ -180,12 +171,12 @@ def test_rounds_go_on_while_they_cost_no_more_than_a_sweep(beginning, look):
     """Where sweeps cost too much, to the end: nothing moves, and the partition is the coarsest stable one."""
     rounds, in_steps = begun(*beginning), begun(*beginning)
     if rounds.moved:
-        rounds.propagate(look=look, budget=EVERYTHING)
+        rounds.follow(look=look, budget=EVERYTHING)
     while in_steps.moved:
-        in_steps.propagate()
+        in_steps.follow()
         if in_steps.is_dearer(look):
             break
-    assert (rounds.place, rounds.count) == (in_steps.place, in_steps.count)
+    assert (rounds.agenda, rounds.count) == (in_steps.agenda, in_steps.count)
     assert (rounds.moved, rounds.new) == (in_steps.moved, in_steps.new)
     assert rounds.numbers.tolist() == in_steps.numbers.tolist()
     assert [part.tolist() for part in rounds.parts] == [part.tolist() for part in in_steps.parts]
@@ -202,7 +193,7 @@ def test_sweeps_may_come_between_rounds_that_follow(beginning, kinds):
     structure, partition = rounds.structure.explicit(), rounds.partition
     for follows in kinds:
         if follows and rounds.moved:
-            rounds.propagate()
+            rounds.follow()
         else:
             rounds.sweep()
         old, partition = partition, one_round(structure, partition)
@@ -218,7 +209,7 @@ def test_after_settling_sweeps_have_what_they_need_of_blocks(beginning, several)
     rounds = begun(*beginning)
     for _ in range(several):
         if rounds.moved:
-            rounds.propagate()
+            rounds.follow()
     partition = rounds.partition
     arrays = rounds.settle()
     numbers, blocks = arrays.labels, arrays.blocks[: rounds.count]
@@ -228,7 +219,7 @@ def test_after_settling_sweeps_have_what_they_need_of_blocks(beginning, several)
     sizes = np.bincount(numbers)
     assert blocks[:, SIZE].tolist() == sizes.tolist()
     assert blocks[:, NAME].tolist() == list(range(rounds.count))
-    assert not blocks[:, TOUCHED].any()
+    assert not blocks[:, LARGEST].any()
     assert numbers[blocks[:, MEMBER]].tolist() == list(range(rounds.count))
     assert arrays.alone.tolist() == (sizes[numbers] == 1).tolist()
 
@@ -240,9 +231,11 @@ def test_how_many_states_became_their_whole_block_is_counted(beginning):
     rounds = begun(*beginning)
     assert rounds.lone == np.count_nonzero(np.bincount(rounds.numbers) == 1)
     while rounds.moved:
-        rounds.propagate()
-        groups = rounds.arrays.groups[1 : rounds.place[0] + 1]
-        assert rounds.lone == np.count_nonzero((groups[:, PART] != STAYS) & (groups[:, COUNT] == 1))
+        rounds.follow()
+        splitters = rounds.arrays.splitters[1 : rounds.agenda.splitters + 1]
+        assert rounds.lone == np.count_nonzero(
+            (splitters[:, ROLE] != NONE) & (splitters[:, COUNT] == 1)
+        )
 
 
 def wired(
@@ -263,7 +256,7 @@ def test_the_larger_of_what_gains_and_what_is_left_keeps_the_name(touched, close
     edges = [(0, 8, 1), (1, 8, 2), *((2 + i, int(i >= touched), 1) for i in range(6))]
     rounds = wired(edges, [0, 0, *[1] * 6, 2], p=p, closed=closed)
     assert [part.tolist() for part in rounds.parts] == [[0]]
-    rounds.propagate()
+    rounds.follow()
     smaller = list(range(2, 2 + touched) if touched <= 3 else range(2 + touched, 8))
     assert [part.tolist() for part in rounds.parts] == ([smaller] if smaller else [])
     assert rounds.moved == len(smaller)
@@ -284,10 +277,10 @@ def test_gains_that_cancel_leave_a_state_where_it_is(closed, p):
     edges += [(7, 1, 2), (7, 0, -1), (7, 3, -1)]
     rounds = wired(edges, [0] * 4 + [1] * 5 + [2], p=p, closed=closed)
     assert rounds.partition == Partition([0, 0, 1, 1, *[2] * 5, 3])
-    rounds.propagate()
+    rounds.follow()
     assert rounds.partition == Partition([0, 0, 1, 1, 2, 2, 3, 3, 2, 4])
     check_blocks(rounds)
-    rounds.propagate()
+    rounds.follow()
     assert rounds.moved == 0
 
 
@@ -305,7 +298,7 @@ def test_where_rows_are_closed_only_sums_into_other_blocks_matter(into, together
 
 @pytest.mark.parametrize("p", MODULI)
 @pytest.mark.parametrize("closed", [False, True])
-def test_in_many_rounds_order_is_packed_and_nothing_is_lost(closed, p):
+def test_in_many_rounds_members_are_packed_and_nothing_is_lost(closed, p):
     """Ten states in a line, and five that go to all of these and are touched in every round."""
     line, watching = range(10), range(10, 15)
     edges = [(i, i + 1 if i < 9 else 15, 1) for i in line]
@@ -313,23 +306,23 @@ def test_in_many_rounds_order_is_packed_and_nothing_is_lost(closed, p):
     rounds = wired(edges, [0] * 10 + [1] * 5 + [2], p=p, closed=closed)
     packed = 0
     while rounds.moved:
-        before = rounds.place[3]
-        rounds.propagate()
+        before = rounds.agenda.tail
+        rounds.follow()
         check_blocks(rounds)
-        packed += rounds.place[3] < before
+        packed += rounds.agenda.tail < before
     assert packed >= 2
     assert rounds.partition == Partition([*line, *[10] * 5, 11])
 
 
-def test_when_order_is_packed_does_not_depend_on_how_many_rounds_are_run_at_a_time():
+def test_when_members_are_packed_does_not_depend_on_how_many_rounds_are_run_at_a_time():
     """Forty states in a line, and five that are touched in every round: one round is not worth packing for."""
     edges = [(i, i + 1 if i < 39 else 45, 1) for i in range(40)]
     edges += [(watcher, i, 1 + i) for watcher in range(40, 45) for i in range(40)]
     at_once, in_steps = (wired(edges, [0] * 40 + [1] * 5 + [2], p=0) for _ in range(2))
     at_once.finish()
     while in_steps.moved:
-        in_steps.propagate()
-    assert at_once.place == in_steps.place
+        in_steps.follow()
+    assert at_once.agenda == in_steps.agenda
 
 
 @pytest.mark.parametrize("shift", [64, 100])

@@ -5,20 +5,20 @@ from __future__ import annotations
 import numba
 import pytest
 
-kernel_compile = pytest.importorskip("lumpability.refinement.kernel_compile")
+from lumpability.refinement.kernel import compiling
 
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "kernel_propagate.propagate-1.py311.nbi").write_bytes(b"index")
-    (tmp_path / "kernel_propagate.propagate-1.py311.1.nbc").write_bytes(b"code")
+    (tmp_path / "follow.follow_changes-1.py311.nbi").write_bytes(b"index")
+    (tmp_path / "follow.follow_changes-1.py311.1.nbc").write_bytes(b"code")
     (tmp_path / "other.function-1.py311.1.nbc").write_bytes(b"somebody else's")
     return tmp_path
 
 
 def test_what_was_compiled_from_other_sources_is_removed(folder):
     (folder / "kernel.digest").write_text("of an earlier release")
-    kernel_compile._discard_stale(folder)
+    compiling._discard_stale(folder)
     assert sorted(path.name for path in folder.iterdir()) == [
         "kernel.digest",
         "other.function-1.py311.1.nbc",
@@ -26,22 +26,22 @@ def test_what_was_compiled_from_other_sources_is_removed(folder):
 
 
 def test_what_was_compiled_from_these_sources_is_kept(folder):
-    kernel_compile._discard_stale(folder)
-    (folder / "kernel_propagate.propagate-1.py311.1.nbc").write_bytes(b"new code")
-    kernel_compile._discard_stale(folder)
-    assert (folder / "kernel_propagate.propagate-1.py311.1.nbc").read_bytes() == b"new code"
+    compiling._discard_stale(folder)
+    (folder / "follow.follow_changes-1.py311.1.nbc").write_bytes(b"new code")
+    compiling._discard_stale(folder)
+    assert (folder / "follow.follow_changes-1.py311.1.nbc").read_bytes() == b"new code"
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch, tmp_path, caplog):
     (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setattr(kernel_compile, "cache_folder", lambda: tmp_path / "file")
-    kernel_compile._tidy()
+    monkeypatch.setattr(compiling, "cache_folder", lambda: tmp_path / "file")
+    compiling._tidy()
     assert "cannot tidy the folder" in caplog.text
 
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="compilation is switched off")
 def test_where_functions_are_compiled_there_is_a_folder_for_them():
-    assert kernel_compile.cache_folder() is not None
+    assert compiling.cache_folder() is not None
 
 
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="compilation is switched off")

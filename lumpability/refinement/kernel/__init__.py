@@ -1,0 +1,357 @@
+"""The coarsest stable refinement on machine integers, compiled, in parallel, and proved.
+
+First states are *settled* from the last to the first where their targets are: that is all for acyclic structures.  For
+others every state s carries a fingerprint F(s) = sum over u of M[s, u] value(block of u), modulo 2^64 or a prime below
+2^61, with a pseudo-random value for each block.  Equal sums into every block give equal fingerprints, so splitting by
+them never separates what belongs together.  A round is either a *sweep*, which recomputes F for all states that share a
+block, in sequence and on all cores, or it *follows* what changed: F is linear in the values, so a state that moved to
+another block changes F of its predecessors only.  The largest part of a block keeps its value there, hence following
+costs O(m log n) in all; sweeps are taken while they are cheaper.
+
+Different sums may collide, which could only leave blocks too large.  So the result is checked: sums into every block
+are compared modulo 2^64 and primes whose product exceeds any possible difference, which proves M V = V M^ (Chinese
+remainder theorem).  Should that fail, refinement goes on with another prime.
+
+References: Paige and Tarjan 1987; Valmari and Franceschinis 2010; for fingerprints of states whose targets moved
+Jacobs and Wissmann 2023 (Boa).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import islice, pairwise
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidInput, LumpabilityError
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.residues import combined_residues, deciding_residues, fits_words, moduli
+from lumpability.partition import Partition
+from lumpability.refinement.kernel import prove
+from lumpability.refinement.kernel.arrays import (
+    Blocks,
+    Following,
+    Incoming,
+    Rows,
+    Sweeping,
+    UInt64s,
+    blank,
+)
+from lumpability.refinement.kernel.collapse import collapse as collapsed
+from lumpability.refinement.kernel.field import Field
+from lumpability.refinement.kernel.follow import (
+    begin,
+    begins_to_pay,
+    cost_of_following,
+    cost_of_settling,
+    follow_changes,
+    leave,
+    transposed,
+)
+from lumpability.refinement.kernel.settle import settled
+from lumpability.refinement.kernel.sweep import (
+    canonical_labels,
+    choose_representatives,
+    cost_of_looking,
+    cost_of_splitting,
+    cut,
+    fill,
+    find_different,
+    fingerprint,
+    move_different,
+    sweep_all,
+    write_values,
+)
+from lumpability.structure import WeightedStructure
+
+__all__ = ["refine"]
+
+_GAINING = 1.5  # states for each that moved, where nothing is known yet
+_BUDGET = 30_000_000  # transitions followed between two reports of progress
+_ATTEMPTS = 64
+_FEW_WEIGHTS = 256  # which of more are used is looked up
+
+Progress = Callable[[int, int], None]
+
+
+def refine(
+    structure: WeightedStructure,
+    within: Partition,
+    *,
+    progress: Progress | None = None,
+    threads: int | None = None,
+) -> Partition:
+    """Return the coarsest stable partition that refines `within`.
+
+    Parameters
+    ----------
+    structure : WeightedStructure
+    within : Partition
+    progress : callable, optional
+        Called with (blocks so far, states) between rounds.
+    threads : int, optional
+        All cores by default; the answer does not depend on it.
+
+    Raises
+    ------
+    InvalidInput
+        If the weights have no `components`.
+
+    Notes
+    -----
+    Time O(m log n), and for rational functions one more pass over the rows for each monomial.  Memory
+    beyond the structure: about 25 bytes for each state; or, when rounds follow, 13 to 25 and the transposed rows of
+    the states that still share a block; 16 for each block, and about 50 for each that comes in the same round.
+
+    Examples
+    --------
+    >>> structure = WeightedStructure.from_edges(3, [0, 2], [1, 1], [0.3, "3/10"])
+    >>> refine(structure, Partition.trivial(3))
+    Partition([[0, 2], [1]])
+    """
+    components = structure.weights.components
+    if components is None:
+        raise InvalidInput("these rational functions have too many monomials for the kernel")
+    if structure.n == 0 or structure.m == 0:
+        return within
+    found = settled(structure, within)
+    if found is not None:
+        partition, complete = found
+        if complete:
+            return partition
+        smaller = collapsed(structure, partition)
+        if smaller is not None:
+            rest = within.restrict(partition.representatives)
+            blocks = _refine_by_rounds(smaller, rest, progress, threads or cores())
+            return Partition(blocks.labels[partition.labels])
+    return _refine_by_rounds(structure, within, progress, threads or cores())
+
+
+def _refine_by_rounds(
+    structure: WeightedStructure, within: Partition, progress: Progress | None, threads: int
+) -> Partition:
+    components = structure.weights.components
+    assert components is not None
+    rounds = _Rounds(structure, within, threads, progress)
+    for attempt, p in enumerate(islice(moduli(components), _ATTEMPTS)):
+        # Not 0, with which the first block would have the value 0.
+        rounds.run(combined_residues(components, p, attempt), p, seed=attempt + 1)
+        partition = rounds.finish()
+        if rounds.is_proved(partition, components):
+            return partition
+        rounds.restart(partition)
+    raise LumpabilityError(f"internal error: {_ATTEMPTS} moduli gave collisions; please report it")
+
+
+class _Rounds:
+    """The arrays of a refinement and the choice between kinds of rounds.
+
+    Invariant: between rounds either `sweeping` or `following` holds the arrays, and the partition is never finer than
+    the coarsest stable one.
+    """
+
+    def __init__(
+        self,
+        structure: WeightedStructure,
+        within: Partition,
+        threads: int,
+        progress: Progress | None,
+    ) -> None:
+        n = structure.n
+        self.n, self.m, self.structure = n, structure.m, structure
+        self.threads, self.progress = threads, progress
+        self.restart(within)
+
+    def restart(self, partition: Partition) -> None:
+        """Go on from another partition."""
+        self.start, self.count = partition, len(partition)
+        self.fresh = self.count  # blocks from here on are new since the last round
+        self.blocks = Blocks.for_states(self.n)
+        self.sweeping: Sweeping | None = None
+        self.following: Following | None = None
+
+    def run(self, residues: UInt64s, p: int, *, seed: int) -> None:
+        """Refine until no fingerprints differ inside blocks."""
+        field = Field.modulo(p, seed, residues)
+        rows = Rows.of(self.structure, residues)
+        self.sweeping = Sweeping.over(self.blocks, self.threads)
+        self.sharing = self.n - fill(self.start.labels, self.count, field, self.sweeping)
+        incoming: Incoming | None = None
+        sweeps = 1
+        saved = 0.0  # what following would have saved so far
+        ratio = _GAINING
+        moved = self._sweep(rows, field)
+        while moved:
+            look, names = min(self._looking()), self.count - self.fresh
+            sweeping = look + cost_of_splitting(moved, names, self.sharing)
+            # Transitions of states that share a block; there is a price even where there are none.
+            active = max(self.m * self.sharing / self.n, 1.0)
+            degree = active / self.n
+            following = cost_of_following(moved, names, ratio, degree, self.sharing, self.n)
+            saved += max(sweeping - following, 0)
+            if following <= sweeping and (incoming or begins_to_pay(saved, sweeps, active)):
+                self.sweeping = None  # gives its memory back
+                if incoming is None:
+                    incoming = transposed(rows, field, self.blocks.alone, self.n - self.sharing)
+                look += cost_of_settling(self.n)
+                moved, ratio = self._follow(moved, degree, look, incoming, field)
+            else:
+                if self.following is not None:
+                    leave(self.agenda.used, self.agenda.free, self.following)
+                    self.following = None
+                    self.sweeping = Sweeping.over(self.blocks, self.threads)
+                    write_values(self.count, field, self.sweeping)
+                moved = self._sweep(rows, field)
+                sweeps += 1
+        self.sweeping = None
+
+    def _looking(self) -> tuple[float, float]:
+        return cost_of_looking(self.n, self.sharing, self.m, self.threads)
+
+    def _ranges(self) -> int:
+        """In how many ranges to cut the next loops: a thread that is handed little only delays."""
+        alone, together = self._looking()
+        return 1 if alone <= together else self.threads
+
+    def _follow(
+        self, moved: int, degree: float, look: float, incoming: Incoming, field: Field
+    ) -> tuple[int, float]:
+        """Follow what changed; return how many states moved in the last round, and how many gained for each."""
+        if self.following is None:
+            self.following = Following.over(self.blocks)
+            self.agenda = begin(self.fresh, self.count, incoming, self.following)
+        self.agenda, self.count, moved, names, ratio, lone = follow_changes(
+            self.agenda, self.count, moved, degree, self.sharing, look, _BUDGET,
+            incoming, field, self.following,
+        )  # fmt: skip
+        self.fresh = self.count - names
+        self.sharing -= lone
+        self._report()
+        return moved, ratio
+
+    def _sweep(self, rows: Rows, field: Field) -> int:
+        """Split all blocks by fresh fingerprints; returns how many states moved."""
+        arrays, ranges = self.sweeping, self._ranges()
+        assert arrays is not None
+        self.fresh = self.count
+        segments = np.zeros((ranges, 2), dtype=np.int64)
+        if ranges == 1:
+            self.count, moved, lone = sweep_all(self.count, segments, rows, field, arrays)
+        else:
+            desks = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(ranges))]
+            _in_parallel(fingerprint, desks, self.count, rows, field, arrays)
+            choose_representatives(self.count, arrays)
+            halves = _cut_in(self.n, ranges)
+            different = _in_parallel(find_different, halves, arrays)
+            lists = [(low, number) for (low, _), number in zip(halves, different, strict=True)]
+            segments[: len(lists)] = lists
+            self.count, moved, lone = cut(self.count, segments, field, arrays)
+            listed = [(low, low + number) for low, number in lists]
+            _in_parallel(move_different, listed, self.fresh, self.count, field, arrays)
+            if len(arrays.shorts) and self.fresh <= len(arrays.value_of) < self.count:
+                write_values(self.count, field, arrays)
+        self.sharing -= lone
+        self._report()
+        return moved
+
+    def finish(self) -> Partition:
+        """Return the partition reached, and keep of the arrays only what its proof needs."""
+        labels, self.alone, _ = self.blocks
+        numbers = self.count
+        if self.following is not None:
+            numbers = self.agenda.used  # and states that are alone have none
+            self.following = None
+        del self.blocks
+        firsts, number = np.empty(self.count, dtype=np.int64), np.empty(numbers, dtype=np.int32)
+        canonical_labels(labels.view(np.uint32), self.alone, firsts, number)
+        return Partition.from_canonical(labels, firsts)
+
+    def is_proved(self, partition: Partition, components: tuple[ExactArray, ...]) -> bool:
+        """Whether sums into every block agree, exactly.
+
+        Only rows of states that share a block matter, and only the weights in them.
+        """
+        if len(partition) == self.n:
+            return True
+        s = self.structure
+        chosen = None
+        if len(s.weights.values) > _FEW_WEIGHTS:
+            used = np.zeros(len(s.weights.values), dtype=np.bool_)
+            prove.used_codes(s.indptr, s.weights.codes, self.alone, used)
+            chosen = np.flatnonzero(used)
+        terms = s.m  # in a row: a bound that is mostly good enough
+        if chosen is not None or not all(fits_words(weights, terms) for weights in components):
+            terms = int((s.indptr[1:] - s.indptr[:-1]).max())
+        return all(
+            self._agree(partition, p, residues)
+            for p, residues in deciding_residues(components, terms, chosen)
+        )
+
+    def _agree(self, partition: Partition, p: int, residues: UInt64s) -> bool:
+        """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""
+        rows, labels, ranges = Rows.of(self.structure, residues), partition.labels, self._ranges()
+        place_type = np.uint32 if self.m < 2**32 else np.uint64
+        pointers = np.empty(self.count + 1, dtype=place_type)
+        scratch = blank((self.count,), place_type)
+        found = prove.first_rows(
+            partition.representatives, rows, self.alone, labels, pointers, scratch
+        )
+        expected = prove.Expected(*found)
+        del scratch
+        desks = blank((ranges, self.count), np.uint64)
+        bounds = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(ranges))]
+        unstable = _in_parallel(
+            prove.first_unstable, bounds, rows, np.uint64(p), labels, expected, desks
+        )
+        return all(state < 0 for state in unstable)
+
+    def _row_ranges(self, ranges: int) -> list[tuple[int, int]]:
+        """Cut the rows into ranges of about equally many transitions."""
+        shares = [self.m * i // ranges for i in range(1, ranges)]
+        cuts = np.searchsorted(self.structure.indptr, shares).tolist()
+        return list(_nonempty([0, *cuts, self.n]))
+
+    def _report(self) -> None:
+        if self.progress is not None:
+            self.progress(int(self.count), self.n)
+
+
+def _cut_in(count: int, ranges: int) -> list[tuple[int, int]]:
+    return list(_nonempty([count * i // ranges for i in range(ranges + 1)]))
+
+
+def _nonempty(bounds: list[int]) -> Iterator[tuple[int, int]]:
+    return ((low, high) for low, high in pairwise(bounds) if low < high)
+
+
+def cores() -> int:
+    """Return on how many cores this process may run."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not every system can say
+        return os.cpu_count() or 1
+
+
+@cache
+def _helpers(process: int) -> ThreadPoolExecutor:
+    """Threads of this process that wait to be called; a fork has none of its parent's."""
+    return ThreadPoolExecutor(max(cores() - 1, 1), thread_name_prefix="lumpability")
+
+
+def _in_parallel(
+    function: Callable[..., Any], ranges: Sequence[tuple[int, ...]], *arguments: Any
+) -> list[Any]:
+    """Run a compiled function, which releases the GIL, on several ranges at the same time; return what it returns.
+
+    This thread takes the first range.
+    """
+    if len(ranges) == 1:
+        return [function(*ranges[0], *arguments)]
+    pool = _helpers(os.getpid())
+    called = [pool.submit(function, *bounds, *arguments) for bounds in ranges[1:]]
+    first = [function(*bounds, *arguments) for bounds in ranges[:1]]
+    return first + [thread.result() for thread in called]

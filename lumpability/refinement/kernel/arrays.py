@@ -1,0 +1,341 @@
+"""The arrays that compiled functions share, and the table in which states are grouped to parts of blocks.
+
+For n states, m transitions and k blocks.  What is used together lies together in memory: one cache miss instead of
+three.  Only one of `Sweeping` and `Following` exists at a time.
+
+A *part* is a set of states of one block with one key: a fingerprint, a gain, or a hash of sums.  Parts are numbered
+from 1 as they turn up.  A row of ``parts`` uint64 (k + 1, 4) holds the KEY; the BLOCK, in the lower half of a word whose
+upper half belongs to the caller; a NOTE of the caller; and the COUNT of states.  ``slots`` uint32 is a hash table with
+open addressing that holds the number of a part or 0.  It may begin small and grow with the parts, as few are then found
+in the cache.  Expected time is proportional to the states.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from math import prod
+from mmap import mmap
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from lumpability.refinement.kernel.compiling import inlined, prefetch, subroutine
+from lumpability.structure import WeightedStructure
+
+Array: TypeAlias = np.ndarray[Any, Any]
+Bools: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+Int32s: TypeAlias = np.ndarray[Any, np.dtype[np.int32]]
+Int64s: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+UInt16s: TypeAlias = np.ndarray[Any, np.dtype[np.uint16]]
+UInt32s: TypeAlias = np.ndarray[Any, np.dtype[np.uint32]]
+UInt64s: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]
+Codes: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+"""Numbers of distinct weights: unsigned integers of one, two or four bytes."""
+Pointers: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+"""Positions among transitions: unsigned integers of four bytes, or eight if there are many transitions."""
+Integer: TypeAlias = Any
+"""A machine integer: numba compiles for the width that it finds."""
+
+SIZE, LARGEST = 1, 2  # columns of blocks
+KEY, BLOCK, NOTE, COUNT = range(4)  # columns of parts
+ALONE = np.uint32(1 << 31)
+"""In rounds that follow, the label of a state that is its whole block; see `follow`."""
+FEW = 1 << 16  # blocks that 16 bits can number
+NEAR = 300_000  # states; values of fewer are in the cache
+ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, odd
+_HALF, _WIDTH = np.uint64(32), np.uint64(64)
+_TOTALS = 2048  # running totals that are kept at a time, in the fastest cache
+_LARGE_PAGE = 1 << 21  # bytes
+_LARGE = 1 << 20  # bytes
+_AHEAD = 8  # parts
+
+
+class Rows(NamedTuple):
+    """A structure as compressed rows, with residues of its weights.
+
+    Attributes
+    ----------
+    indptr : array of int64, shape (n + 1,)
+    indices : array of int32, shape (m,)
+    codes : array of unsigned int, shape (m,)
+    residues : array of uint64
+        Of every distinct weight, see `field`.
+    closed : bool
+        Diagonal entries are ignored; each row is understood to have the one that makes it sum to zero.
+    """
+
+    indptr: Int64s
+    indices: Int32s
+    codes: Codes
+    residues: UInt64s
+    closed: bool
+
+    @classmethod
+    def of(cls, structure: WeightedStructure, residues: UInt64s) -> Rows:
+        """Return the rows of a structure."""
+        s = structure
+        return cls(s.indptr, s.indices, s.weights.codes, residues, s.closed)
+
+
+class Incoming(NamedTuple):
+    """The transposed rows of states that share a block.
+
+    Attributes
+    ----------
+    pointers : array of unsigned int, shape (n + 1,)
+    entries : array of unsigned int
+        source x 2^bits + code of the weight.
+    bits : uint64
+    residues : array of uint64
+    leaving : array of uint64, shape (n,) or (0,)
+        Sum of the weights from each state to others, if rows are closed.
+    closed : bool
+    """
+
+    pointers: Pointers
+    entries: Codes
+    bits: np.uint64
+    residues: UInt64s
+    leaving: UInt64s
+    closed: bool
+
+
+class Blocks(NamedTuple):
+    """The partition that a refinement has reached.
+
+    Attributes
+    ----------
+    labels : array of int32, shape (n,)
+        The number of each state's block.
+    alone : array of bool, shape (n,)
+        Whether a state is its whole block: such states cannot split and are skipped.
+    blocks : array of uint32, shape (n, 4)
+        Of each block its SIZE, its LARGEST part while it splits, and two more columns, see `sweep` and `follow`.
+    """
+
+    labels: Int32s
+    alone: Bools
+    blocks: UInt32s
+
+    @classmethod
+    def for_states(cls, n: int) -> Blocks:
+        """Room for a partition of n states, not initialised."""
+        return cls(
+            np.empty(n, dtype=np.int32), np.empty(n, np.bool_), np.empty((n, 4), dtype=np.uint32)
+        )
+
+
+class Sweeping(NamedTuple):
+    """What sweeps use.
+
+    Attributes
+    ----------
+    labels, alone, blocks
+        See `Blocks`.
+    parts, slots
+        See the module.
+    prints : array of uint64, shape (n,)
+        The fingerprint of each state; later, at the places of ``different``, the numbers of parts.
+    values : array of uint64, shape (n,)
+        The value of each state's block; unused where there are ``shorts``.
+    shorts, value_of : array of uint16, shape (n,) or (0,), array of uint64
+        Of many states in few blocks the number of the block, and the values of blocks.
+    expected : array of uint64, shape (n,)
+        The fingerprint of each block's representative, in the memory of parts, of which there are none yet.
+    different : array of int32, shape (n + 1,)
+        The states that differ from the representative of their block.
+    totals : array of uint64, shape (ranges, 2, 2049)
+        Two running totals for each range of states that is fingerprinted at the same time as others.
+    """
+
+    labels: Int32s
+    alone: Bools
+    blocks: UInt32s
+    parts: UInt64s
+    slots: UInt32s
+    prints: UInt64s
+    values: UInt64s
+    shorts: UInt16s
+    value_of: UInt64s
+    expected: UInt64s
+    different: Int32s
+    totals: UInt64s
+
+    @classmethod
+    def over(cls, blocks: Blocks, ranges: int = 1) -> Sweeping:
+        """Room for sweeps, not initialised."""
+        n = len(blocks.labels)
+        parts, slots = room_for_parts(n)
+        states = _carve(
+            {
+                "prints": ((n,), np.uint64),
+                "values": ((n,), np.uint64),
+                "different": ((n + 1,), np.int32),  # one more, see `find_different`
+                "shorts": ((n if n > NEAR else 0,), np.uint16),
+            }
+        )
+        return cls(
+            *blocks,
+            parts=parts,
+            slots=slots,
+            value_of=np.empty(min(n, FEW), dtype=np.uint64),
+            expected=parts.reshape(-1)[:n],
+            totals=np.empty((ranges, 2, _TOTALS + 1), dtype=np.uint64),
+            **states,
+        )
+
+
+class Following(NamedTuple):
+    """What rounds that follow use.
+
+    Attributes
+    ----------
+    labels, alone, blocks
+        See `Blocks`; labels are unsigned.
+    parts, slots
+        See the module.
+    splitters : array of uint64
+        The memory of ``parts``, which become the splitters of the next round in place.
+    members : array of int32, shape (2 n,)
+        The states of each block, one after another, with gaps.
+    gains : array of uint64, shape (n + 2, 2)
+        What states gain in a round, and in a word the state below its block.
+    """
+
+    labels: UInt32s
+    alone: Bools
+    blocks: UInt32s
+    parts: UInt64s
+    slots: UInt32s
+    splitters: UInt64s
+    members: Int32s
+    gains: UInt64s
+
+    @classmethod
+    def over(cls, blocks: Blocks) -> Following:
+        """Room for rounds that follow, not initialised."""
+        n = len(blocks.labels)
+        parts, slots = room_for_parts(n)
+        return cls(
+            labels=blocks.labels.view(np.uint32),
+            alone=blocks.alone,
+            blocks=blocks.blocks,
+            parts=parts,
+            slots=slots,
+            splitters=parts,
+            members=np.empty(2 * n, dtype=np.int32),
+            gains=np.empty((n + 2, 2), dtype=np.uint64),  # the dummy, and one more, see `_add_gain`
+        )
+
+
+def room_for_parts(n: int) -> tuple[UInt64s, UInt32s]:
+    """Return room for as many parts as states, and for the slots in which they are found."""
+    slots = max(1 << (n + n // 2).bit_length(), 64)
+    return np.empty((n + 1, 4), dtype=np.uint64), np.empty(slots, dtype=np.uint32)
+
+
+def _carve(shapes: dict[str, tuple[tuple[int, ...], Any]]) -> dict[str, Any]:
+    """Return arrays that lie one after another in one piece of memory.
+
+    Page faults cost more than a sweep; numpy asks for huge pages if a piece has some, and they begin where those do.
+    """
+    sizes = [prod(shape) * np.dtype(dtype).itemsize for shape, dtype in shapes.values()]
+    large = sum(sizes) >= 2 * _LARGE_PAGE
+    room = np.empty(sum(sizes) + large * _LARGE_PAGE, dtype=np.uint8)
+    address, _ = room.__array_interface__["data"]
+    starts = accumulate(sizes[:-1], initial=-address % _LARGE_PAGE if large else 0)
+    return {
+        name: room[start : start + size].view(dtype).reshape(shape)
+        for (name, (shape, dtype)), start, size in zip(shapes.items(), starts, sizes, strict=True)
+    }
+
+
+def blank(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return zeros that take memory only where they are written to.
+
+    `numpy.zeros` may take memory that was freed before, and would have to overwrite it.
+
+    Examples
+    --------
+    >>> blank((1_000, 1_000), np.uint64).any()
+    np.False_
+    """
+    size = prod(shape) * np.dtype(dtype).itemsize
+    if size < _LARGE:
+        return np.zeros(shape, dtype=dtype)
+    return np.frombuffer(mmap(-1, size), dtype=dtype).reshape(shape)
+
+
+@inlined
+def slot_of(key: np.uint64, block: np.uint64, bits: np.uint64) -> np.uint64:
+    """Where to look first among 2^bits slots."""
+    return ((key ^ (block << _HALF)) * _SPREAD) >> (_WIDTH - bits)
+
+
+@inlined
+def is_full(found: Integer, bits: np.uint64) -> np.bool:
+    """Whether there are too few slots for one more part; never if there are as many as there can be."""
+    return np.uint64(3 * found) > (TWO << bits)
+
+
+@inlined
+def empty_slots(most: Integer, slots: UInt32s) -> np.uint64:
+    """Empty slots for so many parts; return the bits of their number."""
+    bits: Any = TWO
+    while is_full(most, bits):
+        bits += ONE
+    for slot in range(ONE << bits):
+        slots[slot] = 0
+    return bits
+
+
+@subroutine
+def enlarged(found: Integer, parts: UInt64s, slots: UInt32s) -> np.uint64:
+    """Put all parts into more slots; return the bits of their number."""
+    bits = empty_slots(min(4 * found, len(parts) - 1), slots)
+    last = (ONE << bits) - ONE
+    for part in range(1, found + 1):
+        block = np.uint64(np.uint32(parts[part, BLOCK]))
+        slot = slot_of(parts[part, KEY], block, bits)
+        while slots[slot] != 0:
+            slot = (slot + ONE) & last
+        slots[slot] = part
+    return bits
+
+
+@inlined
+def add_to_part(
+    key: np.uint64, word: np.uint64, found: Integer, bits: np.uint64, parts: UInt64s, slots: UInt32s
+) -> np.uint32:
+    """Count a state with a key and a block, the lower half of a word, to its part; return that.
+
+    It is `found` + 1 if it is new; then its NOTE is 0.
+    """
+    block = np.uint64(np.uint32(word))
+    last = (ONE << bits) - ONE
+    slot = slot_of(key, block, bits)
+    part: Any = np.uint32(slots[slot])
+    while part != 0 and (parts[part, KEY] != key or np.uint32(parts[part, BLOCK]) != block):
+        slot = (slot + ONE) & last
+        part = np.uint32(slots[slot])
+    if part == 0:
+        part = np.uint32(found + 1)
+        slots[slot] = part
+        parts[part, KEY], parts[part, BLOCK] = key, word
+        parts[part, NOTE], parts[part, COUNT] = ZERO, ZERO
+    parts[part, COUNT] += ONE
+    return part
+
+
+@inlined
+def measure_parts(found: Integer, blocks: UInt32s, parts: UInt64s) -> None:
+    """Take the parts from the SIZE of their blocks; write down which one is the LARGEST of each block."""
+    for part in range(1, found + 1):
+        if part + _AHEAD <= found:
+            prefetch(blocks, np.uint32(parts[part + _AHEAD, BLOCK]))
+        block, size = np.uint32(parts[part, BLOCK]), parts[part, COUNT]
+        blocks[block, SIZE] -= size
+        largest = np.uint32(blocks[block, LARGEST])
+        if largest == 0 or size > parts[largest, COUNT]:
+            blocks[block, LARGEST] = part

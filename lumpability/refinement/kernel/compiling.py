@@ -1,0 +1,176 @@
+"""How functions of the kernel are compiled, where they are kept, and two machine instructions numba lacks.
+
+numba compiles a function when it is first called with arguments of certain types, and keeps the result on
+disk: in ``__pycache__`` or, where that is read-only, in the user's cache folder (``NUMBA_CACHE_DIR`` names
+another).  numba compiles a function anew when its own source file changes, but a compiled function also
+holds the code of the functions that it calls, which may stand in other files.  So a digest of all sources of
+the kernel lies beside the compiled functions; where it differs, they are removed at import.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, config, event, types
+from numba.extending import intrinsic
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+FIRST: Any = np.int64(0)
+"""The number of the first: numba would compile another version of a function for the literal 0."""
+
+_DIGEST = "kernel.digest"
+_READ, _KEEP, _DATA = 0, 3, 1  # arguments of LLVM's prefetch
+_log = logging.getLogger(__name__)
+
+
+def compiled(function: Function) -> Function:
+    """Compile a function that allocates no arrays, and keep it on disk; it runs without the GIL."""
+    options = {"cache": True, "nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
+    result: Function = numba.njit(**options)(function)
+    return result
+
+
+def allocating(function: Function) -> Function:
+    """Compile a function that may allocate arrays, and keep it on disk; it runs without the GIL."""
+    result: Function = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
+    return result
+
+
+def inlined(function: Function) -> Function:
+    """Compile a function into each of its callers."""
+    result: Function = numba.njit(inline="always")(function)
+    return result
+
+
+def subroutine(function: Function) -> Function:
+    """Compile a function that only other compiled functions call."""
+    result: Function = numba.njit(function)
+    return result
+
+
+@allocating
+def _example() -> None:
+    """Show where numba keeps the functions of this folder."""
+
+
+def cache_folder() -> Path | None:
+    """Return the folder of compiled functions; None where compilation is switched off."""
+    stats = getattr(_example, "stats", None)
+    return None if stats is None else Path(stats.cache_path)
+
+
+def _discard_stale(folder: Path) -> None:
+    """Remove what was compiled from other sources."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    digest = sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
+    known = folder / _DIGEST
+    if known.exists() and known.read_text(encoding="ascii") == digest:
+        return
+    for source in sources:
+        for old in folder.glob(f"{source.stem}.*.nb[ic]"):
+            old.unlink(missing_ok=True)
+    fresh = known.with_suffix(f".{os.getpid()}")
+    fresh.write_text(digest, encoding="ascii")
+    fresh.replace(known)
+
+
+def _tidy() -> None:
+    folder = cache_folder()
+    if folder is None:
+        return
+    try:
+        _discard_stale(folder)
+    except OSError as error:
+        _log.warning("cannot tidy the folder of compiled functions %s: %s", folder, error)
+
+
+class _Compilations(event.Listener):  # type: ignore[misc]
+    """Says once that the kernel is being compiled, and keeps the garbage collector out of it.
+
+    The process seems to hang for some seconds, a fifth of which would go into collecting garbage.
+    """
+
+    def __init__(self) -> None:
+        self._said = False
+        self._depth = 0
+        self._collecting = False
+
+    def on_start(self, event: event.Event) -> None:
+        if not event.data["dispatcher"].py_func.__module__.startswith(__package__):
+            return
+        if not self._said:
+            self._said = True
+            _log.warning("compiling the engine for large models, which takes some seconds, once")
+        if self._depth == 0:
+            self._collecting = gc.isenabled()
+            gc.disable()
+        self._depth += 1
+
+    def on_end(self, event: event.Event) -> None:
+        if event.data["dispatcher"].py_func.__module__.startswith(__package__):
+            self._depth -= 1
+            if self._depth == 0 and self._collecting:
+                gc.enable()
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def add_product(typing_context: Any, high: Any, low: Any, x: Any, y: Any) -> Any:
+    """(high, low) + x y as a 128-bit number, again as (high, low); all are uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wide, word = ir.IntType(128), ir.IntType(64)
+        high, low, x, y = (builder.zext(argument, wide) for argument in arguments)
+        shift = ir.Constant(wide, 64)
+        total = builder.add(builder.or_(builder.shl(high, shift), low), builder.mul(x, y))
+        parts = (builder.trunc(builder.lshr(total, shift), word), builder.trunc(total, word))
+        return context.make_tuple(builder, signature.return_type, parts)
+
+    uint64 = types.uint64
+    return types.UniTuple(uint64, 2)(uint64, uint64, uint64, uint64), generate
+
+
+def interpreted_add_product(high: Any, low: Any, x: Any, y: Any) -> tuple[np.uint64, np.uint64]:
+    """Return what `add_product` does, without a compiler."""
+    total = (int(high) << 64) + int(low) + int(x) * int(y)
+    return np.uint64(total >> 64 & 2**64 - 1), np.uint64(total & 2**64 - 1)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(typing_context: Any, array: Any, index: Any) -> Any:
+    """Ask for ``array[index]``, along the first axis, before it is needed; any index is safe.
+
+    No processor does so by itself in a loop over short random rows.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        parts = context.make_array(signature.args[0])(context, builder, arguments[0])
+        stride = cgutils.unpack_tuple(builder, parts.strides)[0]
+        offset = builder.mul(arguments[1], stride)
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        place = builder.gep(builder.bitcast(parts.data, byte), [offset])
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [place, *(number(about) for about in (_READ, _KEEP, _DATA))])
+        return context.get_dummy_value()
+
+    return types.void(array, types.uint64), generate
+
+
+def interpreted_prefetch(array: Any, index: Any) -> None:
+    """Do nothing: without a compiler no memory is worth waiting for."""
+
+
+if config.DISABLE_JIT:  # an intrinsic is code for the compiler only
+    add_product, prefetch = interpreted_add_product, interpreted_prefetch
+_tidy()
+event.register("numba:compile", _Compilations())

@@ -1,0 +1,594 @@
+"""Rounds that follow only what changed: Paige and Tarjan's splitters, all of a round at once.
+
+States of one block have equal sums into every block when a round begins, but for those that have just been divided.
+So sums into their new parts, the splitters, decide: when u comes to a splitter of value v, every predecessor s gains
+M[s, u] v, and where rows are closed, u itself loses v times what leaves it.  Only the gains of this round are kept, and
+a state that gains nothing costs nothing.  The largest part of a block is no splitter, so a state is in a splitter at
+most log2(n) times: O(m log n) in all (Valmari and Franceschinis 2010).  Where all states of a splitter lose the same,
+none needs to: gains are compared inside blocks only.
+
+A state with a gain is listed in ``gains``; meanwhile its label is a mark and its place in the list.  Gain 0 is a dummy:
+a state that is its whole block has the label `ALONE`, which is the mark with that place, so its gains land there.
+
+States of a block with equal gains are a part.  Parts become blocks, whose states stand at the end of ``members``; what
+is left of a block stays where it was, gaps and all, until it is itself the smaller part and its states are looked up.
+So no state is moved unless it gains.  Single states need no number of a block; numbers that are free are chained.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lumpability.refinement.kernel.arrays import (
+    ALONE,
+    BLOCK,
+    COUNT,
+    KEY,
+    LARGEST,
+    NOTE,
+    SIZE,
+    Bools,
+    Codes,
+    Following,
+    Incoming,
+    Int32s,
+    Integer,
+    Pointers,
+    Rows,
+    UInt32s,
+    UInt64s,
+    add_to_part,
+    empty_slots,
+    enlarged,
+    is_full,
+    measure_parts,
+)
+from lumpability.refinement.kernel.compiling import compiled, inlined, prefetch
+from lumpability.refinement.kernel.field import (
+    Field,
+    add_modulo,
+    block_value,
+    multiply,
+    subtract_modulo,
+)
+from lumpability.refinement.kernel.sweep import MEMBER, NAME, cost_of_splitting
+
+START, NEXT = (
+    0,
+    3,
+)  # columns of blocks: the first place in members; the next free number plus one, or 0
+GAIN, WORD = 0, 1  # columns of gains; the word is a state below its block, later below its part
+END, ROLE = (
+    KEY,
+    NOTE,
+)  # columns of splitters: the end of a part in members below its block, and a sum of:
+NONE, NEW, REST, MIXED = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(4)
+"""No splitter; the part itself is; what it left of its block is; and what leaves the states of it differs."""
+ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
+_HALF = np.uint64(32)
+_HIGH_HALF = np.uint64((2**32 - 1) << 32)
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+_AHEAD = 8  # states
+_FEW_PARTS = 40  # that there are slots for at least
+_ROUND = 64  # transitions that cost as much as a round beyond what it follows
+_WORTHWHILE = (
+    2  # transitions followed for each state, when packing early costs little, and spares memory
+)
+
+# Nanoseconds, as in `sweep`.
+_MOVE_COST = 4  # of a state with a new name
+_NAME_COST = 25  # of a name that is new
+_FOLLOW_COST = 2.5  # of an incoming transition followed
+_GAIN_COST = 8  # of a state that gains, with what comes of it
+_NEAR_LABELS = 200_000  # states, whose labels are in the cache
+_FAR = 1.5  # times as much costs following beyond that
+_SETTLE_COST = 5  # of a state, where sweeps follow and are followed
+_TRANSPOSE_COST = 3  # of a transition transposed
+_EAGER = 0.75  # of a transition transposed, if that looks promising
+_PATIENCE = 1.5  # by how much less likely many more rounds are after each sweep
+_FIRST_SWEEPS = 30  # of which that is said; floats end after some hundreds more
+
+
+class Agenda(NamedTuple):
+    """What rounds pass on to the next.
+
+    Attributes
+    ----------
+    splitters : int
+        Rows of the array that may be splitters.
+    used, free : int
+        How many numbers of blocks are in use or free; the first that is free, plus one, or 0.
+    tail : int
+        From where on ``members`` is free.
+    since : int
+        Work since ``members`` was packed.
+    """
+
+    splitters: Integer
+    used: Integer
+    free: Integer
+    tail: Integer
+    since: Integer
+
+
+def cost_of_following(
+    moved: float, names: float, ratio: float, degree: float, sharing: float, states: float
+) -> float:
+    """What it costs to follow states that moved, of a degree, with new names, if `ratio` times as many gain."""
+    followed = moved * degree
+    gaining = min(followed, moved * ratio, sharing)
+    near = _MOVE_COST * moved + _FOLLOW_COST * followed + _GAIN_COST * gaining
+    return _NAME_COST * names + (near if states <= _NEAR_LABELS else _FAR * near)
+
+
+def begins_to_pay(saved: float, sweeps: int, active: float) -> bool:
+    """Whether to transpose the rows, if following would have saved so much so far (renting until the rent is the price).
+
+    Where few states move in the first rounds, many more rounds will come.
+    """
+    eager = _EAGER * _PATIENCE ** min(sweeps - 1, _FIRST_SWEEPS)
+    return saved > min(eager, _TRANSPOSE_COST) * active
+
+
+def cost_of_settling(states: int) -> float:
+    """What it costs to sweep after following, and to follow again."""
+    return _SETTLE_COST * states
+
+
+def transposed(rows: Rows, field: Field, alone: Bools, lone: int) -> Incoming:
+    """Return the transposed rows of states that share a block, and what leaves each state.
+
+    The other `lone` states do not split; but where they are few, leaving them out costs more than it saves.
+    """
+    n, m = len(alone), len(rows.indices)
+    every = lone < n // 8
+    pointers = np.empty(n + 2, dtype=np.uint32 if m < 2**32 else np.uint64)
+    _count_incoming(rows, alone, every, pointers)
+    bits = max(len(rows.residues) - 1, 0).bit_length()
+    wide = max(n - 1, 0).bit_length() + bits > 32
+    entries = np.empty(pointers[-1], dtype=np.uint64 if wide else np.uint32)
+    _fill_incoming(rows, alone, every, pointers, np.uint64(bits), entries)
+    leaving = np.empty(n if rows.closed else 0, dtype=np.uint64)
+    _sum_leaving(rows, field, alone, leaving)
+    return Incoming(pointers[:-1], entries, np.uint64(bits), rows.residues, leaving, rows.closed)
+
+
+@compiled
+def _count_incoming(rows: Rows, alone: Bools, every: bool, pointers: Pointers) -> None:
+    """Count what enters every state from those that still share a block, or from every state.
+
+    ``pointers`` (n + 2) receives where the row of each state begins, one place late: `_fill_incoming` moves
+    every pointer on to the end of its row, which is where the next begins.
+    """
+    indptr, indices = rows.indptr, rows.indices
+    n = len(alone)
+    for state in range(n + 2):
+        pointers[state] = 0
+    if every:  # in one loop, whose end is no surprise
+        for position in range(len(indices)):
+            pointers[np.uint32(indices[position]) + TWO] += 1
+    else:
+        for state in range(n):
+            if not alone[state]:
+                for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
+                    pointers[np.uint32(indices[position]) + TWO] += 1
+    for state in range(n):
+        pointers[state + 2] += pointers[state + 1]
+
+
+@compiled
+def _fill_incoming(
+    rows: Rows, alone: Bools, every: bool, pointers: Pointers, bits: np.uint64, entries: Codes
+) -> None:
+    """Write the transposed rows: the source and the code of the weight of every entry, in one word."""
+    indptr, indices, codes = rows.indptr, rows.indices, rows.codes
+    for state in range(len(alone)):
+        if every or not alone[state]:
+            source = np.uint64(state) << bits
+            for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
+                target = np.uint32(indices[position]) + ONE
+                entry = np.uint64(pointers[target])
+                entries[entry] = source | np.uint64(codes[position])
+                pointers[target] = entry + ONE
+
+
+@compiled
+def _sum_leaving(rows: Rows, field: Field, alone: Bools, leaving: UInt64s) -> None:
+    """Write the total weight of the transitions of each state to others: minus the implied diagonal.
+
+    States that are alone need none.
+    """
+    indptr, indices, codes, residues, _ = rows
+    for state in range(len(leaving)):
+        total: Any = ZERO
+        if not alone[state]:
+            for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
+                if indices[position] != state:
+                    total = add_modulo(total, residues[codes[position]], field.p)
+        leaving[state] = total
+
+
+@inlined
+def _add_gain(
+    source: Integer,
+    weight: np.uint64,
+    change: np.uint64,
+    number: Integer,
+    field: Field,
+    arrays: Following,
+) -> Integer:
+    """Add weight x change to what a state gains, and list the state if that is its first gain.
+
+    Returns how many gains are listed.  Without branches, which nothing could predict.
+    """
+    labels, gains = arrays.labels, arrays.gains
+    label = labels[source]
+    listed = label >= ALONE
+    place = np.uint64(label - ALONE) if listed else np.uint64(number)
+    before = gains[place, GAIN]
+    before = before if listed else ZERO
+    labels[source] = ALONE + np.uint32(place)
+    gains[place, GAIN] = add_modulo(before, multiply(weight, change, field), field.p)
+    # Overwritten by the next unless it counts.
+    gains[np.uint64(number), WORD] = source | (np.uint64(label) << _HALF)
+    return number + np.int64(not listed)
+
+
+@inlined
+def _block_of(state: Integer, arrays: Following) -> np.uint32:
+    """The block of a state, whether it gains or not; `ALONE` if that is all."""
+    label: Any = arrays.labels[state]
+    if label >= ALONE:
+        label = np.uint32(arrays.gains[np.uint64(label - ALONE), WORD] >> _HALF)
+    return label
+
+
+@inlined
+def _look_ahead(
+    i: Integer, tail: Integer, members: Int32s, labels: UInt32s, incoming: Incoming
+) -> None:
+    """Ask for what the next states need: rows are short and lie anywhere."""
+    pointers, entries = incoming.pointers, incoming.entries
+    if i + 3 * _AHEAD < tail:
+        prefetch(pointers, np.uint32(members[i + 3 * _AHEAD]))
+    if i + 2 * _AHEAD < tail:
+        prefetch(entries, np.uint64(pointers[np.uint32(members[i + 2 * _AHEAD])]))
+    if len(labels) > _NEAR_LABELS and i + _AHEAD < tail:
+        begin = np.uint64(pointers[np.uint32(members[i + _AHEAD])])
+        for entry in range(begin, min(begin + TWO, np.uint64(len(entries)))):
+            prefetch(labels, np.uint64(entries[entry]) >> incoming.bits)
+
+
+@inlined
+def _gather_rest(block: np.uint32, incoming: Incoming, arrays: Following) -> bool:
+    """Bring the states of a block together that others left; return whether what leaves them differs."""
+    members, blocks, leaving = arrays.members, arrays.blocks, incoming.leaving
+    start = np.uint64(blocks[block, START])
+    end = start + np.uint64(blocks[block, SIZE])
+    place: Any = start
+    here: Any = start
+    differs: Any = False
+    while place < end:
+        state = np.uint32(members[here])
+        here += ONE
+        if _block_of(state, arrays) == block:
+            members[place] = state
+            if incoming.closed:
+                differs |= leaving[state] != leaving[np.uint32(members[start])]
+            place += ONE
+    return differs
+
+
+@inlined
+def _freed(block: Integer, free: Integer, blocks: UInt32s) -> Integer:
+    """Put the number of a block before the first free one; return it, plus one."""
+    blocks[block, NEXT], blocks[block, SIZE] = free, 0
+    return np.int64(block) + 1
+
+
+@inlined
+def _is_alone_now(block: np.uint32, free: Integer, arrays: Following) -> Integer:
+    """Note that the only state of a block is alone, though it may gain; return the first free number, its own."""
+    labels, blocks = arrays.labels, arrays.blocks
+    state = np.uint32(arrays.members[np.uint32(blocks[block, START])])
+    label = labels[state]
+    if label >= ALONE:
+        arrays.gains[np.uint64(label - ALONE), WORD] = state | (np.uint64(ALONE) << _HALF)
+    labels[state] = ALONE
+    return _freed(block, free, blocks)
+
+
+@inlined
+def _add_gains(
+    found: Integer, count: Integer, tail: Integer, free: Integer, incoming: Incoming, field: Field,
+    arrays: Following,
+) -> tuple[Integer, Integer, Integer]:  # fmt: skip
+    """Add up what states gain by the splitters, of which the values follow those of `count` other blocks.
+
+    Returns how many gains there are with the dummy, how many transitions were followed, and the first free number.
+    """
+    pointers, entries, bits, residues, leaving, closed = incoming
+    code = (ONE << bits) - ONE
+    members, blocks, splitters = arrays.members, arrays.blocks, arrays.splitters
+    arrays.gains[0, GAIN], arrays.gains[0, WORD] = ZERO, np.uint64(ALONE) << _HALF
+    number: Integer = 1
+    followed: Integer = 0
+    first: Integer = tail
+    if found > 0:
+        first = np.int64(np.uint32(splitters[1, END])) - np.int64(splitters[1, COUNT])
+    if tail - first > _AHEAD:  # nobody has asked for the first ones
+        for place in range(first, min(first + 2 * _AHEAD, tail)):
+            prefetch(pointers, np.uint32(members[place]))
+        for place in range(first, min(first + 2 * _AHEAD, tail)):
+            prefetch(entries, np.uint64(pointers[np.uint32(members[place])]))
+    for splitter in range(1, found + 1):
+        role = splitters[splitter, ROLE]
+        if role == NONE:
+            continue
+        size: Integer = np.int64(splitters[splitter, COUNT])
+        start: Integer = np.int64(np.uint32(splitters[splitter, END])) - size
+        mixed: Integer = role & MIXED != ZERO
+        if role & REST:
+            block = np.uint32(splitters[splitter, BLOCK])
+            mixed = _gather_rest(block, incoming, arrays)
+            start, size = np.int64(blocks[block, START]), np.int64(blocks[block, SIZE])
+            if size == 1:
+                free = _is_alone_now(block, free, arrays)
+        change = block_value(count + splitter, field)
+        for place in range(start, start + size):
+            _look_ahead(place, tail, members, arrays.labels, incoming)
+            target = np.uint32(members[place])
+            begin, end = np.uint64(pointers[target]), np.uint64(pointers[target + ONE])
+            for entry in range(begin, end):
+                word = np.uint64(entries[entry])
+                source = word >> bits
+                if closed and source == target:
+                    continue
+                number = _add_gain(source, residues[word & code], change, number, field, arrays)
+            if closed and mixed:
+                loss = subtract_modulo(ZERO, leaving[target], field.p)
+                number = _add_gain(np.uint64(target), loss, change, number, field, arrays)
+            followed += np.int64(end - begin)
+    return number, followed, free
+
+
+@inlined
+def _find_parts(
+    number: Integer, most: Integer, incoming: Incoming, arrays: Following
+) -> tuple[Integer, Integer]:
+    """Group the states that gained something by block and gain.
+
+    There are slots for `most` parts at first.  The states are listed, each with its part, and have labels again
+    when they are moved; the others have them at once.  Returns the end of the list, and how many parts there are.
+    """
+    labels, gains, parts = arrays.labels, arrays.gains, arrays.parts
+    leaving, closed = incoming.leaving, incoming.closed
+    bits: Any = empty_slots(min(most, number), arrays.slots)
+    end: Any = np.int64(1)
+    found: Any = np.int64(0)
+    for i in range(1, number):
+        if closed and i + _AHEAD < number:
+            prefetch(leaving, np.uint32(gains[i + _AHEAD, WORD]))
+        gain, word = gains[i, GAIN], gains[i, WORD]
+        state, own = np.uint32(word), word >> _HALF
+        if gain == ZERO or own == np.uint64(ALONE):
+            labels[state] = own
+            continue
+        if closed:  # above the block there is room for a hash of what leaves the state
+            own |= (leaving[state] * _SPREAD) & _HIGH_HALF
+        if is_full(found, bits):
+            bits = enlarged(found, parts, arrays.slots)
+        part = np.int64(add_to_part(gain, own, found, bits, parts, arrays.slots))
+        found = max(found, part)
+        parts[part, NOTE] |= own ^ parts[part, BLOCK]
+        gains[end, WORD] = state | (np.uint64(part) << _HALF)
+        end += 1
+    return end, found
+
+
+@inlined
+def _divide(
+    found: Integer, tail: Integer, used: Integer, free: Integer, arrays: Following
+) -> tuple[Integer, Integer, Integer, Integer, Integer]:
+    """Make blocks of the parts, and splitters of all but the largest part of each block; what did not gain is a part.
+
+    `used` numbers of blocks are in use or free.  Returns how many are then, the first free one, how many blocks
+    are new, how many states are in splitters, and how many new blocks have one state.
+    """
+    parts, splitters, blocks = arrays.parts, arrays.splitters, arrays.blocks
+    measure_parts(found, blocks, parts)
+    new: Any = np.int64(0)
+    moved: Any = np.int64(0)
+    single: Any = np.int64(0)
+    place: Any = np.int64(tail)
+    for part in range(1, found + 1):
+        old = np.uint32(parts[part, BLOCK])
+        size = np.int64(parts[part, COUNT])
+        rest = np.int64(blocks[old, SIZE])
+        largest = blocks[old, LARGEST] == part
+        mixed = MIXED if parts[part, NOTE] != ZERO else ZERO
+        block: Any = old
+        if largest and rest == 0:
+            splitters[part, ROLE] = NONE
+            if size == 1:
+                free = _freed(old, free, blocks)
+        else:
+            new += 1
+            single += np.int64(size == 1)
+            splitters[part, ROLE] = NEW | mixed
+            if largest and size > rest:
+                splitters[part, ROLE] = REST
+                moved += rest
+            else:
+                moved += size
+            if size > 1:
+                if free > 0:
+                    block = np.uint32(free - 1)
+                    free = np.int64(blocks[block, NEXT])
+                else:
+                    block = np.uint32(used)
+                    used += 1
+                blocks[block, LARGEST] = 0
+        if size > 1:
+            blocks[block, START], blocks[block, SIZE] = place, size
+        else:
+            block = ALONE
+        splitters[part, END] = np.uint64(place) | (np.uint64(block) << _HALF)
+        place += size
+    return used, free, new, moved, single
+
+
+@inlined
+def _move(end: Integer, found: Integer, arrays: Following) -> None:
+    """Write the states of every part behind one another, and their block into them; clear up.
+
+    Until then END is where the next state of the part goes.
+    """
+    labels, members, blocks = arrays.labels, arrays.members, arrays.blocks
+    gains, splitters = arrays.gains, arrays.splitters
+    for i in range(1, end):
+        if i + _AHEAD < end:
+            prefetch(labels, np.uint32(gains[i + _AHEAD, WORD]))
+        word = gains[i, WORD]
+        state, part = np.uint32(word), word >> _HALF
+        target = splitters[part, END]
+        splitters[part, END] = target + ONE
+        members[np.uint32(target)] = state
+        labels[state] = target >> _HALF
+    for part in range(1, found + 1):
+        blocks[np.uint32(splitters[part, BLOCK]), LARGEST] = 0
+
+
+@compiled
+def _pack(used: Integer, arrays: Following) -> Integer:
+    """Write the states of all blocks that have several to the front of ``members``; return their number."""
+    members, blocks = arrays.members, arrays.blocks
+    total: Any = np.int64(0)
+    for block in range(used):
+        blocks[block, START] = total
+        size = np.int64(blocks[block, SIZE])
+        total += size if size > 1 else np.int64(0)
+    for state in range(len(arrays.labels)):
+        own = _block_of(np.uint32(state), arrays)
+        if own < ALONE and blocks[own, SIZE] > 1:
+            place = np.uint32(blocks[own, START])
+            members[place] = state
+            blocks[own, START] = place + np.uint32(1)
+    for block in range(used):
+        if blocks[block, SIZE] > 1:
+            blocks[block, START] -= blocks[block, SIZE]
+    return total
+
+
+@inlined
+def _list_splitters(fresh: Integer, count: Integer, incoming: Incoming, arrays: Following) -> None:
+    """Make splitters of what a sweep cut off, or of what it left where that is less."""
+    members, blocks, splitters = arrays.members, arrays.blocks, arrays.splitters
+    leaving = incoming.leaving
+    for block in range(fresh, count):
+        splitter = block - fresh + 1
+        part: Any = np.uint32(block)
+        if blocks[block, NAME] != part:  # what was left has the name that is new
+            part = blocks[block, LARGEST]
+        start, size = np.int64(blocks[part, START]), np.int64(blocks[part, SIZE])
+        differs: Any = False
+        if incoming.closed:
+            first = leaving[np.uint32(members[start])]
+            for place in range(start, start + size):
+                differs |= leaving[np.uint32(members[place])] != first
+        splitters[splitter, END], splitters[splitter, COUNT] = start + size, size
+        splitters[splitter, ROLE] = NEW | (MIXED if differs else ZERO)
+
+
+@compiled
+def begin(fresh: Integer, count: Integer, incoming: Incoming, arrays: Following) -> Agenda:
+    """Set up the arrays after a sweep, where the blocks from `fresh` on are new; return an `Agenda`."""
+    labels, members, blocks = arrays.labels, arrays.members, arrays.blocks
+    total: Any = np.int64(0)
+    for block in range(count):
+        blocks[block, START] = total
+        total += np.int64(blocks[block, SIZE])
+    for state in range(len(labels)):
+        own = labels[state]
+        place = np.uint32(blocks[own, START])
+        members[place] = state
+        blocks[own, START] = place + np.uint32(1)
+        if blocks[own, SIZE] == 1:
+            labels[state] = ALONE
+    for block in range(count):
+        blocks[block, START] -= blocks[block, SIZE]
+    _list_splitters(fresh, count, incoming, arrays)
+    free: Any = np.int64(0)
+    for block in range(count):
+        blocks[block, LARGEST] = 0
+        if blocks[block, SIZE] == 1:
+            free = _freed(block, free, blocks)
+    return Agenda(count - fresh, np.int64(count), free, total, np.int64(0))
+
+
+@compiled
+def leave(used: Integer, free: Integer, arrays: Following) -> Integer:
+    """Set up the blocks for sweeps: each has a number, a member, and its number as its name.
+
+    Returns how many blocks there are.
+    """
+    labels, alone, blocks = arrays.labels, arrays.alone, arrays.blocks
+    for state in range(len(labels)):
+        own: Any = labels[state]
+        if own == ALONE:
+            if free > 0:
+                own = np.uint32(free - 1)
+                free = np.int64(blocks[own, NEXT])
+            else:
+                own = np.uint32(used)
+                used += 1
+            labels[state] = own
+            blocks[own, SIZE] = 1
+        alone[state] = blocks[own, SIZE] == 1
+        blocks[own, MEMBER] = state
+    for block in range(used):
+        blocks[block, NAME], blocks[block, LARGEST] = block, 0
+    return used
+
+
+_following, _splitting = inlined(cost_of_following), inlined(cost_of_splitting)
+
+
+@compiled
+def follow_changes(
+    agenda: Agenda, count: Integer, moved: Integer, degree: float, sharing: Integer, look: float, budget: Integer,
+    incoming: Incoming, field: Field, arrays: Following,
+) -> tuple[Agenda, Integer, Integer, Integer, float, Integer]:  # fmt: skip
+    """Run rounds that follow only what changed, one at least, until a sweep costs less or the budget is spent.
+
+    There are `count` blocks; `moved` > 0 states are in splitters.  For the costs, `degree` is how many transitions
+    enter a state, `sharing` how many states share a block, and `look` the cost of a sweep, splitting excluded.
+    Returns the first three after the last round, how many blocks came in it, how many states gained for each that
+    moved, and how many states have become their whole block.
+    """
+    spent: Any = 0
+    lone: Any = np.int64(0)
+    states = len(arrays.labels)
+    found, used, free, tail, since = agenda
+    while True:
+        number, followed, free = _add_gains(found, count, tail, free, incoming, field, arrays)
+        spent += followed + number
+        since += followed + number + _ROUND
+        ratio = (number - 1) / moved
+        crowded = tail + number > states + states // 2 and since > _WORTHWHILE * states
+        if crowded or tail + number > len(arrays.members):
+            tail = _pack(used, arrays)
+            since = np.int64(0)
+        end, found = _find_parts(number, max(2 * found, _FEW_PARTS), incoming, arrays)
+        used, free, new, moved, single = _divide(found, tail, used, free, arrays)
+        count += new
+        lone += single
+        _move(end, found, arrays)
+        if moved:
+            tail += end - 1
+        cost = _following(moved, new, ratio, degree, sharing, states)
+        if moved == 0 or spent >= budget or cost > look + _splitting(moved, new, sharing):
+            agenda = Agenda(found, used, free, tail, since)
+            return agenda, count, moved, new, ratio, lone

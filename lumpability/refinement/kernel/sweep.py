@@ -1,0 +1,479 @@
+"""A sweep splits every block by fresh fingerprints of its states, in memory order.
+
+The fingerprint of state s is F(s) = sum over u of M[s, u] value(block of u).  Rows are short, and a processor that
+guesses wrong where one ends forgets the memory it has asked for.  So modulo 2^64 a sweep runs through the rows of some
+thousand states as through one, and a fingerprint is the difference of two running totals.
+
+A vote chooses a representative of each block, so that most of the block agrees with it and stays.  States that differ
+are listed and grouped by block and fingerprint; these parts are numbered as they turn up, and become blocks in that
+order.  In a sweep a block has the value of its number.  Its NAME says which part keeps the value in rounds that
+follow: the largest, so that these follow smaller parts only.  Fingerprinting, looking for differences and moving
+work on ranges of states, at the same time; the result does not depend on the ranges.
+
+Indices known not to be negative are cast to unsigned types: numba then leaves out the test for indices that count from
+the end, which takes up to half of the time of an inner loop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lumpability.refinement.kernel.arrays import (
+    ALONE,
+    BLOCK,
+    COUNT,
+    FEW,
+    LARGEST,
+    NEAR,
+    NOTE,
+    SIZE,
+    Bools,
+    Codes,
+    Int32s,
+    Int64s,
+    Integer,
+    Rows,
+    Sweeping,
+    UInt32s,
+    UInt64s,
+    add_to_part,
+    empty_slots,
+    enlarged,
+    is_full,
+    measure_parts,
+    slot_of,
+)
+from lumpability.refinement.kernel.compiling import (
+    FIRST,
+    add_product,
+    compiled,
+    inlined,
+    prefetch,
+    subroutine,
+)
+from lumpability.refinement.kernel.field import (
+    Field,
+    add_modulo,
+    block_value,
+    reduce_modulo,
+    subtract_modulo,
+)
+
+MEMBER, NAME = 0, 3  # columns of blocks: a member, which the vote may replace by a representative
+ZERO, ONE = np.uint64(0), np.uint64(1)
+_TOGETHER = 1024  # states that are fingerprinted in one way
+_LONG = 40  # transitions in a row, after which its end may as well come as a surprise
+_STRIDE = 17  # one of so many states votes; prime, as regular models have all sorts of periods
+_FEW_PARTS = 40  # that there are slots for at first
+_AHEAD = 8  # states or parts
+_NEAR_BITS = np.uint64(14)  # of slots that are in the cache
+
+# Nanoseconds, measured on a machine with 2 cores; only ratios matter, and they decide about time alone.
+_SUM_COST = 0.85  # of a transition in a sweep
+_FAR_SUM_COST = 1.5  # beyond that, where the values of states do not fit the cache
+_SCATTERED = 3  # times as much, where rows are summed one by one, as most states are alone
+_STATE_COST = 2.5  # of a state in a sweep
+_PART_COST = 8  # of a state that moves in a sweep
+_BLOCK_COST = 20  # of a block that is new after it
+_HAND_OUT_COST = 100_000  # of each thread in a sweep, which has to be woken for each of its loops
+_FETCH_COST = 1  # of a state that another thread had in its cache
+
+
+def cost_of_looking(
+    states: int, sharing: int, transitions: int, threads: int
+) -> tuple[float, float]:
+    """What it costs to find the states that differ, by one thread and by all, where so many share a block."""
+    active = transitions * sharing // states
+    sum_cost = _SUM_COST + (_FAR_SUM_COST if states > NEAR else 0)
+    alone = _STATE_COST * states + sum_cost * min(_SCATTERED * active, transitions)
+    if threads == 1:
+        return alone, alone
+    return alone, alone / threads + _HAND_OUT_COST * threads + _FETCH_COST * sharing
+
+
+def cost_of_splitting(moved: float, names: float, sharing: float) -> float:
+    """What else a sweep costs, if as many states move and blocks come as in the round before."""
+    return _PART_COST * min(moved, sharing) + _BLOCK_COST * min(names, sharing)
+
+
+@inlined
+def are_few(count: Integer, arrays: Sweeping) -> bool:
+    """Whether so many blocks have short numbers, which states have if they are many."""
+    return count <= FEW and len(arrays.shorts) > 0
+
+
+@compiled
+def write_values(count: Integer, field: Field, arrays: Sweeping) -> None:
+    """Write what fingerprints are made of: values of few blocks and short numbers of these, or values of all states."""
+    labels, shorts, values, value_of = arrays.labels, arrays.shorts, arrays.values, arrays.value_of
+    if are_few(count, arrays):
+        for block in range(count):
+            value_of[block] = block_value(block, field)
+        for state in range(len(labels)):
+            shorts[state] = labels[state]
+    else:
+        for state in range(len(labels)):
+            values[state] = block_value(np.uint32(labels[state]), field)
+
+
+@compiled
+def fill(labels: Int32s, count: Integer, field: Field, arrays: Sweeping) -> Integer:
+    """Set up the arrays for a sweep from a partition given by labels 0 .. count-1.
+
+    Returns how many states are their whole block.
+    """
+    alone, own_labels, blocks = arrays.alone, arrays.labels, arrays.blocks
+    for block in range(count):
+        blocks[block, SIZE], blocks[block, LARGEST] = 0, 0
+        blocks[block, NAME] = block
+    # Neighbours are often of one block: odd ones are counted elsewhere, so that none waits for the other.
+    for state in range(len(labels)):
+        own = np.uint32(labels[state])
+        blocks[own, LARGEST if state & 1 else SIZE] += np.uint32(1)
+        blocks[own, MEMBER] = state
+        own_labels[state] = own
+        alone[state] = False
+    lone: Any = np.int64(0)
+    for block in range(count):
+        blocks[block, SIZE] += blocks[block, LARGEST]
+        blocks[block, LARGEST] = 0
+        if blocks[block, SIZE] == 1:
+            alone[np.uint32(blocks[block, MEMBER])] = True
+            lone += 1
+    write_values(count, field, arrays)
+    return lone
+
+
+@inlined
+def _value(state: Integer, few: bool, arrays: Sweeping) -> np.uint64:
+    """Value of the block of a state."""
+    value: Any = arrays.value_of[arrays.shorts[state]] if few else arrays.values[state]
+    return value
+
+
+@inlined
+def _fingerprint_row(
+    state: Integer, few: bool, rows: Rows, field: Field, arrays: Sweeping
+) -> np.uint64:
+    """Sum of weight x value of the target's block."""
+    indptr, indices, codes, residues, closed = rows
+    own, high, low, total = _value(state, few, arrays), ZERO, ZERO, ZERO
+    entry, end = np.uint64(indptr[state]), np.uint64(indptr[state + 1])
+    full = entry + np.uint64(field.step)
+    while entry < end:
+        value = _value(np.uint32(indices[entry]), few, arrays)
+        weight = residues[codes[entry]]
+        if closed:  # w (value(u) - value(s)) brings in the diagonal and ignores a stored one
+            value = subtract_modulo(value, own, field.p)
+        if field.p == ZERO:
+            total += weight * value
+        else:
+            if entry == full:  # only many large weights come here
+                total = add_modulo(total, reduce_modulo(high, low, field.p, field.inverse), field.p)
+                high, low = ZERO, ZERO
+                full += np.uint64(field.step)
+            high, low = add_product(high, low, weight, value)
+        entry += ONE
+    if field.p == ZERO:
+        return total
+    return add_modulo(total, reduce_modulo(high, low, field.p, field.inverse), field.p)
+
+
+@subroutine
+def _sum_values(
+    begin: Integer,
+    end: Integer,
+    total: Integer,
+    rows: Rows,
+    few: bool,
+    arrays: Sweeping,
+    totals: UInt64s,
+) -> np.uint64:
+    """Write the running total of weight x value of the target modulo 2^64, from `total` on; return the last."""
+    indices, codes, residues = rows.indices, rows.codes, rows.residues
+    totals[0] = total
+    if few:
+        shorts, value_of = arrays.shorts, arrays.value_of
+        for entry in range(begin, end):
+            total += residues[codes[entry]] * value_of[shorts[np.uint32(indices[entry])]]
+            totals[entry - begin + ONE] = total
+    else:
+        values = arrays.values
+        for entry in range(begin, end):
+            total += residues[codes[entry]] * values[np.uint32(indices[entry])]
+            totals[entry - begin + ONE] = total
+    return total
+
+
+@subroutine
+def _sum_weights(
+    begin: Integer, end: Integer, total: Integer, codes: Codes, residues: UInt64s, totals: UInt64s
+) -> np.uint64:
+    """Write the running total of the weights modulo 2^64."""
+    totals[0] = total
+    for entry in range(begin, end):
+        total += residues[codes[entry]]
+        totals[entry - begin + ONE] = total
+    return total
+
+
+@inlined
+def _fingerprint_all(
+    low: Integer,
+    high: Integer,
+    few: bool,
+    rows: Rows,
+    arrays: Sweeping,
+    totals: UInt64s,
+    leaving: UInt64s,
+) -> None:
+    """Fingerprint the states low .. high-1 modulo 2^64, as differences of running totals."""
+    indptr = rows.indptr
+    begin, last = np.uint64(indptr[low]), np.uint64(indptr[high])
+    total: Any = ZERO
+    left: Any = ZERO
+    before: Any = ZERO
+    before_left: Any = ZERO
+    state = np.uint64(low)
+    while state < np.uint64(high):
+        end = min(begin + np.uint64(len(totals) - 1), last)
+        total = _sum_values(begin, end, total, rows, few, arrays, totals)
+        if rows.closed:
+            left = _sum_weights(begin, end, left, rows.codes, rows.residues, leaving)
+        while state < np.uint64(high) and np.uint64(indptr[state + ONE]) <= end:
+            place = np.uint64(indptr[state + ONE]) - begin
+            after = totals[place]
+            print_ = after - before
+            before = after
+            if (
+                rows.closed
+            ):  # w (value(u) - value(s)) brings in the diagonal and ignores a stored one
+                after_left = leaving[place]
+                print_ -= (after_left - before_left) * _value(state, few, arrays)
+                before_left = after_left
+            arrays.prints[state] = print_
+            state += ONE
+        begin = end
+
+
+@compiled
+def fingerprint(
+    low: Integer,
+    high: Integer,
+    desk: Integer,
+    count: Integer,
+    rows: Rows,
+    field: Field,
+    arrays: Sweeping,
+) -> None:
+    """Fingerprint the states low .. high-1 of `count` blocks; some that are alone are left out.
+
+    Whoever runs at the same time has another desk for running totals.
+    """
+    prints, alone = arrays.prints, arrays.alone
+    few = are_few(count, arrays)
+    totals, leaving = arrays.totals[desk, 0], arrays.totals[desk, 1]
+    for first in range(low, high, _TOGETHER):
+        end = min(first + _TOGETHER, high)
+        skipped = 0
+        for state in range(first, end):
+            skipped += alone[state]
+        length = rows.indptr[end] - rows.indptr[first]
+        short = length < _LONG * (end - first)
+        if field.p == ZERO and short and 10 * skipped < 7 * (end - first):
+            _fingerprint_all(first, end, few, rows, arrays, totals, leaving)
+        elif skipped < end - first:
+            for state in range(first, end):
+                if not alone[state]:
+                    prints[state] = _fingerprint_row(state, few, rows, field, arrays)
+
+
+@inlined
+def _vote(arrays: Sweeping) -> None:
+    """Make the fingerprint that some states vote for, if it has a majority, that of the block's member."""
+    labels, prints, alone, blocks = arrays.labels, arrays.prints, arrays.alone, arrays.blocks
+    for state in range(0, len(alone), _STRIDE):
+        if alone[state]:
+            continue
+        own = np.uint32(labels[state])
+        votes = blocks[own, LARGEST]
+        if votes == 0:
+            blocks[own, MEMBER], blocks[own, LARGEST] = state, 1
+        elif prints[np.uint32(blocks[own, MEMBER])] == prints[state]:
+            blocks[own, LARGEST] = votes + np.uint32(1)
+        else:
+            blocks[own, LARGEST] = votes - np.uint32(1)
+    for state in range(0, len(alone), _STRIDE):
+        blocks[np.uint32(labels[state]), LARGEST] = 0
+
+
+@compiled
+def choose_representatives(count: Integer, arrays: Sweeping) -> None:
+    """Choose a representative of every block, and write down its fingerprint."""
+    prints, blocks, expected = arrays.prints, arrays.blocks, arrays.expected
+    for block in range(count):
+        blocks[block, LARGEST], blocks[block, NAME] = 0, block
+    if _STRIDE * count < len(prints):
+        _vote(arrays)
+    for block in range(count):
+        expected[block] = prints[np.uint32(blocks[block, MEMBER])]
+
+
+@compiled
+def find_different(low: Integer, high: Integer, arrays: Sweeping) -> Integer:
+    """List the states low .. high-1 that differ from the representative of their block, from `low` on.
+
+    Returns how many there are.  Without branches, which nothing could predict.
+    """
+    labels, prints, expected = arrays.labels, arrays.prints, arrays.expected
+    different = arrays.different
+    number: Any = np.int64(0)
+    for state in range(low, high):
+        different[low + number] = state  # overwritten by the next unless it counts
+        number += np.int64(prints[state] != expected[np.uint32(labels[state])])
+    return number
+
+
+@inlined
+def _look_ahead(place: Integer, bits: np.uint64, arrays: Sweeping) -> None:
+    """Ask for the slots, and the parts, of states that are listed further on."""
+    labels, prints, different, slots = arrays.labels, arrays.prints, arrays.different, arrays.slots
+    farther, far = np.uint32(different[place + 2 * _AHEAD]), np.uint32(different[place + _AHEAD])
+    prefetch(slots, slot_of(prints[farther], np.uint64(np.uint32(labels[farther])), bits))
+    slot = slot_of(prints[far], np.uint64(np.uint32(labels[far])), bits)
+    prefetch(arrays.parts, np.uint32(slots[slot]))
+
+
+@inlined
+def _find_parts(segments: Int64s, arrays: Sweeping) -> Integer:
+    """Group the listed states by block and fingerprint; note the first of each part.  Return how many parts there are."""
+    labels, prints, parts = arrays.labels, arrays.prints, arrays.parts
+    different, part_of = arrays.different, arrays.prints
+    bits: Any = empty_slots(_FEW_PARTS, arrays.slots)
+    found: Any = np.int64(0)
+    for segment in range(len(segments)):
+        low, size = segments[segment, 0], segments[segment, 1]
+        for place in range(low, low + size):
+            if bits > _NEAR_BITS and place + 2 * _AHEAD < low + size:
+                _look_ahead(place, bits, arrays)
+            state = np.uint32(different[place])
+            if is_full(found, bits):
+                bits = enlarged(found, parts, arrays.slots)
+            word = np.uint64(np.uint32(labels[state]))
+            part = np.int64(add_to_part(prints[state], word, found, bits, parts, arrays.slots))
+            if part > found:
+                found = part
+                parts[part, NOTE] = state
+            # The fingerprints of this place and those before are not needed any more.
+            part_of[place] = part
+    return found
+
+
+@inlined
+def _make_blocks(found: Integer, count: Integer, arrays: Sweeping) -> tuple[Integer, Integer]:
+    """Make blocks of the parts; the largest part of a block keeps its name.
+
+    Returns how many states have a new name, and how many are their whole block now.
+    """
+    parts, blocks, alone = arrays.parts, arrays.blocks, arrays.alone
+    moved: Any = np.int64(0)
+    lone: Any = np.int64(0)
+    for part in range(1, found + 1):
+        if part + _AHEAD <= found:
+            prefetch(blocks, np.uint32(parts[part + _AHEAD, BLOCK]))
+        old, block = np.uint32(parts[part, BLOCK]), np.uint32(count + part - 1)
+        first, size = np.uint32(parts[part, NOTE]), np.int64(parts[part, COUNT])
+        rest = np.int64(blocks[old, SIZE])
+        blocks[block, MEMBER], blocks[block, SIZE] = first, size
+        blocks[block, LARGEST], blocks[block, NAME] = old, block
+        if size > rest and blocks[old, LARGEST] == part:
+            blocks[block, NAME], blocks[old, NAME] = old, block
+            moved += rest
+        else:
+            moved += size
+        if size == 1:
+            alone[first] = True
+            lone += 1
+        if rest == 1:
+            member = np.uint32(blocks[old, MEMBER])
+            lone += np.int64(not alone[member])
+            alone[member] = True
+    for part in range(1, found + 1):
+        blocks[np.uint32(parts[part, BLOCK]), LARGEST] = 0
+    return moved, lone
+
+
+@compiled
+def cut(
+    count: Integer, segments: Int64s, field: Field, arrays: Sweeping
+) -> tuple[Integer, Integer, Integer]:
+    """Cut off the states that differ, listed in segments of ``different``: rows of ``segments`` are (begin, size).
+
+    They are not moved yet.  A new block notes in LARGEST which block it was cut off.  Returns the new number of
+    blocks, how many states have a new name, and how many are their whole block from now on.
+    """
+    found = _find_parts(segments, arrays)
+    measure_parts(found, arrays.blocks, arrays.parts)
+    moved, lone = _make_blocks(found, count, arrays)
+    if are_few(count + found, arrays):
+        for block in range(count, count + found):
+            arrays.value_of[block] = block_value(block, field)
+    return count + found, moved, lone
+
+
+@compiled
+def move_different(
+    low: Integer, high: Integer, before: Integer, count: Integer, field: Field, arrays: Sweeping
+) -> None:
+    """Write block and value into the states listed at low .. high-1; there were `before` blocks, and are `count`."""
+    labels, values, shorts = arrays.labels, arrays.values, arrays.shorts
+    different, part_of = arrays.different, arrays.prints
+    few = are_few(count, arrays)
+    for place in range(low, high):
+        state = np.uint32(different[place])
+        block = before + np.int64(np.uint32(part_of[place])) - 1
+        labels[state] = block
+        if few:
+            shorts[state] = block
+        else:
+            values[state] = block_value(block, field)
+
+
+@compiled
+def sweep_all(
+    count: Integer, segments: Int64s, rows: Rows, field: Field, arrays: Sweeping
+) -> tuple[Integer, Integer, Integer]:
+    """Sweep over all states; returns what `cut` does.  ``segments``, of shape (1, 2), is scratch."""
+    states = len(arrays.alone)
+    fingerprint(FIRST, states, FIRST, count, rows, field, arrays)
+    choose_representatives(count, arrays)
+    segments[0, 0], segments[0, 1] = 0, find_different(FIRST, states, arrays)
+    result = cut(count, segments, field, arrays)
+    move_different(FIRST, segments[0, 1], count, result[0], field, arrays)
+    if are_few(count, arrays) and not are_few(result[0], arrays):
+        write_values(result[0], field, arrays)
+    return result
+
+
+@compiled
+def canonical_labels(labels: UInt32s, alone: Bools, firsts: Int64s, number: Int32s) -> None:
+    """Number blocks by first member in ``labels``, and write these members.
+
+    States with the label `ALONE` are blocks too.  ``number``, with an entry for each other label, is scratch.
+    """
+    for block in range(len(number)):
+        number[block] = -1
+    used: Any = np.int64(0)
+    for state in range(len(labels)):
+        own = labels[state]
+        if own == ALONE:
+            alone[state] = True
+            labels[state], firsts[used] = used, state
+            used += 1
+            continue
+        if number[own] < 0:
+            number[own], firsts[used] = used, state
+            used += 1
+        labels[state] = number[own]
