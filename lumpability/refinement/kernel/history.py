@@ -117,7 +117,7 @@ def split_history(
     >>> matrix = WeightedStructure.from_edges(3, [0, 1], [2, 2], [1, "3/2"])
     >>> history = split_history([matrix], Partition.of([{0, 1}, {2}]))
     >>> [history.blocks(part) for part in (2, 3)], history.sums
-    ([[0], [1]], ExactArray([1, 3/2]))
+    ([[1], [0]], ExactArray([3/2, 1]))
     """
     if len(matrices) > 1:
         matrices = [matrix.explicit() for matrix in matrices]

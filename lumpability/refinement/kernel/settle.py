@@ -78,9 +78,9 @@ def settled(structure: WeightedStructure, within: Partition) -> tuple[Partition,
 
     Examples
     --------
-    >>> structure = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 1], [2, 2, 2])
+    >>> structure = WeightedStructure.from_edges(4, [0, 1, 2], [1, 3, 3], [2, 2, 2])
     >>> settled(structure, Partition.of([{0, 1, 2}, {3}]))
-    (Partition([[0, 1], [2], [3]]), True)
+    (Partition([[0], [1, 2], [3]]), True)
     """
     components, n = structure.weights.components, structure.n
     if structure.m > _ROW_LENGTH * n or components is None or len(components) > 1:
