@@ -246,14 +246,7 @@ def _spend(patience: int, steps: int) -> int:
 
 
 def ranges(low: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the numbers in some ranges, range after range, and for each number the index of its range.
-
-    Examples
-    --------
-    >>> owner, numbers = ranges(np.array([5, 9, 2]), np.array([7, 9, 3]))
-    >>> owner.tolist(), numbers.tolist()
-    ([0, 0, 2], [5, 6, 2])
-    """
+    """Return the numbers in some ranges, range after range, and for each number the index of its range."""
     lengths = high - low
     owner = np.repeat(np.arange(len(low)), lengths)
     return owner, np.arange(len(owner)) + (low - (np.cumsum(lengths) - lengths))[owner]
@@ -262,14 +255,7 @@ def ranges(low: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
 def compressed(
     k: int, rows: IntArray, columns: IntArray, codes: Any
 ) -> tuple[IntArray, IntArray, Any]:
-    """Return the compressed rows of a k x k matrix given by places: starts, columns ascending, codes.
-
-    Examples
-    --------
-    >>> starts, columns, codes = compressed(2, np.array([1, 1]), np.array([1, 0]), np.array([7, 8]))
-    >>> starts.tolist(), columns.tolist(), codes.tolist()
-    ([0, 0, 2], [0, 1], [8, 7])
-    """
+    """Return the compressed rows of a k x k matrix given by places: starts, columns ascending, codes."""
     from scipy.sparse import coo_array
 
     entries = coo_array((np.arange(len(rows)), (rows, columns)), shape=(k, k)).tocsr()

@@ -18,14 +18,7 @@ Codes = np.ndarray[Any, Any]
 
 
 def names_of(parts: ChainParts) -> list[str]:
-    """Return everything that a lumping of a chain can respect.
-
-    Examples
-    --------
-    >>> from lumpability import CTMC
-    >>> names_of(ChainParts.of(CTMC([[0, 1], [1, 0]], labels={"up": [0]}, initial=0)))
-    ['label:up', 'initial']
-    """
+    """Return everything that a lumping of a chain can respect."""
     names = [
         *(f"label:{name}" for name in parts.labels),
         *(f"reward:{name}" for name in parts.rewards),

@@ -224,13 +224,7 @@ def like(array: ExactArray, weights: ExactArray, field: str) -> ExactArray:
 
 
 def portions(work: IntArray) -> Iterator[tuple[int, int]]:
-    """Yield consecutive ranges of items of about four million steps each, at least one item in each.
-
-    Examples
-    --------
-    >>> list(portions(np.array([3_000_000, 1_000_000, 5_000_000, 1])))
-    [(0, 2), (2, 3), (3, 4)]
-    """
+    """Yield consecutive ranges of items of about four million steps each, at least one item in each."""
     done = np.cumsum(work)
     first = 0
     while first < len(work):

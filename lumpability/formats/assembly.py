@@ -76,13 +76,7 @@ def refuse_absurd(count: int, n: int, what: str) -> None:
 
 
 def uniform_over(marks: Mask) -> ExactArray | None:
-    """Return the uniform distribution over the marked states; None if none is marked.
-
-    Examples
-    --------
-    >>> uniform_over(np.array([True, False, True]))
-    ExactArray([1/2, 0, 1/2])
-    """
+    """Return the uniform distribution over the marked states; None if none is marked."""
     count = int(np.count_nonzero(marks))
     if count == 0:
         return None

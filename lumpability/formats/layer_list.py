@@ -49,14 +49,6 @@ def describe_network(network: Network) -> tuple[str, dict[str, Array]]:
     """Return the description of a network and its arrays.
 
     Raises `InvalidNetwork` if it holds an operator that is not understood.
-
-    Examples
-    --------
-    >>> text, arrays = describe_network(Network.dense([([[1], [2]], None, "relu")]))
-    >>> json.loads(text)["layers"]
-    [{'layer': 'Dense', 'weight': '0.weight', 'bias': None}, {'layer': 'Activate', 'function': 'relu'}]
-    >>> arrays
-    {'0.weight': array([[1.], [2.]])}
     """
     arrays: dict[str, Array] = {}
     document = {

@@ -44,13 +44,6 @@ def rationals(data: bytes, size: int, path: str | Path) -> ExactArray:
     """Read rationals of `size` bytes each.
 
     Raises `FormatError` if a denominator is zero.
-
-    Examples
-    --------
-    >>> array, _ = ExactArray.read(["1/3", "-2", "1/3"])
-    >>> data, size = packed_rationals(array)
-    >>> size, rationals(data, size, "a.umb")
-    (16, ExactArray([1/3, -2, 1/3]))
     """
     if not data:
         return ExactArray.of_values(np.empty(0, dtype=np.uint8), [])

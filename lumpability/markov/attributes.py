@@ -336,13 +336,7 @@ _SHOWN = 4
 
 
 def block_name(states: States, partition: Partition, block: int) -> str:
-    """Name a block by its first members: "{a, b, c, d, ... 7 more}".
-
-    Examples
-    --------
-    >>> block_name(States(6), Partition([0, 1, 1, 1, 1, 1]), 1)
-    '{1, 2, 3, 4, ... 1 more}'
-    """
+    """Name a block by its first members: "{a, b, c, d, ... 7 more}"."""
     members = partition.blocks[block]
     shown = [str(states[i]) for i in members[:_SHOWN].tolist()]
     if len(members) > _SHOWN:

@@ -56,14 +56,7 @@ def earning_rates(chain: MarkovChain, reward: str | Reward) -> ExactArray:
 
 
 def with_held_rewards(chain: MarkovChain) -> MarkovChain:
-    """Return the chain with every action reward turned into the state reward that earns the same.
-
-    Examples
-    --------
-    >>> cost = Reward(action=ExactArray.read([0, 5])[0])
-    >>> with_held_rewards(CTMC([[0, 3], [2, 0]], rewards={"cost": cost})).rewards["cost"].state
-    ExactArray([0, 10])
-    """
+    """Return the chain with every action reward turned into the state reward that earns the same."""
     if all(reward.action is None for reward in chain.rewards.values()):
         return chain
     changed = copy(chain)

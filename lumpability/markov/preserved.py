@@ -99,11 +99,6 @@ def claims_about(kind: str) -> list[Claim]:
     """Return the rows of one kind.
 
     Raises `InvalidInput` for a kind that has no rows.
-
-    Examples
-    --------
-    >>> [claim.quantity for claim in claims_about("proportional") if claim.holds][0]
-    'stationary masses weighted with kappa'
     """
     if kind not in _KEPT:
         raise InvalidInput(f"no table for {kind!r}: choose one of {', '.join(_KEPT)}", kind=kind)
@@ -111,13 +106,7 @@ def claims_about(kind: str) -> list[Claim]:
 
 
 def as_table() -> str:
-    """Return the table as Markdown, quantities down and kinds across.
-
-    Examples
-    --------
-    >>> print(as_table().splitlines()[0])
-    | quantity | ordinary | bisimulation | exact | strict | proportional | equation |
-    """
+    """Return the table as Markdown, quantities down and kinds across."""
     holds = {(claim.kind, claim.quantity): claim.holds for claim in PRESERVED}
     mark = {True: "yes", False: "no", None: ""}
     lines = [

@@ -130,15 +130,7 @@ class Activation:
 
 
 def common_group(sequence: Iterable[Activation]) -> Group:
-    """Return the largest group of factors that passes through several activations in turn.
-
-    Examples
-    --------
-    >>> common_group([activation("abs"), activation("relu")])
-    <Group.ANY: 'any nonzero factor'>
-    >>> common_group([activation("relu"), activation("tanh")])
-    <Group.ONE: 'equal rows only'>
-    """
+    """Return the largest group of factors that passes through several activations in turn."""
     activations = list(sequence)
     for start in (Group.ANY, Group.POSITIVE, Group.SIGNS):
         group = start

@@ -243,18 +243,6 @@ def network_statement(
     kind : {"proportional", "exact"}
     largest_change : Fraction
         The largest change of a weight of the quotient by rounding.
-
-    Examples
-    --------
-    >>> from lumpability import lump
-    >>> twins = Network.dense([([[1, 2]], [1, 2], "relu"), ([[3], [4]], None, None)])
-    >>> lumping = lump(twins)
-    >>> claims = lumping.certificate().layers
-    >>> first, last = network_statement(twins, lumping.quotient, claims, "proportional").layers
-    >>> first.matrix, first.quotient, first.factors
-    (((1, 2), (1, 2)), ((1, 1), (0, 1)), (1, 2))
-    >>> last.matrix, last.row_labels, last.row_factors, last.quotient
-    (((0,), (3,), (4,)), (0, 1, 1), (1, 1, 2), ((1, 0), (0, 11)))
     """
     stages = stages_of(network)
     if not stages:

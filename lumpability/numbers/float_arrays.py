@@ -47,13 +47,7 @@ _SAFE = 2.0**400
 
 
 def to_fractions(values: Any) -> Array:
-    """Return an object array of `Fraction` with exactly the same values.
-
-    Examples
-    --------
-    >>> to_fractions(np.array([0.5, 3], dtype=np.float32)).tolist()
-    [Fraction(1, 2), Fraction(3, 1)]
-    """
+    """Return an object array of `Fraction` with exactly the same values."""
     source = np.asarray(values)
     result = np.empty(source.shape, dtype=object)
     if source.dtype == object or source.dtype.kind in "iub":
@@ -124,12 +118,6 @@ def products_agree(a: Array, b: Array, c: Array, d: Array) -> Array:
     ----------
     a, b, c, d : float arrays, each `is_safe`
         Of the same float type; float32 is compared in float64, where such products are exact.
-
-    Examples
-    --------
-    >>> three = np.array([3.0])
-    >>> products_agree(three, np.array([0.1]), np.array([1.0]), np.array([0.3]))
-    array([False])
     """
     if max(x.dtype.itemsize for x in (a, b, c, d)) <= 4:
         wide = np.float64
@@ -231,12 +219,6 @@ def float_sum(rows: Array, factors: Array, known: Array, starts: Array) -> tuple
     Notes
     -----
     O(k n); one vectorised step for each member of the largest segment.
-
-    Examples
-    --------
-    >>> rows, yes = np.array([[1.0, 2], [3, 2.0**-60]]), np.ones(2, dtype=bool)
-    >>> float_sum(rows, np.array([1.0, 2]), yes, np.array([0]))
-    (array([[7., 2.]]), array([False]))
     """
     wide = rows.astype(np.float64)
     exact_rows = known.copy()
@@ -266,12 +248,6 @@ def round_to(values: Array, dtype: Any) -> tuple[Array, Array]:
     rounded : array of `dtype`
     changed : object array of Fraction, shape (k,)
         The changes |rounded - value| of the values that are not representable.
-
-    Examples
-    --------
-    >>> rounded, changed = round_to(np.array([0.5, 0.1]), np.float32)
-    >>> rounded.tolist()[0], len(changed)
-    (0.5, 1)
     """
     if values.dtype == np.dtype(dtype):
         return values, np.empty(0, dtype=object)

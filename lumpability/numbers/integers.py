@@ -49,24 +49,12 @@ _LONG = 1 << 12
 
 
 def common_denominator(values: Sequence[Fraction]) -> int:
-    """Return the least common denominator of rationals (1 if there are none).
-
-    Examples
-    --------
-    >>> common_denominator([Fraction(1, 6), Fraction(3, 4)])
-    12
-    """
+    """Return the least common denominator of rationals (1 if there are none)."""
     return math.lcm(*(value.denominator for value in values))
 
 
 def scale_to_integers(values: Sequence[Fraction]) -> tuple[list[int], int]:
-    """Return integers W and their denominator D with ``values[i] == Fraction(W[i], D)``.
-
-    Examples
-    --------
-    >>> scale_to_integers([Fraction(1, 6), Fraction(3, 4)])
-    ([2, 9], 12)
-    """
+    """Return integers W and their denominator D with ``values[i] == Fraction(W[i], D)``."""
     denominator = common_denominator(values)
     return [v.numerator * (denominator // v.denominator) for v in values], denominator
 
@@ -97,11 +85,6 @@ def prime(index: int, bits: int = _PRIME_BITS) -> int:
     ----------
     bits : int
         Count downwards from 2^bits; products of numbers modulo a prime of 31 bits fit 64.
-
-    Examples
-    --------
-    >>> prime(0) == 2**61 - 1, 2**60 < prime(5) < prime(4), prime(0, 31) == 2**31 - 1
-    (True, True, True)
     """
     candidate = (1 << bits) - 1 if index == 0 else prime(index - 1, bits) - 2
     while not _is_prime(candidate):
@@ -172,12 +155,6 @@ def intern(array: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarra
     Notes
     -----
     O(m) while k is below about a thousand, else O(m log m); one byte for each entry when k <= 256.
-
-    Examples
-    --------
-    >>> codes, distinct = intern(np.array([0.5, 0.1, 0.5]))
-    >>> codes.tolist(), distinct.tolist()
-    ([1, 0, 1], [0.1, 0.5])
     """
     if _is_constant(array):  # such as the row sums of a DTMC
         return np.zeros(array.shape, dtype=np.uint8), array[:1].copy()
@@ -200,11 +177,6 @@ def gather(
     """Return ``table[codes]``; for codes of one or two bytes it takes a third of numpy's time.
 
     All codes must be in range.  The result is read-only if codes and table are both bytes.
-
-    Examples
-    --------
-    >>> gather(np.array([0.5, 2.0]), np.array([1, 0, 1], dtype=np.uint8)).tolist()
-    [2.0, 0.5, 2.0]
     """
     if out is None and table.dtype == codes.dtype == np.uint8:
         renamed = codes.tobytes().translate(table.tobytes().ljust(256))

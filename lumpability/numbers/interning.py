@@ -47,12 +47,6 @@ def number_words(words: Array) -> tuple[Array, Array] | None:
     Notes
     -----
     About 2 nanoseconds for each entry.
-
-    Examples
-    --------
-    >>> codes, distinct = number_words(np.array([7, 2, 7] * 10, dtype=np.uint64))
-    >>> codes[:3].tolist(), distinct.tolist()
-    ([1, 0, 1], [2, 7])
     """
     known = np.unique(np.concatenate([words[:_SAMPLE], words[:: len(words) // _SAMPLE + 1]]))
     codes = np.empty(len(words), dtype=np.min_scalar_type(len(known) - 1))

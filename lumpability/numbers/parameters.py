@@ -42,14 +42,7 @@ _LAMBDA = "lambda_as_a_name"  # lambda is a common name of rates, and a keyword 
 
 
 def is_symbolic(item: Any) -> bool:
-    """Whether a number given by the user mentions a parameter.
-
-    Examples
-    --------
-    >>> import sympy
-    >>> is_symbolic(sympy.Symbol("mu", positive=True)), is_symbolic("2*mu"), is_symbolic("1e-3")
-    (True, True, False)
-    """
+    """Whether a number given by the user mentions a parameter."""
     if isinstance(item, str):
         try:
             read_text(item)
@@ -180,12 +173,6 @@ def read_elements(items: Sequence[Any], *, tolerance: float = DEFAULT_TOLERANCE)
     Returns
     -------
     list of sympy ``FracElement``, all of one field
-
-    Examples
-    --------
-    >>> a, b = read_elements(["(x**2 - 1)/(x + 1) + 1", "x"])
-    >>> a == b
-    True
     """
     import sympy
 
@@ -242,13 +229,7 @@ def _rational(value: Fraction) -> Any:
 
 
 def to_expression(value: Any) -> Any:
-    """Return a weight as a sympy expression (a `sympy.Rational` for a `Fraction`).
-
-    Examples
-    --------
-    >>> to_expression(read_elements(["mu/2"])[0]), to_expression(Fraction(1, 3))
-    (mu/2, 1/3)
-    """
+    """Return a weight as a sympy expression (a `sympy.Rational` for a `Fraction`)."""
     return _rational(value) if isinstance(value, Fraction) else value.as_expr()
 
 

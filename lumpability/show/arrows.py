@@ -50,12 +50,6 @@ def arrows(points: Any, pairs: Iterable[tuple[int, int]], radius: float) -> list
     Notes
     -----
     O(n) for each arrow.
-
-    Examples
-    --------
-    >>> arrow, = arrows([(0, 0), (100, 0)], [(0, 1)], radius=10)
-    >>> arrow.line, arrow.head
-    ('M10 0 Q50 0 83 0', 'M90 0 L82.5 3.8 L82.5 -3.8 Z')
     """
     sheet = _Sheet.of(points, radius)
     given = list(pairs)

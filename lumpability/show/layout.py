@@ -65,14 +65,7 @@ class Layers:
 
 
 def place_layers(sizes: Sequence[int]) -> Layers:
-    """Place the layers from left to right, and the units of wide layers in several columns side by side.
-
-    Examples
-    --------
-    >>> placed = place_layers([1, 2])
-    >>> placed.points.tolist(), placed.middles
-    ([[55.0, 134.0], [365.0, 112.0], [365.0, 156.0]], (55.0, 365.0))
-    """
+    """Place the layers from left to right, and the units of wide layers in several columns side by side."""
     largest = max(*sizes, 1)
     lane = largest if largest <= _LANE else _LANE_OF_MANY
     pitch = float(min(44, max(13, 560 / min(lane, largest))))

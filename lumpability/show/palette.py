@@ -17,34 +17,16 @@ PATTERNS = ("", "stripes", "dots", "cross")
 
 
 def colour(number: int) -> str:
-    """Return the colour of a block.
-
-    Examples
-    --------
-    >>> colour(0), colour(7) == colour(0)
-    ('#56b4e9', True)
-    """
+    """Return the colour of a block."""
     return COLOURS[number % len(COLOURS)]
 
 
 def pattern(number: int) -> str:
-    """Return the pattern of a block; no two of the first 28 blocks have the same colour and pattern.
-
-    Examples
-    --------
-    >>> pattern(0), pattern(7)
-    ('', 'stripes')
-    """
+    """Return the pattern of a block; no two of the first 28 blocks have the same colour and pattern."""
     return PATTERNS[number // len(COLOURS) % len(PATTERNS)]
 
 
 def letter(number: int) -> str:
-    """Return the name of a block: A to Z, then A1 to Z1, A2 and so on; all different.
-
-    Examples
-    --------
-    >>> letter(0), letter(25), letter(26), letter(53)
-    ('A', 'Z', 'A1', 'B2')
-    """
+    """Return the name of a block: A to Z, then A1 to Z1, A2 and so on; all different."""
     turn, place = divmod(number, 26)
     return chr(ord("A") + place) + (str(turn) if turn else "")

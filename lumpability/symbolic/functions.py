@@ -147,16 +147,6 @@ def compare_functions(
     -----
     Each activation holds the expression of its argument, so sizes multiply from layer to layer; sympy
     shares equal parts.  Some thousand multiplications take about a second, the limit ten.
-
-    Examples
-    --------
-    >>> twins = Network.dense([([[1, 2]], [1, 2], "relu"), ([[3], [4]], None, None)])
-    >>> one = Network.dense([([[1]], [1], "relu"), ([[11]], None, None)])
-    >>> same = compare_functions(twins, one)
-    >>> print(same)
-    the output is the same expression, using relu(2*x) = 2*relu(x)
-    >>> same.original, same.differences
-    ((11*relu(x0 + 1),), (0,))
     """
     import sympy
 

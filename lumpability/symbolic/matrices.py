@@ -51,14 +51,6 @@ def compare(
         Factors of the products.
     rows, columns : sequence of str
         Names of rows and columns.
-
-    Examples
-    --------
-    >>> import sympy
-    >>> x = sympy.Symbol("x", positive=True)
-    >>> one, other = sympy.Matrix([[(x**2 - 1) / (x + 1)]]), sympy.Matrix([[x - 1]])
-    >>> compare("a = b", [one], [other], "s", "C").holds
-    True
     """
     from sympy import QQ
     from sympy.polys.matrices import DomainMatrix

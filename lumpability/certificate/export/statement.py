@@ -167,14 +167,7 @@ def _escaped(character: str) -> str:
 
 
 def block_comments(statement: ChainStatement) -> list[str]:
-    """Return one safe line for each block with the names of its states.
-
-    Examples
-    --------
-    >>> pair = ChainStatement("", "row sums", ((0, 0), (0, 0)), ((0,),), (0, 0), names=("a", "b"))
-    >>> block_comments(pair)
-    ['block 0: a; b']
-    """
+    """Return one safe line for each block with the names of its states."""
     members: list[list[str]] = [[] for _ in range(statement.m)]
     for state, label in enumerate(statement.labels):
         name = statement.names[state] if statement.names else str(state)

@@ -38,11 +38,6 @@ def solve_exact(rows: Sequence[Mapping[int, Exact]], right: Sequence[Exact]) -> 
     Notes
     -----
     O(n^3) operations on numbers that grow: some hundred unknowns.
-
-    Examples
-    --------
-    >>> solve_exact([{0: Fraction(2)}, {0: Fraction(1), 1: Fraction(1)}], [Fraction(1), Fraction(0)])
-    [Fraction(1, 2), Fraction(-1, 2)]
     """
     import sympy
     from sympy.polys.matrices import DomainMatrix
