@@ -188,7 +188,7 @@ def test_names_of_labels_and_rewards_are_ignored() -> None:
         lump(chain, ignore="y")
 
 
-class Incoming(Kind):
+class RowClasses(Kind):
     """Equal sums coming in from every block, written by somebody else."""
 
     name = "incoming"
@@ -206,11 +206,13 @@ class Incoming(Kind):
 
 def test_a_kind_of_ones_own_lumps_checks_and_explains_but_has_no_certificate() -> None:
     chain = DTMC([[0, "1/2", "1/2"], [1, 0, 0], [1, 0, 0]], labels={"start": [0]})
-    lumping = lump(chain, kind=Incoming())
+    lumping = lump(chain, kind=RowClasses())
     assert lumping.partition == lump(chain, kind="exact").partition == Partition([0, 1, 1])
-    assert (lumping.kind, type(lumping.notion)) == ("incoming", Incoming)
-    assert check(chain, lumping.partition, kind=Incoming())
-    assert str(check(chain, [0, 0, 1], kind=Incoming())).startswith("not incoming: states 0 and 1")
+    assert (lumping.kind, type(lumping.notion)) == ("incoming", RowClasses)
+    assert check(chain, lumping.partition, kind=RowClasses())
+    assert str(check(chain, [0, 0, 1], kind=RowClasses())).startswith(
+        "not incoming: states 0 and 1"
+    )
     assert lumping.explain(1, 2).together
     assert not lumping.explain(0, 1).together
     with pytest.raises(NotJustified, match="'incoming' is your own"):

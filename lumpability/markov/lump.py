@@ -54,10 +54,13 @@ def lump_chain(
     partition = refinement.partition
     if not refinement.proved:
         witness = notion.witness(conditions, partition)
-        if witness is not None:
+        wrong = f"is not stable ({witness})" if witness is not None else None
+        if not partition.refines(respected):
+            wrong = "mixes states that must stay apart"
+        if wrong is not None:
             raise LumpabilityError(
-                f"the {refinement.engine} engine returned a partition that is not stable ({witness}); "
-                "if it is an engine of this library, please report it with the model",
+                f"the {refinement.engine} engine returned a partition that {wrong}; if it is an engine of "
+                "this library, please report it with the model",
                 witness=witness,
             )
     if len(partition) == 1 < chain.n and len(respected) == 1:

@@ -341,10 +341,11 @@ class Lumping(Played):
         ordinary, proved: Q V = V Q^ holds exactly, and no two of 2 blocks can be merged
         """
         from lumpability.certificate.issue import certify
+        from lumpability.certificate.kinds import KINDS as CLAIMED
 
-        if KINDS.get(self.kind) is not self.notion:
+        if self.kind not in CLAIMED or KINDS.get(self.kind) is not self.notion:
             raise NotJustified(
-                f"a certificate states one of the kinds {', '.join(KINDS)}, whose identities its checkers "
+                f"a certificate states one of the kinds {', '.join(CLAIMED)}, whose identities its checkers "
                 f"know: {self.kind!r} is your own"
             )
         return certify(self, __version__)

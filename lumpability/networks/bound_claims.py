@@ -25,7 +25,7 @@ from lumpability.networks.weight_stages import Stage
 from lumpability.numbers.float_arrays import Array, divided, to_fractions
 from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
-from lumpability.structure.dense import DenseStructure, Incoming
+from lumpability.structure.dense import DenseStructure, RowClasses
 
 __all__ = ["BoundClaim", "NewWeights", "bind"]
 
@@ -171,7 +171,7 @@ def _aggregated(stage: Stage, below: BoundClaim | None) -> Rows:
     matrix, bias = stage.matrix, stage.layer.bias
     if below is None:
         every = np.arange(len(matrix))
-        summed = DenseStructure(matrix, bias, Incoming.separate(len(matrix)))
+        summed = DenseStructure(matrix, bias, RowClasses.separate(len(matrix)))
         return Rows(summed, np.ones(len(matrix), dtype=bool), every, every, len(matrix))
     assert below.stage.rows is not None
     width = below.stage.rows.shape[1]
@@ -195,7 +195,7 @@ def _aggregated(stage: Stage, below: BoundClaim | None) -> Rows:
         keys.append(key[order][first])
     folded = np.flatnonzero(~below.moving[owner])
     values = [below.claim.constants[unit] for unit in owner[folded].tolist()]
-    incoming = Incoming(
+    incoming = RowClasses(
         np.concatenate(members),
         np.concatenate(starts),
         np.concatenate(factors),

@@ -39,7 +39,7 @@ from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
 from lumpability.refinement import Engine, EngineName, Progress, multiples, refine
 from lumpability.refinement.columns import column_factors
-from lumpability.structure.dense import DenseStructure, Incoming
+from lumpability.structure.dense import DenseStructure, RowClasses
 
 __all__ = ["Columns", "MergedStage", "group_columns", "merge", "merge_stage", "reasons"]
 
@@ -119,7 +119,7 @@ class MergedStage:
         negative[list(self.constants)] = False
         return negative
 
-    def incoming(self) -> Incoming:
+    def incoming(self) -> RowClasses:
         """Return the classes of the rows of the next weight matrix, class by class.
 
         After them come the skipped pre-activations of classes with reflected units, in the same order.
@@ -143,7 +143,7 @@ class MergedStage:
             total += len(order)
         folded = np.array(sorted(self.constants), dtype=np.int64)
         values = np.array([self.constants[unit] for unit in folded.tolist()], dtype=object)
-        return Incoming(
+        return RowClasses(
             members=np.concatenate(members),
             starts=np.concatenate(starts),
             factors=np.concatenate(factors),
@@ -259,7 +259,7 @@ def merge_stage(
         Merge units of opposite sign where the activation has a reflection.
     """
     matrix, count = stage.matrix, stage.units
-    incoming = Incoming.separate(len(matrix)) if below is None else below.incoming()
+    incoming = RowClasses.separate(len(matrix)) if below is None else below.incoming()
     summed = DenseStructure(matrix, stage.layer.bias, incoming)
     ones = np.full(count, Fraction(1), dtype=object)
     if stage.held is not None:
@@ -310,7 +310,7 @@ def group_columns(
     Examples
     --------
     >>> matrix = np.array([[1.0, 3.0, -1.0], [2.0, 6.0, -2.0]])
-    >>> layer = DenseStructure(matrix, None, Incoming.separate(2))
+    >>> layer = DenseStructure(matrix, None, RowClasses.separate(2))
     >>> found = group_columns(layer, Group.POSITIVE)
     >>> found.leader.tolist(), found.factors
     ([0, 0, 2], {1: Fraction(3, 1)})

@@ -1,7 +1,8 @@
-"""Which engine refines a structure, by its size and the kind of its weights alone.
+"""Which engine refines some structures: a function of the normal form and of the structures.
 
-Nothing else is looked at: neither clocks, nor caches, nor what the process did before.  So equal input gives
-the same engine, and the same bytes of a certificate, on every machine and at any time.
+Of the structures it looks at their sort, their size and the kind of their weights.  Neither clocks nor
+caches nor what the process did before matter.  So equal input gives the same engine, and the same bytes
+of a certificate, on every machine and at any time.
 
 The plain worklist takes about 12 microseconds for a transition with a rational weight.  Loading the compiled
 kernel takes about 0.7 seconds in each process, and compiling it some seconds on each machine.  Up to

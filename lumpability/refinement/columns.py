@@ -63,9 +63,9 @@ def refine(structures: Sequence[Structure], within: Partition, normal: NormalFor
     Examples
     --------
     >>> from lumpability.refinement.normal_form import multiples
-    >>> from lumpability.structure.dense import Incoming
+    >>> from lumpability.structure.dense import RowClasses
     >>> matrix = np.array([[1.0, 3.0, -1.0], [2.0, 6.0, -2.0]])
-    >>> layer = DenseStructure(matrix, None, Incoming.separate(2))
+    >>> layer = DenseStructure(matrix, None, RowClasses.separate(2))
     >>> refine([layer], layer.initial, multiples(Group.POSITIVE))
     Partition([[0, 1], [2], [3], [4], [5]])
     """
@@ -97,8 +97,8 @@ def column_factors(layer: DenseStructure, leader: Array, group: Group) -> dict[i
 
     Examples
     --------
-    >>> from lumpability.structure.dense import Incoming
-    >>> layer = DenseStructure(np.array([[1.0, 3.0]]), None, Incoming.separate(1))
+    >>> from lumpability.structure.dense import RowClasses
+    >>> layer = DenseStructure(np.array([[1.0, 3.0]]), None, RowClasses.separate(1))
     >>> column_factors(layer, np.array([0, 0]), Group.POSITIVE)
     {1: Fraction(3, 1)}
     """

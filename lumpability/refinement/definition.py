@@ -1,19 +1,19 @@
-"""The definition of the engine: the coarsest stable partition, as a textbook states it.
+"""The coarsest stable partition, as a textbook defines it.
 
-Given are one or more weight matrices over the same states, an initial partition, and a normal form.
-The *sums* of a state s for a matrix M are the sums of its weights into every block C,
+Given are one or more weight matrices over the same states, an initial partition, and a normal form
+(`normal_form`).  The *sums* of a state s for a matrix M are the sums of its weights into every block C,
 
     M(s, C) = sum of M[s, u] over u in C.
 
 A partition is *stable* if states of one block have equal normal forms of their sums, for every matrix.
-Every block is a *splitter*: it splits the blocks whose states have different sums into it.  The
-algorithm splits all blocks by all splitters at once and repeats this until nothing splits.  It never separates two
-states that a stable refinement of the initial partition keeps together, so what it returns is the
-coarsest stable refinement, which is unique.
+Blocks into which states of one block have different sums are *splitters*.  A round splits every block by
+the normal forms of its states' sums into all blocks, that is by all splitters at once.  Rounds are
+repeated until none splits.  A round never separates two states that a stable refinement of the initial
+partition keeps together, because normal forms survive the merging of blocks.  What remains is therefore the
+coarsest stable refinement, and it is unique.
 
 This file is the specification.  At most n rounds of O(m) exact additions each; every accelerator
-(`worklist`, `fingerprint_rounds`, `kernel`, `columns`) is tested to return the same partition.
-Kemeny and Snell 1976; Paige and Tarjan 1987.
+(see `engines`) is tested to return the same partition.  Kemeny and Snell 1976; Paige and Tarjan 1987.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def refine(
 def rounds(
     structures: Sequence[Structure], within: Partition, normal: NormalForm = SUMS
 ) -> Iterator[Partition]:
-    """Yield the partition after 0, 1, 2, ... rounds, up to the first that no round splits.
+    """Yield the initial partition, and the partition after each round that splits.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def split(structures: Sequence[Structure], partition: Partition, normal: NormalF
 
 
 def block_sums(structure: Structure, partition: Partition, state: int) -> dict[int, Exact]:
-    """Return the nonzero sums of weights of a state into the blocks, in ascending order of blocks.
+    """Return the nonzero sums of a state's weights into blocks, in ascending order of blocks.
 
     Examples
     --------

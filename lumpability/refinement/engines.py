@@ -1,17 +1,17 @@
-"""The accelerators of the definition, behind one signature, and which of them serves what.
+"""The definition and its accelerators: what each serves.  `Accelerator.refine` gives them one signature.
 
 ==============  ===========================  ===========================  ==============================
 engine          normal forms                 structures                   weights
 ==============  ===========================  ===========================  ==============================
-`definition`    all                          all                          all
-`worklist`      `SUMS`, `SHARES`             sparse; several for `SUMS`   all
+`definition`    all                          all                          all; numbers for `multiples`
+`worklist`      `SUMS`, `SHARES`             sparse; one for `SHARES`     all
 `rounds`        `SUMS`, `SHARES`             sparse                       all
 `kernel`        `SUMS`                       sparse                       rational, or few monomials
 `columns`       `multiples`                  one dense layer              floats and fractions
 ==============  ===========================  ===========================  ==============================
 
-A layer under `multiples` is served by the others too: its targets are all apart, so that dividing every row
-by its factor turns `multiples` into `SUMS` (`divided`).
+The other engines serve `multiples` too where every target of a transition is alone in its block, as in a
+layer: each row is then divided by its factor once (`divided`), and equal sums remain to be found.
 """
 
 from __future__ import annotations
@@ -65,23 +65,26 @@ class Accelerator:
     ----------
     name : str
     module : str
-        Of this package; its function `refine` is the engine, and is imported when it is first called.
+        Module in `lumpability.refinement` with a function `refine`; imported at the first call.
     normal_forms : tuple
         Instances, or classes, of `NormalForm`.
+    sparse : bool
+        Whether it refines `WeightedStructure` only.
     one_by_one : bool
-        Whether it refines one matrix at a time; several are then refined in turn until none splits.
+        Whether its function takes one structure; several are then refined in turn until none splits.
     proves : bool
-        Whether it has proved its answer stable when it returns.
-    tells : bool
-        Whether it reports progress.
+        Whether it has itself proved its answer stable when it returns; otherwise `lump` does.
+    reports_progress : bool
+        Whether its function takes ``progress=``.
     """
 
     name: EngineName
     module: str
     normal_forms: tuple[Any, ...]
+    sparse: bool = True
     one_by_one: bool = False
-    proves: bool = True
-    tells: bool = False
+    proves: bool = False
+    reports_progress: bool = False
 
     def serves(self, normal: NormalForm) -> bool:
         """Whether the engine knows a normal form."""
@@ -111,8 +114,13 @@ class Accelerator:
                 f"the {self.name} engine does not refine by {normal!r}: use engine='auto'",
                 engine=self.name,
             )
+        if self.sparse and not all(isinstance(one, WeightedStructure) for one in structures):
+            raise InvalidInput(
+                f"the {self.name} engine refines sparse structures: use engine='auto'",
+                engine=self.name,
+            )
         run = import_module(f"{__package__}.{self.module}").refine
-        options = {"progress": progress} if self.tells else {}
+        options = {"progress": progress} if self.reports_progress else {}
         if not self.one_by_one:
             return run(structures, within, normal, **options)  # type: ignore[no-any-return]
         found = within
@@ -127,11 +135,15 @@ class Accelerator:
 ENGINES: dict[str, Accelerator] = {
     engine.name: engine
     for engine in (
-        Accelerator("definition", "definition", (NormalForm,), proves=False),
-        Accelerator("worklist", "worklist", (SUMS, SHARES), proves=False),
-        Accelerator("rounds", "fingerprint_rounds", (SUMS, SHARES), tells=True),
-        Accelerator("kernel", "kernel", (SUMS,), one_by_one=True, tells=True),
-        Accelerator("columns", "columns", (Multiples,)),
+        Accelerator("definition", "definition", (NormalForm,), sparse=False),
+        Accelerator("worklist", "worklist", (SUMS, SHARES)),
+        Accelerator(
+            "rounds", "fingerprint_rounds", (SUMS, SHARES), proves=True, reports_progress=True
+        ),
+        Accelerator(
+            "kernel", "kernel", (SUMS,), one_by_one=True, proves=True, reports_progress=True
+        ),
+        Accelerator("columns", "columns", (Multiples,), sparse=False, proves=True),
     )
 }
 
@@ -157,15 +169,15 @@ def find_engine(name: str) -> Accelerator:
 def divided(
     structures: Sequence[Structure], within: Partition, normal: Multiples
 ) -> list[WeightedStructure]:
-    """Return structures whose equal sums are the multiples of the given ones.
+    """Divide every row by its factor, so that rows are equal exactly where the given ones are multiples.
 
-    Every row is divided by the factor that its normal form is divided by.  That is the same in every
-    round if all targets are apart from the start.
+    The factor is ``group.part`` of the first nonzero sum.  It is the same in every round, because every
+    target of a transition is alone in its block from the start.
 
     Raises
     ------
     InvalidInput
-        If two targets of transitions share a block of `within`.
+        If a target of a transition is not alone in its block of `within`.
 
     Examples
     --------
@@ -182,11 +194,11 @@ def divided(
         owner, targets, weights = structure.rows(np.arange(structure.n))
         if np.any(sizes[within.labels[targets]] > 1):
             raise InvalidInput(
-                "multiples are refined by engine='definition' unless the targets of all transitions are "
-                "apart from the start"
+                "multiples are refined by engine='definition' unless every target of a transition is alone "
+                "in its block of the initial partition"
             )
         for state, target, weight in zip(owner.tolist(), targets.tolist(), weights, strict=True):
             rows[state][target] = weight
-        forms = [sorted(normal.of(row, -1).items()) for row in rows]
+        forms = [sorted(normal.of(row, own=0).items()) for row in rows]
         found.append(WeightedStructure.from_sorted_rows(forms))
     return found

@@ -1,8 +1,8 @@
 """Normal forms: when two vectors of block sums count as equal.
 
 A state s has for every block C the sum of its weights into C.  A *normal form* maps this vector to a
-representative of everything that counts as equal to it, so that states may share a block exactly when
-their normal forms agree:
+representative of everything that counts as equal to it.  A partition is stable if states of one block
+have equal normal forms:
 
 ==================  ====================================================  =============================
 normal form         two vectors count as equal if                         used by
@@ -10,12 +10,12 @@ normal form         two vectors count as equal if                         used b
 `SUMS`              they are equal                                        ordinary, exact, bisimulation;
                                                                           strict (two matrices at once)
 `SHARES`            the sums into the other blocks are equal up to a      proportional lumpability
-                    positive factor
+                    positive factor; weights are positive
 `multiples(group)`  they are equal up to a factor of the group            layers of neural networks
 ==================  ====================================================  =============================
 
-Merging blocks adds entries of these vectors.  Equal vectors stay equal and multiples stay multiples, so
-the join of two stable partitions is stable, and the coarsest one is unique.
+Merging blocks adds entries of these vectors.  Equal vectors stay equal and multiples stay multiples.
+Therefore the join of two stable partitions is stable, and the coarsest one is unique.
 """
 
 from __future__ import annotations
@@ -40,16 +40,20 @@ Array = np.ndarray[Any, Any]
 class NormalForm(ABC):
     """When two vectors of block sums count as equal.
 
+    A normal form must survive merging: vectors that count as equal still do after some of their entries
+    are added up.  Otherwise there may be no unique coarsest stable partition, and what refinement
+    returns is only the partition in which splitting ends.
+
     Examples
     --------
-    A normal form of somebody else: only the places of the nonzero sums count.
+    Only which blocks have a nonzero sum counts, which survives merging where weights are positive:
 
-    >>> class Places(NormalForm):
+    >>> class Support(NormalForm):
     ...     def of(self, sums, own):
     ...         return dict.fromkeys(sums, 1)
     >>> from lumpability.refinement import refine
     >>> structure = WeightedStructure.from_edges(3, [0, 1], [2, 2], [1, 5])
-    >>> refine(structure, [0, 0, 1], normal=Places()).partition
+    >>> refine(structure, [0, 0, 1], normal=Support()).partition
     Partition([[0, 1], [2]])
     """
 
@@ -58,7 +62,7 @@ class NormalForm(ABC):
 
     @abstractmethod
     def of(self, sums: Mapping[int, Exact], own: int) -> dict[int, Exact]:
-        """Return the normal form of one vector.
+        """Return the normal form of one vector: nonzero entries by block number.
 
         Parameters
         ----------
@@ -69,14 +73,14 @@ class NormalForm(ABC):
         """
 
     def of_rows(self, sums: WeightedStructure, own: Array) -> WeightedStructure:
-        """Return the normal forms of the rows of a matrix of block sums, states by blocks.
+        """Return the normal forms of many states at once, one row for each.
 
         Parameters
         ----------
         sums : WeightedStructure
-            Row i has the nonzero sums of a state, by block.
+            Row i has the nonzero sums of a state; columns are blocks.
         own : int array, shape (rows,)
-            The blocks of these states.
+            The block of that state.
         """
         rows = [self.of(dict(sums.row(i)), block) for i, block in enumerate(own.tolist())]
         return WeightedStructure.from_sorted_rows([sorted(row.items()) for row in rows])

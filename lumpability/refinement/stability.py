@@ -1,8 +1,9 @@
-"""Whether a partition is stable, decided in exact arithmetic, without any engine.
+"""Whether a partition is stable, decided in exact arithmetic, without any accelerator.
 
 V is the indicator of the partition, n x k: V[s, C] = 1 iff s is in C.  M^ has for block B the sums of the
 row of its first member into every block C: M^[B, C] = sum of M[s, u], u in C.  The partition is stable
-exactly when M V = V M^: every state of B has the same sums as its first.
+exactly when M V = V M^: every state of B has the same sums as its first.  Under another normal form than
+`SUMS`, their normal forms are the same.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def initial_of_blocks(structure: WeightedStructure, partition: Partition) -> Par
 
 
 def is_stable(structure: WeightedStructure, partition: Partition) -> bool:
-    """Whether M V = V M^, decided on rational components of the weights.
+    """Whether M V = V M^; for rational functions decided one monomial at a time.
 
     Raises
     ------
@@ -103,11 +104,11 @@ def disagreement(
     -------
     Witness or None
         The first state, in ascending order, whose normal form is not that of the first member of its
-        block, and the first other block in which the two differ.
+        block, and the first block in which the two differ, their own block last.
 
     Notes
     -----
-    O(m) exact additions, chunk by chunk.  Only blocks of several states are looked at.
+    O(m) exact additions, chunk by chunk; each chunk sums the rows of its blocks' first members again.  States that are alone are skipped.
 
     Examples
     --------

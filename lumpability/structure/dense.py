@@ -1,14 +1,15 @@
 """A layer of a neural network as a weighted transition structure, dense.
 
-The states are the units of a layer, the classes of rows below it, and one state for the bias.  Unit s
-has a transition to every class C with the aggregated weight (A W)[C, s], and to the bias state with
-b[s]; classes and bias have none.  Classes and bias are kept apart from the start, units are not.  Under
+W is the weight matrix of the layer, rows by units, and b its bias.  A adds up the rows of W: it has a row
+for each *class* of rows, with their factors.  The states are the units, the classes, and one state for
+the bias.  Unit s has a transition to every class C with the aggregated weight (A W)[C, s], and to the
+bias state with b[s]; classes and bias have none.  Classes and bias are kept apart from the start, units are not.  Under
 the normal form `multiples(group)` the coarsest stable partition then has two units in one block exactly
 when their columns of [A W; b] are equal up to a factor of the group.
 
-The weights are those of A W and b: rows of merged units are summed, and constants are added to the bias.
-The product is never formed as a whole.  `block` computes some of its rows, in floats where these are exact;
-`fractions` computes single entries.  Rows of classes with one unit are views of the stored weights.
+The bias includes the rows whose input is constant, times its value.  The `columns` engine never forms the
+product as a whole: `block` computes some of its rows, in floats where these are exact, and `fractions`
+computes some entries.  If nothing below is merged, rows are views of the stored weights.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from lumpability.numbers.float_arrays import Array, as_floats, float_sum, to_fra
 from lumpability.partition import Partition
 from lumpability.structure.protocol import Rows
 
-__all__ = ["DenseStructure", "Incoming"]
+__all__ = ["DenseStructure", "RowClasses"]
 
 BLOCK = 1 << 17
 """Entries handled at a time: about a megabyte, which stays in a processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
-class Incoming:
-    """The rows of a weight matrix: members of classes, with factors, or constants.
+class RowClasses:
+    """What each row of a weight matrix belongs to: a class, with a factor, or a constant.
 
     Attributes
     ----------
@@ -54,7 +55,7 @@ class Incoming:
     constants: Array
 
     @classmethod
-    def separate(cls, rows: int) -> Incoming:
+    def separate(cls, rows: int) -> RowClasses:
         """Make every row a class of its own."""
         none = np.empty(0, dtype=np.int64)
         ones = np.full(rows, Fraction(1), dtype=object)
@@ -85,12 +86,12 @@ class DenseStructure:
     ----------
     matrix : float array, shape (rows, columns)
     bias : float array, shape (columns,), or None
-    below : Incoming
+    below : RowClasses
         What the rows are.
 
     Examples
     --------
-    >>> rows = Incoming(np.array([0, 1]), np.array([0]), to_fractions([1, 2]), np.array([2]), to_fractions([3]))
+    >>> rows = RowClasses(np.array([0, 1]), np.array([0]), to_fractions([1, 2]), np.array([2]), to_fractions([3]))
     >>> summed = DenseStructure(np.array([[1.0, 2], [3, 4], [5, 6]]), np.array([0.5, 0]), rows)
     >>> summed.block(0, 1)[0].tolist(), summed.bias.tolist()
     ([[7.0, 10.0]], [15.5, 18.0])
@@ -101,7 +102,7 @@ class DenseStructure:
     ([2, 3], ExactArray([10, 18]))
     """
 
-    def __init__(self, matrix: Array, bias: Array | None, below: Incoming) -> None:
+    def __init__(self, matrix: Array, bias: Array | None, below: RowClasses) -> None:
         self.matrix = matrix
         self.below = below
         self.classes = below.classes

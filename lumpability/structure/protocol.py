@@ -1,4 +1,8 @@
-"""What the engine asks of a weighted transition structure."""
+"""What refinement asks of a weighted transition structure.
+
+A structure that has no more than this is refined by the definition, and its partitions are checked.
+Accelerators know more of the structures that they serve.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +25,10 @@ class Rows(NamedTuple):
     Attributes
     ----------
     owner : int array, shape (k,)
-        For each transition, the position of its state in the request; ascending.
+        For each transition, the index in the argument ``states`` of the state that it belongs to;
+        ascending.
     states : int array, shape (k,)
-        The other end of each transition.
+        The targets of `Structure.rows`, the sources of `Structure.incoming`.
     weights : ExactArray, shape (k,)
         The weight of each transition.
 
@@ -57,7 +62,7 @@ class Structure(Protocol):
 
     @property
     def initial(self) -> Partition:
-        """States in different blocks stay apart."""
+        """The initial partition that `refine` takes if none is given."""
 
     def rows(self, states: Array) -> Rows:
         """Return the transitions from some states."""
@@ -66,4 +71,4 @@ class Structure(Protocol):
         """Return the transitions into some states."""
 
     def chunks(self) -> Iterator[Array]:
-        """Yield all states in ascending order, in pieces whose rows fit in memory."""
+        """Yield all states in ascending order, in pieces of moderate numbers of transitions."""

@@ -28,7 +28,7 @@ from suite.measuring import seconds, titled
 from lumpability.networks.merging import group_columns
 from lumpability.numbers.float_arrays import Array
 from lumpability.numbers.groups import Group
-from lumpability.structure.dense import DenseStructure, Incoming
+from lumpability.structure.dense import DenseStructure, RowClasses
 
 SIZES = ((256, 1_024), (1_024, 4_096), (4_096, 16_384))
 PAIRS_UP_TO = 1_024  # neurons
@@ -80,7 +80,7 @@ def by_pairs(matrix: Array) -> int:
 
 def measure(name: str, matrix: Array, runs: int) -> str:
     """Time all sides on one layer; a line of the table."""
-    summed = DenseStructure(matrix, None, Incoming.separate(len(matrix)))
+    summed = DenseStructure(matrix, None, RowClasses.separate(len(matrix)))
     classes = len(np.unique(group_columns(summed, Group.POSITIVE).leader))
     others: dict[str, Callable[[Array], int]] = {
         "numpy hash": by_numpy_hash,

@@ -10,7 +10,7 @@ import pytest
 
 from lumpability.networks.merging import group_columns
 from lumpability.numbers.groups import Group
-from lumpability.structure.dense import DenseStructure, Incoming
+from lumpability.structure.dense import DenseStructure, RowClasses
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def test_all_neurons_of_a_wide_random_layer_are_told_apart(
     wide: np.ndarray, transposed: bool
 ) -> None:
     matrix = np.asfortranarray(wide) if transposed else wide
-    summed = DenseStructure(matrix, None, Incoming.separate(len(matrix)))
+    summed = DenseStructure(matrix, None, RowClasses.separate(len(matrix)))
     assert len(set(group_columns(summed, Group.POSITIVE).leader.tolist())) == 16384
 
 
@@ -32,7 +32,7 @@ def test_all_neurons_of_a_wide_random_layer_are_told_apart(
 def test_planted_multiples_in_a_wide_layer_are_found(wide: np.ndarray) -> None:
     matrix = wide[:, np.random.default_rng(1).integers(0, 8192, size=16384)].copy()
     matrix[:, 5000:] *= 2
-    summed = DenseStructure(matrix, None, Incoming.separate(len(matrix)))
+    summed = DenseStructure(matrix, None, RowClasses.separate(len(matrix)))
     found = group_columns(summed, Group.POSITIVE)
     distinct = np.unique(matrix[0] / np.abs(matrix[1])).size
     assert len(np.unique(found.leader)) == distinct
@@ -44,7 +44,7 @@ def test_columns_that_agree_for_many_rows_and_then_differ_are_told_apart() -> No
     matrix[298, 2] += 1
     matrix[:, 3] *= 2
     matrix[298, 4] += 1
-    summed = DenseStructure(matrix, None, Incoming.separate(300))
+    summed = DenseStructure(matrix, None, RowClasses.separate(300))
     found = group_columns(summed, Group.POSITIVE)
     assert found.leader.tolist() == [0, 1, 2, 0, 2, 0]
     assert found.factors == {3: 2}
@@ -66,7 +66,7 @@ def test_ratios_that_are_powers_of_two_are_compared_exactly(
     columns: list[list[float]], leaders: list[int], order: Literal["C", "F"]
 ) -> None:
     matrix = np.array(columns, order=order)
-    found = group_columns(DenseStructure(matrix, None, Incoming.separate(2)), Group.POSITIVE)
+    found = group_columns(DenseStructure(matrix, None, RowClasses.separate(2)), Group.POSITIVE)
     assert found.leader.tolist() == leaders
     for column, leader in enumerate(leaders):
         factor = found.factors.get(column, Fraction(1))

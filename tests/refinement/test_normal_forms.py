@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lumpability import Network, lump
-from lumpability.errors import InvalidInput
+from lumpability import CTMC, Network, lump
+from lumpability.errors import InvalidInput, LumpabilityError
 from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
 from lumpability.refinement import ENGINES, SHARES, SUMS, definition, multiples, refine
 from lumpability.refinement.stability import disagreement
 from lumpability.structure import WeightedStructure
-from lumpability.structure.dense import DenseStructure, Incoming
+from lumpability.structure.dense import DenseStructure, RowClasses
 from lumpability.testing import structures
 from lumpability.testing.definitions import all_partitions
 
@@ -42,7 +42,7 @@ def layers(draw: st.DrawFn) -> DenseStructure:
     factors = st.sampled_from([Fraction(1), Fraction(2), Fraction(1, 3)])
     order = sorted((c, row) for row, c in enumerate(of_class) if c >= 0)
     constant = [row for row, c in enumerate(of_class) if c < 0]
-    below = Incoming(
+    below = RowClasses(
         members=np.array([row for _, row in order], dtype=np.int64),
         starts=np.array(
             [i for i, (c, _) in enumerate(order) if i == 0 or order[i - 1][0] != c], dtype=np.int64
@@ -99,8 +99,7 @@ def test_the_definition_is_the_coarsest_of_all_stable_partitions(normal, structu
         and definition.split([structure], partition, normal) == partition
     ]
     assert found in stable
-    if normal in (SUMS, SHARES):  # multiples depend on the order of blocks that are no units
-        assert all(partition.refines(found) for partition in stable)
+    assert all(partition.refines(found) for partition in stable)
 
 
 @pytest.mark.parametrize("normal", NORMAL_FORMS, ids=repr)
@@ -121,7 +120,7 @@ def test_multiples_of_targets_that_are_not_apart_are_left_to_the_definition():
     structure = WeightedStructure.from_edges(4, [0, 1], [2, 3], [1, 2])
     normal = multiples(Group.POSITIVE)
     assert refine(structure, normal=normal).engine == "definition"
-    with pytest.raises(InvalidInput, match="engine='definition' unless the targets"):
+    with pytest.raises(InvalidInput, match="engine='definition' unless every target"):
         refine(structure, normal=normal, engine="worklist")
 
 
@@ -131,6 +130,10 @@ def test_engines_refuse_what_they_do_not_serve():
         refine(structure, normal=SHARES, engine="kernel")
     with pytest.raises(InvalidInput, match="columns engine does not refine by SUMS"):
         refine(structure, engine="columns")
+    layer = DenseStructure(np.array([[1.0]]), None, RowClasses.separate(1))
+    for engine in ("worklist", "rounds", "kernel"):
+        with pytest.raises(InvalidInput, match=f"the {engine} engine refines sparse structures"):
+            refine(layer, engine=engine)
     with pytest.raises(InvalidInput, match="refines one dense layer"):
         refine(structure, normal=multiples(Group.ANY), engine="columns")
 
@@ -165,3 +168,21 @@ def test_reading_lumping_and_certifying_a_network_goes_through_the_engine():
         sys.setprofile(before)
     assert lumping.certificate().verify(network)
     assert {"refinement/__init__.py", "refinement/engines.py", "refinement/columns.py"} <= entered
+
+
+@pytest.mark.parametrize(
+    ("engine", "what"),
+    [
+        (
+            lambda structures, within, normal: Partition.trivial(2),
+            "mixes states that must stay apart",
+        ),
+        (lambda structures, within, normal: within, "is not stable"),
+    ],
+)
+def test_what_an_engine_of_the_caller_answers_is_checked(engine, what):
+    states = 2 if what.startswith("mixes") else 3
+    rates = {("a", "b"): 1, ("b", "a"): 2} if states == 2 else {("a", "c"): 1, ("c", "b"): 2}
+    chain = CTMC.from_rates(rates, labels={"goal": ["b"]})
+    with pytest.raises(LumpabilityError, match=what):
+        lump(chain, engine=engine)

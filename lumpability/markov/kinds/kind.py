@@ -1,8 +1,8 @@
 """The base of every kind of chain lumpability.
 
-A kind names one or two *conditions*: a matrix M and a direction, such that the partition is a lumping
-exactly when states of one block have equal sums of M into every block.  The engine finds the coarsest
-partition that meets them, and the check compares the sums.  The kind adds its quotient, what the quotient
+A kind names one or two *conditions*, each a matrix M and a direction, and a normal form.  A partition is a
+lumping exactly when states of one block have equal normal forms of their sums of M into every block.
+The engine finds the coarsest such partition, and the check compares the normal forms.  The kind adds its quotient, what the quotient
 preserves, and which vectors can be carried back.
 """
 
@@ -96,15 +96,12 @@ class Kind(ABC):
     """Whether sums into blocks agree inside blocks."""
     incoming: ClassVar[bool] = False
     """Whether sums from blocks agree inside blocks."""
+    scaled: ClassVar[bool] = False
+    """Whether states have factors, so that shares are compared in place of sums."""
     keeps_jumps: ClassVar[bool] = False
     """Whether the quotient of a CTMC keeps the jumps inside blocks, as self-loops."""
     has_coarsest: ClassVar[bool] = True
     """Whether every partition has a coarsest refinement of this kind, so that `lump` can find it."""
-
-    @property
-    def scaled(self) -> bool:
-        """Whether states have factors, so that shares are compared in place of sums."""
-        return not self.normal.counts_own
 
     @abstractmethod
     def identity(self, chain: MarkovChain) -> str:

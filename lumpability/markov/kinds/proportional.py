@@ -45,6 +45,7 @@ class Proportional(Kind):
 
     name = "proportional"
     normal = SHARES
+    scaled = True
     preserves = (
         "the stationary distribution, weighted: pi^(B) is the share of kappa pi in block B; and the "
         "order in which blocks are visited; not probabilities at a given time"

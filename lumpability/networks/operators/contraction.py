@@ -21,7 +21,7 @@ from lumpability.networks.tensors.algebra import ONE, Value
 from lumpability.networks.tensors.call import HELD, Call, Declined, Reader, Tensor
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group
-from lumpability.structure.dense import DenseStructure, Incoming
+from lumpability.structure.dense import DenseStructure, RowClasses
 
 __all__ = ["Layer"]
 
@@ -212,7 +212,9 @@ def _embed(call: Call, layer: Layer, shape: tuple[int, ...]) -> None:
     index = call.tensor(1)
     call.work.labels.hold(index.labels, f"{call.where} takes it as an index")
     if call.work.against is None:
-        found = group_columns(DenseStructure(table, None, Incoming.separate(len(table))), Group.ANY)
+        found = group_columns(
+            DenseStructure(table, None, RowClasses.separate(len(table))), Group.ANY
+        )
         values = _numbered(call, found, None, ("embedding", call.number))
     else:
         values = matched_table(call, table)

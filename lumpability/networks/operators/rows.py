@@ -9,12 +9,12 @@ import numpy as np
 
 from lumpability.networks.tensors.call import Reader
 from lumpability.numbers.float_arrays import Array
-from lumpability.structure.dense import DenseStructure, Incoming
+from lumpability.structure.dense import DenseStructure, RowClasses
 
 __all__ = ["aggregated", "by_taps", "incoming"]
 
 
-def incoming(algebra: Any, reader: Reader, known: Array, taps: int, share: Fraction) -> Incoming:
+def incoming(algebra: Any, reader: Reader, known: Array, taps: int, share: Fraction) -> RowClasses:
     """Return the rows of a matrix by classes of channels, each tap on its own; zeros are left out."""
     live = np.flatnonzero((reader.facs != 0) & ~known)
     _, number = np.unique(reader.ids[live], return_inverse=True)
@@ -28,7 +28,7 @@ def incoming(algebra: Any, reader: Reader, known: Array, taps: int, share: Fract
 
 def by_taps(
     members: tuple[Array, Array, Array], constants: tuple[Array, Array], taps: int
-) -> Incoming:
+) -> RowClasses:
     """Return rows (channel, tap) by classes (class, tap), and constant rows.
 
     Parameters
@@ -41,7 +41,7 @@ def by_taps(
     step = np.arange(taps)
     key = (classes[:, None] * taps + step).ravel()
     order = np.argsort(key, kind="stable")
-    return Incoming(
+    return RowClasses(
         members=(channels[:, None] * taps + step).ravel()[order],
         starts=np.flatnonzero(np.diff(key[order], prepend=-1)),
         factors=np.repeat(factors, taps)[order],
@@ -51,7 +51,7 @@ def by_taps(
 
 
 def aggregated(
-    matrix: Array, bias: Array | None, rows: Incoming, columns: Array
+    matrix: Array, bias: Array | None, rows: RowClasses, columns: Array
 ) -> tuple[Array, Array | None]:
     """Return the exact weights and bias of what is left."""
     structure = DenseStructure(matrix, bias, rows)
