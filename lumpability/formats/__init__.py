@@ -29,7 +29,7 @@ __all__ = ["FORMATS", "Format", "read", "write"]
 
 @dataclass(frozen=True)
 class Format:
-    """Where the functions of a format are.
+    """The functions of a format.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Format:
     writer : str, callable or None
         The function that writes a model to a path; None if the format cannot be written.
     holds : tuple of str
-        "chain", "network" or both; where both, the reader finds out from the file.
+        "chain", "network" or both; if both, the reader decides by the file.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class Format:
     holds: tuple[str, ...] = ("chain",)
 
     def function(self, name: str | Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function of the format; its module is imported if need be."""
+        """Return a function of the format, importing its module if needed."""
         if callable(name):
             return name
         return getattr(import_module(f"{__name__}.{self.module}"), name)  # type: ignore[no-any-return]
@@ -78,7 +78,7 @@ FORMATS: dict[str, Format] = {
     ".tra": Format("prism", "read_prism_files", "write_prism_files"),
     ".umb": Format("umb", "read_umb", "write_umb"),
 }
-"""Every suffix known, in lower case; a longer one goes before a shorter one."""
+"""Every known suffix, in lower case; a longer one takes precedence over a shorter one."""
 
 
 def _format_of(path: Path, verb: str) -> Format:
@@ -126,7 +126,7 @@ def read(
         Largest relative change when a float of a chain is read as the rational that was meant; 0
         reads all numbers literally.  Networks hold binary values exactly, and ignore it.
     normalize : bool
-        Rescale rows of a DTMC that do not sum to one; what that changed is in ``rescaled``.
+        Rescale rows of a DTMC that do not sum to one; ``rescaled`` is the largest distance of a sum from 1.
         Networks ignore it.
     type : {"ctmc", "dtmc"}, optional
         For ``.tra``: what the file holds, if it does not say.
@@ -139,7 +139,7 @@ def read(
     state_names : bool
         For PRISM and JANI sources: name states by the values of their variables.
     layers : list of layer descriptions, optional
-        For files of bare weights (``.npz``, ``.safetensors``): what the network does with them.
+        For files with only weights (``.npz``, ``.safetensors``): how the network uses them.
     fold_scaling : bool
         For ``.nnet``: include the file's scaling of inputs and outputs as layers.
     max_bytes : int, optional
@@ -214,7 +214,7 @@ def write(
     value_type : {"rational", "double", "parametric"}, optional
         For ``.drn``, ``.tra`` and ``.umb``: how numbers are written.  By default exactly, as rationals or
         as expressions in the parameters of the chain (``.drn`` alone holds "parametric"); "double" takes the
-        nearest doubles, for tools that read no others.
+        nearest doubles, for tools that read only these.
 
     Raises
     ------

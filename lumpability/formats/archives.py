@@ -1,4 +1,4 @@
-"""NumPy's ``.npz`` archives, read without trust and written reproducibly.
+"""NumPy's ``.npz`` archives, read without trusting them and written reproducibly.
 
 An archive is a zip file with an array in each member.  Arrays are read one by one: the sizes that the
 directory and the array's header announce are checked before anything is unpacked, and arrays of Python

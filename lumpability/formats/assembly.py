@@ -1,9 +1,9 @@
-"""What every chain format shares: initial states, assembling a chain, and what a format cannot hold.
+"""Functions that all chain formats share: initial states, assembling a chain, warnings of losses.
 
-Files mark initial states with the label ``init``; the library keeps an initial distribution instead.
-Marks become the uniform distribution over the marked states (one state: probability 1).  On the way
-out the states of positive probability are marked; a distribution that is not uniform over them is
-more than marks can say, and a `LossyWrite` warning says so.
+Files mark initial states with the label ``init``; the library has an initial distribution instead.
+Marks become the uniform distribution over the marked states (one state: probability 1).  A writer marks the states
+of positive probability; if the distribution is not uniform over them, marks cannot hold it, and a
+`LossyWrite` warning says so.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def chain_class(name: str) -> type[MarkovChain] | None:
 
 
 def refuse_absurd(count: int, n: int, what: str) -> None:
-    """Refuse more labels or rewards than any model has, before memory for them is taken.
+    """Refuse more labels or rewards than any model has, before allocating memory for them.
 
     Raises `SizeLimit` if `count` entries for each of `n` states are more than 2^35.
     """
@@ -124,7 +124,7 @@ def state_names(
     Warns
     -----
     LossyWrite
-        If two names become the same text: all names are left out then, since they could not be read.
+        If two names become the same text; then all names are left out, because they could not be read.
     """
     if not chain.states.named:
         return None
@@ -183,7 +183,7 @@ def distinct_rows(columns: Sequence[Array]) -> tuple[Array, Array]:
 def pairwise(
     function: Callable[[Exact, Exact], Exact], left: ExactArray, right: ExactArray
 ) -> ExactArray:
-    """Combine two arrays of one length, once for each distinct pair of numbers.
+    """Combine two arrays of one length entry by entry, once for each distinct pair of numbers.
 
     Examples
     --------
@@ -208,7 +208,7 @@ def assemble(
     reading: Reading | None = None,
     normalize: bool = False,
 ) -> MarkovChain:
-    """Build the chain a file describes; the label ``init`` becomes its initial distribution.
+    """Build the chain of a file; the label ``init`` becomes its initial distribution.
 
     Parameters
     ----------

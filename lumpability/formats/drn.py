@@ -17,10 +17,10 @@ For example::
             action 0 [0]
                     1 : 0.5
 
-After a state's number come the exit rate (CTMC), rewards per unit of time and labels; after the
-action's name come rewards per transition; then one line for each transition.  A comment ``//[...]``
-below a state holds its name.  The header is read line by line, the body as arrays, some megabytes at
-a time: equal texts after ``state`` and ``action`` are parsed once.  Parallel transitions are summed.
+After a state's number come the exit rate (CTMC), rewards per unit of time and labels; after the action's name come
+rewards per transition; then one line for each transition.  A comment ``//[...]`` below a state holds its name.
+The header is read line by line, the body as arrays, some megabytes at a time; each distinct text after ``state``
+and ``action`` is parsed once.  Parallel transitions are summed.
 
 The dialect is that of Storm 2 (Hensel, Junges, Katoen, Quatmann, Volk: The probabilistic model
 checker Storm, STTT 24, 2022).  Cost: about 0.4 microseconds for each transition.
@@ -239,7 +239,7 @@ class _Body:
         return tuple(self._rewards.code(t, line=line) for t in texts)
 
     def chain(self, normalize: bool) -> MarkovChain:
-        """Build the chain from what was collected."""
+        """Build the chain from the collected states and transitions."""
         header, n = self._header, self._states.count
         assert header.kind is not None
         if n != header.states:
@@ -272,7 +272,7 @@ class _Body:
             state = self._rewards.array(self._states.rewards(j, n, self._zero))
             action = self._rewards.array(self._actions.rewards(j, n, self._zero))
             earns_state, earns_action = (any(part.values) for part in (state, action))
-            # A part that is zero everywhere is no part, but a reward has at least one.
+            # A part that is zero everywhere is left out, but a reward keeps at least one part.
             rewards[name] = Reward(
                 state if earns_state or not earns_action else None, action if earns_action else None
             )

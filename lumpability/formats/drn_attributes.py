@@ -1,6 +1,6 @@
-"""What stands after ``state`` and ``action`` in a DRN file: exit rates, rewards, labels.
+"""The texts after ``state`` and ``action`` in a DRN file: exit rates, rewards, labels.
 
-Most states share their text with many others, so each distinct text is parsed once and states hold codes.
+Most states share their text with many others, so each distinct text is parsed once, and states hold codes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Attributes", "Parsed", "joined"]
 
 @dataclass(frozen=True)
 class Parsed:
-    """What stands after ``state`` or ``action``: codes of numbers, and labels."""
+    """A parsed text after ``state`` or ``action``: codes of numbers, and labels."""
 
     exit: int
     rewards: tuple[int, ...]
@@ -79,5 +79,5 @@ class Attributes:
 
 
 def joined(arrays: list[Array]) -> Array:
-    """Return the entries of all arrays in a row; none at all are integers too."""
+    """Concatenate arrays; no arrays give an empty array of integers."""
     return np.concatenate(arrays) if arrays else np.empty(0, dtype=np.int32)

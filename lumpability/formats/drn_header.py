@@ -1,8 +1,8 @@
-"""The header of a DRN file: what comes before ``@model``.
+"""The header of a DRN file: the lines before ``@model``.
 
-Sections come in any order; each begins with a line ``@name`` and most hold one more line.  Lines that
-begin with ``//`` are comments; one of ours lists labels that no state carries, for which the format has no
-other place.
+Sections come in any order; each begins with a line ``@name``, and most have one more line.  Lines that
+begin with ``//`` are comments.  One of our comments lists labels that no state carries, because the format has
+no other place for them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LABEL = re.compile(r'"([^"]+)"|([^\s"]+)')
 
 @dataclass
 class Header:
-    """What the header says; `lines` counts its lines, ``@model`` included."""
+    """The contents of the header; `lines` counts its lines, ``@model`` included."""
 
     kind: type[MarkovChain] | None = None
     value_type: str | None = None
@@ -48,7 +48,7 @@ class Header:
 def read_header(stream: BinaryIO, path: str | Path) -> Header:
     """Read up to the line ``@model``.
 
-    Raises `FormatError` if a section is missing, repeated or malformed, or the model is no Markov chain.
+    Raises `FormatError` if a section is missing, repeated or malformed, or the model is not a Markov chain.
     """
     header = Header()
 
@@ -63,7 +63,7 @@ def read_header(stream: BinaryIO, path: str | Path) -> Header:
 
     line, sections = next_line(), 0
     while line != "@model":
-        sections += 1  # empty lines and comments among them
+        sections += 1  # counts empty lines and comments too
         if sections > _MAX_SECTIONS:
             raise FormatError(
                 f"has no '@model' after {sections} lines", path=path, line=header.lines
@@ -142,7 +142,7 @@ def _count(text: str) -> int:
 
 
 def split_labels(text: str) -> list[str]:
-    """Split labels, which stand in quotes or without white space."""
+    """Split labels, which are in quotes or have no white space."""
     left_over = _LABEL.sub("", text).strip()
     if left_over:
         raise ValueError(f"the labels {shown(text.strip())!r} have an unmatched quote")

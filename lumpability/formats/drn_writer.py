@@ -1,9 +1,9 @@
 """Writing Storm's DRN format, exactly.
 
 Numbers are written as fractions (``@value_type: rational``), as expressions when parameters occur
-(``parametric``), or on request as the nearest doubles with 17 digits.  What the format has no place for
-goes into comments that Storm skips and this library reads: state names in ``//[...]`` below the state,
-as Storm writes state valuations, and labels that no state carries in the header.
+(``parametric``), or on request as the nearest doubles with 17 digits.  Comments, which Storm skips and this library
+reads, hold what the format cannot: state names in ``//[...]`` below the state, where Storm writes state
+valuations, and labels that no state carries in the header.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def _body(
 
 
 class _Texts:
-    """A text for each state: one code each, every distinct text once."""
+    """A text for each state: a code for each, and every distinct text once."""
 
     def __init__(self, codes: Array, texts: list[str]) -> None:
         self._codes, self._texts = codes, texts

@@ -3,8 +3,8 @@
 Distinct numbers are listed once, as integers, texts "p/q", or expressions in parameters; transitions
 and rewards refer to them by position.  Row s of the matrix occupies positions row_starts[s] to
 row_starts[s+1] of "targets" and "weights".  ``lumpability/schemas/chain.schema.json`` describes the
-format; other programs can rely on it.  State names are kept if they are texts or integers; others are
-written as their ``str``.  Good for chains of up to a few million transitions; DRN and NPZ take larger ones.
+format for other programs.  State names are kept if they are texts or integers; others are written as their
+``str``.  Use it for chains of up to a few million transitions; DRN and NPZ hold larger ones.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def read_json(
 
 
 class _Reader:
-    """Takes a document apart, checking every part against what the format allows."""
+    """Reads the parts of a document, and checks each against the format."""
 
     def __init__(self, document: dict[str, Any], path: str | Path) -> None:
         self._document, self._path = document, path

@@ -1,12 +1,12 @@
-"""A network as a list of layers in JSON and arrays by name: what `.npz` and `.safetensors` hold.
+"""A network as a list of layers in JSON and arrays by name, for `.npz` and `.safetensors`.
 
     {"format": "lumpability/network", "version": 1, "input_shape": [null, 3], "dtype": "float32", ...
      "layers": [{"layer": "Dense", "weight": "0.weight", "bias": "0.bias"},
                 {"layer": "Activate", "function": "relu"}, ...]}
 
-Every layer is named by its class and described by its fields: numbers as they are, arrays by the names under
+Every layer is named by its class and described by its fields: numbers as numbers, arrays by the names under
 which they are stored, the branches of a join as lists of layers.  Reading checks every field against its
-type before a layer is made.  A piece of an ONNX graph that is not understood has no description.
+type before it makes a layer.  An `Opaque` layer, a piece of an ONNX graph, has no description.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _LAYERS: dict[str, type[Layer]] = {
 def describe_network(network: Network) -> tuple[str, dict[str, Array]]:
     """Return the description of a network and its arrays.
 
-    Raises `InvalidNetwork` if it holds an operator that is not understood.
+    Raises `InvalidNetwork` if it holds an unknown operator.
     """
     arrays: dict[str, Array] = {}
     document = {
@@ -74,7 +74,7 @@ def _described(
         if isinstance(layer, Activate):
             description["function"] = layer.function.name
             finite = {k: v for k, v in layer.function.parameters.items() if math.isfinite(v)}
-            description.update(finite)  # an end of a clip that is not there is infinite
+            description.update(finite)  # a missing bound of a clip is infinite
         elif isinstance(layer, Join):
             description["branches"] = [
                 _described(branch, f"{where}{b}.", arrays)
@@ -113,7 +113,7 @@ def network_from(text: str, arrays: Mapping[str, Array], path: str | Path) -> Ne
 
 
 class _Reader:
-    """Makes layers from descriptions; every field is checked against its annotation."""
+    """Makes layers from descriptions, and checks every field against its annotation."""
 
     def __init__(self, arrays: Mapping[str, Array], path: str | Path) -> None:
         self._arrays, self._path = arrays, path

@@ -1,8 +1,8 @@
 """Chains as networkx graphs and back, with labels, rewards and the initial distribution.
 
 A node is a state; an edge carries its exact weight.  Node attributes: ``labels`` (a list of names),
-``rewards`` (name -> {"state": ..., "action": ...}) and ``initial`` (a probability), each only where there is
-something to say.  The graph's attributes ``labels``, ``rewards`` and ``type`` list all names, so that a
+``rewards`` (name -> {"state": ..., "action": ...}) and ``initial`` (a probability), each only if the state has
+some.  The graph's attributes ``labels``, ``rewards`` and ``type`` list all names, so that a
 label no state carries is not lost.
 """
 

@@ -7,7 +7,7 @@ one line for each.  The network that is read maps raw inputs to raw outputs:
 
     x -> (x - mean) / range -> layers -> y * range + mean.
 
-Minima and maxima say where the network is meant to be used; they are not applied.  Steps that change
+Minima and maxima describe the inputs for which the network was made; they are not applied.  Steps that change
 nothing are left out.  Numbers are read as float64.  Julian 2016 (NNet repository).
 """
 
@@ -154,7 +154,7 @@ def _normalised(
 def write_nnet(network: Network, path: str | Path) -> None:
     """Write a dense ReLU network to an NNet file; numbers are written so that they read back exactly.
 
-    Shifts and scales of inputs and outputs are written if they are as `read_nnet` gives them.  Raises `FormatError`
+    Shifts and scales of inputs and outputs are written if they have the form that `read_nnet` gives.  Raises `FormatError`
     if the network has other layers.
     """
     dense, means, ranges = _parts(network, path)
@@ -211,7 +211,7 @@ def _parts(network: Network, path: str | Path) -> tuple[list[Dense], list[float]
 def _normalisation(
     layers: list[Layer], order: tuple[type[Layer], type[Layer]], size: int, *, divide: bool
 ) -> dict[type[Layer], list[float]] | None:
-    """Return the numbers of a shift and a scale, of which none, one or both are there, in that order."""
+    """Return the numbers of an optional shift and an optional scale, in that order."""
     found: dict[type[Layer], list[float]] = {Shift: [0.0] * size, Scale: [1.0] * size}
     expected = list(order)
     for layer in layers:

@@ -7,11 +7,11 @@ Any program can write the plain layout:
 * ``srew_NAME`` and ``arew_NAME``: rewards per unit of time and per transition, one for each state;
 * ``initial``: the numbers of the initial states, equally likely.
 
-What is a double there is read as `rationals` says.  This library adds the exact numbers: distinct ones once, in
-``numerators`` and ``denominators`` (or as text in ``numbers`` when they are too long for 64 bits or hold
+Doubles of this layout are read by the rule of `rationals`.  This library adds the exact numbers: the distinct ones, in
+``numerators`` and ``denominators`` (or as text in ``numbers`` if they are too long for 64 bits or hold
 parameters), and codes that refer to them: ``data_codes``, ``reward0_state``, ``reward0_action``, ... with
-``reward_names``, ``initial_codes``, and ``state_names``, with ``state_integers`` to say which of them are integers
-where they are not all of one type.  Where ``data_codes`` is present, all numbers are read from there, so that writing
+``reward_names``, and ``initial_codes``.  It also adds ``state_names``, with ``state_integers`` for the integers among
+them if they are not all of one type.  If ``data_codes`` is present, all numbers are read from there, so writing
 and reading gives the same chain.
 """
 
@@ -66,13 +66,13 @@ def read_npz(
 def chain_of_arrays(
     arrays: dict[str, Array], path: str | Path, *, tolerance: float, normalize: bool
 ) -> MarkovChain:
-    """Return the chain that the arrays of an ``.npz`` hold; see `read_npz`."""
+    """Return the chain of the arrays of an ``.npz``; see `read_npz`."""
     with reading(path):
         return _Archive(arrays, path, tolerance).chain(normalize)
 
 
 class _Archive:
-    """The arrays of a file, checked when they are asked for."""
+    """The arrays of a file; each is checked when it is read."""
 
     def __init__(self, arrays: dict[str, Array], path: str | Path, tolerance: float) -> None:
         self._arrays, self._path, self._tolerance = arrays, path, tolerance
@@ -271,12 +271,12 @@ def _name_arrays(names: list[Any] | None) -> dict[str, Array]:
     if integers.all() and all(abs(name) <= _LARGEST for name in names):
         return {"state_names": np.array(names, dtype=np.int64)}
     texts = {"state_names": _texts([str(name) for name in names])}
-    # A quotient's states are integers and texts, if the chain's are integers: merged blocks have text.
+    # If a chain's states are integers, its quotient has integers and texts, because merged blocks have texts.
     return texts | ({"state_integers": integers} if integers.any() else {})
 
 
 def _doubles(chain: MarkovChain) -> dict[str, Array]:
-    """The plain layout's numbers, for other programs; what has no double and names that are no identifiers are left out."""
+    """The plain layout's numbers, for other programs, except those without a double or an identifier as name."""
     arrays: dict[str, Array] = {}
     if _fit_doubles(chain.matrix.weights):
         arrays["data"] = chain.matrix.weights.to_floats()
@@ -293,7 +293,7 @@ def _fit_doubles(array: ExactArray) -> bool:
 
 
 def _coded(exact: dict[str, ExactArray], parameters: list[str]) -> dict[str, Array]:
-    """Codes of all arrays into one list of distinct numbers, and that list."""
+    """Return the codes of all arrays for one list of distinct numbers, and that list."""
     number: dict[str, int] = {}
     values: list[Exact] = []
     tables = {}

@@ -1,16 +1,15 @@
-"""Numbers in text files: one policy for all formats, each distinct token read once.
+"""Numbers in text files: one rule for all formats, each distinct token read once.
 
-A text file says more than a double: "1/3" and "0.1" mean exactly that and are read literally.  But
-programs print doubles with 16 or 17 significant digits, because that many name a double uniquely:
-0.10000000000000001 is the double 0.1, not a decimal anybody meant.
+A text file can say more than a double: "1/3" and "0.1" mean exactly that and are read literally.  But programs
+print doubles with 16 or 17 significant digits, because that many identify a double uniquely:
+0.10000000000000001 is the double 0.1, not a decimal that somebody meant.
 
 A fraction, an integer, or a decimal of up to 15 or of more than 17 significant digits is literal.
-A decimal of 16 or 17 significant digits is the double it names, read by `rationals.read_float`
-as the rational that was meant, and counted in the chain's ``reading``.
-With ``tolerance=0`` nothing is changed: every decimal is literal.
+A decimal of 16 or 17 significant digits is a double, read by `rationals.read_float` as the rational that was
+meant, and counted in the chain's ``reading``.  With ``tolerance=0`` every decimal is literal.
 
-Literal decimals of 15 digits lose no double either: 15 digits always survive the way into a double
-and back.  Expressions in parameters are read where the format has them.
+Literal decimals of 15 digits lose no double: 15 digits always survive the conversion to a double and back.
+Expressions in parameters are read if the format has them.
 """
 
 from __future__ import annotations
@@ -82,11 +81,11 @@ class NumberTable:
     parameters : collection of str
         The names that may occur in expressions.
     placeholders : mapping of str to str
-        Tokens that stand for others.
+        Tokens that are names of other tokens.
     non_negative : bool
         Whether a negative number is an error.
     what : str
-        What the numbers are, for messages.
+        A noun for the numbers, for messages.
 
     Examples
     --------
@@ -111,7 +110,7 @@ class NumberTable:
         self._parameters, self._non_negative = frozenset(parameters), non_negative
         self._placeholders = placeholders or {}
         self._number: dict[str, int] = {}
-        self._items: list[Any] = []  # Fraction, sympy expression, or float still to be read
+        self._items: list[Any] = []  # Fraction, sympy expression, or float not read yet
 
     def __len__(self) -> int:
         return len(self._items)
@@ -119,7 +118,7 @@ class NumberTable:
     def code(self, text: str, *, line: Callable[[], int | None]) -> int:
         """Return the code of a token; a new one is checked at once, while its line is known.
 
-        Raises `FormatError` if it is not a number, or negative where it must not be.
+        Raises `FormatError` if it is not a number, or is negative and must not be.
 
         Parameters
         ----------
@@ -171,11 +170,11 @@ class NumberTable:
 
     @property
     def reading(self) -> Reading:
-        """How the doubles among the tokens were read; to be asked for when all tokens are in."""
+        """How the doubles among the tokens were read; valid after the last token."""
         return self._resolved[1]
 
     def array(self, codes: Array) -> ExactArray:
-        """Return the numbers of an array of codes; to be asked for when all tokens are in."""
+        """Return the numbers of an array of codes; valid after the last token."""
         items = self._resolved[0]
         used = np.flatnonzero(np.bincount(codes, minlength=len(items))) if len(codes) else codes
         chosen = [items[i] for i in used.tolist()]
@@ -187,12 +186,12 @@ class NumberTable:
 
 
 def exact_text(value: Exact) -> str:
-    """Write a number so that reading the text gives it back."""
+    """Write a number as a text that is read as the same number."""
     return str(value)
 
 
 def double_text(value: Exact) -> str:
-    """Write the nearest double with the digits that name it; integers without a point.
+    """Write the nearest double with 17 digits, which identify it; integers without a point.
 
     Raises `InvalidValue` if the number is larger than any double.
     """

@@ -1,9 +1,9 @@
 """ONNX networks (.onnx, .onnx.gz): opsets 8 to 21, any IR version that `onnx` reads.
 
-The graph is walked from its input to its output.  Where one operator follows another it becomes layers;
-where the path branches and meets again in an Add of understood branches it becomes a `Join`; everything
-else between two tensors that all paths pass is one `Opaque` layer.  So loading does not fail for an
-operator that is not understood: nothing is merged across it.  Writing is `lumpability.formats.onnx_writer`.
+The reader follows the graph from its input to its output.  A sequence of operators becomes layers.  Branches that
+meet again in an Add, all of known operators, become a `Join`.  Everything else between two tensors that all paths
+pass becomes one `Opaque` layer.  So loading does not fail for an unknown operator; nothing is merged across it.
+`lumpability.formats.onnx_writer` writes.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class _Reader:
             if model.ByteSize() < 1 << 30:
                 light = _without_data(self.onnx, model)
                 model = self.onnx.shape_inference.infer_shapes(light, data_prop=True)
-        except Exception:  # noqa: BLE001  # inference is a convenience; an invalid model fails later, with a reason
+        except Exception:  # noqa: BLE001  # inference is optional; an invalid model fails later, with a reason
             model = self.model
         known = {}
         for item in [*model.graph.input, *model.graph.value_info, *model.graph.output]:
@@ -181,7 +181,7 @@ class _Reader:
             segment, stop = self._segment(start, end)
             found = self._layers(segment, start, stop, shape)
             while stop != end and any(isinstance(x, Opaque) and x.shape is None for x in found):
-                # Nothing can be said about what follows an unknown shape: the barrier takes it in.
+                # Nothing is known about layers after an unknown shape, so the barrier includes them.
                 more, stop = self._segment(stop, end)
                 segment = segment + more
                 found = [self._opaque(segment, start, stop)]
@@ -243,10 +243,10 @@ class _Reader:
             evidence = {**error.evidence, "node": node.output[0]}
             raise FormatError(f"{place}: {error}", path=self.path, **evidence) from error
         except (TypeError, ValueError, KeyError, IndexError):
-            return None  # attributes of an unusual form: carried along as they are
+            return None  # attributes of an unusual form stay as they are
 
     def _joined(self, segment: list[Any], start: str, shape: Shape) -> list[Layer] | None:
-        """Return a `Join` if the segment is branches that an Add brings together."""
+        """Return a `Join` if the segment consists of branches that an Add joins."""
         last = segment[-1]
         if last.op_type != "Add" or len(set(last.input)) != 2:
             return None
@@ -350,7 +350,7 @@ def _with_biases(layers: Iterable[Layer]) -> Iterable[Layer]:
 
 
 def _as_bias(value: Array, dense: Dense) -> Array | None:
-    """Return a constant as one number for each unit, if it is the same along all other axes."""
+    """Return a constant as one number for each unit, if it is constant along all other axes."""
     if value.size > 1 and value.shape[-1] != dense.units:
         return None
     if value.size not in (1, dense.units) or value.dtype != dense.weight.dtype:

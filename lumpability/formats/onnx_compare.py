@@ -1,7 +1,7 @@
-"""Two networks run side by side in onnxruntime: what floating-point execution makes of equal functions.
+"""Two networks run side by side in onnxruntime: the difference in floating point of equal functions.
 
-The proof of a lumping is about real numbers; runtimes add in an order of their own choice.  This measures
-the difference at random points, and is never the proof.
+The proof of a lumping is about real numbers, while runtimes add in an order of their own.  This module measures
+the difference at random points; it proves nothing.
 """
 
 from __future__ import annotations

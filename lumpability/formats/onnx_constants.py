@@ -1,9 +1,9 @@
-"""Constants of an ONNX graph: initializers, external data, Constant nodes and what follows from them.
+"""Constants of an ONNX graph: initializers, external data, Constant nodes and their consequences.
 
 Weights may be initializers, Constant nodes, or results of a few operators on constants (a Cast of a table
 of integers, the Shape-Gather-Concat idiom before a Reshape).  Such nodes are evaluated once, with the
-`onnx` package's reference implementation, from a short list of harmless operators.  A free size takes
-part in shape arithmetic as the number `FREE`, which no real size equals.
+`onnx` package's reference implementation, from a short list of harmless operators.  In shape arithmetic a free size
+is the number `FREE`, which no real size equals.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lumpability.numbers.float_arrays import Array
 __all__ = ["FREE", "attributes", "initial_constants", "tensor"]
 
 FREE = 1_000_003
-"""Stands for a free size in shape arithmetic: a prime that no layer's size equals."""
+"""A free size in shape arithmetic: a prime that no layer's size equals."""
 
 _FOLDED = frozenset(
     [
@@ -48,7 +48,7 @@ _MAX_FOLDED = 1 << 24
 def attributes(node: Any) -> dict[str, Any]:
     """Return the attributes of a node by name, as Python values.
 
-    A tensor where a number belongs (some converters write transA so) is read as that number.
+    A tensor in place of a number (some converters write transA in this way) is read as that number.
     """
     import onnx
 
@@ -135,7 +135,7 @@ def initial_constants(
     for node in graph.node:
         if node.op_type == "Constant" and not node.domain:
             constants[node.output[0]] = _constant_node(node, path)
-    # Nodes are stored in topological order, but some writers put Constants last.
+    # Nodes should be stored in topological order, but some writers put Constants last.
     for node in graph.node:
         if node.domain or node.op_type not in _FOLDED or len(node.output) != 1:
             continue
@@ -171,7 +171,7 @@ def _fold(node: Any, constants: dict[str, Array], version: int) -> None:
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", version)])
     try:
         (value,) = ReferenceEvaluator(model).run(None, {name: constants[name] for name in names})
-    except Exception:  # noqa: BLE001  # whatever the evaluator stumbles over, the node then is a barrier
+    except Exception:  # noqa: BLE001  # if the evaluation fails, the node becomes a barrier
         return
     constants[node.output[0]] = np.asarray(value)
 

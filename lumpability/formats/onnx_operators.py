@@ -1,8 +1,8 @@
-"""ONNX operators as layers: one short function for each operator that is understood.
+"""ONNX operators as layers: one short function for each known operator.
 
-Each takes the node, its attributes, the constants among its inputs and the shape of its one input that is
-not constant, and returns the layers it stands for, or None if this use of the operator is not
-understood; the node then becomes an opaque barrier.
+Each takes the node, its attributes, the constants among its inputs and the shape of its one input that is not
+constant.  It returns the layers of the node, or None if this use of the operator is not known; the node then
+becomes an opaque barrier.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Use:
 
     operator: str
     details: dict[str, Any]  # attributes
-    inputs: list[Array | None]  # constants; None for the input that is not, and for inputs left out
+    inputs: list[Array | None]  # constants; None for the moving and for missing inputs
     moving: int  # position of the input that is not constant
     shape: Shape  # its shape
-    dtype: Any  # of the numbers that flow
+    dtype: Any  # of the input
 
     def constant(self, position: int) -> Array | None:
-        """Return an input, None if it is left out."""
+        """Return a constant input; None if it is missing."""
         return self.inputs[position] if position < len(self.inputs) else None
 
     def numbers(self, name: str, position: int) -> tuple[int, ...] | None:
@@ -120,7 +120,7 @@ def _negate(use: Use) -> Layers:
 
 
 def _spatial(use: Use, spatial: int) -> dict[str, Any] | None:
-    """Return strides, pads and dilations; None for automatic padding of an unknown sort."""
+    """Return strides, pads and dilations; None for an unknown automatic padding."""
     details = use.details
     strides = tuple(details.get("strides", (1,) * spatial))
     dilations = tuple(details.get("dilations", (1,) * spatial))
@@ -325,4 +325,4 @@ OPERATORS: dict[str, Callable[[Use], Layers]] = {
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }
-"""Operators of the default domain that are understood."""
+"""The known operators of the default domain."""

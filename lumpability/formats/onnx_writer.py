@@ -43,7 +43,7 @@ _NODES = {
 def write_onnx(network: Network, path: str | Path) -> None:
     """Write a network to an ONNX file (packed if the name ends in ``.gz``).
 
-    Raises `FormatError` if a layer has no ONNX form, or the file cannot be written; nothing is left half written.
+    Raises `FormatError` if a layer has no ONNX form, or the file cannot be written; an old file then stays.
     """
     data = to_onnx(network).SerializeToString()
     with writing(path) as handle:
@@ -95,7 +95,7 @@ class _Writer:
         self.version = self.opsets[""]
 
     def name(self, wish: str) -> str:
-        """Return a name that is not taken yet."""
+        """Return a name that is not used yet."""
         number, name = 0, wish
         while name in self.taken:
             number += 1

@@ -1,14 +1,14 @@
-"""PRISM's explicit files: transitions in ``.tra`` and, beside it, what hangs on the states.
+"""PRISM's explicit files: transitions in ``.tra``; labels, names and rewards in files beside it.
 
 ``model.tra`` begins with the numbers of states and transitions, then holds "source target value" in
 any order; ``#`` begins a comment.  With the same stem there may be ``.lab`` (labels), ``.sta`` (state
 names), ``.srew`` and ``.trew`` (rewards; several structures as ``model1.srew``, ``model2.srew``, ...).
 Storm's older dialect begins with ``dtmc`` or ``ctmc`` instead of numbers and is read too.
 
-The files do not say whether values are rates or probabilities, except in the comment
-``# Transitions (CTMC)`` of recent PRISM.  Without it: every row sums to one -> DTMC; otherwise CTMC; but if every row that
-has transitions sums to nearly one, nobody can tell a rounded DTMC from a CTMC, and the reader asks
-for ``type=``.  Format: PRISM manual, "Explicit model files".  Cost: 0.3 microseconds a transition.
+The files do not say whether values are rates or probabilities, except in the comment ``# Transitions (CTMC)`` of
+recent PRISM.  Without it, the chain is a DTMC if every row sums to one, and else a CTMC.  But if every row with
+transitions sums to nearly one, the file may be a rounded DTMC, and the reader asks for ``type=``.
+Format: PRISM manual, "Explicit model files".  Cost: 0.3 microseconds a transition.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def read_prism_files(
 ) -> MarkovChain:
     """Read a chain from a ``.tra`` file and the files beside it; options as for `lumpability.read`.
 
-    `type` is "dtmc" or "ctmc", where the file does not say.  Without a ``.lab`` file, or without ``init`` in it, the
+    `type` is "dtmc" or "ctmc", if the file does not say.  Without a ``.lab`` file, or without ``init`` in it, the
     chain has no initial distribution.  A `FormatError` carries ``path``, ``line`` and ``value``.
     """
     path = Path(path)
@@ -198,7 +198,7 @@ def _inferred(structure: WeightedStructure, path: Path, normalize: bool) -> type
 
 
 def _looks_stochastic(structure: WeightedStructure) -> bool:
-    """Whether every row that has transitions sums to nearly one: a question for floats."""
+    """Whether every row with transitions sums to nearly one, in floating point."""
     if any(value > 1 + _NEARLY for value in structure.weights.values):
         return False
     sums = np.bincount(structure.sources(), structure.weights.to_floats(), structure.n)
@@ -208,14 +208,14 @@ def _looks_stochastic(structure: WeightedStructure) -> bool:
 def write_prism_files(
     chain: MarkovChain, path: str | Path, *, value_type: str = "rational"
 ) -> None:
-    """Write a chain to a ``.tra`` file, and what hangs on its states to files beside it.
+    """Write a chain to a ``.tra`` file, and its labels, names and rewards to files beside it.
 
-    ``.lab``, ``.sta``, ``.srew`` and ``.trew`` are written where needed; all files are put in place together.
+    ``.lab``, ``.sta``, ``.srew`` and ``.trew`` are written if needed; all files are put in place together.
     `value_type` is "rational" (exact) or "double" (the nearest doubles with 17 digits).
 
-    Raises `FormatError` if a file cannot be written, a name cannot be held by the format, parameters occur, or a
-    file of another model is in the way that would be read together with this one.  Warns `LossyWrite` if the
-    initial distribution is not uniform, or a state without transitions has an action reward.
+    Raises `FormatError` if a file cannot be written, the format cannot hold a name, parameters occur, or a file of
+    another model would be read together with this one.  Warns `LossyWrite` if the initial distribution is not
+    uniform, or a state without transitions has an action reward.
 
     Examples
     --------
@@ -276,7 +276,7 @@ def _transition_lines(chain: MarkovChain, number: Callable[[Exact], str]) -> Ite
 
 
 def _refuse_leftovers(path: Path, written: set[Path]) -> None:
-    """Refuse to leave a file beside this one that would be read as part of it."""
+    """Raise `FormatError` if an existing file beside this one would be read as part of it."""
     beside = [path.with_suffix(suffix) for suffix in (".lab", ".sta")] + reward_files(path)
     for other in beside:
         if other.exists() and other not in written:

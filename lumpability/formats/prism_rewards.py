@@ -36,7 +36,7 @@ _MAX_LINE = 1 << 16
 
 
 def reward_files(path: Path) -> list[Path]:
-    """Return the names reward files of a ``.tra`` file can have, as far as numbered ones exist."""
+    """Return the possible names of the reward files of a ``.tra`` file, for the numbers that exist."""
     stems = [path.stem]
     while any(path.with_name(f"{path.stem}{len(stems)}{s}").exists() for s in (".srew", ".trew")):
         if path.with_name(f"{path.stem}{len(stems)}.tra").exists():
@@ -187,7 +187,7 @@ def expected_on_leaving(
     earned : WeightedStructure
         Rewards on transitions of `structure`; others earn nothing.
     more : ExactArray, optional, shape (n,)
-        What every transition of a state earns besides.
+        An additional reward for every transition of a state.
 
     Examples
     --------

@@ -249,7 +249,7 @@ def _name(variables: list[str], values: str, path: Path, line: int) -> str:
 
 
 def states_text(names: Sequence[str]) -> Iterator[str]:
-    """Write state names: as values of variables where all have the form "x=1,y=2"."""
+    """Write state names: as values of variables if all have the form "x=1,y=2"."""
     split = [_VARIABLE.findall(name) for name in names]
     variables = [variable for variable, _ in split[0]] if split else []
     structured = (

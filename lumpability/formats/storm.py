@@ -45,7 +45,7 @@ def read_prism_source(
     tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
 ) -> MarkovChain:
-    """Build the chain that a PRISM source file describes: ``.prism``, ``.pm``, ``.sm`` or ``.nm``.
+    """Build the chain of a PRISM source file: ``.prism``, ``.pm``, ``.sm`` or ``.nm``.
 
     - constants: values of undefined constants, ``"N=3,p=1/3"`` or ``{"N": 3, "p": "1/3"}``
     - exact: explore with rationals; otherwise with doubles, which is some three times as fast, and read those as
@@ -74,7 +74,7 @@ def read_jani(
     tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
 ) -> MarkovChain:
-    """Build the chain that a JANI source file describes; parameters as for `read_prism_source`."""
+    """Build the chain of a JANI source file; parameters as for `read_prism_source`."""
 
     def parse(stormpy: Any) -> Any:
         return stormpy.parse_jani_model(str(path))[0]
@@ -84,7 +84,7 @@ def read_jani(
 
 
 class _Options:
-    """How a source is to be explored and its numbers read."""
+    """The options for exploring a source and reading its numbers."""
 
     def __init__(
         self, exact: bool, parametric: bool, state_names: bool, tolerance: float, normalize: bool
@@ -138,7 +138,7 @@ def _constants(given: str | Mapping[str, Any] | None) -> str:
 
 @contextmanager
 def _quietly(stormpy: Any, path: Path) -> Iterator[None]:
-    """Turn Storm's errors into ours, and keep its log off standard error meanwhile."""
+    """Turn Storm's errors into `FormatError`, and keep its log away from standard error."""
     developer = require("stormpy.developer", extra="storm")
     before = developer.get_log_level()
     developer.set_log_level(developer.LogLevel.OFF)
@@ -211,7 +211,7 @@ def from_stormpy(
 
 
 def _item(value: Any) -> Any:
-    """A number of Storm as the library reads it: doubles as they are, others as exact text."""
+    """Return a number of Storm for the library to read: doubles unchanged, others as exact text."""
     return value if isinstance(value, float) else str(value).replace("^", "**")
 
 
@@ -246,7 +246,7 @@ def _names(model: Any) -> list[str] | None:
     for variable in valuations.get_all_variables():
         if variable.has_boolean_type():
             true = np.zeros(model.nr_states, dtype=bool)
-            true[list(valuations.get_boolean_values(variable))] = True  # lists where it holds
+            true[list(valuations.get_boolean_values(variable))] = True  # the states where it holds
             values = ["true" if value else "false" for value in true.tolist()]
         elif variable.has_integer_type():
             values = [str(value) for value in valuations.get_int64_values(variable)]

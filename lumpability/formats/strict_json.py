@@ -1,7 +1,7 @@
-"""JSON read strictly: what is not meant is refused, in bounded time and memory.
+"""JSON read strictly, in bounded time and memory.
 
-Python's parser takes NaN, duplicate keys, and decimals that it rounds to doubles; none of them can be
-meant in an exact model, so all are refused.  A document says what it is in "format" and "version".
+Python's parser accepts NaN, duplicate keys, and decimals that it rounds to doubles.  None of these has a meaning in
+an exact model, so all are refused.  A document names its format in "format" and "version".
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """Text files as arrays: whole lines at a time, split into tokens without a Python object for each.
 
-A chunk holds about a megabyte of whole lines as bytes.  Token boundaries are where white space begins
-or ends, found by comparing neighbouring bytes.  Eight bytes at a token are one 64-bit word, so that
-decimal digits turn into an integer with three multiplications (d0 d1 -> 10 d0 + d1 in every byte
-pair at once, then 100, then 10000), and equal tokens are found by comparing words: equal words at
-every position mean equal tokens, as no byte is zero.  Each distinct token is looked at once.
-Cost: some 0.2 microseconds for each token; memory in proportion to one chunk.
+A chunk holds about a megabyte of whole lines as bytes.  Comparing neighbouring bytes finds where tokens begin and
+end.  The eight bytes from the start of a token are one 64-bit word.  Three multiplications turn the decimal digits
+in it into an integer (d0 d1 -> 10 d0 + d1 in every byte pair at once, then 100, then 10000).  Comparing words finds
+equal tokens: equal words at every position mean equal tokens, because no byte is zero.  Each distinct token is
+parsed once.  Cost: some 0.2 microseconds for each token; memory in proportion to one chunk.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _HIGH_BITS = np.uint64(0x8080808080808080)
 
 @dataclass(frozen=True)
 class Spans:
-    """Pieces of a chunk: where each begins and how many bytes it has.  Arrays of shape (k,)."""
+    """Pieces of a chunk: the start and the number of bytes of each.  Arrays of shape (k,)."""
 
     starts: Array
     lengths: Array
@@ -81,7 +80,7 @@ class Chunk:
 
     @cached_property
     def tokens(self) -> tuple[Spans, Array]:
-        """The runs of bytes above white space, and the line of each, counted from 0 in the chunk."""
+        """The runs of bytes other than white space, and the line of each, counted from 0 in the chunk."""
         blank = self.data <= ord(" ")
         bounds = (np.flatnonzero(blank[1:] != blank[:-1]) + 1).astype(np.int32)
         if not blank[0]:
@@ -104,7 +103,7 @@ class Chunk:
 
         Lines without tokens, and comments, which begin with ``#``, are skipped.
 
-        Raises `FormatError` if a line has fewer or more tokens; `what` says what it should have been.
+        Raises `FormatError` if a line has fewer or more tokens; `what` describes the expected line.
         """
         spans = self.tokens[0]
         first, last = self.line_tokens
@@ -119,12 +118,12 @@ class Chunk:
         return [spans[first + column] for column in range(least)]
 
     def between(self, first: Array, last: Array) -> Spans:
-        """Return the pieces from the begin of one token to the end of another, spaces included.
+        """Return the pieces from the start of one token to the end of another, spaces included.
 
         Parameters
         ----------
         first, last : array of int, shape (k,)
-            Indices into the tokens; where ``first > last`` the piece is empty.
+            Indices of tokens; if ``first > last``, the piece is empty.
         """
         spans = self.tokens[0]
         ends = spans.starts[last] + spans.lengths[last]
@@ -132,7 +131,7 @@ class Chunk:
         return Spans(starts, ends - starts)
 
     def equal(self, spans: Spans, word: bytes) -> Array:
-        """Say which pieces are a given word of at most eight bytes, bool, shape (k,)."""
+        """Return which pieces equal a word of at most eight bytes, bool, shape (k,)."""
         wanted = np.uint64(int.from_bytes(word, "little"))
         same: Array = self._prefix(spans.starts, spans.lengths) == wanted
         same &= spans.lengths == len(word)
@@ -165,7 +164,7 @@ class Chunk:
     def integers(self, spans: Spans, what: str) -> Array:
         """Read pieces as unsigned decimal integers, int64, shape (k,).
 
-        Raises `FormatError` if one is not; says the line and what it should have been.
+        Raises `FormatError` if one is not, with the line and the expected form.
         """
         if len(spans) == 0:
             return np.empty(0, dtype=np.int64)
@@ -207,7 +206,7 @@ class Chunk:
         k = len(spans)
         last_wins = np.arange(k - 1, -1, -1)
         position = np.full(count, k, dtype=np.int64)
-        position[codes[::-1]] = last_wins  # so that the first appearance stays
+        position[codes[::-1]] = last_wins  # reversed, so that the first appearance stays
         order = np.argsort(position, kind="stable")
         order = order[: int(np.count_nonzero(position < k))]
         renamed = np.zeros(count, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""PyTorch: `nn.Sequential` in and out.  torch is imported only when one of these is called.
+"""PyTorch: conversion from and to `nn.Sequential`.  torch is imported only when a function here is called.
 
 Weights keep their type.  A pruned module (`torch.nn.utils.prune`) is read with its mask applied, batch
 normalisation and dropout as at evaluation.  Reading runs no code of the module, and nothing is unpickled.
@@ -30,12 +30,12 @@ def from_torch(module: Any, *, input_shape: Shape | None = None) -> Network:
     module : torch.nn.Sequential
         Nested ones are unfolded.
     input_shape : tuple of int or None, optional
-        Including the batch axis; needed unless the first layer with weights is linear.
+        With the batch axis; needed unless the first layer with weights is linear.
 
     Raises
     ------
     InvalidNetwork
-        For a module that is not known, or without an input shape where one is needed.
+        For an unknown module, or if the input shape is needed and missing.
     MissingDependency
         Without the package ``torch``.
     """
@@ -235,7 +235,7 @@ def _is_symmetric(layer: Conv) -> bool:
 
 
 def _filled(torch: Any, module: Any, **values: Array | None) -> Any:
-    """Put stored weights into a module, in their own type."""
+    """Copy stored weights into a module, in their own type."""
     for name, value in values.items():
         if value is None:
             continue

@@ -1,14 +1,14 @@
 """UMB, the unified Markov binary format: a tar archive of an index and of arrays.
 
-``index.json`` says what kind of transition system it is and how numbers are stored; arrays hold the
-branches of every choice in compressed rows, with probabilities as doubles or as rationals (a signed
-numerator and an unsigned denominator of 64 bits or a multiple).  A Markov chain has one choice in each state.  For a
-CTMC the rates are  exit rate of the state x probability of the branch:  exact for rationals; for doubles the
-product is rounded like any computed rate and then read by `rationals` as the rate that was meant.
+``index.json`` describes the kind of transition system and the storage of numbers.  Arrays hold the branches of every
+choice in compressed rows, with probabilities as doubles or as rationals (a signed numerator and an unsigned
+denominator of 64 bits or a multiple).  A Markov chain has one choice in each state.  The rates of a CTMC are
+exit rate of the state x probability of the branch.  This is exact for rationals; for doubles the product is
+rounded like any computed rate, and `rationals` reads it as the rate that was meant.
 
-The package ``umbi`` checks the index; arrays are read by NumPy, as a Python object for each number
-would take a hundred times the memory.  State names and an initial distribution that is not uniform, for
-which UMB has no place of its own, are annotations of the group "lumpability".
+The package ``umbi`` checks the index; NumPy reads the arrays, because a Python object for each number would take a
+hundred times the memory.  UMB has no place for state names or for an initial distribution that is not uniform;
+they are annotations of the group "lumpability".
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _members(stream: BinaryIO, path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 class _Model:
-    """The arrays of a file, checked against the index when they are asked for."""
+    """The arrays of a file; each is checked against the index when it is read."""
 
     def __init__(self, index: Any, members: dict[str, bytes], path: Path, tolerance: float) -> None:
         self._system, self._annotations = index.transition_system, index.annotations or {}
@@ -116,11 +116,11 @@ class _Model:
     def _bits(self, name: str, count: int) -> Mask:
         size = (count + 63) // 64 * 8
         if name in self._members and len(self._members[name]) != size:
-            size = (count + 7) // 8  # some writers do not fill up the last word
+            size = (count + 7) // 8  # some writers do not pad the last word
         return bits(self._bytes(name, size), count)
 
     def _numbers(self, name: str, sized: Any, count: int) -> ExactArray | Array:
-        """Read numbers: exact ones for rationals and integers, doubles as they are."""
+        """Read numbers: rationals and integers exactly, doubles unchanged."""
         kind, size = getattr(sized.type, "value", str(sized.type)), int(sized.size_bits)
         if kind == "rational" and size % 128 == 0:
             return rationals(self._bytes(name, count * size // 8), size // 8, self._path)
@@ -173,11 +173,11 @@ class _Model:
     def _rates(
         self, probabilities: ExactArray | Array, exits: ExactArray | Array, degrees: Array
     ) -> ExactArray:
-        """Multiply probabilities by exit rates; two doubles give a rounded rate, as in any program."""
+        """Multiply probabilities by exit rates; two doubles give a rounded rate."""
         sources = np.repeat(np.arange(self._n), degrees)
         doubles = isinstance(probabilities, np.ndarray) and isinstance(exits, np.ndarray)
         if doubles and self._tolerance:
-            with np.errstate(all="ignore"):  # what is not finite is refused when it is read
+            with np.errstate(all="ignore"):  # numbers that are not finite are refused when read
                 return self._exact(probabilities * np.asarray(exits)[sources])
         left, right = self._exact(probabilities), self._exact(exits)
         return pairwise(operator.mul, left, right.take(sources))

@@ -19,13 +19,13 @@ _DEFAULT_SIZES = {"bool": 1, "int": 64, "uint": 64, "double": 64, "rational": 12
 
 def _index_module() -> Any:
     module = require("umbi.umb.index", extra="umb")
-    # Without a handler, umbi's log of a bad file would go to standard error besides our message.
+    # Without a handler, umbi would log a bad file to standard error, besides our message.
     logging.getLogger("umbi").addHandler(logging.NullHandler())
     return module
 
 
 def _with_sizes(item: Any) -> Any:
-    """Add the default size where a type leaves it out, which UMB allows and umbi does not expect."""
+    """Add the default size to a type without one, which UMB allows and umbi does not expect."""
     if isinstance(item, list):
         return [_with_sizes(part) for part in item]
     if not isinstance(item, dict):

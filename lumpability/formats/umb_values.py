@@ -35,7 +35,7 @@ def bits(data: bytes, count: int) -> Mask:
 
 
 def packed_bits(mask: Mask) -> bytes:
-    """Write a bit vector, filled up to whole words of 64 bits."""
+    """Write a bit vector, padded to whole words of 64 bits."""
     data = np.packbits(mask, bitorder="little").tobytes()
     return data + b"\0" * (-len(data) % _WORD)
 

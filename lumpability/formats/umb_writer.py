@@ -33,7 +33,7 @@ from lumpability.numbers.exact_array import ExactArray
 __all__ = ["GROUP", "write_umb"]
 
 GROUP = "lumpability"
-"""The group of annotations that hold what UMB has no place for: "names" and "initial"."""
+"""The group of annotations for data without a place in UMB: "names" and "initial"."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
@@ -154,7 +154,7 @@ class _Archive:
         self._annotations.setdefault(group, {})[key] = described
 
     def _keys(self, names: list[str], prefix: str) -> dict[str, str]:
-        """A name of a folder for each name; the name itself where that is safe."""
+        """Return a folder name for each name; the name itself if it is safe."""
         plain = all(_PLAIN_KEY.fullmatch(name) for name in names)
         return {name: name if plain else f"{prefix}{k}" for k, name in enumerate(names)}
 
@@ -170,7 +170,7 @@ class _Archive:
             state, action = reward.state, reward.action
             parts = {"states": state, "choices": action}
             given = {what: part for what, part in parts.items() if part is not None}
-            # One type serves both parts, so both take the size of the longer.
+            # Both parts have one type, so both take the size of the longer.
             joined = (
                 state if action is None else action if state is None else state.concatenate(action)
             )

@@ -1,9 +1,9 @@
 """Networks in `.npz` and `.safetensors`: arrays by name, and a list of layers.
 
-What this library writes holds its own list of layers (`lumpability.formats.layer_list`): as the text `network`
-among the arrays of an ``.npz``, as metadata of that name in a ``.safetensors``.  Files of other programs hold
-bare weights; the caller says which of them form dense layers and what follows each.  There, matrices are
-stored as frameworks do, shape (outputs, inputs).  Nothing is unpickled.
+Files of this library hold their own list of layers (`lumpability.formats.layer_list`): as the text `network`
+among the arrays of an ``.npz``, as metadata of that name in a ``.safetensors``.  Files of other programs hold only
+weights; the caller says which of them form dense layers and what follows each.  Their matrices have the shape
+(outputs, inputs), as in most frameworks.  Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def read_weights(
 ) -> Network:
     """Read a network from an ``.npz``.
 
-    For bare weights `layers` lists pairs (prefix, activation): layer ``prefix`` has the arrays ``prefix.weight``, shape
-    (outputs, inputs), and, if there is one, ``prefix.bias``; the activation follows it.  Without it the file's own
-    list counts.  Raises `FormatError` if the file is damaged, or an array is missing or of a type that is not
-    supported.
+    For files with only weights, `layers` lists pairs (prefix, activation): layer ``prefix`` has the arrays
+    ``prefix.weight``, shape (outputs, inputs), and optionally ``prefix.bias``; the activation follows it.  Without
+    `layers` the file's own list is used.  Raises `FormatError` if the file is damaged, or an array is missing or of
+    an unsupported type.
     """
     return network_of_arrays(read_arrays(path, max_bytes=max_bytes), path, layers=layers)
 
@@ -56,7 +56,7 @@ def read_weights(
 def network_of_arrays(
     arrays: Mapping[str, Array], path: str | Path, *, layers: LayerList | None = None
 ) -> Network:
-    """Return the network that the arrays of an ``.npz`` hold; see `read_weights`."""
+    """Return the network of the arrays of an ``.npz``; see `read_weights`."""
     if layers is not None:
         return _bare(arrays, path, layers)
     text = arrays.get(DESCRIPTION)
@@ -69,7 +69,7 @@ def network_of_arrays(
 def write_weights(network: Network, path: str | Path) -> None:
     """Write a network to an ``.npz`` with its list of layers.
 
-    Raises `FormatError` if it holds an operator that is not understood, or the file cannot be written.
+    Raises `FormatError` if it holds an unknown operator, or the file cannot be written.
     """
     text, arrays = _described(network, path)
     write_arrays(path, {DESCRIPTION: np.array(text), **arrays})
@@ -102,7 +102,7 @@ def write_safetensors(network: Network, path: str | Path) -> None:
     """Write a network to a ``.safetensors`` with its list of layers in the metadata; see `write_weights`."""
     module = require("safetensors.numpy", extra="onnx")
     text, arrays = _described(network, path)
-    # The package writes the bytes of an array as they lie in memory, transposed ones too.
+    # The package writes the bytes of an array in their order in memory, also if it is transposed.
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with writing(path) as handle:
         handle.write(module.save(plain, {DESCRIPTION: text}))

@@ -1,7 +1,7 @@
 """A public test kit: strategies, laws and assertions for lumping of every kind, yours or ours.
 
-Strategies draw models, shrinking to the smallest that fails; laws are theorems that any implementation has to
-obey; assertions say in words what is wrong.  The library's own tests are their first user.  See the guide
+Strategies draw models and shrink them to the smallest that fails; laws are theorems that any implementation must
+satisfy; assertions say in words what is wrong.  The library's own tests use it too.  See the guide
 "Test your own reduction".
 """
 
@@ -9,7 +9,7 @@ from lumpability.errors import require
 
 require("hypothesis", extra="test")
 
-# Only here, so that where Hypothesis is missing one line says what to install.
+# Imported after the check above, so that without Hypothesis one line says what to install.
 from lumpability.testing.assertions import (  # noqa: E402
     assert_lumpable,
     assert_quotient_correct,

@@ -1,7 +1,7 @@
-"""Assertions whose failure says what is wrong in the names of the model.
+"""Assertions whose failures say what is wrong, with the names of the model.
 
-Each raises `AssertionError`, as pytest expects, and nothing else for a wrong answer.  They decide by exact
-arithmetic, mostly by the definition (`lumpability.testing.definitions`), never with a tolerance.
+Each raises `AssertionError`, as pytest expects, and nothing else for a wrong answer.  They decide in exact
+arithmetic, mostly by the definitions (`lumpability.testing.definitions`), never with a tolerance.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _blocks(count: int) -> str:
 
 
 def _torn_apart(partition: Partition, other: Partition) -> list[tuple[int, int]]:
-    """Return for every state that the other partition separates from its block's first both of them."""
+    """Return pairs of a state and its block's first member that the other partition separates."""
     first = partition.representatives[partition.labels]
     wrong = np.flatnonzero(other.labels[first] != other.labels)
     return [(int(first[state]), state) for state in wrong.tolist()]
@@ -131,7 +131,7 @@ def assert_quotient_correct(
     kind: str = "ordinary",
     factors: Iterable[Exact] | None = None,
 ) -> None:
-    """Assert the matrix identity that makes a smaller chain the quotient on a partition.
+    """Assert the matrix identity of a quotient on a partition.
 
     Computed on dense matrices: Q V = V Q^ for "ordinary", R V = V R^ for "bisimulation",
     V^T Q = (V^T V) Q^ (V^T V)^-1 V^T for "exact" (that is D Q = Q^ D), both for "strict", and
@@ -149,7 +149,7 @@ def assert_quotient_correct(
     Raises
     ------
     AssertionError
-        With the entry that is wrong, what it is and what it should be.
+        With the wrong entry, its value and the right value.
 
     Examples
     --------
@@ -194,7 +194,7 @@ def _compare(
 ) -> None:
     for state, own in enumerate(blocks.labels.tolist()):
         others = [block for block in range(len(blocks)) if block != own]
-        # Another block says more than the own one, whose sum may hold a diagonal.
+        # Prefer another block to the own one, whose sum may hold a diagonal.
         for block in others if kind == "proportional" else [*others, own]:
             found, claimed = sums[state][block], factors[state] * small[own][block]
             if found != claimed:
@@ -216,7 +216,7 @@ def assert_same_function(
     Parameters
     ----------
     network, other : Network
-        Activations must have rational values; of tanh and the like see
+        Activations must have rational values; for tanh and others see
         `lumpability.symbolic.prove`.
     points : iterable of array_like, optional
         Inputs; by default zero, the first unit vectors and their opposites, and some random points.
@@ -259,7 +259,7 @@ def assert_same_function(
 
 
 def _points(network: Network) -> Iterable[Any]:
-    """Return points on both sides of most of what a small network distinguishes."""
+    """Return points on both sides of most kinks of a small network."""
     shape = [1 if size is None else size for size in network.input_shape]
     size = int(np.prod(shape))
     random = np.random.default_rng(0)

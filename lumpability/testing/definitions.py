@@ -1,8 +1,8 @@
 """Lumpability by its definition: sums over dense rows, all states of a block, all set partitions.
 
-Everything here follows the sentences of the theory word by word and nothing of the engine: no sparse
-matrices, no refinement, no residues.  It is what a test compares with, for models of up to eight states
-or so: the number of set partitions grows like 1, 2, 5, 15, 52, 203, 877, 4140 (Bell numbers).
+Everything here follows the definitions of the theory word by word and uses nothing of the engine: no sparse
+matrices, no refinement, no residues.  Tests compare with it, for models of up to about eight states: the number of
+set partitions grows like 1, 2, 5, 15, 52, 203, 877, 4140 (Bell numbers).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def all_partitions(n: int) -> list[Partition]:
 
 
 def dense(structure: WeightedStructure) -> Matrix:
-    """Return the rows of a structure with its zeros, an understood diagonal included.
+    """Return the rows of a structure with its zeros, including an implicit diagonal.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def generator_rows(chain: MarkovChain) -> Matrix:
 
 
 def _conditions(chain: MarkovChain, kind: str) -> list[tuple[str, Matrix]]:
-    """Return whose rows must have equal sums over blocks, and in which direction they go."""
+    """Return the matrices whose rows must have equal sums over blocks, each with its direction."""
     rows = dense(chain.matrix) if kind == "bisimulation" else generator_rows(chain)
     out, into = ("out", rows), ("in", transposed(rows))
     return {"exact": [into], "strict": [out, into]}.get(kind, [out])
@@ -100,7 +100,7 @@ def _sums(row: Sequence[Exact], labels: Sequence[int], count: int) -> list[Exact
 
 
 def _shares(sums: list[Exact], own: int) -> list[Exact]:
-    """Return the shares of other blocks in what leaves the own one: sums up to a positive factor."""
+    """Return the shares of other blocks in the rate out of the own one: sums up to a positive factor."""
     leaving = [total if block != own else Fraction(0) for block, total in enumerate(sums)]
     total = sum(leaving)
     return [x / total for x in leaving] if total != 0 else leaving
@@ -119,16 +119,16 @@ def _witnesses(
         different = [b for b, pair in enumerate(zip(sums[first], sums[state], strict=True))
                      if pair[0] != pair[1]]  # fmt: skip
         if different:
-            # Another block says more than the own one, whose sum may hold a diagonal.
+            # Prefer another block to the own one, whose sum may hold a diagonal.
             block = min(different, key=lambda b: (b == own, b))
             yield Witness(first, state, block, sums[first][block], sums[state][block], direction)
 
 
 def find_witness(chain: MarkovChain, partition: Partition, kind: str) -> Witness | None:
-    """Return what shows that a partition is no lumping of a kind, or None if it is one.
+    """Return a witness that a partition is not a lumping of a kind, or None if it is one.
 
-    Of the states that differ from the first member of their block the first, and of the blocks that show
-    it the first that is not their own; for "strict" sums going out come first.
+    It names the first state that differs from the first member of its block, and the first block, other than
+    their own if possible, that shows it; for "strict" sums going out come first.
 
     Examples
     --------

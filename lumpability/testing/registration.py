@@ -1,6 +1,6 @@
-"""What Hypothesis calls when it is imported: how to draw the classes of the library.
+"""Registration with Hypothesis: how to draw the classes of the library.
 
-Named in the entry points of the package, so that ``hypothesis.strategies.from_type(CTMC)``, and tests whose
+An entry point of the package names `register`, so that ``hypothesis.strategies.from_type(CTMC)``, and tests whose
 arguments are annotated with these classes, work once the library is installed.
 """
 

@@ -1,4 +1,4 @@
-"""Laws of certificates: what is true is verified, and what was changed is not.
+"""Laws of certificates: true claims are verified, and changed ones are rejected.
 
 A certifier is a lumper of chains, or of networks, whose answer has a method ``certificate``.
 """
@@ -56,7 +56,7 @@ def certificates_of_other_chains(lump: Certifier, case: Case, draw: Draw, varian
 
 
 def _changed(draw: Draw, chain: MarkovChain) -> MarkovChain:
-    """Change a rate by as little as 1e-12, or lead from one state elsewhere with that probability."""
+    """Change a rate by as little as 1e-12, or add a transition with that probability."""
     rows = [[Fraction(0)] * chain.n for _ in range(chain.n)]
     for state, row in enumerate(rows):
         for target, weight in chain.matrix.row(state):
@@ -67,7 +67,7 @@ def _changed(draw: Draw, chain: MarkovChain) -> MarkovChain:
     if isinstance(chain, CTMC):
         rows[state][target] += epsilon
     else:
-        # All of the row is scaled; where that changes nothing, the state leads somewhere new.
+        # The whole row is scaled; if that changes nothing, the state gets a new transition.
         rows[state] = [(1 - epsilon) * weight for weight in rows[state]]
         rows[state][target] += epsilon
         if dict(chain.matrix.row(state)) == {target: 1}:
@@ -120,7 +120,7 @@ def _nudged(draw: Draw, network: Network) -> Network:
     """Change one number of one layer as little as its type allows."""
     layers = list(network.layers)
     places = [i for i, layer in enumerate(layers) if isinstance(layer, Dense) and layer.weight.size]
-    if not places:  # nothing but a bias is left
+    if not places:  # only a bias is left
         places = [i for i, layer in enumerate(layers) if isinstance(layer, Dense)]
     place = draw(st.sampled_from(places))
     layer = layers[place]

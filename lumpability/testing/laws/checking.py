@@ -1,4 +1,4 @@
-"""Trying all laws of a sort on an implementation: in one call, or one by one under pytest."""
+"""Testing an implementation against all laws of a sort: in one call, or one by one under pytest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAWS: Mapping[str, Mapping[str, Law]] = {
     "certifier": CERTIFIER_LAWS,
     "network certifier": NETWORK_CERTIFIER_LAWS,
 }
-"""All laws, by what they are about and by name."""
+"""All laws, by sort of implementation and by name."""
 
 
 def check_refiner(
@@ -35,7 +35,7 @@ def check_refiner(
     inputs: SearchStrategy[Any] | None = None,
     max_examples: int | None = None,
 ) -> None:
-    """Try every law of refinement on an implementation of it.
+    """Test an implementation of refinement against every law of refinement.
 
     Parameters
     ----------
@@ -70,23 +70,23 @@ def parametrize_with_laws(
     inputs: SearchStrategy[Any] | None = None,
     max_examples: int | None = None,
 ) -> Any:
-    """Make a pytest test of every law: a decorator for a test with the argument ``law``, which it calls.
+    """Make a pytest test for every law: a decorator for a test with the argument ``law``, which it calls.
 
     Parameters
     ----------
     implementation : callable
     of : {"refiner", "lumper", "network lumper", "certifier", "network certifier"}
-        What it is; see `LAWS`.
+        The sort of implementation; see `LAWS`.
     inputs : strategy, optional
         As for `check_refiner`.
     max_examples : int, optional
-        For each law, by default what the current Hypothesis profile says; the variants of a law share
-        them, with ten for each at least.
+        For each law, by default the number of the current Hypothesis profile.  The variants of a law divide
+        it, with at least ten for each.
 
     Raises
     ------
     InvalidInput
-        If there are no laws of such a thing.
+        If there are no laws of this sort.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def parametrize_with_laws(
     examples = settings().max_examples if max_examples is None else max_examples
 
     def bound(one: Law, variant: str) -> Callable[[], None]:
-        # Shared out, so that a law with many variants does not take many times as long.
+        # Divided, so that a law with many variants does not take many times as long.
         share = max(min(examples, _LEAST), -(-examples // len(one.variants)))
         return lambda: one.check(implementation, variant=variant, inputs=inputs, max_examples=share)
 

@@ -1,8 +1,8 @@
-"""What a law is, and how it is tried on an implementation.
+"""A law, and its test on an implementation.
 
-A law is a sentence about every implementation of some sort (a function that refines, one that lumps chains,
-one that lumps networks) and a check of it on one drawn input.  Trying it is a Hypothesis test: many inputs,
-and the smallest one that breaks the law is what a failure shows.
+A law is a sentence about every implementation of some sort (a function that refines, one that lumps chains, or one
+that lumps networks), with a check of it on one drawn input.  Its test is a Hypothesis test: it draws many inputs, and
+a failure shows the smallest one that breaks the law.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Check = Callable[..., None]
 
 
 class LawBroken(AssertionError):
-    """What an implementation did against a law; the message has the law and the smallest example."""
+    """An implementation breaks a law; the message has the law and the smallest example."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class Law:
     ----------
     name : str
     statement : str
-        What holds, in a sentence or two.
+        The theorem, in a sentence or two.
     source : str
-        Where the theorem is from.
+        The source of the theorem.
     variants : tuple of str
-        Cases that are tried one by one: kinds of lumpability, or just "".
+        Cases that are tested separately: kinds of lumpability, or just "".
     inputs : callable
         Strategy of inputs for each variant.
     replaceable : bool
-        Whether the law is about all inputs, so that others may be given to `check`.
+        Whether the law is about all inputs, so that `check` accepts other inputs.
     holds : callable
         ``holds(implementation, input, draw, variant)`` raises `AssertionError` if the law is broken;
         it may draw more.
@@ -85,7 +85,7 @@ class Law:
         inputs: SearchStrategy[Any] | None = None,
         max_examples: int | None = None,
     ) -> None:
-        """Try the law on many inputs.
+        """Test the law on many inputs.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class Law:
         variant : str, optional
             All by default.
         inputs : strategy, optional
-            In place of the law's own, where it is about all inputs.
+            In place of the law's own inputs, if it is about all inputs.
         max_examples : int, optional
             By default what the current Hypothesis profile says.
 
@@ -125,10 +125,10 @@ class Law:
                 except AssertionError as broken:
                     raise LawBroken(self._report(variant, example, broken)) from None
 
-        # Hypothesis keeps failures under the name of the test, and all laws share this function.
+        # Hypothesis stores failures under the name of the test, and all laws share this function.
         obeys.__name__ = re.sub(r"\W+", "_", f"{self.name} {variant}".strip())
         chosen = settings() if max_examples is None else settings(max_examples=max_examples)
-        # What lines of this kit ran explains nothing to whoever reads the report, and takes long to find.
+        # A list of lines of this kit that ran would not help the reader, and takes long to compute.
         phases = [phase for phase in chosen.phases if phase is not Phase.explain]
         chosen = settings(chosen, deadline=None, phases=phases)
         chosen(given(example=inputs, data=st.data())(obeys))()
@@ -152,7 +152,7 @@ def law(
     variants: Sequence[str] = ("",),
     replaceable: bool = False,
 ) -> Callable[[Check], Law]:
-    """Make a law of a function whose name names it and whose docstring states it, and add it to the laws."""
+    """Make a law from a function: its name is the name of the law, its docstring the statement."""
 
     def of_variant(variant: str) -> SearchStrategy[Any]:
         return inputs if isinstance(inputs, SearchStrategy) else inputs(variant)
@@ -171,7 +171,7 @@ def try_laws(
     implementation: Callable[..., Any],
     **options: Any,
 ) -> Iterator[LawBroken]:
-    """Yield what each law that does not hold reports."""
+    """Yield the report of each law that does not hold."""
     for one in laws.values():
         try:
             one.check(implementation, **options)

@@ -1,4 +1,4 @@
-"""Laws of lumping chains: what every function from a chain to its coarsest lumping must do.
+"""Laws of lumping chains, for functions from a chain to its coarsest lumping.
 
 A lumper takes a chain and the keywords ``kind`` and ``within`` (a `Partition` to refine) and returns something with the
 attributes ``chain``, ``partition`` and ``quotient``, ``factors`` for proportional lumpings, and the methods of
@@ -49,7 +49,7 @@ Case = tuple[MarkovChain, Partition]
 _BUCHHOLZ = "Buchholz 1994"
 _MOST_MERGED = 6
 _COLLAPSING = ("ordinary", "bisimulation", "proportional")
-"""Kinds whose quotients forget nothing that lumping them further needs."""
+"""Kinds whose quotients hold everything that lumping them further needs."""
 
 LUMPER_LAWS: dict[str, Law] = {}
 """Laws of lumping chains by name."""
@@ -139,7 +139,7 @@ def lumped_already(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
     chain, within = case
     first = lump(chain, kind=variant, within=within)
     start = Partition(within.labels[first.partition.representatives])
-    if variant not in _COLLAPSING:  # an exact quotient forgets how large its blocks are
+    if variant not in _COLLAPSING:  # an exact quotient does not know the sizes of its blocks
         start = start.meet(Partition(first.partition.blocks.sizes))
     again = lump(first.quotient, kind=variant, within=start)
     assert_same_partition(again.partition, Partition.discrete(first.quotient.n))
@@ -170,7 +170,7 @@ def another_unit_of_time(lump: Lumper, chain: CTMC, draw: Draw, variant: str) ->
 
 @st.composite
 def _transitions(draw: st.DrawFn) -> tuple[list[Any], list[Any]]:
-    """Draw twelve rates as floats, parallel ones among them, and the same in another order."""
+    """Draw twelve rates as floats, with parallel ones, and the same rates in another order."""
     rates = draw(twelve_rates())
     targets = draw(st.lists(st.integers(2, 5), min_size=12, max_size=12))
     listed = [(0, target, float(rate)) for target, rate in zip(targets, rates, strict=True)]

@@ -142,7 +142,7 @@ def unfolded(chain: MarkovChain, partition: Partition, steps: int) -> tuple[Netw
     whole : Network
         V^T L P, L P, ..., L P, V.
     small : Network
-        N, ..., N, W with N = W L P^ W^-1, W = diag(|C|): what exact merging has to make of it.
+        N, ..., N, W with N = W L P^ W^-1, W = diag(|C|): the result that exact merging must have.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def unfolded(chain: MarkovChain, partition: Partition, steps: int) -> tuple[Netw
     indicator = np.eye(len(partition))[partition.labels]
     start = indicator.T @ step
     matrices = [start, *[step] * (steps - 1), indicator]
-    # Columns of states of one block are equal: one of them stands for all.
+    # Columns of states of one block are equal, so one of them represents all.
     small = start[:, partition.representatives]
     sizes = np.diag(partition.blocks.sizes.astype(np.float64))
     return (

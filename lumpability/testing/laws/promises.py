@@ -1,8 +1,8 @@
-"""What the quotient of each kind preserves, checked in exact arithmetic.
+"""The quantities that each kind preserves, checked in exact arithmetic.
 
-One check for every quantity of `lumpability.markov.preserved.QUANTITIES`.  Probabilities at a time t are linear
-combinations of p U^k with U = P or U = I + Q/L, so that all times are compared by comparing some powers;
-"every start" is compared for the unit vectors, which span all distributions.
+There is one check for every quantity of `lumpability.markov.preserved.QUANTITIES`.  Probabilities at a time t are
+linear combinations of p U^k with U = P or U = I + Q/L, so comparing some powers compares all times.
+"Every start" is compared for the unit vectors, which span all distributions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Laws of refinement: what every function from a structure and a partition to a partition must do.
+"""Laws of refinement, for functions from a structure and a partition to a partition.
 
 A refiner takes a `WeightedStructure` and a `Partition` to refine and returns the coarsest stable partition that
 refines it, as anything that `Partition.of` takes.

@@ -1,7 +1,7 @@
-"""Hypothesis strategies for everything the library knows: small, constructive, shrinking to the simplest.
+"""Hypothesis strategies for all models of the library: small, constructive, shrinking to the simplest.
 
-Nothing is drawn and thrown away: what shall be lumpable is unfolded from a drawn quotient.  All bounds are
-keyword arguments.  Where a strategy draws more than one thing, it draws a tuple.
+No model is drawn in vain: a lumpable model is unfolded from a drawn quotient.  All bounds are keyword arguments.
+A strategy for more than one value draws a tuple.
 """
 
 from lumpability.testing.strategies.chains import ctmcs, dtmcs, labelled, parametric_chains

@@ -25,7 +25,7 @@ Rows = list[list[Any]]
 def drawn_rows(
     draw: st.DrawFn, n: int, numbers: SearchStrategy[Any], factors: Sequence[int] = (1, 1, 2)
 ) -> Rows:
-    """Draw a square matrix whose rows are often multiples of others, and whose columns often alike."""
+    """Draw a square matrix whose rows are often multiples of others, and whose columns are often equal."""
     rows: Rows = []
     for state in range(n):
         model = state - draw(st.integers(0, state))
@@ -42,7 +42,7 @@ def drawn_rows(
 
 
 def _around(rows: Rows) -> None:
-    """Add a tour of all states, so that the chain is irreducible."""
+    """Add a cycle through all states, so that the chain is irreducible."""
     for state, row in enumerate(rows):
         row[(state + 1) % len(rows)] += Fraction(1)
 
@@ -62,7 +62,7 @@ def ctmcs(
     ----------
     min_states, max_states : int
     rates : strategy of numbers that are not negative, optional
-        By default few numbers, in 1/time.
+        By default a few numbers, in 1/time.
     irreducible : bool
         Lead from every state to every other one.
 
@@ -95,7 +95,7 @@ def dtmcs(
     ----------
     min_states, max_states : int
     weights : strategy of numbers that are not negative, optional
-        Probabilities are weights divided by their sum; a state without weights stays where it is.
+        Probabilities are weights divided by their sum; a state without weights is absorbing.
     irreducible : bool
         Lead from every state to every other one.
 
@@ -125,7 +125,7 @@ def labelled(
     max_rewards: int = 0,
     initial: bool = False,
 ) -> Chain:
-    """Put labels on the chains of another strategy, and rewards and a start if wanted.
+    """Add labels to the chains of another strategy, and rewards and an initial distribution on request.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Chains with a lumping built in, and chains in which one rate breaks it.
+"""Chains with a built-in lumping, and chains in which one rate breaks it.
 
-A quotient is drawn and unfolded by the code that also plants lumpings at random
-(`lumpability.markov.examples.planted`), with Hypothesis in the place of the random numbers.  In discrete time the
+A quotient is drawn and unfolded by the code that also plants random lumpings
+(`lumpability.markov.examples.planted`), with Hypothesis in place of the random numbers.  In discrete time the
 chain is I + Q/L, which is lumpable of the same kinds as Q.
 """
 
@@ -88,7 +88,7 @@ def lumpable_chains(
     min_blocks, max_blocks, max_block_size : int
         At least one.
     irreducible : bool
-        Lead from every state to every other one.
+        Make every state reach every other one.
 
     Raises
     ------
@@ -123,15 +123,15 @@ def not_lumpable_chains(
     max_blocks: int = 3,
     max_block_size: int = 3,
 ) -> tuple[MarkovChain, Partition, Witness]:
-    """Chains that one rate keeps from being lumpable, the partition that fails, and what shows it.
+    """Chains in which one rate breaks a lumping, the partition that fails, and the witness.
 
     Parameters
     ----------
     kind : {"ordinary", "bisimulation", "exact", "strict", "proportional"}
     time : {"continuous", "discrete"}
     max_blocks : int
-        At least two, and at least three for "proportional": where there is one way out of a block, all
-        states take it in the same proportion.
+        At least two, and at least three for "proportional": with one way out of a block, all states take it
+        in the same proportion.
     max_block_size : int
         At least two.
 
@@ -168,12 +168,12 @@ def near_lumpable_chains(
     max_blocks: int = 3,
     max_block_size: int = 3,
 ) -> tuple[CTMC, Partition]:
-    """Chains that miss a lumping by epsilon, and the partition they miss.
+    """Chains that miss a lumping by epsilon, and that partition.
 
     Parameters
     ----------
     epsilon : number
-        By how much one rate differs from that of a lumpable chain, in 1/time.
+        The difference of one rate from that of a lumpable chain, in 1/time.
     kind, max_blocks, max_block_size
         As for `not_lumpable_chains`.
 
@@ -199,10 +199,10 @@ def _broken(
     max_block_size: int,
     differences: st.SearchStrategy[Fraction],
 ) -> tuple[Any, Partition]:
-    """Draw rates that are lumpable, and add to one that joins two blocks.
+    """Draw rates that are lumpable, and add to one rate between two blocks.
 
-    The first block has two states.  For "proportional" its states go on to the second at least, and the one
-    that changes goes to a third, so that the proportions change.
+    The first block has two states.  For "proportional" its states have rates at least into the second block, and
+    the changed rate goes into a third, so that the proportions change.
     """
     proportional = find_kind(kind).scaled
     least = 3 if proportional else 2
@@ -225,7 +225,7 @@ class DrawnNumbers:
     Parameters
     ----------
     draw : callable
-        What a function decorated with `hypothesis.strategies.composite` is given.
+        The first argument of a function decorated with `hypothesis.strategies.composite`.
     """
 
     def __init__(self, draw: st.DrawFn) -> None:

@@ -30,7 +30,7 @@ _FACTORS = {
     Group.POSITIVE: _POSITIVE,
     Group.ANY: (*_POSITIVE, -1.0, -2.0),
 }
-"""Powers of two, so that floats hold what they are multiplied with."""
+"""Powers of two, so that floats hold the products."""
 
 
 @st.composite
@@ -100,10 +100,10 @@ def lumpable_networks(
     max_outputs: int = 2,
     max_copies: int = 2,
 ) -> tuple[Network, list[Partition], list[list[Fraction]]]:
-    """Networks with copies of neurons built in, and which neurons are copies with which factors.
+    """Networks with built-in copies of neurons, their classes, and their factors.
 
-    A small network is drawn; every hidden neuron is copied with factors that the activation lets pass,
-    its outgoing weights are split among the copies, and the copies are shuffled.
+    A small network is drawn; every hidden neuron is copied with factors that the activation passes, its
+    outgoing weights are divided among the copies, and the copies are shuffled.
 
     Parameters
     ----------
@@ -111,13 +111,13 @@ def lumpable_networks(
     max_inputs, max_hidden_layers, max_width, max_outputs : int
         Of the small network; it has at least one hidden layer.
     max_copies : int
-        Neurons added to a hidden layer, at most.
+        Largest number of neurons added to a hidden layer.
 
     Returns
     -------
     strategy of (network, partitions, factors)
-        Of every layer with weights: the planted classes, and the factor of each neuron against the
-        first of its class.
+        For every layer with weights, the planted classes, and the factor of each neuron over the first of
+        its class.
 
     Examples
     --------

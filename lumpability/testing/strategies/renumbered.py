@@ -25,8 +25,8 @@ __all__ = ["permutations_of"]
 def permutations_of(model: Any) -> SearchStrategy[tuple[Any, list[int]]]:
     """Pairs of a renumbered model and the order: state i of it is state ``order[i]`` of the given one.
 
-    A partition P of the model becomes ``P.restrict(order)``.  For a network units are numbered layer after
-    layer as in `NetworkLumping.partition`, and only hidden ones change places.
+    A partition P of the model becomes ``P.restrict(order)``.  The units of a network are numbered layer after
+    layer as in `NetworkLumping.partition`, and only hidden ones are permuted.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Weighted structures in which states often belong together.
 
-A small structure is drawn, and every one of its states unfolded into a block: each member splits the
-weight into another block among some of its members.  A few transitions on top may then break what was
-built.
+A small structure is drawn, and every state of it is unfolded into a block: each member divides the weight into
+another block among some of its members.  A few additional transitions may break the stability of the
+blocks.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def structures(
     max_transitions : int
         Of the small structure that is unfolded.
     weights : strategy of rational numbers, optional
-        By default few numbers, of both signs.
+        By default a few numbers, of both signs.
     noise : int
-        At most so many transitions on top of those that keep the unfolded blocks stable; with 0 the
-        initial partition is made of blocks that are.
+        Largest number of additional transitions, which may break the unfolded blocks; with 0 the initial
+        partition consists of stable blocks.
 
     Examples
     --------

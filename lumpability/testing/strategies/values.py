@@ -27,8 +27,8 @@ def rationals(
     min_value, max_value : int or Fraction
     max_denominator : int
     max_exponent : int
-        Times a power of ten with an exponent of at most this absolute value; the bounds are for what is
-        before it.  With 30 the numbers fit neither 64 bits nor floats.
+        Multiply by a power of ten with an exponent of at most this absolute value; the bounds hold before that.
+        With 30 the numbers fit neither 64 bits nor floats.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def partitions(
     Parameters
     ----------
     states : int, optional
-        Exactly so many states.
+        The number of states.
     min_states, max_states : int
     max_blocks : int, optional
 
