@@ -288,16 +288,7 @@ def _columns(columns: Mapping[str, np.ndarray[Any, Any] | None]) -> Iterator[str
 
 def digest_object(digest: Digest) -> dict[str, Any]:
     """Return a digest as the JSON object that certificates hold."""
-    return {
-        "type": digest.type,
-        "states": digest.states,
-        "transitions": digest.transitions,
-        "matrix": digest.matrix,
-        "labels": digest.labels,
-        "rewards": digest.rewards,
-        "initial": digest.initial,
-        "overall": digest.overall,
-    }
+    return {**vars(digest), "overall": digest.overall}
 
 
 def _matrix_columns(matrix: WeightedStructure, weights: Any) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from functools import singledispatch
 from html import escape
+from importlib import resources
+from string import Template
 from typing import Any
 
 from lumpability.errors import InvalidInput
@@ -20,15 +22,6 @@ __all__ = ["body", "fragment", "page"]
 
 _TRANSITIONS = 24
 _ROWS = 100
-
-_STYLE = """
-.lumpability-reasons { font: 0.95em/1.45 system-ui, sans-serif; max-width: 60em; overflow-x: auto }
-.lumpability-reasons table { border-collapse: collapse; margin: 0.3em 0 0.8em }
-.lumpability-reasons th, .lumpability-reasons td { border: 1px solid; padding: 0.15em 0.6em;
-  text-align: left; vertical-align: top; border-color: color-mix(in srgb, currentcolor 30%, transparent) }
-.lumpability-reasons td.number { text-align: right; font-variant-numeric: tabular-nums }
-.lumpability-reasons pre { white-space: pre-wrap; margin: 0.3em 0 }
-"""
 
 
 @singledispatch
@@ -84,20 +77,18 @@ def _(told: NetworkWitness) -> str:
 
 def page(told: Any) -> str:
     """Return an explanation as a whole document."""
-    return f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>{escape(told.claim)}</title>
-<meta name="viewport" content="width=device-width">
-<style>:root {{ color-scheme: light dark }} body {{ margin: 1.5em }}</style>
-{fragment(told)}
-</html>
-"""
+    return Template(_asset("explanation.html")).substitute(
+        title=escape(told.claim), body=fragment(told)
+    )
 
 
 def fragment(told: Any) -> str:
     """Return an explanation as a part of a page, with its style."""
-    return f'<div class="lumpability-reasons"><style>{_STYLE}</style>{body(told)}</div>'
+    return f'<div class="lumpability-reasons"><style>{_asset("explanation.css")}</style>{body(told)}</div>'
+
+
+def _asset(name: str) -> str:
+    return resources.files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
 
 
 def _row(tag: str, *cells: Any) -> str:

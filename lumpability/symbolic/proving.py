@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
-from typing import Any
-
 from lumpability.certificate.export import write_statement
 from lumpability.certificate.export.statement import IntegerStatement
 from lumpability.errors import InvalidInput
@@ -18,8 +15,7 @@ from lumpability.symbolic.proof import Proof
 __all__ = ["export", "prove", "statement_of"]
 
 
-@singledispatch
-def prove(lumping: Any, *, largest: int | None = None) -> Proof:
+def prove(lumping: Lumping | NetworkLumping, *, largest: int | None = None) -> Proof:
     """Prove a lumping with symbolic matrices, or show what is wrong with it.
 
     Parameters
@@ -59,17 +55,11 @@ def prove(lumping: Any, *, largest: int | None = None) -> Proof:
     >>> print(prove(lump(twins)))
     proved: A_0 W_1 = W^_1 A_1; A_1 W_2 = W^_2 A_2; the output is the same expression, using relu(2*x) = 2*relu(x)
     """
+    if isinstance(lumping, Lumping):
+        return prove_chain(lumping, largest=MOST_STATES if largest is None else largest)
+    if isinstance(lumping, NetworkLumping):
+        return prove_network(lumping, largest=MOST_OPERATIONS if largest is None else largest)
     raise InvalidInput(f"a {type(lumping).__name__} is no lumping: give what lump returns")
-
-
-@prove.register
-def _chain(lumping: Lumping, *, largest: int | None = None) -> Proof:
-    return prove_chain(lumping, largest=MOST_STATES if largest is None else largest)
-
-
-@prove.register
-def _network(lumping: NetworkLumping, *, largest: int | None = None) -> Proof:
-    return prove_network(lumping, largest=MOST_OPERATIONS if largest is None else largest)
 
 
 def statement_of(lumping: Lumping | NetworkLumping) -> IntegerStatement:

@@ -10,6 +10,8 @@ import html
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import resources
+from string import Template
 
 from lumpability.show.text import printable
 
@@ -82,10 +84,13 @@ def render(items: Sequence[Item], markup: str) -> str:
     | c | 1/2 |
     <BLANKLINE>
     """
-    write, before, after = _MARKUPS[markup]
+    write, frame = _MARKUPS[markup]
     title = next((item.text for item in items if isinstance(item, Heading)), "")
     body = "\n".join(write(item) for item in items)
-    return before.replace("TITLE", html.escape(title)) + body + after
+    if frame is None:
+        return body
+    text = resources.files(__package__).joinpath("assets", frame).read_text(encoding="utf-8")
+    return Template(text).substitute(title=html.escape(title), body=body)
 
 
 def _markdown(item: Item) -> str:
@@ -172,29 +177,9 @@ def _html(item: Item) -> str:
             return f"<!-- {text} -->"
 
 
-_STYLE = (
-    ":root{color-scheme:light dark}body{font:1rem/1.5 sans-serif;max-width:50rem;margin:2rem auto;"
-    "padding:0 1rem}table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}"
-    "td,th{border:1px solid #8888;padding:.2rem .6rem;text-align:right}"
-    "pre{overflow-x:auto;padding:.6rem;border:1px solid #8888}"
-)
-_LATEX_BEFORE = r"""\documentclass[11pt]{article}
-\usepackage[utf8]{inputenc}
-\usepackage[margin=2.5cm]{geometry}
-\begin{document}
-"""
-_HTML_BEFORE = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>TITLE</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-"""
-_MARKUPS: dict[str, tuple[Callable[[Item], str], str, str]] = {
-    "markdown": (_markdown, "", ""),
-    "latex": (_latex, _LATEX_BEFORE, "\\end{document}\n"),
-    "html": (_html, _HTML_BEFORE, "\n</body>\n</html>\n"),
+_MARKUPS: dict[str, tuple[Callable[[Item], str], str | None]] = {
+    "markdown": (_markdown, None),
+    "latex": (_latex, "sheet.tex"),
+    "html": (_html, "sheet.html"),
 }
+"""What writes an item, and the file around all items."""
