@@ -133,7 +133,12 @@ def test_impossible_values_are_refused(values, error, text):
 
 def test_a_parameter_of_unknown_sign_is_refused():
     with pytest.raises(InvalidValue, match="positive=True"):
-        CTMC.from_rates({("u", "d"): sympy.Symbol("x")})
+        CTMC.from_rates({("u", "d"): sympy.Symbol("x", real=True)})
+
+
+def test_a_symbol_without_assumptions_is_the_positive_parameter_of_that_name():
+    plain = CTMC.from_rates({("u", "d"): sympy.Symbol("x")})
+    assert plain.equals(CTMC.from_rates({("u", "d"): "x"}))
 
 
 def test_symbolic_probabilities_must_add_up_to_one():

@@ -289,7 +289,7 @@ def test_the_reader_puts_neurons_into_classes(page):
 def test_a_large_quotient_is_an_overview_that_can_be_searched(page):
     chain = machine_repair(7, repairers=2)
     lumping = lump(
-        chain, initial=[state.count("u") * 2 + (state[0] == "u") for state in chain.states]
+        chain, within=[state.count("u") * 2 + (state[0] == "u") for state in chain.states]
     )
     lumping = lump(chain, within=list(range(chain.n))) if len(lumping.partition) < 65 else lumping
     page.open(lumping.player())
