@@ -1,4 +1,4 @@
-"""The result of a solver: numbers, the method that found them, and bounds on their errors."""
+"""What a solver returns: numbers, how they were found, and how far they may be off."""
 
 from __future__ import annotations
 
@@ -27,22 +27,31 @@ EXACT_UP_TO = 64
 ITERATIONS_FIRST = 600
 """Iterations that "auto" tries before it factorises the matrix.
 
-If iterations converge slowly, the chain mixes slowly; then it has small separators, and its factors are
-sparse.  If it mixes fast, the factors are dense, but few iterations are needed.
+Where iterations converge slowly a chain mixes slowly, hence has small separators, and then its
+factors are sparse; where it mixes fast the factors fill up, but few iterations are needed.
 """
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How to solve equations, and when to give up."""
+    """How to solve equations, and when to give up.
 
-    method: Method = "auto"  # {"auto", "exact", "direct", "iterative"}
-    tolerance: float = 1e-12  # relative, of the iteration
+    Attributes
+    ----------
+    method : {"auto", "exact", "direct", "iterative"}
+    tolerance : float
+        Relative, of the iteration.
+    max_iterations : int
+    progress : callable or None
+    """
+
+    method: Method = "auto"
+    tolerance: float = 1e-12
     max_iterations: int = 10_000
     progress: Progress | None = None
 
     def attempts(self) -> list[Effort]:
-        """Return the numerical methods to try, in order."""
+        """Return the numerical methods to try one after the other."""
         if self.method != "auto":
             return [self]
         few = min(self.max_iterations, ITERATIONS_FIRST)
@@ -64,9 +73,11 @@ class Solution:
         "exact", "direct" or "iterative", "uniformization" or "powers".
     residual : float
         Largest absolute residual of the equations solved, computed afterwards; 0 if exact.
-    error_bound : float
-        Bound of the truncation error, in the sum of absolute values; 0 if nothing was truncated.
-        Rounding errors of floating-point numbers are not included.
+    error_bound : float or None
+        Proved bound on the error in the sum of absolute values, rounding included; 0 if exact, None
+        if there is none.
+    relative_error : float or None
+        Proved bound on the relative error of every entry; 0 if exact, None if there is none.
     iterations : int
     infinite : array of bool or None, shape (n,)
         Where the quantity is infinite.
@@ -82,9 +93,15 @@ class Solution:
     finite: ExactArray | Floats
     method: str
     residual: float = 0.0
-    error_bound: float = 0.0
+    error_bound: float | None = None
+    relative_error: float | None = None
     iterations: int = 0
     infinite: np.ndarray[Any, np.dtype[np.bool_]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.is_exact:
+            object.__setattr__(self, "error_bound", 0.0)
+            object.__setattr__(self, "relative_error", 0.0)
 
     @property
     def values(self) -> ExactArray | Floats:
@@ -93,7 +110,7 @@ class Solution:
         Raises
         ------
         InvalidValue
-            If a number is infinite: use `floats`, or `finite` and `infinite`.
+            If one is infinite: use `floats`, or `finite` and `infinite`.
         """
         if self.infinite is not None and self.infinite.any():
             state = int(np.flatnonzero(self.infinite)[0])
@@ -136,7 +153,9 @@ class Solution:
     def __repr__(self) -> str:
         if self.is_exact:
             about = "exact"
-        elif self.error_bound:
+        elif self.relative_error is not None:
+            about = f"{self.method}, relative error at most {self.relative_error:.1e}"
+        elif self.error_bound is not None:
             about = f"{self.method}, error at most {self.error_bound:.1e}"
         else:
             about = f"{self.method}, residual {self.residual:.1e}"
@@ -147,14 +166,17 @@ class Solution:
 
 
 def choose_method(chain: MarkovChain, method: Method, size: int) -> Method:
-    """Decide whether "auto" is exact; refuse floating point for symbolic chains.
-
-    Raises `InvalidInput` for an unknown method, or a numerical one with parameters.
+    """Settle whether "auto" is exact; refuse floating point for symbolic chains.
 
     Returns
     -------
     Method
-        "auto" then means to iterate first, and to factorise if that does not converge.
+        "auto" now means to iterate first and to factorise if that does not converge.
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown method, or a numerical one with parameters.
     """
     if method not in METHODS:
         raise InvalidInput(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")

@@ -3,24 +3,29 @@
 Exactly by the elimination of Grassmann, Taksar and Heyman (1985): states are removed one by one, the
 rates between the others enlarged by what passed through the removed one.  It adds, multiplies and
 divides positive numbers only, so it works over any field in which the rates lie, parameters included.
-Numerically one recurrent class is solved by a sparse factorisation of the generator with the first
-state's probability set to one, or by GMRES on (Q^T + u 1^T) x = u, which has the stationary distribution
-as its only solution because 1^T Q^T = 0.
+In floating point the same elimination is right in every entry, however small; it is used up to some
+thousands of states.  Beyond, sweeps of Gauss and Seidel, which do not subtract either, alternate with
+the solution of the chain between parts that hang together by the largest flows (Koury, McAllister and
+Stewart 1984); where they converge slowly they start from a sparse factorisation, whose large entries
+are right.  However found, every result states a relative error of its entries that is proved
+(`lumpability.markov.solve.gth`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from lumpability.errors import InvalidChain, NotUnique
+from lumpability.errors import InvalidChain, NoConvergence, NotUnique
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.solve.classes import recurrent_classes
-from lumpability.markov.solve.linear import first_success, solve_numeric
+from lumpability.markov.solve.gth import eliminate_dense, relative_error_bound
 from lumpability.markov.solve.solution import (
     Effort,
     Floats,
@@ -32,6 +37,14 @@ from lumpability.markov.solve.solution import (
 from lumpability.numbers.exact_array import Exact, ExactArray
 
 __all__ = ["eliminate_states", "stationary", "stationary_distributions"]
+
+_DENSE_UP_TO = 3000
+_UNDERFLOWING = 1e-250
+_SWEEPS, _SWEEPS_FIRST = 10, 60
+_SETTLED = 1e-13
+_PATIENCE = 20  # rounds of sweeps in which the change must halve
+_PARTS = 500
+_USELESS = 1e-3  # no digits are promised beyond
 
 
 def stationary(
@@ -49,10 +62,11 @@ def stationary(
     chain : CTMC or DTMC
         Transient states get probability zero.
     method : {"auto", "exact", "direct", "iterative"}
-        "auto" is exact up to 64 states and for chains with parameters; for others, it iterates, and
-        factorises the matrix if that does not converge soon.
+        "auto" is exact up to 64 states and for chains with parameters; "direct" eliminates without
+        subtraction up to 3,000 states, as "auto" does, and factorises a sparse matrix beyond.
     tolerance : float
-        Relative tolerance of the iteration; the reported residual is computed from the result.
+        Of the relative error of every entry; what is reported is a bound computed afterwards, which may
+        be larger by the rounding of n rates.
     max_iterations : int
     progress : callable, optional
         Called with (steps done, steps in all); raising from it stops the computation.
@@ -60,14 +74,14 @@ def stationary(
     Returns
     -------
     Solution
-        Its residual is the largest absolute entry of pi Q, or of pi P - pi.
+        Its `relative_error` bounds the relative error of every entry.
 
     Raises
     ------
     NotUnique
         If there are several recurrent classes; carries ``classes``, their number.
     NoConvergence
-        If a numerical method fails; carries ``residual``.
+        If no accuracy can be proved; carries ``residual``.
 
     Notes
     -----
@@ -128,16 +142,37 @@ def _of_class(chain: MarkovChain, states: np.ndarray[Any, Any], effort: Effort) 
         if masses and not isinstance(masses[0], Fraction):
             values[0] = masses[0] - masses[0]
         return Solution(ExactArray.of_values(codes, values), "exact")
-    generator = _numeric_generator(chain, states)
-    masses_found, used, iterations = np.ones(1), "direct", 0
-    if len(states) > 1:
-        masses_found, _, iterations, used = first_success(
-            lambda attempt: _numeric(generator, attempt), replace(effort, method=chosen)
+    rates = chain.matrix.without_diagonal().to_scipy().tocsr()
+    if len(states) < chain.n:
+        rates = rates[states][:, states]
+    dense = len(states) <= _DENSE_UP_TO
+    if dense and chosen != "iterative":
+        masses_found, used, iterations = (
+            eliminate_dense(rates.toarray(), effort.progress),
+            "direct",
+            0,
+        )
+    else:
+        masses_found, used, iterations = _sparse(rates, replace(effort, method=chosen))
+    error = relative_error_bound(rates, masses_found)
+    if math.isfinite(error) and error > _USELESS:
+        raise NoConvergence(
+            f"the entries of the {used} solution cannot be shown to be right (relative error {error:.1e}): "
+            "raise max_iterations, or use method='direct' or 'exact'",
+            residual=error,
+            iterations=iterations,
         )
     result = np.zeros(chain.n)
     result[states] = masses_found
-    residual = float(np.abs(generator.T @ masses_found).max(initial=0.0))
-    return Solution(result, used, residual=residual, iterations=iterations)
+    balance = rates.T @ masses_found - rates.sum(axis=1) * masses_found
+    return Solution(
+        result,
+        used,
+        residual=float(np.abs(balance).max()),
+        error_bound=error if error < math.inf else None,  # entries sum to one
+        relative_error=error if error < math.inf else None,
+        iterations=iterations,
+    )
 
 
 def eliminate_states(
@@ -182,56 +217,104 @@ def eliminate_states(
     return [mass / total for mass in masses]
 
 
-def _numeric_generator(chain: MarkovChain, states: np.ndarray[Any, Any]) -> Any:
-    """Return Q, or P - I, on a closed set of states as a csr_array of floats."""
+def _sparse(rates: Any, effort: Effort) -> tuple[Floats, str, int]:
+    """Return the stationary distribution of a large irreducible chain, the method and its iterations.
+
+    Where sweeps converge slowly a chain mixes slowly, hence has small separators, and its factors are
+    sparse; where it mixes fast the factors fill up, but few sweeps are needed.
+    """
+    if effort.method == "auto":
+        with suppress(NoConvergence):
+            few = min(effort.max_iterations, _SWEEPS_FIRST)
+            return _sparse(rates, replace(effort, method="iterative", max_iterations=few))
+    n = rates.shape[0]
+    direct = effort.method != "iterative"
+    masses = _factorised(rates) if direct else np.full(n, 1.0 / n)
+    best, least, done, changes = masses, math.inf, 0, [math.inf] * _PATIENCE
+    while done < effort.max_iterations:
+        before, masses = masses, _swept(rates, masses, min(_SWEEPS, effort.max_iterations - done))
+        done += _SWEEPS
+        if effort.progress is not None:
+            effort.progress(done, effort.max_iterations)
+        error, kept = relative_error_bound(rates, masses), masses > _UNDERFLOWING
+        change = float(np.abs(masses[kept] / np.maximum(before[kept], _UNDERFLOWING) - 1).max())
+        improved = error < least / 2
+        if error < least:
+            best, least = masses, error
+        if least <= effort.tolerance or (least < _USELESS and not improved) or change < _SETTLED:
+            return best if least < math.inf else masses, "direct" if direct else "iterative", done
+        changes.append(change)
+        if change > changes[-_PATIENCE] / 2:
+            break
+        masses = _aggregated(rates, masses)
+    raise NoConvergence(
+        f"no convergence to {effort.tolerance:g} in {done} iterations (relative error {least:.1e}): raise "
+        "max_iterations or tolerance, or use method='direct'",
+        residual=least,
+        iterations=done,
+    )
+
+
+def _factorised(rates: Any) -> Floats:
+    """Return an approximation by elimination that subtracts on the diagonal only.
+
+    Pivots are taken from the diagonal in an order that is good for both rows and columns, so that all other
+    entries are sums of numbers of one sign, and only a pivot can lose digits.
+    """
     from scipy.sparse import diags_array
+    from scipy.sparse.linalg import splu
 
-    rates = chain.matrix.without_diagonal().to_scipy()
-    if len(states) < chain.n:
-        rates = rates[states][:, states]
-    return (rates - diags_array(rates.sum(axis=1))).tocsr()
-
-
-def _normalised(masses: Floats) -> Floats:
-    masses = np.maximum(masses, 0.0)
-    normalised: Floats = masses / masses.sum()
-    return normalised
-
-
-def _numeric(generator: Any, effort: Effort) -> tuple[Floats, float, int]:
-    solution, residual, iterations = (
-        _iterative(generator, effort)
-        if effort.method == "iterative"
-        else _direct(generator, effort)
+    balance = (diags_array(rates.sum(axis=1)) - rates).T.tocsc()
+    factors = splu(
+        balance[1:, 1:],
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
     )
-    masses = np.maximum(solution, 0.0)
-    return masses / masses.sum(), residual, iterations
+    rest = np.abs(factors.solve(-balance[1:, [0]].toarray().ravel()))
+    masses = np.maximum(np.concatenate([[1.0], rest]), np.finfo(float).tiny)
+    masses /= masses.max()
+    return masses / math.fsum(masses)
 
 
-def _direct(generator: Any, effort: Effort) -> tuple[Floats, float, int]:
-    transposed = generator.T.tocsc()
-    column = -transposed[1:, [0]].toarray().ravel()
-    rest, residual, _ = solve_numeric(transposed[1:, 1:], column, effort)
-    return np.concatenate([[1.0], rest]), residual, 0
+def _swept(rates: Any, masses: Floats, sweeps: int) -> Floats:
+    """Sweep over the states, likely ones first, so that each gets its mass from those that are right."""
+    from scipy.sparse import diags_array, tril, triu
+    from scipy.sparse.linalg import splu
 
-
-def _iterative(generator: Any, effort: Effort) -> tuple[Floats, float, int]:
-    from scipy.sparse.linalg import LinearOperator
-
-    n = generator.shape[0]
-    balance = generator.T.tocsr()
-    exits = -generator.diagonal()
-    # For the unknowns y = x * exits the diagonal is -1, however fast the states are.
-    start = np.full(n, 1.0 / n)
-
-    def apply(y: Floats) -> Floats:
-        x = y.ravel() / exits
-        result: Floats = balance @ x - start * x.sum()
-        return result
-
-    operator = LinearOperator((n, n), matvec=apply, dtype=np.float64)
-    identity = LinearOperator((n, n), matvec=lambda y: y, dtype=np.float64)
-    solution, residual, iterations = solve_numeric(
-        operator, -start, effort, preconditioned=identity
+    order = np.argsort(-masses, kind="stable")
+    inflow = rates.T.tocsr()[order][:, order]
+    exits = rates.sum(axis=1)[order]
+    solver = splu(
+        (diags_array(exits) - tril(inflow, -1)).tocsc(), permc_spec="NATURAL", diag_pivot_thresh=0.0
     )
-    return solution / exits, residual, iterations
+    later = triu(inflow, 1).tocsr()
+    x = masses[order]
+    for _ in range(sweeps):
+        x = solver.solve(later @ x)
+        x /= math.fsum(x)
+    result = np.empty_like(x)
+    result[order] = np.maximum(x, np.finfo(float).tiny)
+    return result
+
+
+def _aggregated(rates: Any, masses: Floats) -> Floats:
+    """Give every part its mass in the chain between the parts, which hang together by the largest flows."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+
+    n = len(masses)
+    flows = rates.tocoo()
+    flow = masses[flows.row] * flows.data
+    cost = 1 + math.log(flow.max()) - np.log(flow)
+    tree = minimum_spanning_tree(csr_array((cost, (flows.row, flows.col)), shape=(n, n)))
+    weakest = np.argpartition(-tree.data, _PARTS)[:_PARTS] if tree.nnz > _PARTS else slice(None)
+    tree.data[weakest] = 0
+    tree.eliminate_zeros()
+    count, part = connected_components(tree, directed=False)
+    sums = np.bincount(part, masses, count)
+    between = np.zeros((count, count))
+    np.add.at(between, (part[flows.row], part[flows.col]), flow)
+    correct = eliminate_dense(between / sums[:, None])
+    corrected: Floats = masses * (correct / sums)[part]
+    return corrected / math.fsum(corrected)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +28,7 @@ from lumpability.markov.solve import (
     stationary,
     stationary_distributions,
 )
+from lumpability.markov.solve.gth import relative_error_bound
 
 TWO_TRAPS = DTMC([[0, "1/3", "2/3"], [0, 1, 0], [0, 0, 1]], initial=0)
 
@@ -62,7 +65,7 @@ def test_auto_is_exact_for_small_chains_then_iterates_and_factorises_what_conver
     assert stationary(ehrenfest(14)).method == "iterative"
     slow = tandem(60, 60)
     with pytest.raises(NoConvergence):
-        stationary(slow, method="iterative", max_iterations=600)
+        stationary(slow, method="iterative", max_iterations=50)
     solution = stationary(slow)
     assert solution.method == "direct"
     assert solution.residual < 1e-12
@@ -72,7 +75,7 @@ def test_the_residual_is_that_of_the_balance_equations():
     chain = machine_repair(8)
     solution = stationary(chain, method="iterative")
     balance = chain.generator().explicit().to_scipy().T @ solution.floats()
-    assert solution.residual == pytest.approx(np.abs(balance).max(), rel=1e-6, abs=1e-18)
+    assert solution.residual == pytest.approx(np.abs(balance).max(), abs=1e-17)
     assert solution.iterations > 0
 
 
@@ -149,5 +152,78 @@ def test_progress_is_reported_and_can_cancel(method):
 def test_solutions_are_shown_in_one_line():
     assert repr(stationary(machine_repair(1))) == "Solution([100/101, 1/101], exact)"
     assert repr(stationary(machine_repair(7))).startswith(
-        "Solution(128 numbers, iterative, residual"
+        "Solution(128 numbers, direct, relative error at most"
     )
+
+
+@given(
+    n=st.integers(2, 8),
+    exponents=st.lists(st.integers(-40, 3), min_size=64, max_size=64),
+    method=st.sampled_from(["direct", "iterative", "sparse"]),
+)
+def test_every_entry_is_as_right_as_its_bound_says_however_small(n, exponents, method):
+    rates = np.array([10.0**k if k > -30 else 0.0 for k in exponents]).reshape(8, 8)[:n, :n]
+    rates[np.arange(n), (np.arange(n) + 1) % n] += 0.1  # irreducible
+    chain = CTMC(rates, tolerance=0)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            if method == "sparse":
+                patch.setattr(sys.modules[stationary.__module__], "_DENSE_UP_TO", 1)
+            found = stationary(chain, method=method.replace("sparse", "direct"))
+    except NoConvergence:
+        assert method != "direct"
+        return
+    exact = stationary(chain, method="exact").values
+    errors = [abs(Fraction(x) / y - 1) for x, y in zip(found.floats(), exact, strict=True)]
+    assert max(errors) <= found.relative_error <= 1e-10
+    assert sum(abs(Fraction(x) - y) for x, y in zip(found.floats(), exact, strict=True)) <= (
+        found.error_bound
+    )
+
+
+@pytest.mark.parametrize("machines", [8, 12])
+def test_rare_failures_have_their_probability(machines):
+    chain = machine_repair(machines, repairers=2, failure="1/10000")
+    lumping = lump(chain)
+    exact = stationary(lumping.quotient)
+    assert exact.is_exact
+    down = ~lumping.quotient.labels["operational"]
+    expected = float(sum(exact[b] for b in np.flatnonzero(down)))
+    found = stationary(chain)
+    assert found.relative_error < 1e-10
+    assert found.floats()[~chain.labels["operational"]].sum() == pytest.approx(expected, rel=1e-12)
+    sizes = np.bincount(lumping.partition.labels)
+    entries = (exact.floats() / sizes)[lumping.partition.labels]
+    assert found.floats() == pytest.approx(entries, rel=1e-12, abs=0)
+
+
+def test_a_wrong_distribution_gets_no_small_bound():
+    chain = machine_repair(6, failure="1/10000")
+    rates = chain.matrix.to_scipy().tocsr()
+    masses = stationary(chain, method="direct").floats()
+    assert relative_error_bound(rates, masses) < 1e-12
+    for state in (0, 63):
+        wrong = masses.copy()
+        wrong[state] *= 1 + 1e-6
+        assert relative_error_bound(rates, wrong) > 1e-6
+
+
+def test_a_chain_of_parts_that_hardly_touch_is_solved():
+    size, parts = 65, 50
+    ring = np.eye(size, k=1) + np.diag(np.ones(size - 1) * 0.5, -1)
+    rates = scipy.sparse.kron(scipy.sparse.eye_array(parts), scipy.sparse.csr_array(ring)).tolil()
+    for part in range(parts):
+        rates[part * size, (part + 1) % parts * size] = 1e-11 * (part + 1)
+    found = stationary(CTMC(rates.tocsr(), tolerance=0))
+    assert found.relative_error < 1e-9
+    # Flow between parts balances: each has mass in proportion to 1/(part + 1).
+    masses = found.floats().reshape(parts, size)[:, 0]
+    assert masses * np.arange(1, parts + 1) == pytest.approx(masses[0], rel=1e-9)
+
+
+def test_probabilities_that_underflow_do_not_hide_the_others():
+    n = 5000
+    rates = scipy.sparse.diags_array([np.ones(n - 1), np.full(n - 1, 2.0)], offsets=[1, -1])
+    found = stationary(CTMC(rates.tocsr()))
+    assert found.relative_error is None
+    assert found.floats()[:500] == pytest.approx(0.5 ** np.arange(1, 501), rel=1e-12, abs=0)
