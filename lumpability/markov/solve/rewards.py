@@ -23,10 +23,12 @@ from lumpability.markov.solve.hitting import expected_until, hitting_probabiliti
 from lumpability.markov.solve.solution import Floats, Method, Progress, Solution, choose_method
 from lumpability.markov.solve.stationary import stationary_distributions
 from lumpability.markov.solve.transient import (
+    Steps,
     distributions,
+    exactly,
+    poisson_reach,
     poisson_window,
     transient,
-    uniformized,
 )
 from lumpability.markov.solve.vectors import initial_of
 from lumpability.numbers.exact_array import ExactArray
@@ -98,7 +100,8 @@ def long_run(
     mixture: Floats = np.zeros(chain.n)
     for weight, part in zip(weights, parts, strict=True):
         mixture += weight * part.floats()
-    return Solution(mixture, parts[0].method, residual=max(part.residual for part in parts))
+    residual = max(part.residual for part in parts)
+    return Solution(mixture, parts[0].method, residual=residual)
 
 
 def _inner(vector: ExactArray, other: ExactArray | Floats) -> Any:
@@ -191,43 +194,48 @@ def accumulated_reward(
     >>> accumulated_reward(chain, "cost", 3)
     Fraction(18, 1)
     """
-    earning = earning_rates(chain, reward)
-    if not isinstance(chain, CTMC):
-        if time < 0 or int(time) != time:
-            raise InvalidInput(f"a DTMC makes whole numbers of steps, not {time}", time=time)
-        steps, total = int(time), 0
-        vectors = distributions(chain, initial_of(chain, initial), steps, progress=progress)
-        for vector, _ in zip(vectors, range(steps), strict=False):  # the last state earns nothing
-            total = total + _inner(earning, vector)
-        return total
+    earning, start = earning_rates(chain, reward), initial_of(chain, initial)
     if not (np.isfinite(time) and time >= 0):
         raise InvalidInput(f"the time must be finite and not negative, not {time}", time=time)
-    jumps, fastest = uniformized(chain)
-    rho, vector = earning.to_floats(), initial_of(chain, initial).to_floats()
-    if fastest == 0:
-        return float(vector @ rho) * float(time)
-    later = _expected_times(fastest, float(time), epsilon)
-    return _accumulate(jumps, vector, rho, later, progress)
+    if not isinstance(chain, CTMC):
+        if int(time) != time:
+            raise InvalidInput(f"a DTMC makes whole numbers of steps, not {time}", time=time)
+        steps = int(time)
+        if exactly(chain, start, steps):
+            vectors = distributions(chain, start, steps, progress=progress)
+            # The state after the last step earns nothing.
+            return sum(
+                _inner(earning, vector) for vector, _ in zip(vectors, range(steps), strict=False)
+            )
+        return _accumulated(Steps(chain, start, epsilon), earning, float(time), None, progress)
+    walk = Steps(chain, start, epsilon)
+    if walk.rate == 0 or time == 0:
+        return _inner(earning, walk.vector) * float(time)
+    mean = walk.rate * float(time)
+    walk.expect(poisson_reach(mean, epsilon)[1])
+    return _accumulated(walk, earning, float(time), epsilon, progress)
 
 
-def _expected_times(fastest: float, time: float, epsilon: float) -> Floats:
-    """Return the expected time up to `time` with 0, 1, 2, ... jumps made."""
-    from scipy.special import pdtrc
-
-    last = poisson_window(fastest * time, epsilon).last
-    return np.asarray(pdtrc(np.arange(last + 1.0), fastest * time) / fastest, dtype=np.float64)
-
-
-def _accumulate(
-    jumps: Any, vector: Floats, rho: Floats, times: Floats, progress: Progress | None
+def _accumulated(
+    walk: Steps, earning: ExactArray, time: float, epsilon: float | None, progress: Progress | None
 ) -> float:
-    total = 0.0
-    for step, time in enumerate(times.tolist()):
-        total += time * float(vector @ rho)
-        vector = jumps @ vector
+    """Add up what is earned while 0, 1, 2, ... jumps have been made, until time is over or nothing moves."""
+    rho, total, spent = earning.to_floats(), 0.0, 0.0
+    mean = walk.rate * time
+    window, later = None, np.ones(0)
+    first, last = (int(time), int(time) - 1) if epsilon is None else poisson_reach(mean, epsilon)
+    while not walk.still and walk.done <= last:
+        if walk.done >= first and window is None:
+            window = poisson_window(mean, epsilon or 1e-10)
+            later = window.later()
+        # The expected time with so many jumps made is P(more jumps) / rate.
+        held = (1.0 if walk.done < first else float(later[walk.done - first])) / walk.rate
+        total += held * float(walk.vector @ rho)
+        spent += held
+        walk.advance()
         if progress is not None:
-            progress(step + 1, len(times))
-    return total
+            progress(walk.done, last)
+    return total + (time - spent) * float(walk.vector @ rho)
 
 
 def expected_reward_until(

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -34,16 +33,12 @@ from lumpability.markov.solve.solution import (
     Solution,
     choose_method,
 )
+from lumpability.markov.solve.sweeps import sweep_until_right
 from lumpability.numbers.exact_array import Exact, ExactArray
 
-__all__ = ["eliminate_states", "stationary", "stationary_distributions"]
+__all__ = ["eliminate_states", "stationary", "stationary_distributions", "stationary_masses"]
 
 _DENSE_UP_TO = 3000
-_UNDERFLOWING = 1e-250
-_SWEEPS, _SWEEPS_FIRST = 10, 60
-_SETTLED = 1e-13
-_PATIENCE = 20  # rounds of sweeps in which the change must halve
-_PARTS = 500
 _USELESS = 1e-3  # no digits are promised beyond
 
 
@@ -145,23 +140,7 @@ def _of_class(chain: MarkovChain, states: np.ndarray[Any, Any], effort: Effort) 
     rates = chain.matrix.without_diagonal().to_scipy().tocsr()
     if len(states) < chain.n:
         rates = rates[states][:, states]
-    dense = len(states) <= _DENSE_UP_TO
-    if dense and chosen != "iterative":
-        masses_found, used, iterations = (
-            eliminate_dense(rates.toarray(), effort.progress),
-            "direct",
-            0,
-        )
-    else:
-        masses_found, used, iterations = _sparse(rates, replace(effort, method=chosen))
-    error = relative_error_bound(rates, masses_found)
-    if math.isfinite(error) and error > _USELESS:
-        raise NoConvergence(
-            f"the entries of the {used} solution cannot be shown to be right (relative error {error:.1e}): "
-            "raise max_iterations, or use method='direct' or 'exact'",
-            residual=error,
-            iterations=iterations,
-        )
+    masses_found, error, used, iterations = _numeric(rates, replace(effort, method=chosen))
     result = np.zeros(chain.n)
     result[states] = masses_found
     balance = rates.T @ masses_found - rates.sum(axis=1) * masses_found
@@ -173,6 +152,54 @@ def _of_class(chain: MarkovChain, states: np.ndarray[Any, Any], effort: Effort) 
         relative_error=error if error < math.inf else None,
         iterations=iterations,
     )
+
+
+def stationary_masses(
+    chain: MarkovChain,
+) -> tuple[Floats, np.ndarray[Any, np.dtype[np.int64]], float]:
+    """Return the stationary distributions of all recurrent classes in one array.
+
+    Returns
+    -------
+    masses : array of float, shape (n,)
+        Zero in transient states.
+    owner : array of int, shape (n,)
+        The number of the class from 1 on; 0 for transient states.
+    error : float
+        Bound on the relative error of every mass.
+    """
+    rates = chain.matrix.without_diagonal().to_scipy().tocsr()
+    masses, owner, worst = np.zeros(chain.n), np.zeros(chain.n, dtype=np.int64), 0.0
+    for number, states in enumerate(recurrent_classes(chain), start=1):
+        owner[states], masses[states] = number, 1.0
+        if len(states) > 1:
+            masses[states], error, *_ = _numeric(rates[states][:, states], Effort())
+            worst = max(worst, error)
+    if worst == math.inf:
+        raise NoConvergence(
+            "no accuracy of the stationary distribution can be proved", residual=worst
+        )
+    return masses, owner, worst
+
+
+def _numeric(rates: Any, effort: Effort) -> tuple[Floats, float, str, int]:
+    """Solve one class in floating point; return also the relative error, the method and its iterations."""
+    n = rates.shape[0]
+    if n <= _DENSE_UP_TO and effort.method != "iterative":
+        masses, used, iterations = eliminate_dense(rates.toarray(), effort.progress), "direct", 0
+    elif n == 1:
+        masses, used, iterations = np.ones(1), "direct", 0
+    else:
+        masses, used, iterations = sweep_until_right(rates, effort)
+    error = relative_error_bound(rates, masses)
+    if math.isfinite(error) and error > _USELESS:
+        raise NoConvergence(
+            f"the entries of the {used} solution cannot be shown to be right (relative error {error:.1e}): "
+            "raise max_iterations, or use method='direct' or 'exact'",
+            residual=error,
+            iterations=iterations,
+        )
+    return masses, error, used, iterations
 
 
 def eliminate_states(
@@ -215,106 +242,3 @@ def eliminate_states(
         masses.append(sum(masses[source] * share for source, share in shares[state].items()))
     total = sum(masses)
     return [mass / total for mass in masses]
-
-
-def _sparse(rates: Any, effort: Effort) -> tuple[Floats, str, int]:
-    """Return the stationary distribution of a large irreducible chain, the method and its iterations.
-
-    Where sweeps converge slowly a chain mixes slowly, hence has small separators, and its factors are
-    sparse; where it mixes fast the factors fill up, but few sweeps are needed.
-    """
-    if effort.method == "auto":
-        with suppress(NoConvergence):
-            few = min(effort.max_iterations, _SWEEPS_FIRST)
-            return _sparse(rates, replace(effort, method="iterative", max_iterations=few))
-    n = rates.shape[0]
-    direct = effort.method != "iterative"
-    masses = _factorised(rates) if direct else np.full(n, 1.0 / n)
-    best, least, done, changes = masses, math.inf, 0, [math.inf] * _PATIENCE
-    while done < effort.max_iterations:
-        before, masses = masses, _swept(rates, masses, min(_SWEEPS, effort.max_iterations - done))
-        done += _SWEEPS
-        if effort.progress is not None:
-            effort.progress(done, effort.max_iterations)
-        error, kept = relative_error_bound(rates, masses), masses > _UNDERFLOWING
-        change = float(np.abs(masses[kept] / np.maximum(before[kept], _UNDERFLOWING) - 1).max())
-        improved = error < least / 2
-        if error < least:
-            best, least = masses, error
-        if least <= effort.tolerance or (least < _USELESS and not improved) or change < _SETTLED:
-            return best if least < math.inf else masses, "direct" if direct else "iterative", done
-        changes.append(change)
-        if change > changes[-_PATIENCE] / 2:
-            break
-        masses = _aggregated(rates, masses)
-    raise NoConvergence(
-        f"no convergence to {effort.tolerance:g} in {done} iterations (relative error {least:.1e}): raise "
-        "max_iterations or tolerance, or use method='direct'",
-        residual=least,
-        iterations=done,
-    )
-
-
-def _factorised(rates: Any) -> Floats:
-    """Return an approximation by elimination that subtracts on the diagonal only.
-
-    Pivots are taken from the diagonal in an order that is good for both rows and columns, so that all other
-    entries are sums of numbers of one sign, and only a pivot can lose digits.
-    """
-    from scipy.sparse import diags_array
-    from scipy.sparse.linalg import splu
-
-    balance = (diags_array(rates.sum(axis=1)) - rates).T.tocsc()
-    factors = splu(
-        balance[1:, 1:],
-        permc_spec="MMD_AT_PLUS_A",
-        diag_pivot_thresh=0.0,
-        options={"SymmetricMode": True},
-    )
-    rest = np.abs(factors.solve(-balance[1:, [0]].toarray().ravel()))
-    masses = np.maximum(np.concatenate([[1.0], rest]), np.finfo(float).tiny)
-    masses /= masses.max()
-    return masses / math.fsum(masses)
-
-
-def _swept(rates: Any, masses: Floats, sweeps: int) -> Floats:
-    """Sweep over the states, likely ones first, so that each gets its mass from those that are right."""
-    from scipy.sparse import diags_array, tril, triu
-    from scipy.sparse.linalg import splu
-
-    order = np.argsort(-masses, kind="stable")
-    inflow = rates.T.tocsr()[order][:, order]
-    exits = rates.sum(axis=1)[order]
-    solver = splu(
-        (diags_array(exits) - tril(inflow, -1)).tocsc(), permc_spec="NATURAL", diag_pivot_thresh=0.0
-    )
-    later = triu(inflow, 1).tocsr()
-    x = masses[order]
-    for _ in range(sweeps):
-        x = solver.solve(later @ x)
-        x /= math.fsum(x)
-    result = np.empty_like(x)
-    result[order] = np.maximum(x, np.finfo(float).tiny)
-    return result
-
-
-def _aggregated(rates: Any, masses: Floats) -> Floats:
-    """Give every part its mass in the chain between the parts, which hang together by the largest flows."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
-
-    n = len(masses)
-    flows = rates.tocoo()
-    flow = masses[flows.row] * flows.data
-    cost = 1 + math.log(flow.max()) - np.log(flow)
-    tree = minimum_spanning_tree(csr_array((cost, (flows.row, flows.col)), shape=(n, n)))
-    weakest = np.argpartition(-tree.data, _PARTS)[:_PARTS] if tree.nnz > _PARTS else slice(None)
-    tree.data[weakest] = 0
-    tree.eliminate_zeros()
-    count, part = connected_components(tree, directed=False)
-    sums = np.bincount(part, masses, count)
-    between = np.zeros((count, count))
-    np.add.at(between, (part[flows.row], part[flows.col]), flow)
-    correct = eliminate_dense(between / sums[:, None])
-    corrected: Floats = masses * (correct / sums)[part]
-    return corrected / math.fsum(corrected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from scipy.linalg import expm
 from lumpability import CTMC, DTMC, lump
 from lumpability.errors import InvalidInput, NotUnique, SizeLimit
 from lumpability.markov.examples import hypercube_walk, machine_repair, planted
-from lumpability.markov.solve import transient
+from lumpability.markov.solve import accumulated_reward, transient
 from lumpability.markov.solve.transient import multiply_exactly, poisson_window
 from lumpability.numbers.exact_array import ExactArray
 
@@ -31,8 +32,12 @@ def test_uniformization_is_the_matrix_exponential(seed, time):
 @given(mean=st.floats(1e-6, 1e5), epsilon=st.sampled_from([1e-3, 1e-8, 1e-13]))
 def test_the_poisson_weights_left_out_are_at_most_epsilon(mean, epsilon):
     window = poisson_window(mean, epsilon)
-    assert window.left_out <= epsilon
-    assert abs(window.weights.sum() + window.left_out - 1) < 1e-9
+    assert window.error <= 2 * epsilon + 1e-12
+    mpmath.mp.dps = 40
+    for k in {window.first, int(mean), window.last}:
+        exact = mpmath.exp(k * mpmath.log(mean) - mean - mpmath.loggamma(k + 1))
+        assert abs(window.weights[k - window.first] / exact - 1) <= 2 * epsilon + 1e-11
+    assert abs(window.weights.sum() - 1) < 1e-12
 
 
 def test_the_truncation_error_is_the_stated_one():
@@ -98,7 +103,7 @@ def test_multiplication_by_a_matrix_keeps_zeros():
         (float("inf"), {}, InvalidInput, "finite"),
         (1, {"epsilon": 2}, InvalidInput, "epsilon"),
         (1, {"exact": True}, InvalidInput, "not rational"),
-        (10**9, {}, SizeLimit, "max_steps"),
+        (10**9, {"max_steps": 10}, SizeLimit, "max_steps"),
     ],
 )
 def test_impossible_requests_are_refused(time, options, error, text):
@@ -124,3 +129,57 @@ def test_progress_is_reported_and_can_cancel():
     for chain in (machine_repair(3), DTMC([[0, 1], [1, 0]], initial=0)):
         with pytest.raises(KeyboardInterrupt):
             transient(chain, 10, progress=stop)
+
+
+@given(
+    n=st.integers(2, 5),
+    exponents=st.lists(st.integers(-7, 1), min_size=25, max_size=25),
+    time=st.sampled_from([0.3, 40.0, 3e3, 1e6, 1e9]),
+)
+def test_the_bound_holds_for_the_whole_error_rounding_included(n, exponents, time):
+    rates = np.array([10.0**k if k > -6 else 0.0 for k in exponents]).reshape(5, 5)[:n, :n]
+    chain = CTMC(rates, initial=0)
+    try:
+        found = transient(chain, time, max_steps=5000)
+    except SizeLimit:
+        return
+    mpmath.mp.dps = 60
+    generator = mpmath.matrix(n, n)
+    for s in range(n):
+        for u, rate in dict(chain.generator().row(s)).items():
+            generator[s, u] = mpmath.mpf(rate.numerator) / rate.denominator
+    exact = mpmath.expm(generator * time, method="taylor")[0, :]
+    error = sum(abs(mpmath.mpf(x) - y) for x, y in zip(found.floats(), exact, strict=True))
+    assert error <= found.error_bound <= 1e-9
+
+
+def test_a_million_steps_and_more_are_answered_when_nothing_moves_any_more():
+    chain = CTMC([[0, 1], [1, 0]], initial=0)
+    times = [1e6, 0.5, 1e9, 1e18, 0]
+    found = transient(chain, times)
+    for time, solution in zip(times, found, strict=True):
+        exact = (1 + np.exp(-2 * time)) / 2
+        assert abs(solution[0] - exact) + abs(solution[1] - 1 + exact) <= solution.error_bound
+        assert solution.error_bound <= 1e-10
+    assert np.array_equal(found[1].floats(), transient(chain, 0.5).floats())
+    repair = CTMC([[0, 1, 0], [0, 0, 1e-3], [0, 0, 0]], initial=0, rewards={"r": [1, 1, 0]})
+    assert transient(repair, 1e9)[2] == pytest.approx(1, abs=1e-9)
+    assert accumulated_reward(repair, "r", 1e9) == pytest.approx(1001, rel=1e-8)
+
+
+def test_a_chain_that_still_moves_after_all_steps_allowed_is_refused_not_cut_short():
+    slow = CTMC([[0, 1, 1e-9], [1, 0, 0], [1e-9, 0, 0]], initial=0)
+    with pytest.raises(SizeLimit, match="still moves"):
+        transient(slow, 1e9, max_steps=3000)
+
+
+def test_many_steps_of_a_dtmc_are_bounded_too():
+    chain = DTMC([["1/3", "2/3"], ["1/7", "6/7"]], initial=0)
+    exact = transient(chain, 200)
+    assert exact.is_exact
+    several = transient(chain, [10**9, 200, 3], exact=False)
+    assert np.abs(several[1].floats() - exact.floats()).sum() <= several[1].error_bound < 1e-9
+    assert several[0].floats() == pytest.approx([3 / 17, 14 / 17], abs=1e-9)
+    assert transient(chain, 10**9).error_bound < 1e-9  # beyond 1000 steps not exact
+    swinging = DTMC([[0, 1], [1, 0]], initial=0)
+    assert transient(swinging, 2001).floats().tolist() == [0, 1]
