@@ -1,4 +1,4 @@
-"""What a solver returns: numbers, how they were found, and how far they may be off."""
+"""The result of a solver: numbers, the method that found them, and bounds on their errors."""
 
 from __future__ import annotations
 
@@ -27,31 +27,22 @@ EXACT_UP_TO = 64
 ITERATIONS_FIRST = 600
 """Iterations that "auto" tries before it factorises the matrix.
 
-Where iterations converge slowly a chain mixes slowly, hence has small separators, and then its
-factors are sparse; where it mixes fast the factors fill up, but few iterations are needed.
+If iterations converge slowly, the chain mixes slowly; then it has small separators, and its factors are
+sparse.  If it mixes fast, the factors are dense, but few iterations are needed.
 """
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How to solve equations, and when to give up.
+    """How to solve equations, and when to give up."""
 
-    Attributes
-    ----------
-    method : {"auto", "exact", "direct", "iterative"}
-    tolerance : float
-        Relative, of the iteration.
-    max_iterations : int
-    progress : callable or None
-    """
-
-    method: Method = "auto"
-    tolerance: float = 1e-12
+    method: Method = "auto"  # {"auto", "exact", "direct", "iterative"}
+    tolerance: float = 1e-12  # relative, of the iteration
     max_iterations: int = 10_000
     progress: Progress | None = None
 
     def attempts(self) -> list[Effort]:
-        """Return the numerical methods to try one after the other."""
+        """Return the numerical methods to try, in order."""
         if self.method != "auto":
             return [self]
         few = min(self.max_iterations, ITERATIONS_FIRST)

@@ -24,7 +24,8 @@ from lumpability.markov.solve.solution import Effort, Floats
 __all__ = ["sweep_until_right"]
 
 _SWEEPS = 10  # between two corrections of the masses of parts
-_PATIENCE = {"auto": 5, "iterative": 20, "direct": 20}  # corrections in which the change must halve
+_PATIENCE, _SHORT_PATIENCE = 20, 5  # corrections in which the change must halve
+_FACTORISE_SOON = 20_000  # states up to which a factorisation is cheap enough to be tried soon
 _PARTS = 500
 _NEAR = 1e-4  # the change from which on the error is looked at
 _GOOD = 1e-9  # a relative error with which one stops when it does not become smaller
@@ -64,7 +65,9 @@ def sweep_until_right(rates: Any, effort: Effort) -> tuple[Floats, str, int]:
 
 def _sweep(rates: Any, masses: Floats, effort: Effort) -> tuple[Floats, str, int]:
     best, least, done = masses, math.inf, 0
-    changes = [math.inf] * _PATIENCE[effort.method]
+    soon = effort.method == "auto" and rates.shape[0] <= _FACTORISE_SOON
+    patience = _SHORT_PATIENCE if soon else _PATIENCE
+    changes = [math.inf] * patience
     while done < effort.max_iterations:
         before, masses = masses, _swept(rates, masses, min(_SWEEPS, effort.max_iterations - done))
         done += _SWEEPS
@@ -82,7 +85,7 @@ def _sweep(rates: Any, masses: Floats, effort: Effort) -> tuple[Floats, str, int
         ):
             used = "direct" if effort.method == "direct" else "iterative"
             return best if least < math.inf else masses, used, done
-        if changes[-1] > changes[-1 - _PATIENCE[effort.method]] / 2:
+        if changes[-1] > changes[-1 - patience] / 2:
             break
         masses = _aggregated(rates, masses)
     raise NoConvergence(
