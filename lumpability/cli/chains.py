@@ -1,4 +1,4 @@
-"""What the commands say about Markov chains; see `models`."""
+"""What the commands report about Markov chains; see `models`."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _reading(chain: MarkovChain) -> dict[str, Any]:
 
 
 def _reading_rows(chain: MarkovChain) -> list[tuple[str, str]]:
-    """Say openly what differs from the numbers in the file; exact files need no words."""
+    """Return rows that say how numbers of the file were changed; none if they were exact."""
     rows = []
     if chain.reading.distinct:
         rows.append(("numbers", str(chain.reading)))
@@ -155,7 +155,7 @@ def _block(states: States, partition: Partition, block: int) -> dict[str, Any]:
 
 
 def _plain(state: Any) -> int | str:
-    """Return a state's name as JSON can hold it."""
+    """Return the name of a state as a number or text for JSON."""
     return state if isinstance(state, int) else str(state)
 
 

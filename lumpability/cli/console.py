@@ -1,4 +1,4 @@
-"""What appears where: results on stdout, progress and hints on stderr, JSON alone if asked for."""
+"""Results go to stdout, progress and hints to stderr; with --json one document goes to stdout alone."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def show_json(command: str, **content: Any) -> None:
 
 
 class Stages:
-    """The stages of a command, timed; on a terminal a line shows the one that is running.
+    """The times of the stages of a command; on a terminal a line shows the stage that is running.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class Stages:
             display.remove_task(task)
 
     def progress(self, blocks: int, states: int) -> None:
-        """Show how far a refinement has come; `lump` calls this."""
+        """Show the progress of a refinement; `lump` calls this function."""
         if self._display is not None:
             self._display.update(
                 self._display.task_ids[-1],

@@ -1,4 +1,4 @@
-"""`lumpability demo`: the whole idea on a chain that comes with the library."""
+"""`lumpability demo`: a lumping, and a partition that is none, on a chain of the library."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _STORY = (
     type=click.IntRange(3, 20),
     default=16,
     show_default=True,
-    help="How many; the chain has 2^machines states.",
+    help="Number of machines; the chain has 2^machines states.",
 )
 @json_option
 @debug_option
 def demo_command(machines: int, as_json: bool) -> None:
-    """Lump a built-in chain, then let a wrong partition be refuted.
+    """Lump a chain of the library, then refute a wrong partition of it.
 
-    The chain: identical machines fail one by one, and two repairers share their time among all that are
-    down. Every machine has its own place in a state, so there are 2^machines states. All that matters
-    is how many are down, which the lumping finds out by itself.
+    In the chain identical machines fail one by one, and two repairers share their time among all machines
+    that are down. A state says of every machine whether it is up, so there are 2^machines states. Only
+    the number of machines that are down matters, and the lumping finds that.
     """
     with Stages() as stages:
         with stages("building"):
             chain = machine_repair(machines, repairers=_REPAIRERS)
-        # What is compiled depends on the chain, so the same chain makes ready what it needs.
+        # The chain decides which functions are compiled, so the first run uses the same chain.
         with stages("compiling", "the engine, once on this machine"):
             lump(chain, progress=stages.progress)
         with stages("lumping"):

@@ -1,4 +1,4 @@
-"""`lumpability exercise` and `lumpability grade`: task sheets with solutions, and answers checked."""
+"""`lumpability exercise` makes task sheets with solutions; `lumpability grade` checks answers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ Examples:
 @click.option(
     "--network",
     is_flag=True,
-    help="A network instead of a chain: which of its neurons are mergeable?",
+    help="Ask which neurons of a network can be merged, instead of about a chain.",
 )
 @click.option(
     "--states",
@@ -79,20 +79,20 @@ Examples:
     type=int,
     default=0,
     show_default=True,
-    help="Another seed, another chain; the same seed, the same chain.",
+    help="The same seed gives the same chain.",
 )
 @file_option(
-    "--chain", metavar="MODEL", default="a random one", about="Take a chain of your own instead."
+    "--chain", metavar="MODEL", default="a random one", about="Take the chain from this file."
 )
 @click.option(
     "--format",
     "markup",
     type=click.Choice(FORMATS),
     show_default="by the suffix of the file, else markdown",
-    help="Of sheet and solution.",
+    help="Format of the sheet and the solution.",
 )
 @file_option("-o", "--output", default="stdout", about="Write the sheet to a file.")
-@file_option("--solution", about="Write the solution too.")
+@file_option("--solution", about="Also write the solution to a file.")
 @reading_options
 @debug_option
 def exercise_command(
@@ -110,9 +110,9 @@ def exercise_command(
 ) -> None:
     """Make a task sheet: find the coarsest lumping of a small chain (or network) by hand.
 
-    The chain has small numbers and takes exactly the given number of rounds; a network has something to
-    merge in every hidden layer. The sheet carries its task
-    in a comment, so that "lumpability grade" can check answers to it.
+    The chain has small numbers and takes exactly the given number of rounds. A network has neurons to
+    merge in every hidden layer. The sheet holds its task in a comment, so that "lumpability grade" can
+    check answers.
     """
     task: Task | NetworkTask
     if network:
@@ -149,9 +149,10 @@ def exercise_command(
 def grade_command(ctx: click.Context, *, task: Path, answer: Path, as_json: bool) -> None:
     """Check ANSWER, a student's JSON file, against the sheet TASK.
 
-    The answer has "rounds", the partitions after each round (or "steps", as many as one likes), and
-    "quotient", a matrix; for a network "classes" and "layers". The sheet says how to write them. The exit code is 0 if all is right and 1 if
-    not; then the first wrong step is named, with the states and sums that show it.
+    The answer has "rounds", the partitions after each round (or "steps", with any number of partitions),
+    and "quotient", a matrix; for a network "classes" and "layers". The sheet says how to write them. The
+    exit code is 0 if the answer is right. It is 1 if not; the command then names the first wrong step,
+    with the states and sums that show it.
     """
     with Stages() as stages:
         with stages("reading", answer.name):

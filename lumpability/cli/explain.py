@@ -37,7 +37,7 @@ Examples:
 @click.argument("state")
 @click.argument("other")
 @lumping_options
-@file_option("--html", about="Write the explanation as a small page as well.")
+@file_option("--html", about="Also write the explanation to a small page.")
 @reading_options
 @json_option
 @debug_option
@@ -53,9 +53,10 @@ def explain_command(
 ) -> None:
     """Say why STATE and OTHER share a block of the coarsest lumping of MODEL, or why they do not.
 
-    States of a chain are given by name or number. Together: the sums into every block, which are
-    equal. Apart: the shortest chain of splits that separates them, down to a label, a reward or
-    whatever else was respected, and a formula that holds in STATE and not in OTHER.
+    States of a chain are given by name or number. For two states in one block the command prints their
+    sums into every block, which are equal. For two others it prints the shortest chain of splits that
+    separates them, down to a label, a reward or whatever else was respected, and a formula that holds in
+    STATE and not in OTHER.
 
     For a network STATE and OTHER are neurons: 2:17 is neuron (or channel) 17 of layer 2.
     """

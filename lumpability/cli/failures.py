@@ -1,8 +1,9 @@
-"""How commands end: exit codes, one-line messages on stderr, no traceback for a user's mistake.
+"""How commands end: an exit code, and one line on stderr without a traceback for a user's mistake.
 
-0 yes or done; 1 no (the witness is printed); 2 usage (click's own); 3 unreadable or invalid input or
-an output that cannot be written; 70 a bug of this program; 130 interrupted; 141 the reader of stdout
-went away.  Messages of the library speak Python; here its arguments become options.
+The exit codes are 0 for yes or done, 1 for no (the witness is printed), 2 for wrong usage, 3 for an input
+that is unreadable or invalid or an output that cannot be written, 70 for a bug of this program, 130 for an
+interrupt, and 141 if nobody reads stdout any more.  Messages of the library name arguments of Python
+functions; this module replaces them by options of commands.
 """
 
 from __future__ import annotations
@@ -52,11 +53,15 @@ _FLAG = re.compile(r"\b(normalize)=True")
 _CHOICE = re.compile(r"\b(kind|type|engine|constants|dtype|value_type)=(['\"])(.*?)\2")
 _FILE = re.compile(r"\b(within)=(\.\.\.)?")
 _NUMBER = re.compile(r"\b(max_bytes)\b")
-_FORMER = {dashed(old): dashed(new) for words in FORMER.values() for old, new in words.items()}
+_FORMER = {
+    dashed(former): dashed(present)
+    for verb in ("lump", "check", "read", "write")
+    for former, present in FORMER[verb].items()
+}
 
 
 def tell(message: str, *, sort: str = "") -> None:
-    """Write one line to stderr; `sort` is what kind of line, such as "Error"."""
+    """Write one line to stderr, with what it is, such as "Error", in front."""
     click.echo(printable(f"{sort}: {message}" if sort else message), err=True)
 
 

@@ -1,4 +1,4 @@
-"""`lumpability info` and `lumpability convert`: look at a file, rewrite it in another format."""
+"""`lumpability info` describes a file; `lumpability convert` rewrites it in another format."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ __all__ = ["convert_command", "info_command"]
 def info_command(*, model: Path, read: Read, as_json: bool) -> None:
     """Show what MODEL holds.
 
-    Sizes, labels, rewards, and how its numbers were read; of a network its layers and barriers.
+    For a chain: sizes, labels, rewards, and how its numbers were read. For a network: sizes, layers, and
+    the barriers at which nothing merges.
     """
     with Stages() as stages, stages("reading", model.name):
         report = describe(read(model))
@@ -50,7 +51,7 @@ def info_command(*, model: Path, read: Read, as_json: bool) -> None:
 def convert_command(*, source: Path, target: Path, read: Read, write: Write, as_json: bool) -> None:
     """Rewrite the model SOURCE as TARGET.
 
-    The suffixes choose the formats. What TARGET's format cannot hold is said in a warning.
+    The suffixes choose the formats. A warning names what the format of TARGET cannot hold.
     """
     with Stages() as stages:
         with stages("reading", source.name):

@@ -103,9 +103,9 @@ def lump_command(
 ) -> None:
     """Compute the coarsest lumping of MODEL, a Markov chain or a neural network.
 
-    The coarsest lumping of its kind is unique and found exactly: states share a block unless what must
-    be respected, or the rates into blocks, tell them apart. Neurons are merged if they are proportional,
-    and removed if they are constant or dead; the lumped network computes the same function.
+    The coarsest lumping of a kind is unique, and it is found exactly. States share a block unless labels,
+    rewards or the rates into blocks tell them apart. Neurons are merged if they are proportional, and
+    removed if they are constant or dead; the lumped network computes the same function.
     """
     told = {
         name: value for name, value in (("compare", compare), ("box", box)) if value is not None
@@ -162,7 +162,7 @@ shrink_command = click.Command(
     callback=lump_command.callback,
     help="""The same as lump, for networks that were masked or pruned.
 
-    Rows and channels that were set to zero really go, with whatever depended on them alone: arrays
-    become smaller and the function stays the same.""",
+    Rows and channels that were set to zero are removed, with everything that depends on them alone: arrays
+    become smaller, and the function stays the same.""",
     epilog="Example: lumpability shrink pruned.onnx -o small.onnx",
 )

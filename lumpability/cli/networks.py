@@ -1,7 +1,7 @@
-"""What the commands say about neural networks; see `models`.
+"""What the commands report about neural networks; see `models`.
 
-A summary says openly what "exact" covers: the function over the reals for the stored weights, whether every
-new weight fits the stored type, how far rounding can move outputs where it does not, and what was measured.
+A summary says what "exact" covers: the function over the reals for the stored weights.  It says whether the
+stored type holds every new weight, how far rounding can move outputs if it does not, and what was measured.
 """
 
 from __future__ import annotations

@@ -122,13 +122,13 @@ def _short(item: Any) -> str:
 
 
 def _texts(states: States) -> list[str] | None:
-    """Return what states are called in files; None if they go by their numbers."""
+    """Return the names of states in files; None if files give states by their numbers."""
     texts = [str(state) for state in states] if states.named else []
     return texts if states.named and len(set(texts)) == len(states) else None
 
 
 def _resolver(states: States) -> Callable[[str | int], Hashable]:
-    """Return the function from what a file calls a state to the state."""
+    """Return the function from the name or number of a state in a file to the state."""
     texts = _texts(states)
     numbers = None if texts is None else {text: number for number, text in enumerate(texts)}
 

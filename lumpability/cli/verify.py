@@ -1,4 +1,4 @@
-"""`lumpability verify`: whether a certificate holds for a model, without the engine that made it."""
+"""`lumpability verify`: whether a certificate holds for a model; the engine is not used."""
 
 from __future__ import annotations
 
@@ -56,12 +56,13 @@ def verify_command(
     read: Read,
     as_json: bool,
 ) -> None:
-    """Check that CERTIFICATE holds for MODEL, in exact arithmetic and without the engine.
+    """Check in exact arithmetic, without the engine, that CERTIFICATE holds for MODEL.
 
-    The model is read anew, and nothing in the certificate is believed. Two things are proved: that the
-    partition is a lumping (sound), and that no coarser one is (coarsest), if that is claimed.
+    The command reads the model itself and trusts nothing in the certificate. It proves that the
+    partition is a lumping (sound) and, if the certificate claims it, that no coarser partition is one
+    (coarsest).
 
-    The exit code is 0 if all that is claimed was proved and 1 if not; a no says what is wrong.
+    The exit code is 0 if every claim was proved, and 1 with the claim that fails if not.
     """
     with Stages() as stages:
         with stages("reading", certificate.name):

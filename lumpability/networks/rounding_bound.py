@@ -2,6 +2,7 @@
 
 Let E_l be the change of W^_l and beta_l that of b^_l by rounding, L a bound on the slope of the activation, and
 h^ the values of the quotient before rounding.  Then the errors of the values satisfy, entry by entry,
+
     e_l <= L (e_{l-1} |W~_l| + |h^_{l-1}| |E_l| + |beta_l|),      e_0 = 0,
 
 W~ being the stored weights.  |h^| is bounded over the box by interval arithmetic.  All terms are
