@@ -72,18 +72,8 @@ def explain_witness(chain: MarkovChain, kind: Kind, partition: Partition, witnes
     condition = next(c for c in kind.conditions(chain) if c.direction == witness.direction)
     own = partition.labels == partition.labels[witness.state]
     into = partition.labels == witness.block
-    inside = None if kind.normal.counts_own else own
-    flows = tuple(
-        _flow(chain, condition, state, total, into=into, own=inside)
-        for state, total in ((witness.state, witness.total), (witness.other, witness.other_total))
-    )
-    return Step(
-        Group.of(chain.states, np.flatnonzero(own)),
-        Group.of(chain.states, np.flatnonzero(into)),
-        _measure(chain, kind),
-        witness.direction,
-        (flows[0], flows[1]),
-    )
+    sums = {witness.state: witness.total, witness.other: witness.other_total}
+    return _step(chain, kind, condition, sums, own=own, into=into)
 
 
 def state_number(states: States, given: Any) -> int:
@@ -123,6 +113,25 @@ def _measure(chain: MarkovChain, kind: Kind) -> str:
     if not kind.normal.counts_own:
         return "shares of the rates"
     return "rates" if isinstance(chain, CTMC) else "probabilities"
+
+
+def _step(
+    chain: MarkovChain,
+    kind: Kind,
+    condition: Condition,
+    sums: dict[int, Exact],
+    *,
+    own: Mask,
+    into: Mask,
+) -> Step:
+    """Return the step of two states of the set `own` that have these sums into the set `into`."""
+    inside = None if kind.normal.counts_own else own
+    first, second = (
+        _flow(chain, condition, state, total, into=into, own=inside)
+        for state, total in sums.items()
+    )
+    block, splitter = (Group.of(chain.states, np.flatnonzero(mask)) for mask in (own, into))
+    return Step(block, splitter, _measure(chain, kind), condition.direction, (first, second))
 
 
 def _flow(
@@ -218,18 +227,8 @@ class _Chain:
         condition = self.separation.conditions[difference.condition]
         own = self._members(self.separation.label(int(self.labels[state]), level), level)
         into = self._members(difference.splitter, level)
-        inside = None if self.separation.normal.counts_own else own
-        flows = tuple(
-            _flow(chain, condition, s, total, into=into, own=inside)
-            for s, total in zip((state, other), difference.sums, strict=True)
-        )
-        return Step(
-            Group.of(chain.states, np.flatnonzero(own)),
-            Group.of(chain.states, np.flatnonzero(into)),
-            _measure(chain, self.separation.kind),
-            condition.direction,
-            (flows[0], flows[1]),
-        )
+        sums = dict(zip((state, other), difference.sums, strict=True))
+        return _step(chain, self.separation.kind, condition, sums, own=own, into=into)
 
     def _next(self, state: int, other: int, difference: Difference, into: Mask) -> tuple[int, int]:
         """Return a state of the splitter, and one of the rest of the set that it was split from.

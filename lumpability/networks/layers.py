@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any
 
@@ -134,6 +134,15 @@ class Dense(Layer):
         """Number of neurons."""
         return int(self.weight.shape[1])
 
+    @property
+    def matrix(self) -> Array:
+        """The weights with one column for each neuron."""
+        return self.weight
+
+    def with_matrix(self, matrix: Array, bias: Array | None) -> Dense:
+        """Return the layer with other weights, one column for each neuron."""
+        return Dense(matrix, bias)
+
     def output_shape(self, shape: Shape) -> Shape:
         if not shape or shape[-1] != self.weight.shape[0]:
             raise InvalidNetwork(
@@ -194,6 +203,16 @@ class Conv(Layer):
     def units(self) -> int:
         """Number of output channels."""
         return int(self.weight.shape[0])
+
+    @property
+    def matrix(self) -> Array:
+        """The weights with one column for each channel, a row for each input channel and tap (a view)."""
+        return self.weight.reshape(self.units, -1).T
+
+    def with_matrix(self, matrix: Array, bias: Array | None) -> Conv:
+        """Return the layer with other weights, one column for each channel."""
+        weight = matrix.T.reshape(matrix.shape[1], -1, *self.weight.shape[2:])
+        return replace(self, weight=weight, bias=bias)
 
     @property
     def is_depthwise(self) -> bool:

@@ -150,19 +150,14 @@ def _changed(layer: Layer | None, change: WeightChange) -> Layer:
         )
         bias[change.neuron] = float(change.needed)
         return replace(layer, bias=bias)
-    weight = layer.weight.copy()
-    _columns(layer, weight)[change.row, change.neuron] = float(change.needed)
-    return replace(layer, weight=weight)
-
-
-def _columns(layer: Dense | Conv, weight: Array) -> Array:
-    """Return a view of weights with one column for each neuron."""
-    return weight if isinstance(layer, Dense) else weight.reshape(layer.units, -1).T
+    matrix = layer.matrix.copy()
+    matrix[change.row, change.neuron] = float(change.needed)
+    return layer.with_matrix(matrix, layer.bias)
 
 
 def _fits(layer: Dense | Conv, change: WeightChange) -> bool:
     """Whether a layer has the weight of a change."""
-    matrix = _columns(layer, layer.weight)
+    matrix = layer.matrix
     if change.neuron >= layer.units or (change.row or 0) >= len(matrix):
         return False
     if change.row is not None:

@@ -201,12 +201,7 @@ def _rounded_layer(
     size = matrix.size + (0 if bias is None else bias.size)
     rounding = Rounding(size, len(changed), max(changed.tolist(), default=Fraction(0)))
     matrix, bias = _not_empty(matrix, bias, below)
-    if isinstance(layer, Dense):
-        return Dense(matrix, bias), rounding
-    kernel = layer.weight.shape[2:]
-    return replace(
-        layer, weight=matrix.T.reshape(matrix.shape[1], -1, *kernel), bias=bias
-    ), rounding
+    return layer.with_matrix(matrix, bias), rounding
 
 
 def _in_order(layer: Dense | Conv, units: Units) -> Dense | Conv:
@@ -216,12 +211,9 @@ def _in_order(layer: Dense | Conv, units: Units) -> Dense | Conv:
     places = rows.ravel()
     if np.array_equal(places, np.arange(len(places))):
         return layer
-    matrix = layer.weight if isinstance(layer, Dense) else layer.weight.reshape(layer.units, -1).T
-    moved = np.empty_like(matrix)
-    moved[places] = matrix
-    if isinstance(layer, Dense):
-        return Dense(moved, layer.bias)
-    return replace(layer, weight=moved.T.reshape(layer.weight.shape))
+    moved = np.empty_like(layer.matrix)
+    moved[places] = layer.matrix
+    return layer.with_matrix(moved, layer.bias)
 
 
 def _not_empty(
@@ -247,16 +239,13 @@ def _narrowed(layer: Layer, units: Units, fewer: Units, kept: Array) -> Layer:
     if isinstance(layer, Conv):  # depthwise
         bias = None if layer.bias is None else layer.bias[kept]
         return replace(layer, weight=layer.weight[kept], bias=bias, groups=len(kept))
-    if isinstance(layer, PReLU):
-        return PReLU(_taken(layer.slope, units, fewer, kept))
-    if isinstance(layer, Shift):
-        return Shift(_taken(layer.value, units, fewer, kept))
-    if isinstance(layer, Scale):
-        return Scale(_taken(layer.value, units, fewer, kept), layer.divide)
+    if isinstance(layer, PReLU | Shift | Scale):
+        ((name, values),) = layer.parameters.items()
+        taken: dict[str, Any] = {name: _taken(values, units, fewer, kept)}
+        return replace(layer, **taken)
     if isinstance(layer, Reshape):
-        axes = units.moved(layer).axes()
         target = list(layer.target)
-        for axis in axes:
+        for axis in units.moved(layer).axes():
             if target[axis] > 0:
                 target[axis] = target[axis] // units.count * len(kept)
         return Reshape(tuple(target))

@@ -25,7 +25,7 @@ import numpy as np
 from lumpability.networks.activations import Activation
 from lumpability.networks.bound_claims import BoundClaim, NewWeights
 from lumpability.networks.joins import Join
-from lumpability.networks.layers import BatchNorm, Conv, Layer, Shape
+from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
 from lumpability.networks.network import Network
 from lumpability.networks.reshape import ShapeLayer
 from lumpability.networks.unit_layout import Units
@@ -157,8 +157,8 @@ class StoredQuotient:
         )
 
     def _same_matrix(self, exact: Array, mine: Layer, below: _Arrangement | None) -> bool:
-        weight = mine.parameters["weight"]
-        matrix = weight if weight.ndim == 2 else weight.reshape(len(weight), -1).T
+        assert isinstance(mine, Dense | Conv)
+        matrix = mine.matrix
         if exact.size == 0:  # a layer without units or inputs is stored as zero
             return not matrix.any()
         if below is None:

@@ -64,9 +64,7 @@ class Stage:
     @property
     def matrix(self) -> Array:
         """The weights as a matrix, one column for each unit (a view)."""
-        if isinstance(self.layer, Dense):
-            return self.layer.weight
-        return self.layer.weight.reshape(self.units, -1).T
+        return self.layer.matrix
 
     @property
     def is_uniform(self) -> bool:

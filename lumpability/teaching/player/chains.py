@@ -200,14 +200,9 @@ def _history(lumping: Lumping) -> dict[str, Any] | None:
     if len(lumping.partition) > _PLAYED:
         return None
     history = lumping.history
+    names = ("order", "starts", "ends", "split_node", "splitter", "condition", "first_part")
     return {
-        "order": history.order.tolist(),
-        "starts": history.starts.tolist(),
-        "ends": history.ends.tolist(),
+        **{name: getattr(history, name).tolist() for name in names},
         "roots": history.roots,
-        "split_node": history.split_node.tolist(),
-        "splitter": history.splitter.tolist(),
-        "condition": history.condition.tolist(),
-        "first_part": history.first_part.tolist(),
         "sums": [shown(value) for value in history.sums],
     }
