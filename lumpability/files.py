@@ -183,8 +183,8 @@ def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
         raise FormatError(f"cannot be written: {error}", path=current) from error
     except UnicodeEncodeError as error:
         raise FormatError(
-            f"cannot be written: a name holds {error.object[error.start : error.end]!r}, which is no "
-            "character",
+            f"cannot be written: a name holds {error.object[error.start : error.end]!r}, which is not "
+            "a character",
             path=current,
         ) from error
     except OSError as error:

@@ -171,7 +171,7 @@ class Partition(Shown):
                 )
             return spec
         if is_frame(spec):
-            raise InvalidPartition("a table is no partition: give the column of block labels")
+            raise InvalidPartition("a table is not a partition: give the column of block labels")
         if is_series(spec):
             names = _names(states, spec.size)  # type: ignore[union-attr]
             spec = by_name(spec, names, "the partition", InvalidPartition)

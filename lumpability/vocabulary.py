@@ -1,7 +1,7 @@
-"""The words of the library's options: refusals of unknown ones, and what former ones are called now.
+"""The words of the library's options: errors for unknown words, with the present name of a former one.
 
-Options have the same names in Python and on the command line, and this table is the only one of former
-names.  A former name is refused with the present one; nothing accepts both.
+Options have the same names in Python and on the command line, and only this table has their former names.
+A former name is refused, and the error gives the present one; nothing accepts both.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
 def refuses_unknown_options(verb: Verb) -> Verb:
-    """Decorate a function: an unknown option raises `InvalidInput`, which names those that there are.
+    """Decorate a function so that an unknown option raises `InvalidInput`, which lists the options.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def unknown_option(
     of : str, optional
         The class of the model, if the options depend on it.
     elsewhere : str, optional
-        Those that have this option, such as "networks".
+        The models with this option, such as "networks".
 
     Examples
     --------
@@ -93,7 +93,7 @@ def unknown_option(
 
 
 def unknown_word(what: str, word: object, known: Iterable[str]) -> InvalidInput:
-    """Return the error for a word that is none of those that an option takes.
+    """Return the error for a word that an option does not accept.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def unknown_word(what: str, word: object, known: Iterable[str]) -> InvalidInput:
 
 
 def missing_attribute(value: object, name: str) -> AttributeError:
-    """Return the error for an attribute that a value does not have; a former one is named as it is now.
+    """Return the error for a missing attribute; for a former name it gives the present one.
 
     Examples
     --------

@@ -308,7 +308,7 @@ def _check_forest(history: History, blocks: int, conditions: int) -> None:
     if not np.array_equal(np.sort(history.order), np.arange(blocks)):
         refuse(f"its order does not hold each of {blocks} blocks once")
     if nodes and not ((starts >= 0) & (starts < ends) & (ends <= blocks)).all():
-        refuse("a node is no range of blocks")
+        refuse("a node is not a range of blocks")
     if not _tiles(starts[:roots], ends[:roots], 0, blocks):
         refuse("the roots do not tile the blocks")
     if first[0] != roots or first[-1] != nodes or (np.diff(first) < 2).any():

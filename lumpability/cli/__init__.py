@@ -1,8 +1,8 @@
 """The command line, `lumpability COMMAND`: results on stdout, everything else on stderr.
 
-One file for each command (`files` holds the two that only read and write).  `failures` says how
-commands end, `console` what they print where, `models` what they need from each class of model, which
-`chains` and `networks` provide.
+One file for each command (`files` has the two that only read and write).  `failures` defines how commands end,
+`console` where they print, and `models` the functions that they need for each class of model, which `chains` and
+`networks` provide.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _EPILOG = f"""Formats: {", ".join(FORMATS)}.
 \b
 Exit codes:
   0   yes, or done
-  1   no: not lumpable, and two states or neurons are shown that prove it; certificate rejected
+  1   no: not lumpable, with two states or neurons that prove it; certificate rejected
   2   wrong usage
   3   a file that cannot be read, used or written
-  70  a bug of this program
+  70  a bug in this program
 \b
 Examples:
   lumpability demo
@@ -46,7 +46,7 @@ Examples:
   lumpability lump net.onnx -o small.onnx
   lumpability doctor
 \b
-Shell completion (bash; zsh and fish likewise), for the shell's start-up file:
+Shell completion, a line for the shell's start-up file (bash; zsh and fish likewise):
   eval "$(_LUMPABILITY_COMPLETE=bash_source lumpability)"
 """
 
@@ -59,9 +59,9 @@ Shell completion (bash; zsh and fish likewise), for the shell's start-up file:
 @click.version_option(__version__, prog_name="lumpability")
 @debug_option
 def cli() -> None:
-    """Exact lumping of Markov chains and neural networks: merge what behaves alike, provably.
+    """Exact lumping of Markov chains and neural networks: merge states that behave alike, provably.
 
-    The suffix of a file says its format. Results go to stdout, everything else to stderr.
+    The suffix of a file names its format. Results go to stdout, everything else to stderr.
     """
 
 
@@ -85,7 +85,7 @@ for _command in (
 def main() -> None:
     """Run the command line and exit."""
     for stream in (sys.stdout, sys.stderr):
-        # A state's name that the terminal's encoding lacks must not end the run.
+        # A state's name that the terminal cannot encode must not end the program.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def _silence_closed_stdout() -> None:
-    """Keep the interpreter from complaining, while it exits, that stdout's reader has gone."""
+    """Keep the interpreter from reporting at exit that the reader of stdout has ended."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -67,8 +67,8 @@ def check_command(
     holds one block label on each line. For a network, states are the neurons of its layers with
     weights: 2:17 is neuron (or channel) 17 of layer 2, as info numbers them.
 
-    The exit code is 0 for yes and 1 for no; a no comes with two states of one block and a block into
-    which (or neurons from which) their exact sums differ.
+    The exit code is 0 for yes and 1 for no. If no, the output names two states of one block, and a block
+    into which (or neurons from which) their exact sums differ.
     """
     with Stages() as stages:
         with stages("reading", model.name):

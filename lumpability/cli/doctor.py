@@ -1,7 +1,7 @@
 """`lumpability doctor`: what is installed here, and whether it works.
 
 Versions, optional packages, processors, the folder where numba keeps compiled loops; then every engine lumps
-one chain.  Loops that were compiled meanwhile are known by the time of their files.
+one chain.  The times of the files show which loops were compiled meanwhile.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ Examples:
 @debug_option
 @click.pass_context
 def doctor_command(ctx: click.Context, *, compile_all: bool, as_json: bool) -> None:
-    """Say what is installed here, and whether it works.
+    """Check what is installed, and whether it works.
 
-    Shows versions, optional packages and how to install those that are absent, processors, and whether
-    the compiled engine is ready; then lumps a small chain with every engine. The first run compiles
-    for some seconds, and with --compile everything, so that no later run has to: that is for images and
-    batch jobs. The exit code is 0 if all engines agree, and 1 if one fails.
+    Shows versions, optional packages and how to install missing ones, processors, and whether the
+    compiled engine is ready; then lumps a small chain with every engine. The first run compiles the engine
+    for some seconds. With --compile it compiles everything, so that no later run has to; use it for images
+    and batch jobs. The exit code is 0 if all engines agree, and 1 if one fails.
     """
     started = time.time()
     with Stages() as stages:
@@ -115,7 +115,7 @@ def _version(package: str) -> str | None:
 
 
 def _trial(engine: Any) -> dict[str, Any]:
-    """Lump the chain of the demo with one engine; whatever goes wrong is the finding."""
+    """Lump the chain of the demo with one engine; report any failure."""
     started = time.perf_counter()
     try:
         chain = machine_repair(_MACHINES)
@@ -134,14 +134,14 @@ def _trial(engine: Any) -> dict[str, Any]:
 
 
 def _compile_all() -> None:
-    """Lump two chains, one in few rounds to few blocks, one in many to as many as states; make histories."""
+    """Lump two chains: one with few rounds and blocks, one with many of both; make their histories."""
     machines, places = _LARGE
     for chain in (machine_repair(machines), tandem(places, places)):
         _ = lump(chain, engine="kernel").history
 
 
 def _compiled(since: float) -> dict[str, Any]:
-    """Return where numba keeps compiled loops, how many it found there, and how many are from `since` on."""
+    """Return numba's folder of compiled loops, their number, and how many were compiled after `since`."""
     loops = {
         id(value): value.stats
         for name, module in sys.modules.items()

@@ -1,7 +1,7 @@
-"""What the commands do with a model of either sort: read partitions of it, lump it, report on it.
+"""The functions of the commands for both sorts of models: read partitions, lump, report.
 
-`lumpability.cli.chains` and `lumpability.cli.networks` have the same functions, each for its models; here the
-`domain` of a model chooses between them.
+`lumpability.cli.chains` and `lumpability.cli.networks` have the same functions for their models; the `domain` of
+a model chooses between them.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _WINGS: dict[str, Any] = {"chain": chains, "network": networks}
 
 
 def describe(model: Any) -> Report:
-    """Report what a model is: sizes, names of labels, how its numbers were read."""
+    """Report the sizes of a model, its labels, and how its numbers were read."""
     report: Report = _WINGS[model.domain].describe(model)
     return report
 
 
 def units(model: Any) -> States:
-    """Return the names of what is merged, as partition files use them: states or neurons."""
+    """Return the names of the states or neurons, as partition files use them."""
     names: States = _WINGS[model.domain].units(model)
     return names
 
 
 def summarise(lumping: Lumping | NetworkLumping, **asked: Any) -> Report:
-    """Report what a lumping achieved, what it is proved by, and whatever else was asked for."""
+    """Report the sizes of a lumping, its proof, and whatever else was requested."""
     report: Report = _WINGS[lumping.quotient.domain].summarise(lumping, **asked)
     return report
 
@@ -98,7 +98,7 @@ def lumped(
     if "within" in given:
         given["within"] = read_partition(given["within"], units(model))
     if model.domain != "network":
-        given |= dict.fromkeys(for_networks)  # `lump` refuses them, and names those that there are
+        given |= dict.fromkeys(for_networks)  # `lump` refuses them, and names the existing options
     with options_of(model):
         lumping: Lumping | NetworkLumping = lump(model, **given, progress=stages.progress)
     return lumping

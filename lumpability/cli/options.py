@@ -41,15 +41,15 @@ Write = Callable[[Any, Path], None]
 
 
 class _Words(click.Choice[str]):
-    """One of some words; the error for a former word names the present one."""
+    """A choice of words; the error for a former word names the present one."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Return what is wrong with a word that is not among the choices."""
+        """Return the error message for a word that is not among the choices."""
         what = "value" if self._what is None else self._what
         return str(unknown_word(what, value, self.choices))
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the word that was chosen."""
+        """Return the chosen word."""
         self._what = None if param is None else param.name
         return super().convert(value, param, ctx)
 
@@ -57,21 +57,21 @@ class _Words(click.Choice[str]):
 
 
 def file_argument(name: str) -> Option:
-    """Return an argument that is a path; whether the file is there, reading it will say."""
+    """Return an argument that is a path; reading it checks whether the file exists."""
     return click.argument(name, type=click.Path(path_type=Path))
 
 
 def file_option(
     *names: str, about: str, default: str = "not written", metavar: str = "FILE"
 ) -> Option:
-    """Return an option that is a path; `default` says what happens without it."""
+    """Return an option that is a path; `default` describes the behaviour without it."""
     return click.option(
         *names, type=click.Path(path_type=Path), metavar=metavar, help=about, show_default=default
     )
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:
-    """Split what a repeatable option was given at commas; None if it was not given."""
+    """Split the values of a repeatable option at commas; None if it was not given."""
     return [name for item in value for name in item.split(",") if name] if value else None
 
 
@@ -240,7 +240,7 @@ def reading_options(command: Command) -> Command:
 
 
 def writing_options(command: Command) -> Command:
-    """Add the option that says how numbers are written; the command gets `write`."""
+    """Add the option for the writing of numbers; the command gets `write`."""
 
     @functools.wraps(command)
     def with_write(*arguments: Any, value_type: Any, **others: Any) -> Any:

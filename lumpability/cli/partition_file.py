@@ -101,7 +101,7 @@ def _from_json(data: bytes, path: Path, states: States) -> Any:
         return _numbered(_scalar(label, "block label") for label in found)
     for block in found:
         if not isinstance(block, list):
-            raise InvalidPartition(f"a list of blocks holds {_short(block)}, which is no list")
+            raise InvalidPartition(f"a list of blocks holds {_short(block)}, which is not a list")
     return [[state(_scalar(item, "state")) for item in block] for block in found]
 
 
@@ -112,7 +112,7 @@ def _numbered(labels: Iterable[str | int]) -> Labels:
 
 def _scalar(item: Any, what: str) -> str | int:
     if not isinstance(item, str | int):
-        raise InvalidPartition(f"{_short(item)} is no {what}: give a text or a whole number")
+        raise InvalidPartition(f"{_short(item)} is not a {what}: give a text or a whole number")
     return item
 
 

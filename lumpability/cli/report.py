@@ -1,4 +1,4 @@
-"""What a command found: once as plain data for --json, once as tables for people."""
+"""The outcome of a command: as plain data for --json, and as tables for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Report:
     Attributes
     ----------
     data : dict
-        What `json.dumps` accepts; exact numbers are texts such as "1/3".
+        Plain data that `json.dumps` accepts; exact numbers are texts such as "1/3".
     tables : tuple of Table
     """
 
@@ -26,7 +26,7 @@ class Report:
 
 
 def smaller(before: int, after: int) -> str:
-    """Say how many times smaller something has become.
+    """Return how many times smaller a size has become, as text.
 
     Examples
     --------

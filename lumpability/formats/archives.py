@@ -30,7 +30,7 @@ _UNSOUND = (ValueError, TypeError, SyntaxError, TokenError, OverflowError, Recur
 def read_arrays(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> dict[str, Array]:
     """Read all arrays of an archive.
 
-    Raises `FormatError` if the file is no archive, is damaged, or holds Python objects; names the member.
+    Raises `FormatError` if the file is not an archive, is damaged, or holds Python objects; names the member.
     Raises `SizeLimit` if the arrays have more than `max_bytes` bytes together.
     """
     path = Path(path)

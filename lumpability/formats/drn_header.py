@@ -120,7 +120,7 @@ def _read_section(header: Header, line: str, next_line: Callable[[], str]) -> st
     elif line == "@nr_choices":
         header.choices = _count(next_line())
     elif line.strip() and not line.startswith("//"):
-        raise ValueError(f"{shown(line)!r} is no part of a DRN header")
+        raise ValueError(f"{shown(line)!r} is not part of a DRN header")
     return next_line()
 
 

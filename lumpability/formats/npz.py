@@ -207,7 +207,7 @@ class _Archive:
                 try:
                     names[i] = int(names[i])
                 except ValueError:
-                    problem = f"names the state {shown(repr(names[i]))}, which is no integer"
+                    problem = f"names the state {shown(repr(names[i]))}, which is not an integer"
                     raise self._error(problem) from None
         return names
 

@@ -168,7 +168,7 @@ def _expected(
     if missing.any():
         i = int(np.argmax(missing))
         raise FormatError(
-            f"gives a reward to {int(sources[i])} -> {int(targets[i])}, which is no transition",
+            f"gives a reward to {int(sources[i])} -> {int(targets[i])}, which is not a transition",
             path=path,
         )
     earned = WeightedStructure.from_edges(structure.n, sources, targets, rewards)

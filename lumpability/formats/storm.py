@@ -54,7 +54,7 @@ def read_prism_source(
     - state_names: name states by their variables, "x=1,y=0"
     - tolerance, normalize: as for `lumpability.read`
 
-    Raises `FormatError` if Storm cannot read the file, a constant has no value, or it is no Markov chain.
+    Raises `FormatError` if Storm cannot read the file, a constant has no value, or it is not a Markov chain.
     """
 
     def parse(stormpy: Any) -> Any:

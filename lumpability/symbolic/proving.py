@@ -59,7 +59,7 @@ def prove(lumping: Lumping | NetworkLumping, *, largest: int | None = None) -> P
         return prove_chain(lumping, largest=MOST_STATES if largest is None else largest)
     if isinstance(lumping, NetworkLumping):
         return prove_network(lumping, largest=MOST_OPERATIONS if largest is None else largest)
-    raise InvalidInput(f"a {type(lumping).__name__} is no lumping: give what lump returns")
+    raise InvalidInput(f"a {type(lumping).__name__} is not a lumping: give what lump returns")
 
 
 def statement_of(lumping: Lumping | NetworkLumping) -> IntegerStatement:
@@ -90,7 +90,7 @@ def statement_of(lumping: Lumping | NetworkLumping) -> IntegerStatement:
         return lumping.certificate().statement(lumping.chain)
     if isinstance(lumping, NetworkLumping):
         return lumping.certificate().statement()
-    raise InvalidInput(f"a {type(lumping).__name__} is no lumping: give what lump returns")
+    raise InvalidInput(f"a {type(lumping).__name__} is not a lumping: give what lump returns")
 
 
 def export(lumping: Lumping | NetworkLumping, language: str = "coq") -> str:

@@ -192,7 +192,7 @@ class Judge:
             initial = [
                 sum((start[s] for s in block.tolist()), Fraction(0)) for block in partition.blocks
             ]
-        # It need not be a chain, if the partition is no lumping: only its content counts here.
+        # It need not be a chain, if the partition is not a lumping: only its content counts here.
         result = (CTMC if continuous else DTMC)(np.eye(len(first), dtype=int))
         matrix = CTMC([[abs(x) for x in row] for row in rows]).matrix
         return result.rebuilt(

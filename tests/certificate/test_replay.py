@@ -79,7 +79,7 @@ def test_a_node_without_blocks_is_refused(starts: list[int], ends: list[int]) ->
         first_part=np.array([2]),
     )
     found = replace(certificate, history=empty).verify(chain)
-    assert found.rejection.reason == "a node is no range of blocks"
+    assert found.rejection.reason == "a node is not a range of blocks"
 
 
 def test_a_split_that_leaves_a_block_out_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Partitions as files: every form is read, what is no partition is refused with the reason."""
+"""Partitions as files: every form is read, what is not a partition is refused with the reason."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def test_every_form_of_a_partition_is_read(tmp_path: Path, text: str, expected: 
         ("p.json", "[[0, 2], [1, 3]]", "there is no state 3"),
         ("p.json", "[[0, -1], [1]]", "there is no state -1"),
         ("p.json", "[[0, 2], [1.0]]", "holds the number 1.0"),
-        ("p.json", "[[0, 2], 1]", "holds 1, which is no list"),
+        ("p.json", "[[0, 2], 1]", "holds 1, which is not a list"),
         ("p.json", '{"0": 1, "1": 1}', "state 2 is in no block"),
         ("p.json", '{"0": 1, "1": 1, "2": 1, "0": 2}', "the key '0' twice"),
-        ("p.json", '{"0": 1, "1": 1, "2": [1]}', "[1] is no block label"),
+        ("p.json", '{"0": 1, "1": 1, "2": [1]}', "[1] is not a block label"),
         ("p.json", '{"0": 1, "1": 1, "9999999999999999999999": 1}', "there is no state"),
         ("p.json", "[0, 1]", "2 labels for 3 states"),
-        ("p.json", "[0, 1, null]", "None is no block label"),
+        ("p.json", "[0, 1, null]", "None is not a block label"),
         ("p.json", "3", "a list or a mapping"),
         ("p.json", "[0, 1,", "line 1: is not JSON"),
         ("p.json", "[" * 100_000, "nests brackets too deeply"),

@@ -136,7 +136,7 @@ def test_rounded_rows_are_refused_unless_rescaling_is_asked_for(tmp_path):
             "target 2 is out of range: there are 2 states",
         ),
         ("@nr_choices\n3", "@nr_choices\n4", None, "announces 4 choices for 3 states"),
-        ("@model", "@mode", 13, "'@mode' is no part of a DRN header"),
+        ("@model", "@mode", 13, "'@mode' is not part of a DRN header"),
         (" cost ", "cost cost ", 8, "names a reward model twice"),
         ("state 1 ", "state 7 ", 18, "state 7 comes where state 1 should"),
         ("state 1 !3/5", "state 1", 18, "has no exit rate '!rate'"),

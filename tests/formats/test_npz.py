@@ -89,7 +89,7 @@ def test_numpy_alone_reads_the_plain_part_of_what_is_written(tmp_path, repair):
                 "state_names": np.array(["1", "a", "b"]),
                 "state_integers": np.array([True, True, False]),
             },
-            "names the state 'a', which is no integer",
+            "names the state 'a', which is not an integer",
         ),
         ({"data_codes": np.array([0, 1, 2, 9])}, "lacks the array 'numerators'"),
     ],

@@ -162,7 +162,7 @@ def test_rounded_rows_of_a_dtmc_are_refused_or_rescaled(tmp_path):
             {"trew": "4 1\n0 3 1\n"},
             "trew",
             None,
-            "gives a reward to 0 -> 3, which is no transition",
+            "gives a reward to 0 -> 3, which is not a transition",
         ),
         ({"trew": "4 1\n0 1\n"}, "trew", 2, "'0 1' is not 'source target reward'"),
         (

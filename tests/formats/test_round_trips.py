@@ -312,6 +312,6 @@ def test_names_that_are_no_text_are_refused(suffix: str, tmp_path: Path):
         formats.write(chain, path)
         assert formats.read(path).equals(chain)
     else:
-        with pytest.raises(FormatError, match=r"'\\ud800', which is no character"):
+        with pytest.raises(FormatError, match=r"'\\ud800', which is not a character"):
             formats.write(chain, path)
         assert list(tmp_path.iterdir()) == []

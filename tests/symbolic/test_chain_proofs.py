@@ -187,7 +187,7 @@ def test_parts_that_do_not_fit_are_refused() -> None:
     scaled = lump(proportional_not_ordinary(2), kind="proportional")
     with pytest.raises(InvalidInput, match="as many factors"):
         prove(replace(scaled, factors=None))
-    with pytest.raises(InvalidInput, match="a CTMC is no lumping"):
+    with pytest.raises(InvalidInput, match="a CTMC is not a lumping"):
         prove(lumping.chain)
 
 

@@ -41,7 +41,7 @@ def test_what_is_no_lumping_or_no_language_is_refused() -> None:
     lumping = lump(machine_repair(2))
     with pytest.raises(InvalidInput, match="no export to 'agda': choose coq"):
         export(lumping, "agda")
-    with pytest.raises(InvalidInput, match="a CTMC is no lumping"):
+    with pytest.raises(InvalidInput, match="a CTMC is not a lumping"):
         statement_of(lumping.chain)
 
 

@@ -143,7 +143,7 @@ def test_the_largest_exercises_are_found(kind: str) -> None:
         ({"states": 3}, "4 to 16 states, not 3"),
         ({"states": 17}, "4 to 16 states"),
         ({"kind": "weak"}, "no coarsest lumping"),
-        ({"kind": "nice"}, "is no kind"),
+        ({"kind": "nice"}, "is not a kind"),
     ],
 )
 def test_what_is_impossible_is_refused_with_what_is_possible(

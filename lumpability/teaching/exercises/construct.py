@@ -73,7 +73,7 @@ def exercise(kind: str = "ordinary", *, states: int = 6, rounds: int = 3, seed: 
     """
     if kind not in _ROOTS:
         known = ", ".join(_ROOTS)
-        reason = "has no coarsest lumping to be found" if kind in KINDS else "is no kind"
+        reason = "has no coarsest lumping to be found" if kind in KINDS else "is not a kind"
         raise InvalidInput(f"{kind!r} {reason}: choose one of {known}", kind=kind)
     most = states - _ROOTS[kind] - 1
     if states > LARGEST or most < 1:

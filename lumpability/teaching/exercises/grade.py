@@ -155,7 +155,9 @@ def _partitions(task: Task, steps: Any, word: str) -> list[Partition]:
     partitions = []
     for number, step in enumerate(steps):
         if not isinstance(step, list) or not all(isinstance(block, list) for block in step):
-            raise InvalidInput(f"{word} {number} is no list of blocks, which are lists of states")
+            raise InvalidInput(
+                f"{word} {number} is not a list of blocks, which are lists of states"
+            )
         try:
             partitions.append(Partition.of([block for block in step if block], states=_names(task)))
         except InvalidInput as error:

@@ -56,7 +56,9 @@ def _classes(task: NetworkTask, classes: Any) -> list[Partition]:
     found = []
     for number, (given, layer) in enumerate(zip(classes, hidden, strict=True), 1):
         if not isinstance(given, list) or not all(isinstance(block, list) for block in given):
-            raise InvalidInput(f"layer {number} is no list of classes, which are lists of neurons")
+            raise InvalidInput(
+                f"layer {number} is not a list of classes, which are lists of neurons"
+            )
         try:
             found.append(Partition.of([block for block in given if block], states=layer.units))
         except InvalidInput as error:

@@ -162,7 +162,7 @@ def _task(content: dict[str, Any], path: str | Path) -> Task | NetworkTask:
         labels = {str(name): list(members) for name, members in content["labels"].items()}
         made, kind, build = str(content["made"]), str(content["kind"]), _CLASSES[content["type"]]
     except (KeyError, TypeError, AttributeError, ValueError, ArithmeticError):
-        raise FormatError("the task in it is damaged: make the sheet anew", path=path) from None
+        raise FormatError("the task in it is damaged: make a new sheet", path=path) from None
     return Task(build.from_rates(rates, states=states, labels=labels), kind, made)
 
 
