@@ -21,6 +21,8 @@ from lumpability.certificate.respected import codes_of, respected_partition, wit
 from lumpability.certificate.soundness import collapsed_conditions, like, quotient_parts
 from lumpability.certificate.verification import Contradiction, Verification
 from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.parameters import is_positive
+from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
@@ -139,8 +141,10 @@ def _factors(kappa: ExactArray, parts: ChainParts, partition: Partition) -> Exac
     if len(kappa) != parts.matrix.n:
         raise Contradiction("kappa", f"it has {len(kappa)} factors for {parts.matrix.n} states")
     kappa = like(kappa, parts.matrix.weights, "kappa")
-    if kappa.is_rational and min(kappa.values, default=1) <= 0:
-        raise Contradiction("kappa", "a factor is not positive")
+    wrong = next((value for value in kappa.values if not is_positive(value)), None)
+    if wrong is not None:
+        always = "" if kappa.is_rational else " for all parameters"
+        raise Contradiction("kappa", f"the factor {shown(wrong)} is not positive{always}")
     is_one = np.array([value == 1 for value in kappa.values], dtype=bool)
     if not is_one[kappa.codes[partition.representatives]].all():
         raise Contradiction("kappa", "the first member of a block has another factor than 1")

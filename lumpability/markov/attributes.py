@@ -20,6 +20,7 @@ import numpy as np
 from lumpability.errors import InvalidChain
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.foreign import by_name, is_frame, is_series, plain
+from lumpability.numbers.parameters import is_positive
 from lumpability.numbers.rationals import Reading, shown
 from lumpability.partition import Partition
 
@@ -313,10 +314,9 @@ def read_initial(
     ):
         initial = {initial: 1}
     array, reading = read_vector("the initial distribution", initial, states, tolerance)
-    if array.is_rational:
-        negative = [value for value in array.values if value < 0]
-        if negative:
-            raise InvalidChain(f"the initial distribution holds the negative {shown(negative[0])}")
+    negative = [value for value in array.values if value and is_positive(-value)]
+    if negative:
+        raise InvalidChain(f"the initial distribution holds the negative {shown(negative[0])}")
     total = _total(array)
     if total != 1:
         raise InvalidChain(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from lumpability.errors import InvalidChain, SizeLimit
-from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.foreign import frame_entries, is_frame, plain
+from lumpability.numbers.parameters import is_positive
 from lumpability.numbers.rationals import Reading
 from lumpability.structure import WeightedStructure
 
@@ -38,13 +38,7 @@ def negative_codes(weights: ExactArray) -> Mask:
 
     A parametric weight is negative if all its coefficients are, because parameters are positive.
     """
-    return np.array([_is_negative(value) for value in weights.values], dtype=bool)
-
-
-def _is_negative(value: Exact) -> bool:
-    if isinstance(value, Fraction):
-        return value < 0
-    return all(c < 0 for c in value.numer.coeffs()) and all(c > 0 for c in value.denom.coeffs())
+    return np.array([bool(value) and is_positive(-value) for value in weights.values], dtype=bool)
 
 
 def triples(rates: Any) -> list[tuple[Any, Any, Any]]:

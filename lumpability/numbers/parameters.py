@@ -24,6 +24,7 @@ __all__ = [
     "coefficients",
     "evaluate_modulo",
     "in_one_field",
+    "is_positive",
     "is_symbolic",
     "parameters_of",
     "parse",
@@ -243,6 +244,24 @@ def parameters_of(values: Sequence[Any]) -> tuple[Any, ...]:
     """
     fields = [value.field for value in values if not isinstance(value, Fraction)]
     return tuple(fields[0].symbols) if fields else ()
+
+
+def is_positive(value: Any) -> bool:
+    """Whether a number is positive, or a function evidently is for all positive parameters.
+
+    A rational function is evidently positive if, in lowest terms, all its coefficients have one sign.
+
+    Examples
+    --------
+    >>> [is_positive(value) for value in read_elements(["x + y/2", "x - y", "-1", "x"])]
+    [True, False, False, True]
+    >>> is_positive(Fraction(1, 2)), is_positive(Fraction(0))
+    (True, False)
+    """
+    if isinstance(value, Fraction):
+        return value > 0
+    signs = [{c > 0 for c in part.coeffs()} for part in (value.numer, value.denom)]
+    return signs[0] == signs[1] and len(signs[0]) == 1
 
 
 def in_one_field(*groups: Sequence[Any]) -> list[Sequence[Any]]:

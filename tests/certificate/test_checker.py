@@ -92,7 +92,10 @@ def test_factors_have_to_be_positive_and_one_for_first_members() -> None:
         assert replace(certificate, kappa=kappa).verify(chain)
     for factor in (0, -1):
         kappa = ExactArray.read([1, factor, 1])[0]
-        assert refused(chain, certificate, kappa=kappa) == ("kappa", "a factor is not positive")
+        assert refused(chain, certificate, kappa=kappa) == (
+            "kappa",
+            f"the factor {factor} is not positive",
+        )
     for kappa in ([2, 1, 1], [1, 1, 2], [2, 2, 2]):
         field, reason = refused(chain, certificate, kappa=ExactArray.read(kappa)[0])
         assert (field, reason) == (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, Partition, check, lump
-from lumpability.errors import InvalidChain, InvalidValue, SizeLimit
+from lumpability.errors import InvalidChain, InvalidValue, NotJustified, SizeLimit
 from lumpability.markov import coarser_when
 from lumpability.markov.examples import (
     components,
@@ -20,6 +21,7 @@ from lumpability.markov.examples import (
     queue_at_changing_speed,
     sis_epidemic,
 )
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.testing import labelled, parametric_chains
 
 pytestmark = pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
@@ -180,3 +182,60 @@ def test_too_many_pairs_of_blocks_are_not_compared(monkeypatch):
     chain = components(3, failure="f", detection="d", repair="r")
     with pytest.raises(SizeLimit, match="pairs"):
         lump(chain).coarser_when()
+
+
+def _two_that_leave(first, second):
+    return CTMC.from_rates(
+        {("a", "c"): first, ("b", "c"): second, ("c", "a"): 1, ("c", "b"): 1},
+        labels={"end": ["c"]},
+    )
+
+
+@pytest.mark.parametrize(
+    "rates", [("x - y", "1"), ("1", "1 - p"), ("x - y", "y - x"), ("1", "x*x - x + 1")]
+)
+def test_proportional_lumping_claims_no_factor_whose_sign_is_unknown(rates):
+    chain = _two_that_leave(*rates)
+    with pytest.raises(NotJustified, match="not evidently positive"):
+        lump(chain, kind="proportional")
+    with pytest.raises(NotJustified, match="not evidently positive"):
+        check(chain, [["a", "b"], ["c"]], kind="proportional")
+    with pytest.raises(InvalidValue, match="factors are positive"):
+        check(chain, [["a", "b"], ["c"]], kind="proportional", factors=[1, "x - y", 1])
+    assert not check(chain.rebuilt(chain.matrix, states=chain.states), [["a", "c"], ["b"]])
+
+
+def test_rates_into_other_blocks_that_cancel_are_refused():
+    chain = CTMC.from_rates(
+        {("a", "c"): "x - y", ("a", "d"): "y - x", ("b", "c"): 1, ("c", "a"): 1, ("d", "b"): 1},
+        labels={"c": ["c"], "d": ["d"]},
+    )
+    with pytest.raises(NotJustified, match="sum to 0"):
+        lump(chain, kind="proportional")
+
+
+def test_factors_that_are_evidently_positive_are_proved():
+    chain = _two_that_leave("2*x + y", "x/(x + 1)")
+    lumping = lump(chain, kind="proportional")
+    assert len(lumping.partition) == 2
+    assert lumping.certificate().verify(chain)
+    shared = CTMC.from_rates(
+        {("a", "c"): "l*p", ("a", "d"): "l*(1 - p)", ("b", "c"): "p", ("b", "d"): "1 - p",
+         ("c", "a"): 1, ("d", "b"): 1},
+        labels={"c": ["c"], "d": ["d"]},
+    )  # fmt: skip
+    assert [str(x) for x in lump(shared, kind="proportional").factors][:4] == ["1", "1", "1", "1/l"]
+
+
+def test_a_certificate_with_a_factor_of_unknown_sign_is_rejected():
+    chain = _two_that_leave("x", "1")
+    certificate = lump(chain, kind="proportional").certificate()
+    assert certificate.verify(chain)
+    for wrong in ("-1", "1/(x - 2)"):
+        forged = replace(certificate, kappa=ExactArray.read(["1", wrong, "x/x"])[0])
+        assert "kappa" in forged.verify(chain).text
+
+
+def test_negative_initial_probabilities_are_refused_with_parameters_too():
+    with pytest.raises(InvalidChain, match="negative"):
+        CTMC([[0, 1], [1, 0]], initial=["-x", "1 + x"])

@@ -22,6 +22,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -31,9 +32,11 @@ from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.kinds.kind import Condition, Kind
 from lumpability.markov.matrices import divide_rows
 from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.parameters import is_positive
+from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict, collapse, project
-from lumpability.refinement import SHARES, Witness
+from lumpability.refinement import SHARES, Refinement, Witness
 from lumpability.refinement.stability import disagreement
 from lumpability.structure import WeightedStructure
 
@@ -63,11 +66,27 @@ class Proportional(Kind):
             )
         return [Condition(chain.matrix.without_diagonal())]
 
+    def coarsest(self, *arguments: Any, **options: Any) -> Refinement:
+        try:
+            return super().coarsest(*arguments, **options)
+        except ZeroDivisionError:
+            raise _cancelled() from None
+
+    def verdict(self, chain: MarkovChain, partition: Partition) -> Verdict:
+        try:
+            found = super().verdict(chain, partition)
+        except ZeroDivisionError:
+            raise _cancelled() from None
+        if found:  # factors are positive as well
+            self.factors(self.conditions(chain), partition)
+        return found
+
     def verdict_with(
         self, chain: MarkovChain, partition: Partition, factors: ExactArray
     ) -> Verdict:
-        if factors.is_rational and min(factors.values, default=Fraction(1)) <= 0:
-            state = next(s for s, factor in enumerate(factors) if factor <= 0)
+        positive = [is_positive(factor) for factor in factors.values]
+        if not all(positive):
+            state = next(s for s, code in enumerate(factors.codes) if not positive[code])
             raise InvalidValue(
                 f"the factor of state {chain.states[state]!r} is {factors[state]}: factors are positive",
                 index=state,
@@ -101,10 +120,27 @@ class Proportional(Kind):
         return collapse(conditions[0].matrix, partition).without_diagonal()
 
     def factors(self, conditions: Sequence[Condition], partition: Partition) -> ExactArray:
-        totals = _leaving(conditions[0].matrix, partition).row_sums()
+        leaving = _leaving(conditions[0].matrix, partition)
+        totals = leaving.row_sums()
+        moving = np.diff(leaving.indptr) > 0
+        cancelled = moving & np.array([total == 0 for total in totals.values], bool)[totals.codes]
+        if cancelled.any():
+            raise _cancelled()
         firsts = totals.take(partition.representatives[partition.labels])
         one: Exact = Fraction(1)
-        return totals.combine(firsts, lambda own, first: one if first == 0 else own / first)
+        factors = totals.combine(firsts, lambda own, first: one if first == 0 else own / first)
+        doubtful = [code for code, factor in enumerate(factors.values) if not is_positive(factor)]
+        if doubtful:
+            state = int(np.flatnonzero(factors.codes == doubtful[0])[0])
+            first = int(partition.representatives[partition.labels[state]])
+            raise NotJustified(
+                f"the rates of state {state} are {shown(factors[state])} times those of state {first}, and "
+                "this factor is not evidently positive for all parameters: substitute parameters for "
+                "which it is, as x = y + d where x is larger than y",
+                index=state,
+                factor=factors[state],
+            )
+        return factors
 
     def project_stationary(
         self, vector: ExactArray, partition: Partition, factors: ExactArray | None
@@ -123,6 +159,13 @@ class Proportional(Kind):
             "for stationary distributions use project_stationary",
             kind=self.name,
         )
+
+
+def _cancelled() -> NotJustified:
+    return NotJustified(
+        "the rates of a state into other blocks sum to 0, so that not all of them are positive, whatever "
+        "the parameters are"
+    )
 
 
 def _leaving(matrix: WeightedStructure, partition: Partition) -> WeightedStructure:
