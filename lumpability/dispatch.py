@@ -118,8 +118,8 @@ def lump(
         For chains: labels and rewards to leave out of what `respect` lists.
     within : partition, optional
         The lumping refines this partition.  For chains anything that `Partition.of` takes, of the states.
-        For networks, as for `check`, a mapping from layers to partitions of their neurons, or a
-        partition of all neurons.
+        For networks a mapping from i, for the i-th layer with weights, to a partition of its neurons
+        (layers that are left out are not restricted); or a partition of all neurons, as for `check`.
     dtype : numpy float type, optional
         For networks: type of the quotient's weights.  By default each layer keeps its own.
     exact_weights : bool

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import lumpability
 from lumpability import CTMC, DTMC, Network, Partition, check, lump, read, write
@@ -18,6 +20,7 @@ from lumpability.errors import InvalidInput, NotJustified
 from lumpability.markov.kinds.kind import Condition, Kind
 from lumpability.quotient import Stats, collapse
 from lumpability.refinement import definition
+from lumpability.testing import assert_same_function, lumpable_networks, networks, partitions
 from lumpability.vocabulary import FORMER
 
 CHAIN = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 2}, labels={"goal": ["c"]})
@@ -239,6 +242,7 @@ def test_a_network_is_lumped_within_a_partition_of_its_neurons() -> None:
     assert lumping.respected == Partition([0, 1, 0, 2])
     assert lump(TWINS, within=[0, 1, 0, 2]).partition == lumping.partition
     assert lump(TWINS, within=[0, 0, 0, 1]).partition == lump(TWINS).partition
+    assert lump(TWINS, within={1: [{0}]}).partition == lump(TWINS).partition
     for point in ([1.0], [-2.0]):
         assert lumping.quotient.exact(point).tolist() == TWINS.exact(point).tolist()
     assert np.all(lumping.quotient([3]) == TWINS([3]))
@@ -256,3 +260,19 @@ def test_progress_is_told_in_both_wings() -> None:
     told.clear()
     lump(CHAIN, engine="rounds", progress=lambda blocks, states: told.append((blocks, states)))
     assert {states for _, states in told} == {3}
+
+
+@given(data=st.data(), kind=st.sampled_from(["proportional", "exact"]))
+def test_a_network_lumped_within_a_partition_refines_it_and_computes_the_same_function(
+    data: st.DataObject, kind: str
+) -> None:
+    network = data.draw(st.one_of(networks(), lumpable_networks().map(lambda drawn: drawn[0])))
+    free = lump(network, kind=kind)
+    within = data.draw(partitions(states=free.partition.n)).meet(free.respected)
+    found = lump(network, kind=kind, within=within)
+    assert found.respected == within
+    assert found.partition.refines(within)
+    assert found.partition.refines(free.partition)
+    assert check(network, found.partition, kind=kind)
+    assert_same_function(network, found.quotient)
+    assert lump(network, kind=kind, within=found.partition).partition == found.partition

@@ -5,7 +5,7 @@ Neurons (channels) of layers with weights are numbered layer after layer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,15 +47,21 @@ def joined(partitions: Iterable[Partition]) -> Partition:
     return Partition(np.concatenate(labels))
 
 
-def layer_partitions(partition: Any, stages: Sequence[Stage]) -> list[Partition]:
+def layer_partitions(
+    partition: Any,
+    stages: Sequence[Stage],
+    others: Callable[[int], Partition] = Partition.discrete,
+) -> list[Partition]:
     """Read a partition of the network's neurons as one partition for each layer with weights.
 
     Parameters
     ----------
     partition : mapping of int to partition, or anything `Partition.of` takes
-        A mapping gives for the i-th layer with weights a partition of its neurons (others stay
-        separate).  Anything else is a partition of all neurons.
+        A mapping gives for the i-th layer with weights a partition of its neurons.  Anything else is a
+        partition of all neurons.
     stages : sequence of Stage
+    others : callable
+        Returns the partition of a layer that the mapping leaves out, given its number of neurons.
 
     Raises
     ------
@@ -71,7 +77,7 @@ def layer_partitions(partition: Any, stages: Sequence[Stage]) -> list[Partition]
         return [
             Partition.of(partition[number], states=stage.units)
             if number in partition
-            else Partition.discrete(stage.units)
+            else others(stage.units)
             for number, stage in enumerate(stages)
         ]
     bounds = offsets(stages)

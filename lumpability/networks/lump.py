@@ -39,7 +39,7 @@ def lump_network(
     if kind not in KINDS:
         raise unknown_word("kind", kind, KINDS)
     stages = stages_of(network)
-    start = None if within is None else layer_partitions(within, stages)
+    start = None if within is None else layer_partitions(within, stages, Partition.trivial)
     reflect = _worth_reflecting(network, kind, start, engine) if antiparallel else frozenset()
     found = merge(network, kind, within=start, engine=engine, reflect=reflect, progress=progress)
     merged = tuple(found)
