@@ -21,6 +21,7 @@ from lumpability.certificate.json_stream import MAX_BYTES, Scanner
 from lumpability.certificate.kinds import KINDS
 from lumpability.errors import InvalidValue
 from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.number_list import NumberList
 from lumpability.numbers.parameters import parameters_of, parse, read_elements
 from lumpability.numbers.rationals import Reading
 from lumpability.partition import Partition
@@ -241,7 +242,7 @@ def _starts(roots: IntArray, parent: IntArray, offset: IntArray) -> IntArray:
 
 
 def _items(certificate: Claims) -> Iterator[tuple[str, Iterable[str]]]:
-    numbers = _Numbers()
+    numbers = NumberList(_text)
     kappa = None if certificate.kappa is None else numbers.codes(certificate.kappa)
     matrix, history = certificate.matrix, certificate.history
     weights = None if matrix is None else numbers.codes(matrix.weights)
@@ -250,7 +251,7 @@ def _items(certificate: Claims) -> Iterator[tuple[str, Iterable[str]]]:
     yield "library", plain(certificate.library)
     yield "kind", plain(certificate.kind)
     yield "model", plain(digest_object(certificate.model))
-    yield "parameters", plain(numbers.parameters)
+    yield "parameters", plain(sorted({str(symbol) for symbol in parameters_of(numbers.values)}))
     yield "numbers", plain(numbers.texts)
     denominator = certificate.denominator
     yield "denominator", plain(None if denominator is None else number_text(denominator))
@@ -309,27 +310,5 @@ def _history_columns(history: History, sums: Any) -> dict[str, Any]:
     }
 
 
-class _Numbers:
-    """Distinct numbers of several arrays, in order of appearance."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.parameters: list[str] = []
-        self._number: dict[str, int] = {}
-
-    def codes(self, array: ExactArray) -> IntArray:
-        """Return the positions of an array's numbers in the common list."""
-        names = {str(symbol) for symbol in parameters_of(array.values)}
-        self.parameters = sorted({*self.parameters, *names})
-        table = np.empty(len(array.values), dtype=np.int64)
-        for code, value in enumerate(array.values):
-            text = self._text(value)
-            table[code] = self._number.setdefault(text, len(self.texts))
-            if table[code] == len(self.texts):
-                self.texts.append(text)
-        codes: IntArray = table[array.codes]
-        return codes
-
-    @staticmethod
-    def _text(value: Exact) -> str:
-        return number_text(value) if isinstance(value, Fraction) else str(value.as_expr())
+def _text(value: Exact) -> str:
+    return number_text(value) if isinstance(value, Fraction) else str(value.as_expr())

@@ -36,6 +36,8 @@ __all__ = [
     "pairwise",
     "parameter_names",
     "refuse_absurd",
+    "refuse_initial_label",
+    "refuse_negative",
     "state_lines",
     "state_names",
     "uniform_over",
@@ -83,12 +85,8 @@ def uniform_over(marks: Mask) -> ExactArray | None:
     return ExactArray.of_values(marks.astype(np.uint8), [Fraction(0), Fraction(1, count)])
 
 
-def initial_marks(chain: MarkovChain, path: str | Path) -> Mask | None:
-    """Return which states to mark as initial; None if the chain has no initial distribution.
-
-    Raises `FormatError` if the chain has a label ``init`` of its own.  Warns `LossyWrite` if the initial distribution
-    is not uniform over the marked states.
-    """
+def refuse_initial_label(chain: MarkovChain, path: str | Path) -> None:
+    """Raise `FormatError` if the chain has a label ``init`` of its own."""
     if INITIAL in chain.labels:
         raise FormatError(
             f"the label {INITIAL!r} marks the initial states in this format: rename the chain's own "
@@ -96,6 +94,22 @@ def initial_marks(chain: MarkovChain, path: str | Path) -> Mask | None:
             path=path,
             label=INITIAL,
         )
+
+
+def refuse_negative(weights: ExactArray, path: str | Path) -> None:
+    """Raise `FormatError` if a weight is negative; parameters are not looked at."""
+    negative = [value for value in weights.values if weights.is_rational and value < 0]
+    if negative:
+        raise FormatError(f"holds the negative weight {negative[0]}", path=path)
+
+
+def initial_marks(chain: MarkovChain, path: str | Path) -> Mask | None:
+    """Return which states to mark as initial; None if the chain has no initial distribution.
+
+    Raises `FormatError` if the chain has a label ``init`` of its own.  Warns `LossyWrite` if the initial distribution
+    is not uniform over the marked states.
+    """
+    refuse_initial_label(chain, path)
     if chain.initial is None:
         return None
     positive = np.array([value != 0 for value in chain.initial.values], dtype=bool)

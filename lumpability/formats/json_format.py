@@ -18,15 +18,20 @@ import numpy as np
 
 from lumpability.errors import FormatError, InvalidValue
 from lumpability.files import reading, writing
-from lumpability.formats.assembly import chain_class, parameter_names, refuse_absurd, state_names
-from lumpability.formats.numbers import exact_text, read_expression
+from lumpability.formats.assembly import (
+    chain_class,
+    parameter_names,
+    refuse_absurd,
+    refuse_negative,
+    state_names,
+)
+from lumpability.formats.numbers import read_exact
 from lumpability.formats.strict_json import MAX_BYTES, check_version, read_document, write_pieces
 from lumpability.formats.tokens import Array, shown
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.exact_array import Exact, ExactArray
-from lumpability.numbers.parameters import is_symbolic
-from lumpability.numbers.rationals import read_text
+from lumpability.numbers.number_list import NumberList, array_of_codes
 from lumpability.structure import WeightedStructure
 
 __all__ = ["read_json", "write_json"]
@@ -73,13 +78,17 @@ def write_json(chain: MarkovChain, path: str | Path) -> None:
 
 
 def _items(chain: MarkovChain, path: str | Path) -> Iterator[tuple[str, Any]]:
-    numbers = _Numbers()
-    weights = numbers.codes(chain.matrix.weights)
+    numbers = NumberList()
+
+    def codes(array: ExactArray | None) -> list[int] | None:
+        return None if array is None else numbers.codes(array).tolist()
+
+    weights = codes(chain.matrix.weights)
     rewards = {
-        name: {"state": numbers.codes(reward.state), "action": numbers.codes(reward.action)}
+        name: {"state": codes(reward.state), "action": codes(reward.action)}
         for name, reward in chain.rewards.items()
     }
-    initial = numbers.codes(chain.initial)
+    initial = codes(chain.initial)
     yield "format", FORMAT
     yield "version", VERSION
     yield "type", type(chain).__name__
@@ -97,27 +106,7 @@ def _items(chain: MarkovChain, path: str | Path) -> Iterator[tuple[str, Any]]:
 
 def _plain(value: Exact) -> str | int:
     whole = getattr(value, "denominator", 0) == 1 and abs(value) <= _LARGEST_PLAIN
-    return int(value) if whole else exact_text(value)
-
-
-class _Numbers:
-    """Distinct numbers of several arrays, in order of appearance."""
-
-    def __init__(self) -> None:
-        self.values: list[Exact] = []
-        self._number: dict[str, int] = {}
-
-    def codes(self, array: ExactArray | None) -> list[int] | None:
-        """Return the positions of an array's numbers in the common list."""
-        if array is None:
-            return None
-        table = []
-        for value in array.values:
-            code = self._number.setdefault(exact_text(value), len(self.values))
-            if code == len(self.values):
-                self.values.append(value)
-            table.append(code)
-        return np.array(table, dtype=np.int64)[array.codes].tolist() if len(array) else []
+    return int(value) if whole else str(value)
 
 
 def read_json(
@@ -162,10 +151,8 @@ class _Reader:
     def _number(self, item: Any) -> Any:
         if type(item) is int:
             return Fraction(item)
-        text = self._text(item, "numbers")
         try:
-            symbolic = self._parameters and is_symbolic(text)
-            return read_expression(text, self._parameters) if symbolic else read_text(text)
+            return read_exact(self._text(item, "numbers"), self._parameters)
         except InvalidValue as error:
             raise self._error(f"'numbers': {error}") from error
 
@@ -180,9 +167,7 @@ class _Reader:
             raise self._error(f"has {len(starts)} 'row_starts' for {self._n} states, not one more")
         targets = self._integers(document["targets"], "targets", 0, self._n - 1)
         weights = self._array(document["weights"], "weights", len(targets))
-        negative = [v for v in weights.values if weights.is_rational and v < 0]
-        if negative:
-            raise self._error(f"holds the negative weight {negative[0]}")
+        refuse_negative(weights, self._path)
         structure = WeightedStructure.from_rows(starts, targets, weights)
         initial = document["initial"]
         return kind(
@@ -208,9 +193,7 @@ class _Reader:
         codes = self._integers(items, what, 0, len(self._numbers) - 1)
         if len(codes) != length:
             raise self._error(f"{what!r} has {len(codes)} entries, not {length}")
-        used, places = np.unique(codes, return_inverse=True)
-        values, _ = ExactArray.read([self._numbers[code] for code in used.tolist()])
-        return ExactArray.of_values(values.codes[places], values.values)
+        return array_of_codes(codes, self._numbers)
 
     def _states(self) -> list[str | int] | None:
         names: list[Any] | None = self._document["states"]

@@ -29,21 +29,22 @@ from lumpability.errors import FormatError
 from lumpability.files import DEFAULT_MAX_BYTES, reading
 from lumpability.formats.archives import read_arrays, write_arrays
 from lumpability.formats.assembly import (
-    INITIAL,
     assemble,
     chain_class,
     parameter_names,
+    refuse_initial_label,
+    refuse_negative,
     state_names,
     uniform_over,
 )
-from lumpability.formats.numbers import exact_text, read_expression
+from lumpability.formats.numbers import read_exact
 from lumpability.formats.tokens import Array, shown
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import MarkovChain
-from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import smallest_unsigned
-from lumpability.numbers.parameters import is_symbolic
-from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading, read_text
+from lumpability.numbers.number_list import NumberList, array_of_codes
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading
 from lumpability.structure import WeightedStructure
 
 __all__ = ["chain_of_arrays", "read_npz", "write_npz"]
@@ -101,12 +102,8 @@ class _Archive:
         """The distinct numbers, as fractions and expressions."""
         if "numbers" in self._arrays:
             parameters = self._array("parameters", "U").tolist()
-            return [
-                read_expression(text, parameters)
-                if parameters and is_symbolic(text)
-                else read_text(text)
-                for text in self._array("numbers", "U").tolist()
-            ]
+            texts = self._array("numbers", "U").tolist()
+            return [read_exact(text, parameters) for text in texts]
         numerators = self._array("numerators", "i").tolist()
         denominators = self._array("denominators", "i", len(numerators)).tolist()
         if any(denominator < 1 for denominator in denominators):
@@ -117,9 +114,7 @@ class _Archive:
         codes = self._array(name, "iu", length)
         if len(codes) and (codes.min() < 0 or codes.max() >= len(self._values)):
             raise self._error(f"the array {shown(name)!r} refers to a number that is not there")
-        used, places = np.unique(codes, return_inverse=True)
-        values, _ = ExactArray.read([self._values[code] for code in used.tolist()])
-        return ExactArray.of_values(values.codes[places], values.values)
+        return array_of_codes(codes, self._values)
 
     def _floats(self, name: str, length: int) -> ExactArray:
         array, new = ExactArray.read(self._array(name, "fiu", length), tolerance=self._tolerance)
@@ -135,9 +130,7 @@ class _Archive:
             if self._exact
             else self._floats("data", len(indices))
         )
-        negative = [value for value in weights.values if weights.is_rational and value < 0]
-        if negative:
-            raise self._error(f"holds the negative weight {negative[0]}")
+        refuse_negative(weights, self._path)
         structure = WeightedStructure.from_rows(self._array("indptr", "iu"), indices, weights)
         labels = self._labels()
         rewards = self._coded_rewards() if self._exact else self._plain_rewards()
@@ -228,13 +221,7 @@ def write_npz(chain: MarkovChain, path: str | Path) -> None:
     ...     read_npz(f"{folder}/chain.npz").equals(chain)
     True
     """
-    if INITIAL in chain.labels:
-        raise FormatError(
-            f"the label {INITIAL!r} marks the initial states in this format: rename the chain's own "
-            "label of that name, or write JSON",
-            path=path,
-            label=INITIAL,
-        )
+    refuse_initial_label(chain, path)
     matrix = chain.matrix
     arrays: dict[str, Any] = {
         "type": np.array(type(chain).__name__),
@@ -294,20 +281,11 @@ def _fit_doubles(array: ExactArray) -> bool:
 
 def _coded(exact: dict[str, ExactArray], parameters: list[str]) -> dict[str, Array]:
     """Return the codes of all arrays for one list of distinct numbers, and that list."""
-    number: dict[str, int] = {}
-    values: list[Exact] = []
-    tables = {}
-    for name, array in exact.items():
-        texts = [exact_text(value) for value in array.values]
-        tables[name] = [number.setdefault(text, len(number)) for text in texts]
-        values += [
-            v for v, code in zip(array.values, tables[name], strict=True) if code >= len(values)
-        ]
+    numbers = NumberList()
+    codes = {name: numbers.codes(array) for name, array in exact.items()}
+    values = numbers.values
     dtype = smallest_unsigned(len(values))
-    arrays = {
-        name: np.array(tables[name], dtype=dtype)[array.codes] if len(array) else np.empty(0, dtype)
-        for name, array in exact.items()
-    }
+    arrays: dict[str, Array] = {name: found.astype(dtype) for name, found in codes.items()}
     fractions = [value for value in values if isinstance(value, Fraction)]
     if len(fractions) == len(values) and all(
         abs(value.numerator) <= _LARGEST and value.denominator <= _LARGEST for value in fractions
@@ -315,6 +293,6 @@ def _coded(exact: dict[str, ExactArray], parameters: list[str]) -> dict[str, Arr
         arrays["numerators"] = np.array([v.numerator for v in fractions], dtype=np.int64)
         arrays["denominators"] = np.array([v.denominator for v in fractions], dtype=np.int64)
     else:
-        arrays["numbers"] = _texts(list(number))
+        arrays["numbers"] = _texts(numbers.texts)
         arrays["parameters"] = _texts(parameters)
     return arrays

@@ -27,10 +27,17 @@ import numpy as np
 from lumpability.errors import FormatError, InvalidValue
 from lumpability.formats.tokens import Array, Chunk, Spans, shown
 from lumpability.numbers.exact_array import Exact, ExactArray
-from lumpability.numbers.parameters import parse, read_elements
+from lumpability.numbers.parameters import is_symbolic, parse, read_elements
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading, read_floats, read_text
 
-__all__ = ["NumberTable", "double_text", "exact_text", "names_a_double", "read_expression"]
+__all__ = [
+    "NumberTable",
+    "double_text",
+    "exact_text",
+    "names_a_double",
+    "read_exact",
+    "read_expression",
+]
 
 _NUMBER = re.compile(r"[0-9.+-]+(?:[eE][+-]?[0-9]+)?(?:/[0-9]+)?")
 _DECIMAL = re.compile(r"[+-]?0*\.?0*([0-9]*)\.?([0-9]*)(?:[eE][+-]?[0-9]+)?")
@@ -42,6 +49,13 @@ def names_a_double(text: str) -> bool:
         return False
     match = _DECIMAL.fullmatch(text)
     return match is not None and 16 <= len(match[1]) + len(match[2]) <= 17
+
+
+def read_exact(text: str, parameters: Collection[str]) -> Any:
+    """Return the number, or the expression in some parameters, that a text stands for."""
+    return (
+        read_expression(text, parameters) if parameters and is_symbolic(text) else read_text(text)
+    )
 
 
 def read_expression(text: str, parameters: Collection[str]) -> Any:

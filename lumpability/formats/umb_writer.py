@@ -18,9 +18,9 @@ import numpy as np
 from lumpability.errors import FormatError
 from lumpability.files import writing
 from lumpability.formats.assembly import (
-    INITIAL,
     pairwise,
     parameter_names,
+    refuse_initial_label,
     state_names,
     uniform_over,
 )
@@ -61,13 +61,7 @@ def write_umb(chain: MarkovChain, path: str | Path, *, value_type: str = "ration
         raise FormatError("UMB holds no parameters: write DRN or JSON", path=path)
     if chain.n == 0:
         raise FormatError("UMB holds no chain without states: write JSON or NPZ", path=path)
-    if INITIAL in chain.labels:
-        raise FormatError(
-            f"the label {INITIAL!r} marks the initial states in this format: rename the chain's own "
-            "label of that name, or write JSON",
-            path=path,
-            label=INITIAL,
-        )
+    refuse_initial_label(chain, path)
     with writing(path, packed=True) as handle:
         archive = _Archive(chain, value_type, state_names(chain, path))
         members = {"index.json": dump_index(archive.index, path), **archive.members}
