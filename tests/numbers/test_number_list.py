@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.number_list import NumberList, array_of_codes
 
-numbers = st.lists(st.fractions(max_denominator=5).filter(lambda x: abs(x) < 4), max_size=8)
+numbers = st.lists(st.fractions(-4, 4, max_denominator=5), max_size=8)
 
 
 @given(st.lists(numbers, max_size=3))
