@@ -39,7 +39,7 @@ def _for_both_wings(verb: Verb) -> Verb:
 
     @wraps(verb)
     def checked(model: Any, *arguments: Any, **given: Any) -> Any:
-        domain = getattr(model, "domain", None)
+        domain = getattr(type(model), "domain", None)
         if domain not in known:
             raise InvalidInput(
                 f"cannot {verb.__name__} a {type(model).__name__}: give a CTMC, a DTMC or a Network"

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 import lumpability
 from lumpability import CTMC, DTMC, Network, Partition, check, lump, read, write
 from lumpability.errors import InvalidInput, NotJustified
+from lumpability.markov.kinds.exact import Exact
 from lumpability.markov.kinds.kind import Condition, Kind
 from lumpability.quotient import Stats, collapse
 from lumpability.refinement import definition
+from lumpability.symbolic import prove
 from lumpability.testing import assert_same_function, lumpable_networks, networks, partitions
 from lumpability.vocabulary import FORMER
 
@@ -108,6 +110,9 @@ def test_the_options_of_a_verb_are_those_of_its_overloads(verb: Any) -> None:
             lambda: write(CHAIN, "c.drn", digits=3),
             "write has no option 'digits': it has value_type",
         ),
+        (lambda: lump(CTMC), "cannot lump a ABCMeta: give a CTMC, a DTMC or a Network"),
+        (lambda: lump(CHAIN, kind=["exact"]), "unknown kind"),
+        (lambda: lump(CHAIN, kind=Exact), "unknown kind"),
         (lambda: lump([[0, 1]]), "cannot lump a list: give a CTMC, a DTMC or a Network"),
         (lambda: check({}, []), "cannot check a dict: give a CTMC, a DTMC or a Network"),
         (lambda: lump(CHAIN, kind="ordinari"), "did you mean 'ordinary'"),
@@ -218,8 +223,11 @@ def test_a_kind_of_ones_own_lumps_checks_and_explains_but_has_no_certificate() -
     )
     assert lumping.explain(1, 2).together
     assert not lumping.explain(0, 1).together
-    with pytest.raises(NotJustified, match="'incoming' is your own"):
-        lumping.certificate()
+    assert "incoming" in lumping.player().html
+    for asked in (lumping.certificate, lambda: prove(lumping)):
+        with pytest.raises(NotJustified, match="'incoming' is your own"):
+            asked()
+    assert lump(chain, kind=Exact()).certificate().verify(chain)
 
 
 def test_an_engine_of_ones_own_is_asked_in_both_wings() -> None:

@@ -343,7 +343,7 @@ class Lumping(Played):
         from lumpability.certificate.issue import certify
         from lumpability.certificate.kinds import KINDS as CLAIMED
 
-        if self.kind not in CLAIMED or KINDS.get(self.kind) is not self.notion:
+        if self.kind not in CLAIMED or type(KINDS[self.kind]) is not type(self.notion):
             raise NotJustified(
                 f"a certificate states one of the kinds {', '.join(CLAIMED)}, whose identities its checkers "
                 f"know: {self.kind!r} is your own"

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 from lumpability.certificate.kinds import KINDS, ClaimedKind
-from lumpability.errors import InvalidInput, SizeLimit
+from lumpability.errors import InvalidInput, NotJustified, SizeLimit
 from lumpability.markov.attributes import block_name
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.lumping import Lumping
@@ -62,6 +62,10 @@ def prove_chain(lumping: Lumping, *, largest: int = MOST_STATES) -> Proof:
         raise InvalidInput(
             f"the partition has {partition.n} states in {len(partition)} blocks, the chain {chain.n} states "
             f"and the quotient {lumping.quotient.n}"
+        )
+    if lumping.kind not in KINDS:
+        raise NotJustified(
+            f"proofs are written for the kinds {', '.join(KINDS)}: {lumping.kind!r} is your own"
         )
     kind, continuous = KINDS[lumping.kind], isinstance(chain, CTMC)
     name = ("R" if kind.keeps_jumps else "Q") if continuous else "P"

@@ -34,6 +34,6 @@ def find_kind(kind: str | Kind) -> Kind:
     """
     if isinstance(kind, Kind):
         return kind
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise unknown_word("kind", kind, KINDS)
     return KINDS[kind]
