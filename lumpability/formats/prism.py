@@ -153,16 +153,7 @@ def _read_body(
     for chunk in chunks(stream, path=path, first_line=header.lines + 1):
         columns = chunk.table(3, 4, "'source target value'")
         for column, collected in zip(columns, (sources, targets), strict=False):
-            states = chunk.integers(column, "state")
-            beyond = np.flatnonzero(states >= limit)
-            if len(beyond):
-                i = int(beyond[0])
-                chunk.fail(
-                    int(column.starts[i]),
-                    f"state {int(states[i])} is out of range: there are {limit} states",
-                    value=int(states[i]),
-                )
-            collected.append(states.astype(np.int32))
+            collected.append(chunk.states(column, limit).astype(np.int32))
         codes.append(numbers.codes(chunk, columns[2]).astype(np.int32))
     source, target = np.concatenate(sources), np.concatenate(targets)
     if header.transitions is not None and len(source) != header.transitions:

@@ -107,16 +107,7 @@ def _read_entries(
         for chunk in chunks(stream, path=path, first_line=lines + 1):
             columns = chunk.table(indices + 1, indices + 1, form)
             for column, array in zip(columns[:-1], collected[:-1], strict=True):
-                states = chunk.integers(column, "state")
-                beyond = np.flatnonzero(states >= n)
-                if len(beyond):
-                    i = int(beyond[0])
-                    chunk.fail(
-                        int(column.starts[i]),
-                        f"state {int(states[i])} is out of range: there are {n} states",
-                        value=int(states[i]),
-                    )
-                array.append(states)
+                array.append(chunk.states(column, n))
             collected[-1].append(numbers.codes(chunk, columns[-1]))
     *places, codes = [np.concatenate(arrays) for arrays in collected]
     if entries is not None and len(codes) != entries:

@@ -101,7 +101,7 @@ def _numbered_assignments(chunk: Chunk, by_number: dict[int, int], n: int) -> tu
     colons = np.flatnonzero(chunk.data == ord(":"))
     if not _one_colon_after_each_state(plain, colons):
         _refuse_assignment(chunk)
-    states = _in_range(plain, first, n)
+    states = plain.states(plain.tokens[0][first], n)
     is_label = np.ones(len(lines), dtype=bool)
     is_label[first] = False
     numbers = plain.integers(spans[is_label], "label number")
@@ -143,7 +143,7 @@ def _named_assignments(chunk: Chunk, names: list[str], n: int) -> tuple[Array, A
     """Read "state names"; return one (state, label) pair for each name."""
     spans, lines = chunk.tokens
     first, last = chunk.line_tokens
-    states = _in_range(chunk, first, n)
+    states = chunk.states(chunk.tokens[0][first], n)
     is_label = np.ones(len(lines), dtype=bool)
     is_label[first] = False
     local, distinct = chunk.distinct(spans[is_label])
@@ -155,20 +155,6 @@ def _named_assignments(chunk: Chunk, names: list[str], n: int) -> tuple[Array, A
             chunk.fail(int(distinct.starts[i]), f"the label {shown(name)!r} is not declared")
         place[i] = known[name]
     return np.repeat(states, last - first), place[local]
-
-
-def _in_range(chunk: Chunk, tokens: Array, n: int) -> Array:
-    spans = chunk.tokens[0][tokens]
-    states = chunk.integers(spans, "state")
-    beyond = np.flatnonzero(states >= n)
-    if len(beyond):
-        i = int(beyond[0])
-        chunk.fail(
-            int(spans.starts[i]),
-            f"state {int(states[i])} is out of range: there are {n} states",
-            value=int(states[i]),
-        )
-    return states
 
 
 def labels_text(masks: Mapping[str, Mask], path: Path) -> Iterator[str]:

@@ -193,6 +193,19 @@ class Chunk:
             )
         return result
 
+    def states(self, spans: Spans, count: int) -> Array:
+        """Read pieces as numbers of states, of which there are `count`."""
+        states = self.integers(spans, "state")
+        beyond = np.flatnonzero(states >= count)
+        if len(beyond):
+            i = int(beyond[0])
+            self.fail(
+                int(spans.starts[i]),
+                f"state {int(states[i])} is out of range: there are {count} states",
+                value=int(states[i]),
+            )
+        return states
+
     def distinct(self, spans: Spans) -> tuple[Array, Spans]:
         """Return a code for each piece, and the first of each code's pieces, in order.
 
