@@ -9,7 +9,7 @@ of positive probability; if the distribution is not uniform over them, marks can
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from lumpability.errors import FormatError, SizeLimit
 from lumpability.formats.tokens import Array
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
-from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import intern
 from lumpability.numbers.parameters import parameters_of
 from lumpability.numbers.rationals import Reading
@@ -33,7 +33,6 @@ __all__ = [
     "chain_class",
     "distinct_rows",
     "initial_marks",
-    "pairwise",
     "parameter_names",
     "refuse_absurd",
     "refuse_initial_label",
@@ -192,23 +191,6 @@ def distinct_rows(columns: Sequence[Array]) -> tuple[Array, Array]:
     examples = np.empty(count, dtype=np.int64)
     examples[codes] = np.arange(len(codes))
     return codes, examples
-
-
-def pairwise(
-    function: Callable[[Exact, Exact], Exact], left: ExactArray, right: ExactArray
-) -> ExactArray:
-    """Combine two arrays of one length entry by entry, once for each distinct pair of numbers.
-
-    Examples
-    --------
-    >>> array, _ = ExactArray.read(["1/3", 2])
-    >>> pairwise(lambda a, b: a * b, array, array)
-    ExactArray([1/9, 4])
-    """
-    width = max(len(right.values), 1)
-    codes, pairs = intern(left.codes.astype(np.int64) * width + right.codes)
-    values = [function(left.values[p // width], right.values[p % width]) for p in pairs.tolist()]
-    return ExactArray.of_values(codes, values)
 
 
 def assemble(

@@ -20,7 +20,7 @@ import numpy as np
 
 from lumpability.errors import FormatError
 from lumpability.files import opened
-from lumpability.formats.assembly import pairwise, warn_of_loss
+from lumpability.formats.assembly import warn_of_loss
 from lumpability.formats.numbers import NumberTable
 from lumpability.formats.tokens import Array, chunks, shown
 from lumpability.markov.attributes import Mask, Reward
@@ -189,10 +189,10 @@ def expected_on_leaving(
     n = structure.n
     keys = structure.sources().astype(np.int64) * n + structure.indices
     places = np.searchsorted(keys, earned.sources().astype(np.int64) * n + earned.indices)
-    products = pairwise(operator.mul, structure.weights.take(places), earned.weights)
+    products = structure.weights.take(places).combine(earned.weights, operator.mul)
     sums = products.segment_sums(earned.indptr)
-    expected = pairwise(lambda sum_, total: sum_ / (total or 1), sums, structure.row_sums())
-    return expected if more is None else pairwise(operator.add, expected, more)
+    expected = sums.combine(structure.row_sums(), lambda sum_, total: sum_ / (total or 1))
+    return expected if more is None else expected.combine(more, operator.add)
 
 
 def reward_texts(

@@ -24,7 +24,7 @@ import numpy as np
 
 from lumpability.errors import FormatError, InvalidInput
 from lumpability.files import DEFAULT_MAX_BYTES, opened, reading
-from lumpability.formats.assembly import assemble, pairwise, uniform_over
+from lumpability.formats.assembly import assemble, uniform_over
 from lumpability.formats.tokens import Array, shown
 from lumpability.formats.umb_index import load_index
 from lumpability.formats.umb_values import bits, rationals
@@ -180,7 +180,7 @@ class _Model:
             with np.errstate(all="ignore"):  # numbers that are not finite are refused when read
                 return self._exact(probabilities * np.asarray(exits)[sources])
         left, right = self._exact(probabilities), self._exact(exits)
-        return pairwise(operator.mul, left, right.take(sources))
+        return left.combine(right.take(sources), operator.mul)
 
     def _refuse_other_models(self) -> None:
         system = self._system
@@ -237,9 +237,9 @@ class _Model:
             action = parts.get("choices")
             if "branches" in parts and self._m:
                 chances, _ = ExactArray.read(probabilities, tolerance=self._tolerance)
-                weighted = pairwise(operator.mul, chances, parts["branches"])
+                weighted = chances.combine(parts["branches"], operator.mul)
                 expected = weighted.segment_sums(indptr)
-                action = expected if action is None else pairwise(operator.add, expected, action)
+                action = expected if action is None else expected.combine(action, operator.add)
             rewards[name] = Reward(parts.get("states"), action)
         return rewards
 

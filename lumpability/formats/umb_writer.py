@@ -18,7 +18,6 @@ import numpy as np
 from lumpability.errors import FormatError
 from lumpability.files import writing
 from lumpability.formats.assembly import (
-    pairwise,
     parameter_names,
     refuse_initial_label,
     state_names,
@@ -130,7 +129,7 @@ class _Archive:
             exits = matrix.row_sums()
             system["time"] = "stochastic"
             system["exit-rate-type"] = self._numbers(exits, "state-to-exit-rate.bin")
-            probabilities = pairwise(operator.truediv, matrix.weights, exits.take(matrix.sources()))
+            probabilities = matrix.weights.combine(exits.take(matrix.sources()), operator.truediv)
         self.members["choice-to-branches.bin"] = matrix.indptr.astype("<u8").tobytes()
         self.members["branch-to-target.bin"] = matrix.indices.astype("<u8").tobytes()
         if matrix.m:
