@@ -86,10 +86,10 @@ def test_spreading_is_even_and_undone_by_projecting(pair, data):
 @given(pairs, st.booleans())
 def test_the_collapse_is_closed_as_the_structure_is_and_starts_from_the_same_blocks(pair, closed):
     structure = replace(pair[0], closed=closed)
-    partition = structure.initial.meet(pair[1])
+    partition = structure.within.meet(pair[1])
     quotient = collapse(structure, partition)
     assert quotient.closed == closed
-    assert pull_back_partition(quotient.initial, partition) == structure.initial
+    assert pull_back_partition(quotient.within, partition) == structure.within
     assert collapse(structure.explicit(), partition).equals(quotient.explicit())
 
 

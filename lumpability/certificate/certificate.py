@@ -33,8 +33,8 @@ class Certificate(Claims):
     kind : str
     respected : tuple of str
         Labels and rewards ("label:up", "reward:cost", "initial") that are constant on blocks.  No coarser
-        lumping respects all of these and `initial`.
-    initial : Partition or None
+        lumping respects all of these and `within`.
+    within : Partition or None
         A partition given by the user, whose blocks must stay apart as well.
     partition : Partition
     kappa : ExactArray or None, shape (n,)

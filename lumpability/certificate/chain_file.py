@@ -68,7 +68,7 @@ class _Reader(Reader):
         reading = self._reading()
         respected = tuple(self.next("respected").texts(2 * _MOST_NAMES))
         self.next("initial")
-        initial = None if scanner.skip("null") else self._partition("initial", n)
+        within = None if scanner.skip("null") else self._partition("initial", n)
         self.next("partition")
         partition = self._partition("partition", n)
         self.next("kappa")
@@ -82,7 +82,7 @@ class _Reader(Reader):
             model=model,
             kind=kind,
             respected=respected,
-            initial=initial,
+            within=within,
             partition=partition,
             kappa=kappa,
             quotient=quotient,
@@ -258,7 +258,7 @@ def _items(certificate: Claims) -> Iterator[tuple[str, Iterable[str]]]:
     read = {**vars(reading), "largest_change": str(reading.largest_change)}
     yield "reading", plain(read)
     yield "respected", plain(list(certificate.respected))
-    yield "initial", _column(None if certificate.initial is None else certificate.initial.labels)
+    yield "initial", _column(None if certificate.within is None else certificate.within.labels)
     yield "partition", _column(certificate.partition.labels)
     yield "kappa", _column(kappa)
     yield "quotient", plain(digest_object(certificate.quotient))

@@ -113,12 +113,12 @@ def _check_respected(certificate: Claims, parts: ChainParts) -> Partition:
                     f"states {other} and {state} share block {labels[state]}, which mixes {name!r}"
                 )
                 raise Contradiction("partition", why, (other, state))
-    if certificate.initial is not None:
-        if certificate.initial.n != parts.matrix.n:
-            raise Contradiction("initial", f"it is a partition of {certificate.initial.n} states")
-        if not certificate.partition.refines(certificate.initial):
+    if certificate.within is not None:
+        if certificate.within.n != parts.matrix.n:
+            raise Contradiction("initial", f"it is a partition of {certificate.within.n} states")
+        if not certificate.partition.refines(certificate.within):
             raise Contradiction("partition", "it does not refine the initial partition")
-    return respected_partition(parts, certificate.respected, certificate.initial)
+    return respected_partition(parts, certificate.respected, certificate.within)
 
 
 def _check_soundness(certificate: Claims, parts: ChainParts) -> list[WeightedStructure]:

@@ -22,7 +22,7 @@ class Claims:
     model: Digest
     kind: str
     respected: tuple[str, ...]
-    initial: Partition | None
+    within: Partition | None
     partition: Partition
     kappa: ExactArray | None
     quotient: Digest

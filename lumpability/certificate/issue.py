@@ -55,7 +55,7 @@ def certify(lumping: Any, library: str) -> Certificate:
         model=Digest.of(parts),
         kind=lumping.kind,
         respected=names,
-        initial=extra,
+        within=extra,
         partition=lumping.partition,
         kappa=lumping.factors,
         quotient=Digest.of(lumping.quotient),

@@ -49,8 +49,8 @@ def _lines(certificate: Claims) -> Iterator[str]:
     )
     yield f"model      sha256 {model.overall[:16]}..."
     respected = list(certificate.respected)
-    if certificate.initial is not None:
-        respected.append(f"a partition into {_count(len(certificate.initial), 'block')}")
+    if certificate.within is not None:
+        respected.append(f"a partition into {_count(len(certificate.within), 'block')}")
     yield f"respected  {_cut(respected) or 'nothing'}"
     blocks = certificate.partition.blocks
     members = (_set(block.tolist()) for block in blocks[:_LINES])

@@ -324,7 +324,7 @@ class MarkovChain(Drawn, ABC):
                 self.matrix.indptr,
                 self.matrix.indices,
                 replace(self.matrix.weights),
-                initial=self.matrix.initial,
+                within=self.matrix.within,
             ),
             states=self.states,
             labels=self.labels,

@@ -30,7 +30,7 @@ def divide_rows(structure: WeightedStructure, divisors: ExactArray) -> WeightedS
     [(0, Fraction(1, 3)), (1, Fraction(2, 3))]
     """
     weights = structure.weights.combine(divisors.take(structure.sources()), operator.truediv)
-    return WeightedStructure(structure.indptr, structure.indices, weights, structure.initial)
+    return WeightedStructure(structure.indptr, structure.indices, weights, structure.within)
 
 
 def negative_codes(weights: ExactArray) -> Mask:

@@ -114,7 +114,7 @@ def refine(
     Partition([[0], [1], [2]])
     """
     several = structures if isinstance(structures, Sequence) else [structures]
-    start = Partition.of(several[0].initial if within is None else within, states=several[0].n)
+    start = Partition.of(several[0].within if within is None else within, states=several[0].n)
     if normal is SHARES:
         _check_positive(several)
     if callable(engine):

@@ -66,7 +66,7 @@ def refine(structures: Sequence[Structure], within: Partition, normal: NormalFor
     >>> from lumpability.structure.dense import RowClasses
     >>> matrix = np.array([[1.0, 3.0, -1.0], [2.0, 6.0, -2.0]])
     >>> layer = DenseStructure(matrix, None, RowClasses.separate(2))
-    >>> refine([layer], layer.initial, multiples(Group.POSITIVE))
+    >>> refine([layer], layer.within, multiples(Group.POSITIVE))
     Partition([[0, 1], [2], [3], [4], [5]])
     """
     layer, *others = structures
@@ -78,9 +78,9 @@ def refine(structures: Sequence[Structure], within: Partition, normal: NormalFor
     leads = leader == np.arange(layer.n)
     number = (np.cumsum(leads) - 1).astype(np.int32)
     found = Partition.from_canonical(number[leader], np.flatnonzero(leads))
-    if within is layer.initial:
+    if within is layer.within:
         return found
-    if not within.refines(layer.initial):
+    if not within.refines(layer.within):
         raise InvalidInput("the columns engine keeps every class of rows and the bias apart")
     return found.meet(within)
 

@@ -35,7 +35,7 @@ class Levels:
     ----------
     matrices : sequence of WeightedStructure
         Sums of all of them must agree.  Diagonals are explicit.
-    initial : Partition
+    within : Partition
     normal : NormalForm
         When two vectors of sums count as equal.
 
@@ -52,14 +52,14 @@ class Levels:
     def __init__(
         self,
         matrices: Sequence[WeightedStructure],
-        initial: Partition,
+        within: Partition,
         normal: NormalForm = SUMS,
     ) -> None:
         self.matrices, self.normal = tuple(matrices), normal
-        self._initial: Array = initial.labels.astype(np.int64)
+        self._initial: Array = within.labels.astype(np.int64)
         self._current = self._initial.copy()
-        self._count = len(initial)
-        self._stale = np.arange(initial.n)
+        self._count = len(within)
+        self._stale = np.arange(within.n)
         self._renamed: list[tuple[Array, Array, Array]] = []  # states, labels before and after
         self._whole = 0, self._initial
         self._affected: list[set[int]] = []

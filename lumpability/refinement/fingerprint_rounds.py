@@ -171,7 +171,7 @@ class _Rounds:
     def __init__(
         self,
         structure: WeightedStructure,
-        initial: Partition,
+        within: Partition,
         tables: FieldTables,
         shares: bool,
         *,
@@ -179,10 +179,10 @@ class _Rounds:
     ) -> None:
         n = structure.n
         self.structure, self.shares, self.tables = structure, shares, tables
-        self.label: Array = initial.labels.astype(np.int32)
-        self.blocks = len(initial)
+        self.label: Array = within.labels.astype(np.int32)
+        self.blocks = len(within)
         self.sizes = np.zeros(n, dtype=np.int64)
-        self.sizes[: self.blocks] = initial.blocks.sizes
+        self.sizes[: self.blocks] = within.blocks.sizes
         random = np.random.default_rng(seed)
         self.values = [random.integers(1, p, n, dtype=np.uint64) for p in tables.primes]
         self.prints = np.zeros(n, dtype=np.uint64)

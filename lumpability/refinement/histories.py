@@ -24,7 +24,7 @@ __all__ = ["split_history"]
 
 
 def split_history(
-    matrices: Sequence[WeightedStructure], initial: Partition, *, normal: NormalForm = SUMS
+    matrices: Sequence[WeightedStructure], within: Partition, *, normal: NormalForm = SUMS
 ) -> History:
     """Return splits that take a partition of final blocks apart until each is alone.
 
@@ -32,7 +32,7 @@ def split_history(
     ----------
     matrices : sequence of WeightedStructure, each of k states
         The matrices of the kind's conditions, collapsed to the final blocks (`quotient.collapse`).
-    initial : Partition
+    within : Partition
         Of the k final blocks: what had to be refined.
     normal : {SUMS, SHARES}
         When two vectors of sums count as equal.
@@ -62,7 +62,7 @@ def split_history(
     >>> split_history([matrix], Partition.trivial(3)).splits
     1
     """
-    found = _history(matrices, initial, normal)
+    found = _history(matrices, within, normal)
     if isinstance(found, Partition):
         pair = next(block for block in found if len(block) > 1)[:2].tolist()
         raise InvalidPartition(
@@ -73,17 +73,17 @@ def split_history(
 
 
 def _history(
-    matrices: Sequence[WeightedStructure], initial: Partition, normal: NormalForm
+    matrices: Sequence[WeightedStructure], within: Partition, normal: NormalForm
 ) -> History | Partition:
     """Return the history, or the partition in which it ends if that is not discrete."""
     if normal is SUMS and sum(matrix.m for matrix in matrices) > SMALL:
         from lumpability.refinement.kernel.history import split_history as split_compiled
 
-        found = split_compiled(matrices, initial)
+        found = split_compiled(matrices, within)
         if found is not None:
             return found
-    blocks = split_all(matrices, initial, normal)
-    if len(blocks) < initial.n:
+    blocks = split_all(matrices, within, normal)
+    if len(blocks) < within.n:
         return blocks.partition()
     return blocks.history(_zero(matrices))
 

@@ -23,14 +23,14 @@ from lumpability.structure import WeightedStructure
 __all__ = ["split_by_shares"]
 
 
-def split_by_shares(structure: WeightedStructure, initial: Partition) -> RefinableBlocks:
+def split_by_shares(structure: WeightedStructure, within: Partition) -> RefinableBlocks:
     """Split until weights into other blocks are proportional inside blocks.
 
     Parameters
     ----------
     structure : WeightedStructure
         With positive weights.
-    initial : Partition
+    within : Partition
 
     Examples
     --------
@@ -38,16 +38,16 @@ def split_by_shares(structure: WeightedStructure, initial: Partition) -> Refinab
     >>> split_by_shares(structure, Partition.of([0, 0, 1, 2])).partition()
     Partition([[0, 1], [2], [3]])
     """
-    return _Shares(structure, initial).run()
+    return _Shares(structure, within).run()
 
 
 class _Shares:
     """Invariant: ``outside[s]`` is the total weight from s to states outside of its block."""
 
-    def __init__(self, structure: WeightedStructure, initial: Partition) -> None:
+    def __init__(self, structure: WeightedStructure, within: Partition) -> None:
         self.outgoing = Entries(structure)
         self.incoming = Entries(structure.transposed)
-        self.blocks = RefinableBlocks(initial)
+        self.blocks = RefinableBlocks(within)
         self.outside: list[Exact] = [0] * structure.n
         for state, own in enumerate(self.blocks.block_of):
             for target, weight in self.outgoing.row(state):

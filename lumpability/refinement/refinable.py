@@ -36,16 +36,16 @@ class RefinableBlocks:
     ([0, 2], [1], [1, 2])
     """
 
-    def __init__(self, initial: Partition) -> None:
-        self.block_of: list[int] = initial.labels.tolist()
-        self.order: list[int] = initial.blocks.members.tolist()
-        self.place = [0] * initial.n
+    def __init__(self, within: Partition) -> None:
+        self.block_of: list[int] = within.labels.tolist()
+        self.order: list[int] = within.blocks.members.tolist()
+        self.place = [0] * within.n
         for place, state in enumerate(self.order):
             self.place[state] = place
-        self.starts: list[int] = initial.blocks.bounds[:-1].tolist()
-        self.ends: list[int] = initial.blocks.bounds[1:].tolist()
-        self.node_of = list(range(len(initial)))
-        self._roots = len(initial)
+        self.starts: list[int] = within.blocks.bounds[:-1].tolist()
+        self.ends: list[int] = within.blocks.bounds[1:].tolist()
+        self.node_of = list(range(len(within)))
+        self._roots = len(within)
         self._nodes = list(zip(self.starts, self.ends, strict=True))
         self._values: list[Exact] = []
         self._splits: list[tuple[int, int, int]] = []

@@ -43,7 +43,7 @@ def first_rows(structure: WeightedStructure, partition: Partition) -> WeightedSt
         owner, columns, positions = owner[other], columns[other], positions[other]
     weights = ExactArray(structure.weights.codes[positions], structure.weights.values)
     rows = WeightedStructure.from_edges(
-        len(partition), owner, columns, weights, initial=initial_of_blocks(structure, partition)
+        len(partition), owner, columns, weights, within=initial_of_blocks(structure, partition)
     )
     return replace(rows, closed=structure.closed)
 
@@ -53,13 +53,13 @@ def initial_of_blocks(structure: WeightedStructure, partition: Partition) -> Par
 
     Examples
     --------
-    >>> structure = WeightedStructure.from_edges(3, [], [], [], initial=Partition.of([0, 0, 1]))
+    >>> structure = WeightedStructure.from_edges(3, [], [], [], within=Partition.of([0, 0, 1]))
     >>> initial_of_blocks(structure, Partition.of([{0}, {1}, {2}]))
     Partition([[0, 1], [2]])
     """
-    if len(structure.initial) == 1:
+    if len(structure.within) == 1:
         return None
-    return structure.initial.restrict(partition.representatives)
+    return structure.within.restrict(partition.representatives)
 
 
 def is_stable(structure: WeightedStructure, partition: Partition) -> bool:

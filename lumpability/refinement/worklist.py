@@ -64,7 +64,7 @@ def split_all(
     return split_by_shares(structures[0], within)
 
 
-def split_by_sums(matrices: Sequence[WeightedStructure], initial: Partition) -> RefinableBlocks:
+def split_by_sums(matrices: Sequence[WeightedStructure], within: Partition) -> RefinableBlocks:
     """Split until every block is stable for all matrices; return the blocks and how they came about.
 
     Examples
@@ -76,9 +76,9 @@ def split_by_sums(matrices: Sequence[WeightedStructure], initial: Partition) -> 
     ([[0, 1, 2], [0], [2], [1]], ExactArray([3, 4, 0]))
     """
     incoming = [Entries(matrix.transposed) for matrix in matrices]
-    blocks = RefinableBlocks(initial)
+    blocks = RefinableBlocks(within)
     splitter = 0
-    while splitter < len(blocks) < initial.n:
+    while splitter < len(blocks) < within.n:
         node, members = blocks.node_of[splitter], blocks.members(splitter)
         for condition, entries in enumerate(incoming):
             touched: defaultdict[int, dict[int, Exact]] = defaultdict(dict)

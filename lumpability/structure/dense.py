@@ -144,7 +144,7 @@ class DenseStructure:
         return self.columns + self.classes + 1
 
     @cached_property
-    def initial(self) -> Partition:
+    def within(self) -> Partition:
         """Units together, every class and the bias alone."""
         units = min(self.columns, 1)
         labels = np.append(np.zeros(self.columns, int), np.arange(self.classes + 1) + units)

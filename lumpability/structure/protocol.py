@@ -61,7 +61,7 @@ class Structure(Protocol):
         """Number of states."""
 
     @property
-    def initial(self) -> Partition:
+    def within(self) -> Partition:
         """The initial partition that `refine` takes if none is given."""
 
     def rows(self, states: Array) -> Rows:

@@ -3,7 +3,7 @@
 M[s, u] is the weight of the transition from s to u; absent transitions have weight zero.  Rows are
 stored in compressed form: row s occupies positions ``indptr[s] .. indptr[s+1]`` of `indices` and of
 `weights`, columns ascending, no column twice, no weight zero.  The incoming direction is the
-transposed structure, built when first used.  An initial partition says which states may never share
+transposed structure, built when first used.  An initial partition, `within`, says which states may never share
 a block.  Nothing here knows what a chain, a rate or a neuron is.
 """
 
@@ -31,7 +31,7 @@ _CHUNK = 1 << 16  # entries handled at a time, so that they stay in the cache
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WeightedStructure:
-    """States 0 .. n-1 with exactly weighted transitions and an initial partition.
+    """States 0 .. n-1 with exactly weighted transitions and an initial partition, which refinement keeps within.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class WeightedStructure:
         Target states, ascending inside a row.
     weights : ExactArray, shape (m,)
         No weight is zero.
-    initial : Partition
+    within : Partition
         States in different blocks must stay apart.
     closed : bool
         The diagonal is implicit: it makes every row sum to zero, as in a generator.  Stored diagonal
@@ -58,7 +58,7 @@ class WeightedStructure:
     indptr: np.ndarray[Any, np.dtype[np.int64]]
     indices: np.ndarray[Any, np.dtype[np.int32]]
     weights: ExactArray
-    initial: Partition
+    within: Partition
     closed: bool = False
 
     def __post_init__(self) -> None:
@@ -73,7 +73,7 @@ class WeightedStructure:
         targets: Any,
         weights: Any,
         *,
-        initial: Partition | None = None,
+        within: Partition | None = None,
     ) -> WeightedStructure:
         """Build from a list of transitions; parallel ones are summed, zero sums dropped.
 
@@ -83,7 +83,7 @@ class WeightedStructure:
             Number of states, below 2^31.
         sources, targets : array_like of int, shape (m,)
         weights : ExactArray or anything `ExactArray.read` takes, shape (m,)
-        initial : Partition, optional
+        within : Partition, optional
             One block by default.
 
         Raises
@@ -104,11 +104,11 @@ class WeightedStructure:
                 f"{len(sources)} sources, {len(targets)} targets and {len(array)} weights: "
                 "give one of each for every transition"
             )
-        return cls.without_zeros(*sum_entries((n, n), sources, targets, array), initial)
+        return cls.without_zeros(*sum_entries((n, n), sources, targets, array), within)
 
     @classmethod
     def from_rows(
-        cls, indptr: Any, indices: Any, weights: Any, *, initial: Partition | None = None
+        cls, indptr: Any, indices: Any, weights: Any, *, within: Partition | None = None
     ) -> WeightedStructure:
         """Build from compressed rows, in any column order, duplicates summed.
 
@@ -144,7 +144,7 @@ class WeightedStructure:
             columns[first:last] = indices[first:last]
             in_order = in_order and _is_ascending(columns[first:last], indptr[low:high] - first)
         if in_order:
-            return cls.without_zeros(indptr, columns, array, initial)
+            return cls.without_zeros(indptr, columns, array, within)
         from scipy.sparse import csr_array
 
         # Codes are sorted with their columns; they are summed only where columns occur twice.
@@ -154,10 +154,10 @@ class WeightedStructure:
         array = ExactArray(rows.data, array.values)
         if rows.has_canonical_format:
             return cls.without_zeros(
-                indptr, rows.indices.astype(np.int32, copy=False), array, initial
+                indptr, rows.indices.astype(np.int32, copy=False), array, within
             )
         sources = np.repeat(np.arange(n, dtype=np.int32), np.diff(indptr))
-        return cls.from_edges(n, sources, rows.indices, array, initial=initial)
+        return cls.from_edges(n, sources, rows.indices, array, within=within)
 
     @classmethod
     def without_zeros(
@@ -165,19 +165,19 @@ class WeightedStructure:
         indptr: Any,
         indices: Any,
         weights: ExactArray,
-        initial: Partition | None,
+        within: Partition | None,
         *,
         closed: bool = False,
     ) -> WeightedStructure:
         """Build from valid compressed rows, columns ascending, in which weights may be zero."""
         n = len(indptr) - 1
-        initial = Partition.trivial(n) if initial is None else Partition.of(initial, states=n)
+        within = Partition.trivial(n) if within is None else Partition.of(within, states=n)
         zero = [code for code, value in enumerate(weights.values) if not value]
         if zero:
             indptr, indices, weights = _without(
                 np.flatnonzero(weights.codes == zero[0]), indptr, indices, weights
             )
-        return cls(indptr, indices, weights, initial, closed)
+        return cls(indptr, indices, weights, within, closed)
 
     @classmethod
     def from_sorted_rows(cls, rows: Sequence[Sequence[tuple[int, Exact]]]) -> WeightedStructure:
@@ -289,9 +289,9 @@ class WeightedStructure:
             return ExactArray.read(np.zeros(self.n, dtype=np.int64))[0]
         return self.weights.segment_sums(self.indptr)
 
-    def with_initial(self, initial: Partition) -> WeightedStructure:
+    def starting_from(self, within: Partition) -> WeightedStructure:
         """Return the same transitions with another initial partition."""
-        return replace(self, initial=Partition.of(initial, states=self.n))
+        return replace(self, within=Partition.of(within, states=self.n))
 
     def explicit(self) -> WeightedStructure:
         """Return the structure with its implicit diagonal stored; itself if it has none; O(m)."""
@@ -316,7 +316,7 @@ class WeightedStructure:
         if not len(loops):
             return replace(self, closed=False) if self.closed else self
         indptr, indices, weights = _without(loops, self.indptr, self.indices, self.weights)
-        return WeightedStructure(indptr, indices, weights, self.initial)
+        return WeightedStructure(indptr, indices, weights, self.within)
 
     def with_diagonal(self, diagonal: ExactArray) -> WeightedStructure:
         """Return the structure with the diagonal replaced; O(m), without sorting.
@@ -348,7 +348,7 @@ class WeightedStructure:
         indices[place[states]] = states
         codes[place[states]] = diagonal_code[diagonal.codes[states]]
         weights = ExactArray.of_values(codes, values)
-        return WeightedStructure(indptr, indices, weights, self.initial)
+        return WeightedStructure(indptr, indices, weights, self.within)
 
     @cached_property
     def transposed(self) -> WeightedStructure:
@@ -365,7 +365,7 @@ class WeightedStructure:
             columns.indptr.astype(np.int64),
             columns.indices.astype(np.int32, copy=False),
             ExactArray(codes, self.weights.values),
-            self.initial,
+            self.within,
         )
 
     def renumber(self, order: Any) -> WeightedStructure:
@@ -386,7 +386,7 @@ class WeightedStructure:
             position[self.sources()],
             position[self.indices],
             self.weights,
-            initial=Partition(self.initial.labels[order]),
+            within=Partition(self.within.labels[order]),
         )
 
     def to_scipy(self) -> Any:

@@ -493,7 +493,7 @@ def attacked(count: int, seed: int = 1) -> Counter[tuple[str, str]]:
                 chain = random_chain(random, kind, random.randrange(2, 7))
                 options = {}
                 if random.random() < 0.2:
-                    options["initial"] = [random.randrange(2) for _ in range(chain.n)]
+                    options["within"] = [random.randrange(2) for _ in range(chain.n)]
                 document = certified(chain, kind, **options)
                 arena = Arena(Path(folder))
                 assert arena.outcome(Mutant("nothing", document, chain)).verdict in ("true", "told")

@@ -29,7 +29,7 @@ def test_equal_content_has_an_equal_digest_whatever_the_order_of_numbers(chain) 
         tuple(values[i] for i in order),
     )
     matrix = WeightedStructure(
-        chain.matrix.indptr, chain.matrix.indices, weights, chain.matrix.initial
+        chain.matrix.indptr, chain.matrix.indices, weights, chain.matrix.within
     )
     other = chain.rebuilt(
         matrix,

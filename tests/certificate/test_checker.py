@@ -66,7 +66,7 @@ def test_sizes_have_to_be_those_of_the_model(n: int, chain: CTMC) -> None:
         "partition",
         f"it is one of {n} states, the model has 3",
     )
-    assert refused(chain, certificate, initial=other) == (
+    assert refused(chain, certificate, within=other) == (
         "initial",
         f"it is a partition of {n} states",
     )
@@ -111,7 +111,7 @@ def test_blocks_that_mix_are_told_with_two_states(chain: CTMC) -> None:
         "partition",
         "states 0 and 2 share block 0, which mixes 'label:goal'",
     )
-    assert refused(chain, certificate, initial=Partition.of([0, 1, 1])) == (
+    assert refused(chain, certificate, within=Partition.of([0, 1, 1])) == (
         "partition",
         "it does not refine the initial partition",
     )

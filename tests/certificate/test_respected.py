@@ -89,7 +89,7 @@ def test_a_certificate_says_what_its_lumping_respected_and_no_more(kind: str) ->
     lumping = lump(chain, kind=kind)
     certificate = lumping.certificate()
     assert certificate.respected == ("label:start", "reward:toll")
-    assert certificate.initial is None
+    assert certificate.within is None
     assert len(lumping.partition) == (2 if kind == "ordinary" else 3)
     assert certificate.verify(chain, lumping.quotient).coarsest
 
@@ -107,12 +107,12 @@ def test_in_discrete_time_what_is_held_and_what_is_left_are_two_things() -> None
     toll = Reward(state=numbers(0, 1), action=numbers(1, 0))
     chain = DTMC([["1/2", "1/2"], ["1/2", "1/2"]], rewards={"toll": toll})
     certificate = lump(chain).certificate()
-    assert (certificate.respected, certificate.initial) == (("reward:toll",), None)
+    assert (certificate.respected, certificate.within) == (("reward:toll",), None)
     assert len(certificate.partition) == 2
     assert certificate.verify(chain).coarsest
     with pytest.warns(TrivialLumping):
         certificate = lump(chain, respect=[]).certificate()
-    assert (certificate.respected, certificate.initial) == ((), None)
+    assert (certificate.respected, certificate.within) == ((), None)
     assert certificate.verify(chain).coarsest
 
 

@@ -19,13 +19,13 @@ from lumpability.structure import WeightedStructure
 def structure(n: int, weights: dict[tuple[int, int], str], initial: list[int]) -> WeightedStructure:
     return WeightedStructure.from_edges(
         n, [s for s, _ in weights], [t for _, t in weights], list(weights.values()),
-        initial=Partition(initial),
+        within=Partition(initial),
     )  # fmt: skip
 
 
 def answers(program: object, given: WeightedStructure) -> tuple[Partition, Partition]:
     """What the program finds and what is right."""
-    found = program(given, given.initial)  # type: ignore[operator]
+    found = program(given, given.within)  # type: ignore[operator]
     return Partition.of(found, states=given.n), refine(given).partition
 
 

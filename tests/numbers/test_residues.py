@@ -172,7 +172,7 @@ def test_functions_with_too_many_monomials_are_refused_by_the_kernel_and_left_to
     structure = WeightedStructure.from_edges(2 * n, np.arange(n), np.arange(n) + n, names)
     assert structure.weights.components is None
     with pytest.raises(InvalidInput, match="too many monomials"):
-        kernel.refine(structure, structure.initial)
+        kernel.refine(structure, structure.within)
     assert len(refine(structure).partition) == n + 1
 
 

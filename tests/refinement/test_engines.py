@@ -30,7 +30,7 @@ def path(n: int) -> WeightedStructure:
     marked[-1] = 1
     return WeightedStructure.from_edges(
         n, np.arange(n - 1), np.arange(1, n), np.ones(n - 1, dtype=np.int64),
-        initial=Partition(marked),
+        within=Partition(marked),
     )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def test_blocks_need_not_be_contiguous(engine):
     rows = [["0.2", "0.5", "0.3"], ["0.4", "0.2", "0.4"], ["0.3", "0.5", "0.2"]]
     structure = WeightedStructure.from_edges(
         3, np.repeat([0, 1, 2], 3), np.tile([0, 1, 2], 3), [x for row in rows for x in row],
-        initial=Partition.of([{0, 2}, {1}]),
+        within=Partition.of([{0, 2}, {1}]),
     )  # fmt: skip
     assert refine(structure, engine=engine).partition == Partition.of([{0, 2}, {1}])
 
@@ -85,7 +85,7 @@ def test_a_line_needs_as_many_rounds_as_states_and_stays_linear(engine):
 def test_engines_agree_and_find_planted_partitions_on_larger_structures(n, m, blocks):
     structure, planted = random_structure(3, n, m, blocks=blocks)
     initial = Partition(planted.labels % 7)
-    start = structure.with_initial(initial)
+    start = structure.starting_from(initial)
     answers = [refine(start, engine=engine).partition for engine in FAST]
     assert answers[0] == answers[1]
     assert planted.refines(answers[0])
@@ -93,7 +93,7 @@ def test_engines_agree_and_find_planted_partitions_on_larger_structures(n, m, bl
 
 def test_the_definition_stops_at_many_blocks_as_at_few():
     structure, planted = random_structure(5, 600, 3_000, blocks=400)
-    start = structure.with_initial(Partition(planted.labels % 7))
+    start = structure.starting_from(Partition(planted.labels % 7))
     found = refine(start, engine="definition").partition
     assert 256 < len(found) < 600
     assert found == refine(start, engine="worklist").partition
@@ -118,7 +118,7 @@ def test_sums_of_any_sign_are_told_apart_and_zero_is_no_transition(engine):
     sources = [s for s, total in enumerate(totals) if total or s < 7 for _ in range(2)]
     weights = [weight for s in sources[::2] for weight in (1, totals[s] - 1)]
     structure = WeightedStructure.from_edges(
-        15, sources, [14] * len(sources), weights, initial=Partition.of([0] * 14 + [1])
+        15, sources, [14] * len(sources), weights, within=Partition.of([0] * 14 + [1])
     )
     expected = Partition.of([s % 7 for s in range(14)] + [7])
     assert refine(structure, engine=engine).partition == expected
@@ -134,7 +134,7 @@ def test_rows_that_are_understood_to_sum_to_zero_are_refined_with_their_diagonal
             random.integers(0, n, 2 * n),
             random.integers(0, n, 2 * n),
             random.integers(1, 3, 2 * n),
-            initial=Partition(random.integers(0, 2, n)),
+            within=Partition(random.integers(0, 2, n)),
         )
         closed = replace(structure, closed=True)
         expected = refine(closed.explicit(), engine="definition").partition

@@ -33,7 +33,7 @@ def structures(draw: st.DrawFn) -> WeightedStructure:
         np.array(sources, dtype=np.int64),
         np.array(targets, dtype=np.int64),
         numbers,
-        initial=Partition(np.array(labels)),
+        within=Partition(np.array(labels)),
     )
 
 
@@ -41,8 +41,8 @@ def structures(draw: st.DrawFn) -> WeightedStructure:
 def test_every_level_is_the_round_of_the_definition(structure, mode):
     normal = SHARES if mode == "proportional" else SUMS
     matrices = [structure] if mode != "both" else [structure, structure.transposed]
-    expected = list(rounds(matrices, structure.initial, normal))
-    levels = Levels(matrices, structure.initial, normal)
+    expected = list(rounds(matrices, structure.within, normal))
+    levels = Levels(matrices, structure.within, normal)
     states = np.arange(structure.n)
     for s in range(structure.n):
         for t in range(s):
@@ -86,7 +86,7 @@ def test_a_long_line_is_separated_level_by_level():
 @given(structure=structures(), proportional=st.booleans())
 def test_a_block_is_as_old_as_its_members(structure, proportional):
     """`since` is the first level at which the members of a block were one block of that label."""
-    levels = Levels([structure], structure.initial, SHARES if proportional else SUMS)
+    levels = Levels([structure], structure.within, SHARES if proportional else SUMS)
     states = np.arange(structure.n)
     for s in range(1, structure.n):
         with suppress(InvalidPartition):

@@ -24,7 +24,7 @@ def test_rounds_give_the_partition_of_the_definition(structure):
     expected = refine(structure, engine="definition").partition
     assert refine(structure, engine="rounds").partition == expected
     tables = fingerprint_rounds.field_tables(structure.weights)
-    assert fingerprint_rounds.propose(structure, structure.initial, tables) == expected
+    assert fingerprint_rounds.propose(structure, structure.within, tables) == expected
 
 
 @given(structures())
@@ -33,7 +33,7 @@ def test_tables_that_collide_give_a_coarser_partition_and_the_worklist_repairs_i
         nothing = np.zeros(len(structure.weights.values), dtype=np.uint64)
         return fingerprint_rounds.FieldTables((prime(0, 31), prime(1, 31)), (nothing, nothing))
 
-    blind = fingerprint_rounds.propose(structure, structure.initial, zero)
+    blind = fingerprint_rounds.propose(structure, structure.within, zero)
     expected = refine(structure, engine="definition").partition
     assert expected.refines(blind)
     assert refine(structure, blind, engine="worklist").partition == expected
@@ -62,7 +62,7 @@ def test_a_path_needs_as_many_rounds_as_states_and_gets_them(n):
     marked = np.zeros(n, dtype=np.int64)
     marked[-1] = 1
     structure = WeightedStructure.from_edges(
-        n, np.arange(n - 1), np.arange(1, n), np.ones(n - 1), initial=Partition(marked)
+        n, np.arange(n - 1), np.arange(1, n), np.ones(n - 1), within=Partition(marked)
     )
     seen: list[int] = []
     partition = refine(
@@ -112,7 +112,7 @@ def test_rounds_in_small_chunks_and_with_many_inverses_find_the_same(structure, 
         positive = replace(structure, weights=structure.weights.map(abs))
         structure = positive.without_diagonal()
     tables = fingerprint_rounds.field_tables(structure.weights)
-    arguments = structure, structure.initial, tables
+    arguments = structure, structure.within, tables
     normal = SHARES if proportional else SUMS
     expected = fingerprint_rounds.propose(*arguments, normal)
     with pytest.MonkeyPatch.context() as patch:

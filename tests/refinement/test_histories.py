@@ -50,14 +50,14 @@ def structures(
         np.array(sources, dtype=np.int64),
         np.array(targets, dtype=np.int64),
         numbers,
-        initial=Partition(np.array(labels)),
+        within=Partition(np.array(labels)),
     )
 
 
 @st.composite
 def chains(draw: st.DrawFn) -> CTMC | DTMC:
     structure = draw(structures([w for w in WEIGHTS if w > 0], max_states=7))
-    labels = {"goal": structure.initial.labels == 0}
+    labels = {"goal": structure.within.labels == 0}
     initial = draw(st.one_of(st.none(), st.integers(0, structure.n - 1)))
     if draw(st.booleans()):
         return CTMC(structure, labels=labels, initial=initial)
@@ -115,8 +115,8 @@ def replay(
 
 def quotient_of(structure: WeightedStructure) -> tuple[WeightedStructure, Partition]:
     """The coarsest quotient, by the definition."""
-    partition = definition.refine([structure.explicit()], structure.initial)
-    return collapse(structure, partition), structure.initial.restrict(partition.representatives)
+    partition = definition.refine([structure.explicit()], structure.within)
+    return collapse(structure, partition), structure.within.restrict(partition.representatives)
 
 
 def choose(patch: pytest.MonkeyPatch, *, compiled: bool) -> None:
@@ -172,7 +172,7 @@ def test_the_history_of_every_kind_of_lumping_replays(chain, kind, compiled):
 @given(structure=structures([w for w in WEIGHTS if w > 0], max_states=10))
 @settings(max_examples=200)
 def test_shares_separate_exactly_what_proportional_lumping_does(structure):
-    chain = CTMC(structure, labels={"goal": structure.initial.labels == 0})
+    chain = CTMC(structure, labels={"goal": structure.within.labels == 0})
     lumping = lump(chain, kind="proportional")
     matrix = structure.without_diagonal()
     found = split_by_shares(matrix, lumping.respected).partition()
@@ -290,7 +290,7 @@ def test_large_blocks_are_split_into_many_parts_by_the_compiled_worklist(seed, n
         random.integers(0, n, 2 * n),
         random.integers(0, n, 2 * n),
         random.integers(1, 4, 2 * n),
-        initial=Partition(random.integers(0, 2, n)),
+        within=Partition(random.integers(0, 2, n)),
     )
     quotient, initial = quotient_of(replace(structure, closed=closed))
     history = compiled_history.split_history([quotient], initial)

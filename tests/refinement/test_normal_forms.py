@@ -64,7 +64,7 @@ def test_every_engine_refines_a_layer_as_the_definition_does(layer, group, data)
     units = data.draw(
         st.lists(st.integers(0, 1), min_size=layer.columns, max_size=layer.columns), label="within"
     )
-    within = layer.initial.meet(Partition([*units, *[0] * (layer.classes + 1)]))
+    within = layer.within.meet(Partition([*units, *[0] * (layer.classes + 1)]))
     expected = definition.refine([layer], within, multiples(group))
     for engine in ENGINES:
         assert refine(layer, within, normal=multiples(group), engine=engine).partition == expected
@@ -76,10 +76,10 @@ def test_every_engine_refines_a_layer_as_the_definition_does(layer, group, data)
 def test_every_engine_that_serves_a_normal_form_refines_as_the_definition_does(structure, several):
     matrices = [structure, structure.transposed] if several else [structure]
     for normal, given_ in ((SUMS, matrices), (SHARES, [positive(structure)])):
-        expected = definition.refine(given_, structure.initial, normal)
+        expected = definition.refine(given_, structure.within, normal)
         for engine in ENGINES.values():
             if engine.serves(normal):
-                found = refine(given_, structure.initial, normal=normal, engine=engine.name)
+                found = refine(given_, structure.within, normal=normal, engine=engine.name)
                 assert found.partition == expected, engine.name
 
 
@@ -91,11 +91,11 @@ NORMAL_FORMS = [SUMS, SHARES, *map(multiples, Group)]
 def test_the_definition_is_the_coarsest_of_all_stable_partitions(normal, structure):
     """All partitions are tried; the one that is found is stable, and coarser than every other."""
     structure = positive(structure) if normal is SHARES else structure
-    found = definition.refine([structure], structure.initial, normal)
+    found = definition.refine([structure], structure.within, normal)
     stable = [
         partition
         for partition in all_partitions(structure.n)
-        if partition.refines(structure.initial)
+        if partition.refines(structure.within)
         and definition.split([structure], partition, normal) == partition
     ]
     assert found in stable

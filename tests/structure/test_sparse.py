@@ -32,7 +32,7 @@ def edge_lists(draw):
 def structures(draw):
     n, edges = draw(edge_lists())
     labels = draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
-    return build(n, edges, initial=Partition(labels))
+    return build(n, edges, within=Partition(labels))
 
 
 def build(n, edges, **options):
@@ -65,7 +65,7 @@ def assert_in_compressed_form(structure):
         columns = [u for u, _ in structure.row(s)]
         assert columns == sorted(set(columns))
     assert all(weight != 0 for weight in structure.weights)
-    assert structure.initial.n == structure.n
+    assert structure.within.n == structure.n
 
 
 # Building
@@ -81,7 +81,7 @@ def test_edges_give_the_matrix_with_parallel_ones_summed(given_edges):
     structure = build(n, edges)
     assert_in_compressed_form(structure)
     assert dense(structure) == summed(n, edges)
-    assert structure.initial == Partition.trivial(n)
+    assert structure.within == Partition.trivial(n)
 
 
 @given(edge_lists(), st.data())
@@ -99,10 +99,10 @@ def test_rows_in_any_column_order_with_duplicates_give_the_same(given_edges, dat
 @given(structures())
 def test_compressed_rows_are_taken_as_they_are(structure):
     again = WeightedStructure.from_rows(
-        structure.indptr, structure.indices, structure.weights, initial=structure.initial
+        structure.indptr, structure.indices, structure.weights, within=structure.within
     )
     assert again.equals(structure)
-    assert again.initial == structure.initial
+    assert again.within == structure.within
 
 
 @given(edge_lists(), st.randoms(), st.sampled_from([1, 2, 5]))
@@ -195,7 +195,7 @@ def test_the_transposed_structure_is_the_transposed_matrix(structure):
     transposed = structure.transposed
     assert_in_compressed_form(transposed)
     assert dense(transposed) == transpose(dense(structure))
-    assert transposed.initial == structure.initial
+    assert transposed.within == structure.within
     assert transposed.transposed.equals(structure)
     assert structure.transposed is transposed
 
@@ -212,7 +212,7 @@ def test_replacing_the_diagonal(structure, chunk, data):
         expected[s][s] = diagonal[s]
     assert_in_compressed_form(changed)
     assert dense(changed) == expected
-    assert changed.initial == structure.initial
+    assert changed.within == structure.within
 
 
 @given(structures())
@@ -233,7 +233,7 @@ def test_renumbering_permutes_rows_columns_and_the_initial_partition(structure, 
     renumbered = structure.renumber(order)
     assert_in_compressed_form(renumbered)
     assert dense(renumbered) == [[matrix[s][u] for u in order] for s in order]
-    assert renumbered.initial == structure.initial.restrict(order)
+    assert renumbered.within == structure.within.restrict(order)
     assert renumbered.renumber(np.argsort(order)).equals(structure)
 
 
@@ -273,10 +273,10 @@ def test_equality_is_equality_of_matrices(one, other):
 
 def test_another_initial_partition():
     structure = build(3, [(0, 1, 1)])
-    changed = structure.with_initial(Partition.of([{0, 2}, {1}]))
-    assert changed.initial == Partition([0, 1, 0])
+    changed = structure.starting_from(Partition.of([{0, 2}, {1}]))
+    assert changed.within == Partition([0, 1, 0])
     assert changed.equals(structure)
-    assert structure.initial == Partition.trivial(3)
+    assert structure.within == Partition.trivial(3)
 
 
 def test_repr_is_one_line():
@@ -343,6 +343,6 @@ def test_an_order_must_be_a_permutation(order):
 
 def test_an_initial_partition_of_another_size_is_refused():
     with pytest.raises(InvalidPartition, match="the partition has 3 states, the model 2"):
-        build(2, [(0, 1, 1)], initial=Partition.trivial(3))
+        build(2, [(0, 1, 1)], within=Partition.trivial(3))
     with pytest.raises(InvalidPartition, match="the partition has 3 states, the model 2"):
-        build(2, [(0, 1, 1)]).with_initial(Partition.trivial(3))
+        build(2, [(0, 1, 1)]).starting_from(Partition.trivial(3))

@@ -99,7 +99,7 @@ def test_partitions_keep_their_bounds(partition):
 @given(structures(noise=0, max_states=6, min_states=2))
 def test_structures_without_noise_have_a_stable_partition_built_in(structure):
     assert 2 <= structure.n <= 6
-    assert len(structure.initial) <= 2
+    assert len(structure.within) <= 2
 
 
 @given(st.data())
@@ -206,13 +206,13 @@ def test_the_smallest_partition_with_a_block_that_is_not_contiguous():
 
 
 def test_the_smallest_structure_that_is_not_stable_at_the_start():
-    found = find(structures(), lambda one: not is_stable(one, one.initial))
+    found = find(structures(), lambda one: not is_stable(one, one.within))
     assert (found.n, found.row(0), found.row(1)) == (2, [(0, 1)], [])
-    assert found.initial == Partition([0, 0])
+    assert found.within == Partition([0, 0])
 
 
 def test_the_smallest_structure_that_needs_two_rounds():
-    found = find(structures(), lambda one: len(refine(one).partition) > 1 + len(one.initial))
+    found = find(structures(), lambda one: len(refine(one).partition) > 1 + len(one.within))
     assert found.n == 3
     assert found.m <= 3
 

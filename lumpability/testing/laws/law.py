@@ -192,7 +192,7 @@ def tell(example: Any) -> str:
     if isinstance(example, tuple):
         return ", and ".join(tell(part) for part in example)
     if isinstance(example, WeightedStructure):
-        start = [block.tolist() for block in example.initial.blocks]
+        start = [block.tolist() for block in example.within.blocks]
         return f"{_states(example.n)}, within {start}, weights{_arrows(example)}"
     if isinstance(example, MarkovChain):
         labels = "".join(

@@ -50,16 +50,16 @@ def refines_the_given_partition(
     refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
 ) -> None:
     """No block has states of two blocks of the given partition."""
-    found = _refined(refine, structure, structure.initial)
+    found = _refined(refine, structure, structure.within)
     for block in found.blocks:
-        given = structure.initial.labels[block]
+        given = structure.within.labels[block]
         assert (given == given[0]).all(), f"the block {block.tolist()} mixes blocks to refine"
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
 def stable(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """States of one block have equal sums of weights into every block: M V = V M^."""
-    found = _refined(refine, structure, structure.initial)
+    found = _refined(refine, structure, structure.within)
     witness = find_unstable(structure, found)
     assert witness is None, _unstable(found, witness)
 
@@ -75,30 +75,30 @@ def _unstable(found: Partition, witness: Any) -> str:
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(max_states=6), replaceable=True)
 def coarsest(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """No stable partition that refines the given one is coarser: all ways to merge blocks are tried."""
-    found = _refined(refine, structure, structure.initial)
+    found = _refined(refine, structure, structure.within)
     if len(found) > _MOST_MERGED:
         return
     for merge in all_partitions(len(found)):
         coarser = Partition(merge.labels[found.labels])
-        if len(coarser) < len(found) and coarser.refines(structure.initial):
+        if len(coarser) < len(found) and coarser.refines(structure.within):
             assert not is_stable(structure, coarser), f"{found} was found, and {coarser} is stable"
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
 def idempotent(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """Refining the answer changes nothing."""
-    found = _refined(refine, structure, structure.initial)
+    found = _refined(refine, structure, structure.within)
     assert_same_partition(_refined(refine, structure, found), found)
 
 
 @law(REFINER_LAWS, _PAIGE_TARJAN, structures(), replaceable=True)
 def monotone(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """A coarser partition to refine does not give an answer that is finer anywhere."""
-    fine = structure.initial.meet(draw(partitions(states=structure.n)))
-    coarse_answer = _refined(refine, structure, structure.initial)
+    fine = structure.within.meet(draw(partitions(states=structure.n)))
+    coarse_answer = _refined(refine, structure, structure.within)
     fine_answer = _refined(refine, structure, fine)
     assert fine_answer.refines(coarse_answer), (
-        f"from {fine} came {fine_answer}, from the coarser {structure.initial} came {coarse_answer}"
+        f"from {fine} came {fine_answer}, from the coarser {structure.within} came {coarse_answer}"
     )
 
 
@@ -106,8 +106,8 @@ def monotone(refine: Refiner, structure: WeightedStructure, draw: Draw, variant:
 def equivariant(refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str) -> None:
     """Renumbering the states renumbers the answer."""
     renumbered, order = draw(permutations_of(structure))
-    found = _refined(refine, structure, structure.initial)
-    assert_same_partition(_refined(refine, renumbered, renumbered.initial), found.restrict(order))
+    found = _refined(refine, structure, structure.within)
+    assert_same_partition(_refined(refine, renumbered, renumbered.within), found.restrict(order))
 
 
 @law(REFINER_LAWS, "units of time are arbitrary", structures(), replaceable=True)
@@ -118,10 +118,10 @@ def unit_of_time(refine: Refiner, structure: WeightedStructure, draw: Draw, vari
         structure.indptr,
         structure.indices,
         structure.weights.map(lambda weight: weight * factor),
-        initial=structure.initial,
+        within=structure.within,
     )
-    found = _refined(refine, structure, structure.initial)
-    again = _refined(refine, scaled, scaled.initial)
+    found = _refined(refine, structure, structure.within)
+    again = _refined(refine, scaled, scaled.within)
     assert again == found, f"{found}, but with all weights times {factor} {again}"
 
 
@@ -136,7 +136,7 @@ def order_of_rates(refine: Refiner, order: list[int], draw: Draw, variant: str) 
         np.repeat([0, 1], 12),
         np.concatenate([targets, targets[order]]),
         ExactArray.read([*rates, *rates])[0],
-        initial=within,
+        within=within,
     )
     found = _refined(refine, structure, within)
     assert len(found) == 2, (
@@ -149,7 +149,7 @@ def order_of_rates(refine: Refiner, order: list[int], draw: Draw, variant: str) 
 def _near_misses(draw: st.DrawFn) -> tuple[WeightedStructure, Partition]:
     epsilon = Fraction(1, 10 ** draw(st.integers(1, 12)))
     chain, partition = draw(near_lumpable_chains(kind="bisimulation", epsilon=epsilon))
-    return chain.matrix.with_initial(partition), partition
+    return chain.matrix.starting_from(partition), partition
 
 
 @law(REFINER_LAWS, _FLOATS, _near_misses())
@@ -185,12 +185,12 @@ def quotient_of_quotient(
     refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
 ) -> None:
     """Refining a finer start first, and then its quotient, gives what refining at once does."""
-    fine = structure.initial.meet(draw(partitions(states=structure.n)))
+    fine = structure.within.meet(draw(partitions(states=structure.n)))
     first = _refined(refine, structure, fine)
-    smaller = collapse(structure.with_initial(structure.initial), first)
-    start = Partition(structure.initial.labels[first.representatives])
-    second = _refined(refine, smaller.with_initial(start), start)
-    at_once = _refined(refine, structure, structure.initial)
+    smaller = collapse(structure.starting_from(structure.within), first)
+    start = Partition(structure.within.labels[first.representatives])
+    second = _refined(refine, smaller.starting_from(start), start)
+    at_once = _refined(refine, structure, structure.within)
     assert_same_partition(Partition(second.labels[first.labels]), at_once)
 
 
@@ -199,7 +199,7 @@ def canonical_numbering(
     refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
 ) -> None:
     """A `Partition` that is returned numbers its blocks by first member."""
-    answer = refine(structure, structure.initial)
+    answer = refine(structure, structure.within)
     if isinstance(answer, Partition):
         expected = Partition(answer.labels).labels.tolist()
         assert answer.labels.tolist() == expected, f"{answer.labels.tolist()}, not {expected}"

@@ -53,7 +53,7 @@ def structures(
     --------
     >>> from hypothesis import find
     >>> from lumpability.refinement import refine
-    >>> split = find(structures(), lambda one: len(refine(one).partition) > len(one.initial))
+    >>> split = find(structures(), lambda one: len(refine(one).partition) > len(one.within))
     >>> split.n, split.m, split.row(0), split.row(1)
     (2, 1, [(0, Fraction(1, 1))], [])
     """
@@ -72,7 +72,7 @@ def structures(
         np.array([source for source, _, _ in edges], dtype=np.int64),
         np.array([target for _, target, _ in edges], dtype=np.int64),
         ExactArray.of_values(np.arange(len(edges)), [w for _, _, w in edges]),
-        initial=Partition(np.array(marks, dtype=np.int64)[owner.labels]),
+        within=Partition(np.array(marks, dtype=np.int64)[owner.labels]),
     )
 
 

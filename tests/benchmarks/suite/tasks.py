@@ -210,7 +210,7 @@ def _scaled(chain: Any, factor: Any) -> CTMC:
     """The same numbers as rates, all times a factor: the same blocks."""
     matrix = chain.matrix
     weights = matrix.weights.map(lambda value: value * factor)
-    structure = WeightedStructure(matrix.indptr, matrix.indices, weights, matrix.initial)
+    structure = WeightedStructure(matrix.indptr, matrix.indices, weights, matrix.within)
     return CTMC(structure, labels=chain.labels)
 
 

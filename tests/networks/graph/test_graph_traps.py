@@ -89,7 +89,7 @@ def test_states_of_a_recurrent_layer_are_the_coarsest_stable_partition() -> None
         start += [1 + gates + i for i in range(inputs)]
         n = units * (1 + gates) + inputs
         structure = WeightedStructure.from_edges(
-            n, *zip(*edges, strict=True), initial=Partition(start)
+            n, *zip(*edges, strict=True), within=Partition(start)
         )
         assert refine(structure).partition.restrict(np.arange(units)) == Partition(found)
 

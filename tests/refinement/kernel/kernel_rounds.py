@@ -104,7 +104,7 @@ def scattered(draw: st.DrawFn, *, max_states: int = 40) -> WeightedStructure:
         random.integers(0, n, m),
         random.integers(1, n, m),
         random.choice(weights, m),
-        initial=Partition(marks),
+        within=Partition(marks),
     )
     return replace(structure, closed=draw(st.booleans()))
 
@@ -138,7 +138,7 @@ def unfolded(draw: st.DrawFn) -> WeightedStructure:
         np.repeat(np.arange(n), degree),
         targets[chosen].ravel(),
         weights[chosen].ravel(),
-        initial=marked,
+        within=marked,
     )
     return replace(structure, closed=closed)
 
@@ -233,7 +233,7 @@ class Rounds:
 
 def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
     """Sweep once from the initial partition, and transpose the rows."""
-    s, fresh = structure, len(structure.initial)
+    s, fresh = structure, len(structure.within)
     components = s.weights.components
     assert components is not None
     table = combined_residues(components, p, seed)
@@ -241,7 +241,7 @@ def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
     field, blocks = field_modulo(p, seed, table), Blocks.for_states(s.n)
     sweeping, arrays = Sweeping.over(blocks), Following.over(blocks)
     arrays.members[:] = 0  # not what the memory held before
-    lone = sweep.fill(s.initial.labels, fresh, field, sweeping)
+    lone = sweep.fill(s.within.labels, fresh, field, sweeping)
     count, moved, more = swept(fresh, rows, field, sweeping)
     incoming = transposed(rows, field, blocks.alone, int(np.count_nonzero(blocks.alone)))
     agenda = begin(fresh, count, incoming, arrays)

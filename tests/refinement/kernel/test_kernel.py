@@ -40,7 +40,7 @@ def scatter(seed: int, n: int, degree: int, weights: list[object]) -> WeightedSt
         np.repeat(np.arange(n), degree),
         rng.integers(0, n, n * degree),
         [weights[i] for i in chosen.tolist()],
-        initial=Partition(rng.integers(0, 2, n)),
+        within=Partition(rng.integers(0, 2, n)),
     )
 
 
@@ -48,10 +48,10 @@ def scatter(seed: int, n: int, degree: int, weights: list[object]) -> WeightedSt
 def test_collisions_of_fingerprints_are_found_and_repaired(seed, n):
     """With primes as small as 3, different sums collide all the time; the answer stays exact."""
     structure = scatter(seed, n, 2, [1, 2, 3, 4, 6, 9])
-    expected = definition.refine([structure], structure.initial)
+    expected = definition.refine([structure], structure.within)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "moduli", lambda _: chain(_SMALL_PRIMES, repeat(1_000_003)))
-        assert kernel.refine(structure, structure.initial) == expected
+        assert kernel.refine(structure, structure.within) == expected
 
 
 @given(
@@ -64,11 +64,11 @@ def test_what_2_to_the_64_confuses_is_repaired_by_a_prime(seed, n, shift, path):
     """Many of these weights differ by a multiple of a large power of 2."""
     power = 1 << shift
     structure = scatter(seed, n, 2, [1, 1 + power, 1 - power, 3, 3 + 2 * power, 2])
-    expected = definition.refine([structure], structure.initial)
+    expected = definition.refine([structure], structure.within)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "moduli", lambda components: chain([0], only_primes(components)))
         take(path, patch)
-        assert kernel.refine(structure, structure.initial) == expected
+        assert kernel.refine(structure, structure.within) == expected
 
 
 @pytest.fixture
@@ -137,8 +137,8 @@ def test_large_powers_of_two_do_not_make_weights_vanish(shift):
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_the_answer_does_not_depend_on_the_number_of_threads(threads):
     structure = scatter(5, 40_000, 4, [1, 2, "1/3"])
-    expected = worklist.refine([structure], structure.initial)
-    assert kernel.refine(structure, structure.initial, threads=threads) == expected
+    expected = worklist.refine([structure], structure.within)
+    assert kernel.refine(structure, structure.within, threads=threads) == expected
 
 
 @pytest.mark.parametrize("path", ["only sweeping", "following"])
@@ -164,7 +164,7 @@ def test_progress_reports_growing_blocks_and_may_stop_the_run():
     structure = scatter(2, 30_000, 3, [1, 2, 5])
     seen: list[tuple[int, int]] = []
     partition = kernel.refine(
-        structure, structure.initial, progress=lambda b, n: seen.append((b, n))
+        structure, structure.within, progress=lambda b, n: seen.append((b, n))
     )
     assert seen[-1] == (len(partition), structure.n)
     assert seen == sorted(seen)
@@ -173,14 +173,14 @@ def test_progress_reports_growing_blocks_and_may_stop_the_run():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        kernel.refine(structure, structure.initial, progress=stop)
+        kernel.refine(structure, structure.within, progress=stop)
 
 
 def test_inputs_are_left_as_they_were():
     structure = scatter(4, 500, 3, [1, 2])
-    before = structure.initial.labels.copy()
-    kernel.refine(structure, structure.initial)
-    assert np.array_equal(structure.initial.labels, before)
+    before = structure.within.labels.copy()
+    kernel.refine(structure, structure.within)
+    assert np.array_equal(structure.within.labels, before)
 
 
 def closed(structure: WeightedStructure) -> WeightedStructure:
@@ -191,8 +191,8 @@ def closed(structure: WeightedStructure) -> WeightedStructure:
 def test_an_understood_diagonal_refines_like_a_stored_one(seed, n):
     """Rows that are closed to sum zero: self-loops do not matter, the diagonal does."""
     structure = closed(scatter(seed, n, 3, [1, 2, "1/3", 2**70]))
-    expected = definition.refine([structure.explicit()], structure.initial)
-    assert kernel.refine(structure, structure.initial) == expected
+    expected = definition.refine([structure.explicit()], structure.within)
+    assert kernel.refine(structure, structure.within) == expected
 
 
 @pytest.mark.parametrize("path", ["only sweeping", "following"])
@@ -267,11 +267,11 @@ def test_large_blocks_split_into_any_number_of_groups(groups):
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 12))
 def test_weights_too_wide_to_scale_refine_alike(seed, n):
     structure = scatter(seed, n, 3, ["1/3", "2/7", "1/2", "13/21", 1])
-    expected = definition.refine([structure], structure.initial)
+    expected = definition.refine([structure], structure.within)
     collapsed = first_rows(structure, expected)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exact_array, "_NARROW_BITS", -1)
-        assert kernel.refine(structure, structure.initial) == expected
+        assert kernel.refine(structure, structure.within) == expected
         assert refine(structure, engine="rounds").partition == expected
         assert collapse.collapse(structure, expected) is None
         assert quotient.collapse(structure, expected).equals(collapsed)

@@ -50,7 +50,7 @@ def watched(draw: st.DrawFn) -> WeightedStructure:
             ]
         ),
         np.concatenate([1 + split, np.ones(watchers, int), random.integers(1, 3, inner)]),
-        initial=Partition(np.repeat([0, 1, 2], [several, watchers, 1])),
+        within=Partition(np.repeat([0, 1, 2], [several, watchers, 1])),
     )
     return replace(structure, closed=closed)
 
@@ -128,9 +128,9 @@ def test_every_round_that_follows_is_a_round_of_the_definition(beginning, crowde
     """And so it is where ``members`` has no room left, and is packed."""
     rounds = begun(*beginning)
     structure = rounds.structure.explicit()
-    partition = one_round(structure, structure.initial)
+    partition = one_round(structure, structure.within)
     assert rounds.partition == partition
-    look_through(rounds, structure.initial)
+    look_through(rounds, structure.within)
     while rounds.moved:
         single = [part[0] for part in rounds.parts if len(part) == 1]
         if crowded:
@@ -141,7 +141,7 @@ def test_every_round_that_follows_is_a_round_of_the_definition(beginning, crowde
         assert rounds.agenda.tail <= len(rounds.arrays.members)
         assert lone(rounds)[single].all()
         look_through(rounds, old)
-    assert partition == definition.refine([structure], structure.initial)
+    assert partition == definition.refine([structure], structure.within)
 
 
 @MANY
@@ -182,7 +182,7 @@ def test_rounds_go_on_while_they_cost_no_more_than_a_sweep(beginning, look):
     assert [part.tolist() for part in rounds.parts] == [part.tolist() for part in in_steps.parts]
     if look == inf:
         structure = rounds.structure
-        assert rounds.partition == definition.refine([structure.explicit()], structure.initial)
+        assert rounds.partition == definition.refine([structure.explicit()], structure.within)
 
 
 @MANY
@@ -200,7 +200,7 @@ def test_sweeps_may_come_between_rounds_that_follow(beginning, kinds):
         assert rounds.partition == partition
         look_through(rounds, old)
     rounds.finish()
-    assert rounds.partition == definition.refine([structure], structure.initial)
+    assert rounds.partition == definition.refine([structure], structure.within)
 
 
 @MANY
@@ -243,7 +243,7 @@ def wired(
 ) -> Rounds:
     sources, targets, weights = zip(*edges, strict=True)
     structure = WeightedStructure.from_edges(
-        len(initial), sources, targets, weights, initial=Partition(initial)
+        len(initial), sources, targets, weights, within=Partition(initial)
     )
     return begun(replace(structure, closed=closed), p, 1)
 

@@ -53,7 +53,7 @@ def refined_on(
         patch.setattr(kernel, "combined_residues", counted)
         patch.setattr(kernel, "moduli", MODULI[modulus])
         take(path, patch)
-        return kernel.refine(structure, structure.initial, threads=4), attempts
+        return kernel.refine(structure, structure.within, threads=4), attempts
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_line_may_take_thousands_of_sweeps(monkeypatch):
 def test_no_path_needs_a_second_modulus(path, modulus, structure):
     """Fingerprints do not collide by accident where weights are small: another attempt would hide a mistake."""
     found, attempts = refined_on(path, modulus, structure)
-    assert found == definition.refine([structure.explicit()], structure.initial)
+    assert found == definition.refine([structure.explicit()], structure.within)
     assert len(attempts) == (structure.m > 0)
 
 
@@ -106,7 +106,7 @@ def dense_rows(draw: st.DrawFn) -> WeightedStructure:
         np.repeat(np.arange(wide), n),
         np.tile(np.arange(n), wide),
         random.integers(1, 9, n * wide),
-        initial=Partition(
+        within=Partition(
             np.append(np.zeros(wide, dtype=np.int64), random.integers(1, 99, n - wide))
         ),
     )
@@ -129,10 +129,10 @@ def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(
     size, modulus = len(structure.weights.values), p or 2**64
     table = random.integers(modulus - 5, modulus, size, dtype=np.uint64)
     field = field_modulo(p, seed, table)
-    s, labels = structure, structure.initial.labels
+    s, labels = structure, structure.within.labels
     rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
     arrays = arrays_for(s.n, short=short)
-    count = len(s.initial)
+    count = len(s.within)
     sweep_module.fill(labels, count, field, arrays)
     arrays.alone[:] |= random.random(s.n) < lonely
     middle = int(cut * s.n)
@@ -158,7 +158,7 @@ def test_what_leaves_a_state_is_the_sum_of_its_weights_into_others(p, structure,
     s, field = structure, field_modulo(p, seed, table)
     rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
     arrays = arrays_for(s.n)
-    sweep_module.fill(s.initial.labels, len(s.initial), field, arrays)
+    sweep_module.fill(s.within.labels, len(s.within), field, arrays)
     leaving = np.empty(structure.n if rows.closed else 0, dtype=np.uint64)
     follow_module._sum_leaving(rows, field, arrays.alone, leaving)
     for state, total in enumerate(leaving.tolist()):
@@ -212,7 +212,7 @@ def test_long_rows_of_large_weights_are_summed_without_overflow(modulus, seed, w
         np.repeat(np.arange(1, second + 1), width),
         np.tile(np.arange(second + 1, n), second),
         [weight for row in rows for weight in row],
-        initial=Partition(np.repeat([0, 1, 2], [1, second, width])),
+        within=Partition(np.repeat([0, 1, 2], [1, second, width])),
     )
     found, attempts = refined_on(path, modulus, structure)
     assert found == Partition(np.repeat([0, 1, 2, 3], [1, first, second - first, width]))
@@ -241,7 +241,7 @@ def test_transposed_entries_are_wider_where_states_and_weights_need_it(monkeypat
     rates[: n // 2] = rates[0]  # some are alike, so that there is something to lump
     initial = Partition((np.arange(n) == 0).astype(np.int64))
     structure = WeightedStructure.from_edges(
-        n, sources, random.integers(0, 50, n - 1), rates, initial=initial
+        n, sources, random.integers(0, 50, n - 1), rates, within=initial
     )
     found = kernel.refine(structure, initial)
     assert 1 < len(found) < n
@@ -279,7 +279,7 @@ def test_an_error_of_a_loop_is_raised_whoever_runs_it(helping, monkeypatch):
     take("on several threads", monkeypatch)
     structure = WeightedStructure.from_edges(40, range(39), range(1, 40), [1] * 39)
     with pytest.raises(IndexError, match="out of bounds"):
-        kernel.refine(structure, structure.initial, threads=3)
+        kernel.refine(structure, structure.within, threads=3)
 
 
 @pytest.mark.parametrize("path", ["with short numbers", "only sweeping"])

@@ -158,13 +158,13 @@ def test_the_weights_that_matter_are_looked_up_where_there_are_many(shift, seed)
         random.integers(0, 8, 20),
         random.integers(0, 8, 20),
         ExactArray.read(weights)[0],
-        initial=Partition(random.integers(0, 2, 8)),
+        within=Partition(random.integers(0, 2, 8)),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "_FEW_WEIGHTS", 0)
         take("by rounds", patch)
-        found = kernel.refine(structure, structure.initial)
-    assert found == definition.refine([structure], structure.initial)
+        found = kernel.refine(structure, structure.within)
+    assert found == definition.refine([structure], structure.within)
 
 
 @given(

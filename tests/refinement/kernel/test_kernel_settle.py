@@ -43,7 +43,7 @@ def mostly_forwards(draw: st.DrawFn) -> WeightedStructure:
         sources,
         targets,
         random.choice(weights, len(sources)),
-        initial=Partition(random.integers(0, draw(st.integers(1, 3)), n)),
+        within=Partition(random.integers(0, draw(st.integers(1, 3)), n)),
     )
     return replace(structure, closed=draw(st.booleans()))
 
@@ -56,14 +56,14 @@ def rows_of_any_length(monkeypatch):
 @MANY
 @given(structure=st.one_of(mostly_forwards(), unfolded(), structures()))
 def test_what_settles_is_stable_and_nowhere_coarser_than_the_coarsest(structure):
-    found = settled(structure, structure.initial)
-    expected = coarsest(structure, structure.initial)
+    found = settled(structure, structure.within)
+    expected = coarsest(structure, structure.within)
     if found is not None:
         partition, complete = found
         assert partition.refines(expected)
         assert coarsest(structure, partition) == partition
         assert not complete or partition == expected
-    assert kernel.refine(structure, structure.initial) == expected
+    assert kernel.refine(structure, structure.within) == expected
 
 
 @MANY
@@ -71,9 +71,9 @@ def test_what_settles_is_stable_and_nowhere_coarser_than_the_coarsest(structure)
 def test_acyclic_structures_settle_entirely(structure):
     forwards = structure.indices >= np.repeat(np.arange(structure.n), np.diff(structure.indptr))
     if forwards.all():
-        partition, complete = settled(structure, structure.initial)
+        partition, complete = settled(structure, structure.within)
         assert complete
-        assert partition == coarsest(structure, structure.initial)
+        assert partition == coarsest(structure, structure.within)
 
 
 def test_a_few_states_that_do_not_settle_are_refined_with_the_blocks_of_the_others():
@@ -83,13 +83,13 @@ def test_a_few_states_that_do_not_settle_are_refined_with_the_blocks_of_the_othe
     targets = [1, 0, 3, 2, *[44] * 40]
     weights = [1, 1, 2, 3, *[1 + s % 2 for s in range(40)]]
     structure = WeightedStructure.from_edges(
-        n, sources, targets, weights, initial=Partition(np.arange(n) == 44)
+        n, sources, targets, weights, within=Partition(np.arange(n) == 44)
     )
-    partition, complete = settled(structure, structure.initial)
+    partition, complete = settled(structure, structure.within)
     assert not complete
     assert [len(block) for block in partition] == [1, 1, 1, 1, 20, 20, 1]
-    found = kernel.refine(structure, structure.initial)
-    assert found == coarsest(structure, structure.initial)
+    found = kernel.refine(structure, structure.within)
+    assert found == coarsest(structure, structure.within)
     assert [len(block) for block in found] == [2, 1, 1, 20, 20, 1]
 
 
@@ -97,9 +97,9 @@ def test_a_state_may_join_the_block_that_it_goes_to():
     """States 0 and 1 go to an absorbing state of their initial block; where rows are closed, 2 does too."""
     edges = ([0, 1, 2, 3], [3, 3, 3, 3], [1, 1, 5, 1])
     structure = WeightedStructure.from_edges(4, *edges)
-    assert settled(structure, structure.initial)[0] == Partition.of([{0, 1, 3}, {2}])
+    assert settled(structure, structure.within)[0] == Partition.of([{0, 1, 3}, {2}])
     closed = replace(structure, closed=True)
-    assert settled(closed, closed.initial)[0] == Partition.trivial(4)
+    assert settled(closed, closed.within)[0] == Partition.trivial(4)
 
 
 def value(block: int) -> int:
@@ -118,19 +118,19 @@ def test_different_rows_with_one_hash_are_told_apart():
     w, small = next(pair for pair in pairs if pair[0] < 2**60)
     assert w * first % 2**64 == small * second % 2**64
     structure = WeightedStructure.from_edges(
-        4, [0, 1], [3, 2], [w, small], initial=Partition.of([{0, 1}, {2}, {3}])
+        4, [0, 1], [3, 2], [w, small], within=Partition.of([{0, 1}, {2}, {3}])
     )
-    found = settled(structure, structure.initial)
+    found = settled(structure, structure.within)
     assert found == (Partition.discrete(4), True)
 
 
 @pytest.mark.parametrize("weights", [[2**62, 2**62, 1], ["x", "y", "x"], ["1/3", "2/7", 1]])
 def test_only_sums_that_fit_64_bits_settle(weights):
     structure = WeightedStructure.from_edges(4, [0, 0, 1], [2, 3, 3], weights)
-    assert (settled(structure, structure.initial) is None) == (weights[0] != "1/3")
+    assert (settled(structure, structure.within) is None) == (weights[0] != "1/3")
 
 
 def test_the_walk_ends_early_where_too_many_states_do_not_settle():
     n = 1_000
     circle = WeightedStructure.from_edges(n, np.arange(n), np.roll(np.arange(n), 1), [1] * n)
-    assert settled(circle, circle.initial) is None
+    assert settled(circle, circle.within) is None
