@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.certificate.digest import ChainParts
+from lumpability.certificate.respected import names_of
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earned_rewards import with_respected_rewards
 from lumpability.markov.kinds.kind import Condition, Kind
@@ -184,24 +186,12 @@ class Separation:
 
     def alike(self, name: str | None, block: int, blocks: Array) -> Array:
         """Return which blocks share an attribute with one; `name` None means the block of `respected`."""
-        codes: list[Array] = [self.respected.labels]
-        if name is not None:
-            sort, _, of = name.partition(":")
-            if sort == "label":
-                codes = [self.seen.labels[of]]
-            elif sort == "reward":
-                codes = [part.codes for part in self.seen.rewards[of].parts]
-            elif self.seen.initial is not None:
-                codes = [self.seen.initial.codes]
+        codes = [self.respected.labels] if name is None else self.seen.distinctions((name,))
         first = self.partition.representatives
         same: Array = np.all([code[first[blocks]] == code[first[block]] for code in codes], axis=0)
         return same
 
     @cached_property
     def _respected_names(self) -> list[str]:
-        names = [
-            *(f"label:{name}" for name in self.seen.labels),
-            *(f"reward:{name}" for name in self.seen.rewards),
-            *(["initial"] if self.seen.initial is not None else []),
-        ]
+        names = names_of(ChainParts.of(self.seen))
         return [name for name in names if self.respected.refines(self.seen.respected((name,)))]
