@@ -107,7 +107,7 @@ def lump(
     kind : str or Kind, optional
         The notion of lumpability.  For chains "ordinary" (default), "exact", "strict", "proportional"
         or "bisimulation", or an object of a subclass of `lumpability.markov.kinds.kind.Kind`.  For networks
-        "proportional" (default: merged neurons may differ by a factor that the activation lets pass)
+        "proportional" (default: merged neurons may differ by a factor that the activation passes)
         or "exact" (merged neurons are equal).
     respect : iterable of str, optional
         For chains: what a block may not mix.  ``"labels"``, ``"rewards"`` and ``"initial"`` (the initial

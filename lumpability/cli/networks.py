@@ -140,7 +140,7 @@ def _barriers(network: Network) -> list[dict[str, Any]]:
     """Return the layers on neither side of which anything is merged, and why."""
     why = {
         Join: "branches that are added: their inside is not examined",
-        Opaque: "not understood, carried along as it is",
+        Opaque: "an unknown operator, kept unchanged",
     }
     return [
         {"layer": number, "title": layer.title, "why": reason}

@@ -148,12 +148,10 @@ class _Comparison:
         ]
         after = ", ".join(functions) or "the next layer"
         if self.merged.antiparallel:
-            return (
-                f"{after} lets both signs pass: act(-x) = act(x) - {stage.reflection} x, by a skip"
-            )
+            return f"{after} admits both signs by a skip: act(-x) = act(x) - {stage.reflection} x"
         if not admits_factors(self.kind):
             return "an exact lumping admits equal columns only"
-        return f"{after} lets pass: {self.merged.group.value}"
+        return f"{after} admits {self.merged.group.value}"
 
     def _difference(self, row: int) -> str:
         """Return in words the entry in which two columns differ."""

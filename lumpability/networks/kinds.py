@@ -1,6 +1,6 @@
 """The two kinds of lumping of networks.
 
-For "proportional", units of one class may differ by a factor that the activation lets pass; for "exact"
+For "proportional", units of one class may differ by a factor that the activation passes; for "exact"
 they must be equal.
 """
 

@@ -247,7 +247,7 @@ def test_a_barrier_is_named(run: Run, tmp_path: Path) -> None:
     for command in (["info"], ["lump"], ["lump", "--dtype", "float64"]):
         result = run(*command, "cos.onnx")
         assert result.exit_code == 0
-        assert "layer 1, opaque Cos: not understood, carried along as it is" in result.stdout
+        assert "layer 1, opaque Cos: an unknown operator, kept unchanged" in result.stdout
     found = run("lump", "cos.onnx", "--json").document["lumping"]
     assert found["barriers"][0]["title"] == "opaque Cos"
     assert "kept as they are: units before opaque Cos" in found["result"]

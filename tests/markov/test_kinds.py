@@ -118,8 +118,8 @@ def test_a_state_that_nothing_leaves_shares_no_block_with_one_that_something_doe
     verdict = check(chain, [[0, 1], [2]], kind="proportional")
     assert (verdict.witness.total, verdict.witness.other_total) == (1, 0)
     assert str(verdict) == (
-        "not proportional: states 0 and 1 share a block, but of their rates out of it the shares 1 "
-        "and 0 go into {2}"
+        "not proportional: states 0 and 1 share a block, but the shares of their rates out of it "
+        "into {2} are 1 and 0"
     )
 
 

@@ -109,8 +109,9 @@ class Proportional(Kind):
     def describe(self, witness: Witness, chain: MarkovChain, partition: Partition) -> str:
         return (
             f"states {chain.states[witness.state]!r} and {chain.states[witness.other]!r} share a "
-            f"block, but of their rates out of it the shares {witness.total} and "
-            f"{witness.other_total} go into {block_name(chain.states, partition, witness.block)}"
+            "block, but the shares of their rates out of it into "
+            f"{block_name(chain.states, partition, witness.block)} are {witness.total} and "
+            f"{witness.other_total}"
         )
 
     def quotient(

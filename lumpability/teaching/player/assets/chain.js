@@ -18,7 +18,7 @@ class ChainStory {
     this.history = data.history && new History(data.history, data.blocks.map((block) => block.size));
     this.unitsOf = data.blocks.map(() => []);
     this.units.forEach((unit, i) => this.unitsOf[unit.block].push(i));
-    // What a sum runs over: the rows of a condition, or its columns if sums come in.
+    // The entries of a sum: the rows of a condition, or its columns if sums come in.
     this.rows = data.conditions.map(({ direction, entries }) => {
       const rows = this.units.map(() => []);
       for (const [source, target, code] of entries) {
@@ -27,7 +27,7 @@ class ChainStory {
       }
       return rows;
     });
-    // Start, every split, and what comes out.
+    // The start, every split, and the result.
     this.count = this.history ? this.history.splits + 2 : 1;
   }
 
@@ -47,7 +47,7 @@ class ChainStory {
     return units.map((unit) => this.units[unit].name);
   }
 
-  // What stands between braces: names of drawn states or blocks, or how many states there are.
+  // The text between braces: names of drawn states or blocks, or the number of states.
   nodeText(node) {
     if (this.data.level === "states") return setOf(this.names(this.members(node)));
     const blocks = this.history.blocks(node);
@@ -72,7 +72,7 @@ class ChainStory {
     return sum(this.terms(condition, unit, set).map(([, code]) => this.weights[code].value));
   }
 
-  // What two members of a block are compared by: a sum, or its share in all that leaves the block.
+  // The value by which members of a block are compared: a sum, or its share of the rate out of the block.
   compared(condition, unit, set, block) {
     const top = this.sum(condition, unit, set);
     if (!this.data.proportional) return { top, text: this.text(top) };
@@ -88,7 +88,7 @@ class ChainStory {
     return equal(product(a.top, b.all), product(b.top, a.all));
   }
 
-  // How a sum comes about.  The history has sums with parameters in their shortest form.
+  // The terms of a sum as text.  The history has sums with parameters in their shortest form.
   sumText(condition, unit, set, block, recorded) {
     const { text } = this.parameters.length && recorded !== undefined ? { text: recorded } : this.compared(condition, unit, set, block);
     const terms = this.terms(condition, unit, set).map(([, code]) => this.weights[code].text);
@@ -109,7 +109,7 @@ class ChainStory {
       const notes = this.data.blocks[this.history.blocks(group.id)[0]].must;
       return h("li", {}, chip(group), ` ${group.text}`, notes.length ? h("small", {}, ` ${notes.join(", ")}`) : null);
     });
-    const what = groups.length > 1 ? "These blocks tell apart what a lumping must not mix: labels, rewards, or a partition that was given." : "Nothing has to be kept apart, so everything begins in one block.";
+    const what = groups.length > 1 ? "A lumping must keep these blocks apart, because of labels, rewards, or a given partition." : "Nothing must be kept apart, so all states start in one block.";
     return { heading: "The start", body: [h("p", {}, what), blockList(rows)], split: [], splitter: [], hot: [] };
   }
 
@@ -123,7 +123,7 @@ class ChainStory {
     const into = this.group(splitter);
     const set = new Set(into.members);
     const way = this.way(condition);
-    const of = this.data.proportional ? `shares of what leaves ${before.name} that go` : `${this.amounts} that go`;
+    const of = this.data.proportional ? `shares of the rate out of ${before.name} that go` : `${this.amounts} that go`;
     const phrase = way === "into" ? of : `${this.amounts} that come`;
     const members = new Set(before.members);
     const hot = this.drawn ? before.members.flatMap((unit) => this.terms(condition, unit, set).map(([other]) => (way === "into" ? [unit, other] : [other, unit]))) : [];
@@ -139,12 +139,12 @@ class ChainStory {
     });
     const own = node === splitter ? ": its own block" : ` = ${into.text}`;
     return {
-      heading: `Block ${before.name} falls apart`,
+      heading: `Block ${before.name} is split`,
       body: [
         h("p", {}, chip(before), ` ${before.text} `, h("br"), `has members with different ${phrase} ${way} the splitter `, chip(into), `${own}.`),
         h("table", { class: "parts" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "part"), h("th", { scope: "col" }, "members"), h("th", { scope: "col" }, `each ${way} ${into.name}`))), h("tbody", {}, parts)),
-        this.data.generator && before.members.some((unit) => set.has(unit)) ? h("p", { class: "aside" }, `The diagonal of ${this.data.matrix} counts as well: minus all that leaves.`) : null,
-        h("p", {}, `So no ${this.data.kind} lumping that respects the start has a block with members of two of these parts: ${into.name} is a union of its blocks, and ${this.data.proportional ? "shares" : "sums"} ${way} a union must agree.`),
+        this.data.generator && before.members.some((unit) => set.has(unit)) ? h("p", { class: "aside" }, `The diagonal of ${this.data.matrix} counts as well: minus the sum of all rates out of the state.`) : null,
+        h("p", {}, `So no ${this.data.kind} lumping that keeps the first blocks apart has a block with members of two of these parts: ${into.name} is a union of its blocks, and ${this.data.proportional ? "shares" : "sums"} ${way} a union must agree.`),
       ],
       split: before.members,
       splitter: into.members,
@@ -160,14 +160,14 @@ class ChainStory {
     const { states, blocks } = this.data.counts;
     const checked = this.drawn ? this.recheck() : 0;
     const body = [
-      h("p", {}, `Nothing can fall apart any more: ${this.identity}. Every cut was forced, so no lumping is coarser.`),
+      h("p", {}, `No block splits any more: ${this.identity}. Every split was forced, so no lumping is coarser.`),
       h("p", {}, h("strong", {}, `${plural(states, "state")} → ${plural(blocks, "block")}. `), `The quotient keeps ${this.data.preserves}.`),
     ];
     if (checked) body.push(h("p", { class: "checked" }, `✓ Checked again in this page, exactly: ${plural(checked, "sum")} compared.`));
     return { heading: states === blocks ? "No two states can be merged" : "The coarsest lumping", body, split: [], splitter: [], hot: [], done: true };
   }
 
-  // Compare all sums of the final partition; how many there were.
+  // Compare all sums of the final partition; return their number.
   recheck() {
     const groups = this.groups(this.history.splits);
     const failure = this.witness(groups.map((group) => group.members));
@@ -179,7 +179,7 @@ class ChainStory {
     if (!this.history) return "";
     const count = this.history.alive(Math.min(k, this.history.splits)).length;
     if (k > this.history.splits) return "The blocks shown are the answer: stable, and forced.";
-    return `After this step: every block of the answer lies inside one of the ${plural(count, "block")} shown. What is apart must be; what is together may still fall apart.`;
+    return `After this step: every block of the answer lies inside one of the ${plural(count, "block")} shown. States that are apart must be apart; states that are together may still be separated.`;
   }
 
   // Two members of one block with different sums, or null.
@@ -221,7 +221,7 @@ class ChainStory {
   }
 }
 
-// What the page asks of every story, beside `step`, `groups` and `invariant`.
+// The interface of every story, besides `step`, `groups` and `invariant`.
 class PlayedChain extends ChainStory {
   get rowNoun() {
     return "block";
@@ -281,10 +281,10 @@ class PlayedChain extends ChainStory {
   }
 
   get helpText() {
-    return "A lumping puts states into blocks so that members of one block have equal sums into every block. The player starts from the blocks that must be kept apart and cuts where sums differ, one cut at a time, until nothing differs. In “Your turn” you choose where to look, or draw up the blocks yourself.";
+    return "A lumping puts states into blocks so that members of one block have equal sums into every block. The player starts from the blocks that must be kept apart and splits blocks where sums differ, one split at a time, until no sums differ. In “Your turn” you choose where to look, or draw up the blocks yourself.";
   }
 
-  // A dot that is a block speaks through its first state.
+  // A dot that is a block has the row of its first state.
   stateOf(unit) {
     return this.data.level === "states" ? unit : this.data.of.indexOf(this.units[unit].block);
   }

@@ -1,4 +1,4 @@
-// Making elements.  Texts of the model only ever become text nodes: a name is shown, never run.
+// Making elements.  Texts of the model become text nodes only, so a name is shown and never run.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -27,7 +27,7 @@ function listed(names, most = 8) {
 // A number as people write it: a proper minus sign, and powers and products of parameters.
 const signed = (text) => text?.replaceAll("-", "\u2212").replaceAll("**", "^").replaceAll("*", " ");
 
-// "Q V = V Q^" with a hat where ^ stands for one.
+// "Q V = V Q^" with a hat in place of ^.
 const hatted = (identity) => identity.replaceAll("^-1", "\u207b\u00b9").replace(/([A-Za-z])\^/g, "$1\u0302");
 
 const setOf = (names, most) => `{${listed(names, most)}}`;
@@ -35,7 +35,7 @@ const setOf = (names, most) => `{${listed(names, most)}}`;
 // A to Z, then A1 to Z1 and so on.
 const letter = (number) => String.fromCharCode(65 + (number % 26)) + (number < 26 ? "" : Math.floor(number / 26));
 
-// What shows a block: its letter on its colour, with its pattern over it.
+// The mark of a block: its letter on its colour, with its pattern over it.
 function chip(group) {
   const badge = h("span", { class: "chip", title: `block ${group.name}` }, group.name);
   paint(badge, group.colour);

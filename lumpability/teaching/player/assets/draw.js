@@ -1,4 +1,4 @@
-// The picture of a model: vertices and arrows once, afterwards only what changes from step to step.
+// The picture of a model: vertices and arrows are drawn once; later steps change only their marks.
 
 const patternDefinitions = () =>
   s(
@@ -105,7 +105,7 @@ class GraphView {
   }
 }
 
-// The forest of splits so far: a box stands under the box it was cut from, as wide as what is in it.
+// The forest of splits so far: a box stands under the box that was split, as wide as its contents.
 function treeView(history, step, { weight, colours, marked = {}, describe }) {
   const shown = Array.from({ length: history.count }, (_, node) => node).filter((node) => history.born[node] <= step);
   const widths = history.order.map(weight);

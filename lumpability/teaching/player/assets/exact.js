@@ -1,6 +1,6 @@
 // Exact arithmetic: fractions of big integers, and polynomials in the parameters with such coefficients.
 // A number is a polynomial: a Map from exponents ("" for numbers, "1,0,2" with parameters) to fractions
-// that are not zero.  Nothing here is ever rounded but `decimal`, which is for reading only.
+// that are not zero.  Only `decimal` rounds, for texts.
 
 const magnitude = (a) => (a < 0n ? -a : a);
 

@@ -10,7 +10,7 @@ class History {
     this.born = new Array(this.count).fill(0); // the step after which a node is there
     this.died = new Array(this.count).fill(Infinity); // the step that takes it apart
     this.colour = Array.from({ length: this.count }, (_, node) => (node < this.roots ? node : -1));
-    // How many states stand before each place of `order`: the size of a node is a difference.
+    // The number of states before each place of `order`; differences are the sizes of nodes.
     this.before = [0];
     for (const block of this.order) this.before.push(this.before[this.before.length - 1] + sizes[block]);
     let colours = this.roots;
@@ -50,7 +50,7 @@ class History {
     return nodes.sort((a, b) => this.starts[a] - this.starts[b]);
   }
 
-  // The leaf that a final block is, and the way down to it from its root.
+  // The leaf of a final block, and the path to it from its root.
   path(block) {
     this.leaf ??= this.alive(this.splits).reduce((leaves, node) => ((leaves[this.order[this.starts[node]]] = node), leaves), []);
     const way = [];

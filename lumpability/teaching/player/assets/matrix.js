@@ -9,7 +9,7 @@ function matrixView({ order, groups, entries, hot, sums, direction, totalName, c
   const first = new Set(groups.map((group) => group.members[0]));
   const of = new Map(groups.flatMap((group) => group.members.map((unit) => [unit, group])));
   if (order.length > MOST_WITH_TEXT) return dots({ order, first, cells, wanted, of, caption, units });
-  // Sums run over the splitter, for the members of what falls apart.
+  // Sums run over the splitter, for the members of the block that is split.
   const [summed, compared] = direction === "out" ? ["col", "row"] : ["row", "col"];
   const marks = (unit, scope) => [first.has(unit) && "first", scope === compared && split.has(unit) && "split", scope === summed && splitter.has(unit) && "splitter"];
   const heading = (unit, scope) => {

@@ -31,7 +31,7 @@ function headingAt(x, name, width, whole, title) {
   return s("g", { class: "heading" }, s("title", {}, title), s("text", { x, y: 16, "font-size": size }, name), s("text", { x, y: 17 + size, "font-size": size, class: "width" }, width));
 }
 
-// The network that came out.
+// The quotient.
 function smallNetwork({ width, height, radius, points, links, headings }) {
   const units = points.map(([cx, cy]) => s("circle", { class: "base", "data-colour": "none", cx, cy, r: radius }));
   const names = headings.map(([x, name, size]) => headingAt(x, name, size, width, `layer ${name}`));
@@ -42,7 +42,7 @@ function smallNetwork({ width, height, radius, points, links, headings }) {
   return svg;
 }
 
-// How wide each layer is and how wide it will be: the outer bar before, the inner one after.
+// The widths of each layer: the outer bar before, the inner bar after.
 function layerBars(layers, done, current) {
   const most = Math.max(1, ...layers.map((layer) => layer.units));
   const [width, height, base] = [600, 186, 136];
@@ -82,7 +82,7 @@ function explainNeurons(story, first, second) {
     return [head(`${a} and ${b} are together.`), h("p", {}, `Their columns are ${signed(stage.factorText(first))} and ${signed(stage.factorText(second))} times the same column:`), h("div", { class: "scroll" }, stage.matrix([first, second], 0))];
   }
   const found = stage.compare(first, second);
-  if (!found) return [head(`${a} and ${b} are apart.`), h("p", {}, "Their columns are multiples, but what follows in the layer treats them differently, or one of them is constant.")];
+  if (!found) return [head(`${a} and ${b} are apart.`), h("p", {}, "Their columns are multiples, but the functions that follow treat them differently, or one of them is constant.")];
   const columns = [first, second].map((unit) => stage.column(unit));
   const rows = found.rows.map((i) => h("tr", {}, h("th", { scope: "row" }, stage.rowName(i)), columns.map((column) => h("td", { class: "number" }, signed(polynomialText(column[i], []))))));
   return [head(`${a} and ${b} are apart.`), h("p", {}, `In these rows of U = [A W; b] ${found.why}.`), rows.length ? h("table", {}, h("thead", {}, h("tr", {}, h("td"), h("th", { scope: "col" }, a), h("th", { scope: "col" }, b))), h("tbody", {}, rows)) : null].filter(Boolean);
@@ -104,7 +104,7 @@ class NetworkTurn {
         "article",
         { class: "task" },
         h("h2", {}, "Put neurons into classes"),
-        h("p", {}, "Choose a layer; what lies below it is merged already. Click a neuron for its column of U, drag names from class to class (or focus one and use the arrow keys), then have it checked."),
+        h("p", {}, "Choose a layer; the layers below it are merged already. Click a neuron to see its column of U. Drag names from class to class (or focus one and use the arrow keys), then let the page check them."),
         h("p", { class: "controls" }, h("label", {}, "layer ", this.choice)),
         this.bins.element,
         h("p", { class: "controls" }, h("button", { type: "button", id: "turn-check", onclick: () => this.check() }, "Can these be merged?"), " ", h("button", { type: "button", onclick: () => this.choose() }, "Start again")),
@@ -120,7 +120,7 @@ class NetworkTurn {
   choose() {
     this.stage = this.story.stages[Number(this.choice.value) - 1];
     this.bins.set(this.story.range(this.stage.layer).map((unit) => [unit]));
-    this.say([h("p", {}, "Begin with every neuron by itself. Which ones compute multiples of each other?")]);
+    this.say([h("p", {}, "Every neuron starts in a class of its own. Which ones compute multiples of each other?")]);
     this.show();
   }
 

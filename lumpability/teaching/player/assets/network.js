@@ -16,7 +16,7 @@ class PlayedNetwork {
     this.listSize = "neurons";
     this.rowNoun = "row";
     this.helpText =
-      "Neurons whose incoming weights and bias are multiples of each other compute multiples of the same value, if the activation lets the factor pass. The player goes through the layers from left to right: each class becomes one neuron, and the weights above it are summed with the factors. Then neurons that nothing reads are removed.";
+      "Neurons whose incoming weights and bias are multiples of each other compute multiples of the same value, if the activation passes the factor. The player goes through the layers from left to right: each class becomes one neuron, and the weights above it are summed with the factors. Then neurons that nothing reads are removed.";
     this.offsets = this.layers.reduce((sums, layer) => [...sums, sums[sums.length - 1] + layer.units], [0]);
     this.weights = data.weights.values.map(({ text, terms }) => ({ text, value: readPolynomial(terms) }));
     this.units = this.layers.flatMap((layer) => Array.from({ length: layer.units }, (_, i) => ({ name: `${layer.position}:${i}`, size: 1, notes: [layer.title] })));
@@ -72,12 +72,12 @@ class PlayedNetwork {
 
   held({ layer }) {
     const why = this.layers[layer].held;
-    const words = why === "output" ? "These are the outputs. They are read as they are, so none may be merged or removed." : `Units are kept: ${why}.`;
+    const words = why === "output" ? "These are the outputs, which are never merged or removed." : `Units are kept: ${why}.`;
     return { heading: `${capital(this.title(layer))} stays`, body: [h("p", {}, words)], split: this.range(layer) };
   }
 
   nothing({ layer }) {
-    return { heading: `Nothing to merge in ${this.title(layer)}`, body: [h("p", {}, `No two of its ${plural(this.layers[layer].units, "column")} of U = [A W; b] are multiples that ${this.layers[layer].function || "the identity"} lets pass.`)], split: this.range(layer) };
+    return { heading: `Nothing to merge in ${this.title(layer)}`, body: [h("p", {}, `No two of its ${plural(this.layers[layer].units, "column")} of U = [A W; b] are multiples that ${this.layers[layer].function || "the identity"} passes.`)], split: this.range(layer) };
   }
 
   constant({ layer }) {
@@ -88,7 +88,7 @@ class PlayedNetwork {
     return {
       heading: `${plural(stage.constants.length, "neuron")} of ${this.title(layer)} ${stage.constants.length === 1 ? "is" : "are"} constant`,
       body: [
-        h("p", {}, "Whatever comes in, the output stays the same. The next bias takes what it contributes."),
+        h("p", {}, "The output is the same for every input. Its contribution is added to the next bias."),
         h("table", { class: "parts" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "neuron"), h("th", { scope: "col" }, "always"))), h("tbody", {}, rows)),
         values.length > 20 ? h("p", { class: "hint" }, `… ${plural(values.length - 20, "more value")}`) : null,
       ],
@@ -109,7 +109,7 @@ class PlayedNetwork {
         h("p", {}, "Class ", chip(group), equal ? ": their columns of U = [A W; b] are equal." : ": their columns of U = [A W; b] are multiples of one column, each with its factor c:"),
         equal ? h("p", {}, listed(members.map((unit) => this.units[unit].name), 24)) : h("table", { class: "parts" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "neuron"), h("th", { scope: "col" }, "factor c"))), h("tbody", {}, rows)),
         !equal && members.length > 12 ? h("p", { class: "hint" }, `… ${members.length - 12} more`) : null,
-        h("p", {}, equal ? "Equal columns give equal outputs for every input. Their weights into the next layer are added up." : `${act} lets these factors pass, so for every input their outputs are multiples as well. The next layer's weights are summed, each times its factor.`),
+        h("p", {}, equal ? "Equal columns give equal outputs for every input. Their weights into the next layer are summed." : `${act} passes these factors, so for every input their outputs are multiples as well. The next layer's weights are summed, each times its factor.`),
       ],
       split: members,
       splitter: [...new Set(members.flatMap((unit) => stage.sources(unit)))],
@@ -130,7 +130,7 @@ class PlayedNetwork {
     const members = stage.dead.flatMap((number) => stage.members(number));
     return {
       heading: `Nothing reads ${plural(members.length, "neuron")} of ${this.title(layer)}`,
-      body: [h("p", {}, "Now from the outputs back: after merging, all weights that lead on from these neurons are zero, or lead to neurons that are removed. They go as well.")],
+      body: [h("p", {}, "The last steps go from the outputs to the inputs. After merging, all outgoing weights of these neurons are zero, or lead to removed neurons. So these neurons are removed too.")],
       split: members,
     };
   }
@@ -157,7 +157,7 @@ class PlayedNetwork {
   invariant(k) {
     const { type, layer } = this.steps[k];
     if (type === "start" || type === "end") return "";
-    if (type === "dead") return "Removing what nothing reads changes no output.";
+    if (type === "dead") return "Removing neurons that nothing reads changes no output.";
     return `Up to layer ${this.layers[layer].position}: h = ĥ A for every input, h the layer's outputs and ĥ those of its classes. So the next layer may be compared by A W, with one row for each class.`;
   }
 
@@ -165,7 +165,7 @@ class PlayedNetwork {
     return Array.from({ length: this.layers[layer].units }, (_, i) => this.offsets[layer] + i);
   }
 
-  // Classes known after a step; what has not been reached is one group without a name.
+  // Classes known after a step; neurons of later layers are one group without a name.
   groups(k) {
     const seen = this.steps.slice(0, k + 1);
     return this.layers.flatMap((_, layer) => {
@@ -267,7 +267,7 @@ class PlayedStage {
     return this.story.weights[this.data.factors[unit - this.offset]].text;
   }
 
-  // The unit below that feeds a row, or -1 behind a barrier.
+  // The unit below that a row reads, or -1 after a barrier.
   owner(row) {
     const { story, layer } = this;
     if (layer === 1) return Math.floor(row / this.data.width);
@@ -309,7 +309,7 @@ class PlayedStage {
     return h("figure", {}, h("table", { class: "matrix plain" }, h("thead", {}, names, factors), h("tbody", {}, rows.length ? body : h("tr", {}, h("td", { colspan: units.length + 1 }, "all zero")))), h("figcaption", {}, `Columns of U = [A W; b]: one row for each class below, then the bias; rows of zeros are left out.${omitted ? ` ${capital(omitted)}.` : ""}`));
   }
 
-  // What keeps one column from being an allowed multiple of another: rows and values, or null.
+  // Why one column is not an allowed multiple of another: rows and values, or null.
   compare(first, second) {
     const allows = this.story.layers[this.layer].allows;
     const [u, v] = [this.column(first), this.column(second)];
@@ -322,7 +322,7 @@ class PlayedStage {
     const wrong = u.findIndex((value, i) => !equal(v[i], product(value, number(factor))));
     if (wrong >= 0) return { rows: [start, wrong], why: "no single factor fits both" };
     const fine = { ANY: true, POSITIVE: factor.n > 0n, SIGNS: factor.d === 1n && magnitude(factor.n) === 1n, ONE: factor.n === 1n && factor.d === 1n }[allows];
-    return fine ? null : { rows: [], why: `the factor is ${fractionText(factor)}, which ${this.story.layers[this.layer].function || "this layer"} does not let pass` };
+    return fine ? null : { rows: [], why: `the factor is ${fractionText(factor)}, which ${this.story.layers[this.layer].function || "this layer"} does not pass` };
   }
 }
 

@@ -32,7 +32,7 @@ const page = {
   legend() {
     this.quotient = h("div", { class: "drawing quotient", hidden: true });
     const mark = (role, text) => h("span", { class: "key" }, s("svg", { viewBox: "0 0 24 24", class: "key-mark", "aria-hidden": "true" }, s("g", { class: `unit ${role}` }, s("circle", { class: "ring", cx: 12, cy: 12, r: 9 }), s("circle", { class: "base", cx: 12, cy: 12, r: 5.5, "data-colour": "none" }))), text);
-    return [this.quotient, h("figcaption", {}, mark("split", story.legend?.split ?? "falls apart"), mark("splitter", story.legend?.splitter ?? "splitter"), mark("chosen", "chosen"))];
+    return [this.quotient, h("figcaption", {}, mark("split", story.legend?.split ?? "is split"), mark("splitter", story.legend?.splitter ?? "splitter"), mark("chosen", "chosen"))];
   },
 
   go(k) {
@@ -66,7 +66,7 @@ const page = {
     this.graph.update({ groups: story.groups(this.at), ...this.now, chosen });
   },
 
-  // The last step shows what came out beside what went in.
+  // The last step shows the quotient beside the original.
   paintQuotient(now) {
     const shown = Boolean(now.done && data.quotient);
     this.quotient.hidden = !shown;
@@ -90,7 +90,7 @@ const page = {
     });
   },
 
-  // A click chooses a state, a second one another; a third begins anew.
+  // The first click chooses a state, the second another; the third starts again.
   pick(unit) {
     const one = story.stateOf(unit);
     this.choose(this.chosen.includes(one) ? this.chosen.filter((other) => other !== one) : this.chosen.length === 2 ? [one] : [...this.chosen, one]);
@@ -116,7 +116,7 @@ const page = {
     this.choose([]);
   },
 
-  // Blocks in a table that can be searched, where not everything can be drawn.
+  // Blocks in a table that can be searched, if not everything can be drawn.
   listPart() {
     if (["states", "units"].includes(data.level)) return;
     const rows = story.tableRows();
@@ -140,7 +140,7 @@ const page = {
     const turn = story.turn();
     const tabs = [byId("tab-play"), byId("tab-turn")];
     if (turn) byId("turn").append(turn.element);
-    else byId("turn").append(h("p", {}, "This model is too large to be taken apart by hand. Play it, or try a smaller one."));
+    else byId("turn").append(h("p", {}, "This model is too large to be refined by hand. Play it, or try a smaller one."));
     const show = (index) => {
       tabs.forEach((tab, i) => {
         tab.setAttribute("aria-selected", i === index);
@@ -160,7 +160,7 @@ const page = {
   },
 };
 
-// One of many: a list to choose from, or a field to type in where the list would be long.
+// A choice: a list, or a field to type in if the list would be long.
 function chooser(label, names, update) {
   const id = `choose-${label.replaceAll(" ", "-")}`;
   if (names.length <= 200) {

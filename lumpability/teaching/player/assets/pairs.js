@@ -11,7 +11,7 @@ function explainChainPair(story, first, second) {
   const head = h("p", {}, h("strong", {}, `${a} and ${b} are apart. `));
   if (!separation) {
     const notes = [one, other].map((block) => data.blocks[block].must.join(", ") || "no label");
-    head.append(notes[0] === notes[1] ? "The partition to start from keeps them apart." : `They must be: ${a} has ${notes[0]}; ${b} has ${notes[1]}.`);
+    head.append(notes[0] === notes[1] ? "The initial partition keeps them apart." : `They must be: ${a} has ${notes[0]}; ${b} has ${notes[1]}.`);
     return [head, goto(story, 0)];
   }
   const { split, parts } = separation;
@@ -34,7 +34,7 @@ function together(story, a, b, block) {
     return [head];
   }
   const units = data.level === "states" ? [data.states.indexOf(a), data.states.indexOf(b)] : [block];
-  head.append(data.proportional ? "Of what leaves their block, the same shares go into every other one:" : "All their sums agree:");
+  head.append(data.proportional ? "Equal shares of their rates out of the block go into every other block:" : "All their sums agree:");
   const own = story.unitsOf[block];
   const groups = story.groups(story.history.splits);
   const rows = [];
@@ -49,7 +49,7 @@ function together(story, a, b, block) {
   }
   const names = data.level === "states" ? [a, b] : ["every member"];
   const table = h("table", {}, h("thead", {}, h("tr", {}, h("td"), names.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows));
-  return [head, rows.length ? table : h("p", {}, "They have no transitions that count."), h("p", {}, `Nothing in any later step could separate them: ${story.identity}.`)];
+  return [head, rows.length ? table : h("p", {}, "They have no transitions that are summed."), h("p", {}, `No later step could separate them: ${story.identity}.`)];
 }
 
 const goto = (story, step) => h("p", {}, h("button", { type: "button", onclick: () => page.go(step) }, `Show step ${step}`));

@@ -1,4 +1,4 @@
-// "Your turn" with a chain: choose splitters, or draw up the blocks and have them judged.
+// "Your turn" with a chain: choose splitters, or make the blocks and let the page check them.
 
 class ChainTurn {
   constructor(story) {
@@ -19,7 +19,7 @@ class ChainTurn {
         h("p", {}, "Choose a block, or click one of its members: all blocks are then compared by their sums ", story.way(0), " it."),
         h("p", { class: "controls" }, h("label", {}, "splitter ", this.splitterChoice), " ", h("button", { type: "button", id: "turn-split", onclick: () => this.split() }, "Compare and cut")),
         h("h2", {}, "Or propose the blocks"),
-        h("p", {}, "Drag names from block to block (or focus one and use the arrow keys), then have it checked."),
+        h("p", {}, "Drag names from block to block (or focus one and use the arrow keys), then let the page check them."),
         this.bins.element,
         h("p", { class: "controls" }, h("button", { type: "button", id: "turn-check", onclick: () => this.check() }, "Is this a lumping?"), " ", this.undoButton, " ", h("button", { type: "button", onclick: () => this.restart() }, "Start again")),
       ),
@@ -33,7 +33,7 @@ class ChainTurn {
     this.past = [];
     this.cuts = 0;
     this.set(this.start);
-    this.say([h("p", {}, `Begin with what must be kept apart: ${plural(this.start.length, "block")}.`)]);
+    this.say([h("p", {}, `Start with the blocks that must be kept apart: ${plural(this.start.length, "block")}.`)]);
   }
 
   undo() {
@@ -79,18 +79,18 @@ class ChainTurn {
     if (!cut.length) {
       this.graph.update({ groups: this.groups, splitter: splitter.members });
       const over = !this.unstable();
-      this.say([h("p", {}, chip(splitter), " cuts nothing: in every block, all sums into it agree.", over ? ` Nor does any other: this is the coarsest lumping, after ${plural(this.cuts, "useful look")}.` : " Try another one.")], over ? "yes" : "no");
+      this.say([h("p", {}, chip(splitter), " splits nothing: in every block, all sums into it agree.", over ? ` Nor does any other: this is the coarsest lumping, after ${plural(this.cuts, "useful look")}.` : " Try another one.")], over ? "yes" : "no");
       return;
     }
     this.past.push(this.blocks);
     this.cuts += 1;
     const words = cut.map((block) => {
       const parts = result.filter((part) => block.includes(part[0]));
-      return h("li", {}, `${setOf(this.story.names(block))} falls into ${parts.map((part) => setOf(this.story.names(part))).join(" and ")}`);
+      return h("li", {}, `${setOf(this.story.names(block))} splits into ${parts.map((part) => setOf(this.story.names(part))).join(" and ")}`);
     });
     this.set(result);
     const over = !this.unstable();
-    this.say([h("p", {}, `Into ${splitter.name} sums differ:`), h("ul", {}, words), over ? h("p", {}, `Nothing can be cut any more: this is the coarsest lumping, after ${plural(this.cuts, "useful look")}.`) : null], over ? "yes" : "");
+    this.say([h("p", {}, `Into ${splitter.name} sums differ:`), h("ul", {}, words), over ? h("p", {}, `Nothing splits any more: this is the coarsest lumping, after ${plural(this.cuts, "useful look")}.`) : null], over ? "yes" : "");
   }
 
   unstable() {
@@ -121,7 +121,7 @@ class ChainTurn {
     const best = new Set(story.units.map((unit) => unit.block)).size;
     this.show();
     const pair = this.blocks.flatMap((block, i) => this.blocks.slice(i + 1).map((other) => [block, other])).find(([block, other]) => story.units[block[0]].block === story.units[other[0]].block);
-    const more = pair ? ` It is finer than need be: ${setOf(names(pair[0]))} and ${setOf(names(pair[1]))} belong to one block of the coarsest, which has ${plural(best, "block")}.` : " And it is the coarsest.";
+    const more = pair ? ` It is finer than necessary: ${setOf(names(pair[0]))} and ${setOf(names(pair[1]))} belong to one block of the coarsest, which has ${plural(best, "block")}.` : " And it is the coarsest.";
     this.say([h("p", {}, h("strong", {}, "Yes, a lumping. "), `${this.story.identity}.`, more)], pair ? "yes finer" : "yes");
   }
 
