@@ -12,7 +12,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_overloads, overload
 
 from lumpability.errors import InvalidInput
-from lumpability.vocabulary import unknown_option
+from lumpability.vocabulary import keywords, unknown_option
 
 if TYPE_CHECKING:
     from lumpability.markov.base import MarkovChain
@@ -34,8 +34,7 @@ def _for_both_wings(verb: Verb) -> Verb:
 
     The first overload of the verb lists the options for chains, the second those for networks.
     """
-    options = [[*(one.__kwdefaults__ or ())] for one in get_overloads(verb)]
-    known = dict(zip((_CHAIN, _NETWORK), options, strict=True))
+    known = dict(zip((_CHAIN, _NETWORK), map(keywords, get_overloads(verb)), strict=True))
 
     @wraps(verb)
     def checked(model: Any, *arguments: Any, **given: Any) -> Any:

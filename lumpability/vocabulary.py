@@ -15,6 +15,7 @@ from lumpability.errors import InvalidInput
 
 __all__ = [
     "FORMER",
+    "keywords",
     "missing_attribute",
     "refuses_unknown_options",
     "unknown_option",
@@ -37,6 +38,17 @@ FORMER: dict[str, dict[str, str]] = {
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
+def keywords(function: Callable[..., Any]) -> list[str]:
+    """Return the names of the options of a function.
+
+    Examples
+    --------
+    >>> keywords(sorted)
+    ['key', 'reverse']
+    """
+    return [p.name for p in signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+
+
 def refuses_unknown_options(verb: Verb) -> Verb:
     """Decorate a function so that an unknown option raises `InvalidInput`, which lists the options.
 
@@ -47,7 +59,7 @@ def refuses_unknown_options(verb: Verb) -> Verb:
         ...
     lumpability.errors.InvalidInput: sorted has no option 'reversed': it has key, reverse
     """
-    known = [p.name for p in signature(verb).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    known = keywords(verb)
 
     @wraps(verb)
     def checked(*arguments: Any, **options: Any) -> Any:

@@ -21,7 +21,7 @@ from lumpability.cli.explain import explain_command
 from lumpability.cli.failures import ReportingGroup
 from lumpability.cli.files import convert_command, info_command
 from lumpability.cli.lump import lump_command, shrink_command
-from lumpability.cli.options import debug_option
+from lumpability.cli.options import debug
 from lumpability.cli.prove import prove_command
 from lumpability.cli.verify import verify_command
 from lumpability.formats import FORMATS
@@ -57,7 +57,7 @@ Shell completion, a line for the shell's start-up file (bash; zsh and fish likew
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="lumpability")
-@debug_option
+@debug
 def cli() -> None:
     """Exact lumping of Markov chains and neural networks: merge states that behave alike, provably.
 

@@ -7,19 +7,10 @@ from typing import Any
 
 import click
 
+from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO, tell
 from lumpability.cli.models import describe, judge, options_of, units
-from lumpability.cli.options import (
-    Read,
-    antiparallel_option,
-    debug_option,
-    file_argument,
-    file_option,
-    json_option,
-    kind_option,
-    reading_options,
-)
 from lumpability.cli.partition_file import read_factors, read_partition
 from lumpability.dispatch import check
 from lumpability.markov import KINDS
@@ -35,19 +26,19 @@ Examples:
 
 
 @click.command("check", epilog=_EXAMPLES)
-@file_argument("model")
-@file_argument("partition")
-@kind_option
-@file_option(
+@options.file_argument("model")
+@options.file_argument("partition")
+@options.kind
+@options.file_option(
     "--factors",
     default="any",
     about="Chains, with --kind proportional: check with these factors of the states, a JSON list in "
     'their order or a mapping from states; numbers are integers or texts such as "1/3".',
 )
-@antiparallel_option
-@reading_options
-@json_option
-@debug_option
+@options.antiparallel
+@options.reading
+@options.as_json
+@options.debug
 @click.pass_context
 def check_command(
     ctx: click.Context,
@@ -57,7 +48,7 @@ def check_command(
     kind: str | None,
     factors: Path | None,
     antiparallel: bool | None,
-    read: Read,
+    read: options.Read,
     as_json: bool,
 ) -> None:
     """Decide whether PARTITION is a lumping of MODEL.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.models import describe, judge, summarise
-from lumpability.cli.options import debug_option, json_option
 from lumpability.dispatch import check, lump
 from lumpability.markov.examples import machine_repair
 from lumpability.partition import Partition
@@ -31,8 +31,8 @@ _STORY = (
     show_default=True,
     help="Number of machines; the chain has 2^machines states.",
 )
-@json_option
-@debug_option
+@options.as_json
+@options.debug
 def demo_command(machines: int, as_json: bool) -> None:
     """Lump a chain of the library, then refute a wrong partition of it.
 

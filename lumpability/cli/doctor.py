@@ -17,9 +17,9 @@ from typing import Any
 import click
 
 from lumpability import __version__
+from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
-from lumpability.cli.options import debug_option, json_option
 from lumpability.dispatch import lump
 from lumpability.markov.examples import machine_repair, tandem
 from lumpability.refinement import ENGINES, SUMS
@@ -52,8 +52,8 @@ Examples:
 @click.option(
     "--compile", "compile_all", is_flag=True, help="Compile all of the engine for large models."
 )
-@json_option
-@debug_option
+@options.as_json
+@options.debug
 @click.pass_context
 def doctor_command(ctx: click.Context, *, compile_all: bool, as_json: bool) -> None:
     """Check what is installed, and whether it works.

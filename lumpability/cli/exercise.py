@@ -6,16 +6,9 @@ from pathlib import Path
 
 import click
 
+from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
-from lumpability.cli.options import (
-    Read,
-    debug_option,
-    file_argument,
-    file_option,
-    json_option,
-    reading_options,
-)
 from lumpability.files import writing
 from lumpability.show.text import Table
 from lumpability.teaching.exercises import (
@@ -81,7 +74,7 @@ Examples:
     show_default=True,
     help="The same seed gives the same chain.",
 )
-@file_option(
+@options.file_option(
     "--chain", metavar="MODEL", default="a random one", about="Take the chain from this file."
 )
 @click.option(
@@ -91,10 +84,10 @@ Examples:
     show_default="by the suffix of the file, else markdown",
     help="Format of the sheet and the solution.",
 )
-@file_option("-o", "--output", default="stdout", about="Write the sheet to a file.")
-@file_option("--solution", about="Also write the solution to a file.")
-@reading_options
-@debug_option
+@options.file_option("-o", "--output", default="stdout", about="Write the sheet to a file.")
+@options.file_option("--solution", about="Also write the solution to a file.")
+@options.reading
+@options.debug
 def exercise_command(
     *,
     kind: str | None,
@@ -106,7 +99,7 @@ def exercise_command(
     markup: str | None,
     output: Path | None,
     solution: Path | None,
-    read: Read,
+    read: options.Read,
 ) -> None:
     """Make a task sheet: find the coarsest lumping of a small chain (or network) by hand.
 
@@ -141,10 +134,10 @@ def exercise_command(
 
 
 @click.command("grade", epilog=_GRADE_EXAMPLES)
-@file_argument("task")
-@file_argument("answer")
-@json_option
-@debug_option
+@options.file_argument("task")
+@options.file_argument("answer")
+@options.as_json
+@options.debug
 @click.pass_context
 def grade_command(ctx: click.Context, *, task: Path, answer: Path, as_json: bool) -> None:
     """Check ANSWER, a student's JSON file, against the sheet TASK.

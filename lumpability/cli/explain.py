@@ -7,17 +7,9 @@ from typing import Any
 
 import click
 
+from lumpability.cli import options
 from lumpability.cli.console import Stages, show_json
 from lumpability.cli.models import describe, lumped
-from lumpability.cli.options import (
-    Read,
-    debug_option,
-    file_argument,
-    file_option,
-    json_option,
-    lumping_options,
-    reading_options,
-)
 from lumpability.files import writing
 from lumpability.show.text import printable
 
@@ -33,23 +25,23 @@ Examples:
 
 
 @click.command("explain", epilog=_EXAMPLES)
-@file_argument("model")
+@options.file_argument("model")
 @click.argument("state")
 @click.argument("other")
-@lumping_options
-@file_option("--html", about="Also write the explanation to a small page.")
-@reading_options
-@json_option
-@debug_option
+@options.lumping
+@options.file_option("--html", about="Also write the explanation to a small page.")
+@options.reading
+@options.as_json
+@options.debug
 def explain_command(
     *,
     model: Path,
     state: str,
     other: str,
     html: Path | None,
-    read: Read,
+    read: options.Read,
     as_json: bool,
-    **options: Any,
+    **asked: Any,
 ) -> None:
     """Say why STATE and OTHER share a block of the coarsest lumping of MODEL, or why they do not.
 
@@ -64,7 +56,7 @@ def explain_command(
         with stages("reading", model.name):
             loaded = read(model)
         with stages("lumping"):
-            lumping = lumped(loaded, options, stages)
+            lumping = lumped(loaded, asked, stages)
         with stages("explaining"):
             explanation = lumping.explain(state, other)
             text = str(explanation)

@@ -6,28 +6,20 @@ from pathlib import Path
 
 import click
 
+from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.models import describe
-from lumpability.cli.options import (
-    Read,
-    Write,
-    debug_option,
-    file_argument,
-    json_option,
-    reading_options,
-    writing_options,
-)
 from lumpability.show.text import Table
 
 __all__ = ["convert_command", "info_command"]
 
 
 @click.command("info", epilog="Example: lumpability info chain.umb")
-@file_argument("model")
-@reading_options
-@json_option
-@debug_option
-def info_command(*, model: Path, read: Read, as_json: bool) -> None:
+@options.file_argument("model")
+@options.reading
+@options.as_json
+@options.debug
+def info_command(*, model: Path, read: options.Read, as_json: bool) -> None:
     """Show what MODEL holds.
 
     For a chain: sizes, labels, rewards, and how its numbers were read. For a network: sizes, layers, and
@@ -42,13 +34,15 @@ def info_command(*, model: Path, read: Read, as_json: bool) -> None:
 
 
 @click.command("convert", epilog="Example: lumpability convert chain.tra chain.drn.gz")
-@file_argument("source")
-@file_argument("target")
-@reading_options
-@writing_options
-@json_option
-@debug_option
-def convert_command(*, source: Path, target: Path, read: Read, write: Write, as_json: bool) -> None:
+@options.file_argument("source")
+@options.file_argument("target")
+@options.reading
+@options.writing
+@options.as_json
+@options.debug
+def convert_command(
+    *, source: Path, target: Path, read: options.Read, write: options.Write, as_json: bool
+) -> None:
     """Rewrite the model SOURCE as TARGET.
 
     The suffixes choose the formats. A warning names what the format of TARGET cannot hold.

@@ -8,21 +8,11 @@ from typing import Any
 
 import click
 
+from lumpability.cli import options
 from lumpability.cli.console import Stages, document, show
 from lumpability.cli.failures import tell
 from lumpability.cli.models import describe, lumped, summarise, units
 from lumpability.cli.networks import BOX
-from lumpability.cli.options import (
-    Read,
-    Write,
-    debug_option,
-    file_argument,
-    file_option,
-    json_option,
-    lumping_options,
-    reading_options,
-    writing_options,
-)
 from lumpability.cli.partition_file import write_partition
 from lumpability.files import writing
 from lumpability.show.text import Table
@@ -48,8 +38,8 @@ def _box(
 
 
 @click.command("lump", epilog=_EXAMPLES)
-@file_argument("model")
-@lumping_options
+@options.file_argument("model")
+@options.lumping
 @click.option(
     "--compare",
     type=click.IntRange(min=1),
@@ -66,26 +56,26 @@ def _box(
     show_default="{:g} {:g}".format(*BOX),
     help="Networks: range of the inputs for which the effect of rounding is bounded.",
 )
-@file_option(
+@options.file_option(
     "-o", "--output", metavar="OUT", about="Write the lumped model; the suffix chooses the format."
 )
-@file_option(
+@options.file_option(
     "--partition",
     about="Write the partition: blocks of states (.json), or block numbers, one on each line.",
 )
-@file_option(
+@options.file_option(
     "--html",
     about="Write a page that plays the lumping step by step in a browser; one file, loads nothing.",
 )
-@file_option(
+@options.file_option(
     "--certificate",
     about="Write a proof that others can check: .json or .json.gz, for the command verify.",
 )
-@file_option("--report", about="Write what --json prints to a file.")
-@reading_options
-@writing_options
-@json_option
-@debug_option
+@options.file_option("--report", about="Write what --json prints to a file.")
+@options.reading
+@options.writing
+@options.as_json
+@options.debug
 def lump_command(
     *,
     model: Path,
@@ -96,10 +86,10 @@ def lump_command(
     certificate: Path | None,
     html: Path | None,
     report: Path | None,
-    read: Read,
-    write: Write,
+    read: options.Read,
+    write: options.Write,
     as_json: bool,
-    **options: Any,
+    **asked: Any,
 ) -> None:
     """Compute the coarsest lumping of MODEL, a Markov chain or a neural network.
 
@@ -121,7 +111,7 @@ def lump_command(
         with stages("reading", model.name):
             loaded = read(model)
         with stages("lumping"):
-            lumping = lumped(loaded, options, stages, for_networks=told)
+            lumping = lumped(loaded, asked, stages, for_networks=told)
         with stages("reporting"):
             summary, described = summarise(lumping, **told), describe(loaded)
         with stages("writing"):

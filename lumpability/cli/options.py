@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,20 @@ from lumpability.cli.failures import DEBUG
 from lumpability.markov import KINDS
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 from lumpability.refinement import ENGINES
-from lumpability.vocabulary import unknown_word
+from lumpability.vocabulary import keywords, unknown_word
 
 __all__ = [
     "Read",
     "Write",
-    "antiparallel_option",
-    "debug_option",
+    "antiparallel",
+    "debug",
     "file_argument",
     "file_option",
-    "json_option",
-    "kind_option",
-    "lumping_options",
-    "reading_options",
-    "writing_options",
+    "as_json",
+    "kind",
+    "lumping",
+    "reading",
+    "writing",
 ]
 
 Command = Callable[..., Any]
@@ -43,17 +43,13 @@ Write = Callable[[Any, Path], None]
 class _Words(click.Choice[str]):
     """A choice of words; the error for a former word names the present one."""
 
+    def __init__(self, what: str, words: Iterable[str]) -> None:
+        super().__init__([*words])
+        self.what = what
+
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         """Return the error message for a word that is not among the choices."""
-        what = "value" if self._what is None else self._what
-        return str(unknown_word(what, value, self.choices))
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the chosen word."""
-        self._what = None if param is None else param.name
-        return super().convert(value, param, ctx)
-
-    _what: str | None = None
+        return str(unknown_word(self.what, value, self.choices))
 
 
 def file_argument(name: str) -> Option:
@@ -90,14 +86,14 @@ def _added(*options: Option) -> Option:
     return add
 
 
-kind_option = click.option(
+kind = click.option(
     "--kind",
-    type=_Words(list(KINDS)),
+    type=_Words("kind", KINDS),
     show_default="ordinary for chains, proportional for networks",
     help="The notion of lumpability: any for chains, proportional or exact for networks.",
 )
 
-antiparallel_option = click.option(
+antiparallel = click.option(
     "--antiparallel",
     is_flag=True,
     default=None,
@@ -106,7 +102,7 @@ antiparallel_option = click.option(
 )
 
 _LUMPING = _added(
-    kind_option,
+    kind,
     click.option(
         "--respect",
         metavar="NAMES",
@@ -131,14 +127,14 @@ _LUMPING = _added(
     ),
     click.option(
         "--engine",
-        type=_Words(["auto", *ENGINES]),
+        type=_Words("engine", ["auto", *ENGINES]),
         show_default="auto",
         help="Implementation of the refinement; the answer is the same.",
     ),
-    antiparallel_option,
+    antiparallel,
     click.option(
         "--dtype",
-        type=_Words(["float16", "float32", "float64"]),
+        type=_Words("dtype", ["float16", "float32", "float64"]),
         show_default="as stored",
         help="Networks: type of the new weights.",
     ),
@@ -151,22 +147,11 @@ _LUMPING = _added(
 )
 
 
-def lumping_options(command: Command) -> Command:
+def lumping(command: Command) -> Command:
     """Add all options of `lumpability.lump`; the command gets None for one that is not given."""
     return _LUMPING(command)
 
 
-_READ = (
-    "tolerance",
-    "normalize",
-    "type",
-    "constants",
-    "exact",
-    "parametric",
-    "state_names",
-    "fold_scaling",
-    "max_bytes",
-)
 _READING = _added(
     click.option(
         "--tolerance",
@@ -186,7 +171,7 @@ _READING = _added(
     ),
     click.option(
         "--type",
-        type=_Words(["ctmc", "dtmc"]),
+        type=_Words("type", ["ctmc", "dtmc"]),
         show_default="as the file says",
         help="What a .tra file holds, if it does not say.",
     ),
@@ -228,18 +213,18 @@ _READING = _added(
 )
 
 
-def reading_options(command: Command) -> Command:
+def reading(command: Command) -> Command:
     """Add the options of `lumpability.read`; the command gets `read`, a function of a path."""
 
     @functools.wraps(command)
     def with_read(*arguments: Any, **given: Any) -> Any:
-        options = {name: given.pop(name) for name in _READ}
-        return command(*arguments, read=functools.partial(formats.read, **options), **given)
+        asked = {name: given.pop(name) for name in keywords(formats.read) if name in given}
+        return command(*arguments, read=functools.partial(formats.read, **asked), **given)
 
     return _READING(with_read)
 
 
-def writing_options(command: Command) -> Command:
+def writing(command: Command) -> Command:
     """Add the option for the writing of numbers; the command gets `write`."""
 
     @functools.wraps(command)
@@ -249,14 +234,14 @@ def writing_options(command: Command) -> Command:
 
     return click.option(
         "--value-type",
-        type=_Words(["rational", "double", "parametric"]),
+        type=_Words("value-type", ["rational", "double", "parametric"]),
         show_default="exactly",
         help="Chains: how numbers are written. double takes the nearest doubles, for tools that read no "
         "exact rationals.",
     )(with_write)
 
 
-json_option = click.option(
+as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document to stdout, nothing else."
 )
 
@@ -266,7 +251,7 @@ def _set_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> N
         ctx.meta[DEBUG] = True
 
 
-debug_option = click.option(
+debug = click.option(
     "--debug",
     is_flag=True,
     expose_value=False,

@@ -7,18 +7,10 @@ from typing import Any
 
 import click
 
+from lumpability.cli import options
 from lumpability.cli.console import Stages, show_json
 from lumpability.cli.failures import NO, tell
 from lumpability.cli.models import describe, lumped
-from lumpability.cli.options import (
-    Read,
-    debug_option,
-    file_argument,
-    file_option,
-    json_option,
-    lumping_options,
-    reading_options,
-)
 from lumpability.files import writing
 from lumpability.show.text import printable
 from lumpability.symbolic import Proof, export, prove
@@ -34,21 +26,21 @@ Examples:
 
 
 @click.command("prove", epilog=_EXAMPLES)
-@file_argument("model")
-@lumping_options
+@options.file_argument("model")
+@options.lumping
 @click.option("--latex", is_flag=True, help="Print LaTeX, an environment of amsmath.")
-@file_option("--coq", about="Write a file that coqc compiles if the identity holds.")
-@reading_options
-@json_option
-@debug_option
+@options.file_option("--coq", about="Write a file that coqc compiles if the identity holds.")
+@options.reading
+@options.as_json
+@options.debug
 def prove_command(
     *,
     model: Path,
     latex: bool,
     coq: Path | None,
-    read: Read,
+    read: options.Read,
     as_json: bool,
-    **options: Any,
+    **asked: Any,
 ) -> None:
     """Lump MODEL and print the proof: matrices, identity, assumptions, what follows.
 
@@ -59,7 +51,7 @@ def prove_command(
         with stages("reading", model.name):
             loaded = read(model)
         with stages("lumping"):
-            lumping = lumped(loaded, options, stages)
+            lumping = lumped(loaded, asked, stages)
         with stages("proving"):
             proof = prove(lumping)
             text = None if coq is None else export(lumping)

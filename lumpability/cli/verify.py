@@ -8,17 +8,10 @@ from typing import Any
 import click
 
 from lumpability.certificate import Certificate, Verification, domain_of
+from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
 from lumpability.cli.models import describe
-from lumpability.cli.options import (
-    Read,
-    debug_option,
-    file_argument,
-    file_option,
-    json_option,
-    reading_options,
-)
 from lumpability.errors import FormatError, InvalidInput
 from lumpability.networks import NetworkCertificate
 from lumpability.show.text import Table
@@ -36,16 +29,16 @@ _CERTIFICATES: dict[str, Any] = {"chain": Certificate, "network": NetworkCertifi
 
 
 @click.command("verify", epilog=_EXAMPLES)
-@file_argument("certificate")
-@file_argument("model")
-@file_option(
+@options.file_argument("certificate")
+@options.file_argument("model")
+@options.file_option(
     "--quotient",
     default="not checked",
     about="The lumped model: check as well that it is the one that the certificate is about.",
 )
-@reading_options
-@json_option
-@debug_option
+@options.reading
+@options.as_json
+@options.debug
 @click.pass_context
 def verify_command(
     ctx: click.Context,
@@ -53,7 +46,7 @@ def verify_command(
     certificate: Path,
     model: Path,
     quotient: Path | None,
-    read: Read,
+    read: options.Read,
     as_json: bool,
 ) -> None:
     """Check in exact arithmetic, without the engine, that CERTIFICATE holds for MODEL.
@@ -97,7 +90,7 @@ def _read_certificate(path: Path) -> tuple[Any, str]:
     return _CERTIFICATES[domain].read(path), domain
 
 
-def _read_model(read: Read, path: Path, domain: str) -> Any:
+def _read_model(read: options.Read, path: Path, domain: str) -> Any:
     model = read(path)
     if model.domain != domain:
         raise InvalidInput(

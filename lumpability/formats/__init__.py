@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lumpability.errors import FormatError
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
-from lumpability.vocabulary import refuses_unknown_options
+from lumpability.vocabulary import keywords, refuses_unknown_options
 
 if TYPE_CHECKING:
     from lumpability.formats.weights import LayerList
@@ -190,7 +189,7 @@ def read(
         "max_bytes": (max_bytes, None),
     }
     options: dict[str, Any] = {n: value for n, (value, default) in own.items() if value != default}
-    takes = signature(reader).parameters
+    takes = keywords(reader)
     common = {"tolerance": tolerance, "normalize": normalize}  # networks ignore both
     options |= {name: value for name, value in common.items() if name in takes}
     model: MarkovChain | Network = reader(path, **_checked(options, reader, path))
@@ -260,7 +259,7 @@ def write(
 
 
 def _checked(options: dict[str, Any], function: Callable[..., Any], path: Path) -> dict[str, Any]:
-    takes = [p.name for p in signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    takes = keywords(function)
     for name in options:
         if name not in takes:
             raise FormatError(
