@@ -145,7 +145,6 @@ def _factors(kappa: ExactArray, parts: ChainParts, partition: Partition) -> Exac
     if wrong is not None:
         always = "" if kappa.is_rational else " for all parameters"
         raise Contradiction("kappa", f"the factor {shown(wrong)} is not positive{always}")
-    is_one = np.array([value == 1 for value in kappa.values], dtype=bool)
-    if not is_one[kappa.codes[partition.representatives]].all():
+    if not kappa.where(lambda factor: factor == 1)[partition.representatives].all():
         raise Contradiction("kappa", "the first member of a block has another factor than 1")
     return kappa

@@ -290,9 +290,8 @@ def replay(
         splits = np.flatnonzero(history.condition == number)
         if len(splits):
             Replay.of(history, matrix, splits, proportional).run(touched)
-    nonzero = np.array([value != 0 for value in history.sums.values], dtype=bool)
     sizes = (history.ends - history.starts)[history.roots :]
-    missing = np.flatnonzero(nonzero[history.sums.codes] & (touched != sizes))
+    missing = np.flatnonzero(history.sums.where(bool) & (touched != sizes))
     if len(missing):
         part = history.roots + int(missing[0])
         refuse(f"node {part} has members whose sum into the splitter is zero, not what is recorded")

@@ -111,8 +111,7 @@ def initial_marks(chain: MarkovChain, path: str | Path) -> Mask | None:
     refuse_initial_label(chain, path)
     if chain.initial is None:
         return None
-    positive = np.array([value != 0 for value in chain.initial.values], dtype=bool)
-    marks: Mask = positive[chain.initial.codes]
+    marks: Mask = chain.initial.where(bool)
     expected = uniform_over(marks)
     if expected is None or not expected.equals(chain.initial):
         warn_of_loss(

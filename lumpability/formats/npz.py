@@ -238,8 +238,7 @@ def write_npz(chain: MarkovChain, path: str | Path) -> None:
             exact[f"reward{k}_action"] = reward.action
     if chain.initial is not None:
         exact["initial_codes"] = chain.initial
-        positive = np.array([value != 0 for value in chain.initial.values], dtype=bool)
-        arrays["initial"] = np.flatnonzero(positive[chain.initial.codes])
+        arrays["initial"] = chain.initial.support()
     arrays["reward_names"] = _texts(list(chain.rewards))
     arrays |= _doubles(chain) | _coded(exact, parameter_names(chain))
     arrays |= _name_arrays(state_names(chain, path, integers=True))

@@ -23,7 +23,7 @@ from lumpability.files import opened
 from lumpability.formats.assembly import warn_of_loss
 from lumpability.formats.numbers import NumberTable
 from lumpability.formats.tokens import Array, chunks, shown
-from lumpability.markov.attributes import Mask, Reward
+from lumpability.markov.attributes import Reward
 from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.rationals import Reading
@@ -228,7 +228,7 @@ def reward_texts(
             texts[path.with_name(stem + ".trew")] = _action_lines(
                 heading, chain.matrix, reward.action, number
             )
-            earning = _non_zero(reward.action)
+            earning = reward.action.where(bool)
             if np.any(earning & (np.diff(chain.matrix.indptr) == 0)):
                 warn_of_loss(
                     path, f"the reward {name!r} on leaving states without transitions is left out"
@@ -236,16 +236,11 @@ def reward_texts(
     return texts
 
 
-def _non_zero(array: ExactArray) -> Mask:
-    mask: Mask = np.array([value != 0 for value in array.values], dtype=bool)[array.codes]
-    return mask
-
-
 def _state_lines(
     heading: str, rewards: ExactArray, number: Callable[[Exact], str]
 ) -> Iterator[str]:
     values = [number(value) for value in rewards.values]
-    states = np.flatnonzero(_non_zero(rewards))
+    states = np.flatnonzero(rewards.where(bool))
     yield f"{heading}# State rewards\n{len(rewards)} {len(states)}\n"
     codes = rewards.codes[states].tolist()
     yield "".join([f"{s} {values[c]}\n" for s, c in zip(states.tolist(), codes, strict=True)])
@@ -256,7 +251,7 @@ def _action_lines(
 ) -> Iterator[str]:
     values = [number(value) for value in rewards.values]
     sources = matrix.sources()
-    places = np.flatnonzero(_non_zero(rewards)[sources])
+    places = np.flatnonzero(rewards.where(bool)[sources])
     yield f"{heading}# Transition rewards\n{matrix.n} {len(places)}\n"
     triples = zip(
         sources[places].tolist(),

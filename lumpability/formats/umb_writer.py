@@ -103,7 +103,7 @@ class _Archive:
         if initial is None:
             self.members["state-is-initial.bin"] = packed_bits(np.zeros(n, dtype=bool))
             return 0
-        marks: Mask = np.array([value != 0 for value in initial.values])[initial.codes]
+        marks: Mask = initial.where(bool)
         self.members["state-is-initial.bin"] = packed_bits(marks)
         uniform = uniform_over(marks)
         if uniform is None or not uniform.equals(initial):

@@ -76,8 +76,7 @@ class CTMC(MarkovChain):
         sums = structure.row_sums()
         if sums.values == (0,):
             return structure.without_diagonal()
-        zero = np.array([value == 0 for value in sums.values], dtype=bool)
-        wrong = np.flatnonzero(~zero[sums.codes])
+        wrong = np.flatnonzero(sums.where(bool))
         if len(wrong) and not normalize:
             row = int(wrong[0])
             raise InvalidChain(
@@ -149,8 +148,7 @@ class DTMC(MarkovChain):
         sums = structure.row_sums()
         if sums.values == (1,):
             return structure
-        one = np.array([value == 1 for value in sums.values], dtype=bool)
-        wrong = np.flatnonzero(~one[sums.codes])
+        wrong = np.flatnonzero(sums.where(lambda value: value != 1))
         if not len(wrong):
             return structure
         row = int(wrong[0])

@@ -160,8 +160,7 @@ class Separation:
             own = self.label(block, difference.level)
             values = values.combine(sums(labels != own), share)
         expected = difference.sums[0]
-        other = np.array([value != expected for value in values.values], dtype=bool)
-        different: Array = other[values.codes]
+        different: Array = values.where(lambda value: value != expected)
         if not self.normal.counts_own:
             elsewhere = self.levels.labels(blocks, difference.level) != own
             different[elsewhere] = expected != 0

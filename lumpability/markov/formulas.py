@@ -316,6 +316,4 @@ def _equal(array: ExactArray, value: Exact) -> Mask:
 
 
 def _compare(array: ExactArray, comparison: str, value: Exact) -> Mask:
-    true = np.array([_COMPARE[comparison](x, value) for x in array.values], dtype=bool)
-    result: Mask = true[array.codes]
-    return result
+    return array.where(lambda x: _COMPARE[comparison](x, value))

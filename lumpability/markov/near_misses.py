@@ -249,8 +249,7 @@ class _Search:
         first = self.separation.partition.representatives
         for reward in self.chain.rewards.values():
             if reward.action is not None and not self.own_counts:
-                none = np.array([amount == 0 for amount in reward.action.values], dtype=bool)
-                movable &= none[reward.action.codes[first]]
+                movable &= ~reward.action.where(bool)[first]
         return movable
 
     def _columns(self, first: int, second: int) -> list[Column]:

@@ -204,6 +204,18 @@ class ExactArray:
         support.setflags(write=False)
         return support
 
+    def where(self, condition: Callable[[Exact], bool]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return which entries meet a condition; it is called once for each distinct number.
+
+        Examples
+        --------
+        >>> ExactArray.read([0, 3, "1/2"])[0].where(lambda x: x > 1).tolist()
+        [False, True, False]
+        """
+        met = np.array([condition(value) for value in self.values], dtype=bool)
+        mask: np.ndarray[Any, np.dtype[np.bool_]] = met[self.codes]
+        return mask
+
     def map(self, function: Callable[[Exact], Exact]) -> ExactArray:
         """Apply a function to every entry; it is called once for each distinct number."""
         return ExactArray.of_values(self.codes, [function(value) for value in self.values])

@@ -328,7 +328,7 @@ class WeightedStructure:
         """
         plain = self.without_diagonal()
         values, (weight_code, diagonal_code) = _merged_tables(plain.weights, diagonal)
-        present = np.array([value != 0 for value in diagonal.values], dtype=bool)[diagonal.codes]
+        present = diagonal.where(bool)
         before = np.concatenate([[0], np.cumsum(present, dtype=np.int64)])
         indptr = plain.indptr + before
         indices = np.empty(int(indptr[-1]), dtype=np.int32)
