@@ -1,10 +1,10 @@
 """The engine: weighted structures and an initial partition in, the coarsest stable partition out.
 
-`definition` says what that is; `normal_form` says when sums count as equal.  Its accelerators have the same
-signature and the same answer, see `engines`: `worklist` (plain Python), `fingerprint_rounds` (vectorised),
-`kernel` (compiled) and `columns` (dense layers).  `refine` chooses by the size and the kind of the weights
-alone, so equal input gives equal output.  Why an answer is the coarsest, a history of splits tells, which
-`split_history` makes on the quotient, whatever engine ran.
+`definition` defines the result, and `normal_form` when sums count as equal.  The accelerators have the same signature
+and give the same answer, see `engines`: `worklist` (plain Python), `fingerprint_rounds` (vectorised), `kernel`
+(compiled) and `columns` (dense layers).  `refine` chooses by the size and the kind of the weights alone, so
+equal input gives equal output.  `split_history` proves on the quotient that an answer is the coarsest, whatever
+engine found it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Refinement:
     partition : Partition
         The coarsest stable partition that refines the initial one.
     engine : str
-        Which engine computed it.
+        The engine that computed it.
     proved : bool
         Whether the engine has itself proved the result stable, apart from computing it.
 
@@ -84,7 +84,7 @@ def refine(
     Parameters
     ----------
     structures : Structure or sequence of Structure
-        Several are over the same states, and the partition is stable for each.
+        If several, over the same states; the partition is stable for each.
     within : Partition, optional
         The initial partition; by default that of the first structure.
     normal : {SUMS, SHARES} or multiples(group)

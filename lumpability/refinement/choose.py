@@ -1,12 +1,12 @@
 """Which engine refines some structures: a function of the normal form and of the structures.
 
-Of the structures it looks at their sort, their size and the kind of their weights.  Neither clocks nor
-caches nor what the process did before matter.  So equal input gives the same engine, and the same bytes
+The choice depends on the sort, the size and the kind of weights of the structures.  It does not depend on clocks, on
+caches, or on what the process did before.  So equal input gives the same engine, and the same bytes
 of a certificate, on every machine and at any time.
 
 The plain worklist takes about 12 microseconds for a transition with a rational weight.  Loading the compiled
-kernel takes about 0.7 seconds in each process, and compiling it some seconds on each machine.  Up to
-`SMALL` transitions nobody waits for a compiler, and the worklist is done in a tenth of a second.
+kernel takes about 0.7 seconds in each process, and compiling it takes some seconds on each machine.  Up to
+`SMALL` transitions the worklist takes at most a tenth of a second, without waiting for a compiler.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def is_small(structure: WeightedStructure) -> bool:
 def engine_for(structures: Sequence[Structure], normal: NormalForm) -> EngineName:
     """Return the engine that ``engine="auto"`` takes.
 
-    The kernel takes a pass for each monomial of rational functions; where there are too many of them
+    The kernel takes a pass for each monomial of rational functions.  If there are too many monomials
     (`ExactArray.components`), rounds in a prime field evaluate the functions instead.
 
     Examples

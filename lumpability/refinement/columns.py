@@ -1,13 +1,13 @@
 """The dense accelerator: units of a layer whose columns are multiples of each other.
 
-A layer is a bipartite structure whose coarsest refinement needs one round, so it is refined row of the
-matrix by row, that is splitter by splitter: rows are read in growing portions, and a unit is finished as
-soon as nothing else agrees with it.  Layers without duplicates are therefore decided by their first rows.
+A layer is a bipartite structure whose coarsest refinement needs one round.  The engine processes the matrix row by row,
+that is splitter by splitter.  It reads rows in growing portions, and a unit is finished as soon as no other unit
+agrees with it.  So the first rows decide layers without duplicates.
 
-Candidates are found by comparing quotients by the first nonzero entry: division is correctly rounded, so
-proportional columns have bitwise equal quotients, and a hash of them never separates what belongs
-together.  What remains together is then compared entry by entry, exactly (`float_arrays.products_agree`),
-or, if entries need more than 53 bits, as fractions.  Floating point selects; it never decides.
+Candidates are found by dividing columns by their first nonzero entry.  Division is correctly rounded, so
+proportional columns have bitwise equal quotients, and a hash of these never separates units that belong together.
+Units that are still together are compared entry by entry, exactly (`float_arrays.products_agree`), or as fractions
+if entries need more than 53 bits.  Floating point selects; it never decides.
 
 Serves `multiples(group)` on a `DenseStructure` whose classes and bias are kept apart.
 """
@@ -86,7 +86,7 @@ def refine(structures: Sequence[Structure], within: Partition, normal: NormalFor
 
 
 def column_factors(layer: DenseStructure, leader: Array, group: Group) -> dict[int, Fraction]:
-    """Return by which factor each column is that of its leader, for those that differ from it.
+    """Return the factor of each column over its leader, for columns that differ from it.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def _settle(
 ) -> Array:
     """Record groups whose columns all agree exactly; return the members of the others.
 
-    Members of groups that do not agree keep the candidate's leader for the time being.
+    Members of groups that do not agree keep the candidate's leader until they are compared again.
     """
     members, leaders = candidates
     if not len(members):
@@ -156,7 +156,7 @@ class _Scan:
     """One pass over the rows that separates columns by hashes of their quotients.
 
     Invariant: columns that are multiples of each other have equal hashes; a column outside `active` has a
-    non-zero entry and a hash that nothing else has.
+    nonzero entry and a hash that no other column has.
     """
 
     def __init__(self, layer: DenseStructure, group: Group) -> None:
@@ -233,7 +233,7 @@ class _Scan:
     def _hash_bias(self) -> None:
         bias = self.layer.bias
         if bias.dtype == object:
-            return  # left to the exact comparison
+            return  # the exact comparison decides
         first = self.first[self.active]
         exact = bias[self.active].astype(np.float64)
         if not self.rough_rows:  # weights all zero: the bias itself comes first
@@ -253,7 +253,7 @@ class _Scan:
         return bool(self.rough_rows) or self.layer.bias.dtype == object
 
     def zero_columns(self) -> Array:
-        """Return which columns have no weight that is not zero; call after `run`."""
+        """Return the columns whose weights are all zero; call after `run`."""
         zero = np.zeros(self.layer.columns, dtype=bool)
         left = self.empty
         if len(left) and self.rough_rows:
@@ -263,7 +263,7 @@ class _Scan:
         return zero
 
     def divisors(self, columns: Array) -> Array:
-        """What each column was divided by, shape of `columns`."""
+        """Return the divisors of columns, shape of `columns`."""
         first = self.first[columns]
         return self.group.parts(np.where(first == 0, 1.0, first))
 
@@ -295,12 +295,12 @@ def _multipliers(rows: Array) -> Array:
 
 
 def _agreement(layer: DenseStructure, members: Array, leaders: Array, scan: _Scan) -> Array:
-    """Return which columns are exact multiples of their leaders; not so where floats cannot tell."""
+    """Return which columns are exact multiples of their leaders; False if floats cannot decide."""
     ratios = _Ratios(scan.divisors(members), scan.divisors(leaders))
     agree = np.asarray(~ratios.unknown)
     which = np.flatnonzero(agree & (members != leaders))
     which = which[np.argsort(ratios.sort[which], kind="stable")]
-    # Rows of all columns at once where they are stored so, else whole columns.
+    # Rows of all columns at once if the matrix is stored by rows, else whole columns.
     width = max(1, BLOCK // (layer.classes + 1)) if layer.by_columns else max(1, len(which))
     for low in range(0, len(which), width):
         # A column is compared with its leader next to it, in portions that fit the block size.
@@ -314,10 +314,10 @@ def _agreement(layer: DenseStructure, members: Array, leaders: Array, scan: _Sca
 
 
 class _Ratios:
-    """By what columns differ from their leaders, and how to compare them.
+    """The ratios of columns to their leaders, and functions that compare them.
 
-    Where the ratio is a power of two, multiplying the smaller column by it is exact, or overflows, in
-    which case the other number is not that large.
+    If the ratio is a power of two, multiplying the smaller column by it is exact.  If the product overflows,
+    the other number is smaller, and they differ.
     """
 
     def __init__(self, ours: Array, theirs: Array) -> None:
@@ -329,7 +329,7 @@ class _Ratios:
         self.unknown = ~binary & ~np.full(len(ours), is_safe(ours) and is_safe(theirs))
 
     def comparisons(self, part: Array) -> list[tuple[slice, Callable[[Array, Array], Array]]]:
-        """Return how to compare the columns of a part, which is ordered by `sort`, piece by piece."""
+        """Return functions to compare the columns of a part, which is ordered by `sort`, piece by piece."""
         ends = np.searchsorted(self.sort[part], [-1, 0, 1, 2, 3])
         found: list[tuple[slice, Callable[[Array, Array], Array]]] = []
         for sort, (low, high) in zip((-1, 0, 1, 2), pairwise(ends.tolist()), strict=True):

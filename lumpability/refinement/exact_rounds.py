@@ -1,12 +1,11 @@
-"""The rounds of the definition, kept: how many it takes to separate two states, and all partitions between.
+"""The rounds of the definition, stored: the number of rounds that separates two states, and all partitions.
 
 P_0 is the initial partition, and P_{i+1} splits every block of P_i by the normal forms of the sums into
-the blocks of P_i, as `definition.rounds` does.  The *depth* of two states is the
-first i for which P_i has them apart: no chain of splits separates them in fewer levels.  A state's row
-is summed again only if a successor has another label than a round before; where a block falls apart,
-the states that were not summed again, or else most states, keep the label.  Only changes of labels
-are stored.  Sums are exact, in all O(m) for the first round and for each further one the rows above
-the states renamed, plus O(n).
+the blocks of P_i, as `definition.rounds` does.  The *depth* of two states is the first i for which P_i separates
+them; no chain of splits separates them in fewer levels.  A state's row is summed again only if a successor has
+another label than a round before.  When a block is split, the states that were not summed again keep the label; if
+there are none, the largest part keeps it.  Only changes of labels are stored.  Sums are exact.  The first round costs
+O(m); each further one costs O(n) and the rows of the predecessors of renamed states.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ Array = np.ndarray[Any, Any]
 
 
 class Levels:
-    """The partitions of all rounds so far; further rounds are made when asked for.
+    """The partitions of all rounds so far; further rounds are computed on request.
 
     Parameters
     ----------
@@ -66,7 +65,7 @@ class Levels:
         self._index: tuple[Array, Array] | None = None
 
     def labels(self, states: Any, level: int) -> Array:
-        """Return the labels of states after a number of rounds; a set of states keeps its label.
+        """Return the labels of states after a number of rounds; a block that is not split keeps its label.
 
         O(states log(changes)).
         """
@@ -88,7 +87,7 @@ class Levels:
         return result
 
     def all_labels(self, level: int) -> Array:
-        """Return the labels of all states after a number of rounds; O(changes) from the last level asked for."""
+        """Return the labels of all states after a number of rounds; O(changes) from the last level computed."""
         known, labels = self._whole
         if level == known:
             return labels
@@ -101,7 +100,7 @@ class Levels:
         return labels
 
     def since(self, label: int, level: int) -> int:
-        """Return the first level at which a block had the members that it has at the given level."""
+        """Return the first level at which a block had its members of the given level."""
         rounds = range(level, 0, -1)
         return next((i for i in rounds if label in self._affected[i - 1]), 0)
 
@@ -111,7 +110,7 @@ class Levels:
         Raises
         ------
         InvalidPartition
-            If no number of rounds does.
+            If no round separates them.
         """
         while self._current[state] == self._current[other]:
             if not self._advance():
@@ -126,13 +125,13 @@ class Levels:
         return apart
 
     def _advance(self) -> bool:
-        """Make one more round; return whether any block fell apart."""
+        """Compute one more round; return whether a block was split."""
         rows, quiet = self._rows_to_compare()
         if len(rows) == 0:
             return False
         own = self._current[rows]
         parts = Partition.by(len(rows), [own, *(self._classes(m, rows) for m in self.matrices)])
-        # The part that keeps the label: that of the quiet state, or else the largest.
+        # The part that keeps the label: the one with the quiet state, or else the largest.
         sizes = parts.blocks.sizes.copy()
         sizes[:quiet] = len(self._current)  # quiet states come first, each from another block
         block = own[parts.representatives]
@@ -155,9 +154,9 @@ class Levels:
         return len(states) > 0
 
     def _rows_to_compare(self) -> tuple[Array, int]:
-        """Return for each block concerned a state that is not stale, if any, and the stale ones.
+        """Return for each affected block a state that is not stale, if any, and the stale ones.
 
-        States that are not stale have equal sums inside blocks.  Also returns how many those are.
+        States that are not stale have equal sums inside blocks.  Also return their number.
         """
         sizes = np.bincount(self._current, minlength=self._count)
         stale = self._stale[sizes[self._current[self._stale]] > 1]
@@ -175,7 +174,7 @@ class Levels:
         for matrix in self.matrices:
             incoming = matrix.transposed
             mark[incoming.indices[incoming.entries_of(states)[1]]] = True
-        if not self.normal.counts_own:  # what leaves the block has changed
+        if not self.normal.counts_own:  # the rate out of the block has changed
             mark[states] = True
         return np.flatnonzero(mark)
 
@@ -204,7 +203,7 @@ def _equal_rows(rows: WeightedStructure) -> Array:
             expected = rows.entries_of(first)[1]
             if np.array_equal(pairs, pairs[expected]):
                 return number.labels
-        seed += 1  # two different rows had one hash
+        seed += 1  # two different rows have the same hash
 
 
 def scrambled(numbers: Array, seed: int) -> Array:

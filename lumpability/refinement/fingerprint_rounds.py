@@ -3,14 +3,13 @@
 Weights are given as residues modulo two primes below 2^31.  Every block has a random value in each prime
 field, and a state has the fingerprint F(s) = sum over u of M[s, u] value(block of u).  A round splits
 blocks by fingerprints and recomputes those of the predecessors of renamed states; the largest part of
-a block keeps its name.  Equal sums into every block give equal fingerprints, so `SUMS` never separates
-what belongs together.  For `SHARES`, F runs over the transitions that leave the block and is divided by
-their total.
-If v = c w with totals T(v), T(w) != 0 modulo p, then F(v) T(w) = F(w) T(v), and the quotients agree; a
-total that vanishes modulo p by accident calls for another prime.
-Different sums collide with probability about 2^-61, which could only leave a block too large: the
-result is checked exactly, and a worklist repairs it.  O(m) for a round of everything, O(m log n) in all unless small
-parts keep turning up, plus some 0.2 ms for a round.
+a block keeps its name.  Equal sums into every block give equal fingerprints, so no split by `SUMS` separates states
+that belong together.  For `SHARES`, F runs over the transitions out of the block and is divided by their total:
+if v = c w with totals T(v), T(w) != 0 modulo p, then F(v) T(w) = F(w) T(v), and the quotients agree.  If a total
+vanishes modulo p by accident, another prime is taken.
+Different sums collide with probability about 2^-61; then a block stays too large.  So the result is checked
+exactly, and a worklist repairs it.  O(m) for a round of all states, O(m log n) in all unless small parts keep
+arising, plus some 0.2 ms for a round.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ __all__ = ["FieldTables", "Tables", "field_tables", "propose", "refine"]
 
 _CHUNK = 1 << 21
 _ATTEMPTS = 8
-_FEW = 100  # numbers for which a Python loop beats the overhead of arrays
+_FEW = 100  # for so few numbers a Python loop is faster than arrays
 _BITS = 31
 
 Array = np.ndarray[Any, Any]
@@ -142,7 +141,7 @@ def propose(
 ) -> Partition:
     """Return a partition that is stable modulo two primes and no finer than the coarsest stable one.
 
-    Where totals of shares vanish modulo every prime that is tried, what has been split so far.
+    If totals of shares vanish modulo every prime that is tried, it is the partition after the splits so far.
 
     Parameters
     ----------
@@ -157,7 +156,7 @@ def propose(
         try:
             return rounds.run(progress)
         except _Unlucky:
-            partition = Partition(rounds.label)  # what was split so far was split rightly
+            partition = Partition(rounds.label)  # the splits so far are right
     return partition
 
 
@@ -203,11 +202,11 @@ class _Rounds:
         return Partition(self.label)
 
     def _depending_on(self, renamed: Array) -> Array:
-        """States whose fingerprint may have changed and whose block may split."""
+        """Return the states whose fingerprint may have changed and whose block may split."""
         incoming = self.structure.transposed
         _, positions = incoming.entries_of(renamed)
         states = incoming.indices[positions]
-        if self.shares:  # for a state that was renamed itself, other transitions leave now
+        if self.shares:  # other transitions leave the block of a renamed state
             states = np.concatenate([states, renamed.astype(np.int32)])
         states = states[self.sizes[self.label[states]] > 1]
         if len(states) > len(self.label) // 16:
@@ -217,7 +216,7 @@ class _Rounds:
         return np.unique(states)
 
     def _split(self, moved: Array) -> Array:
-        """Split blocks by the fingerprints of the states that changed theirs; return renamed ones."""
+        """Split blocks by the fingerprints that changed; return the renamed states."""
         if not len(moved):
             return moved
         block = self.label[moved]
@@ -230,7 +229,7 @@ class _Rounds:
         starts = np.flatnonzero(begins)
         size = np.diff(np.append(starts, len(moved)))
         of_block = block[starts]
-        # A part keeps the name: the states that did not change, or else the largest group.
+        # One part keeps the name: the states that did not change, or else the largest group.
         changed = np.bincount(of_block, weights=size, minlength=self.blocks).astype(np.int64)
         by_size = np.lexsort((-size, of_block))
         largest = np.zeros(len(starts), dtype=bool)
@@ -273,7 +272,7 @@ class _Rounds:
                 totals = _segment_sums(weights, bounds) % modulus
                 if np.any((totals == 0) & (bounds[1:] > bounds[:-1])):
                     raise _Unlucky
-                # A state that nothing leaves has total and fingerprint zero.
+                # A state without transitions out of its block has total and fingerprint zero.
                 prints = prints * _inverses(totals, p) % modulus
             result.append(prints)
         return result
@@ -299,7 +298,7 @@ def _segment_sums(terms: Array, bounds: Array) -> Array:
 
 
 def _inverses(numbers: Array, p: int) -> Array:
-    """Inverses modulo p by Fermat's theorem, x^(p - 2), once for each distinct number; 0 stays 0."""
+    """Return inverses modulo p by Fermat's theorem, x^(p - 2), once for each distinct number; 0 stays 0."""
     if len(numbers) < _FEW:
         few = [pow(x, -1, p) if x else 0 for x in numbers.tolist()]
         return np.array(few, dtype=np.uint64)

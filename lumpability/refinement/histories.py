@@ -1,9 +1,8 @@
-"""The history of splits that proves a partition the coarsest, made afresh on the quotient.
+"""The history of splits that proves a partition the coarsest, made on the quotient.
 
-Whatever engine found a partition, its coarseness needs no more than the quotient to prove: refine the
-final blocks once more, from the same initial partition, and write down the splits.  They must end in
-single blocks; two that stay together could be merged.  See `History` for what the record means and
-why it is a proof.
+The quotient is enough to prove that a partition is the coarsest, whatever engine found it: refine the final blocks
+again, from the same initial partition, and record the splits.  They must end in single blocks; two blocks that stay
+together could be merged.  `History` explains the record and the proof.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ __all__ = ["split_history"]
 def split_history(
     matrices: Sequence[WeightedStructure], within: Partition, *, normal: NormalForm = SUMS
 ) -> History:
-    """Return splits that take a partition of final blocks apart until each is alone.
+    """Return splits of the initial partition of final blocks that end with every block alone.
 
     Parameters
     ----------
     matrices : sequence of WeightedStructure, each of k states
         The matrices of the kind's conditions, collapsed to the final blocks (`quotient.collapse`).
     within : Partition
-        Of the k final blocks: what had to be refined.
+        The initial partition, of the k final blocks.
     normal : {SUMS, SHARES}
         When two vectors of sums count as equal.
 
@@ -44,7 +43,7 @@ def split_history(
     Raises
     ------
     InvalidPartition
-        If two blocks need not be apart, so that the final partition was not the coarsest; carries
+        If no split separates two blocks, so that the final partition is not the coarsest; carries
         ``blocks``.
 
     Notes
@@ -89,6 +88,6 @@ def _history(
 
 
 def _zero(matrices: Sequence[WeightedStructure]) -> Exact:
-    """Return the zero of the field that the weights are of."""
+    """Return the zero of the field of the weights."""
     some = next((value for matrix in matrices for value in matrix.weights.values), Fraction(0))
     return some - some

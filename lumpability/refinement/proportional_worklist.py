@@ -1,13 +1,12 @@
 """Refinement up to a positive factor of every state, by a worklist of splitters, in plain Python.
 
 States s, t of a block N may stay together if their weights into the other blocks are proportional:
-q(s, C) = lambda q(t, C) for every block C != N.  That is equality of the *shares* q(s, C) / q(s, outside
-N), where zero over zero is zero.  So take a splitter off the worklist of `worklist` and split every
-other block by shares in place of sums.  When N falls into parts, what is outside of a part has grown by
-its siblings, and all shares change; but if the shares in every sibling agree then so do the shares in
-all the rest, which are the old ones times one minus their sum.  Hence it is enough to split the
-smaller parts by their share in the largest as well, at once; the smaller parts have their turn as
-splitters anyway.  Only rows and columns of the smaller parts are read: O(m log n) exact operations.
+q(s, C) = lambda q(t, C) for every block C != N.  Equivalently, their *shares* q(s, C) / q(s, outside N) are equal,
+where zero over zero is zero.  So take a splitter from the list of `worklist`, and split every other block by
+shares in place of sums.  When N is split, its other parts are outside of each part, and all shares change.  But if
+the shares in every other part agree, so do the shares in all other blocks, which are the old ones times one minus
+their sum.  So it suffices to split the smaller parts also by their share in the largest, at once; the smaller parts
+become splitters anyway.  Only rows and columns of the smaller parts are read: O(m log n) exact operations.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ __all__ = ["split_by_shares"]
 
 
 def split_by_shares(structure: WeightedStructure, within: Partition) -> RefinableBlocks:
-    """Split until weights into other blocks are proportional inside blocks.
+    """Split until the states of each block have proportional weights into the other blocks.
 
     Parameters
     ----------
@@ -84,9 +83,9 @@ class _Shares:
                     pending.append((part, into_largest, node))
 
     def _part_with(self, part: int, largest: int, low: int, high: int) -> dict[int, Exact]:
-        """Count what goes between a part and its siblings as outside.
+        """Count the weights between a part and the other parts as outside.
 
-        The part comes from the block ``order[low:high]``.  Returns the sums into the largest part.
+        The part comes from the block ``order[low:high]``.  Return the sums into the largest part.
         """
         block_of, place = self.blocks.block_of, self.blocks.place
         into_largest: dict[int, Exact] = {}

@@ -1,10 +1,9 @@
 """Blocks that can be split in time proportional to the states touched, and that remember every split.
 
-A block is a range of one permutation of the states, and a split permutes states inside that range only.
-So every block there ever was, a *node*, stays a range of the permutation to the end, and recording a
-split costs a few numbers: its node, the splitter, the parts and their values.  Blocks are numbered in
-the order of their making, and the largest part of a split block keeps its number: a state changes to
-another number at most log2(n) times.
+A block is a range of one permutation of the states, and a split permutes states inside that range only.  So every
+block that ever existed, a *node*, stays a range of the permutation, and recording a split takes a few numbers: its
+node, the splitter, the parts and their values.  Blocks are numbered in the order in which they arise, and the
+largest part of a split block keeps its number; so a state gets another number at most log2(n) times.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ __all__ = ["RefinableBlocks"]
 
 
 class RefinableBlocks:
-    """The blocks of a refinement under way.
+    """The blocks during a refinement.
 
     Invariant: ``order[starts[b]:ends[b]]`` are the members of block b, `place` is the inverse of `order`,
-    and ``node_of[b]`` is the number of the block among all that were ever made.
+    and ``node_of[b]`` is the number of its node.
 
     Examples
     --------
@@ -69,7 +68,7 @@ class RefinableBlocks:
         values : dict of int to Exact
             Of some members of the block.
         splitter, condition : int
-            Recorded as the reason: a node, and which matrix the values come from.
+            Recorded as the reason: the node, and the number of the matrix.
 
         Returns
         -------
@@ -88,7 +87,7 @@ class RefinableBlocks:
         if len(groups) == 1 and rest_end == start:
             return [block]
         parts: list[tuple[int, int, Exact]] = []
-        for value, group in groups.items():  # each group moves to the end of what is left
+        for value, group in groups.items():  # each group moves to the end of the remaining range
             for offset, state in enumerate(group, start=1):
                 self._move(state, end - offset)
             parts.append((end - len(group), end, value))
@@ -110,7 +109,7 @@ class RefinableBlocks:
         self.place[state], self.place[other] = place, old
 
     def _add(self, number: int, low: int, high: int, value: Exact) -> int:
-        """Make a range a node and give it the number of a block."""
+        """Add a node for a range, with the number of a block."""
         if number == len(self):
             self.starts.append(low)
             self.ends.append(high)
@@ -125,11 +124,11 @@ class RefinableBlocks:
         return number
 
     def partition(self) -> Partition:
-        """Return the blocks as they are now."""
+        """Return the present blocks."""
         return Partition(np.array(self.block_of, dtype=np.int64))
 
     def history(self, zero: Exact) -> History:
-        """Return the splits made; each block must be down to a single state.
+        """Return the history of all splits; each block must be a single state.
 
         Parameters
         ----------

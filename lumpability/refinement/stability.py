@@ -1,9 +1,9 @@
 """Whether a partition is stable, decided in exact arithmetic, without any accelerator.
 
 V is the indicator of the partition, n x k: V[s, C] = 1 iff s is in C.  M^ has for block B the sums of the
-row of its first member into every block C: M^[B, C] = sum of M[s, u], u in C.  The partition is stable
-exactly when M V = V M^: every state of B has the same sums as its first.  Under another normal form than
-`SUMS`, their normal forms are the same.
+row of its first member into every block C: M^[B, C] = sum of M[s, u], u in C.  The partition is stable exactly when
+M V = V M^: every state of B has the same sums as the first state of B.  Under another normal form than `SUMS`,
+the normal forms of the sums are the same.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def first_rows(structure: WeightedStructure, partition: Partition) -> WeightedSt
     """
     owner, positions = structure.entries_of(partition.representatives)
     columns = partition.labels[structure.indices[positions]]
-    if structure.closed:  # sums into the own block are left to the understood diagonal
+    if structure.closed:  # the implicit diagonal determines sums into the own block
         other = columns != owner
         owner, columns, positions = owner[other], columns[other], positions[other]
     weights = ExactArray(structure.weights.codes[positions], structure.weights.values)
@@ -49,7 +49,7 @@ def first_rows(structure: WeightedStructure, partition: Partition) -> WeightedSt
 
 
 def initial_of_blocks(structure: WeightedStructure, partition: Partition) -> Partition | None:
-    """Return the initial partition of the structure on blocks; None stands for a single block.
+    """Return the initial partition of the structure on blocks; None means a single block.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def _normal_forms(
 
 
 def _first_unequal(rows: WeightedStructure, some: Array, others: Array) -> int | None:
-    """Return the first place at which rows of one list are not equal to those of another."""
+    """Return the first place at which rows of one list differ from those of another."""
     lengths = np.diff(rows.indptr)
     same_length = np.flatnonzero(lengths[some] == lengths[others])
     owner, positions = rows.entries_of(some[same_length])
@@ -162,6 +162,6 @@ def _witness(
     first, second = (normal.of(block_sums(structure, partition, s), own) for s in (state, other))
     zero: Exact = 0
     differ = [b for b in sorted({*first, *second}) if first.get(b, zero) != second.get(b, zero)]
-    # Another block says more than the own one, whose sum holds the diagonal of a generator.
+    # Prefer another block to the own one, whose sum holds the diagonal of a generator.
     block = next((b for b in differ if b != own), differ[0])
     return Witness(state, other, block, first.get(block, zero), second.get(block, zero))

@@ -1,4 +1,4 @@
-"""What shows that a partition is not stable: two states of one block with different sums."""
+"""The witness that a partition is not stable: two states of one block with different sums."""
 
 from __future__ import annotations
 

@@ -1,13 +1,12 @@
 """The accelerator in plain Python: a worklist of splitters.
 
-Paige and Tarjan (1987), for weights Valmari and Franceschinis (2010): take a block C, sum for every
-predecessor its weights into C, and split each block by these sums (states with no transition into C
-have sum zero).  When a block whose turn has been falls into parts, all parts but the largest have to have
-theirs: stability for the block and for all but one of its parts implies stability for the last.  As the
-largest part keeps the number of the block, and blocks are numbered in the order of their making, the
-worklist is the order of numbers.  A state is therefore in a splitter at most log2(n) times after the
-first, and the run costs O(m log n) exact additions.  Works over any exact weights, and for several
-matrices at once.
+Paige and Tarjan (1987); for weights Valmari and Franceschinis (2010).  Take a block C, sum for every predecessor its
+weights into C, and split each block by these sums (a state with no transition into C has the sum zero).  When a
+block that has been a splitter is split, all its parts but the largest become splitters: stability for the block and
+for all but one of its parts implies stability for the last.  The largest part keeps the number of the block, and
+blocks are numbered in the order in which they arise; so the worklist is the order of numbers.  After its first turn
+a state is in at most log2(n) splitters, and the run costs O(m log n) exact additions.  It works over any exact
+weights, and for several matrices at once.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ def refine(
 def split_all(
     structures: Sequence[WeightedStructure], within: Partition, normal: NormalForm
 ) -> RefinableBlocks:
-    """Split until every block is stable; return the blocks, which remember every split.
+    """Split until every block is stable; return the blocks, which record every split.
 
     Raises
     ------
@@ -65,7 +64,7 @@ def split_all(
 
 
 def split_by_sums(matrices: Sequence[WeightedStructure], within: Partition) -> RefinableBlocks:
-    """Split until every block is stable for all matrices; return the blocks and how they came about.
+    """Split until every block is stable for all matrices; return the blocks, which record every split.
 
     Examples
     --------
