@@ -72,6 +72,16 @@ def test_the_verbs_load_what_they_need_when_they_are_first_used(script: str) -> 
     assert "lumpability.dispatch" in loaded(script)
 
 
+def test_lumping_a_chain_loads_nothing_that_only_explains_certifies_solves_or_merges_neurons() -> (
+    None
+):
+    found = loaded(
+        "from lumpability import lump, CTMC; lump(CTMC([[0, 1], [1, 0]], labels={'a': [0]}))"
+    )
+    late = ("certificate.file", "markov.explain", "markov.near_misses", "markov.solve", "networks")
+    assert not found & {f"lumpability.{name}" for name in (*late, "show", "formats")}
+
+
 def test_a_warning_of_the_first_verb_names_the_line_that_calls_it() -> None:
     script = (
         "import warnings\nfrom lumpability import CTMC, lump\n"
