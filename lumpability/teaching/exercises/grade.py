@@ -25,7 +25,7 @@ from lumpability.markov.lumping import Lumping
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
-from lumpability.teaching.exercises.neuron_grade import grade_network
+from lumpability.teaching.exercises.neuron_grade import grade_network, read_blocks
 from lumpability.teaching.exercises.neurons import NetworkTask
 from lumpability.teaching.exercises.task import (
     LARGEST_SHEET,
@@ -152,17 +152,10 @@ def read_answer(path: str | Path) -> dict[str, Any]:
 def _partitions(task: Task, steps: Any, word: str) -> list[Partition]:
     if not isinstance(steps, list) or not steps:
         raise InvalidInput(f"'{word}s' is a list of partitions, the first of them by labels")
-    partitions = []
-    for number, step in enumerate(steps):
-        if not isinstance(step, list) or not all(isinstance(block, list) for block in step):
-            raise InvalidInput(
-                f"{word} {number} is not a list of blocks, which are lists of states"
-            )
-        try:
-            partitions.append(Partition.of([block for block in step if block], states=_names(task)))
-        except InvalidInput as error:
-            raise InvalidInput(f"{word} {number}: {error}") from None
-    return partitions
+    return [
+        read_blocks(step, _names(task), f"{word} {number}", "blocks", "states")
+        for number, step in enumerate(steps)
+    ]
 
 
 def _names(task: Task) -> list[str]:

@@ -17,7 +17,7 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.teaching.exercises.neurons import NetworkTask, network_answer
 
-__all__ = ["grade_network"]
+__all__ = ["grade_network", "read_blocks"]
 
 
 def grade_network(task: NetworkTask, answer: dict[str, Any]) -> tuple[list[str], str, str | None]:
@@ -53,17 +53,22 @@ def _classes(task: NetworkTask, classes: Any) -> list[Partition]:
         raise InvalidInput(
             f"'classes' has a list of classes for each of the {len(hidden)} hidden layers"
         )
-    found = []
-    for number, (given, layer) in enumerate(zip(classes, hidden, strict=True), 1):
-        if not isinstance(given, list) or not all(isinstance(block, list) for block in given):
-            raise InvalidInput(
-                f"layer {number} is not a list of classes, which are lists of neurons"
-            )
-        try:
-            found.append(Partition.of([block for block in given if block], states=layer.units))
-        except InvalidInput as error:
-            raise InvalidInput(f"layer {number}: {error}") from None
-    return found
+    return [
+        read_blocks(given, layer.units, f"layer {number}", "classes", "neurons")
+        for number, (given, layer) in enumerate(zip(classes, hidden, strict=True), 1)
+    ]
+
+
+def read_blocks(
+    given: Any, states: int | list[str], where: str, blocks: str, members: str
+) -> Partition:
+    """Return the partition of one step of an answer, lists of members; empty lists are left out."""
+    if not isinstance(given, list) or not all(isinstance(block, list) for block in given):
+        raise InvalidInput(f"{where} is not a list of {blocks}, which are lists of {members}")
+    try:
+        return Partition.of([block for block in given if block], states=states)
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error}") from None
 
 
 def _wrong_classes(
