@@ -26,8 +26,7 @@ from lumpability.errors import FormatError, InvalidInput
 from lumpability.files import DEFAULT_MAX_BYTES, opened, reading
 from lumpability.formats.assembly import assemble, uniform_over
 from lumpability.formats.tokens import Array, shown
-from lumpability.formats.umb_index import load_index
-from lumpability.formats.umb_values import bits, rationals
+from lumpability.formats.umb_parts import bits, load_index, rationals
 from lumpability.formats.umb_writer import GROUP, write_umb
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain

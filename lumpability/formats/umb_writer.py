@@ -23,8 +23,7 @@ from lumpability.formats.assembly import (
     state_names,
     uniform_over,
 )
-from lumpability.formats.umb_index import dump_index
-from lumpability.formats.umb_values import packed_bits, packed_rationals
+from lumpability.formats.umb_parts import dump_index, packed_bits, packed_rationals
 from lumpability.markov.attributes import Mask
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.numbers.exact_array import ExactArray

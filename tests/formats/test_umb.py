@@ -15,7 +15,7 @@ import pytest
 from lumpability import CTMC, DTMC, Reward
 from lumpability.errors import FormatError
 from lumpability.formats.umb import read_umb, write_umb
-from lumpability.formats.umb_values import packed_bits, packed_rationals, rationals
+from lumpability.formats.umb_parts import packed_bits, packed_rationals, rationals
 from lumpability.numbers.exact_array import ExactArray
 
 umbi = pytest.importorskip("umbi.umb")
