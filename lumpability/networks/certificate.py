@@ -62,16 +62,14 @@ class NetworkCertificate(NetworkClaims):
     and b^, and no two of 2 classes can be merged
     """
 
-    def verify(
-        self, network: Network | None = None, reduced: Network | None = None
-    ) -> Verification:
+    def verify(self, model: Network | None = None, quotient: Network | None = None) -> Verification:
         """Check every claim; a falsy verification says which layer and unit fail.
 
         Parameters
         ----------
-        network : Network, optional
+        model : Network, optional
             The network that was lumped; may be left out if the certificate holds it.
-        reduced : Network, optional
+        quotient : Network, optional
             Its quotient.  Without it, here and in the certificate, stored weights are not checked.
 
         Returns
@@ -89,8 +87,8 @@ class NetworkCertificate(NetworkClaims):
         -----
         About one pass over all weights, and one more for the digests.
         """
-        network = self.network if network is None else network
-        reduced = self.quotient if reduced is None else reduced
+        network = self.network if model is None else model
+        reduced = self.quotient if quotient is None else quotient
         if network is None:
             raise InvalidInput(
                 "a certificate from a file needs the network that it is about: give it"
@@ -152,13 +150,13 @@ class NetworkCertificate(NetworkClaims):
         return cls(**vars(read_network_claims(path)))
 
     def statement(
-        self, network: Network | None = None, reduced: Network | None = None
+        self, model: Network | None = None, quotient: Network | None = None
     ) -> NetworkStatement:
         """Return the identities as ones between matrices of integers, after verifying the certificate.
 
         Parameters
         ----------
-        network, reduced : Network, optional
+        model, quotient : Network, optional
             May be left out if the certificate holds them.
 
         Raises
@@ -170,8 +168,8 @@ class NetworkCertificate(NetworkClaims):
         NotJustified
             If the lumping has no identity layer by layer.
         """
-        network = self.network if network is None else network
-        reduced = self.quotient if reduced is None else reduced
+        network = self.network if model is None else model
+        reduced = self.quotient if quotient is None else quotient
         if network is None or reduced is None:
             raise InvalidInput("a certificate from a file needs both networks: give them")
         verification = self.verify(network, reduced)
@@ -185,14 +183,14 @@ class NetworkCertificate(NetworkClaims):
         )
 
     def export(
-        self, language: str, network: Network | None = None, reduced: Network | None = None
+        self, language: str, model: Network | None = None, quotient: Network | None = None
     ) -> str:
         """Return a file in the language of a proof assistant that states and proves the identities.
 
         Parameters
         ----------
         language : {"coq"}
-        network, reduced : Network, optional
+        model, quotient : Network, optional
             May be left out if the certificate holds them.
 
         Raises
@@ -207,7 +205,7 @@ class NetworkCertificate(NetworkClaims):
         >>> lump(network).certificate().export("coq").splitlines()[0]
         '(* network, proportional lumping'
         """
-        return write_statement(self.statement(network, reduced), language)
+        return write_statement(self.statement(model, quotient), language)
 
     def __repr__(self) -> str:
         before, after = self.original.hidden_neurons, self.reduced.hidden_neurons
