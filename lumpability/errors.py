@@ -8,6 +8,8 @@ what is wrong, where, and what would be right.  Errors in the input of the user 
 
 from __future__ import annotations
 
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,6 @@ __all__ = [
     "MissingDependency",
     "NoConvergence",
     "NotJustified",
-    "NotLumpable",
     "NotUnique",
     "SizeLimit",
     "TrivialLumping",
@@ -102,10 +103,6 @@ class NoConvergence(LumpabilityError):
     """A numerical solver did not reach its tolerance; carries the ``residual`` it reached."""
 
 
-class NotLumpable(LumpabilityError):
-    """A partition fails the condition of its kind; carries the witness that shows it."""
-
-
 class TrivialLumping(UserWarning):
     """Nothing that is respected tells states apart, and the coarsest lumping is one block."""
 
@@ -124,6 +121,16 @@ class FormatError(InvalidInput):
     ) -> None:
         where = f"{path}" if line is None else f"{path}, line {line}"
         super().__init__(f"{where}: {message}", path=str(path), line=line, **evidence)
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line that calls the library, however many of its own functions are between."""
+    depth, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
+        "lumpability."
+    ):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=depth)
 
 
 def require(module: str, *, extra: str) -> Any:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lumpability import errors
+from lumpability import CTMC, errors, lump, write
 from lumpability.errors import (
     FormatError,
     InvalidChain,
@@ -99,3 +99,15 @@ def test_require_hides_no_fault_inside_a_package_that_is_there(tmp_path, monkeyp
 
 def test_require_imports_a_submodule():
     assert require("xml.dom", extra="none") is sys.modules["xml.dom"]
+
+
+def test_warnings_name_the_line_that_calls_the_library(tmp_path):
+    chain = CTMC([[0, 1], [1, 0]], rewards={"r": [1, 2]}, states=["a\nb", "b"])
+    for call in (
+        lambda: lump(CTMC([[0, 1], [1, 0]])),
+        lambda: write(chain, tmp_path / "c.drn"),
+        lambda: CTMC([[0, 1], [1, 0]], labels={"up": [0, 0]}),
+    ):
+        with pytest.warns(UserWarning, match=".") as told:
+            call()
+        assert told[0].filename == __file__

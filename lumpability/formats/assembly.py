@@ -8,7 +8,6 @@ of positive probability; if the distribution is not uniform over them, marks can
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import FormatError, SizeLimit
+from lumpability.errors import FormatError, SizeLimit, warn
 from lumpability.formats.tokens import Array
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
@@ -55,7 +54,7 @@ class LossyWrite(UserWarning):
 
 def warn_of_loss(path: str | Path, message: str) -> None:
     """Warn that a file cannot hold all of a model."""
-    warnings.warn(f"{path}: {message}", LossyWrite, stacklevel=2)
+    warn(f"{path}: {message}", LossyWrite)
 
 
 def chain_class(name: str) -> type[MarkovChain] | None:

@@ -8,7 +8,6 @@ needs no Python object for each of them.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import InvalidChain
+from lumpability.errors import InvalidChain, warn
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.foreign import by_name, is_frame, is_series, plain
 from lumpability.numbers.parameters import is_positive
@@ -242,9 +241,7 @@ def _mask_of_states(what: str, items: Sequence[Any], states: States) -> Mask:
     for state in items:
         place = _place(what, state, states)
         if mask[place]:
-            warnings.warn(
-                f"{what} names {state!r} twice; if this is a mask, give booleans", stacklevel=2
-            )
+            warn(f"{what} names {state!r} twice; if this is a mask, give booleans")
         mask[place] = True
     return mask
 

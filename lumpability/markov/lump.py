@@ -7,14 +7,13 @@ rewards; it is unique.  The identity of its kind is checked in exact arithmetic 
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from lumpability.errors import InvalidInput, LumpabilityError, TrivialLumping
+from lumpability.errors import InvalidInput, LumpabilityError, TrivialLumping, warn
 from lumpability.markov.attributes import States, block_names, read_vector
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earned_rewards import with_respected_rewards
@@ -64,11 +63,10 @@ def lump_chain(
                 witness=witness,
             )
     if len(partition) == 1 < chain.n and len(respected) == 1:
-        warnings.warn(
+        warn(
             "all states fall into one block, because nothing that is respected tells them apart: give "
             "labels, rewards or within=... to say which states must stay apart",
             TrivialLumping,
-            stacklevel=4,  # the line that calls `lumpability.lump`, which checks its options first
         )
     matrix = notion.quotient(chain, conditions, partition)
     factors = notion.factors(conditions, partition)
