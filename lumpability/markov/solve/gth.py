@@ -1,16 +1,15 @@
 """Stationary distributions in floating point, every entry with a relative error that is proved.
 
-Elimination without subtraction (Grassmann, Taksar and Heyman 1985) adds, multiplies and divides
-positive numbers only, so that small probabilities come out as precisely as large ones.  Here it runs
-on panels of states, so that most of the work is products of matrices: O(n^3).
+Elimination without subtraction (Grassmann, Taksar and Heyman 1985) adds, multiplies and divides positive numbers
+only, so small probabilities are as precise as large ones.  Here it runs on panels of states, so that most of the
+work is products of matrices: O(n^3).
 
-How far any x is off is found afterwards.  The flows f(i, j) = x(i) q(i, j) of the true distribution
-balance in every state.  Let D(S) be what flows into a set S less what flows out.  Changing the flow
-along each edge of a spanning tree by the D of the side it cuts off balances all states; so x is
-exactly stationary for rates of which only those on the tree differ, by factors 1 + e.  By the Markov
-chain tree theorem a probability is a sum of products of rates over one such sum, every rate at most
-once in a product, hence the relative error of every entry of x is at most
-prod (1 + |e|) / prod (1 - |e|) - 1 (O'Cinneide 1993 has the uniform case).
+The error of any x is bounded afterwards.  The flows f(i, j) = x(i) q(i, j) of the true distribution balance in
+every state.  Let D(S) be the flow into a set S minus the flow out of it.  Changing the flow along each edge of a
+spanning tree by the D of the part that the edge cuts off balances all states.  So x is exactly stationary for rates
+that differ only on the tree, by factors 1 + e.  By the Markov chain tree theorem a probability is a sum of products
+of rates over another such sum, with every rate at most once in a product.  Hence the relative error of every entry
+of x is at most prod (1 + |e|) / prod (1 - |e|) - 1 (O'Cinneide 1993 has the uniform case).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 _PANEL = 48
 _UNIT = 2.0**-53
 _LARGE = 1e200
-_SPLIT = 134217729.0  # 2^27 + 1: cuts a double into two halves, whose products are exact
+_SPLIT = 134217729.0  # 2^27 + 1: splits a double into two halves, whose products are exact
 
 
 def eliminate_dense(rates: Floats, progress: Callable[[int, int], None] | None = None) -> Floats:
@@ -50,7 +49,7 @@ def eliminate_dense(rates: Floats, progress: Callable[[int, int], None] | None =
         rows, columns = rates[low:high], rates[:low, low:high].T.copy()
         for k in range(high - low - 1, 0 if low == 0 else -1, -1):
             last = low + k
-            out = rows[k, :last].sum()  # to states before: later ones are gone
+            out = rows[k, :last].sum()  # to earlier states: later ones are eliminated
             rows[:k, last] /= out
             columns[k] /= out
             rows[:k, :last] += np.outer(rows[:k, last], rows[k, :last])
@@ -82,12 +81,12 @@ def relative_error_bound(rates: Any, masses: Floats) -> float:
     Returns
     -------
     float
-        Infinite if nothing can be said.  Valid for the true rates: that doubles are rounded is part of
-        it, as are the roundings of its own computation.
+        Infinite if there is no bound.  It holds for the true rates: it includes the rounding of rates to doubles
+        and the rounding of its own computation.
 
     Notes
     -----
-    O(m log m).  A tree with the largest flows keeps the changes small, and cuts few sums.
+    O(m log m).  A tree with the largest flows has small changes.
 
     Examples
     --------
@@ -103,7 +102,7 @@ def relative_error_bound(rates: Any, masses: Floats) -> float:
     if n == 1:
         return 0.0
     flow, rest = _exact_products(masses[edges.row], edges.data)
-    if not np.isfinite(flow).all() or flow.min(initial=1.0) < 1e-280:  # where products lose bits
+    if not np.isfinite(flow).all() or flow.min(initial=1.0) < 1e-280:  # products may lose bits
         return math.inf
     surplus = _surpluses(n, edges.row, edges.col, flow, rest)
     change = _changes_along_tree(n, edges.row, edges.col, flow, surplus)
@@ -117,7 +116,7 @@ def relative_error_bound(rates: Any, masses: Floats) -> float:
 
 
 def _exact_products(left: Floats, right: Floats) -> tuple[Floats, Floats]:
-    """Return products and what their rounding left out (Dekker 1971)."""
+    """Return products and their rounding errors (Dekker 1971)."""
 
     def halves(x: Floats) -> tuple[Floats, Floats]:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -130,7 +129,7 @@ def _exact_products(left: Floats, right: Floats) -> tuple[Floats, Floats]:
 
 
 def _surpluses(n: int, sources: Any, targets: Any, flow: Floats, rest: Floats) -> list[float]:
-    """Return what flows into every state less what flows out, correctly rounded."""
+    """Return the flow into every state minus the flow out of it, correctly rounded."""
     owners = np.concatenate([targets, targets, sources, sources])
     parts = np.concatenate([flow, rest, -flow, -rest])[np.argsort(owners, kind="stable")].tolist()
     bounds = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=n))]).tolist()

@@ -219,7 +219,7 @@ def accumulated_reward(
 def _accumulated(
     walk: Steps, earning: ExactArray, time: float, epsilon: float | None, progress: Progress | None
 ) -> float:
-    """Add up what is earned while 0, 1, 2, ... jumps have been made, until time is over or nothing moves."""
+    """Sum the rewards earned after 0, 1, 2, ... jumps, until time ends or the distribution no longer changes."""
     rho, total, spent = earning.to_floats(), 0.0, 0.0
     mean = walk.rate * time
     window, later = None, np.ones(0)

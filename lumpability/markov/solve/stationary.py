@@ -1,13 +1,12 @@
 """Stationary distributions: pi Q = 0 (CTMC), pi P = pi (DTMC), one for each recurrent class.
 
-Exactly by the elimination of Grassmann, Taksar and Heyman (1985): states are removed one by one, the
-rates between the others enlarged by what passed through the removed one.  It adds, multiplies and
-divides positive numbers only, so it works over any field in which the rates lie, parameters included.
-In floating point the same elimination is right in every entry, however small; it is used up to some
-thousands of states.  Beyond, sweeps of Gauss and Seidel, which do not subtract either, alternate with
-the solution of the chain between parts that hang together by the largest flows (Koury, McAllister and
-Stewart 1984); where they converge slowly they start from a sparse factorisation, whose large entries
-are right.  However found, every result states a relative error of its entries that is proved
+Exactly by the elimination of Grassmann, Taksar and Heyman (1985): states are removed one by one, and the rates
+between the others are increased by the flow through the removed state.  It adds, multiplies and divides positive
+numbers only, so it works over any field of rates, parameters included.  In floating point the same elimination is
+right in every entry, however small; it is used up to some thousands of states.  For larger chains, sweeps of Gauss
+and Seidel, which do not subtract either, alternate with the solution of the chain between parts that are joined by
+the largest flows (Koury, McAllister and Stewart 1984).  If they converge slowly, they start from a sparse
+factorisation, whose large entries are right.  Every result has a proved bound on the relative error of its entries
 (`lumpability.markov.solve.gth`).
 """
 
@@ -39,7 +38,7 @@ from lumpability.numbers.exact_array import Exact, ExactArray
 __all__ = ["eliminate_states", "stationary", "stationary_distributions", "stationary_masses"]
 
 _DENSE_UP_TO = 3000
-_USELESS = 1e-3  # no digits are promised beyond
+_USELESS = 1e-3  # larger relative errors are refused
 
 
 def stationary(
@@ -60,8 +59,8 @@ def stationary(
         "auto" is exact up to 64 states and for chains with parameters; "direct" eliminates without
         subtraction up to 3,000 states, as "auto" does, and factorises a sparse matrix beyond.
     tolerance : float
-        Of the relative error of every entry; what is reported is a bound computed afterwards, which may
-        be larger by the rounding of n rates.
+        For the relative error of every entry.  The reported error is a bound computed afterwards; it may be
+        larger by the rounding of n rates.
     max_iterations : int
     progress : callable, optional
         Called with (steps done, steps in all); raising from it stops the computation.
@@ -224,7 +223,7 @@ def eliminate_states(
             sources[target][source] = rate
     shares: list[dict[int, Exact]] = [{}] * n
     for last in range(n - 1, 0, -1):
-        total = sum(rows[last].values())  # to states before: later ones are gone
+        total = sum(rows[last].values())  # to earlier states: later ones are eliminated
         shares[last] = {source: rate / total for source, rate in sources[last].items()}
         for source, share in shares[last].items():
             del rows[source][last]

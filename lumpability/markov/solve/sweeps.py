@@ -1,11 +1,10 @@
 """Stationary distributions of large chains: sweeps without subtraction, masses of parts between them.
 
-A sweep of Gauss and Seidel gives each state what flows into it over its rate out.  It adds, multiplies
-and divides positive numbers only, so small entries become as right as large ones.  After some sweeps
-the chain between parts, which hang together by the largest flows, gives each part its mass (Koury,
-McAllister and Stewart 1984), because masses move between such parts slowly.  Where this converges
-slowly nevertheless the chain mixes slowly, hence has small separators, and its factors are sparse: then
-sweeps start from a factorisation.
+A sweep of Gauss and Seidel gives each state the flow into it divided by its rate out.  It adds, multiplies and
+divides positive numbers only, so small entries become as right as large ones.  Masses move slowly between parts
+that are joined by small flows only.  So after some sweeps the chain between such parts gives each part its mass
+(Koury, McAllister and Stewart 1984).  If this still converges slowly, the chain mixes slowly; then it has small
+separators, and its factors are sparse, so sweeps start from a factorisation.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Where a chain is at given times: uniformization for CTMCs, powers for DTMCs.
 
 With a rate L at least as large as every exit rate, P = I + Q/L is stochastic and
-p(t) = sum over k of e^(-Lt) (Lt)^k / k!  p(0) P^k (Jensen 1953).  The sum is cut on both sides where the
-Poisson weights left out add up to no more than epsilon (Fox and Glynn 1988; here by Chernoff's bound).
+p(t) = sum over k of e^(-Lt) (Lt)^k / k!  p(0) P^k (Jensen 1953).  The sum is truncated on both sides, so that the
+omitted Poisson weights add up to at most epsilon (Fox and Glynn 1988; here by Chernoff's bound).
 
-What is stated is a bound on the whole error in the L1 norm.  Each of its parts is proved: the weights left out; the
-rounding of the others, whose ratios are exact to two units; the rounding of each step, which later
-steps do not enlarge, because P does not enlarge the L1 norm; and, where steps are saved, the distance
-from a stationary vector mu, which no later step enlarges either, as (v - mu) P = v P - mu.
+The stated bound holds for the whole error in the L1 norm.  Each of its parts is proved: the omitted weights; the
+rounding of the others, whose ratios are exact to two units; the rounding of each step, which later steps do not
+increase, because P does not increase the L1 norm; and, if steps are saved, the distance from a stationary vector
+mu, which later steps do not increase either, because (v - mu) P = v P - mu.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
 _EXACT_UP_TO, _EXACT_STEPS = 64, 1000
 _UNIT = 2.0**-53
 _CHECK_FROM, _CHECK_EVERY = 1000, 50  # steps
-_FASTER = 1.0625  # than the largest exit rate, so that no state is left surely and nothing swings for ever
+_FASTER = 1.0625  # times the largest exit rate, so that every state has a self-loop, which prevents oscillation
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Window:
     weights : array of float
         Sum to one.
     error : float
-        Bound on the sum of all errors of weights: of those left out, and of rounding.
+        Bound on the sum of all errors of weights: the omitted ones, and rounding.
     """
 
     first: int
@@ -82,7 +82,7 @@ def poisson_reach(mean: float, epsilon: float) -> tuple[int, int]:
 
 
 def poisson_window(mean: float, epsilon: float) -> Window:
-    """Return the weights of a Poisson distribution but for a mass of at most `epsilon`.
+    """Return the weights of a Poisson distribution, except for a mass of at most `epsilon`.
 
     Examples
     --------
@@ -117,7 +117,7 @@ class Steps:
         A CTMC is uniformized.
     start : ExactArray, shape (n,)
     tolerance : float
-        The distance from a stationary vector that counts as standing still.
+        The distance from a stationary vector at which steps end.
 
     Attributes
     ----------
@@ -138,12 +138,12 @@ class Steps:
             np.diff(chain.matrix.indptr).max(initial=0),
             np.diff(self._jumps.indptr).max(initial=0),
         )
-        # Rows are rounded when they are made, sums when they are multiplied and made one again.
+        # Rounding of rows when they are made, and of sums when they are multiplied and normalised.
         self._each = 2 * (int(degrees[0]) + int(degrees[1]) + 8) * _UNIT
         self._watch, self.still = False, self.rate == 0
 
     def expect(self, total: float) -> None:
-        """Say how many steps may follow; if many, it is watched whether nothing moves any more."""
+        """Announce the largest number of steps; if it is large, check whether the vector still changes."""
         self._watch = total > _CHECK_FROM
 
     def advance(self) -> None:
@@ -158,7 +158,7 @@ class Steps:
             self._look()
 
     def _look(self) -> None:
-        """Stand still if a stationary vector is near."""
+        """End the steps if a stationary vector is near."""
         if self.done == _CHECK_EVERY:
             try:
                 self._stationary = stationary_masses(self._chain)
@@ -229,11 +229,11 @@ def transient(
     initial : state, mapping or array, optional
         The chain's own initial distribution by default.
     epsilon : float
-        Largest error (sum of absolute values) that is made on purpose, between 0 and 1.
+        Largest truncation error (sum of absolute values), between 0 and 1.
     exact : bool, optional
         For a DTMC: exact arithmetic, the default up to 64 states and 1000 steps, and with parameters.
     max_steps : int
-        Refuse to multiply more often than this.
+        Largest number of multiplications.
     progress : callable, optional
         Called with (steps done, steps in all); raising from it stops the computation.
 
@@ -241,7 +241,7 @@ def transient(
     -------
     Solution, or a list of them in the order of the times
         Its `error_bound` holds for the whole error in the sum of absolute values, rounding included.  It
-        exceeds epsilon where very many steps are rounded.
+        exceeds epsilon if very many steps are rounded.
 
     Raises
     ------
@@ -313,7 +313,7 @@ def _uniformization(
         for item in list(open_ones):
             i, window, sums, mixed = item
             place = steps.done - window.first
-            # Once nothing moves, all weights that are left belong to the same vector.
+            # Once the vector no longer changes, all remaining weights belong to the same vector.
             weight = float(window.weights[place:].sum() if steps.still else window.weights[place])
             sums += weight * steps.vector
             mixed[0] += weight * steps.error
@@ -360,7 +360,7 @@ def _powers(
 
 
 def exactly(chain: MarkovChain, start: ExactArray, steps: int, exact: bool | None = None) -> bool:
-    """Whether so many steps are made in exact arithmetic, unless `exact` says it."""
+    """Whether this number of steps is computed in exact arithmetic, unless `exact` says it."""
     if not (chain.is_rational and start.is_rational):
         return True
     return chain.n <= _EXACT_UP_TO and steps <= _EXACT_STEPS if exact is None else exact
