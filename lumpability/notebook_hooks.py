@@ -7,11 +7,12 @@ So their ``_repr_html_``, ``to_html`` and ``player`` import `lumpability.show.di
 
 from __future__ import annotations
 
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["Drawn", "Played", "Player", "Shown", "Told"]
+__all__ = ["Drawn", "Played", "Player", "Record", "Shown", "Told", "plain"]
 
 
 class Player(Protocol):
@@ -29,6 +30,33 @@ class Player(Protocol):
 
     def write(self, path: str | Path) -> None:
         """Write the page to a file, whole or not at all."""
+
+
+class Record:
+    """A dataclass that is told as plain data too."""
+
+    __slots__ = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3".
+
+        Examples
+        --------
+        >>> from lumpability.markov.explanation import Group
+        >>> Group(3, ("a", "b")).to_json()
+        {'size': 3, 'first': ['a', 'b']}
+        """
+        shown = (item.name for item in fields(self) if item.repr)  # type: ignore[arg-type]
+        return {name: plain(getattr(self, name)) for name in shown}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as plain data: records as objects, tuples as lists, exact numbers as texts."""
+    if isinstance(value, Record):
+        return value.to_json()
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 class Shown:
@@ -65,7 +93,7 @@ class Drawn(Shown):
         return shown
 
 
-class Told(Shown):
+class Told(Record, Shown):
     """An explanation, which has a page."""
 
     __slots__ = ()

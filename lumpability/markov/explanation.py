@@ -18,7 +18,7 @@ import numpy as np
 
 from lumpability.markov.attributes import States
 from lumpability.markov.formulas import Formula
-from lumpability.notebook_hooks import Told
+from lumpability.notebook_hooks import Record, Told
 from lumpability.numbers.exact_array import Exact
 from lumpability.numbers.rationals import shown
 
@@ -30,7 +30,7 @@ _ROWS = 24
 
 
 @dataclass(frozen=True)
-class Group:
+class Group(Record):
     """A set of states, by its size and first members.
 
     Examples
@@ -51,13 +51,9 @@ class Group:
     def __str__(self) -> str:
         return "{" + ", ".join(_capped(self.first, self.size)) + "}"
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data that `json.dumps` accepts."""
-        return {"size": self.size, "first": list(self.first)}
-
 
 @dataclass(frozen=True)
-class Flow:
+class Flow(Record):
     """The transitions from one state into a set of states, or from the set into the state."""
 
     state: str
@@ -75,15 +71,10 @@ class Flow:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3"."""
-        return {
-            "state": self.state,
-            "total": str(self.total),
-            "leaving": None if self.leaving is None else str(self.leaving),
-            "transitions": [
-                {"source": s, "target": t, "weight": str(weight)}
-                for s, t, weight in self.transitions
-            ],
-        }
+        transitions = [
+            {"source": s, "target": t, "weight": str(weight)} for s, t, weight in self.transitions
+        ]
+        return {**super().to_json(), "transitions": transitions}
 
 
 @dataclass(frozen=True)
@@ -114,19 +105,9 @@ class Step(Told):
     def __str__(self) -> str:
         return "\n  ".join([self.claim, *map(str, self.flows)])
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3"."""
-        return {
-            "block": self.block.to_json(),
-            "splitter": self.splitter.to_json(),
-            "measure": self.measure,
-            "direction": self.direction,
-            "flows": [flow.to_json() for flow in self.flows],
-        }
-
 
 @dataclass(frozen=True)
-class Ending:
+class Ending(Record):
     """Two states that differ in something respected."""
 
     name: str  # "label:NAME", "reward:NAME", "initial", or "given" for a given partition
@@ -155,22 +136,13 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class EqualSum:
+class EqualSum(Record):
     """A block into which two states have equal sums, or equal shares."""
 
     block: Group
     direction: str  # {"out", "in"}
     totals: tuple[Exact, Exact]
     share: Exact | None = None  # for proportional lumping, of the rate out of the states' block
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3"."""
-        return {
-            "block": self.block.to_json(),
-            "direction": self.direction,
-            "totals": [str(total) for total in self.totals],
-            "share": None if self.share is None else str(self.share),
-        }
 
 
 @dataclass(frozen=True)
@@ -272,17 +244,8 @@ class Explanation(Told):
     def to_json(self) -> dict[str, Any]:
         """Return plain data that `json.dumps` accepts, as schemas/explanation.schema.json says."""
         formula = self.formula
-        return {
-            "kind": self.kind,
-            "states": list(self.states),
-            "together": self.together,
-            "block": self.block.to_json(),
-            "measure": self.measure,
-            "table": [row.to_json() for row in self.table],
-            "steps": [step.to_json() for step in self.steps],
-            "ending": None if self.ending is None else self.ending.to_json(),
-            "formula": None if formula is None else {**formula.to_json(), "text": str(formula)},
-        }
+        text = None if formula is None else {**formula.to_json(), "text": str(formula)}
+        return {**super().to_json(), "formula": text}
 
 
 def _capped(texts: Iterable[str], total: int) -> list[str]:

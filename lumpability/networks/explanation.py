@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from lumpability.notebook_hooks import Told
+from lumpability.notebook_hooks import Record, Told
 
 __all__ = ["REASONS", "ColumnEntry", "NetworkExplanation"]
 
@@ -32,7 +32,7 @@ REASONS = {
 
 
 @dataclass(frozen=True)
-class ColumnEntry:
+class ColumnEntry(Record):
     """One aggregated weight of both neurons."""
 
     # The sources: inputs ("input 3"), neurons below ("2:17"), or nothing for the bias.
@@ -49,6 +49,16 @@ class ColumnEntry:
     def agrees(self) -> bool:
         """Whether the normal forms are equal."""
         return self.first_normal == self.second_normal
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3"."""
+        return {
+            "sources": list(self.sources),
+            "factors": [str(factor) for factor in self.factors],
+            "sums": [str(self.first), str(self.second)],
+            "normal": [str(self.first_normal), str(self.second_normal)],
+            "agrees": self.agrees,
+        }
 
     @property
     def name(self) -> str:
@@ -144,37 +154,6 @@ class NetworkExplanation(Told):
             (self.unseen, "after it were not compared"),
         )
         return [f"{number} {what}" for number, what in counts if number]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data for JSON; exact numbers are texts.
-
-        Examples
-        --------
-        >>> one = NetworkExplanation("exact", ("0:1", "0:1"), True, "same", "...", Fraction(1))
-        >>> one.to_json()["factor"]
-        '1'
-        """
-        return {
-            "kind": self.kind,
-            "neurons": list(self.neurons),
-            "together": self.together,
-            "reason": self.reason,
-            "claim": self.claim,
-            "factor": None if self.factor is None else str(self.factor),
-            "entries": [
-                {
-                    "sources": list(entry.sources),
-                    "factors": [str(factor) for factor in entry.factors],
-                    "sums": [str(entry.first), str(entry.second)],
-                    "normal": [str(entry.first_normal), str(entry.second_normal)],
-                    "agrees": entry.agrees,
-                }
-                for entry in self.entries
-            ],
-            "equal": self.equal,
-            "unseen": self.unseen,
-            "notes": list(self.notes),
-        }
 
     def __str__(self) -> str:
         return self.text

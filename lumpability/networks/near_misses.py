@@ -25,6 +25,7 @@ from lumpability.networks.kinds import admits_factors
 from lumpability.networks.layers import Conv, Dense, Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
+from lumpability.notebook_hooks import Record
 from lumpability.numbers.float_arrays import Array, round_to, to_fractions
 
 __all__ = ["NearMiss", "WeightChange", "near_misses"]
@@ -34,7 +35,7 @@ _CONFIRMED = 4  # candidates kept for each pair asked for, because some fail in 
 
 
 @dataclass(frozen=True)
-class WeightChange:
+class WeightChange(Record):
     """A stored weight, and the value that it would need.
 
     Attributes
@@ -57,16 +58,12 @@ class WeightChange:
     needed: Fraction
     representable: bool
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3"."""
-        return {**vars(self), "value": str(self.value), "needed": str(self.needed)}
-
     def __str__(self) -> str:
         return f"{self.layer}:{self.neuron} from {self.source}: {self.value} -> {self.needed}"
 
 
 @dataclass(frozen=True)
-class NearMiss:
+class NearMiss(Record):
     """Two classes that would be one class if some weights were different.
 
     Attributes
@@ -118,13 +115,7 @@ class NearMiss:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3"."""
-        return {
-            "first": self.first,
-            "second": self.second,
-            "factor": str(self.factor),
-            "changes": [change.to_json() for change in self.changes],
-            "distance": str(self.distance),
-        }
+        return {**super().to_json(), "distance": str(self.distance)}
 
     def __str__(self) -> str:
         weights = "another weight" if len(self.changes) == 1 else "other weights"
