@@ -232,8 +232,8 @@ class NetworkLumping(Played):
         >>> from lumpability import lump
         >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
         >>> print(lump(network).explain("0:0", "0:1"))
-        0:0 and 0:1 share class 0: the column of 0:1 is 2 times that of 0:0 in all 2 entries, and relu lets
-        pass: positive factors
+        0:0 and 0:1 share class 0: the column of 0:1 is 2 times that of 0:0 in all 2 entries, and relu
+        admits positive factors
           input 0: 1 and 2, in normal form 1 and 1
           bias: 1 and 2, in normal form 1 and 1
         """
