@@ -101,6 +101,7 @@ def summarise(
         **report,
         "irreducible": lumping.is_irreducible,
         "proof": lumping.stats.proof,
+        "engine": lumping.stats.engine,
         "factors": [[str(factor) for factor in layer] for layer in lumping.factors],
         "barriers": _barriers(lumping.network),
         "bound": bound,
@@ -126,7 +127,7 @@ def summarise(
         rows.append(("rounding", effect))
     told = "floats may add up in another order; --compare N measures what that changes"
     rows.append(("execution", told if measured is None else str(measured)))
-    rows.append(("time", f"{lumping.stats.seconds:.2f} s, proof included"))
+    rows.append(("time", f"{lumping.stats.seconds:.2f} s, proof included ({lumping.stats.engine})"))
     title = f"Network, {lumping.kind} lumping"
     return Report(data, (Table(title, tuple(rows)), _layer_table(lumping)))
 

@@ -83,7 +83,7 @@ def test_json_and_report_are_one_document_with_documented_keys(
     lumping = document["lumping"]
     assert list(lumping) == [
         *("kind", "result", "before", "after", "layers", "origin", "weights", "meaning", "seconds"),
-        *("irreducible", "proof", "factors", "barriers", "bound", "comparison"),
+        *("irreducible", "proof", "engine", "factors", "barriers", "bound", "comparison"),
     ]
     assert (lumping["before"]["hidden_neurons"], lumping["after"]["hidden_neurons"]) == (56, 14)
     assert lumping["irreducible"] is False
