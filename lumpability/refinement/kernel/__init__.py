@@ -118,17 +118,28 @@ def refine(
         raise InvalidInput("these rational functions have too many monomials for the kernel")
     if structure.n == 0 or structure.m == 0:
         return within
+    threads = threads or cores()
     found = settled(structure, within)
-    if found is not None:
-        partition, complete = found
-        if complete:
-            return partition
-        smaller = collapsed(structure, partition)
+    if found is not None and found.complete:
+        if found.exact or _is_stable(structure, found.partition, threads):
+            return found.partition
+        within = found.partition  # sums that differ have collided, which only left blocks too large
+    elif found is not None:
+        smaller = collapsed(structure, found.partition)
         if smaller is not None:
-            rest = within.restrict(partition.representatives)
-            blocks = _refine_by_rounds(smaller, rest, progress, threads or cores())
-            return Partition(blocks.labels[partition.labels])
-    return _refine_by_rounds(structure, within, progress, threads or cores())
+            rest = within.restrict(found.partition.representatives)
+            blocks = _refine_by_rounds(smaller, rest, progress, threads)
+            return Partition(blocks.labels[found.partition.labels])
+    return _refine_by_rounds(structure, within, progress, threads)
+
+
+def _is_stable(structure: WeightedStructure, partition: Partition, threads: int) -> bool:
+    """Whether sums into every block agree inside all blocks, exactly."""
+    components = structure.weights.components
+    assert components is not None
+    rounds = _Rounds(structure, partition, threads, None)
+    rounds.alone = (np.bincount(partition.labels) == 1)[partition.labels]
+    return rounds.is_proved(partition, components)
 
 
 def _refine_by_rounds(
@@ -169,6 +180,7 @@ class _Rounds:
     def restart(self, partition: Partition) -> None:
         """Go on from another partition."""
         self.start, self.count = partition, len(partition)
+        self.sharing = self.n
         self.fresh = self.count  # blocks from here on are new since the last round
         self.blocks = Blocks.for_states(self.n)
         self.sweeping: Sweeping | None = None

@@ -1,16 +1,18 @@
-"""Settling: the final blocks of states whose targets have theirs, in one walk from the last state to the first.
+"""Settling: the final blocks of states whose targets have theirs, in one depth-first walk.
 
 Let U be a set of states that no transition leaves.  The coarsest stable partition, restricted to U, is that of U alone.
 So when all targets of a state s, itself aside, are settled, its row alone settles s: it joins the only settled
 block of the same initial block whose rows have the same sums into every block, where s itself counts as a member; or it
-begins a new block.  That block is one that s goes to, and there are few of these; or it is none of them, and then a
-hash table finds it by the sums of s into other blocks and into itself.  Candidates are compared with the first
-member of the block, exactly, so the result needs no other proof.
+begins a new block.  That block is one that s goes to, and there are few of these; or it is none of them, and then its
+hash finds it: the hash of the sums of s into other blocks and into itself.  Candidates are compared with the first
+member of the block.  If sums fit 64 bits, that is exact, and the result needs no other proof.
 
-Models are mostly numbered as they are explored, so that targets come after their sources: acyclic structures settle
-entirely.  States that do not settle are left alone in their block, and rounds refine the quotient, which is small
-then.  If too many do not, nothing is gained, and the walk ends early.  Rows with one transition, which are frequent, are
-looked up in a small cache first.  Expected time O(m); memory about 24 bytes for each block.
+The walk begins at the last state, as models are mostly numbered as they are explored, so that targets come after their
+sources.  Acyclic structures settle entirely.  A state that goes to one that is being visited lies on a cycle; it does
+not settle, and neither does a state that goes to it.  Such states are left alone in their block, and rounds refine
+the quotient, which is small then.  If there are too many of them, nothing is gained, and the walk ends early.
+Rows with one transition, which are frequent, are looked up in a small cache first.  Expected time O(m); memory 21 to 29
+bytes for each state, and 8 for each block that only the hash table finds.
 """
 
 from __future__ import annotations
@@ -19,23 +21,37 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lumpability.numbers.residues import deciding_residues, fits_words
+from lumpability.numbers.residues import (
+    combined_residues,
+    deciding_residues,
+    fits_words,
+    moduli,
+)
 from lumpability.partition import Partition
-from lumpability.refinement.kernel.arrays import Int32s, Integer, Rows, UInt32s, UInt64s
+from lumpability.refinement.kernel.arrays import (
+    Int32s,
+    Integer,
+    Rows,
+    UInt8s,
+    UInt32s,
+    UInt64s,
+)
 from lumpability.refinement.kernel.compiling import compiled, inlined, subroutine
 from lumpability.refinement.kernel.sweep import canonical_labels
 from lumpability.structure import WeightedStructure
 
 ZERO, ONE = np.uint64(0), np.uint64(1)
-_UNSETTLED = np.int32(-1)
+_UNVISITED, _OPEN, _UNSETTLED = np.int32(-1), np.int32(-2), np.int32(-3)
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _OWN = np.uint64(0xD1342543DE82EF95)  # odd: stands for a state's own block
 _WIDTH = np.uint64(64)
+_JOINABLE, _IN_TABLE = np.uint8(1), np.uint8(2)
 _FEW = 4  # columns, which are searched
 _CACHE_BITS = np.uint64(12)
+_LONGEST = 4096  # transitions of a row that settles
 _ROW_LENGTH = 3  # transitions of a row on average; sweeps do longer ones in less time
 _TRIED = 16  # one of so many states is visited before the walk may be given up
-_REST = 4  # at most one of so many states may be left unsettled
+_REST = 8  # at most one of so many states may be left unsettled
 
 
 class _Settled(NamedTuple):
@@ -44,71 +60,111 @@ class _Settled(NamedTuple):
     Attributes
     ----------
     labels : array of int32, shape (n,)
-        The block of each settled state, or -1.
+        The block of each settled state, or a negative number.
     keys : array of uint64, shape (n,)
         Of each block the hash of its sums into other blocks, of that into itself, and of its initial block.
     firsts : array of int32, shape (n,)
         Of each block the state that began it.
+    sorts : array of uint8, shape (n,)
+        Of each block the sum of `_JOINABLE`, if its states have a sum into it or rows are closed, else no state with such
+        a sum is in it; and `_IN_TABLE`.
+    eldest : array of uint32, shape (n,)
+        Of each block the first block, plus one, whose states go to it and to no block with a larger number; or 0.
     slots : array of uint32
-        Numbers of blocks plus one, found by their keys with open addressing.
+        Numbers of the other blocks, plus one, found by their keys with open addressing.
     cache : array of uint32, shape (4096, 4)
         Rows (code, initial block, target's block, block) of states with a single transition.
-    columns, sums, rest : array of uint32, two arrays of uint64, shape (2 longest row + 1,)
+    columns, sums, rest : array of uint32, two arrays of uint64, shape (2 `_LONGEST` + 1,) at most
         The row that is looked at: blocks, each once, and sums into them; and what is left of these when those of
         another row are subtracted.
-    where : array of uint32, shape (n,), or (1,) if no row is that long
+    where : array of uint32, shape (n,)
         Where a block may be among more than a few columns; anything where it is not.
+    path, offsets : array of int32, array of uint32, shape (n,)
+        The states that are being visited, and how many of their transitions have been looked at.
     """
 
     labels: Int32s
     keys: UInt64s
     firsts: Int32s
+    sorts: UInt8s
+    eldest: UInt32s
     slots: UInt32s
     cache: UInt32s
     columns: UInt32s
     sums: UInt64s
     rest: UInt64s
     where: UInt32s
+    path: Int32s
+    offsets: UInt32s
 
 
-def settled(structure: WeightedStructure, within: Partition) -> tuple[Partition, bool] | None:
-    """Return a stable partition that the coarsest one coarsens, and whether it is that itself.
+class Settled(NamedTuple):
+    """The outcome of settling.
 
-    None if too few states settle, or if sums of weights do not fit 64 bits as they are.
+    Attributes
+    ----------
+    partition : Partition
+        States that did not settle are alone.
+    complete : bool
+        Whether all states settled: then the partition is no finer than the coarsest stable one.
+    exact : bool
+        Whether sums were compared as they are: then the partition is stable; otherwise sums may have collided.
+    """
+
+    partition: Partition
+    complete: bool
+    exact: bool
+
+
+def settled(structure: WeightedStructure, within: Partition) -> Settled | None:
+    """Settle as many states as possible; return None if too few settle, or too many weights would be confused.
 
     Examples
     --------
     >>> structure = WeightedStructure.from_edges(4, [0, 1, 2], [1, 3, 3], [2, 2, 2])
     >>> settled(structure, Partition.of([{0, 1, 2}, {3}]))
-    (Partition([[0], [1, 2], [3]]), True)
+    Settled(partition=Partition([[0], [1, 2], [3]]), complete=True, exact=True)
     """
-    components, n = structure.weights.components, structure.n
-    if structure.m > _ROW_LENGTH * n or components is None or len(components) > 1:
+    components, n, m = structure.weights.components, structure.n, structure.m
+    if m > _ROW_LENGTH * n or components is None or next(moduli(components)) != 0:
         return None
-    longest = int((structure.indptr[1:] - structure.indptr[:-1]).max())
-    if not components[0].is_narrow or not fits_words(components[0], longest):
-        return None
-    ((_, residues),) = deciding_residues(components, longest)
-    room, labels = 2 * longest + 1, np.empty(n, dtype=np.int32)
+    longest = _longest(m)
+    exact = len(components) == 1 and fits_words(components[0], longest)
+    if exact:
+        ((_, residues),) = deciding_residues(components, longest)
+    else:
+        residues = combined_residues(components, 0, 0)
+    labels = np.full(n, _UNVISITED)
     arrays = _Settled(
         labels,
         keys=np.empty(n, dtype=np.uint64),
         firsts=np.empty(n, dtype=np.int32),
+        sorts=np.empty(n, dtype=np.uint8),
+        eldest=np.empty(n, dtype=np.uint32),
         slots=np.empty(max(1 << (n + n // 2).bit_length(), 64), dtype=np.uint32),
         cache=np.full((1 << int(_CACHE_BITS), 4), 2**32 - 1, dtype=np.uint32),
-        columns=np.empty(room, dtype=np.uint32),
-        sums=np.empty(room, dtype=np.uint64),
-        rest=np.empty(room, dtype=np.uint64),
-        where=np.empty(n if room > _FEW else 1, dtype=np.uint32),
+        columns=np.empty(2 * longest + 1, dtype=np.uint32),
+        sums=np.empty(2 * longest + 1, dtype=np.uint64),
+        rest=np.empty(2 * longest + 1, dtype=np.uint64),
+        where=np.empty(n, dtype=np.uint32),
+        path=np.empty(n, dtype=np.int32),
+        offsets=np.empty(n, dtype=np.uint32),
     )
     blocks, unsettled = _settle(Rows.of(structure, residues), within.labels, arrays)
-    if blocks < 0 or (unsettled and 2 * (blocks + unsettled) > n):
+    if blocks < 0 or (unsettled and (not exact or 2 * (blocks + unsettled) > n)):
         return None
     del arrays
     total = blocks + unsettled
+    if unsettled:
+        labels[labels < 0] = np.arange(blocks, total)
     firsts, number = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int32)
     canonical_labels(labels.view(np.uint32), np.empty(0, dtype=np.bool_), firsts, number)
-    return Partition.from_canonical(labels, firsts), unsettled == 0
+    return Settled(Partition.from_canonical(labels, firsts), bool(unsettled == 0), exact)
+
+
+def _longest(transitions: int) -> int:
+    """How many transitions a row may have that settles."""
+    return min(transitions, _LONGEST)
 
 
 @inlined
@@ -147,7 +203,7 @@ def _add(
 
 @inlined
 def _read_row(state: Integer, rows: Rows, arrays: _Settled) -> tuple[Integer, np.uint64]:
-    """Sum the row of a state by blocks; return how many have sums and the sum into itself; or -1 if a target is unsettled."""
+    """Sum the row of a state by blocks; return how many have sums, and the sum into the state itself."""
     labels, columns, sums = arrays.labels, arrays.columns, arrays.sums
     used: Any = np.int64(0)
     own: Any = ZERO
@@ -156,8 +212,6 @@ def _read_row(state: Integer, rows: Rows, arrays: _Settled) -> tuple[Integer, np
         weight = rows.residues[rows.codes[position]]
         if target == state:
             own = weight if not rows.closed else ZERO
-        elif target < state or labels[target] < 0:  # labels below are not written yet
-            return np.int64(-1), own
         else:
             used = _add(np.uint32(labels[target]), weight, used, sums, arrays)
     place: Any = np.int64(0)
@@ -165,7 +219,7 @@ def _read_row(state: Integer, rows: Rows, arrays: _Settled) -> tuple[Integer, np
         if sums[place] == ZERO:
             used -= 1
             columns[place], sums[place] = columns[used], sums[used]
-            arrays.where[columns[place] if len(arrays.where) > 1 else 0] = place
+            arrays.where[columns[place]] = place
         else:
             place += 1
     return used, own
@@ -202,7 +256,7 @@ def _is_like(
 
 @subroutine
 def _enlarge(blocks: Integer, bits: Integer, arrays: _Settled) -> np.uint64:
-    """Enter all blocks into four times as many slots; return the bits of their number."""
+    """Enter the blocks that are in the table into four times as many slots; return the bits of their number."""
     keys, slots = arrays.keys, arrays.slots
     bits = bits + np.uint64(2)
     if np.uint64(len(slots)) < ONE << bits:
@@ -211,6 +265,8 @@ def _enlarge(blocks: Integer, bits: Integer, arrays: _Settled) -> np.uint64:
     for slot in range(ONE << bits):
         slots[slot] = 0
     for block in range(blocks):
+        if not arrays.sorts[block] & _IN_TABLE:
+            continue
         slot = (keys[block] * _SPREAD) >> (_WIDTH - bits)
         while slots[slot] != 0:
             slot = (slot + ONE) & last
@@ -220,91 +276,143 @@ def _enlarge(blocks: Integer, bits: Integer, arrays: _Settled) -> np.uint64:
 
 @inlined
 def _block_of_row(
-    state: Integer, used: Integer, own: Integer, blocks: Integer, bits: Integer, rows: Rows, within: Int32s,
-    arrays: _Settled,
+    state: Integer, used: Integer, own: Integer, blocks: Integer, bits: Integer, rows: Rows,
+    within: Int32s, arrays: _Settled,
 ) -> Integer:  # fmt: skip
     """Return the block in which a state with the row that was read fits; the next number if there is none yet."""
     keys, slots, columns, sums = arrays.keys, arrays.slots, arrays.columns, arrays.sums
-    total: Integer = _value(within[state]) * _OWN
+    total: Any = _value(within[state]) * _OWN
+    largest: Any = np.int64(-1)
     for i in range(used):
         total += sums[i] * _value(columns[i])
+        largest = max(largest, np.int64(columns[i]))
     for i in range(used):
+        if not arrays.sorts[columns[i]] & _JOINABLE and sums[i] + own != ZERO:
+            continue
         # As a member of this block, the state has these sums into others, and into its own.
         key = total - sums[i] * _value(columns[i])
         if not rows.closed:
             key += (sums[i] + own) * _OWN
         block = np.int64(columns[i])
-        if keys[block] == key and _is_like(
-            np.uint32(block), state, used, own, rows, within, arrays
-        ):
+        if keys[block] == key and _is_like(block, state, used, own, rows, within, arrays):
             return block
     key = total + own * _OWN
+    keys[blocks], arrays.firsts[blocks] = key, state
+    sort = _JOINABLE if rows.closed or own != ZERO else np.uint8(0)
+    arrays.sorts[blocks], arrays.eldest[blocks] = sort, 0
+    if largest >= 0:
+        block = np.int64(arrays.eldest[largest]) - 1
+        if block < 0:
+            arrays.eldest[largest] = blocks + 1
+            return blocks
+        if keys[block] == key and _is_like(block, state, used, own, rows, within, arrays):
+            return block
     last = (ONE << bits) - ONE
     slot = (key * _SPREAD) >> (_WIDTH - bits)
     while slots[slot] != 0:
         block = np.int64(slots[slot]) - 1
-        if keys[block] == key and _is_like(
-            np.uint32(block), state, used, own, rows, within, arrays
-        ):
+        if keys[block] == key and _is_like(block, state, used, own, rows, within, arrays):
             return block
         slot = (slot + ONE) & last
-    keys[blocks], arrays.firsts[blocks] = key, state
-    slots[slot] = blocks + 1
+    slots[slot], arrays.sorts[blocks] = blocks + 1, sort | _IN_TABLE
     return blocks
+
+
+@inlined
+def _next_unvisited(state: Integer, begin: Integer, rows: Rows, arrays: _Settled) -> np.uint64:
+    """Return the first place, from `begin` on, of a transition to a state that is not visited; or the end of the row.
+
+    One more than the end if a target does not settle, or the row is too long.
+    """
+    place: Any = begin
+    end = np.uint64(rows.indptr[state + 1])
+    if end - begin > np.uint64(len(arrays.columns) // 2):
+        return end + ONE
+    while place < end:
+        target = np.uint32(rows.indices[place])
+        label = arrays.labels[target]
+        if label < 0 and target != state:
+            return place if label == _UNVISITED else end + ONE
+        place += ONE
+    return end
+
+
+@inlined
+def _cached(
+    state: Integer, rows: Rows, within: Int32s, arrays: _Settled
+) -> tuple[np.uint64, Integer]:
+    """Return where in the cache a state with a single transition belongs, and its block if that is known, else -1.
+
+    A place behind the cache for other states.
+    """
+    labels, cache = arrays.labels, arrays.cache
+    begin = np.uint64(rows.indptr[state])
+    slot: Any = ONE << _CACHE_BITS
+    block: Any = np.int64(-1)
+    if np.uint64(rows.indptr[state + 1]) == begin + ONE:
+        target, code = np.uint32(rows.indices[begin]), np.uint32(rows.codes[begin])
+        label, initial = labels[target], np.uint32(within[state])
+        if label >= 0 and target != state:
+            number = np.uint64(label) * _SPREAD + np.uint64(code) + np.uint64(initial)
+            slot = number & (slot - ONE)
+            if cache[slot, 2] == label and cache[slot, 0] == code and cache[slot, 1] == initial:
+                block = np.int64(cache[slot, 3])
+    return slot, block
 
 
 @compiled
 def _settle(rows: Rows, within: Int32s, arrays: _Settled) -> tuple[Integer, Integer]:
-    """Walk the states from the last to the first; return the numbers of blocks and of unsettled states.
-
-    In the end unsettled states have labels of their own, from the number of blocks on.  (-1, -1) if too many are.
-    """
-    labels, cache, slots = arrays.labels, arrays.cache, arrays.slots
-    indices, codes, n = rows.indices, rows.codes, len(arrays.labels)
+    """Visit all states; return the numbers of blocks and of unsettled states; (-1, -1) if these are too many."""
+    labels, cache, path, offsets = arrays.labels, arrays.cache, arrays.path, arrays.offsets
+    indptr, indices, codes, n = rows.indptr, rows.indices, rows.codes, len(arrays.labels)
     blocks: Any = np.int64(0)
     unsettled: Any = np.int64(0)
+    done: Any = np.int64(0)
+    in_table: Any = np.int64(0)
     bits: Any = np.uint64(6)
-    for slot in range(64):
-        slots[slot] = 0
-    for visited in range(n):
-        if _REST * unsettled > n or (_TRIED * visited > n and 2 * unsettled > visited):
-            return np.int64(-1), np.int64(-1)
-        state = np.int64(n - 1 - visited)
-        labels[state] = _UNSETTLED
-        begin = np.uint64(rows.indptr[state])
-        single: Any = np.uint64(rows.indptr[state + 1]) - begin == ONE and indices[begin] != state
-        place: Any = np.uint64(0)
-        target: Any = np.uint32(0)
-        if single:
-            successor = np.uint32(indices[begin])
-            if successor < state or labels[successor] < 0:
-                unsettled += 1
-                continue
-            target, code = np.uint32(labels[successor]), np.uint32(codes[begin])
-            initial = np.uint32(within[state])
-            place = (np.uint64(target) * _SPREAD + np.uint64(code) + np.uint64(initial)) & (
-                (ONE << _CACHE_BITS) - ONE
-            )
-            if cache[place, 0] == code and cache[place, 1] == initial and cache[place, 2] == target:
-                labels[state] = cache[place, 3]
-                continue
-        used, own = _read_row(state, rows, arrays)
-        if used < 0:
-            unsettled += 1
+    for i in range(64):
+        arrays.slots[i] = 0
+    for backwards in range(n):
+        root = np.int64(n - 1 - backwards)
+        if labels[root] != _UNVISITED:
             continue
-        block = _block_of_row(state, used, own, blocks, bits, rows, within, arrays)
-        labels[state] = block
-        if block == blocks:
-            blocks += 1
-            if np.uint64(3 * blocks) > np.uint64(2) << bits:
-                bits = _enlarge(blocks, bits, arrays)
-        if single:
-            cache[place, 0], cache[place, 1] = codes[begin], within[state]
-            cache[place, 2], cache[place, 3] = target, block
-    if unsettled > 0:
-        fresh: Any = blocks
-        for i in range(n):
-            if labels[i] < 0:
-                labels[i] = fresh
-                fresh += 1
+        _, known = _cached(root, rows, within, arrays)
+        if known >= 0:
+            labels[root] = known
+            done += 1
+            continue
+        place: Any = ZERO
+        depth: Any = np.int64(0)
+        path[0], offsets[0] = root, 0
+        while depth >= 0:
+            state = np.int64(path[depth])
+            labels[state] = _OPEN
+            begin, end = np.uint64(indptr[state]), np.uint64(indptr[state + 1])
+            place = _next_unvisited(state, begin + np.uint64(offsets[depth]), rows, arrays)
+            if place < end:
+                offsets[depth] = np.uint32(place - begin)
+                depth += 1
+                path[depth], offsets[depth] = indices[place], 0
+                continue
+            depth, done = depth - 1, done + 1
+            if place > end:
+                labels[state], unsettled = _UNSETTLED, unsettled + 1
+                if _REST * unsettled > (n if _TRIED * done < n else done):
+                    return np.int64(-1), np.int64(-1)
+                continue
+            slot, known = _cached(state, rows, within, arrays)
+            if known >= 0:
+                labels[state] = known
+                continue
+            used, own = _read_row(state, rows, arrays)
+            block = _block_of_row(state, used, own, blocks, bits, rows, within, arrays)
+            labels[state] = block
+            if block == blocks:
+                blocks += 1
+                in_table += np.int64(arrays.sorts[block] >= _IN_TABLE)
+                if np.uint64(3 * in_table) > np.uint64(2) << bits:
+                    bits = _enlarge(blocks, bits, arrays)
+            if slot < ONE << _CACHE_BITS:
+                cache[slot, 0], cache[slot, 1] = codes[begin], within[state]
+                cache[slot, 2], cache[slot, 3] = labels[indices[begin]], block
     return blocks, unsettled
