@@ -19,7 +19,7 @@ from lumpability.numbers.integers import prime
 from lumpability.numbers.residues import combined_residues, deciding_residues, moduli
 from lumpability.partition import Partition
 from lumpability.refinement import kernel, refine, worklist
-from lumpability.refinement.kernel import collapse
+from lumpability.refinement.kernel import collapse, settle
 from lumpability.refinement.stability import first_rows
 from lumpability.structure import WeightedStructure
 from lumpability.testing import rationals
@@ -185,6 +185,7 @@ def test_different_functions_are_told_apart_by_the_first_prime(monkeypatch):
         return combined_residues(components, p, seed)
 
     monkeypatch.setattr(kernel, "combined_residues", counted)
+    monkeypatch.setattr(settle, "_ROW_LENGTH", 0)
     k = len(FUNCTIONS)
     sink = 2 * k + 1  # state 0 is alone, and nothing goes there
     structure = WeightedStructure.from_edges(
