@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lumpability.markov.base import MarkovChain
     from lumpability.markov.kinds.kind import Kind
     from lumpability.markov.lumping import Lumping
+    from lumpability.networks.graph.network import GraphNetwork
+    from lumpability.networks.graph.reduce import GraphLumping
     from lumpability.networks.lumping import NetworkLumping
     from lumpability.networks.network import Network
     from lumpability.quotient import Verdict
@@ -25,16 +27,20 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "lump"]
 
-_CHAIN, _NETWORK = "chain", "network"
+_CHAIN, _NETWORK, _GRAPH = "chain", "network", "graph"
+_ANYHOW = (None, None, None, "auto")
+"""Kind, partition, type and engine, if none is asked for."""
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
 def _for_both_wings(verb: Verb) -> Verb:
     """Refuse models without a wing, and options that the wing of a model does not have.
 
-    The first overload of the verb lists the options for chains, the second those for networks.
+    The first overload of the verb lists the options for chains, the second those for networks, the third, where
+    the verb has one, those for graphs.
     """
-    known = dict(zip((_CHAIN, _NETWORK), map(keywords, get_overloads(verb)), strict=True))
+    options = map(keywords, get_overloads(verb))
+    known = dict(zip((_CHAIN, _NETWORK, _GRAPH), options, strict=False))
 
     @wraps(verb)
     def checked(model: Any, *arguments: Any, **given: Any) -> Any:
@@ -81,9 +87,16 @@ def lump(
     engine: EngineName | Engine = "auto",
     progress: Progress | None = None,
 ) -> NetworkLumping: ...
+@overload
+def lump(
+    model: GraphNetwork,
+    *,
+    exact_weights: bool = False,
+    progress: Progress | None = None,
+) -> GraphLumping: ...
 @_for_both_wings
 def lump(
-    model: MarkovChain | Network,
+    model: MarkovChain | Network | GraphNetwork,
     *,
     kind: str | Kind | None = None,
     respect: Iterable[str] | str | None = None,
@@ -94,7 +107,7 @@ def lump(
     antiparallel: bool = False,
     engine: EngineName | Engine = "auto",
     progress: Progress | None = None,
-) -> Lumping | NetworkLumping:
+) -> Lumping | NetworkLumping | GraphLumping:
     """Compute the coarsest lumping of a chain or a network, and its quotient, exactly.
 
     The coarsest lumping of a kind is unique.  Its identity is checked in exact arithmetic before it is
@@ -102,7 +115,10 @@ def lump(
 
     Parameters
     ----------
-    model : CTMC, DTMC or Network
+    model : CTMC, DTMC, Network or GraphNetwork
+        A graph, as `read` returns it for an ONNX file that layers do not describe, has the options
+        `exact_weights` and `progress`.  A network that was read with joins or opaque layers is reduced as the graph
+        that it came from, unless an option is given that only layers have, such as ``kind="proportional"``.
     kind : str or Kind, optional
         The notion of lumpability.  For chains "ordinary" (default), "exact", "strict", "proportional"
         or "bisimulation", or an object of a subclass of `lumpability.markov.kinds.kind.Kind`.  For networks
@@ -137,8 +153,8 @@ def lump(
 
     Returns
     -------
-    Lumping or NetworkLumping
-        `Lumping` for a chain, `NetworkLumping` for a network.
+    Lumping, NetworkLumping or GraphLumping
+        `Lumping` for a chain, `NetworkLumping` for layers, `GraphLumping` for a graph.
 
     Raises
     ------
@@ -182,10 +198,22 @@ def lump(
             engine=engine,
             progress=progress,
         )
+    if model.domain == _GRAPH:
+        from lumpability.networks.graph.reduce import reduce_graph
+
+        graph = cast("GraphNetwork", model)
+        return reduce_graph(graph, exact_weights=exact_weights, progress=progress)
+    from lumpability.networks.graph.source import graph_of
     from lumpability.networks.lump import lump_network
 
+    network = cast("Network", model)
+    source = None if antiparallel or (kind, within, dtype, engine) != _ANYHOW else graph_of(network)
+    if source is not None:
+        from lumpability.networks.graph.reduce import reduce_graph
+
+        return reduce_graph(source, exact_weights=exact_weights, progress=progress)
     return lump_network(
-        cast("Network", model),
+        network,
         kind=cast("str", kind or "proportional"),
         within=within,
         dtype=dtype,

@@ -26,7 +26,7 @@ __all__ = ["DEFAULT_MAX_BYTES", "check_size", "opened", "reading", "replacing", 
 DEFAULT_MAX_BYTES = 8 << 30
 """Largest number of bytes that a packed file may unpack to, unless ``max_bytes=`` says otherwise."""
 
-_MAX_RATIO, _RATIO_FLOOR = 1000, 64 << 20
+_MAX_RATIO, _RATIO_FLOOR = 1000, 128 << 20
 _BUFFER = 1 << 20
 _GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
 _LEVEL = 6

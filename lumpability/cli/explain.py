@@ -56,7 +56,7 @@ def explain_command(
         with stages("reading", model.name):
             loaded = read(model)
         with stages("lumping"):
-            lumping = lumped(loaded, asked, stages)
+            lumping = lumped(loaded, asked, stages, layers=True)
         with stages("explaining"):
             explanation = lumping.explain(state, other)
             text = str(explanation)

@@ -111,7 +111,8 @@ def lump_command(
         with stages("reading", model.name):
             loaded = read(model)
         with stages("lumping"):
-            lumping = lumped(loaded, asked, stages, for_networks=told)
+            layers = partition is not None or html is not None
+            lumping = lumped(loaded, asked, stages, for_networks=told, layers=layers)
         with stages("reporting"):
             summary, described = summarise(lumping, **told), describe(loaded)
         with stages("writing"):

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from lumpability.cli import chains, networks
+from lumpability.cli import chains, graphs, networks
 from lumpability.cli.console import Stages
 from lumpability.cli.failures import dashed
 from lumpability.cli.partition_file import read_partition
@@ -28,7 +28,7 @@ from lumpability.show.text import Table, count
 
 __all__ = ["describe", "judge", "lumped", "options_of", "summarise", "units"]
 
-_WINGS: dict[str, Any] = {"chain": chains, "network": networks}
+_WINGS: dict[str, Any] = {"chain": chains, "network": networks, "graph": graphs}
 
 
 def describe(model: Any) -> Report:
@@ -76,6 +76,7 @@ def lumped(
     stages: Stages,
     *,
     for_networks: Collection[str] = (),
+    layers: bool = False,
 ) -> Lumping | NetworkLumping:
     """Lump a model with the options that were given on the command line.
 
@@ -88,6 +89,8 @@ def lumped(
         Shows the progress.
     for_networks : collection of str
         Options of the command that only networks have.
+    layers : bool
+        Whether what follows needs a lumping of layers: a graph is then not reduced instead.
 
     Raises
     ------
@@ -97,7 +100,9 @@ def lumped(
     given = {name: value for name, value in options.items() if value is not None}
     if "within" in given:
         given["within"] = read_partition(given["within"], units(model))
-    if model.domain != "network":
+    if layers and model.domain != "chain":
+        given.setdefault("kind", "proportional")
+    if model.domain == "chain":
         given |= dict.fromkeys(for_networks)  # `lump` refuses them, and names the existing options
     with options_of(model):
         lumping: Lumping | NetworkLumping = lump(model, **given, progress=stages.progress)

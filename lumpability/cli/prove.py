@@ -51,7 +51,7 @@ def prove_command(
         with stages("reading", model.name):
             loaded = read(model)
         with stages("lumping"):
-            lumping = lumped(loaded, asked, stages)
+            lumping = lumped(loaded, asked, stages, layers=True)
         with stages("proving"):
             proof = prove(lumping)
             text = None if coq is None else export(lumping)

@@ -13,7 +13,9 @@ from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
 from lumpability.cli.models import describe
 from lumpability.errors import FormatError, InvalidInput
+from lumpability.formats.onnx import read_graph
 from lumpability.networks import NetworkCertificate
+from lumpability.networks.graph.certificate import GraphCertificate
 from lumpability.show.text import Table
 
 __all__ = ["verify_command"]
@@ -24,7 +26,11 @@ Examples:
   lumpability verify proof.json.gz chain.drn.gz
   lumpability verify proof.json.gz chain.drn.gz --quotient small.drn --json
 """
-_CERTIFICATES: dict[str, Any] = {"chain": Certificate, "network": NetworkCertificate}
+_CERTIFICATES: dict[str, Any] = {
+    "chain": Certificate,
+    "network": NetworkCertificate,
+    "graph": GraphCertificate,
+}
 """The class of certificates for each `domain` of models."""
 
 
@@ -91,7 +97,7 @@ def _read_certificate(path: Path) -> tuple[Any, str]:
 
 
 def _read_model(read: options.Read, path: Path, domain: str) -> Any:
-    model = read(path)
+    model = read_graph(path) if domain == "graph" else read(path)
     if model.domain != domain:
         raise InvalidInput(
             f"the certificate is about a {domain}, and {path} holds a {model.domain}"

@@ -39,7 +39,7 @@ class Format:
     writer : str, callable or None
         The function that writes a model to a path; None if the format cannot be written.
     holds : tuple of str
-        "chain", "network" or both; if both, the reader decides by the file.
+        Domains: "chain", "network", "graph"; where several, the reader finds out from the file.
 
     Examples
     --------
@@ -68,8 +68,8 @@ FORMATS: dict[str, Format] = {
     ".nm": Format("storm", "read_prism_source", None),
     ".nnet": Format("nnet", "read_nnet", "write_nnet", ("network",)),
     ".npz": Format("numpy_archive", "read_archive", "write_archive", ("chain", "network")),
-    ".onnx": Format("onnx", "read_onnx", "write_onnx", ("network",)),
-    ".onnx.gz": Format("onnx", "read_onnx", "write_onnx", ("network",)),
+    ".onnx": Format("onnx", "read_onnx", "write_onnx", ("network", "graph")),
+    ".onnx.gz": Format("onnx", "read_onnx", "write_onnx", ("network", "graph")),
     ".pm": Format("storm", "read_prism_source", None),
     ".prism": Format("storm", "read_prism_source", None),
     ".safetensors": Format("weights", "read_safetensors", "write_safetensors", ("network",)),

@@ -1,41 +1,65 @@
-"""ONNX networks (.onnx, .onnx.gz): opsets 8 to 21, any IR version that `onnx` reads.
+"""ONNX networks (.onnx, .onnx.gz): any opset and IR version that `onnx` reads.
 
 The reader follows the graph from its input to its output.  A sequence of operators becomes layers.  Branches that
 meet again in an Add, all of known operators, become a `Join`.  Everything else between two tensors that all paths
-pass becomes one `Opaque` layer.  So loading does not fail for an unknown operator; nothing is merged across it.
+pass becomes one `Opaque` layer.  A graph that layers do not describe becomes a `GraphNetwork`, the model as it is.
+Where there are joins or opaque layers the reader remembers the graph, and `lumpability.lump` reduces it.
 `lumpability.formats.onnx_writer` writes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from lumpability.errors import FormatError, InvalidInput, require
+from lumpability.errors import FormatError, InvalidInput, InvalidNetwork, require
 from lumpability.files import DEFAULT_MAX_BYTES, opened, reading
-from lumpability.formats.onnx_constants import attributes, initial_constants
+from lumpability.formats.onnx_constants import attributes, initial_constants, tensor
 from lumpability.formats.onnx_operators import OPERATORS, Use
 from lumpability.formats.onnx_writer import write_onnx
 from lumpability.networks.elementwise import Constant, Shift
+from lumpability.networks.graph.network import GraphNetwork
+from lumpability.networks.graph.source import read_from
 from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layers import Dense, Layer, Shape
 from lumpability.networks.network import Network
+from lumpability.networks.reshape import Reshape
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["read_onnx", "write_onnx"]
+__all__ = ["FILES", "read_graph", "read_onnx", "write_onnx"]
 
+FILES: WeakKeyDictionary[Network, Path] = WeakKeyDictionary()
+"""From which file a network was read."""
+
+_NO_LAYER = frozenset({"Gelu"})  # no form in the opset that layers are written in
+_MOVED_FIRST = frozenset({"Clip", "BatchNormalization", "PRelu"})
 _RECURRENT = frozenset({"LSTM", "GRU", "RNN", "Scan", "Loop"})
 
 
-def read_onnx(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Network:
+def read_onnx(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Network | GraphNetwork:
     """Read a network from an ``.onnx`` file, or from ``.onnx.gz``, which is unpacked in memory.
 
     Raises `FormatError` if the file is damaged, holds a recurrent network or several inputs or outputs, stores
     weights outside its folder, or has NaN or infinite weights.
     """
+    path = Path(path)
+    graph = read_graph(path, max_bytes=max_bytes)
+    with reading(path):
+        network = _as_layers(graph, path)
+    if network is None:
+        return graph
+    FILES[network] = path
+    barriers = any(isinstance(layer, Join | Opaque) for layer in network.layers)
+    return read_from(network, graph) if barriers else network
+
+
+def read_graph(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> GraphNetwork:
+    """Read a network from an ONNX file as the graph that it is; otherwise as `read_onnx`."""
     onnx = require("onnx", extra="onnx")
     path = Path(path)
     model = onnx.ModelProto()
@@ -49,7 +73,75 @@ def read_onnx(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Networ
     if not model.graph.node and not model.graph.output:
         raise FormatError("is not an ONNX model: it has no graph", path=path)
     with reading(path):
-        return _Reader(onnx, model, path).network()
+        for item in model.graph.initializer:
+            if item.data_location == onnx.TensorProto.EXTERNAL:
+                item.CopyFrom(onnx.numpy_helper.from_array(tensor(item, path), item.name))
+        _refuse_mixed_types(onnx, model)
+        graph = GraphNetwork(model)
+        _ = graph.index.choices  # refuses nodes that do not fit what they read
+    return graph
+
+
+def _refuse_mixed_types(onnx: Any, model: Any) -> None:
+    """Refuse a model whose operators are given types that they do not take."""
+    if model.ByteSize() < 1 << 30:
+        try:
+            onnx.shape_inference.infer_shapes(model, check_type=True)
+        except onnx.shape_inference.InferenceError as error:
+            raise InvalidNetwork(
+                f"is not a valid model: {str(error).partition(chr(10))[0]}"
+            ) from None
+
+
+def _as_layers(graph: GraphNetwork, path: Path) -> Network | None:
+    """Return the graph as layers, or None if layers do not describe it."""
+    index = graph.index
+    known = index.constants.keys() | index.constant_nodes.keys()
+    if index.replaceable and graph.model.ir_version >= 4:
+        return None
+    for node in index.nodes:
+        moved = node.op_type in _MOVED_FIRST and node.input[0] in known
+        if moved or any(node.output[1:]) or node.op_type in _NO_LAYER:
+            return None
+        given = attributes(node) if node.op_type.endswith("Pool") else {}
+        spread = node.op_type == "AveragePool" and set(given.get("dilations", (1,))) != {1}
+        padded = node.op_type == "AveragePool" and any(given.get("pads", ()))
+        if (given.get("ceil_mode", 0) and padded) or spread:
+            return None
+    try:
+        network = _Reader(require("onnx", extra="onnx"), graph.model, path).network()
+    except InvalidInput:
+        return None
+    barriers = [layer for layer in network.layers if isinstance(layer, Opaque)]
+    if index.opsets[""] < 13 and any("Softmax" in layer.operators for layer in barriers):
+        return None  # it joined axes, which the evaluator of opaque layers does not know
+    return network if _keeps_batches(network) and _shaped_alike(network, graph) else None
+
+
+def _keeps_batches(network: Network) -> bool:
+    """Whether no layer moves numbers from one member of a batch to another."""
+    for layer, before in zip(network.layers, network.shapes, strict=False):
+        free = bool(before) and before[0] is None
+        if isinstance(layer, Reshape) and free and layer.target[0] != 0:
+            if layer.target[0] != -1 or None in before[1:]:
+                return False
+            if math.prod(layer.target[1:]) != math.prod(n or 1 for n in before[1:]):
+                return False
+    return True
+
+
+def _shaped_alike(network: Network, graph: GraphNetwork) -> bool:
+    """Whether the output has the shape that onnx infers."""
+    (name,) = graph.index.outputs
+    for facts in graph.index.choices:
+        found = facts.shape(name)
+        if found is None:
+            continue
+        if len(found) != len(network.output_shape) or any(
+            n not in (None, m) for n, m in zip(network.output_shape, found, strict=True)
+        ):
+            return False
+    return True
 
 
 class _Reader:

@@ -14,6 +14,7 @@ import numpy as np
 from lumpability.errors import FormatError, require
 from lumpability.files import writing
 from lumpability.networks.elementwise import Activate, Constant, PReLU, Scale, Shift, Softmax
+from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
 from lumpability.networks.network import Network
@@ -21,7 +22,7 @@ from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["to_onnx", "write_onnx"]
+__all__ = ["model_bytes", "to_onnx", "write_onnx"]
 
 _IR_VERSION, _OPSET = 7, 13
 
@@ -40,14 +41,22 @@ _NODES = {
 }
 
 
-def write_onnx(network: Network, path: str | Path) -> None:
+def write_onnx(network: Network | GraphNetwork, path: str | Path) -> None:
     """Write a network to an ONNX file (packed if the name ends in ``.gz``).
 
     Raises `FormatError` if a layer has no ONNX form, or the file cannot be written; an old file then stays.
     """
-    data = to_onnx(network).SerializeToString()
+    data = model_bytes(network)
     with writing(path) as handle:
         handle.write(data)
+
+
+def model_bytes(network: Network | GraphNetwork) -> bytes:
+    """Return a network as the bytes of an ONNX file."""
+    if isinstance(network, GraphNetwork):
+        return network.to_bytes()
+    data: bytes = to_onnx(network).SerializeToString()
+    return data
 
 
 def to_onnx(network: Network) -> Any:
@@ -191,7 +200,8 @@ class _Writer:
             )
 
     def _dtype(self) -> Any:
-        return self.onnx.numpy_helper.to_array(self.stored[0]).dtype if self.stored else np.float32
+        arrays = (self.onnx.numpy_helper.to_array(item) for item in self.stored)
+        return next((array.dtype for array in arrays if array.dtype.kind == "f"), np.float32)
 
     def _moving(self, layer: Layer, source: str, target: str, label: str) -> None:
         if isinstance(layer, Flatten):

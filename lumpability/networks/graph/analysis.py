@@ -12,10 +12,7 @@ from lumpability.networks.operators import family_of, opaque, reads_shape
 from lumpability.networks.tensors.call import Against, Call, Declined, Work
 from lumpability.networks.tensors.index import Index
 
-__all__ = ["OUTPUT", "Analysis"]
-
-OUTPUT = "it is an output of the network"
-"""Why units of last layers are held: nothing could be gained by looking at them."""
+__all__ = ["Analysis"]
 
 
 class Analysis(Work):
@@ -30,6 +27,8 @@ class Analysis(Work):
         Another graph and its analysis: values are then numbered as there, for a proof that both are equal.
     """
 
+    OUTPUT = "it is an output of the network"
+
     def __init__(
         self,
         index: Index,
@@ -37,7 +36,7 @@ class Analysis(Work):
         against: Against | None = None,
     ) -> None:
         if against is None:
-            choices = index.choices()
+            choices = index.choices
         else:
             choices = [index.facts(facts.sizes) for facts in against.analysis.choices]
         super().__init__(index, choices, against)
@@ -62,7 +61,7 @@ class Analysis(Work):
             self.calls.append(call)
             self.families.append(family)
         for name in index.outputs:
-            self.hold(name, OUTPUT)
+            self.hold(name, self.OUTPUT)
         for name in sorted(index.captured):
             self.hold(name, "a graph inside a node reads it")
         self._hold_measured()

@@ -53,7 +53,7 @@ def session(model: bytes) -> Any:
     try:
         return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises classes of its own
-        raise InvalidInput(f"onnxruntime cannot load the network: {error}") from error
+        raise InvalidInput(f"onnxruntime cannot run the network: {error}") from error
 
 
 def compare_models(

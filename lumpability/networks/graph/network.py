@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.networks.graph.analysis import OUTPUT, Analysis
 from lumpability.networks.graph.compare import session
 from lumpability.networks.tensors.index import Index
 from lumpability.networks.tensors.protobuf import onnx
 from lumpability.numbers.float_arrays import Array
+
+if TYPE_CHECKING:
+    from lumpability.networks.graph.analysis import Analysis
 
 __all__ = ["GraphNetwork"]
 
@@ -68,6 +70,8 @@ class GraphNetwork:
     @cached_property
     def analysis(self) -> Analysis:
         """Unit axes, couplings and values of all tensors."""
+        from lumpability.networks.graph.analysis import Analysis
+
         return Analysis(self.index)
 
     @cached_property
@@ -115,9 +119,23 @@ class GraphNetwork:
         ]
 
     @cached_property
+    def layers(self) -> tuple[LayerSummary, ...]:
+        """The nodes with weights, in order."""
+        return tuple(layers_of(self.analysis))
+
+    @property
+    def held(self) -> dict[str, int]:
+        """Units that are not to leave, by the reason; most first."""
+        found: dict[str, int] = {}
+        for layer in self.layers:
+            for reason, count in layer.held.items():
+                found[reason] = found.get(reason, 0) + count
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    @cached_property
     def hidden_neurons(self) -> int:
         """Units of all layers with weights, those apart from which only outputs are computed excluded."""
-        return sum(layer.units for layer in layers_of(self.analysis) if not layer.last)
+        return sum(layer.units for layer in self.layers if not layer.last)
 
     def __call__(self, *inputs: Any) -> Any:
         """Run the model in onnxruntime.
@@ -200,7 +218,7 @@ def layers_of(analysis: Analysis) -> list[LayerSummary]:
         held: dict[str, int] = {}
         for label in labels.reshape(-1).tolist():
             reason = analysis.labels.reason(label)
-            if reason and reason != OUTPUT:
+            if reason and reason != analysis.OUTPUT:
                 held[reason] = held.get(reason, 0) + 1
         zero = int((tensor.facs == 0).sum()) if tensor.units else 0
         found.append(LayerSummary(name, call.op, units, held, zero, name in last))

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from lumpability.networks.graph.analysis import Analysis
-from lumpability.networks.operators.matching import Unproved
-from lumpability.networks.tensors.call import Against
+from lumpability.networks.tensors.call import Against, Unproved
 from lumpability.networks.tensors.index import Index
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Unproved", "prove"]
+__all__ = ["prove"]
 
 
 def prove(original: Analysis, model: Any, kept: dict[str, Array]) -> None:

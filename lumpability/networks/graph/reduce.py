@@ -7,6 +7,7 @@ kept and all is done once more: that ends, since more is held every time.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -16,11 +17,13 @@ import numpy as np
 
 from lumpability.errors import LumpabilityError, NotJustified
 from lumpability.networks.graph.analysis import Analysis
+from lumpability.networks.graph.certificate import GraphCertificate
 from lumpability.networks.graph.compare import Comparison, compare_models
 from lumpability.networks.graph.edit import Editor, Unfit
 from lumpability.networks.graph.network import GraphNetwork, layers_of
 from lumpability.networks.graph.plan import plan
-from lumpability.networks.graph.prove import Unproved, prove
+from lumpability.networks.graph.prove import prove
+from lumpability.networks.tensors.call import Unproved
 from lumpability.networks.tensors.index import Index
 from lumpability.numbers.float_arrays import Array
 
@@ -126,6 +129,13 @@ class GraphLumping:
         """Write the quotient as an ONNX file."""
         Path(path).write_bytes(self.quotient.to_bytes())
 
+    def certificate(self) -> GraphCertificate:
+        """Return what others can check, with the two networks."""
+        before, after = self.network, self.quotient
+        return GraphCertificate(
+            before.digest, after.digest, self.kept, network=before, quotient=after
+        )
+
     def compare(self, points: int = 1000, *, scale: float = 1.0, seed: int = 0) -> Comparison:
         """Run the network as it was given and the quotient in onnxruntime; see `compare_models`."""
         models = (self.network.to_bytes(), self.quotient.to_bytes())
@@ -150,7 +160,12 @@ class _State:
     largest: Fraction = Fraction(0)
 
 
-def reduce_graph(network: GraphNetwork, *, exact_weights: bool = False) -> GraphLumping:
+def reduce_graph(
+    network: GraphNetwork,
+    *,
+    exact_weights: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> GraphLumping:
     """Reduce a network to a smaller one that computes the same function, by editing its graph.
 
     Parameters
@@ -158,6 +173,8 @@ def reduce_graph(network: GraphNetwork, *, exact_weights: bool = False) -> Graph
     network : GraphNetwork
     exact_weights : bool
         Raise if a new weight is not representable in its type; by default it is rounded.
+    progress : callable, optional
+        Called after each pass with (units that stay so far, units).
 
     Raises
     ------
@@ -175,7 +192,7 @@ def reduce_graph(network: GraphNetwork, *, exact_weights: bool = False) -> Graph
     'every output has the same value in exact arithmetic, weights of 3 layers compared'
     """
     started = time.perf_counter()
-    first, state = _proved(network)
+    first, state = _proved(network, progress)
     if exact_weights and state.rounded:
         raise NotJustified(
             f"{state.rounded} of {state.weights} new weights are not representable in their type (off by at "
@@ -213,14 +230,16 @@ def reduce_graph(network: GraphNetwork, *, exact_weights: bool = False) -> Graph
     )
 
 
-def _proved(network: GraphNetwork) -> tuple[Analysis, _State]:
+def _proved(
+    network: GraphNetwork, progress: Callable[[int, int], None] | None
+) -> tuple[Analysis, _State]:
     """Return the analysis of a network, and a reduction that is proved."""
     held: list[tuple[str, str]] = []
     while True:
         first = network.analysis if not held else Analysis(network.index, held)
         state = _State(network.model)
         try:
-            _reduce(first, held, state)
+            _reduce(first, held, state, progress)
             if state.model is not network.model:
                 prove(first, state.model, state.kept)
         except Unfit as unfit:
@@ -241,8 +260,14 @@ def _hold(held: list[tuple[str, str]], name: str, reason: str) -> None:
     held.append((name, reason))
 
 
-def _reduce(analysis: Analysis, held: list[tuple[str, str]], state: _State) -> None:
+def _reduce(
+    analysis: Analysis,
+    held: list[tuple[str, str]],
+    state: _State,
+    progress: Callable[[int, int], None] | None,
+) -> None:
     """Run passes until nothing leaves."""
+    units = {layer.output: layer.units for layer in layers_of(analysis)}
     while True:
         editor = Editor(analysis, plan(analysis))
         if not any(editor.changed(name) for name in analysis.tensors):
@@ -254,6 +279,9 @@ def _reduce(analysis: Analysis, held: list[tuple[str, str]], state: _State) -> N
                 state.kept[name] = kept
             else:
                 state.kept[name] = np.take_along_axis(before, kept, axis=-1)
+        if progress is not None:
+            left = {name: kept.size for name, kept in state.kept.items()}
+            progress(sum((units | left).values()), sum(units.values()))
         state.weights += editor.weights
         state.rounded += editor.rounded
         state.largest = max(state.largest, editor.largest)

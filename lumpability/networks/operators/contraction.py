@@ -157,9 +157,9 @@ def _pads(call: Call) -> bool:
 def apply(call: Call) -> None:
     """Record output and readers."""
     call.only_first_output()
+    shape = call.shape()
     layer = layer_of(call)
     call.notes["layer"] = layer
-    shape = call.shape()
     if call.op == "Gather":
         _embed(call, layer, shape)
         return

@@ -59,6 +59,10 @@ def apply(call: Call) -> None:
     shape = call.shape()
     operands = _operands(call)
     rank = len(shape)
+    for _, array, tensor in operands:
+        sizes = tensor.shape if array is None else array.shape
+        if not all(n in (1, m) for n, m in zip(sizes[::-1], shape[::-1], strict=False)):
+            raise Declined
     units: set[int] = set()
     for _, array, tensor in operands:
         if tensor is not None:

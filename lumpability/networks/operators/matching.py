@@ -13,14 +13,11 @@ from typing import Any
 import numpy as np
 
 from lumpability.networks.operators.rows import by_taps, incoming
+from lumpability.networks.tensors.call import Unproved
 from lumpability.numbers.float_arrays import Array, round_to, to_fractions
 from lumpability.structure.dense import DenseStructure
 
-__all__ = ["Unproved", "matched_cell", "matched_layer", "matched_table"]
-
-
-class Unproved(Exception):  # an internal signal: the units are then kept
-    """A layer of the reduced graph is not shown to equal the original one; carries the name of its output."""
+__all__ = ["matched_cell", "matched_layer", "matched_table"]
 
 
 def matched_layer(
@@ -29,7 +26,7 @@ def matched_layer(
     """Return the values of a group's units, those of the units of the original layer that they are."""
     other, name = call.work.against.call(call), call.node.output[0]
     layer, before = call.notes["layer"], other.notes["layer"]
-    kept = call.work.against.units(name, _width(before))[units]
+    kept = call.work.against.units(name, (_width(before),), _width(layer))[units]
     width = before.matrices[0].shape[1]
     if (layer.taps, layer.pads, layer.share, layer.scale) != (
         before.taps,
@@ -114,7 +111,7 @@ def matched_table(call: Any, table: Array) -> tuple[Array, Array]:
     """Return the values of an embedding's units."""
     other, name = call.work.against.call(call), call.node.output[0]
     (before,) = other.notes["layer"].matrices
-    kept = call.work.against.units(name, before.shape[1])
+    kept = call.work.against.units(name, before.shape[1:], table.shape[1])
     index = [work.tensors[call.name(1)] for work in (call.work, other.work)]
     same = np.array_equal(index[0].ids, index[1].ids) and np.array_equal(
         index[0].facs, index[1].facs
@@ -132,7 +129,7 @@ def matched_cell(
     other = call.work.against.call(call)
     name = next(filter(None, call.node.output))
     before, old_units, old_zero = (other.notes[key] for key in ("cell", "units", "zero"))
-    kept = call.work.against.units(name, *old_units.shape)
+    kept = call.work.against.units(name, old_units.shape, cell.states.shape[-1])
     algebra, none = call.work.algebra, np.zeros(0, np.int64)
     attributes = [
         {k: v for k, v in one.attributes.items() if k != "hidden_size"} for one in (call, other)

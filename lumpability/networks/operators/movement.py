@@ -59,9 +59,13 @@ def apply(call: Call) -> None:
     slots = [s for s in range(len(call.node.input)) if call.op == "Concat" or s == 0]
     known = {s: v for s in slots if (v := call.constant(s)) is not None}
     tensors = {s: call.tensor(s) for s in slots if s not in known}
-    for tensor in tensors.values():
-        if math.prod(tensor.shape or ()) > _MOST:
-            raise Declined
+    names = [name for name in (*(call.name(s) for s in slots), *call.node.output) if name]
+    if any(
+        math.prod(f.shape(name) or (_MOST + 1,)) > _MOST
+        for f in call.work.choices
+        for name in names
+    ):
+        raise Declined
     numbers = [
         numbered(call.node, facts, slots, call.work.index.opsets) for facts in call.work.choices
     ]

@@ -64,6 +64,10 @@ def _cell(call: Call) -> Cell:
     assert states is not None
     count = weights.shape[0]
     size = size or states.shape[-1]
+    wanted = ((gates * size, None), (gates * size, size), (2 * gates * size,), (3 * size,))
+    for array, tail in zip(given, wanted, strict=True):
+        if array is not None and not _shaped(array, (count, *tail)):
+            raise Declined
     if weights.dtype.kind != "f" or not all(np.isfinite(a).all() for a in given if a is not None):
         raise Declined
     return Cell(
@@ -71,6 +75,13 @@ def _cell(call: Call) -> Cell:
         states.reshape(count, gates, size, size).transpose(0, 1, 3, 2),
         None if bias is None else bias.reshape(count, 2 * gates, size),
         None if peepholes is None else peepholes.reshape(count, 3, size),
+    )
+
+
+def _shaped(array: Array, shape: tuple[int | None, ...]) -> bool:
+    """Whether an array has a shape, None standing for any size."""
+    return array.ndim == len(shape) and all(
+        m in (None, n) for n, m in zip(array.shape, shape, strict=True)
     )
 
 

@@ -20,7 +20,7 @@ from lumpability.networks.tensors.index import Facts, Index, Shape, captured
 from lumpability.networks.tensors.protobuf import attributes
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["HELD", "Against", "Call", "Declined", "Labels", "Reader", "Tensor", "Work"]
+__all__ = ["HELD", "Against", "Call", "Declined", "Labels", "Reader", "Tensor", "Unproved", "Work"]
 
 HELD = 0
 
@@ -30,6 +30,10 @@ _COUNTS = ("group", "hidden_size", "split")
 
 class Declined(Exception):  # not an error: the operator is then carried as it is
     """An operator's family does not cover this use of it."""
+
+
+class Unproved(Exception):  # an internal signal: the units are then kept
+    """A layer of a reduced graph is not shown to equal the original one; carries the name of its output."""
 
 
 class Labels:
@@ -173,11 +177,18 @@ class Against:
             raise Declined
         return found
 
-    def units(self, name: str, *shape: int) -> Array:
-        """Return which units of a layer the other graph has; all of them if nothing is said."""
-        if name in self.kept:
-            return self.kept[name]
-        return np.broadcast_to(np.arange(shape[-1]), shape)
+    def units(self, name: str, shape: tuple[int, ...], count: int) -> Array:
+        """Return which units of a layer are the `count` of the other graph; all of them if nothing is said.
+
+        The shape is that of the layer's own units.  Raises `Unproved` if what is said does not fit.
+        """
+        found = self.kept.get(name)
+        if found is None:
+            found = np.broadcast_to(np.arange(shape[-1]), shape)
+        fits = found.shape == (*shape[:-1], count) and found.size > 0
+        if not fits or found.min() < 0 or found.max() >= shape[-1]:
+            raise Unproved(name)
+        return found
 
     def same_source(self, other: Work, name: str) -> bool:
         """Whether a tensor of which nothing is known is the same in both graphs."""

@@ -7,8 +7,10 @@ differs between two choices of sizes depends on them, and nothing but a shape ma
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,38 @@ __all__ = ["Facts", "Index", "Shape", "captured"]
 Shape = tuple[int, ...]
 
 _RANDOM = ("Random", "Multinomial", "Bernoulli")
+_CONTRACTIONS = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose"})
 _SMALL = 1024
+_MOST = 1 << 27
+_LARGER = frozenset(
+    [
+        "ConstantOfShape",
+        "Expand",
+        "Tile",
+        "Range",
+        "Pad",
+        "Resize",
+        "Upsample",
+        "OneHot",
+        "EyeLike",
+        "Concat",
+        "MatMul",
+        "Gemm",
+        "Einsum",
+    ]
+)
+_NO_LARGER = frozenset(
+    [
+        "Identity",
+        "Cast",
+        "Transpose",
+        "Reshape",
+        "Squeeze",
+        "Unsqueeze",
+        "Flatten",
+        "DequantizeLinear",
+    ]
+)
 _TRIALS = ((2, 8), (4, 16), (2, 64), (4, 96), (6, 12), (3, 5), (1, 32), (1, 224), (1, 1), (8, 8))
 """Sizes to try for free dimensions: of axis 0, and of the others."""
 
@@ -48,12 +81,15 @@ class Facts:
     types : dict of str to TypeProto
     derived : set of str
         Tensors of `values` that depend on the shape of one that is not.
+    wrong : dict of str to str
+        By first output: what is wrong with nodes that do not fit what they read.
     """
 
     sizes: dict[str, int]
     values: dict[str, Array] = field(default_factory=dict)
     types: dict[str, Any] = field(default_factory=dict)
     derived: set[str] = field(default_factory=set)
+    wrong: dict[str, str] = field(default_factory=dict)
 
     def shape(self, name: str) -> Shape | None:
         """Return the shape of a tensor, or None if it is unknown."""
@@ -89,6 +125,7 @@ class Index:
         self.opsets.setdefault("ai.onnx", self.opsets[""])
         self.stored = {item.name: item for item in self.graph.initializer}
         sparse = {item.values.name: item for item in self.graph.sparse_initializer}
+        self._refuse_bytes()
         inner = {f.name for f in model.functions}
         self.inputs = [
             item for item in self.graph.input if item.name not in self.stored | sparse.keys()
@@ -100,12 +137,7 @@ class Index:
             self.constants[name] = _dense(item)
         self._refuse_nan()
         self.nodes = self._ordered([*self.constants, *(i.name for i in self.inputs)])
-        self.constant_nodes = {
-            node.output[0]: value
-            for node in self.nodes
-            if node.op_type == "Constant"
-            and isinstance(value := evaluated(node, [], self.opsets)[0], np.ndarray)
-        }
+        self.constant_nodes = self._constant_nodes()
         self.local = [node.op_type in inner and node.domain != "" for node in self.nodes]
         self.users: dict[str, list[tuple[int, int]]] = {}
         self.producer: dict[str, int] = {}
@@ -126,8 +158,9 @@ class Index:
                     found.setdefault(dim.dim_param or f"{item.name}:{axis}", axis)
         return list(found.items())
 
+    @cached_property
     def choices(self) -> list[Facts]:
-        """Return what is known at one choice of sizes, or two if there are free dimensions.
+        """What is known at one choice of sizes, or two if there are free dimensions.
 
         Choices at which fewest nodes fail are taken.  One choice alone, although sizes are free, means
         that nothing that depends on sizes may be relied on.
@@ -141,8 +174,16 @@ class Index:
             fewest = min(count for count, _ in trials)
             if sum(count == fewest for count, _ in trials) > 1 and (fewest == 0 or len(trials) > 3):
                 break
+        self._refuse_misfits([facts.wrong for _, facts in trials])
         fewest = min(count for count, _ in trials)
         return [facts for count, facts in trials if count == fewest][:2]
+
+    def _refuse_misfits(self, wrong: list[dict[str, str]]) -> None:
+        """Refuse nodes that never fit: with sizes that are free, those whose number of channels is none of them."""
+        for name, message in wrong[0].items():
+            fixed = not self.symbols or self.nodes[self.producer[name]].op_type in _CONTRACTIONS
+            if fixed and all(name in one for one in wrong):
+                raise InvalidNetwork(message)
 
     def facts(self, sizes: dict[str, int]) -> Facts:
         """Fold constants and infer shapes with the free dimensions set to some sizes."""
@@ -175,7 +216,9 @@ class Index:
             return True
         if self.local[number] or node.op_type.startswith(_RANDOM):
             return False
-        if any(name and name not in known.values for name in node.input) or any(captured(node)):
+        if any(name and name not in known.values for name in node.input) or subgraphs(node):
+            return False
+        if node.op_type == "Dropout" or not self._is_small(node, known):
             return False
         try:
             given = [known.values.get(name) for name in node.input]
@@ -190,6 +233,16 @@ class Index:
             known.derived.update(outputs)
         return True
 
+    def _is_small(self, node: Any, known: Facts) -> bool:
+        """Whether folding a node makes no tensor much larger than what it reads."""
+        if sum(known.values[name].size for name in node.input if name) > _MOST:
+            return node.op_type in _NO_LARGER
+        if node.op_type not in _LARGER:
+            return True
+        self._infer(node, known)
+        shapes = [known.shape(name) for name in node.output if name]
+        return all(shape is not None and math.prod(shape) <= _MOST for shape in shapes)
+
     def _infer(self, node: Any, known: Facts) -> None:
         types, data = {}, {}
         for name in filter(None, node.input):
@@ -200,12 +253,41 @@ class Index:
                 types[name] = tensor_type(_code(value), value.shape)
             elif name in known.types:
                 types[name] = known.types[name]
-        known.types.update(inferred(node, types, data, self.opsets, self.model.ir_version))
+        found, wrong = inferred(node, types, data, self.opsets, self.model.ir_version)
+        known.types.update(found)
+        if wrong and all(known.shape(name) for name in node.input if name):
+            known.wrong[node.output[0]] = (
+                f"the node {node.name or node.output[0]!r} ({node.op_type}) does not fit what it reads: {wrong}"
+            )
+
+    def _constant_nodes(self) -> dict[str, Array]:
+        """Return the values of nodes that state a constant."""
+        found = {}
+        for node in self.nodes:
+            if node.op_type == "Constant" and node.domain in ("", "ai.onnx"):
+                try:
+                    (value,) = evaluated(node, [], self.opsets)
+                except Exception as error:  # classes of its own
+                    name = node.output[0]
+                    raise InvalidNetwork(f"the constant {name!r} cannot be read") from error
+                if isinstance(value, np.ndarray):
+                    found[node.output[0]] = value
+        return found
+
+    def _refuse_bytes(self) -> None:
+        """Refuse names that are not text, which protobuf hands out as bytes, and nodes without an output."""
+        for node in self.graph.node:
+            names = (node.op_type, node.domain, node.name, *node.input, *node.output)
+            if not all(isinstance(name, str) for name in names):
+                raise InvalidNetwork("the graph holds names that are not UTF-8 text")
+            if not any(node.output):
+                raise InvalidNetwork(f"a node {node.op_type!r} has no output")
 
     def _refuse_nan(self) -> None:
         for name, value in self.constants.items():
             if value.dtype.kind == "f" and np.isnan(value).any():
-                raise InvalidNetwork(f"the weight {name!r} holds NaN: no function is defined by it")
+                place = np.argwhere(np.isnan(value))[0].tolist()
+                raise InvalidNetwork(f"the weight {name!r} holds nan at index {place}")
 
     def _ordered(self, known: Iterable[str]) -> list[Any]:
         """Return the nodes so that every tensor is written before it is read."""

@@ -35,7 +35,10 @@ def attributes(node: Any) -> dict[str, Any]:
     for item in node.attribute:
         if item.type in (5, 10):
             continue
-        value = onnx().helper.get_attribute_value(item)
+        try:
+            value = onnx().helper.get_attribute_value(item)
+        except ValueError:  # of no type
+            continue
         found[item.name] = value.decode(errors="replace") if isinstance(value, bytes) else value
     return found
 
@@ -105,8 +108,8 @@ def inferred(
     data: Mapping[str, Array],
     opsets: Mapping[str, int],
     ir: int,
-) -> dict[str, Any]:
-    """Return the types of a node's outputs as onnx infers them; nothing where it cannot."""
+) -> tuple[dict[str, Any], str]:
+    """Return the types of a node's outputs as onnx infers them, or none and why not."""
     module = onnx()
     try:
         schema = module.defs.get_schema(
@@ -115,13 +118,12 @@ def inferred(
         tensors = {
             name: module.numpy_helper.from_array(value, name) for name, value in data.items()
         }
-        imports = [
-            module.helper.make_opsetid(domain, version) for domain, version in opsets.items()
-        ]
-        return dict(
-            module.shape_inference.infer_node_outputs(
-                schema, node, dict(types), tensors, opset_imports=imports, ir_version=ir
-            )
+        imports = [module.helper.make_opsetid(name, version) for name, version in opsets.items()]
+        found = module.shape_inference.infer_node_outputs(
+            schema, node, dict(types), tensors, opset_imports=imports, ir_version=ir
         )
+    except module.shape_inference.InferenceError as error:
+        return {}, str(error).partition("\n")[0]
     except Exception:  # noqa: BLE001  # classes of its own; what has no type is carried along
-        return {}
+        return {}, ""
+    return dict(found), ""

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from lumpability.networks.graph.network import GraphNetwork
-from lumpability.networks.graph.prove import Unproved, prove
+from lumpability.networks.graph.prove import prove
 from lumpability.networks.graph.reduce import reduce_graph
+from lumpability.networks.tensors.call import Unproved
 
 pytest.importorskip("onnxruntime")
 seeds = st.integers(0, 2**32 - 1)
