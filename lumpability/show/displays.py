@@ -144,8 +144,8 @@ def matrix_html(
     for state in order:
         entries = dict(matrix.row(state))
         cells = "".join(
-            f'<td style="{_CELL}{_borders(state in first, column in first)}'
-            f'{_ends(state == order[-1], column == order[-1])}">'
+            f'<td style="{_CELL}{_edges(top=state in first, left=column in first)}'
+            f'{_edges(bottom=state == order[-1], right=column == order[-1])}">'
             f"{escape(shown(entries[column])) if column in entries else ''}</td>"
             for column in order
         )
@@ -158,11 +158,6 @@ def matrix_html(
     )
 
 
-def _ends(bottom: bool, right: bool) -> str:
-    return (f";border-bottom:{_THICK}" if bottom else "") + (
-        f";border-right:{_THICK}" if right else ""
-    )
-
-
-def _borders(top: bool, left: bool) -> str:
-    return (f";border-top:{_THICK}" if top else "") + (f";border-left:{_THICK}" if left else "")
+def _edges(**sides: bool) -> str:
+    """Return the thick borders of a cell."""
+    return "".join(f";border-{side}:{_THICK}" for side, thick in sides.items() if thick)

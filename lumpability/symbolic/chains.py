@@ -90,7 +90,7 @@ def prove_chain(lumping: Lumping, *, largest: int = MOST_STATES) -> Proof:
         identities=tuple(identities),
         assumptions=(*_parameters(chain), *conditions),
         objections=tuple(objections),
-        consequences=tuple(_consequences(kind, name)),
+        consequences=_consequences(kind, chain.time),
         legend=f"states {', '.join(states)}; blocks {', '.join(blocks)}",
     )
 
@@ -178,48 +178,39 @@ def _identities(
     return found
 
 
-def _consequences(kind: ClaimedKind, name: str) -> list[Consequence]:
-    continuous = name != "P"
-    balanced = "pi Q = 0" if continuous else "pi P = pi"
+_WEIGHTED = Consequence(
+    "pi Q = 0", "(pi K V) Q^ = pi Q V = 0", "stationary masses weighted with kappa"
+)
+_EXITS = Consequence("e = R 1", "e = R V 1 = V (R^ 1)", "exit rates")
+_STEPS, _STARTS = "block probabilities, step by step, every start", "uniform start in blocks"
+_OUTGOING = {
+    "continuous": (
+        Consequence("p' = p Q", "(p V)' = p Q V = (p V) Q^", "block probabilities, every start"),
+        Consequence("pi Q = 0", "(pi V) Q^ = pi Q V = 0", "stationary block masses"),
+    ),
+    "discrete": (
+        Consequence("q = p P", "q V = p P V = (p V) P^", _STEPS),
+        Consequence("pi P = pi", "(pi V) P^ = pi P V = pi V", "stationary block masses"),
+    ),
+}
+_STATES = "stationary probabilities of states"
+_INCOMING = {
+    "continuous": (
+        Consequence("p^' = p^ Q^", "(p^ D)' = p^ Q^ D = (p^ D) Q", f"states, {_STARTS}"),
+        Consequence("pi^ Q^ = 0", "(pi^ D) Q = pi^ Q^ D = 0", _STATES),
+    ),
+    "discrete": (
+        Consequence("q^ = p^ P^", "q^ D = p^ P^ D = (p^ D) P", f"states, step by step, {_STARTS}"),
+        Consequence("pi^ P^ = pi^", "(pi^ D) P = pi^ P^ D = pi^ D", _STATES),
+    ),
+}
+
+
+def _consequences(kind: ClaimedKind, time: str) -> tuple[Consequence, ...]:
     if kind.scaled:
-        return [
-            Consequence(
-                balanced, "(pi K V) Q^ = pi Q V = 0", "stationary masses weighted with kappa"
-            )
-        ]
-    found = []
-    if kind.keeps_jumps and continuous:
-        found.append(Consequence("e = R 1", "e = R V 1 = V (R^ 1)", "exit rates"))
-    if kind.outgoing:
-        found += [
-            Consequence("p' = p Q", "(p V)' = p Q V = (p V) Q^", "block probabilities, every start")
-            if continuous
-            else Consequence(
-                "q = p P",
-                "q V = p P V = (p V) P^",
-                "block probabilities, step by step, every start",
-            ),
-            Consequence(
-                balanced,
-                "(pi V) Q^ = pi Q V = 0" if continuous else "(pi V) P^ = pi P V = pi V",
-                "stationary block masses",
-            ),
-        ]
-    if kind.incoming:
-        found += [
-            Consequence(
-                "p^' = p^ Q^", "(p^ D)' = p^ Q^ D = (p^ D) Q", "states, uniform start in blocks"
-            )
-            if continuous
-            else Consequence(
-                "q^ = p^ P^",
-                "q^ D = p^ P^ D = (p^ D) P",
-                "states, step by step, uniform start in blocks",
-            ),
-            Consequence(
-                "pi^ Q^ = 0" if continuous else "pi^ P^ = pi^",
-                "(pi^ D) Q = pi^ Q^ D = 0" if continuous else "(pi^ D) P = pi^ P^ D = pi^ D",
-                "stationary probabilities of states",
-            ),
-        ]
-    return found
+        return (_WEIGHTED,)
+    return (
+        *((_EXITS,) if kind.keeps_jumps and time == "continuous" else ()),
+        *(_OUTGOING[time] if kind.outgoing else ()),
+        *(_INCOMING[time] if kind.incoming else ()),
+    )
