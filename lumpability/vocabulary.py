@@ -78,8 +78,6 @@ def unknown_option(
 
     Parameters
     ----------
-    verb : str
-    name : str
     known : sequence of str
         The options that it has.
     of : str, optional
@@ -111,8 +109,6 @@ def unknown_word(what: str, word: object, known: Iterable[str]) -> InvalidInput:
     ----------
     what : str
         The option, such as "engine".
-    word : object
-    known : iterable of str
 
     Examples
     --------

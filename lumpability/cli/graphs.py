@@ -66,7 +66,6 @@ def summarise(lumping: GraphLumping, *, box: Any = None, compare: int | None = N
 
     Parameters
     ----------
-    lumping : GraphLumping
     box : object
         Must be None: rounding is bounded for chains of layers.
     compare : int, optional

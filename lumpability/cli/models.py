@@ -80,6 +80,8 @@ def lumped(
 ) -> Lumping | NetworkLumping:
     """Lump a model with the options that were given on the command line.
 
+    Raises `UsageError` if an option is not for this class of model.
+
     Parameters
     ----------
     model : CTMC, DTMC or Network
@@ -91,11 +93,6 @@ def lumped(
         Options of the command that only networks have.
     layers : bool
         Whether what follows needs a lumping of layers: a graph is then not reduced instead.
-
-    Raises
-    ------
-    UsageError
-        If an option is not for this class of model.
     """
     given = {name: value for name, value in options.items() if value is not None}
     if "within" in given:

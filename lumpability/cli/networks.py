@@ -86,7 +86,6 @@ def summarise(
 
     Parameters
     ----------
-    lumping : NetworkLumping
     box : (float, float)
         Range of all inputs for which the effect of rounding is bounded.
     compare : int, optional

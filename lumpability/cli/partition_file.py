@@ -31,10 +31,7 @@ __all__ = ["read_factors", "read_partition", "write_partition"]
 def read_partition(path: Path, states: States) -> Partition:
     """Read a partition of the given states.
 
-    Raises
-    ------
-    FormatError
-        If the file is of neither form, or misses, repeats or invents a state.
+    Raises `FormatError` if the file is of neither form, or misses, repeats or invents a state.
     """
     with opened(path) as file:  # names the file in whatever error comes out of this
         text = file.read()
@@ -45,10 +42,7 @@ def read_partition(path: Path, states: States) -> Partition:
 def read_factors(path: Path, states: States) -> Any:
     """Read numbers of the given states: a JSON list in their order, or a mapping from states.
 
-    Raises
-    ------
-    FormatError
-        If the file is of neither form, or invents a state.
+    Raises `FormatError` if the file is of neither form, or invents a state.
     """
     with opened(path) as file:
         found = parse_strictly(file.read(), path, decimals=False)

@@ -105,10 +105,7 @@ def _respected_names(
 ) -> Sequence[str]:
     """Return what to respect, less the labels and rewards to ignore.
 
-    Raises
-    ------
-    InvalidInput
-        If a name to ignore is neither a label nor a reward.
+    Raises `InvalidInput` if a name to ignore is neither a label nor a reward.
     """
     respect = [respect] if isinstance(respect, str) else list(respect)
     ignore = [ignore] if isinstance(ignore, str) else list(ignore)

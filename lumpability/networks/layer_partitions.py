@@ -54,19 +54,15 @@ def layer_partitions(
 ) -> list[Partition]:
     """Read a partition of the network's neurons as one partition for each layer with weights.
 
+    Raises `InvalidPartition` if it does not fit the network or mixes neurons of different layers.
+
     Parameters
     ----------
     partition : mapping of int to partition, or anything `Partition.of` takes
         A mapping gives for the i-th layer with weights a partition of its neurons.  Anything else is a
         partition of all neurons.
-    stages : sequence of Stage
     others : callable
         Returns the partition of a layer that the mapping leaves out, given its number of neurons.
-
-    Raises
-    ------
-    InvalidPartition
-        If it does not fit the network or mixes neurons of different layers.
     """
     if isinstance(partition, Mapping) and all(map(_is_partition, partition.values())):
         unknown = [key for key in partition if key not in range(len(stages))]

@@ -188,7 +188,6 @@ def merge(
 
     Parameters
     ----------
-    network : Network
     kind : {"proportional", "exact"}
     within : sequence of Partition, optional
         For each stage, a partition of its units: merge only inside its blocks.
@@ -247,14 +246,11 @@ def merge_stage(
 
     Parameters
     ----------
-    stage : Stage
     below : MergedStage or None
         The stage that this one reads, if it reads from classes.
-    above : Stage or None
     kind : {"proportional", "exact"}
     within : Partition, optional
         Merge only inside its blocks.
-    engine : str or callable
     antiparallel : bool
         Merge units of opposite sign where the activation has a reflection.
     """

@@ -84,7 +84,6 @@ def deciding_residues(
     ----------
     components : tuple of ExactArray
         See `ExactArray.components`.
-    terms : int
     chosen : array of int, optional
         Codes of the weights that occur; all by default.
 

@@ -44,17 +44,12 @@ _PATIENCE = 3  # doublings of the rows read without a new group before columns a
 def refine(structures: Sequence[Structure], within: Partition, normal: NormalForm) -> Partition:
     """Return the coarsest stable partition of a layer that refines `within`.
 
+    Raises `InvalidInput` for structures or a normal form that are not served.
+
     Parameters
     ----------
-    structures : sequence of one DenseStructure
     within : Partition
         Every class of rows and the bias are alone.
-    normal : Multiples
-
-    Raises
-    ------
-    InvalidInput
-        For structures or a normal form that are not served.
 
     Notes
     -----
@@ -90,10 +85,8 @@ def column_factors(layer: DenseStructure, leader: Array, group: Group) -> dict[i
 
     Parameters
     ----------
-    layer : DenseStructure
     leader : int array, shape (units,)
         For every unit one whose column of [A W; b] is the same up to a factor of the group.
-    group : Group
 
     Examples
     --------

@@ -102,10 +102,7 @@ class Accelerator:
     ) -> Partition:
         """Return the coarsest stable partition that refines `within`.
 
-        Raises
-        ------
-        InvalidInput
-            If the engine does not serve the normal form or the structures.
+        Raises `InvalidInput` if the engine does not serve the normal form or the structures.
         """
         if isinstance(normal, Multiples) and not self.serves(normal):
             structures, normal = divided(structures, within, normal), SUMS
@@ -151,10 +148,7 @@ ENGINES: dict[str, Accelerator] = {
 def find_engine(name: str) -> Accelerator:
     """Return the engine of that name.
 
-    Raises
-    ------
-    InvalidInput
-        If there is none; the message lists the names.
+    Raises `InvalidInput` if there is none; the message lists the names.
 
     Examples
     --------
@@ -174,10 +168,7 @@ def divided(
     The factor is ``group.part`` of the first nonzero sum.  It is the same in every round, because every
     target of a transition is alone in its block from the start.
 
-    Raises
-    ------
-    InvalidInput
-        If a target of a transition is not alone in its block of `within`.
+    Raises `InvalidInput` if a target of a transition is not alone in its block of `within`.
 
     Examples
     --------

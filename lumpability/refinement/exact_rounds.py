@@ -34,7 +34,6 @@ class Levels:
     ----------
     matrices : sequence of WeightedStructure
         Sums of all of them must agree.  Diagonals are explicit.
-    within : Partition
     normal : NormalForm
         When two vectors of sums count as equal.
 
@@ -107,10 +106,7 @@ class Levels:
     def depth(self, state: int, other: int) -> int:
         """Return the number of rounds that it takes to separate two states.
 
-        Raises
-        ------
-        InvalidPartition
-            If no round separates them.
+        Raises `InvalidPartition` if no round separates them.
         """
         while self._current[state] == self._current[other]:
             if not self._advance():

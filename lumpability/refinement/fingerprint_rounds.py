@@ -100,7 +100,6 @@ def refine(
     ----------
     structures : sequence of WeightedStructure
         With positive weights for `SHARES`.
-    within : Partition
     normal : {SUMS, SHARES}
     progress : callable, optional
         Called with (blocks so far, states) after every round.

@@ -29,7 +29,6 @@ def split_by_shares(structure: WeightedStructure, within: Partition) -> Refinabl
     ----------
     structure : WeightedStructure
         With positive weights.
-    within : Partition
 
     Examples
     --------

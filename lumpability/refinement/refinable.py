@@ -64,7 +64,6 @@ class RefinableBlocks:
 
         Parameters
         ----------
-        block : int
         values : dict of int to Exact
             Of some members of the block.
         splitter, condition : int

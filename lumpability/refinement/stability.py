@@ -65,10 +65,7 @@ def initial_of_blocks(structure: WeightedStructure, partition: Partition) -> Par
 def is_stable(structure: WeightedStructure, partition: Partition) -> bool:
     """Whether M V = V M^; for rational functions decided one monomial at a time.
 
-    Raises
-    ------
-    ValueError
-        If the weights have no `components`.
+    Raises `ValueError` if the weights have no `components`.
 
     Examples
     --------
@@ -94,7 +91,6 @@ def disagreement(
 
     Parameters
     ----------
-    structure : Structure
     partition : Partition
         Of the same states.
     normal : NormalForm

@@ -33,8 +33,6 @@ def refine(
 
     Parameters
     ----------
-    structures : sequence of WeightedStructure
-    within : Partition
     normal : {SUMS, SHARES}
 
     Examples
@@ -51,10 +49,7 @@ def split_all(
 ) -> RefinableBlocks:
     """Split until every block is stable; return the blocks, which record every split.
 
-    Raises
-    ------
-    InvalidInput
-        For shares of several matrices.
+    Raises `InvalidInput` for shares of several matrices.
     """
     if normal is SUMS:
         return split_by_sums(structures, within)

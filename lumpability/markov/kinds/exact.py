@@ -70,10 +70,7 @@ class Exact(Kind):
 def lift_uniformly(vector: ExactArray, chain: MarkovChain, partition: Partition) -> ExactArray:
     """Spread block probabilities uniformly, unless the chain's own initial distribution is not uniform.
 
-    Raises
-    ------
-    NotJustified
-        If the chain has an initial distribution that is not uniform inside blocks.
+    Raises `NotJustified` if the chain has an initial distribution that is not uniform inside blocks.
     """
     if chain.initial is not None and not partition.refines(Partition(chain.initial.codes)):
         raise NotJustified(

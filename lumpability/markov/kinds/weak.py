@@ -165,24 +165,15 @@ class Weak(Kind):
 def check_weak(chain: MarkovChain, partition: Any, *, max_states: int = MAX_STATES) -> WeakVerdict:
     """Decide exactly whether a partition is weakly lumpable, and from which starts.
 
+    Raises `SizeLimit` for more than `max_states` states, and `InvalidChain` for a chain that is not
+    irreducible, because it does not determine the quotient.
+
     Parameters
     ----------
     chain : CTMC or DTMC
         Irreducible.
-    partition : anything `Partition.of` takes
     max_states : int
         Refuse larger chains.
-
-    Returns
-    -------
-    WeakVerdict
-
-    Raises
-    ------
-    SizeLimit
-        For more than `max_states` states.
-    InvalidChain
-        For a chain that is not irreducible, because it does not determine the quotient.
 
     Notes
     -----

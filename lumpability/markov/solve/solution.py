@@ -159,15 +159,12 @@ class Solution:
 def choose_method(chain: MarkovChain, method: Method, size: int) -> Method:
     """Settle whether "auto" is exact; refuse floating point for symbolic chains.
 
+    Raises `InvalidInput` for an unknown method, or a numerical one with parameters.
+
     Returns
     -------
     Method
         "auto" now means to iterate first and to factorise if that does not converge.
-
-    Raises
-    ------
-    InvalidInput
-        For an unknown method, or a numerical one with parameters.
     """
     if method not in METHODS:
         raise InvalidInput(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")

@@ -35,17 +35,14 @@ _UNDERFLOWING = 1e-250
 def sweep_until_right(rates: Any, effort: Effort) -> tuple[Floats, str, int]:
     """Return the stationary distribution of an irreducible chain, the method and the sweeps made.
 
+    Raises `NoConvergence` if the changes do not become small.
+
     Parameters
     ----------
     rates : csr_array of float, shape (n, n)
         Without diagonal.
     effort : Effort
         "iterative" starts with equal masses, "direct" from a factorisation, "auto" tries both.
-
-    Raises
-    ------
-    NoConvergence
-        If the changes do not become small.
 
     Examples
     --------
