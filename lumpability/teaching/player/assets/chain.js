@@ -200,8 +200,8 @@ class ChainStory {
     return null;
   }
 
-  // Blocks after all have been compared by their sums into one of them.
-  splitBy(blocks, chosen) {
+  // Blocks after all have been compared by their sums into one of them; `texts` gets the sums of each part.
+  splitBy(blocks, chosen, texts = new Map()) {
     const set = new Set(blocks[chosen]);
     let result = blocks;
     for (const condition of this.rows.keys()) {
@@ -214,7 +214,9 @@ class ChainStory {
           if (part) part.members.push(unit);
           else parts.push({ value, members: [unit] });
         }
-        return parts.length > 1 ? parts.map((part) => part.members) : [block];
+        if (parts.length === 1) return [block];
+        for (const part of parts) texts.set(part.members, [...(texts.get(block) ?? []), part.value.text]);
+        return parts.map((part) => part.members);
       });
     }
     return result;

@@ -73,7 +73,8 @@ class ChainTurn {
 
   split() {
     const chosen = Number(this.splitterChoice.value);
-    const result = this.story.splitBy(this.blocks, chosen);
+    const texts = new Map();
+    const result = this.story.splitBy(this.blocks, chosen, texts);
     const cut = this.blocks.filter((block) => !result.includes(block));
     const splitter = this.groups[chosen];
     if (!cut.length) {
@@ -86,11 +87,13 @@ class ChainTurn {
     this.cuts += 1;
     const words = cut.map((block) => {
       const parts = result.filter((part) => block.includes(part[0]));
-      return h("li", {}, `${setOf(this.story.names(block))} splits into ${parts.map((part) => setOf(this.story.names(part))).join(" and ")}`);
+      return h("li", {}, `${setOf(this.story.names(block))} splits into ${parts.map((part) => `${setOf(this.story.names(part))} with ${texts.get(part).join(", ")}`).join(" and ")}`);
     });
     this.set(result);
     const over = !this.unstable();
-    this.say([h("p", {}, `Into ${splitter.name} sums differ:`), h("ul", {}, words), over ? h("p", {}, `Nothing splits any more: this is the coarsest lumping, after ${plural(this.cuts, "useful look")}.`) : null], over ? "yes" : "");
+    // Blocks have new letters now, so the splitter goes by its members.
+    const differ = this.story.data.proportional ? "shares" : "sums";
+    this.say([h("p", {}, `Into ${setOf(this.story.names(splitter.members))} ${differ} differ:`), h("ul", {}, words), over ? h("p", {}, `Nothing splits any more: this is the coarsest lumping, after ${plural(this.cuts, "useful look")}.`) : null], over ? "yes" : "");
   }
 
   unstable() {
