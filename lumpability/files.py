@@ -9,6 +9,7 @@ that names the file.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import lzma
@@ -30,6 +31,12 @@ _MAX_RATIO, _RATIO_FLOOR = 1000, 128 << 20
 _BUFFER = 1 << 20
 _GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
 _LEVEL = 6
+_OTHER_MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
 
 
 def check_size(path: str | Path, unpacked: int, packed: int, max_bytes: int) -> None:
@@ -109,9 +116,43 @@ def reading(path: str | Path) -> Iterator[None]:
         raise FormatError(f"cannot be read: {error.strerror or error}", path=path) from error
 
 
+class _CarriageReturns(io.RawIOBase):
+    """A text whose lines end with carriage returns alone, with line feeds instead."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(len(buffer)).replace(b"\r", b"\n")
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _as_text(stream: Any, path: Path) -> Any:
+    """Skip a byte order mark, and read the line ends of old Macs; leave other streams as they are."""
+    start = stream.peek(_BUFFER)
+    for mark, encoding in _OTHER_MARKS:
+        if start.startswith(mark):
+            raise FormatError(
+                f"begins with the byte order mark of {encoding}: save it as UTF-8", path=path
+            )
+    if start.startswith(codecs.BOM_UTF8):
+        stream.read(len(codecs.BOM_UTF8))
+    if b"\r" in start and b"\n" not in start:
+        return io.BufferedReader(_CarriageReturns(stream), _BUFFER)
+    return stream
+
+
 @contextmanager
 def opened(
-    path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES, by_content: bool = False
+    path: str | Path,
+    *,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    by_content: bool = False,
+    text: bool = False,
 ) -> Iterator[BinaryIO]:
     """Open a file for reading in binary; ``.gz`` is unpacked on the way, in bounded memory.
 
@@ -124,16 +165,18 @@ def opened(
         Largest size after unpacking.
     by_content : bool
         Look at the first bytes instead of the suffix, and unpack gzip and xz.
+    text : bool
+        Skip a byte order mark, and read lines that end with carriage returns alone.
     """
     path = Path(path)
     with reading(path), path.open("rb") as plain:
         source = _unpacker(plain, path, by_content)
         if source is None:
-            yield plain
+            yield _as_text(plain, path) if text else plain
         else:
             raw = _Unpacked(source, plain, path, max_bytes)
             with io.BufferedReader(raw, _BUFFER) as unpacked:
-                yield unpacked
+                yield _as_text(unpacked, path) if text else unpacked
 
 
 def _unpacker(plain: BinaryIO, path: Path, by_content: bool) -> Any:

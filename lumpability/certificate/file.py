@@ -53,7 +53,7 @@ def domain_of(path: str | Path) -> str:
     ...     domain_of(f"{folder}/oz.json")
     'chain'
     """
-    with opened(path) as stream:
+    with opened(path, text=True) as stream:
         return Reader(Scanner(stream, path)).domain()
 
 
@@ -114,7 +114,7 @@ def read_document(
 
     Raises `FormatError` if it is not valid, with the place in the message, and `SizeLimit` if it is too large.
     """
-    with opened(path, max_bytes=max_bytes) as stream:
+    with opened(path, max_bytes=max_bytes, text=True) as stream:
         scanner = Scanner(stream, path, max_bytes=max_bytes)
         found = Reader(scanner).domain()
         if found != domain:

@@ -33,7 +33,7 @@ def read_partition(path: Path, states: States) -> Partition:
 
     Raises `FormatError` if the file is of neither form, or misses, repeats or invents a state.
     """
-    with opened(path) as file:  # names the file in whatever error comes out of this
+    with opened(path, text=True) as file:  # names the file in whatever error comes out of this
         text = file.read()
         spec = _from_json(text, path, states) if _is_json(path) else _from_lines(text, path, states)
         return Partition.of(spec, states=states)
@@ -44,7 +44,7 @@ def read_factors(path: Path, states: States) -> Any:
 
     Raises `FormatError` if the file is of neither form, or invents a state.
     """
-    with opened(path) as file:
+    with opened(path, text=True) as file:
         found = parse_strictly(file.read(), path, decimals=False)
         if isinstance(found, dict):
             state = _resolver(states)
@@ -133,7 +133,10 @@ def _resolver(states: States) -> Callable[[str | int], Hashable]:
         else:
             number = int(text) if text.isdecimal() and len(text) <= _DIGITS else -1
         if not 0 <= number < len(states):
-            raise InvalidPartition(f"there is no state {_short(item)}", state=item)
+            counted = (
+                "" if numbers is not None else f": states are numbered from 0 to {len(states) - 1}"
+            )
+            raise InvalidPartition(f"there is no state {_short(item)}{counted}", state=item)
         state: Hashable = states[number]
         return state
 

@@ -31,7 +31,10 @@ __all__ = [
     "assemble",
     "chain_class",
     "distinct_rows",
+    "inferred_class",
     "initial_marks",
+    "looks_stochastic",
+    "one_choice_class",
     "parameter_names",
     "refuse_absurd",
     "refuse_initial_label",
@@ -46,6 +49,7 @@ INITIAL = "init"
 """The label that marks initial states in files."""
 
 _MOST_ENTRIES = 1 << 35
+_NEARLY = 1 / 1000
 
 
 class LossyWrite(UserWarning):
@@ -61,6 +65,47 @@ def chain_class(name: str) -> type[MarkovChain] | None:
     """Return the class for "CTMC" or "DTMC" in any case; None for any other model type."""
     classes: dict[str, type[MarkovChain]] = {"CTMC": CTMC, "DTMC": DTMC}
     return classes.get(name.strip().upper())
+
+
+def one_choice_class(name: str) -> type[MarkovChain] | None:
+    """Return the class of a model with choices that has one in every state; None if it is none such.
+
+    Examples
+    --------
+    >>> one_choice_class("MDP").__name__, one_choice_class("Markov Automaton").__name__
+    ('DTMC', 'CTMC')
+    """
+    classes = {"MDP": DTMC, "MARKOV AUTOMATON": CTMC, "MA": CTMC}
+    return classes.get(name.strip().upper())
+
+
+def inferred_class(
+    structure: WeightedStructure, path: str | Path, normalize: bool
+) -> type[MarkovChain]:
+    """Tell rates from probabilities where a file does not say it.
+
+    Raises
+    ------
+    FormatError
+        If all rows sum nearly to one, or are empty.
+    """
+    if not looks_stochastic(structure):
+        return CTMC
+    if normalize or all(value == 1 for value in structure.row_sums().values):
+        return DTMC
+    raise FormatError(
+        "the rows sum to one only nearly or are empty, so this may be a rounded DTMC or a CTMC: say "
+        "type='dtmc' (with normalize=True to rescale) or type='ctmc'",
+        path=path,
+    )
+
+
+def looks_stochastic(structure: WeightedStructure) -> bool:
+    """Whether every row that has transitions sums nearly to one: a question for floats."""
+    if any(value > 1 + _NEARLY for value in structure.weights.values):
+        return False
+    sums = np.bincount(structure.sources(), structure.weights.to_floats(), structure.n)
+    return bool(np.all(np.abs(sums[sums > 0] - 1) <= _NEARLY))
 
 
 def refuse_absurd(count: int, n: int, what: str) -> None:
@@ -201,6 +246,7 @@ def assemble(
     initial: ExactArray | None = None,
     reading: Reading | None = None,
     normalize: bool = False,
+    absorbing: bool = False,
 ) -> MarkovChain:
     """Build the chain of a file; the label ``init`` becomes its initial distribution.
 
@@ -210,7 +256,7 @@ def assemble(
         Takes precedence over marks.
     reading : Reading, optional
         How the numbers of the file were read.
-    normalize : bool
+    normalize, absorbing : bool
         As for the chain.
     """
     refuse_absurd(len(labels), structure.n, "labels")
@@ -224,6 +270,7 @@ def assemble(
         rewards=rewards,
         initial=initial,
         normalize=normalize,
+        **({"absorbing": True} if absorbing else {}),
     )
     chain.reading = reading or Reading()
     return chain

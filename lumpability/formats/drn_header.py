@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lumpability.errors import FormatError
-from lumpability.formats.assembly import chain_class
+from lumpability.formats.assembly import chain_class, one_choice_class
 from lumpability.formats.tokens import shown
-from lumpability.markov.chains import MarkovChain
+from lumpability.markov.chains import CTMC, MarkovChain
 
 __all__ = ["Header", "LABELS_OF_NO_STATE", "read_header", "split_labels"]
 
@@ -42,6 +42,8 @@ class Header:
     rewards: list[str] = field(default_factory=list)
     placeholders: dict[str, str] = field(default_factory=dict)
     unused_labels: list[str] = field(default_factory=list)
+    automaton: bool = False
+    """Whether it is a Markov automaton, whose transitions hold probabilities beside exit rates."""
     lines: int = 0
 
 
@@ -79,11 +81,6 @@ def read_header(stream: BinaryIO, path: str | Path) -> Header:
     ]
     if missing:
         raise FormatError(f"{missing[0]} must come before '@model'", path=path, line=header.lines)
-    if header.choices is not None and header.choices != header.states:
-        raise FormatError(
-            f"announces {header.choices} choices for {header.states} states: a chain has one each",
-            path=path,
-        )
     return header
 
 
@@ -93,10 +90,11 @@ def _read_section(header: Header, line: str, next_line: Callable[[], str]) -> st
     if line.startswith(LABELS_OF_NO_STATE):
         header.unused_labels = split_labels(value)
     elif key == "@type":
-        header.kind = chain_class(value)
+        header.kind = chain_class(value) or one_choice_class(value)
+        header.automaton = chain_class(value) is None and header.kind is CTMC
         if header.kind is None:
             raise ValueError(
-                f"holds a model of type {value.strip()}: only CTMC and DTMC can be read"
+                f"holds a model of type {shown(value.strip())!r}: only CTMC and DTMC can be read"
             )
     elif key == "@value_type":
         header.value_type = value.strip()

@@ -36,7 +36,7 @@ def read_nnet(path: str | Path, *, fold_scaling: bool = True) -> Network:
 
     A `FormatError` carries ``line``.
     """
-    with opened(path) as handle, reading(path):
+    with opened(path, text=True) as handle, reading(path):
         lines = _Lines(path, handle.read().decode("utf-8"))
         return _network(lines, fold_scaling)
 
@@ -130,6 +130,11 @@ def _network(lines: _Lines, fold_scaling: bool) -> Network:
 def _normalised(
     layers: list[Layer], means: Array, ranges: Array, inputs: int, lines: _Lines
 ) -> list[Layer]:
+    if len(means) == inputs == 2:
+        raise FormatError(
+            "2 means for 2 inputs may belong to the inputs, or one to all inputs and one to the output: give 3",
+            path=lines.path,
+        )
     # Some files give one number for all inputs and one for the outputs.
     if len(means) == 2 and inputs != 1:
         means, ranges = means[[0] * inputs + [1]], ranges[[0] * inputs + [1]]

@@ -31,6 +31,7 @@ from lumpability.formats.archives import read_arrays, write_arrays
 from lumpability.formats.assembly import (
     assemble,
     chain_class,
+    inferred_class,
     parameter_names,
     refuse_initial_label,
     refuse_negative,
@@ -65,22 +66,40 @@ def read_npz(
 
 
 def chain_of_arrays(
-    arrays: dict[str, Array], path: str | Path, *, tolerance: float, normalize: bool
+    arrays: dict[str, Array],
+    path: str | Path,
+    *,
+    tolerance: float,
+    normalize: bool,
+    kind: str | None = None,
+    absorbing: bool = False,
 ) -> MarkovChain:
-    """Return the chain of the arrays of an ``.npz``; see `read_npz`."""
+    """Return the chain of the arrays of an ``.npz``; see `read_npz`.
+
+    An archive of `scipy.sparse.save_npz` holds a matrix only; `kind` is "dtmc" or "ctmc".
+    """
     with reading(path):
-        return _Archive(arrays, path, tolerance).chain(normalize)
+        return _Archive(arrays, path, tolerance, kind).chain(normalize, absorbing)
 
 
 class _Archive:
     """The arrays of a file; each is checked when it is read."""
 
-    def __init__(self, arrays: dict[str, Array], path: str | Path, tolerance: float) -> None:
+    def __init__(
+        self, arrays: dict[str, Array], path: str | Path, tolerance: float, kind: str | None
+    ) -> None:
         self._arrays, self._path, self._tolerance = arrays, path, tolerance
+        self._given_kind, self._is_scipy = kind, "format" in arrays and "shape" in arrays
         self._exact = "data_codes" in arrays
         self._values = self._exact_values() if self._exact else []
         self._reading = Reading()
-        self._n = len(self._array("indptr", "iu")) - 1
+        if self._is_scipy:
+            shape = self._array("shape", "iu", 2).tolist()
+            if shape[0] != shape[1]:
+                raise self._error(f"holds a matrix of {shape[0]} x {shape[1]}: it must be square")
+            self._n = shape[0]
+        else:
+            self._n = len(self._array("indptr", "iu")) - 1
 
     def _error(self, message: str) -> FormatError:
         return FormatError(message, path=self._path)
@@ -121,17 +140,38 @@ class _Archive:
         self._reading = self._reading + new
         return array
 
-    def chain(self, normalize: bool) -> MarkovChain:
+    def _scipy_structure(self) -> WeightedStructure:
+        """Return the matrix that scipy saved, as rows, columns or coordinates."""
+        form = self._arrays["format"]
+        name = form.item().decode() if form.dtype.kind == "S" and form.ndim == 0 else str(form)
+        if name == "coo":
+            sources, targets = self._array("row", "iu"), self._array("col", "iu")
+            weights = self._floats("data", len(sources))
+            return WeightedStructure.from_edges(self._n, sources, targets, weights)
+        if name not in ("csr", "csc"):
+            raise self._error(f"holds a matrix in the form {shown(name)!r}: save matrix.tocsr()")
+        indptr, indices = self._array("indptr", "iu", self._n + 1), self._array("indices", "iu")
+        structure = WeightedStructure.from_rows(indptr, indices, self._floats("data", len(indices)))
+        return structure if name == "csr" else structure.transposed()
+
+    def _structure(self) -> WeightedStructure:
+        if self._is_scipy:
+            structure = self._scipy_structure()
+        else:
+            indices = self._array("indices", "iu")
+            weights = (
+                self._coded("data_codes", len(indices))
+                if self._exact
+                else self._floats("data", len(indices))
+            )
+            structure = WeightedStructure.from_rows(self._array("indptr", "iu"), indices, weights)
+        refuse_negative(structure.weights, self._path)
+        return structure
+
+    def chain(self, normalize: bool, absorbing: bool) -> MarkovChain:
         """Build the chain."""
-        kind = self._kind()
-        indices = self._array("indices", "iu")
-        weights = (
-            self._coded("data_codes", len(indices))
-            if self._exact
-            else self._floats("data", len(indices))
-        )
-        refuse_negative(weights, self._path)
-        structure = WeightedStructure.from_rows(self._array("indptr", "iu"), indices, weights)
+        structure = self._structure()
+        kind = self._kind(structure, normalize)
         labels = self._labels()
         rewards = self._coded_rewards() if self._exact else self._plain_rewards()
         return assemble(
@@ -143,10 +183,15 @@ class _Archive:
             initial=self._initial(),
             reading=self._reading,
             normalize=normalize,
+            absorbing=absorbing,
         )
 
-    def _kind(self) -> type[MarkovChain]:
+    def _kind(self, structure: WeightedStructure, normalize: bool) -> type[MarkovChain]:
         given = self._arrays.get("type")
+        if given is None and self._given_kind is not None:
+            given = np.array(self._given_kind)
+        if given is None and self._is_scipy:
+            return inferred_class(structure, self._path, normalize)
         if given is None or given.ndim != 0 or given.dtype.kind != "U":
             raise self._error("lacks the text 'type', which is CTMC or DTMC")
         kind = chain_class(str(given))

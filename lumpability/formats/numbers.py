@@ -8,6 +8,10 @@ A fraction, an integer, or a decimal of up to 15 or of more than 17 significant 
 A decimal of 16 or 17 significant digits is a double, read by `rationals.read_float` as the rational that was
 meant, and counted in the chain's ``reading``.  With ``tolerance=0`` every decimal is literal.
 
+Files rounded to fewer digits have lost what was meant: 0.333333333333 three times is no distribution.
+With ``digits=N`` a decimal of N significant digits, or N after the point, is the simplest rational that
+rounds to it: 1/3.  Shorter ones stay literal, because writers leave trailing zeros out.
+
 Literal decimals of 15 digits lose no double: 15 digits always survive the conversion to a double and back.
 Expressions in parameters are read if the format has them.
 """
@@ -58,6 +62,49 @@ def read_exact(text: str, parameters: Collection[str]) -> Any:
     )
 
 
+def is_rounded(text: str, digits: int) -> bool:
+    """Whether a decimal has so many significant digits, or so many after the point.
+
+    Examples
+    --------
+    >>> [is_rounded(t, 6) for t in ("0.333333", "0.083333", "0.25", "1.23457e-05", "1/3")]
+    [True, True, False, True, False]
+    """
+    match = _DECIMAL.fullmatch(text)
+    if match is None or "." not in text:
+        return False
+    after = text.partition(".")[2].lower().partition("e")[0]
+    return len(match[1]) + len(match[2]) == digits or len(after) == digits
+
+
+def simplest_rounded(text: str) -> Fraction:
+    """Return the rational of least denominator that differs from a decimal by half its last digit at most.
+
+    Examples
+    --------
+    >>> simplest_rounded("0.333333"), simplest_rounded("-0.857142857143"), simplest_rounded("2.50")
+    (Fraction(1, 3), Fraction(-6, 7), Fraction(5, 2))
+    """
+    value = read_text(text)
+    mantissa, _, exponent = text.lower().partition("e")
+    half = Fraction(10) ** (int(exponent or 0) - len(mantissa.partition(".")[2])) / 2
+    low, high = abs(value) - half, abs(value) + half
+    simplest = Fraction(0) if low <= 0 else _simplest_between(low, high)
+    return simplest if value > 0 else -simplest
+
+
+def _simplest_between(low: Fraction, high: Fraction) -> Fraction:
+    """Descend into the Stern-Brocot tree by continued fractions; 0 < low < high."""
+    quotients = []
+    while low.numerator % low.denominator and low // 1 == high // 1:
+        quotients.append(low // 1)
+        low, high = 1 / (high % 1), 1 / (low % 1)
+    result = Fraction(-(-low // 1))
+    for quotient in reversed(quotients):
+        result = quotient + 1 / result
+    return result
+
+
 def read_expression(text: str, parameters: Collection[str]) -> Any:
     """Read an expression in declared parameters, with powers written ``^`` or ``**``.
 
@@ -96,6 +143,8 @@ class NumberTable:
         The names that may occur in expressions.
     placeholders : mapping of str to str
         Tokens that are names of other tokens.
+    digits : int, optional
+        How many digits the numbers were rounded to; see the module.
     non_negative : bool
         Whether a negative number is an error.
     what : str
@@ -116,11 +165,13 @@ class NumberTable:
         *,
         what: str = "number",
         tolerance: float = DEFAULT_TOLERANCE,
+        digits: int | None = None,
         parameters: Collection[str] = (),
         placeholders: Mapping[str, str] | None = None,
         non_negative: bool = False,
     ) -> None:
-        self._path, self._what, self._tolerance = path, what, tolerance
+        self._path, self._what, self._tolerance, self._digits = path, what, tolerance, digits
+        self._rounded = Reading()
         self._parameters, self._non_negative = frozenset(parameters), non_negative
         self._placeholders = placeholders or {}
         self._number: dict[str, int] = {}
@@ -167,6 +218,11 @@ class NumberTable:
         if self._non_negative and value < 0:
             message = f"the {self._what} {shown(text)!r} is negative"
             raise FormatError(message, path=self._path, line=line(), value=text)
+        if self._digits and is_rounded(text, self._digits):
+            meant = simplest_rounded(text)
+            change = abs(meant / value - 1) if value else Fraction(0)
+            self._rounded += Reading(1, 1, 0, change)
+            return meant
         if not self._tolerance or not names_a_double(text):
             return value
         double = float(text)
@@ -180,7 +236,7 @@ class NumberTable:
         doubles, reading = read_floats([items[i] for i in places], tolerance=self._tolerance)
         for i, value in zip(places, doubles, strict=True):
             items[i] = value
-        return items, reading
+        return items, reading + self._rounded
 
     @property
     def reading(self) -> Reading:

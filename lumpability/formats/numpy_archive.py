@@ -24,6 +24,8 @@ def read_archive(
     *,
     tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
+    absorbing: bool = False,
+    type: str | None = None,  # noqa: A002  # as for .tra files
     max_bytes: int = DEFAULT_MAX_BYTES,
     layers: LayerList | None = None,
 ) -> MarkovChain | Network:
@@ -34,7 +36,9 @@ def read_archive(
     arrays = read_arrays(path, max_bytes=max_bytes)
     if layers is not None or DESCRIPTION in arrays:
         return network_of_arrays(arrays, path, layers=layers)
-    return chain_of_arrays(arrays, path, tolerance=tolerance, normalize=normalize)
+    return chain_of_arrays(
+        arrays, path, tolerance=tolerance, normalize=normalize, kind=type, absorbing=absorbing
+    )
 
 
 def write_archive(model: MarkovChain | Network, path: str | Path) -> None:

@@ -27,14 +27,17 @@ from lumpability.formats.assembly import (
     INITIAL,
     assemble,
     chain_class,
+    inferred_class,
     initial_marks,
+    looks_stochastic,
+    one_choice_class,
     parameter_names,
     state_lines,
 )
 from lumpability.formats.numbers import NumberTable, double_text, exact_text
 from lumpability.formats.prism_rewards import read_rewards, reward_files, reward_texts
 from lumpability.formats.prism_states import labels_text, read_labels, read_names, states_text
-from lumpability.formats.tokens import Array, chunks, shown
+from lumpability.formats.tokens import Array, Chunk, Spans, chunks, shown
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
 from lumpability.numbers.exact_array import Exact
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading
@@ -43,7 +46,6 @@ from lumpability.structure import WeightedStructure
 __all__ = ["read_prism_files", "write_prism_files"]
 
 _TYPE_COMMENT = re.compile(r"#\s*Transitions\s*\((\w+)\)\s*")
-_NEARLY = 1 / 1000
 _MAX_STATES = 2**31 - 1
 _MAX_HEADER = 1 << 16
 _MOST_STATES_EACH = 1000  # a header of ten bytes must not take gigabytes
@@ -55,6 +57,7 @@ class _Header:
     kind: type[MarkovChain] | None = None
     states: int | None = None
     transitions: int | None = None
+    choices: int | None = None  # of a model with choices
     lines: int = 0
 
 
@@ -62,7 +65,9 @@ def read_prism_files(
     path: str | Path,
     *,
     tolerance: float = DEFAULT_TOLERANCE,
+    digits: int | None = None,
     normalize: bool = False,
+    absorbing: bool = False,
     type: str | None = None,  # noqa: A002  # the word users of these files know
 ) -> MarkovChain:
     """Read a chain from a ``.tra`` file and the files beside it; options as for `lumpability.read`.
@@ -74,11 +79,11 @@ def read_prism_files(
     wanted = None if type is None else chain_class(type)
     if type is not None and wanted is None:
         raise FormatError(f"type is 'dtmc' or 'ctmc', not {type!r}", path=path)
-    with opened(path) as stream:
+    with opened(path, text=True) as stream:
         header = _read_header(stream, path)
-        structure, number_reading = _read_body(stream, path, header, tolerance)
+        structure, number_reading = _read_body(stream, path, header, tolerance, digits)
     with reading(path):
-        kind = wanted or header.kind or _inferred(structure, path, normalize)
+        kind = wanted or header.kind or inferred_class(structure, path, normalize)
         counted = header.states is not None
         rewards, reward_reading = read_rewards(path, structure, tolerance, counted=counted)
         return assemble(
@@ -89,6 +94,7 @@ def read_prism_files(
             states=read_names(path.with_suffix(".sta"), structure.n),
             reading=number_reading + reward_reading,
             normalize=normalize,
+            absorbing=absorbing,
         )
 
 
@@ -111,9 +117,18 @@ def _read_header(stream: BinaryIO, path: Path) -> _Header:
         header.kind = _kind_of(words[0], path, header.lines)
     elif len(words) == 2 and all(_is_count(word) for word in words):
         header.states, header.transitions = int(words[0]), int(words[1])
-    elif len(words) in (3, 4) and all(_is_count(word) for word in words):
+    elif len(words) == 3 and all(_is_count(word) for word in words):
+        header.states, header.choices, header.transitions = map(int, words)
+        header.kind = DTMC
+    elif len(words) == 4 and all(_is_count(word) for word in words):
         raise FormatError(
-            f"{text!r} announces choices: a model with choices (MDP, POMDP) is not a Markov chain",
+            f"{text!r} announces observations: a POMDP is not a Markov chain",
+            path=path,
+            line=header.lines,
+        )
+    elif words[0] == "STATES":
+        raise FormatError(
+            "begins like a file of MRMC, which numbers states from 1: write PRISM's form, from 0",
             path=path,
             line=header.lines,
         )
@@ -132,7 +147,7 @@ def _is_count(word: str) -> bool:
 
 
 def _kind_of(word: str, path: Path, line: int) -> type[MarkovChain]:
-    kind = chain_class(word)
+    kind = chain_class(word) or one_choice_class(word)
     if kind is None:
         raise FormatError(
             f"holds a model of type {shown(word)}: only CTMC and DTMC can be read",
@@ -143,15 +158,18 @@ def _kind_of(word: str, path: Path, line: int) -> type[MarkovChain]:
 
 
 def _read_body(
-    stream: BinaryIO, path: Path, header: _Header, tolerance: float
+    stream: BinaryIO, path: Path, header: _Header, tolerance: float, digits: int | None
 ) -> tuple[WeightedStructure, Reading]:
-    numbers = NumberTable(path, what="value", tolerance=tolerance, non_negative=True)
+    numbers = NumberTable(path, what="value", tolerance=tolerance, digits=digits, non_negative=True)
     sources: list[Array] = [np.empty(0, dtype=np.int32)]
     targets: list[Array] = [np.empty(0, dtype=np.int32)]
     codes: list[Array] = [np.empty(0, dtype=np.int32)]
     limit = _MAX_STATES if header.states is None else min(header.states, _MAX_STATES)
     for chunk in chunks(stream, path=path, first_line=header.lines + 1):
-        columns = chunk.table(3, 4, "'source target value'")
+        if header.choices is None:
+            columns = chunk.table(3, 4, "'source target value'")
+        else:
+            columns = _without_choices(chunk)
         for column, collected in zip(columns, (sources, targets), strict=False):
             collected.append(chunk.states(column, limit).astype(np.int32))
         codes.append(numbers.codes(chunk, columns[2]).astype(np.int32))
@@ -176,24 +194,15 @@ def _read_body(
     return WeightedStructure.from_edges(n, source, target, weights), numbers.reading
 
 
-def _inferred(structure: WeightedStructure, path: Path, normalize: bool) -> type[MarkovChain]:
-    if not _looks_stochastic(structure):
-        return CTMC
-    if normalize or all(value == 1 for value in structure.row_sums().values):
-        return DTMC
-    raise FormatError(
-        "the rows sum to one only nearly or are empty, so this may be a rounded DTMC or a CTMC: say "
-        "type='dtmc' (with normalize=True to rescale) or type='ctmc'",
-        path=path,
-    )
-
-
-def _looks_stochastic(structure: WeightedStructure) -> bool:
-    """Whether every row with transitions sums to nearly one, in floating point."""
-    if any(value > 1 + _NEARLY for value in structure.weights.values):
-        return False
-    sums = np.bincount(structure.sources(), structure.weights.to_floats(), structure.n)
-    return bool(np.all(np.abs(sums[sums > 0] - 1) <= _NEARLY))
+def _without_choices(chunk: Chunk) -> list[Spans]:
+    """Return the columns source, target and value of a model with choices that has one in every state."""
+    source, choice, target, value = chunk.table(4, 5, "'source choice target value'")
+    other = np.flatnonzero(~chunk.equal(choice, b"0"))
+    if len(other):
+        at = int(source.starts[other[0]])
+        state = chunk.text(source, int(other[0]))
+        chunk.fail(at, f"state {shown(state)} has a second choice: only models with one are chains")
+    return [source, target, value]
 
 
 def write_prism_files(
@@ -250,7 +259,7 @@ def write_prism_files(
 
 def _transition_lines(chain: MarkovChain, number: Callable[[Exact], str]) -> Iterator[str]:
     matrix = chain.matrix
-    if isinstance(chain, CTMC) and _looks_stochastic(matrix):
+    if isinstance(chain, CTMC) and looks_stochastic(matrix):
         yield "# Transitions (CTMC)\n"
     yield f"{matrix.n} {matrix.m}\n"
     values = [number(value) for value in matrix.weights.values]

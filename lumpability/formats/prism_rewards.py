@@ -102,7 +102,7 @@ def _read_entries(
     numbers = NumberTable(path, what="reward", tolerance=tolerance)
     form = "'state reward'" if indices == 1 else "'source target reward'"
     collected: list[list[Array]] = [[np.empty(0, dtype=np.int64)] for _ in range(indices + 1)]
-    with opened(path) as stream:
+    with opened(path, text=True) as stream:
         name, lines, entries = _read_header(stream, path, n) if counted else (None, 0, None)
         for chunk in chunks(stream, path=path, first_line=lines + 1):
             columns = chunk.table(indices + 1, indices + 1, form)

@@ -39,7 +39,7 @@ def read_labels(path: Path, n: int) -> dict[str, Mask]:
     """
     if not path.exists():
         return {}
-    with opened(path) as stream:
+    with opened(path, text=True) as stream:
         names, by_number, lines = _read_declaration(stream, path)
         refuse_absurd(len(names), n, "labels")
         masks = {name: np.zeros(n, dtype=bool) for name in names}
@@ -189,7 +189,7 @@ def read_names(path: Path, n: int) -> list[str] | None:
         return None
     names: list[str | None] = [None] * n
     variables: list[str] | None = None
-    with opened(path) as stream:
+    with opened(path, text=True) as stream:
         for line, raw in enumerate(iter(lambda: stream.readline(_MAX_LINE), b""), start=1):
             text = raw.decode().strip("\r\n")
             if not text.strip() or (text.lstrip().startswith("#")):

@@ -8,6 +8,7 @@ microseconds for each transition, as the bridge passes single numbers.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from lumpability.formats.assembly import (
     assemble,
     chain_class,
     initial_marks,
+    one_choice_class,
     parameter_names,
 )
 from lumpability.formats.prism_rewards import expected_on_leaving
@@ -118,13 +120,30 @@ def _build(
         wanted = stormpy.BuilderOptions()
         wanted.set_build_all_labels()
         wanted.set_build_all_reward_models()
+        wanted.set_exploration_checks(True)
         if options.state_names:
             wanted.set_build_state_valuations()
         number = stormpy.Rational if options.exact else float
         if undefined:
             number = stormpy.RationalFunction
         model = stormpy.build_model[number](source, options=wanted)
-        return from_stormpy(model, tolerance=options.tolerance, normalize=options.normalize)
+        chain = from_stormpy(model, tolerance=options.tolerance, normalize=options.normalize)
+        return _without_added_loops(chain)
+
+
+def _without_added_loops(chain: MarkovChain) -> MarkovChain:
+    """Remove the self-loops of rate 1 that Storm adds to states of a CTMC without transitions."""
+    if not isinstance(chain, CTMC) or "deadlock" not in chain.labels:
+        return chain
+    loops = chain.matrix.loops()
+    added = loops[chain.labels["deadlock"][chain.matrix.indices[loops]]]
+    return chain.rebuilt(
+        chain.matrix.without(added),
+        states=chain.states if chain.states.named else None,
+        labels=chain.labels,
+        rewards=chain.rewards,
+        initial=chain.initial,
+    )
 
 
 def _constants(given: str | Mapping[str, Any] | None) -> str:
@@ -177,9 +196,11 @@ def from_stormpy(
         If the model is neither a DTMC nor a CTMC.
     """
     name = str(model.model_type).rpartition(".")[2]
-    kind = chain_class(name)
+    kind = chain_class(name) or one_choice_class(name)
     if kind is None or not model.is_sparse_model:
         raise InvalidChain(f"only sparse DTMC and CTMC models can be converted, not a {name}")
+    if chain_class(name) is None:
+        _refuse_choices(model, name)
     total = Reading()
 
     def numbers(items: list[Any]) -> ExactArray:
@@ -189,6 +210,10 @@ def from_stormpy(
         return array
 
     structure = _structure(model.transition_matrix, model.nr_states, numbers)
+    if name == "MA":
+        exits = numbers(list(model.exit_rates)).take(structure.sources())
+        rates = structure.weights.combine(exits, operator.mul)
+        structure = WeightedStructure.from_rows(structure.indptr, structure.indices, rates)
     rewards = {}
     for reward_name, reward in model.reward_models.items():
         state = numbers(list(reward.state_rewards)) if reward.has_state_rewards else None
@@ -208,6 +233,27 @@ def from_stormpy(
         reading=total,
         normalize=normalize,
     )
+
+
+def _refuse_choices(model: Any, name: str) -> None:
+    """Refuse a model with choices, or with states that are left at once; name the state."""
+    matrix = model.transition_matrix
+    for state in range(model.nr_states):
+        choices = matrix.get_row_group_end(state) - matrix.get_row_group_start(state)
+        if choices != 1:
+            raise InvalidChain(
+                f"state {state} of this {name} has {choices} choices: only a model with one in every "
+                "state is a Markov chain",
+                state=state,
+            )
+    if name == "MA":
+        immediate = set(range(model.nr_states)) - set(model.markovian_states)
+        if immediate:
+            raise InvalidChain(
+                f"state {min(immediate)} of this MA has no rate: it is left at once, which is not so in "
+                "a Markov chain",
+                state=min(immediate),
+            )
 
 
 def _item(value: Any) -> Any:

@@ -29,7 +29,7 @@ def read_document(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, 
     `SizeLimit` if the text has more than `max_bytes` bytes.
     """
     path = Path(path)
-    with opened(path, max_bytes=max_bytes) as stream:
+    with opened(path, max_bytes=max_bytes, text=True) as stream:
         text = stream.read(max_bytes + 1)
     if len(text) > max_bytes:
         raise SizeLimit(

@@ -22,7 +22,7 @@ from lumpability.markov.attributes import (
     read_labels,
     read_rewards,
 )
-from lumpability.markov.matrices import explore, read_matrix, triples
+from lumpability.markov.matrices import explore, read_matrix, triples, with_loops
 from lumpability.markov.parametric import parameters_in, read_point, substitute_array
 from lumpability.notebook_hooks import Drawn
 from lumpability.numbers.exact_array import ExactArray
@@ -78,9 +78,12 @@ class MarkovChain(Drawn, ABC):
         rewards: Mapping[str, Any] | None = None,
         initial: Any = None,
         normalize: bool = False,
+        absorbing: bool = False,
         tolerance: float = DEFAULT_TOLERANCE,
     ) -> None:
         structure, self.reading, states = read_matrix(matrix, tolerance, states)
+        if absorbing and self.time == "discrete":
+            structure = with_loops(structure)
         self._name(structure.n, states)
         self.rescaled = Fraction(0)
         self.matrix = self._validated(structure, normalize)

@@ -122,6 +122,8 @@ class DTMC(MarkovChain):
         As for `CTMC`.
     normalize : bool
         Divide every row by its sum, exactly; ``rescaled`` is the largest distance of a sum from 1.
+    absorbing : bool
+        Give states without transitions a self-loop of probability 1.
 
     Raises
     ------
@@ -152,6 +154,13 @@ class DTMC(MarkovChain):
         if not len(wrong):
             return structure
         row = int(wrong[0])
+        if sums[row] == 0:
+            raise InvalidChain(
+                f"row {self.states[row]!r} has no transitions; if the state is absorbing give it a self-loop of "
+                "probability 1, or pass absorbing=True to do so for all such rows",
+                row=row,
+                total=sums[row],
+            )
         near_one = isinstance(sums[row], Fraction) and abs(sums[row] - 1) < 1
         off = f" (off by {float(sums[row] - 1):.2g})" if near_one else ""
         if not normalize:
@@ -161,8 +170,14 @@ class DTMC(MarkovChain):
                 row=row,
                 total=sums[row],
             )
-        if any(value == 0 for value in sums.values):
-            raise InvalidChain("a row without transitions cannot be rescaled to sum to 1", row=row)
+        empty = next((code for code, value in enumerate(sums.values) if value == 0), None)
+        if empty is not None:
+            row = int(np.flatnonzero(sums.codes == empty)[0])
+            raise InvalidChain(
+                f"row {self.states[row]!r} has no transitions and cannot be rescaled to sum to 1; if the state is "
+                "absorbing, pass absorbing=True",
+                row=row,
+            )
         self.rescaled = max(
             (abs(v - 1) for v in sums.values if isinstance(v, Fraction)), default=Fraction(0)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from lumpability.numbers.parameters import is_positive
 from lumpability.numbers.rationals import Reading
 from lumpability.structure import WeightedStructure
 
-__all__ = ["divide_rows", "explore", "negative_codes", "read_matrix", "triples"]
+__all__ = ["divide_rows", "explore", "negative_codes", "read_matrix", "triples", "with_loops"]
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -39,6 +40,17 @@ def negative_codes(weights: ExactArray) -> Mask:
     A parametric weight is negative if all its coefficients are, because parameters are positive.
     """
     return np.array([bool(value) and is_positive(-value) for value in weights.values], dtype=bool)
+
+
+def with_loops(structure: WeightedStructure) -> WeightedStructure:
+    """Give states without transitions a self-loop of weight one."""
+    still = np.flatnonzero(np.diff(structure.indptr) == 0)
+    return WeightedStructure.from_edges(
+        structure.n,
+        np.concatenate([structure.sources(), still]),
+        np.concatenate([structure.indices, still]),
+        structure.weights.concatenate(ExactArray.constant(Fraction(1), len(still))),
+    )
 
 
 def triples(rates: Any) -> list[tuple[Any, Any, Any]]:

@@ -145,7 +145,7 @@ def read_answer(path: str | Path) -> dict[str, Any]:
     ...     read_answer(path)
     {'quotient': [[0, '1/2'], [3, 0]]}
     """
-    with opened(path, max_bytes=LARGEST_SHEET) as file:
+    with opened(path, max_bytes=LARGEST_SHEET, text=True) as file:
         return parse_object(file.read(LARGEST_SHEET), path, decimals=False)
 
 

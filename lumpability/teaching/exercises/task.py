@@ -140,7 +140,7 @@ def read_task(path: str | Path) -> Task | NetworkTask:
     ...     read_task(path)
     Task(ordinary, 6 states, 3 rounds)
     """
-    with opened(path, max_bytes=LARGEST_SHEET) as file:
+    with opened(path, max_bytes=LARGEST_SHEET, text=True) as file:
         text = file.read(LARGEST_SHEET + 1).decode(errors="replace")
         line = next((line for line in text.splitlines() if MARK in line), None)
         if line is None:
