@@ -49,7 +49,7 @@ def dashed(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-_FLAG = re.compile(r"\b(normalize)=True")
+_FLAG = re.compile(r"\b(normalize|absorbing|parametric)=True")
 _CHOICE = re.compile(r"\b(kind|type|engine|constants|dtype|value_type)=(['\"])(.*?)\2")
 _FILE = re.compile(r"\b(within)=(\.\.\.)?")
 _NUMBER = re.compile(r"\b(max_bytes)\b")

@@ -173,7 +173,19 @@ _READING = _added(
         "--type",
         type=_Words("type", ["ctmc", "dtmc"]),
         show_default="as the file says",
-        help="What a .tra file holds, if it does not say.",
+        help="What a .tra file or a matrix of scipy in .npz holds, if it does not say.",
+    ),
+    click.option(
+        "--digits",
+        type=click.IntRange(1, 30),
+        metavar="N",
+        show_default="not rounded",
+        help=".tra and .drn files: the digits that numbers were rounded to; 0.333333 of 6 digits is read as 1/3.",
+    ),
+    click.option(
+        "--absorbing",
+        is_flag=True,
+        help=".tra, .drn and .npz files: give states of a DTMC without transitions a self-loop.",
     ),
     click.option(
         "--constants",

@@ -106,6 +106,8 @@ def read(
     *,
     tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
+    digits: int | None = None,
+    absorbing: bool = False,
     type: Literal["ctmc", "dtmc"] | None = None,  # noqa: A002  # the word users of these files know
     constants: str | Mapping[str, Any] | None = None,
     exact: bool = True,
@@ -127,8 +129,13 @@ def read(
     normalize : bool
         Rescale rows of a DTMC that do not sum to one; ``rescaled`` is the largest distance of a sum from 1.
         Networks ignore it.
+    digits : int, optional
+        For ``.tra`` and ``.drn``: the digits that numbers were rounded to.  A decimal of so many digits is
+        read as the simplest rational that rounds to it.
+    absorbing : bool
+        For ``.tra``, ``.drn`` and ``.npz``: give states of a DTMC without transitions a self-loop.
     type : {"ctmc", "dtmc"}, optional
-        For ``.tra``: what the file holds, if it does not say.
+        For ``.tra``, and matrices of scipy in ``.npz``: what the file holds, if it does not say.
     constants : str or mapping, optional
         For PRISM and JANI sources: values of constants, ``"N=3,rate=1/2"``.
     exact : bool
@@ -179,6 +186,8 @@ def read(
         raise FormatError("files of this format can be written, but not read", path=path)
     reader = known.function(known.reader)
     own = {
+        "digits": (digits, None),
+        "absorbing": (absorbing, False),
         "type": (type, None),
         "constants": (constants, None),
         "exact": (exact, True),

@@ -32,8 +32,8 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np

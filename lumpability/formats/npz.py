@@ -152,7 +152,7 @@ class _Archive:
             raise self._error(f"holds a matrix in the form {shown(name)!r}: save matrix.tocsr()")
         indptr, indices = self._array("indptr", "iu", self._n + 1), self._array("indices", "iu")
         structure = WeightedStructure.from_rows(indptr, indices, self._floats("data", len(indices)))
-        return structure if name == "csr" else structure.transposed()
+        return structure if name == "csr" else structure.transposed
 
     def _structure(self) -> WeightedStructure:
         if self._is_scipy:

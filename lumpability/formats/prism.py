@@ -30,7 +30,6 @@ from lumpability.formats.assembly import (
     inferred_class,
     initial_marks,
     looks_stochastic,
-    one_choice_class,
     parameter_names,
     state_lines,
 )
@@ -57,7 +56,7 @@ class _Header:
     kind: type[MarkovChain] | None = None
     states: int | None = None
     transitions: int | None = None
-    choices: int | None = None  # of a model with choices
+    choices: bool = False  # whether lines name choices, as those of an MDP do
     lines: int = 0
 
 
@@ -111,15 +110,15 @@ def _read_header(stream: BinaryIO, path: Path) -> _Header:
         text = line.decode(errors="replace").strip()
         comment = _TYPE_COMMENT.fullmatch(text)
         if comment:
-            header.kind = _kind_of(comment[1], path, header.lines)
+            _set_kind(header, comment[1], path)
         words = [] if text.startswith("#") else text.split()
     if len(words) == 1 and words[0].isalpha():
-        header.kind = _kind_of(words[0], path, header.lines)
+        _set_kind(header, words[0], path)
     elif len(words) == 2 and all(_is_count(word) for word in words):
         header.states, header.transitions = int(words[0]), int(words[1])
     elif len(words) == 3 and all(_is_count(word) for word in words):
-        header.states, header.choices, header.transitions = map(int, words)
-        header.kind = DTMC
+        header.states, _, header.transitions = map(int, words)
+        header.kind, header.choices = DTMC, True
     elif len(words) == 4 and all(_is_count(word) for word in words):
         raise FormatError(
             f"{text!r} announces observations: a POMDP is not a Markov chain",
@@ -146,15 +145,16 @@ def _is_count(word: str) -> bool:
     return word.isascii() and word.isdigit() and len(word) < 19
 
 
-def _kind_of(word: str, path: Path, line: int) -> type[MarkovChain]:
-    kind = chain_class(word) or one_choice_class(word)
-    if kind is None:
+def _set_kind(header: _Header, word: str, path: Path) -> None:
+    """Read the type of the model; an MDP is a chain if it has one choice in every state."""
+    header.choices = word.upper() == "MDP"
+    header.kind = DTMC if header.choices else chain_class(word)
+    if header.kind is None:
         raise FormatError(
             f"holds a model of type {shown(word)}: only CTMC and DTMC can be read",
             path=path,
-            line=line,
+            line=header.lines,
         )
-    return kind
 
 
 def _read_body(
@@ -166,7 +166,7 @@ def _read_body(
     codes: list[Array] = [np.empty(0, dtype=np.int32)]
     limit = _MAX_STATES if header.states is None else min(header.states, _MAX_STATES)
     for chunk in chunks(stream, path=path, first_line=header.lines + 1):
-        if header.choices is None:
+        if not header.choices:
             columns = chunk.table(3, 4, "'source target value'")
         else:
             columns = _without_choices(chunk)

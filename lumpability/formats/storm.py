@@ -12,6 +12,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,8 @@ def read_prism_source(
     Raises `FormatError` if Storm cannot read the file, a constant has no value, or it is not a Markov chain.
     """
 
-    def parse(stormpy: Any) -> Any:
-        return stormpy.parse_prism_program(str(path), prism_compatibility=True)
+    def parse(stormpy: Any, path: str) -> Any:
+        return stormpy.parse_prism_program(path, prism_compatibility=True)
 
     options = _Options(exact, parametric, state_names, tolerance, normalize)
     return _build(Path(path), parse, constants, options)
@@ -78,8 +79,8 @@ def read_jani(
 ) -> MarkovChain:
     """Build the chain of a JANI source file; parameters as for `read_prism_source`."""
 
-    def parse(stormpy: Any) -> Any:
-        return stormpy.parse_jani_model(str(path))[0]
+    def parse(stormpy: Any, path: str) -> Any:
+        return stormpy.parse_jani_model(path)[0]
 
     options = _Options(exact, parametric, state_names, tolerance, normalize)
     return _build(Path(path), parse, constants, options)
@@ -97,15 +98,18 @@ class _Options:
 
 def _build(
     path: Path,
-    parse: Callable[[Any], Any],
+    parse: Callable[[Any, str], Any],
     constants: str | Mapping[str, Any] | None,
     options: _Options,
 ) -> MarkovChain:
     stormpy = require("stormpy", extra="storm")
-    with opened(path) as stream:
-        stream.read(1)  # a missing or unreadable file is reported like any other
-    with reading(path), _quietly(stormpy, path):
-        source = parse(stormpy)
+    # A missing or unreadable file is reported like any other; Storm knows no byte order marks.
+    with opened(path, text=True) as stream:
+        text = stream.read()
+    with TemporaryDirectory() as folder, reading(path), _quietly(stormpy, path):
+        plain = Path(folder) / path.name
+        plain.write_bytes(text)
+        source = parse(stormpy, str(plain))
         values = _constants(constants)
         if values:
             source, _ = stormpy.instantiate_constants(source, values)

@@ -201,7 +201,7 @@ class Chunk:
             i = int(beyond[0])
             self.fail(
                 int(spans.starts[i]),
-                f"state {int(states[i])} is out of range: there are {count} states",
+                f"state {int(states[i])} is out of range: there are {count} states, numbered from 0",
                 value=int(states[i]),
             )
         return states

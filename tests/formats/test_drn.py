@@ -121,11 +121,11 @@ def test_rounded_rows_are_refused_unless_rescaling_is_asked_for(tmp_path):
     [
         (
             "@type: CTMC",
-            "@type: MDP",
+            "@type: POMDP",
             3,
-            "holds a model of type MDP: only CTMC and DTMC can be read",
+            "holds a model of type 'POMDP': only CTMC and DTMC can be read",
         ),
-        ("@type: CTMC", "@type: Markov Automaton", 3, "of type Markov Automaton"),
+        ("@type: CTMC", "@type: " + "S" * 10**5, 3, "of type 'SSSS"),
         ("rational", "double-interval", 4, "holds values of type double-interval"),
         ("@nr_states\n3", "@nr_states\n-3", 10, "'-3' is not a number of states"),
         ("@nr_states\n3", "@nr_states\n99999999999", 10, "is not a number of states"),

@@ -162,7 +162,6 @@ def index(*keys: str, value: object) -> Callable[[dict[str, bytes]], None]:
         (changed("index.json", b'{"format-version": 9}'), "is of UMB version 9"),
         (changed("index.json", b'{"format-version": 1}'), "is not a UMB index"),
         (index("transition-system", "time", value="urgent-stochastic"), "only CTMC and DTMC"),
-        (index("transition-system", "#players", value=1), "and 1 players: only CTMC and DTMC"),
         (index("transition-system", "#choices", value=4), "has 4 choices for 3 states"),
         (index("transition-system", "#states", value=-1), "is not a UMB index"),
         (index("transition-system", "#states", value="x"), "is not a UMB index"),
