@@ -12,15 +12,9 @@ __all__ = ["Report", "smaller"]
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of one step of a command.
+    """The outcome of one step of a command."""
 
-    Attributes
-    ----------
-    data : dict
-        Plain data that `json.dumps` accepts; exact numbers are texts such as "1/3".
-    tables : tuple of Table
-    """
-
+    # Plain data that `json.dumps` accepts; exact numbers are texts such as "1/3".
     data: dict[str, Any]
     tables: tuple[Table, ...]
 

@@ -46,44 +46,23 @@ __all__ = ["Columns", "MergedStage", "group_columns", "merge", "merge_stage", "r
 
 @dataclass(frozen=True, eq=False)
 class MergedStage:
-    """The classes of one stage.
-
-    Attributes
-    ----------
-    stage : Stage
-    summed : DenseStructure
-        Its weights and bias, aggregated by the classes below.
-    partition : Partition
-        Of the units; constants and dead units included.
-    factors : object array of Fraction, shape (units,)
-        c(s): the column of s is c(s) times the column of its class.
-    carried : object array of Fraction, shape (units,)
-        The factor after the activation: of c(s), or of abs(c(s)) if the stage has a reflection.
-    scale : object array of Fraction, shape (classes,)
-        The column of the class is the column of its first member divided by this.
-    constants : dict of int to Fraction
-        Units whose output has this value for every input, folded into the next bias.
-    live : bool array, shape (classes,)
-        Classes that stay: neither constant nor dead.
-    group : Group
-        Factors by which columns were allowed to differ.
-    antiparallel : bool
-        Whether units of opposite sign were merged where possible.
-    within : Partition or None
-        The initial partition of the units, if one was given.
-    """
+    """The classes of one stage."""
 
     stage: Stage
-    summed: DenseStructure
-    partition: Partition
-    factors: Array
+    summed: DenseStructure  # its weights and bias, aggregated by the classes below
+    partition: Partition  # of the units; constants and dead units included
+    factors: Array  # shape (units,): the column of s is c(s) times the column of its class
+    # Shape (units,): the factor after the activation, of c(s), or of abs(c(s)) if the stage has a
+    # reflection.
     carried: Array
+    # Shape (classes,): the column of the class is the column of its first member divided by this.
     scale: Array
+    # Units whose output has this value for every input, folded into the next bias.
     constants: dict[int, Fraction]
-    live: Array
-    group: Group = Group.ONE
-    antiparallel: bool = False
-    within: Partition | None = None
+    live: Array  # shape (classes,): classes that stay: neither constant nor dead
+    group: Group = Group.ONE  # factors by which columns were allowed to differ
+    antiparallel: bool = False  # whether units of opposite sign were merged where possible
+    within: Partition | None = None  # the initial partition of the units, if one was given
 
     def claim(self) -> LayerClaim:
         """Return the claim of a certificate about the stage."""
@@ -278,21 +257,11 @@ def merge_stage(
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Columns grouped up to factors.
+    """Columns grouped up to factors."""
 
-    Attributes
-    ----------
-    leader : int array, shape (n,)
-        First column of the group of each.
-    factors : dict of int to Fraction
-        The factor of a column over its leader, if it is not 1.
-    zero : bool array, shape (n,)
-        Columns whose weights are all zero (the bias need not be).
-    """
-
-    leader: Array
-    factors: dict[int, Fraction]
-    zero: Array
+    leader: Array  # shape (n,): first column of the group of each
+    factors: dict[int, Fraction]  # the factor of a column over its leader, if it is not 1
+    zero: Array  # shape (n,): columns whose weights are all zero (the bias need not be)
 
 
 def group_columns(

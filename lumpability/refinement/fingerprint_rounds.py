@@ -42,17 +42,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class FieldTables:
-    """The distinct weights of a structure as residues modulo two primes.
-
-    Attributes
-    ----------
-    primes : tuple of two int, below 2^31
-    residues : tuple of two arrays of uint64, shape (k,)
-        Addressed by the codes of the weights.
-    """
+    """The distinct weights of a structure as residues modulo two primes."""
 
     primes: tuple[int, int]
-    residues: tuple[Array, Array]
+    residues: tuple[Array, Array]  # shape (k,): addressed by the codes of the weights
 
 
 Tables = Callable[[int], FieldTables]

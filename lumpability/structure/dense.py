@@ -34,25 +34,13 @@ BLOCK = 1 << 17
 
 @dataclass(frozen=True, eq=False)
 class RowClasses:
-    """What each row of a weight matrix belongs to: a class, with a factor, or a constant.
+    """What each row of a weight matrix belongs to: a class, with a factor, or a constant."""
 
-    Attributes
-    ----------
-    members : int array, shape (k,)
-        Rows that belong to classes, class by class.
-    starts : int array, shape (c,)
-        Where each class begins in `members`.
-    factors : object array of Fraction, shape (k,)
-    constant_rows : int array, shape (q,)
-        Rows whose input has a known value.
-    constants : object array of Fraction, shape (q,)
-    """
-
-    members: Array
-    starts: Array
-    factors: Array
-    constant_rows: Array
-    constants: Array
+    members: Array  # shape (k,): rows that belong to classes, class by class
+    starts: Array  # shape (c,): where each class begins in `members`
+    factors: Array  # shape (k,)
+    constant_rows: Array  # shape (q,): rows whose input has a known value
+    constants: Array  # shape (q,)
 
     @classmethod
     def separate(cls, rows: int) -> RowClasses:

@@ -48,21 +48,11 @@ _FASTER = 1.0625  # times the largest exit rate, so that every state has a self-
 
 @dataclass(frozen=True)
 class Window:
-    """The Poisson weights that matter.
+    """The Poisson weights that matter."""
 
-    Attributes
-    ----------
-    first : int
-        The number of steps that `weights[0]` belongs to.
-    weights : array of float
-        Sum to one.
-    error : float
-        Bound on the sum of all errors of weights: the omitted ones, and rounding.
-    """
-
-    first: int
-    weights: Floats
-    error: float
+    first: int  # the number of steps that `weights[0]` belongs to
+    weights: Floats  # sum to one
+    error: float  # bound on the sum of all errors of weights: the omitted ones, and rounding
 
     @property
     def last(self) -> int:
