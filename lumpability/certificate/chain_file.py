@@ -216,10 +216,10 @@ class _Reader(Reader):
         if not splits == len(splitter) == len(condition) == len(parts):
             self.fail("'history' has columns of different lengths")
         if not parts.sum() == len(sizes) == len(sums):
-            self.fail("'history' has another number of sizes or of sums than of parts")
+            self.fail("'history' has different numbers of sizes, sums and parts")
         first_part = len(roots) + np.append(0, np.cumsum(parts))
         if (split_node >= first_part[:-1]).any():
-            self.fail("'history' splits a node that is not there yet")
+            self.fail("'history' splits a node that does not exist yet")
         before = np.append(0, np.cumsum(sizes))
         offset = before[:-1] - np.repeat(before[first_part[:-1] - len(roots)], parts)
         starts = _starts(roots, np.repeat(split_node, parts), offset)

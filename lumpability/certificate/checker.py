@@ -62,7 +62,7 @@ def verify(certificate: Claims, model: Any, quotient: Any = None) -> Verificatio
         if blocks > 1
         else ", and one block is least"
     )
-    told = last if coarsest else "; that no coarser partition will do is not claimed"
+    told = last if coarsest else "; it is not claimed to be the coarsest"
     holds = "hold" if certificate.about.outgoing and certificate.about.incoming else "holds"
     text = f"{certificate.kind}, proved: {certificate.identity} {holds} exactly{told}"
     return Verification(True, coarsest, None, text)
@@ -146,5 +146,5 @@ def _factors(kappa: ExactArray, parts: ChainParts, partition: Partition) -> Exac
         always = "" if kappa.is_rational else " for all parameters"
         raise Contradiction("kappa", f"the factor {shown(wrong)} is not positive{always}")
     if not kappa.where(lambda factor: factor == 1)[partition.representatives].all():
-        raise Contradiction("kappa", "the first member of a block has another factor than 1")
+        raise Contradiction("kappa", "the first member of a block has a factor other than 1")
     return kappa

@@ -159,7 +159,7 @@ class Scanner:
             self.fail("does not hold a whole number of moderate size where one should be")
         value = int(digits)
         if value > most:
-            self.fail(f"holds {value}, where {most} is the most there can be")
+            self.fail(f"holds {value}, where at most {most} is possible")
         self._at = end
         return value
 
@@ -224,8 +224,8 @@ class Scanner:
             or lengths.max() > _DIGITS
             or (zero & (lengths > 1)).any()
         ):
-            self.fail("holds a list of something else than whole numbers of moderate size")
+            self.fail("holds a list that does not consist of whole numbers of moderate size")
         values = np.fromstring(text, dtype=np.int64, sep=",")
         if values.max() > largest:
-            self.fail(f"holds {values.max()}, where {largest} is the most there can be")
+            self.fail(f"holds {values.max()}, where at most {largest} is possible")
         return values.astype(np.int32)

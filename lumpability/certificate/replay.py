@@ -143,8 +143,8 @@ class Replay:
             wrong = int(np.flatnonzero(~right)[0])
             split, block = int(splits[chosen[wrong]]), int(history.order[places[wrong]])
             refuse(
-                f"split {split}: block {block} does not have the sum into node "
-                f"{int(history.splitter[split])} that is recorded for its part"
+                f"split {split}: the sum of block {block} into node "
+                f"{int(history.splitter[split])} is not the sum recorded for its part"
             )
         np.add.at(touched, parts, 1)
 
@@ -294,7 +294,7 @@ def replay(
     missing = np.flatnonzero(history.sums.where(bool) & (touched != sizes))
     if len(missing):
         part = history.roots + int(missing[0])
-        refuse(f"node {part} has members whose sum into the splitter is zero, not what is recorded")
+        refuse(f"node {part} has members whose sum into the splitter is zero, not the recorded sum")
 
 
 def _check_forest(history: History, blocks: int, conditions: int) -> None:
@@ -303,7 +303,7 @@ def _check_forest(history: History, blocks: int, conditions: int) -> None:
     nodes, splits = len(starts), len(node)
     fits = len(ends) == nodes == roots + len(history.sums) and len(first) == splits + 1
     if not fits or not len(history.splitter) == len(history.condition) == splits:
-        refuse("its columns have lengths that do not belong together")
+        refuse("its columns have inconsistent lengths")
     if not np.array_equal(np.sort(history.order), np.arange(blocks)):
         refuse(f"its order does not hold each of {blocks} blocks once")
     if nodes and not ((starts >= 0) & (starts < ends) & (ends <= blocks)).all():
@@ -311,11 +311,11 @@ def _check_forest(history: History, blocks: int, conditions: int) -> None:
     if not _tiles(starts[:roots], ends[:roots], 0, blocks):
         refuse("the roots do not tile the blocks")
     if first[0] != roots or first[-1] != nodes or (np.diff(first) < 2).any():
-        refuse("a split has fewer than two parts, or parts of its own that it does not name")
+        refuse("a split has fewer than two parts, or parts that it does not list")
     if splits and not ((node >= 0) & (node < first[:-1])).all():
-        refuse("a node is split before it is there")
+        refuse("a node is split before it exists")
     if splits and not ((history.splitter >= 0) & (history.splitter < first[:-1])).all():
-        refuse("a splitter is not there before the parts of its split")
+        refuse("a splitter does not exist before the parts of its split")
     if splits and not ((history.condition >= 0) & (history.condition < conditions)).all():
         refuse("a split refers to a condition that the kind does not have")
     inner = np.bincount(node, minlength=nodes)

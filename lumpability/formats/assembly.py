@@ -94,7 +94,7 @@ def inferred_class(
     if normalize or all(value == 1 for value in structure.row_sums().values):
         return DTMC
     raise FormatError(
-        "the rows sum to one only nearly or are empty, so this may be a rounded DTMC or a CTMC: say "
+        "the rows sum to one only approximately or are empty, so this may be a rounded DTMC or a CTMC: give "
         "type='dtmc' (with normalize=True to rescale) or type='ctmc'",
         path=path,
     )

@@ -132,7 +132,7 @@ class _Archive:
     def _coded(self, name: str, length: int) -> ExactArray:
         codes = self._array(name, "iu", length)
         if len(codes) and (codes.min() < 0 or codes.max() >= len(self._values)):
-            raise self._error(f"the array {shown(name)!r} refers to a number that is not there")
+            raise self._error(f"the array {shown(name)!r} refers to a number that does not exist")
         return array_of_codes(codes, self._values)
 
     def _floats(self, name: str, length: int) -> ExactArray:
@@ -231,7 +231,7 @@ class _Archive:
             return None
         states = self._array("initial", "iu")
         if len(states) and (states.min() < 0 or states.max() >= self._n):
-            raise self._error(f"the array 'initial' names a state beyond the {self._n} there are")
+            raise self._error(f"the array 'initial' names a state beyond the {self._n} states")
         marks = np.zeros(self._n, dtype=bool)
         marks[states] = True
         return uniform_over(marks)

@@ -135,7 +135,9 @@ def _read_header(stream: BinaryIO, path: Path, n: int) -> tuple[str | None, int,
                 f"{shown(text)!r} is not the numbers of states and rewards", path=path, line=lines
             )
         if int(words[0]) != n:
-            raise FormatError(f"is for {words[0]} states, but there are {n}", path=path, line=lines)
+            raise FormatError(
+                f"is for {words[0]} states, but the model has {n}", path=path, line=lines
+            )
         return name, lines, int(words[1])
     raise FormatError("is empty: the numbers of states and rewards are missing", path=path)
 

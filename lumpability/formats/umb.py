@@ -190,7 +190,7 @@ class _Model:
                 "and DTMC, which have none, can be read"
             )
         if system.num_observations:
-            raise self._error("holds observations, which a Markov chain has not")
+            raise self._error("holds observations, which a Markov chain does not have")
         if system.num_choices != self._n:
             raise self._error(
                 f"has {system.num_choices} choices for {self._n} states: a chain has one each"

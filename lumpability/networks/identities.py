@@ -251,7 +251,7 @@ def network_statement(
         refuse_large(max(stage.matrix.shape[0] + 1, stage.units))
     if largest_change:
         raise NotJustified(
-            "weights of the quotient were rounded, so that the identities hold but approximately: lump with "
+            "weights of the quotient were rounded, so the identities hold only approximately: lump with "
             "a wider dtype",
             change=largest_change,
         )

@@ -54,12 +54,12 @@ def _unfit(bound: BoundClaim) -> str | None:
     if len(claim.live) != len(claim.partition) or not all(
         0 <= unit < stage.units for unit in claim.constants
     ):
-        return "the claim does not fit itself"
+        return "the claim is inconsistent"
     labels = claim.partition.labels
     constant = np.zeros(len(claim.partition), dtype=bool)
     constant[labels[~bound.moving]] = True
     if np.any(constant[labels[bound.moving]]) or np.any(constant & claim.live):
-        return "constants share a class with other units, or stay"
+        return "constants share a class with other units, or are not folded"
     return None
 
 

@@ -54,7 +54,7 @@ class StoredQuotient:
         """Return a difference from the claims in words, or None."""
         layers = self._aligned()
         if layers is None or self.network.input_shape != self.quotient.input_shape:
-            return "the quotient has other layers"
+            return "the quotient has different layers"
         number_at = {one.stage.position: number for number, one in enumerate(self.stages)}
         shape = self.network.input_shape
         current: _Arrangement | None = None
@@ -79,7 +79,7 @@ class StoredQuotient:
             else:
                 fine = self._same(layer, mine)
             if not fine or not arranged:
-                return f"layer {position} is not what the proof is about"
+                return f"layer {position} differs from the quotient that was proved"
             shape = made
         same = shape == self.network.output_shape
         return None if same else "the quotient has another output shape"

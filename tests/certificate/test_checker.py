@@ -100,7 +100,7 @@ def test_factors_have_to_be_positive_and_one_for_first_members() -> None:
         field, reason = refused(chain, certificate, kappa=ExactArray.read(kappa)[0])
         assert (field, reason) == (
             "kappa",
-            "the first member of a block has another factor than 1",
+            "the first member of a block has a factor other than 1",
         )
 
 

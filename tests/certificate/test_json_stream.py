@@ -129,7 +129,7 @@ def test_lists_longer_than_asked_for_are_refused_while_they_are_read() -> None:
         scanner('["a", "b", "c"').texts(most=2)
     with pytest.raises(FormatError, match="'a' twice"):
         scanner('["a", "a"]').texts(most=9)
-    with pytest.raises(FormatError, match="holds 5, where 4 is the most"):
+    with pytest.raises(FormatError, match="holds 5, where at most 4 is possible"):
         scanner("[5]").integers(most=9, largest=4)
 
 

@@ -47,8 +47,8 @@ def test_every_column_has_to_have_its_length(line: CTMC, why: Callable[..., str]
     for name in ("starts", "ends", "first_part", "splitter", "condition", "split_node"):
         column = getattr(history, name)
         for other in (column[:-1], np.append(column, column[-1])):
-            assert "lengths that do not belong together" in why(**{name: other})
-    assert "lengths that do not belong together" in why(roots=history.roots + 1)
+            assert "inconsistent lengths" in why(**{name: other})
+    assert "inconsistent lengths" in why(roots=history.roots + 1)
     assert "does not hold each of 6 blocks once" in why(order=history.order[:-1])
 
 
@@ -62,10 +62,10 @@ def test_what_a_split_refers_to_has_to_be_there(line: CTMC, why: Callable[..., s
     for number in (-1, len(history.starts)):
         last = np.arange(history.splits) == history.splits - 1
         assert why(split_node=np.where(last, number, history.split_node)) == (
-            "a node is split before it is there"
+            "a node is split before it exists"
         )
         assert why(splitter=np.where(last, number, history.splitter)) == (
-            "a splitter is not there before the parts of its split"
+            "a splitter does not exist before the parts of its split"
         )
 
 
@@ -143,7 +143,7 @@ def test_a_member_with_the_sum_zero_is_told() -> None:
     found = replace(certificate, history=replace(history, sums=sums)).verify(chain)
     part = history.roots + [x == 0 for x in history.sums].index(True)
     assert found.rejection.reason == (
-        f"node {part} has members whose sum into the splitter is zero, not what is recorded"
+        f"node {part} has members whose sum into the splitter is zero, not the recorded sum"
     )
 
 

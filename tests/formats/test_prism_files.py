@@ -83,7 +83,7 @@ def test_storms_older_dialect_is_read(tmp_path):
 def test_the_type_is_inferred_only_where_it_is_clear(tmp_path, tra, kind):
     path = written(tmp_path, tra=tra)
     if kind is None:
-        with pytest.raises(FormatError, match=r"say type='dtmc' .* or type='ctmc'"):
+        with pytest.raises(FormatError, match=r"give type='dtmc' .* or type='ctmc'"):
             read_prism_files(path)
     else:
         assert type(read_prism_files(path)) is kind
@@ -157,7 +157,7 @@ def test_rounded_rows_of_a_dtmc_are_refused_or_rescaled(tmp_path):
         ({"sta": STA.replace("1:(7,1)", "1 (7,1)")}, "sta", 3, "is not 'number:(values)'"),
         ({"sta": STA.replace("1:(7,1)", "8:(7,1)")}, "sta", 3, "is not one of the 4 states"),
         ({"srew": ""}, "srew", None, "is empty"),
-        ({"srew": "5 1\n0 1\n"}, "srew", 1, "is for 5 states, but there are 4"),
+        ({"srew": "5 1\n0 1\n"}, "srew", 1, "is for 5 states, but the model has 4"),
         ({"srew": "4 3\n0 1\n"}, "srew", None, "announces 3 rewards but holds 1"),
         ({"srew": "4 1\n0 x\n"}, "srew", 2, "the reward 'x' is not one"),
         ({"srew": "4 1\n4 1\n"}, "srew", 2, "state 4 is out of range"),
