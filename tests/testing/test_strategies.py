@@ -294,3 +294,28 @@ def test_without_hypothesis_one_line_says_what_to_install():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert "this needs the package 'hypothesis': pip install 'lumpability[test]'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    ["ctmcs()", "dtmcs()", "parametric_chains()", "networks()", "lumpable_chains(kind='exact')"],
+)
+def test_the_first_example_imports_nothing_that_hypothesis_would_time(strategy):
+    script = f"""
+import sys, warnings
+from hypothesis import given, settings
+from lumpability import lump
+from lumpability.testing import strategies
+warnings.simplefilter("ignore")
+
+@settings(max_examples=3, database=None, deadline=None)
+@given(strategies.{strategy})
+def test(drawn):
+    before = set(sys.modules)
+    lump(drawn[0] if isinstance(drawn, tuple) else drawn)
+    late = [name for name in set(sys.modules) - before if name.startswith(("scipy", "sympy"))]
+    assert not late, late
+
+test()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=100)

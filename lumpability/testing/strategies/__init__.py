@@ -2,8 +2,15 @@
 
 No model is drawn in vain: a lumpable model is unfolded from a drawn quotient.  All bounds are keyword arguments.
 A strategy for more than one value draws a tuple.
+
+Hypothesis times every example, the first one included.  What lumping an example imports when it is first
+needed is therefore imported here.
 """
 
+import scipy.sparse  # noqa: F401
+
+import lumpability.markov.lump
+import lumpability.networks.lump  # noqa: F401
 from lumpability.testing.strategies.chains import ctmcs, dtmcs, labelled, parametric_chains
 from lumpability.testing.strategies.lumpable import (
     lumpable_chains,
