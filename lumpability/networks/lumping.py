@@ -32,7 +32,7 @@ __all__ = ["LayerReport", "NetworkLumping"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NetworkLumping(Played):
-    """The maximal lumping of a network.
+    """The coarsest lumping of a network.
 
     Attributes
     ----------
