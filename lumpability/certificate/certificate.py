@@ -24,7 +24,7 @@ __all__ = ["Certificate"]
 
 
 class Certificate(Claims):
-    """What a lumping of a chain claims.
+    """The claims of a lumping of a chain.
 
     Attributes
     ----------

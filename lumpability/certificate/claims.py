@@ -34,7 +34,7 @@ class Claims:
 
     @property
     def about(self) -> ClaimedKind:
-        """What certificates of this kind claim.
+        """The identity and the assumptions that certificates of this kind claim.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""What a lumping respects, by name, and which states each name tells apart."""
+"""The labels and rewards that a lumping respects, and the states that each of them distinguishes."""
 
 from __future__ import annotations
 

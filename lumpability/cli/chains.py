@@ -1,4 +1,4 @@
-"""What the commands report about Markov chains; see `models`."""
+"""The reports of the commands about Markov chains; see `models`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lumpability.show.text import Table, count
 __all__ = ["UNIT", "describe", "evidence", "summarise", "units"]
 
 UNIT = "state"
-"""What is merged, in the singular."""
+"""The noun for what is merged, in the singular."""
 _LARGEST = 5
 _MEMBERS = 8
 _LISTED = 12

@@ -1,4 +1,4 @@
-"""`lumpability demo`: a lumping, and a partition that is none, on a chain of the library."""
+"""`lumpability demo`: on a chain of the library, a lumping and a partition that is not a lumping."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def explain_command(
 
     States of a chain are given by name or number. For two states in one block the command prints their
     sums into every block, which are equal. For two others it prints the shortest chain of splits that
-    separates them, down to a label, a reward or whatever else was respected, and a formula that holds in
+    separates them, down to a label, a reward or another respected property, and a formula that holds in
     STATE and not in OTHER.
 
     For a network STATE and OTHER are neurons: 2:17 is neuron (or channel) 17 of layer 2.

@@ -1,4 +1,4 @@
-"""How commands end: an exit code, and one line on stderr without a traceback for a user's mistake.
+"""The end of a command: an exit code, and for a user's mistake one line on stderr, without a traceback.
 
 The exit codes are 0 for yes or done, 1 for no (the witness is printed), 2 for wrong usage, 3 for an input
 that is unreadable or invalid or an output that cannot be written, 70 for a bug of this program, 130 for an
@@ -61,7 +61,7 @@ _FORMER = {
 
 
 def tell(message: str, *, sort: str = "") -> None:
-    """Write one line to stderr, with what it is, such as "Error", in front."""
+    """Write one line to stderr that begins with its sort, such as "Error"."""
     click.echo(printable(f"{sort}: {message}" if sort else message), err=True)
 
 
@@ -75,7 +75,7 @@ class ReportingGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command; for a word that is none suggest what may have been meant."""
+        """Find a command; for an unknown word suggest a command."""
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             close = difflib.get_close_matches(args[0], self.commands, n=1)
             if Path(args[0]).suffix:
@@ -105,7 +105,7 @@ class ReportingGroup(click.Group):
         except KeyboardInterrupt:
             tell("interrupted; nothing more was written", sort="Error")
             raise click.exceptions.Exit(INTERRUPTED) from None
-        except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, say it in one line
+        except Exception as error:  # noqa: BLE001 - the last resort: one line for any other error
             code, message = _explain(error)
             if ctx.meta.get(DEBUG):
                 traceback.print_exception(error)
@@ -124,7 +124,7 @@ def _explain(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return INVALID, f"{where}{error.strerror}"
-    if isinstance(error, LumpabilityError):  # an engine that has caught itself out says so
+    if isinstance(error, LumpabilityError):  # an engine found its own answer wrong
         return INTERNAL, str(error).removeprefix("internal error: ")
     return INTERNAL, (
         f"{type(error).__name__}: {' '.join(str(error).split())}. This is a bug in lumpability: please "

@@ -1,6 +1,6 @@
-"""What the commands say about networks that are graphs; see `models`.
+"""The reports of the commands about networks that are graphs; see `models`.
 
-A summary tells what was not examined, by which node and why, so that "irreducible" is said only where everything was.
+A summary lists the units that were not examined, with the reason.  It says "irreducible" only if all were examined.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SIZES = {"hidden_neurons": "hidden neurons", "parameters": "parameters", "bytes
 
 
 def describe(network: GraphNetwork) -> Report:
-    """Report sizes, inputs and outputs, nodes with weights, and which units nothing is known of."""
+    """Report sizes, inputs and outputs, nodes with weights, and the units that cannot be examined."""
     layers = network.layers
     data: dict[str, Any] = {
         "class": type(network).__name__,
@@ -157,7 +157,7 @@ def _replaceable(network: GraphNetwork) -> list[tuple[str, str]]:
     number = len(network.index.replaceable)
     if not number or network.model.ir_version < 4:
         return []
-    told = "can be replaced by callers of the model; what is said here is for the stored values"
+    told = "can be replaced by callers of the model; this report is about the stored values"
     return [("note", f"{count(number, 'weight')} {told}")]
 
 
@@ -165,7 +165,7 @@ def _result(lumping: GraphLumping) -> str:
     if lumping.is_irreducible:
         return "irreducible: all units were examined and none can leave"
     if lumping.is_unchanged:
-        return "nothing can leave of what was examined"
+        return "no unit that was examined can leave"
     until = " before rounding" if lumping.rounded else ""
     return f"smaller, and the same function for every input{until}"
 

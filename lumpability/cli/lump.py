@@ -45,7 +45,7 @@ def _box(
     type=click.IntRange(min=1),
     metavar="N",
     show_default="not run",
-    help="Networks: run both at N random points in onnxruntime and tell the largest difference.",
+    help="Networks: run both at N random points in onnxruntime and report the largest difference.",
 )
 @click.option(
     "--box",
@@ -116,7 +116,7 @@ def lump_command(
         with stages("reporting"):
             summary, described = summarise(lumping, **told), describe(loaded)
         with stages("writing"):
-            if certificate is not None:  # the first, because it may be refused
+            if certificate is not None:  # first, because it may be refused
                 lumping.certificate().write(certificate)
             if output is not None:
                 write(lumping.quotient, output)

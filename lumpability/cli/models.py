@@ -44,7 +44,7 @@ def units(model: Any) -> States:
 
 
 def summarise(lumping: Lumping | NetworkLumping, **asked: Any) -> Report:
-    """Report the sizes of a lumping, its proof, and whatever else was requested."""
+    """Report the sizes of a lumping, its proof, and everything else that was requested."""
     report: Report = _WINGS[lumping.quotient.domain].summarise(lumping, **asked)
     return report
 
@@ -92,7 +92,7 @@ def lumped(
     for_networks : collection of str
         Options of the command that only networks have.
     layers : bool
-        Whether what follows needs a lumping of layers: a graph is then not reduced instead.
+        Whether the caller needs a lumping of layers, and not the reduction of a graph.
     """
     given = {name: value for name, value in options.items() if value is not None}
     if "within" in given:

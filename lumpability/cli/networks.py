@@ -1,4 +1,4 @@
-"""What the commands report about neural networks; see `models`.
+"""The reports of the commands about neural networks; see `models`.
 
 A summary says what "exact" covers: the function over the reals for the stored weights.  It says whether the
 stored type holds every new weight, how far rounding can move outputs if it does not, and what was measured.
@@ -24,7 +24,7 @@ from lumpability.show.text import Table
 __all__ = ["BOX", "UNIT", "describe", "evidence", "summarise", "units"]
 
 UNIT = "neuron"
-"""What is merged, in the singular."""
+"""The noun for what is merged, in the singular."""
 
 BOX = (-1.0, 1.0)
 """Range of all inputs for which the effect of rounding is bounded, unless another one is given."""
@@ -137,7 +137,7 @@ def evidence(network: Network, partition: Partition, verdict: Verdict) -> dict[s
 
 
 def _barriers(network: Network) -> list[dict[str, Any]]:
-    """Return the layers on neither side of which anything is merged, and why."""
+    """Return the layers that prevent merging on both sides, with the reason."""
     why = {
         Join: "branches that are added: their inside is not examined",
         Opaque: "an unknown operator, kept unchanged",
@@ -172,7 +172,7 @@ def _layer_row(row: LayerReport) -> tuple[str, ...]:
 def _effect_of_rounding(
     lumping: NetworkLumping, box: tuple[float, float]
 ) -> tuple[dict[str, Any] | None, str]:
-    """Return the bound on outputs that rounding needs, as data and in words; nothing if nothing was rounded."""
+    """Return a bound on how far rounding moves outputs, as data and in words; nothing if no weight was rounded."""
     if not lumping.rounding.rounded:
         return None, ""
     inputs = f"for inputs between {box[0]:g} and {box[1]:g}"

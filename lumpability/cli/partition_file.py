@@ -33,7 +33,7 @@ def read_partition(path: Path, states: States) -> Partition:
 
     Raises `FormatError` if the file is of neither form, or misses, repeats or invents a state.
     """
-    with opened(path, text=True) as file:  # names the file in whatever error comes out of this
+    with opened(path, text=True) as file:  # names the file in every error
         text = file.read()
         spec = _from_json(text, path, states) if _is_json(path) else _from_lines(text, path, states)
         return Partition.of(spec, states=states)

@@ -45,7 +45,8 @@ def prove_command(
     """Lump MODEL and print the proof: matrices, identity, assumptions, what follows.
 
     This is for models that are small enough to be read; a certificate proves the others. Parameters of a
-    chain are kept as symbols. The exit code is 1 if the quotient is not exact, because weights of a network were rounded.
+    chain are kept as symbols. The exit code is 1 if the quotient is not exact, because
+    weights of a network were rounded.
     """
     with Stages() as stages:
         with stages("reading", model.name):

@@ -40,7 +40,7 @@ _CERTIFICATES: dict[str, Any] = {
 @options.file_option(
     "--quotient",
     default="not checked",
-    about="The lumped model: check as well that it is the one that the certificate is about.",
+    about="The lumped model: also check that the certificate is about it.",
 )
 @options.reading
 @options.as_json

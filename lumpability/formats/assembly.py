@@ -68,7 +68,7 @@ def chain_class(name: str) -> type[MarkovChain] | None:
 
 
 def one_choice_class(name: str) -> type[MarkovChain] | None:
-    """Return the class of a model with choices that has one in every state; None if it is none such.
+    """Return the class of a model that has choices, with one in every state; None for any other model type.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def inferred_class(
 
 
 def looks_stochastic(structure: WeightedStructure) -> bool:
-    """Whether every row that has transitions sums nearly to one: a question for floats."""
+    """Whether every row that has transitions sums nearly to one, in floating point."""
     if any(value > 1 + _NEARLY for value in structure.weights.values):
         return False
     sums = np.bincount(structure.sources(), structure.weights.to_floats(), structure.n)
@@ -140,7 +140,7 @@ def refuse_initial_label(chain: MarkovChain, path: str | Path) -> None:
 
 
 def refuse_negative(weights: ExactArray, path: str | Path) -> None:
-    """Raise `FormatError` if a weight is negative; parameters are not looked at."""
+    """Raise `FormatError` if a weight is negative; parameters are ignored."""
     negative = [value for value in weights.values if weights.is_rational and value < 0]
     if negative:
         raise FormatError(f"holds the negative weight {negative[0]}", path=path)

@@ -292,8 +292,8 @@ class _Body:
         if immediate:
             state = int(np.flatnonzero(exits.codes == immediate[0])[0])
             raise FormatError(
-                f"state {state} of this Markov automaton has no rate: it is left at once, which is not "
-                "so in a Markov chain",
+                f"state {state} of this Markov automaton has no rate: it is left immediately, which is not "
+                "possible in a Markov chain",
                 path=self._path,
                 state=state,
             )
@@ -377,7 +377,7 @@ class Attributes:
         return result
 
     def labels(self) -> dict[str, Mask]:
-        """Which states carry each label, in order of first mention."""
+        """The states that carry each label; labels in order of first mention."""
         carriers: dict[str, list[int]] = {}
         for code, parsed in enumerate(self._parsed):
             for label in parsed.labels:

@@ -43,7 +43,7 @@ class Header:
     placeholders: dict[str, str] = field(default_factory=dict)
     unused_labels: list[str] = field(default_factory=list)
     automaton: bool = False
-    """Whether it is a Markov automaton, whose transitions hold probabilities beside exit rates."""
+    """Whether the model is a Markov automaton, whose transitions hold probabilities beside exit rates."""
     lines: int = 0
 
 

@@ -159,8 +159,8 @@ def _normalised(
 def write_nnet(network: Network, path: str | Path) -> None:
     """Write a dense ReLU network to an NNet file; numbers are written so that they read back exactly.
 
-    Shifts and scales of inputs and outputs are written if they have the form that `read_nnet` gives.  Raises `FormatError`
-    if the network has other layers.
+    Shifts and scales of inputs and outputs are written if they have the form that `read_nnet` gives.
+    Raises `FormatError` if the network has other layers.
     """
     dense, means, ranges = _parts(network, path)
     inputs, outputs = dense[0].weight.shape[0], dense[-1].units

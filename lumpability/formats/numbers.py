@@ -63,7 +63,7 @@ def read_exact(text: str, parameters: Collection[str]) -> Any:
 
 
 def is_rounded(text: str, digits: int) -> bool:
-    """Whether a decimal has so many significant digits, or so many after the point.
+    """Whether a decimal has `digits` significant digits, or `digits` after the point.
 
     Examples
     --------
@@ -144,7 +144,7 @@ class NumberTable:
     placeholders : mapping of str to str
         Tokens that are names of other tokens.
     digits : int, optional
-        How many digits the numbers were rounded to; see the module.
+        The number of digits to which numbers were rounded; see the module.
     non_negative : bool
         Whether a negative number is an error.
     what : str
@@ -213,7 +213,7 @@ class NumberTable:
                 return read_expression(text, self._parameters)
             value = read_text(text)
         except InvalidValue as error:
-            message = f"the {self._what} {shown(text)!r} is not one: {error}"
+            message = f"the {self._what} {shown(text)!r} cannot be read: {error}"
             raise FormatError(message, path=self._path, line=line(), value=text[:1000]) from error
         if self._non_negative and value < 0:
             message = f"the {self._what} {shown(text)!r} is negative"
@@ -240,7 +240,7 @@ class NumberTable:
 
     @property
     def reading(self) -> Reading:
-        """How the doubles among the tokens were read; valid after the last token."""
+        """The doubles among the tokens, and how they were read; valid after the last token."""
         return self._resolved[1]
 
     def array(self, codes: Array) -> ExactArray:

@@ -254,7 +254,7 @@ def _refuse_choices(model: Any, name: str) -> None:
         immediate = set(range(model.nr_states)) - set(model.markovian_states)
         if immediate:
             raise InvalidChain(
-                f"state {min(immediate)} of this MA has no rate: it is left at once, which is not so in "
+                f"state {min(immediate)} of this MA has no rate: it is left immediately, which is not possible in "
                 "a Markov chain",
                 state=min(immediate),
             )

@@ -183,7 +183,7 @@ class _Model:
 
     def _refuse_other_models(self) -> None:
         system = self._system
-        # A player who has one choice in every state has none.
+        # With one choice in every state players decide nothing.
         if system.time not in ("discrete", "stochastic") or system.num_players > 1:
             raise self._error(
                 f"holds a model with time {system.time!r} and {system.num_players} players: only CTMC "

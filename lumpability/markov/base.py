@@ -1,4 +1,4 @@
-"""What chains in continuous and discrete time share: states, labels, rewards, an initial distribution.
+"""The part that chains in continuous and discrete time share: states, labels, rewards, an initial distribution.
 
 The matrix differs (rates or probabilities); the two classes in `lumpability.markov.chains` check it.  This
 module has the attributes of the states, and all ways to build a chain.

@@ -1,7 +1,7 @@
-"""What separates two blocks of a coarsest lumping, computed on the quotient.
+"""The sums that separate two blocks of a coarsest lumping, computed on the quotient.
 
 Blocks a, b of depth d > 0 (see `lumpability.refinement.exact_rounds`) share a block N of P_{d-1} but not of
-P_d: their sums into some block X of P_{d-1} differ; for proportional lumping, their shares of what leaves
+P_d: their sums into some block X of P_{d-1} differ; for proportional lumping, their shares of the rate out of
 N.  The sums into the blocks of P_{d-2} still agree, so X is a proper part of a block Y of P_{d-2}, and X
 and the rest of Y have depth d - 1.  Blocks of depth 0 differ in a label, a reward, their initial
 probability, or in a given partition.

@@ -1,4 +1,4 @@
-"""What rewards earn per unit of time.
+"""The earnings of rewards per unit of time.
 
 A reward earns rho(s) = state(s) + action(s) r(s) per unit of time in state s of a CTMC, where r(s) is the
 total rate of transitions out of s, self-loops included; per step of a DTMC, state(s) + action(s).

@@ -1,4 +1,4 @@
-"""How the explanation of two states is found; see `explanation` for what it contains.
+"""The computation of the explanation of two states; see `explanation` for its contents.
 
 A pair of depth d (see `distinguishing`) differs in its sums into a block X of P_{d-1}, a proper part of a
 block Y of P_{d-2} into which its sums agree.  So a state of X and a state of the rest of Y are a pair of

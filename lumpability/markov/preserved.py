@@ -1,4 +1,4 @@
-"""What the quotient of each kind preserves: a table, every row of which is a property test.
+"""The table of what the quotient of each kind preserves; every row is a property test.
 
 A row says whether the quotient of one kind determines one quantity.  "Every start" means every initial
 distribution; a "uniform start" gives the states of a block equal probabilities.  Rewards are constant on

@@ -32,7 +32,7 @@ SHARING: Mapping[str, Callable[[str, np.ndarray[Any, Any], int], dict[str, Any]]
     "any": lambda name, count, k: {name: count > 0},
     "count": lambda name, count, k: {f"{name}={i}": count == i for i in range(k + 1)},
 }
-"""How a label of components becomes labels of the product, by how many components carry it."""
+"""The labels of the product for a label of components, by the number of components that carry it."""
 
 _LARGEST = 1 << 25
 

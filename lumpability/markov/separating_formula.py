@@ -1,10 +1,10 @@
-"""How a formula that separates two blocks is made.
+"""The construction of a formula that separates two blocks.
 
 Suppose blocks a, b have different sums into X.  Then out(psi) >= r separates them if psi holds in those of
 their successors that lie in X, and in none of their other successors.  So psi has to separate X from a few
 blocks only.  For each of these it has one literal: a label, or a sum of X into a block of a lower level, for
 which a subformula is requested in the same way.  Requests for the same block are collected before they are
-answered, highest levels first: a block of a level gets one subformula, whatever the number of requests.
+answered, highest levels first: a block of a level gets one subformula for all requests.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class BoundClaim:
 
     @property
     def live(self) -> Array:
-        """Which classes are units of the quotient."""
+        """The mask of the classes that are units of the quotient."""
         return self.claim.live
 
     @property

@@ -148,7 +148,7 @@ class NetworkExplanation(Told):
 
     @property
     def remainder(self) -> list[str]:
-        """How many more weights there are, in words."""
+        """The numbers of weights that are not listed, in words."""
         counts = (
             (self.equal, "more that agree or are zero in both"),
             (self.unseen, "after it were not compared"),

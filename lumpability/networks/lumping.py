@@ -315,7 +315,7 @@ MEANING = (
     "exact over the reals for the stored weights; floating-point execution may differ in the order of "
     "summation"
 )
-"""What is proved, a sentence of every report."""
+"""The meaning of the proof, a sentence of every report."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How much rounding the quotient's weights can change its outputs, on a box of inputs.
+"""A bound on the change of outputs by rounding the quotient's weights, on a box of inputs.
 
 Let E_l be the change of W^_l and beta_l that of b^_l by rounding, L a bound on the slope of the activation, and
 h^ the values of the quotient before rounding.  Then the errors of the values satisfy, entry by entry,

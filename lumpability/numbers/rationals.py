@@ -73,7 +73,7 @@ _TEXT = re.compile(
 
 @dataclass(frozen=True)
 class Reading:
-    """How many distinct floats were read, and by how much they changed.
+    """The number of distinct floats that were read, and their changes.
 
     Attributes
     ----------

@@ -3,8 +3,8 @@
 `definition` defines the result, and `normal_form` when sums count as equal.  The accelerators have the same signature
 and give the same answer, see `engines`: `worklist` (plain Python), `fingerprint_rounds` (vectorised), `kernel`
 (compiled) and `columns` (dense layers).  `refine` chooses by the size and the kind of the weights alone, so
-equal input gives equal output.  `split_history` proves on the quotient that an answer is the coarsest, whatever
-engine found it.
+equal input gives equal output.  `split_history` proves on the quotient that the answer of any engine is
+the coarsest.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Refinement:
     engine : str
         The engine that computed it.
     proved : bool
-        Whether the engine has itself proved the result stable, apart from computing it.
+        Whether the engine has proved that the result is stable.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def refine(
     within : Partition, optional
         The initial partition; by default that of the first structure.
     normal : {SUMS, SHARES} or multiples(group)
-        When two vectors of block sums count as equal.
+        Decides when two vectors of block sums count as equal.
     engine : {"auto", "definition", "worklist", "rounds", "kernel", "columns"} or callable
         All give the same answer; "auto" chooses by size and kind of the weights.  A callable is called
         with the structures, the initial partition and the normal form, and returns a partition.

@@ -1,7 +1,7 @@
-"""Which engine refines some structures: a function of the normal form and of the structures.
+"""The choice of the engine for some structures: a function of the normal form and of the structures.
 
 The choice depends on the sort, the size and the kind of weights of the structures.  It does not depend on clocks, on
-caches, or on what the process did before.  So equal input gives the same engine, and the same bytes
+caches, or on earlier calls in the process.  So equal input gives the same engine, and the same bytes
 of a certificate, on every machine and at any time.
 
 The plain worklist takes about 12 microseconds for a transition with a rational weight.  Loading the compiled

@@ -86,7 +86,7 @@ def column_factors(layer: DenseStructure, leader: Array, group: Group) -> dict[i
     Parameters
     ----------
     leader : int array, shape (units,)
-        For every unit one whose column of [A W; b] is the same up to a factor of the group.
+        For every unit a unit whose column of [A W; b] is the same up to a factor of the group.
 
     Examples
     --------
@@ -108,7 +108,7 @@ def column_factors(layer: DenseStructure, leader: Array, group: Group) -> dict[i
 
 
 def _leaders(layer: DenseStructure, group: Group) -> Array:
-    """Return for every unit the first whose column is a multiple of its own."""
+    """Return for every unit the first unit whose column is a multiple of the unit's column."""
     scan = _Scan(layer, group)
     scan.run()
     zero = scan.zero_columns()

@@ -42,7 +42,7 @@ def refine(
     within : Partition
         The initial partition.
     normal : NormalForm
-        When two vectors of sums count as equal.
+        Decides when two vectors of sums count as equal.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The definition and its accelerators: what each serves.  `Accelerator.refine` gives them one signature.
+"""The definition and its accelerators, with what each serves.  `Accelerator.refine` gives them one signature.
 
 ==============  ===========================  ===========================  ==============================
 engine          normal forms                 structures                   weights
@@ -10,8 +10,8 @@ engine          normal forms                 structures                   weight
 `columns`       `multiples`                  one dense layer              floats and fractions
 ==============  ===========================  ===========================  ==============================
 
-The other engines serve `multiples` too where every target of a transition is alone in its block, as in a
-layer: each row is then divided by its factor once (`divided`), and equal sums remain to be found.
+If every target of a transition is alone in its block, as in a layer, the other engines serve `multiples` too.
+Each row is then divided by its factor once (`divided`), and rows are multiples exactly if the results are equal.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from lumpability.vocabulary import unknown_word
 __all__ = ["ENGINES", "Accelerator", "Engine", "EngineName", "Progress", "divided", "find_engine"]
 
 Progress = Callable[[int, int], None]
-"""Called now and then with (blocks so far, states); raising from it stops the refinement."""
+"""Called from time to time with (blocks so far, states); an exception from it stops the refinement."""
 
 
 class Engine(Protocol):
@@ -73,7 +73,7 @@ class Accelerator:
     one_by_one : bool
         Whether its function takes one structure; several are then refined in turn until none splits.
     proves : bool
-        Whether it has itself proved its answer stable when it returns; otherwise `lump` does.
+        Whether it has proved that its answer is stable when it returns; otherwise `lump` proves it.
     reports_progress : bool
         Whether its function takes ``progress=``.
     """

@@ -35,7 +35,7 @@ class Levels:
     matrices : sequence of WeightedStructure
         Sums of all of them must agree.  Diagonals are explicit.
     normal : NormalForm
-        When two vectors of sums count as equal.
+        Decides when two vectors of sums count as equal.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """The history of splits that proves a partition the coarsest, made on the quotient.
 
-The quotient is enough to prove that a partition is the coarsest, whatever engine found it: refine the final blocks
+The quotient is enough to prove that a partition is the coarsest, without the engine: refine the final blocks
 again, from the same initial partition, and record the splits.  They must end in single blocks; two blocks that stay
 together could be merged.  `History` explains the record and the proof.
 """
@@ -34,7 +34,7 @@ def split_history(
     within : Partition
         The initial partition, of the k final blocks.
     normal : {SUMS, SHARES}
-        When two vectors of sums count as equal.
+        Decides when two vectors of sums count as equal.
 
     Returns
     -------

@@ -38,7 +38,7 @@ Array = np.ndarray[Any, Any]
 
 
 class NormalForm(ABC):
-    """When two vectors of block sums count as equal.
+    """A rule that decides when two vectors of block sums count as equal.
 
     A normal form must survive merging: vectors that count as equal still do after some of their entries
     are added up.  Otherwise there may be no unique coarsest stable partition, and what refinement

@@ -1,4 +1,4 @@
-"""Whether a partition is stable, decided in exact arithmetic, without any accelerator.
+"""The exact decision whether a partition is stable, without an accelerator.
 
 V is the indicator of the partition, n x k: V[s, C] = 1 iff s is in C.  M^ has for block B the sums of the
 row of its first member into every block C: M^[B, C] = sum of M[s, u], u in C.  The partition is stable exactly when
@@ -94,7 +94,7 @@ def disagreement(
     partition : Partition
         Of the same states.
     normal : NormalForm
-        When two vectors of sums count as equal.
+        Decides when two vectors of sums count as equal.
 
     Returns
     -------
@@ -104,7 +104,8 @@ def disagreement(
 
     Notes
     -----
-    O(m) exact additions, chunk by chunk; each chunk sums the rows of its blocks' first members again.  States that are alone are skipped.
+    O(m) exact additions, chunk by chunk; each chunk sums the rows of its blocks' first members again.  States
+    that are alone are skipped.
 
     Examples
     --------

@@ -34,7 +34,7 @@ BLOCK = 1 << 17
 
 @dataclass(frozen=True, eq=False)
 class RowClasses:
-    """What each row of a weight matrix belongs to: a class, with a factor, or a constant."""
+    """For each row of a weight matrix its class, with a factor, or its constant value."""
 
     members: Array  # shape (k,): rows that belong to classes, class by class
     starts: Array  # shape (c,): where each class begins in `members`
@@ -75,7 +75,7 @@ class DenseStructure:
     matrix : float array, shape (rows, columns)
     bias : float array, shape (columns,), or None
     below : RowClasses
-        What the rows are.
+        The class or the constant value of each row.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""What refinement asks of a weighted transition structure.
+"""The methods that refinement needs from a weighted transition structure.
 
-A structure that has no more than this is refined by the definition, and its partitions are checked.
-Accelerators know more of the structures that they serve.
+A structure that has only these methods is refined by the definition, and its partitions are checked.
+Accelerators use further methods of their structures.
 """
 
 from __future__ import annotations

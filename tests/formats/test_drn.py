@@ -77,7 +77,7 @@ def test_parameters_and_placeholders_become_symbolic_weights(tmp_path):
         "p/(p + q)",
         "q/(p + q)",
     ]
-    with pytest.raises(FormatError, match=r"line 15: the probability '\$2' is not one"):
+    with pytest.raises(FormatError, match=r"line 15: the probability '\$2' cannot be read"):
         read_drn(written(tmp_path, text.replace("0 : $0", "0 : $2")))
     with pytest.raises(FormatError, match="mentions r, which is not among the parameters p q"):
         read_drn(written(tmp_path, text.replace("(q) / (p + q)", "r")))
@@ -142,14 +142,14 @@ def test_rounded_rows_are_refused_unless_rescaling_is_asked_for(tmp_path):
         ("state 1 !3/5", "state 1", 18, "has no exit rate '!rate'"),
         ("!3/5", "!3/4", None, "the exit rate of state 1 is 3/4, but its rates sum to 3/5"),
         ("0 : 1/10", "0 : -1/10", 21, "the rate '-1/10' is negative"),
-        ("0 : 1/10", "0 : nan", 21, "the rate 'nan' is not one"),
+        ("0 : 1/10", "0 : nan", 21, "the rate 'nan' cannot be read"),
         ("0 : 1/10", "0 : 1/0", 21, "divides by zero"),
         ("0 : 1/10", "7 : 1/10", 21, "target 7 is out of range: there are 3 states"),
         ("0 : 1/10", "0 1/10", 21, "'0 1/10' is not 'target : value'"),
         ("0 : 1/10", "x : 1/10", 21, "'x : 1/10' is neither 'state', 'action' nor"),
         ("\t\t0 : 1/10", "\taction b", 21, "state 1 has a second action"),
         ("[1, 1/3]", "[1]", 18, "holds 1 rewards, the header names 2"),
-        ("[1, 1/3]", "[1, x]", 18, "the reward 'x' is not one"),
+        ("[1, 1/3]", "[1, x]", 18, "the reward 'x' cannot be read"),
         ('"two words"', '"two words', 14, "unmatched quote"),
         ("//[x=1]", "//[x=0]", None, "state name 'x=0' occurs twice"),
         ("[0, 2]", "7", 26, "'7' after the action is not a list of rewards"),

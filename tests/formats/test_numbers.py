@@ -87,10 +87,10 @@ def test_expressions_need_declared_parameters():
     array, _ = read("2*mu^2 + 1/3", "1/2", parameters=["mu"])
     assert str(array[0].as_expr()) == "2*mu**2 + 1/3"
     with pytest.raises(
-        FormatError, match="'lam' is not one: 'lam' mentions lam, which is not among"
+        FormatError, match="'lam' cannot be read: 'lam' mentions lam, which is not among"
     ):
         read("lam", parameters=["mu"])
-    with pytest.raises(FormatError, match="is not one"):
+    with pytest.raises(FormatError, match="cannot be read"):
         read("mu")
 
 

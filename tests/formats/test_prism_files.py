@@ -118,7 +118,7 @@ def test_rounded_rows_of_a_dtmc_are_refused_or_rescaled(tmp_path):
         ({"tra": TRA.replace("2 2 0.5", "2 4 0.5")}, "tra", 6, "state 4 is out of range"),
         ({"tra": TRA.replace("2 2 0.5", "2 x 0.5")}, "tra", 6, "'x' is not a state"),
         ({"tra": TRA.replace("2 2 0.5", "2 2 -0.5")}, "tra", 6, "the value '-0.5' is negative"),
-        ({"tra": TRA.replace("2 2 0.5", "2 2 nan")}, "tra", 6, "the value 'nan' is not one"),
+        ({"tra": TRA.replace("2 2 0.5", "2 2 nan")}, "tra", 6, "the value 'nan' cannot be read"),
         ({"tra": TRA.replace("2 2 0.5", "2 2")}, "tra", 6, "'2 2' is not 'source target value'"),
         ({"tra": TRA.replace("3 3 1\n", "")}, "tra", None, "announces 7 transitions but holds 6"),
         ({"tra": "2000000000 1\n0 0 1\n"}, "tra", None, "announces 2000000000 states for 1 trans"),
@@ -159,7 +159,7 @@ def test_rounded_rows_of_a_dtmc_are_refused_or_rescaled(tmp_path):
         ({"srew": ""}, "srew", None, "is empty"),
         ({"srew": "5 1\n0 1\n"}, "srew", 1, "is for 5 states, but the model has 4"),
         ({"srew": "4 3\n0 1\n"}, "srew", None, "announces 3 rewards but holds 1"),
-        ({"srew": "4 1\n0 x\n"}, "srew", 2, "the reward 'x' is not one"),
+        ({"srew": "4 1\n0 x\n"}, "srew", 2, "the reward 'x' cannot be read"),
         ({"srew": "4 1\n4 1\n"}, "srew", 2, "state 4 is out of range"),
         ({"srew": "4 2\n0 1\n0 2\n"}, "srew", None, "state 0 has two rewards"),
         (

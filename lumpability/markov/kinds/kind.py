@@ -2,8 +2,8 @@
 
 A kind names one or two *conditions*, each a matrix M and a direction, and a normal form.  A partition is a
 lumping exactly when states of one block have equal normal forms of their sums of M into every block.
-The engine finds the coarsest such partition, and the check compares the normal forms.  The kind adds its quotient, what the quotient
-preserves, and which vectors can be carried back.
+The engine finds the coarsest such partition, and the check compares the normal forms.  The kind adds its
+quotient, the properties that the quotient preserves, and the vectors that can be carried back.
 """
 
 from __future__ import annotations
@@ -87,11 +87,11 @@ class Kind(ABC):
 
     name: ClassVar[str]
     preserves: ClassVar[str]
-    """What the quotient preserves, in one sentence; `preserved.PRESERVED` has the table."""
+    """The sentence about what the quotient preserves; `preserved.PRESERVED` has the table."""
     respects: ClassVar[tuple[str, ...]] = ("labels", "rewards")
-    """What the initial partition distinguishes by default, see `MarkovChain.respected`."""
+    """The names that the initial partition respects by default, see `MarkovChain.respected`."""
     normal: ClassVar[NormalForm] = SUMS
-    """When two vectors of block sums count as equal."""
+    """The normal form in which vectors of block sums are compared."""
     outgoing: ClassVar[bool] = True
     """Whether sums into blocks agree inside blocks."""
     incoming: ClassVar[bool] = False

@@ -34,7 +34,7 @@ sparse.  If it mixes fast, the factors are dense, but few iterations are needed.
 
 @dataclass(frozen=True)
 class Effort:
-    """How to solve equations, and when to give up."""
+    """The method for solving equations, and the limits of the attempt."""
 
     method: Method = "auto"  # {"auto", "exact", "direct", "iterative"}
     tolerance: float = 1e-12  # relative, of the iteration

@@ -1,4 +1,4 @@
-"""Where a chain is at given times: uniformization for CTMCs, powers for DTMCs.
+"""The distribution of a chain at given times: uniformization for CTMCs, powers for DTMCs.
 
 With a rate L at least as large as every exit rate, P = I + Q/L is stochastic and
 p(t) = sum over k of e^(-Lt) (Lt)^k / k!  p(0) P^k (Jensen 1953).  The sum is truncated on both sides, so that the

@@ -182,4 +182,4 @@ _MARKUPS: dict[str, tuple[Callable[[Item], str], str | None]] = {
     "latex": (_latex, "sheet.tex"),
     "html": (_html, "sheet.html"),
 }
-"""What writes an item, and the file around all items."""
+"""For each markup the function that writes an item, and the file around all items."""
