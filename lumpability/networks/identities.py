@@ -82,13 +82,6 @@ def layer_identities(
     Raises `InvalidInput` if layers or sizes of network, claims and quotient do not fit each other.  Raises
     `NotJustified` if these identities are not enough: units of opposite sign were merged, a unit is constant
     for another reason than its weights, layers vanished, or a factor does not pass an activation.
-    activation.
-
-    Parameters
-    ----------
-    claims : sequence of LayerClaim
-        One for every layer with weights.
-    kind : {"proportional", "exact"}
 
     Examples
     --------
@@ -233,16 +226,8 @@ def network_statement(
     """Return the statement that every layer of a lumping satisfies its identity.
 
     Raises `SizeLimit` if a layer is too large for a proof assistant; carries ``size`` and ``limit``.
-    Raises `NotJustified` if weights were rounded, there are none, or an identity for each layer is not enough;
-    see `layer_identities`.
-
-    Parameters
-    ----------
-    claims : sequence of LayerClaim
-        One for every layer with weights.
-    kind : {"proportional", "exact"}
-    largest_change : Fraction
-        The largest change of a weight of the quotient by rounding.
+    Raises `NotJustified` if weights were rounded (`largest_change` is not zero), there are none, or an identity
+    for each layer is not enough; see `layer_identities`.
     """
     stages = stages_of(network)
     if not stages:

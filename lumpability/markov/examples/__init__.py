@@ -13,12 +13,12 @@ from lumpability.markov.examples.contrasts import (
 from lumpability.markov.examples.planted import nearly_lumpable, planted
 from lumpability.markov.examples.populations import components, ehrenfest, moran, sis_epidemic
 from lumpability.markov.examples.queues import (
+    machine_repair,
     polling,
     queue_at_changing_speed,
     queue_with_servers,
     tandem,
 )
-from lumpability.markov.examples.repair import machine_repair
 from lumpability.markov.examples.walks import (
     cycle_walk,
     hypercube_walk,
