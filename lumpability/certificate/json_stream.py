@@ -135,6 +135,7 @@ class Scanner:
             self.fail(f"holds a text of more than {_LONGEST_TEXT} bytes")
         try:
             found: str = json.loads(b'"' + self._buffer[self._at : closing] + b'"')
+            found.encode()  # a half of a surrogate pair is no character
         except ValueError as error:
             self.fail(f"holds a text that is not valid ({error})")
         self._at = closing + 1

@@ -78,6 +78,14 @@ def _read_array(data: bytes, name: str, path: Path) -> Array:
         array: Array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except _UNSOUND as error:
         raise FormatError(f"{shown(name)!r} is not a sound array ({error})", path=path) from error
+    if array.dtype.kind == "U":
+        try:
+            "".join(array.ravel().tolist()).encode()
+        except UnicodeEncodeError as error:
+            half = error.object[error.start]
+            raise FormatError(
+                f"{shown(name)!r} holds {half!r}, which is half a character", path=path
+            ) from error
     return array
 
 

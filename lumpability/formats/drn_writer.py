@@ -23,11 +23,12 @@ from lumpability.formats.assembly import (
     state_lines,
 )
 from lumpability.formats.drn_header import LABELS_OF_NO_STATE
-from lumpability.formats.numbers import double_text, exact_text
+from lumpability.formats.numbers import double_text
 from lumpability.formats.tokens import Array, shown
 from lumpability.markov.attributes import Mask
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.rationals import exact_text
 
 __all__ = ["write_drn"]
 

@@ -32,6 +32,7 @@ from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.number_list import NumberList, array_of_codes
+from lumpability.numbers.rationals import exact_text
 from lumpability.structure import WeightedStructure
 
 __all__ = ["read_json", "write_json"]
@@ -106,7 +107,7 @@ def _items(chain: MarkovChain, path: str | Path) -> Iterator[tuple[str, Any]]:
 
 def _plain(value: Exact) -> str | int:
     whole = getattr(value, "denominator", 0) == 1 and abs(value) <= _LARGEST_PLAIN
-    return int(value) if whole else str(value)
+    return int(value) if whole else exact_text(value)
 
 
 def read_json(

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import FormatError
+from lumpability.errors import FormatError, InvalidInput
 from lumpability.files import DEFAULT_MAX_BYTES, reading
 from lumpability.formats.archives import read_arrays, write_arrays
 from lumpability.formats.assembly import (
@@ -292,7 +292,19 @@ def write_npz(chain: MarkovChain, path: str | Path) -> None:
 
 
 def _texts(items: Sequence[str]) -> Array:
+    broken = next((item for item in items if not _is_encodable(item)), None)
+    if broken is not None:
+        raise InvalidInput(f"the name {broken!r} holds half a character, which no file can hold")
+    dropped = next((item for item in items if item.endswith("\0")), None)
+    if dropped is not None:
+        raise InvalidInput(
+            f"the name {dropped!r} ends with a zero character, which this format drops: write JSON"
+        )
     return np.array(items, dtype=str) if items else np.empty(0, dtype="U1")
+
+
+def _is_encodable(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _name_arrays(names: list[Any] | None) -> dict[str, Array]:

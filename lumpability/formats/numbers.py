@@ -33,11 +33,11 @@ from lumpability.formats.tokens import Array, Chunk, Spans, shown
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.parameters import is_symbolic, parse, read_elements
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading, read_floats, read_text
+from lumpability.numbers.rationals import shown as number_shown
 
 __all__ = [
     "NumberTable",
     "double_text",
-    "exact_text",
     "names_a_double",
     "read_exact",
     "read_expression",
@@ -255,11 +255,6 @@ class NumberTable:
         return ExactArray.of_values(place[codes], chosen)
 
 
-def exact_text(value: Exact) -> str:
-    """Write a number as a text that is read as the same number."""
-    return str(value)
-
-
 def double_text(value: Exact) -> str:
     """Write the nearest double with 17 digits, which identify it; integers without a point.
 
@@ -269,5 +264,6 @@ def double_text(value: Exact) -> str:
         return f"{float(value):.17g}"
     except OverflowError:
         raise InvalidValue(
-            f"the number {shown(str(value))} is beyond every double: write it exactly", value=value
+            f"the number {number_shown(value)} is beyond every double: write it exactly",
+            value=value,
         ) from None

@@ -33,13 +33,13 @@ from lumpability.formats.assembly import (
     parameter_names,
     state_lines,
 )
-from lumpability.formats.numbers import NumberTable, double_text, exact_text
+from lumpability.formats.numbers import NumberTable, double_text
 from lumpability.formats.prism_rewards import read_rewards, reward_files, reward_texts
 from lumpability.formats.prism_states import labels_text, read_labels, read_names, states_text
 from lumpability.formats.tokens import Array, Chunk, Spans, chunks, shown
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
 from lumpability.numbers.exact_array import Exact
-from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading, exact_text
 from lumpability.structure import WeightedStructure
 
 __all__ = ["read_prism_files", "write_prism_files"]

@@ -7,6 +7,7 @@ an exact model, so all are refused.  A document names its format in "format" and
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ __all__ = ["check_version", "parse_object", "parse_strictly", "read_document", "
 
 MAX_BYTES = 1 << 30
 """Largest JSON text read unless ``max_bytes=`` says otherwise; parsing takes about ten times as much."""
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def read_document(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
@@ -83,22 +86,33 @@ def parse_strictly(text: bytes, path: str | Path, *, decimals: bool) -> Any:
         return result
 
     try:
-        return json.loads(
+        value = json.loads(
             text.decode(),
             parse_float=float if decimals else refuse,
             parse_constant=refuse,
             object_pairs_hook=unique,
         )
+        _refuse_halves(value, text)
     except FormatError:
         raise
     except json.JSONDecodeError as error:
         raise FormatError(f"is not JSON: {error.msg}", path=path, line=error.lineno) from error
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise FormatError(f"holds {half!r}, which is half a character", path=path) from error
     except UnicodeDecodeError as error:
         raise FormatError(f"holds bytes that are not UTF-8 text ({error})", path=path) from error
     except RecursionError as error:
         raise FormatError("nests brackets too deeply", path=path) from error
     except ValueError as error:
         raise FormatError(f"holds an integer of too many digits ({error})", path=path) from error
+    return value
+
+
+def _refuse_halves(value: Any, text: bytes) -> None:
+    """Fail to encode a half of a surrogate pair; what looks like one is mostly part of a pair."""
+    if _SURROGATE.search(text) is not None:
+        json.dumps(value, ensure_ascii=False).encode()
 
 
 def check_version(document: dict[str, Any], path: str | Path, name: str, newest: int) -> int:
@@ -139,6 +153,8 @@ def write_pieces(items: Iterable[tuple[str, Any]]) -> Iterator[str]:
     """
     before = "{\n"
     for key, value in items:
-        yield f"{before}{json.dumps(key)}: {json.dumps(value)}"
+        text = json.dumps(value)
+        _refuse_halves(value, text.encode())
+        yield f"{before}{json.dumps(key)}: {text}"
         before = ",\n"
     yield "\n}\n"

@@ -399,6 +399,8 @@ class ExactArray:
         return result
 
     def _segment_sums_symbolic(self, bounds: np.ndarray[Any, Any]) -> ExactArray:
+        from lumpability.numbers.parameters import add
+
         zero = self.values[0] - self.values[0]
         # Rational functions are slow and repeat often, as sums and as terms of a sum.
         known: dict[tuple[int, ...], Exact] = {}
@@ -408,7 +410,7 @@ class ExactArray:
             key = tuple(sorted(codes[low:high]))
             if key not in known:
                 terms = Counter(key).items()
-                known[key] = sum((self.values[c] * count for c, count in terms), start=zero)
+                known[key] = add([zero, *(self.values[c] * count for c, count in terms)])
             sums.append(known[key])
         return ExactArray.of_values(np.arange(len(sums)), sums)
 

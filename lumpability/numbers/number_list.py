@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.rationals import exact_text
 
 __all__ = ["NumberList", "array_of_codes"]
 
@@ -24,7 +25,7 @@ class NumberList:
     ([0, 1, 0], ['1', '1/2'])
     """
 
-    def __init__(self, text: Callable[[Exact], str] = str) -> None:
+    def __init__(self, text: Callable[[Exact], str] = exact_text) -> None:
         self.values: list[Exact] = []
         self._text = text
         self._number: dict[str, int] = {}

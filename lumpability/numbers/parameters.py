@@ -17,10 +17,11 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from lumpability.errors import InvalidValue
+from lumpability.errors import InvalidValue, SizeLimit
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, read_number, read_text
 
 __all__ = [
+    "add",
     "coefficients",
     "evaluate_modulo",
     "in_one_field",
@@ -36,6 +37,9 @@ __all__ = [
 _MAX_LENGTH = 2000
 _MAX_POWER = 64
 _MAX_TERMS = 10_000
+_MAX_PAIRS = (
+    200_000  # of terms of a numerator and a denominator: as many are compared to cancel factors
+)
 _NOT_NUMBERS = {"nan", "inf", "infinity"}
 _MAX_DENOMINATORS = 64
 _MAX_MONOMIALS = 256
@@ -71,7 +75,7 @@ def parse(text: str) -> Any:
     refused = InvalidValue(
         f"{text[:80]!r} is not an arithmetic expression of numbers and names", value=text[:80]
     )
-    if len(text) > _MAX_LENGTH:
+    if len(text) > _MAX_LENGTH or "#" in text or "\n" in text:  # Python's grammar has comments
         raise refused
     source = re.sub(r"\blambda\b", _LAMBDA, text.strip())
     try:
@@ -89,7 +93,9 @@ def _build(node: ast.expr, text: str) -> Any:
     import sympy
 
     if isinstance(node, ast.Name) and node.id.lower() not in _NOT_NUMBERS:
-        return sympy.Symbol("lambda" if node.id == _LAMBDA else node.id, positive=True)
+        # Python would take the micro sign for a Greek mu: a name is what is written.
+        name = ast.get_source_segment(text, node) or node.id
+        return sympy.Symbol("lambda" if name == _LAMBDA else name, positive=True)
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         value = read_text(ast.get_source_segment(text, node) or "")
         return sympy.Rational(value.numerator, value.denominator)
@@ -123,10 +129,11 @@ def _exponent(node: ast.expr) -> int:
 
 
 def _refuse_large(node: ast.expr, text: str) -> None:
-    if max(_terms(node)) > _MAX_TERMS or _power(node) > _MAX_POWER:
+    above, below = _terms(node)
+    if max(above, below) > _MAX_TERMS or above * below > _MAX_PAIRS or _power(node) > _MAX_POWER:
         raise InvalidValue(
-            f"{text[:80]!r} has more than {_MAX_TERMS} terms or powers beyond {_MAX_POWER} when "
-            "multiplied out",
+            f"{text[:80]!r} has more than {_MAX_TERMS} terms, {_MAX_PAIRS} pairs of terms above and below, "
+            f"or powers beyond {_MAX_POWER} when multiplied out",
             value=text[:80],
         )
 
@@ -264,6 +271,36 @@ def is_positive(value: Any) -> bool:
     return signs[0] == signs[1] and len(signs[0]) == 1
 
 
+def add(values: Sequence[Any]) -> Any:
+    """Add up elements of one field, or refuse sums whose terms would exhaust time and memory.
+
+    Raises
+    ------
+    SizeLimit
+        If the common denominator or the numerators over it get too many terms.
+
+    Examples
+    --------
+    >>> add(read_elements(["x", "1/x", "2"]))
+    (x**2 + 2*x + 1)/x
+    """
+    total = values[0]
+    for value in values[1:]:
+        if not isinstance(value, Fraction) and not isinstance(total, Fraction):
+            pairs = max(len(total.numer), len(total.denom)) * max(
+                len(value.numer), len(value.denom)
+            )
+            if pairs > _MAX_PAIRS and total.denom != value.denom:
+                raise SizeLimit(
+                    f"a sum of weights with {len(total.denom)} and {len(value.denom)} terms in their "
+                    f"denominators needs more than {_MAX_PAIRS} products: give weights with fewer terms, "
+                    "or numbers for some parameters",
+                    limit=_MAX_PAIRS,
+                )
+        total = total + value
+    return total
+
+
 def in_one_field(*groups: Sequence[Any]) -> list[Sequence[Any]]:
     """Return groups of numbers in which all numbers can be added and multiplied.
 
@@ -311,6 +348,8 @@ def coefficients(values: Sequence[Any]) -> list[list[Fraction]] | None:
         return None
     common = ring.one
     for polynomial in below:
+        if len(common) * len(polynomial) > _MAX_PAIRS:
+            return None
         common = common.lcm(polynomial)
         if len(common) > _MAX_MONOMIALS:
             return None

@@ -29,6 +29,7 @@ from lumpability.errors import InvalidValue
 __all__ = [
     "DEFAULT_TOLERANCE",
     "Reading",
+    "exact_text",
     "read_float",
     "read_floats",
     "read_number",
@@ -63,7 +64,8 @@ _PRECISIONS = {
     np.dtype(np.float16): _Precision(2.0**-11, 5e-2, 2.0**-10),
 }
 _LARGEST_EXACT_INTEGER = 2**53
-_MAX_TEXT, _MAX_EXPONENT = 1000, 5000
+_MAX_TEXT, _MAX_EXPONENT = 100_000, 5000
+_DIGITS_AT_ONCE = 4000  # Python converts no more than 4300 digits between integers and text
 _SHOWN_BITS = 300
 _TEXT = re.compile(
     r"\s*(?P<head>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[eE](?P<exponent>[+-]?[0-9]{1,9}))?"
@@ -154,6 +156,38 @@ def _log10(number: int) -> float:
     return math.log10(number >> surplus) + surplus * math.log10(2)
 
 
+def exact_text(value: Any) -> str:
+    """Write a number as a text that is read as the same number, whatever its length.
+
+    Examples
+    --------
+    >>> exact_text(Fraction(1, 3)), len(exact_text(Fraction(1, 10**9000)))
+    ('1/3', 9003)
+    """
+    if not isinstance(value, Fraction):
+        return str(value)
+    below = "" if value.denominator == 1 else f"/{_digits(value.denominator)}"
+    return f"{'-' if value < 0 else ''}{_digits(abs(value.numerator))}{below}"
+
+
+def _digits(number: int) -> str:
+    if number < 10**_DIGITS_AT_ONCE:
+        return str(number)
+    half = _DIGITS_AT_ONCE
+    while number >= 10 ** (2 * half):
+        half *= 2
+    high, low = divmod(number, 10**half)
+    return _digits(high) + _digits(low).zfill(half)
+
+
+def _integer(digits: str) -> int:
+    if len(digits) <= _DIGITS_AT_ONCE:
+        return int(digits)
+    half = len(digits) // 2
+    power: int = 10**half
+    return _integer(digits[:-half]) * power + _integer(digits[-half:])
+
+
 def read_text(text: str) -> Fraction:
     """Read a number from text, literally.
 
@@ -179,14 +213,18 @@ def read_text(text: str) -> Fraction:
     exponent = int(match["exponent"] or 0)
     if abs(exponent) > _MAX_EXPONENT:
         raise InvalidValue(
-            f"the exponent of {text!r} is beyond {_MAX_EXPONENT}", value=text, exponent=exponent
+            f"the exponent of {text[:80]!r} is beyond {_MAX_EXPONENT}",
+            value=text[:1000],
+            exponent=exponent,
         )
-    value = Fraction(match["head"]) * Fraction(10) ** exponent
+    whole, _, after = match["head"].partition(".")
+    value = _integer(whole.lstrip("+-") + after) * Fraction(10) ** (exponent - len(after))
+    value = -value if whole.startswith("-") else value
     if match["denominator"] is None:
         return value
-    denominator = int(match["denominator"])
+    denominator = _integer(match["denominator"])
     if denominator == 0:
-        raise InvalidValue(f"{text!r} divides by zero", value=text)
+        raise InvalidValue(f"{text[:80]!r} divides by zero", value=text[:1000])
     return value / denominator
 
 

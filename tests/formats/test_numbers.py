@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumpability.errors import FormatError
-from lumpability.formats.numbers import NumberTable, double_text, exact_text, names_a_double
+from lumpability.formats.numbers import NumberTable, double_text, names_a_double
 from lumpability.numbers.exact_array import ExactArray
-from lumpability.numbers.rationals import read_float, read_text
+from lumpability.numbers.rationals import exact_text, read_float, read_text
 
 
 def read(*texts: str, **options) -> tuple[ExactArray, NumberTable]:

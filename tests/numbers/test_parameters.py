@@ -8,7 +8,8 @@ import sympy
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lumpability.errors import InvalidValue
+from lumpability import CTMC, DTMC
+from lumpability.errors import InvalidValue, SizeLimit
 from lumpability.numbers.parameters import is_symbolic, parse, read_elements, to_expression
 
 mu, nu = sympy.symbols("mu nu", positive=True)
@@ -194,3 +195,39 @@ def test_the_largest_expressions_accepted_are_read_in_seconds():
     assert len(power.numer) == 65
     (total,) = read_elements(["+".join(f"1/(a{i} + b{i})" for i in range(6))])
     assert len(total.denom) == 2**6
+
+
+@pytest.mark.parametrize("text", ["mu # nu", "mu # 1/0", "(mu +\n nu)", "mu;nu", "mu\\\n+nu"])
+def test_comments_and_lines_are_no_arithmetic(text):
+    with pytest.raises(InvalidValue, match="not an arithmetic expression"):
+        parse(text)
+
+
+@pytest.mark.parametrize("name", ["\u00b5", "\u03bc", "\ufb01", "\u2126", "\u017f"])
+def test_names_are_what_is_written(name):
+    assert str(parse(f"2*{name}")) == f"2*{name}"
+    chain = CTMC([[0, name], ["\u03bc + 1", 0]])
+    assert {str(x) for x in chain.parameters} == {name, "\u03bc"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(a+b+c+d+e+f)**8/(a+2*b+c+d+e+f+1)**8",
+        "1/(a+b+c+d+e+f)**8 + 1/(a+2*b+c+d+e+f)**8",
+        "(a+b+c)**64/(a+2*b+c)**64",
+    ],
+)
+def test_short_texts_that_take_long_are_refused_at_once(text):
+    before = time.perf_counter()
+    with pytest.raises(InvalidValue, match="multiplied out"):
+        read_elements([text])
+    assert time.perf_counter() - before < 1
+
+
+def test_sums_that_never_end_are_refused():
+    rates = [f"1/(a+{k}*b+c+d+e+f+1)**8" for k in range(1, 6)]
+    before = time.perf_counter()
+    with pytest.raises(SizeLimit, match="terms"):
+        DTMC([[*rates, "1"], *([0] * 5 + [1] for _ in range(5))])
+    assert time.perf_counter() - before < 20

@@ -175,7 +175,7 @@ def test_text_is_read_literally(text, value):
         "inf",
         "1//2",
         "--1",
-        "1" * 2000,
+        "1" * 200_000,
         "1_000",
         "½",
         "٣",

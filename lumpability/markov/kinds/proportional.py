@@ -103,15 +103,15 @@ class Proportional(Kind):
             witness,
             f"not {self.name} with these factors: states {chain.states[witness.state]!r} and "
             f"{chain.states[witness.other]!r} share a block, but their rates into {block}, divided by "
-            f"their factors, sum to {witness.total} and to {witness.other_total}",
+            f"their factors, sum to {shown(witness.total)} and to {shown(witness.other_total)}",
         )
 
     def describe(self, witness: Witness, chain: MarkovChain, partition: Partition) -> str:
         return (
             f"states {chain.states[witness.state]!r} and {chain.states[witness.other]!r} share a "
             "block, but the shares of their rates out of it into "
-            f"{block_name(chain.states, partition, witness.block)} are {witness.total} and "
-            f"{witness.other_total}"
+            f"{block_name(chain.states, partition, witness.block)} are {shown(witness.total)} and "
+            f"{shown(witness.other_total)}"
         )
 
     def quotient(
