@@ -40,22 +40,29 @@ KERNEL = [
     for part in ("_parts", "_settle", "_follow", "_sweep", "_prove", "_collapse", "_paths", "")
 ]
 HISTORIES = ["tests/refinement/test_histories.py"]
-SHARES = ["tests/refinement/test_shares.py"]
+SHARES = ["tests/refinement/test_proportional_worklist.py"]
 CERTIFICATES = [
     f"tests/certificate/test_{name}.py"
     for name in (
-        *("checker", "soundness", "respect", "replay", "ranges", "writing"),
-        *("scanner", "chain_digest", "certificates"),
+        *("checker", "soundness", "respected", "replay", "chain_file"),
+        *("json_stream", "chain_digest", "certificates"),
         *("bad_certificates", "round_trip", "attacks"),
     )
 ]
 TESTS = {
     "refinement/histories.py": [*SHARES, *HISTORIES],
-    "refinement/levels.py": ["tests/refinement/test_levels.py", "tests/markov/test_reasons.py"],
+    "refinement/exact_rounds.py": [
+        "tests/refinement/test_exact_rounds.py",
+        "tests/markov/test_explanation.py",
+    ],
     "refinement/refinable.py": [*SHARES, *HISTORIES, *ENGINES],
     "refinement/choose.py": ["tests/refinement/test_choose.py", *ENGINES],
-    "refinement/rounds.py": ["tests/refinement/test_rounds.py", *SHARES, *ENGINES],
-    "refinement/shares.py": [*SHARES, *HISTORIES],
+    "refinement/fingerprint_rounds.py": [
+        "tests/refinement/test_fingerprint_rounds.py",
+        *SHARES,
+        *ENGINES,
+    ],
+    "refinement/proportional_worklist.py": [*SHARES, *HISTORIES],
     "refinement/stability.py": [
         "tests/refinement/test_stability.py",
         "tests/test_quotient.py",
@@ -68,8 +75,10 @@ TESTS = {
     "refinement/kernel": ["tests/refinement/kernel/test_kernel_costs.py", *KERNEL],
     "refinement": ["tests/test_quotient.py", *ENGINES, *LAWS],
     "quotient.py": ["tests/test_quotient.py", "tests/markov/test_lumping.py"],
-    "certificate/statement.py": ["tests/certificate/test_statement.py", *CERTIFICATES],
-    "certificate/coq.py": ["tests/certificate/test_coq.py"],
+    "certificate/export": [
+        f"tests/certificate/export/test_{name}.py"
+        for name in ("statement", "chain_statements", "coq")
+    ],
     "certificate": CERTIFICATES,
     "networks/merging.py": [
         "tests/networks/test_merging.py",
