@@ -35,10 +35,10 @@ from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading
 from lumpability.structure import WeightedStructure
 
-__all__ = ["from_stormpy", "read_jani", "read_prism_source", "to_stormpy"]
+__all__ = ["from_stormpy", "read_source", "to_stormpy"]
 
 
-def read_prism_source(
+def read_source(
     path: str | Path,
     *,
     constants: str | Mapping[str, Any] | None = None,
@@ -48,7 +48,7 @@ def read_prism_source(
     tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
 ) -> MarkovChain:
-    """Build the chain of a PRISM source file: ``.prism``, ``.pm``, ``.sm`` or ``.nm``.
+    """Build the chain of a source file: ``.jani``, or PRISM's ``.prism``, ``.pm``, ``.sm`` or ``.nm``.
 
     - constants: values of undefined constants, ``"N=3,p=1/3"`` or ``{"N": 3, "p": "1/3"}``
     - exact: explore with rationals; otherwise with doubles, which is some three times as fast, and read those as
@@ -59,49 +59,7 @@ def read_prism_source(
 
     Raises `FormatError` if Storm cannot read the file, a constant has no value, or it is not a Markov chain.
     """
-
-    def parse(stormpy: Any, path: str) -> Any:
-        return stormpy.parse_prism_program(path, prism_compatibility=True)
-
-    options = _Options(exact, parametric, state_names, tolerance, normalize)
-    return _build(Path(path), parse, constants, options)
-
-
-def read_jani(
-    path: str | Path,
-    *,
-    constants: str | Mapping[str, Any] | None = None,
-    exact: bool = True,
-    parametric: bool = False,
-    state_names: bool = False,
-    tolerance: float = DEFAULT_TOLERANCE,
-    normalize: bool = False,
-) -> MarkovChain:
-    """Build the chain of a JANI source file; parameters as for `read_prism_source`."""
-
-    def parse(stormpy: Any, path: str) -> Any:
-        return stormpy.parse_jani_model(path)[0]
-
-    options = _Options(exact, parametric, state_names, tolerance, normalize)
-    return _build(Path(path), parse, constants, options)
-
-
-class _Options:
-    """The options for exploring a source and reading its numbers."""
-
-    def __init__(
-        self, exact: bool, parametric: bool, state_names: bool, tolerance: float, normalize: bool
-    ) -> None:
-        self.exact, self.parametric, self.state_names = exact, parametric, state_names
-        self.tolerance, self.normalize = tolerance, normalize
-
-
-def _build(
-    path: Path,
-    parse: Callable[[Any, str], Any],
-    constants: str | Mapping[str, Any] | None,
-    options: _Options,
-) -> MarkovChain:
+    path = Path(path)
     stormpy = require("stormpy", extra="storm")
     # A missing or unreadable file is reported like any other; Storm knows no byte order marks.
     with opened(path, text=True) as stream:
@@ -109,12 +67,15 @@ def _build(
     with TemporaryDirectory() as folder, reading(path), _quietly(stormpy, path):
         plain = Path(folder) / path.name
         plain.write_bytes(text)
-        source = parse(stormpy, str(plain))
+        if path.suffix.lower() == ".jani":
+            source = stormpy.parse_jani_model(str(plain))[0]
+        else:
+            source = stormpy.parse_prism_program(str(plain), prism_compatibility=True)
         values = _constants(constants)
         if values:
             source, _ = stormpy.instantiate_constants(source, values)
         undefined = [c.name for c in source.constants if not c.defined]
-        if undefined and not options.parametric:
+        if undefined and not parametric:
             raise FormatError(
                 f"gives no value to {', '.join(undefined)}: pass constants='{undefined[0]}=...', or "
                 "parametric=True to keep them as parameters",
@@ -125,13 +86,13 @@ def _build(
         wanted.set_build_all_labels()
         wanted.set_build_all_reward_models()
         wanted.set_exploration_checks(True)
-        if options.state_names:
+        if state_names:
             wanted.set_build_state_valuations()
-        number = stormpy.Rational if options.exact else float
+        number = stormpy.Rational if exact else float
         if undefined:
             number = stormpy.RationalFunction
         model = stormpy.build_model[number](source, options=wanted)
-        chain = from_stormpy(model, tolerance=options.tolerance, normalize=options.normalize)
+        chain = from_stormpy(model, tolerance=tolerance, normalize=normalize)
         return _without_added_loops(chain)
 
 
