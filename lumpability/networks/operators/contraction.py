@@ -116,11 +116,12 @@ def _matmul(call: Call) -> Layer:
     slot = 0 if call.moving(0) else 1
     weights, rank = call.constant(1 - slot), call.tensor(slot).rank
     assert weights is not None
-    if weights.ndim != 2 or rank < 1 or (slot == 1 and rank < 2):
+    if weights.ndim != 2 or rank < 1:
         raise Declined
     if slot == 0:
         return Layer(0, 1, rank - 1, rank - 1, [weights])
-    return Layer(1, 0, rank - 2, rank - 2, [weights.T])
+    axis = max(rank - 2, 0)
+    return Layer(1, 0, axis, axis, [weights.T])
 
 
 def _convolution(call: Call) -> Layer:

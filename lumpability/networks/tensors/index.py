@@ -33,7 +33,6 @@ __all__ = ["Facts", "Index", "Shape", "captured"]
 Shape = tuple[int, ...]
 
 _RANDOM = ("Random", "Multinomial", "Bernoulli")
-_CONTRACTIONS = frozenset({"MatMul", "Gemm", "Conv", "ConvTranspose"})
 _SMALL = 1024
 _MOST = 1 << 27
 _LARGER = frozenset(
@@ -65,7 +64,7 @@ _NO_LARGER = frozenset(
         "DequantizeLinear",
     ]
 )
-_TRIALS = ((2, 8), (4, 16), (2, 64), (4, 96), (6, 12), (3, 5), (1, 32), (1, 224), (1, 1), (8, 8))
+_TRIALS = ((2, 8), (4, 16), (1, 32), (2, 64), (4, 96), (6, 12), (3, 5), (1, 224), (1, 1), (8, 8))
 """Sizes to try for free dimensions: of axis 0, and of the others."""
 
 
@@ -174,15 +173,17 @@ class Index:
             fewest = min(count for count, _ in trials)
             if sum(count == fewest for count, _ in trials) > 1 and (fewest == 0 or len(trials) > 3):
                 break
-        self._refuse_misfits([facts.wrong for _, facts in trials])
+        self._refuse_misfits([facts for _, facts in trials])
         fewest = min(count for count, _ in trials)
         return [facts for count, facts in trials if count == fewest][:2]
 
-    def _refuse_misfits(self, wrong: list[dict[str, str]]) -> None:
-        """Refuse nodes that never fit: with sizes that are free, those whose number of channels is none of them."""
-        for name, message in wrong[0].items():
-            fixed = not self.symbols or self.nodes[self.producer[name]].op_type in _CONTRACTIONS
-            if fixed and all(name in one for one in wrong):
+    def _refuse_misfits(self, trials: list[Facts]) -> None:
+        """Refuse nodes that never fit what they read, unless free sizes may be why."""
+        for name, message in trials[0].wrong.items():
+            node = self.nodes[self.producer[name]]
+            channels = {_channels(node, facts) for facts in trials}
+            certain = not self.symbols or (len(channels) == 1 and channels != {None})
+            if certain and all(name in facts.wrong for facts in trials):
                 raise InvalidNetwork(message)
 
     def facts(self, sizes: dict[str, int]) -> Facts:
@@ -330,6 +331,17 @@ def captured(node: Any) -> Iterator[str]:
         for inner in graph.node:
             yield from (n for n in (*inner.input, *captured(inner)) if n and n not in own)
         yield from (item.name for item in graph.output if item.name not in own)
+
+
+def _channels(node: Any, facts: Facts) -> tuple[int, ...] | None:
+    """Return the sizes that have to agree in a contraction; None for other nodes."""
+    if node.op_type not in ("MatMul", "Gemm", "Conv") or attributes(node).get("transA", 0):
+        return None
+    shapes = [facts.shape(name) for name in node.input[:2]]
+    if any(not shape for shape in shapes):
+        return None
+    first, second = (shape or () for shape in shapes)
+    return (first[1] if node.op_type == "Conv" else first[-1], *second)
 
 
 def _dense(item: Any) -> Array:
