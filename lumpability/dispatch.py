@@ -117,8 +117,9 @@ def lump(
     ----------
     model : CTMC, DTMC, Network or GraphNetwork
         A graph, as `read` returns it for an ONNX file that layers do not describe, has the options
-        `exact_weights` and `progress`.  A network that was read with joins or opaque layers is reduced as the graph
-        that it came from, unless an option is given that only layers have, such as ``kind="proportional"``.
+        `exact_weights` and `progress`.  A network that was read with joins, opaque layers, groups of channels or
+        batch normalisation is reduced as the graph that it came from, unless an option is given that only layers
+        have, such as ``kind="proportional"``.
     kind : str or Kind, optional
         The notion of lumpability.  For chains "ordinary" (default), "exact", "strict", "proportional"
         or "bisimulation", or an object of a subclass of `lumpability.markov.kinds.kind.Kind`.  For networks

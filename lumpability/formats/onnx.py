@@ -3,7 +3,8 @@
 The reader follows the graph from its input to its output.  A sequence of operators becomes layers.  Branches that
 meet again in an Add, all of known operators, become a `Join`.  Everything else between two tensors that all paths
 pass becomes one `Opaque` layer.  A graph that layers do not describe becomes a `GraphNetwork`, the model as it is.
-Where there are joins or opaque layers the reader remembers the graph, and `lumpability.lump` reduces it.
+Where a graph can lose more than its layers can (joins, opaque layers, groups of channels, batch normalisation) the
+reader remembers the graph, and `lumpability.lump` reduces it.
 `lumpability.formats.onnx_writer` writes.
 """
 
@@ -26,7 +27,7 @@ from lumpability.networks.elementwise import Constant, Shift
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.source import read_from
 from lumpability.networks.joins import Join, Opaque
-from lumpability.networks.layers import Dense, Layer, Shape
+from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
 from lumpability.networks.network import Network
 from lumpability.networks.reshape import Reshape
 from lumpability.numbers.float_arrays import Array
@@ -54,8 +55,14 @@ def read_onnx(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Networ
     if network is None:
         return graph
     FILES[network] = path
-    barriers = any(isinstance(layer, Join | Opaque) for layer in network.layers)
-    return read_from(network, graph) if barriers else network
+    return read_from(network, graph) if any(map(_is_weak, network.layers)) else network
+
+
+def _is_weak(layer: Layer) -> bool:
+    """Whether units leave a graph with this layer that stay in a chain of layers."""
+    return isinstance(layer, Join | Opaque | BatchNorm) or (
+        isinstance(layer, Conv) and layer.groups > 1
+    )
 
 
 def read_graph(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> GraphNetwork:

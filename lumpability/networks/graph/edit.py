@@ -212,12 +212,12 @@ class Editor:
         """Ask for another constant where a node reads one."""
         old = self.analysis.known[name]
         if rounds:
-            new, changes = round_to(array, old.dtype)
+            new, changed, largest = _rounded(array, old.dtype)
             if not np.isfinite(new).all():
                 raise Unfit(self.analysis.index.nodes[number].output[0])
             self.weights += new.size
-            self.rounded += len(changes)
-            self.largest = max([self.largest, *changes.tolist()])
+            self.rounded += changed
+            self.largest = max(self.largest, largest)
             array = new
         if array.shape == old.shape and array.tobytes() == old.tobytes():
             array = old
@@ -346,6 +346,19 @@ class Editor:
                 new = np.append(pool, -1)[found]
                 if mixed or new.shape != wanted.shape or not np.array_equal(new, wanted):
                     raise Unfit(name)
+
+
+def _rounded(array: Array, dtype: Any) -> tuple[Array, int, Fraction]:
+    """Return an exact array in a float type, how many numbers that changes, and the largest change."""
+    if array.dtype == object:
+        new, changes = round_to(array, dtype)
+        return new, len(changes), max(changes.tolist(), default=Fraction(0))
+    with np.errstate(over="ignore"):
+        new = array.astype(dtype)
+    # A number and its rounding differ by a number of the wider type.
+    change = np.abs(new.astype(array.dtype) - array)
+    finite = change[np.isfinite(change)]
+    return new, int(np.count_nonzero(change)), Fraction(float(finite.max(initial=0.0)))
 
 
 @dataclass

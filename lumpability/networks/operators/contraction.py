@@ -16,7 +16,7 @@ import numpy as np
 
 from lumpability.networks.merging import group_columns
 from lumpability.networks.operators.matching import matched_layer, matched_table
-from lumpability.networks.operators.rows import aggregated, by_taps, incoming
+from lumpability.networks.operators.rows import aggregated, by_taps, incoming, structure_of
 from lumpability.networks.tensors.algebra import ONE, Value
 from lumpability.networks.tensors.call import HELD, Call, Declined, Reader, Tensor
 from lumpability.numbers.float_arrays import Array, to_fractions
@@ -275,9 +275,8 @@ def _grouped(
     """Return the values of the units of one group of channels."""
     algebra, layer = call.work.algebra, call.notes["layer"]
     known = (reader.ids == ONE) & (not layer.pads)
-    structure = DenseStructure(
-        matrix, bias, incoming(algebra, reader, known, layer.taps, layer.share)
-    )
+    rows = incoming(algebra, reader, known, layer.taps, layer.share)
+    structure = structure_of(matrix, bias, rows)
     found = group_columns(structure, Group.ANY)
     name = ("layer", call.number, group)
     if (

@@ -15,12 +15,11 @@ import numpy as np
 
 from lumpability.networks.merging import group_columns
 from lumpability.networks.operators.matching import matched_cell
-from lumpability.networks.operators.rows import aggregated, by_taps
+from lumpability.networks.operators.rows import aggregated, by_taps, structure_of
 from lumpability.networks.tensors.algebra import ONE
 from lumpability.networks.tensors.call import HELD, Call, Declined, Reader, Tensor
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group
-from lumpability.structure.dense import DenseStructure
 
 __all__ = ["stable_classes"]
 
@@ -126,7 +125,7 @@ def stable_classes(
         of = np.concatenate([classes[live], number + int(classes.max(initial=-1)) + 1])
         scale = np.concatenate([factors[live], to_fractions(np.ones(size))])
         none = np.zeros(0, np.int64)
-        structure = DenseStructure(
+        structure = structure_of(
             rows, None, by_taps((members, of, scale), (none, none.astype(object)), gates)
         )
         leaders = group_columns(structure, Group.ONE).leader

@@ -11,7 +11,7 @@ from lumpability.networks.tensors.call import Reader
 from lumpability.numbers.float_arrays import Array
 from lumpability.structure.dense import DenseStructure, RowClasses
 
-__all__ = ["aggregated", "by_taps", "incoming"]
+__all__ = ["aggregated", "by_taps", "incoming", "structure_of"]
 
 
 def incoming(algebra: Any, reader: Reader, known: Array, taps: int, share: Fraction) -> RowClasses:
@@ -50,10 +50,17 @@ def by_taps(
     )
 
 
+def structure_of(matrix: Array, bias: Array | None, rows: RowClasses) -> DenseStructure:
+    """Return a layer as a structure; in double precision if rows are summed, where sums are mostly exact."""
+    if len(rows.members) != rows.classes or len(rows.constant_rows):
+        matrix = matrix.astype(np.float64, copy=False)
+    return DenseStructure(matrix, bias, rows)
+
+
 def aggregated(
     matrix: Array, bias: Array | None, rows: RowClasses, columns: Array
 ) -> tuple[Array, Array | None]:
     """Return the exact weights and bias of what is left."""
-    structure = DenseStructure(matrix, bias, rows)
+    structure = structure_of(matrix, bias, rows)
     weights = structure.entries(np.arange(structure.classes), columns)
     return weights, None if bias is None else structure.bias[columns]
