@@ -121,7 +121,8 @@ def _compare(wanted: Array, given: Array, behind: Array, factors: Array, name: s
     if np.dtype(object) not in {wanted.dtype, given.dtype}:
         # Where a weight stands alone with the factor one, it is the sum that was rounded.
         alone = (given == behind) & (wanted.astype(behind.dtype) == behind)
-        differ &= ~(alone & np.array([factor == 1 for factor in factors.tolist()])[:, None])
+        plain = np.array([factor == 1 for factor in factors.tolist()], dtype=bool)
+        differ &= ~(alone & plain[:, None])
     rows, columns = np.nonzero(differ)
     if not len(rows):
         return
