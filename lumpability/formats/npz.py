@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidInput
-from lumpability.files import DEFAULT_MAX_BYTES, reading
-from lumpability.formats.archives import read_arrays, write_arrays
+from lumpability.files import reading
+from lumpability.formats.archives import write_arrays
 from lumpability.formats.assembly import (
     assemble,
     chain_class,
@@ -45,24 +45,12 @@ from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import smallest_unsigned
 from lumpability.numbers.number_list import NumberList, array_of_codes
-from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading
+from lumpability.numbers.rationals import Reading
 from lumpability.structure import WeightedStructure
 
-__all__ = ["chain_of_arrays", "read_npz", "write_npz"]
+__all__ = ["chain_of_arrays", "write_npz"]
 
 _LARGEST = 2**63 - 1
-
-
-def read_npz(
-    path: str | Path,
-    *,
-    tolerance: float = DEFAULT_TOLERANCE,
-    normalize: bool = False,
-    max_bytes: int = DEFAULT_MAX_BYTES,
-) -> MarkovChain:
-    """Read a chain from an ``.npz`` file, which is never unpickled; options as for `lumpability.read`."""
-    arrays = read_arrays(path, max_bytes=max_bytes)
-    return chain_of_arrays(arrays, path, tolerance=tolerance, normalize=normalize)
 
 
 def chain_of_arrays(
@@ -74,7 +62,7 @@ def chain_of_arrays(
     kind: str | None = None,
     absorbing: bool = False,
 ) -> MarkovChain:
-    """Return the chain of the arrays of an ``.npz``; see `read_npz`.
+    """Return the chain of the arrays of an ``.npz``; options as for `lumpability.read`.
 
     An archive of `scipy.sparse.save_npz` holds a matrix only; `kind` is "dtmc" or "ctmc".
     """
@@ -259,11 +247,11 @@ def write_npz(chain: MarkovChain, path: str | Path) -> None:
     Examples
     --------
     >>> import tempfile
-    >>> from lumpability.markov import CTMC
+    >>> from lumpability import CTMC, read
     >>> chain = CTMC.from_rates({("a", "b"): "1/3"}, labels={"ok": ["a"]}, initial={"a": 1})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_npz(chain, f"{folder}/chain.npz")
-    ...     read_npz(f"{folder}/chain.npz").equals(chain)
+    ...     read(f"{folder}/chain.npz").equals(chain)
     True
     """
     refuse_initial_label(chain, path)

@@ -1,7 +1,7 @@
 """NumPy's ``.npz`` for every model: its arrays say whether it holds a chain or a network.
 
-A network comes with the text `network` (`lumpability.formats.weights`); everything else is read as a chain
-(`lumpability.formats.npz`).
+Arrays with the text `network`, or ``PREFIX.weight`` without ``indptr``, are a network (`lumpability.formats.weights`);
+all others are a chain (`lumpability.formats.npz`).
 """
 
 from __future__ import annotations
@@ -29,12 +29,10 @@ def read_archive(
     max_bytes: int = DEFAULT_MAX_BYTES,
     layers: LayerList | None = None,
 ) -> MarkovChain | Network:
-    """Read a chain or a network from an ``.npz``, which is never unpickled.
-
-    See `lumpability.formats.npz.read_npz` and `lumpability.formats.weights.read_weights`.
-    """
+    """Read a chain or a network from an ``.npz``, which is never unpickled."""
     arrays = read_arrays(path, max_bytes=max_bytes)
-    if layers is not None or DESCRIPTION in arrays:
+    weights = "indptr" not in arrays and any(name.endswith(".weight") for name in arrays)
+    if layers is not None or DESCRIPTION in arrays or weights:
         return network_of_arrays(arrays, path, layers=layers)
     return chain_of_arrays(
         arrays, path, tolerance=tolerance, normalize=normalize, kind=type, absorbing=absorbing

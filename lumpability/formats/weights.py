@@ -16,7 +16,7 @@ import numpy as np
 
 from lumpability.errors import FormatError, InvalidNetwork, require
 from lumpability.files import DEFAULT_MAX_BYTES, check_size, reading, writing
-from lumpability.formats.archives import read_arrays, write_arrays
+from lumpability.formats.archives import write_arrays
 from lumpability.formats.layer_list import describe_network, network_from
 from lumpability.formats.strict_json import parse_object
 from lumpability.networks.activations import Activation
@@ -29,7 +29,6 @@ __all__ = [
     "DESCRIPTION",
     "network_of_arrays",
     "read_safetensors",
-    "read_weights",
     "write_safetensors",
     "write_weights",
 ]
@@ -40,23 +39,15 @@ DESCRIPTION = "network"
 LayerList = Iterable[tuple[str, str | Activation | None]]
 
 
-def read_weights(
-    path: str | Path, *, layers: LayerList | None = None, max_bytes: int = DEFAULT_MAX_BYTES
-) -> Network:
-    """Read a network from an ``.npz``.
-
-    For files with only weights, `layers` lists pairs (prefix, activation): layer ``prefix`` has the arrays
-    ``prefix.weight``, shape (outputs, inputs), and optionally ``prefix.bias``; the activation follows it.  Without
-    `layers` the file's own list is used.  Raises `FormatError` if the file is damaged, or an array is missing or of
-    an unsupported type.
-    """
-    return network_of_arrays(read_arrays(path, max_bytes=max_bytes), path, layers=layers)
-
-
 def network_of_arrays(
     arrays: Mapping[str, Array], path: str | Path, *, layers: LayerList | None = None
 ) -> Network:
-    """Return the network of the arrays of an ``.npz``; see `read_weights`."""
+    """Return the network of the arrays of an ``.npz``.
+
+    For files with only weights, `layers` lists pairs (prefix, activation): layer ``prefix`` has the arrays
+    ``prefix.weight``, shape (outputs, inputs), and optionally ``prefix.bias``; the activation follows it.  Without
+    `layers` the file's own list is used.  Raises `FormatError` if an array is missing or of an unsupported type.
+    """
     if layers is not None:
         return _bare(arrays, path, layers)
     text = arrays.get(DESCRIPTION)
@@ -78,7 +69,7 @@ def write_weights(network: Network, path: str | Path) -> None:
 def read_safetensors(
     path: str | Path, *, layers: LayerList | None = None, max_bytes: int = DEFAULT_MAX_BYTES
 ) -> Network:
-    """Read a network from a ``.safetensors``; see `read_weights`."""
+    """Read a network from a ``.safetensors``; `layers` as for `network_of_arrays`."""
     path = Path(path)
     module = require("safetensors.numpy", extra="onnx")
     with reading(path):

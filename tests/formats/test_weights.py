@@ -10,8 +10,9 @@ import pytest
 
 from lumpability import lump, read
 from lumpability.errors import FormatError, InvalidInput, NotJustified, SizeLimit
+from lumpability.formats.numpy_archive import read_archive
 from lumpability.formats.onnx_compare import compare_in_onnxruntime
-from lumpability.formats.weights import read_safetensors, read_weights
+from lumpability.formats.weights import read_safetensors
 from lumpability.networks import Network
 from lumpability.networks.examples import planted
 from lumpability.networks.rounding_bound import rounding_error_bound
@@ -26,7 +27,7 @@ LAYERS = [("a", "relu"), ("b", None)]
 
 def test_arrays_by_name_become_a_network(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", **ARRAYS)
-    network = read_weights(tmp_path / "w.npz", layers=LAYERS)
+    network = read_archive(tmp_path / "w.npz", layers=LAYERS)
     assert network.exact([1, 1]).tolist() == [4 + 7 + 10]
     assert read(tmp_path / "w.npz", layers=LAYERS).exact([1, 1]).tolist() == [21]
     safetensors: Any = pytest.importorskip("safetensors.numpy")
@@ -39,17 +40,17 @@ def test_damaged_files_and_missing_arrays_are_named(tmp_path: Path) -> None:
     path = tmp_path / "bad"
     path.write_bytes(b"\x00" * 32)
     with pytest.raises(FormatError, match="is not a"):
-        read_weights(path, layers=LAYERS)
+        read_archive(path, layers=LAYERS)
     np.savez(tmp_path / "w.npz", **ARRAYS)
     with pytest.raises(FormatError, match=r"no array 'c\.weight'"):
-        read_weights(tmp_path / "w.npz", layers=[("c", None)])
+        read_archive(tmp_path / "w.npz", layers=[("c", None)])
     with pytest.raises(FormatError, match="list of layers is empty"):
-        read_weights(tmp_path / "w.npz", layers=[])
+        read_archive(tmp_path / "w.npz", layers=[])
     with pytest.raises(FormatError, match="without a list of layers"):
-        read_weights(tmp_path / "w.npz")
+        read_archive(tmp_path / "w.npz")
     np.savez(tmp_path / "p.npz", a=np.array([{}], dtype=object))
     with pytest.raises(FormatError, match="never read"):
-        read_weights(tmp_path / "p.npz", layers=LAYERS)
+        read_archive(tmp_path / "p.npz", layers=LAYERS)
     safetensors: Any = pytest.importorskip("safetensors.numpy")
     with pytest.raises(FormatError, match="is not a"):
         read_safetensors(path, layers=LAYERS)
