@@ -157,7 +157,7 @@ def _replaceable(network: GraphNetwork) -> list[tuple[str, str]]:
     number = len(network.index.replaceable)
     if not number or network.model.ir_version < 4:
         return []
-    told = "can be replaced by callers of the model; this report is about the stored values"
+    told = "can be replaced by callers of the model: nothing is concluded from their values"
     return [("note", f"{count(number, 'weight')} {told}")]
 
 

@@ -41,7 +41,7 @@ class Analysis(Work):
             choices = [index.facts(facts.sizes) for facts in against.analysis.choices]
         super().__init__(index, choices, against)
         self.families: list[Any] = []
-        for item in index.inputs:
+        for item in (*index.inputs, *index.defaults):
             self.source(item.name)
         for name in self.choices[0].values:
             if name not in self.known:

@@ -19,7 +19,7 @@ from lumpability.networks.graph.plan import Plan, packed, readers_of
 from lumpability.networks.operators.movement import maps, numbered
 from lumpability.networks.tensors.algebra import ONE
 from lumpability.networks.tensors.call import Call, Declined, Reader
-from lumpability.networks.tensors.index import Index, Shape
+from lumpability.networks.tensors.index import Index, Shape, names_in
 from lumpability.networks.tensors.protobuf import onnx, tensor_of
 from lumpability.numbers.float_arrays import Array, round_to
 
@@ -439,8 +439,7 @@ class _Writer:
 
     def _clone(self, name: str, array: Array) -> str:
         graph = self.model.graph
-        taken = {item.name for item in (*graph.initializer, *graph.input)}
-        taken |= {output for node in graph.node for output in node.output}
+        taken = set(names_in(graph))
         number = 0
         while f"{name}_{number}" in taken:
             number += 1

@@ -49,7 +49,9 @@ def prove(original: Analysis, model: Any, kept: dict[str, Array]) -> None:
 
 
 def _ends(index: Index, role: str) -> list[Any]:
-    return list(index.inputs if role == "inputs" else index.graph.output)
+    if role == "outputs":
+        return list(index.graph.output)
+    return [*index.inputs, *index.defaults, *(index.stored[i.name] for i in index.defaults)]
 
 
 def _same(first: Analysis, second: Analysis, name: str) -> bool:

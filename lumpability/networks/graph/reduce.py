@@ -31,6 +31,7 @@ __all__ = ["GraphLumping", "LayerReport", "reduce_graph"]
 
 _PACKING = "what would be left of it is no array"
 _PROOF = "no rule proves that it may go"
+_CLONED = "weights that others read as well would be stored twice"
 
 
 @dataclass(frozen=True)
@@ -242,22 +243,40 @@ def _proved(
             _reduce(first, held, state, progress)
             if state.model is not network.model:
                 prove(first, state.model, state.kept)
+                after = GraphNetwork(state.model, network.folder)
+                if after.parameter_count > network.parameter_count:
+                    _hold(first, held, _CLONED, _every(first))
+                    continue
         except Unfit as unfit:
-            _hold(held, str(unfit), _PACKING)
+            name = str(unfit)
+            _hold(first, held, _PACKING, [name], _read_for(first, name))
         except Unproved as unproved:
-            _hold(held, str(unproved), _PROOF)
-            node = first.index.nodes[first.index.producer[str(unproved)]]
-            held += [(name, _PROOF) for name in node.input]
+            name = str(unproved)
+            _hold(first, held, _PROOF, [name, *_read_for(first, name)])
         else:
             return first, state
 
 
-def _hold(held: list[tuple[str, str]], name: str, reason: str) -> None:
-    if (name, reason) in held:
-        raise LumpabilityError(
-            f"internal error: the units of {name!r} are kept and yet changed; please report it with the network"
-        )
-    held.append((name, reason))
+def _read_for(first: Analysis, name: str) -> list[str]:
+    """Return what the node reads that writes a tensor."""
+    place = first.index.producer.get(name)
+    return [] if place is None else list(filter(None, first.index.nodes[place].input))
+
+
+def _every(first: Analysis) -> list[str]:
+    return [name for name, tensor in first.tensors.items() if tensor.units]
+
+
+def _hold(first: Analysis, held: list[tuple[str, str]], reason: str, *groups: list[str]) -> None:
+    """Hold the first group of tensors that is not held already, or else everything."""
+    for names in (*groups, _every(first)):
+        more = [(name, reason) for name in names if (name, reason) not in held]
+        if more:
+            held += more
+            return
+    raise LumpabilityError(
+        "internal error: units are kept and yet changed; please report it with the network"
+    )
 
 
 def _reduce(

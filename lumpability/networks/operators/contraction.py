@@ -172,9 +172,10 @@ def apply(call: Call) -> None:
     columns = [m.shape[1] for m in layer.matrices]
     alone = shape[layer.out_axis] == 1  # and cannot leave
     labels = np.full(1, HELD) if alone else call.work.labels.fresh(sum(columns))
-    channels = np.broadcast_to(
-        seen.ids.ravel(), (layer.matrices[0].shape[0] // layer.taps * layer.groups,)
-    )
+    width = layer.matrices[0].shape[0] // layer.taps * layer.groups
+    if seen.ids.size not in (1, width):
+        raise Declined  # it can never run
+    channels = np.broadcast_to(seen.ids.ravel(), (width,))
     ids, facs = np.zeros(sum(columns), np.int64), np.zeros(sum(columns), np.int64)
     for group, matrix in enumerate(layer.matrices):
         width = matrix.shape[0] // layer.taps
@@ -233,12 +234,15 @@ def _embed(call: Call, layer: Layer, shape: tuple[int, ...]) -> None:
 def _per_channel(call: Call, layer: Layer, seen: Tensor) -> None:
     """A depthwise convolution: units pass, their kernels up to a factor being part of the function's name."""
     algebra = call.work.algebra
+    weights = call.constant(1)
+    assert weights is not None
+    size = weights.shape[2:]
     kernels = np.stack([m[:, 0] for m in layer.matrices])
     leads, shapes = np.zeros(len(kernels), np.int64), np.zeros(len(kernels), np.int64)
     for k, kernel in enumerate(to_fractions(kernels)):
         lead = next((x for x in kernel if x), Fraction(0))
         leads[k] = algebra.number(lead)
-        shapes[k] = algebra.atom(("kernel", tuple(x / lead for x in kernel) if lead else ()))
+        shapes[k] = algebra.atom(("kernel", size, tuple(x / lead for x in kernel) if lead else ()))
     bias = np.zeros(len(kernels), np.float32) if layer.bias is None else layer.bias
     constant = algebra.constant(bias.astype(np.float64))
     name = call.named((call.name(0), {1}), (call.node.output[0], {1}))
@@ -285,7 +289,8 @@ def _grouped(
         weights = (call.name(layer.weight_slot), call.name(layer.bias_slot))
         ends = ((call.name(layer.slot), {layer.axis}), (call.node.output[0], {layer.out_axis}))
         bound = (reader.ids.tobytes(), reader.facs.tobytes())
-        name = ("layer", group, weights, call.named(*ends), bound)  # type: ignore[assignment]
+        place = (layer.slot, layer.groups, group)
+        name = ("layer", place, weights, call.named(*ends), bound)  # type: ignore[assignment]
     return _numbered(call, found, structure, name)
 
 

@@ -187,7 +187,8 @@ def _rule(call: Call, operands: Sequence[tuple[int, Array | None, Any]]) -> Rule
     name = (op, *sorted((k, str(v)) for k, v in call.attributes.items()), *slots)
     if op in ("QuantizeLinear", "DequantizeLinear"):
         name = call.named() + call.stored(1, 2)
-    if op in _RULES:
+    whole = not call.real(call.node.output[0])
+    if op in _RULES and not (whole and op in _ROUNDS):
         return _RULES[op](call, algebra, name, slots)
     if len(operands) == 1:
         group = "odd" if op in _ODD.split() else "even" if op in _EVEN.split() else "equal"
@@ -220,7 +221,7 @@ def _cast(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
     """Between float types a cast is the identity over the reals, so it is from integers and truth values."""
     kinds = [call.work.choices[0].types.get(n) for n in (call.name(0), call.node.output[0])]
     codes = [0 if kind is None else kind.tensor_type.elem_type for kind in kinds]
-    if codes[1] in (1, 10, 11, 16) and codes[0] not in (0, 8):
+    if call.real(call.node.output[0]) and codes[0] not in (0, 8):
         return lambda values: values[0]
     return algebra.unary((name, *codes), "equal", "some")
 
@@ -255,13 +256,9 @@ def _product(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
 
 
 def _quotient(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
-    # Division of integers rounds, so no factor passes.
-    kind = call.work.choices[0].types.get(call.node.output[0])
-    whole = kind is None or kind.tensor_type.elem_type not in (1, 10, 11, 16)
-
     def rule(values: list[Value]) -> Value:
         (a, f), (b, g) = values
-        if whole or not g:
+        if not g:
             return _free(algebra, name, values)
         if b == ONE or not f:
             return (a if f else ONE), f / g
@@ -460,6 +457,26 @@ _RULES: dict[str, Callable[..., Rule]] = {
     "BatchNormalization": _normalised,
     **dict.fromkeys(("Greater", "GreaterOrEqual", "Less", "LessOrEqual"), _compared),
 }
+
+
+_ROUNDS = frozenset(
+    [
+        "Add",
+        "Sub",
+        "Sum",
+        "Mean",
+        "Mul",
+        "Div",
+        "Neg",
+        "Abs",
+        "Pow",
+        "Reciprocal",
+        "Relu",
+        "LeakyRelu",
+        "PRelu",
+    ]
+)
+"""What wraps around or rounds for integers, so that only equal values give equal ones."""
 
 
 def edit(call: Call, edit: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.networks.tensors.algebra import ONE, Value
+from lumpability.networks.tensors.algebra import Value
 from lumpability.networks.tensors.call import HELD, Call, Declined, Reader, Tensor
 from lumpability.numbers.float_arrays import Array
 
@@ -31,6 +31,8 @@ def apply(call: Call) -> None:
     """Record the output, and who reads whom."""
     left, right = call.tensor(0), call.tensor(1)
     shape = call.shape()
+    if not call.real(call.node.output[0]):
+        raise Declined
     rank = len(shape)
     if left.rank != rank or right.rank != rank or rank < 2:
         raise Declined
@@ -83,7 +85,7 @@ def _values(
         for row in zip(flat[0].tolist(), flat[1].tolist(), strict=True)
     ]
     shape = (*ids.shape[:-1], 1)
-    numbers = [(a, algebra.number(f)) if f else (ONE, 0) for a, f in totals]
+    numbers = [algebra.numbers(total) for total in totals]
     return (
         np.array([a for a, _ in numbers]).reshape(shape),
         np.array([f for _, f in numbers]).reshape(shape),

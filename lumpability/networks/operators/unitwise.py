@@ -98,6 +98,11 @@ def _rule(call: Call, name: Any) -> Any:
         group = group if plain else "equal"
     if op in ("CumSum", *_ALONG.split(), "LpPool", "GlobalLpPool"):
         constants = "none"
+    chooses = op in ("MaxPool", "ReduceMax", "ReduceMin") or (
+        op in _RESIZES.split() and given.get("mode", "nearest") == "nearest"
+    )
+    if not chooses and not call.real(call.node.output[0]):  # sums of integers wrap, means round
+        group, constants = "equal", "none" if constants == "none" else "some"
     return call.work.algebra.unary(name, group, constants)
 
 

@@ -14,6 +14,7 @@ of the family, its shapes being part of its name.
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -30,6 +31,8 @@ Value = tuple[int, Fraction]
 _BITS = 160
 _LONGEST = 64
 """Terms up to which a sum of sums is flattened."""
+_MOST_BITS = 4096
+"""Bits of a factor's numerator and of its denominator; a product that needs more is a new atom."""
 
 
 class Algebra:
@@ -50,6 +53,8 @@ class Algebra:
         self._numbers = {Fraction(0): 0, Fraction(1): 1}
         self._atoms: dict[Hashable, int] = {}
         self._count = 1
+        self._starts: list[int] = []
+        self._places: list[tuple[int, tuple[tuple[int, int], ...]]] = []
         self.terms: dict[int, tuple[Value, ...]] = {}
         self.constants = {ONE}
         self.approximate = 0
@@ -64,13 +69,28 @@ class Algebra:
                 self.constants.add(found)
         return found
 
-    def block(self, key: Hashable, size: int) -> int:
-        """Return the first of `size` consecutive atoms."""
-        found = self._atoms.get(key)
+    def _apart(self, atom: int, axis: int, size: int) -> tuple[int, int]:
+        """Return the atom of a family at the first position of an axis, and the step to the next position.
+
+        The order in which axes are told apart makes no difference.
+        """
+        block = bisect(self._starts, atom) - 1
+        base, offset = atom, 0
+        axes: tuple[tuple[int, int], ...] = ((axis, size),)
+        if block >= 0:
+            inner, known = self._places[block]
+            inside = atom - self._starts[block] < math.prod(n for _, n in known)
+            if inside and axis not in dict(known):
+                base, axes = inner, tuple(sorted((*known, (axis, size))))
+                offset = atom - self._starts[block]
+        step = math.prod(n for a, n in axes if a > axis)
+        found = self._atoms.get(("at", base, axes))
         if found is None:
-            found = self._atoms[key] = self._count
-            self._count += size
-        return found
+            found = self._atoms["at", base, axes] = self._count
+            self._starts.append(found)
+            self._places.append((base, axes))
+            self._count += math.prod(n for _, n in axes)
+        return found + offset // step * step * size + offset % step, step
 
     def number(self, factor: Fraction) -> int:
         """Return the number of a factor; 0 is zero, 1 is one."""
@@ -79,6 +99,25 @@ class Algebra:
             found = self._numbers[factor] = len(self.fractions)
             self.fractions.append(factor)
         return found
+
+    def bounded(self, value: Value) -> Value:
+        """Return a value whose factor is of bounded length: itself, or a new atom.
+
+        Examples
+        --------
+        >>> algebra = Algebra()
+        >>> algebra.bounded((ONE, Fraction(3))), algebra.bounded((ONE, Fraction(3) ** 5000))
+        ((0, Fraction(3, 1)), (1, Fraction(1, 1)))
+        """
+        atom, factor = value
+        if max(abs(factor.numerator), factor.denominator).bit_length() <= _MOST_BITS:
+            return value
+        return self.atom(("long", atom, factor), constant=atom in self.constants), Fraction(1)
+
+    def numbers(self, value: Value) -> tuple[int, int]:
+        """Return an atom and the number of its factor, in the form that arrays hold."""
+        atom, factor = self.bounded(value)
+        return (atom, self.number(factor)) if factor else (ONE, 0)
 
     def constant(self, values: Array) -> tuple[Array, Array]:
         """Return atoms and factor numbers of an array of known numbers."""
@@ -149,8 +188,7 @@ class Algebra:
         _, first = np.unique(code, return_index=True)
         ids, facs = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
         for k, row in enumerate(zip(*(column[first].tolist() for column in flat), strict=True)):
-            atom, factor = rule(row)
-            ids[k], facs[k] = (atom, self.number(factor)) if factor else (ONE, 0)
+            ids[k], facs[k] = self.numbers(rule(row))
         return ids[code].reshape(shape), facs[code].reshape(shape)
 
     def apply(
@@ -178,16 +216,14 @@ class Algebra:
         """
         distinct, inverse = np.unique(ids, return_inverse=True)
         fixed = np.array([atom in self.constants for atom in distinct.tolist()], dtype=bool)
-        first = np.array(
-            [
-                atom if same else self.block(("at", atom, axis, size), size)
-                for atom, same in zip(distinct.tolist(), fixed.tolist(), strict=True)
-            ],
-            dtype=np.int64,
-        )
+        found = [
+            (atom, 0) if same else self._apart(atom, axis, size)
+            for atom, same in zip(distinct.tolist(), fixed.tolist(), strict=True)
+        ]
+        first, step = np.array(found, dtype=np.int64).reshape(-1, 2).T
         inverse = inverse.reshape(ids.shape)
-        step = np.arange(size).reshape((-1,) + (1,) * (-axis - 1))
-        return first[inverse] + step * ~fixed[inverse], np.repeat(facs, size, axis=axis)
+        place = np.arange(size).reshape((-1,) + (1,) * (-axis - 1))
+        return first[inverse] + place * step[inverse], np.repeat(facs, size, axis=axis)
 
     def stack(self, ids: Array, facs: Array, axes: Sequence[int]) -> tuple[Array, Array]:
         """Take slices along some axes together: one atom for each, up to a factor."""

@@ -26,6 +26,8 @@ HELD = 0
 
 
 _COUNTS = ("group", "hidden_size", "split")
+_REAL = (1, 10, 11, 16)
+"""ONNX's numbers of float, float16, double and bfloat16."""
 
 
 class Declined(Exception):  # not an error: the operator is then carried as it is
@@ -269,6 +271,11 @@ class Call:
         if every[0] is None or None in every or 0 in every[0]:
             raise Declined
         return every[0]
+
+    def real(self, name: str) -> bool:
+        """Whether a tensor holds numbers that neither wrap around nor are truncated; unknown types do not."""
+        kind = self.work.choices[0].types.get(name)
+        return kind is not None and kind.tensor_type.elem_type in _REAL
 
     def named(self, *parts: tuple[str, Iterable[int]]) -> tuple[Any, ...]:
         """Name the function that the node is of the positions of some tensors, given with their unit axes.

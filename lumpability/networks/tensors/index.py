@@ -28,7 +28,7 @@ from lumpability.networks.tensors.protobuf import (
 )
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Facts", "Index", "Shape", "captured"]
+__all__ = ["Facts", "Index", "Shape", "captured", "names_in"]
 
 Shape = tuple[int, ...]
 
@@ -131,6 +131,10 @@ class Index:
         ]
         self.outputs = [item.name for item in self.graph.output]
         self.replaceable = [i.name for i in self.graph.input if i.name in self.stored]
+        # From IR version 4 on, such a weight is a default that callers may replace.
+        self.defaults = [
+            i for i in self.graph.input if model.ir_version >= 4 and i.name in self.stored
+        ]
         self.constants = {name: array_of(item, folder) for name, item in self.stored.items()}
         for name, item in sparse.items():
             self.constants[name] = _dense(item)
@@ -151,7 +155,7 @@ class Index:
     def symbols(self) -> list[tuple[str, int]]:
         """Free dimensions of the inputs, each with the axis where it stands first."""
         found: dict[str, int] = {}
-        for item in self.inputs:
+        for item in (*self.inputs, *self.defaults):
             for axis, dim in enumerate(item.type.tensor_type.shape.dim):
                 if not (dim.HasField("dim_value") and dim.dim_value > 0):
                     found.setdefault(dim.dim_param or f"{item.name}:{axis}", axis)
@@ -189,7 +193,9 @@ class Index:
     def facts(self, sizes: dict[str, int]) -> Facts:
         """Fold constants and infer shapes with the free dimensions set to some sizes."""
         known = Facts(sizes, dict(self.constants))
-        for item in self.inputs:
+        for item in self.defaults:
+            del known.values[item.name]
+        for item in (*self.inputs, *self.defaults):
             kind = type(item.type)()
             kind.CopyFrom(item.type)
             for axis, dim in enumerate(kind.tensor_type.shape.dim):
@@ -342,6 +348,17 @@ def _channels(node: Any, facts: Facts) -> tuple[int, ...] | None:
         return None
     first, second = (shape or () for shape in shapes)
     return (first[1] if node.op_type == "Conv" else first[-1], *second)
+
+
+def names_in(graph: Any) -> Iterator[str]:
+    """Yield the names of all tensors of a graph and of the graphs inside its nodes."""
+    for item in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        yield item.name
+    yield from (item.values.name for item in graph.sparse_initializer)
+    for node in graph.node:
+        yield from (*node.input, *node.output)
+        for inner in subgraphs(node):
+            yield from names_in(inner)
 
 
 def _dense(item: Any) -> Array:

@@ -1,0 +1,119 @@
+"""What an edit may not touch, and what is kept where no edit is right."""
+
+import numpy as np
+import onnx
+import pytest
+from graph_builder import Graph
+from onnx import helper
+
+from lumpability.networks.graph.network import GraphNetwork
+from lumpability.networks.graph.reduce import GraphLumping, reduce_graph
+
+pytest.importorskip("onnxruntime")
+TWINS = np.array([[1.0, 1, 2, 2], [3, 3, 0, 0], [5, 5, 1, 1]])
+LAST = np.array([[1.0, 2], [3, 5], [7, 1], [4, 9]])
+
+
+def reduced(network: GraphNetwork, tolerance: float = 1e-4) -> GraphLumping:
+    """Reduce a network and compare both in onnxruntime."""
+    lumping = reduce_graph(network)
+    onnx.checker.check_model(lumping.quotient.model, full_check=True)
+    assert lumping.compare(4).largest_difference <= tolerance
+    return lumping
+
+
+def test_names_inside_the_graphs_of_nodes_are_taken() -> None:
+    graph = Graph()
+    weights = graph.const(TWINS)
+    h = graph.add("MatMul", graph.add("Relu", graph.add("MatMul", "x", weights)), graph.const(LAST))
+    scalar = [
+        helper.make_graph(
+            [helper.make_node(op, [weights], [f"{weights}_{k}"], keepdims=0)],
+            op,
+            [],
+            [helper.make_tensor_value_info(f"{weights}_{k}", 1, None)],
+        )
+        for k, op in enumerate(("ReduceSum", "ReduceMax"))
+    ]
+    test = graph.add("Greater", graph.add("ReduceSum", "x", keepdims=0), graph.const(0.0))
+    choice = graph.add("If", test, then_branch=scalar[0], else_branch=scalar[1])
+    network = graph.model([graph.add("Add", h, choice)], x=["N", 3])
+    assert reduced(network).quotient.parameter_count <= network.parameter_count
+
+
+def test_a_weight_that_callers_may_replace_is_no_constant() -> None:
+    graph = Graph()
+    scale = graph.const([0.0, 0, 1, 1])
+    h = graph.add("Mul", graph.add("Relu", graph.add("MatMul", "x", graph.const(TWINS))), scale)
+    model = graph.model([graph.add("MatMul", h, graph.const(LAST))], x=["N", 3]).model
+    model.graph.input.append(helper.make_tensor_value_info(scale, 1, [4]))
+    assert reduced(GraphNetwork(model)).is_unchanged
+    model.ir_version = 3  # where all initializers are inputs, and constants
+    assert not reduce_graph(GraphNetwork(model)).is_unchanged
+
+
+def test_units_stay_whose_merged_weights_would_overflow() -> None:
+    graph = Graph()
+    h = graph.add("Relu", graph.add("MatMul", "x", graph.const(TWINS[:, [0, 0, 2]])))
+    y = graph.add("MatMul", h, graph.const([[3e38], [3e38], [1]]))
+    assert reduce_graph(graph.model([y], x=["N", 3])).kept.get("t0a", np.arange(3)).size == 3
+
+
+def test_units_stay_that_are_read_backwards() -> None:
+    graph = Graph()
+    h = graph.add("Relu", graph.add("MatMul", "x", graph.const(TWINS)))
+    picked = graph.add("Slice", h, *(graph.ints(k) for k in (2, -1000, 1, -2)))
+    y = graph.add("MatMul", picked, graph.const(LAST[:2]))
+    reduced(graph.model([y], x=["N", 3]))
+
+
+def test_a_reduction_never_stores_more_weights() -> None:
+    graph = Graph()
+    weights = graph.const(TWINS)
+    y = graph.add(
+        "MatMul", graph.add("Relu", graph.add("MatMul", "x", weights)), graph.const(LAST[:, :1])
+    )
+    network = graph.model([y, weights], x=["N", 3])
+    assert reduce_graph(network).quotient.parameter_count <= network.parameter_count
+
+
+@pytest.mark.parametrize("op", ["Mul", "Pow"])
+def test_factors_stay_of_bounded_length(op: str) -> None:
+    graph = Graph()
+    h = graph.add("Tanh", graph.add("MatMul", "x", graph.const(TWINS)))
+    h = graph.add("Mul", h, graph.const([1 + 2.0**-23] * 4))
+    many = graph.const(63.0)
+    for _ in range(40 if op == "Mul" else 6):
+        h = graph.add(op, h, h if op == "Mul" else many)
+    assert reduce_graph(graph.model([h], x=["N", 3])).is_unchanged
+
+
+def test_kernels_of_other_orientation_are_other_functions() -> None:
+    graph = Graph()
+    kernel = np.array([1.0, 2, 4]).reshape(1, 1, 3, 1)
+    pair = [np.concatenate([k, k]) for k in (kernel, kernel.transpose(0, 1, 3, 2))]
+    both = [graph.add("Conv", "x", graph.const(k), group=2, auto_pad="SAME_UPPER") for k in pair]
+    y = graph.add("Conv", graph.add("Concat", *both, axis=1), graph.const(LAST.reshape(2, 4, 1, 1)))
+    assert reduced(graph.model([y], x=["N", 2, 5, 7])).is_unchanged
+
+
+def test_one_weight_in_other_groups_is_another_layer() -> None:
+    graph = Graph()
+    weights = graph.const(np.arange(1.0, 9).reshape(8, 1, 1, 1))
+    half = graph.add("Slice", "x", *(graph.ints(k) for k in (0, 2, 1)))
+    one = graph.add("Conv", half, weights, group=2)
+    two = graph.add("Conv", "x", weights, group=4)
+    last = graph.const(np.arange(1.0, 17).reshape(1, 16, 1, 1))
+    y = graph.add("Conv", graph.add("Relu", graph.add("Concat", one, two, axis=1)), last)
+    reduced(graph.model([y], x=["N", 4, 3, 3]))
+
+
+def test_the_order_in_which_positions_are_told_apart_makes_no_difference() -> None:
+    graph = Graph()
+    wide = graph.add("Concat", "x", graph.const(np.arange(20.0).reshape(2, 5, 2)), axis=2)
+    ones = [graph.const(np.ones((n, 4))) for n in (4, 2)]
+    parts = [
+        graph.add("Relu", graph.add("MatMul", x, w)) for x, w in zip((wide, "x"), ones, strict=True)
+    ]
+    y = graph.add("Add", *(graph.add("MatMul", part, graph.const(LAST)) for part in parts))
+    assert reduced(graph.model([y], x=[2, 5, 2])).quotient.hidden_neurons == 2
