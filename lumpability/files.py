@@ -1,36 +1,52 @@
 """Files: read within limits, written whole or not at all.
 
-A packed file of a few megabytes can unpack to terabytes.  So unpacking counts the bytes and stops at
-`DEFAULT_MAX_BYTES`, or when the ratio to the packed size passes 1000 (deflate reaches 1032 on constant data;
-models stay below 100).  A file is written under a temporary name beside its target and renamed when
-complete: if the program stops early, the old file stays as it was.  Every error becomes a `FormatError`
-that names the file.
+A packed file of a few megabytes can unpack to terabytes.  Unpacking therefore counts what comes out
+and stops at `DEFAULT_MAX_BYTES`, or, unless ``max_bytes=`` says otherwise, where it passes both 32 MiB and 100
+times what went in (1 GiB for packed networks, in which pruning leaves zeros).  A file is written under a
+temporary name beside its target and renamed when complete: if the program stops early, the old file stays
+as it was, and the next run removes the unfinished one.  Every error becomes a `FormatError` that names the file.
 """
 
 from __future__ import annotations
 
 import codecs
+import glob
 import gzip
 import io
 import lzma
+import os
 import secrets
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from lumpability.errors import FormatError, InvalidInput, SizeLimit
 
-__all__ = ["DEFAULT_MAX_BYTES", "check_size", "opened", "reading", "replacing", "writing"]
+__all__ = [
+    "DEFAULT_MAX_BYTES",
+    "check_size",
+    "opened",
+    "reading",
+    "remove_leftovers",
+    "replacing",
+    "together",
+    "writing",
+]
 
 DEFAULT_MAX_BYTES = 8 << 30
 """Largest number of bytes that a packed file may unpack to, unless ``max_bytes=`` says otherwise."""
 
-_MAX_RATIO, _RATIO_FLOOR = 1000, 128 << 20
+_MAX_RATIO = 100
+_RATIO_FLOOR, _NETWORK_FLOOR = 32 << 20, 1 << 30  # pruned networks hold many zeros
+_STALE = 60  # seconds after which a file that nobody holds is a leftover
 _BUFFER = 1 << 20
 _GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
 _LEVEL = 6
+_PENDING: ContextVar[list[tuple[Path, Path, Path]] | None] = ContextVar("_PENDING", default=None)
 _OTHER_MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -57,10 +73,11 @@ def check_size(path: str | Path, unpacked: int, packed: int, max_bytes: int) -> 
             path=str(path),
             limit=max_bytes,
         )
-    if unpacked > _RATIO_FLOOR and unpacked > _MAX_RATIO * packed:
+    floor = _NETWORK_FLOOR if str(path).lower().endswith(".onnx.gz") else _RATIO_FLOOR
+    if max_bytes == DEFAULT_MAX_BYTES and unpacked > max(floor, _MAX_RATIO * packed):
         raise SizeLimit(
-            f"{path}: unpacks to more than {_MAX_RATIO} times its size, which no model does; "
-            "unpack it yourself if you trust it",
+            f"{path}: unpacks to more than {floor >> 20} MiB and {_MAX_RATIO} times its size; if it is meant "
+            "to, give max_bytes",
             path=str(path),
             limit=_MAX_RATIO,
         )
@@ -70,7 +87,7 @@ class _Unpacked(io.RawIOBase):
     """The unpacked bytes of a file, counted."""
 
     def __init__(self, source: Any, packed: BinaryIO, path: Path, max_bytes: int) -> None:
-        self._source, self._packed = source, packed
+        self._source, self._size = source, os.fstat(packed.fileno()).st_size
         self._path, self._max_bytes = path, max_bytes
         self._total = 0
 
@@ -80,7 +97,7 @@ class _Unpacked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         count: int = self._source.readinto(buffer)
         self._total += count
-        check_size(self._path, self._total, self._packed.tell(), self._max_bytes)
+        check_size(self._path, self._total, self._size, self._max_bytes)
         return count
 
 
@@ -205,8 +222,9 @@ def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
     list of binary files, in the order of `paths`
     """
     names = [Path(path) for path in paths]
-    targets = [name.resolve() for name in names]
+    targets = _targets(names)
     temporary = [t.with_name(f".{t.name}.{secrets.token_hex(4)}.tmp") for t in targets]
+    pending, waiting = _PENDING.get(), False
     handles: list[BinaryIO] = []
     current = names[0]
     try:
@@ -215,11 +233,15 @@ def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
         current = names[0]
         yield handles
         for handle in handles:
+            handle.flush()
+            os.fsync(handle.fileno())  # or a crash could leave the name with nothing in it
             handle.close()
-        for current, target, unfinished in zip(names, targets, temporary, strict=True):  # noqa: B007  # told below
-            if target.exists():
-                unfinished.chmod(target.stat().st_mode)
-            unfinished.replace(target)
+        moves = list(zip(names, targets, temporary, strict=True))
+        if pending is None:
+            _put_in_place(moves)
+        else:
+            pending += moves
+            waiting = True
     except FormatError:
         raise
     except InvalidInput as error:
@@ -236,14 +258,95 @@ def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
         for handle in handles:
             with suppress(OSError):  # a full disk raises again; the error has been reported
                 handle.close()
-        for unfinished in temporary[: len(handles)]:
+        if not waiting:
+            for unfinished in temporary[: len(handles)]:
+                unfinished.unlink(missing_ok=True)
+
+
+def _targets(names: Sequence[Path]) -> list[Path]:
+    """Return the files behind symbolic links; refuse loops, and one file under two names."""
+    targets: list[Path] = []
+    for name in names:
+        try:
+            targets.append(name.resolve())
+        except (OSError, RuntimeError) as error:  # which of them, depends on the version of Python
+            raise FormatError(
+                "cannot be written: its symbolic links form a loop", path=name
+            ) from error
+        if targets[-1] in targets[:-1]:
+            raise FormatError("is to be written twice", path=name)
+    return targets
+
+
+def _put_in_place(moves: list[tuple[Path, Path, Path]]) -> None:
+    for name, target, unfinished in moves:
+        try:
+            if target.exists():
+                unfinished.chmod(target.stat().st_mode)
+            unfinished.replace(target)
+        except OSError as error:
+            raise FormatError(f"cannot be written: {error.strerror or error}", path=name) from error
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Put all files that are written inside in place at the end, or none of them if an exception ends it.
+
+    Raises `FormatError` if one file is written twice.
+    """
+    pending: list[tuple[Path, Path, Path]] = []
+    token = _PENDING.set(pending)
+    try:
+        yield
+        targets = [target for _, target, _ in pending]
+        twice = next((name for name, target, _ in pending if targets.count(target) > 1), None)
+        if twice is not None:
+            raise FormatError("is to be written twice", path=twice)
+        _put_in_place(pending)
+    finally:
+        _PENDING.reset(token)
+        for *_, unfinished in pending:
             unfinished.unlink(missing_ok=True)
 
 
 def _created(path: Path, target: Path, unfinished: Path) -> BinaryIO:
     if target.exists() and not target.is_file():
         raise FormatError("cannot be written: it is not a regular file", path=path)
-    return unfinished.open("xb")
+    remove_leftovers(target)
+    handle = unfinished.open("xb")
+    _lock(handle)
+    return handle
+
+
+def remove_leftovers(target: Path) -> list[Path]:
+    """Remove what killed runs left beside a file: old unfinished files that no process holds open.
+
+    Returns the files that were removed.
+    """
+    removed = []
+    for left in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 8}.tmp"):
+        with suppress(OSError):  # another process was quicker, or it is not ours
+            if time.time() - left.stat().st_mtime < _STALE:
+                continue
+            with left.open("rb") as handle:
+                if not _lock(handle):
+                    continue
+            left.unlink()
+            removed.append(left)
+    return removed
+
+
+def _lock(handle: BinaryIO) -> bool:
+    """Hold a file as long as it is open; whether nobody else does."""
+    try:
+        import fcntl
+    except ImportError:  # without locks only the age counts
+        return True
+    try:
+        fcntl.flock(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

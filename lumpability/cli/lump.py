@@ -14,7 +14,7 @@ from lumpability.cli.failures import tell
 from lumpability.cli.models import describe, lumped, summarise, units
 from lumpability.cli.networks import BOX
 from lumpability.cli.partition_file import write_partition
-from lumpability.files import writing
+from lumpability.files import together, writing
 from lumpability.show.text import Table
 
 __all__ = ["lump_command", "shrink_command"]
@@ -76,6 +76,7 @@ def _box(
 @options.writing
 @options.as_json
 @options.debug
+@together()
 def lump_command(
     *,
     model: Path,

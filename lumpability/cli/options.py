@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,23 @@ def file_option(
 ) -> Option:
     """Return an option that is a path; `default` describes the behaviour without it."""
     return click.option(
-        *names, type=click.Path(path_type=Path), metavar=metavar, help=about, show_default=default
+        *names,
+        type=click.Path(path_type=Path),
+        metavar=metavar,
+        help=about,
+        show_default=default,
+        callback=_output if default == "not written" else None,
     )
+
+
+def _output(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse two outputs of one command with one path, before anything is computed."""
+    outputs = ctx.meta.setdefault("lumpability.outputs", {})
+    if value is not None:
+        other = outputs.setdefault(Path(os.path.normpath(value.absolute())), parameter.opts[-1])
+        if other != parameter.opts[-1]:
+            raise click.UsageError(f"{other} and {parameter.opts[-1]} name the same file {value}")
+    return value
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:

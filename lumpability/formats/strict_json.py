@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lumpability.errors import FormatError, SizeLimit
-from lumpability.files import opened
+from lumpability.files import DEFAULT_MAX_BYTES, opened
 from lumpability.formats.tokens import shown
 
 __all__ = ["check_version", "parse_object", "parse_strictly", "read_document", "write_pieces"]
@@ -32,6 +32,8 @@ def read_document(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, 
     `SizeLimit` if the text has more than `max_bytes` bytes.
     """
     path = Path(path)
+    if max_bytes == MAX_BYTES and path.suffix.lower() == ".gz":
+        max_bytes = DEFAULT_MAX_BYTES  # as for every packed file
     with opened(path, max_bytes=max_bytes, text=True) as stream:
         text = stream.read(max_bytes + 1)
     if len(text) > max_bytes:

@@ -237,3 +237,14 @@ def test_lump_of_a_real_chain_writes_the_quotient_that_model_checkers_find(
     assert result.document["lumping"]["blocks"] == blocks
     again = run("lump", "small.drn", *options[:4], "--json").document
     assert again["lumping"]["blocks"] == blocks
+
+
+def test_two_outputs_with_one_path_are_refused_before_anything_is_read(run: Run) -> None:
+    result = run("lump", "no-such-model.drn", "--certificate", "a.json", "--report", "./a.json")
+    assert result.exit_code == 2
+    assert "--certificate and --report name the same file" in result.stderr
+
+
+def test_outputs_appear_together_or_not_at_all(run: Run, machines: Path, tmp_path: Path) -> None:
+    assert run("lump", "machines.json", "-o", "small.drn", "--html", "no/page.html").exit_code == 3
+    assert list(tmp_path.glob("*small*")) == []

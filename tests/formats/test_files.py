@@ -12,7 +12,7 @@ import pytest
 import lumpability
 from lumpability import formats
 from lumpability.errors import FormatError, SizeLimit
-from lumpability.files import opened, replacing, writing
+from lumpability.files import opened, remove_leftovers, replacing, together, writing
 
 
 def left_behind(folder: Path) -> list[str]:
@@ -120,7 +120,7 @@ def test_a_gzip_bomb_stops_at_the_ratio(tmp_path):
     path = tmp_path / "bomb.drn.gz"
     header = b"@type: CTMC\n@nr_states\n1\n@model\n"
     for start, refused in (
-        (header, "more than 1000 times its size"),
+        (header, "more than 32 MiB and 100 times its size"),
         (b"", "has no '@model' after"),
     ):
         with gzip.open(path, "wb", 9) as handle:
@@ -163,4 +163,71 @@ def test_what_cannot_be_opened_is_one_clear_error(tmp_path):
     with pytest.raises(FormatError, match="cannot be read"), opened(tmp_path):
         pass
     with pytest.raises(FormatError, match="No such file"), opened(tmp_path / "none.drn"):
+        pass
+
+
+def test_a_budget_that_is_given_replaces_the_ratio(tmp_path):
+    path = tmp_path / "a.drn.gz"
+    path.write_bytes(gzip.compress(b"//" + b"0" * (40 << 20)))
+    with pytest.raises(SizeLimit, match="give max_bytes"), opened(path) as stream:
+        stream.read()
+    with opened(path, max_bytes=1 << 30) as stream:
+        assert len(stream.read()) == (40 << 20) + 2
+
+
+def test_a_pruned_network_of_zeros_is_no_bomb(tmp_path):
+    path = tmp_path / "a.onnx.gz"
+    path.write_bytes(gzip.compress(bytes(100 << 20)))
+    with opened(path) as stream:
+        assert len(stream.read()) == 100 << 20
+
+
+def written_together(*paths: Path, error: type[Exception] | None = None) -> None:
+    with together():
+        for path in paths:
+            with writing(path) as handle:
+                handle.write(b"new")
+        if error is not None:
+            raise error
+
+
+def test_files_written_together_appear_together_or_not_at_all(tmp_path):
+    first, second = tmp_path / "a.txt", tmp_path / "b.txt"
+    first.write_text("old")
+    with pytest.raises(ZeroDivisionError):
+        written_together(first, second, error=ZeroDivisionError)
+    with pytest.raises(FormatError, match="written twice"):
+        written_together(first, tmp_path / "." / "a.txt")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.txt": "old"}
+    written_together(first, second)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("a.txt", "b.txt"), "new"
+    )
+
+
+def test_what_killed_runs_left_is_removed_by_the_next_one(tmp_path):
+    path = tmp_path / "a[1].txt"
+    left, young, other = (
+        tmp_path / f".{name}.tmp"
+        for name in ("a[1].txt.0123abcd", "a[1].txt.89abcdef", "b.txt.0123abcd")
+    )
+    for leftover in (left, young, other):
+        leftover.write_text("x")
+    for old in (left, other):
+        os.utime(old, (0, 0))
+    with left.open("rb") as held:
+        fcntl = pytest.importorskip("fcntl")
+        fcntl.flock(held.fileno(), fcntl.LOCK_EX)
+        assert remove_leftovers(path) == []
+    with writing(path) as handle:
+        handle.write(b"y")
+    assert {p.name for p in tmp_path.iterdir()} == {path.name, young.name, other.name}
+
+
+def test_a_loop_of_symbolic_links_gets_a_sentence(tmp_path):
+    loop = tmp_path / "a.txt"
+    loop.symlink_to(loop)
+    with pytest.raises(FormatError, match=r"loop|not a regular file"), writing(loop):
+        pass
+    with pytest.raises(FormatError, match=r"cannot be read: .*symbolic links"), opened(loop):
         pass
