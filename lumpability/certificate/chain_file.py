@@ -140,7 +140,9 @@ class _Reader(Reader):
             if parameters:
                 mentioned = {str(s) for text in texts for s in parse(text).free_symbols}
                 if not mentioned <= set(parameters):
-                    self.fail(f"mentions {min(mentioned - set(parameters))!r}, no parameter")
+                    self.fail(
+                        f"mentions {min(mentioned - set(parameters))!r}, which is not a parameter"
+                    )
                 return read_elements(texts)
             return [self.rational(text) for text in texts]
         except InvalidValue as error:

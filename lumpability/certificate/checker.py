@@ -75,7 +75,7 @@ def _check_head(certificate: Claims, parts: ChainParts) -> None:
     _check_same("model", certificate.model, Digest.of(parts))
     if certificate.partition.n != parts.matrix.n:
         states = f"{certificate.partition.n} states, the model has {parts.matrix.n}"
-        raise Contradiction("partition", f"it is one of {states}")
+        raise Contradiction("partition", f"it is a partition of {states}")
     scaled = certificate.about.scaled
     if scaled and parts.time == "discrete":
         raise Contradiction(

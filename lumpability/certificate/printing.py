@@ -81,7 +81,7 @@ def _quotient(certificate: Claims) -> Iterator[str]:
 
 def _splits(history: History, kind: ClaimedKind) -> Iterator[str]:
     roots = [f"N{node} = {_blocks(history, node)}" for node in range(min(history.roots, _LINES))]
-    apart = "must stay apart" if history.roots > 1 else "is all there is to begin with"
+    apart = "must stay apart" if history.roots > 1 else "is the initial block"
     yield f"coarsest   {', '.join(roots)}{_more(history.roots)} {apart}"
     what = "shares" if kind.scaled else "sums"
     for split in range(min(history.splits, _LINES)):

@@ -152,7 +152,7 @@ class Replay:
         starts, ends = self.history.starts, self.history.ends
         node, splitter = self.history.split_node[splits], self.history.splitter[splits]
         if ((starts[splitter] < ends[node]) & (starts[node] < ends[splitter])).any():
-            refuse("a splitter meets the node that it splits, which shares cannot tell apart")
+            refuse("a splitter overlaps the node that it splits, so shares cannot be compared")
 
 
 @dataclass(frozen=True, eq=False)

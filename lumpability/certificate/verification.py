@@ -16,7 +16,7 @@ class Rejection:
     field : str
         The part of the certificate that does not hold.
     reason : str
-        What was claimed and what was found.
+        The claim, and what was found instead.
     states : tuple of int
         States of the model that show it, if any.
 
@@ -45,7 +45,7 @@ class Verification:
     coarsest : bool
         Whether it was proved that no coarser partition that respects the same is a lumping.
     rejection : Rejection or None
-        What is wrong with the certificate.
+        The claim that does not hold, with the reason.
     text : str
         What was proved and what not, in words.
 

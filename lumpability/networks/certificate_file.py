@@ -151,5 +151,7 @@ class _Reader(Reader):
     def _values(self, name: str, count: int) -> list[Fraction]:
         codes = self.next(name).integers(most=count, largest=max(len(self._numbers) - 1, 0))
         if len(codes) != count or (count and not self._numbers):
-            self.fail(f"{name!r} has {len(codes)} entries, not {count}, or refers to no number")
+            self.fail(
+                f"{name!r} has {len(codes)} entries, not {count}, or refers to a number that does not exist"
+            )
         return [self._numbers[code] for code in codes.tolist()]

@@ -132,7 +132,7 @@ def _witness(found: MergedStage, wanted: Partition) -> NetworkWitness:
     row = pair.disagreement(factor)
     if row is None:
         row = lead
-        reason = f"{shown}: the factor {factor} does not pass what follows the layer"
+        reason = f"{shown}: the factor {factor} does not pass the layers that follow"
     elif row == lead:
         reason = shown
     else:

@@ -119,7 +119,7 @@ def _identity(claim: BoundClaim, stage: Stage, below: Stage | None) -> LayerIden
     if len(wrong):
         raise NotJustified(
             f"the factor {claim.claim.factors[wrong[0]]} of unit {wrong[0]} in layer {claim.stage.position} "
-            "does not pass what follows"
+            "does not pass the layers that follow"
         )
     rows = _rows(claim)
     matrix = _with_bias(claim.stage)

@@ -50,7 +50,7 @@ class NetworkLumping(Played):
     weights : tuple of NewWeights
         The quotient's weights before rounding.
     rounding : Rounding
-        What rounding to the stored type changed.
+        The changes by rounding to the stored type.
 
     Examples
     --------

@@ -7,8 +7,8 @@ For every layer l with weights W, b of the network and W^, b^ of the quotient
 where A_l has one admissible factor c(s) in each column.  W^ has the column of the first member of each class,
 divided by its factor.  So the identity says: the aggregated columns of one class are multiples of each other,
 and the aggregated weights from dead classes into all classes that stay are zero.  Constants have aggregated
-weights zero and the stated value.  The layers after unit s map c(s) y to carried(s) times what the layers after
-the first member of the class make of y, for all y.  If the sign is reflected,
+weights zero and the stated value.  The layers after unit s map c(s) y to carried(s) times the value to which the
+layers after the first member of the class map y, for all y.  If the sign is reflected,
 act(-c y) = c act(y) - r c y, the terms in y form a second identity
 
     N_{l-1} W_l = S_l A_l,      N[C, s] = r c(s) for reflected units, else 0.
@@ -82,7 +82,7 @@ def _bad_factors(bound: BoundClaim) -> str | None:
         return "units of opposite sign share a class against the rules of the layer"
     for unit, left in enumerate(bound.carried.tolist()):
         if left == 0:
-            return f"unit {unit}: the factor {factors[unit]} does not pass what follows"
+            return f"unit {unit}: the factor {factors[unit]} does not pass the layers that follow"
         size = factors[unit] if stage.reflection is None else abs(factors[unit])
         if not admits_factors(bound.kind) and not size == left == 1:
             return f"factor {factors[unit]} in an exact lumping"

@@ -42,7 +42,7 @@ def prove_chain(lumping: Lumping, *, largest: int = MOST_STATES) -> Proof:
     Parameters
     ----------
     lumping : Lumping
-        Its ``chain``, ``partition``, ``kind``, ``kappa`` and ``quotient`` are looked at.
+        Its ``chain``, ``partition``, ``kind``, ``kappa`` and ``quotient`` are used.
     largest : int
         Largest number of states.
 

@@ -64,7 +64,7 @@ def test_sizes_have_to_be_those_of_the_model(n: int, chain: CTMC) -> None:
     certificate, other = certified(chain), Partition(np.zeros(n, dtype=np.int64))
     assert refused(chain, certificate, partition=other) == (
         "partition",
-        f"it is one of {n} states, the model has 3",
+        f"it is a partition of {n} states, the model has 3",
     )
     assert refused(chain, certificate, within=other) == (
         "initial",

@@ -51,7 +51,7 @@ def test_a_network_that_is_not_lumpable_is_told_with_units():
         "Network(1 -> 1, 2 hidden neurons, 6 parameters) is not lumpable on this partition:",
         (
             "  not exact: units 0 and 1 of layer 0: their sums from inputs [0] are 1 and 2: the factor 2 "
-            "does not pass what follows the layer"
+            "does not pass the layers that follow"
         ),
     ]
 

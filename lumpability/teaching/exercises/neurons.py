@@ -2,7 +2,8 @@
 
 A network with integer weights is built from its classes.  For each class the column, summed over merged rows with
 their factors, is drawn first.  Members get multiples of it, and the weights from a class of the layer below are
-divided among its members such that the sums are right.  First members have factor 1, so
+divided among its members such that the sums are right.  First members have factor 1, so that
+the smaller network has integer weights as well.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def planted_lumping(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
 
 @law(LUMPER_LAWS, "two quotients in a row are one", cases, variants=_COLLAPSING)
 def quotient_of_the_quotient(lump: Lumper, case: Case, draw: Draw, variant: str) -> None:
-    """Lumping from a finer start first, and then the quotient, gives what lumping at once does."""
+    """Lumping in two steps, from a finer start and then the quotient, gives the result of one step."""
     chain, within = case
     fine = within.meet(draw(partitions(states=chain.n)))
     first = lump(chain, kind=variant, within=fine)

@@ -93,7 +93,7 @@ def planted_copies(lump: NetworkLumper, planted: Any, draw: Draw, variant: str) 
     variants=_KINDS,
 )
 def widening(lump: NetworkLumper, network: Network, draw: Draw, variant: str) -> None:
-    """A network widened by copies falls back to the size that it has without."""
+    """Lumping a network that was widened by copies gives the size that it gives without the copies."""
     copies, seed = draw(st.sampled_from([2, 4])), draw(st.integers(0, 1000))
     wide = lump(widened(network, copies, seed=seed), kind=variant).quotient
     small = lump(network, kind=variant).quotient

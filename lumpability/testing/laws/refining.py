@@ -184,7 +184,7 @@ def planted_blocks(
 def quotient_of_quotient(
     refine: Refiner, structure: WeightedStructure, draw: Draw, variant: str
 ) -> None:
-    """Refining a finer start first, and then its quotient, gives what refining at once does."""
+    """Refining in two steps, a finer start and then its quotient, gives the answer of one step."""
     fine = structure.within.meet(draw(partitions(states=structure.n)))
     first = _refined(refine, structure, fine)
     smaller = collapse(structure.starting_from(structure.within), first)

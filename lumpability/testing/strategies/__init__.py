@@ -1,6 +1,6 @@
 """Hypothesis strategies for all models of the library: small, constructive, shrinking to the simplest.
 
-No model is drawn in vain: a lumpable model is unfolded from a drawn quotient.  All bounds are keyword arguments.
+No drawn model is discarded: a lumpable model is unfolded from a drawn quotient.  All bounds are keyword arguments.
 A strategy for more than one value draws a tuple.
 
 Hypothesis times every example, the first one included.  What lumping an example imports when it is first
