@@ -28,6 +28,8 @@ from lumpability.structure import WeightedStructure
 
 __all__ = ["check_chain", "lump_chain"]
 
+_CHUNK = 1 << 15  # states
+
 
 def lump_chain(
     chain: MarkovChain,
@@ -153,7 +155,7 @@ def _quotient_chain(
 
     def constant(sort: str, name: str, codes: np.ndarray[Any, Any]) -> bool:
         same = any(codes is known for known in distinctions)
-        same = same or bool(np.array_equal(codes[first][partition.labels], codes))
+        same = same or _is_constant(codes, partition)
         if not same:
             dropped.append(f"{sort}:{name}")
         return same
@@ -183,3 +185,12 @@ def _quotient_chain(
         quotient.rewards = {}
         dropped.extend(f"reward:{name}" for name in chain.rewards)
     return quotient, tuple(dict.fromkeys(dropped))
+
+
+def _is_constant(codes: np.ndarray[Any, Any], partition: Partition) -> bool:
+    """Whether states of a block have equal codes; most arrays that differ do so in the first chunk."""
+    of_block, labels = codes[partition.representatives], partition.labels
+    return all(
+        np.array_equal(of_block[labels[low : low + _CHUNK]], codes[low : low + _CHUNK])
+        for low in range(0, len(codes), _CHUNK)
+    )

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, LumpabilityError, Partition, check, lump
 from lumpability.errors import InvalidInput, InvalidPartition, NotJustified, TrivialLumping
+from lumpability.markov import lump as lump_module
 from lumpability.markov.attributes import block_name
 from lumpability.testing import ctmcs, dtmcs, labelled
 
@@ -165,6 +166,22 @@ def test_labels_that_are_not_respected_and_not_constant_are_dropped_openly():
     assert lumping.stats.dropped == ("label:a", "reward:r")
     assert list(lumping.quotient.labels) == ["all"]
     assert lumping.quotient.rewards == {}
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 100])
+@pytest.mark.parametrize("odd", [None, 0, 1, 2, 3])
+def test_a_reward_is_dropped_wherever_a_block_disagrees_about_it(chunk, odd, monkeypatch):
+    monkeypatch.setattr(lump_module, "_CHUNK", chunk)
+    chain = CTMC.from_rates(
+        {(s, 4): 1 for s in range(4)},
+        states=range(5),
+        labels={"end": [4]},
+        rewards={"r": [7 if s == odd else 5 for s in range(5)]},
+    )
+    lumping = lump(chain, respect="labels")
+    assert [len(block) for block in lumping.partition] == [4, 1]
+    assert ("reward:r" in lumping.stats.dropped) == (odd is not None)
+    assert ("r" in lumping.quotient.rewards) == (odd is None)
 
 
 def test_an_initial_partition_is_refined_together_with_the_labels():
