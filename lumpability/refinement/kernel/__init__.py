@@ -138,7 +138,8 @@ def _is_stable(structure: WeightedStructure, partition: Partition, threads: int)
     components = structure.weights.components
     assert components is not None
     rounds = _Rounds(structure, partition, threads, None)
-    rounds.alone = (np.bincount(partition.labels) == 1)[partition.labels]
+    rounds.alone = np.empty(structure.n, dtype=np.bool_)
+    prove.mark_alone(partition.labels, np.zeros(len(partition), dtype=np.int32), rounds.alone)
     return rounds.is_proved(partition, components)
 
 

@@ -63,6 +63,15 @@ class Expected(NamedTuple):
 
 
 @compiled
+def mark_alone(labels: Int32s, sizes: Int32s, alone: Bools) -> None:
+    """Mark the states that are their whole block; ``sizes`` (k), zero, receives those of the blocks."""
+    for state in range(len(labels)):
+        sizes[np.uint32(labels[state])] += 1
+    for state in range(len(labels)):
+        alone[state] = sizes[np.uint32(labels[state])] == 1
+
+
+@compiled
 def used_codes(indptr: Int64s, codes: Codes, alone: Bools, used: Bools) -> None:
     """Mark the codes of weights in the rows of states that share a block."""
     for state in range(len(alone)):

@@ -26,7 +26,6 @@ from lumpability.refinement.kernel.arrays import (
     COUNT,
     FEW,
     LARGEST,
-    NEAR,
     NOTE,
     SIZE,
     Bools,
@@ -73,6 +72,7 @@ _NEAR_BITS = np.uint64(14)  # of slots that are in the cache
 # Nanoseconds, measured on a machine with 2 cores; only ratios matter, and they decide about time alone.
 _SUM_COST = 0.85  # of a transition in a sweep
 _FAR_SUM_COST = 1.5  # beyond that, where the values of states do not fit the cache
+_FAR_STATES = 1_000_000
 _SCATTERED = 3  # times as much, where rows are summed one by one, as most states are alone
 _STATE_COST = 2.5  # of a state in a sweep
 _PART_COST = 8  # of a state that moves in a sweep
@@ -86,7 +86,7 @@ def cost_of_looking(
 ) -> tuple[float, float]:
     """What it costs to find the states that differ, by one thread and by all, where so many share a block."""
     active = transitions * sharing // states
-    sum_cost = _SUM_COST + (_FAR_SUM_COST if states > NEAR else 0)
+    sum_cost = _SUM_COST + (_FAR_SUM_COST if states > _FAR_STATES else 0)
     alone = _STATE_COST * states + sum_cost * min(_SCATTERED * active, transitions)
     if threads == 1:
         return alone, alone
