@@ -2,7 +2,7 @@
 
 A partition is stored as one label for each state.  Blocks are numbered by their first member: the
 block of state 0 is block 0, the block of the smallest state outside it is block 1, and so on.  Hence
-two partitions are equal exactly when their label arrays are, whatever computed them.  The partitions
+two partitions are equal exactly when their label arrays are equal.  The partitions
 of a set form a lattice under refinement: P refines R when every block of P lies inside one of R;
 `meet` is the coarsest common refinement, `join` the finest common coarsening.
 Everything is vectorised: a partition of five million states is one integer array.

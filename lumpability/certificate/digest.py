@@ -107,7 +107,7 @@ class Digest:
         """The hash of all the hashes, in one fixed order."""
         lines = [f"{self.type} {self.states} {self.transitions}", f"matrix {self.matrix}"]
         for sort, hashes in (("label", self.labels), ("reward", self.rewards)):
-            # A name is hashed, so that a line stays a line whatever characters the name has.
+            # A name is hashed, because it may contain line breaks.
             lines += sorted(
                 f"{sort} {_hashed('name', [name.encode()])} {h}" for name, h in hashes.items()
             )

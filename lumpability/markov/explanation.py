@@ -119,7 +119,7 @@ class Ending(Record):
         (one, other), (sort, _, of) = self.states, self.name.partition(":")
         if sort == "label":
             having, lacking = (one, other) if self.values[0] else (other, one)
-            return f"{having} has the label {of!r}, {lacking} has not"
+            return f"{having} has the label {of!r}, {lacking} does not"
         if sort == "given":
             return f"the partition that was given has {one} and {other} in different blocks"
         what = f"the reward {of!r}" if sort == "reward" else "the initial probability"
@@ -177,7 +177,7 @@ class Explanation(Told):
     2. a is in {a}, b is not: a and b share the block {a, b, d, e}, but their rates into {c} differ
          a: 1  (a -> c: 1)
          b: 2  (b -> c: 2)
-    3. c is in {c}, b is not: c has the label 'goal', b has not
+    3. c is in {c}, b is not: c has the label 'goal', b does not
     holds in d, not in e: out(out(goal) = 1) ≥ 3
     """
 

@@ -215,10 +215,10 @@ class Lumping(Played):
 
     @cached_property
     def history(self) -> History:
-        """The splits that prove the partition the coarsest, made when first asked for.
+        """The splits that prove the partition the coarsest, computed at the first access.
 
         Nodes are unions of blocks of `partition`; see `History`.  O(m log k) on the quotient of k
-        blocks and m transitions, whatever engine found the partition.
+        blocks and m transitions, for any engine.
 
         Examples
         --------
@@ -277,7 +277,7 @@ class Lumping(Played):
         1. a and d share the block {a, b, d}, but their rates into {c} differ
              a: 1  (a -> c: 1)
              d: 2  (d -> c: 2)
-        2. c is in {c}, a is not: c has the label 'goal', a has not
+        2. c is in {c}, a is not: c has the label 'goal', a does not
         holds in a, not in d: ¬(out(goal) ≥ 2)
         """
         from lumpability.markov.explain import explain, state_number

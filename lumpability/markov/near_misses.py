@@ -170,7 +170,7 @@ def find_near_misses(separation: Separation, limit: int = 10) -> list[NearMiss]:
             "near misses need numbers: see coarser_when for parameters, or substitute numbers first"
         )
     if limit < 1:
-        raise InvalidInput(f"a limit of {limit} asks for nothing: give 1 or more", limit=limit)
+        raise InvalidInput(f"the limit must be at least 1, not {limit}", limit=limit)
     return _Search(separation).best(limit)
 
 

@@ -9,7 +9,7 @@ take k different values; if 2^b is at least about k^2 / 4, at least every sevent
 A table holds at h(w) the number of w and the word w itself; comparing words shows which entries are not in
 the table.  The words come from a sample of the array; words that turn up later are added, and another
 multiplier is found.  If a table would become too large, or is rebuilt too often, the array is sorted instead.
-An entry costs a multiplication, a shift and two reads from the cache, whatever k is.
+An entry costs a multiplication, a shift and two reads from the cache, for any k.
 """
 
 from __future__ import annotations

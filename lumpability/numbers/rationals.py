@@ -157,7 +157,7 @@ def _log10(number: int) -> float:
 
 
 def exact_text(value: Any) -> str:
-    """Write a number as a text that is read as the same number, whatever its length.
+    """Write a number of any length as a text that is read as the same number.
 
     Examples
     --------

@@ -95,7 +95,7 @@ def test_kinds_and_chains_without_an_answer_are_refused():
     for kind in ("exact", "strict", "proportional"):
         with pytest.raises(NotJustified, match=f"near misses of {kind} lumping are not sought"):
             lump(chain, kind=kind).near_misses()
-    with pytest.raises(InvalidInput, match="a limit of 0 asks for nothing"):
+    with pytest.raises(InvalidInput, match="the limit must be at least 1, not 0"):
         lump(chain).near_misses(0)
     symbolic = CTMC.from_rates({("a", "c"): "x", ("b", "c"): 2}, labels={"goal": ["c"]})
     with pytest.raises(InvalidInput, match="near misses need numbers: see coarser_when"):

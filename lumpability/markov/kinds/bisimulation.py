@@ -4,7 +4,7 @@ States s, t of one block must have equal total rates r(s, C) = r(t, C) into *eve
 included, self-loops included; exit rates then agree as well: R V = V R^.  Time-bounded properties that
 depend on single jumps (next, exit rates) need this; distributions over blocks do not.  On a CTMC whose
 states a and b move between each other at rates 1 and 2 the one block {a, b} is ordinary lumpable (the
-process never leaves it) but no bisimulation (the exit rates 1 and 2 differ).  For a DTMC the notion is
+process never leaves it) but not a bisimulation (the exit rates 1 and 2 differ).  For a DTMC the notion is
 ordinary lumpability.  Baier, Katoen, Hermanns and Wolf 2005 (strong bisimulation for CTMCs).
 """
 

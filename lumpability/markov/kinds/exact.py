@@ -74,7 +74,7 @@ def lift_uniformly(vector: ExactArray, chain: MarkovChain, partition: Partition)
     """
     if chain.initial is not None and not partition.refines(Partition(chain.initial.codes)):
         raise NotJustified(
-            "the initial distribution is not uniform inside blocks, so that probabilities at a given "
-            "time need not be either: lump with respect=[..., 'initial'], or use lift_stationary"
+            "the initial distribution is not uniform inside blocks, so probabilities at a given time "
+            "need not be uniform: lump with respect=[..., 'initial'], or use lift_stationary"
         )
     return spread(vector, partition)

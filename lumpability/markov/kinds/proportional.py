@@ -136,8 +136,8 @@ class Proportional(Kind):
             first = int(partition.representatives[partition.labels[state]])
             raise NotJustified(
                 f"the rates of state {state} are {shown(factors[state])} times those of state {first}, and "
-                "this factor is not evidently positive for all parameters: substitute parameters for "
-                "which it is, as x = y + d where x is larger than y",
+                "this factor is not evidently positive for all parameters: substitute x = y + d for a "
+                "parameter x that is larger than y",
                 index=state,
                 factor=factors[state],
             )
@@ -164,8 +164,8 @@ class Proportional(Kind):
 
 def _cancelled() -> NotJustified:
     return NotJustified(
-        "the rates of a state into other blocks sum to 0, so that not all of them are positive, whatever "
-        "the parameters are"
+        "the rates of a state into other blocks sum to 0, so for no values of the parameters are "
+        "all of them positive"
     )
 
 

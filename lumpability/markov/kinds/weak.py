@@ -6,8 +6,8 @@ block process is Markov with matrix P^ exactly when for every history of blocks 
 x = a_l P_lm ... satisfies x (P V)_z = (x 1) P^[z, .].  That is linear in a_l.  So collect, for each block,
 the column vectors f that a_l must be orthogonal to: first the columns of (P V)_z - 1 P^[z, .]; then, for
 every f of block m, also P_lm f for every block l; until their spans stop growing, which takes at most n
-vectors in all.  The admissible initial distributions are those with a_l f = 0 for all f of block l, whatever
-the masses of the blocks.  The partition is weakly lumpable exactly when there is one, and then pi is one.
+vectors in all.  The admissible initial distributions are those with a_l f = 0 for all f of block l, with any
+masses of the blocks.  The partition is weakly lumpable exactly when there is one, and then pi is one.
 Ordinary lumpability is the case where all columns are zero, so that every start is admissible.
 A CTMC is treated through P = I + Q/L, which has the same stationary distribution and the same answer.
 Kemeny and Snell 1976, section 6.4; Rubino and Sericola 1989, 1991 and 1993 (continuous time).

@@ -1,4 +1,4 @@
-"""Whether and when a set of states is reached.
+"""Hitting probabilities and times of a set of states.
 
 The hitting probability h is 1 on the target, 0 where the target cannot be reached, and solves
 sum over u of q(s, u) (h(u) - h(s)) = 0 elsewhere.  The expected time k is 0 on the target, infinite where

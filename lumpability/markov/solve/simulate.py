@@ -1,4 +1,4 @@
-"""Random paths of a chain: which states, and for how long."""
+"""Random paths of a chain: the states visited, and the times of entry."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def simulate(
     seed : int or numpy Generator, optional
         The same seed gives the same path.
     progress : callable, optional
-        Called now and then with (jumps so far, steps or 0); raising from it stops the simulation.
+        Called from time to time with (jumps so far, steps or 0); an exception from it stops the simulation.
 
     Raises
     ------

@@ -20,7 +20,7 @@ Method = Literal["auto", "exact", "direct", "iterative"]
 METHODS: tuple[Method, ...] = ("auto", "exact", "direct", "iterative")
 
 Progress = Callable[[int, int], None]
-"""Called with (steps done, steps in all, or 0 where unknown); raising from it stops the solver."""
+"""Called with (steps done, steps in all, or 0 where unknown); an exception from it stops the solver."""
 
 EXACT_UP_TO = 64
 """States up to which "auto" computes in exact arithmetic."""

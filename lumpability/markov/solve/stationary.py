@@ -63,7 +63,7 @@ def stationary(
         larger by the rounding of n rates.
     max_iterations : int
     progress : callable, optional
-        Called with (steps done, steps in all); raising from it stops the computation.
+        Called with (steps done, steps in all); an exception from it stops the computation.
 
     Returns
     -------

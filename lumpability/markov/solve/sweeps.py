@@ -26,8 +26,8 @@ _SWEEPS = 10  # between two corrections of the masses of parts
 _PATIENCE, _SHORT_PATIENCE = 20, 5  # corrections in which the change must halve
 _FACTORISE_SOON = 20_000  # states up to which a factorisation is cheap enough to be tried soon
 _PARTS = 500
-_NEAR = 1e-4  # the change from which on the error is looked at
-_GOOD = 1e-9  # a relative error with which one stops when it does not become smaller
+_NEAR = 1e-4  # the error is computed when the change is smaller
+_GOOD = 1e-9  # a relative error that is accepted when it does not become smaller
 _SETTLED = 1e-13
 _UNDERFLOWING = 1e-250
 

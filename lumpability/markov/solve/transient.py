@@ -225,7 +225,7 @@ def transient(
     max_steps : int
         Largest number of multiplications.
     progress : callable, optional
-        Called with (steps done, steps in all); raising from it stops the computation.
+        Called with (steps done, steps in all); an exception from it stops the computation.
 
     Returns
     -------
