@@ -118,20 +118,21 @@ def test_a_table_is_no_vector(frame):
             Partition.of(frame)
 
 
-@pytest.mark.parametrize(
-    "vector", [np.matrix([1, 2, 3, 4]), sympy.Matrix([1, 2, 3, 4]), [[1, 2, 3, 4]]]
-)
-def test_a_row_or_a_column_is_a_vector(vector):
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of numpy.matrix itself
+@pytest.mark.parametrize("sort", [np.matrix, sympy.Matrix, lambda numbers: [numbers]])
+def test_a_row_or_a_column_is_a_vector(sort):
+    vector = sort([1, 2, 3, 4])
     assert list(CTMC(RING, rewards={"r": vector}).rewards["r"].state) == [1, 2, 3, 4]
 
 
 PROBABILITIES = np.array([[0.5, 0.5, 0], [0.25, 0.25, 0.5], [0, 0, 1]])
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of numpy.matrix itself
 @pytest.mark.parametrize(
     "matrix",
     [
-        scipy.sparse.csr_matrix(PROBABILITIES).todense(),
+        lambda: scipy.sparse.csr_matrix(PROBABILITIES).todense(),
         PROBABILITIES.astype(np.float32),
         PROBABILITIES.astype(np.float16),
         np.ma.masked_array(PROBABILITIES),
@@ -142,6 +143,7 @@ PROBABILITIES = np.array([[0.5, 0.5, 0], [0.25, 0.25, 0.5], [0, 0, 1]])
     ],
 )
 def test_every_kind_of_matrix_is_read_alike(matrix):
+    matrix = matrix() if callable(matrix) else matrix
     assert DTMC(matrix).equals(DTMC(PROBABILITIES))
 
 
