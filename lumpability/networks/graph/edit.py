@@ -77,6 +77,7 @@ class Editor:
     _boxes: dict[str, Array] = field(default_factory=dict)
     _constants: dict[str, dict[tuple[int, int], Array]] = field(default_factory=dict)
     _attributes: dict[tuple[int, str], Any] = field(default_factory=dict)
+    _omitted: list[tuple[int, int]] = field(default_factory=list)
 
     def keeps(self, labels: Array) -> Array:
         """Return which labels stay."""
@@ -236,19 +237,9 @@ class Editor:
         assert old is not None
         self._follow(call.name(slot), call.number, slot, list(zip(old, new, strict=True)))
 
-    def shape_of_fill(self, name: str) -> None:
-        """Let the shape follow from which a tensor of one repeated number is made."""
-        producer = self.analysis.index.producer.get(name)
-        if producer is None:
-            return
-        node = self.analysis.index.nodes[producer]
-        old, new = self.analysis.tensors[name].shape, self.shape(name)
-        assert old is not None
-        sizes = list(zip(old, new, strict=True))
-        if node.op_type == "ConstantOfShape":
-            self._follow(node.input[0], producer, 0, sizes)
-        elif node.op_type == "Expand":
-            self._follow(node.input[1], producer, 1, sizes)
+    def omit(self, call: Call, slot: int) -> None:
+        """Ask for an input to be left out that is what it is by default."""
+        self._omitted.append((call.number, slot))
 
     @staticmethod
     def unfit(name: str) -> Unfit:
@@ -257,25 +248,25 @@ class Editor:
 
     def _follow(self, name: str, number: int, slot: int, sizes: list[tuple[int, int]]) -> None:
         analysis = self.analysis
-        known = analysis.known.get(name)
-        if known is not None and name not in analysis.derived:
-            flat = known.reshape(-1).tolist()
-            if len(flat) == len(sizes):
-                follow = [new if n == old else n for n, (old, new) in zip(flat, sizes, strict=True)]
-                self.replace(name, number, slot, np.array(follow, known.dtype).reshape(known.shape))
-            return
         producer = analysis.index.producer.get(name)
-        if producer is None:
-            return
-        node = analysis.index.nodes[producer]
-        if node.op_type == "Concat":
-            first = 0
-            for place, part in enumerate(node.input):
-                count = analysis.choices[0].values[part].size
-                self._follow(part, producer, place, sizes[first : first + count])
-                first += count
-        elif node.op_type in ("Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape"):
-            self._follow(node.input[0], producer, 0, sizes)
+        node = None if producer is None else analysis.index.nodes[producer]
+        alone = len(analysis.index.users.get(name, ())) == 1  # others may read it as a number
+        if producer is not None and node is not None and alone and name in analysis.derived:
+            if node.op_type == "Concat":
+                first = 0
+                for place, part in enumerate(node.input):
+                    count = analysis.choices[0].values[part].size
+                    self._follow(part, producer, place, sizes[first : first + count])
+                    first += count
+                return
+            if node.op_type in ("Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape"):
+                self._follow(node.input[0], producer, 0, sizes)
+                return
+        known = analysis.known.get(name)
+        if known is not None and known.size == len(sizes):
+            pairs = zip(known.reshape(-1).tolist(), sizes, strict=True)
+            follow = [new if n == old else n for n, (old, new) in pairs]
+            self.replace(name, number, slot, np.array(follow, known.dtype).reshape(known.shape))
 
     def edited(self) -> Any:
         """Carry out all changes on a copy of the model, and check what has become of it.
@@ -290,7 +281,10 @@ class Editor:
                 family.edit(call, self)
         model = type(self.analysis.index.model)()
         model.CopyFrom(self.analysis.index.model)
-        _Writer(self.analysis, model).write(self._constants, self._attributes)
+        writer = _Writer(self.analysis, model)
+        for number, slot in self._omitted:
+            writer.node(number).input[slot] = ""
+        writer.write(self._constants, self._attributes)
         for item in model.graph.value_info:
             if self.changed(item.name):
                 shape = item.type.tensor_type.shape
@@ -308,8 +302,10 @@ class Editor:
         """Compare all shapes and all movements of data with what they should be."""
         index = Index(model, self.analysis.index.folder)
         after = [index.facts(facts.sizes) for facts in self.analysis.choices]
-        for name, tensor in self.analysis.tensors.items():
-            if tensor.shape is None:
+        order = [name for node in self.analysis.index.nodes for name in node.output]
+        for name in order:  # the first tensor that is wrong is the one whose units cannot leave
+            tensor = self.analysis.tensors.get(name)
+            if tensor is None or tensor.shape is None or name in self.analysis.choices[0].values:
                 continue
             for facts, new in zip(self.analysis.choices, after, strict=True):
                 old = facts.shape(name)
@@ -479,6 +475,8 @@ class _Writer:
     def _idle(self, node: Any, read: Iterable[str]) -> bool:
         names = [name for name in node.output if name]
         return all(
-            name not in read and name in self.analysis.known and name in self.analysis.index.users
+            name not in read
+            and name in self.analysis.choices[0].values
+            and name in self.analysis.index.users
             for name in names
         )

@@ -17,7 +17,7 @@ from lumpability.networks.merging import group_columns
 from lumpability.networks.operators.matching import matched_cell
 from lumpability.networks.operators.rows import aggregated, by_taps, structure_of
 from lumpability.networks.tensors.algebra import ONE
-from lumpability.networks.tensors.call import HELD, Call, Declined, Reader, Tensor
+from lumpability.networks.tensors.call import HELD, Call, Declined, Reader
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group
 
@@ -215,39 +215,12 @@ def _initial(call: Call, slot: int, labels: Array) -> tuple[Array, Array]:
             raise Declined
         return algebra.constant(known[:, 0])
     at = [facts.values.get(name) for facts in call.work.choices]
-    if all(
-        value is not None and value.size and bool((value == value.flat[0]).all()) for value in at
-    ):
-        # A tensor of one number whose shape is computed: the shape follows.
-        tensor = call.tensor(slot)
-        shape = (labels.shape[0], 1, labels.shape[1])
-        if tensor.units:
-            call.work.labels.unite(tensor.labels, labels.reshape(shape))
-        ids, facs = algebra.constant(np.full(shape, at[0].flat[0]))  # type: ignore[union-attr]
-        units = frozenset(axis for axis, n in enumerate(shape) if n > 1)
-        call.work.tensors[name] = Tensor(tensor.shape, units, labels.reshape(shape), ids, facs)
-        if _outside(call, name):
-            call.work.labels.hold(
-                labels, f"something else than {call.where} reads its initial values"
-            )
-        return ids[:, 0], facs[:, 0]
+    if all(value is not None and not value.any() for value in at):  # as if they were left out
+        return np.zeros(labels.shape, np.int64), np.zeros(labels.shape, np.int64)
     seen = call.work.view(call.tensor(slot), {0, 2})
     call.work.labels.unite(seen.labels, labels[:, None])
     shape = (labels.shape[0], 1, labels.shape[1])
     return np.broadcast_to(seen.ids, shape)[:, 0], np.broadcast_to(seen.facs, shape)[:, 0]
-
-
-def _outside(call: Call, name: str) -> bool:
-    """Whether anything but initial states of recurrent nodes reads a tensor."""
-    index = call.work.index
-    return (
-        name in index.captured
-        or name in index.outputs
-        or any(
-            index.nodes[user].op_type not in OPERATORS or slot not in (5, 6)
-            for user, slot in index.users[name]
-        )
-    )
 
 
 def _start(cell: Cell, d: int, starts: list[tuple[Array, Array]], op: str) -> Array:
@@ -309,7 +282,8 @@ def edit(call: Call, edit: Any) -> None:
         raise edit.unfit(
             next(filter(None, call.node.output))
         )  # a direction cannot leave as a whole
-    edit.kept[next(filter(None, call.node.output))] = box
+    outputs = [name for name in call.node.output if name]
+    edit.kept[outputs[0]] = box
     weights: list[Array] = []
     states: list[Array] = []
     gates = cell.inputs.shape[1]
@@ -335,8 +309,8 @@ def edit(call: Call, edit: Any) -> None:
         known = call.constant(slot)
         if known is not None:
             edit.constant(call, slot, np.stack([known[d][:, kept] for d, kept in enumerate(box)]))
-        elif call.name(slot) in call.work.choices[0].values:
-            edit.shape_of_fill(call.name(slot))
+        elif call.name(slot) in call.work.choices[0].values and edit.changed(outputs[0]):
+            edit.omit(call, slot)  # zeros, of a shape that is computed
     edit.attribute(call, "hidden_size", box.shape[1])
 
 

@@ -203,20 +203,24 @@ class Against:
         nodes = [work.index.nodes[place] for work, place in zip((mine, other), places, strict=True)]  # type: ignore[index]
         if nodes[0].SerializeToString() != nodes[1].SerializeToString():
             return False
+        if name in mine.choices[0].values:  # of sizes alone: what two choices of them agree on
+            return _same_input(mine, other, name)
         return all(_same_input(mine, other, n) for n in (*nodes[0].input, *captured(nodes[0])) if n)
 
 
 def _same_input(mine: Work, other: Work, name: str) -> bool:
     """Whether a tensor is certain to be the same in two graphs."""
-    first, second = (work.tensors.get(name) for work in (mine, other))
-    if first is not None and second is not None:
-        return first.shape == second.shape and all(
-            np.array_equal(a, b) for a, b in ((first.ids, second.ids), (first.facs, second.facs))
-        )
     values = [[facts.values.get(name) for facts in work.choices] for work in (mine, other)]
-    return all(
-        a is not None and b is not None and a.shape == b.shape and a.tobytes() == b.tobytes()
-        for a, b in zip(*values, strict=True)
+    if all(value is not None for value in values[0]):
+        return all(
+            a is not None and b is not None and a.shape == b.shape and a.tobytes() == b.tobytes()
+            for a, b in zip(*values, strict=True)
+        )
+    first, second = (work.tensors.get(name) for work in (mine, other))
+    if first is None or second is None:
+        return False
+    return first.shape == second.shape and all(
+        np.array_equal(a, b) for a, b in ((first.ids, second.ids), (first.facs, second.facs))
     )
 
 

@@ -244,3 +244,46 @@ def test_graphs_that_are_not_valid_are_refused(twice: bool) -> None:
     network.model.graph.node.append(network.model.graph.node[0])
     with pytest.raises(InvalidNetwork, match="defined twice"):
         GraphNetwork(network.model)
+
+
+def test_a_computed_shape_follows_where_its_number_is_used_as_well() -> None:
+    """d = D / heads shapes the heads and, as a number, scales the scores: only the shape may change."""
+    graph = Graph()
+    size = graph.add("Gather", graph.add("Shape", "x"), graph.const(2, np.int64))
+    width = graph.add("Div", size, graph.const(2, np.int64))
+    shape = graph.add(
+        "Concat", graph.ints(0, 0, 2), graph.add("Unsqueeze", width, graph.ints(0)), axis=0
+    )
+    heads = []
+    for _ in range(3):
+        weights = whole(8, 8)
+        weights[:, ::2] = 0
+        wide = graph.add("Reshape", graph.add("MatMul", "x", graph.const(weights / 64)), shape)
+        heads.append(graph.add("Transpose", wide, perm=[0, 2, 1, 3]))
+    scale = graph.add("Pow", graph.add("Cast", width, to=1), graph.const(-0.5))
+    turned = graph.add("Transpose", heads[1], perm=[0, 1, 3, 2])
+    scores = graph.add("Softmax", graph.add("Mul", graph.add("MatMul", heads[0], turned), scale))
+    y = graph.add("Transpose", graph.add("MatMul", scores, heads[2]), perm=[0, 2, 1, 3])
+    y = graph.add("MatMul", graph.add("Reshape", y, graph.ints(0, 0, -1)), graph.const(whole(8, 2)))
+    assert reduced(graph.model([y], x=["N", "T", 8]), 1e-2).quotient.hidden_neurons == 12
+
+
+def test_layers_that_share_computed_initial_states_lose_units_one_by_one() -> None:
+    """What torch writes for two recurrent layers: zeros for both, of a computed shape, cut in two."""
+    graph = Graph()
+    length = graph.add("Gather", graph.add("Shape", "x"), graph.ints(1))
+    zeros = graph.add(
+        "ConstantOfShape", graph.add("Concat", graph.ints(2), length, graph.ints(6), axis=0)
+    )
+    x, inputs = "x", 3
+    for layer in range(2):
+        state = graph.add("Slice", zeros, graph.ints(layer), graph.ints(layer + 1), graph.ints(0))
+        half = 3 if layer == 0 else 2
+        pick = np.arange(6) % half
+        weights = whole(1, 3, 6, inputs)[:, :, pick] / 64
+        recurrent = whole(1, 3, 6, 6)[:, :, pick] / 256
+        gates = [graph.const(a.reshape(1, 18, -1)) for a in (weights, recurrent)]
+        x = graph.add("GRU", x, *gates, "", "", state, hidden_size=6)
+        x, inputs = graph.add("Squeeze", x, graph.ints(1)), 6
+    y = graph.add("MatMul", x, graph.const(whole(6, 2)))
+    assert reduced(graph.model([y], x=["T", "N", 3]), 1e-2).quotient.hidden_neurons == 5
