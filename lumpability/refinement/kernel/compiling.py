@@ -106,7 +106,7 @@ class _Compilations(event.Listener):  # type: ignore[misc]
         self._collecting = False
 
     def on_start(self, event: event.Event) -> None:
-        if not event.data["dispatcher"].py_func.__module__.startswith(__package__):
+        if not _is_ours(event):
             return
         if not self._said:
             self._said = True
@@ -117,10 +117,16 @@ class _Compilations(event.Listener):  # type: ignore[misc]
         self._depth += 1
 
     def on_end(self, event: event.Event) -> None:
-        if event.data["dispatcher"].py_func.__module__.startswith(__package__):
+        if _is_ours(event):
             self._depth -= 1
             if self._depth == 0 and self._collecting:
                 gc.enable()
+
+
+def _is_ours(event: event.Event) -> bool:
+    """Whether numba compiles a function of the kernel, rather than one of somebody else's."""
+    function = getattr(event.data["dispatcher"], "py_func", None)
+    return str(getattr(function, "__module__", "")).startswith(__name__.rpartition(".")[0])
 
 
 @intrinsic  # type: ignore[untyped-decorator]

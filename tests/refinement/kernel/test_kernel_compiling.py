@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numba
 import pytest
 
@@ -55,3 +57,15 @@ for machines in (3, 4):
     first, second = (in_a_new_process(program).stderr for _ in range(2))
     assert first.count("compiling the engine for large models") == 1
     assert second == ""
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="compilation is switched off")
+def test_what_others_compile_is_none_of_the_kernels_business(caplog):
+    def double(x):
+        return 2 * x
+
+    double.__module__ = None
+    before = gc.isenabled()
+    assert numba.njit(double)(3) == 6
+    assert gc.isenabled() == before
+    assert not caplog.records
