@@ -7,15 +7,20 @@ together: their labels leave together or not at all, so that a norm over the uni
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from lumpability.networks.tensors.call import Call, Declined
+from lumpability.networks.tensors.algebra import ONE, Value
+from lumpability.networks.tensors.call import Call, Declined, Tensor
+from lumpability.numbers.float_arrays import Array
 
 __all__: list[str] = []
 
-_POOLS = "MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool"
+_POOLS = (
+    "MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool InstanceNormalization"
+)
 _RESIZES = "Resize Upsample"
 _REDUCTIONS = (
     "ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp "
@@ -66,6 +71,8 @@ def apply(call: Call) -> None:
     tensor, shape = call.tensor(0), call.shape()
     axes = {axis % tensor.rank for axis in _axes(call, tensor.rank)} if tensor.rank else set()
     kept = tensor.units - axes
+    if call.op == "InstanceNormalization":
+        kept = kept | {1}  # its scales tell channels apart
     seen = call.work.view(tensor, kept)
     if tensor.units - kept and not kept:
         call.work.labels.hold(seen.labels, f"{call.where} works along its units")
@@ -73,13 +80,32 @@ def apply(call: Call) -> None:
     if len(shape) != tensor.rank:  # keepdims=0
         units = frozenset(axis - sum(a < axis for a in axes) for axis in kept)
     name = call.named((call.name(0), kept), (call.node.output[0], units))
-    sized = call.op == "Resize" and call.name(3)  # its sizes are those of the output
-    name += call.stored(*range(1, 3 if sized else len(call.node.input)))
-    values = call.work.algebra.apply([(seen.ids, seen.facs)], _rule(call, name))
+    if call.op == "InstanceNormalization":
+        values = _normalised(call, seen, name)
+    else:
+        sized = call.op == "Resize" and call.name(3)  # its sizes are those of the output
+        name += call.stored(*range(1, 3 if sized else len(call.node.input)))
+        values = call.work.algebra.apply([(seen.ids, seen.facs)], _rule(call, name))
     arrays = [seen.labels, *values]
     if len(shape) != tensor.rank:  # keepdims=0
         arrays = [array.reshape(np.delete(array.shape, sorted(axes))) for array in arrays]
     call.yields(units, arrays[0], (arrays[1], arrays[2]))
+
+
+def _normalised(call: Call, seen: Tensor, name: Any) -> tuple[Array, Array]:
+    """Scale and shift of a channel's norm, which is zero for a constant."""
+    algebra, shape = call.work.algebra, (1, -1, *(1 for _ in range(seen.rank - 2)))
+    known = [array for slot in (1, 2) if (array := call.constant(slot)) is not None]
+
+    def rule(values: list[Value]) -> Value:
+        (atom, factor), (first, scale), (second, shift) = values
+        if first != ONE or second != ONE:
+            raise Declined  # weights that are no numbers
+        norm = Fraction(0) if atom == ONE else scale
+        return algebra.total([(algebra.atom((name, atom, factor)), norm), (ONE, shift)])
+
+    weights = [algebra.constant(array.reshape(shape)) for array in known]
+    return algebra.apply([(seen.ids, seen.facs), *weights], rule)
 
 
 def _rule(call: Call, name: Any) -> Any:
@@ -168,6 +194,12 @@ def _reduced(call: Call, rank: int) -> list[int]:
 
 
 def edit(call: Call, edit: Any) -> None:
-    """Let the sizes of a Resize follow; scales stay."""
+    """Let the sizes of a Resize follow; scales stay.  Cut the weights of a norm."""
+    if call.op == "InstanceNormalization":
+        kept = edit.axis(call.node.output[0], 1)
+        for slot in (1, 2):
+            array = call.constant(slot)
+            assert array is not None
+            edit.constant(call, slot, array[kept])
     if call.op == "Resize" and call.name(3):
         edit.shape_constant(call, 3, call.node.output[0])

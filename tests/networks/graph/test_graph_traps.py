@@ -287,3 +287,16 @@ def test_layers_that_share_computed_initial_states_lose_units_one_by_one() -> No
         x, inputs = graph.add("Squeeze", x, graph.ints(1)), 6
     y = graph.add("MatMul", x, graph.const(whole(6, 2)))
     assert reduced(graph.model([y], x=["T", "N", 3]), 1e-2).quotient.hidden_neurons == 5
+
+
+def test_instance_normalisation_passes_equal_channels_and_not_multiples() -> None:
+    """Its epsilon sees the size of what it normalises."""
+    for factor, left in ((1, 2), (2, 4)):
+        graph = Graph()
+        first = whole(2, 3, 1, 1) / 64
+        h = graph.add("Conv", "x", graph.const(np.concatenate([first, factor * first])))
+        scale, shift = graph.const([1, 2, 2, 4]), graph.const([1, 0, 2, 0])
+        h = graph.add("Relu", graph.add("InstanceNormalization", h, scale, shift))
+        y = graph.add("Conv", h, graph.const(whole(2, 4, 1, 1)))
+        network = graph.model([y], x=["N", 3, 6, 6])
+        assert reduced(network, 1e-2).quotient.hidden_neurons == left
