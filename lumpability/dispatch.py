@@ -1,4 +1,4 @@
-"""The two verbs, `lump` and `check`: their options, their documentation, and which wing answers.
+"""The two verbs, `lump` and `check`: their options, their documentation, and the choice of the wing that answers.
 
 Every class of models has a `domain`, "chain" or "network", and the wing of that domain is imported when a
 verb is first used on one.  The same word has the same meaning in both wings and on the command line;
@@ -29,7 +29,7 @@ __all__ = ["check", "lump"]
 
 _CHAIN, _NETWORK, _GRAPH = "chain", "network", "graph"
 _ANYHOW = (None, None, None, "auto")
-"""Kind, partition, type and engine, if none is asked for."""
+"""The defaults of kind, partition, type and engine."""
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
@@ -150,7 +150,7 @@ def lump(
         the kind of weights.  A callable has the signature of `lumpability.refinement.refine`.
     progress : callable, optional
         Called with (blocks so far, states) during long runs, for networks with (classes, neurons) of
-        the layers so far.  Raising from it stops the computation.
+        the layers so far.  An exception from it stops the computation.
 
     Returns
     -------

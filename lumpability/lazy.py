@@ -1,6 +1,6 @@
-"""Names of a package that are imported when they are first asked for.
+"""Names of a package that are imported at their first use.
 
-Whoever reads a model and checks a certificate then never loads the engine that made it.
+So a program that reads a model and checks a certificate does not load the engine.
 """
 
 from __future__ import annotations

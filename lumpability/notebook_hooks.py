@@ -33,7 +33,7 @@ class Player(Protocol):
 
 
 class Record:
-    """A dataclass that is told as plain data too."""
+    """A dataclass that can also be given as plain data."""
 
     __slots__ = ()
 

@@ -39,7 +39,7 @@ class Verdict:
     ----------
     kind : str
     witness : object or None
-        What shows that it is not: for chains a `Witness` (two states of one block, a block, two sums).
+        The evidence that it is not: for chains a `Witness` (two states of one block, a block, two sums).
     text : str
         The verdict in words, with the names of the model.
     explanation : object or None
@@ -84,7 +84,7 @@ class Stats:
         The identity that was checked in exact arithmetic.
     dropped : tuple of str
         Labels and rewards of a chain that are not constant on blocks, and which the quotient therefore
-        lacks; all rewards if a proportional lumping changes the time that blocks are held.
+        lacks; all rewards if a proportional lumping changes the time spent in blocks.
 
     Examples
     --------

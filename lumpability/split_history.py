@@ -1,4 +1,4 @@
-"""Why no two blocks of a coarsest partition can be merged: a forest of splits over the final blocks.
+"""The proof that no two blocks of a coarsest partition can be merged: a forest of splits over the final blocks.
 
 The roots are the blocks of the initial partition.  A split divides a node whose members have different
 sums of weights into a splitter, which is an earlier node.  Every stable partition that refines the roots
@@ -47,8 +47,8 @@ class History:
         `roots`, and the last entry is the number of nodes.
     sums : ExactArray, shape (nodes - roots,)
         For every part the sum into the splitter of each of its members; for proportional lumpability
-        the share of that sum in all that leaves the split node (0 if nothing does), and there no
-        splitter meets the split node.
+        the share of that sum in the rate out of the split node (0 if that rate is 0); then no
+        splitter overlaps the split node.
     """
 
     order: IntArray

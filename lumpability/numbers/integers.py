@@ -8,7 +8,8 @@ Sums of many of them are taken without overflow in one of two ways.
 * Residues: W mod p for primes p < 2^61.  Two integers a, b that agree modulo primes whose product
   exceeds |a - b| are equal (Chinese remainder theorem), so enough primes *prove* equality.
 
-Nothing here is computed modulo 2^64: weights that share a power of two would vanish there.
+Nothing here is computed modulo 2^64, where weights that share a power of two may vanish; `residues` says when
+refinement takes that modulus.
 """
 
 from __future__ import annotations

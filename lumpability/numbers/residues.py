@@ -36,12 +36,12 @@ Int64s = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def common_denominator_of(components: tuple[ExactArray, ...]) -> int:
-    """Return a number that no prime shall divide modulo which the components are taken."""
+    """Return the common denominator, which no prime used as a modulus may divide."""
     return lcm(*(component.denominator for component in components))
 
 
 def moduli(components: tuple[ExactArray, ...]) -> Iterator[int]:
-    """Yield what to refine by: 0 for 2^64, unless weights differ by large powers of two, then primes.
+    """Yield the moduli for refinement: 0, which means 2^64, unless weights differ by large powers of two; then primes.
 
     A sum that is a multiple of 2^k keeps only 64 - k random bits there.
 
@@ -59,7 +59,7 @@ def moduli(components: tuple[ExactArray, ...]) -> Iterator[int]:
 def combined_residues(components: tuple[ExactArray, ...], p: int, seed: int) -> UInt64s:
     """Return residues of the first component plus pseudo-random multiples of the others, modulo p.
 
-    Different weights have different residues but for a collision.  For p = 0, integers modulo 2^64.
+    Different weights have different residues, except for collisions.  For p = 0, integers modulo 2^64.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def deciding_residues(
 
 
 def fits_words(weights: ExactArray, terms: int) -> bool:
-    """Whether sums of so many of the weights are below 2^63 over their common denominator, as they are.
+    """Whether sums of so many of the weights are below 2^63 over their common denominator.
 
     Examples
     --------
