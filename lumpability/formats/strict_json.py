@@ -22,6 +22,7 @@ __all__ = ["check_version", "parse_object", "parse_strictly", "read_document", "
 MAX_BYTES = 1 << 30
 """Largest JSON text read unless ``max_bytes=`` says otherwise; parsing takes about ten times as much."""
 
+_PIECE = 1 << 20
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -35,8 +36,12 @@ def read_document(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, 
     if max_bytes == MAX_BYTES and path.suffix.lower() == ".gz":
         max_bytes = DEFAULT_MAX_BYTES  # as for every packed file
     with opened(path, max_bytes=max_bytes, text=True) as stream:
-        text = stream.read(max_bytes + 1)
-    if len(text) > max_bytes:
+        pieces, size = [], 0
+        while size <= max_bytes and (piece := stream.read(_PIECE)):  # read(n) takes n bytes at once
+            pieces.append(piece)
+            size += len(piece)
+    text = b"".join(pieces)
+    if size > max_bytes:
         raise SizeLimit(
             f"{path}: has more than {max_bytes} bytes; raise max_bytes, or use DRN or NPZ for a model of "
             "this size",

@@ -27,7 +27,7 @@ from lumpability.testing.strategies import (
     permutations_of,
     structures,
 )
-from lumpability.testing.strategies.values import twelve_rates
+from lumpability.testing.strategies.values import hostile_pairs, twelve_rates
 
 __all__ = ["REFINER_LAWS", "Refiner"]
 
@@ -161,6 +161,30 @@ def close_is_not_equal(
     found = _refined(refine, structure, partition)
     witness = find_unstable(structure, found)
     assert witness is None, _unstable(found, witness)
+
+
+@law(REFINER_LAWS, "different numbers may have equal hashes", hostile_pairs())
+def hashes_are_not_sums(
+    refine: Refiner, pair: tuple[Fraction, Fraction], draw: Draw, variant: str
+) -> None:
+    """Different sums are told apart, even p/q from q/p, and numbers equal modulo 2^k or as floats."""
+    first, second = pair
+    turned = draw(st.booleans())  # the same two sums, into other blocks
+    rows = [(first, second), (second, first)] if turned else [(first, first), (second, second)]
+    parts = draw(st.sampled_from([(Fraction(1),), (Fraction(1, 3), Fraction(2, 3))]))
+    edges = [
+        (state, 2 + 2 * block + place, total * part)
+        for state, totals in enumerate(rows)
+        for block, total in enumerate(totals)
+        for place, part in enumerate(parts)
+    ]
+    sources, targets, weights = zip(*edges, strict=True)
+    within = Partition([0, 0, 1, 1, 2, 2])
+    structure = WeightedStructure.from_edges(
+        6, sources, targets, ExactArray.read(list(weights))[0], within=within
+    )
+    found = _refined(refine, structure, within)
+    assert len(found) == 4, f"sums {first} and {second} were taken to be equal: {found}"
 
 
 @law(

@@ -10,7 +10,7 @@ from hypothesis.strategies import SearchStrategy
 
 from lumpability.partition import Partition
 
-__all__ = ["partitions", "rationals"]
+__all__ = ["hostile_pairs", "partitions", "rationals"]
 
 
 def rationals(
@@ -47,6 +47,33 @@ def rationals(
 
 def _scaled(number: Fraction, exponent: int) -> Fraction:
     return number * Fraction(10) ** exponent
+
+
+def hostile_pairs() -> SearchStrategy[tuple[Fraction, Fraction]]:
+    """Pairs of different positive numbers that weak hashes and short types take to be equal.
+
+    p/q and q/p; numbers that are equal modulo a power of two or a common prime; numbers that are equal as
+    floats; fractions whose numerators and denominators have one weighted sum.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(hostile_pairs(), lambda pair: float(pair[0]) == float(pair[1]))[0]
+    Fraction(1, 1)
+    """
+    small = st.integers(1, 60)
+    fraction = st.builds(Fraction, small, small)
+    moduli = st.sampled_from([*(1 << k for k in range(3, 65)), 2**31 - 1, 2**61 - 1, 10**9 + 7])
+    pairs = st.one_of(
+        fraction.map(lambda x: (x, 1 / x)),
+        st.builds(lambda x, m: (x, x + m), fraction, moduli),
+        st.builds(lambda x, k: (x, x * (1 + Fraction(1, 2**k))), fraction, st.integers(11, 64)),
+        st.builds(
+            lambda p, q, k: (Fraction(p + k, q), Fraction(p, q + k * 31)), small, small, small
+        ),
+        st.builds(lambda p, q, k: (Fraction(p + k, q), Fraction(p, q + k)), small, small, small),
+    )
+    return pairs.filter(lambda pair: pair[0] != pair[1])
 
 
 @st.composite
