@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,14 +79,15 @@ def _read_array(data: bytes, name: str, path: Path) -> Array:
         array: Array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except _UNSOUND as error:
         raise FormatError(f"{shown(name)!r} is not a sound array ({error})", path=path) from error
-    if array.dtype.kind == "U":
-        try:
-            "".join(array.ravel().tolist()).encode()
-        except UnicodeEncodeError as error:
-            half = error.object[error.start]
+    if array.dtype.kind == "U" and array.dtype.itemsize:
+        code_points = np.dtype("u4").newbyteorder(array.dtype.byteorder)
+        codes = np.ascontiguousarray(array).reshape(-1).view(code_points)
+        wrong = codes[((codes >= 0xD800) & (codes <= 0xDFFF)) | (codes > sys.maxunicode)]
+        if len(wrong):  # half a surrogate pair, or nothing at all
             raise FormatError(
-                f"{shown(name)!r} holds {half!r}, which is half a character", path=path
-            ) from error
+                f"{shown(name)!r} holds {int(wrong[0]):#x}, which is half a character or none",
+                path=path,
+            )
     return array
 
 

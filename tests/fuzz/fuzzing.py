@@ -38,6 +38,7 @@ def _alarm(signal_number: int, frame: FrameType | None) -> None:
 
 def outcome(target: Target) -> str:
     """Use a file; return "read", "refused", or what is wrong."""
+    signal.signal(signal.SIGALRM, _alarm)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
         target.use(target.path)
@@ -63,7 +64,7 @@ def fuzz(
     """Use changed files until there were enough or time is over; return counts, and one input a finding."""
     counts: Counter[str] = Counter()
     findings: dict[str, tuple[str, bytes]] = {}
-    signal.signal(signal.SIGALRM, _alarm)
+
     before = resource.getrlimit(resource.RLIMIT_DATA)
     in_use = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from fuzzing import fuzz
+from fuzz_targets import targets
+from fuzzing import fuzz, outcome
+
+CORPUS = Path(__file__).parent / "corpus"
 
 
 def test_some_hundred_changed_files_are_read_or_refused():
@@ -18,3 +23,11 @@ def test_twenty_seconds_of_changed_files_find_nothing():
     counts, findings = fuzz(seed=2, inputs=10**6, seconds=20)
     assert list(findings) == []
     assert sum(counts.values()) > 500
+
+
+@pytest.mark.parametrize("kept", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
+def test_what_was_once_wrong_is_read_or_refused(kept, tmp_path):
+    name = kept.name.partition("-")[2]
+    (target,) = (target for target in targets(tmp_path) if target.path.name == name)
+    target.path.write_bytes(kept.read_bytes())
+    assert outcome(target) in ("read", "refused")
