@@ -82,6 +82,8 @@ class Analysis(Work):
             name = pending.pop()
             if name in self.index.outputs:
                 yield "its size is an output"
+            if name in self.index.captured:
+                yield "its size is a number that a graph inside a node reads"
             for user, slot in self.index.users.get(name, []):
                 call, node = self.calls[user], self.index.nodes[user]
                 if call is None:

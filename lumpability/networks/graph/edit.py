@@ -16,7 +16,7 @@ import numpy as np
 
 from lumpability.networks.graph.analysis import Analysis
 from lumpability.networks.graph.plan import Plan, packed, readers_of
-from lumpability.networks.operators.movement import maps, numbered
+from lumpability.networks.operators.movement import Input, maps, numbered, shortened
 from lumpability.networks.tensors.algebra import ONE
 from lumpability.networks.tensors.call import Call, Declined, Reader
 from lumpability.networks.tensors.index import Index, Shape, names_in
@@ -323,21 +323,20 @@ class Editor:
             [box.ravel() + first for box, first in zip(boxes, offsets, strict=False)]
         )
         node = next(n for n in index.nodes if n.output[0] == call.node.output[0])
+        short = call.notes["short"]
         for facts in after:
             try:
-                numbers = numbered(node, facts, slots, index.opsets)
+                numbers = numbered(node, facts, slots, index.opsets, short)
             except Declined:
                 raise Unfit(call.name(slots[0])) from None
             for output, source in call.notes["sources"].items():
                 name = call.node.output[output]
+                shapes = [shortened(facts, node.input[s], short) for s in slots]
                 inputs = [
-                    (
-                        facts.shape(node.input[s]),
-                        frozenset(a for a in p.units if facts.shape(node.input[s])[a] > 1),
-                    )
-                    for s, p in zip(slots, parts, strict=True)
+                    Input(shape, frozenset(a for a in part.units if shape[a] > 1), shape)
+                    for shape, part in zip(shapes, parts, strict=True)
                 ]
-                _, found, mixed, _ = maps(inputs, numbers[output])
+                _, found, mixed, _ = maps(inputs, numbers[output], numbers[output].shape)
                 wanted = source.reshape(-1)[self.box(name)]
                 new = np.append(pool, -1)[found]
                 if mixed or new.shape != wanted.shape or not np.array_equal(new, wanted):

@@ -57,8 +57,9 @@ def _ends(index: Index, role: str) -> list[Any]:
 def _same(first: Analysis, second: Analysis, name: str) -> bool:
     if name in first.tensors and name in second.tensors:
         a, b = first.tensors[name], second.tensors[name]
+        dims = [work.sizes.dims.get(name) for work in (first, second)]
         return (
-            a.shape == b.shape and np.array_equal(a.ids, b.ids) and np.array_equal(a.facs, b.facs)
+            dims[0] == dims[1] and np.array_equal(a.ids, b.ids) and np.array_equal(a.facs, b.facs)
         )
-    values = [work.choices[0].values.get(name) for work in (first, second)]
-    return all(v is not None for v in values) and np.array_equal(*values)  # type: ignore[arg-type]
+    names = [work.sizes.identity(name) for work in (first, second)]
+    return names[0] is not None and names[0] == names[1]

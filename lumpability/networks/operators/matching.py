@@ -203,10 +203,10 @@ def _same_lengths(call: Any, other: Any) -> bool:
     """Whether both nodes are given the same lengths of sequences."""
     if not call.name(4) and not other.name(4):
         return True
-    return call.name(4) == other.name(4) and (
-        call.name(4) in call.work.known
-        or call.name(4) in {item.name for item in call.work.index.inputs}
-    )
+    if call.name(4) in {item.name for item in call.work.index.inputs}:
+        return bool(call.name(4) == other.name(4))
+    mine, theirs = (one.work.sizes.identity(one.name(4)) for one in (call, other))
+    return bool(mine is not None and mine == theirs)
 
 
 class _Part:

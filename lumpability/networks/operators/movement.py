@@ -1,23 +1,27 @@
 """Operators that move data: the operator itself, run once on the numbers of the elements, says where each goes.
 
-Nothing is known here of any operator's axes.  The map is computed at each choice of sizes, on unit axes and on
-positions apart; if the choices disagree on where units go, the operator is carried as it is.
+The map is computed at trial sizes, on unit axes and on positions apart; it counts for axes of fixed size alone.  What
+becomes of an axis of free size, `routes` reads off the operator's parameters.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from lumpability.networks.operators.routes import Routes, routes
 from lumpability.networks.tensors.call import HELD, Call, Declined, Tensor
 from lumpability.networks.tensors.index import Facts, Shape
+from lumpability.networks.tensors.polynomials import Size
 from lumpability.networks.tensors.protobuf import evaluated
+from lumpability.networks.tensors.shapes import Node, padding
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["maps", "numbered"]
+__all__ = ["Input", "maps", "numbered", "shortened"]
 
 OPERATORS = frozenset(
     [
@@ -40,6 +44,8 @@ OPERATORS = frozenset(
         "ReverseSequence",
     ]
 )
+_ANY_SIZE = frozenset(["Transpose", "Concat", "Slice", "Split", "Gather", "Pad"])
+"""Operators whose parameters do not state the sizes of axes that are carried."""
 _MOST = 1 << 25
 
 
@@ -59,18 +65,6 @@ def apply(call: Call) -> None:
     slots = [s for s in range(len(call.node.input)) if call.op == "Concat" or s == 0]
     known = {s: v for s in slots if (v := call.constant(s)) is not None}
     tensors = {s: call.tensor(s) for s in slots if s not in known}
-    names = [name for name in (*(call.name(s) for s in slots), *call.node.output) if name]
-    if any(
-        math.prod(f.shape(name) or (_MOST + 1,)) > _MOST
-        for f in call.work.choices
-        for name in names
-    ):
-        raise Declined
-    numbers = [
-        numbered(call.node, facts, slots, call.work.index.opsets) for facts in call.work.choices
-    ]
-    if call.work.index.symbols and len(call.work.choices) == 1:
-        raise Declined  # what sizes do could not be compared
     before = None if call.work.against is None else call.work.against.call(call).notes.get("parts")
     if call.op == "Pad" and before is None and _pads_positions(call, tensors[0]):
         return
@@ -80,25 +74,48 @@ def apply(call: Call) -> None:
             call.work.view(part, part.units | old.units)
             for part, old in zip(parts, before, strict=True)
         ]
-    for output, name in enumerate(call.node.output):
-        if name:
-            _output(call, output, parts, slots, numbers)
+    outputs = [output for output, name in enumerate(call.node.output) if name]
+    ways = {output: [routes(call, slot, output) for slot in slots] for output in outputs}
+    short = _not_followed(parts, list(ways.values()), call.op)
+    call.notes.update(short=short, ways=ways)
+    numbers = [
+        numbered(call.node, facts, slots, call.work.index.opsets, short)
+        for facts in call.work.choices
+    ]
+    for output in outputs:
+        _output(call, output, parts, slots, [found[output] for found in numbers])
+    call.notes.update(parts=parts, slots=slots)
+
+
+def _not_followed(parts: list[Tensor], ways: list[list[Routes]], op: str) -> frozenset[int]:
+    """Return axes of the inputs that need not be followed, since they are carried, and not along units.
+
+    Only of operators whose parameters do not state the sizes of such axes.
+    """
+    if op not in _ANY_SIZE:
+        return frozenset()
+    carried = [
+        set(route.carried) - part.units
+        for way in ways
+        for part, route in zip(parts, way, strict=True)
+    ]
+    return frozenset(set.intersection(*carried))
 
 
 def _pads_positions(call: Call, tensor: Tensor) -> bool:
     """Record a Pad that leaves unit axes alone: a function of each unit, linear if zeros are put in."""
-    for facts in call.work.choices:
-        pads = facts.values.get(call.name(1), np.array(call.attributes.get("pads", ())))
-        axes = facts.values.get(call.name(3), np.arange(tensor.rank)) % tensor.rank
-        if pads.size != 2 * len(axes):
-            raise Declined
-        if any(axis in tensor.units for axis in axes[pads.reshape(2, -1).any(axis=0)].tolist()):
-            return False
-    zero = _fill(call)[1] == 0
+    pads = padding(Node(call.work.sizes, call.node, 0), tensor.rank)
+    if pads is None:
+        raise Declined
+    changed = {axis - tensor.rank: pair for axis, pair in enumerate(pads) if pair != (0, 0)}
+    if any(axis - tensor.rank in changed for axis in tensor.units):
+        return False
+    plain = call.attributes.get("mode", "constant") == "constant"
+    fill = _fill(call) if plain else (0, 0)
     ends = ((call.name(0), tensor.units), (call.node.output[0], tensor.units))
-    given = [facts.values.get(call.name(1), np.zeros(0)).tobytes() for facts in call.work.choices]
-    name = (call.named(*ends), _fill(call), *given)
-    rule = call.work.algebra.unary(name, "linear" if zero else "equal", "none")
+    name = (call.named(*ends), fill, tuple(changed.items()))
+    group = "linear" if fill[1] == 0 else "equal"
+    rule = call.work.algebra.unary(name, group, "none" if plain else "same")
     call.yields(
         tensor.units, tensor.labels, call.work.algebra.apply([(tensor.ids, tensor.facs)], rule)
     )
@@ -112,15 +129,20 @@ def _stored(call: Call, value: Array) -> Tensor:
     return Tensor(value.shape, units, np.full(value.shape, HELD), ids, facs)
 
 
-def numbered(node: Any, facts: Facts, slots: Sequence[int], opsets: Any) -> list[Array]:
-    """Run the operator on the numbers of its elements, from 1; 0 stands for what a Pad puts in."""
+def numbered(
+    node: Any, facts: Facts, slots: Sequence[int], opsets: Any, short: frozenset[int] = frozenset()
+) -> list[Array]:
+    """Run the operator on the numbers of its elements, from 1; 0 stands for what a Pad puts in.
+
+    Of the axes in `short` one position is taken.
+    """
     given: list[Array | None] = [facts.values.get(name) for name in node.input]
     first = 1
     for slot in slots:
-        shape = facts.shape(node.input[slot])
-        if shape is None:
-            raise Declined
+        shape = shortened(facts, node.input[slot], short)
         size = math.prod(shape)
+        if first + size > _MOST:
+            raise Declined
         given[slot] = np.arange(first, first + size).reshape(shape)
         first += size
     if node.op_type == "Pad":
@@ -138,6 +160,14 @@ def numbered(node: Any, facts: Facts, slots: Sequence[int], opsets: Any) -> list
     return found
 
 
+def shortened(facts: Facts, name: str, short: frozenset[int]) -> Shape:
+    """Return the shape of an input, with size one on some axes."""
+    shape = facts.shape(name)
+    if shape is None:
+        raise Declined
+    return tuple(1 if axis in short else n for axis, n in enumerate(shape))
+
+
 def _without_value(node: Any) -> Any:
     copy = type(node)()
     copy.CopyFrom(node)
@@ -148,21 +178,30 @@ def _without_value(node: Any) -> Any:
 
 
 def _output(
-    call: Call, output: int, parts: list[Tensor], slots: Sequence[int], numbers: list[list[Array]]
+    call: Call,
+    output: int,
+    parts: list[Tensor],
+    slots: Sequence[int],
+    numbers: list[Array],
 ) -> None:
-    work, choices = call.work, call.work.choices
+    work, short, ways = call.work, call.notes["short"], call.notes["ways"][output]
+    dims = [call.dims(call.name(slot)) for slot in slots]
+    after = call.dims(call.node.output[output])
     while True:
-        maps_at = [
-            maps(
-                [(shape_of(facts, call, s), p.units) for s, p in zip(slots, parts, strict=True)],
-                found[output],
-            )
-            for facts, found in zip(choices, numbers, strict=True)
-        ]
+        if any(part.units & way.renamed.keys() for part, way in zip(parts, ways, strict=True)):
+            raise Declined
+        maps_at = []
+        for facts, found in zip(work.choices, numbers, strict=True):
+            shapes = [shortened(facts, call.name(slot), short) for slot in slots]
+            units_of = [part.units for part in parts]
+            inputs = [Input(*each) for each in zip(shapes, units_of, dims, ways, strict=True)]
+            maps_at.append(maps(inputs, found, after))
         mixed = {pair for _, _, pairs, _ in maps_at for pair in pairs}
         if not mixed:
             break
         for place, axis in mixed:
+            if not isinstance(dims[place][axis], int):
+                raise Declined
             parts[place] = work.view(parts[place], parts[place].units | {axis})
             if parts[place].ids.size > 1 << 18:
                 raise Declined
@@ -170,12 +209,11 @@ def _output(
     if any(other[0] != units or not np.array_equal(other[1], source) for other in maps_at[1:]):
         raise Declined
     pool = []
-    for part, moves in zip(parts, zip(*(found[3] for found in maps_at), strict=True), strict=True):
+    for part, move in zip(parts, maps_at[0][3], strict=True):
         values = (part.ids, part.facs)
-        if any(move is not None for move in moves):
-            values = work.algebra.apply(
-                [values], work.algebra.unary(("moved", moves), "linear", "same")
-            )
+        if move is not None:
+            rule = work.algebra.unary(("moved", move), "linear", "same")
+            values = work.algebra.apply([values], rule)
         pool.append([np.ravel(array) for array in (part.labels, *values)])
     fill = (HELD, *_fill(call))
     labels, ids, facs = (
@@ -184,14 +222,6 @@ def _output(
     )
     call.yields(units, labels, (ids, facs), output)
     call.notes.setdefault("sources", {})[output] = source
-    call.notes.update(parts=parts, slots=slots)
-
-
-def shape_of(facts: Facts, call: Call, slot: int) -> Shape:
-    """Return the shape of an input at some sizes."""
-    found = facts.shape(call.name(slot))
-    assert found is not None
-    return found
 
 
 def _fill(call: Call) -> tuple[int, int]:
@@ -206,16 +236,39 @@ def _fill(call: Call) -> tuple[int, int]:
     return int(ids[0]), int(facs[0])
 
 
+@dataclass
+class Input:
+    """One input of a movement.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    units : frozenset of int
+        Axes whose positions are told apart.
+    dims : tuple of Size
+        The shape at all sizes.
+    routes : Routes
+        Axes that are carried whole, or whose positions become something that has a name.
+    """
+
+    shape: Shape
+    units: frozenset[int]
+    dims: tuple[Size, ...]
+    routes: Routes = field(default_factory=Routes)
+
+
 def maps(
-    inputs: Sequence[tuple[Shape, frozenset[int]]], numbers: Array
+    inputs: Sequence[Input], numbers: Array, dims: tuple[Size, ...]
 ) -> tuple[frozenset[int], Array, set[tuple[int, int]], list[Any]]:
     """Split a map of elements into where units and where positions go.
 
     Parameters
     ----------
-    inputs : sequence of (shape, unit axes)
+    inputs : sequence of Input
     numbers : int array
         For each element of the output the number of one of the inputs', from 1, all inputs in a row; 0 for none.
+    dims : tuple of Size
+        Shape of the output at all sizes.
 
     Returns
     -------
@@ -231,49 +284,71 @@ def maps(
     Examples
     --------
     >>> numbers = np.arange(1, 7).reshape(2, 3).T
-    >>> maps([((2, 3), frozenset({1}))], numbers)[:3]
+    >>> maps([Input((2, 3), frozenset({1}), (2, 3))], numbers, (3, 2))[:3]
     (frozenset({0}), array([[0],
            [1],
            [2]]), set())
     """
     compact = []
     first = 0
-    for shape, units in inputs:
-        small = tuple(n if a in units else 1 for a, n in enumerate(shape))
+    for one in inputs:
+        small = tuple(n if a in one.units else 1 for a, n in enumerate(one.shape))
         count = math.prod(small)
         compact.append(
-            np.broadcast_to(np.arange(first, first + count).reshape(small), shape).ravel()
+            np.broadcast_to(np.arange(first, first + count).reshape(small), one.shape).ravel()
         )
         first += count
     source = np.append(np.concatenate(compact), -1)[numbers - 1]
-    units_out = frozenset(_varying(source))
-    sizes = [math.prod(shape) for shape, _ in inputs]
+    units = frozenset(_varying(source))
+    open_axes = {axis for axis, size in enumerate(dims) if not isinstance(size, int)}
+    open_axes |= {axis for one in inputs for axis in one.routes.carried.values()}
     mixed: set[tuple[int, int]] = set()
     moves: list[Any] = []
-    for part, (shape, units) in enumerate(inputs):
-        inner = tuple(None if a in units or n == 1 else n for a, n in enumerate(shape))
-        outer = tuple(None if a in units_out or n == 1 else n for a, n in enumerate(numbers.shape))
-        straight = inner == outer
-        move: list[Any] = [inner, outer]
-        for axis, size in enumerate(shape):
-            if axis in units or size == 1:
+    for part, one in enumerate(inputs):
+        move: list[Any] = []
+        inner = [None if a in one.units or n == 1 else n for a, n in enumerate(one.dims)]
+        outer = [None if a in units or n == 1 else n for a, n in enumerate(dims)]
+        for axis, place in one.routes.carried.items():
+            if axis in one.units:
                 continue
-            # Where each element of the output lies on this axis; -1 if it is from another input.
-            line = np.arange(size).reshape((-1,) + (1,) * (len(shape) - axis - 1))
-            every = [np.full(n, -1) for n in sizes]
-            every[part] = np.broadcast_to(line, shape).ravel()
-            place = np.append(np.concatenate(every), -1)[numbers - 1]
-            low = np.where(place < 0, size, place)
-            if any(bool((place.max(axis=a) > low.min(axis=a)).any()) for a in units_out):
+            inner[axis] = outer[place]  # equal, or the model does not run
+            if place in units:
+                mixed.add((part, axis))
+            if len(dims) - place != len(one.dims) - axis:
+                move.append((axis - len(one.dims), place - len(dims)))
+        move += [
+            (axis - len(one.dims), name)
+            for axis, name in one.routes.renamed.items()
+            if axis not in one.units
+        ]
+        straight = inner == outer and not move
+        for axis in range(len(one.shape)):
+            known = axis in one.routes.carried or axis in one.routes.renamed
+            if known or axis in one.units or one.shape[axis] == 1:
+                continue
+            found = _positions(inputs, part, axis, numbers)
+            low = np.where(found < 0, one.shape[axis], found)
+            if any(bool((found.max(axis=a) > low.min(axis=a)).any()) for a in units):
                 mixed.add((part, axis))
                 continue
-            straight = straight and bool(((place < 0) | (place == line)).all())
-            move.append(
-                (axis - len(shape), place.max(axis=tuple(units_out), keepdims=True).tobytes())
-            )
-        moves.append(None if straight else tuple(move))
-    index = tuple(slice(None) if a in units_out else slice(0, 1) for a in range(numbers.ndim))
-    return units_out, source[index], mixed, moves
+            line = np.arange(one.shape[axis]).reshape((-1,) + (1,) * (len(one.shape) - axis - 1))
+            straight = straight and bool(((found < 0) | (found == line)).all())
+            along = found.max(axis=tuple(units), keepdims=True)
+            for a in open_axes:
+                along = np.take(along, [0], axis=a)
+            move.append((axis - len(one.shape), along.tobytes()))
+        moves.append(None if straight else (tuple(inner), tuple(outer), *move))
+    index = tuple(slice(None) if a in units else slice(0, 1) for a in range(numbers.ndim))
+    return units, source[index], mixed, moves
+
+
+def _positions(inputs: Sequence[Input], part: int, axis: int, numbers: Array) -> Array:
+    """Return where each element of the output lies on an axis of an input; -1 if it is from another."""
+    shape = inputs[part].shape
+    line = np.arange(shape[axis]).reshape((-1,) + (1,) * (len(shape) - axis - 1))
+    every = [np.full(math.prod(one.shape), -1) for one in inputs]
+    every[part] = np.broadcast_to(line, shape).ravel()
+    return np.asarray(np.append(np.concatenate(every), -1)[numbers - 1])
 
 
 def _varying(values: Array) -> list[int]:

@@ -214,8 +214,7 @@ def _initial(call: Call, slot: int, labels: Array) -> tuple[Array, Array]:
         if known.shape[1] > 1 and not bool((known == known[:, :1]).all()):
             raise Declined
         return algebra.constant(known[:, 0])
-    at = [facts.values.get(name) for facts in call.work.choices]
-    if all(value is not None and not value.any() for value in at):  # as if they were left out
+    if call.work.sizes.fill(name) == 0:  # as if they were left out
         return np.zeros(labels.shape, np.int64), np.zeros(labels.shape, np.int64)
     seen = call.work.view(call.tensor(slot), {0, 2})
     call.work.labels.unite(seen.labels, labels[:, None])
@@ -309,7 +308,7 @@ def edit(call: Call, edit: Any) -> None:
         known = call.constant(slot)
         if known is not None:
             edit.constant(call, slot, np.stack([known[d][:, kept] for d, kept in enumerate(box)]))
-        elif call.name(slot) in call.work.choices[0].values and edit.changed(outputs[0]):
+        elif call.work.sizes.fill(call.name(slot)) == 0 and edit.changed(outputs[0]):
             edit.omit(call, slot)  # zeros, of a shape that is computed
     edit.attribute(call, "hidden_size", box.shape[1])
 

@@ -165,19 +165,13 @@ def _resized(call: Call) -> list[int]:
         for slot in (1, 2, 3)
     ):
         raise Declined
-    before, after = call.tensor(0).shape, call.shape()
-    assert before is not None
+    before, after = call.dims(call.name(0)), call.dims(call.node.output[0])
     scales = call.constant(2 if call.op == "Resize" and call.version >= 11 else 1)
     if scales is None and "scales" in call.attributes:
         scales = np.array(call.attributes["scales"])
     if scales is not None and scales.size == len(after):
         return [axis for axis, scale in enumerate(scales.tolist()) if scale != 1]
-    changed = []
-    for facts in call.work.choices:
-        first, last = facts.shape(call.name(0)), facts.shape(call.node.output[0])
-        assert first is not None
-        assert last is not None
-        changed += [a for a, (m, n) in enumerate(zip(first, last, strict=True)) if m != n]
+    changed = [a for a, (m, n) in enumerate(zip(before, after, strict=True)) if m != n]
     return sorted({*changed, *range(2, len(after))})
 
 

@@ -8,7 +8,7 @@ Label 0 is held: it never leaves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,9 @@ import numpy as np
 
 from lumpability.networks.tensors.algebra import Algebra
 from lumpability.networks.tensors.index import Facts, Index, Shape, captured
+from lumpability.networks.tensors.polynomials import Size
 from lumpability.networks.tensors.protobuf import attributes
+from lumpability.networks.tensors.sizes import Sizes
 from lumpability.numbers.float_arrays import Array
 
 __all__ = ["HELD", "Against", "Call", "Declined", "Labels", "Reader", "Tensor", "Unproved", "Work"]
@@ -203,25 +205,19 @@ class Against:
         nodes = [work.index.nodes[place] for work, place in zip((mine, other), places, strict=True)]  # type: ignore[index]
         if nodes[0].SerializeToString() != nodes[1].SerializeToString():
             return False
-        if name in mine.choices[0].values:  # of sizes alone: what two choices of them agree on
-            return _same_input(mine, other, name)
         return all(_same_input(mine, other, n) for n in (*nodes[0].input, *captured(nodes[0])) if n)
 
 
 def _same_input(mine: Work, other: Work, name: str) -> bool:
     """Whether a tensor is certain to be the same in two graphs."""
-    values = [[facts.values.get(name) for facts in work.choices] for work in (mine, other)]
-    if all(value is not None for value in values[0]):
-        return all(
-            a is not None and b is not None and a.shape == b.shape and a.tobytes() == b.tobytes()
-            for a, b in zip(*values, strict=True)
-        )
     first, second = (work.tensors.get(name) for work in (mine, other))
-    if first is None or second is None:
-        return False
-    return first.shape == second.shape and all(
-        np.array_equal(a, b) for a, b in ((first.ids, second.ids), (first.facs, second.facs))
-    )
+    if first is not None and second is not None:
+        dims = [work.sizes.dims.get(name) for work in (mine, other)]
+        return dims[0] == dims[1] and all(
+            np.array_equal(a, b) for a, b in ((first.ids, second.ids), (first.facs, second.facs))
+        )
+    names = [work.sizes.identity(name) for work in (mine, other)]
+    return names[0] is not None and names[0] == names[1]
 
 
 @dataclass
@@ -270,11 +266,17 @@ class Call:
 
     def shape(self, output: int = 0) -> Shape:
         """Return the shape of an output at the first sizes; declines if unknown."""
-        name = self.node.output[output]
-        every = [facts.shape(name) for facts in self.work.choices]
-        if every[0] is None or None in every or 0 in every[0]:
+        found = self.work.shape(self.node.output[output])
+        if found is None or 0 in found:
             raise Declined
-        return every[0]
+        return found
+
+    def dims(self, name: str) -> tuple[Size, ...]:
+        """Return the shape of a tensor for all sizes; declines if it is unknown."""
+        found = self.work.sizes.dims.get(name)
+        if found is None:
+            raise Declined
+        return found
 
     def real(self, name: str) -> bool:
         """Whether a tensor holds numbers that neither wrap around nor are truncated; unknown types do not."""
@@ -288,18 +290,17 @@ class Call:
         """
         items = sorted((k, str(v)) for k, v in self.attributes.items() if k not in _COUNTS)
         shapes = tuple(
-            tuple(
-                None if a in units or n == 1 else n for a, n in enumerate(facts.shape(name) or ())
-            )
+            tuple(None if a in units or n == 1 else n for a, n in enumerate(self.dims(name)))
             for name, units in parts
-            for facts in self.work.choices
         )
         return (self.node.domain, self.op, self.version, tuple(items), shapes)
 
     def stored(self, *slots: int) -> tuple[Any, ...]:
-        """Return the constants at some inputs, to be part of a function's name."""
-        known = [self.constant(slot) for slot in slots]
-        return tuple(None if v is None else (v.shape, v.tobytes()) for v in known)
+        """Return names of constants and of what is computed from sizes, to be part of a function's name."""
+        found = tuple(self.work.sizes.identity(self.name(slot)) for slot in slots)
+        if None in found:
+            raise Declined
+        return found
 
     @property
     def where(self) -> str:
@@ -317,6 +318,9 @@ class Call:
         """Record an output."""
         shape = self.shape(output)
         axes = frozenset(axis for axis in units if shape[axis] > 1)
+        dims = self.dims(self.node.output[output])
+        if not all(isinstance(dims[axis], int) for axis in axes):
+            raise Declined
         compact = tuple(n if axis in axes else 1 for axis, n in enumerate(shape))
         ids, facs = (np.broadcast_to(a, compact) for a in values)
         self.work.tensors[self.node.output[output]] = Tensor(
@@ -336,8 +340,9 @@ class Work:
     index : Index
     choices : list of Facts
         At one or two choices of the free dimensions.
+    sizes : Sizes
     known : dict of str to array
-        Constants that depend on no size.
+        Constants that depend on no free size.
     derived : set of str
         Constants that depend on the shape of a tensor.
     tensors : dict of str to Tensor
@@ -348,9 +353,10 @@ class Work:
 
     def __init__(self, index: Index, choices: list[Facts], against: Against | None) -> None:
         self.index, self.choices, self.against = index, choices, against
-        self.known = _agreed(choices, free=bool(index.symbols))
-        self.derived: set[str] = set().union(*(facts.derived for facts in choices))
         self.algebra: Algebra = Algebra() if against is None else against.analysis.algebra
+        self.sizes = Sizes(index, choices, self.algebra)
+        self.known = self.sizes.known
+        self.derived: set[str] = set().union(*(facts.derived for facts in choices))
         self.labels = Labels()
         self.tensors: dict[str, Tensor] = {}
         self.readers: list[Reader] = []
@@ -358,13 +364,19 @@ class Work:
 
     def source(self, name: str) -> None:
         """Record a tensor of which nothing is known."""
-        shape = self.choices[0].shape(name)
-        if any(facts.shape(name) is None for facts in self.choices):
-            shape = None
+        shape = self.shape(name)
         one = np.zeros((1,) * (0 if shape is None else len(shape)), dtype=np.int64)
-        same = self.against is None or self.against.same_source(self, name)
-        atom = self.algebra.atom(("source", name, same))
+        measured = self.sizes.names.get(name)
+        if measured is not None:
+            atom = self.algebra.atom(("measured", measured))
+        else:
+            same = self.against is None or self.against.same_source(self, name)
+            atom = self.algebra.atom(("source", name, same))
         self.tensors[name] = Tensor(shape, frozenset(), one, one + atom, one + 1)
+
+    def shape(self, name: str) -> Shape | None:
+        """Return the shape of a tensor at the first choice of sizes, None if it is unknown at one of them."""
+        return self.choices[0].shape(name) if name in self.sizes.dims else None
 
     def hold(self, name: str, reason: str) -> None:
         """Hold all units of a tensor."""
@@ -389,20 +401,3 @@ class Work:
             ids, facs = self.algebra.spread(ids, facs, axis - tensor.rank, size)
             labels = np.repeat(labels, size, axis=axis)
         return Tensor(tensor.shape, wanted, labels, ids, facs)
-
-
-def _agreed(choices: Sequence[Facts], *, free: bool) -> dict[str, Array]:
-    """Return the constants that do not depend on the sizes."""
-    first = choices[0]
-    if free and len(choices) == 1:
-        return {name: value for name, value in first.values.items() if name not in first.derived}
-    return {
-        name: value
-        for name, value in first.values.items()
-        if all(
-            name in facts.values
-            and facts.values[name].shape == value.shape
-            and facts.values[name].tobytes() == value.tobytes()
-            for facts in choices
-        )
-    }

@@ -90,6 +90,12 @@ class Facts:
     derived: set[str] = field(default_factory=set)
     wrong: dict[str, str] = field(default_factory=dict)
 
+    def code(self, name: str) -> int:
+        """Return ONNX's number of a tensor's element type, 0 if it is unknown."""
+        if name in self.values:
+            return _code(self.values[name])
+        return int(self.types[name].tensor_type.elem_type) if name in self.types else 0
+
     def shape(self, name: str) -> Shape | None:
         """Return the shape of a tensor, or None if it is unknown."""
         if name in self.values:

@@ -17,6 +17,7 @@ __all__ = [
     "constant_of",
     "evaluated",
     "inferred",
+    "inferred_sizes",
     "subgraphs",
     "tensor_of",
     "tensor_type",
@@ -127,3 +128,30 @@ def inferred(
     except Exception:  # noqa: BLE001  # classes of its own; what has no type is carried along
         return {}, ""
     return dict(found), ""
+
+
+def inferred_sizes(
+    node: Any,
+    types: Mapping[str, tuple[int, Sequence[int | str] | None]],
+    data: Mapping[str, Array],
+    opsets: Mapping[str, int],
+    ir: int,
+) -> dict[str, list[int | str | None]]:
+    """Return the shapes of a node's outputs as onnx infers them where sizes may be symbols; None where it does not.
+
+    Parameters
+    ----------
+    types : mapping of str to (element type, shape or None)
+    """
+    made = {
+        name: onnx().helper.make_tensor_type_proto(kind, None if dims is None else list(dims))
+        for name, (kind, dims) in types.items()
+    }
+    found = {}
+    for name, kind in inferred(node, made, data, opsets, ir)[0].items():
+        if kind.HasField("tensor_type") and kind.tensor_type.HasField("shape"):
+            found[name] = [
+                dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None
+                for dim in kind.tensor_type.shape.dim
+            ]
+    return found
