@@ -173,16 +173,23 @@ class _System:
             codes = known.astype(np.int64)
             codes[self.unknown] = np.arange(2, 2 + len(found))
             values = ExactArray.of_values(codes, [Fraction(0), Fraction(1), *found])
-            return Solution(values, "exact", infinite=infinite)
+            return Solution(values, "exact", infinite=infinite, states=self.chain.states)
         result = known.astype(np.float64)
         if not len(self.unknown):
-            return Solution(result, "direct", infinite=infinite)
+            return Solution(result, "direct", infinite=infinite, states=self.chain.states)
         matrix, column = self._numeric_matrix(), right.to_floats()
         numbers, residual, iterations, used = first_success(
             lambda attempt: solve_numeric(matrix, column, attempt), replace(effort, method=chosen)
         )
         result[self.unknown] = numbers
-        return Solution(result, used, residual=residual, iterations=iterations, infinite=infinite)
+        return Solution(
+            result,
+            used,
+            residual=residual,
+            iterations=iterations,
+            infinite=infinite,
+            states=self.chain.states,
+        )
 
     def _exact_rows(self) -> list[dict[int, Exact]]:
         place = {state: i for i, state in enumerate(self.unknown.tolist())}

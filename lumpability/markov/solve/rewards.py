@@ -96,12 +96,12 @@ def long_run(
         for weight, values in zip(weights, exact, strict=True):
             scale = ExactArray.constant(weight, chain.n)
             mixed = mixed.combine(values.combine(scale, operator.mul), operator.add)
-        return Solution(mixed, "exact")
+        return Solution(mixed, "exact", states=chain.states)
     mixture: Floats = np.zeros(chain.n)
     for weight, part in zip(weights, parts, strict=True):
         mixture += weight * part.floats()
     residual = max(part.residual for part in parts)
-    return Solution(mixture, parts[0].method, residual=residual)
+    return Solution(mixture, parts[0].method, residual=residual, states=chain.states)
 
 
 def _inner(vector: ExactArray, other: ExactArray | Floats) -> Any:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from lumpability.errors import InvalidInput, InvalidValue
+from lumpability.errors import InvalidInput, InvalidValue, require
+from lumpability.markov.attributes import States
 from lumpability.markov.chains import MarkovChain
+from lumpability.markov.parametric import parameters_in, read_point, substitute_array
 from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.parameters import to_expression
 
 __all__ = ["Effort", "Method", "Progress", "Solution", "choose_method"]
 
@@ -72,6 +75,8 @@ class Solution:
     iterations : int
     infinite : array of bool or None, shape (n,)
         Where the quantity is infinite.
+    states : States or None
+        The states of the chain, by whose names numbers are found.
 
     Examples
     --------
@@ -88,6 +93,7 @@ class Solution:
     relative_error: float | None = None
     iterations: int = 0
     infinite: np.ndarray[Any, np.dtype[np.bool_]] | None = None
+    states: States | None = None
 
     def __post_init__(self) -> None:
         if self.is_exact:
@@ -133,13 +139,80 @@ class Solution:
     def __len__(self) -> int:
         return len(self.finite)
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, state: Any) -> Any:
+        """Return the number of a state, by its name or, if that is no name, by its position.
+
+        A rational function is returned as an expression of sympy.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> from lumpability.markov.solve import stationary
+        >>> stationary(CTMC.from_rates({("up", "down"): "a", ("down", "up"): "b"}))["up"]
+        b/(a + b)
+        """
+        named = self.states is not None and self.states.named and state in self.states
+        return self._at(self.states.index(state) if self.states is not None and named else state)
+
+    def _at(self, index: int) -> Any:
         if self.infinite is not None and self.infinite[index]:
             return math.inf
-        return self.finite[index]
+        value = self.finite[index]
+        return to_expression(value) if hasattr(value, "as_expr") else value
 
     def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self)))
+        return (self._at(i) for i in range(len(self)))
+
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        """Return pairs of a state and its number.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> from lumpability.markov.solve import stationary
+        >>> list(stationary(CTMC.from_rates({("up", "down"): 1, ("down", "up"): 2})).items())
+        [('up', Fraction(2, 3)), ('down', Fraction(1, 3))]
+        """
+        return zip(range(len(self)) if self.states is None else self.states, self, strict=True)
+
+    def to_series(self) -> Any:
+        """Return a pandas Series by state: of floats, or of exact numbers and expressions.
+
+        Raises
+        ------
+        MissingDependency
+            If pandas is not installed.
+        """
+        pandas = require("pandas", extra="test")
+        index, values = zip(*self.items(), strict=True) if len(self) else ((), ())
+        return pandas.Series(
+            list(values),
+            index=pandas.Index(list(index), name="state", tupleize_cols=False),
+            name="value",
+        )
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame with the column ``value``, by state; see `to_series`."""
+        return self.to_series().to_frame()
+
+    def subs(self, values: Mapping[Any, Any]) -> Solution:
+        """Return the solution for numbers, or other expressions, in place of parameters.
+
+        Parameters
+        ----------
+        values : mapping from parameter (sympy symbol or its name) to number or expression
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> from lumpability.markov.solve import stationary
+        >>> stationary(CTMC.from_rates({("up", "down"): "a", ("down", "up"): "b"})).subs({"a": 1, "b": 2})
+        Solution([2/3, 1/3], exact)
+        """
+        if not isinstance(self.finite, ExactArray):
+            raise InvalidInput("a solution in floating point holds no parameters")
+        point = read_point(values, parameters_in([self.finite]))
+        return replace(self, finite=substitute_array(self.finite, point))
 
     def __repr__(self) -> str:
         if self.is_exact:

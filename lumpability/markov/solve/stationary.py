@@ -135,7 +135,7 @@ def _of_class(chain: MarkovChain, states: np.ndarray[Any, Any], effort: Effort) 
         codes[states] = np.arange(1, len(values))
         if masses and not isinstance(masses[0], Fraction):
             values[0] = masses[0] - masses[0]
-        return Solution(ExactArray.of_values(codes, values), "exact")
+        return Solution(ExactArray.of_values(codes, values), "exact", states=chain.states)
     rates = chain.matrix.without_diagonal().to_scipy().tocsr()
     if len(states) < chain.n:
         rates = rates[states][:, states]
@@ -150,6 +150,7 @@ def _of_class(chain: MarkovChain, states: np.ndarray[Any, Any], effort: Effort) 
         error_bound=error if error < math.inf else None,  # entries sum to one
         relative_error=error if error < math.inf else None,
         iterations=iterations,
+        states=chain.states,
     )
 
 

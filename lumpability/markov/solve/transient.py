@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -270,7 +270,8 @@ def transient(
         found = _uniformization(chain, start, [float(t) for t in times], effort)
     else:
         found = _powers(chain, start, times, exact, effort)
-    return found if several else found[0]
+    named = [replace(solution, states=chain.states) for solution in found]
+    return named if several else named[0]
 
 
 def _uniformization(
