@@ -1,4 +1,4 @@
-"""The proof that no two blocks of a coarsest partition can be merged: a forest of splits over the final blocks.
+"""Splits that prove a partition the coarsest: a forest over the final blocks, no two of which can be merged.
 
 The roots are the blocks of the initial partition.  A split divides a node whose members have different
 sums of weights into a splitter, which is an earlier node.  Every stable partition that refines the roots
