@@ -16,8 +16,11 @@ from lumpability.numbers.float_arrays import Array
 
 __all__ = ["Comparison", "compare_models", "session"]
 
-_SIZES = ((1, 1), (1, 8), (2, 16), (3, 9), (1, 32), (2, 64), (1, 224))
-"""Sizes for free dimensions: of axis 0, and of the others."""
+_SIZES = (
+    *((1, 1, 0), (1, 8, 1), (2, 16, 1), (1, 8, 0), (2, 16, 0)),
+    *((3, 9, 0), (1, 32, 0), (2, 64, 0), (1, 224, 0)),
+)
+"""Sizes for free dimensions: of axis 0, of the others, and whether these differ from each other."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,8 @@ def compare_models(
     sizes, done, equal, largest = list(_SIZES), 0, 0, 0.0
     while done < points and sizes:
         size = sizes[done % len(sizes)]
-        feeds = {name: _random(random, kind, shape, size, scale) for name, kind, shape in ends[0]}
+        shapes = _shapes([(name, shape) for name, _, shape in ends[0]], *size)
+        feeds = {name: _random(random, kind, shapes[name], scale) for name, kind, _ in ends[0]}
         try:
             wanted = sessions[0].run(None, feeds)
         except Exception as error:  # onnxruntime raises classes of its own
@@ -107,16 +111,34 @@ def compare_models(
     return Comparison(done, equal, largest)
 
 
-def _random(
-    random: np.random.Generator, kind: str, shape: list[Any], size: tuple[int, int], scale: float
-) -> Array:
+def _shapes(
+    inputs: list[tuple[str, list[Any]]], first: int, other: int, apart: int
+) -> dict[str, list[int]]:
+    """Return shapes with a size for each free dimension; one that is named has the same size everywhere."""
+    free: dict[str, int] = {}
+    for name, shape in inputs:
+        for axis, n in enumerate(shape):
+            if not isinstance(n, int):
+                free.setdefault(n or f"{name}:{axis}", axis)
+    late = [name for name, axis in free.items() if axis]
+    sizes = dict.fromkeys(free, first)
+    sizes.update({name: other * (1 + apart * k) for k, name in enumerate(late)})
+    return {
+        name: [
+            n if isinstance(n, int) else sizes[n or f"{name}:{axis}"]
+            for axis, n in enumerate(shape)
+        ]
+        for name, shape in inputs
+    }
+
+
+def _random(random: np.random.Generator, kind: str, shape: list[int], scale: float) -> Array:
     names = {"float": "float32", "double": "float64"}
     inner = kind.removeprefix("tensor(").removesuffix(")")
     dtype = np.dtype(names.get(inner, inner))
-    dims = [n if isinstance(n, int) else size[min(axis, 1)] for axis, n in enumerate(shape)]
     if dtype.kind == "f":
-        return (scale * random.normal(size=dims)).astype(dtype)
-    return random.integers(0, 2, size=dims).astype(dtype)
+        return (scale * random.normal(size=shape)).astype(dtype)
+    return random.integers(0, 2, size=shape).astype(dtype)
 
 
 def _difference(a: Array, b: Array) -> float:

@@ -218,12 +218,13 @@ def _same(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
 
 
 def _cast(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
-    """Between float types a cast is the identity over the reals, so it is from integers and truth values."""
-    kinds = [call.work.choices[0].types.get(n) for n in (call.name(0), call.node.output[0])]
-    codes = [0 if kind is None else kind.tensor_type.elem_type for kind in kinds]
-    if call.real(call.node.output[0]) and codes[0] not in (0, 8):
-        return lambda values: values[0]
-    return algebra.unary((name, *codes), "equal", "some")
+    """To floats that hold all the numbers a cast is the identity, and to narrower ones a function with f(cx) = c f(x)."""
+    codes = [call.work.choices[0].code(n) for n in (call.name(0), call.node.output[0])]
+    if not call.real(call.node.output[0]) or codes[0] in (0, 8):
+        return algebra.unary((name, *codes), "equal", "some")
+    if call.real(call.name(0)) and codes[1] not in _WIDER[codes[0]]:
+        return algebra.unary(("Cast", *codes), "linear", "same")
+    return lambda values: values[0]
 
 
 def _sum(signs: tuple[int, ...], mean: bool = False) -> Callable[..., Rule]:
@@ -459,6 +460,8 @@ _RULES: dict[str, Callable[..., Rule]] = {
 }
 
 
+_WIDER = {1: (1, 11), 10: (1, 10, 11), 11: (11,), 16: (1, 11, 16)}
+"""Float types that hold all the numbers of a float type."""
 _ROUNDS = frozenset(
     [
         "Add",

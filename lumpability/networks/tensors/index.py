@@ -8,7 +8,7 @@ differs between two choices of sizes depends on them, and nothing but a shape ma
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -64,8 +64,97 @@ _NO_LARGER = frozenset(
         "DequantizeLinear",
     ]
 )
-_TRIALS = ((2, 8), (4, 16), (1, 32), (2, 64), (4, 96), (6, 12), (3, 5), (1, 224), (1, 1), (8, 8))
-"""Sizes to try for free dimensions: of axis 0, and of the others."""
+_FOLDS = frozenset(
+    [
+        "Constant",
+        "Identity",
+        "Cast",
+        "CastLike",
+        "Reshape",
+        "Flatten",
+        "Squeeze",
+        "Unsqueeze",
+        "Transpose",
+        "Slice",
+        "Split",
+        "Concat",
+        "Gather",
+        "GatherElements",
+        "GatherND",
+        "ScatterElements",
+        "ScatterND",
+        "Expand",
+        "Tile",
+        "Pad",
+        "ConstantOfShape",
+        "Range",
+        "EyeLike",
+        "OneHot",
+        "NonZero",
+        "Trilu",
+        "DepthToSpace",
+        "SpaceToDepth",
+        "Where",
+        "Equal",
+        "Less",
+        "LessOrEqual",
+        "Greater",
+        "GreaterOrEqual",
+        "Not",
+        "And",
+        "Or",
+        "Xor",
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Mod",
+        "Neg",
+        "Abs",
+        "Sign",
+        "Min",
+        "Max",
+        "Sum",
+        "Mean",
+        "Pow",
+        "Sqrt",
+        "Reciprocal",
+        "Exp",
+        "Log",
+        "Erf",
+        "Sin",
+        "Cos",
+        "Tanh",
+        "Sigmoid",
+        "Relu",
+        "Clip",
+        "Floor",
+        "Ceil",
+        "Round",
+        "IsNaN",
+        "IsInf",
+        "MatMul",
+        "Gemm",
+        "Einsum",
+        "CumSum",
+        "ReduceSum",
+        "ReduceMean",
+        "ReduceMax",
+        "ReduceMin",
+        "ReduceProd",
+        "ReduceL1",
+        "ReduceL2",
+        "ReduceSumSquare",
+        "QuantizeLinear",
+        "DequantizeLinear",
+    ]
+)
+"""Operators of which onnx's evaluator computes what runtimes do; constants made by others are carried along."""
+_TRIALS = (
+    *((2, 8, 1), (4, 16, 1), (2, 8, 0), (4, 16, 0), (1, 32, 0), (2, 64, 0)),
+    *((4, 96, 0), (6, 12, 0), (3, 5, 0), (1, 224, 0), (1, 1, 0), (8, 8, 0)),
+)
+"""Sizes to try for free dimensions: of axis 0, of the others, and whether they differ from each other."""
 
 
 @dataclass
@@ -171,13 +260,12 @@ class Index:
     def choices(self) -> list[Facts]:
         """What is known at one choice of sizes, or two if there are free dimensions.
 
-        Choices at which fewest nodes fail are taken.  One choice alone, although sizes are free, means
-        that nothing that depends on sizes may be relied on.
+        Choices at which fewest nodes fail are taken.
         """
         symbols = self.symbols
         trials: list[tuple[int, Facts]] = []
-        for first, other in _TRIALS if symbols else _TRIALS[:1]:
-            facts = self.facts({name: other if axis else first for name, axis in symbols})
+        for sizes in _TRIALS if symbols else _TRIALS[:1]:
+            facts = self.facts(_sizes_of(symbols, *sizes))
             known = sum(facts.shape(name) is None for node in self.nodes for name in node.output)
             trials.append((known, facts))
             fewest = min(count for count, _ in trials)
@@ -231,7 +319,9 @@ class Index:
             return False
         if any(name and name not in known.values for name in node.input) or subgraphs(node):
             return False
-        if node.op_type == "Dropout" or not self._is_small(node, known):
+        if node.op_type not in _FOLDS or not self._is_small(node, known):
+            return False
+        if self.opsets[""] < 7 and {"axis", "broadcast"} <= attributes(node).keys():
             return False
         try:
             given = [known.values.get(name) for name in node.input]
@@ -333,6 +423,19 @@ class Index:
         if missing:
             raise InvalidNetwork(f"the output {missing[0]!r} is never defined")
         return ordered
+
+
+def _sizes_of(
+    symbols: Sequence[tuple[str, int]], first: int, other: int, apart: int
+) -> dict[str, int]:
+    """Return a size for each symbol, given with the axis where it stands first."""
+    found = {}
+    for late in (False, True):
+        names = [name for name, axis in symbols if (axis > 0) == late]
+        step = other if late else 1
+        size = other if late else first
+        found.update({name: size + apart * step * k for k, name in enumerate(names)})
+    return {name: found[name] for name, _ in symbols}
 
 
 def captured(node: Any) -> Iterator[str]:

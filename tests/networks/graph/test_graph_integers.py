@@ -51,3 +51,25 @@ def test_a_mean_of_integers_rounds(op: str) -> None:
     after = reduce_graph(network).quotient
     x = np.array([[[0, 0, 0, 1]], [[1, 1, 1, -5]]], np.int32)
     assert after(x).tolist() == network(x).tolist()
+
+
+def test_a_cast_to_fewer_digits_is_no_identity() -> None:
+    """What is lost by a cast to half precision, ten million times."""
+    graph = Graph()
+    half = graph.add("Cast", graph.add("Cast", "x", to=10), to=1)
+    rest = graph.add("Mul", graph.add("Sub", "x", half), graph.const(1e7))
+    network = graph.model([graph.add("MatMul", rest, graph.const([[1.0], [2]]))], x=["N", 2])
+    after = reduce_graph(network).quotient
+    x = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
+    assert np.array_equal(after(x), network(x))
+
+
+def test_constants_are_folded_only_where_the_evaluator_is_right() -> None:
+    """onnx's own evaluator takes the norm without absolute values."""
+    graph = Graph()
+    norm = graph.add("LpNormalization", graph.const([[3.0, -1]]), p=1, axis=1)
+    twins = graph.const([[1.0, 1, 2], [2, 2, 1]])
+    h = graph.add("Relu", graph.add("MatMul", graph.add("Add", "x", norm), twins))
+    y = graph.add("MatMul", h, graph.const([[1.0], [2], [3]]))
+    lumping = reduce_graph(graph.model([y], x=["N", 2]))
+    assert lumping.compare(3).largest_difference < 1e-5

@@ -1,5 +1,6 @@
 """What looks equal and is not, what couples units that seem free, and what an edit may not touch."""
 
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -300,3 +301,13 @@ def test_instance_normalisation_passes_equal_channels_and_not_multiples() -> Non
         y = graph.add("Conv", h, graph.const(whole(2, 4, 1, 1)))
         network = graph.model([y], x=["N", 3, 6, 6])
         assert reduced(network, 1e-2).quotient.hidden_neurons == left
+
+
+def test_a_long_chain_of_delays_is_told_apart_quickly() -> None:
+    length = 300
+    chain = np.eye(length, k=-1)[None]
+    started = time.perf_counter()
+    none = (np.zeros((1, 0, length)), chain)
+    start, classes = np.zeros(length, int), np.zeros(0, int)
+    assert len(set(stable_classes(*none, start, classes, np.zeros(0, object)).tolist())) == length
+    assert time.perf_counter() - started < 5
