@@ -30,6 +30,7 @@ from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
 from lumpability.networks.network import Network
 from lumpability.networks.reshape import Reshape
+from lumpability.networks.tensors.index import reads_shape
 from lumpability.numbers.float_arrays import Array
 
 __all__ = ["FILES", "read_graph", "read_onnx", "write_onnx"]
@@ -104,6 +105,8 @@ def _as_layers(graph: GraphNetwork, path: Path) -> Network | None:
     """Return the graph as layers, or None if layers do not describe it."""
     index = graph.index
     known = index.constants.keys() | index.constant_nodes.keys()
+    if _uses_sizes(graph):
+        return None
     if index.replaceable and graph.model.ir_version >= 4:
         return None
     for node in index.nodes:
@@ -123,6 +126,21 @@ def _as_layers(graph: GraphNetwork, path: Path) -> Network | None:
     if index.opsets[""] < 13 and any("Softmax" in layer.operators for layer in barriers):
         return None  # it joined axes, which the evaluator of opaque layers does not know
     return network if _keeps_batches(network) and _shaped_alike(network, graph) else None
+
+
+def _uses_sizes(graph: GraphNetwork) -> bool:
+    """Whether a size that may be free is used as a number, or decides which axes there are."""
+    index, facts = graph.index, graph.index.choices[0]
+    for node in index.nodes:
+        if node.output[0] in facts.values:
+            continue
+        bare = len(node.input) < 2 and "axes" not in attributes(node)
+        if node.op_type == "Squeeze" and bare and index.symbols:
+            return True
+        for slot, name in enumerate(node.input):
+            if name in facts.derived and not reads_shape(node.op_type, slot):
+                return True
+    return False
 
 
 def _keeps_batches(network: Network) -> bool:

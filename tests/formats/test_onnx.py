@@ -252,6 +252,17 @@ def two_inputs() -> Any:
             {"w": np.ones((1, 1, 3), dtype=np.float32)},
             shape=(1, 1, "free"),
         ),
+        lambda: model(  # a size that is a number
+            [
+                node("Shape", "x", "s"),
+                node("Gather", "s zero", "n"),
+                node("Cast", "n", "f", to=FLOAT),
+                node("Mul", "x f", "y"),
+            ],
+            {"zero": np.int64(0)},
+            shape=("batch", 2),
+        ),
+        lambda: model([node("Squeeze", "x", "y")], {}, shape=("batch", 2, 1)),  # of one or two axes
     ],
 )
 def test_what_layers_do_not_describe_is_a_graph(make: Callable[[], Any], tmp_path: Path) -> None:

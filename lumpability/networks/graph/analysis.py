@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from lumpability.networks.operators import family_of, opaque, reads_shape
+from lumpability.networks.operators import family_of, opaque
 from lumpability.networks.tensors.call import Against, Call, Declined, Work
-from lumpability.networks.tensors.index import Index
+from lumpability.networks.tensors.index import Index, reads_shape
 
 __all__ = ["Analysis"]
 

@@ -19,23 +19,9 @@ from lumpability.networks.operators import (
     unitwise,
 )
 
-__all__ = ["family_of", "opaque", "reads_shape"]
+__all__ = ["family_of", "opaque"]
 
 _FAMILIES: tuple[Any, ...] = (contraction, product, elementwise, movement, unitwise, recurrent)
-_SHAPES = {
-    "Reshape": (1,),
-    "Expand": (1,),
-    "Slice": (1, 2, 3, 4),
-    "Split": (1,),
-    "Resize": (2, 3),
-    "Upsample": (1,),
-    "Tile": (1,),
-    "Pad": (1, 3),
-    "Gather": (1,),
-    "Squeeze": (1,),
-    "Unsqueeze": (1,),
-    "CenterCropPad": (1,),
-}
 
 
 def family_of(call: Any) -> Any:
@@ -53,14 +39,3 @@ def family_of(call: Any) -> Any:
         if call.op in family.OPERATORS and family.serves(call):
             return family
     return opaque
-
-
-def reads_shape(op: str, slot: int) -> bool:
-    """Whether an input of an operator is a shape, an extent or a position rather than data.
-
-    Examples
-    --------
-    >>> reads_shape("Reshape", 1), reads_shape("Add", 1)
-    (True, False)
-    """
-    return slot in _SHAPES.get(op, ())

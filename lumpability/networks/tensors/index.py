@@ -28,7 +28,7 @@ from lumpability.networks.tensors.protobuf import (
 )
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Facts", "Index", "Shape", "captured", "names_in"]
+__all__ = ["Facts", "Index", "Shape", "captured", "names_in", "reads_shape"]
 
 Shape = tuple[int, ...]
 
@@ -155,6 +155,21 @@ _TRIALS = (
     *((4, 96, 0), (6, 12, 0), (3, 5, 0), (1, 224, 0), (1, 1, 0), (8, 8, 0)),
 )
 """Sizes to try for free dimensions: of axis 0, of the others, and whether they differ from each other."""
+
+_SHAPES = {
+    "Reshape": (1,),
+    "Expand": (1,),
+    "Slice": (1, 2, 3, 4),
+    "Split": (1,),
+    "Resize": (2, 3),
+    "Upsample": (1,),
+    "Tile": (1,),
+    "Pad": (1, 3),
+    "Gather": (1,),
+    "Squeeze": (1,),
+    "Unsqueeze": (1,),
+    "CenterCropPad": (1,),
+}
 
 
 @dataclass
@@ -483,3 +498,14 @@ def _dense(item: Any) -> Array:
 
 def _code(value: Array) -> int:
     return int(onnx().helper.np_dtype_to_tensor_dtype(value.dtype))
+
+
+def reads_shape(op: str, slot: int) -> bool:
+    """Whether an input of an operator is a shape, an extent or a position rather than data.
+
+    Examples
+    --------
+    >>> reads_shape("Reshape", 1), reads_shape("Add", 1)
+    (True, False)
+    """
+    return slot in _SHAPES.get(op, ())
