@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lumpability.errors import NotJustified
 from lumpability.markov.attributes import read_vector
@@ -31,7 +31,17 @@ if TYPE_CHECKING:  # methods import what they alone need, which halves the time 
     from lumpability.markov.explanation import Explanation
     from lumpability.markov.near_misses import NearMiss
 
-__all__ = ["Lumping"]
+__all__ = ["BlockReport", "Lumping"]
+
+
+class BlockReport(NamedTuple):
+    """One row of `Lumping.table`; `labels` are those that all members carry."""
+
+    block: int
+    name: Any
+    size: int
+    members: tuple[Any, ...]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,6 +93,42 @@ class Lumping(Played):
         'exact'
         """
         return self.notion.name
+
+    def block_of(self, state: Any) -> int:
+        """Return the number of the block that holds a state.
+
+        Raises
+        ------
+        InvalidChain
+            If there is no such state.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC, lump
+        >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 2}, labels={"goal": ["c"]})
+        >>> lump(chain).block_of("b")
+        0
+        """
+        return int(self.partition.labels[self.chain.states.index(state)])
+
+    def table(self) -> list[BlockReport]:
+        """Return a row for every block; ``pandas.DataFrame(lumping.table())`` is a table of them.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC, lump
+        >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 2}, labels={"goal": ["c"]})
+        >>> for row in lump(chain).table():
+        ...     print(row)
+        BlockReport(block=0, name='{a, b}', size=2, members=('a', 'b'), labels=())
+        BlockReport(block=1, name='c', size=1, members=('c',), labels=('goal',))
+        """
+        states, rows = self.chain.states, []
+        for block, members in enumerate(self.partition.blocks):
+            labels = tuple(x for x, mask in self.chain.labels.items() if mask[members].all())
+            names = tuple(states[state] for state in members.tolist())
+            rows.append(BlockReport(block, self.quotient.states[block], len(names), names, labels))
+        return rows
 
     def project(self, vector: Any) -> ExactArray:
         """Sum a vector on states over blocks (a distribution becomes the block distribution).

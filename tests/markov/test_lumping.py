@@ -14,9 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, LumpabilityError, Partition, check, lump
-from lumpability.errors import InvalidInput, InvalidPartition, NotJustified, TrivialLumping
+from lumpability.errors import (
+    InvalidChain,
+    InvalidInput,
+    InvalidPartition,
+    NotJustified,
+    TrivialLumping,
+)
 from lumpability.markov import lump as lump_module
 from lumpability.markov.attributes import block_name
+from lumpability.markov.examples import machine_repair
 from lumpability.testing import ctmcs, dtmcs, labelled
 
 KINDS = ("ordinary", "bisimulation")
@@ -285,3 +292,19 @@ def test_a_wrong_engine_result_is_never_returned(monkeypatch):
     monkeypatch.setattr(kind_module, "refine", lambda *args, **kwargs: wrong)
     with pytest.raises(LumpabilityError, match="the worklist engine returned"):
         lump(chain)
+
+
+def test_blocks_are_found_by_names_and_listed_as_a_table():
+    chain = machine_repair(3)
+    lumping = lump(chain)
+    assert [lumping.block_of(state) for state in ("uuu", "udu", "duu")] == [0, 1, 1]
+    with pytest.raises(InvalidChain, match="there is no state"):
+        lumping.block_of("up")
+    table = lumping.table()
+    assert [row.size for row in table] == [1, 3, 3, 1]
+    assert table[1].members == ("uud", "udu", "duu")
+    working = {name for row in table for name in row.members if "operational" in row.labels}
+    assert working == {
+        s for s, up in zip(chain.states, chain.labels["operational"], strict=True) if up
+    }
+    assert lump(CTMC([[0, 1], [1, 0]], labels={"x": [0]})).block_of(1) == 1

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import prod
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lumpability import CTMC, lump
 from lumpability.errors import InvalidInput
+from lumpability.numbers.integers import prime
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
 from lumpability.refinement import SHARES, definition, fingerprint_rounds, split_history
@@ -133,3 +136,13 @@ def test_shares_of_no_matrix_make_no_sense():
 def test_a_history_is_of_blocks_that_are_single_states():
     with pytest.raises(AssertionError):
         RefinableBlocks(Partition.trivial(2)).history(Fraction(0))
+
+
+@pytest.mark.parametrize("engine", ["auto", "definition", "worklist", "rounds"])
+@pytest.mark.parametrize("bits", [31, 57, 61])
+def test_rates_made_of_the_engine_s_primes_are_told_apart(engine, bits):
+    big = prod(prime(index, bits) for index in range(16))
+    for rate in (big, big + 1):
+        rates = {(0, 2): 1, (0, 3): 1, (1, 2): 1, (1, 3): rate}
+        chain = CTMC.from_rates(rates, states=range(4), labels={"x": [2]})
+        assert len(lump(chain, kind="proportional", engine=engine).partition) == 4
