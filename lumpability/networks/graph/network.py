@@ -12,7 +12,7 @@ import numpy as np
 
 from lumpability.errors import InvalidInput
 from lumpability.networks.graph.compare import session
-from lumpability.networks.tensors.index import Index
+from lumpability.networks.tensors.index import Index, reads_shape
 from lumpability.networks.tensors.protobuf import onnx
 from lumpability.numbers.float_arrays import Array
 
@@ -101,7 +101,10 @@ class GraphNetwork:
 
     @property
     def parameter_count(self) -> int:
-        """Number of stored weights: floats, and integers of eight bits or fewer."""
+        """Number of stored weights: floats, and integers of eight bits or fewer.
+
+        Constants that nodes state count if they are arrays that are read as numbers.
+        """
         return sum(array.size for array in self._weights())
 
     @property
@@ -110,12 +113,19 @@ class GraphNetwork:
         return sum(array.nbytes for array in self._weights())
 
     def _weights(self) -> list[Array]:
-        values = [self.index.constants[name] for name in self.index.constants]
-        values += [self.index.constant_nodes[name] for name in self.index.constant_nodes]
+        index = self.index
+        stated = [
+            value
+            for name, value in index.constant_nodes.items()
+            if value.size > 1
+            and any(
+                not reads_shape(index.nodes[n].op_type, k) for n, k in index.users.get(name, ())
+            )
+        ]
         return [
-            a
-            for a in values
-            if a.dtype.kind == "f" or (a.dtype.itemsize == 1 and a.dtype.kind in "iu")
+            array
+            for array in (*index.constants.values(), *stated)
+            if array.dtype.kind == "f" or (array.dtype.itemsize == 1 and array.dtype.kind in "iu")
         ]
 
     @cached_property
