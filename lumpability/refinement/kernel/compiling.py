@@ -54,7 +54,9 @@ def inlined(function: Function) -> Function:
 
 def subroutine(function: Function) -> Function:
     """Compile a function that only other compiled functions call."""
-    result: Function = numba.njit(function)
+    result: Function = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)(
+        function
+    )
     return result
 
 

@@ -45,7 +45,7 @@ from lumpability.refinement.kernel.arrays import (
     is_full,
     measure_parts,
 )
-from lumpability.refinement.kernel.compiling import compiled, inlined, prefetch
+from lumpability.refinement.kernel.compiling import compiled, inlined, prefetch, subroutine
 from lumpability.refinement.kernel.field import (
     Field,
     add_modulo,
@@ -461,7 +461,7 @@ def _move(end: Integer, found: Integer, arrays: Following) -> None:
         blocks[np.uint32(splitters[part, BLOCK]), LARGEST] = 0
 
 
-@compiled
+@subroutine
 def _pack(used: Integer, arrays: Following) -> Integer:
     """Write the states of all blocks that have several to the front of ``members``; return their number."""
     members, blocks = arrays.members, arrays.blocks

@@ -30,6 +30,7 @@ from lumpability.numbers.residues import (
 from lumpability.partition import Partition
 from lumpability.refinement.kernel.arrays import (
     Int32s,
+    Int64s,
     Integer,
     Rows,
     UInt8s,
@@ -128,6 +129,8 @@ def settled(structure: WeightedStructure, within: Partition) -> Settled | None:
     components, n, m = structure.weights.components, structure.n, structure.m
     if m > _ROW_LENGTH * n or components is None or next(moduli(components)) != 0:
         return None
+    if not _has_sink(structure.indptr, structure.indices):
+        return None  # nothing settles, and nobody waits for the rest to be compiled
     longest = _longest(m)
     exact = len(components) == 1 and fits_words(components[0], longest)
     if exact:
@@ -165,6 +168,17 @@ def settled(structure: WeightedStructure, within: Partition) -> Settled | None:
 def _longest(transitions: int) -> int:
     """How many transitions a row may have that settles."""
     return min(transitions, _LONGEST)
+
+
+@compiled
+def _has_sink(indptr: Int64s, indices: Int32s) -> bool:
+    """Whether there is a state that goes nowhere but to itself; the last ones are looked at first."""
+    for backwards in range(len(indptr) - 1):
+        state = len(indptr) - 2 - backwards
+        begin, end = np.uint64(indptr[state]), np.uint64(indptr[state + 1])
+        if begin == end or (end - begin == ONE and indices[begin] == state):
+            return True
+    return False
 
 
 @inlined
