@@ -258,6 +258,7 @@ def _items(certificate: Claims) -> Iterator[tuple[str, Iterable[str]]]:
     denominator = certificate.denominator
     yield "denominator", plain(None if denominator is None else number_text(denominator))
     read = {**vars(reading), "largest_change": str(reading.largest_change)}
+    del read["rescaled"]  # the digest of the matrix is about the rows as they were divided
     yield "reading", plain(read)
     yield "respected", plain(list(certificate.respected))
     yield "initial", _column(None if certificate.within is None else certificate.within.labels)

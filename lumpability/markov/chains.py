@@ -25,6 +25,8 @@ from lumpability.structure import WeightedStructure
 
 __all__ = ["CTMC", "DTMC", "MarkovChain"]
 
+_ROUNDING = Fraction(1, 10**12)
+
 
 class CTMC(MarkovChain):
     """A continuous-time Markov chain.
@@ -121,7 +123,8 @@ class DTMC(MarkovChain):
     states, labels, rewards, initial, tolerance
         As for `CTMC`.
     normalize : bool
-        Divide every row by its sum, exactly; ``rescaled`` is the largest distance of a sum from 1.
+        Divide every row by its sum, exactly, as is done without asking for floats whose rows sum to one
+        but for 1e-12; ``rescaled`` is the largest distance of a sum from 1.
     absorbing : bool
         Give states without transitions a self-loop of probability 1.
 
@@ -161,6 +164,9 @@ class DTMC(MarkovChain):
                 row=row,
                 total=sums[row],
             )
+        distance = max(abs(v - 1) if isinstance(v, Fraction) else Fraction(1) for v in sums.values)
+        if self.reading.distinct and distance <= _ROUNDING:  # floats that were divided by their sum
+            normalize = True
         near_one = isinstance(sums[row], Fraction) and abs(sums[row] - 1) < 1
         off = f" (off by {float(sums[row] - 1):.2g})" if near_one else ""
         if not normalize:
@@ -181,6 +187,7 @@ class DTMC(MarkovChain):
         self.rescaled = max(
             (abs(v - 1) for v in sums.values if isinstance(v, Fraction)), default=Fraction(0)
         )
+        self.reading = replace(self.reading, rescaled=self.rescaled)
         return divide_rows(structure, sums)
 
 

@@ -88,6 +88,8 @@ class Reading:
         Values read as a rational that is nearest to *another* float: 0.050000000000000044 as 1/20.
     largest_change : Fraction
         The largest relative change over all values.
+    rescaled : Fraction
+        The largest distance from one of the sums by which rows of a DTMC were divided.
 
     Examples
     --------
@@ -104,6 +106,7 @@ class Reading:
     nearest: int = 0
     neighbours: int = 0
     largest_change: Fraction = Fraction(0)
+    rescaled: Fraction = Fraction(0)
 
     def __add__(self, other: Reading) -> Reading:
         if not other.distinct:
@@ -113,6 +116,7 @@ class Reading:
             self.nearest + other.nearest,
             self.neighbours + other.neighbours,
             max(self.largest_change, other.largest_change),
+            max(self.rescaled, other.rescaled),
         )
 
     def __str__(self) -> str:
@@ -124,6 +128,8 @@ class Reading:
             if self.neighbours
             else "each the nearest float to what was read"
         )
+        if self.rescaled:
+            changed += f"; rows divided by sums that are off by up to {float(self.rescaled):.2g}"
         plural = "" if self.distinct == 1 else "s"
         return f"{self.distinct} distinct float{plural} read as rationals, {changed}"
 

@@ -282,3 +282,16 @@ def test_things_that_are_no_matrix_are_refused():
 def test_rows_with_huge_sums_are_refused_in_one_short_sentence():
     with pytest.raises(InvalidChain, match=r"sums to about 1.0e5000 .an integer of 16610 bits."):
         DTMC([["1e5000", 1], [1, 0]])
+
+
+def test_floats_that_were_divided_by_their_sum_are_a_distribution():
+    rows = np.random.default_rng(0).random((40, 40))
+    rows /= rows.sum(axis=1, keepdims=True)
+    chain = DTMC(rows)
+    assert set(chain.matrix.row_sums().values) == {1}
+    assert 0 < chain.rescaled < Fraction(1, 10**15)
+    assert "rows divided by sums that are off by up to" in str(chain.reading)
+    with pytest.raises(InvalidChain, match="not to 1"):
+        DTMC(rows * (1 + 1e-9))
+    with pytest.raises(InvalidChain, match="not to 1"):
+        DTMC([["0.3333333333333", "0.6666666666666"], [0, 1]])  # exact numbers mean what they say
