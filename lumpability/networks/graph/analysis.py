@@ -56,6 +56,8 @@ class Analysis(Work):
             try:
                 family.apply(call)
             except Declined:
+                call.notes.clear()
+                self.readers = [reader for reader in self.readers if reader.node != number]
                 family = opaque
                 family.apply(call)
             self.calls.append(call)

@@ -2,7 +2,10 @@
 
 Nothing of how units were chosen or weights were edited is used.  A layer of the reduced graph takes over the values of
 the original one only after the identity of its weights has been checked, see `matching`; all other operators
-are functions of what they read.  The statement is about the real numbers that the files store.
+are functions of what they read.  The statement is about the real numbers that the files store, about sums and
+products without rounding: a large number that is added and taken away again to round a value is no number at all.
+It holds where the values of the original graph are finite; what may be infinite for some inputs is never cancelled
+(`lumpability.networks.tensors.domains`).
 """
 
 from __future__ import annotations

@@ -193,6 +193,8 @@ def apply(call: Call) -> None:
             folds=layer.bias is not None and not layer.pads,
             offset=low,
         )
+        partial = _partial(call, reader)
+        reader.uses = reader.uses | partial  # zero times what is not finite is no number
         call.reader(reader)
         bias = None if layer.bias is None else layer.bias[units]
         if call.work.against is None:
@@ -251,6 +253,10 @@ def _per_channel(call: Call, layer: Layer, seen: Tensor) -> None:
     def rule(row: tuple[int, ...]) -> Value:
         atom, factor, kernel, lead, _, shift = row
         scale = algebra.fractions[factor] * algebra.fractions[lead]
+        if atom in algebra.domains.partial:
+            parts = [algebra.nothing(atom)] if not scale else []
+            made = algebra.domains.note(algebra.atom((name, kernel, atom)), partial=True)
+            return algebra.total([*parts, (made, scale), (ONE, algebra.fractions[shift])])
         if atom in algebra.constants and fixed:
             tap_sum = sums[kernel]
             return algebra.total([(atom, scale * tap_sum), (ONE, algebra.fractions[shift])])
@@ -291,7 +297,19 @@ def _grouped(
         bound = (reader.ids.tobytes(), reader.facs.tobytes())
         place = (layer.slot, layer.groups, group)
         name = ("layer", place, weights, call.named(*ends), bound)  # type: ignore[assignment]
-    return _numbered(call, found, structure, name)
+    ids, facs = _numbered(call, found, structure, name)
+    if _partial(call, reader).any():
+        zero = np.flatnonzero(found.zero).tolist()
+        ids[zero] = [algebra.atom((*name, "nothing", unit)) for unit in zero]
+        facs[zero] = 1
+        algebra.domains.partial.update(ids.tolist())
+    return ids, facs
+
+
+def _partial(call: Call, reader: Reader) -> Array:
+    """Return which channels of a reader may not be finite."""
+    found = call.work.algebra.domains.partial
+    return np.array([atom in found for atom in reader.ids.tolist()], dtype=bool)
 
 
 def _numbered(

@@ -36,6 +36,12 @@ _RULED = (
 OPERATORS = frozenset(f"{_ODD} {_EVEN} {_OTHER} {_RULED}".split())
 
 _ZERO_AT_ZERO = frozenset(f"{_ODD} Sqrt Elu Selu Celu Gelu Mish HardSwish Swish Floor Ceil".split())
+_NOT_EVERYWHERE = frozenset(["Acos", "Asin", "Acosh", "Atanh", "Tan"])
+_SIGNS: dict[str, str | int] = {
+    **dict.fromkeys(("Exp", "Sigmoid", "Softplus", "Cosh"), 1),
+    **dict.fromkeys(("Floor", "Ceil", "Round"), "weak"),
+    "HardSigmoid": 0,
+}
 _MOST = 1 << 18
 """Elements up to which values are followed one by one."""
 
@@ -192,14 +198,20 @@ def _rule(call: Call, operands: Sequence[tuple[int, Array | None, Any]]) -> Rule
         return _RULES[op](call, algebra, name, slots)
     if len(operands) == 1:
         group = "odd" if op in _ODD.split() else "even" if op in _EVEN.split() else "equal"
-        passed = algebra.unary(name, "equal" if group == "even" else group, "some")
+        passed = algebra.unary(name, "equal" if group == "even" else group, "some", _SIGNS.get(op))
 
         def function(values: list[Value]) -> Value:
             if not values[0][1] and op in _ZERO_AT_ZERO:
                 return ONE, Fraction(0)
+            sign = algebra.domains.sign(values[0])
             if group == "even":
                 values = [(values[0][0], abs(values[0][1]))]
-            return passed(values)
+            atom, factor = passed(values)
+            if op == "Sqrt":
+                algebra.domains.note(atom, least=sign)
+            least = {"Log": 1, "Sqrt": 0}.get(op, 2 if op in _NOT_EVERYWHERE else None)
+            outside = least is not None and (sign is None or sign < least)
+            return algebra.domains.note(atom, partial=outside), factor
 
         return function
     return lambda values: _free(algebra, name, values)
@@ -247,11 +259,12 @@ def _product(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
     def rule(values: list[Value]) -> Value:
         scale = math.prod((factor for _, factor in values), start=Fraction(1))
         rest = sorted(atom for atom, _ in values if atom != ONE)
+        if not scale and (algebra.domains.touches(values) or algebra.infinite & set(rest)):
+            return algebra.nothing(*rest)
         if not scale or len(rest) < 2:
             return (rest[0] if rest and scale else ONE), scale
-        return algebra.atom(
-            ("Mul", *rest), constant=all(a in algebra.constants for a in rest)
-        ), scale
+        found = algebra.atom(("Mul", *rest), constant=all(a in algebra.constants for a in rest))
+        return algebra.domains.note(found, least=algebra.domains.of_product(rest)), scale
 
     return rule
 
@@ -259,11 +272,16 @@ def _product(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
 def _quotient(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
     def rule(values: list[Value]) -> Value:
         (a, f), (b, g) = values
-        if not g:
-            return _free(algebra, name, values)
+        domains, safe = algebra.domains, algebra.domains.is_never_zero(values[1])
+        if not g or (not f and not safe):
+            found, one = _free(algebra, name, values)
+            return domains.note(found, partial=True), one
+        if not f and domains.touches(values):
+            return algebra.nothing(b)
         if b == ONE or not f:
             return (a if f else ONE), f / g
-        return algebra.atom(("Div", a, b), constant={a, b} <= algebra.constants), f / g
+        found = algebra.atom(("Div", a, b), constant={a, b} <= algebra.constants)
+        return domains.note(found, least=domains.of_product([a, b]), partial=not safe), f / g
 
     return rule
 
@@ -273,14 +291,15 @@ def _negative(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule
 
 
 def _absolute(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
-    passed = algebra.unary("Abs", "even", "some")
+    passed = algebra.unary("Abs", "even", "some", 0)
     return lambda values: (ONE, abs(values[0][1])) if values[0][0] == ONE else passed(values)
 
 
 def _leaky(slope: float) -> Callable[..., Rule]:
     def made(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
         alpha = Fraction(float(np.float32(call.attributes.get("alpha", slope))))
-        passed = algebra.unary(("Relu", alpha), "positive", "some")
+        sign = None if alpha else 0
+        passed = algebra.unary(("Relu", alpha), "positive", "some", sign)
 
         def rule(values: list[Value]) -> Value:
             atom, factor = values[0]
@@ -313,7 +332,10 @@ def _homogeneous(exact: Callable[..., Fraction]) -> Callable[..., Rule]:
             if all(atom == ONE for atom, _ in values):
                 return ONE, exact(factor for _, factor in values)
             scale = next(abs(factor) for _, factor in sorted(values) if factor)
-            return _free(algebra, op, sorted((a, f / scale) for a, f in values), scale)
+            signs = [sign for value in values if (sign := algebra.domains.sign(value)) is not None]
+            least = max(signs, default=None) if op == "Max" else algebra.domains.of_all(values)
+            atom, _ = _free(algebra, op, sorted((a, f / scale) for a, f in values))
+            return algebra.domains.note(atom, least=least), scale
 
         op = call.op
         return rule
@@ -346,7 +368,7 @@ def _clip(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
         if high is None and limits[1] is None and low == 0:
             if atom == ONE:
                 return ONE, max(factor, Fraction(0))
-            return algebra.unary(("Relu", Fraction(0)), "positive", "some")([(atom, factor)])
+            return algebra.unary(("Relu", Fraction(0)), "positive", "some", 0)([(atom, factor)])
         if (
             atom == ONE
             and (low is not None or limits[0] is None)
@@ -354,9 +376,12 @@ def _clip(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
         ):
             bounded = factor if low is None else max(factor, low)
             return ONE, bounded if high is None else min(bounded, high)
-        return _free(
-            algebra, ("Clip", str(stated.get("min")), str(stated.get("max")), *slots), values
+        name = ("Clip", str(stated.get("min")), str(stated.get("max")), *slots)
+        least = (
+            None if low is None or low < 0 or (high is not None and high < low) else int(low > 0)
         )
+        clipped, one = _free(algebra, name, values)
+        return algebra.domains.note(clipped, least=least), one
 
     return rule
 
@@ -375,7 +400,9 @@ def _chosen(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
         if both[0] == both[1]:
             return both[0]
         scale = next(factor for _, factor in both if factor)
-        return _free(algebra, "Where", [test, *((a, f / scale) for a, f in both)], scale)
+        parts = [(a, f / scale) for a, f in both]
+        atom, _ = _free(algebra, "Where", [test, *parts])
+        return algebra.domains.note(atom, least=algebra.domains.of_all(parts)), scale
 
     return rule
 
@@ -383,13 +410,16 @@ def _chosen(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
 def _power(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
     def rule(values: list[Value]) -> Value:
         (atom, factor), (other, exponent) = values
+        domains, sign = algebra.domains, algebra.domains.sign(values[0])
         if other != ONE or exponent.denominator != 1 or not 0 < exponent < 64:
-            return _free(algebra, name, values)
-        if atom == ONE or exponent == 1:
-            return atom, factor ** int(exponent)
-        return algebra.atom(
-            ("Pow", atom, int(exponent)), constant=atom in algebra.constants
-        ), factor ** int(exponent)
+            found, one = _free(algebra, name, values)
+            safe = sign == 1 or (sign == 0 and other == ONE and exponent > 0)
+            return domains.note(found, least=sign if safe else None, partial=not safe), one
+        power = int(exponent)
+        if atom == ONE or power == 1:
+            return atom, factor**power
+        found = algebra.atom(("Pow", atom, power), constant=atom in algebra.constants)
+        return domains.note(found, least=domains.of_product([atom] * power)), factor**power
 
     return rule
 
@@ -397,14 +427,14 @@ def _power(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
 def _reciprocal(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
     def rule(values: list[Value]) -> Value:
         atom, factor = values[0]
+        domains, safe = algebra.domains, algebra.domains.is_never_zero(values[0])
         if not factor:
-            return _free(algebra, name, values)
-        inverse = (
-            ONE
-            if atom == ONE
-            else algebra.atom(("Div", ONE, atom), constant=atom in algebra.constants)
-        )
-        return inverse, 1 / factor
+            found, one = _free(algebra, name, values)
+            return domains.note(found, partial=True), one
+        if atom == ONE:
+            return ONE, 1 / factor
+        found = algebra.atom(("Div", ONE, atom), constant=atom in algebra.constants)
+        return domains.note(found, least=domains.of_atom(atom), partial=not safe), 1 / factor
 
     return rule
 
@@ -418,10 +448,10 @@ def _normalised(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Ru
         if any(atom != ONE for atom, _ in values[1:]):
             return _free(algebra, name, values)
         square = variance + epsilon
+        if square <= 0 or (not gamma and algebra.domains.touches(values)):
+            return _free(algebra, name, values)
         if not gamma:
             return ONE, beta
-        if square <= 0:
-            return _free(algebra, name, values)
         root, exact = algebra.root(square)
         if exact or x == ONE:
             algebra.approximate += not exact

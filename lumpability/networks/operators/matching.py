@@ -93,6 +93,8 @@ def _agree(algebra: Any, sides: list[_Side], taps: int, kept: Array, name: str) 
     where = np.searchsorted(old.atoms, new.atoms)
     gone = np.setdiff1d(np.arange(len(old.atoms)), where)
     step = np.arange(taps)
+    if not algebra.domains.partial.isdisjoint(old.atoms[gone].tolist()):
+        raise Unproved(name)  # zero times what is not finite is no number
     if len(gone):
         lost = old.summed.entries((gone[:, None] * taps + step).ravel(), kept)
         if bool((lost != 0).any()):

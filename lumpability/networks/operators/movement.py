@@ -114,8 +114,8 @@ def _pads_positions(call: Call, tensor: Tensor) -> bool:
     fill = _fill(call) if plain else (0, 0)
     ends = ((call.name(0), tensor.units), (call.node.output[0], tensor.units))
     name = (call.named(*ends), fill, tuple(changed.items()))
-    group = "linear" if fill[1] == 0 else "equal"
-    rule = call.work.algebra.unary(name, group, "none" if plain else "same")
+    group, sign = ("linear", "weak") if fill[1] == 0 else ("equal", None)
+    rule = call.work.algebra.unary(name, group, "none" if plain else "same", sign)
     call.yields(
         tensor.units, tensor.labels, call.work.algebra.apply([(tensor.ids, tensor.facs)], rule)
     )
@@ -212,7 +212,7 @@ def _output(
     for part, move in zip(parts, maps_at[0][3], strict=True):
         values = (part.ids, part.facs)
         if move is not None:
-            rule = work.algebra.unary(("moved", move), "linear", "same")
+            rule = work.algebra.unary(("moved", move), "linear", "same", "same")
             values = work.algebra.apply([values], rule)
         pool.append([np.ravel(array) for array in (part.labels, *values)])
     fill = (HELD, *_fill(call))

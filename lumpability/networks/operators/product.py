@@ -70,6 +70,8 @@ def _values(
 
     def pair(values: list[Value]) -> Value:
         (a, f), (b, g) = values
+        if not f * g and algebra.domains.touches(values):
+            return algebra.nothing(a, b)
         return algebra.atom((name, a, b)), f * g
 
     if not inner:

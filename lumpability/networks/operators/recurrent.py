@@ -199,6 +199,8 @@ def apply(call: Call) -> None:
     x_ids, x_facs, x_labels = (
         np.broadcast_to(a.ravel(), (width,)) for a in (seen.ids, seen.facs, seen.labels)
     )
+    if not call.work.algebra.domains.partial.isdisjoint(x_ids.tolist()):
+        raise Declined  # zero times what is not finite is no number
     labels = call.work.labels.fresh(count * size).reshape(count, size)
     if size == 1:
         labels = np.full((count, size), HELD)

@@ -44,6 +44,25 @@ _POSITIVE = frozenset(
         "ReduceL2",
     ]
 )
+_SIGNS: dict[str, str | int] = {
+    **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceSumSquare", "LpPool", "GlobalLpPool"), 0),
+    **dict.fromkeys(("AveragePool", "CumSum"), "weak"),
+    "Softmax": 1,
+}
+_KEEP_SIGNS = frozenset(
+    [
+        "MaxPool",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "Resize",
+        "Upsample",
+        "ReduceMean",
+        "ReduceSum",
+        "ReduceMax",
+        "ReduceMin",
+        "ReduceProd",
+    ]
+)
 _KEEP_CONSTANTS = frozenset(
     [
         "MaxPool",
@@ -101,6 +120,8 @@ def _normalised(call: Call, seen: Tensor, name: Any) -> tuple[Array, Array]:
         (atom, factor), (first, scale), (second, shift) = values
         if first != ONE or second != ONE:
             raise Declined  # weights that are no numbers
+        if not scale and algebra.domains.touches(values):
+            raise Declined
         norm = Fraction(0) if atom == ONE else scale
         return algebra.total([(algebra.atom((name, atom, factor)), norm), (ONE, shift)])
 
@@ -129,7 +150,10 @@ def _rule(call: Call, name: Any) -> Any:
     )
     if not chooses and not call.real(call.node.output[0]):  # sums of integers wrap, means round
         group, constants = "equal", "none" if constants == "none" else "some"
-    return call.work.algebra.unary(name, group, constants)
+    sign: str | int | None = "same" if op in _KEEP_SIGNS else _SIGNS.get(op)
+    if op in _RESIZES.split() and (constants != "same" or group != "linear"):
+        sign = None
+    return call.work.algebra.unary(name, group, constants, sign)
 
 
 def _axes(call: Call, rank: int) -> list[int]:

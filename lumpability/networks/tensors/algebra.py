@@ -21,6 +21,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from lumpability.networks.tensors.domains import Domains
 from lumpability.numbers.float_arrays import Array
 
 __all__ = ["ONE", "Algebra", "Value"]
@@ -57,6 +58,8 @@ class Algebra:
         self._places: list[tuple[int, tuple[tuple[int, int], ...]]] = []
         self.terms: dict[int, tuple[Value, ...]] = {}
         self.constants = {ONE}
+        self.domains = Domains()
+        self.infinite: set[int] = set()
         self.approximate = 0
 
     def atom(self, key: Hashable, *, constant: bool = False) -> int:
@@ -90,6 +93,7 @@ class Algebra:
             self._starts.append(found)
             self._places.append((base, axes))
             self._count += math.prod(n for _, n in axes)
+            self.domains.inherit(range(found, self._count), base)
         return found + offset // step * step * size + offset % step, step
 
     def number(self, factor: Fraction) -> int:
@@ -126,6 +130,7 @@ class Algebra:
         for k, value in enumerate(distinct.tolist()):
             if isinstance(value, float) and not np.isfinite(value):
                 ids[k], facs[k] = self.atom(("not finite", str(value)), constant=True), 1
+                self.infinite.add(int(ids[k]))
             elif isinstance(value, int | float):
                 facs[k] = self.number(Fraction(value))
             else:
@@ -141,6 +146,11 @@ class Algebra:
             for part, weight in ((atom, Fraction(1)),) if inner is None else inner:
                 found[part] = found.get(part, Fraction(0)) + factor * weight
         left = sorted((atom, factor) for atom, factor in found.items() if factor)
+        if len(left) < len(found) and self.domains.touches(found.items()):
+            gone = [atom for atom, factor in found.items() if not factor]
+            left = sorted(
+                left + [self.nothing(atom) for atom in gone if atom in self.domains.partial]
+            )
         if not left:
             return ONE, Fraction(0)
         if len(left) == 1:
@@ -150,7 +160,13 @@ class Algebra:
         number = self.atom(("sum", normal), constant=all(a in self.constants for a, _ in left))
         if len(normal) <= _LONGEST:
             self.terms[number] = normal
+        partial = self.domains.touches(normal)
+        self.domains.note(number, least=self.domains.of_sum(normal), partial=partial)
         return number, lead
+
+    def nothing(self, *atoms: int) -> Value:
+        """Return zero times atoms some of which may not be finite."""
+        return self.domains.note(self.atom(("nothing", *sorted(atoms))), partial=True), Fraction(1)
 
     def root(self, square: Fraction) -> tuple[Fraction, bool]:
         """Return the root of a positive number, and whether it is exact or else off by a part in 2^128.
@@ -198,8 +214,9 @@ class Algebra:
         columns = [array for pair in operands for array in pair]
 
         def by_numbers(row: tuple[int, ...]) -> Value:
-            pairs = list(pairwise(row))[::2]
-            return rule([(atom, self.fractions[factor]) for atom, factor in pairs])
+            values = [(atom, self.fractions[factor]) for atom, factor in list(pairwise(row))[::2]]
+            found, factor = rule(values)
+            return self.domains.note(found, partial=self.domains.touches(values)), factor
 
         return self.map(columns, by_numbers)
 
@@ -253,10 +270,15 @@ class Algebra:
         if lead != 1:
             distinct = np.array([self.number(self.fractions[f] / lead) for f in distinct.tolist()])
         key = (place, atoms.tobytes(), distinct[inverse].tobytes())
-        return self.atom(("stack", key)), self.number(lead)
+        least, partial = None, not self.domains.partial.isdisjoint(atoms.tolist())
+        if len(atoms) <= _LONGEST**2:
+            parts = zip(atoms.tolist(), factors.tolist(), strict=True)
+            least = self.domains.of_all((a, self.fractions[f] / lead) for a, f in parts)
+        found = self.domains.note(self.atom(("stack", key)), least=least, partial=partial)
+        return found, self.number(lead)
 
     def unary(
-        self, key: Hashable, group: str, of_constant: str
+        self, key: Hashable, group: str, of_constant: str, sign: str | int | None = None
     ) -> Callable[[Sequence[Value]], Value]:
         """Return the rule of a function of one argument that is known by the factors it lets pass.
 
@@ -268,6 +290,8 @@ class Algebra:
             f(c x) = c f(x) for every c, or for c > 0; |c| f(x); sign(c) f(|c| x); no rule.
         of_constant : {"same", "some", "none"}
             Whether a constant gives itself, some constant, or something that differs by position.
+        sign : {"same", "weak", 0, 1}, optional
+            Whether what it yields has the sign of its argument, is not negative if that is not, never is, is positive.
         """
 
         def rule(values: Sequence[Value]) -> Value:
@@ -284,6 +308,11 @@ class Algebra:
                 "odd": (Fraction(1 if factor > 0 else -1), (abs(factor),)),
                 "equal": (Fraction(1), (factor,)),
             }[group]
-            return self.atom((key, atom, *name), constant=known and of_constant == "some"), kept
+            found = self.atom((key, atom, *name), constant=known and of_constant == "some")
+            base = self.domains.of_atom(atom) if group == "linear" or factor > 0 else None
+            if sign == "weak" and base:
+                base = 0
+            least = base if isinstance(sign, str) else sign
+            return self.domains.note(found, least=least), kept
 
         return rule

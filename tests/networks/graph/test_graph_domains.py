@@ -1,0 +1,113 @@
+"""Zero times a value is zero only where the value is finite for every input."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from graph_builder import Graph
+
+from lumpability.networks.graph.network import GraphNetwork
+from lumpability.networks.graph.reduce import reduce_graph
+
+pytest.importorskip("onnxruntime")
+FIRST = np.array([[1.0, 1, 2, 2], [3, 3, -1, -1], [5, 5, 1, 1]])
+LAST = np.array([[1.0, 2], [3, 5], [7, 1], [4, 9]])
+
+
+def inverse(graph: Graph, x: str) -> str:
+    return graph.add("Reciprocal", graph.add("Relu", x))
+
+
+def quotient(graph: Graph, x: str) -> str:
+    return graph.add("Div", graph.const(1.0), graph.add("Relu", x))
+
+
+def power(graph: Graph, x: str) -> str:
+    return graph.add("Pow", graph.add("Relu", x), graph.const(-1.0))
+
+
+def root(graph: Graph, x: str) -> str:
+    return graph.add("Sqrt", x)
+
+
+def logarithm(graph: Graph, x: str) -> str:
+    return graph.add("Log", graph.add("Relu", x))
+
+
+def layer_norm(graph: Graph, x: str) -> str:
+    """Return a layer norm as torch wrote it before there was an operator."""
+    axes = graph.ints(-1)
+    centred = graph.add("Sub", x, graph.add("ReduceMean", x, axes))
+    square = graph.add("ReduceMean", graph.add("Pow", centred, graph.const(2.0)), axes)
+    deviation = graph.add("Sqrt", graph.add("Add", square, graph.const(1e-5)))
+    return graph.add("Div", centred, deviation)
+
+
+def root_mean_square(graph: Graph, x: str) -> str:
+    square = graph.add("ReduceMean", graph.add("Mul", x, x), graph.ints(-1))
+    shifted = graph.add("Add", square, graph.const(1e-5))
+    return graph.add("Mul", x, graph.add("Reciprocal", graph.add("Sqrt", shifted)))
+
+
+def softmax(graph: Graph, x: str) -> str:
+    powers = graph.add("Exp", graph.add("Sub", x, graph.add("ReduceMax", x, graph.ints(-1))))
+    return graph.add("Div", powers, graph.add("ReduceSum", powers, graph.ints(-1)))
+
+
+def normalised(graph: Graph, x: str) -> str:
+    length = graph.add("Clip", graph.add("ReduceL2", x, graph.ints(-1)), graph.const(1e-12))
+    return graph.add("Div", x, length)
+
+
+PARTIAL = [inverse, quotient, power, root, logarithm]
+FINITE = [layer_norm, root_mean_square, softmax, normalised]
+Function = Callable[[Graph, str], str]
+
+
+def by_zero(graph: Graph, value: str) -> str:
+    return graph.add("Mul", value, graph.const(np.zeros(4)))
+
+
+def less_itself(graph: Graph, value: str) -> str:
+    return graph.add("Sub", value, value)
+
+
+def through_a_layer(graph: Graph, value: str) -> str:
+    return graph.add("MatMul", value, graph.const(np.zeros((4, 4))))
+
+
+def network(function: Function, cancel: Function) -> GraphNetwork:
+    """Return a network in which a layer without a factor of its own meets a function of x."""
+    graph = Graph()
+    h = graph.add("MatMul", "x", graph.const(FIRST))
+    gone = cancel(graph, function(graph, h))
+    y = graph.add("MatMul", graph.add("Relu", gone), graph.const(LAST))
+    return graph.model(
+        [graph.add("Add", y, graph.add("MatMul", "x", graph.const(LAST[:3])))], x=["N", 3]
+    )
+
+
+CANCELS = [by_zero, less_itself, through_a_layer]
+
+
+@pytest.mark.parametrize("cancel", CANCELS)
+@pytest.mark.parametrize("function", PARTIAL)
+def test_what_may_be_infinite_is_never_zero_times_anything(
+    function: Function, cancel: Function
+) -> None:
+    before = network(function, cancel)
+    after = reduce_graph(before).quotient
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    assert np.isnan(before(x)).any()
+    assert np.allclose(before(x), after(x), equal_nan=True, rtol=1e-4)
+
+
+@pytest.mark.parametrize("cancel", CANCELS)
+@pytest.mark.parametrize("function", FINITE)
+def test_what_is_finite_is_zero_times_zero(function: Function, cancel: Function) -> None:
+    before = network(function, cancel)
+    last = [call for call in before.analysis.calls if call is not None and call.op == "Relu"][-1]
+    assert not before.analysis.tensors[last.node.output[0]].facs.any()
+    after = reduce_graph(before).quotient
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    assert np.allclose(before(x), after(x), rtol=1e-4)
