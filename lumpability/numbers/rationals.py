@@ -143,7 +143,10 @@ def shown(value: Any) -> str:
     ('1/3', 'about 9.1e-339 (a fraction with a denominator of 1123 bits)')
     """
     if not isinstance(value, Fraction):
-        return str(value)
+        try:
+            return str(value)
+        except ValueError:  # Python writes no integers of more than 4300 digits
+            return "a rational function with very long coefficients"
     bits = value.numerator.bit_length(), value.denominator.bit_length()
     if sum(bits) <= _SHOWN_BITS:
         return str(value)
@@ -171,7 +174,12 @@ def exact_text(value: Any) -> str:
     ('1/3', 9003)
     """
     if not isinstance(value, Fraction):
-        return str(value)
+        try:
+            return str(value)
+        except ValueError as error:
+            raise InvalidValue(
+                "a rational function has coefficients of more than 4300 digits, which no text holds"
+            ) from error
     below = "" if value.denominator == 1 else f"/{_digits(value.denominator)}"
     return f"{'-' if value < 0 else ''}{_digits(abs(value.numerator))}{below}"
 

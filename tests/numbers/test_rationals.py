@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumpability.errors import InvalidValue
+from lumpability.numbers.parameters import read_elements
 from lumpability.numbers.rationals import (
     Reading,
+    exact_text,
     read_float,
     read_floats,
     read_number,
@@ -238,3 +240,10 @@ def test_huge_numbers_are_shown_in_short(exponent, sign):
     text = shown(sign * 7 * Fraction(10) ** exponent)
     assert text.startswith(f"about {'-' if sign < 0 else ''}7.0e{exponent} (")
     assert len(text) < 100
+
+
+def test_functions_with_coefficients_beyond_text_get_a_sentence():
+    (value,) = read_elements(["1e5000*x"])
+    assert "very long" in shown(value)
+    with pytest.raises(InvalidValue, match="4300 digits"):
+        exact_text(value)
