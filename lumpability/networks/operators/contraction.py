@@ -321,7 +321,7 @@ def _numbered(
     ids = np.array([algebra.atom((*name, leader)) for leader in leaders], dtype=np.int64)
     facs = np.ones(len(leaders), dtype=np.int64)
     for unit, factor in found.factors.items():
-        facs[unit] = algebra.number(factor)
+        ids[unit], facs[unit] = algebra.numbers((int(ids[unit]), factor))
     zero = np.flatnonzero(found.zero)
     if len(zero):
         bias = np.zeros(len(zero)) if structure is None else structure.bias[zero]

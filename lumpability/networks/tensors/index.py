@@ -212,7 +212,7 @@ class Facts:
         ):
             return None
         dims = kind.tensor_type.shape.dim
-        if not all(d.HasField("dim_value") for d in dims):
+        if not all(d.HasField("dim_value") and d.dim_value >= 0 for d in dims):
             return None
         return tuple(int(d.dim_value) for d in dims)
 

@@ -61,6 +61,11 @@ def _reshaped(node: Node) -> Shape | None:
         return None
     if not node.given.get("allowzero", 0):
         target = [dims[k] if n == 0 and k < len(dims) else n for k, n in enumerate(target)]
+    if not all(isinstance(n, int) or node.sizes.is_extent(n) for n in target):
+        key = (tuple(dims), tuple(target))  # a number that is computed may turn out 0 or -1
+        return [
+            n if isinstance(n, int) and n > 0 else Named((key, k)) for k, n in enumerate(target)
+        ]
     if -1 not in target:
         return list(target)
     rest = over(product(dims), product(n for n in target if n != -1))

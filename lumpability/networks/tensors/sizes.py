@@ -140,6 +140,11 @@ class Sizes:
         entries = self._entries.get(name)
         return None if entries is None else list(entries.ravel().tolist())
 
+    def is_extent(self, size: Size) -> bool:
+        """Whether a polynomial is the extent of an axis, or a sum or product of such, rather than any number."""
+        terms = [((), size)] if isinstance(size, int) else size
+        return all(n > 0 and self._natural.issuperset(variables) for variables, n in terms)
+
     def identity(self, name: str) -> Hashable | None:
         """Return a name of a tensor that is computed from sizes and constants alone, or None."""
         if not name:

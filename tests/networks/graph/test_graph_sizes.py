@@ -198,3 +198,17 @@ def test_what_is_cropped_by_a_size_carries_units() -> None:
     lumping = reduce_graph(graph.model([y], x=["N", "T", 3]))
     assert agrees(lumping, (1, 2, 3), (4, 3, 3), (7, 1, 3))
     assert lumping.quotient.hidden_neurons == 2
+
+
+def test_a_computed_extent_may_be_zero_which_a_reshape_reads_as_the_extent_before() -> None:
+    graph = Graph()
+    odd = graph.add("Mod", size_of(graph, 1), graph.ints(3))
+    shape = graph.add("Concat", graph.ints(0), odd, graph.ints(-1), axis=0)
+    extent = graph.add(
+        "Gather", graph.add("Shape", graph.add("Reshape", "x", shape)), graph.ints(1)
+    )
+    y = graph.add("Concat", graph.add("Cast", odd, to=1), graph.add("Cast", extent, to=1), axis=0)
+    network = graph.model([y], x=["N", "T", 3])
+    odd_one, extent_one = (network.analysis.tensors[name] for name in (odd, extent))
+    assert not np.array_equal(odd_one.ids, extent_one.ids)
+    assert network(np.zeros((1, 3, 3), np.float32)).tolist() == [0, 3]
