@@ -14,7 +14,6 @@ from lumpability.numbers.float_arrays import Array
 __all__ = [
     "array_of",
     "attributes",
-    "constant_of",
     "evaluated",
     "inferred",
     "inferred_sizes",
@@ -73,11 +72,6 @@ def tensor_of(array: Array, name: str, like: Any = None) -> Any:
     return module.numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
 
 
-def constant_of(node: Any) -> Array:
-    """Return the value of a Constant node."""
-    return np.asarray(onnx().reference.ReferenceEvaluator(node).run(None, {})[0])
-
-
 def evaluated(node: Any, inputs: Sequence[Array | None], opsets: Mapping[str, int]) -> list[Any]:
     """Run one node in onnx's own evaluator.
 
@@ -93,8 +87,16 @@ def evaluated(node: Any, inputs: Sequence[Array | None], opsets: Mapping[str, in
         for name, value in zip(node.input, inputs, strict=False)
         if name and value is not None
     }
+    module = onnx()
+    ends = [[module.ValueInfoProto(name=n) for n in names if n] for names in (given, node.output)]
+    imports = [module.helper.make_opsetid(*item) for item in opsets.items() if item[0] != "ai.onnx"]
+    # For a node that is not part of a model the evaluator takes the newest version of its operator.
+    model = module.ModelProto(opset_import=imports)
+    model.graph.node.append(node)
+    model.graph.input.extend(ends[0])
+    model.graph.output.extend(ends[1])
     with np.errstate(all="ignore"):
-        run = onnx().reference.ReferenceEvaluator(node, opsets=dict(opsets)).run(None, given)
+        run = module.reference.ReferenceEvaluator(model).run(None, given)
     return [value if isinstance(value, list) else np.asarray(value) for value in run]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Sequence
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -151,7 +152,11 @@ class Sizes:
             return ""
         value = self.known.get(name)
         if value is not None:
-            return (value.dtype.str, value.shape, value.tobytes())
+            if value.dtype.kind == "O":
+                return ("texts", value.shape, tuple(value.ravel().tolist()))
+            short = value.nbytes <= _SMALL
+            data = value.tobytes() if short else sha256(np.ascontiguousarray(value)).digest()
+            return (value.dtype.str, value.shape, data)
         return self.names.get(name)
 
     def fill(self, name: str) -> Any | None:

@@ -212,3 +212,16 @@ def test_a_computed_extent_may_be_zero_which_a_reshape_reads_as_the_extent_befor
     odd_one, extent_one = (network.analysis.tensors[name] for name in (odd, extent))
     assert not np.array_equal(odd_one.ids, extent_one.ids)
     assert network(np.zeros((1, 3, 3), np.float32)).tolist() == [0, 3]
+
+
+def test_a_node_is_evaluated_in_the_version_of_its_operator() -> None:
+    """Until operator set 13 the axes of an Unsqueeze were an attribute."""
+    graph = Graph()
+    h = graph.add("MatMul", "x", graph.const(np.tile(random.integers(1, 9, (3, 2)), 2)))
+    batch = graph.add("Gather", graph.add("Shape", h), graph.const(0, np.int64))
+    shape = graph.add("Concat", graph.add("Unsqueeze", batch, axes=[0]), graph.ints(2, 2), axis=0)
+    y = graph.add("Reshape", graph.add("Reshape", h, shape), graph.ints(0, -1))
+    y = graph.add("MatMul", y, graph.const(random.integers(1, 9, (4, 2))))
+    lumping = reduce_graph(graph.model([y], opset=11, x=["N", 3]))
+    assert agrees(lumping, (1, 3), (4, 3))
+    assert lumping.quotient.hidden_neurons == 2
