@@ -155,7 +155,7 @@ class Sizes:
             if value.dtype.kind == "O":
                 return ("texts", value.shape, tuple(value.ravel().tolist()))
             short = value.nbytes <= _SMALL
-            data = value.tobytes() if short else sha256(np.ascontiguousarray(value)).digest()
+            data = value.tobytes() if short else sha256(value.tobytes()).digest()
             return (value.dtype.str, value.shape, data)
         return self.names.get(name)
 
