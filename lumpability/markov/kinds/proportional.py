@@ -130,7 +130,12 @@ class Proportional(Kind):
         firsts = totals.take(partition.representatives[partition.labels])
         one: Exact = Fraction(1)
         factors = totals.combine(firsts, lambda own, first: one if first == 0 else own / first)
-        doubtful = [code for code, factor in enumerate(factors.values) if not is_positive(factor)]
+        # Of a lumping, factors that are numbers are positive; of another partition, this is no matter here.
+        doubtful = [
+            code
+            for code, factor in enumerate(factors.values)
+            if not isinstance(factor, Fraction) and not is_positive(factor)
+        ]
         if doubtful:
             state = int(np.flatnonzero(factors.codes == doubtful[0])[0])
             first = int(partition.representatives[partition.labels[state]])
