@@ -74,7 +74,9 @@ def apply(call: Call) -> None:
             call.work.view(part, part.units | old.units)
             for part, old in zip(parts, before, strict=True)
         ]
-    outputs = [output for output, name in enumerate(call.node.output) if name]
+    outputs = [k for k, name in enumerate(call.node.output) if name]
+    for k in outputs:
+        call.shape(k)  # declines if it is empty
     ways = {output: [routes(call, slot, output) for slot in slots] for output in outputs}
     short = _not_followed(parts, list(ways.values()), call.op)
     call.notes.update(short=short, ways=ways)

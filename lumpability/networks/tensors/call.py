@@ -258,16 +258,17 @@ class Call:
         return bool(name) and name not in self.work.known
 
     def tensor(self, slot: int) -> Tensor:
-        """Return what is known of an input that moves; declines if its shape is unknown."""
-        found = self.work.tensors[self.name(slot)]
-        if found.shape is None or 0 in found.shape:
-            raise Declined
-        return found
+        """Return what is known of an input that moves; declines if its shape is unknown, or if it is empty."""
+        self._shape(self.name(slot))
+        return self.work.tensors[self.name(slot)]
 
     def shape(self, output: int = 0) -> Shape:
-        """Return the shape of an output at the first sizes; declines if unknown."""
-        found = self.work.shape(self.node.output[output])
-        if found is None or 0 in found:
+        """Return the shape of an output at the first sizes; declines if it is unknown, or empty at some sizes."""
+        return self._shape(self.node.output[output])
+
+    def _shape(self, name: str) -> Shape:
+        found = self.work.shape(name)
+        if found is None or any(0 in (facts.shape(name) or ()) for facts in self.work.choices):
             raise Declined
         return found
 

@@ -225,3 +225,12 @@ def test_a_node_is_evaluated_in_the_version_of_its_operator() -> None:
     lumping = reduce_graph(graph.model([y], opset=11, x=["N", 3]))
     assert agrees(lumping, (1, 3), (4, 3))
     assert lumping.quotient.hidden_neurons == 2
+
+
+def test_what_is_empty_at_some_sizes_is_carried() -> None:
+    graph = Graph()
+    end = graph.add("Sub", size_of(graph, 1), graph.ints(8))
+    part = graph.add("Slice", "x", graph.ints(0), end, graph.ints(1))
+    y = graph.add("ReduceSum", part, graph.ints(1))
+    y = graph.add("MatMul", y, graph.const(np.ones((3, 2))))
+    assert agrees(reduce_graph(graph.model([y], x=["N", "T", 3])), (1, 8, 3), (2, 9, 3))
