@@ -23,6 +23,10 @@ __all__ = [
 ]
 
 
+_EVALUATED_FROM = {"DequantizeLinear": 19}
+"""Operators whose older versions the evaluator lacks, and that mean the same since."""
+
+
 def onnx() -> Any:
     """Return the package ``onnx``, its evaluator included, or raise `MissingDependency`."""
     require("onnx.reference", extra="onnx")
@@ -89,7 +93,12 @@ def evaluated(node: Any, inputs: Sequence[Array | None], opsets: Mapping[str, in
     }
     module = onnx()
     ends = [[module.ValueInfoProto(name=n) for n in names if n] for names in (given, node.output)]
-    imports = [module.helper.make_opsetid(*item) for item in opsets.items() if item[0] != "ai.onnx"]
+    least = _EVALUATED_FROM.get(node.op_type, 1)
+    imports = [
+        module.helper.make_opsetid(domain, max(version, least))
+        for domain, version in opsets.items()
+        if domain != "ai.onnx"
+    ]
     # For a node that is not part of a model the evaluator takes the newest version of its operator.
     model = module.ModelProto(opset_import=imports)
     model.graph.node.append(node)

@@ -73,3 +73,13 @@ def test_constants_are_folded_only_where_the_evaluator_is_right() -> None:
     y = graph.add("MatMul", h, graph.const([[1.0], [2], [3]]))
     lumping = reduce_graph(graph.model([y], x=["N", 2]))
     assert lumping.compare(3).largest_difference < 1e-5
+
+
+@pytest.mark.parametrize("opset", [10, 13, 19, 21])
+def test_weights_of_integers_are_folded_in_every_version(opset: int) -> None:
+    graph = Graph()
+    twins = graph.const([[1, 1, 2], [3, 3, 1]], np.int8)
+    weights = graph.add("DequantizeLinear", twins, graph.const(0.5), graph.const(1, np.int8))
+    y = graph.add("MatMul", graph.add("MatMul", "x", weights), graph.const([[1.0], [2], [3]]))
+    network = graph.model([y], opset=opset, x=["N", 2])
+    assert [layer.units for layer in network.layers] == [3, 1]
