@@ -2,9 +2,9 @@
 
 import warnings
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.sparse
 import sympy
@@ -12,6 +12,8 @@ import sympy
 from lumpability import CTMC, DTMC
 from lumpability.errors import InvalidChain, InvalidInput, InvalidPartition, InvalidValue
 from lumpability.partition import Partition
+
+pd: Any = pytest.importorskip("pandas")
 
 NAMES = ["a", "b", "c", "d"]
 RING = np.array([[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0]])
