@@ -10,9 +10,11 @@ from typing import Any
 
 from lumpability.networks.operators import family_of, opaque
 from lumpability.networks.tensors.call import Against, Call, Declined, Work
-from lumpability.networks.tensors.index import Index, reads_shape
+from lumpability.networks.tensors.index import Index, captured, reads_shape
 
 __all__ = ["Analysis"]
+
+_LAYERS = frozenset(["Gemm", "MatMul", "Conv", "ConvTranspose", "LSTM", "GRU", "RNN"])
 
 
 class Analysis(Work):
@@ -69,6 +71,16 @@ class Analysis(Work):
         self._hold_measured()
         for name, reason in held:
             self.hold(name, reason)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every node that may hold units is understood."""
+        return not any(
+            family is opaque
+            and (call.op in _LAYERS or call.node.domain or any(captured(call.node)))
+            for call, family in zip(self.calls, self.families, strict=True)
+            if call is not None
+        )
 
     def _hold_measured(self) -> None:
         """Hold what a Shape measures if a number that is not a shape comes of it."""

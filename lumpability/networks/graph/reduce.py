@@ -103,7 +103,8 @@ class GraphLumping:
     @property
     def is_irreducible(self) -> bool:
         """Whether every unit was examined and all of them stay."""
-        return self.is_unchanged and not any(layer.held for layer in self.layers)
+        complete = self.network.analysis.is_complete
+        return self.is_unchanged and complete and not any(layer.held for layer in self.layers)
 
     @property
     def is_unchanged(self) -> bool:

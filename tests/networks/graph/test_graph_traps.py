@@ -311,3 +311,11 @@ def test_a_long_chain_of_delays_is_told_apart_quickly() -> None:
     start, classes = np.zeros(length, int), np.zeros(0, int)
     assert len(set(stable_classes(*none, start, classes, np.zeros(0, object)).tolist())) == length
     assert time.perf_counter() - started < 5
+
+
+def test_what_holds_a_layer_that_is_not_understood_is_not_called_irreducible() -> None:
+    graph = Graph()
+    weights = graph.add("LpNormalization", graph.const(whole(2, 2)), p=1, axis=1)
+    lumping = reduced(graph.model([graph.add("Gemm", "x", weights)], x=["N", 2]))
+    assert lumping.is_unchanged
+    assert not lumping.is_irreducible
