@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lumpability.cli.report import Report, smaller
+from lumpability.cli.report import Report, change_of_size
 from lumpability.errors import InvalidInput
 from lumpability.markov.attributes import States
 from lumpability.networks.graph.network import GraphNetwork, LayerSummary
@@ -100,7 +100,7 @@ def summarise(lumping: GraphLumping, *, box: Any = None, compare: int | None = N
             "largest_difference": str(measured.largest_difference),
         },
     }
-    rows = [(name, _change(before[key], after[key])) for key, name in _SIZES.items()]
+    rows = [(name, change_of_size(before[key], after[key])) for key, name in _SIZES.items()]
     rows += [
         ("result", _result(lumping)),
         *_held_rows(lumping.held),
@@ -177,8 +177,3 @@ def _rounding(lumping: GraphLumping) -> str:
         f"{lumping.rounded:,} of {lumping.weights:,} are not representable in their type and were rounded, by at "
         f"most {float(lumping.largest):.3g} (--exact-weights refuses)"
     )
-
-
-def _change(before: int, after: int) -> str:
-    gain = f"  ({smaller(before, after)} times smaller)" if 0 < after < before else ""
-    return f"{before:,} -> {after:,}{gain}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lumpability.cli.report import Report, smaller
+from lumpability.cli.report import Report, change_of_size
 from lumpability.errors import NotJustified
 from lumpability.formats.onnx_compare import compare_in_onnxruntime
 from lumpability.markov.attributes import States
@@ -113,7 +113,8 @@ def summarise(
         },
     }
     rows = [
-        (name, _change(report["before"][key], report["after"][key])) for key, name in _SIZES.items()
+        (name, change_of_size(report["before"][key], report["after"][key]))
+        for key, name in _SIZES.items()
     ]
     rows.append(("result", _result(lumping)))
     rows += _barrier_rows(lumping.network)
@@ -199,11 +200,6 @@ def _representable(lumping: NetworkLumping) -> str:
         f"{rounding.rounded:,} of {rounding.weights:,} are not representable in {dtype} and were "
         f"rounded, by at most {float(rounding.largest):.3g} (--exact-weights refuses)"
     )
-
-
-def _change(before: int, after: int) -> str:
-    gain = f"  ({smaller(before, after)} times smaller)" if 0 < after < before else ""
-    return f"{before:,} -> {after:,}{gain}"
 
 
 def _shape(sizes: list[int | None]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lumpability.show.text import Table
 
-__all__ = ["Report", "smaller"]
+__all__ = ["Report", "change_of_size", "smaller"]
 
 
 @dataclass(frozen=True)
@@ -29,3 +29,15 @@ def smaller(before: int, after: int) -> str:
     """
     ratio = before / after
     return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
+
+
+def change_of_size(before: int, after: int) -> str:
+    """Return a size before and after, as text.
+
+    Examples
+    --------
+    >>> change_of_size(8, 3), change_of_size(8, 8)
+    ('8 -> 3  (2.67 times smaller)', '8 -> 8')
+    """
+    gain = f"  ({smaller(before, after)} times smaller)" if 0 < after < before else ""
+    return f"{before:,} -> {after:,}{gain}"

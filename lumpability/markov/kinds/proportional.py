@@ -130,7 +130,7 @@ class Proportional(Kind):
         firsts = totals.take(partition.representatives[partition.labels])
         one: Exact = Fraction(1)
         factors = totals.combine(firsts, lambda own, first: one if first == 0 else own / first)
-        # Of a lumping, factors that are numbers are positive; of another partition, this is no matter here.
+        # Numeric factors of a lumping are positive.  If the partition is no lumping, its identity fails.
         doubtful = [
             code
             for code, factor in enumerate(factors.values)
