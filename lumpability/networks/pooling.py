@@ -64,6 +64,12 @@ class _Pool(Layer):
         kept = tuple(slice(0, count) for count in counts)
         return found[(slice(None), slice(None), *kept)]
 
+    def window_numbers(self, shape: tuple[int, ...]) -> Array:
+        """Return which numbers of a flattened input each window holds, -1 for padding; taps last."""
+        numbers = np.arange(math.prod(shape)).reshape(shape)
+        found = self._windows(numbers, -1)
+        return found.reshape(*found.shape[: len(shape)], -1)
+
     @property
     def _taps(self) -> tuple[int, ...]:
         return tuple(range(-len(self.kernel), 0))
@@ -85,12 +91,6 @@ class MaxPool(_Pool):
     def exact(self, x: Array) -> Array:
         return np.asarray(self._windows(x, -math.inf).max(axis=self._taps), dtype=object)
 
-    def window_numbers(self, shape: tuple[int, ...]) -> Array:
-        """Return which numbers of a flattened input each window holds, -1 for padding; taps last."""
-        numbers = np.arange(math.prod(shape)).reshape(shape)
-        found = self._windows(numbers, -1)
-        return found.reshape(*found.shape[: len(shape)], -1)
-
 
 @dataclass(frozen=True, eq=False)
 class AveragePool(_Pool):
@@ -109,7 +109,8 @@ class AveragePool(_Pool):
         """Whether a constant channel stays constant."""
         return not (self.include_pad and any(sum(pad) for pad in self.pads))
 
-    def _counts(self, x: Array) -> Array:
+    def counts(self, x: Array) -> Array:
+        """Return how many numbers each window averages, for an input of the shape of `x`."""
         ones = np.ones((1, 1, *x.shape[2:]), dtype=np.int64)
         if self.include_pad:  # padding counts, but not the extension for `ceil`
             ones = pad_spatial(ones, self.pads, 1)
@@ -119,10 +120,10 @@ class AveragePool(_Pool):
 
     def __call__(self, x: Array) -> Array:
         sums = self._windows(x, 0).sum(axis=self._taps)
-        return np.asarray(sums / self._counts(x).astype(x.dtype), dtype=x.dtype)
+        return np.asarray(sums / self.counts(x).astype(x.dtype), dtype=x.dtype)
 
     def exact(self, x: Array) -> Array:
-        counts = np.array([Fraction(int(n)) for n in self._counts(x).ravel()], dtype=object)
+        counts = np.array([Fraction(int(n)) for n in self.counts(x).ravel()], dtype=object)
         sums = self._windows(x, 0).sum(axis=self._taps)
         return np.asarray(sums / counts.reshape(1, 1, *sums.shape[2:]), dtype=object)
 

@@ -1,0 +1,297 @@
+"""Sound ranges of every unit on a box of inputs: interval arithmetic and CROWN, fed forward layer by layer.
+
+CROWN (Zhang et al., Efficient neural network robustness certification, 2018) bounds a linear functional of the
+units from below: from the last layer to the first, each activation is replaced by its lower line where the
+coefficient is positive and by its upper line where it is negative, and each affine map by its matrix; on the
+inputs the least value is taken.  The lines of a layer need the ranges of its arguments, which are computed first.
+Every range is the intersection of both methods, and the next layer is bounded with it.
+
+All bounds hold for real arithmetic with the stored weights; `lumpability.networks.difference.rounding` says how
+the rounding of floats here is covered.  For n units a layer and L layers, O(L^2) products of n x n matrices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidInput
+from lumpability.networks.difference.affine import AffineLayer, AffineNetwork, Matrix, as_dense
+from lumpability.networks.difference.lines import Lines, image, lines
+from lumpability.networks.difference.rounding import TINY, UNIT, down, gamma, up
+from lumpability.numbers.float_arrays import Array
+
+__all__ = ["Ranges", "box_ends", "ranges"]
+
+Terms = dict[int, Array]
+"""Coefficients of the values of layers by their numbers, shape (units, functionals); 0 is the input."""
+
+_WIDTH = 1024
+"""Functionals that are pushed back at once; bounds the memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ranges:
+    """Bounds of every unit; those of layer i of the network are at place i, counted from 0.
+
+    Attributes
+    ----------
+    network : AffineNetwork
+    input_low, input_high : float64 arrays, shape (inputs,)
+    low, high : list of float64 array, shape (units,)
+        Of the pre-activations z.
+    post_low, post_high : list of float64 array
+        Of the values h after the activation.
+
+    Examples
+    --------
+    >>> from lumpability import Network
+    >>> from lumpability.networks.difference import affine_layers
+    >>> network = affine_layers(Network.dense([([[1, -1]], None, "relu"), ([[1], [1]], None, None)]))
+    >>> found = ranges(network, (-1, 2))
+    >>> [(low.round(9).tolist(), high.round(9).tolist()) for low, high in zip(found.low, found.high)]
+    [([-1.0, -2.0], [2.0, 1.0]), ([-0.0], [2.0])]
+    """
+
+    network: AffineNetwork
+    input_low: Array
+    input_high: Array
+    low: list[Array]
+    high: list[Array]
+    post_low: list[Array]
+    post_high: list[Array]
+    lines: list[Lines]
+
+    def post(self, layer: int) -> tuple[Array, Array]:
+        """Return the bounds of the values of a layer by its number, 0 for the input."""
+        if layer == 0:
+            return self.input_low, self.input_high
+        return self.post_low[layer - 1], self.post_high[layer - 1]
+
+    def size(self, layer: int) -> Array:
+        """Return bounds of the absolute values of a layer by its number."""
+        low, high = self.post(layer)
+        return np.maximum(np.abs(low), np.abs(high))
+
+
+def box_ends(box: Any, inputs: int) -> tuple[Array, Array]:
+    """Return both ends of a box as float64 arrays, shape (inputs,).
+
+    Parameters
+    ----------
+    box : an object with ``low`` and ``high``, or a pair of them
+        Numbers or arrays of one number for each input.
+
+    Raises
+    ------
+    InvalidInput
+        If a number is not finite, the shape does not fit or a lower end lies above the upper one.
+    """
+    pair = (box.low, box.high) if hasattr(box, "low") and hasattr(box, "high") else tuple(box)
+    if len(pair) != 2:
+        raise InvalidInput("a box has a lower and an upper end: give a Box or a pair (low, high)")
+    ends = []
+    for name, end in zip(("low", "high"), pair, strict=True):
+        values = np.asarray(end, dtype=np.float64).ravel()
+        if values.size not in (1, inputs):
+            raise InvalidInput(
+                f"the box has {values.size} numbers in {name}, but the network has {inputs} inputs",
+                given=values.size,
+                inputs=inputs,
+            )
+        if not np.isfinite(values).all():
+            raise InvalidInput(f"the box holds numbers in {name} that are not finite")
+        ends.append(np.broadcast_to(values, (inputs,)).copy())
+    if np.any(ends[0] > ends[1]):
+        place = int(np.flatnonzero(ends[0] > ends[1])[0])
+        raise InvalidInput(
+            f"the box is empty: input {place} has low {ends[0][place]:g} above high {ends[1][place]:g}",
+            input=place,
+        )
+    return ends[0], ends[1]
+
+
+def ranges(network: AffineNetwork, box: Any) -> Ranges:
+    """Return bounds of all units of a network on a box of inputs.
+
+    Parameters
+    ----------
+    network : AffineNetwork
+    box : Box or (low, high)
+
+    Raises
+    ------
+    InvalidInput
+        If the box does not fit.
+
+    Examples
+    --------
+    >>> from lumpability import Network
+    >>> from lumpability.networks.difference import affine_layers
+    >>> network = affine_layers(Network.dense([([[1]], [2], "relu"), ([[1]], None, None)]))
+    >>> found = ranges(network, (-1, 2))
+    >>> bool(found.low[0] > 0), found.high[-1].round(9).tolist()
+    (True, [4.0])
+    """
+    low, high = box_ends(box, network.inputs)
+    found = Ranges(network, low, high, [], [], [], [], [])
+    for layer in network.layers:
+        bottom, top = interval(layer, found)
+        if found.low:  # on the first layer, an interval is exact
+            for columns in slices(layer.units):
+                terms: Terms = {}
+                for source, matrix in zip(layer.sources, layer.matrices, strict=True):
+                    part = dense_columns(matrix, columns)
+                    terms[source] = terms[source] + part if source in terms else part
+                error = weight_error(layer, found)[columns]
+                bias = layer.bias[columns]
+                below = least(found, terms, bias, error)
+                above = -least(found, {s: -c for s, c in terms.items()}, -bias, error)
+                bottom[columns] = np.fmax(bottom[columns], below)
+                top[columns] = np.fmin(top[columns], above)
+        extend(found, layer, bottom, top)
+    return found
+
+
+def extend(found: Ranges, layer: AffineLayer, low: Array, high: Array) -> None:
+    """Record bounds of the pre-activations of the next layer."""
+    found.low.append(low)
+    found.high.append(high)
+    with np.errstate(invalid="ignore", over="ignore"):
+        bottom, top = image(layer, low, high)
+        found.lines.append(lines(layer, low, high))
+    found.post_low.append(bottom)
+    found.post_high.append(top)
+
+
+def slices(columns: int) -> list[slice]:
+    """Return slices of columns that are handled together."""
+    return [slice(start, start + _WIDTH) for start in range(0, columns, _WIDTH)]
+
+
+def dense_columns(matrix: Matrix, columns: slice) -> Array:
+    """Return columns of a matrix as an array."""
+    return as_dense(matrix[:, columns])
+
+
+def weight_error(layer: AffineLayer, found: Ranges) -> Array:
+    """Return how far weights and biases that round move the pre-activations of a layer at most."""
+    error = np.zeros(layer.units) if layer.bias_error is None else layer.bias_error.copy()
+    if layer.relative:
+        for source, matrix in zip(layer.sources, layer.matrices, strict=True):
+            error += 2 * layer.relative * (found.size(source) @ abs(matrix))
+    return error
+
+
+def reach(layer: AffineLayer, found: Ranges) -> Array:
+    """Return bounds of the sums of |h| |W| + |b| of a layer, which scale its rounding."""
+    total = np.abs(layer.bias)
+    for source, matrix in zip(layer.sources, layer.matrices, strict=True):
+        total = total + found.size(source) @ abs(matrix)
+    return np.asarray(total)
+
+
+def terms_of(layer: AffineLayer) -> int:
+    """Return the number of products that a pre-activation adds."""
+    return sum(int(matrix.shape[0]) for matrix in layer.matrices)
+
+
+def interval(layer: AffineLayer, found: Ranges) -> tuple[Array, Array]:
+    """Return bounds of the pre-activations of a layer by interval arithmetic."""
+    bottom, top = layer.bias.copy(), layer.bias.copy()
+    for source, matrix in zip(layer.sources, layer.matrices, strict=True):
+        low, high = found.post(source)
+        positive, negative = (matrix + abs(matrix)) / 2, (matrix - abs(matrix)) / 2
+        bottom += low @ positive + high @ negative
+        top += high @ positive + low @ negative
+    slack = gamma(2 * terms_of(layer)) * reach(layer, found) + weight_error(layer, found)
+    return down(bottom - slack), up(top + slack)
+
+
+class Tally:
+    """The constants of functionals that are pushed back, and what rounding may have changed.
+
+    Attributes
+    ----------
+    total : float64 array, shape (functionals,)
+    slack : float64 array, shape (functionals,)
+        The functionals are not less than the total minus this, plus the terms that are pending.
+    """
+
+    def __init__(self, constant: Array, error: Array) -> None:
+        self.total = constant.astype(np.float64)
+        self.slack = error + 4 * UNIT * np.abs(constant)
+
+    def add(self, amount: Array, error: Array) -> None:
+        """Add to the constants."""
+        self.total = self.total + amount
+        self.slack = self.slack + error + 4 * UNIT * np.abs(self.total)
+
+    def bound(self) -> Array:
+        """Return the lower bounds, once nothing is pending."""
+        return down(self.total - self.slack * (1 + 1e-9))
+
+
+def least(found: Ranges, terms: Terms, constant: Array, error: Array) -> Array:
+    """Return lower bounds of linear functionals of units, minus an error.
+
+    Parameters
+    ----------
+    found : Ranges
+        Of all layers that are read.
+    terms : dict of int to float64 array, shape (units, functionals)
+        By the number of the layer, the coefficients of its values.
+    constant, error : float64 arrays, shape (functionals,)
+
+    Returns
+    -------
+    float64 array, shape (functionals,)
+        Not finite where numbers overflow: such a bound is no bound.
+    """
+    pending, tally = dict(terms), Tally(constant, error)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for number in range(max(pending, default=0), 0, -1):
+            if number in pending:
+                pushed = through_lines(found, number, pending.pop(number), tally)
+                through_affine(found, number, pushed, pending, tally)
+        least_on_inputs(found, pending, tally)
+        return tally.bound()
+
+
+def least_on_inputs(found: Ranges, pending: Terms, tally: Tally) -> None:
+    """Add the least values on the box of the terms of inputs."""
+    if 0 in pending:
+        positive, negative = np.maximum(pending[0], 0), np.minimum(pending[0], 0)
+        error = gamma(2 * len(found.input_low)) * (found.size(0) @ np.abs(pending[0]))
+        tally.add(found.input_low @ positive + found.input_high @ negative, error)
+
+
+def through_lines(found: Ranges, number: int, coefficients: Array, tally: Tally) -> Array:
+    """Replace the values of a layer by lines of their arguments; return the coefficients of these."""
+    line = found.lines[number - 1]
+    positive, negative = np.maximum(coefficients, 0), np.minimum(coefficients, 0)
+    error = np.abs(line.low_shift) @ positive - np.abs(line.high_shift) @ negative
+    tally.add(
+        line.low_shift @ positive + line.high_shift @ negative, gamma(2 * len(coefficients)) * error
+    )
+    pushed: Array = positive * line.low_slope[:, None] + negative * line.high_slope[:, None]
+    return pushed
+
+
+def through_affine(found: Ranges, number: int, pushed: Array, pending: Terms, tally: Tally) -> None:
+    """Replace the arguments of a layer, with these coefficients, by what they are computed from.
+
+    The coefficients may be rounded products of two numbers.  Adds terms of earlier layers to `pending`.
+    """
+    layer, size = found.network.layers[number - 1], np.abs(pushed)
+    scale = reach(layer, found)
+    error = (gamma(layer.units) * scale + weight_error(layer, found) + TINY) @ size
+    tally.add(layer.bias @ pushed, error + TINY * layer.units * np.sum(scale))
+    for source, matrix in zip(layer.sources, layer.matrices, strict=True):
+        part = matrix @ pushed
+        if source in pending:
+            part = pending[source] + part
+            tally.slack = tally.slack + 2 * UNIT * (found.size(source) @ np.abs(part))
+        pending[source] = part
