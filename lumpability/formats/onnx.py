@@ -95,7 +95,10 @@ def _refuse_mixed_types(onnx: Any, model: Any) -> None:
     if model.ByteSize() < 1 << 30:
         try:
             onnx.shape_inference.infer_shapes(model, check_type=True)
-        except onnx.shape_inference.InferenceError as error:
+        except (
+            onnx.shape_inference.InferenceError,
+            ValueError,
+        ) as error:  # ValueError: unknown type
             raise InvalidNetwork(
                 f"is not a valid model: {str(error).partition(chr(10))[0]}"
             ) from None

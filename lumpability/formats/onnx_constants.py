@@ -15,6 +15,7 @@ import numpy as np
 
 from lumpability.errors import FormatError
 from lumpability.networks.layers import Shape
+from lumpability.networks.tensors.protobuf import array_of
 from lumpability.numbers.float_arrays import Array
 
 __all__ = ["FREE", "attributes", "initial_constants", "tensor"]
@@ -56,7 +57,7 @@ def attributes(node: Any) -> dict[str, Any]:
     for item in node.attribute:
         value = onnx.helper.get_attribute_value(item)
         if isinstance(value, onnx.TensorProto) and node.op_type != "Constant":
-            array = onnx.numpy_helper.to_array(value)
+            array = array_of(value)
             value = array.item() if array.size == 1 else array
         values[item.name] = value
     return values

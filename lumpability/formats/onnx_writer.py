@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import FormatError, require
+from lumpability.errors import FormatError, InvalidNetwork, require
 from lumpability.files import writing
 from lumpability.networks.elementwise import Activate, Constant, PReLU, Scale, Shift, Softmax
 from lumpability.networks.graph.network import GraphNetwork
@@ -78,7 +78,11 @@ def to_onnx(network: Network) -> Any:
         graph, producer_name="lumpability", opset_imports=opsets, ir_version=writer.ir_version
     )
     if network.byte_count < 1 << 30:
-        onnx.checker.check_model(model)
+        try:
+            onnx.checker.check_model(model)
+        except onnx.checker.ValidationError as error:
+            reason = str(error).partition("\n")[0]
+            raise InvalidNetwork(f"is no valid ONNX model: {reason}") from error
     return model
 
 

@@ -1,4 +1,4 @@
-"""Mutations that know the structure of a file: tokens of text, trees of JSON, members of archives, bytes."""
+"""Mutations that know the structure of a file: tokens of text, trees of JSON, members of archives, messages, bytes."""
 
 from __future__ import annotations
 
@@ -77,7 +77,11 @@ def _once(data: bytes, suffix: str, random: Random) -> bytes:
             return _zip(data, random)
         if suffix == ".umb":
             return _tar(data, random)
-        if suffix == ".json":
+        if suffix == ".onnx":
+            return _onnx(data, random)
+        if suffix == ".safetensors":
+            return _safetensors(data, random)
+        if suffix in (".json", ".jani"):
             return json.dumps(_tree(json.loads(data), random)).encode()
         return _text(data, random)
     except Exception:  # noqa: BLE001  # it is damaged already
@@ -168,3 +172,84 @@ def _one_member(members: dict[str, bytes], random: Random) -> None:
         members[name] = re.sub(rb"\((\d+),", rb"(%d\1," % digit, content, count=1)
     else:
         members[name] = _bytes(members[name], random)
+
+
+def _onnx(data: bytes, random: Random) -> bytes:
+    """Change one field of one message of a model."""
+    import onnx
+
+    model = onnx.ModelProto()
+    model.ParseFromString(data)
+    message = model
+    while random.random() < 0.85:
+        inner = [
+            item
+            for field, value in message.ListFields()
+            if field.type == field.TYPE_MESSAGE
+            for item in (value if _repeated(field) else [value])
+        ]
+        if not inner:
+            break
+        # Most of the model is in the graph, and most of the graph is nodes and weights.
+        message = max(random.sample(inner, min(2, len(inner))), key=lambda item: item.ByteSize())
+    fields = message.ListFields()
+    if not fields:
+        return _bytes(data, random)
+    field, value = random.choice(fields)
+    if random.random() < 0.1:
+        message.ClearField(field.name)
+    elif not _repeated(field):
+        if field.type != field.TYPE_MESSAGE:
+            setattr(message, field.name, _scalar(value, random))
+    elif random.random() < 0.3:
+        del value[random.randrange(len(value))]
+    elif field.type == field.TYPE_MESSAGE:
+        place, other = random.randrange(len(value)), random.randrange(len(value))
+        if random.random() < 0.5:
+            value.add().CopyFrom(value[place])
+        else:
+            value[place].CopyFrom(value[other])
+    else:
+        value[random.randrange(len(value))] = _scalar(value[0], random)
+    return bytes(model.SerializeToString())
+
+
+def _repeated(field: Any) -> bool:
+    return bool(field.is_repeated if hasattr(field, "is_repeated") else field.label == 3)
+
+
+def _scalar(value: Any, random: Random) -> Any:
+    if isinstance(value, bytes):
+        numbers = bytearray(value)
+        if len(numbers) >= 4 and random.random() < 0.6:  # one weight becomes another
+            place = random.randrange(len(numbers) // 4) * 4
+            numbers[place : place + 4] = random.choice(
+                (
+                    b"\0\0\0\0",
+                    b"\0\0\x80?",
+                    b"\0\0\0@",
+                    b"\0\0\x80\x7f",
+                    b"\0\0\xc0\x7f",
+                    b"\1\0\0\0",
+                )
+            )
+            return bytes(numbers)
+        return _bytes(value, random)
+    if isinstance(value, str):
+        return random.choice(
+            (value + "x", "", "x", "a", "N", "Relu", "Add", "MatMul", "Identity", "y")
+        )
+    if isinstance(value, float):
+        return random.choice((0.0, -1.0, value + 1, 1e38, float("inf"), float("nan")))
+    return random.choice((value + 1, value - 1, -value, 0, 1, 2, 2**31 - 1))
+
+
+def _safetensors(data: bytes, random: Random) -> bytes:
+    """Change the header, whose length comes first, or the numbers after it."""
+    length = int.from_bytes(data[:8], "little")
+    header, numbers = data[8 : 8 + length], data[8 + length :]
+    if random.random() < 0.5:
+        header = json.dumps(_tree(json.loads(header), random)).encode()
+    else:
+        numbers = _bytes(numbers, random)
+    return len(header).to_bytes(8, "little") + header + numbers

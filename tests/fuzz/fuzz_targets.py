@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
+from fuzz_networks import network_attacks
 
 from lumpability import CTMC, DTMC, Reward, check, formats, lump
 from lumpability.certificate import Certificate
 from lumpability.cli.partition_file import read_partition, write_partition
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.examples import proportional_not_ordinary
-from lumpability.networks.elementwise import Activate
-from lumpability.networks.layers import Dense
-from lumpability.networks.network import Network
 from lumpability.numbers.exact_array import ExactArray
 
 __all__ = ["Target", "targets"]
@@ -42,6 +39,12 @@ SUFFIXES = (
     ".npz",
     *([".umb"] if find_spec("umbi") else []),
 )
+NETWORK_SUFFIXES = [
+    ".nnet",
+    ".npz",
+    *([".safetensors"] if find_spec("safetensors") else []),
+    *([".onnx", ".onnx.gz"] if find_spec("onnxruntime") else []),
+]
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,8 @@ def targets(folder: Path) -> list[Target]:
     tra.parent.mkdir()
     formats.write(CHAINS["dtmc"], tra)
     found += [Target(p.name, p, lambda _: _read(tra)) for p in sorted(tra.parent.iterdir())]
-    first = Dense(np.array([[1.0, 2.0], [0.5, 1.0]]), np.array([0.0, 1.0]))
-    last = Dense(np.array([[1.0], [1.0]]), np.array([1.0]))
-    network = Network((first, Activate("relu"), last), (None, 2), np.float64)
-    for suffix in (".nnet", ".npz"):
-        path = folder / f"network{suffix}"
-        formats.write(network, path)
-        found.append(Target(path.name, path, formats.read))
+    for name, path, use in network_attacks(folder, NETWORK_SUFFIXES):
+        found.append(Target(name, path, use))
     for kind, chain in (
         ("ordinary", CHAINS["ctmc"]),
         ("proportional", proportional_not_ordinary()),

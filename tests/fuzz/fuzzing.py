@@ -1,6 +1,6 @@
 """Fuzz readers, certificates and partition files: ``python tests/fuzz/fuzzing.py --inputs 1000000``.
 
-Every input is used in this process, with limits of time and memory.  Inputs depend on the seed alone.
+Every input is used in this process, with limits of processor time and memory.  Inputs depend on the seed alone.
 Findings are printed, and kept in the folder that is given.
 """
 
@@ -29,7 +29,7 @@ SECONDS, BYTES = 5, 1 << 30
 
 
 class TooLongError(BaseException):
-    """An input took more than `SECONDS`."""
+    """An input took more than `SECONDS` of the processor."""
 
 
 def _alarm(signal_number: int, frame: FrameType | None) -> None:
@@ -38,8 +38,8 @@ def _alarm(signal_number: int, frame: FrameType | None) -> None:
 
 def outcome(target: Target) -> str:
     """Use a file; return "read", "refused", or what is wrong."""
-    signal.signal(signal.SIGALRM, _alarm)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.signal(signal.SIGPROF, _alarm)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         target.use(target.path)
     except LumpabilityError as error:
@@ -54,7 +54,7 @@ def outcome(target: Target) -> str:
     except Exception as error:  # noqa: BLE001  # this is what is looked for
         return f"WRONG: {type(error).__name__}: {error}"
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return "read"
 
 

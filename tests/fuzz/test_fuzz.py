@@ -28,6 +28,9 @@ def test_twenty_seconds_of_changed_files_find_nothing():
 @pytest.mark.parametrize("kept", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
 def test_what_was_once_wrong_is_read_or_refused(kept, tmp_path):
     name = kept.name.partition("-")[2]
-    (target,) = (target for target in targets(tmp_path) if target.path.name == name)
+    found = [target for target in targets(tmp_path) if target.path.name == name]
+    if not found:
+        pytest.skip(f"{name} needs an optional package")
+    (target,) = found
     target.path.write_bytes(kept.read_bytes())
     assert outcome(target) in ("read", "refused")

@@ -20,7 +20,13 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["eliminate_dense", "relative_error_bound"]
+__all__ = [
+    "eliminate",
+    "eliminate_dense",
+    "exact_products",
+    "relative_error_bound",
+    "rounded_sums",
+]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -43,6 +49,30 @@ def eliminate_dense(rates: Floats, progress: Callable[[int, int], None] | None =
     >>> eliminate_dense(np.array([[0, 1e-30], [1, 0]])).tolist()
     [1.0, 1e-30]
     """
+    eliminate(rates, progress)
+    masses = np.zeros(len(rates))
+    masses[0] = 1.0
+    for state in range(1, len(rates)):
+        masses[state] = masses[:state] @ rates[:state, state]
+        if masses[state] > _LARGE:
+            masses[: state + 1] /= masses[state]
+    normalised: Floats = masses / math.fsum(masses)
+    return normalised
+
+
+def eliminate(rates: Floats, progress: Callable[[int, int], None] | None = None) -> None:
+    """Eliminate all states but the first in place, from the last one on.
+
+    Afterwards entry (k, i) for i < k is the rate from k to i when later states are not watched, and entry (i, k) the
+    rate from i to k then, divided by the rate from k to earlier states.
+
+    Examples
+    --------
+    >>> rates = np.array([[0, 1.0], [4.0, 0]])
+    >>> eliminate(rates)
+    >>> rates.tolist()
+    [[1.0, 0.25], [4.0, 0.0]]
+    """
     n = len(rates)
     for high in range(n, 1, -_PANEL):
         low = max(high - _PANEL, 0)
@@ -58,14 +88,6 @@ def eliminate_dense(rates: Floats, progress: Callable[[int, int], None] | None =
         rates[:low, :low] += columns.T @ rows[:, :low]
         if progress is not None:
             progress(n - low, n)
-    masses = np.zeros(n)
-    masses[0] = 1.0
-    for state in range(1, n):
-        masses[state] = masses[:state] @ rates[:state, state]
-        if masses[state] > _LARGE:
-            masses[: state + 1] /= masses[state]
-    normalised: Floats = masses / math.fsum(masses)
-    return normalised
 
 
 def relative_error_bound(rates: Any, masses: Floats) -> float:
@@ -101,7 +123,7 @@ def relative_error_bound(rates: Any, masses: Floats) -> float:
     edges = rates.tocoo()
     if n == 1:
         return 0.0
-    flow, rest = _exact_products(masses[edges.row], edges.data)
+    flow, rest = exact_products(masses[edges.row], edges.data)
     if not np.isfinite(flow).all() or flow.min(initial=1.0) < 1e-280:  # products may lose bits
         return math.inf
     surplus = _surpluses(n, edges.row, edges.col, flow, rest)
@@ -115,8 +137,14 @@ def relative_error_bound(rates: Any, masses: Floats) -> float:
     return (1 + 1e-9) * (math.expm1(exponent) + normalised)
 
 
-def _exact_products(left: Floats, right: Floats) -> tuple[Floats, Floats]:
-    """Return products and their rounding errors (Dekker 1971)."""
+def exact_products(left: Floats, right: Floats) -> tuple[Floats, Floats]:
+    """Return products and their rounding errors (Dekker 1971).
+
+    Examples
+    --------
+    >>> [x.tolist() for x in exact_products(np.array([0.1]), np.array([10.0]))]
+    [[1.0], [5.551115123125783e-17]]
+    """
 
     def halves(x: Floats) -> tuple[Floats, Floats]:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -131,7 +159,18 @@ def _exact_products(left: Floats, right: Floats) -> tuple[Floats, Floats]:
 def _surpluses(n: int, sources: Any, targets: Any, flow: Floats, rest: Floats) -> list[float]:
     """Return the flow into every state minus the flow out of it, correctly rounded."""
     owners = np.concatenate([targets, targets, sources, sources])
-    parts = np.concatenate([flow, rest, -flow, -rest])[np.argsort(owners, kind="stable")].tolist()
+    return rounded_sums(n, owners, np.concatenate([flow, rest, -flow, -rest]))
+
+
+def rounded_sums(n: int, owners: Any, numbers: Floats) -> list[float]:
+    """Return for each of n owners the sum of its numbers, correctly rounded.
+
+    Examples
+    --------
+    >>> rounded_sums(2, np.array([0, 1, 0]), np.array([1e20, 3.0, 1.0]))
+    [1e+20, 3.0]
+    """
+    parts = numbers[np.argsort(owners, kind="stable")].tolist()
     bounds = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=n))]).tolist()
     return [math.fsum(parts[bounds[s] : bounds[s + 1]]) for s in range(n)]
 

@@ -9,6 +9,7 @@ is never singular.  Norris, *Markov Chains* (1997), theorems 1.3.2, 1.3.5 and 3.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -16,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from lumpability.markov.chains import MarkovChain
+from lumpability.markov.solve.absorbing import Found, solve_absorbing
 from lumpability.markov.solve.classes import backwards_reachable
-from lumpability.markov.solve.linear import first_success, solve_exact, solve_numeric
+from lumpability.markov.solve.linear import solve_exact
 from lumpability.markov.solve.solution import Effort, Method, Progress, Solution, choose_method
 from lumpability.markov.solve.vectors import target_of
 from lumpability.numbers.exact_array import Exact, ExactArray
@@ -176,20 +178,37 @@ class _System:
             return Solution(values, "exact", infinite=infinite, states=self.chain.states)
         result = known.astype(np.float64)
         if not len(self.unknown):
-            return Solution(result, "direct", infinite=infinite, states=self.chain.states)
-        matrix, column = self._numeric_matrix(), right.to_floats()
-        numbers, residual, iterations, used = first_success(
-            lambda attempt: solve_numeric(matrix, column, attempt), replace(effort, method=chosen)
-        )
-        result[self.unknown] = numbers
+            return Solution(
+                result, "direct", 0.0, 0.0, 0.0, infinite=infinite, states=self.chain.states
+            )
+        parts = self._signed_parts(right, replace(effort, method=chosen))
+        result[self.unknown] = parts[0].values - (parts[1].values if len(parts) > 1 else 0.0)
+        worst = max(part.relative_error for part in parts)
+        bounds: dict[str, float | None] = {}
+        if worst < math.inf:
+            largest = sum(float(part.values.max()) for part in parts) * worst
+            bounds = {"error_bound": largest, "relative_error": worst if len(parts) == 1 else None}
         return Solution(
             result,
-            used,
-            residual=residual,
-            iterations=iterations,
+            parts[0].method,
+            residual=max(part.residual for part in parts),
+            iterations=sum(part.iterations for part in parts),
             infinite=infinite,
             states=self.chain.states,
+            **bounds,
         )
+
+    def _signed_parts(self, right: ExactArray, effort: Effort) -> list[Found]:
+        """Solve for the right side, or for its positive and its negative part if there are both."""
+        rates, column = self.rates.to_scipy().tocsr()[self.unknown], right.to_floats()
+        inner = rates[:, self.unknown].tocsr()
+        outside = np.ones(self.chain.n, dtype=bool)
+        outside[self.unknown] = False
+        into = rates[:, np.flatnonzero(outside)].sum(axis=1)
+        sides = [np.maximum(column, 0.0)]
+        if (column < 0).any():
+            sides.append(np.maximum(-column, 0.0))
+        return [solve_absorbing(inner, into, side, effort) for side in sides]
 
     def _exact_rows(self) -> list[dict[int, Exact]]:
         place = {state: i for i, state in enumerate(self.unknown.tolist())}
@@ -204,10 +223,3 @@ class _System:
             row[i] = total
             rows.append(row)
         return rows
-
-    def _numeric_matrix(self) -> Any:
-        from scipy.sparse import diags_array
-
-        rates = self.rates.to_scipy()
-        exits = rates.sum(axis=1)[self.unknown]
-        return (diags_array(exits) - rates[self.unknown][:, self.unknown]).tocsr()

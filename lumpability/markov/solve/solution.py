@@ -68,8 +68,8 @@ class Solution:
     residual : float
         Largest absolute residual of the equations solved, computed afterwards; 0 if exact.
     error_bound : float or None
-        Proved bound on the error in the sum of absolute values, rounding included; 0 if exact, None
-        if there is none.
+        Proved bound on the error, rounding included: of the sum of absolute values of a distribution, of
+        every entry of times, probabilities and rewards by state; 0 if exact, None if there is none.
     relative_error : float or None
         Proved bound on the relative error of every entry; 0 if exact, None if there is none.
     iterations : int

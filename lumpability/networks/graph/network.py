@@ -169,6 +169,9 @@ class GraphNetwork:
         names = self.ends["input"]
         if len(names) != len(inputs):
             raise InvalidInput(f"the network takes {len(names)} inputs, not {len(inputs)}")
+        untyped = [name for name, kind, _ in names if kind == "unknown"]
+        if untyped:
+            raise InvalidInput(f"the model does not say the type of its input {untyped[0]!r}")
         feeds = {
             name: np.asarray(x, dtype=kind)
             for x, (name, kind, _) in zip(inputs, names, strict=True)

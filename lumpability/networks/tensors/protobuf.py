@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import require
+from lumpability.errors import InvalidNetwork, require
 from lumpability.numbers.float_arrays import Array
 
 __all__ = [
@@ -59,9 +59,15 @@ def subgraphs(node: Any) -> list[Any]:
 
 
 def array_of(tensor: Any, folder: Path | None = None) -> Array:
-    """Return a TensorProto as an array; types that numpy lacks become float32, exactly."""
+    """Return a TensorProto as an array; types that numpy lacks become float32, exactly.
+
+    Raises `InvalidNetwork` if its data do not fit its type and shape.
+    """
     helper = onnx().numpy_helper
-    array = np.asarray(helper.to_array(tensor, "" if folder is None else str(folder)))
+    try:
+        array = np.asarray(helper.to_array(tensor, "" if folder is None else str(folder)))
+    except (TypeError, ValueError, KeyError) as error:
+        raise InvalidNetwork(f"tensor {tensor.name!r} cannot be read: {error}") from error
     if array.dtype.kind == "V" or array.dtype.name.startswith(("bfloat", "float8")):
         return np.asarray(array.astype(np.float32))
     return array

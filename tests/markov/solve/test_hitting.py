@@ -15,6 +15,7 @@ from lumpability import CTMC, DTMC, Reward, lump
 from lumpability.errors import InvalidChain, InvalidInput, InvalidValue, NoConvergence, NotUnique
 from lumpability.markov.examples import machine_repair, moran, planted
 from lumpability.markov.solve import (
+    absorbing,
     accumulated_reward,
     expected_hitting_times,
     expected_reward_until,
@@ -174,3 +175,59 @@ def test_functions_of_states_are_pulled_back_from_the_quotient():
     small = hitting_probabilities(lumping.quotient, "fixed")
     whole = hitting_probabilities(chain, "fixed", method="exact")
     assert lumping.pull_back(small.values).equals(whole.values)
+
+
+def rough_chain(seed: int, states: int) -> CTMC:
+    """A chain whose rates differ by many orders of magnitude, and that reaches state 0 from everywhere."""
+    random = np.random.default_rng(seed)
+    rates = {}
+    for s in range(1, states):
+        for t in {s - 1, *random.integers(0, states, 2).tolist()} - {s}:
+            rates[s, t] = Fraction(int(random.integers(1, 10))) * Fraction(10) ** int(
+                random.integers(-8, 9)
+            )
+    reward = {s: Fraction(int(random.integers(-3, 9)), 7) for s in range(states)}
+    return CTMC.from_rates(rates, states=range(states), rewards={"cost": reward})
+
+
+@given(seed=st.integers(0, 10**6), method=st.sampled_from(["direct", "iterative"]))
+def test_errors_of_hitting_stay_within_their_bounds(seed, method):
+    chain = rough_chain(seed, 7)
+    for ask in (
+        lambda method: expected_hitting_times(chain, [0], method=method),
+        lambda method: hitting_probabilities(chain, [3], method=method),
+        lambda method: expected_reward_until(chain, "cost", [0], method=method),
+    ):
+        exact = ask("exact")
+        try:
+            found = ask(method)
+        except NoConvergence:
+            assert method == "iterative"
+            continue
+        pairs = [(Fraction(x), y) for x, y in zip(found.finite.tolist(), exact.finite, strict=True)]
+        if method == "direct":
+            assert found.error_bound is not None
+        if found.error_bound is not None:
+            assert max(abs(x - y) for x, y in pairs) <= found.error_bound
+        if found.relative_error is not None:
+            assert found.relative_error < 1e-10 or method == "iterative"
+            assert all(abs(x - y) <= Fraction(found.relative_error) * y for x, y in pairs)
+
+
+@pytest.mark.parametrize("dense", [0, 2000])
+def test_times_are_right_to_ten_digits_with_and_without_tables(monkeypatch, dense):
+    monkeypatch.setattr(absorbing, "_DENSE_UP_TO", dense)
+    chain = machine_repair(6, repairers=2)
+    found = expected_hitting_times(chain, [chain.states[-1]], method="direct")
+    exact = expected_hitting_times(chain, [chain.states[-1]], method="exact")
+    assert found.relative_error < 1e-12
+    assert found.floats() == pytest.approx(exact.floats(), rel=found.relative_error * 2)
+
+
+def test_times_that_cannot_be_shown_to_be_right_are_refused():
+    quotient = lump(machine_repair(12, repairers=2, failure="1/10000")).quotient
+    with pytest.raises(NoConvergence, match="cannot be shown to be right"):
+        expected_hitting_times(quotient, [quotient.states[-1]], method="iterative")
+    direct = expected_hitting_times(quotient, [quotient.states[-1]], method="direct")
+    exact = expected_hitting_times(quotient, [quotient.states[-1]], method="exact")
+    assert direct.floats() == pytest.approx(exact.floats(), rel=1e-12)
