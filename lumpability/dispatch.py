@@ -15,6 +15,7 @@ from lumpability.errors import InvalidInput
 from lumpability.vocabulary import keywords, unknown_option
 
 if TYPE_CHECKING:
+    from lumpability.markov.approximate import ApproximateLumping
     from lumpability.markov.base import MarkovChain
     from lumpability.markov.kinds.kind import Kind
     from lumpability.markov.lumping import Lumping
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["check", "lump"]
 
 _CHAIN, _NETWORK, _GRAPH = "chain", "network", "graph"
+_DOMAINS = {"MarkovChain": _CHAIN, "Network": _NETWORK, "GraphNetwork": _GRAPH}
+"""The domain of each class by which the overloads of the verbs annotate the model."""
 _ANYHOW = (None, None, None, "auto")
 """The defaults of kind, partition, type and engine."""
 Verb = TypeVar("Verb", bound=Callable[..., Any])
@@ -36,11 +39,12 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 def _for_both_wings(verb: Verb) -> Verb:
     """Refuse models without a wing, and options that the wing of a model does not have.
 
-    The first overload of the verb lists the options for chains, the second those for networks, the third, where
-    the verb has one, those for graphs.
+    The overloads of the verb for a class of models list the options that it has.
     """
-    options = map(keywords, get_overloads(verb))
-    known = dict(zip((_CHAIN, _NETWORK, _GRAPH), options, strict=False))
+    known: dict[str, list[str]] = {}
+    for one in get_overloads(verb):
+        options = known.setdefault(_DOMAINS[one.__annotations__["model"]], [])
+        options += [name for name in keywords(one) if name not in options]
 
     @wraps(verb)
     def checked(model: Any, *arguments: Any, **given: Any) -> Any:
@@ -64,6 +68,28 @@ def _for_both_wings(verb: Verb) -> Verb:
     return cast("Verb", checked)
 
 
+def _refuse_with_tolerance(kind: Any, **options: Any) -> None:
+    """Refuse options that say nothing about sums that nearly agree."""
+    if kind is not None and getattr(kind, "name", kind) != "ordinary":
+        raise InvalidInput(
+            f"a tolerance is for ordinary lumping, not for {getattr(kind, 'name', kind)!r}: leave kind out",
+            kind=kind,
+        )
+    for name, value in options.items():
+        if value is not None:
+            raise InvalidInput(f"{name} has no meaning with a tolerance: leave it out", option=name)
+
+
+def _require_tolerance(**options: Any) -> None:
+    """Refuse options that only a tolerance gives a meaning."""
+    for name, value in options.items():
+        if value is not None:
+            raise InvalidInput(
+                f'{name} is for a lumping within a tolerance: give tolerance=... too, such as "1%"',
+                option=name,
+            )
+
+
 @overload
 def lump(
     model: MarkovChain,
@@ -75,6 +101,18 @@ def lump(
     engine: EngineName | Engine = "auto",
     progress: Progress | None = None,
 ) -> Lumping: ...
+@overload
+def lump(
+    model: MarkovChain,
+    *,
+    tolerance: Any,
+    absolute: Any = None,
+    reward_tolerance: Any = None,
+    respect: Iterable[str] | str | None = None,
+    ignore: Iterable[str] | str = (),
+    within: Any = None,
+    progress: Progress | None = None,
+) -> ApproximateLumping: ...
 @overload
 def lump(
     model: Network,
@@ -102,16 +140,20 @@ def lump(
     respect: Iterable[str] | str | None = None,
     ignore: Iterable[str] | str = (),
     within: Any = None,
+    tolerance: Any = None,
+    absolute: Any = None,
+    reward_tolerance: Any = None,
     dtype: Any = None,
     exact_weights: bool = False,
     antiparallel: bool = False,
     engine: EngineName | Engine = "auto",
     progress: Progress | None = None,
-) -> Lumping | NetworkLumping | GraphLumping:
+) -> Lumping | ApproximateLumping | NetworkLumping | GraphLumping:
     """Compute the coarsest lumping of a chain or a network, and its quotient, exactly.
 
     The coarsest lumping of a kind is unique.  Its identity is checked in exact arithmetic before it is
-    returned.
+    returned.  With a `tolerance` the states of a chain are merged whose rates nearly agree; the result is then an
+    `ApproximateLumping`, which says how far they do.
 
     Parameters
     ----------
@@ -136,6 +178,16 @@ def lump(
         The lumping refines this partition.  For chains anything that `Partition.of` takes, of the states.
         For networks a mapping from i, for the i-th layer with weights, to a partition of its neurons
         (layers that are left out are not restricted); or a partition of all neurons, as for `check`.
+    tolerance : number or str, optional
+        For chains: merge states whose sums of rates into blocks nearly agree, in relative terms: ``"1%"``,
+        0.01 or ``"1/100"``.  Neighbouring sums of a block differ by no more than this, all sums by no more than
+        twice this; `lumpability.markov.approximate.gaps` has the rule.  For rates that were measured to ``1 ± d``
+        give at least ``2 d / (1 - d)``.
+    absolute : number, optional
+        With a tolerance: sums of rates that differ by no more than this, in 1/time, count as near too.  Without it
+        a sum of 0 is near to 0 only.
+    reward_tolerance : number or str, optional
+        With a tolerance: rewards of a block may differ as much.  By default they are equal.
     dtype : numpy float type, optional
         For networks: type of the quotient's weights.  By default each layer keeps its own.
     exact_weights : bool
@@ -154,13 +206,15 @@ def lump(
 
     Returns
     -------
-    Lumping, NetworkLumping or GraphLumping
-        `Lumping` for a chain, `NetworkLumping` for layers, `GraphLumping` for a graph.
+    Lumping, ApproximateLumping, NetworkLumping or GraphLumping
+        `Lumping` for a chain, `ApproximateLumping` with a tolerance, `NetworkLumping` for layers, `GraphLumping`
+        for a graph.
 
     Raises
     ------
     InvalidInput
-        If the model has no such kind, engine or option, or `within` does not fit the model.
+        If the model has no such kind, engine or option, or `within` does not fit the model; for a tolerance
+        that is not a share, or with a chain that has parameters, another kind or an engine.
     NotJustified
         If the kind makes no sense for the model; or, with `exact_weights`, if a new weight would have
         to be rounded (the error carries ``rounding``).
@@ -186,12 +240,31 @@ def lump(
     >>> network = Network.dense([(first, None, "relu"), ([[1], [2], [3], [4]], [0], None)])
     >>> lump(network).is_irreducible, lump(network, antiparallel=True)
     (True, NetworkLumping(proportional: 4 -> 2 hidden neurons, 17 -> 11 parameters, proved))
+    >>> measured = CTMC.from_rates({("a", "c"): 100, ("b", "c"): 101}, labels={"goal": ["c"]})
+    >>> lump(measured, tolerance="1%")
+    ApproximateLumping(3 states -> 2 blocks, tolerance 1%, residual 0.99%)
     """
     if model.domain == _CHAIN:
+        chain = cast("MarkovChain", model)
+        if tolerance is not None:
+            from lumpability.markov.approximate.lump import lump_within
+
+            _refuse_with_tolerance(kind, engine=None if engine == "auto" else engine)
+            return lump_within(
+                chain,
+                tolerance=tolerance,
+                absolute=absolute,
+                reward_tolerance=reward_tolerance,
+                respect=respect,
+                ignore=ignore,
+                within=within,
+                progress=progress,
+            )
+        _require_tolerance(absolute=absolute, reward_tolerance=reward_tolerance)
         from lumpability.markov.lump import lump_chain
 
         return lump_chain(
-            cast("MarkovChain", model),
+            chain,
             kind=kind or "ordinary",
             respect=respect,
             ignore=ignore,
@@ -235,6 +308,10 @@ def check(
 ) -> Verdict: ...
 @overload
 def check(
+    model: MarkovChain, partition: Any, *, tolerance: Any, absolute: Any = None
+) -> Verdict: ...
+@overload
+def check(
     model: Network,
     partition: Any,
     *,
@@ -248,9 +325,13 @@ def check(
     *,
     kind: str | Kind | None = None,
     factors: Iterable[Any] | Mapping[Any, Any] | None = None,
+    tolerance: Any = None,
+    absolute: Any = None,
     antiparallel: bool = False,
 ) -> Verdict:
     """Decide exactly whether a partition is a lumping of a chain or a network.
+
+    With a `tolerance`: whether the sums of a chain's rates agree within it inside all blocks.
 
     Parameters
     ----------
@@ -265,6 +346,11 @@ def check(
     factors : array_like or mapping from states, shape (n,), optional
         For chains and the kind "proportional": check the partition with these factors of the states,
         rather than with any.
+    tolerance : number or str, optional
+        For chains: the largest relative spread (u - l) / u that is accepted, where l and u are the least and
+        the largest sum of a block into another one, such as ``"1%"``.  Labels and rewards are not looked at.
+    absolute : number, optional
+        With a tolerance: spreads u - l up to this, in 1/time, are accepted as well.
     antiparallel : bool
         For networks: neurons of opposite sign may share a class where the activation has a reflection.
 
@@ -273,7 +359,9 @@ def check(
     Verdict
         Truthy or falsy.  If falsy, its ``witness`` shows why: a `Witness` with two states of one block, a
         block and two different sums, or a `NetworkWitness` with two neurons.  For chains its
-        ``explanation`` has the transitions behind the sums (not if `factors` are given).
+        ``explanation`` has the transitions behind the sums (not if `factors` or a tolerance are given).
+        With a tolerance its ``residual`` has the largest spreads, see
+        `lumpability.markov.approximate.Residual`.
 
     Raises
     ------
@@ -281,7 +369,7 @@ def check(
         If the partition does not fit the model, or mixes neurons of different layers.
     InvalidInput
         If the model has no such kind or option; for `factors` with a kind that has none, or a factor
-        that is not positive.
+        that is not positive; for a tolerance that is not a share, or with another kind.
 
     Notes
     -----
@@ -296,16 +384,23 @@ def check(
     False
     >>> print(verdict)
     not ordinary: states 'a' and 'b' share a block, but their rates into {c} sum to 1 and to 3/2
+    >>> print(check(chain, [{"a", "b"}, {"c"}], tolerance="50%"))
+    ordinary within 50%: sums spread by at most 33.3%, and by at most 1/2 in absolute terms
     >>> network = Network.dense([([[1, 2]], [1, 1], "relu"), ([[1], [1]], None, None)])
     >>> print(check(network, {0: [{0, 1}]}))
     not proportional: units 0 and 1 of layer 0: their sums from inputs [0] are 1 and 2, but their biases 1 and 1
     """
     if model.domain == _CHAIN:
+        chain = cast("MarkovChain", model)
+        if tolerance is not None:
+            from lumpability.markov.approximate.lump import check_within
+
+            _refuse_with_tolerance(kind, factors=factors)
+            return check_within(chain, partition, tolerance=tolerance, absolute=absolute)
+        _require_tolerance(absolute=absolute)
         from lumpability.markov.lump import check_chain
 
-        return check_chain(
-            cast("MarkovChain", model), partition, kind=kind or "ordinary", factors=factors
-        )
+        return check_chain(chain, partition, kind=kind or "ordinary", factors=factors)
     from lumpability.networks.checking import check_network
 
     return check_network(

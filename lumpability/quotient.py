@@ -44,6 +44,8 @@ class Verdict:
         The verdict in words, with the names of the model.
     explanation : object or None
         For chains the transitions behind the two sums, see `lumpability.markov.explanation.Step`.
+    residual : object or None
+        If a tolerance was given, how far sums spread, see `lumpability.markov.approximate.Residual`.
 
     Examples
     --------
@@ -56,6 +58,7 @@ class Verdict:
     witness: Any
     text: str
     explanation: Any = field(default=None, kw_only=True, repr=False, compare=False)
+    residual: Any = field(default=None, kw_only=True, repr=False, compare=False)
 
     def __bool__(self) -> bool:
         return self.witness is None

@@ -7,19 +7,20 @@ rewards; it is unique.  The identity of its kind is checked in exact arithmetic 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from lumpability.errors import InvalidInput, LumpabilityError, TrivialLumping, warn
+from lumpability.errors import LumpabilityError
 from lumpability.markov.attributes import States, block_names, read_vector
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earned_rewards import with_respected_rewards
 from lumpability.markov.kinds import find_kind
 from lumpability.markov.kinds.kind import Kind
 from lumpability.markov.lumping import Lumping
+from lumpability.markov.respected import respected_names, warn_if_trivial
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.quotient import Stats, Verdict, project
@@ -45,7 +46,7 @@ def lump_chain(
     started = time.perf_counter()
     notion = find_kind(kind)
     seen = with_respected_rewards(chain, keeps_jumps=notion.keeps_jumps)
-    wanted = _respected_names(chain, notion.respects if respect is None else respect, ignore)
+    wanted = respected_names(chain, notion.respects if respect is None else respect, ignore)
     distinctions = seen.distinctions(wanted)
     respected = Partition.by(chain.n, distinctions)
     if within is not None:
@@ -64,12 +65,7 @@ def lump_chain(
                 "this library, please report it with the model",
                 witness=witness,
             )
-    if len(partition) == 1 < chain.n and len(respected) == 1:
-        warn(
-            "all states fall into one block, because nothing that is respected tells them apart: give "
-            "labels, rewards or within=... to say which states must stay apart",
-            TrivialLumping,
-        )
+    warn_if_trivial(partition, respected)
     matrix = notion.quotient(chain, conditions, partition)
     factors = notion.factors(conditions, partition)
     quotient, dropped = _quotient_chain(seen, matrix, partition, factors, distinctions)
@@ -100,31 +96,6 @@ def check_chain(
     if factors is None:
         return _explained(notion.verdict(chain, blocks), chain, notion, blocks)
     return notion.verdict_with(chain, blocks, read_vector("factors", factors, chain.states, 0)[0])
-
-
-def _respected_names(
-    chain: MarkovChain, respect: Iterable[str] | str, ignore: Iterable[str] | str
-) -> Sequence[str]:
-    """Return what to respect, less the labels and rewards to ignore.
-
-    Raises `InvalidInput` if a name to ignore is neither a label nor a reward.
-    """
-    respect = [respect] if isinstance(respect, str) else list(respect)
-    ignore = [ignore] if isinstance(ignore, str) else list(ignore)
-    if not ignore:
-        return respect
-    labels = {f"label:{name}" for name in chain.labels}
-    rewards = {f"reward:{name}" for name in chain.rewards}
-    sorts = {"labels": labels, "rewards": rewards, "initial": {"initial"}}
-    ignored: set[str] = set()
-    for name in ignore:
-        meant = sorts.get(name, {name, f"label:{name}", f"reward:{name}"} & (labels | rewards))
-        if not meant and name not in sorts:
-            known = ", ".join(sorted(labels | rewards)) or "no labels or rewards"
-            raise InvalidInput(f"there is no {name!r} to ignore; the chain has {known}", name=name)
-        ignored |= meant
-    names = [name for item in respect for name in sorted(sorts.get(item, {item}))]
-    return [n for n in names if not {n, f"label:{n}", f"reward:{n}"} & ignored]
 
 
 def _explained(verdict: Verdict, chain: MarkovChain, kind: Kind, partition: Partition) -> Verdict:

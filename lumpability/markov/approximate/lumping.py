@@ -1,0 +1,96 @@
+"""The approximate lumping of a chain: a partition within a tolerance, and what is known about its error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+from lumpability.markov.approximate.hull import Hull, hull
+from lumpability.markov.approximate.residual import Residual, residual
+from lumpability.markov.blocks import Blocked
+from lumpability.markov.chains import MarkovChain
+from lumpability.partition import Partition
+
+__all__ = ["ApproximateLumping"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ApproximateLumping(Blocked):
+    """A partition of a chain into blocks whose states have nearly equal sums of rates, and its quotients.
+
+    Attributes
+    ----------
+    chain : CTMC or DTMC
+    partition : Partition
+        Block numbers are the states of the quotient, in order.
+    tolerance : Fraction
+        The relative tolerance that was asked for.
+    quotient : CTMC or DTMC
+        The nominal quotient: plain means over the members of blocks.  It estimates; `interval` bounds.
+    respected : Partition
+        The initial partition: states in different blocks of it may not share a block.
+    absolute : Fraction
+        Sums that differ by no more than this count as near, whatever the relative tolerance.
+    reward_tolerance : Fraction
+        The relative tolerance for rewards inside a block.
+    dropped : tuple of str
+        Labels and rewards that the quotient lacks because they are not constant on blocks.
+    seconds : float
+        Time for everything from the chain to the nominal quotient.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC, lump
+    >>> rates = {("a", "c"): 100, ("b", "c"): 101, ("c", "a"): 2, ("c", "b"): 2}
+    >>> small = lump(CTMC.from_rates(rates, labels={"goal": ["c"]}), tolerance="1%")
+    >>> small
+    ApproximateLumping(3 states -> 2 blocks, tolerance 1%, residual 0.99%)
+    >>> small.quotient.matrix.row(0), small.interval.row(0)
+    ([(1, Fraction(201, 2))], [(1, Fraction(100, 1), Fraction(101, 1))])
+    """
+
+    chain: MarkovChain
+    partition: Partition
+    tolerance: Fraction
+    quotient: MarkovChain
+    respected: Partition
+    absolute: Fraction = Fraction(0)
+    reward_tolerance: Fraction = Fraction(0)
+    dropped: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @cached_property
+    def residual(self) -> Residual:
+        """How far sums spread inside blocks, in exact arithmetic, with the states where they do.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC, lump
+        >>> rates = {("a", "c"): 100, ("b", "c"): 101, ("c", "a"): 2, ("c", "b"): 2}
+        >>> small = lump(CTMC.from_rates(rates, labels={"goal": ["c"]}), tolerance="1%")
+        >>> small.residual.relative, small.residual.absolute
+        (Fraction(1, 101), Fraction(1, 1))
+        """
+        return residual(self.chain, self.partition)
+
+    @cached_property
+    def interval(self) -> Hull:
+        """The least and largest sums of rates from members of a block into another block, in exact arithmetic.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC, lump
+        >>> rates = {("a", "c"): 100, ("b", "c"): 101, ("c", "a"): 2, ("c", "b"): 2}
+        >>> small = lump(CTMC.from_rates(rates, labels={"goal": ["c"]}), tolerance="1%")
+        >>> small.interval
+        Hull(2 blocks, 2 intervals)
+        """
+        return hull(self.chain, self.partition)
+
+    def __repr__(self) -> str:
+        relative = float(100 * self.residual.relative)
+        return (
+            f"ApproximateLumping({self.chain.n} states -> {len(self.partition)} blocks, tolerance "
+            f"{float(100 * self.tolerance):.3g}%, residual {relative:.2g}%)"
+        )

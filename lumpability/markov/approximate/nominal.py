@@ -1,0 +1,79 @@
+"""The nominal quotient: blocks with the plain means of their members' rates, probabilities and rewards.
+
+Q^[B, C] is the mean over x in B of the sum of the rates from x into C.  For an ordinary lumping it is the
+quotient.  Otherwise it is one chain of the interval hull among many, good as an estimate; the ends of the
+hull say what holds.  Means are better than the middles between least and largest sum, which a single member far
+away determines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from fractions import Fraction
+
+import numpy as np
+
+from lumpability.markov.approximate.sums import means
+from lumpability.markov.attributes import States, block_names
+from lumpability.markov.chains import MarkovChain
+from lumpability.markov.earned_rewards import with_respected_rewards
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.partition import Partition
+from lumpability.quotient import project
+from lumpability.structure import WeightedStructure
+
+__all__ = ["nominal_quotient"]
+
+
+def nominal_quotient(
+    chain: MarkovChain, partition: Partition, rewards: Collection[str] | None = None
+) -> tuple[MarkovChain, tuple[str, ...]]:
+    """Return the chain of means on blocks, and the labels and rewards that it lacks.
+
+    It lacks labels that are not constant on blocks.
+
+    Parameters
+    ----------
+    rewards : collection of str, optional
+        The rewards that get their means; by default all.  Others are kept where they are constant on blocks.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC, Partition
+    >>> chain = CTMC([[0, 0, 1], [0, 0, 2], [3, 3, 0]], labels={"up": [2]}, rewards={"cost": [1, 2, 0]})
+    >>> quotient, dropped = nominal_quotient(chain, Partition([0, 0, 1]))
+    >>> quotient.matrix.row(0), quotient.rewards["cost"].state, dropped
+    ([(1, Fraction(3, 2))], ExactArray([3/2, 0]), ())
+    """
+    seen = with_respected_rewards(chain, keeps_jumps=False)
+    first, dropped = partition.representatives, []
+    labels, kept = {}, {}
+    for name, mask in chain.labels.items():
+        if np.array_equal(mask[first][partition.labels], mask):
+            labels[name] = mask[first]
+        else:
+            dropped.append(f"label:{name}")
+    for name, reward in seen.rewards.items():
+        parts = [part.codes for part in reward.parts]
+        constant = all(np.array_equal(codes[first][partition.labels], codes) for codes in parts)
+        if constant or rewards is None or name in rewards:
+            kept[name] = reward.map(lambda part: _mean(part, partition))
+        else:
+            dropped.append(f"reward:{name}")
+    initial = chain.initial
+    # The matrix is not validated: means of rows that sum to one sum to one.
+    quotient = chain.rebuilt(
+        WeightedStructure(*means(chain, partition), Partition.trivial(len(first))),
+        states=States(len(first), block_names(chain.states, partition)),
+        labels=labels,
+        rewards=kept,
+        initial=None if initial is None else project(initial, partition),
+        validate=False,
+    )
+    return quotient, tuple(dropped)
+
+
+def _mean(vector: ExactArray, partition: Partition) -> ExactArray:
+    sizes = partition.blocks.sizes
+    size = ExactArray.of_values(sizes, [Fraction(i) for i in range(int(sizes.max(initial=0)) + 1)])
+    return project(vector, partition).combine(size, lambda total, number: total / number)
