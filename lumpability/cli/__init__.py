@@ -23,6 +23,7 @@ from lumpability.cli.files import convert_command, info_command
 from lumpability.cli.lump import lump_command, shrink_command
 from lumpability.cli.options import debug
 from lumpability.cli.prove import prove_command
+from lumpability.cli.solve import solve_command
 from lumpability.cli.verify import verify_command
 from lumpability.formats import FORMATS
 
@@ -43,6 +44,7 @@ Examples:
   lumpability demo
   lumpability lump chain.drn.gz -o small.drn
   lumpability check chain.drn.gz blocks.json
+  lumpability solve chain.drn.gz hitting-time --target failed
   lumpability lump net.onnx -o small.onnx
   lumpability doctor
 \b
@@ -68,6 +70,7 @@ def cli() -> None:
 for _command in (
     lump_command,
     check_command,
+    solve_command,
     explain_command,
     verify_command,
     prove_command,

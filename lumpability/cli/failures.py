@@ -52,6 +52,7 @@ def dashed(name: str) -> str:
 _FLAG = re.compile(r"\b(normalize|absorbing|parametric)=True")
 _CHOICE = re.compile(r"\b(kind|type|engine|constants|dtype|value_type)=(['\"])(.*?)\2")
 _FILE = re.compile(r"\b(within)=(\.\.\.)?")
+_GIVEN = re.compile(r"\b(target|times|reward|initial|states)=(\.\.\.|True)")
 _NUMBER = re.compile(r"\b(max_bytes)\b")
 _FORMER = {
     dashed(former): dashed(present)
@@ -142,6 +143,7 @@ def _for_the_shell(message: str) -> str:
     'pass --normalize, or use --kind exact'
     """
     message = _FLAG.sub(r"--\1", message)
+    message = _GIVEN.sub(r"--\1", message)
     message = _NUMBER.sub(lambda found: dashed(found[1]), message)
     message = _CHOICE.sub(lambda found: f"{dashed(found[1])} {found[3]}", message)
     return _FILE.sub(r"--\1 FILE", message)

@@ -37,7 +37,7 @@ __all__ = [
 
 Command = Callable[..., Any]
 Option = Callable[[Command], Command]
-Read = Callable[[Path], Any]
+Read = Callable[..., Any]
 Write = Callable[[Any, Path], None]
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lumpability.markov.base import MarkovChain
     from lumpability.networks.network import Network
 
-__all__ = ["FORMATS", "Format", "read", "write"]
+__all__ = ["FORMATS", "SOURCES", "Format", "read", "write"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,9 @@ FORMATS: dict[str, Format] = {
     ".umb": Format("umb", "read_umb", "write_umb"),
 }
 """Every known suffix, in lower case; a longer one takes precedence over a shorter one."""
+
+SOURCES = (".jani", ".nm", ".pm", ".prism", ".sm")
+"""Suffixes of sources, which have constants and variables."""
 
 
 def _format_of(path: Path, verb: str) -> Format:

@@ -82,7 +82,7 @@ def read_safetensors(
     if layers is not None:
         return _bare(arrays, path, layers)
     end = 8 + int.from_bytes(data[:8], "little")  # the package has checked the header
-    metadata = parse_object(data[8:end], path, decimals=False).get("__metadata__", {})
+    metadata = parse_object(data[8:end], path, decimals=False).get("__metadata__") or {}
     if DESCRIPTION not in metadata:
         raise FormatError(_UNDESCRIBED, path=path)
     with reading(path):

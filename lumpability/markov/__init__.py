@@ -10,10 +10,27 @@ if TYPE_CHECKING:
     from lumpability.markov.kinds import KINDS
     from lumpability.markov.lumping import Lumping
     from lumpability.markov.products import compose, symmetric
+    from lumpability.markov.question import ask
 
-__all__ = ["CTMC", "DTMC", "KINDS", "Lumping", "MarkovChain", "Reward", "compose", "symmetric"]
+__all__ = [
+    "CTMC",
+    "DTMC",
+    "KINDS",
+    "Lumping",
+    "MarkovChain",
+    "Reward",
+    "ask",
+    "compose",
+    "symmetric",
+]
 
 __getattr__ = lazy.attributes(
     __name__,
-    {"KINDS": "kinds", "Lumping": "lumping", "compose": "products", "symmetric": "products"},
+    {
+        "KINDS": "kinds",
+        "Lumping": "lumping",
+        "ask": "question",
+        "compose": "products",
+        "symmetric": "products",
+    },
 )

@@ -1,23 +1,39 @@
 """Plots with matplotlib: what a lumping saves, and that the quotient gives the same answers.
 
-Every function draws into the given axes, or into a new figure, and returns the axes.  Sizes are drawn in black
-and in a second colour with another brightness, so that they differ on a grey printer as well.
+Every function draws into the given axes, or into a new figure, and returns the axes; `save` writes its figure.  Sizes
+are drawn in black and in a second colour with another brightness, so that they differ on a grey printer as well.
+Legends are outside of the axes, where they hide nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lumpability.errors import require
+from lumpability.errors import FormatError, InvalidInput, require
+from lumpability.files import writing
+from lumpability.markov.answer import Answer
 from lumpability.markov.lumping import Lumping
 from lumpability.markov.solve import stationary, transient
 from lumpability.networks.lumping import NetworkLumping
 
-__all__ = ["class_sizes", "layer_widths", "stationary_masses", "transient_masses"]
+__all__ = [
+    "answer_values",
+    "class_sizes",
+    "layer_widths",
+    "save",
+    "stationary_masses",
+    "transient_masses",
+]
 
+_UNDATED: dict[str, dict[str, None]] = {
+    "pdf": {"CreationDate": None},
+    "png": {},
+    "svg": {"Date": None},
+}
 _BEFORE, _AFTER = "#b9c3d0", "#1a5fb4"
 
 
@@ -26,6 +42,101 @@ def _axes(axes: Any, width: float = 6.4) -> Any:
         return axes
     pyplot = require("matplotlib.pyplot", extra="plot")
     return pyplot.subplots(figsize=(width, 3.6), layout="constrained")[1]
+
+
+def _legend(axes: Any, **more: Any) -> None:
+    """Add a legend at the right of the axes."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0, **more)
+
+
+def _scale(axes: Any, log: str) -> None:
+    """Make the axes named by a text such as "x", "y" or "xy" logarithmic."""
+    if set(log) - {"x", "y"}:
+        raise InvalidInput(f"log={log!r} names no axes: give 'x', 'y' or 'xy'")
+    for axis in log:
+        axes.set(**{f"{axis}scale": "log"})
+
+
+def save(axes: Any, path: str | Path) -> None:
+    """Write the figure of some axes; the suffix says the format: .pdf, .png or .svg.
+
+    Equal figures give equal bytes.  The file is written whole or not at all.
+
+    Parameters
+    ----------
+    axes : matplotlib axes
+    path : str or Path
+
+    Raises
+    ------
+    FormatError
+        For another suffix, or if the file cannot be written.
+    """
+    path = Path(path)
+    kind = path.suffix.lower()[1:]
+    if kind not in _UNDATED:
+        raise FormatError(f"a plot is written as {', '.join(f'.{x}' for x in _UNDATED)}", path=path)
+    figure, matplotlib = axes.figure, require("matplotlib", extra="plot")
+    with matplotlib.rc_context({"svg.hashsalt": "lumpability"}), writing(path) as file:
+        figure.savefig(file, format=kind, bbox_inches="tight", metadata=_UNDATED[kind])
+    require("matplotlib.pyplot", extra="plot").close(figure)
+
+
+def answer_values(answer: Answer, *, log: str = "", largest: int = 10, axes: Any = None) -> Any:
+    """Plot the numbers of an answer: over the parameter of its sweep, over time, or by name.
+
+    Parameters
+    ----------
+    answer : Answer
+        Without parameters left.
+    log : str
+        Axes with a logarithmic scale: "x", "y" or "xy".
+    largest : int
+        Number of lines, or bars, to draw: those with the largest values.
+    axes : matplotlib axes, optional
+
+    Raises
+    ------
+    InvalidInput
+        If values are expressions.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC
+    >>> from lumpability.markov import ask
+    >>> line = CTMC.from_rates({("up", "down"): "x", ("down", "up"): 2}, labels={"ok": ["up"]})
+    >>> axes = answer_values(ask(line, label="ok", sweep={"x": [1, 2, 6]}))
+    >>> [line.get_xydata().tolist() for line in axes.lines]
+    [[[1.0, 0.6666666666666666], [2.0, 0.5], [6.0, 0.25]]]
+    """
+    if any(getattr(row.value, "free_symbols", None) for row in answer.rows):
+        raise InvalidInput("values are expressions of parameters: give them numbers, or a sweep")
+    drawn = _axes(axes)
+    timed = "time" in answer.columns
+    if not (answer.parameters or timed):
+        rows = sorted(answer.rows, key=lambda row: -float(row.value))[:largest][::-1]
+        drawn.barh(
+            [str(row.name) for row in rows], [float(row.value) for row in rows], color=_AFTER
+        )
+        drawn.set(xlabel=answer.quantity)
+        _scale(drawn, log)
+        return drawn
+    over = "time" if timed else answer.parameters[0]
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for row in answer.rows:
+        fixed = [f"{name} = {x}" for name, x in row.point.items() if name != over]
+        place = row.time if timed else row.point[over]
+        line = lines.setdefault(", ".join([str(row.name), *fixed]), [])
+        line.append((float(place), float(row.value)))
+    shown = sorted(lines, key=lambda name: -max(y for _, y in lines[name]))[:largest]
+    for name in (name for name in lines if name in shown):
+        drawn.plot(
+            *zip(*lines[name], strict=True), marker="." if len(lines[name]) < 40 else "", label=name
+        )
+    drawn.set(xlabel=over, ylabel=answer.quantity)
+    _scale(drawn, log)
+    _legend(drawn, fontsize="small")
+    return drawn
 
 
 def layer_widths(lumping: NetworkLumping, *, axes: Any = None) -> Any:
@@ -60,7 +171,7 @@ def layer_widths(lumping: NetworkLumping, *, axes: Any = None) -> Any:
     drawn.bar(place + 0.2, [row.left for row in rows], 0.4, color=_AFTER, label="after")
     drawn.set_xticks(place, [str(row.layer) for row in rows])
     drawn.set(xlabel="layer", ylabel="units")
-    drawn.legend()
+    _legend(drawn)
     return drawn
 
 
@@ -88,7 +199,7 @@ def class_sizes(lumping: Lumping | NetworkLumping, *, axes: Any = None) -> Any:
     return drawn
 
 
-def stationary_masses(lumping: Lumping, *, axes: Any = None) -> Any:
+def stationary_masses(lumping: Lumping, *, log: str = "", axes: Any = None) -> Any:
     """Plot the stationary distribution of the chain, summed over blocks, against that of the quotient.
 
     All points lie on the diagonal, up to the errors of the solvers.
@@ -97,6 +208,8 @@ def stationary_masses(lumping: Lumping, *, axes: Any = None) -> Any:
     ----------
     lumping : Lumping
         Of an irreducible chain.
+    log : str
+        "xy" for logarithmic scales.
     axes : matplotlib axes, optional
 
     Raises
@@ -116,16 +229,18 @@ def stationary_masses(lumping: Lumping, *, axes: Any = None) -> Any:
     small = stationary(lumping.quotient).floats()
     drawn = _axes(axes)
     top = max(float(whole.max()), float(small.max())) * 1.05
-    drawn.plot([0, top], [0, top], color=_BEFORE, zorder=0)
+    low = float(small[small > 0].min()) if log else 0.0
+    drawn.plot([low, top], [low, top], color=_BEFORE, zorder=0)
     drawn.scatter(whole, small, color=_AFTER)
     drawn.set(
         xlabel="chain, summed over blocks", ylabel="quotient", title="stationary distribution"
     )
+    _scale(drawn, log)
     return drawn
 
 
 def transient_masses(
-    lumping: Lumping, times: Sequence[float], *, largest: int = 6, axes: Any = None
+    lumping: Lumping, times: Sequence[float], *, largest: int = 6, log: str = "", axes: Any = None
 ) -> Any:
     """Plot block probabilities over time: of the chain as lines, of the quotient as dots.
 
@@ -137,6 +252,8 @@ def transient_masses(
         Steps for a DTMC.
     largest : int
         Number of blocks to plot: those with the largest probabilities at the end.
+    log : str
+        Axes with a logarithmic scale: "x", "y" or "xy".
     axes : matplotlib axes, optional
 
     Examples
@@ -156,5 +273,6 @@ def transient_masses(
         (line,) = drawn.plot(times, whole[:, block], label=str(lumping.quotient.states[block]))
         drawn.plot(times, small[:, block], "o", color=line.get_color(), markersize=4)
     drawn.set(xlabel="time", ylabel="probability", title="lines: chain; dots: quotient")
-    drawn.legend(fontsize="small")
+    _scale(drawn, log)
+    _legend(drawn, fontsize="small")
     return drawn

@@ -46,6 +46,7 @@ def test_the_commands_for_chains_print_what_the_schema_says(
     assert conforms("lump", "speeds.json", "--kind", "proportional")["lumping"]["kappa"]
     assert conforms("check", "machines.json", "p.txt")["verdict"]["witness"]
     assert conforms("check", "machines.json", "p.txt", "--kind", "weak")["verdict"]["witness"]
+    assert conforms("solve", "machines.json", "hitting-time", "--target", "ddd")["rows"]
     conforms("demo", "--machines", "3")
     conforms("doctor")
 

@@ -24,7 +24,6 @@ from lumpability.networks.examples import planted
 from lumpability.networks.graph.certificate import GraphCertificate
 from lumpability.networks.graph.examples import residual
 from lumpability.networks.graph.network import GraphNetwork
-from lumpability.networks.joins import Opaque
 from lumpability.networks.layers import Dense
 from lumpability.networks.network import Network
 
@@ -85,7 +84,7 @@ def _read(path: Path) -> None:
     copy = path.with_name("copy.onnx" if path.name.endswith((".onnx", ".onnx.gz")) else "copy.npz")
     formats.write(network, copy)
     again = formats.read(copy)
-    if not any(isinstance(one, Opaque) for one in getattr(network, "layers", ())):  # pieces of ONNX
+    if "Opaque(" not in repr(getattr(network, "layers", ())):  # pieces of ONNX hold names
         assert _digest(again) == _digest(network), "written as something else"
     try:
         lumping = lump(network)

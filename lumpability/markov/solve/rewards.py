@@ -8,6 +8,7 @@ time.  Up to time t it earns the integral of p(u) rho, which by uniformization i
 
 from __future__ import annotations
 
+import math
 import operator
 from fractions import Fraction
 from typing import Any
@@ -34,12 +35,15 @@ from lumpability.markov.solve.vectors import initial_of
 from lumpability.numbers.exact_array import ExactArray
 
 __all__ = [
+    "accumulated",
     "accumulated_reward",
     "expected_reward_until",
     "instantaneous_reward",
     "long_run",
     "long_run_reward",
 ]
+
+_UNIT = 2.0**-53
 
 
 def long_run(
@@ -83,12 +87,13 @@ def long_run(
     if len(distributions) == 1:
         return distributions[0]
     start = initial_of(chain, initial)
-    parts, weights = [], []
+    parts, weights, reached = [], [], []
     for states, distribution in zip(recurrent_classes(chain), distributions, strict=True):
         inside = np.zeros(chain.n, dtype=bool)
         inside[states] = True
         reach = hitting_probabilities(chain, inside, **options)
         weights.append(_inner(start, reach.values))
+        reached.append(reach)
         parts.append(distribution)
     exact = [part.values for part in parts if isinstance(part.values, ExactArray)]
     if len(exact) == len(parts):
@@ -100,8 +105,25 @@ def long_run(
     mixture: Floats = np.zeros(chain.n)
     for weight, part in zip(weights, parts, strict=True):
         mixture += weight * part.floats()
-    residual = max(part.residual for part in parts)
-    return Solution(mixture, parts[0].method, residual=residual, states=chain.states)
+    error = _mixture_error(parts, reached, chain.n)
+    return Solution(
+        mixture,
+        parts[0].method,
+        residual=max(part.residual for part in parts),
+        error_bound=error,
+        relative_error=error,
+        states=chain.states,
+    )
+
+
+def _mixture_error(parts: list[Solution], reached: list[Solution], n: int) -> float | None:
+    """Bound the relative error of sums of products of numbers that are not negative."""
+    errors = [[one.relative_error for one in solutions] for solutions in (parts, reached)]
+    factor = 1 + 2 * (n + len(parts) + 2) * _UNIT
+    for known in errors:
+        worst = max((math.inf if error is None else error) for error in known)
+        factor *= 1 + worst
+    return factor - 1 + _UNIT if factor < math.inf else None
 
 
 def _inner(vector: ExactArray, other: ExactArray | Floats) -> Any:
@@ -194,8 +216,21 @@ def accumulated_reward(
     >>> accumulated_reward(chain, "cost", 3)
     Fraction(18, 1)
     """
+    return accumulated(chain, reward, time, initial=initial, epsilon=epsilon, progress=progress)[0]
+
+
+def accumulated(
+    chain: MarkovChain,
+    reward: str | Reward,
+    time: Any,
+    *,
+    initial: Any = None,
+    epsilon: float = 1e-10,
+    progress: Progress | None = None,
+) -> tuple[Any, float]:
+    """Return the expected total earned up to a time, and a bound on its error; see `accumulated_reward`."""
     earning, start = earning_rates(chain, reward), initial_of(chain, initial)
-    if not (np.isfinite(time) and time >= 0):
+    if not (math.isfinite(time) and time >= 0):
         raise InvalidInput(f"the time must be finite and not negative, not {time}", time=time)
     if not isinstance(chain, CTMC):
         if int(time) != time:
@@ -204,13 +239,13 @@ def accumulated_reward(
         if exactly(chain, start, steps):
             vectors = distributions(chain, start, steps, progress=progress)
             # The state after the last step earns nothing.
-            return sum(
-                _inner(earning, vector) for vector, _ in zip(vectors, range(steps), strict=False)
-            )
+            earned = (_inner(earning, v) for v, _ in zip(vectors, range(steps), strict=False))
+            return sum(earned), 0.0
         return _accumulated(Steps(chain, start, epsilon), earning, float(time), None, progress)
     walk = Steps(chain, start, epsilon)
     if walk.rate == 0 or time == 0:
-        return _inner(earning, walk.vector) * float(time)
+        total = _inner(earning, walk.vector) * float(time)
+        return total, abs(total) * len(earning) * _UNIT
     mean = walk.rate * float(time)
     walk.expect(poisson_reach(mean, epsilon)[1])
     return _accumulated(walk, earning, float(time), epsilon, progress)
@@ -218,9 +253,13 @@ def accumulated_reward(
 
 def _accumulated(
     walk: Steps, earning: ExactArray, time: float, epsilon: float | None, progress: Progress | None
-) -> float:
-    """Sum the rewards earned after 0, 1, 2, ... jumps, until time ends or the distribution no longer changes."""
-    rho, total, spent = earning.to_floats(), 0.0, 0.0
+) -> tuple[float, float]:
+    """Sum the rewards earned after 0, 1, 2, ... jumps, until time ends or the distribution no longer changes.
+
+    With held times h(k), whose sum is the whole time, the total is the sum over k of h(k) v(k) rho.  Errors of h count
+    as often as two earnings can differ; so does the time after the last step.  Errors of v count for their held times.
+    """
+    rho, total, spent, wrong = earning.to_floats(), 0.0, 0.0, 0.0
     mean = walk.rate * time
     window, later = None, np.ones(0)
     first, last = (int(time), int(time) - 1) if epsilon is None else poisson_reach(mean, epsilon)
@@ -232,10 +271,19 @@ def _accumulated(
         held = (1.0 if walk.done < first else float(later[walk.done - first])) / walk.rate
         total += held * float(walk.vector @ rho)
         spent += held
+        wrong += held * walk.error
         walk.advance()
         if progress is not None:
             progress(walk.done, last)
-    return total + (time - spent) * float(walk.vector @ rho)
+    rest = time - spent
+    largest = float(np.abs(rho).max(initial=0.0))
+    bound = wrong + abs(rest) * walk.error + time * (walk.done + len(rho) + 8) * _UNIT
+    if epsilon is not None:
+        window = window or poisson_window(mean, epsilon)
+        held_wrong = (last + 1) * (window.error + (len(window.weights) + 2) * _UNIT) / walk.rate
+        bound += 2 * (held_wrong + (0.0 if walk.still else abs(rest) + held_wrong))
+        bound += 16 * _UNIT * time  # the mean is rounded
+    return total + rest * float(walk.vector @ rho), bound * largest
 
 
 def expected_reward_until(

@@ -1,0 +1,133 @@
+"""The answer to one question: numbers by parameter, time, and block or state, each with a bound on its error."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from lumpability.errors import InvalidInput, require
+from lumpability.markov.lumping import Lumping
+
+__all__ = ["Answer", "AnswerRow"]
+
+
+class AnswerRow(NamedTuple):
+    """One number."""
+
+    point: dict[str, Fraction]  # values of the parameters of a sweep
+    time: Any  # None where the quantity has none
+    name: Any  # of a block, a state, a label or a reward
+    size: int  # the states that it stands for
+    value: Any  # exact, a float, infinity or an expression of parameters
+    error: float | None  # bound on the absolute error; 0 if exact, None if there is none
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What `ask` returns.
+
+    Attributes
+    ----------
+    quantity : str
+    lumping : Lumping
+        The lumping that keeps apart only what the question needs.
+    parameters : tuple of str
+        Those of the sweep.
+    rows : tuple of AnswerRow
+
+    Examples
+    --------
+    >>> from lumpability import DTMC
+    >>> from lumpability.markov import ask
+    >>> chain = DTMC([[0, "1/2", "1/2"], [0, 1, 0], [0, 0, 1]], labels={"won": [1]}, initial=0)
+    >>> answer = ask(chain, "transient", times=[0, 5], label="won")
+    >>> answer
+    Answer(transient: 2 numbers from 3 blocks of 3 states)
+    >>> [(row.time, row.value) for row in answer.rows]
+    [(0, Fraction(0, 1)), (5, Fraction(1, 2))]
+    """
+
+    quantity: str
+    lumping: Lumping
+    parameters: tuple[str, ...]
+    rows: tuple[AnswerRow, ...]
+
+    @property
+    def value(self) -> Any:
+        """The number, if there is only one.
+
+        Raises
+        ------
+        InvalidInput
+            If there are several.
+        """
+        if len(self.rows) != 1:
+            raise InvalidInput(f"the answer has {len(self.rows)} numbers: look at its rows")
+        return self.rows[0].value
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of `records`."""
+        timed = ("time",) if any(row.time is not None for row in self.rows) else ()
+        return (*self.parameters, *timed, "name", "states", "value", "error")
+
+    def records(self) -> list[tuple[Any, ...]]:
+        """Return the rows as plain tuples, for tables.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> from lumpability.markov import ask
+        >>> line = CTMC.from_rates({("up", "down"): "x", ("down", "up"): 2}, labels={"ok": ["up"]})
+        >>> answer = ask(line, label="ok", sweep={"x": [1, 2]})
+        >>> answer.columns, answer.records()[0]
+        (('x', 'name', 'states', 'value', 'error'), (Fraction(1, 1), 'ok', 2, Fraction(2, 3), 0.0))
+        """
+        timed = "time" in self.columns
+        return [
+            (
+                *(row.point[name] for name in self.parameters),
+                *((row.time,) if timed else ()),
+                *row[2:],
+            )
+            for row in self.rows
+        ]
+
+    def to_csv(self) -> str:
+        """Return the rows as text with commas, a line of names first.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> from lumpability.markov import ask
+        >>> line = CTMC.from_rates({("up", "down"): 1, ("down", "up"): 2}, labels={"ok": ["up"]})
+        >>> print(ask(line).to_csv())
+        name,states,value,error
+        up,1,2/3,0.0
+        down,1,1/3,0.0
+        <BLANKLINE>
+        """
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(self.records())
+        return text.getvalue()
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame with a row for each number.
+
+        Raises
+        ------
+        MissingDependency
+            If pandas is not installed.
+        """
+        pandas = require("pandas", extra="test")
+        return pandas.DataFrame(self.records(), columns=list(self.columns))
+
+    def __repr__(self) -> str:
+        stats, count = self.lumping.stats, len(self.rows)
+        numbers = "1 number" if count == 1 else f"{count} numbers"
+        return f"Answer({self.quantity}: {numbers} from {stats.blocks} blocks of {stats.states} states)"

@@ -1,0 +1,93 @@
+"""`lumpability solve`: tables, CSV, JSON and plots of one question."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lumpability import CTMC, formats
+from lumpability.cli.solve import read_numbers
+from lumpability.errors import InvalidInput
+from lumpability.networks.examples import planted
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> None:
+    """A line that fails at rate lam and is repaired at rate mu, as line.json."""
+    rates = {("up", "down"): "lam", ("down", "up"): "mu"}
+    power = {"power": {"up": 9}}
+    chain = CTMC.from_rates(rates, labels={"ok": ["up"]}, rewards=power, initial="up")
+    formats.write(chain, tmp_path / "line.json")
+
+
+def test_a_table_tells_the_numbers_and_how_they_were_found(run: Run, machines: Path) -> None:
+    outcome = run("solve", "machines.json", "hitting-time", "--target", "ddd")
+    assert outcome.exit_code == 0
+    assert "8 -> 4 blocks" in outcome.stdout
+    assert "exact" in outcome.stdout
+
+
+def test_a_sweep_is_written_as_csv_and_as_a_plot(run: Run, line: None) -> None:
+    pytest.importorskip("matplotlib")
+    common = ("solve", "line.json", "reward", "--reward", "power", "--values", "lam=1/10")
+    outcome = run(
+        *common, "--sweep", "mu=1:2:0.5", "--csv", "a.csv", "--plot", "a.svg", "--log", "xy"
+    )
+    assert outcome.exit_code == 0, outcome.stderr
+    rows = list(csv.DictReader(Path("a.csv").read_text().splitlines()))
+    assert [(row["mu"], row["value"]) for row in rows] == [
+        ("1", "90/11"),
+        ("3/2", "135/16"),
+        ("2", "60/7"),
+    ]
+    picture = Path("a.svg").read_bytes()
+    assert picture.startswith(b"<?xml")
+    run(*common, "--sweep", "mu=1:2:0.5", "--plot", "b.svg", "--log", "xy")
+    assert Path("b.svg").read_bytes() == picture
+    for suffix, start in ((".pdf", b"%PDF"), (".png", b"\x89PNG")):
+        assert run(*common, "--sweep", "mu=1:2", "--plot", f"c{suffix}").exit_code == 0
+        assert Path(f"c{suffix}").read_bytes().startswith(start)
+
+
+def test_wrong_usage_is_told_before_anything_is_written(run: Run, line: None) -> None:
+    assert "needs --times" in run("solve", "line.json", "transient").stderr
+    assert "--log is for --plot" in run("solve", "line.json", "--log", "x").stderr
+    assert "use --sweep" in run("solve", "line.json", "--values", "mu=1:3").stderr
+    assert "assigns nothing" in run("solve", "line.json", "--sweep", "mu").stderr
+    outcome = run("solve", "line.json", "--csv", "a.csv", "--plot", "a.jpeg")
+    outcome.assert_refused("expressions of parameters")
+    fixed = ("--values", "lam=1,mu=2")
+    run("solve", "line.json", *fixed, "--csv", "a.csv", "--plot", "a.jpeg").assert_refused(".svg")
+    assert not Path("a.csv").exists()
+
+
+def test_networks_are_refused(run: Run) -> None:
+    formats.write(planted([3, 4, 2], copies=2)[0], "net.nnet")
+    outcome = run("solve", "net.nnet")
+    assert outcome.exit_code == 2
+    assert "for Markov chains" in outcome.stderr
+
+
+def test_the_constants_of_a_source_are_swept(run: Run) -> None:
+    pytest.importorskip("stormpy")
+    Path("m.sm").write_text(
+        "ctmc\nconst double mu;\nmodule m\n x : [0..1] init 0;\n [] x=0 -> 1 : (x'=1);\n"
+        ' [] x=1 -> mu : (x\'=0);\nendmodule\nlabel "up" = x=0;\n'
+    )
+    document = run("solve", "m.sm", "--label", "up", "--sweep", "mu=1:2", "--json").document
+    assert [row["value"] for row in document["rows"]] == ["1/2", "2/3"]
+
+
+def test_numbers_and_ranges() -> None:
+    assert read_numbers("1:10:3") == [1, 4, 7, 10]
+    assert read_numbers("0.1,1/3") == [Fraction(1, 10), Fraction(1, 3)]
+    for text in ("a", "1:0", "1:2:0", "1:2:3:4", "0:1e9"):
+        with pytest.raises(InvalidInput):
+            read_numbers(text)
