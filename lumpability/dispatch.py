@@ -1,7 +1,7 @@
 """The two verbs, `lump` and `check`: their options, their documentation, and the choice of the wing that answers.
 
-Every class of models has a `domain`, "chain" or "network", and the wing of that domain is imported when a
-verb is first used on one.  The same word has the same meaning in both wings and on the command line;
+Every class of models has a `domain`, "chain", "network" or "graph", and the wing of that domain is imported when a
+verb is first used on one; a torch module becomes a graph.  The same word has the same meaning in both wings and on the command line;
 `lumpability.vocabulary` has the former words.
 """
 
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from lumpability.networks.graph.network import GraphNetwork
     from lumpability.networks.graph.reduce import GraphLumping
     from lumpability.networks.lumping import NetworkLumping
+    from lumpability.networks.modules.lumping import ModuleLumping
     from lumpability.networks.network import Network
     from lumpability.quotient import Verdict
     from lumpability.refinement import Engine, EngineName, Progress
 
 __all__ = ["check", "lump"]
 
-_CHAIN, _NETWORK, _GRAPH = "chain", "network", "graph"
-_DOMAINS = {"MarkovChain": _CHAIN, "Network": _NETWORK, "GraphNetwork": _GRAPH}
-"""The domain of each class by which the overloads of the verbs annotate the model."""
+_CHAIN, _NETWORK, _GRAPH, _MODULE = "chain", "network", "graph", "module"
+_DOMAINS = {"MarkovChain": _CHAIN, "Network": _NETWORK, "GraphNetwork": _GRAPH, "Any": _MODULE}
+"""The domain of each class by which the overloads of the verbs annotate the model; torch modules have any."""
 _ANYHOW = (None, None, None, "auto")
 """The defaults of kind, partition, type and engine."""
 Verb = TypeVar("Verb", bound=Callable[..., Any])
@@ -48,7 +49,7 @@ def _for_both_wings(verb: Verb) -> Verb:
 
     @wraps(verb)
     def checked(model: Any, *arguments: Any, **given: Any) -> Any:
-        domain = getattr(type(model), "domain", None)
+        domain = _domain(model)
         if domain not in known:
             raise InvalidInput(
                 f"cannot {verb.__name__} a {type(model).__name__}: give a CTMC, a DTMC or a Network"
@@ -90,6 +91,13 @@ def _require_tolerance(**options: Any) -> None:
             )
 
 
+def _domain(model: Any) -> str | None:
+    """Return what a model is, without importing anything."""
+    bases = [(kind.__module__, kind.__name__) for kind in type(model).__mro__]
+    found: str | None = getattr(type(model), "domain", None)
+    return _MODULE if ("torch.nn.modules.module", "Module") in bases else found
+
+
 @overload
 def lump(
     model: MarkovChain,
@@ -117,7 +125,7 @@ def lump(
 def lump(
     model: Network,
     *,
-    kind: str | None = None,
+    kind: str,
     within: Any = None,
     dtype: Any = None,
     exact_weights: bool = False,
@@ -127,14 +135,35 @@ def lump(
 ) -> NetworkLumping: ...
 @overload
 def lump(
+    model: Network,
+    *,
+    kind: None = None,
+    within: Any = None,
+    dtype: Any = None,
+    exact_weights: bool = False,
+    antiparallel: bool = False,
+    engine: EngineName | Engine = "auto",
+    progress: Progress | None = None,
+) -> NetworkLumping | GraphLumping: ...
+@overload
+def lump(
     model: GraphNetwork,
     *,
     exact_weights: bool = False,
     progress: Progress | None = None,
 ) -> GraphLumping: ...
+@overload
+def lump(
+    model: Any,
+    example: Any,
+    *,
+    exact_weights: bool = False,
+    progress: Progress | None = None,
+) -> ModuleLumping: ...
 @_for_both_wings
 def lump(
     model: MarkovChain | Network | GraphNetwork,
+    example: Any = None,
     *,
     kind: str | Kind | None = None,
     respect: Iterable[str] | str | None = None,
@@ -157,11 +186,13 @@ def lump(
 
     Parameters
     ----------
-    model : CTMC, DTMC, Network or GraphNetwork
+    model : CTMC, DTMC, Network, GraphNetwork or torch.nn.Module
         A graph, as `read` returns it for an ONNX file that layers do not describe, has the options
         `exact_weights` and `progress`.  A network that was read with joins, opaque layers, groups of channels or
         batch normalisation is reduced as the graph that it came from, unless an option is given that only layers
-        have, such as ``kind="proportional"``.
+        have, such as ``kind="proportional"``.  A torch module becomes a graph by torch's exporter.
+    example : torch.Tensor, or tuple or mapping of Tensor
+        For torch modules, and needed there: what the module is called with.  The first axis is the batch.
     kind : str or Kind, optional
         The notion of lumpability.  For chains "ordinary" (default), "exact", "strict", "proportional"
         or "bisimulation", or an object of a subclass of `lumpability.markov.kinds.kind.Kind`.  For networks
@@ -208,13 +239,14 @@ def lump(
     -------
     Lumping, ApproximateLumping, NetworkLumping or GraphLumping
         `Lumping` for a chain, `ApproximateLumping` with a tolerance, `NetworkLumping` for layers, `GraphLumping`
-        for a graph.
+        for a graph; for a torch module a `GraphLumping` with ``to_torch()`` and ``state_dict()``.
 
     Raises
     ------
     InvalidInput
-        If the model has no such kind, engine or option, or `within` does not fit the model; for a tolerance
-        that is not a share, or with a chain that has parameters, another kind or an engine.
+        If the model has no such kind, engine or option, `within` does not fit the model, or a torch module comes
+        without an example; for a tolerance that is not a share, or with a chain that has parameters, another kind
+        or an engine.
     NotJustified
         If the kind makes no sense for the model; or, with `exact_weights`, if a new weight would have
         to be rounded (the error carries ``rounding``).
@@ -244,6 +276,12 @@ def lump(
     >>> lump(measured, tolerance="1%")
     ApproximateLumping(3 states -> 2 blocks, tolerance 1%, residual 0.99%)
     """
+    if _domain(model) == _MODULE:
+        from lumpability.networks.modules.lumping import lump_module
+
+        return lump_module(model, example, exact_weights=exact_weights, progress=progress)
+    if example is not None:
+        raise InvalidInput(f"an example is for torch modules, not for a {type(model).__name__}")
     if model.domain == _CHAIN:
         chain = cast("MarkovChain", model)
         if tolerance is not None:

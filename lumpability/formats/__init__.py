@@ -21,6 +21,7 @@ from lumpability.vocabulary import keywords, refuses_unknown_options
 if TYPE_CHECKING:
     from lumpability.formats.weights import LayerList
     from lumpability.markov.base import MarkovChain
+    from lumpability.networks.graph.network import GraphNetwork
     from lumpability.networks.network import Network
 
 __all__ = ["FORMATS", "SOURCES", "Format", "read", "write"]
@@ -119,7 +120,7 @@ def read(
     layers: LayerList | None = None,
     fold_scaling: bool = True,
     max_bytes: int | None = None,
-) -> MarkovChain | Network:
+) -> MarkovChain | Network | GraphNetwork:
     r"""Read a model from a file.
 
     Parameters

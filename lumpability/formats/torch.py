@@ -1,7 +1,8 @@
-"""PyTorch: conversion from and to `nn.Sequential`.  torch is imported only when a function here is called.
+"""PyTorch: a `Sequential` becomes layers and comes back; any other module becomes a graph.
 
-Weights keep their type.  A pruned module (`torch.nn.utils.prune`) is read with its mask applied, batch
-normalisation and dropout as at evaluation.  Reading runs no code of the module, and nothing is unpickled.
+Weights keep their type.  Modules are read as at evaluation, with the masks of `torch.nn.utils.prune` and
+parametrisations applied.  Reading layers runs no code of the module, and nothing is unpickled.
+torch is imported only when a function here is called.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import numpy as np
 
 from lumpability.errors import InvalidNetwork, require
 from lumpability.networks.elementwise import Activate, PReLU, Softmax
+from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
+from lumpability.networks.modules.export import evaluated_copy, export
 from lumpability.networks.network import Network
 from lumpability.networks.pooling import AveragePool, MaxPool
 from lumpability.networks.reshape import Flatten
@@ -22,38 +25,68 @@ from lumpability.numbers.float_arrays import Array
 __all__ = ["from_torch", "to_torch"]
 
 
-def from_torch(module: Any, *, input_shape: Shape | None = None) -> Network:
+def from_torch(
+    module: Any, *, example: Any = None, input_shape: Shape | None = None
+) -> Network | GraphNetwork:
     """Read a torch module as a network.
 
     Parameters
     ----------
-    module : torch.nn.Sequential
-        Nested ones are unfolded.
+    module : torch.nn.Module
+        A `Sequential` of layers that the library knows is read as layers, nested ones unfolded; any other module
+        as the graph that torch's exporter makes of it.
+    example : Tensor or tuple of Tensor, optional
+        What the module is called with, see `lumpability.networks.modules.export.export`; by default random numbers
+        of the input shape.
     input_shape : tuple of int or None, optional
-        With the batch axis; needed unless the first layer with weights is linear.
+        With the batch axis; needed unless there is an example, or the first layer with weights is linear.
 
     Raises
     ------
     InvalidNetwork
-        For an unknown module, or if the input shape is needed and missing.
+        If the exporter cannot follow the module, or the input shape is needed and missing.
     MissingDependency
-        Without the package ``torch``.
+        Without the package ``torch``; for modules that are not read as layers also without ``onnx``.
     """
-    require("torch", extra="torch")
-    modules = list(_unfolded(module))
-    layers = [layer for item in modules for layer in _layers(item)]
-    if input_shape is None:
-        first = next((layer for layer in layers if layer.parameters), None)
-        if not isinstance(first, Dense):
-            raise InvalidNetwork("give input_shape=...: the first layer does not determine it")
-        input_shape = (None, first.weight.shape[0])
+    torch: Any = require("torch", extra="torch")
+    ready = evaluated_copy(module)
+    layers = _as_layers(ready)
+    if input_shape is None and example is None:
+        first = next(
+            (m for m in ready.modules() if next(m.parameters(recurse=False), None) is not None),
+            None,
+        )
+        if first is None or not hasattr(first, "in_features"):
+            raise InvalidNetwork(
+                f"give example=... or input_shape=...: this {type(ready).__name__} does not determine it"
+            )
+        input_shape = (None, first.in_features)
+    if layers is None or input_shape is None:
+        if example is None:
+            kind = next((p.dtype for p in ready.parameters()), torch.float32)
+            example = torch.rand([n or 2 for n in input_shape or ()]).to(kind)
+        return export(module, example).graph
     stored = [values for layer in layers for values in layer.parameters.values()]
     return Network(tuple(layers), input_shape, stored[0].dtype if stored else np.float32)
 
 
+class _NotLayers(Exception):  # not an error: the module is then exported as a graph
+    """A module that no layer describes."""
+
+
+def _as_layers(module: Any) -> list[Layer] | None:
+    """Return the layers of a `Sequential`, None if it is something else or holds something else."""
+    if type(module).__name__ != "Sequential":
+        return None
+    try:
+        return [layer for item in _unfolded(module) for layer in _layers(item)]
+    except _NotLayers:
+        return None
+
+
 def _unfolded(module: Any) -> Iterator[Any]:
     if type(module).__name__ == "Sequential":
-        for child in module.children():
+        for child in module:  # children() would yield a shared module once
             yield from _unfolded(child)
     else:
         yield module
@@ -66,9 +99,7 @@ def _array(tensor: Any) -> Array | None:
 def _needed(tensor: Any) -> Array:
     array = _array(tensor)
     if array is None:
-        raise InvalidNetwork(
-            "a layer lacks parameters: batch normalisation needs running statistics"
-        )
+        raise _NotLayers
     return array
 
 
@@ -78,8 +109,9 @@ def _per_axis(value: Any, axes: int) -> tuple[int, ...]:
 
 def _layers(module: Any) -> list[Layer]:
     name = type(module).__name__
-    if name not in _READERS:
-        raise InvalidNetwork(f"torch.nn.{name} is not known here", module=name)
+    narrow = any(t.element_size() < 4 for t in module.parameters())  # layers compute in their type
+    if name not in _READERS or narrow:
+        raise _NotLayers
     return _READERS[name](module)
 
 
@@ -91,7 +123,7 @@ def _conv(module: Any) -> list[Layer]:
     weight = _needed(module.weight)
     axes = weight.ndim - 2
     if module.padding_mode != "zeros" or isinstance(module.padding, str):
-        raise InvalidNetwork("convolutions are read with zero padding given in numbers")
+        raise _NotLayers
     pads = tuple((p, p) for p in _per_axis(module.padding, axes))
     strides, dilations = _per_axis(module.stride, axes), _per_axis(module.dilation, axes)
     return [Conv(weight, _array(module.bias), strides, pads, dilations, module.groups)]
@@ -106,6 +138,8 @@ def _norm(module: Any) -> list[Layer]:
 
 def _pool(axes: int, layer: Callable[..., Layer]) -> Callable[[Any], list[Layer]]:
     def read(module: Any) -> list[Layer]:
+        if getattr(module, "divisor_override", None) is not None:
+            raise _NotLayers
         kernel = _per_axis(module.kernel_size, axes)
         stride = module.kernel_size if module.stride is None else module.stride
         pads = tuple((p, p) for p in _per_axis(module.padding, axes))
@@ -119,19 +153,19 @@ def _pool(axes: int, layer: Callable[..., Layer]) -> Callable[[Any], list[Layer]
 def _prelu(module: Any) -> list[Layer]:
     slope = _needed(module.weight)
     if slope.size > 1:
-        raise InvalidNetwork("PReLU with one slope for each channel: write the network as ONNX")
+        raise _NotLayers
     return [PReLU(slope)]
 
 
 def _softplus(module: Any) -> list[Layer]:
     if module.beta != 1:
-        raise InvalidNetwork("softplus is read with beta=1")
+        raise _NotLayers
     return [Activate("softplus")]
 
 
 def _flatten(module: Any) -> list[Layer]:
     if module.end_dim != -1 or module.start_dim != 1:
-        raise InvalidNetwork("Flatten is read from axis 1 to the last")
+        raise _NotLayers
     return [Flatten(1)]
 
 
@@ -150,7 +184,7 @@ _READERS: dict[str, Callable[[Any], list[Layer]]] = {
     "BatchNorm2d": _norm,
     "Conv1d": _conv,
     "Conv2d": _conv,
-    "Dropout": lambda module: [],
+    **dict.fromkeys(("Dropout", "Dropout1d", "Dropout2d", "Dropout3d"), lambda module: []),
     "ELU": lambda module: [Activate("elu", alpha=float(module.alpha))],
     "Flatten": _flatten,
     "GELU": lambda module: [Activate("gelu" if module.approximate == "none" else "gelu_tanh")],
@@ -187,7 +221,7 @@ def to_torch(network: Network) -> Any:
     MissingDependency
         Without the package ``torch``.
     """
-    torch = require("torch", extra="torch")
+    torch: Any = require("torch", extra="torch")
     shapes = network.shapes
     modules = [_module(torch, layer, shapes[i]) for i, layer in enumerate(network.layers)]
     return torch.nn.Sequential(*modules).eval()

@@ -71,8 +71,26 @@ def test_masked_neurons_disappear_and_the_function_stays() -> None:
     np.testing.assert_allclose(lumping.quotient(x), network(x), rtol=1e-4, atol=1e-6)
 
 
-def test_modules_that_are_not_known_are_named() -> None:
+def test_a_sequence_that_layers_do_not_describe_is_read_as_a_graph() -> None:
+    nn, shared = torch.nn, torch.nn.ReLU()
+    torch.manual_seed(2)
+    again = nn.Sequential(nn.Linear(3, 4), shared, nn.Linear(4, 4), shared, nn.Linear(4, 2))
+    norm = torch.nn.utils.parametrizations.weight_norm(nn.Linear(3, 4))
+    slopes = nn.Sequential(nn.Linear(3, 4), nn.PReLU(4), nn.Hardswish(), nn.Linear(4, 2))
+    x = torch.randn(5, 3)
+    for module in (again, slopes, nn.Sequential(norm, nn.Dropout1d(), nn.Tanh()).eval()):
+        network = from_torch(module)
+        with torch.no_grad():
+            np.testing.assert_allclose(network(x.numpy()), module(x).numpy(), rtol=1e-4, atol=1e-6)
+    pool = nn.Sequential(nn.Conv2d(1, 2, 3, padding="same"), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    x = torch.randn(2, 1, 6, 6)
+    with torch.no_grad():
+        found = from_torch(pool, input_shape=(None, 1, 6, 6))(x.numpy())
+        np.testing.assert_allclose(found, pool(x).numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_modules_that_do_not_run_are_refused_with_the_reason() -> None:
     with pytest.raises(InvalidNetwork, match="Bilinear"):
-        from_torch(torch.nn.Sequential(torch.nn.Bilinear(1, 1, 1)))
+        from_torch(torch.nn.Sequential(torch.nn.Bilinear(1, 1, 1)), input_shape=(None, 1))
     with pytest.raises(InvalidNetwork, match="input_shape"):
         from_torch(torch.nn.Sequential(torch.nn.Conv1d(1, 1, 1)))

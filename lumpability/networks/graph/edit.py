@@ -66,6 +66,8 @@ class Editor:
         New weights, and those of them that are not representable in their type.
     largest : Fraction
         Largest change by rounding.
+    places : dict of (str, int) to int array
+        By a node's first output and an input: which entries of the constant there stay, by their flat numbers.
     """
 
     analysis: Analysis
@@ -74,6 +76,7 @@ class Editor:
     rounded: int = 0
     weights: int = 0
     largest: Fraction = Fraction(0)
+    places: dict[tuple[str, int], Array] = field(default_factory=dict)
     _boxes: dict[str, Array] = field(default_factory=dict)
     _constants: dict[str, dict[tuple[int, int], Array]] = field(default_factory=dict)
     _attributes: dict[tuple[int, str], Any] = field(default_factory=dict)
@@ -202,9 +205,19 @@ class Editor:
             kept,
         )
 
-    def constant(self, call: Call, slot: int, array: Array, *, rounds: bool = False) -> None:
-        """Ask for another constant at an input of a node."""
+    def constant(
+        self,
+        call: Call,
+        slot: int,
+        array: Array,
+        *,
+        rounds: bool = False,
+        places: Array | None = None,
+    ) -> None:
+        """Ask for another constant at an input of a node, and say which entries of the old one stay."""
         name = call.name(slot)
+        if places is not None:
+            self.places[call.node.output[0], slot] = places
         self.replace(name, call.number, slot, array, rounds=rounds)
 
     def replace(

@@ -77,6 +77,8 @@ class GraphLumping:
     seconds : float
         For everything, proof included.
     proof : str
+    places : dict of (str, int) to int array
+        By a node's first output and an input: which entries of the constant there stay, by their flat numbers.
 
     Examples
     --------
@@ -97,6 +99,7 @@ class GraphLumping:
     largest: Fraction
     seconds: float
     proof: str
+    places: dict[tuple[str, int], Array] = field(default_factory=dict)
 
     domain: ClassVar[str] = "graph"
 
@@ -160,6 +163,7 @@ class _State:
     weights: int = 0
     rounded: int = 0
     largest: Fraction = Fraction(0)
+    places: dict[tuple[str, int], Array] = field(default_factory=dict)
 
 
 def reduce_graph(
@@ -229,6 +233,7 @@ def reduce_graph(
         state.largest,
         time.perf_counter() - started,
         proof,
+        state.places,
     )
 
 
@@ -299,6 +304,9 @@ def _reduce(
                 state.kept[name] = kept
             else:
                 state.kept[name] = np.take_along_axis(before, kept, axis=-1)
+        for place, kept in editor.places.items():
+            known = state.places.get(place)
+            state.places[place] = kept if known is None else known.reshape(-1)[kept]
         if progress is not None:
             left = {name: kept.size for name, kept in state.kept.items()}
             progress(sum((units | left).values()), sum(units.values()))

@@ -101,7 +101,7 @@ def _gemm(call: Call) -> Layer:
     if given.get("transA", 0) or weights is None or weights.ndim != 2:
         raise Declined
     alpha, beta = (Fraction(float(np.float32(given.get(k, 1.0)))) for k in ("alpha", "beta"))
-    matrix = weights.T if given.get("transB", 0) else weights
+    (matrix,) = _matrices(call, weights)
     if not alpha or (bias is not None and not beta):
         raise Declined
     if bias is not None:
@@ -118,30 +118,35 @@ def _matmul(call: Call) -> Layer:
     assert weights is not None
     if weights.ndim != 2 or rank < 1:
         raise Declined
-    if slot == 0:
-        return Layer(0, 1, rank - 1, rank - 1, [weights])
-    axis = max(rank - 2, 0)
-    return Layer(1, 0, axis, axis, [weights.T])
+    axis = rank - 1 if slot == 0 else max(rank - 2, 0)
+    return Layer(slot, 1 - slot, axis, axis, _matrices(call, weights))
 
 
 def _convolution(call: Call) -> Layer:
     weights = call.constant(1)
     assert weights is not None
-    groups, taps = int(call.attributes.get("group", 1)), math.prod(weights.shape[2:])
-    units = weights.shape[0] // groups
-    parts = weights.reshape(groups, units, -1)
-    return Layer(
-        0, 1, 1, 1, [part.T for part in parts], call.constant(2), taps=taps, pads=_pads(call)
-    )
+    taps, matrices = math.prod(weights.shape[2:]), _matrices(call, weights)
+    return Layer(0, 1, 1, 1, matrices, call.constant(2), taps=taps, pads=_pads(call))
 
 
 def _transposed(call: Call) -> Layer:
     weights = call.constant(1)
     assert weights is not None
-    groups, taps = int(call.attributes.get("group", 1)), math.prod(weights.shape[2:])
-    parts = weights.reshape(groups, weights.shape[0] // groups, weights.shape[1], taps)
-    matrices = [part.transpose(0, 2, 1).reshape(-1, weights.shape[1]) for part in parts]
+    taps, matrices = math.prod(weights.shape[2:]), _matrices(call, weights)
     return Layer(0, 1, 1, 1, matrices, call.constant(2), taps=taps, pads=True)
+
+
+def _matrices(call: Call, weights: Array) -> list[Array]:
+    """Return a node's weights as matrices, shape (channels * taps, units), one for each group of channels."""
+    if call.op == "Gemm":
+        return [weights.T if call.attributes.get("transB", 0) else weights]
+    if call.op == "MatMul":
+        return [weights if call.moving(0) else weights.T]
+    groups, taps = int(call.attributes.get("group", 1)), math.prod(weights.shape[2:])
+    if call.op == "Conv":
+        return [part.T for part in weights.reshape(groups, weights.shape[0] // groups, -1)]
+    parts = weights.reshape(groups, weights.shape[0] // groups, weights.shape[1], taps)
+    return [part.transpose(0, 2, 1).reshape(-1, weights.shape[1]) for part in parts]
 
 
 def _embedding(call: Call) -> Layer:
@@ -338,17 +343,23 @@ def edit(call: Call, edit: Any) -> None:
     kept_units = edit.axis(call.node.output[0], layer.out_axis)
     edit.kept[call.node.output[0]] = kept_units
     if call.op == "Gather":
-        edit.constant(call, 0, layer.matrices[0][:, kept_units])
+        (table,) = layer.matrices
+        entries = np.arange(table.size).reshape(table.shape)
+        edit.constant(call, 0, table[:, kept_units], places=entries[:, kept_units])
         return
     if layer.depthwise:
         _edit_channels(call, layer, edit, kept_units)
         return
+    given = call.constant(layer.weight_slot)
+    assert given is not None
+    numbers = _matrices(call, np.arange(given.size).reshape(given.shape))
     weights: list[Array] = []
+    places: list[Array] = []
     biases: list[Array] = []
     groups = 0
     readers = edit.readers(call)
     first = 0
-    for matrix, reader in zip(layer.matrices, readers, strict=True):
+    for matrix, number, reader in zip(layer.matrices, numbers, readers, strict=True):
         units = kept_units[(kept_units >= first) & (kept_units < first + matrix.shape[1])] - first
         bias = None if layer.bias is None else layer.bias[first : first + matrix.shape[1]]
         first += matrix.shape[1]
@@ -363,13 +374,34 @@ def edit(call: Call, edit: Any) -> None:
         )
         merged, shifted = aggregated(matrix, bias, rows, units)
         weights.append(merged)
+        taps = chosen.kept[:, None] * layer.taps + np.arange(layer.taps)
+        places.append(number[np.ix_(taps.ravel(), units)])
         if shifted is not None:
             biases.append(shifted)
-    edit.constant(call, layer.weight_slot, _restored(call, layer, weights), rounds=True)
+    edit.constant(
+        call,
+        layer.weight_slot,
+        _restored(call, layer, weights),
+        rounds=True,
+        places=_restored(call, layer, places),
+    )
     if layer.bias is not None:
-        edit.constant(call, layer.bias_slot, _as_given(call, np.concatenate(biases)), rounds=True)
+        edit.constant(
+            call,
+            layer.bias_slot,
+            _as_given(call, np.concatenate(biases)),
+            rounds=True,
+            places=_as_given(call, np.minimum(kept_units, _bias_size(call) - 1)),
+        )
     if layer.groups > 1:
         edit.attribute(call, "group", groups)
+
+
+def _bias_size(call: Call) -> int:
+    """Return how many numbers the stored bias has; one may serve all units."""
+    given = call.constant(2)
+    assert given is not None
+    return int(given.size)
 
 
 def _as_given(call: Call, bias: Array) -> Array:
@@ -405,9 +437,10 @@ def _edit_channels(call: Call, layer: Layer, edit: Any, kept: Array) -> None:
     assert weights is not None
     if len(kept) == len(weights):
         return
-    edit.constant(call, 1, weights[kept])
+    numbers = np.arange(weights.size).reshape(weights.shape)
+    edit.constant(call, 1, weights[kept], places=numbers[kept])
     if layer.bias is not None:
-        edit.constant(call, 2, layer.bias[kept])
+        edit.constant(call, 2, layer.bias[kept], places=kept)
     edit.attribute(call, "group", len(kept))
 
 

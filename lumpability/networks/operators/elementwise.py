@@ -522,13 +522,14 @@ def edit(call: Call, edit: Any) -> None:
         aligned = _aligned(call, slot, known)
         cut = edit.cut(call.node.output[0], aligned, rank)
         if cut is not aligned:
-            edit.constant(
-                call,
-                slot,
-                cut.reshape(-1) if known.ndim == 1 else cut.reshape(_as(known, aligned, cut)),
-            )
+            numbers = np.arange(known.size).reshape(aligned.shape)
+            places = edit.cut(call.node.output[0], numbers, rank)
+            shape = _as(known, aligned, cut)
+            edit.constant(call, slot, cut.reshape(shape), places=places.reshape(shape))
 
 
 def _as(known: Array, aligned: Array, cut: Array) -> tuple[int, ...]:
     """Return the shape of a constant after a cut, without the axes that alignment gave it."""
+    if known.ndim == 1:
+        return (cut.size,)
     return tuple(cut.shape if known.ndim == aligned.ndim else cut.shape[: known.ndim])

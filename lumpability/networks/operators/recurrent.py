@@ -335,8 +335,10 @@ def edit(call: Call, edit: Any) -> None:
     edit.kept[outputs[0]] = box
     weights: list[Array] = []
     states: list[Array] = []
-    gates = cell.inputs.shape[1]
+    places: tuple[list[Array], list[Array]] = ([], [])
+    gates, units = cell.inputs.shape[1], labels.shape[1]
     for d, kept in enumerate(box):
+        rows_of = (np.arange(d * gates, (d + 1) * gates)[:, None] * units + kept).reshape(-1, 1)
         for slot, matrix, parts in ((0, cell.inputs[d], weights), (1, cell.states[d], states)):
             chosen = edit.representation(readers[2 * d + slot])
             rows = by_taps(
@@ -346,14 +348,19 @@ def edit(call: Call, edit: Any) -> None:
             if slot == 1:
                 place = {int(unit): k for k, unit in enumerate(chosen.kept)}
                 order = np.array([place[int(unit)] for unit in kept])
+            places[slot].append(rows_of * matrix.shape[1] + chosen.kept[order])
             new = [_exact(aggregated(gate, None, rows, kept)[0])[order] for gate in matrix]
             parts.append(np.stack([gate.T for gate in new]).reshape(gates * len(kept), -1))
-    edit.constant(call, 1, np.stack(weights), rounds=True)
-    edit.constant(call, 2, np.stack(states), rounds=True)
+    for slot, arrays in ((1, weights), (2, states)):
+        edit.constant(call, slot, np.stack(arrays), rounds=True, places=np.stack(places[slot - 1]))
     for slot, array in ((3, cell.bias), (7, cell.peepholes)):
         if array is not None:
-            cut = [array[d][:, kept] for d, kept in enumerate(box)]
-            edit.constant(call, slot, np.stack(cut).reshape(len(box), -1))
+            wide = np.arange(array.size).reshape(array.shape)
+            cut, stay = (
+                np.stack([a[d][:, kept] for d, kept in enumerate(box)]).reshape(len(box), -1)
+                for a in (array, wide)
+            )
+            edit.constant(call, slot, cut, places=stay)
     for slot in (5, 6):
         known = call.constant(slot)
         if known is not None:

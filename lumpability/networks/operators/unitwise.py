@@ -218,6 +218,6 @@ def edit(call: Call, edit: Any) -> None:
         for slot in (1, 2):
             array = call.constant(slot)
             assert array is not None
-            edit.constant(call, slot, array[kept])
+            edit.constant(call, slot, array[kept], places=kept)
     if call.op == "Resize" and call.name(3):
         edit.shape_constant(call, 3, call.node.output[0])

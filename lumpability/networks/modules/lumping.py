@@ -1,0 +1,100 @@
+"""`lump(module, example)`: the reduction of a torch module's graph, and the way back into modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import NotJustified, require
+from lumpability.networks.graph.reduce import GraphLumping, reduce_graph
+from lumpability.networks.modules.export import Exported, export
+from lumpability.networks.modules.shrunken import shrunken
+from lumpability.networks.modules.state import Remainder, remainders
+
+__all__ = ["ModuleLumping", "lump_module"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ModuleLumping(GraphLumping):
+    """A torch module, as a graph, and a smaller graph that computes the same function.
+
+    Attributes
+    ----------
+    exported : Exported
+        The module, a copy in evaluation mode, and the graph that torch's exporter made of it.
+    """
+
+    exported: Exported | None = None
+
+    @property
+    def module(self) -> Any:
+        """The module, in evaluation mode, with masks and parametrisations applied."""
+        assert self.exported is not None
+        return self.exported.module
+
+    @property
+    def remainders(self) -> dict[str, Remainder]:
+        """What stays of each parameter and buffer, by its name in the state dict.
+
+        Raises `NotJustified` if that is not an array with one value for each entry.
+        """
+        values = {name: np.asarray(t.cpu().numpy()) for name, t in self.module.state_dict().items()}
+        constants = self.network.index.constants
+        missing = [n for n, v in values.items() if v.dtype.kind == "f" and n not in constants]
+        if missing:
+            raise NotJustified(
+                f"the exporter keeps no constant for {missing[0]!r}: with the package onnxscript it "
+                "does, pip install 'lumpability[torch]'"
+            )
+        return remainders(self, values)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the smaller tensors under the names of the module's own state dict.
+
+        Load them into a module of the same class that is made with the smaller widths: training code stays what it is.
+
+        Raises
+        ------
+        NotJustified
+            If a parameter would need two values, or what stays of it is no array.
+        """
+        torch = require("torch", extra="torch")
+        left = self.remainders
+        return {
+            name: torch.from_numpy(np.array(left[name].value)) if name in left else tensor.clone()
+            for name, tensor in self.module.state_dict().items()
+        }
+
+    def to_torch(self) -> Any:
+        """Return a smaller module that computes the same, in evaluation mode.
+
+        It is a copy of the module with smaller parameters, of the same class, where the module's code does not depend
+        on its widths.  Module and reduced graph are run side by side before it is returned.
+
+        Raises
+        ------
+        NotJustified
+            If the code depends on widths: make a module of that class with smaller widths, and load `state_dict`.
+        """
+        assert self.exported is not None
+        return shrunken(self.exported, self.quotient, self.state_dict(), self.remainders)
+
+
+def lump_module(
+    module: Any,
+    example: Any,
+    *,
+    exact_weights: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> ModuleLumping:
+    """Reduce the graph of a torch module; see `lumpability.lump`.
+
+    Raises as `export` and `reduce_graph`.
+    """
+    exported = export(module, example)
+    found = reduce_graph(exported.graph, exact_weights=exact_weights, progress=progress)
+    known = {item.name: getattr(found, item.name) for item in fields(found)}
+    return ModuleLumping(**known, exported=exported)
