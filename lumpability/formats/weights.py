@@ -2,8 +2,9 @@
 
 Files of this library hold their own list of layers (`lumpability.formats.layer_list`): as the text `network`
 among the arrays of an ``.npz``, as metadata of that name in a ``.safetensors``.  Files of other programs hold only
-weights; the caller says which of them form dense layers and what follows each.  Their matrices have the shape
-(outputs, inputs), as in most frameworks.  Nothing is unpickled.
+weights; the caller says which of them form layers and what follows each.  Their matrices have the shape
+(outputs, inputs), as in most frameworks.  Numbers of bfloat16 and of eight bits are read as the float32 that each
+of them is.  Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from lumpability.formats.layer_list import describe_network, network_from
 from lumpability.formats.strict_json import parse_object
 from lumpability.networks.activations import Activation
 from lumpability.networks.elementwise import Activate
-from lumpability.networks.layers import Dense, Layer
+from lumpability.networks.layers import Conv, Dense, Layer
 from lumpability.networks.network import Network
 from lumpability.numbers.float_arrays import Array
 
@@ -36,7 +37,13 @@ __all__ = [
 DESCRIPTION = "network"
 """Name of the text that describes the layers."""
 
-LayerList = Iterable[tuple[str, str | Activation | None]]
+Entry = (
+    tuple[str, str | Activation | None]
+    | tuple[str, str | Activation | None, Mapping[str, Any]]
+    | Layer
+)
+LayerList = Iterable[Entry]
+_WIDENED = {"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "BF16": "bfloat16"}
 
 
 def network_of_arrays(
@@ -45,8 +52,11 @@ def network_of_arrays(
     """Return the network of the arrays of an ``.npz``.
 
     For files with only weights, `layers` lists pairs (prefix, activation): layer ``prefix`` has the arrays
-    ``prefix.weight``, shape (outputs, inputs), and optionally ``prefix.bias``; the activation follows it.  Without
-    `layers` the file's own list is used.  Raises `FormatError` if an array is missing or of an unsupported type.
+    ``prefix.weight``, shape (outputs, inputs), and optionally ``prefix.bias``; the activation follows it.  Weights
+    with more axes are a convolution; a mapping may be third in the entry, with its ``strides``, ``pads``,
+    ``dilations`` and ``groups``, and the network's ``input_shape`` with the first.  A `Layer` without stored
+    weights, such as ``Flatten(1)``, stands for itself.  Without `layers` the file's own list is used.  Raises
+    `FormatError` if an array is missing or of an unsupported type.
     """
     if layers is not None:
         return _bare(arrays, path, layers)
@@ -71,12 +81,12 @@ def read_safetensors(
 ) -> Network:
     """Read a network from a ``.safetensors``; `layers` as for `network_of_arrays`."""
     path = Path(path)
-    module = require("safetensors.numpy", extra="onnx")
+    module = require("safetensors", extra="onnx")
     with reading(path):
         check_size(path, size := path.stat().st_size, size, max_bytes)
         data = path.read_bytes()
     try:
-        arrays: dict[str, Array] = dict(module.load(data))
+        arrays = {name: _array(**item) for name, item in module.deserialize(data)}
     except Exception as error:  # the package raises a class of its own compiled part
         raise FormatError(f"is not a safetensors file: {error}", path=path) from error
     if layers is not None:
@@ -109,18 +119,57 @@ def _described(network: Network, path: str | Path) -> tuple[str, dict[str, Any]]
         raise FormatError(str(error), path=path) from error
 
 
+def _array(*, shape: Iterable[int], dtype: str, data: bytes) -> Array:
+    """Return the numbers of a tensor of a safetensors file."""
+    if dtype in _WIDENED:
+        kind = getattr(require("ml_dtypes", extra="onnx"), _WIDENED[dtype])
+        return np.asarray(np.frombuffer(data, kind).astype(np.float32).reshape(tuple(shape)))
+    sorts = {"F": "f", "I": "i", "U": "u"}
+    kind = np.dtype(np.bool_ if dtype == "BOOL" else f"<{sorts[dtype[0]]}{int(dtype[1:]) // 8}")
+    return np.frombuffer(data, kind).reshape(tuple(shape))
+
+
 def _bare(arrays: Mapping[str, Array], path: str | Path, layers: LayerList) -> Network:
     built: list[Layer] = []
+    shape: Any = None
     with reading(path):
-        for prefix, function in layers:
+        for entry in layers:
+            if isinstance(entry, Layer):
+                built.append(entry)
+                continue
+            prefix, function = entry[:2]
+            fields = dict(entry[2]) if len(entry) > 2 else {}
+            shape = fields.pop("input_shape", shape)
             if f"{prefix}.weight" not in arrays:
                 raise FormatError(
                     f"there is no array {prefix + '.weight'!r}; the file holds {', '.join(sorted(arrays))}",
                     path=path,
                 )
-            built.append(Dense(arrays[f"{prefix}.weight"].T, arrays.get(f"{prefix}.bias")))
+            built.append(_layer(prefix, arrays, fields, path))
             if function is not None:
                 built.append(Activate(function))
-        if not built or not isinstance(first := built[0], Dense):
+        weights = [layer.weight for layer in built if isinstance(layer, Dense | Conv)]
+        if not weights:
             raise FormatError("the list of layers is empty", path=path)
-        return Network(tuple(built), (None, first.weight.shape[0]), first.weight.dtype)
+        if shape is None and not isinstance(built[0], Dense):
+            raise FormatError(
+                f"a network that begins with a {built[0].title} has no size of its own: give "
+                "(prefix, activation, {'input_shape': (None, channels, ...)}) as its first layer",
+                path=path,
+            )
+        return Network(tuple(built), shape or (None, len(weights[0])), weights[0].dtype)
+
+
+def _layer(
+    prefix: str, arrays: Mapping[str, Array], fields: dict[str, Any], path: str | Path
+) -> Layer:
+    """Return the layer of stored weights: dense, or a convolution if they have more than two axes."""
+    weight, bias = arrays[f"{prefix}.weight"], arrays.get(f"{prefix}.bias")
+    known = ("strides", "pads", "dilations", "groups") if weight.ndim > 2 else ()
+    unknown = [name for name in fields if name not in known]
+    if unknown:
+        raise FormatError(
+            f"layer {prefix!r} has no {unknown[0]!r}: it has {', '.join((*known, 'input_shape'))}",
+            path=path,
+        )
+    return Conv(weight, bias, **fields) if known else Dense(weight.T, bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lumpability.formats.onnx_compare import compare_in_onnxruntime
 from lumpability.formats.weights import read_safetensors
 from lumpability.networks import Network
 from lumpability.networks.examples import planted
+from lumpability.networks.reshape import Flatten
 from lumpability.networks.rounding_bound import rounding_error_bound
 
 ARRAYS = {
@@ -99,3 +101,40 @@ def test_the_error_of_rounding_stays_below_its_bound() -> None:
     steps = lump(Network.dense(tiny, dtype=np.float32))
     with pytest.raises(NotJustified, match="sign"):
         rounding_error_bound(steps, -1, 1)
+
+
+def test_narrow_floats_of_safetensors_are_the_float32_that_they_are(tmp_path: Path) -> None:
+    types: Any = pytest.importorskip("ml_dtypes")
+    pytest.importorskip("safetensors")
+    path = tmp_path / "narrow.safetensors"
+    for kind, name in (
+        (types.bfloat16, "BF16"),
+        (types.float8_e4m3fn, "F8_E4M3"),
+        (types.float8_e5m2, "F8_E5M2"),
+    ):
+        header, data = {}, b""
+        for key, values in (("a", [[1.5, -0.25], [3, -0.5]]), ("b", [[2.0, 1]])):
+            array = np.array(values).astype(kind)
+            ends = [len(data), len(data) + array.nbytes]
+            header[f"{key}.weight"] = {"dtype": name, "shape": array.shape, "data_offsets": ends}
+            data += array.tobytes()
+        text = json.dumps(header).encode()
+        path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+        network = read(path, layers=LAYERS)
+        assert network.dtype == np.float32
+        assert network.exact([1, 0]).tolist() == [2 * 1.5 + 3]
+        assert lump(network).quotient.hidden_neurons == 1
+
+
+def test_weights_with_more_axes_are_convolutions(tmp_path: Path) -> None:
+    weight = np.ones((2, 1, 3, 3), np.float32)
+    arrays = {"c.weight": weight, "c.bias": np.zeros(2, np.float32)}
+    np.savez(tmp_path / "c.npz", **arrays, **{"f.weight": np.ones((1, 2 * 16), np.float32)})
+    how = {"input_shape": (None, 1, 4, 4), "pads": ((1, 1), (1, 1))}
+    network = read(tmp_path / "c.npz", layers=[("c", "relu", how), Flatten(1), ("f", None)])
+    assert network(np.ones((1, 1, 4, 4), np.float32)).tolist() == [[2 * 100]]
+    assert lump(network).quotient.hidden_neurons == 1
+    with pytest.raises(FormatError, match="no size of its own"):
+        read(tmp_path / "c.npz", layers=[("c", "relu")])
+    with pytest.raises(FormatError, match="has no 'stride': it has strides"):
+        read(tmp_path / "c.npz", layers=[("c", "relu", {"stride": 1})])
