@@ -88,7 +88,7 @@ def summarise(lumping: Lumping) -> Report:
     title = f"{type(chain).__name__}, {lumping.kind} lumping"
     tables = [Table(title, tuple(rows))]
     if stats.blocks < stats.states:
-        tables.append(_block_table(chain.states, lumping.partition, largest))
+        tables.append(_block_table(lumping, largest))
     return Report(data, tuple(tables))
 
 
@@ -159,12 +159,19 @@ def _plain(state: Any) -> int | str:
     return state if isinstance(state, int) else str(state)
 
 
-def _block_table(states: States, partition: Partition, blocks: list[dict[str, Any]]) -> Table:
+def _block_table(lumping: Lumping, blocks: list[dict[str, Any]]) -> Table:
+    names = lumping.quotient.states
     rows = tuple(
-        (f"{b['block']}", f"{b['size']:,}", block_name(states, partition, b["block"]))
+        (
+            f"{b['block']}",
+            f"{b['size']:,}",
+            block_name(lumping.chain.states, lumping.partition, b["block"])
+            if not names.named or b["size"] == 1
+            else str(names[b["block"]]),
+        )
         for b in blocks
     )
-    title = "largest blocks" if len(partition) > len(blocks) else "blocks"
+    title = "largest blocks" if len(lumping.partition) > len(blocks) else "blocks"
     return Table(title, rows, ("block", "states", "members"), frozenset({0, 1}))
 
 

@@ -87,6 +87,11 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
     return [name for item in value for name in item.split(",") if name] if value else None
 
 
+def _joined(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str | None:
+    """Join the values of a repeatable option with commas; None if it was not given."""
+    return ",".join(value) if value else None
+
+
 def _tolerance(ctx: click.Context, parameter: click.Parameter, value: float) -> float:
     if not 0 <= value < 1 or math.isnan(value):
         raise click.BadParameter(f"{value} is not a relative change: give 0 or a small number")
@@ -206,8 +211,10 @@ _READING = _added(
     click.option(
         "--constants",
         metavar="N=3,...",
+        multiple=True,
+        callback=_joined,
         show_default="as the source says",
-        help="PRISM and JANI sources: values of constants.",
+        help="PRISM and JANI sources: values of constants; may be repeated.",
     ),
     click.option(
         "--exact/--no-exact",
@@ -221,8 +228,9 @@ _READING = _added(
         help="PRISM and JANI sources: keep undefined constants as parameters.",
     ),
     click.option(
-        "--state-names",
-        is_flag=True,
+        "--state-names/--no-state-names",
+        default=True,
+        show_default=True,
         help="PRISM and JANI sources: name states by the values of their variables.",
     ),
     click.option(

@@ -116,7 +116,7 @@ def read(
     constants: str | Mapping[str, Any] | None = None,
     exact: bool = True,
     parametric: bool = False,
-    state_names: bool = False,
+    state_names: bool = True,
     layers: LayerList | None = None,
     fold_scaling: bool = True,
     max_bytes: int | None = None,
@@ -147,7 +147,8 @@ def read(
     parametric : bool
         For PRISM and JANI sources: keep undefined constants as parameters.
     state_names : bool
-        For PRISM and JANI sources: name states by the values of their variables.
+        For PRISM and JANI sources: name states by the values of their variables, "x=1,up=true", in the
+        order of declarations.
     layers : list of layer descriptions, optional
         For files with only weights (``.npz``, ``.safetensors``): how the network uses them.
     fold_scaling : bool
@@ -196,7 +197,7 @@ def read(
         "constants": (constants, None),
         "exact": (exact, True),
         "parametric": (parametric, False),
-        "state_names": (state_names, False),
+        "state_names": (state_names, True),
         "layers": (layers, None),
         "fold_scaling": (fold_scaling, True),
         "max_bytes": (max_bytes, None),

@@ -9,7 +9,7 @@ microseconds for each transition, as the bridge passes single numbers.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +27,7 @@ from lumpability.formats.assembly import (
     one_choice_class,
     parameter_names,
 )
+from lumpability.formats.declarations import declared_variables
 from lumpability.formats.prism_rewards import expected_on_leaving
 from lumpability.formats.tokens import shown
 from lumpability.markov.attributes import Mask, Reward
@@ -44,7 +45,7 @@ def read_source(
     constants: str | Mapping[str, Any] | None = None,
     exact: bool = True,
     parametric: bool = False,
-    state_names: bool = False,
+    state_names: bool = True,
     tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
 ) -> MarkovChain:
@@ -54,7 +55,7 @@ def read_source(
     - exact: explore with rationals; otherwise with doubles, which is some three times as fast, and read those as
       the rationals that were meant
     - parametric: keep constants without a value as symbolic parameters
-    - state_names: name states by their variables, "x=1,y=0"
+    - state_names: name states by their variables in the order of declarations, "x=1,y=0"
     - tolerance, normalize: as for `lumpability.read`
 
     Raises `FormatError` if Storm cannot read the file, a constant has no value, or it is not a Markov chain.
@@ -92,7 +93,9 @@ def read_source(
         if undefined:
             number = stormpy.RationalFunction
         model = stormpy.build_model[number](source, options=wanted)
-        chain = from_stormpy(model, tolerance=tolerance, normalize=normalize)
+        jani = path.suffix.lower() == ".jani"
+        order = declared_variables(text.decode(), jani=jani) if state_names else []
+        chain = _from_stormpy(model, order, tolerance=tolerance, normalize=normalize)
         return _without_added_loops(chain)
 
 
@@ -160,6 +163,13 @@ def from_stormpy(
     InvalidChain
         If the model is neither a DTMC nor a CTMC.
     """
+    return _from_stormpy(model, (), tolerance=tolerance, normalize=normalize)
+
+
+def _from_stormpy(
+    model: Any, variables: Sequence[str], *, tolerance: float, normalize: bool
+) -> MarkovChain:
+    """Convert a model; names of states list these variables first, in this order."""
     name = str(model.model_type).rpartition(".")[2]
     kind = chain_class(name) or one_choice_class(name)
     if kind is None or not model.is_sparse_model:
@@ -194,7 +204,7 @@ def from_stormpy(
         structure,
         labels=_labels(model),
         rewards=rewards,
-        states=_names(model),
+        states=_names(model, variables),
         reading=total,
         normalize=normalize,
     )
@@ -249,12 +259,14 @@ def _labels(model: Any) -> dict[str, Mask]:
     return labels
 
 
-def _names(model: Any) -> list[str] | None:
+def _names(model: Any, order: Sequence[str]) -> list[str] | None:
     if not model.has_state_valuations():
         return None
     valuations = model.state_valuations
     columns = []
-    for variable in valuations.get_all_variables():
+    places = {name: i for i, name in enumerate(order)}
+    variables = valuations.get_all_variables()
+    for variable in sorted(variables, key=lambda v: (places.get(v.name, len(places)), v.name)):
         if variable.has_boolean_type():
             true = np.zeros(model.nr_states, dtype=bool)
             true[list(valuations.get_boolean_values(variable))] = True  # the states where it holds

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidChain, warn
+from lumpability.markov.valuations import Valuation, assignments, block_descriptions
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.foreign import by_name, is_frame, is_series, plain
 from lumpability.numbers.parameters import is_positive
@@ -39,11 +40,15 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 class States(Sequence[Hashable]):
     """State names in order; the integers 0 .. n-1 unless names are given.
 
+    A state that is named by values of variables is found by them in any order.
+
     Examples
     --------
     >>> states = States(2, ["up", "down"])
     >>> states[1], states.index("down"), list(States(3))
     ('down', 1, [0, 1, 2])
+    >>> States(2, ["x=0,y=1", "x=1,y=0"]).index("y=0, x=1")
+    1
     """
 
     def __init__(self, n: int, names: Iterable[Hashable] | None = None) -> None:
@@ -83,9 +88,26 @@ class States(Sequence[Hashable]):
         if self._names is None:
             return isinstance(name, int | np.integer) and bool(0 <= name < self._n)
         try:
-            return name in self._index
+            return name in self._index or self._by_values(name) is not None
         except TypeError:  # lists and arrays are not names, nor are tuples of them
             return False
+
+    @cached_property
+    def valuation(self) -> Valuation | None:
+        """The values of variables, if all states are named by them."""
+        return None if self._names is None else Valuation.of(self._names)
+
+    @cached_property
+    def _by_pairs(self) -> dict[frozenset[tuple[str, str]], int]:
+        if self._names is None or assignments(self._names[0] if self._names else None) is None:
+            return {}
+        pairs = ((i, assignments(name)) for i, name in enumerate(self._names))
+        return {frozenset(found): i for i, found in pairs if found is not None}
+
+    def _by_values(self, name: object) -> int | None:
+        """Return the state that a list of values of variables names, in any order."""
+        wanted = assignments(name)
+        return None if wanted is None else self._by_pairs.get(frozenset(wanted))
 
     def index(self, name: Any, start: int = 0, stop: int | None = None) -> int:
         """Return the number of a state.
@@ -94,7 +116,10 @@ class States(Sequence[Hashable]):
         """
         if name not in self:
             raise InvalidChain(f"there is no state {name!r}", state=name)
-        return int(name) if self._names is None else self._index[name]
+        if self._names is None:
+            return int(name)
+        place = self._index.get(name)
+        return self._by_values(name) if place is None else place  # type: ignore[return-value]  # it is in
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, States):
@@ -344,17 +369,27 @@ def block_name(states: States, partition: Partition, block: int) -> str:
 def block_names(states: States, partition: Partition) -> list[Any] | None:
     """Return names for the states of the quotient; a block of one keeps its state's name.
 
+    Other blocks are named by what values of variables their states have in common, or by their first members.
+
     Examples
     --------
     >>> block_names(States(3, ["a", "b", "c"]), Partition([0, 1, 0]))
     ['{a, c}', 'b']
+    >>> block_names(States(3, ["x=0,y=0", "x=1,y=0", "x=0,y=1"]), Partition([0, 1, 0]))
+    ['x=0', 'x=1,y=0']
     """
     if not states.named or len(partition) == partition.n:
         return list(states) if states.named else None
     singles = partition.blocks.sizes == 1
     names: dict[Any, None] = {}
+    valuation = states.valuation
+    described = [] if valuation is None else block_descriptions(valuation, partition)
     for block, first in enumerate(partition.representatives.tolist()):
-        name = states[first] if singles[block] else block_name(states, partition, block)
+        if singles[block]:
+            name = states[first]
+        else:
+            about = described[block] if described else None
+            name = about or block_name(states, partition, block)
         while name in names:  # a state may itself be called "{a, b}"
             name = f"{name}'"
         names[name] = None

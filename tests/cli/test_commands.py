@@ -248,3 +248,12 @@ def test_two_outputs_with_one_path_are_refused_before_anything_is_read(run: Run)
 def test_outputs_appear_together_or_not_at_all(run: Run, machines: Path, tmp_path: Path) -> None:
     assert run("lump", "machines.json", "-o", "small.drn", "--html", "no/page.html").exit_code == 3
     assert list(tmp_path.glob("*small*")) == []
+
+
+def test_constants_that_are_given_apart_are_put_together(run: Run) -> None:
+    pytest.importorskip("stormpy")
+    Path("m.sm").write_text(
+        "ctmc\nconst int N;\nconst double r;\nmodule m\n x : [0..N];\n [] x<N -> r : (x'=x+1);\nendmodule\n"
+    )
+    outcome = run("info", "m.sm", "--constants", "N=2", "--constants", "r=1/3", "--json")
+    assert outcome.document["model"]["states"] == 3

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from lumpability import CTMC, DTMC, Reward, formats
+from lumpability import CTMC, DTMC, Reward, formats, lump
 from lumpability.errors import FormatError, InvalidChain
 from lumpability.formats.assembly import LossyWrite
 from lumpability.formats.storm import from_stormpy, to_stormpy
@@ -50,7 +50,8 @@ def test_a_prism_source_is_explored_exactly(source):
     assert set(chain.rewards["waiting"].state) == {0, Fraction(1, 3), Fraction(2, 3)}
     assert chain.rewards["served"].action is not None
     assert list(chain.initial) == [1, 0, 0, 0, 0, 0]
-    assert not chain.states.named
+    assert next(iter(chain.states)) == "x=0,up=true"
+    assert not formats.read(source, constants="N=1,lam=1", state_names=False).states.named
 
 
 def test_constants_may_be_a_mapping_and_doubles_give_the_same_chain(source):
@@ -60,14 +61,42 @@ def test_constants_may_be_a_mapping_and_doubles_give_the_same_chain(source):
     assert rounded.reading.distinct > 0
 
 
-def test_states_are_named_by_variables_on_request(source):
-    chain = formats.read(source, constants="N=1,lam=1", state_names=True)
-    assert sorted(chain.states) == [
-        "up=false,x=0",
-        "up=false,x=1",
-        "up=true,x=0",
-        "up=true,x=1",
-    ] or sorted(chain.states) == ["x=0,up=false", "x=0,up=true", "x=1,up=false", "x=1,up=true"]
+def test_states_are_named_by_variables_in_order_of_declaration(source, tmp_path):
+    chain = formats.read(source, constants="N=1,lam=1")
+    assert sorted(chain.states) == ["x=0,up=false", "x=0,up=true", "x=1,up=false", "x=1,up=true"]
+    assert chain.states.index("up=true, x=1") == chain.states.index("x=1,up=true")
+    with pytest.raises(InvalidChain, match="no state"):
+        chain.states.index("up=true,x=7")
+    program = stormpy.parse_prism_program(str(source), prism_compatibility=True)
+    jani, _ = program.to_jani([])
+    stormpy.io.export_jani_to_file(str(tmp_path / "queue.jani"), jani)
+    names = list(formats.read(tmp_path / "queue.jani", constants="N=1,lam=1").states)
+    assert all(",x=" in name and name.index(",x=") < name.index(",up=") for name in names)
+
+
+def test_renamed_modules_have_their_variables_after_those_before(tmp_path):
+    text = """ctmc
+module one b : bool init true; a : [0..1]; [] a=0 -> 1 : (a'=1)&(b'=false); [] a=1 -> 2 : (a'=0); endmodule
+module two = one [a=c, b=d] endmodule
+module three z : [0..1]; [] z=0 -> 1 : (z'=1); endmodule
+"""
+    path = tmp_path / "m.sm"
+    path.write_text(text)
+    assert formats.read(path).states[0] == "b=true,a=0,d=true,c=0,z=0"
+
+
+def test_blocks_of_a_source_are_named_by_what_their_states_have_in_common(tmp_path):
+    module = "module m1 s1 : [0..1]; [] s1=0 -> 1 : (s1'=1); [] s1=1 -> 2 : (s1'=0); endmodule\n"
+    more = "".join(f"module m{i} = m1 [s1=s{i}] endmodule\n" for i in (2, 3))
+    path = tmp_path / "m.sm"
+    path.write_text(f'ctmc\n{module}{more}label "down" = s1+s2+s3 = 2;\n')
+    quotient = lump(formats.read(path)).quotient
+    assert set(quotient.states) == {
+        "s1=0,s2=0,s3=0",
+        "s1..s3: twice 0, once 1",
+        "s1..s3: once 0, twice 1",
+        "s1=1,s2=1,s3=1",
+    }
 
 
 def test_constants_may_stay_parameters(source):
