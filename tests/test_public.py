@@ -17,11 +17,13 @@ import lumpability
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 OPTIONAL = [
+    "duckdb",
     "matplotlib",
     "networkx",
     "onnx",
     "onnxruntime",
     "pandas",
+    "pyarrow",
     "safetensors",
     "stormpy",
     "torch",

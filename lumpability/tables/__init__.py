@@ -1,0 +1,26 @@
+"""Chains larger than memory: edge tables on DuckDB, and streamed from disk, lumped as exactly as any others.
+
+`lump_table` reads Parquet files, CSV files and databases (`reading`) and lumps them: in memory, by streaming the
+transitions from disk (`streaming`), or by rounds of SQL (`rounds`).  Every engine returns the same partition, with the
+same numbers of blocks, and proves it (`proof`).
+"""
+
+from typing import TYPE_CHECKING
+
+from lumpability import lazy
+
+if TYPE_CHECKING:
+    from lumpability.tables.lump import TABLE_ENGINES, lump_table
+    from lumpability.tables.result import TableLumping
+    from lumpability.tables.writing import write_chain
+
+__all__ = ["TABLE_ENGINES", "TableLumping", "lump_table", "write_chain"]
+
+_HOMES = {
+    "TABLE_ENGINES": "lump",
+    "lump_table": "lump",
+    "TableLumping": "result",
+    "write_chain": "writing",
+}
+
+__getattr__ = lazy.attributes(__name__, _HOMES)

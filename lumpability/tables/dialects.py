@@ -1,0 +1,76 @@
+"""What differs between the dialects of SQL: how sums stay exact, pseudo-random values, and a few words.
+
+A *value* r(b) of a block b is a pseudo-random integer of at most 60 bits.  Sums of weights times changes of
+values must not wrap.  DuckDB has integers of 128 bits.  Spark has decimals of 38 digits, which are slow; so
+a change is cut into two halves of 30 bits, each with a sum of 64 bits, and the pair is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+__all__ = ["BITS", "DUCKDB", "SPARK", "Dialect"]
+
+BITS = 60
+"""Bits of the value of a block."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """The expressions in which engines differ.
+
+    Attributes
+    ----------
+    name : str
+    value : callable
+        ``value(name, seed, bits)``: the pseudo-random value of the block with a name.
+    products : callable
+        ``products(weight)``: exact sums, all of which are zero exactly if that of weight x delta is.
+    total : callable
+        ``total(weight)``: the exact sum of weights.
+    anti, semi : str
+        The joins that keep rows without, and rows with, a partner.
+    listed : callable
+        ``listed(pairs)``: a group's rows as one sorted list, which can be a key.
+    most_weight : int
+        Sums of the rates out of a state must be below this number; those of a diagonal add as much.
+    """
+
+    name: str
+    value: Callable[[str, int, int], str]
+    products: Callable[[str], Sequence[str]]
+    total: Callable[[str], str]
+    anti: str
+    semi: str
+    listed: Callable[[str], str]
+    most_weight: int
+
+
+DUCKDB = Dialect(
+    name="duckdb",
+    # The seed argument of other hashes is no re-seeding here: equal hashes stay equal.
+    value=lambda name, seed, bits: (
+        f"(hash(xor(hash({name}), {seed}::UBIGINT)) >> {64 - bits})::BIGINT"
+    ),
+    products=lambda weight: [f"sum({weight} * delta::HUGEINT)"],
+    total=lambda weight: f"sum({weight}::HUGEINT)",
+    anti="ANTI JOIN",
+    semi="SEMI JOIN",
+    listed=lambda pairs: f"list_sort(list({pairs}))",
+    most_weight=1 << 63,
+)
+
+SPARK = Dialect(
+    name="spark",
+    value=lambda name, seed, bits: f"shiftrightunsigned(xxhash64({name}, {seed}), {64 - bits})",
+    products=lambda weight: [
+        f"sum({weight} * shiftright(delta, 30))",
+        f"sum({weight} * (delta & 1073741823))",
+    ],
+    total=lambda weight: f"sum({weight})",
+    anti="LEFT ANTI JOIN",
+    semi="LEFT SEMI JOIN",
+    listed=lambda pairs: f"sort_array(collect_list({pairs}))",
+    most_weight=1 << 31,
+)

@@ -1,0 +1,78 @@
+"""The hybrid of tables and memory: when the rows that can still split fit into memory, they are finished there.
+
+A block of one state never splits, so the rows of such states are not needed any more; as targets of others
+they only stand for themselves.  The rows of the other states make a structure of their own, in which every
+such target is a state without transitions, alone in its block.  Its coarsest stable partition is that of
+the table, restricted to the states that shared a block.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lumpability.errors import require
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.partition import Partition
+from lumpability.refinement import refine
+from lumpability.structure import WeightedStructure
+from lumpability.tables.rounds import Rounds
+
+__all__ = ["finish_in_memory"]
+
+_BYTES_OF_ROW = 80
+_PENDING = "(SELECT state.s, state.label FROM state JOIN size ON state.label = size.label)"
+
+
+def finish_in_memory(rounds: Rounds, pending: int) -> bool:
+    """Refine what is left in memory and rename the states, if it fits; whether it did."""
+    database, n = rounds.database, rounds.statements.n
+    allowed = database.memory // (2 * _BYTES_OF_ROW)
+    if (
+        pending * rounds.rows > 4 * allowed * n
+    ):  # far too many, if states have about equally many rows
+        return False
+    rows = database.value(f"SELECT count(*) FROM gen JOIN {_PENDING} p ON gen.source = p.s")
+    if rows + pending > allowed:
+        return False
+    columns = ", ".join(f"gen.w{i}" for i in range(rounds.statements.weights))
+    found = database.arrays(
+        f"SELECT gen.source, gen.target, {columns} FROM gen JOIN {_PENDING} p ON gen.source = p.s"
+    )
+    names = database.arrays(
+        "SELECT state.s, state.label FROM state JOIN (SELECT s FROM "
+        f"{_PENDING} UNION SELECT gen.target FROM gen JOIN {_PENDING} p ON gen.source = p.s) used "
+        "ON state.s = used.s ORDER BY state.s"
+    )
+    states, labels = names["s"], names["label"]
+    sources = np.searchsorted(states, found["source"])
+    targets = np.searchsorted(states, found["target"])
+    structures = []
+    for i in range(rounds.statements.weights):
+        weights, _ = ExactArray.read(found[f"w{i}"])
+        structures.append(WeightedStructure.from_edges(len(states), sources, targets, weights))
+    within = Partition(labels)
+    partition = refine(structures, within).partition
+    _rename(rounds, states, labels, within, partition)
+    return True
+
+
+def _rename(
+    rounds: Rounds, states: np.ndarray, labels: np.ndarray, within: Partition, partition: Partition
+) -> None:
+    """Give the parts of every block new names, except the one with its least member."""
+    arrow = require("pyarrow", extra="tables")
+    first = partition.representatives
+    keeps = np.zeros(len(partition), dtype=bool)
+    keeps[partition.labels[within.representatives]] = True
+    moved = ~keeps[partition.labels]
+    number = rounds.number + 1
+    new = number * rounds.statements.n + states[first[partition.labels]]
+    table = arrow.table({"u": states[moved], "old": labels[moved], "label": new[moved]})
+    database = rounds.database
+    database.register("finished", table)
+    with database.transaction():
+        rounds.number = number
+        rounds.rename(
+            "SELECT u, old, label, CAST(0 AS BIGINT) AS delta FROM finished", int((~keeps).sum())
+        )
+        rounds.save(proving=True)

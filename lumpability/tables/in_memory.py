@@ -1,0 +1,109 @@
+"""A table that fits into memory: its chain is built and lumped as any other chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import require
+from lumpability.markov.chains import CTMC, DTMC
+from lumpability.markov.kinds import find_kind
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.partition import Partition
+from lumpability.structure import WeightedStructure
+from lumpability.tables.output import quotient_schema
+from lumpability.tables.reading import Edges, coded_rows
+from lumpability.tables.result import Found
+from lumpability.tables.session import Session
+from lumpability.tables.task import Task
+
+__all__ = ["found_in_memory", "initial_partition", "refine_in_memory"]
+
+_BATCH = 1 << 18  # rows
+
+
+def refine_in_memory(task: Task, session: Session, edges: Edges) -> Found:
+    """Lump the chain of a table with the engine for chains."""
+    columns = session.arrays(coded_rows(session, edges))
+    if edges.numerators is None:
+        weights, _ = ExactArray.read(columns["code"])
+    else:
+        weights = ExactArray.of_values(columns["code"], edges.values)
+    structure = WeightedStructure.from_edges(edges.n, columns["source"], columns["target"], weights)
+    del columns
+    kind = find_kind(task.kind)
+    chain = CTMC(structure) if edges.time == "continuous" else DTMC(structure)
+    within = initial_partition(session)
+    conditions = kind.conditions(chain)
+    refinement = kind.coarsest(conditions, within)
+    partition = refinement.partition
+    if not refinement.proved:
+        assert kind.witness(conditions, partition) is None
+    matrix = kind.quotient(chain, conditions, partition)
+    return found_in_memory(task, session, edges, partition, matrix, respected=len(within))
+
+
+def initial_partition(session: Session) -> Partition:
+    """Return the initial partition of the table ``state``."""
+    return Partition(session.arrays("SELECT label FROM state ORDER BY s")["label"])
+
+
+def found_in_memory(
+    task: Task,
+    session: Session,
+    edges: Edges,
+    partition: Partition,
+    matrix: WeightedStructure,
+    *,
+    respected: int,
+    sweeps: int = 0,
+) -> Found:
+    """Return a partition and the matrix of its quotient, which are arrays, as what an engine has found."""
+    arrow = require("pyarrow", extra="tables")
+    first = partition.representatives
+    session.register("first_members", arrow.table({"block": np.arange(len(first)), "least": first}))
+    return Found(
+        blocks=len(partition),
+        transitions=matrix.m,
+        respected=respected,
+        rounds=sweeps,
+        numbers=lambda: _numbers(partition),
+        entries=lambda: _entries(task.kind, edges, partition, matrix),
+        matrix=lambda: matrix,
+        partition=lambda: partition,
+        least="SELECT block, least FROM first_members",
+    )
+
+
+def _numbers(partition: Partition) -> Iterator[Any]:
+    arrow = require("pyarrow", extra="tables")
+    for low in range(0, partition.n, _BATCH):
+        block = arrow.array(partition.labels[low : low + _BATCH].astype(np.int64))
+        yield arrow.RecordBatch.from_arrays([block], ["block"])
+
+
+def _entries(
+    kind: str, edges: Edges, partition: Partition, matrix: WeightedStructure
+) -> Iterator[Any]:
+    """Yield the transitions between blocks, over the same denominators as the engines of SQL."""
+    arrow = require("pyarrow", extra="tables")
+    schema = quotient_schema()
+    sizes = partition.blocks.sizes if kind == "exact" else None
+    for states in matrix.chunks():
+        owner, targets, weights = matrix.rows(states)
+        sources = states[owner]
+        below = [edges.denominator] * len(sources)
+        if sizes is not None:
+            below = [edges.denominator * size for size in sizes[sources].tolist()]
+        above = [value * over for value, over in zip(weights, below, strict=True)]
+        assert all(value.denominator == 1 for value in above)
+        numbers = ([Decimal(value.numerator) for value in above], [Decimal(x) for x in below])
+        columns = [
+            arrow.array(sources.astype(np.int64)),
+            arrow.array(targets.astype(np.int64)),
+            *(arrow.array(column, type=schema.field("numerator").type) for column in numbers),
+        ]
+        yield arrow.RecordBatch.from_arrays(columns, schema.names)

@@ -1,0 +1,267 @@
+"""`lump_table`: the coarsest lumping of an edge table, by the engine that its size needs.
+
+=========  =====================================================  ====================================
+engine     what it holds in memory                                kinds
+=========  =====================================================  ====================================
+memory     all transitions: the chain is lumped as any other      ordinary, bisimulation, exact, strict
+stream     some 25 bytes for each state; reads the transitions    ordinary, bisimulation
+           from disk once a sweep (`streaming`)
+hybrid     nothing for long: rounds on DuckDB, until the rows     ordinary, bisimulation, exact, strict
+           that can still split fit into memory (`hybrid`)
+duckdb     nothing for long: rounds on DuckDB to the end          the same
+           (`rounds`)
+=========  =====================================================  ====================================
+
+All give the same partition, with the same numbers of blocks, and all prove it.
+"""
+
+from __future__ import annotations
+
+import os
+import time as clock
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal
+
+from lumpability.errors import InvalidInput, InvalidValue, TrivialLumping, warn
+from lumpability.markov.kinds import find_kind
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE
+from lumpability.tables.duckdb import refine_on_duckdb
+from lumpability.tables.generator import check_kind
+from lumpability.tables.hybrid import finish_in_memory
+from lumpability.tables.in_memory import refine_in_memory
+from lumpability.tables.initial import respected_columns, write_initial_state
+from lumpability.tables.reading import Edges, open_tables, read_edges
+from lumpability.tables.result import Found, TableLumping, conclude
+from lumpability.tables.rounds import RoundReport
+from lumpability.tables.session import Session, Workspace
+from lumpability.tables.streaming import STREAMED_KINDS, refine_by_streaming
+from lumpability.tables.task import Task
+from lumpability.vocabulary import refuses_unknown_options, unknown_word
+
+__all__ = ["TABLE_ENGINES", "TableEngine", "lump_table", "read_bytes"]
+
+TableEngine = Literal["auto", "memory", "stream", "hybrid", "duckdb"]
+TABLE_ENGINES = ("memory", "stream", "hybrid", "duckdb")
+"""The engines of `lump_table`."""
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
+_LEAST = 32 << 20  # bytes, with which DuckDB begins at all
+
+
+def read_bytes(size: int | str) -> int:
+    """Read a number of bytes, such as 4GB or 512MiB.
+
+    Raises `InvalidValue` if it is none, or too few to begin with.
+
+    Examples
+    --------
+    >>> read_bytes("4GB"), read_bytes("512MiB"), read_bytes(10**9)
+    (4000000000, 536870912, 1000000000)
+    """
+    text = str(size).strip().upper()
+    digits = text.rstrip("KMGTIB ")
+    unit = text[len(digits) :].strip()
+    try:
+        found = int(float(digits) * _UNITS[unit])
+    except (ValueError, KeyError, OverflowError):
+        raise InvalidValue(
+            f"{size!r} is not a size of memory: write 4GB or 512MiB", value=size
+        ) from None
+    if found < _LEAST:
+        raise InvalidValue(
+            f"{size} of memory is too small to begin: give at least 32MiB", value=size
+        )
+    return found
+
+
+@refuses_unknown_options
+def lump_table(
+    edges: str | Path,
+    *,
+    states: str | Path | None = None,
+    table: str = "edges",
+    type: Literal["ctmc", "dtmc"] | None = None,  # noqa: A002  # the word of `read`
+    kind: str = "ordinary",
+    respect: Iterable[str] | str | None = None,
+    ignore: Iterable[str] | str = (),
+    tolerance: float = DEFAULT_TOLERANCE,
+    engine: TableEngine = "auto",
+    memory: int | str | None = None,
+    threads: int | None = None,
+    temp: str | Path | None = None,
+    resume: bool = False,
+    output: str | Path | None = None,
+    quotient: str | Path | None = None,
+    progress: Callable[[RoundReport], None] | None = None,
+) -> TableLumping:
+    r"""Compute the coarsest lumping of a Markov chain given as a table of transitions, exactly.
+
+    Parameters
+    ----------
+    edges : path
+        A Parquet file, a folder of them, a CSV file, or a DuckDB database, with columns ``source``,
+        ``target`` and ``rate`` (1/time) or ``probability``.  Parallel transitions are summed.
+    states : path, optional
+        A table of all states in the same formats: ``state``, labels (boolean columns), rewards
+        (numbers), ``initial``.  By default the states are those that transitions mention.
+    table : str
+        The table of a database.
+    type : {"ctmc", "dtmc"}, optional
+        By default a DTMC if the numbers are called ``probability``, otherwise a CTMC.
+    kind : {"ordinary", "bisimulation", "exact", "strict"}
+        As for `lumpability.lump`.  Tables have no "proportional", which compares shares and not sums.
+    respect, ignore : iterable of str, optional
+        As for `lumpability.lump`.
+    tolerance : float
+        Largest relative change when a float is read as the rational that was meant.
+    engine : {"auto", "memory", "stream", "hybrid", "duckdb"}
+        All give the same answer; "auto" chooses by sizes and `memory`.
+    memory : int or str, optional
+        Bytes, or a text such as "4GB"; by default half of what the machine has.
+    threads : int, optional
+        All cores by default.
+    temp : path, optional
+        Folder for the checkpoint and for what does not fit into memory; by default a temporary one.
+    resume : bool
+        Go on after the last full round of a run that ended early, with the same `temp`.
+    output, quotient : path, optional
+        Parquet files to write: the block of every state, and the lumped chain.
+    progress : callable, optional
+        Called with a `RoundReport` after every round.
+
+    Returns
+    -------
+    TableLumping
+
+    Raises
+    ------
+    FormatError, InvalidInput
+        If a table cannot be read, or has missing columns, nulls, negative rates or unknown states.
+    NotJustified
+        For a kind that the engine does not have.
+    SizeLimit
+        If `memory` is too small, or numbers are too large for the engine.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from lumpability.tables import lump_table
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     edges, states = Path(folder) / "edges.csv", Path(folder) / "states.csv"
+    ...     _ = edges.write_text("source,target,rate\na,c,0.5\nb,c,1/2\nc,a,2\n")
+    ...     _ = states.write_text("state,goal\na,false\nb,false\nc,true\n")
+    ...     lumping = lump_table(edges, states=states, engine="duckdb")
+    >>> lumping
+    TableLumping(ordinary: 3 states -> 2 blocks, Q V = V Q^ holds exactly)
+    >>> lumping.partition, lumping.quotient.matrix.row(0)
+    (Partition([[0, 1], [2]]), [(1, Fraction(1, 2))])
+    """
+    if engine not in ("auto", *TABLE_ENGINES):
+        raise unknown_word("engine", engine, ["auto", *TABLE_ENGINES])
+    check_kind(kind)
+    limit = _half_of_memory() if memory is None else read_bytes(memory)
+    task = Task(
+        edges=Path(edges),
+        states=None if states is None else Path(states),
+        table=table,
+        type=type,
+        kind=kind,
+        respect=find_kind(kind).respects if respect is None else respect,
+        ignore=ignore,
+        tolerance=tolerance,
+        output=None if output is None else Path(output),
+        quotient=None if quotient is None else Path(quotient),
+        progress=progress,
+        started=clock.perf_counter(),
+    )
+    cores = threads or len(os.sched_getaffinity(0))
+    with (
+        Workspace(temp, resume=resume) as workspace,
+        Session(workspace, memory=limit, threads=cores) as session,
+    ):
+        return _run(task, session, engine)
+
+
+def _half_of_memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def _run(task: Task, session: Session, engine: str) -> TableLumping:
+    time, attributes = open_tables(
+        session, task.edges, task.states, table=task.table, tolerance=task.tolerance
+    )
+    if task.type is not None:
+        time = {"ctmc": "continuous", "dtmc": "discrete"}[task.type]
+    edges = _resumed(task, session)
+    if edges is None:
+        edges = read_edges(
+            session,
+            task.edges,
+            task.states,
+            time=time,
+            attributes=attributes,
+            tolerance=task.tolerance,
+        )
+        columns = respected_columns(edges, task.respect, task.ignore)
+        write_initial_state(session, edges, columns, task.states, task.tolerance)
+        session.remember("edges", edges.saved())
+        session.remember("identity", task.identity())
+    chosen = choose(edges, task.kind, session.memory) if engine == "auto" else engine
+    found = conclude(task, session, edges, chosen, _refine(task, session, edges, chosen))
+    if found.stats.blocks == 1 < edges.n and found.stats.respected_blocks == 1:
+        warn(
+            "all states fall into one block, because nothing that is respected tells them apart: give "
+            "a table of states with labels or rewards",
+            TrivialLumping,
+        )
+    return found
+
+
+def _refine(task: Task, session: Session, edges: Edges, engine: str) -> Found:
+    if engine == "memory":
+        return refine_in_memory(task, session, edges)
+    if engine == "stream":
+        return refine_by_streaming(task, session, edges)
+    finish = finish_in_memory if engine == "hybrid" else None
+    return refine_on_duckdb(task, session, edges, finish=finish)
+
+
+def _resumed(task: Task, session: Session) -> Edges | None:
+    """Return what an earlier run has read, if it was about the same tables and options."""
+    if not session.workspace.resumed:
+        return None
+    identity, saved = session.recall("identity"), session.recall("edges")
+    if identity is None or saved is None:
+        return None
+    if identity != task.identity():
+        raise InvalidInput(
+            f"the checkpoint in {session.workspace.folder} is of other tables or options: run without resume",
+            path=str(session.workspace.folder),
+        )
+    return Edges.restored(saved)
+
+
+def choose(edges: Edges, kind: str, memory: int) -> str:
+    """Return the engine for ``engine="auto"``: the first one whose needs the memory meets.
+
+    Examples
+    --------
+    >>> few = Edges(10, 100, "continuous", "BIGINT", True, 1, (1,), 1, (), (), False)
+    >>> choose(few, "ordinary", 10**9)
+    'memory'
+    """
+    if edges.rows * _BYTES_OF_ROW + edges.n * _BYTES_OF_STATE <= memory:
+        return "memory"
+    if (
+        kind in STREAMED_KINDS
+        and edges.numerators is not None
+        and edges.n * _BYTES_STREAMED <= memory
+    ):
+        return "stream"
+    return "hybrid"
+
+
+_BYTES_OF_ROW, _BYTES_OF_STATE = 40, 100
+_BYTES_STREAMED = 40

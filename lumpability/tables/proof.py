@@ -1,0 +1,125 @@
+"""The proof of a partition of a table: exact sums into every block, compared inside blocks.
+
+Blocks are numbered by their least members.  The exact sums of these members are the quotient.  Every other
+member of a block must have the same sums, values and number; states that are their whole block need no
+comparison.  Sources are compared range by range, so that the sums of a range fit into memory.  This is the
+identity M V = V M^ itself, in integers; nothing here knows how the partition was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from lumpability.tables.dialects import Dialect
+
+__all__ = ["Proof", "ranges"]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The queries of a proof, over the tables ``gen`` and ``state``; see `statements`.
+
+    =========  ==============================  ==================================================
+    table      columns                         content
+    =========  ==============================  ==================================================
+    blocks     label, least, members, block    the blocks; ``block`` is the canonical number
+    final      s, block                        the number of every state's block
+    sums       block, other, t0 (, t1)         nonzero sums of the least members: the quotient
+    expected   block, entries                  how many sums a block has
+    =========  ==============================  ==================================================
+    """
+
+    dialect: Dialect
+    weights: int = 1
+
+    @property
+    def totals(self) -> list[str]:
+        """The columns of sums."""
+        return [f"t{i}" for i in range(self.weights)]
+
+    def blocks(self) -> str:
+        """The blocks, numbered by least member."""
+        return (
+            "SELECT label, least, members, row_number() OVER (ORDER BY least) - 1 AS block FROM "
+            "(SELECT label, min(s) AS least, count(*) AS members FROM state GROUP BY label)"
+        )
+
+    def final(self) -> str:
+        """The number of every state's block."""
+        return "SELECT state.s, blocks.block FROM state JOIN blocks ON state.label = blocks.label"
+
+    def _sums(self, rows: str) -> str:
+        """Nonzero exact sums into blocks; `rows` has the columns s and block."""
+        totals = [self.dialect.total(f"gen.w{i}") for i in range(self.weights)]
+        named = ", ".join(f"{t} AS {name}" for t, name in zip(totals, self.totals, strict=True))
+        nonzero = " OR ".join(f"{total} <> 0" for total in totals)
+        return (
+            f"SELECT own.s, own.block, target.block AS other, {named} FROM gen "
+            f"JOIN {rows} own ON gen.source = own.s JOIN final target ON gen.target = target.s "
+            f"GROUP BY own.s, own.block, target.block HAVING {nonzero}"
+        )
+
+    def sums(self) -> str:
+        """The sums of least members into blocks."""
+        totals = ", ".join(self.totals)
+        first = "(SELECT least AS s, block FROM blocks)"
+        return f"SELECT block, other, {totals} FROM ({self._sums(first)})"
+
+    def expected(self) -> str:
+        """How many nonzero sums every block has."""
+        return "SELECT block, count(*) AS entries FROM sums GROUP BY block"
+
+    def violations(self, low: int, high: int) -> str:
+        """States low .. high-1 whose sums differ from those of the least member of their block."""
+        rows = (
+            "(SELECT final.s, final.block FROM final JOIN blocks ON final.block = blocks.block "
+            f"WHERE blocks.members > 1 AND final.s >= {low} AND final.s < {high})"
+        )
+        same = " AND ".join(f"found.{total} = sums.{total}" for total in self.totals)
+        return (
+            f"SELECT own.s, own.block FROM {rows} own LEFT JOIN ("
+            f"SELECT found.s, count(*) AS entries, count(sums.block) AS agreed FROM "
+            f"({self._sums(f'(SELECT * FROM {rows})')}) found LEFT JOIN sums "
+            f"ON found.block = sums.block AND found.other = sums.other AND {same} "
+            f"GROUP BY found.s) matched ON own.s = matched.s "
+            "LEFT JOIN expected ON own.block = expected.block "
+            "WHERE coalesce(matched.entries, 0) <> coalesce(expected.entries, 0) "
+            "OR coalesce(matched.agreed, 0) <> coalesce(matched.entries, 0)"
+        )
+
+    def exact_parts(self, keys: list[str]) -> str:
+        """The states of violating blocks, with a number that tells their exact sums apart.
+
+        The number is the least state with the same sums; the table ``violating`` lists the blocks.
+        """
+        pair = ", ".join(["other", *self.totals])
+        rows = (
+            f"(SELECT final.s, final.block FROM final {self.dialect.semi} violating "
+            "ON final.block = violating.block)"
+        )
+        listed = self.dialect.listed(
+            f"struct({pair})" if self.dialect.name == "spark" else f"({pair})"
+        )
+        zeros = "".join(f", 0 AS {key}" for key in keys[1:])
+        return (
+            f"SELECT s, label, min(s) OVER (PARTITION BY label, sums) AS {keys[0]}{zeros} FROM ("
+            f"SELECT own.s, blocks.label, row.sums FROM {rows} own "
+            "JOIN blocks ON own.block = blocks.block LEFT JOIN ("
+            f"SELECT s, {listed} AS sums FROM ({self._sums(rows)}) GROUP BY s) row ON own.s = row.s)"
+        )
+
+
+def ranges(n: int, rows: int, memory: int) -> Iterator[tuple[int, int]]:
+    """Cut the states into ranges whose transitions take about an eighth of the memory.
+
+    Examples
+    --------
+    >>> list(ranges(10, 1000, 64_000))
+    [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7), (7, 8), (8, 9), (9, 10)]
+    """
+    bytes_each = 100 * max(rows, 1)
+    count = min(max(8 * bytes_each // max(memory, 1), 1), max(n, 1))
+    bounds = [n * i // count for i in range(count + 1)]
+    yield from pairwise(bounds)

@@ -1,0 +1,417 @@
+"""Reading edge tables: Parquet files and folders, CSV files, and tables of DuckDB databases.
+
+A table of transitions has the columns ``source``, ``target`` and a number: ``rate`` (1/time), ``probability``
+or ``weight``; or ``numerator`` and ``denominator``.  Numbers are integers, decimals, texts such as "1/3", or
+floats, read as the rationals that were meant.  They are read once for each distinct value, and become
+integers over their common denominator.  Keys of states are integers or texts; states are numbered in the
+order of their keys, 0 .. n-1, so row order, cuts into files and the engine do not matter.
+A table of states has the column ``state``; booleans in other columns are labels, numbers are rewards, and
+``initial`` is the initial distribution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import FormatError, InvalidInput, SizeLimit, require
+from lumpability.files import reading
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE, read_text, shown
+from lumpability.tables.session import Session, identifier, quoted
+
+__all__ = [
+    "LARGEST_WORD",
+    "Edges",
+    "coded_rows",
+    "is_table",
+    "number_rows",
+    "open_tables",
+    "read_edges",
+]
+
+SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".tsv", ".duckdb", ".db")
+"""Of the names of files that hold tables; a folder holds Parquet files."""
+_CSV, _DATABASE = (".csv", ".csv.gz", ".tsv"), (".duckdb", ".db")
+_NUMBERS = {"rate": "continuous", "weight": "continuous", "probability": "discrete"}
+_INTEGERS = {
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+    "HUGEINT", "UHUGEINT",
+}  # fmt: skip
+_FLOATS = {"FLOAT": np.float32, "DOUBLE": np.float64}
+LARGEST_WORD = 1 << 63
+"""Integers of 64 bits are smaller."""
+MOST_VALUES = 1 << 20
+"""Distinct numbers that are read one by one; of more, only integers are taken."""
+
+
+@dataclass(frozen=True)
+class Edges:
+    """What was read of the tables; the rows stay where they are.
+
+    Attributes
+    ----------
+    n : int
+        Number of states.
+    rows : int
+        Number of transitions as listed, parallel ones and zeros included.
+    time : {"continuous", "discrete"}
+    key : {"BIGINT", "VARCHAR"}
+        The type of the keys of states.
+    dense : bool
+        Whether the keys are 0 .. n-1.
+    denominator : int
+        The common denominator of the rates.
+    numerators : tuple of int or None
+        The distinct rates times the denominator; None if there are too many, which are integers then.
+    largest : int
+        The largest rate times the denominator.
+    labels, rewards : tuple of str
+        Columns of the table of states.
+    starts : bool
+        Whether there is an initial distribution.
+    """
+
+    n: int
+    rows: int
+    time: str
+    key: str
+    dense: bool
+    denominator: int
+    numerators: tuple[int, ...] | None
+    largest: int
+    labels: tuple[str, ...]
+    rewards: tuple[str, ...]
+    starts: bool
+
+    def saved(self) -> dict[str, Any]:
+        """Return the same as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def restored(cls, data: dict[str, Any]) -> Edges:
+        """Return what `saved` has saved."""
+        lists = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
+        return cls(**(data | lists))
+
+    @property
+    def values(self) -> list[Fraction]:
+        """The distinct rates, zero perhaps among them."""
+        return [Fraction(numerator, self.denominator) for numerator in self.numerators or ()]
+
+
+def is_table(path: str | Path) -> bool:
+    """Whether a path names an edge table: by its suffix, or because it is a folder.
+
+    Examples
+    --------
+    >>> is_table("edges.parquet"), is_table("chain.drn.gz")
+    (True, False)
+    """
+    return str(path).lower().endswith(SUFFIXES) or Path(path).is_dir()
+
+
+def _relation(session: Session, path: Path, table: str, name: str, *, text: Sequence[str]) -> str:
+    """Return what to select from, for a path; numbers of CSV files in the columns `text` are read as text."""
+    lower = path.name.lower()
+    if not path.exists():
+        raise FormatError("cannot be read: No such file or directory", path=path)
+    if path.is_dir():
+        if not any(path.rglob("*.parquet")):
+            raise FormatError("holds no .parquet file", path=path)
+        return f"read_parquet({quoted(path / '**' / '*.parquet')}, union_by_name = true)"
+    if lower.endswith(_CSV):
+        reader = f"read_csv({quoted(path)}, header = true"
+        found = session.columns(f"(SELECT * FROM {reader}))")
+        types = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in text if column in found)
+        return f"{reader}, types = {{{types}}})" if types else f"{reader})"
+    if lower.endswith(_DATABASE):
+        attached = session.run(
+            f"SELECT 1 FROM duckdb_databases() WHERE database_name = {quoted(name)}"
+        )
+        if not attached:
+            session.run(f"ATTACH {quoted(path)} AS {name} (READ_ONLY)")
+        known = [row[0] for row in session.run(
+            f"SELECT table_name FROM duckdb_tables() WHERE database_name = {quoted(name)} "
+            f"UNION ALL SELECT view_name FROM duckdb_views() WHERE database_name = {quoted(name)} AND NOT internal"
+        )]  # fmt: skip
+        if table not in known:
+            listed = ", ".join(sorted(known)) or "none"
+            raise FormatError(f"has no table {table!r}; it has {listed}", path=path)
+        return f"{name}.{identifier(table)}"
+    return f"read_parquet({quoted(path)})"
+
+
+def open_tables(
+    session: Session, edges: Path, states: Path | None, *, table: str = "edges", tolerance: float
+) -> tuple[str, dict[str, str]]:
+    """Name the tables for statements: ``raw``, and ``raw_states`` if there is a table of states.
+
+    Returns the time of the chain, and the other columns of the states with their types.
+    """
+    with reading(edges):
+        numbers = [*_NUMBERS, "numerator", "denominator"]
+        relation = _relation(session, edges, table, "given", text=numbers)
+        time = _open_edges(session, relation, edges)
+    if states is None:
+        return time, {}
+    with reading(states):
+        relation = _relation(session, states, "states", "given_states", text=())
+        columns = session.columns(relation)
+        if "state" not in columns:
+            raise FormatError(f"has no column 'state'; it has {', '.join(columns)}", path=states)
+        session.run(f"CREATE OR REPLACE TEMP VIEW raw_states AS SELECT * FROM {relation}")
+    return time, {name: kind for name, kind in columns.items() if name != "state"}
+
+
+def _open_edges(session: Session, relation: str, path: Path) -> str:
+    columns = session.columns(relation)
+    number = next((name for name in _NUMBERS if name in columns), None)
+    quotient = "numerator" in columns and "denominator" in columns
+    missing = [name for name in ("source", "target") if name not in columns]
+    if number is None and not quotient:
+        missing.append("rate")
+    if missing:
+        raise FormatError(
+            f"has no column {' and no column '.join(map(repr, missing))}; it has {', '.join(columns)}",
+            path=path,
+        )
+    if number is None:
+        exact = "CAST({0} AS VARCHAR)"
+        rate = f"{exact.format('numerator')} || '/' || {exact.format('denominator')}"
+    else:
+        rate = number
+    session.run(
+        f"CREATE OR REPLACE TEMP VIEW raw AS SELECT source, target, {rate} AS rate FROM {relation}"
+    )
+    return _NUMBERS.get(number or "rate", "continuous")
+
+
+def read_edges(
+    session: Session,
+    edges: Path,
+    states: Path | None,
+    *,
+    time: str,
+    attributes: dict[str, str],
+    tolerance: float = DEFAULT_TOLERANCE,
+) -> Edges:
+    """Read keys, numbers and states; leaves the tables ``numbers`` and ``rates``.
+
+    Raises `InvalidInput` for nulls, negative or malformed numbers, duplicate states, and states that the table of
+    states lacks.
+    """
+    with reading(edges):
+        rows = _check_nulls(session, "raw", ("source", "target", "rate"))
+        key = _key_type(session, listed=states is not None)
+        numerators, denominator, largest = _read_rates(session, tolerance)
+    if states is not None:
+        with reading(states):
+            _check_nulls(session, "raw_states", ("state", *attributes))
+    with reading(edges if states is None else states):
+        n, dense = _number_states(session, key, listed=states is not None)
+    if states is not None:
+        with reading(edges):
+            _check_known(session, key, n, dense)
+    sorts = {name: _sort(name, kind, states) for name, kind in attributes.items()}
+    labels = tuple(name for name, sort in sorts.items() if sort == "label")
+    rewards = tuple(name for name, sort in sorts.items() if sort == "reward")
+    return Edges(
+        n, rows, time, key, dense, denominator, numerators, largest, labels, rewards,
+        "initial" in sorts,
+    )  # fmt: skip
+
+
+def _sort(name: str, kind: str, path: Path | None) -> str:
+    if kind == "BOOLEAN":
+        return "label"
+    if kind in _INTEGERS or kind in _FLOATS or kind.startswith("DECIMAL"):
+        return "initial" if name == "initial" else "reward"
+    raise FormatError(
+        f"the column {name!r} is {kind}: labels are BOOLEAN, and rewards are numbers",
+        path=path or "",
+    )
+
+
+def _check_nulls(session: Session, relation: str, columns: Sequence[str]) -> int:
+    counts = ", ".join(f"count({identifier(column)})" for column in columns)
+    total, *present = session.run(f"SELECT count(*), {counts} FROM {relation}")[0]
+    for column, count in zip(columns, present, strict=True):
+        if count < total:
+            raise InvalidInput(
+                f"{total - count} of {total} rows have no {column}",
+                column=column,
+                rows=total - count,
+            )
+    return int(total)
+
+
+def _key_type(session: Session, *, listed: bool) -> str:
+    """Return the common type of the keys of states."""
+    found = set()
+    columns = [("raw", "source"), ("raw", "target"), *([("raw_states", "state")] if listed else [])]
+    for relation, column in columns:
+        kind = session.columns(relation)[column]
+        if kind not in _INTEGERS and kind != "VARCHAR":
+            raise InvalidInput(
+                f"the column {column!r} is {kind}: keys of states are integers or texts",
+                column=column,
+            )
+        found.add("VARCHAR" if kind == "VARCHAR" else "BIGINT")
+    if len(found) > 1:
+        raise InvalidInput("some keys of states are integers and others are texts: give one type")
+    return found.pop()
+
+
+def _read_rates(session: Session, tolerance: float) -> tuple[tuple[int, ...] | None, int, int]:
+    """Make the table ``rates`` of the distinct numbers; return them over their denominator, and the largest."""
+    kind = session.columns("raw")["rate"]
+    found = session.run(f"SELECT DISTINCT rate FROM raw LIMIT {MOST_VALUES + 1}")
+    if len(found) > MOST_VALUES:
+        if kind not in _INTEGERS:
+            raise SizeLimit(
+                f"there are more than {MOST_VALUES} distinct rates: give them as integers over a common "
+                "denominator",
+                limit=MOST_VALUES,
+            )
+        least, most = session.run("SELECT min(rate), max(rate) FROM raw")[0]
+        _check_sign(Fraction(int(least)))
+        session.run("DROP TABLE IF EXISTS rates")
+        return None, 1, int(most)
+    given = [row[0] for row in found]
+    if kind in _FLOATS:
+        array, _ = ExactArray.read(np.array(given, dtype=_FLOATS[kind]), tolerance=tolerance)
+    else:
+        array, _ = ExactArray.read([read_text(x) if isinstance(x, str) else x for x in given])
+    _check_sign(min(array.values, default=Fraction(0)))
+    integers, denominator = array.integers if len(array) else ([], 1)
+    order = sorted(range(len(integers)), key=integers.__getitem__)
+    code = {old: new for new, old in enumerate(order)}
+    numerators = tuple(integers[old] for old in order)
+    largest = max(numerators, default=0)
+    width = "BIGINT" if largest < LARGEST_WORD else "VARCHAR"
+    session.run(f"CREATE OR REPLACE TABLE rates (rate {kind}, w {width}, code INTEGER)")
+    pyarrow = require("pyarrow", extra="tables")
+    table = pyarrow.table(
+        {
+            "rate": pyarrow.array([str(x) for x in given] if kind in _INTEGERS else given),
+            "w": [str(integers[old]) for old in array.codes.tolist()],
+            "code": [code[old] for old in array.codes.tolist()],
+        }
+    )
+    session.register("new_rates", table)
+    session.run(
+        f"INSERT INTO rates SELECT CAST(rate AS {kind}), CAST(w AS {width}), code FROM new_rates"
+    )
+    return numerators, int(denominator), largest
+
+
+def _check_sign(least: Fraction) -> None:
+    if least < 0:
+        raise InvalidInput(f"there is a negative rate {shown(least)}", value=least)
+
+
+def _number_states(session: Session, key: str, *, listed: bool) -> tuple[int, bool]:
+    """Number the states in the order of their keys; returns how many there are, and if the keys are the numbers."""
+    session.run("DROP TABLE IF EXISTS numbers")
+    if listed:
+        keys = f"SELECT CAST(state AS {key}) AS key FROM raw_states"
+        total, distinct = session.run(f"SELECT count(*), count(DISTINCT key) FROM ({keys})")[0]
+        if distinct < total:
+            twice = session.value(
+                f"SELECT key FROM ({keys}) GROUP BY key HAVING count(*) > 1 ORDER BY key LIMIT 1"
+            )
+            raise InvalidInput(f"the state {twice!r} is listed more than once", state=twice)
+    else:
+        keys = (
+            f"SELECT CAST(source AS {key}) AS key FROM raw "
+            f"UNION SELECT CAST(target AS {key}) AS key FROM raw"
+        )
+        session.store("numbers", f"SELECT key FROM ({keys})")
+        keys = "SELECT key FROM numbers"
+        total = session.value("SELECT count(*) FROM numbers")
+    least, most = session.run(f"SELECT min(key), max(key) FROM ({keys})")[0]
+    dense = key == "BIGINT" and (total == 0 or (least == 0 and most == total - 1))
+    if dense:
+        session.run("DROP TABLE IF EXISTS numbers")
+    else:
+        session.store(
+            "numbers", f"SELECT row_number() OVER (ORDER BY key) - 1 AS s, key FROM ({keys})"
+        )
+    return int(total), dense
+
+
+def _check_known(session: Session, key: str, n: int, dense: bool) -> None:
+    """Check that the table of states has all sources and targets."""
+    for column in ("source", "target"):
+        if dense:
+            unknown = f"SELECT {column} FROM raw WHERE {column} < 0 OR {column} >= {n}"
+        else:
+            unknown = f"SELECT {column} FROM raw ANTI JOIN numbers ON CAST({column} AS {key}) = numbers.key"
+        found = session.run(f"{unknown} LIMIT 1")
+        if found:
+            raise InvalidInput(
+                f"a transition has the {column} {found[0][0]!r}, which the table of states lacks",
+                state=found[0][0],
+            )
+
+
+def number_rows(session: Session, edges: Edges) -> None:
+    """Name the transitions of positive weight for statements: the view ``edges``, of source, target and w.
+
+    Raises `SizeLimit` if a weight does not fit 64 bits.
+    """
+    if edges.largest >= LARGEST_WORD:
+        raise SizeLimit(
+            f"the rates have the common denominator {shown(edges.denominator)}, over which the largest has "
+            f"{edges.largest.bit_length()} bits, and tables hold 63: use engine='memory' or 'stream'",
+            bits=edges.largest.bit_length(),
+        )
+    key, joins = edges.key, ""
+    source, target, weight = "raw.source", "raw.target", "CAST(raw.rate AS BIGINT)"
+    if not edges.dense:
+        joins += (
+            f" JOIN numbers a ON CAST(raw.source AS {key}) = a.key"
+            f" JOIN numbers b ON CAST(raw.target AS {key}) = b.key"
+        )
+        source, target = "a.s", "b.s"
+    if edges.numerators is not None and not _is_identity(session, edges):
+        joins += " JOIN rates ON raw.rate = rates.rate"
+        weight = "rates.w"
+    session.run(
+        f"CREATE OR REPLACE TEMP VIEW edges AS SELECT CAST({source} AS BIGINT) AS source, "
+        f"CAST({target} AS BIGINT) AS target, {weight} AS w FROM raw{joins} WHERE {weight} <> 0"
+    )
+
+
+def _is_identity(session: Session, edges: Edges) -> bool:
+    """Whether the rates are integers already."""
+    return edges.denominator == 1 and session.columns("raw")["rate"] in _INTEGERS
+
+
+def coded_rows(session: Session, edges: Edges) -> str:
+    """Return a query of source, target and code of every transition, zeros included.
+
+    The code is the place of the rate in ``edges.numerators``, or the rate itself where those are not listed.
+    """
+    key, joins = edges.key, ""
+    source, target = "raw.source", "raw.target"
+    if not edges.dense:
+        joins = (
+            f" JOIN numbers a ON CAST(raw.source AS {key}) = a.key"
+            f" JOIN numbers b ON CAST(raw.target AS {key}) = b.key"
+        )
+        source, target = "a.s", "b.s"
+    code = "CAST(raw.rate AS BIGINT)"
+    if edges.numerators is not None:
+        joins += " JOIN rates ON raw.rate = rates.rate"
+        code = "rates.code"
+    return (
+        f"SELECT CAST({source} AS BIGINT) AS source, CAST({target} AS BIGINT) AS target, "
+        f"CAST({code} AS BIGINT) AS code FROM raw{joins}"
+    )

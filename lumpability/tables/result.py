@@ -1,0 +1,185 @@
+"""The result of `lump_table`, and how it is made of what an engine has found.
+
+An engine returns what it found as queries or generators (`Found`).  Files are written from these piece by
+piece, the same bytes for every engine.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import require
+from lumpability.markov.chains import CTMC, DTMC, MarkovChain
+from lumpability.markov.kinds import find_kind
+from lumpability.partition import Partition
+from lumpability.quotient import Stats
+from lumpability.structure import WeightedStructure
+from lumpability.tables.output import blocks_schema, quotient_schema, write_parquet
+from lumpability.tables.reading import Edges
+from lumpability.tables.session import Session, identifier
+from lumpability.tables.task import Task
+
+__all__ = ["Found", "TableLumping", "conclude"]
+
+SMALL_QUOTIENT = 1_000_000
+"""Transitions of a quotient that is returned as a chain."""
+
+
+@dataclass(frozen=True, eq=False)
+class TableLumping:
+    """The coarsest lumping of an edge table.
+
+    Attributes
+    ----------
+    kind : str
+    stats : Stats
+        Sizes, the engine, seconds, and the identity that was checked exactly.
+    rounds : int
+        Rounds on tables, or sweeps over them; 0 if the chain was lumped in memory.
+    partition : Partition or None
+        The blocks of the states in the order of their keys; None if the caller wanted a file of them instead.
+    quotient : CTMC, DTMC or None
+        The lumped chain, whose states are the numbers of blocks; None beyond a million transitions.
+    blocks_file, quotient_file : Path or None
+        The files that were written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lumpability.markov.examples import components
+    >>> from lumpability.tables import lump_table, write_chain
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_chain(components(3), f"{folder}/edges.parquet", f"{folder}/states.parquet")
+    ...     lumping = lump_table(f"{folder}/edges.parquet", states=f"{folder}/states.parquet")
+    >>> lumping, lumping.quotient
+    (TableLumping(ordinary: 27 states -> 10 blocks, Q V = V Q^ holds exactly), CTMC(10 states, 18 transitions))
+    """
+
+    kind: str
+    stats: Stats
+    rounds: int
+    partition: Partition | None
+    quotient: MarkovChain | None
+    blocks_file: Path | None = None
+    quotient_file: Path | None = None
+
+    def __repr__(self) -> str:
+        stats = self.stats
+        return f"TableLumping({self.kind}: {stats.states} states -> {stats.blocks} blocks, {stats.proof})"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The partition and the quotient that an engine has found and proved.
+
+    Attributes
+    ----------
+    blocks, transitions, respected : int
+        Numbers of blocks, of transitions between them, and of blocks of the initial partition.
+    rounds : int
+    numbers : callable
+        Yields record batches of ``block``, the number of every state's block, in the order of states.
+    entries : callable
+        Yields record batches of the quotient's transitions, see `quotient_schema`.
+    matrix : callable
+        Returns the matrix of the quotient.
+    partition : callable
+    least : str
+        A query of ``block`` and ``least``, the least member.
+    """
+
+    blocks: int
+    transitions: int
+    respected: int
+    rounds: int
+    numbers: Callable[[], Iterator[Any]]
+    entries: Callable[[], Iterator[Any]]
+    matrix: Callable[[], WeightedStructure]
+    partition: Callable[[], Partition]
+    least: str
+
+
+def conclude(task: Task, session: Session, edges: Edges, engine: str, found: Found) -> TableLumping:
+    """Write the files that were asked for, and return the result."""
+    metadata = {"kind": task.kind, "states": edges.n, "blocks": found.blocks, "time": edges.time}
+    if task.output is not None:
+        batches = _with_keys(session, edges, found.numbers())
+        write_parquet(task.output, batches, blocks_schema(edges.key), metadata)
+    if task.quotient is not None:
+        write_parquet(task.quotient, found.entries(), quotient_schema(), metadata)
+    small = found.transitions <= SMALL_QUOTIENT
+    chain = CTMC([[0]]) if edges.time == "continuous" else DTMC([[1]])
+    stats = Stats(
+        states=edges.n,
+        transitions=edges.rows,
+        blocks=found.blocks,
+        block_transitions=found.transitions,
+        respected_blocks=found.respected,
+        engine=engine,
+        seconds=clock.perf_counter() - task.started,
+        proof=f"{find_kind(task.kind).identity(chain)} holds exactly",
+    )
+    return TableLumping(
+        task.kind,
+        stats,
+        found.rounds,
+        found.partition() if task.output is None else None,
+        _quotient_chain(session, edges, found) if small else None,
+        task.output,
+        task.quotient,
+    )
+
+
+def _with_keys(session: Session, edges: Edges, numbers: Iterator[Any]) -> Iterator[Any]:
+    """Put the keys of states before the numbers of their blocks."""
+    arrow = require("pyarrow", extra="tables")
+    first = 0
+    keys = None if edges.dense else _Keys(session)
+    for batch in numbers:
+        count = batch.num_rows
+        state = arrow.array(np.arange(first, first + count)) if keys is None else keys.take(count)
+        yield arrow.RecordBatch.from_arrays([state, batch.column("block")], ["state", "block"])
+        first += count
+
+
+class _Keys:
+    """The keys of states in the order of their numbers, as many at a time as are wanted."""
+
+    def __init__(self, session: Session) -> None:
+        self._batches = session.batches("SELECT key FROM numbers ORDER BY s", beside=True)
+        self._waiting: list[Any] = []
+
+    def take(self, count: int) -> Any:
+        arrow = require("pyarrow", extra="tables")
+        while sum(map(len, self._waiting)) < count:
+            self._waiting.append(next(self._batches).column("key"))
+        whole = arrow.concat_arrays(self._waiting)
+        self._waiting = [whole.slice(count)]
+        return whole.slice(0, count)
+
+
+def _quotient_chain(session: Session, edges: Edges, found: Found) -> MarkovChain:
+    """Return the quotient as a chain, with the labels and rewards of the least members that all members share."""
+    kept: dict[str, list[Any]] = {name: [] for name in (*edges.labels, *edges.rewards)}
+    if kept:
+        key = f"CAST(raw_states.state AS {edges.key})"
+        join = f"raw_states ON {key} = b.least"
+        if not edges.dense:
+            join = f"numbers ON numbers.s = b.least JOIN raw_states ON {key} = numbers.key"
+        names = ", ".join(f"raw_states.{identifier(name)}" for name in kept)
+        query = f"SELECT {names} FROM ({found.least}) b JOIN {join} ORDER BY b.block"
+        for row in session.run(query):
+            for values, value in zip(kept.values(), row, strict=True):
+                values.append(value)
+    kind = CTMC if edges.time == "continuous" else DTMC
+    return kind(
+        found.matrix(),
+        labels={name: np.array(kept[name], dtype=bool) for name in edges.labels},
+        rewards={name: kept[name] for name in edges.rewards},
+    )

@@ -1,0 +1,213 @@
+"""The rounds of refinement on tables: everything is a statement, and every round a transaction.
+
+The algorithm is that of `statements`; this module says in which order statements run, when the state is
+written anew, and what happens if a proof fails.  Different sums into blocks have equal changes with a
+probability of about 2^-60 (`dialects`).  If `proof` finds a block whose states differ, that block is split by the exact
+sums, new pseudo-random values are taken, and rounds go on from the partition reached.  Every failed proof
+splits at least one block, so this ends, whatever the values are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from lumpability.errors import LumpabilityError
+from lumpability.tables.proof import Proof, ranges
+from lumpability.tables.statements import Statements
+
+__all__ = ["Database", "Finish", "RoundReport", "Rounds"]
+
+_REWRITE = 20  # the state is written anew if more than one of so many states moved
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """How far a refinement has come.
+
+    Attributes
+    ----------
+    number : int
+        Of the round, from 1.
+    blocks : int
+    pending : int
+        States in blocks that may still split.
+    """
+
+    number: int
+    blocks: int
+    pending: int
+
+
+class Database(Protocol):
+    """What rounds need from an engine of SQL."""
+
+    memory: int
+
+    def run(self, statement: str) -> list[tuple[Any, ...]]:
+        """Execute a statement and return its rows."""
+
+    def value(self, statement: str) -> Any:
+        """Return the only value of a query."""
+
+    def store(self, name: str, select: str, *, temporary: bool = False) -> None:
+        """Make a table of what a query returns, in place of the one that has the name."""
+
+    def arrays(self, select: str) -> dict[str, Any]:
+        """Return the columns of a query as arrays."""
+
+    def register(self, name: str, table: Any) -> None:
+        """Give an Arrow table a name for statements."""
+
+    def relabel(self, select: str, *, few: bool) -> None:
+        """Give renamed states their new names in the table ``state``; `select` returns all states."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Write everything that is done inside, or nothing."""
+
+    def remember(self, name: str, value: Any) -> None:
+        """Write plain data into the checkpoint."""
+
+    def recall(self, name: str) -> Any:
+        """Return what was written into the checkpoint under a name, or None."""
+
+
+Finish = Callable[["Rounds", int], bool]
+"""Called with the rounds and the number of pending states; returns whether it has finished the refinement."""
+
+
+class Rounds:
+    """A refinement on tables ``gen`` and ``state``, which may have been begun by an earlier process.
+
+    Parameters
+    ----------
+    database : Database
+    statements : Statements
+    balanced : bool
+        Whether all rows have the same sum, so that the first split by row sums is left out.
+    rows : int
+        Number of rows of ``gen``, by which the proof cuts its ranges.
+    report : callable, optional
+        Called with a `RoundReport` after every round.
+    finish : callable, optional
+        Called between rounds; may finish the refinement in memory and rename the states, see `hybrid`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        statements: Statements,
+        *,
+        balanced: bool,
+        rows: int,
+        report: Callable[[RoundReport], None] | None = None,
+        finish: Finish | None = None,
+    ) -> None:
+        self.database, self.statements = database, statements
+        self.balanced, self.rows = balanced, rows
+        self.report, self.finish = report, finish
+        self.proof = Proof(statements.dialect, statements.weights)
+        self.number = self.seed = self.blocks = 0
+        self.proving = False
+
+    def run(self) -> None:
+        """Refine until the partition is proved stable.
+
+        Leaves the tables of `Proof`: ``blocks``, ``final`` and ``sums``.
+        """
+        saved = self.database.recall("rounds")
+        if saved is None:
+            self._begin()
+        else:
+            self.number, self.seed, self.blocks, self.proving = saved
+        while True:
+            while not self.proving:
+                self._round()
+            if self._is_proved():
+                return
+            self._split_exactly()
+
+    def _begin(self) -> None:
+        with self.database.transaction():
+            self.database.store("size", self.statements.first_size())
+            self.blocks = self.database.value("SELECT count(DISTINCT label) FROM state")
+            if not self.balanced:
+                self._split(self.statements.touched_by_row_sums())
+            self.database.store("renamed", self.statements.start(self._largest(), self.seed))
+            self.save(proving=False)
+
+    def _largest(self) -> int:
+        found = self.database.run("SELECT label FROM size ORDER BY c DESC, label LIMIT 1")
+        return int(found[0][0]) if found else 0
+
+    def pending(self) -> int:
+        """Return how many states share a block."""
+        return int(self.database.value("SELECT coalesce(sum(c), 0) FROM size"))
+
+    def _round(self) -> None:
+        pending = self.pending()
+        if not pending:
+            self.save(proving=True)
+            return
+        if self.finish is not None and self.finish(self, pending):
+            return
+        with self.database.transaction():
+            self.save(proving=not self._split(self.statements.touched()))
+        if self.report is not None:
+            self.report(RoundReport(self.number, self.blocks, pending))
+
+    def _split(self, touched: str) -> int:
+        """Split blocks by the keys of touched states; return how many states were renamed."""
+        database, statements = self.database, self.statements
+        self.number += 1
+        database.store("touched", touched, temporary=True)
+        database.store("parts", statements.parts(), temporary=True)
+        new, stripped = database.run(
+            "SELECT count(*) FILTER (WHERE NOT kept), count(DISTINCT label) "
+            "FILTER (WHERE kept AND rest > 0) FROM parts"
+        )[0]
+        renamed = statements.renamed(self.number, self.seed, stripped=stripped > 0)
+        return self.rename(renamed, new + stripped)
+
+    def rename(self, renamed: str, new: int) -> int:
+        """Give states new names, of which there are `new`; return how many states were renamed."""
+        database, statements = self.database, self.statements
+        database.store("renamed", renamed)
+        moved = int(database.value("SELECT count(*) FROM renamed"))
+        if moved:
+            database.relabel(statements.state(), few=_REWRITE * moved < statements.n)
+            database.store("size", statements.size())
+        self.blocks += new
+        return moved
+
+    def save(self, *, proving: bool) -> None:
+        """Write down how far the refinement has come, and whether a proof is next."""
+        self.proving = proving
+        self.database.remember("rounds", [self.number, self.seed, self.blocks, self.proving])
+
+    def _is_proved(self) -> bool:
+        """Number the blocks, and compare the exact sums of all states; list the blocks that fail."""
+        database, proof = self.database, self.proof
+        for name in ("blocks", "final", "sums", "expected"):
+            database.store(name, getattr(proof, name)())
+        cuts = ranges(self.statements.n, self.rows, database.memory)
+        failed = " UNION ALL ".join(["SELECT CAST(NULL AS BIGINT) AS block WHERE false"])
+        database.store("violating", failed)
+        for low, high in cuts:
+            database.run(
+                f"INSERT INTO violating SELECT DISTINCT block FROM ({proof.violations(low, high)})"
+            )
+        return not database.value("SELECT count(*) FROM violating")
+
+    def _split_exactly(self) -> None:
+        """Split the blocks that failed the proof by their exact sums, and take new values."""
+        with self.database.transaction():
+            if not self._split(self.proof.exact_parts(self.statements.keys)):
+                raise LumpabilityError(
+                    "internal error: a block failed its proof and has equal sums; please report it"
+                )
+            self.seed += 1
+            self.database.store("renamed", self.statements.start(self._largest(), self.seed))
+            self.save(proving=False)

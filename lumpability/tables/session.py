@@ -1,0 +1,291 @@
+"""A DuckDB database in a working folder: statements, limits of memory, transactions, and errors in plain words.
+
+The database file is the checkpoint of a run.  DuckDB writes a transaction whole or not at all, so a run that
+is killed leaves the state after its last full round, and `Workspace` finds it again.  Larger results than
+the memory limit go to the folder ``spill`` beside the file.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from lumpability.errors import FormatError, InvalidInput, LumpabilityError, SizeLimit, require
+
+__all__ = ["Session", "Workspace", "identifier", "quoted", "translated"]
+
+_OLDEST = (1, 4)
+_SMALL_MEMORY = 512 << 20  # bytes; with less, one thread alone gets through
+_BATCH = 1 << 18  # rows
+DATABASE, SPILL, ROWS = "lumpability.duckdb", "spill", "rows"
+
+
+def quoted(text: str | Path) -> str:
+    """Return a text as a literal of SQL.
+
+    Examples
+    --------
+    >>> quoted("it's")
+    "'it''s'"
+    """
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """Return the name of a column as an identifier of SQL.
+
+    Examples
+    --------
+    >>> identifier("all up")
+    '"all up"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Workspace:
+    """The folder of a run: the checkpoint and what does not fit into memory.
+
+    Attributes
+    ----------
+    folder : Path
+    resumed : bool
+        Whether a checkpoint was there, and is to be used.
+    keep : bool
+        Whether the checkpoint stays if the run fails.
+    """
+
+    def __init__(self, temp: str | Path | None, *, resume: bool = False) -> None:
+        if resume and temp is None:
+            raise InvalidInput(
+                "resume=True needs the folder of the run that ended early: give temp="
+            )
+        self._given = temp is not None
+        try:
+            if temp is None:
+                self.folder = Path(tempfile.mkdtemp(prefix="lumpability-"))
+            else:
+                self.folder = Path(temp)
+                self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FormatError(
+                f"cannot be made a folder: {error.strerror}", path=str(temp)
+            ) from error
+        self.resumed = resume and self.database.exists()
+        self.keep = self.resumed
+        if not self.resumed:
+            self._clear(checkpoint=True)
+
+    @property
+    def database(self) -> Path:
+        """The file of the checkpoint."""
+        return self.folder / DATABASE
+
+    def disk(self) -> int:
+        """Return how many bytes the files of this run take."""
+        total = 0
+        for path in self.folder.rglob("*"):
+            with suppress(OSError):  # spilled blocks come and go
+                total += path.stat().st_size if path.is_file() else 0
+        return total
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self._clear(checkpoint=error is None or not self.keep)
+        if not self._given:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _clear(self, *, checkpoint: bool) -> None:
+        for name in (SPILL, ROWS):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        if checkpoint:
+            for name in (DATABASE, f"{DATABASE}.wal"):
+                (self.folder / name).unlink(missing_ok=True)
+
+
+class Session:
+    """One connection to the database of a workspace; see `Workspace`.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    memory : int
+        Bytes that DuckDB may use.
+    threads : int
+    """
+
+    def __init__(self, workspace: Workspace, *, memory: int, threads: int) -> None:
+        duckdb = require("duckdb", extra="tables")
+        _check_version(duckdb)
+        self.memory, self.workspace = memory, workspace
+        settings = {
+            "memory_limit": f"{max(memory >> 20, 1)}MiB",
+            "threads": 1 if memory < _SMALL_MEMORY else threads,
+            "temp_directory": str(workspace.folder / SPILL),
+            "preserve_insertion_order": "false",
+        }
+        with translated(memory):
+            self.connection = duckdb.connect(str(workspace.database), config=settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def run(self, statement: str) -> list[tuple[Any, ...]]:
+        """Execute a statement and return its rows."""
+        with translated(self.memory):
+            rows: list[tuple[Any, ...]] = self.connection.execute(statement).fetchall()
+        return rows
+
+    def value(self, statement: str) -> Any:
+        """Return the only value of a query."""
+        return self.run(statement)[0][0]
+
+    def store(self, name: str, select: str, *, temporary: bool = False) -> None:
+        """Make a table of what a query returns, in place of the one that has the name."""
+        kind = "TEMP TABLE" if temporary else "TABLE"
+        self.run(f"CREATE OR REPLACE {kind} {name}_next AS {select}")
+        self.run(f"DROP TABLE IF EXISTS {name}")
+        self.run(f"ALTER TABLE {name}_next RENAME TO {name}")
+
+    def relabel(self, select: str, *, few: bool) -> None:
+        """Give renamed states their new names in the table ``state``; `select` returns all states."""
+        if few:
+            self.run(
+                "UPDATE state SET label = renamed.label FROM renamed WHERE state.s = renamed.u"
+            )
+        else:
+            self.store("state", select)
+
+    def register(self, name: str, table: Any) -> None:
+        """Give an Arrow table a name for statements."""
+        self.connection.register(name, table)
+
+    def batches(self, select: str, *, beside: bool = False) -> Iterator[Any]:
+        """Yield the rows of an ordered query as Arrow record batches, in order.
+
+        Parameters
+        ----------
+        beside : bool
+            Whether other queries run before the last row is read; then no temporary view is known.
+        """
+        connection = self.connection.cursor() if beside else self.connection
+        connection.execute("SET preserve_insertion_order = true").fetchall()
+        with translated(self.memory):
+            reader = connection.sql(select).to_arrow_reader(_BATCH)
+            try:
+                yield from reader
+            finally:
+                reader.close()
+
+    def arrays(self, select: str) -> dict[str, Any]:
+        """Return the columns of a query as arrays."""
+        with translated(self.memory):
+            found = self.connection.sql(select).fetchnumpy()
+        return {name: np.asarray(column) for name, column in found.items()}
+
+    def columns(self, relation: str) -> dict[str, str]:
+        """Return the names of the columns of a table, in lower case, with their types."""
+        return {
+            name.lower(): kind for name, kind, *_ in self.run(f"DESCRIBE SELECT * FROM {relation}")
+        }
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write everything that is done inside, or nothing."""
+        self.run("BEGIN TRANSACTION")
+        try:
+            yield
+        except BaseException:
+            with suppress(Exception):  # an error may have ended the transaction
+                self.connection.execute("ROLLBACK").fetchall()
+            raise
+        self.run("COMMIT")
+
+    def remember(self, name: str, value: Any) -> None:
+        """Write plain data into the checkpoint."""
+        self.run("CREATE TABLE IF NOT EXISTS notes (name VARCHAR PRIMARY KEY, text VARCHAR)")
+        text = quoted(json.dumps(value))
+        self.run(f"INSERT OR REPLACE INTO notes VALUES ({quoted(name)}, {text})")
+
+    def recall(self, name: str) -> Any:
+        """Return what was written into the checkpoint under a name, or None."""
+        if not self.value("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'notes'"):
+            return None
+        found = self.run(f"SELECT text FROM notes WHERE name = {quoted(name)}")
+        return json.loads(found[0][0]) if found else None
+
+
+def _check_version(duckdb: Any) -> None:
+    version = tuple(int(part) for part in duckdb.__version__.split(".")[:2])
+    if version < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        raise InvalidInput(
+            f"edge tables need DuckDB {oldest} or newer, and this is {duckdb.__version__}: "
+            "pip install --upgrade duckdb",
+            version=duckdb.__version__,
+        )
+
+
+_NO_SPACE: Sequence[str] = ("No space left", "max_temp_directory_size", "not enough disk space")
+_LOCKED = "Could not set lock"
+
+
+@contextmanager
+def translated(memory: int) -> Iterator[None]:
+    """Turn errors of DuckDB into errors of this library, in one sentence.
+
+    Parameters
+    ----------
+    memory : int
+        The limit in bytes, which the message names.
+    """
+    duckdb = require("duckdb", extra="tables")
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        if any(text in str(error) for text in _NO_SPACE):
+            raise FormatError("the disk is full", path="the working folder (temp)") from error
+        raise SizeLimit(
+            f"a memory limit of {memory >> 20} MiB is too small for this table: give more memory",
+            memory=memory,
+        ) from error
+    except duckdb.IOException as error:
+        text = _first_line(error)
+        if any(part in str(error) for part in _NO_SPACE):
+            raise FormatError("the disk is full", path="the working folder (temp)") from error
+        if _LOCKED in text:
+            raise InvalidInput("another process works in this folder: give another temp") from error
+        raise InvalidInput(text.removeprefix("IO Error: ")) from error
+    except (
+        duckdb.ConversionException,
+        duckdb.InvalidInputException,
+        duckdb.OutOfRangeException,
+        duckdb.SerializationException,
+        duckdb.HTTPException,
+        duckdb.CatalogException,
+        duckdb.BinderException,
+    ) as error:
+        raise InvalidInput(_first_line(error)) from error
+    except duckdb.Error as error:
+        raise LumpabilityError(f"internal error: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,213 @@
+"""Streaming: arrays for states in memory, transitions read from disk once a sweep.
+
+The compiled sweeps and the proof of the engine for chains (`lumpability.refinement.kernel`) run over rows
+that are mapped files (`rows`), a range of states after another.  A sweep splits every block by fresh
+fingerprints of its states; sweeps are repeated until none splits, and then sums into blocks are compared
+exactly.  If the rows of the states that still share a block fit into memory, they are finished there: a
+block of one state never splits, and stands for itself as a target.
+Memory: some 25 bytes for each state, and the quotient's rows in the proof.  Time: a few nanoseconds for each
+transition in each sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+
+import numpy as np
+
+from lumpability.errors import InvalidInput, LumpabilityError, NotJustified, SizeLimit
+from lumpability.markov.chains import DTMC
+from lumpability.numbers.residues import combined_residues, deciding_residues, moduli
+from lumpability.partition import Partition
+from lumpability.quotient import collapse
+from lumpability.refinement import refine
+from lumpability.refinement.kernel import prove
+from lumpability.refinement.kernel.arrays import Blocks, Rows, Sweeping
+from lumpability.refinement.kernel.field import Field
+from lumpability.refinement.kernel.sweep import (
+    canonical_labels,
+    choose_representatives,
+    cut,
+    fill,
+    find_different,
+    fingerprint,
+    move_different,
+    write_values,
+)
+from lumpability.structure import WeightedStructure
+from lumpability.tables.in_memory import found_in_memory, initial_partition
+from lumpability.tables.reading import Edges
+from lumpability.tables.result import Found
+from lumpability.tables.rounds import RoundReport
+from lumpability.tables.rows import MappedRows, write_rows
+from lumpability.tables.session import Session
+from lumpability.tables.task import Task
+
+__all__ = ["STREAMED_KINDS", "refine_by_streaming"]
+
+STREAMED_KINDS = ("ordinary", "bisimulation")
+"""The kinds that compare rows of the matrix as they are listed."""
+
+_AT_ONCE = 1 << 24  # transitions of a range
+_ATTEMPTS = 64
+_BYTES_OF_ROW = 40  # of what is finished in memory
+_BYTES_OF_SUM = 16  # in a proof
+
+Report = Callable[[RoundReport], None]
+
+
+def refine_by_streaming(task: Task, session: Session, edges: Edges) -> Found:
+    """Refine by sweeps over rows on disk, for the kinds that compare rows of the matrix itself.
+
+    Raises `NotJustified` for another kind, and `SizeLimit` if the proof does not fit into memory.
+    """
+    if task.kind not in STREAMED_KINDS:
+        raise NotJustified(
+            f"the stream engine reads rows, and {task.kind} lumping needs columns: use engine='hybrid'",
+            kind=task.kind,
+        )
+    if edges.numerators is None:
+        raise InvalidInput(
+            "there are too many distinct rates for the stream engine: use engine='hybrid'"
+        )
+    within = initial_partition(session)
+    rows = write_rows(
+        session, edges, within, closed=edges.time == "continuous" and task.kind == "ordinary"
+    )
+    if edges.time == "discrete":
+        DTMC(rows.structure)  # refuses rows that do not sum to one
+    sweeps = _Sweeps(rows, session.memory, task.progress)
+    partition = sweeps.run(within)
+    matrix = collapse(rows.structure, partition)
+    if rows.structure.closed:
+        matrix = matrix.without_diagonal()
+    return found_in_memory(
+        task, session, edges, partition, matrix, respected=len(within), sweeps=sweeps.number
+    )
+
+
+class _Sweeps:
+    """A refinement by sweeps over mapped rows.
+
+    Attributes
+    ----------
+    number : int
+        Sweeps so far.
+    """
+
+    def __init__(self, rows: MappedRows, memory: int, report: Report | None) -> None:
+        self.rows, self.structure = rows, rows.structure
+        self.memory, self.report, self.number = memory, report, 0
+
+    def run(self, within: Partition) -> Partition:
+        """Return the coarsest stable partition that refines `within`, proved."""
+        components = self.structure.weights.components
+        assert components is not None  # rational
+        partition = within
+        for attempt, p in enumerate(islice(moduli(components), _ATTEMPTS)):
+            residues = combined_residues(components, p, attempt)
+            partition = self._refine(partition, residues, Field.modulo(p, attempt + 1, residues))
+            if self._is_proved(partition):
+                return partition
+        raise LumpabilityError(
+            f"internal error: {_ATTEMPTS} moduli gave collisions; please report it"
+        )
+
+    def _refine(self, within: Partition, residues: np.ndarray, field: Field) -> Partition:
+        """Sweep until no fingerprints differ inside blocks, or what is left fits into memory."""
+        n, rows = self.structure.n, Rows.of(self.structure, residues)
+        arrays = Sweeping.over(Blocks.for_states(n))
+        count = len(within)
+        lone = fill(within.labels, count, field, arrays)
+        moved = n
+        while moved and lone < n:
+            if self._fits(arrays.alone, n - lone):
+                return self._finish_in_memory(arrays.labels, arrays.alone)
+            before = count
+            for low, high in self.rows.ranges(_AT_ONCE):
+                fingerprint(low, high, 0, count, rows, field, arrays)
+            choose_representatives(count, arrays)
+            different = find_different(0, n, arrays)
+            segments = np.array([[0, different]], dtype=np.int64)
+            count, moved, single = cut(count, segments, field, arrays)
+            move_different(0, different, before, count, field, arrays)
+            if len(arrays.shorts) and before <= len(arrays.value_of) < count:
+                write_values(count, field, arrays)
+            lone += single
+            self.number += 1
+            if self.report is not None:
+                self.report(RoundReport(self.number, int(count), int(n - lone)))
+        labels, firsts = arrays.labels, np.empty(count, dtype=np.int64)
+        number = np.empty(count, dtype=np.int32)
+        canonical_labels(labels.view(np.uint32), arrays.alone, firsts, number)
+        return Partition.from_canonical(labels, firsts)
+
+    def _fits(self, alone: np.ndarray, sharing: int) -> bool:
+        """Whether the rows of the states that share a block fit into memory."""
+        n, allowed = self.structure.n, self.memory // (2 * _BYTES_OF_ROW)
+        if sharing > allowed:
+            return False
+        lengths = np.diff(self.structure.indptr)
+        return int(lengths[~alone[:n]].sum()) + sharing <= allowed
+
+    def _finish_in_memory(self, labels: np.ndarray, alone: np.ndarray) -> Partition:
+        """Refine the rows of the states that share a block in memory; the others stand for themselves."""
+        structure = self.structure
+        states = np.flatnonzero(~alone)
+        owner, positions = structure.entries_of(states)
+        targets = structure.indices[positions]
+        nodes = np.unique(np.concatenate([states, targets]))
+        rest = WeightedStructure.from_edges(
+            len(nodes),
+            np.searchsorted(nodes, states)[owner],
+            np.searchsorted(nodes, targets),
+            structure.weights.take(positions),
+        )
+        rest = WeightedStructure(
+            rest.indptr, rest.indices, rest.weights, Partition(labels[nodes]), structure.closed
+        )
+        self.rows.release()
+        partition = refine(rest).partition
+        found = labels.astype(np.int64)
+        found[states] = structure.n + partition.labels[np.searchsorted(nodes, states)]
+        return Partition(found)
+
+    def _is_proved(self, partition: Partition) -> bool:
+        """Whether sums into every block agree inside blocks, exactly."""
+        structure, count = self.structure, len(partition)
+        alone = np.empty(structure.n, dtype=np.bool_)
+        prove.mark_alone(partition.labels, np.zeros(count, dtype=np.int32), alone)
+        lengths = np.diff(structure.indptr)
+        first = partition.representatives
+        entries = int(lengths[first[~alone[first]]].sum())
+        if entries * _BYTES_OF_SUM > self.memory:
+            raise SizeLimit(
+                f"the quotient has up to {entries} transitions, which do not fit into {self.memory >> 20} MiB "
+                "of memory: give more memory, or use engine='duckdb'",
+                transitions=entries,
+            )
+        components = structure.weights.components
+        assert components is not None
+        terms = int(lengths.max(initial=0))
+        return all(
+            self._agree(partition, alone, p, residues)
+            for p, residues in deciding_residues(components, terms)
+        )
+
+    def _agree(self, partition: Partition, alone: np.ndarray, p: int, residues: np.ndarray) -> bool:
+        """Whether sums into every block agree modulo p, or 2^64 for 0."""
+        rows, count = Rows.of(self.structure, residues), len(partition)
+        place = np.uint32 if self.structure.m < 2**32 else np.uint64
+        pointers, scratch = np.empty(count + 1, dtype=place), np.zeros(count, dtype=place)
+        first = partition.representatives
+        found = prove.first_rows(first, rows, alone, partition.labels, pointers, scratch)
+        expected = prove.Expected(*found)
+        desks = np.zeros((1, count), dtype=np.uint64)
+        return all(
+            prove.first_unstable(
+                low, high, 0, rows, np.uint64(p), partition.labels, expected, desks
+            )
+            < 0
+            for low, high in self.rows.ranges(_AT_ONCE)
+        )

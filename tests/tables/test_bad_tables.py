@@ -1,0 +1,180 @@
+"""Bad tables and limits: one sentence that says what is wrong, and nothing is left behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from lumpability.errors import FormatError, InvalidChain, InvalidInput, NotJustified, SizeLimit
+from lumpability.tables import lump_table, session
+
+duckdb = pytest.importorskip("duckdb")
+arrow = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+EDGES = {"source": [0, 1, 2], "target": [1, 2, 0], "rate": [1, 2, 3]}
+STATES = {"state": [0, 1, 2], "up": [True, False, False]}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name="edges", **columns):
+        path = tmp_path / f"{name}.parquet"
+        parquet.write_table(arrow.table(columns), path)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": None}, "no column 'source'; it has target, rate"),
+        ({"rate": None}, "no column 'rate'; it has source, target"),
+        ({"rate": [1, None, 3]}, "1 of 3 rows have no rate"),
+        ({"target": [1, None, None]}, "2 of 3 rows have no target"),
+        ({"rate": [1, -2, 3]}, "negative rate -2"),
+        ({"rate": [1.0, float("nan"), 3]}, "nan"),
+        ({"rate": [1.0, float("inf"), 3]}, "inf"),
+        ({"rate": ["1", "two", "3"]}, "'two' is not a number"),
+        ({"rate": ["1", "1/0", "3"]}, "divides by zero"),
+        ({"source": [0.5, 1.5, 2.5]}, "keys of states are integers or texts"),
+        ({"source": ["a", "b", "c"]}, "some keys of states are integers and others are texts"),
+    ],
+)
+def test_bad_transitions_are_named(write, changes, message):
+    columns = {name: column for name, column in (EDGES | changes).items() if column is not None}
+    with pytest.raises(InvalidInput, match=r"edges\.parquet: ") as caught:
+        lump_table(write(**columns), engine="duckdb")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"state": None}, "no column 'state'"),
+        ({"state": [0, 1, 1]}, "the state 1 is listed more than once"),
+        ({"state": [0, 1, 3]}, "a transition has the source 2, which the table of states lacks"),
+        ({"up": [True, None, False]}, "1 of 3 rows have no up"),
+        ({"up": ["a", "b", "c"]}, "the column 'up' is VARCHAR"),
+    ],
+)
+def test_bad_states_are_named(write, changes, message):
+    columns = {name: column for name, column in (STATES | changes).items() if column is not None}
+    with pytest.raises(InvalidInput) as caught:
+        lump_table(write(**EDGES), states=write("states", **columns), engine="duckdb")
+    assert message in str(caught.value)
+
+
+def test_names_to_respect_must_be_columns(write):
+    with pytest.raises(
+        InvalidInput, match="no 'down' to respect; the table of states has label:up"
+    ):
+        lump_table(write(**EDGES), states=write("states", **STATES), respect=["down"])
+
+
+def test_files_that_are_not_tables_are_refused(tmp_path, write):
+    damaged = tmp_path / "damaged.parquet"
+    damaged.write_bytes(write(**EDGES).read_bytes()[:-10])
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(FormatError, match=r"damaged\.parquet"):
+        lump_table(damaged)
+    with pytest.raises(FormatError, match=r"holds no \.parquet file"):
+        lump_table(empty)
+    with pytest.raises(FormatError, match="No such file"):
+        lump_table(tmp_path / "missing.parquet")
+    with duckdb.connect(str(tmp_path / "chain.duckdb")) as connection:
+        connection.execute("CREATE TABLE other AS SELECT 1 AS source").fetchall()
+    with pytest.raises(FormatError, match="no table 'edges'; it has other"):
+        lump_table(tmp_path / "chain.duckdb")
+
+
+def test_rows_of_a_dtmc_must_sum_to_one(write):
+    columns = {"source": [0, 1], "target": [1, 0], "probability": ["1/2", "1"]}
+    for engine in ("duckdb", "stream", "memory"):
+        with pytest.raises(InvalidChain, match="sum"):
+            lump_table(write(**columns), engine=engine)
+
+
+def test_kinds_and_engines_that_tables_lack_are_named(write):
+    with pytest.raises(NotJustified, match="proportional lumping is not for edge tables"):
+        lump_table(write(**EDGES), kind="proportional")
+    with pytest.raises(NotJustified, match="use engine='hybrid'"):
+        lump_table(write(**EDGES), kind="exact", engine="stream")
+    with pytest.raises(InvalidInput, match="unknown engine 'storm'"):
+        lump_table(write(**EDGES), engine="storm")
+    with pytest.raises(InvalidInput, match="unknown kind 'nice'"):
+        lump_table(write(**EDGES), kind="nice")
+
+
+@pytest.mark.parametrize("memory", ["much", "4 apples", "1MB", -5])
+def test_a_limit_of_memory_must_be_one(write, memory):
+    with pytest.raises(InvalidInput, match="memory"):
+        lump_table(write(**EDGES), memory=memory)
+
+
+def test_a_version_of_duckdb_that_is_too_old_is_refused(write, monkeypatch):
+    monkeypatch.setattr(duckdb, "__version__", "0.9.2")
+    with pytest.raises(InvalidInput, match=r"need DuckDB 1.4 or newer, and this is 0.9.2"):
+        lump_table(write(**EDGES), engine="duckdb")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (duckdb.OutOfMemoryException("failed to pin block"), "too small"),
+        (duckdb.IOException("No space left on device"), "the disk is full"),
+        (duckdb.OutOfMemoryException("failed to offload: max_temp_directory_size"), "disk is full"),
+    ],
+)
+@pytest.mark.parametrize("late", [False, True])
+def test_full_disks_and_small_limits_keep_the_checkpoint_where_it_helps(
+    write, tmp_path, monkeypatch, error, message, late
+):
+    """Before the first round nothing is kept, and afterwards the checkpoint."""
+    run = session.Session.run
+
+    def failing(self, statement):
+        first = "touched_next" if late else "CREATE OR REPLACE TABLE gen_next"
+        if first in statement:
+            with session.translated(self.memory):
+                raise error
+        return run(self, statement)
+
+    monkeypatch.setattr(session.Session, "run", failing)
+    work = tmp_path / "work"
+    with pytest.raises(InvalidInput, match=message):
+        lump_table(write(**EDGES), states=write("s", **STATES), engine="duckdb", temp=work)
+    assert (work / session.DATABASE).exists() == late
+    assert not (work / session.SPILL).exists()
+
+
+def test_temporary_folders_are_removed(write, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(InvalidInput):
+        lump_table(write(**EDGES | {"rate": [1, -1, 1]}), engine="duckdb")
+    lump_table(write(**EDGES), states=write("s", **STATES), engine="duckdb")
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("rates", "fits"),
+    [
+        ([2**62, 2**62 - 1], True),  # together just below 2^63
+        ([2**62, 2**62], False),
+        ([2**62, 2**63 - 1], False),
+        (["1/4611686018427387904", "3"], False),
+    ],
+)
+def test_sums_that_could_overflow_are_refused_by_name(write, rates, fits):
+    """Exit rates below 2^63 times values below 2^60, and as much for the diagonal, are below 2^124."""
+    edges = write(source=[0, 0, 1], target=[1, 2, 2], rate=arrow.array([*rates, type(rates[0])(5)]))
+    states = write("states", state=[0, 1, 2], up=[False, False, True])
+    if fits:
+        assert len(lump_table(edges, states=states, engine="duckdb").partition) == 3
+    else:
+        with pytest.raises(SizeLimit, match="engine='memory' or 'stream'"):
+            lump_table(edges, states=states, engine="duckdb")
+    for engine in ("memory", "stream"):
+        assert len(lump_table(edges, states=states, engine=engine).partition) == 3
