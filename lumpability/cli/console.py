@@ -88,6 +88,11 @@ class Stages:
         if display is not None and task is not None:
             display.remove_task(task)
 
+    def detail(self, text: str) -> None:
+        """Show how far the stage that runs has come, in words."""
+        if self._display is not None:
+            self._display.update(self._display.task_ids[-1], detail=text)
+
     def progress(self, blocks: int, states: int) -> None:
         """Show the progress of a refinement; `lump` calls this function."""
         if self._display is not None:

@@ -14,8 +14,10 @@ from lumpability.cli.failures import tell
 from lumpability.cli.models import describe, lumped, summarise, units
 from lumpability.cli.networks import BOX
 from lumpability.cli.partition_file import write_partition
+from lumpability.cli.tables import lump_table_file, refuse_table_options, table_options
 from lumpability.files import together, writing
 from lumpability.show.text import Table
+from lumpability.tables.reading import is_table
 
 __all__ = ["lump_command", "shrink_command"]
 
@@ -26,6 +28,7 @@ Examples:
   lumpability lump chain.tra --respect up,reward:cost --partition blocks.json
   lumpability lump chain.drn --html play.html
   lumpability lump net.onnx -o small.onnx --compare 1000 --report report.json
+  lumpability lump edges.parquet --states states.parquet --memory 4GB -o blocks.parquet
 """
 
 
@@ -74,6 +77,7 @@ def _box(
 @options.file_option("--report", about="Write what --json prints to a file.")
 @options.reading
 @options.writing
+@table_options
 @options.as_json
 @options.debug
 @together()
@@ -90,6 +94,7 @@ def lump_command(
     read: options.Read,
     write: options.Write,
     as_json: bool,
+    tables: dict[str, Any],
     **asked: Any,
 ) -> None:
     """Compute the coarsest lumping of MODEL, a Markov chain or a neural network.
@@ -97,7 +102,23 @@ def lump_command(
     The coarsest lumping of a kind is unique, and it is found exactly. States share a block unless labels,
     rewards or the rates into blocks tell them apart. Neurons are merged if they are proportional, and
     removed if they are constant or dead; the lumped network computes the same function.
+
+    An edge table (.parquet, .csv, .duckdb, or a folder of Parquet files) with the columns source, target and
+    rate may be larger than memory.
     """
+    if is_table(model):
+        others = {"compare": compare, "box": box, "html": html, "partition": partition}
+        others |= {"certificate": certificate}
+        lump_table_file(
+            model,
+            asked={**asked, **others, **tables},
+            read=read,
+            output=output,
+            report=report,
+            as_json=as_json,
+        )
+        return
+    refuse_table_options(tables, model)
     told = {
         name: value for name, value in (("compare", compare), ("box", box)) if value is not None
     }

@@ -19,6 +19,7 @@ from lumpability.cli.failures import DEBUG
 from lumpability.markov import KINDS
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 from lumpability.refinement import ENGINES
+from lumpability.tables import TABLE_ENGINES
 from lumpability.vocabulary import keywords, unknown_word
 
 __all__ = [
@@ -148,9 +149,9 @@ _LUMPING = _added(
     ),
     click.option(
         "--engine",
-        type=_Words("engine", ["auto", *ENGINES]),
+        type=_Words("engine", ["auto", *ENGINES, *TABLE_ENGINES]),
         show_default="auto",
-        help="Implementation of the refinement; the answer is the same.",
+        help="Implementation of the refinement; the answer is the same. The last ones are for edge tables.",
     ),
     antiparallel,
     click.option(

@@ -32,6 +32,8 @@ __all__ = [
 
 TABLE_KINDS = ("ordinary", "bisimulation", "exact", "strict")
 """The kinds that edge tables have."""
+STREAMED_KINDS = ("ordinary", "bisimulation")
+"""The kinds that compare rows of the matrix as they are listed, and so can be streamed."""
 
 
 def check_kind(kind: str) -> None:
@@ -104,6 +106,6 @@ def check_sums(session: Session, edges: Edges, kind: str, dialect: Dialect) -> N
             raise SizeLimit(
                 f"over the common denominator {shown(edges.denominator)} the rates of a {column} have a sum of "
                 f"{int(most).bit_length()} bits, and there is room for {dialect.most_weight.bit_length() - 1}: "
-                "use engine='memory' or 'stream'",
+                "use engine='memory' or engine='stream'",
                 bits=int(most).bit_length(),
             )

@@ -27,7 +27,7 @@ from lumpability.errors import InvalidInput, InvalidValue, TrivialLumping, warn
 from lumpability.markov.kinds import find_kind
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 from lumpability.tables.duckdb import refine_on_duckdb
-from lumpability.tables.generator import check_kind
+from lumpability.tables.generator import STREAMED_KINDS, check_kind
 from lumpability.tables.hybrid import finish_in_memory
 from lumpability.tables.in_memory import refine_in_memory
 from lumpability.tables.initial import respected_columns, write_initial_state
@@ -35,7 +35,6 @@ from lumpability.tables.reading import Edges, open_tables, read_edges
 from lumpability.tables.result import Found, TableLumping, conclude
 from lumpability.tables.rounds import RoundReport
 from lumpability.tables.session import Session, Workspace
-from lumpability.tables.streaming import STREAMED_KINDS, refine_by_streaming
 from lumpability.tables.task import Task
 from lumpability.vocabulary import refuses_unknown_options, unknown_word
 
@@ -223,6 +222,8 @@ def _refine(task: Task, session: Session, edges: Edges, engine: str) -> Found:
     if engine == "memory":
         return refine_in_memory(task, session, edges)
     if engine == "stream":
+        from lumpability.tables.streaming import refine_by_streaming  # loads the compiler
+
         return refine_by_streaming(task, session, edges)
     finish = finish_in_memory if engine == "hybrid" else None
     return refine_on_duckdb(task, session, edges, finish=finish)

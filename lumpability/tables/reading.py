@@ -369,7 +369,7 @@ def number_rows(session: Session, edges: Edges) -> None:
     if edges.largest >= LARGEST_WORD:
         raise SizeLimit(
             f"the rates have the common denominator {shown(edges.denominator)}, over which the largest has "
-            f"{edges.largest.bit_length()} bits, and tables hold 63: use engine='memory' or 'stream'",
+            f"{edges.largest.bit_length()} bits, and tables hold 63: use engine='memory' or engine='stream'",
             bits=edges.largest.bit_length(),
         )
     key, joins = edges.key, ""

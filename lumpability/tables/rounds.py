@@ -34,17 +34,23 @@ class RoundReport:
     blocks : int
     pending : int
         States in blocks that may still split.
+    disk : int
+        Bytes that the working folder takes.
     """
 
     number: int
     blocks: int
     pending: int
+    disk: int
 
 
 class Database(Protocol):
     """What rounds need from an engine of SQL."""
 
     memory: int
+
+    def disk(self) -> int:
+        """Return how many bytes the working folder takes."""
 
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """Execute a statement and return its rows."""
@@ -156,7 +162,7 @@ class Rounds:
         with self.database.transaction():
             self.save(proving=not self._split(self.statements.touched()))
         if self.report is not None:
-            self.report(RoundReport(self.number, self.blocks, pending))
+            self.report(RoundReport(self.number, self.blocks, pending, self.database.disk()))
 
     def _split(self, touched: str) -> int:
         """Split blocks by the keys of touched states; return how many states were renamed."""

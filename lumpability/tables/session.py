@@ -65,7 +65,7 @@ class Workspace:
     def __init__(self, temp: str | Path | None, *, resume: bool = False) -> None:
         if resume and temp is None:
             raise InvalidInput(
-                "resume=True needs the folder of the run that ended early: give temp="
+                "resume=True goes on in the folder of a run that ended early: give temp=..."
             )
         self._given = temp is not None
         try:
@@ -146,6 +146,10 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.connection.close()
+
+    def disk(self) -> int:
+        """Return how many bytes the working folder takes."""
+        return self.workspace.disk()
 
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """Execute a statement and return its rows."""
@@ -271,7 +275,9 @@ def translated(memory: int) -> Iterator[None]:
         if any(part in str(error) for part in _NO_SPACE):
             raise FormatError("the disk is full", path="the working folder (temp)") from error
         if _LOCKED in text:
-            raise InvalidInput("another process works in this folder: give another temp") from error
+            raise InvalidInput(
+                "another process works in this folder: give another one with temp=..."
+            ) from error
         raise InvalidInput(text.removeprefix("IO Error: ")) from error
     except (
         duckdb.ConversionException,

@@ -36,6 +36,7 @@ from lumpability.refinement.kernel.sweep import (
     write_values,
 )
 from lumpability.structure import WeightedStructure
+from lumpability.tables.generator import STREAMED_KINDS
 from lumpability.tables.in_memory import found_in_memory, initial_partition
 from lumpability.tables.reading import Edges
 from lumpability.tables.result import Found
@@ -44,10 +45,7 @@ from lumpability.tables.rows import MappedRows, write_rows
 from lumpability.tables.session import Session
 from lumpability.tables.task import Task
 
-__all__ = ["STREAMED_KINDS", "refine_by_streaming"]
-
-STREAMED_KINDS = ("ordinary", "bisimulation")
-"""The kinds that compare rows of the matrix as they are listed."""
+__all__ = ["refine_by_streaming"]
 
 _AT_ONCE = 1 << 24  # transitions of a range
 _ATTEMPTS = 64
@@ -137,7 +135,8 @@ class _Sweeps:
             lone += single
             self.number += 1
             if self.report is not None:
-                self.report(RoundReport(self.number, int(count), int(n - lone)))
+                disk = sum(map(len, self.rows.maps))
+                self.report(RoundReport(self.number, int(count), int(n - lone), disk))
         labels, firsts = arrays.labels, np.empty(count, dtype=np.int64)
         number = np.empty(count, dtype=np.int32)
         canonical_labels(labels.view(np.uint32), arrays.alone, firsts, number)

@@ -174,7 +174,7 @@ def test_sums_that_could_overflow_are_refused_by_name(write, rates, fits):
     if fits:
         assert len(lump_table(edges, states=states, engine="duckdb").partition) == 3
     else:
-        with pytest.raises(SizeLimit, match="engine='memory' or 'stream'"):
+        with pytest.raises(SizeLimit, match="engine='memory' or engine='stream'"):
             lump_table(edges, states=states, engine="duckdb")
     for engine in ("memory", "stream"):
         assert len(lump_table(edges, states=states, engine=engine).partition) == 3

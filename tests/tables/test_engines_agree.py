@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from lumpability import CTMC, DTMC, lump
 from lumpability.markov.examples import components, tandem
 from lumpability.partition import Partition
+from lumpability.tables import generator, lump_table, rounds, statements, streaming, write_chain
 from lumpability.tables import lump as lump_module
-from lumpability.tables import lump_table, rounds, statements, streaming, write_chain
 from lumpability.tables.duckdb import refine_on_duckdb
 from lumpability.testing.strategies import ctmcs, dtmcs, labelled
 
@@ -88,7 +88,7 @@ PATHS = {
 def assert_every_path_gives_the_definition(chain, kind, names):
     for name in names:
         engine, constants = PATHS[name]
-        if engine == "stream" and kind not in streaming.STREAMED_KINDS:
+        if engine == "stream" and kind not in generator.STREAMED_KINDS:
             continue
         with pytest.MonkeyPatch.context() as patch:
             for (module, constant), value in constants.items():

@@ -1,0 +1,175 @@
+"""`lumpability lump` for edge tables: the options that only tables have, and the report."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lumpability.cli import options
+from lumpability.cli.console import Stages, document, show
+from lumpability.cli.failures import dashed, tell
+from lumpability.cli.report import change_of_size
+from lumpability.files import writing
+from lumpability.show.text import Table
+from lumpability.tables import TableLumping, lump_table
+from lumpability.tables.rounds import RoundReport
+from lumpability.vocabulary import keywords
+
+__all__ = ["lump_table_file", "refuse_table_options", "table_options"]
+
+_OURS = ("states", "table", "memory", "temp", "resume", "quotient")
+
+_OPTIONS = (
+    options.file_option(
+        "--states",
+        default="what transitions mention",
+        about="Edge tables: a table of all states, with labels (boolean columns) and rewards (numbers).",
+    ),
+    click.option(
+        "--table",
+        metavar="NAME",
+        show_default="edges",
+        help="Edge tables: the table of a DuckDB database that holds the transitions.",
+    ),
+    click.option(
+        "--memory",
+        metavar="SIZE",
+        show_default="half of the machine's",
+        help="Edge tables: memory to use, such as 4GB; what does not fit goes to disk.",
+    ),
+    options.file_option(
+        "--temp",
+        metavar="DIR",
+        default="a temporary one",
+        about="Edge tables: folder for the checkpoint and for what does not fit into memory.",
+    ),
+    click.option(
+        "--resume",
+        is_flag=True,
+        default=None,
+        help="Edge tables: go on after the last round of a run that ended early, with the same --temp.",
+    ),
+    options.file_option(
+        "--quotient", about="Edge tables: write the lumped chain as a table (-o writes the blocks)."
+    ),
+)
+
+
+def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that only edge tables have; the command gets those that were given as ``tables``."""
+
+    @functools.wraps(command)
+    def with_tables(*arguments: Any, **given: Any) -> Any:
+        ours = {name: given.pop(name) for name in _OURS}
+        ours = {name: value for name, value in ours.items() if value is not None}
+        return command(*arguments, tables=ours, **given)
+
+    added: Callable[..., Any] = with_tables
+    for option in reversed(_OPTIONS):
+        added = option(added)
+    return added
+
+
+def refuse_table_options(tables: dict[str, Any], model: Path) -> None:
+    """Refuse options of edge tables for another file."""
+    for name in tables:
+        raise click.UsageError(f"{dashed(name)} is for edge tables, and {model.name} is none")
+
+
+def lump_table_file(
+    path: Path,
+    *,
+    asked: dict[str, Any],
+    read: Any,
+    output: Path | None,
+    report: Path | None,
+    as_json: bool,
+) -> None:
+    """Lump an edge table, and report sizes, the proof and the files.
+
+    Parameters
+    ----------
+    asked : dict
+        The options of `lump_table`, and None for those of other models that were not given.
+    read : functools.partial
+        `lumpability.read`, with the options for reading numbers.
+    """
+    given = {name: value for name, value in asked.items() if value is not None}
+    known = keywords(lump_table)
+    for name in given:
+        if name not in known:
+            words = ", ".join(dashed(word) for word in known if word not in ("output", "progress"))
+            raise click.UsageError(f"{dashed(name)} is not for an edge table, which has {words}")
+    reading = {name: read.keywords.get(name) for name in ("tolerance", "type")}
+    with Stages() as stages, stages("lumping", path.name):
+        lumping = lump_table(
+            path, **given, **reading, output=output, progress=functools.partial(_show, stages)
+        )
+    data = _data(lumping)
+    if as_json or report is not None:
+        text = document(
+            "lump",
+            path=str(path),
+            model={
+                "class": "edge table",
+                "states": lumping.stats.states,
+                "transitions": lumping.stats.transitions,
+            },
+            lumping=data,
+            written={
+                "blocks": None if output is None else str(output),
+                "quotient": None if lumping.quotient_file is None else str(lumping.quotient_file),
+                "report": None if report is None else str(report),
+            },
+            seconds=stages.seconds,
+        )
+    if report is not None:
+        with writing(report) as file:
+            file.write(f"{text}\n".encode())
+    if as_json:
+        click.echo(text)
+        return
+    written = (output, lumping.quotient_file, report)
+    files = [("read", str(path)), *(("written", str(file)) for file in written if file is not None)]
+    show(_table(lumping), Table("files", tuple(files)))
+    if output is None:
+        tell("write the block of every state with -o, for example -o blocks.parquet", sort="Hint")
+
+
+def _show(stages: Stages, report: RoundReport) -> None:
+    stages.detail(
+        f"round {report.number}: {report.blocks:,} blocks, {report.pending:,} states pending, "
+        f"{report.disk / 1e6:,.0f} MB of disk"
+    )
+
+
+def _data(lumping: TableLumping) -> dict[str, Any]:
+    stats = lumping.stats
+    return {
+        "kind": lumping.kind,
+        "blocks": stats.blocks,
+        "transitions": stats.block_transitions,
+        "initial_blocks": stats.respected_blocks,
+        "proof": stats.proof,
+        "coarsest": True,
+        "engine": stats.engine,
+        "rounds": lumping.rounds,
+        "seconds": stats.seconds,
+    }
+
+
+def _table(lumping: TableLumping) -> Table:
+    stats = lumping.stats
+    rows = (
+        ("states", change_of_size(stats.states, stats.blocks)),
+        ("transitions", f"{stats.transitions:,} -> {stats.block_transitions:,}"),
+        ("initial blocks", f"{stats.respected_blocks:,}"),
+        ("proof", stats.proof),
+        ("rounds", f"{lumping.rounds:,}"),
+        ("time", f"{stats.seconds:.2f} s, proof included ({stats.engine})"),
+    )
+    return Table(f"Edge table, {lumping.kind} lumping", rows)
