@@ -142,6 +142,7 @@ def lump(
     dtype: Any = None,
     exact_weights: bool = False,
     antiparallel: bool = False,
+    align: int = 1,
     engine: EngineName | Engine = "auto",
     progress: Progress | None = None,
 ) -> NetworkLumping | GraphLumping: ...
@@ -150,6 +151,7 @@ def lump(
     model: GraphNetwork,
     *,
     exact_weights: bool = False,
+    align: int = 1,
     progress: Progress | None = None,
 ) -> GraphLumping: ...
 @overload
@@ -158,6 +160,7 @@ def lump(
     example: Any,
     *,
     exact_weights: bool = False,
+    align: int = 1,
     progress: Progress | None = None,
 ) -> ModuleLumping: ...
 @_for_both_wings
@@ -175,6 +178,7 @@ def lump(
     dtype: Any = None,
     exact_weights: bool = False,
     antiparallel: bool = False,
+    align: int = 1,
     engine: EngineName | Engine = "auto",
     progress: Progress | None = None,
 ) -> Lumping | ApproximateLumping | NetworkLumping | GraphLumping:
@@ -228,6 +232,8 @@ def lump(
         For networks: also merge neurons of opposite sign under ReLU, leaky ReLU, softplus, GELU and
         SiLU.  This adds a skip past the activation, and is done layer by layer where the quotient gets
         fewer parameters.
+    align : int
+        For networks as graphs: keep the number of units of every layer at a multiple of this, or as it was.
     engine : {"auto", "definition", "worklist", "rounds", "kernel", "columns"} or callable
         The implementation of the refinement; all give the same answer.  "auto" chooses by the size and
         the kind of weights.  A callable has the signature of `lumpability.refinement.refine`.
@@ -279,7 +285,9 @@ def lump(
     if _domain(model) == _MODULE:
         from lumpability.networks.modules.lumping import lump_module
 
-        return lump_module(model, example, exact_weights=exact_weights, progress=progress)
+        return lump_module(
+            model, example, exact_weights=exact_weights, align=align, progress=progress
+        )
     if example is not None:
         raise InvalidInput(f"an example is for torch modules, not for a {type(model).__name__}")
     if model.domain == _CHAIN:
@@ -314,16 +322,22 @@ def lump(
         from lumpability.networks.graph.reduce import reduce_graph
 
         graph = cast("GraphNetwork", model)
-        return reduce_graph(graph, exact_weights=exact_weights, progress=progress)
+        return reduce_graph(graph, exact_weights=exact_weights, align=align, progress=progress)
     from lumpability.networks.graph.source import graph_of
     from lumpability.networks.lump import lump_network
 
     network = cast("Network", model)
-    source = None if antiparallel or (kind, within, dtype, engine) != _ANYHOW else graph_of(network)
+    anyhow = not antiparallel and (kind, within, dtype, engine) == _ANYHOW
+    source = graph_of(network, always=align != 1) if anyhow else None
+    if align != 1 and source is None:
+        raise InvalidInput(
+            "align is for networks as graphs: read the network from an ONNX file, and give no option of layers",
+            option="align",
+        )
     if source is not None:
         from lumpability.networks.graph.reduce import reduce_graph
 
-        return reduce_graph(source, exact_weights=exact_weights, progress=progress)
+        return reduce_graph(source, exact_weights=exact_weights, align=align, progress=progress)
     return lump_network(
         network,
         kind=cast("str", kind or "proportional"),
@@ -356,9 +370,11 @@ def check(
     kind: str | None = None,
     antiparallel: bool = False,
 ) -> Verdict: ...
+@overload
+def check(model: GraphNetwork, partition: Any, *, kind: str | None = None) -> Verdict: ...
 @_for_both_wings
 def check(
-    model: MarkovChain | Network,
+    model: MarkovChain | Network | GraphNetwork,
     partition: Any,
     *,
     kind: str | Kind | None = None,
@@ -373,12 +389,13 @@ def check(
 
     Parameters
     ----------
-    model : CTMC, DTMC or Network
+    model : CTMC, DTMC, Network or GraphNetwork
     partition : partition
         For chains anything that `Partition.of` takes, of the states.  For networks a mapping from i, for
         the i-th layer with weights, to a partition of its neurons (neurons of other layers stay
         separate); or a partition of all neurons, numbered layer after layer, as
-        `NetworkLumping.partition` has them.
+        `NetworkLumping.partition` has them.  For graphs the same; the mapping may name layers by their
+        outputs.
     kind : str or Kind, optional
         The notion of lumpability, as for `lump`.  For chains also "weak", which has no coarsest lumping.
     factors : array_like or mapping from states, shape (n,), optional
@@ -439,6 +456,11 @@ def check(
         from lumpability.markov.lump import check_chain
 
         return check_chain(chain, partition, kind=kind or "ordinary", factors=factors)
+    if model.domain == _GRAPH:
+        from lumpability.networks.graph.explain import check_graph
+
+        graph = cast("GraphNetwork", model)
+        return check_graph(graph, partition, kind=cast("str", kind or "proportional"))
     from lumpability.networks.checking import check_network
 
     return check_network(

@@ -10,7 +10,7 @@ import click
 from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO, tell
-from lumpability.cli.models import describe, judge, options_of, units
+from lumpability.cli.models import describe, judge, options_of, subject, units
 from lumpability.cli.partition_file import read_factors, read_partition
 from lumpability.dispatch import check
 from lumpability.markov import KINDS
@@ -56,14 +56,15 @@ def check_command(
     PARTITION is a file. In JSON (suffix .json): a list of blocks, each a list of states; or a mapping
     from states to block labels; or a list of block labels in the order of the states. Any other file
     holds one block label on each line. For a network, states are the neurons of its layers with
-    weights: 2:17 is neuron (or channel) 17 of layer 2, as info numbers them.
+    weights: 2:17 is neuron (or channel) 17 of layer 2, as info numbers them, and for graphs conv:17 that of
+    the node that writes conv.
 
     The exit code is 0 for yes and 1 for no. If no, the output names two states of one block, and a block
     into which (or neurons from which) their exact sums differ.
     """
     with Stages() as stages:
         with stages("reading", model.name):
-            loaded = read(model)
+            loaded = subject(read(model), kind, antiparallel)
             blocks = read_partition(partition, units(loaded))
             given: dict[str, Any] = {} if antiparallel is None else {"antiparallel": True}
             if factors is not None:
@@ -82,7 +83,7 @@ def check_command(
         )
     else:
         show(*report.tables)
-        if not verdict and KINDS[verdict.kind].has_coarsest:
+        if not verdict and KINDS[verdict.kind].has_coarsest and loaded.domain != "graph":
             chosen = "" if kind is None else f" --kind {kind}"
             chosen += " --antiparallel" if antiparallel else ""
             command = f"lumpability lump {model} --within {partition}{chosen}"

@@ -9,7 +9,7 @@ import click
 
 from lumpability.cli import options
 from lumpability.cli.console import Stages, show_json
-from lumpability.cli.models import describe, lumped
+from lumpability.cli.models import describe, lumped, subject
 from lumpability.files import writing
 from lumpability.show.text import printable
 
@@ -50,13 +50,14 @@ def explain_command(
     separates them, down to a label, a reward or another respected property, and a formula that holds in
     STATE and not in OTHER.
 
-    For a network STATE and OTHER are neurons: 2:17 is neuron (or channel) 17 of layer 2.
+    For a network STATE and OTHER are neurons: 2:17 is neuron (or channel) 17 of layer 2; for graphs conv:17
+    is that of the node that writes conv, as info names it.
     """
     with Stages() as stages:
         with stages("reading", model.name):
-            loaded = read(model)
+            loaded = subject(read(model), *asked.values())
         with stages("lumping"):
-            lumping = lumped(loaded, asked, stages, layers=True)
+            lumping = lumped(loaded, asked, stages, layers=loaded.domain == "network")
         with stages("explaining"):
             explanation = lumping.explain(state, other)
             text = str(explanation)

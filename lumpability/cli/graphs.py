@@ -1,22 +1,27 @@
 """The reports of the commands about networks that are graphs; see `models`.
 
-A summary lists the units that were not examined, with the reason.  It says "irreducible" only if all were examined.
+A summary lists the units that are kept whole, with their parameters and the node that needs them.  It says
+"irreducible" only if every unit was examined.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from lumpability.cli.report import Report, change_of_size
+from lumpability.cli.report import Report, change_of_size, rounding
 from lumpability.errors import InvalidInput
 from lumpability.markov.attributes import States
-from lumpability.networks.graph.network import GraphNetwork, LayerSummary
+from lumpability.networks.graph.layers import Held, LayerSummary
+from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.reduce import GraphLumping
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.show.text import Table, count
 
-__all__ = ["describe", "judge", "summarise", "units"]
+__all__ = ["UNIT", "describe", "evidence", "summarise", "units"]
+
+UNIT = "unit"
+"""The noun for what is merged, in the singular."""
 
 _SIZES = {"hidden_neurons": "hidden neurons", "parameters": "parameters", "bytes": "bytes"}
 
@@ -44,24 +49,29 @@ def describe(network: GraphNetwork) -> Report:
     ]
     rows += [(name, f"{data[key]:,}") for key, name in _SIZES.items()]
     rows += [("nodes", f"{data['nodes']:,}"), *_replaceable(network), *_held_rows(network.held)]
-    columns = ("layer", "kind", "units", "zero", "not examined")
+    columns = ("layer", "kind", *_COLUMNS, "leave together with")
     lines = tuple(_layer_line(layer) for layer in layers)
     tables = (
         Table("Network (graph)", tuple(rows)),
-        Table("layers with weights", lines, columns, frozenset({2, 3, 4})),
+        Table("layers with weights", lines, columns, frozenset(range(2, 7))),
     )
     return Report(data, tables)
 
 
 def units(network: GraphNetwork) -> States:
-    """Refuse: units of graphs have no numbers that partition files could use."""
-    raise InvalidInput(
-        "partition files are for chains and for networks that are chains of layers; this is a graph: "
-        "--certificate writes which units stay"
-    )
+    """Return a name for each unit of layers with weights: conv_3:17 is unit 17 of the node that writes conv_3."""
+    names = [f"{layer.output}:{unit}" for layer in network.layers for unit in range(layer.units)]
+    return States(len(names), names)
 
 
-def summarise(lumping: GraphLumping, *, box: Any = None, compare: int | None = None) -> Report:
+def evidence(network: GraphNetwork, partition: Partition, verdict: Verdict) -> dict[str, Any]:
+    """Return the two units that refute a partition."""
+    return {"witness": None if verdict.witness is None else verdict.witness.to_json()}
+
+
+def summarise(
+    lumping: GraphLumping, *, box: Any = None, compare: int | None = None, time: bool = False
+) -> Report:
     """Report sizes before and after, what was not examined, the proof, rounding, a measurement.
 
     Parameters
@@ -70,15 +80,19 @@ def summarise(lumping: GraphLumping, *, box: Any = None, compare: int | None = N
         Must be None: rounding is bounded for chains of layers.
     compare : int, optional
         Number of random points at which onnxruntime runs the file as it is and the quotient.
+    time : bool
+        Whether to measure how long both take in onnxruntime.
     """
     if box is not None:
         raise InvalidInput(
             "the effect of rounding is bounded for networks that are chains of layers"
         )
     measured = None if compare is None else lumping.compare(compare)
+    took = lumping.latency() if time else None
     before, after = _sizes(lumping.network), _sizes(lumping.quotient)
     data = {
         "kind": "proportional",
+        "latency": None if took is None else vars(took),
         "before": before,
         "after": after,
         "irreducible": lumping.is_irreducible,
@@ -106,26 +120,17 @@ def summarise(lumping: GraphLumping, *, box: Any = None, compare: int | None = N
         *_held_rows(lumping.held),
         *_replaceable(lumping.network),
     ]
-    rows += [("proof", lumping.proof), ("new weights", _rounding(lumping))]
+    told = rounding(lumping.weights, lumping.rounded, lumping.largest, "its type")
+    rows += [("proof", lumping.proof), ("new weights", told)]
     told = "floats may add up in another order; --compare N measures what that changes"
     rows.append(("execution", told if measured is None else str(measured)))
+    if took is not None:
+        rows.append(("latency", str(took)))
     rows.append(("time", f"{lumping.seconds:.2f} s, proof included"))
-    columns = ("layer", "kind", "before", "after", "zero", "not examined")
-    lines = tuple(
-        (
-            layer.output,
-            layer.title,
-            *(f"{n:,}" for n in (layer.units, layer.left, layer.zero, sum(layer.held.values()))),
-        )
-        for layer in lumping.layers
-    )
-    layers = Table("units by layer", lines, columns, frozenset({2, 3, 4, 5}))
+    columns = ("layer", "kind", "left", *_COLUMNS, "leave together with")
+    lines = tuple(_layer_line(layer, f"{layer.left:,}") for layer in lumping.layers)
+    layers = Table("units by layer", lines, columns, frozenset(range(2, 8)))
     return Report(data, (Table("Network (graph), lumped", tuple(rows)), layers))
-
-
-def judge(network: GraphNetwork, partition: Partition, verdict: Verdict) -> Report:
-    """Refuse; see `units`."""
-    raise AssertionError("no partition of a graph can be read")
 
 
 def _sizes(network: GraphNetwork) -> dict[str, int]:
@@ -136,20 +141,30 @@ def _sizes(network: GraphNetwork) -> dict[str, int]:
     }
 
 
-def _layer_line(layer: LayerSummary) -> tuple[str, ...]:
-    numbers = (layer.units, layer.zero, sum(layer.held.values()))
-    return (layer.output, layer.title, *(f"{number:,}" for number in numbers))
+_COLUMNS = ("units", "different", "zero", "held", "parameters")
+_FEW = 3
 
 
-def _barriers(held: dict[str, int]) -> list[dict[str, Any]]:
+def _layer_line(layer: LayerSummary, *first: str) -> tuple[str, ...]:
+    held = sum(layer.held.values())
+    numbers = (layer.units, layer.classes, layer.zero, held, layer.parameters)
+    coupled = ", ".join(layer.coupled[:_FEW])
+    more = len(layer.coupled) - _FEW
+    shown = f"{coupled} and {more} more" if more > 0 else coupled
+    return (layer.output, layer.title, *first, *(f"{number:,}" for number in numbers), shown)
+
+
+def _barriers(held: dict[str, Held]) -> list[dict[str, Any]]:
     return [
-        {"title": reason, "why": "not examined", "units": number} for reason, number in held.items()
+        {"title": reason, "why": "held", "units": found.units, "parameters": found.parameters}
+        for reason, found in held.items()
     ]
 
 
-def _held_rows(held: dict[str, int]) -> list[tuple[str, str]]:
+def _held_rows(held: dict[str, Held]) -> list[tuple[str, str]]:
     return [
-        ("not examined", f"{count(number, 'unit')}: {reason}") for reason, number in held.items()
+        ("held", f"{count(found.units, 'unit')}, {count(found.parameters, 'parameter')}: {reason}")
+        for reason, found in held.items()
     ]
 
 
@@ -168,12 +183,3 @@ def _result(lumping: GraphLumping) -> str:
         return "no unit that was examined can leave"
     until = " before rounding" if lumping.rounded else ""
     return f"smaller, and the same function for every input{until}"
-
-
-def _rounding(lumping: GraphLumping) -> str:
-    if not lumping.rounded:
-        return f"each of the {lumping.weights:,} is representable in its type: none was rounded"
-    return (
-        f"{lumping.rounded:,} of {lumping.weights:,} are not representable in their type and were rounded, by at "
-        f"most {float(lumping.largest):.3g} (--exact-weights refuses)"
-    )

@@ -51,6 +51,12 @@ def _box(
     help="Networks: run both at N random points in onnxruntime and report the largest difference.",
 )
 @click.option(
+    "--time",
+    is_flag=True,
+    default=None,
+    help="Networks: measure how long one run takes in onnxruntime, before and after.",
+)
+@click.option(
     "--box",
     type=float,
     nargs=2,
@@ -85,6 +91,7 @@ def lump_command(
     *,
     model: Path,
     compare: int | None,
+    time: bool | None,
     box: tuple[float, float] | None,
     output: Path | None,
     partition: Path | None,
@@ -120,7 +127,9 @@ def lump_command(
         return
     refuse_table_options(tables, model)
     told = {
-        name: value for name, value in (("compare", compare), ("box", box)) if value is not None
+        name: value
+        for name, value in (("compare", compare), ("box", box), ("time", time))
+        if value is not None
     }
     written = {
         "quotient": output,
@@ -133,7 +142,7 @@ def lump_command(
         with stages("reading", model.name):
             loaded = read(model)
         with stages("lumping"):
-            layers = partition is not None or html is not None
+            layers = html is not None
             lumping = lumped(loaded, asked, stages, for_networks=told, layers=layers)
         with stages("reporting"):
             summary, described = summarise(lumping, **told), describe(loaded)
@@ -143,7 +152,8 @@ def lump_command(
             if output is not None:
                 write(lumping.quotient, output)
             if partition is not None:
-                write_partition(lumping.partition, partition, units(loaded))
+                named = loaded if loaded.domain == "chain" else lumping.network
+                write_partition(lumping.partition, partition, units(named))
             if html is not None:
                 lumping.player(title=model.name).write(html)
     if as_json or report is not None:
@@ -165,7 +175,7 @@ def lump_command(
     files += [("written", str(path)) for path in written.values() if path is not None]
     show(*summary.tables, Table("files", tuple(files)))
     if output is None:
-        suffix = {"chain": "drn", "network": "onnx"}[loaded.domain]
+        suffix = "drn" if loaded.domain == "chain" else "onnx"
         tell(f"write the lumped model with -o, for example -o small.{suffix}", sort="Hint")
 
 

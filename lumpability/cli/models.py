@@ -22,18 +22,31 @@ from lumpability.errors import InvalidInput
 from lumpability.markov import Lumping
 from lumpability.markov.attributes import States
 from lumpability.networks import NetworkLumping
+from lumpability.networks.graph.source import graph_of
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.show.text import Table, count
 
-__all__ = ["describe", "judge", "lumped", "options_of", "summarise", "units"]
+__all__ = ["describe", "judge", "lumped", "options_of", "subject", "summarise", "units"]
 
 _WINGS: dict[str, Any] = {"chain": chains, "network": networks, "graph": graphs}
 
 
+def subject(model: Any, *options: Any) -> Any:
+    """Return the graph that a network was read from if the verbs work on it; with an option for layers, the layers."""
+    if model.domain != "network" or any(option is not None for option in options):
+        return model
+    source = graph_of(model)
+    return model if source is None else source
+
+
 def describe(model: Any) -> Report:
-    """Report the sizes of a model, its labels, and how its numbers were read."""
-    report: Report = _WINGS[model.domain].describe(model)
+    """Report the sizes of a model, its labels, and how its numbers were read.
+
+    A network that `lump` reduces as the graph that it was read from is described as that graph.
+    """
+    shown = subject(model)
+    report: Report = _WINGS[shown.domain].describe(shown)
     return report
 
 
@@ -97,8 +110,10 @@ def lumped(
     given = {name: value for name, value in options.items() if value is not None}
     if "within" in given:
         given["within"] = read_partition(given["within"], units(model))
-    if layers and model.domain != "chain":
+    if layers and model.domain == "network":
         given.setdefault("kind", "proportional")
+    if layers and model.domain == "graph":
+        raise InvalidInput("a page plays chains and chains of layers; this network is a graph")
     if model.domain == "chain":
         given |= dict.fromkeys(for_networks)  # `lump` refuses them, and names the existing options
     with options_of(model):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lumpability.cli.report import Report, change_of_size
+from lumpability.cli.report import Report, change_of_size, rounding
 from lumpability.errors import NotJustified
-from lumpability.formats.onnx_compare import compare_in_onnxruntime
+from lumpability.formats.onnx_compare import compare_in_onnxruntime, latency_in_onnxruntime
 from lumpability.markov.attributes import States
 from lumpability.networks import Network, NetworkLumping
 from lumpability.networks.joins import Join, Opaque
@@ -81,6 +81,7 @@ def summarise(
     *,
     box: tuple[float, float] = BOX,
     compare: int | None = None,
+    time: bool = False,
 ) -> Report:
     """Report sizes and layers before and after, the proof and its meaning, rounding, a measurement.
 
@@ -90,12 +91,15 @@ def summarise(
         Range of all inputs for which the effect of rounding is bounded.
     compare : int, optional
         Number of random points at which onnxruntime runs both networks.
+    time : bool
+        Whether to measure how long both take in onnxruntime.
     """
     report = lumping.report()
     bound, effect = _effect_of_rounding(lumping, box)
     measured = None
     if compare is not None:
         measured = compare_in_onnxruntime(lumping.network, lumping.quotient, compare)
+    took = latency_in_onnxruntime(lumping.network, lumping.quotient) if time else None
     data = {
         **report,
         "irreducible": lumping.is_irreducible,
@@ -111,6 +115,7 @@ def summarise(
             "bitwise_equal": measured.bitwise_equal,
             "largest_difference": str(measured.largest_difference),
         },
+        "latency": None if took is None else vars(took),
     }
     rows = [
         (name, change_of_size(report["before"][key], report["after"][key]))
@@ -127,6 +132,8 @@ def summarise(
         rows.append(("rounding", effect))
     told = "floats may add up in another order; --compare N measures what that changes"
     rows.append(("execution", told if measured is None else str(measured)))
+    if took is not None:
+        rows.append(("latency", str(took)))
     rows.append(("time", f"{lumping.stats.seconds:.2f} s, proof included ({lumping.stats.engine})"))
     title = f"Network, {lumping.kind} lumping"
     return Report(data, (Table(title, tuple(rows)), _layer_table(lumping)))
@@ -193,13 +200,8 @@ def _result(lumping: NetworkLumping) -> str:
 
 
 def _representable(lumping: NetworkLumping) -> str:
-    rounding, dtype = lumping.rounding, lumping.quotient.dtype
-    if not rounding.rounded:
-        return f"each of the {rounding.weights:,} is representable in {dtype}: none was rounded"
-    return (
-        f"{rounding.rounded:,} of {rounding.weights:,} are not representable in {dtype} and were "
-        f"rounded, by at most {float(rounding.largest):.3g} (--exact-weights refuses)"
-    )
+    found, dtype = lumping.rounding, lumping.quotient.dtype
+    return rounding(found.weights, found.rounded, found.largest, str(dtype))
 
 
 def _shape(sizes: list[int | None]) -> str:

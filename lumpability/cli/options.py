@@ -166,6 +166,13 @@ _LUMPING = _added(
         default=None,
         help="Networks: refuse if that type cannot hold a new weight, rather than round it.",
     ),
+    click.option(
+        "--align",
+        type=click.IntRange(min=1),
+        metavar="N",
+        show_default="1",
+        help="ONNX networks: keep the units of every layer at a multiple of N, for which kernels are made.",
+    ),
 )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from lumpability.show.text import Table
 
-__all__ = ["Report", "change_of_size", "smaller"]
+__all__ = ["Report", "change_of_size", "rounding", "smaller"]
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,21 @@ def change_of_size(before: int, after: int) -> str:
     """
     gain = f"  ({smaller(before, after)} times smaller)" if 0 < after < before else ""
     return f"{before:,} -> {after:,}{gain}"
+
+
+def rounding(weights: int, rounded: int, largest: Fraction, dtype: str) -> str:
+    """Say whether a type holds all new weights.
+
+    Examples
+    --------
+    >>> rounding(1234, 0, Fraction(0), "float32")
+    'each of the 1,234 is representable in float32: none was rounded'
+    >>> rounding(1234, 5, Fraction(1, 2**24), "float32")
+    '5 of 1,234 are not representable in float32 and were rounded, by at most 5.96e-08 (--exact-weights refuses)'
+    """
+    if not rounded:
+        return f"each of the {weights:,} is representable in {dtype}: none was rounded"
+    return (
+        f"{rounded:,} of {weights:,} are not representable in {dtype} and were rounded, by at most "
+        f"{float(largest):.3g} (--exact-weights refuses)"
+    )

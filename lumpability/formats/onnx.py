@@ -56,7 +56,7 @@ def read_onnx(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Networ
     if network is None:
         return graph
     FILES[network] = path
-    return read_from(network, graph) if any(map(_is_weak, network.layers)) else network
+    return read_from(network, graph, reduces_more=any(map(_is_weak, network.layers)))
 
 
 def _is_weak(layer: Layer) -> bool:

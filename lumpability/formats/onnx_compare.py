@@ -10,10 +10,10 @@ from lumpability.errors import InvalidInput
 from lumpability.files import opened
 from lumpability.formats.onnx import FILES
 from lumpability.formats.onnx_writer import model_bytes
-from lumpability.networks.graph.compare import Comparison, compare_models
+from lumpability.networks.graph.compare import Comparison, Latency, compare_models, latency
 from lumpability.networks.network import Network
 
-__all__ = ["Comparison", "compare_in_onnxruntime"]
+__all__ = ["Comparison", "compare_in_onnxruntime", "latency_in_onnxruntime"]
 
 
 def compare_in_onnxruntime(
@@ -49,6 +49,11 @@ def compare_in_onnxruntime(
         raise InvalidInput("comparing needs equal input shapes and at least one point")
     models = [_model(one) for one in (network, other)]
     return compare_models(models[0], models[1], points, scale=scale, seed=seed)
+
+
+def latency_in_onnxruntime(network: Network, other: Network) -> Latency:
+    """Measure how long two networks take in turn; see `lumpability.networks.graph.compare.latency`."""
+    return latency(_model(network), _model(other))
 
 
 def _model(network: Network) -> bytes:

@@ -6,19 +6,26 @@ Neurons (channels) of layers with weights are numbered layer after layer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from lumpability.errors import InvalidPartition
-from lumpability.networks.weight_stages import Stage
 from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
 
 __all__ = ["joined", "layer_partitions", "offsets"]
 
 
-def offsets(stages: Iterable[Stage]) -> Array:
+class Layer(Protocol):
+    """A layer with weights."""
+
+    @property
+    def units(self) -> int:
+        """Number of its neurons."""
+
+
+def offsets(stages: Iterable[Layer]) -> Array:
     """Return the number of the first neuron of each layer with weights, and the number of all neurons.
 
     Examples
@@ -49,7 +56,7 @@ def joined(partitions: Iterable[Partition]) -> Partition:
 
 def layer_partitions(
     partition: Any,
-    stages: Sequence[Stage],
+    stages: Sequence[Layer],
     others: Callable[[int], Partition] = Partition.discrete,
 ) -> list[Partition]:
     """Read a partition of the network's neurons as one partition for each layer with weights.

@@ -70,3 +70,16 @@ def test_grading_prints_what_the_schema_says(
     Path("wrong.json").write_text('{"quotient": [[1]]}')
     assert conforms("grade", "sheet.md", "right.json")["correct"]
     assert conforms("grade", "sheet.md", "wrong.json")["why"]
+
+
+def test_the_commands_for_graphs_print_what_the_schema_says(
+    conforms: Callable[..., dict[str, Any]],
+) -> None:
+    pytest.importorskip("onnxruntime")
+    from lumpability.networks.graph.examples import residual
+
+    Path("net.onnx").write_bytes(residual().to_bytes())
+    assert conforms("info", "net.onnx")["model"]["class"] == "GraphNetwork"
+    lumping = conforms("lump", "net.onnx", "--compare", "2", "--time", "--align", "2")["lumping"]
+    assert lumping["latency"]["before"] > 0
+    assert not conforms("explain", "net.onnx", "a:0", "a:1")["explanation"]["together"]

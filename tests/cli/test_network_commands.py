@@ -84,6 +84,7 @@ def test_json_and_report_are_one_document_with_documented_keys(
     assert list(lumping) == [
         *("kind", "result", "before", "after", "layers", "origin", "weights", "meaning", "seconds"),
         *("irreducible", "proof", "engine", "factors", "barriers", "bound", "comparison"),
+        "latency",
     ]
     assert (lumping["before"]["hidden_neurons"], lumping["after"]["hidden_neurons"]) == (56, 14)
     assert lumping["irreducible"] is False
@@ -244,7 +245,7 @@ def test_a_barrier_is_named(run: Run, tmp_path: Path) -> None:
     opset = [helper.make_opsetid("", 13)]
     model = helper.make_model(graph, opset_imports=opset, ir_version=7)
     (tmp_path / "cos.onnx").write_bytes(model.SerializeToString())
-    for command in (["info"], ["lump", "--kind", "proportional"], ["lump", "--dtype", "float64"]):
+    for command in (["lump", "--kind", "proportional"], ["lump", "--dtype", "float64"]):
         result = run(*command, "cos.onnx")
         assert result.exit_code == 0
         assert "layer 1, opaque Cos: an unknown operator, kept unchanged" in result.stdout
@@ -489,3 +490,23 @@ def test_the_factors_of_a_proportional_chain_lumping_are_in_the_json(
     found = run("lump", "c.json", "--kind", "proportional", "--json").document["lumping"]
     assert found["kappa"] == ["1", "1", "3/2"]  # in the order of the states: a, c, b
     assert run("lump", "c.json", "--json").document["lumping"]["kappa"] is None
+
+
+def test_units_of_a_graph_are_named_by_nodes_in_every_command(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    from lumpability.networks.graph.examples import residual
+
+    (tmp_path / "net.onnx").write_bytes(residual().to_bytes())
+    assert run("lump", "net.onnx", "--partition", "classes.json").exit_code == 0
+    assert run("check", "net.onnx", "classes.json").exit_code == 0
+    (tmp_path / "wrong.json").write_text('[["b:0", "b:1"]]')
+    names = [f"{layer}:{k}" for layer in "ab" for k in range(8)] + ["y:0", "y:1"]
+    rest = [[name] for name in names if name not in {"b:0", "b:1"}]
+    (tmp_path / "wrong.json").write_text(json.dumps([["b:0", "b:1"], *rest]))
+    refuted = run("check", "net.onnx", "wrong.json")
+    assert refuted.exit_code == 1
+    assert "b:0 and b:1" in refuted.stdout
+    assert "are together" in run("explain", "net.onnx", "a:0", "a:4", "--html", "why.html").stdout
+    assert "leave together with" in run("info", "net.onnx").stdout
+    refused = run("lump", "net.onnx", "--kind", "proportional", "--html", "play.html")
+    assert refused.exit_code == 0  # as layers

@@ -57,8 +57,9 @@ class Analysis(Work):
             family = opaque if index.local[number] else family_of(call)
             try:
                 family.apply(call)
-            except Declined:
+            except Declined as declined:
                 call.notes.clear()
+                call.notes["why"] = str(declined)
                 self.readers = [reader for reader in self.readers if reader.node != number]
                 family = opaque
                 family.apply(call)

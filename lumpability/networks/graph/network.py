@@ -12,6 +12,7 @@ import numpy as np
 
 from lumpability.errors import InvalidInput
 from lumpability.networks.graph.compare import session
+from lumpability.networks.graph.layers import Held, LayerSummary, held_by_reason, layers_of
 from lumpability.networks.tensors.index import Index, reads_shape
 from lumpability.networks.tensors.protobuf import onnx
 from lumpability.numbers.float_arrays import Array
@@ -134,13 +135,9 @@ class GraphNetwork:
         return tuple(layers_of(self.analysis))
 
     @property
-    def held(self) -> dict[str, int]:
-        """Units that are not to leave, by the reason; most first."""
-        found: dict[str, int] = {}
-        for layer in self.layers:
-            for reason, count in layer.held.items():
-                found[reason] = found.get(reason, 0) + count
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+    def held(self) -> dict[str, Held]:
+        """Units that are not to leave, and their parameters, by the reason; most first."""
+        return held_by_reason(self.layers)
 
     @cached_property
     def hidden_neurons(self) -> int:
@@ -189,77 +186,6 @@ class GraphNetwork:
             f"GraphNetwork({ends[0]} -> {ends[1]}, {len(self.index.nodes)} nodes, "
             f"{self.hidden_neurons} hidden neurons, {self.parameter_count} parameters)"
         )
-
-
-@dataclass(frozen=True)
-class LayerSummary:
-    """A node with weights.
-
-    Attributes
-    ----------
-    output : str
-        Name of its output.
-    title : str
-    units : int
-    held : dict of str to int
-        Units that are not to leave, by the reason.
-    zero : int
-        Units whose value is zero.
-    last : bool
-        Whether only outputs are computed from it, by nodes without weights.
-    """
-
-    output: str
-    title: str
-    units: int
-    held: dict[str, int]
-    zero: int
-    last: bool
-
-
-def layers_of(analysis: Analysis) -> list[LayerSummary]:
-    """Return the nodes with weights whose units are known, in order."""
-    last = _last(analysis)
-    found = []
-    for call in analysis.calls:
-        if call is None or not {"layer", "cell"} & call.notes.keys():
-            continue
-        name = next(filter(None, call.node.output))
-        tensor = analysis.tensors[name]
-        labels = call.notes["labels"] if "cell" in call.notes else tensor.labels
-        units = _units(call)
-        held: dict[str, int] = {}
-        for label in labels.reshape(-1).tolist():
-            reason = analysis.labels.reason(label)
-            if reason and reason != analysis.OUTPUT:
-                held[reason] = held.get(reason, 0) + 1
-        zero = int((tensor.facs == 0).sum()) if tensor.units else 0
-        found.append(LayerSummary(name, call.op, units, held, zero, name in last))
-    return found
-
-
-def _units(call: Any) -> int:
-    if "cell" in call.notes:
-        return int(call.notes["labels"].size)
-    return sum(matrix.shape[1] for matrix in call.notes["layer"].matrices)
-
-
-def _last(analysis: Analysis) -> set[str]:
-    """Return outputs of nodes with weights from which outputs of the model are computed without other weights."""
-    index, found = analysis.index, set()
-    pending, seen = list(index.outputs), set()
-    while pending:
-        name = pending.pop()
-        place = index.producer.get(name)
-        if name in seen or place is None:
-            continue
-        seen.add(name)
-        call = analysis.calls[place]
-        if call is not None and {"layer", "cell"} & call.notes.keys():
-            found.add(next(filter(None, call.node.output)))
-        else:
-            pending += index.nodes[place].input
-    return found
 
 
 def _end(item: Any) -> tuple[str, str, list[int | str]]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.networks.graph.analysis import Analysis
+from lumpability.networks.graph.layers import labels_of
 from lumpability.networks.tensors.algebra import ONE, Algebra
 from lumpability.networks.tensors.call import HELD, Reader
 from lumpability.numbers.float_arrays import Array
@@ -70,8 +71,8 @@ class Plan:
         return np.asarray(self.kept[self.roots[labels]])
 
 
-def plan(analysis: Analysis) -> Plan:
-    """Choose the units that stay."""
+def plan(analysis: Analysis, align: int = 1) -> Plan:
+    """Choose the units that stay; of every layer a multiple of `align`, or all."""
     count = len(analysis.labels)
     roots = analysis.labels.roots(np.arange(count))
     kept = np.zeros(count, dtype=bool)
@@ -81,7 +82,7 @@ def plan(analysis: Analysis) -> Plan:
     while _take_out(readers, kept, order):
         pass
     result = Plan(roots, kept)
-    while (back := _given_back(analysis, readers, result)) is not None:
+    while (back := _given_back(analysis, readers, result, align)) is not None:
         kept[roots[back]] = True
     return result
 
@@ -200,7 +201,9 @@ def packed(alive: Array) -> Array | tuple[Array, ...]:
     return (best,)
 
 
-def _given_back(analysis: Analysis, readers: list[_Classes], chosen: Plan) -> Array | None:
+def _given_back(
+    analysis: Analysis, readers: list[_Classes], chosen: Plan, align: int
+) -> Array | None:
     """Return labels that have to stay after all, or None."""
     for reader in readers:  # a row that came back depends on classes again
         needed = reader.depended_on(chosen.kept)
@@ -222,6 +225,23 @@ def _given_back(analysis: Analysis, readers: list[_Classes], chosen: Plan) -> Ar
         if call is not None and hasattr(family, "uneven"):
             back = family.uneven(call, editor)
             if back is not None:
+                return np.asarray(back)
+    return _unaligned(analysis, chosen, align) if align > 1 else None
+
+
+def _unaligned(analysis: Analysis, chosen: Plan, align: int) -> Array | None:
+    """Return labels that fill the units of a layer up to a multiple, or None."""
+    for call in analysis.calls:
+        if call is None or not {"layer", "cell"} & call.notes.keys():
+            continue
+        labels = labels_of(analysis, call)
+        for row in (
+            labels.reshape(-1, labels.shape[-1]) if "cell" in call.notes else [labels.ravel()]
+        ):
+            stays = chosen.keeps(row)
+            missing = -int(stays.sum()) % align
+            back = row[~stays][:missing]
+            if len(back):
                 return np.asarray(back)
     return None
 

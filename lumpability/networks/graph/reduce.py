@@ -10,53 +10,33 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from lumpability.errors import LumpabilityError, NotJustified
+from lumpability.errors import InvalidInput, LumpabilityError, NotJustified
+from lumpability.networks.explanation import NetworkExplanation
 from lumpability.networks.graph.analysis import Analysis
 from lumpability.networks.graph.certificate import GraphCertificate
-from lumpability.networks.graph.compare import Comparison, compare_models
+from lumpability.networks.graph.compare import Comparison, Latency, compare_models, latency
 from lumpability.networks.graph.edit import Editor, Unfit
-from lumpability.networks.graph.network import GraphNetwork, layers_of
+from lumpability.networks.graph.explain import classes_of, explain_units
+from lumpability.networks.graph.layers import Held, LayerReport, held_by_reason, layers_of
+from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.plan import plan
 from lumpability.networks.graph.prove import prove
 from lumpability.networks.tensors.call import Unproved
 from lumpability.networks.tensors.index import Index
 from lumpability.numbers.float_arrays import Array
+from lumpability.partition import Partition
 
-__all__ = ["GraphLumping", "LayerReport", "reduce_graph"]
+__all__ = ["GraphLumping", "reduce_graph"]
 
 _PACKING = "what would be left of it is no array"
 _PROOF = "no rule proves that it may go"
 _CLONED = "weights that others read as well would be stored twice"
-
-
-@dataclass(frozen=True)
-class LayerReport:
-    """What became of the units of one node with weights.
-
-    Attributes
-    ----------
-    output : str
-        Name of the node's output.
-    title : str
-        The operator.
-    units, left : int
-    zero : int
-        Units whose value is zero for every input.
-    held : dict of str to int
-        Units that were not examined, by the reason.
-    """
-
-    output: str
-    title: str
-    units: int
-    left: int
-    zero: int
-    held: dict[str, int]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,8 +95,8 @@ class GraphLumping:
         return self.quotient.model is self.network.model
 
     @property
-    def held(self) -> dict[str, int]:
-        """Units that were not examined, by the reason.
+    def held(self) -> dict[str, Held]:
+        """Units that were not examined, and their parameters, by the reason.
 
         Examples
         --------
@@ -124,11 +104,37 @@ class GraphLumping:
         >>> reduce_graph(residual()).held
         {}
         """
-        found: dict[str, int] = {}
-        for layer in self.layers:
-            for reason, count in layer.held.items():
-                found[reason] = found.get(reason, 0) + count
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+        return held_by_reason(self.layers)
+
+    @cached_property
+    def partition(self) -> Partition:
+        """The coarsest classes of units that every reader reads as multiples of each other, layer after layer.
+
+        Examples
+        --------
+        >>> from lumpability import check
+        >>> from lumpability.networks.graph.examples import residual
+        >>> lumping = reduce_graph(residual())
+        >>> bool(check(lumping.network, lumping.partition))
+        True
+        """
+        return classes_of(self.network)
+
+    def explain(self, first: str, second: str) -> NetworkExplanation:
+        """Say why two units may share a class, or why not.
+
+        Parameters
+        ----------
+        first, second : str
+            As ``layer:unit``, the layer being the name of its output.
+
+        Examples
+        --------
+        >>> from lumpability.networks.graph.examples import residual
+        >>> print(reduce_graph(residual()).explain("a:1", "a:5").claim)
+        a:1 and a:5 are together: every reader reads them as multiples of each other
+        """
+        return explain_units(self.network, first, second)
 
     def write(self, path: str | Path) -> None:
         """Write the quotient as an ONNX file."""
@@ -145,6 +151,10 @@ class GraphLumping:
         """Run the network as it was given and the quotient in onnxruntime; see `compare_models`."""
         models = (self.network.to_bytes(), self.quotient.to_bytes())
         return compare_models(*models, points, scale=scale, seed=seed)
+
+    def latency(self, *, runs: int = 25) -> Latency:
+        """Measure how long network and quotient take in onnxruntime; see `latency`."""
+        return latency(self.network.to_bytes(), self.quotient.to_bytes(), runs=runs)
 
     def __repr__(self) -> str:
         before, after = self.network, self.quotient
@@ -170,6 +180,7 @@ def reduce_graph(
     network: GraphNetwork,
     *,
     exact_weights: bool = False,
+    align: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> GraphLumping:
     """Reduce a network to a smaller one that computes the same function, by editing its graph.
@@ -179,6 +190,9 @@ def reduce_graph(
     network : GraphNetwork
     exact_weights : bool
         Raise if a new weight is not representable in its type; by default it is rounded.
+    align : int
+        Keep the number of units of every layer at a multiple of this, or as it was: kernels of runtimes are made
+        for multiples of 4, 8 or 16.
     progress : callable, optional
         Called after each pass with (units that stay so far, units).
 
@@ -198,7 +212,9 @@ def reduce_graph(
     'every output has the same value in exact arithmetic, weights of 3 layers compared'
     """
     started = time.perf_counter()
-    first, state = _proved(network, progress)
+    if align < 1:
+        raise InvalidInput(f"align is a positive number of units, not {align}")
+    first, state = _proved(network, align, progress)
     if exact_weights and state.rounded:
         raise NotJustified(
             f"{state.rounded} of {state.weights} new weights are not representable in their type (off by at "
@@ -209,12 +225,8 @@ def reduce_graph(
     )
     layers = tuple(
         LayerReport(
-            layer.output,
-            layer.title,
-            layer.units,
-            int(state.kept[layer.output].size) if layer.output in state.kept else layer.units,
-            layer.zero,
-            layer.held,
+            **vars(layer),
+            left=state.kept[layer.output].size if layer.output in state.kept else layer.units,
         )
         for layer in layers_of(first)
     )
@@ -238,7 +250,7 @@ def reduce_graph(
 
 
 def _proved(
-    network: GraphNetwork, progress: Callable[[int, int], None] | None
+    network: GraphNetwork, align: int, progress: Callable[[int, int], None] | None
 ) -> tuple[Analysis, _State]:
     """Return the analysis of a network, and a reduction that is proved."""
     held: list[tuple[str, str]] = []
@@ -246,7 +258,7 @@ def _proved(
         first = network.analysis if not held else Analysis(network.index, held)
         state = _State(network.model)
         try:
-            _reduce(first, held, state, progress)
+            _reduce(first, held, state, align, progress)
             if state.model is not network.model:
                 prove(first, state.model, state.kept)
                 after = GraphNetwork(state.model, network.folder)
@@ -289,12 +301,13 @@ def _reduce(
     analysis: Analysis,
     held: list[tuple[str, str]],
     state: _State,
+    align: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     """Run passes until nothing leaves."""
     units = {layer.output: layer.units for layer in layers_of(analysis)}
     while True:
-        editor = Editor(analysis, plan(analysis))
+        editor = Editor(analysis, plan(analysis, align))
         if not any(editor.changed(name) for name in analysis.tensors):
             return
         state.model = editor.edited()

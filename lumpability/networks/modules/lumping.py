@@ -88,6 +88,7 @@ def lump_module(
     example: Any,
     *,
     exact_weights: bool = False,
+    align: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> ModuleLumping:
     """Reduce the graph of a torch module; see `lumpability.lump`.
@@ -95,6 +96,8 @@ def lump_module(
     Raises as `export` and `reduce_graph`.
     """
     exported = export(module, example)
-    found = reduce_graph(exported.graph, exact_weights=exact_weights, progress=progress)
+    found = reduce_graph(
+        exported.graph, exact_weights=exact_weights, align=align, progress=progress
+    )
     known = {item.name: getattr(found, item.name) for item in fields(found)}
     return ModuleLumping(**known, exported=exported)

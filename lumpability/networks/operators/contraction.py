@@ -89,9 +89,9 @@ def layer_of(call: Call) -> Layer:
     }[call.op](call)
     first = layer.matrices[0]
     if first.dtype.kind != "f" or not all(np.isfinite(m).all() for m in layer.matrices):
-        raise Declined
+        raise Declined("has weights that are not finite floats")
     if layer.bias is not None and not np.isfinite(layer.bias).all():
-        raise Declined
+        raise Declined("has weights that are not finite floats")
     return layer
 
 
@@ -99,14 +99,14 @@ def _gemm(call: Call) -> Layer:
     given = call.attributes
     weights, bias = call.constant(1), call.constant(2)
     if given.get("transA", 0) or weights is None or weights.ndim != 2:
-        raise Declined
+        raise Declined("transposes what it multiplies")
     alpha, beta = (Fraction(float(np.float32(given.get(k, 1.0)))) for k in ("alpha", "beta"))
     (matrix,) = _matrices(call, weights)
     if not alpha or (bias is not None and not beta):
-        raise Declined
+        raise Declined("multiplies by zero")
     if bias is not None:
         if bias.size not in (1, matrix.shape[1]) or (bias.ndim > 1 and bias.shape[-1] != bias.size):
-            raise Declined
+            raise Declined("adds numbers that differ within the batch")
         bias = np.broadcast_to(bias.reshape(-1), matrix.shape[1:])
     share, scale = (Fraction(1), alpha) if bias is None else (alpha / beta, beta)
     return Layer(0, 1, 1, 1, [matrix], bias, share=share, scale=scale)
@@ -117,7 +117,7 @@ def _matmul(call: Call) -> Layer:
     weights, rank = call.constant(1 - slot), call.tensor(slot).rank
     assert weights is not None
     if weights.ndim != 2 or rank < 1:
-        raise Declined
+        raise Declined("multiplies by weights of more than two axes")
     axis = rank - 1 if slot == 0 else max(rank - 2, 0)
     return Layer(slot, 1 - slot, axis, axis, _matrices(call, weights))
 
@@ -335,6 +335,37 @@ def _numbered(
         facs[zero] = [algebra.number(value * scale) for value in values]
         ids[zero] = ONE
     return ids, facs
+
+
+def columns_of(
+    call: Call, unit: int, other: int
+) -> list[tuple[tuple[str, ...], tuple[Fraction, ...], Fraction, Fraction]] | None:
+    """Return channels, their factors, and the aggregated weights of two units from them; the biases last.
+
+    None for units of different groups of channels, and where channels pass one by one.
+    """
+    layer: Layer = call.notes["layer"]
+    width = layer.matrices[0].shape[1]
+    if unit // width != other // width or layer.depthwise or call.op == "Gather":
+        return None
+    group, own = unit // width, np.array([unit % width, other % width])
+    reader = [r for r in call.work.readers if r.node == call.number][group]
+    known = (reader.ids == ONE) & (not layer.pads)
+    rows = incoming(call.work.algebra, reader, known, layer.taps, layer.share)
+    bias = None if layer.bias is None else layer.bias[group * width : (group + 1) * width]
+    structure = structure_of(layer.matrices[group], bias, rows)
+    weights = to_fractions(structure.entries(np.arange(structure.classes), own))
+    channels = [
+        f"{call.name(layer.slot)}:{k}" for k in (rows.members // layer.taps + reader.offset)
+    ]
+    ends = [*rows.starts.tolist(), len(channels)]
+    factors = rows.factors.tolist()
+    found = [
+        (tuple(channels[low:high]), tuple(factors[low:high]), *pair)
+        for low, high, pair in zip(ends, ends[1:], weights.tolist(), strict=False)
+    ]
+    shifts = to_fractions(np.zeros(2) if bias is None else structure.bias[own]).tolist()
+    return [*found, ((), (), *shifts)]
 
 
 def edit(call: Call, edit: Any) -> None:

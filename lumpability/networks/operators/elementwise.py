@@ -68,7 +68,7 @@ def apply(call: Call) -> None:
     for _, array, tensor in operands:
         sizes = tensor.shape if array is None else array.shape
         if not all(n in (1, m) for n, m in zip(sizes[::-1], shape[::-1], strict=False)):
-            raise Declined
+            raise Declined("reads sizes that do not fit its output")
     units: set[int] = set()
     for _, array, tensor in operands:
         if tensor is not None:
@@ -78,7 +78,7 @@ def apply(call: Call) -> None:
     units = {axis for axis in units if shape[axis] > 1}
     compact = tuple(n if axis in units else 1 for axis, n in enumerate(shape))
     if math.prod(compact) > _MOST:
-        raise Declined
+        raise Declined("treats more elements than are followed one by one")
     values, labels = [], []
     for _, array, tensor in operands:
         if array is not None:
@@ -100,7 +100,7 @@ def _operands(call: Call) -> list[tuple[int, Array | None, Any]]:
     found: list[tuple[int, Array | None, Any]] = []
     used = 1 if call.op in ("Dropout", "Cast", "CastLike") else len(call.node.input)
     if call.op == "Dropout" and _in_training(call):
-        raise Declined
+        raise Declined("drops units at random")
     if call.op in ("QuantizeLinear", "DequantizeLinear"):
         used = 1
     for slot in range(used):
@@ -129,7 +129,7 @@ def _aligned(call: Call, slot: int, known: Array) -> Array:
     rank = len(call.shape())
     if call.op == "BatchNormalization":
         if call.attributes.get("training_mode", 0) or not call.attributes.get("spatial", 1):
-            raise Declined
+            raise Declined("normalises with statistics of the input")
         return known.reshape((1, -1) + (1,) * (rank - 2)) if rank > 1 else known
     axis = call.attributes.get("axis")
     if (

@@ -108,7 +108,7 @@ def _pads_positions(call: Call, tensor: Tensor) -> bool:
     """Record a Pad that leaves unit axes alone: a function of each unit, linear if zeros are put in."""
     pads = padding(Node(call.work.sizes, call.node, 0), tensor.rank)
     if pads is None:
-        raise Declined
+        raise Declined("takes pads that are computed from the network's inputs")
     changed = {axis - tensor.rank: pair for axis, pair in enumerate(pads) if pair != (0, 0)}
     if any(axis - tensor.rank in changed for axis in tensor.units):
         return False
@@ -144,7 +144,7 @@ def numbered(
         shape = shortened(facts, node.input[slot], short)
         size = math.prod(shape)
         if first + size > _MOST:
-            raise Declined
+            raise Declined("moves more elements than are followed one by one")
         given[slot] = np.arange(first, first + size).reshape(shape)
         first += size
     if node.op_type == "Pad":
@@ -152,7 +152,7 @@ def numbered(
             given[2] = np.array(0)
         node = _without_value(node)
     if any(value is None and name for name, value in zip(node.input, given, strict=True)):
-        raise Declined
+        raise Declined("takes parameters that are computed from the network's inputs")
     try:
         found = evaluated(node, given, opsets)
     except Exception as error:
@@ -166,7 +166,7 @@ def shortened(facts: Facts, name: str, short: frozenset[int]) -> Shape:
     """Return the shape of an input, with size one on some axes."""
     shape = facts.shape(name)
     if shape is None:
-        raise Declined
+        raise Declined("reads a tensor whose shape is unknown")
     return tuple(1 if axis in short else n for axis, n in enumerate(shape))
 
 
@@ -191,7 +191,7 @@ def _output(
     after = call.dims(call.node.output[output])
     while True:
         if any(part.units & way.renamed.keys() for part, way in zip(parts, ways, strict=True)):
-            raise Declined
+            raise Declined("mixes units with an axis of free size")
         maps_at = []
         for facts, found in zip(work.choices, numbers, strict=True):
             shapes = [shortened(facts, call.name(slot), short) for slot in slots]
@@ -203,13 +203,13 @@ def _output(
             break
         for place, axis in mixed:
             if not isinstance(dims[place][axis], int):
-                raise Declined
+                raise Declined("mixes units with an axis of free size")
             parts[place] = work.view(parts[place], parts[place].units | {axis})
             if parts[place].ids.size > 1 << 18:
-                raise Declined
+                raise Declined("moves more elements than are followed one by one")
     units, source, _, _ = maps_at[0]
     if any(other[0] != units or not np.array_equal(other[1], source) for other in maps_at[1:]):
-        raise Declined
+        raise Declined("moves units to places that depend on a free size")
     pool = []
     for part, move in zip(parts, maps_at[0][3], strict=True):
         values = (part.ids, part.facs)

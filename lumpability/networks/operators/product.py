@@ -32,17 +32,17 @@ def apply(call: Call) -> None:
     left, right = call.tensor(0), call.tensor(1)
     shape = call.shape()
     if not call.real(call.node.output[0]):
-        raise Declined
+        raise Declined("multiplies integers, which wrap around")
     rank = len(shape)
     if left.rank != rank or right.rank != rank or rank < 2:
-        raise Declined
+        raise Declined("multiplies tensors of different ranks that both depend on the input")
     batch = {a for a in left.units | right.units if a < rank - 2}
     if any(left.shape[a] != right.shape[a] for a in batch):  # type: ignore[index]
-        raise Declined
+        raise Declined("uses the units of one factor for several of the other")
     rows, columns = rank - 2 in left.units, rank - 1 in right.units
     inner = rank - 1 in left.units or rank - 2 in right.units
     if (inner and (rows or columns)) or (rows and columns):
-        raise Declined
+        raise Declined("multiplies units on more than one axis")
     first = call.work.view(
         left, batch | ({rank - 1} if inner else set()) | ({rank - 2} if rows else set())
     )
@@ -77,7 +77,7 @@ def _values(
     if not inner:
         return algebra.apply([(first.ids, first.facs), (second.ids, second.facs)], pair)
     if math.prod(first.ids.shape) > _MOST:
-        raise Declined
+        raise Declined("multiplies more elements than are followed one by one")
     turned = [np.swapaxes(a, -1, -2) for a in (second.ids, second.facs)]
     ids, facs = algebra.apply([(first.ids, first.facs), (turned[0], turned[1])], pair)
     call.notes["zero"] = facs == 0

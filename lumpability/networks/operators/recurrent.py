@@ -58,7 +58,7 @@ def _cell(call: Call) -> Cell:
     gates, size = _GATES[call.op], int(call.attributes.get("hidden_size", 0))
     given = [call.constant(slot) for slot in (1, 2, 3, 7)]
     if call.attributes.get("layout", 0) or any(map(call.moving, (1, 2, 3, 7))):
-        raise Declined
+        raise Declined("has its batch on the first axis, or weights that depend on the input")
     weights, states, bias, peepholes = given
     assert weights is not None
     assert states is not None
@@ -67,9 +67,9 @@ def _cell(call: Call) -> Cell:
     wanted = ((gates * size, None), (gates * size, size), (2 * gates * size,), (3 * size,))
     for array, tail in zip(given, wanted, strict=True):
         if array is not None and not _shaped(array, (count, *tail)):
-            raise Declined
+            raise Declined("has weights of a shape that does not fit")
     if weights.dtype.kind != "f" or not all(np.isfinite(a).all() for a in given if a is not None):
-        raise Declined
+        raise Declined("has weights that are not finite floats")
     return Cell(
         weights.reshape(count, gates, size, -1).transpose(0, 1, 3, 2),
         states.reshape(count, gates, size, size).transpose(0, 1, 3, 2),
@@ -200,7 +200,7 @@ def apply(call: Call) -> None:
         np.broadcast_to(a.ravel(), (width,)) for a in (seen.ids, seen.facs, seen.labels)
     )
     if not call.work.algebra.domains.partial.isdisjoint(x_ids.tolist()):
-        raise Declined  # zero times what is not finite is no number
+        raise Declined("reads what may be infinite")
     labels = call.work.labels.fresh(count * size).reshape(count, size)
     if size == 1:
         labels = np.full((count, size), HELD)
@@ -262,7 +262,7 @@ def _initial(call: Call, slot: int, labels: Array) -> tuple[Array, Array]:
     known = call.constant(slot)
     if known is not None:
         if known.shape[1] > 1 and not bool((known == known[:, :1]).all()):
-            raise Declined
+            raise Declined("has initial states that differ within the batch")
         return algebra.constant(known[:, 0])
     if call.work.sizes.fill(name) == 0:  # as if they were left out
         return np.zeros(labels.shape, np.int64), np.zeros(labels.shape, np.int64)

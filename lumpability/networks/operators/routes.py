@@ -70,7 +70,7 @@ def routes(call: Call, slot: int, output: int) -> Routes:
 def _fixed(sizes: Sequence[Size]) -> None:
     """Decline unless all sizes are fixed."""
     if not all(isinstance(size, int) for size in sizes):
-        raise Declined
+        raise Declined("mixes an axis of free size with others")
 
 
 def _numbers(what: Any) -> bool:
@@ -119,7 +119,7 @@ def _along(
             return None
         index = call.work.sizes.identity(call.name(1))
         if index is None:
-            raise Declined
+            raise Declined("takes positions that are computed from the network's inputs")
         known = call.constant(1)
         if known is None:
             return ("Gather", (index,))
@@ -132,18 +132,18 @@ def _cut(call: Call, node: Node, axis: int, size: Size, rank: int) -> Hashable |
     if call.op == "Slice":
         part = crop(node, axis, rank)
         if part is None:
-            raise Declined
+            raise Declined("takes bounds that are computed from the network's inputs")
         start, end, step = part
         whole = start == 0 and step == 1 and (end == size or is_far(end))
         return None if whole else ("Slice", *part)
     if call.op == "Tile":
         repeats = node.vector(1)
         if repeats is None or len(repeats) != rank:
-            raise Declined
+            raise Declined("takes repeats that are computed from the network's inputs")
         return None if repeats[axis] == 1 else ("Tile", repeats[axis])
     pads = padding(node, rank)
     if pads is None:
-        raise Declined
+        raise Declined("takes pads that are computed from the network's inputs")
     mode = call.attributes.get("mode", "constant")
     return None if pads[axis] == (0, 0) else ("Pad", mode, *pads[axis])
 

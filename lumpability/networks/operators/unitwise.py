@@ -119,9 +119,9 @@ def _normalised(call: Call, seen: Tensor, name: Any) -> tuple[Array, Array]:
     def rule(values: list[Value]) -> Value:
         (atom, factor), (first, scale), (second, shift) = values
         if first != ONE or second != ONE:
-            raise Declined  # weights that are no numbers
+            raise Declined("has weights that are no numbers")
         if not scale and algebra.domains.touches(values):
-            raise Declined
+            raise Declined("multiplies what may be infinite by zero")
         norm = Fraction(0) if atom == ONE else scale
         return algebra.total([(algebra.atom((name, atom, factor)), norm), (ONE, shift)])
 
@@ -171,7 +171,7 @@ def _axes(call: Call, rank: int) -> list[int]:
     if op == "CumSum":
         axis = call.constant(1)
         if axis is None:
-            raise Declined
+            raise Declined("takes its axis from the network's inputs")
         return [int(axis)]
     if op in ("Softmax", "LogSoftmax", "Hardmax"):
         axis = given.get("axis", -1 if call.version >= 13 else 1)
@@ -188,7 +188,7 @@ def _resized(call: Call) -> list[int]:
         call.moving(slot) and call.name(slot) not in call.work.choices[0].values
         for slot in (1, 2, 3)
     ):
-        raise Declined
+        raise Declined("takes its sizes from the network's inputs")
     before, after = call.dims(call.name(0)), call.dims(call.node.output[0])
     scales = call.constant(2 if call.op == "Resize" and call.version >= 11 else 1)
     if scales is None and "scales" in call.attributes:
@@ -204,7 +204,7 @@ def _reduced(call: Call, rank: int) -> list[int]:
     if axes is None and call.name(1):
         known = call.constant(1)
         if known is None:
-            raise Declined
+            raise Declined("takes its axes from the network's inputs")
         axes = known.tolist()
     if not axes and call.attributes.get("noop_with_empty_axes", 0):
         raise Declined

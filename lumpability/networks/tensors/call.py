@@ -33,7 +33,10 @@ _REAL = (1, 10, 11, 16)
 
 
 class Declined(Exception):  # not an error: the operator is then carried as it is
-    """An operator's family does not cover this use of it."""
+    """An operator's family does not cover this use of it; carries the reason, a clause about the node."""
+
+    def __init__(self, reason: str = "is used in a way that no rule describes") -> None:
+        super().__init__(reason)
 
 
 class Unproved(Exception):  # an internal signal: the units are then kept
@@ -269,14 +272,14 @@ class Call:
     def _shape(self, name: str) -> Shape:
         found = self.work.shape(name)
         if found is None or any(0 in (facts.shape(name) or ()) for facts in self.work.choices):
-            raise Declined
+            raise Declined("reads or makes a tensor that is empty or whose shape is unknown")
         return found
 
     def dims(self, name: str) -> tuple[Size, ...]:
         """Return the shape of a tensor for all sizes; declines if it is unknown."""
         found = self.work.sizes.dims.get(name)
         if found is None:
-            raise Declined
+            raise Declined("reads or makes a tensor whose shape is unknown")
         return found
 
     def real(self, name: str) -> bool:
@@ -300,7 +303,7 @@ class Call:
         """Return names of constants and of what is computed from sizes, to be part of a function's name."""
         found = tuple(self.work.sizes.identity(self.name(slot)) for slot in slots)
         if None in found:
-            raise Declined
+            raise Declined("takes parameters that are computed from the network's inputs")
         return found
 
     @property
@@ -311,7 +314,7 @@ class Call:
     def only_first_output(self) -> None:
         """Decline if more than the first output is asked for."""
         if any(self.node.output[1:]):
-            raise Declined
+            raise Declined("has more than one output")
 
     def yields(
         self, units: Iterable[int], labels: Array, values: tuple[Array, Array], output: int = 0
@@ -321,7 +324,7 @@ class Call:
         axes = frozenset(axis for axis in units if shape[axis] > 1)
         dims = self.dims(self.node.output[output])
         if not all(isinstance(dims[axis], int) for axis in axes):
-            raise Declined
+            raise Declined("lets the number of units depend on a free size")
         compact = tuple(n if axis in axes else 1 for axis, n in enumerate(shape))
         ids, facs = (np.broadcast_to(a, compact) for a in values)
         self.work.tensors[self.node.output[output]] = Tensor(
