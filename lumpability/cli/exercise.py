@@ -84,6 +84,11 @@ Examples:
     show_default="by the suffix of the file, else markdown",
     help="Format of the sheet and the solution.",
 )
+@click.option(
+    "--show-seed",
+    is_flag=True,
+    help="Say on the sheet how it was made; with the seed anybody can make the solution.",
+)
 @options.file_option("-o", "--output", default="stdout", about="Write the sheet to a file.")
 @options.file_option("--solution", about="Also write the solution to a file.")
 @options.reading
@@ -97,6 +102,7 @@ def exercise_command(
     seed: int,
     chain: Path | None,
     markup: str | None,
+    show_seed: bool,
     output: Path | None,
     solution: Path | None,
     read: options.Read,
@@ -123,7 +129,7 @@ def exercise_command(
         if model.domain != "chain":
             raise click.UsageError("--chain takes a Markov chain, not a network")
         task = Task(model, kind or "ordinary")
-    text = sheet(task, markup=_markup(markup, output))
+    text = sheet(task, markup=_markup(markup, output), seed=show_seed)
     if solution is not None:
         answer = solution_of(task, markup=_markup(markup, solution))
         _write(answer, solution)

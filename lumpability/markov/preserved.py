@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from lumpability.errors import InvalidInput
 from lumpability.markov.kinds import find_kind
 
-__all__ = ["PRESERVED", "QUANTITIES", "Claim", "as_table", "claims_about"]
+__all__ = ["FORMULAS", "PRESERVED", "QUANTITIES", "WEAK", "Claim", "as_table", "claims_about"]
 
 QUANTITIES: dict[str, str] = {
     "block probabilities, every start": "p(t) V = p^(t), with p^(0) = p(0) V",
@@ -33,6 +33,32 @@ QUANTITIES: dict[str, str] = {
     "single jumps": "r(s, C) = r^(B, C) for s in B and every block C, self-loops included",
 }
 """Quantities, and for each the equation that holds if it is preserved."""
+
+FORMULAS: dict[str, str] = {
+    "block probabilities, every start": r"p(t) V = \hat p(t)",
+    "block probabilities, uniform start": r"p(t) V = \hat p(t), \; p(0) = \hat p(0) D",
+    "state probabilities, uniform start": r"p(t) = \hat p(t) D",
+    "stationary block masses": r"\pi V \hat Q = 0",
+    "stationary masses weighted with kappa": r"\pi K V \hat Q = 0",
+    "stationary state probabilities": r"\hat\pi D Q = 0",
+    "hitting probabilities, every start": r"h = V \hat h",
+    "hitting probabilities, uniform start": r"D h = \hat h",
+    "hitting times, every start": r"k = V \hat k",
+    "hitting times, uniform start": r"D k = \hat k",
+    "rewards, every start": r"p(t) V \hat r = \hat p(t) \hat r",
+    "rewards, uniform start": r"p(t) V \hat r = \hat p(t) \hat r, \; p(0) = \hat p(0) D",
+    "single jumps": r"r(s, C) = \hat r(B, C) \text{ for } s \in B",
+}
+"""The same equations in LaTeX."""
+
+WEAK: dict[str, str] = {
+    "block probabilities, every start": "from the start checked",
+    "stationary block masses": "yes",
+    "hitting probabilities, every start": "from the start checked",
+    "hitting times, every start": "from the start checked",
+    "rewards, every start": "from the start checked",
+}
+"""What weak lumpability preserves: the law of the block process, from the initial distribution that was checked."""
 
 _WEIGHTED = "stationary masses weighted with kappa"
 _BLOCKS = {
@@ -106,14 +132,15 @@ def claims_about(kind: str) -> list[Claim]:
 
 
 def as_table() -> str:
-    """Return the table as Markdown, quantities down and kinds across."""
+    """Return the table as Markdown, quantities down and kinds across, weak lumpability last."""
     holds = {(claim.kind, claim.quantity): claim.holds for claim in PRESERVED}
     mark = {True: "yes", False: "no", None: ""}
     lines = [
-        f"| quantity | {' | '.join(_KEPT)} | equation |",
-        "|---" * (len(_KEPT) + 2) + "|",
+        f"| quantity | {' | '.join(_KEPT)} | weak | equation |",
+        "|---" * (len(_KEPT) + 3) + "|",
     ]
-    for quantity, equation in QUANTITIES.items():
+    for quantity in QUANTITIES:
         marks = " | ".join(mark[holds.get((kind, quantity))] for kind in _KEPT)
-        lines.append(f"| {quantity} | {marks} | {equation} |")
+        weak = "" if quantity == _WEIGHTED else WEAK.get(quantity, "no")
+        lines.append(f"| {quantity} | {marks} | {weak} | ${FORMULAS[quantity]}$ |")
     return "\n".join(lines)

@@ -5,6 +5,7 @@ All ways to draw it (SVG, DOT, TikZ, the player) use this one value, so that all
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.show.arrows import Arrow, arrows
-from lumpability.show.layout import Points, spread
+from lumpability.show.layout import Points, along_a_line, longest_way, spread
 from lumpability.show.text import printable
 
 __all__ = ["LARGEST_DRAWN", "Graph", "attributes", "chain_graph", "short"]
@@ -25,6 +26,7 @@ LARGEST_DRAWN = 64
 
 _MARGIN = 46.0
 _RADIUS = 7.0, 19.0
+_PITCH, _ROW, _WIDEST = 72.0, 120.0, 1000.0  # of graphs along a line
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +66,21 @@ class Graph:
         n = len(names)
         given = list(edges)
         pairs = [(source, target) for source, target, _ in given]
-        scale = (max(n, 1) / 12) ** 0.4
-        width, height = max(280.0, 640 * scale), max(206.0, 410 * scale)
-        inner = spread(n, pairs, width=width - 2 * _MARGIN, height=height - 2 * _MARGIN)
-        low, high = inner[:, 1].min(initial=height), inner[:, 1].max(initial=0)
+        pitch = _pitch(names, [weight for _, _, weight in given])
+        line = along_a_line(n, pairs, pitch=pitch, width=_WIDEST, row=_ROW) if n > 2 else None
+        margin = _MARGIN
+        if line is not None:
+            margin = max(margin, pitch / 2)
+            inner, width = line, float(line[:, 0].max()) + 2 * margin
+        else:
+            scale = (max(n, 1) / 12) ** 0.4
+            width, height = max(280.0, 640 * scale), max(206.0, 410 * scale)
+            if n > 2:  # long graphs get room for their texts
+                width = max(width, min(_WIDEST, longest_way(n, pairs) * pitch * 0.8 + 2 * _MARGIN))
+            inner = spread(n, pairs, width=width - 2 * _MARGIN, height=height - 2 * _MARGIN)
+        low, high = inner[:, 1].min(initial=math.inf), inner[:, 1].max(initial=0)
         height = max(high - low, 0) + 2 * _MARGIN  # flat drawings get no space around
-        points = np.round(inner + np.array([_MARGIN, _MARGIN - low]), 1) if n else inner
+        points = np.round(inner + np.array([margin, _MARGIN - low]), 1) if n else inner
         radius = _radius(points)
         return cls(
             tuple(map(printable, names)),
@@ -141,6 +152,13 @@ def chain_graph(chain: MarkovChain, partition: Partition | None = None) -> Graph
         notes=[", ".join(attributes(chain, state)) for state in range(chain.n)],
         blocks=[-1] * chain.n if plain else blocks.labels.tolist(),
     )
+
+
+def _pitch(names: Sequence[str], weights: Sequence[str]) -> float:
+    """Return the distance between neighbours at which names and weights do not overlap."""
+    name = max((len(short(text)) for text in names), default=0)
+    weight = max((len(short(text, 16)) for text in weights), default=0)
+    return min(max(7.0 * name + 14, 6.6 * weight + 2 * _RADIUS[1] + 6, _PITCH), 170.0)
 
 
 def _radius(points: Points) -> float:

@@ -3,7 +3,8 @@
 Chains: stress majorisation (Gansner, Koren and North 2004).  The stress of a drawing is the sum over pairs
 of (|x_i - x_j| / d_ij - 1)^2, with d_ij the number of steps between two states in the undirected graph.  Every
 iteration replaces the positions by the minimum of a quadratic bound, so the stress falls.  It starts from a
-few fixed drawings, and the best result is taken.  O(n^2) for each of a fixed number of iterations.
+few fixed drawings, and the best result is taken.  O(n^2) for each of a fixed number of iterations.  A graph that is a
+path, such as a birth-death chain, is laid out along a line, which turns back where the page ends.
 Networks: one column for each layer, or several columns side by side for a wide layer.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Layers", "place_layers", "spread"]
+__all__ = ["Layers", "along_a_line", "longest_way", "place_layers", "spread"]
 
 Points = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -51,6 +52,60 @@ def spread(n: int, pairs: Any, *, width: float, height: float) -> Points:
     tried = [_majorised(start, distances) for start in _starts(n, distances)]
     best = min(tried, key=lambda points: round(_stress(points, distances), 6))
     return np.asarray(np.round(_fitted(_turned(best), box), 1), dtype=np.float64)
+
+
+def along_a_line(n: int, pairs: Any, *, pitch: float, width: float, row: float) -> Points | None:
+    """Return positions on a line for a graph that is a path; None for another one.
+
+    Parameters
+    ----------
+    pairs : array_like of int, shape (m, 2)
+    pitch : float
+        Between neighbours.
+    width : float
+        Where the line turns back.
+    row : float
+        Between a line and the next one.
+
+    Examples
+    --------
+    >>> along_a_line(4, [(0, 1), (1, 0), (1, 2), (2, 3)], pitch=10, width=20, row=50).tolist()
+    [[0.0, 0.0], [10.0, 0.0], [10.0, 50.0], [0.0, 50.0]]
+    >>> along_a_line(3, [(0, 1), (1, 2), (2, 0)], pitch=10, width=20, row=50) is None
+    True
+    """
+    near: list[set[int]] = [set() for _ in range(n)]
+    for source, target in pairs:
+        if source != target:
+            near[source].add(target)
+            near[target].add(source)
+    ends = [vertex for vertex in range(n) if len(near[vertex]) == 1]
+    if len(ends) != 2 or any(len(others) != 2 for v, others in enumerate(near) if v not in ends):
+        return None
+    order, before = [ends[0]], -1
+    while len(order) < n:
+        onward = near[order[-1]] - {before}
+        if not onward:  # there is a circle besides the path
+            return None
+        before = order[-1]
+        order += onward
+    lanes = -(-n // (int(width // pitch) + 1))
+    lane = -(-n // lanes)  # of equal lengths
+    place = np.arange(n)
+    rows, columns = place // lane, place % lane
+    columns = np.where(rows % 2, lane - 1 - columns, columns)
+    points = np.empty((n, 2))
+    points[order] = np.column_stack([columns * pitch, rows * row])
+    return points
+
+
+def longest_way(n: int, pairs: Any) -> int:
+    """Return the largest number of steps between two vertices of one component; directions do not matter."""
+    if n == 0:
+        return 0
+    distances = _distances(n, np.asarray(pairs, dtype=np.int64).reshape(-1, 2))
+    connected = distances[0] < n if n > 1 else np.ones(1, dtype=bool)
+    return int(distances[np.ix_(connected, connected)].max())
 
 
 @dataclass(frozen=True, eq=False)

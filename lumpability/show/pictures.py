@@ -1,6 +1,7 @@
 """`picture`: a chain, a network or a lumping as a picture, to show or to write to a file.
 
-The suffix chooses the format: ``.svg`` for pages and slides, ``.dot`` for Graphviz, ``.tex`` for LaTeX with TikZ.
+The suffix chooses the format: ``.svg`` for pages and slides, ``.png`` and ``.pdf`` for other programs, ``.dot`` for
+Graphviz, ``.tex`` for LaTeX with TikZ.
 Models too large for a slide are refused, because nobody could read the drawing.
 """
 
@@ -86,11 +87,18 @@ class Picture:
         Parameters
         ----------
         path : str or Path
-            Ends in ``.svg``, ``.dot`` (or ``.gv``), or ``.tex``.
+            Ends in ``.svg``, ``.dot`` (or ``.gv``), ``.tex``, or with matplotlib ``.png`` or ``.pdf``.
         """
         suffix = Path(path).suffix.lower()
+        if suffix in {".png", ".pdf"}:
+            from lumpability.show.raster import write_raster
+
+            write_raster(self.svg, path)
+            return
         if suffix not in {".svg", ".dot", ".gv", ".tex"}:
-            raise InvalidInput(f"{path}: a picture ends in .svg, .dot, .gv or .tex", path=str(path))
+            raise InvalidInput(
+                f"{path}: a picture ends in .svg, .png, .pdf, .dot, .gv or .tex", path=str(path)
+            )
         text = self.svg if suffix == ".svg" else self.tikz if suffix == ".tex" else self.dot
         with writing(path) as file:
             file.write(f"{text}\n".encode())

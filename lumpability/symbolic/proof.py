@@ -233,18 +233,16 @@ class Proof:
         return "\\begin{gather*}\n" + self._lines() + "\n\\end{gather*}"
 
     def _lines(self) -> str:
-        import sympy
-
-        named = [f"{_tex(name)} = {sympy.latex(matrix)}" for name, matrix in self.matrices.items()]
+        named = [f"{_tex(name)} = {latex_of(matrix)}" for name, matrix in self.matrices.items()]
         lines = [", \\quad\n".join(named)]
         for identity in self.identities:
-            value = "0" if identity.holds else f"{sympy.latex(identity.difference)} \\neq 0"
+            value = "0" if identity.holds else f"{latex_of(identity.difference)} \\neq 0"
             lines.append(f"{_tex(_difference(identity.text))} = {value}")
         lines += [rf"\text{{{_escaped(text)}}}" for text in self.objections]
         if self.function is not None:
             lines += [rule.latex for rule in self.function.rules]
         if self.assumptions:
-            conditions = ", \\ ".join(sympy.latex(one) for one in self.assumptions)
+            conditions = ", \\ ".join(latex_of(one) for one in self.assumptions)
             lines.append(rf"\text{{for all }} {conditions}")
         if self.holds:
             lines += [one.latex for one in self.consequences]
@@ -254,6 +252,28 @@ class Proof:
         if any(max(matrix.shape) > _SHOWN for matrix in self.matrices.values()):
             return None
         return f"$$\\begin{{gathered}}\n{self._lines()}\n\\end{{gathered}}$$"
+
+
+def latex_of(value: Any) -> str:
+    r"""Print an expression or a matrix; names of several letters are upright.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> print(latex_of(sympy.sympify("x*repair_rate + mu_1")))
+    \mu_{1} + \mathrm{repair}_{\mathrm{rate}} x
+    """
+    import sympy
+
+    names = {}
+    for symbol in getattr(value, "free_symbols", ()):
+        base, *indices = str(symbol).split("_")
+        usual = sympy.latex(symbol)
+        if len(base.rstrip("0123456789")) > 1 and "\\" not in usual:
+            shown = [rf"\mathrm{{{part}}}" for part in (base, *indices)]
+            names[symbol] = "_{".join(shown) + "}" * len(indices)
+    text: str = sympy.latex(value, symbol_names=names)
+    return text
 
 
 def _difference(text: str) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lumpability import CTMC
 from lumpability.show.arrows import arrows
-from lumpability.show.layout import place_layers, spread
+from lumpability.show.graphs import Graph, chain_graph
+from lumpability.show.layout import along_a_line, longest_way, place_layers, spread
 from lumpability.show.palette import COLOURS, colour, letter, pattern
 
 
@@ -79,3 +83,32 @@ def test_letters_are_readable_on_every_colour(fill):
 
     # The contrast that WCAG 2 asks of normal text.
     assert (luminance(fill) + 0.05) / (luminance("#101114") + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize("states", [3, 11, 40])
+def test_names_of_a_birth_death_chain_do_not_overlap(states):
+    rates = {(i, j): "1/7" for i in range(states) for j in (i - 1, i + 1) if 0 <= j < states}
+    graph = chain_graph(
+        CTMC.from_rates({(f"level {i}", f"level {j}"): w for (i, j), w in rates.items()})
+    )
+    for row in np.unique(graph.points[:, 1]):
+        columns = np.sort(graph.points[graph.points[:, 1] == row, 0])
+        assert (np.diff(columns) > 7 * len("level 10")).all()
+    assert graph.points[:, 0].max() < graph.width
+    assert graph.width < 1500
+
+
+@given(st.permutations(range(9)))
+def test_a_path_is_a_line_however_its_vertices_are_numbered(order):
+    pairs = [*itertools.pairwise(order)]
+    points = along_a_line(9, pairs, pitch=10, width=1000, row=50)
+    gaps = [abs(points[a] - points[b]).sum() for a, b in pairs]
+    assert gaps == [10] * 8
+    assert longest_way(9, pairs) == 8
+    assert along_a_line(9, [*pairs, (order[0], order[8])], pitch=10, width=99, row=5) is None
+
+
+def test_a_path_beside_a_circle_is_no_line():
+    pairs = [(0, 1), (2, 3), (3, 4), (4, 2)]
+    assert along_a_line(5, pairs, pitch=10, width=99, row=5) is None
+    assert np.isfinite(Graph.of([*"abcde"], [(a, b, "") for a, b in pairs]).points).all()

@@ -124,8 +124,20 @@ def test_the_suffix_chooses_the_form(tmp_path):
         drawn.write(tmp_path / name)
         assert (tmp_path / name).read_text().startswith(start)
     with pytest.raises(InvalidInput, match=r"ends in \.svg"):
-        drawn.write(tmp_path / "a.png")
+        drawn.write(tmp_path / "a.jpeg")
     with pytest.raises(FormatError):
         drawn.write(tmp_path / "missing" / "a.svg")
     with pytest.raises(InvalidInput, match="no picture of a int"):
         picture(3)
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".pdf", b"%PDF")])
+def test_pictures_are_written_for_programs_that_read_no_svg(tmp_path, suffix, start):
+    pytest.importorskip("matplotlib")
+    for place, model in enumerate(models()):
+        path = tmp_path / f"{place}{suffix}"
+        picture(model).write(path)
+        data = path.read_bytes()
+        assert data.startswith(start)
+        picture(model).write(path)
+        assert path.read_bytes() == data

@@ -220,7 +220,7 @@ def test_a_matrix_of_the_wrong_size_is_wrong() -> None:
 def test_a_sheet_carries_its_task(markup: str, kind: str, tmp_path: Path) -> None:
     task = exercise(kind, states=7, rounds=2, seed=1)
     path = tmp_path / "sheet"
-    path.write_text(sheet(task, markup=markup), encoding="utf-8")
+    path.write_text(sheet(task, markup=markup, seed=True), encoding="utf-8")
     read = read_task(path)
     assert read.chain.equals(task.chain)
     assert (read.kind, read.made) == (task.kind, task.made)
@@ -327,8 +327,8 @@ def test_tasks_and_answers_are_as_their_schemas_say(kind: str) -> None:
 
 def test_an_answer_is_read_strictly(tmp_path: Path) -> None:
     path = tmp_path / "answer.json"
-    path.write_text('{"quotient": [[0.5]]}')
-    with pytest.raises(FormatError, match="exact numbers"):
+    path.write_text('{"quotient": [[0.5]], "quotient": []}')
+    with pytest.raises(FormatError, match="twice"):
         read_answer(path)
     path.write_text("[1]")
     with pytest.raises(FormatError):
@@ -347,3 +347,32 @@ def test_observations_decide_lumpability(kind: str) -> None:
             seen[block[0]] == seen[state] for block in partition for state in block.tolist()
         )
         assert alike == bool(check(task.chain, partition, kind=kind))
+
+
+def test_numbers_of_answers_may_be_decimals(tmp_path: Path) -> None:
+    path = tmp_path / "answer.json"
+    path.write_text('{"quotient": [[0.75, 0.25], [1, 0.0]]}')
+    assert grade(Task(land_of_oz(), "ordinary"), read_answer(path))
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [(["x", [], 0, 0, 0], "no number"), ([{}, 0, 0, 0, 0], "no number")],
+)
+def test_what_is_no_number_is_told_with_its_row(row: list[Any], words: str) -> None:
+    zero = [0] * 5
+    with pytest.raises(InvalidInput, match=words):
+        grade(exercise(seed=7), {"quotient": [row, zero, zero, zero, zero]})
+
+
+@pytest.mark.parametrize("markup", FORMATS)
+def test_a_sheet_does_not_tell_how_its_solution_is_made(markup: str) -> None:
+    task = exercise(seed=7)
+    assert "seed" not in sheet(task, markup=markup)
+    assert "seed 7" in sheet(task, markup=markup, seed=True)
+
+
+def test_lines_of_code_are_lines_in_html() -> None:
+    page = sheet(exercise(seed=7), markup="html")
+    assert "\\n" not in page
+    assert "...],\n &quot;quotient" in page

@@ -10,6 +10,8 @@ import string
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lumpability import CTMC, Network, lump, write
 from lumpability.cli import cli
@@ -17,6 +19,8 @@ from lumpability.errors import FormatError, InvalidInput
 from lumpability.markov.examples import land_of_oz, machine_repair, queue_at_changing_speed
 from lumpability.networks.examples import planted
 from lumpability.teaching.player import player
+from lumpability.teaching.player.splits import playable_history
+from lumpability.testing import lumpable_chains
 
 HOSTILE = "</script><script>alert(1)</script><!--"
 
@@ -98,7 +102,7 @@ def test_a_wide_network_gets_an_overview():
 def test_exact_numbers_travel_as_text():
     lumping = lump(machine_repair(3, repairers=2))
     story = story_of(lumping.player().html)
-    assert story["history"]["sums"] == [str(value) for value in lumping.history.sums]
+    assert story["history"]["sums"] == [str(value) for value in playable_history(lumping).sums]
     assert {value["text"] for value in story["weights"]["values"]} >= {"1/100", "2/3", "1"}
 
 
@@ -150,3 +154,27 @@ def test_the_command_writes_the_page_and_says_so(tmp_path, model):
     assert run.exit_code == 0, run.output
     assert json.loads(run.stdout)["written"]["html"] == str(tmp_path / "p.html")
     assert story_of((tmp_path / "p.html").read_text())["title"] == source.name
+
+
+@pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
+@pytest.mark.parametrize("kind", ["ordinary", "bisimulation", "exact", "strict", "proportional"])
+@given(data=st.data())
+def test_the_splits_that_are_played_prove_the_partition_the_coarsest(kind, data):
+    chain, _ = data.draw(lumpable_chains(kind=kind))
+    mask = data.draw(st.lists(st.booleans(), min_size=chain.n, max_size=chain.n))
+    lumping = lump(chain, kind=kind, within=[int(yes) for yes in mask])
+    vars(lumping)["history"] = playable_history(lumping)
+    verification = lumping.certificate().verify(chain)
+    assert verification
+    assert verification.coarsest
+
+
+def test_small_foreign_splitters_come_first():
+    lumping = lump(machine_repair(5, repairers=2))
+    history = playable_history(lumping)
+    sizes = lumping.partition.blocks.sizes
+    first = int(history.splitter[0])
+    assert first != history.split_node[0]
+    assert sizes[history.blocks(first)].sum() == min(
+        sizes[history.blocks(node)].sum() for node in range(history.roots)
+    )

@@ -23,6 +23,7 @@ from typing import Any
 from lumpability.errors import InvalidChain, NotJustified, SizeLimit
 from lumpability.markov.attributes import block_name
 from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.kinds import exact, ordinary
 from lumpability.markov.kinds.kind import Condition, Kind
 from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
@@ -247,12 +248,10 @@ class _BlockSteps:
     """The steps of the block process, from the stationary distribution."""
 
     def __init__(self, chain: MarkovChain, partition: Partition) -> None:
-        from lumpability.markov.solve.stationary import stationary
-
         self.rows = _probabilities(chain)
         self.labels: list[int] = partition.labels.tolist()
         self.members = [block.tolist() for block in partition.blocks]
-        self.pi = list(stationary(chain, method="exact").values)
+        self.pi = _inside_blocks(chain, partition)
         self.into = [self._block_sums(state) for state in range(chain.n)]
         self.quotient = [
             [
@@ -313,6 +312,20 @@ class _BlockSteps:
         return History(
             path, following, onwards / sum(masses.values()), self.quotient[path[-1]][following]
         )
+
+
+def _inside_blocks(chain: MarkovChain, partition: Partition) -> list[Exact]:
+    """Return weights that inside every block are proportional to the stationary distribution.
+
+    It is uniform inside the blocks of an exact lumping, and does not matter inside those of an ordinary one; both are
+    decided faster than it is found.
+    """
+    from lumpability.markov.solve.stationary import stationary
+
+    for easier in (ordinary.Ordinary(), exact.Exact()):
+        if easier.witness(easier.conditions(chain), partition) is None:
+            return [Fraction(1)] * chain.n
+    return list(stationary(chain, method="exact").values)
 
 
 def _probabilities(chain: MarkovChain) -> list[dict[int, Exact]]:

@@ -22,10 +22,10 @@ from lumpability.formats.strict_json import parse_object
 from lumpability.markov.chains import CTMC
 from lumpability.markov.kinds import find_kind
 from lumpability.markov.lumping import Lumping
-from lumpability.numbers.exact_array import Exact, ExactArray
+from lumpability.numbers.exact_array import Exact
 from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
-from lumpability.teaching.exercises.neuron_grade import grade_network, read_blocks
+from lumpability.teaching.exercises.neuron_grade import grade_network, read_blocks, read_numbers
 from lumpability.teaching.exercises.neurons import NetworkTask
 from lumpability.teaching.exercises.task import (
     LARGEST_SHEET,
@@ -129,12 +129,12 @@ def grade(task: Task | NetworkTask, answer: dict[str, Any]) -> Grade:
 
 
 def read_answer(path: str | Path) -> dict[str, Any]:
-    """Read a student's answer, a JSON object.
+    """Read a student's answer, a JSON object; decimal numbers are read as the rationals that are meant.
 
     Raises
     ------
     FormatError
-        If the file is not JSON, or holds decimal numbers.
+        If the file is not JSON.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def read_answer(path: str | Path) -> dict[str, Any]:
     {'quotient': [[0, '1/2'], [3, 0]]}
     """
     with opened(path, max_bytes=LARGEST_SHEET, text=True) as file:
-        return parse_object(file.read(LARGEST_SHEET), path, decimals=False)
+        return parse_object(file.read(LARGEST_SHEET), path, decimals=True)
 
 
 def _partitions(task: Task, steps: Any, word: str) -> list[Partition]:
@@ -271,7 +271,7 @@ def _wrong_entry(lumping: Lumping, order: list[int], matrix: Any) -> str | None:
         return f"its matrix has {size} rows and {size} columns, one for each block"
     free_diagonal = isinstance(chain, CTMC) and not lumping.notion.keeps_jumps
     for row, source in zip(matrix, order, strict=True):
-        numbers, _ = ExactArray.read(row)
+        numbers = read_numbers(row, f"the row of {block_text(chain, final, source)} in 'quotient'")
         expected = dict(lumping.quotient.matrix.row(source))
         for number, target in zip(numbers, order, strict=True):
             correct: Exact = expected.get(target, 0)

@@ -17,7 +17,7 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.teaching.exercises.neurons import NetworkTask, network_answer
 
-__all__ = ["grade_network", "read_blocks"]
+__all__ = ["grade_network", "read_blocks", "read_numbers"]
 
 
 def grade_network(task: NetworkTask, answer: dict[str, Any]) -> tuple[list[str], str, str | None]:
@@ -71,6 +71,18 @@ def read_blocks(
         raise InvalidInput(f"{where}: {error}") from None
 
 
+def read_numbers(given: Any, where: str) -> ExactArray:
+    """Return a row of numbers of an answer."""
+    if not isinstance(given, list):
+        raise InvalidInput(f"{where} is not a list of numbers")
+    try:
+        return ExactArray.read(given)[0]
+    except (InvalidInput, TypeError) as error:
+        raise InvalidInput(
+            f'{where} holds something that is no number ({error}): write 3, 0.5 or "1/2"'
+        ) from None
+
+
 def _wrong_classes(
     task: NetworkTask, given: list[Partition], found: Partition, best: Partition, factors: Any
 ) -> str | None:
@@ -102,11 +114,17 @@ def _wrong_weights(expected: Any, given: Any, orders: list[list[int]]) -> str | 
         wanted = [[want["weights"][r][c] for c in columns] for r in rows]
         wanted.append([want["bias"][c] for c in columns])
         names = [f"from class {i}" for i in range(len(rows))] + ["the bias"]
-        found = [*got["weights"], got["bias"]]
+        weights = got["weights"]
+        if not isinstance(weights, list):
+            raise InvalidInput(f"the weights of layer {number} are not a list of rows")
+        found = [
+            read_numbers(row, f"layer {number}, {name}")
+            for row, name in [(row, f"row {i}") for i, row in enumerate(weights)]
+            + [(got["bias"], "the bias")]
+        ]
         if [len(row) for row in found] != [len(columns)] * (len(rows) + 1):
             return f"layer {number} has {len(rows)} rows and {len(columns)} columns"
-        for name, want_row, row in zip(names, wanted, found, strict=True):
-            numbers, _ = ExactArray.read(row)
+        for name, want_row, numbers in zip(names, wanted, found, strict=True):
             for column, (right, entry) in enumerate(zip(want_row, numbers, strict=True)):
                 if Fraction(right) != entry:
                     return f"in layer {number}, class {column}, {name} is {right}, not {entry}"

@@ -172,7 +172,7 @@ def _html(item: Item) -> str:
             )
             return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"
         case Code(text):
-            return f"<pre>{safe(text)}</pre>"
+            return f"<pre>{chr(10).join(map(safe, text.splitlines()))}</pre>"
         case Hidden(text):
             return f"<!-- {text} -->"
 

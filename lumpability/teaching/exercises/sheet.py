@@ -8,6 +8,7 @@ grader reads it.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,13 +72,15 @@ _QUOTIENTS = {
 }
 
 
-def sheet(task: Task | NetworkTask, *, markup: str = "markdown") -> str:
+def sheet(task: Task | NetworkTask, *, markup: str = "markdown", seed: bool = False) -> str:
     """Return the task sheet.
 
     Parameters
     ----------
     task : Task or NetworkTask
     markup : {"markdown", "latex", "html"}
+    seed : bool
+        Whether the sheet says how it was made.  With the seed anybody can make the solution.
 
     Examples
     --------
@@ -92,6 +95,8 @@ def sheet(task: Task | NetworkTask, *, markup: str = "markdown") -> str:
     | snow | 1/4 | 1/4 | 1/2 |
     ...
     """
+    if not seed:
+        task = replace(task, made="")
     hidden = MARK + write_task(task)
     items = sheet_items(task, hidden) if isinstance(task, NetworkTask) else _sheet(task, hidden)
     return render(items, markup)
@@ -121,8 +126,8 @@ def _sheet(task: Task, hidden: str) -> list[Item]:
         Items(("Begin with the partition by labels.", refine, collapse, prove)),
         Heading("How to write the answer"),
         Text(
-            "As JSON, the blocks as lists of states, first the partition by labels; numbers are integers "
-            'or texts such as "1/2"; blocks of the quotient are in the order of the last partition.'
+            "As JSON, the blocks as lists of states, first the partition by labels; numbers are such as "
+            '3, 0.5 or "1/2"; blocks of the quotient are in the order of the last partition.'
         ),
         Code('{"rounds": [[["a", "b", "c"], ["d"]], ...],\n "quotient": [[0, "1/2"], [3, 0]]}'),
     ]

@@ -138,7 +138,7 @@ def read_task(path: str | Path) -> Task | NetworkTask:
     ...     path = Path(folder, "sheet.md")
     ...     _ = path.write_text(sheet(exercise(seed=1)))
     ...     read_task(path)
-    Task(ordinary, 6 states, 3 rounds)
+    Task(ordinary, 6 states)
     """
     with opened(path, max_bytes=LARGEST_SHEET, text=True) as file:
         text = file.read(LARGEST_SHEET + 1).decode(errors="replace")

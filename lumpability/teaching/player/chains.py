@@ -21,6 +21,7 @@ from lumpability.quotient import collapse
 from lumpability.show.graphs import LARGEST_DRAWN, Graph, attributes, chain_graph, short
 from lumpability.show.text import count, printable
 from lumpability.teaching.player.numbers import WeightTable
+from lumpability.teaching.player.splits import playable_history
 
 __all__ = ["chain_story"]
 
@@ -199,7 +200,8 @@ def _quotient(lumping: Lumping) -> dict[str, Any] | None:
 def _history(lumping: Lumping) -> dict[str, Any] | None:
     if len(lumping.partition) > _PLAYED:
         return None
-    history = lumping.history
+    small = len(lumping.partition) <= LARGEST_DRAWN
+    history = playable_history(lumping) if small else lumping.history
     names = ("order", "starts", "ends", "split_node", "splitter", "condition", "first_part")
     return {
         **{name: getattr(history, name).tolist() for name in names},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from itertools import product
 
@@ -141,3 +142,29 @@ def test_reducible_and_large_chains_are_refused():
         check(cycle_walk(201), [0] * 201, kind="weak")
     assert caught.value.max_states == 200
     assert check_weak(cycle_walk(30), [min(i, 30 - i) for i in range(30)], max_states=30)
+
+
+def test_ordinary_and_exact_lumpings_need_no_stationary_distribution(monkeypatch):
+    """A symbolic stationary distribution of 32 states would take minutes."""
+    module = sys.modules["lumpability.markov.solve.stationary"]
+    monkeypatch.setattr(module, "eliminate_states", None)
+    names = [f"{'ab'[i % 2]}{i // 2}" for i in range(32)]
+    rates = {}
+    for i in range(0, 32, 2):
+        onward = (i + 2) % 32
+        for own in (i, i + 1):
+            rates[names[own], names[onward]] = f"x{i % 5}"
+            rates[names[own], names[onward + 1]] = "y"
+    chain = CTMC.from_rates(rates, states=names)
+    blocks = [{names[i], names[i + 1]} for i in range(0, 32, 2)]
+    assert check(chain, blocks, kind="ordinary")
+    assert check(chain, blocks, kind="weak")
+    rates = {}
+    for i in range(0, 32, 2):
+        for state, step in ((i, 2), (i + 1, 4)):
+            for target in (0, 1):
+                rates[names[state], names[(i + step + target) % 32]] = f"x{i % 5}"
+    exact = CTMC.from_rates(rates, states=names)
+    assert not check(exact, blocks, kind="ordinary")
+    assert check(exact, blocks, kind="exact")
+    assert check(exact, blocks, kind="weak")
