@@ -19,7 +19,7 @@ from lumpability.tables import TableLumping, lump_table
 from lumpability.tables.rounds import RoundReport
 from lumpability.vocabulary import keywords
 
-__all__ = ["lump_table_file", "refuse_table_options", "table_options"]
+__all__ = ["describe_table", "lump_table_file", "refuse_table_options", "table_options"]
 
 _OURS = ("states", "table", "memory", "temp", "resume", "quotient")
 
@@ -109,22 +109,19 @@ def lump_table_file(
         lumping = lump_table(
             path, **given, **reading, output=output, progress=functools.partial(_show, stages)
         )
-    data = _data(lumping)
+    written = {
+        "blocks": output,
+        "quotient": lumping.quotient_file,
+        "certificate": asked["certificate"],
+        "report": report,
+    }
     if as_json or report is not None:
         text = document(
             "lump",
             path=str(path),
-            model={
-                "class": "edge table",
-                "states": lumping.stats.states,
-                "transitions": lumping.stats.transitions,
-            },
-            lumping=data,
-            written={
-                "blocks": None if output is None else str(output),
-                "quotient": None if lumping.quotient_file is None else str(lumping.quotient_file),
-                "report": None if report is None else str(report),
-            },
+            model=describe_table(lumping.stats.states, lumping.stats.transitions),
+            lumping=_data(lumping),
+            written={name: None if file is None else str(file) for name, file in written.items()},
             seconds=stages.seconds,
         )
     if report is not None:
@@ -133,11 +130,16 @@ def lump_table_file(
     if as_json:
         click.echo(text)
         return
-    written = (output, lumping.quotient_file, report)
-    files = [("read", str(path)), *(("written", str(file)) for file in written if file is not None)]
+    files = [("read", str(path))]
+    files += [("written", str(file)) for file in written.values() if file is not None]
     show(_table(lumping), Table("files", tuple(files)))
     if output is None:
         tell("write the block of every state with -o, for example -o blocks.parquet", sort="Hint")
+
+
+def describe_table(states: int, transitions: int) -> dict[str, Any]:
+    """Return the sizes of an edge table as plain data."""
+    return {"class": "edge table", "states": states, "transitions": transitions}
 
 
 def _show(stages: Stages, report: RoundReport) -> None:

@@ -12,11 +12,13 @@ from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
 from lumpability.cli.models import describe
+from lumpability.cli.tables import describe_table
 from lumpability.errors import FormatError, InvalidInput
 from lumpability.formats.onnx import read_graph
 from lumpability.networks import NetworkCertificate
 from lumpability.networks.graph.certificate import GraphCertificate
 from lumpability.show.text import Table
+from lumpability.tables import TableCertificate
 
 __all__ = ["verify_command"]
 
@@ -25,11 +27,13 @@ Examples:
   lumpability lump chain.drn.gz --certificate proof.json.gz
   lumpability verify proof.json.gz chain.drn.gz
   lumpability verify proof.json.gz chain.drn.gz --quotient small.drn --json
+  lumpability verify proof.json edges.parquet --states states.parquet --blocks blocks.parquet
 """
 _CERTIFICATES: dict[str, Any] = {
     "chain": Certificate,
     "network": NetworkCertificate,
     "graph": GraphCertificate,
+    "table": TableCertificate,
 }
 """The class of certificates for each `domain` of models."""
 
@@ -42,6 +46,20 @@ _CERTIFICATES: dict[str, Any] = {
     default="not checked",
     about="The lumped model: also check that the certificate is about it.",
 )
+@click.option(
+    "--blocks",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    show_default="needed for edge tables",
+    help="Edge tables: the file of blocks that the certificate is about.",
+)
+@click.option(
+    "--states",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    show_default="what transitions mention",
+    help="Edge tables: the table of all states.",
+)
 @options.reading
 @options.as_json
 @options.debug
@@ -52,7 +70,9 @@ def verify_command(
     certificate: Path,
     model: Path,
     quotient: Path | None,
-    read: options.Read,
+    blocks: Path | None,
+    states: Path | None,
+    read: Any,
     as_json: bool,
 ) -> None:
     """Check in exact arithmetic, without the engine, that CERTIFICATE holds for MODEL.
@@ -66,17 +86,26 @@ def verify_command(
     with Stages() as stages:
         with stages("reading", certificate.name):
             claim, domain = _read_certificate(certificate)
-        with stages("reading the model", model.name):
-            loaded = _read_model(read, model, domain)
-            reduced = None if quotient is None else _read_model(read, quotient, domain)
-        with stages("verifying"):
-            verification = claim.verify(loaded, reduced)
+        if domain == TableCertificate.domain:
+            if blocks is None:
+                raise click.UsageError("give the file of blocks that the certificate is about: --blocks")
+            with stages("verifying", model.name):
+                tolerance = read.keywords["tolerance"]
+                verification = claim.verify(model, blocks, states=states, tolerance=tolerance)
+            described = describe_table(claim.states, claim.transitions)
+        else:
+            with stages("reading the model", model.name):
+                loaded = _read_model(read, model, domain)
+                reduced = None if quotient is None else _read_model(read, quotient, domain)
+            with stages("verifying"):
+                verification = claim.verify(loaded, reduced)
+            described = describe(loaded).data
     if as_json:
         show_json(
             "verify",
             path=str(model),
             certificate=str(certificate),
-            model=describe(loaded).data,
+            model=described,
             verification=_data(claim.kind, verification),
             seconds=stages.seconds,
         )

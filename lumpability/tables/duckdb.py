@@ -15,8 +15,8 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 from lumpability.tables.dialects import BITS, DUCKDB
-from lumpability.tables.generator import check_distribution, check_sums, generator, is_balanced
-from lumpability.tables.reading import Edges, number_rows
+from lumpability.tables.generator import is_balanced, quotient, write_generator
+from lumpability.tables.reading import Edges
 from lumpability.tables.result import Found
 from lumpability.tables.rounds import Finish, Rounds
 from lumpability.tables.session import Session
@@ -43,15 +43,9 @@ def refine_on_duckdb(
     bits : int
         Of the values of blocks; few force collisions, which tests do.
     """
-    number_rows(session, edges)
     rows = session.recall("rows")
     if rows is None:
-        query = generator(task.kind, edges.time)
-        check_sums(session, edges, task.kind, DUCKDB)
-        if edges.time == "discrete":
-            check_distribution(session, edges)
-        session.store("gen", query)
-        rows = session.value("SELECT count(*) FROM gen")
+        rows = write_generator(session, edges, task.kind)
         session.remember("respected", session.value("SELECT count(DISTINCT label) FROM state"))
         session.remember("rows", rows)
     rounds = Rounds(
@@ -68,7 +62,7 @@ def refine_on_duckdb(
 
 
 def _found(task: Task, session: Session, edges: Edges, rounds: Rounds) -> Found:
-    entries = _quotient(task.kind, edges)
+    entries = quotient(task.kind, edges)
     blocks, transitions = session.run(
         f"SELECT (SELECT count(*) FROM blocks), (SELECT count(*) FROM ({entries}))"
     )[0]
@@ -90,25 +84,3 @@ def _found(task: Task, session: Session, edges: Edges, rounds: Rounds) -> Found:
         partition=lambda: Partition(session.arrays("SELECT block FROM final ORDER BY s")["block"]),
         least="SELECT block, least FROM blocks",
     )
-
-
-def _quotient(kind: str, edges: Edges) -> str:
-    """Return the query of the quotient's transitions.
-
-    For the exact kind, row C of ``sums`` holds q(B, s) for the least s of C, and Q^[B, C] is |C| / |B| times that.
-    """
-    wide = "DECIMAL(38, 0)"
-    loops = kind == "bisimulation" or edges.time == "discrete"
-    if kind == "exact":
-        query = (
-            f"SELECT other AS source, sums.block AS target, "
-            f"CAST(t0 * own.members AS {wide}) AS numerator, "
-            f"CAST({edges.denominator}::HUGEINT * origin.members AS {wide}) AS denominator FROM sums "
-            "JOIN blocks own ON sums.block = own.block JOIN blocks origin ON other = origin.block"
-        )
-    else:
-        query = (
-            f"SELECT block AS source, other AS target, CAST(t0 AS {wide}) AS numerator, "
-            f"CAST({edges.denominator}::HUGEINT AS {wide}) AS denominator FROM sums WHERE t0 <> 0"
-        )
-    return query if loops else f"SELECT * FROM ({query}) WHERE source <> target"

@@ -14,36 +14,30 @@ Rows of Q and of P have one sum.  For the others a first split compares the sums
 
 from __future__ import annotations
 
-from lumpability.errors import InvalidChain, NotJustified, SizeLimit
-from lumpability.markov.kinds import find_kind
+from fractions import Fraction
+
+from lumpability.errors import InvalidChain, SizeLimit
 from lumpability.numbers.rationals import shown
-from lumpability.tables.dialects import Dialect
-from lumpability.tables.reading import Edges
+from lumpability.tables.dialects import DUCKDB, Dialect
+from lumpability.tables.reading import Edges, number_rows
 from lumpability.tables.session import Session
 
 __all__ = [
+    "STREAMED_KINDS",
     "TABLE_KINDS",
     "check_distribution",
-    "check_kind",
     "check_sums",
     "generator",
     "is_balanced",
+    "quotient",
+    "write_generator",
+    "wrong_sum",
 ]
 
 TABLE_KINDS = ("ordinary", "bisimulation", "exact", "strict")
 """The kinds that edge tables have."""
 STREAMED_KINDS = ("ordinary", "bisimulation")
 """The kinds that compare rows of the matrix as they are listed, and so can be streamed."""
-
-
-def check_kind(kind: str) -> None:
-    """Raise `NotJustified` for a kind that tables do not have, and `InvalidInput` for an unknown one."""
-    if kind not in TABLE_KINDS:
-        raise NotJustified(
-            f"{find_kind(kind).name} lumping is not for edge tables, which compare sums: choose one of "
-            f"{', '.join(TABLE_KINDS)}, or read the table into a chain",
-            kind=kind,
-        )
 
 
 def is_balanced(kind: str, time: str) -> bool:
@@ -85,10 +79,15 @@ def check_distribution(session: Session, edges: Edges) -> None:
     )
     if found:
         state, total = found[0]
-        name = state if edges.dense else session.value(f"SELECT key FROM numbers WHERE s = {state}")
-        raise InvalidChain(
-            f"the probabilities of state {name!r} sum to {total}/{one}, not to 1", state=name
-        )
+        raise wrong_sum(session, edges, state, Fraction(int(total), one))
+
+
+def wrong_sum(session: Session, edges: Edges, state: int, total: Fraction) -> InvalidChain:
+    """Return the error for a state whose probabilities do not sum to one."""
+    name = state if edges.dense else session.value(f"SELECT key FROM numbers WHERE s = {state}")
+    return InvalidChain(
+        f"the probabilities of state {name!r} sum to {shown(total)}, not to 1", state=name
+    )
 
 
 def check_sums(session: Session, edges: Edges, kind: str, dialect: Dialect) -> None:
@@ -109,3 +108,35 @@ def check_sums(session: Session, edges: Edges, kind: str, dialect: Dialect) -> N
                 "use engine='memory' or engine='stream'",
                 bits=int(most).bit_length(),
             )
+
+
+def write_generator(session: Session, edges: Edges, kind: str) -> int:
+    """Check the numbers of a table and write its matrix as the table ``gen``; return its number of rows."""
+    number_rows(session, edges)
+    check_sums(session, edges, kind, DUCKDB)
+    if edges.time == "discrete":
+        check_distribution(session, edges)
+    session.store("gen", generator(kind, edges.time))
+    return int(session.value("SELECT count(*) FROM gen"))
+
+
+def quotient(kind: str, edges: Edges) -> str:
+    """Return the query of the transitions between blocks, from the tables that a proof leaves.
+
+    For the exact kind, row C of ``sums`` holds q(B, s) for the least s of C, and Q^[B, C] is |C| / |B| times that.
+    """
+    wide = "DECIMAL(38, 0)"
+    loops = kind == "bisimulation" or edges.time == "discrete"
+    if kind == "exact":
+        query = (
+            f"SELECT other AS source, sums.block AS target, "
+            f"CAST(t0 * own.members AS {wide}) AS numerator, "
+            f"CAST({edges.denominator}::HUGEINT * origin.members AS {wide}) AS denominator FROM sums "
+            "JOIN blocks own ON sums.block = own.block JOIN blocks origin ON other = origin.block"
+        )
+    else:
+        query = (
+            f"SELECT block AS source, other AS target, CAST(t0 AS {wide}) AS numerator, "
+            f"CAST({edges.denominator}::HUGEINT AS {wide}) AS denominator FROM sums WHERE t0 <> 0"
+        )
+    return query if loops else f"SELECT * FROM ({query}) WHERE source <> target"

@@ -36,7 +36,7 @@ def refine_in_memory(task: Task, session: Session, edges: Edges) -> Found:
     del columns
     kind = find_kind(task.kind)
     chain = CTMC(structure) if edges.time == "continuous" else DTMC(structure)
-    within = initial_partition(session)
+    within = initial_partition(session, edges)
     conditions = kind.conditions(chain)
     refinement = kind.coarsest(conditions, within)
     partition = refinement.partition
@@ -46,9 +46,20 @@ def refine_in_memory(task: Task, session: Session, edges: Edges) -> Found:
     return found_in_memory(task, session, edges, partition, matrix, respected=len(within))
 
 
-def initial_partition(session: Session) -> Partition:
-    """Return the initial partition of the table ``state``."""
-    return Partition(session.arrays("SELECT label FROM state ORDER BY s")["label"])
+def initial_partition(session: Session, edges: Edges) -> Partition:
+    """Return the initial partition of the table ``state``, where the name of a block is its least member."""
+    labels, number = np.empty(edges.n, dtype=np.int32), np.empty(edges.n, dtype=np.int32)
+    firsts: list[Any] = []
+    low = used = 0
+    for batch in session.batches("SELECT label FROM state ORDER BY s"):
+        names = batch.column("label").to_numpy()
+        high = low + len(names)
+        first = names[names == np.arange(low, high)]
+        number[first] = np.arange(used, used + len(first))
+        labels[low:high] = number[names]
+        firsts.append(first)
+        low, used = high, used + len(first)
+    return Partition.from_canonical(labels, np.concatenate([np.empty(0, dtype=np.int64), *firsts]))
 
 
 def found_in_memory(

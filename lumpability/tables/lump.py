@@ -23,11 +23,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
-from lumpability.errors import InvalidInput, InvalidValue, TrivialLumping, warn
+from lumpability.errors import InvalidInput, InvalidValue, NotJustified, TrivialLumping, warn
 from lumpability.markov.kinds import find_kind
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 from lumpability.tables.duckdb import refine_on_duckdb
-from lumpability.tables.generator import STREAMED_KINDS, check_kind
+from lumpability.tables.generator import STREAMED_KINDS, TABLE_KINDS
 from lumpability.tables.hybrid import finish_in_memory
 from lumpability.tables.in_memory import refine_in_memory
 from lumpability.tables.initial import respected_columns, write_initial_state
@@ -92,6 +92,7 @@ def lump_table(
     resume: bool = False,
     output: str | Path | None = None,
     quotient: str | Path | None = None,
+    certificate: str | Path | None = None,
     progress: Callable[[RoundReport], None] | None = None,
 ) -> TableLumping:
     r"""Compute the coarsest lumping of a Markov chain given as a table of transitions, exactly.
@@ -126,6 +127,8 @@ def lump_table(
         Go on after the last full round of a run that ended early, with the same `temp`.
     output, quotient : path, optional
         Parquet files to write: the block of every state, and the lumped chain.
+    certificate : path, optional
+        File with which others check the file of blocks, see `TableCertificate`.
     progress : callable, optional
         Called with a `RoundReport` after every round.
 
@@ -159,7 +162,7 @@ def lump_table(
     """
     if engine not in ("auto", *TABLE_ENGINES):
         raise unknown_word("engine", engine, ["auto", *TABLE_ENGINES])
-    check_kind(kind)
+    _check_kind(kind)
     limit = _half_of_memory() if memory is None else read_bytes(memory)
     task = Task(
         edges=Path(edges),
@@ -172,6 +175,7 @@ def lump_table(
         tolerance=tolerance,
         output=None if output is None else Path(output),
         quotient=None if quotient is None else Path(quotient),
+        certificate=None if certificate is None else Path(certificate),
         progress=progress,
         started=clock.perf_counter(),
     )
@@ -181,6 +185,16 @@ def lump_table(
         Session(workspace, memory=limit, threads=cores) as session,
     ):
         return _run(task, session, engine)
+
+
+def _check_kind(kind: str) -> None:
+    """Raise `NotJustified` for a kind that tables do not have, and `InvalidInput` for an unknown one."""
+    if kind not in TABLE_KINDS:
+        raise NotJustified(
+            f"{find_kind(kind).name} lumping is not for edge tables, which compare sums: choose one of "
+            f"{', '.join(TABLE_KINDS)}, or read the table into a chain",
+            kind=kind,
+        )
 
 
 def _half_of_memory() -> int:
@@ -205,6 +219,7 @@ def _run(task: Task, session: Session, engine: str) -> TableLumping:
         )
         columns = respected_columns(edges, task.respect, task.ignore)
         write_initial_state(session, edges, columns, task.states, task.tolerance)
+        session.remember("columns", columns)
         session.remember("edges", edges.saved())
         session.remember("identity", task.identity())
     chosen = choose(edges, task.kind, session.memory) if engine == "auto" else engine

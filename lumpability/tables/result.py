@@ -20,6 +20,11 @@ from lumpability.markov.kinds import find_kind
 from lumpability.partition import Partition
 from lumpability.quotient import Stats
 from lumpability.structure import WeightedStructure
+from lumpability.tables.certificate import (
+    TableCertificate,
+    digest_of_blocks,
+    digest_of_quotient,
+)
 from lumpability.tables.output import blocks_schema, quotient_schema, write_parquet
 from lumpability.tables.reading import Edges
 from lumpability.tables.session import Session, identifier
@@ -113,6 +118,18 @@ def conclude(task: Task, session: Session, edges: Edges, engine: str, found: Fou
         write_parquet(task.output, batches, blocks_schema(edges.key), metadata)
     if task.quotient is not None:
         write_parquet(task.quotient, found.entries(), quotient_schema(), metadata)
+    if task.certificate is not None:
+        TableCertificate(
+            kind=task.kind,
+            time=edges.time,
+            states=edges.n,
+            transitions=edges.rows,
+            denominator=edges.denominator,
+            respected=tuple(session.recall("columns")),
+            blocks=found.blocks,
+            partition=digest_of_blocks(found.numbers()),
+            quotient=digest_of_quotient(found.entries()),
+        ).write(task.certificate)
     small = found.transitions <= SMALL_QUOTIENT
     chain = CTMC([[0]]) if edges.time == "continuous" else DTMC([[1]])
     stats = Stats(

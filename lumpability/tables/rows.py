@@ -26,6 +26,7 @@ from lumpability.tables.session import ROWS, Session
 __all__ = ["MappedRows", "write_rows"]
 
 Array = np.ndarray[Any, Any]
+_CHUNK = 1 << 20  # states
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +54,29 @@ class MappedRows:
             self.release()
             low = high
 
+    def longest(self) -> int:
+        """Return the largest number of transitions of a row."""
+        indptr = self.structure.indptr
+        cuts = range(0, self.structure.n, _CHUNK)
+        found = max((int(np.diff(indptr[low : low + _CHUNK + 1]).max()) for low in cuts), default=0)
+        self.release()
+        return found
+
+    def transitions_of(self, chosen: Array) -> int:
+        """Return how many transitions leave the states of a mask."""
+        indptr, total = self.structure.indptr, 0
+        for low in range(0, self.structure.n, _CHUNK):
+            total += int(np.diff(indptr[low : low + _CHUNK + 1])[chosen[low : low + _CHUNK]].sum())
+        self.release()
+        return total
+
     def release(self) -> None:
         """Give back the pages of the files that were read."""
         for one in self.maps:
             one.madvise(mmap.MADV_DONTNEED)
 
 
-def write_rows(session: Session, edges: Edges, within: Partition, *, closed: bool) -> MappedRows:
+def write_rows(session: Session, edges: Edges, *, closed: bool) -> MappedRows:
     """Write the rows of a table to files, and map them.
 
     Parameters
@@ -78,15 +95,28 @@ def write_rows(session: Session, edges: Edges, within: Partition, *, closed: boo
         ordered = session.batches(f"{query} ORDER BY source, target")
         lengths = _write(ordered, folder, edges.n, positive, kind, closed=closed)
         assert lengths is not None
-    indptr = np.zeros(edges.n + 1, dtype=np.int64)
-    np.cumsum(lengths, out=indptr[1:])
-    (targets, target_map), (codes, code_map) = (
-        _mapped(folder / name, dtype)
-        for name, dtype in (("targets", np.dtype(np.int32)), ("codes", kind))
-    )
+    _write_pointers(folder / "pointers", lengths)
+    del lengths
+    kinds = {"pointers": np.dtype(np.int64), "targets": np.dtype(np.int32), "codes": np.dtype(kind)}
+    arrays, maps = [], []
+    for name, dtype in kinds.items():
+        array, mapped = _mapped(folder / name, dtype)
+        arrays.append(array)
+        maps += [] if mapped is None else [mapped]
+    pointers, targets, codes = arrays
     weights = ExactArray(codes, tuple(edges.values))
-    structure = WeightedStructure(indptr, targets, weights, within, closed)
-    return MappedRows(structure, tuple(one for one in (target_map, code_map) if one is not None))
+    trivial = Partition.trivial(edges.n)
+    return MappedRows(WeightedStructure(pointers, targets, weights, trivial, closed), tuple(maps))
+
+
+def _write_pointers(path: Path, lengths: Array) -> None:
+    with path.open("wb") as file:
+        total = np.zeros(1, dtype=np.int64)
+        file.write(total.tobytes())
+        for low in range(0, len(lengths), _CHUNK):
+            ends = np.cumsum(lengths[low : low + _CHUNK], dtype=np.int64) + total
+            file.write(ends.tobytes())
+            total = ends[-1:]
 
 
 def _write(

@@ -25,6 +25,8 @@ __all__ = ["Session", "Workspace", "identifier", "quoted", "translated"]
 _OLDEST = (1, 4)
 _SMALL_MEMORY = 512 << 20  # bytes; with less, one thread alone gets through
 _BATCH = 1 << 18  # rows
+_LITTLE = 64 << 20  # bytes
+_PROGRAM = 200 << 20  # bytes that programs take before they do anything
 DATABASE, SPILL, ROWS = "lumpability.duckdb", "spill", "rows"
 
 
@@ -124,7 +126,7 @@ class Session:
     ----------
     workspace : Workspace
     memory : int
-        Bytes that DuckDB may use.
+        Bytes that the process may use; DuckDB gets what programs leave of them.
     threads : int
     """
 
@@ -133,7 +135,7 @@ class Session:
         _check_version(duckdb)
         self.memory, self.workspace = memory, workspace
         settings = {
-            "memory_limit": f"{max(memory >> 20, 1)}MiB",
+            "memory_limit": f"{max(memory - _PROGRAM, memory // 2) >> 20}MiB",
             "threads": 1 if memory < _SMALL_MEMORY else threads,
             "temp_directory": str(workspace.folder / SPILL),
             "preserve_insertion_order": "false",
@@ -176,6 +178,11 @@ class Session:
             )
         else:
             self.store("state", select)
+
+    def shrink(self) -> None:
+        """Give the memory of what was read back; statements go on with as little as they can."""
+        self.run(f"SET memory_limit = '{_LITTLE >> 20}MiB'")
+        self.run("SET threads = 1")
 
     def register(self, name: str, table: Any) -> None:
         """Give an Arrow table a name for statements."""

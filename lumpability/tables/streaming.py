@@ -17,7 +17,7 @@ from itertools import islice
 import numpy as np
 
 from lumpability.errors import InvalidInput, LumpabilityError, NotJustified, SizeLimit
-from lumpability.markov.chains import DTMC
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.residues import combined_residues, deciding_residues, moduli
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
@@ -36,7 +36,7 @@ from lumpability.refinement.kernel.sweep import (
     write_values,
 )
 from lumpability.structure import WeightedStructure
-from lumpability.tables.generator import STREAMED_KINDS
+from lumpability.tables.generator import STREAMED_KINDS, wrong_sum
 from lumpability.tables.in_memory import found_in_memory, initial_partition
 from lumpability.tables.reading import Edges
 from lumpability.tables.result import Found
@@ -47,7 +47,7 @@ from lumpability.tables.task import Task
 
 __all__ = ["refine_by_streaming"]
 
-_AT_ONCE = 1 << 24  # transitions of a range
+_AT_ONCE = 1 << 22  # transitions of a range
 _ATTEMPTS = 64
 _BYTES_OF_ROW = 40  # of what is finished in memory
 _BYTES_OF_SUM = 16  # in a proof
@@ -69,20 +69,32 @@ def refine_by_streaming(task: Task, session: Session, edges: Edges) -> Found:
         raise InvalidInput(
             "there are too many distinct rates for the stream engine: use engine='hybrid'"
         )
-    within = initial_partition(session)
-    rows = write_rows(
-        session, edges, within, closed=edges.time == "continuous" and task.kind == "ordinary"
-    )
+    closed = edges.time == "continuous" and task.kind == "ordinary"
+    rows = write_rows(session, edges, closed=closed)
     if edges.time == "discrete":
-        DTMC(rows.structure)  # refuses rows that do not sum to one
-    sweeps = _Sweeps(rows, session.memory, task.progress)
-    partition = sweeps.run(within)
+        _check_distribution(session, edges, rows)
+    sweeps = _Sweeps(rows, initial_partition(session, edges), session.memory, task.progress)
+    respected = len(sweeps.start)
+    session.shrink()
+    partition = sweeps.run()
     matrix = collapse(rows.structure, partition)
+    rows.release()
     if rows.structure.closed:
         matrix = matrix.without_diagonal()
     return found_in_memory(
-        task, session, edges, partition, matrix, respected=len(within), sweeps=sweeps.number
+        task, session, edges, partition, matrix, respected=respected, sweeps=sweeps.number
     )
+
+
+def _check_distribution(session: Session, edges: Edges, rows: MappedRows) -> None:
+    """Refuse rows that do not sum to one."""
+    structure = rows.structure
+    for low, high in rows.ranges(_AT_ONCE):
+        bounds = structure.indptr[low : high + 1]
+        part = ExactArray(structure.weights.codes[bounds[0] : bounds[-1]], structure.weights.values)
+        sums = part.segment_sums(bounds - bounds[0])
+        for state in np.flatnonzero(sums.where(lambda total: total != 1))[:1] + low:
+            raise wrong_sum(session, edges, int(state), sums[int(state) - low])
 
 
 class _Sweeps:
@@ -94,30 +106,33 @@ class _Sweeps:
         Sweeps so far.
     """
 
-    def __init__(self, rows: MappedRows, memory: int, report: Report | None) -> None:
-        self.rows, self.structure = rows, rows.structure
+    def __init__(
+        self, rows: MappedRows, start: Partition, memory: int, report: Report | None
+    ) -> None:
+        self.rows, self.structure, self.start = rows, rows.structure, start
         self.memory, self.report, self.number = memory, report, 0
 
-    def run(self, within: Partition) -> Partition:
-        """Return the coarsest stable partition that refines `within`, proved."""
+    def run(self) -> Partition:
+        """Return the coarsest stable partition that refines the one to start from, proved."""
         components = self.structure.weights.components
         assert components is not None  # rational
-        partition = within
         for attempt, p in enumerate(islice(moduli(components), _ATTEMPTS)):
             residues = combined_residues(components, p, attempt)
-            partition = self._refine(partition, residues, Field.modulo(p, attempt + 1, residues))
+            partition = self._refine(residues, Field.modulo(p, attempt + 1, residues))
             if self._is_proved(partition):
                 return partition
+            self.start = partition
         raise LumpabilityError(
             f"internal error: {_ATTEMPTS} moduli gave collisions; please report it"
         )
 
-    def _refine(self, within: Partition, residues: np.ndarray, field: Field) -> Partition:
+    def _refine(self, residues: np.ndarray, field: Field) -> Partition:
         """Sweep until no fingerprints differ inside blocks, or what is left fits into memory."""
         n, rows = self.structure.n, Rows.of(self.structure, residues)
         arrays = Sweeping.over(Blocks.for_states(n))
-        count = len(within)
-        lone = fill(within.labels, count, field, arrays)
+        count = len(self.start)
+        lone = fill(self.start.labels, count, field, arrays)
+        self.start = Partition.trivial(0)  # gives its memory back
         moved = n
         while moved and lone < n:
             if self._fits(arrays.alone, n - lone):
@@ -144,11 +159,10 @@ class _Sweeps:
 
     def _fits(self, alone: np.ndarray, sharing: int) -> bool:
         """Whether the rows of the states that share a block fit into memory."""
-        n, allowed = self.structure.n, self.memory // (2 * _BYTES_OF_ROW)
+        allowed = self.memory // (2 * _BYTES_OF_ROW)
         if sharing > allowed:
             return False
-        lengths = np.diff(self.structure.indptr)
-        return int(lengths[~alone[:n]].sum()) + sharing <= allowed
+        return self.rows.transitions_of(~alone) + sharing <= allowed
 
     def _finish_in_memory(self, labels: np.ndarray, alone: np.ndarray) -> Partition:
         """Refine the rows of the states that share a block in memory; the others stand for themselves."""
@@ -177,9 +191,9 @@ class _Sweeps:
         structure, count = self.structure, len(partition)
         alone = np.empty(structure.n, dtype=np.bool_)
         prove.mark_alone(partition.labels, np.zeros(count, dtype=np.int32), alone)
-        lengths = np.diff(structure.indptr)
         first = partition.representatives
-        entries = int(lengths[first[~alone[first]]].sum())
+        shared = first[~alone[first]]
+        entries = int((structure.indptr[shared + 1] - structure.indptr[shared]).sum())
         if entries * _BYTES_OF_SUM > self.memory:
             raise SizeLimit(
                 f"the quotient has up to {entries} transitions, which do not fit into {self.memory >> 20} MiB "
@@ -188,7 +202,7 @@ class _Sweeps:
             )
         components = structure.weights.components
         assert components is not None
-        terms = int(lengths.max(initial=0))
+        terms = self.rows.longest()
         return all(
             self._agree(partition, alone, p, residues)
             for p, residues in deciding_residues(components, terms)

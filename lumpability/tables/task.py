@@ -27,6 +27,7 @@ class Task:
     tolerance: float
     output: Path | None
     quotient: Path | None
+    certificate: Path | None
     progress: Callable[[RoundReport], None] | None
     started: float
 

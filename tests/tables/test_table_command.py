@@ -44,6 +44,18 @@ def test_a_table_is_lumped_and_reported(run, tmp_path):
     jsonschema.validate(document, json.loads(text))
 
 
+def test_a_certificate_is_verified_on_the_table(run):
+    states = ["edges.parquet", "--states", "states.parquet"]
+    run("lump", *states, "-o", "blocks.parquet", "--certificate", "proof.json")
+    result = run("verify", "proof.json", *states, "--blocks", "blocks.parquet")
+    assert "accepted" in result.stdout
+    run("lump", *states, "-o", "other.parquet", "--respect", "")
+    result = run("verify", "proof.json", *states, "--blocks", "other.parquet", "--json", code=1)
+    document = json.loads(result.stdout)
+    assert document["verification"]["rejection"]["field"] == "respected"
+    run("verify", "proof.json", *states, code=2)
+
+
 def test_options_of_other_models_are_refused(run):
     result = run("lump", "edges.parquet", "--partition", "p.json", code=2)
     assert "--partition is not for an edge table, which has --states" in result.stderr

@@ -1,0 +1,116 @@
+"""Certificates of tables are checked on the tables, and a change anywhere is noticed and named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lumpability import CTMC
+from lumpability.markov.examples import components
+from lumpability.tables import TableCertificate, lump_table, write_chain
+
+arrow = pytest.importorskip("pyarrow")
+pytest.importorskip("duckdb")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+
+@pytest.fixture
+def certified(tmp_path):
+    """Lump a chain as a table, and return a function that verifies what was written."""
+    paths = {name: tmp_path / f"{name}.parquet" for name in ("edges", "states", "blocks")}
+    paths["proof"] = tmp_path / "proof.json"
+
+    def lump(chain, **options):
+        write_chain(chain, paths["edges"], paths["states"])
+        lump_table(
+            paths["edges"],
+            states=paths["states"],
+            output=paths["blocks"],
+            certificate=paths["proof"],
+            **options,
+        )
+        return paths
+
+    return lump
+
+
+def verified(paths):
+    proof = TableCertificate.read(paths["proof"])
+    return proof.verify(paths["edges"], paths["blocks"], states=paths["states"])
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "bisimulation", "exact", "strict"])
+def test_certificates_of_every_kind_and_engine_hold(certified, kind):
+    texts = set()
+    for engine in ("duckdb", "memory"):
+        paths = certified(components(3), kind=kind, engine=engine)
+        verification = verified(paths)
+        assert verification.sound, verification.text
+        assert not verification.coarsest
+        texts.add(paths["proof"].read_text())
+    assert len(texts) == 1
+
+
+def change(path, column, row, value):
+    table = parquet.read_table(path)
+    values = table.column(column).to_pylist()
+    values[row] = value
+    place = table.column_names.index(column)
+    parquet.write_table(table.set_column(place, column, arrow.array(values)), path)
+
+
+def test_a_tampered_label_is_named_by_the_proof(certified):
+    rates = {(0, 3): 1, (1, 3): 1, (2, 3): 2, (3, 0): 1}
+    paths = certified(CTMC.from_rates(rates, states=range(4), labels={"goal": [3]}))
+    assert parquet.read_table(paths["blocks"]).column("block").to_pylist() == [0, 0, 1, 2]
+    change(paths["blocks"], "block", 2, 0)
+    verification = verified(paths)
+    assert not verification
+    assert verification.rejection.field == "partition"
+    assert verification.rejection.states == (0, 2)
+    assert "states 2 and 0 share block 0, but their sums into blocks differ" in verification.text
+
+
+@pytest.mark.parametrize(
+    ("file", "column", "row", "value", "field"),
+    [
+        ("edges", "rate", 0, "7/100", "quotient"),
+        ("edges", "target", 0, 20, "quotient"),
+        ("states", "none intact", 3, True, "respected"),
+        ("blocks", "state", 3, 4, "partition"),
+        ("blocks", "state", 3, 99, "partition"),
+    ],
+)
+def test_changes_of_the_tables_are_noticed(certified, file, column, row, value, field):
+    paths = certified(components(3))
+    change(paths[file], column, row, value)
+    verification = verified(paths)
+    assert not verification
+    assert verification.rejection.field == field
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "field"),
+    [
+        ("kind", "exact", "quotient"),
+        ("states", 28, "states"),
+        ("transitions", 3, "transitions"),
+        ("denominator", "1", "denominator"),
+        ("respected", ["cost"], "respected"),
+        ("blocks", 11, "blocks"),
+        ("partition", "0" * 64, "partition"),
+        ("quotient", "0" * 64, "quotient"),
+        ("time", "discrete", None),
+    ],
+)
+def test_changes_of_the_certificate_are_noticed(certified, key, value, field):
+    paths = certified(components(3))
+    document = json.loads(paths["proof"].read_text())
+    document[key] = value
+    paths["proof"].write_text(json.dumps(document))
+    if field is None:
+        with pytest.raises(ValueError, match="sum to"):
+            verified(paths)
+    else:
+        assert verified(paths).rejection.field == field
