@@ -7,7 +7,7 @@ from lumpability.version import __version__
 
 if TYPE_CHECKING:
     from lumpability.certificate import Certificate, Verification
-    from lumpability.dispatch import check, lump
+    from lumpability.dispatch import check, compare, lump
     from lumpability.errors import LumpabilityError
     from lumpability.formats import read, write
     from lumpability.markov import CTMC, DTMC, Lumping, Reward
@@ -29,6 +29,7 @@ __all__ = [
     "Verification",
     "__version__",
     "check",
+    "compare",
     "lump",
     "read",
     "write",
@@ -49,6 +50,7 @@ _HOMES = {
     "Partition": "partition",
     "Verdict": "quotient",
     "check": "dispatch",
+    "compare": "dispatch",
     "lump": "dispatch",
 }
 

@@ -7,7 +7,7 @@ verb is first used on one; a torch module becomes a graph.  The same word has th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_overloads, overload
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lumpability.markov.base import MarkovChain
     from lumpability.markov.kinds.kind import Kind
     from lumpability.markov.lumping import Lumping
+    from lumpability.networks.difference import Difference
     from lumpability.networks.graph.network import GraphNetwork
     from lumpability.networks.graph.reduce import GraphLumping
     from lumpability.networks.lumping import NetworkLumping
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from lumpability.quotient import Verdict
     from lumpability.refinement import Engine, EngineName, Progress
 
-__all__ = ["check", "lump"]
+__all__ = ["check", "compare", "lump"]
 
 _CHAIN, _NETWORK, _GRAPH, _MODULE = "chain", "network", "graph", "module"
 _DOMAINS = {"MarkovChain": _CHAIN, "Network": _NETWORK, "GraphNetwork": _GRAPH, "Any": _MODULE}
@@ -468,4 +469,83 @@ def check(
         partition,
         kind=cast("str", kind or "proportional"),
         antiparallel=antiparallel,
+    )
+
+
+def compare(
+    a: Network | GraphNetwork,
+    b: Network | GraphNetwork,
+    *,
+    region: Any = None,
+    relation: Sequence[Any] | None = None,
+    tolerance: float | None = None,
+    boxes: int | None = None,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> Difference:
+    """Bound the difference of the outputs of two networks, proved for every input of a region.
+
+    Parameters
+    ----------
+    a, b : Network or GraphNetwork
+        With the same inputs and outputs; `b` may be a pruned, quantised, rounded or reduced copy of `a`.
+    region : Box, (low, high) or None
+        The box of inputs: a `lumpability.networks.regions.Box`, or two ends, each a float or one for each input.
+        None is all inputs: bounds are then multiplied by max(1, abs(x)), the largest absolute value of an input.
+    relation : sequence of (A, a), optional
+        For each hidden layer, how its values h in `a` are computed from those of `b`: about h^ A + a.  None for
+        A is the identity, None for a is zero.  By default it is guessed from the weights.  A bad relation makes
+        the bound looser, never wrong.
+    tolerance : float, optional
+        Where it suffices to know whether the difference is at most this: splitting ends when that is decided.
+    boxes : int, optional
+        Parts into which the box may be split, for networks with few inputs.  By default 1, or 2000 with a
+        tolerance and at most 12 inputs.
+    progress : callable, optional
+        Called with the parts so far, the most parts, and the bound so far.
+
+    Returns
+    -------
+    Difference
+        With ``low``, ``high`` and ``bound``, the largest difference found (``witness``) and the ``method``.
+
+    Raises
+    ------
+    InvalidInput
+        If the networks have different numbers of inputs or outputs, or the region does not fit them.
+    NotJustified
+        If a layer or an activation is not covered; the message names it.
+
+    Notes
+    -----
+    For n units a layer and L layers, O(L^2) products of n x n matrices for each part.  A KeyboardInterrupt while the
+    box is split ends the splitting: the result has the best bounds so far.  The bounds hold in real arithmetic for
+    the stored weights; the rounding of an execution in floats comes on top.  For deep networks on large boxes they
+    can be far above what is observed.
+
+    Examples
+    --------
+    >>> from lumpability import Network, compare
+    >>> first = Network.dense([([[1, 1]], [0, 1], "relu"), ([[1], [1]], None, None)])
+    >>> second = Network.dense([([[1, 0.75]], [0, 1], "relu"), ([[1], [1]], None, None)])
+    >>> found = compare(first, second, region=(0, 1))
+    >>> found
+    Difference(at most 0.25 by d*, found 0.25)
+    >>> bool(found.low[0] <= 0), bool(found.high[0] >= 0.25), found.witness.point.tolist()
+    (True, True, [1.0])
+    """
+    for model in (a, b):
+        if _domain(model) not in (_NETWORK, _GRAPH):
+            raise InvalidInput(
+                f"cannot compare a {type(model).__name__}: give two networks, or use check for chains"
+            )
+    from lumpability.networks.difference import compare_networks
+
+    return compare_networks(
+        a,
+        b,
+        region=region,
+        relation=relation,
+        tolerance=tolerance,
+        boxes=boxes,
+        progress=progress,
     )

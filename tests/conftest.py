@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Test processes share the cores: threads of BLAS that wait for each other make each of them slower.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # Exact arithmetic on a busy machine has no deadline worth failing for.
 settings.register_profile("quick", max_examples=30, deadline=None)
 settings.register_profile(

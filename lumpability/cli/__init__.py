@@ -14,6 +14,7 @@ import click
 
 from lumpability import __version__
 from lumpability.cli.check import check_command
+from lumpability.cli.compare import compare_command
 from lumpability.cli.demo import demo_command
 from lumpability.cli.doctor import doctor_command
 from lumpability.cli.exercise import exercise_command, grade_command
@@ -35,7 +36,8 @@ _EPILOG = f"""Formats: {", ".join(FORMATS)}.
 \b
 Exit codes:
   0   yes, or done
-  1   no: not lumpable, with two states or neurons that prove it; certificate rejected
+  1   no: not lumpable, with two states or neurons that prove it; certificate rejected;
+      two networks not proved to be within a tolerance
   2   wrong usage
   3   a file that cannot be read, used or written
   70  a bug in this program
@@ -46,6 +48,7 @@ Examples:
   lumpability check chain.drn.gz blocks.json
   lumpability solve chain.drn.gz hitting-time --target failed
   lumpability lump net.onnx -o small.onnx
+  lumpability compare net.onnx int8.onnx --box box.vnnlib
   lumpability doctor
 \b
 Shell completion, a line for the shell's start-up file (bash; zsh and fish likewise):
@@ -71,6 +74,7 @@ for _command in (
     lump_command,
     check_command,
     solve_command,
+    compare_command,
     explain_command,
     verify_command,
     prove_command,

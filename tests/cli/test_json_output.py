@@ -60,6 +60,12 @@ def test_the_commands_for_networks_print_what_the_schema_says(
     conforms("info", "wide.nnet")
     conforms("lump", "wide.nnet", "--dtype", "float16", "--box", "0", "1")
     assert conforms("check", "net.nnet", "p.json")["verdict"]["witness"]
+    Path("box.json").write_text(json.dumps({"low": [0] * 3, "high": [1] * 3}))
+    compared = conforms(
+        "compare", "wide.nnet", "wide.nnet", "--box", "box.json", "--tolerance", "1"
+    )
+    assert (compared["difference"]["certified"], compared["box"]) == (True, "box.json")
+    assert conforms("compare", "wide.nnet", "wide.nnet")["difference"]["region"] is None
 
 
 def test_grading_prints_what_the_schema_says(

@@ -13,6 +13,7 @@ normalisation, division and averages round: `AffineLayer.relative` and `bias_err
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,11 @@ class AffineLayer:
     def units(self) -> int:
         """Number of units."""
         return len(self.bias)
+
+    @cached_property
+    def sizes(self) -> tuple[Matrix, ...]:
+        """The absolute values of the matrices."""
+        return tuple(abs(matrix) for matrix in self.matrices)
 
     @property
     def is_exact(self) -> bool:

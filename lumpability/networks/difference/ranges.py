@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.networks.difference.affine import AffineLayer, AffineNetwork, Matrix, as_dense
+from lumpability.networks.difference.affine import AffineLayer, AffineNetwork, as_dense
 from lumpability.networks.difference.lines import Lines, image, lines
 from lumpability.networks.difference.rounding import TINY, UNIT, down, gamma, up
 from lumpability.numbers.float_arrays import Array
@@ -44,6 +44,10 @@ class Ranges:
         Of the pre-activations z.
     post_low, post_high : list of float64 array
         Of the values h after the activation.
+    lines : list of Lines
+        Around the activations.
+    errors : list of float64 array
+        What rounding changes for each unit of a coefficient of its pre-activation that is pushed back.
 
     Examples
     --------
@@ -63,6 +67,7 @@ class Ranges:
     post_low: list[Array]
     post_high: list[Array]
     lines: list[Lines]
+    errors: list[Array]
 
     def post(self, layer: int) -> tuple[Array, Array]:
         """Return the bounds of the values of a layer by its number, 0 for the input."""
@@ -75,21 +80,25 @@ class Ranges:
         low, high = self.post(layer)
         return np.maximum(np.abs(low), np.abs(high))
 
+    def argument_size(self, layer: int) -> Array:
+        """Return bounds of the absolute pre-activations of a layer by its number."""
+        return np.maximum(np.abs(self.low[layer - 1]), np.abs(self.high[layer - 1]))
+
 
 def box_ends(box: Any, inputs: int) -> tuple[Array, Array]:
     """Return both ends of a box as float64 arrays, shape (inputs,).
 
     Parameters
     ----------
-    box : an object with ``low`` and ``high``, or a pair of them
-        Numbers or arrays of one number for each input.
+    box : Box or (low, high)
+        Of a box the doubles around its ends; of a pair floats, one or one for each input, taken literally.
 
     Raises
     ------
     InvalidInput
         If a number is not finite, the shape does not fit or a lower end lies above the upper one.
     """
-    pair = (box.low, box.high) if hasattr(box, "low") and hasattr(box, "high") else tuple(box)
+    pair = box.floats if hasattr(box, "floats") else tuple(box)
     if len(pair) != 2:
         raise InvalidInput("a box has a lower and an upper end: give a Box or a pair (low, high)")
     ends = []
@@ -136,34 +145,47 @@ def ranges(network: AffineNetwork, box: Any) -> Ranges:
     (True, [4.0])
     """
     low, high = box_ends(box, network.inputs)
-    found = Ranges(network, low, high, [], [], [], [], [])
-    for layer in network.layers:
-        bottom, top = interval(layer, found)
-        if found.low:  # on the first layer, an interval is exact
-            for columns in slices(layer.units):
-                terms: Terms = {}
-                for source, matrix in zip(layer.sources, layer.matrices, strict=True):
-                    part = dense_columns(matrix, columns)
-                    terms[source] = terms[source] + part if source in terms else part
-                error = weight_error(layer, found)[columns]
-                bias = layer.bias[columns]
-                below = least(found, terms, bias, error)
-                above = -least(found, {s: -c for s, c in terms.items()}, -bias, error)
-                bottom[columns] = np.fmax(bottom[columns], below)
-                top[columns] = np.fmin(top[columns], above)
-        extend(found, layer, bottom, top)
+    found = Ranges(network, low, high, [], [], [], [], [], [])
+    with np.errstate(invalid="ignore", over="ignore"):
+        for layer in network.layers:
+            bottom, top = interval(layer, found)
+            if found.low:  # on the first layer, an interval is exact
+                for columns in slices(layer.units):
+                    below, above = _crown(layer, found, columns)
+                    bottom[columns] = np.fmax(bottom[columns], below)
+                    top[columns] = np.fmin(top[columns], above)
+            _extend(found, layer, bottom, top)
     return found
 
 
-def extend(found: Ranges, layer: AffineLayer, low: Array, high: Array) -> None:
+def _crown(layer: AffineLayer, found: Ranges, columns: slice) -> tuple[Array, Array]:
+    """Return bounds of some pre-activations of the next layer by back-substitution."""
+    terms: Terms = {}
+    for source, matrix in zip(layer.sources, layer.matrices, strict=True):
+        part = both_signs(as_dense(matrix[:, columns]))
+        terms[source] = terms[source] + part if source in terms else part
+    error = np.tile((weight_error(layer, found) + 4 * UNIT * reach(layer, found))[columns], 2)
+    below = least(found, terms, both_signs(layer.bias[columns]), error)
+    count = len(below) // 2
+    return below[:count], -below[count:]
+
+
+def _extend(found: Ranges, layer: AffineLayer, low: Array, high: Array) -> None:
     """Record bounds of the pre-activations of the next layer."""
     found.low.append(low)
     found.high.append(high)
-    with np.errstate(invalid="ignore", over="ignore"):
-        bottom, top = image(layer, low, high)
-        found.lines.append(lines(layer, low, high))
+    bottom, top = image(layer, low, high)
+    found.lines.append(lines(layer, low, high))
     found.post_low.append(bottom)
     found.post_high.append(top)
+    scale = reach(layer, found)
+    error = gamma(layer.units) * scale + weight_error(layer, found)
+    found.errors.append(error + TINY * (1 + layer.units * np.sum(scale)))
+
+
+def both_signs(values: Array) -> Array:
+    """Return functionals and their negatives, along the last axis."""
+    return np.concatenate([values, -values], axis=-1)
 
 
 def slices(columns: int) -> list[slice]:
@@ -171,25 +193,20 @@ def slices(columns: int) -> list[slice]:
     return [slice(start, start + _WIDTH) for start in range(0, columns, _WIDTH)]
 
 
-def dense_columns(matrix: Matrix, columns: slice) -> Array:
-    """Return columns of a matrix as an array."""
-    return as_dense(matrix[:, columns])
-
-
 def weight_error(layer: AffineLayer, found: Ranges) -> Array:
     """Return how far weights and biases that round move the pre-activations of a layer at most."""
     error = np.zeros(layer.units) if layer.bias_error is None else layer.bias_error.copy()
     if layer.relative:
-        for source, matrix in zip(layer.sources, layer.matrices, strict=True):
-            error += 2 * layer.relative * (found.size(source) @ abs(matrix))
+        for source, size in zip(layer.sources, layer.sizes, strict=True):
+            error += 2 * layer.relative * (found.size(source) @ size)
     return error
 
 
 def reach(layer: AffineLayer, found: Ranges) -> Array:
     """Return bounds of the sums of |h| |W| + |b| of a layer, which scale its rounding."""
     total = np.abs(layer.bias)
-    for source, matrix in zip(layer.sources, layer.matrices, strict=True):
-        total = total + found.size(source) @ abs(matrix)
+    for source, size in zip(layer.sources, layer.sizes, strict=True):
+        total = total + found.size(source) @ size
     return np.asarray(total)
 
 
@@ -201,9 +218,9 @@ def terms_of(layer: AffineLayer) -> int:
 def interval(layer: AffineLayer, found: Ranges) -> tuple[Array, Array]:
     """Return bounds of the pre-activations of a layer by interval arithmetic."""
     bottom, top = layer.bias.copy(), layer.bias.copy()
-    for source, matrix in zip(layer.sources, layer.matrices, strict=True):
+    for source, matrix, size in zip(layer.sources, layer.matrices, layer.sizes, strict=True):
         low, high = found.post(source)
-        positive, negative = (matrix + abs(matrix)) / 2, (matrix - abs(matrix)) / 2
+        positive, negative = (matrix + size) / 2, (matrix - size) / 2
         bottom += low @ positive + high @ negative
         top += high @ positive + low @ negative
     slack = gamma(2 * terms_of(layer)) * reach(layer, found) + weight_error(layer, found)
@@ -251,13 +268,12 @@ def least(found: Ranges, terms: Terms, constant: Array, error: Array) -> Array:
         Not finite where numbers overflow: such a bound is no bound.
     """
     pending, tally = dict(terms), Tally(constant, error)
-    with np.errstate(invalid="ignore", over="ignore"):
-        for number in range(max(pending, default=0), 0, -1):
-            if number in pending:
-                pushed = through_lines(found, number, pending.pop(number), tally)
-                through_affine(found, number, pushed, pending, tally)
-        least_on_inputs(found, pending, tally)
-        return tally.bound()
+    for number in range(max(pending, default=0), 0, -1):
+        if number in pending:
+            pushed = through_lines(found, number, pending.pop(number), tally)
+            through_affine(found, number, pushed, pending, tally)
+    least_on_inputs(found, pending, tally)
+    return tally.bound()
 
 
 def least_on_inputs(found: Ranges, pending: Terms, tally: Tally) -> None:
@@ -285,10 +301,8 @@ def through_affine(found: Ranges, number: int, pushed: Array, pending: Terms, ta
 
     The coefficients may be rounded products of two numbers.  Adds terms of earlier layers to `pending`.
     """
-    layer, size = found.network.layers[number - 1], np.abs(pushed)
-    scale = reach(layer, found)
-    error = (gamma(layer.units) * scale + weight_error(layer, found) + TINY) @ size
-    tally.add(layer.bias @ pushed, error + TINY * layer.units * np.sum(scale))
+    layer = found.network.layers[number - 1]
+    tally.add(layer.bias @ pushed, found.errors[number - 1] @ np.abs(pushed))
     for source, matrix in zip(layer.sources, layer.matrices, strict=True):
         part = matrix @ pushed
         if source in pending:

@@ -1,0 +1,152 @@
+"""`lumpability compare`: how far two networks can be apart on a box of inputs, proved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lumpability import formats
+from lumpability.cli import options
+from lumpability.cli.console import Stages, show, show_json
+from lumpability.cli.failures import NO
+from lumpability.dispatch import compare
+from lumpability.networks.difference import Difference
+from lumpability.networks.regions import Box
+from lumpability.show.text import Table
+
+__all__ = ["compare_command"]
+
+_EXAMPLES = """\b
+Examples:
+  lumpability compare net.onnx int8.onnx --box digit.vnnlib
+  lumpability compare net.onnx pruned.onnx --box box.json --tolerance 0.01
+  lumpability compare net.onnx float16.onnx
+"""
+
+
+@click.command("compare", epilog=_EXAMPLES)
+@options.file_argument("first")
+@options.file_argument("second")
+@options.file_option(
+    "--box",
+    default="all inputs",
+    about="The box of inputs: a .vnnlib file, or JSON with the lists low and high.",
+)
+@click.option(
+    "--tolerance",
+    type=float,
+    metavar="T",
+    show_default="none",
+    help="Decide whether no output differs by more than this: exit code 0 if proved, 1 if not.",
+)
+@click.option(
+    "--boxes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    show_default="1; with --tolerance and few inputs 2000",
+    help="Parts into which the box may be split for a tighter bound.",
+)
+@options.as_json
+@options.debug
+@click.pass_context
+def compare_command(
+    ctx: click.Context,
+    *,
+    first: Path,
+    second: Path,
+    box: Path | None,
+    tolerance: float | None,
+    boxes: int | None,
+    as_json: bool,
+) -> None:
+    """Bound the difference of the outputs of two networks, for every input of a box.
+
+    Both networks have the same inputs and outputs; SECOND may be a pruned, quantised, rounded or reduced copy
+    of FIRST. The bound is proved for real arithmetic with the stored weights. Without --box it holds for all
+    inputs x, times max(1, |x|), where |x| is the largest absolute value of an input.
+
+    Ctrl-C ends the splitting, and what is proved so far is printed.
+    """
+    with Stages() as stages:
+
+        def told(done: int, most: int, bound: float) -> None:
+            stages.detail(f"{done:,} boxes of {most:,}, at most {bound:.3g}")
+
+        with stages("reading", f"{first.name}, {second.name}"):
+            networks: list[Any] = [formats.read(path) for path in (first, second)]
+            region = None if box is None else Box.read(box)
+        with stages("bounding"):
+            found = compare(
+                networks[0],
+                networks[1],
+                region=region,
+                tolerance=tolerance,
+                boxes=boxes,
+                progress=told,
+            )
+    if as_json:
+        show_json(
+            "compare",
+            first=str(first),
+            second=str(second),
+            box=None if box is None else str(box),
+            difference=found.to_json(),
+            seconds=stages.seconds,
+        )
+    else:
+        show(_table(found))
+    if tolerance is not None and not found.certified:
+        ctx.exit(NO)
+
+
+def _table(found: Difference) -> Table:
+    """Return the result for people."""
+    times = " x max(1, |x|)" if found.region is None else ""
+    rows: list[tuple[str, str]] = [
+        (
+            "region",
+            "all inputs" if found.region is None else f"a box of {len(found.region[0])} inputs",
+        ),
+        ("outputs", str(len(found.low))),
+        ("proved", f"no output differs by more than {_up(found.bound)}{times}"),
+        ("found", _witness(found)),
+        ("method", found.method + (f", {found.boxes:,} boxes" if found.boxes > 1 else "")),
+    ]
+    if found.tolerance is not None:
+        rows.append(("verdict", f"{_verdict(found)} (tolerance {found.tolerance:g}{times})"))
+    if found.interrupted:
+        rows.append(("interrupted", "the box was not split further"))
+    rows.append(("holds for", "real arithmetic with the stored weights; floats add rounding"))
+    return Table("Difference of two networks", tuple(rows))
+
+
+def _witness(found: Difference) -> str:
+    witness = found.witness
+    scale = "" if witness.scale == 1 else f" at an input with |x| = {witness.scale:g}"
+    return f"output {witness.output} differs by {witness.difference:.3g}{scale}"
+
+
+def _verdict(found: Difference) -> str:
+    verdicts: dict[Any, str] = {
+        True: "yes, proved",
+        False: "no, the input that was found exceeds it",
+        None: "open: neither proved nor refuted",
+    }
+    return verdicts[found.certified]
+
+
+def _up(value: float) -> str:
+    """Return a number in few digits, rounded up.
+
+    Examples
+    --------
+    >>> _up(0.062561), _up(0.0), _up(2.0)
+    ('0.06257', '0', '2')
+    """
+    text = f"{value:.4g}"
+    if float(text) >= value:
+        return text
+    exponent = int(f"{value:e}".partition("e")[2])
+    return f"{float(text) + 10.0 ** (exponent - 3):.4g}"

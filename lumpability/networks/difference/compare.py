@@ -1,0 +1,272 @@
+"""Certified bounds on the difference of two networks: `compare`.
+
+On a region, the outputs of two networks with the same inputs and outputs differ by at most what is returned, for
+every input and in real arithmetic with the stored weights.  If both have the same layers, their numbers of units
+aside, the second counts as a relaxed lumping of the first (`residuals`, `pair_bounds`); otherwise CROWN on the
+difference and the difference of the ranges remain.  The least of all bounds counts.  For few inputs the box is split
+(`splitting`); all inputs at once are bounded by homogenisation (`homogeneous`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidInput, NotJustified
+from lumpability.networks.difference.affine import AffineNetwork
+from lumpability.networks.difference.homogeneous import (
+    homogeneous,
+    homogeneous_box,
+    homogeneous_lift,
+)
+from lumpability.networks.difference.lifts import Lift
+from lumpability.networks.difference.pair_bounds import PairRanges, pair_ranges, tightest
+from lumpability.networks.difference.product import product_bounds, range_bounds
+from lumpability.networks.difference.ranges import Ranges, box_ends, ranges
+from lumpability.networks.difference.relation import given_lifts, guessed_lifts
+from lumpability.networks.difference.residuals import Residual, aligned, residuals
+from lumpability.networks.difference.splitting import Bounded, Progress, influence, split
+from lumpability.networks.difference.unrolling import affine_layers
+from lumpability.networks.difference.witness import Witness, search
+from lumpability.numbers.float_arrays import Array
+
+__all__ = ["Difference", "compare_networks"]
+
+_FEW_INPUTS = 12
+_MANY_BOXES = 2000
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Difference:
+    """How far the outputs of two networks can be apart on a region.
+
+    Attributes
+    ----------
+    low, high : float64 arrays, shape (outputs,)
+        For every input of the region, first output minus second output lies between them.  If the region is all
+        inputs, they are multiplied by max(1, abs(x)), the largest absolute value of an input.
+    region : (float64 array, float64 array) or None
+        Both ends of the box, each of shape (inputs,); None for all inputs.
+    witness : Witness
+        The largest difference that was found.
+    method : str
+        The method of the bound that is the largest: "d*", "signed", "product" or "ranges".
+    boxes : int
+        How many boxes were bounded.
+    tolerance : float or None
+    interrupted : bool
+        Whether Ctrl-C ended the splitting; the bounds hold all the same.
+    pair : PairRanges or None
+        For each layer, the bounds of both networks and of their difference on the whole box; None if the networks
+        have different layers.
+
+    Examples
+    --------
+    >>> from lumpability import Network, compare
+    >>> first, second = (Network.dense([([[w]], None, "relu"), ([[1]], None, None)]) for w in (1, 2))
+    >>> found = compare(first, second, region=(0, 1), tolerance=0.5)
+    >>> found.bound.__round__(9), found.certified, found.witness.values
+    (1.0, False, (1.0, 2.0))
+    """
+
+    low: Array
+    high: Array
+    region: tuple[Array, Array] | None
+    witness: Witness
+    method: str
+    boxes: int
+    tolerance: float | None = None
+    interrupted: bool = False
+    pair: PairRanges | None = None
+
+    @property
+    def bound(self) -> float:
+        """The largest absolute difference of an output that is possible."""
+        return float(max(0.0, (-self.low).max(), self.high.max()))
+
+    @property
+    def certified(self) -> bool | None:
+        """Whether the difference is at most the tolerance: True is proved, False has a witness, None is open."""
+        if self.tolerance is None:
+            return None
+        if self.bound <= self.tolerance:
+            return True
+        exceeds = self.witness.difference > self.tolerance * self.witness.scale
+        return False if exceeds else None
+
+    def __repr__(self) -> str:
+        times = " max(1, |x|)" if self.region is None else ""
+        parts = "" if self.boxes == 1 else f", {self.boxes} boxes"
+        return f"Difference(at most {self.bound:.3g}{times} by {self.method}{parts}, found {self.found:.3g})"
+
+    @property
+    def found(self) -> float:
+        """The largest difference that was found, divided by what bounds are multiplied by."""
+        return self.witness.difference / self.witness.scale
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data; numbers are texts, as in other reports."""
+        return {
+            "bound": str(self.bound),
+            "low": [str(x) for x in self.low.tolist()],
+            "high": [str(x) for x in self.high.tolist()],
+            "region": None if self.region is None else "box",
+            "method": self.method,
+            "boxes": self.boxes,
+            "tolerance": None if self.tolerance is None else str(self.tolerance),
+            "certified": self.certified,
+            "interrupted": self.interrupted,
+            "witness": self.witness.to_json(),
+        }
+
+
+def compare_networks(
+    a: Any,
+    b: Any,
+    *,
+    region: Any = None,
+    relation: Sequence[Any] | None = None,
+    tolerance: float | None = None,
+    boxes: int | None = None,
+    progress: Progress | None = None,
+) -> Difference:
+    """Bound the difference of two networks; see `lumpability.compare`, which has the parameters.
+
+    Examples
+    --------
+    >>> from lumpability import Network
+    >>> first, second = (Network.dense([([[w]], None, None)]) for w in (1, 2))
+    >>> round(compare_networks(first, second).bound, 9)
+    1.0
+    """
+    if tolerance is not None and not (tolerance >= 0 and np.isfinite(tolerance)):
+        raise InvalidInput(f"{tolerance} is no tolerance: give a number that is not negative")
+    if boxes is not None and boxes < 1:
+        raise InvalidInput(f"{boxes} boxes are none: give a number of at least 1")
+    pair = [affine_layers(network) for network in (a, b)]
+    for what in ("inputs", "outputs"):
+        counts = [getattr(network, what) for network in pair]
+        if counts[0] != counts[1]:
+            raise InvalidInput(
+                f"the networks have {counts[0]} and {counts[1]} {what}: compare needs equal numbers",
+                counts=tuple(counts),
+            )
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
+        return _compared(
+            pair, region, relation, tolerance=tolerance, boxes=boxes, progress=progress
+        )
+
+
+def _compared(
+    pair: list[AffineNetwork],
+    region: Any,
+    relation: Sequence[Any] | None,
+    *,
+    tolerance: float | None,
+    boxes: int | None,
+    progress: Progress | None,
+) -> Difference:
+    box = _box(pair, region)
+    lifts = None if relation is None else given_lifts(relation, pair[0])
+    bounded = pair
+    if region is None:
+        bounded = [homogeneous(network) for network in pair]
+        if lifts is not None:
+            lifts = [*(homogeneous_lift(lift) for lift in lifts[:-1]), lifts[-1]]
+    engine = _Engine(bounded, box, lifts)
+    whole, layers = engine.whole()
+    witness = _witness(pair, box, all_inputs=region is None)
+    refuted = tolerance is not None and witness.difference > tolerance * witness.scale
+    if boxes is None:
+        few = len(box[0]) <= _FEW_INPUTS and tolerance is not None and not refuted
+        boxes = _MANY_BOXES if few else 1
+    found = split(
+        engine.bound,
+        box,
+        whole,
+        boxes=boxes,
+        enough=0.0 if tolerance is None else tolerance,
+        progress=progress,
+    )
+    worst = int(np.argmax(np.maximum(-found.low, found.high)))
+    return Difference(
+        found.low,
+        found.high,
+        None if region is None else box,
+        witness,
+        max((part[4] for part in found.parts), key=lambda part: part.of(worst)).methods[worst],
+        found.boxes,
+        None if tolerance is None else float(tolerance),
+        found.interrupted,
+        layers,
+    )
+
+
+def _box(pair: list[AffineNetwork], region: Any) -> tuple[Array, Array]:
+    if region is None:
+        return homogeneous_box(pair[0].inputs)
+    return box_ends(region, pair[0].inputs)
+
+
+class _Engine:
+    """Bounds of the difference of two networks on boxes, with one relation for all of them."""
+
+    def __init__(
+        self,
+        networks: list[AffineNetwork],
+        box: tuple[Array, Array],
+        lifts: list[Lift] | None,
+    ) -> None:
+        self.networks = networks
+        self.ranges: list[Ranges] = [ranges(network, box) for network in networks]
+        self.lifts: list[Lift] | None = None
+        self.residuals: list[Residual] = []
+        if not aligned(*networks):
+            if lifts is not None:
+                raise InvalidInput(
+                    "a relation needs two networks with the same layers, their numbers of units aside"
+                )
+            return
+        self.lifts = guessed_lifts(*self.ranges) if lifts is None else lifts
+        self.residuals = residuals(networks[0], networks[1], self.lifts)
+
+    def whole(self) -> tuple[Bounded, PairRanges | None]:
+        """Return the bounds on the whole box, and those of the layers."""
+        return self._bounded(self.ranges)
+
+    def bound(self, low: Array, high: Array) -> Bounded:
+        """Return the bounds on a box."""
+        return self._bounded([ranges(network, (low, high)) for network in self.networks])[0]
+
+    def _bounded(self, pair: list[Ranges]) -> tuple[Bounded, PairRanges | None]:
+        bounds = {"product": product_bounds(*pair), "ranges": range_bounds(*pair)}
+        layers = None
+        if self.lifts is not None:
+            layers = pair_ranges(pair[0], pair[1], self.lifts, self.residuals)
+            bounds = {"layers": (layers.d_low[-1], layers.d_high[-1]), **bounds}
+        low, high, methods = tightest(bounds)
+        if layers is not None:
+            own = layers.methods
+            methods = [own[i] if name == "layers" else name for i, name in enumerate(methods)]
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            raise NotJustified("no finite bound: the numbers exceed the range of doubles")
+        score = influence(pair[0]) + influence(pair[1])
+        return Bounded(low, high, methods, int(np.argmax(score))), layers
+
+
+def _witness(pair: list[AffineNetwork], box: tuple[Array, Array], *, all_inputs: bool) -> Witness:
+    if all_inputs:
+        ones = np.ones(pair[0].inputs)
+        tried = [
+            search(pair[0], pair[1], -size * ones, size * ones) for size in (1.0, 10.0, 1000.0)
+        ]
+        scales = [max(1.0, float(np.abs(point).max())) for point, _, _ in tried]
+        place = int(np.argmax([t[2] / s for t, s in zip(tried, scales, strict=True)]))
+        (point, output, difference), scale = tried[place], scales[place]
+    else:
+        (point, output, difference), scale = search(pair[0], pair[1], *box), 1.0
+    values = [float(network(point[None])[0, output]) for network in pair]
+    return Witness(point, output, difference, (values[0], values[1]), scale)

@@ -1,0 +1,163 @@
+"""The box cut in halves until the bounds are good enough: a bound on the box is the largest on its parts.
+
+The part with the worst bound is cut next, at the middle of the input that moves the arguments of unstable units most
+compared with their ranges: cutting it makes most units stable.  Each part keeps the bounds of the part that it was
+cut from where these are tighter.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lumpability.networks.difference.affine import as_dense
+from lumpability.networks.difference.ranges import (
+    Ranges,
+    Tally,
+    Terms,
+    through_affine,
+    through_lines,
+)
+from lumpability.numbers.float_arrays import Array
+
+__all__ = ["Bounded", "Split", "influence", "split"]
+
+Progress = Callable[[int, int, float], None]
+"""Called with the boxes so far, the budget, and the certified bound."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bounded:
+    """Bounds of the differences of the outputs on one box.
+
+    Attributes
+    ----------
+    low, high : float64 arrays, shape (outputs,)
+    methods : list of str
+        By output, the method of the bound.
+    cut : int
+        The input to cut next.
+    """
+
+    low: Array
+    high: Array
+    methods: list[str]
+    cut: int
+
+    @property
+    def largest(self) -> float:
+        """The largest absolute difference that is possible."""
+        return max(self.of(output) for output in range(len(self.low)))
+
+    def of(self, output: int) -> float:
+        """Return the largest absolute difference of one output that is possible."""
+        return float(max(0.0, -self.low[output], self.high[output]))
+
+
+@dataclass
+class Split:
+    """What splitting found.
+
+    Attributes
+    ----------
+    low, high : float64 arrays, shape (outputs,)
+        Bounds on the whole box.
+    boxes : int
+        Boxes that were bounded.
+    interrupted : bool
+        Whether Ctrl-C ended it.
+    """
+
+    low: Array
+    high: Array
+    boxes: int = 1
+    interrupted: bool = False
+    parts: list[tuple[float, int, Array, Array, Bounded]] = field(default_factory=list)
+
+
+def split(
+    bound: Callable[[Array, Array], Bounded],
+    box: tuple[Array, Array],
+    whole: Bounded,
+    *,
+    boxes: int,
+    enough: float,
+    progress: Progress | None = None,
+) -> Split:
+    """Bound a box by its parts.
+
+    Parameters
+    ----------
+    bound : callable
+        From both ends of a box to its bounds.
+    box : (low, high)
+    whole : Bounded
+        Of the box.
+    boxes : int
+        Most boxes to bound, the whole one included.
+    enough : float
+        Parts with this bound are not cut.
+    """
+    found = Split(whole.low, whole.high, parts=[(-whole.largest, 0, *box, whole)])
+    try:
+        while found.boxes + 2 <= boxes and -found.parts[0][0] > enough:
+            _, _, low, high, own = found.parts[0]
+            halves = _halves(low, high, own.cut)
+            if halves is None:
+                break
+            bounded = [(*half, _within(bound(*half), own)) for half in halves]
+            heapq.heappop(found.parts)
+            for number, part in enumerate(bounded):
+                heapq.heappush(found.parts, (-part[2].largest, found.boxes + number, *part))
+            found.boxes += 2
+            if progress is not None:
+                progress(found.boxes, boxes, -found.parts[0][0])
+    except KeyboardInterrupt:
+        found.interrupted = True
+    found.low = np.min([part[4].low for part in found.parts], axis=0)
+    found.high = np.max([part[4].high for part in found.parts], axis=0)
+    return found
+
+
+def _halves(low: Array, high: Array, cut: int) -> list[tuple[Array, Array]] | None:
+    middle = low[cut] + (high[cut] - low[cut]) / 2
+    if not low[cut] < middle < high[cut]:
+        return None
+    left, right = high.copy(), low.copy()
+    left[cut], right[cut] = middle, middle
+    return [(low, left), (right, high)]
+
+
+def _within(part: Bounded, whole: Bounded) -> Bounded:
+    """Return the bounds of a part, where they are not finite or looser those of the whole."""
+    return Bounded(
+        np.fmax(part.low, whole.low), np.fmin(part.high, whole.high), part.methods, part.cut
+    )
+
+
+def influence(found: Ranges) -> Array:
+    """Return how much each input moves the arguments of unstable units, compared with their ranges."""
+    width = found.input_high - found.input_low
+    total = width * 1e-9  # of a network without unstable units the widest input
+    for number, layer in enumerate(found.network.layers[:-1], start=1):
+        low, high = found.low[number - 1], found.high[number - 1]
+        unstable = (low < 0) & (high > 0)
+        if layer.slopes is None or not unstable.any():
+            continue
+        columns = np.flatnonzero(unstable)
+        pending: Terms = {}
+        tally = Tally(np.zeros(len(columns)), np.zeros(len(columns)))
+        for source, matrix in zip(layer.sources, layer.matrices, strict=True):
+            part = as_dense(matrix[:, columns])
+            pending[source] = pending[source] + part if source in pending else part
+        for below in range(number - 1, 0, -1):
+            if below in pending:
+                pushed = through_lines(found, below, pending.pop(below), tally)
+                through_affine(found, below, pushed, pending, tally)
+        if 0 in pending:
+            moved = np.abs(pending[0]) * width[:, None] / (high - low)[columns]
+            total = total + np.nan_to_num(moved).sum(axis=1)
+    return np.asarray(total)

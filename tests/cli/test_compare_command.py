@@ -1,0 +1,73 @@
+"""`lumpability compare`: exit codes, what it prints, and bad input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lumpability import Network, formats
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _files(run: Run) -> None:
+    """Write two networks that differ by x / 4 on [0, 1], and boxes."""
+    for name, weight in (("a", 1.0), ("b", 1.25)):
+        network = Network.dense([([[weight, -1]], None, "relu"), ([[1], [1]], None, None)])
+        formats.write(network, f"{name}.nnet")
+    formats.write(Network.dense([([[1]] * 2, None, None)]), "two.nnet")
+    Path("box.json").write_text(json.dumps({"low": [0], "high": [1]}))
+    Path("box.vnnlib").write_text("(declare-const X_0 Real)(assert (<= X_0 1))(assert (>= X_0 0))")
+    Path("empty.json").write_text(json.dumps({"low": [1], "high": [0]}))
+    Path("nan.json").write_text('{"low": [0], "high": [NaN]}')
+    Path("wide.json").write_text(json.dumps({"low": [0, 0], "high": [1, 1]}))
+    Path("no.vnnlib").write_text("(assert (or (<= X_0 1) (>= X_0 2)))")
+
+
+@pytest.mark.parametrize("box", ["box.json", "box.vnnlib"])
+def test_the_bound_and_what_was_found_are_printed(run: Run, box: str) -> None:
+    found = run("compare", "a.nnet", "b.nnet", "--box", box)
+    assert found.exit_code == 0
+    assert "no output differs by more than 0.25" in found.stdout
+    assert "output 0 differs by 0.25" in found.stdout
+    assert "stored weights; floats add rounding" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "code", "verdict"), [("0.3", 0, "yes, proved"), ("0.2", 1, "no, the input")]
+)
+def test_a_tolerance_decides_the_exit_code(
+    run: Run, tolerance: str, code: int, verdict: str
+) -> None:
+    found = run("compare", "a.nnet", "b.nnet", "--box", "box.json", "--tolerance", tolerance)
+    assert (found.exit_code, verdict in found.stdout) == (code, True)
+
+
+def test_without_a_box_the_bound_is_for_all_inputs(run: Run) -> None:
+    found = run("compare", "a.nnet", "b.nnet")
+    assert found.exit_code == 0
+    assert "all inputs" in found.stdout
+    assert "x max(1, |x|)" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("b.nnet", "--box", "empty.json"), "the box is empty"),
+        (("b.nnet", "--box", "nan.json"), "NaN"),
+        (("b.nnet", "--box", "wide.json"), "2 numbers"),
+        (("b.nnet", "--box", "no.vnnlib"), "no.vnnlib"),
+        (("b.nnet", "--box", "missing.json"), "missing.json"),
+        (("two.nnet", "--box", "box.json"), "1 and 2 inputs"),
+        (("b.nnet", "--tolerance", "-1"), "no tolerance"),
+    ],
+)
+def test_bad_input_is_told_in_one_line_with_exit_code_3(
+    run: Run, arguments: tuple[str, ...], why: str
+) -> None:
+    run("compare", "a.nnet", *arguments).assert_refused(why)
