@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lumpability.networks.lumping import NetworkLumping
     from lumpability.networks.modules.lumping import ModuleLumping
     from lumpability.networks.network import Network
+    from lumpability.networks.regions.box import Box
+    from lumpability.networks.relaxed.lumping import RegionLumping
     from lumpability.quotient import Verdict
     from lumpability.refinement import Engine, EngineName, Progress
 
@@ -80,6 +82,23 @@ def _refuse_with_tolerance(kind: Any, **options: Any) -> None:
     for name, value in options.items():
         if value is not None:
             raise InvalidInput(f"{name} has no meaning with a tolerance: leave it out", option=name)
+
+
+def _lump_on_region(
+    network: Network, region: Box, boxes: int | None, options: dict[str, Any]
+) -> Any:
+    """Reduce a network on a region, or refuse options that have no meaning there."""
+    others = {"within": None, "antiparallel": False, "align": 1, "engine": "auto"}
+    for name, default in others.items():
+        value = options.pop(name)
+        if type(value) is not type(default) or value != default:
+            raise InvalidInput(f"{name} has no meaning with a region: leave it out")
+    from lumpability.networks.relaxed.lumping import lump_on_region
+
+    kind = options.pop("kind") or "proportional"
+    return lump_on_region(
+        network, region, boxes=1 if boxes is None else boxes, kind=kind, **options
+    )
 
 
 def _require_tolerance(**options: Any) -> None:
@@ -149,6 +168,17 @@ def lump(
 ) -> NetworkLumping | GraphLumping: ...
 @overload
 def lump(
+    model: Network,
+    *,
+    region: Box,
+    boxes: int | None = None,
+    kind: str | None = None,
+    dtype: Any = None,
+    exact_weights: bool = False,
+    progress: Progress | None = None,
+) -> RegionLumping: ...
+@overload
+def lump(
     model: GraphNetwork,
     *,
     exact_weights: bool = False,
@@ -180,9 +210,11 @@ def lump(
     exact_weights: bool = False,
     antiparallel: bool = False,
     align: int = 1,
+    region: Box | None = None,
+    boxes: int | None = None,
     engine: EngineName | Engine = "auto",
     progress: Progress | None = None,
-) -> Lumping | ApproximateLumping | NetworkLumping | GraphLumping:
+) -> Lumping | ApproximateLumping | NetworkLumping | RegionLumping | GraphLumping:
     """Compute the coarsest lumping of a chain or a network, and its quotient, exactly.
 
     The coarsest lumping of a kind is unique.  Its identity is checked in exact arithmetic before it is
@@ -235,6 +267,12 @@ def lump(
         fewer parameters.
     align : int
         For networks as graphs: keep the number of units of every layer at a multiple of this, or as it was.
+    region : Box, optional
+        For networks of ReLU, leaky ReLU and linear layers: the reduced network equals the network on this box of
+        inputs, and need not elsewhere.  Units that are zero on the box go, units that are linear on it
+        are carried where that leaves fewer (with `exact_weights` they are kept).
+    boxes : int, optional
+        With `region`: the largest number of parts into which it is cut for tighter bounds; 1 by default.
     engine : {"auto", "definition", "worklist", "rounds", "kernel", "columns"} or callable
         The implementation of the refinement; all give the same answer.  "auto" chooses by the size and
         the kind of weights.  A callable has the signature of `lumpability.refinement.refine`.
@@ -244,7 +282,7 @@ def lump(
 
     Returns
     -------
-    Lumping, ApproximateLumping, NetworkLumping or GraphLumping
+    Lumping, ApproximateLumping, NetworkLumping, RegionLumping or GraphLumping
         `Lumping` for a chain, `ApproximateLumping` with a tolerance, `NetworkLumping` for layers, `GraphLumping`
         for a graph; for a torch module a `GraphLumping` with ``to_torch()`` and ``state_dict()``.
 
@@ -328,6 +366,20 @@ def lump(
     from lumpability.networks.lump import lump_network
 
     network = cast("Network", model)
+    if region is not None:
+        options = {
+            "kind": kind,
+            "within": within,
+            "dtype": dtype,
+            "exact_weights": exact_weights,
+            "antiparallel": antiparallel,
+            "align": align,
+            "engine": engine,
+            "progress": progress,
+        }
+        return cast("RegionLumping", _lump_on_region(network, region, boxes, options))
+    if boxes is not None:
+        raise InvalidInput("boxes are parts of a region: give region=... too")
     anyhow = not antiparallel and (kind, within, dtype, engine) == _ANYHOW
     source = graph_of(network, always=align != 1) if anyhow else None
     if align != 1 and source is None:

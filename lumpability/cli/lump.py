@@ -57,7 +57,8 @@ def _box(
     help="Networks: measure how long one run takes in onnxruntime, before and after.",
 )
 @click.option(
-    "--box",
+    "--range",
+    "inputs",
     type=float,
     nargs=2,
     metavar="LOW HIGH",
@@ -92,7 +93,7 @@ def lump_command(
     model: Path,
     compare: int | None,
     time: bool | None,
-    box: tuple[float, float] | None,
+    inputs: tuple[float, float] | None,
     output: Path | None,
     partition: Path | None,
     certificate: Path | None,
@@ -114,7 +115,7 @@ def lump_command(
     rate may be larger than memory.
     """
     if is_table(model):
-        others = {"compare": compare, "box": box, "html": html, "partition": partition}
+        others = {"compare": compare, "range": inputs, "html": html, "partition": partition}
         others |= {"certificate": certificate}
         lump_table_file(
             model,
@@ -128,9 +129,10 @@ def lump_command(
     refuse_table_options(tables, model)
     told = {
         name: value
-        for name, value in (("compare", compare), ("box", box), ("time", time))
+        for name, value in (("compare", compare), ("box", inputs), ("time", time))
         if value is not None
     }
+    options_told = {"range" if name == "box" else name for name in told}
     written = {
         "quotient": output,
         "partition": partition,
@@ -142,8 +144,8 @@ def lump_command(
         with stages("reading", model.name):
             loaded = read(model)
         with stages("lumping"):
-            layers = html is not None
-            lumping = lumped(loaded, asked, stages, for_networks=told, layers=layers)
+            alone = html is not None or (partition is not None and asked.get("region") is not None)
+            lumping = lumped(loaded, asked, stages, for_networks=options_told, layers=alone)
         with stages("reporting"):
             summary, described = summarise(lumping, **told), describe(loaded)
         with stages("writing"):

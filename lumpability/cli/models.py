@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from lumpability.cli import chains, graphs, networks
+from lumpability.cli import chains, graphs, networks, regions
 from lumpability.cli.console import Stages
 from lumpability.cli.failures import dashed
 from lumpability.cli.partition_file import read_partition
@@ -23,13 +23,19 @@ from lumpability.markov import Lumping
 from lumpability.markov.attributes import States
 from lumpability.networks import NetworkLumping
 from lumpability.networks.graph.source import graph_of
+from lumpability.networks.regions import Box
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.show.text import Table, count
 
 __all__ = ["describe", "judge", "lumped", "options_of", "subject", "summarise", "units"]
 
-_WINGS: dict[str, Any] = {"chain": chains, "network": networks, "graph": graphs}
+_WINGS: dict[str, Any] = {
+    "chain": chains,
+    "network": networks,
+    "graph": graphs,
+    "region": regions,
+}
 
 
 def subject(model: Any, *options: Any) -> Any:
@@ -58,7 +64,8 @@ def units(model: Any) -> States:
 
 def summarise(lumping: Lumping | NetworkLumping, **asked: Any) -> Report:
     """Report the sizes of a lumping, its proof, and everything else that was requested."""
-    report: Report = _WINGS[lumping.quotient.domain].summarise(lumping, **asked)
+    domain = getattr(type(lumping), "domain", lumping.quotient.domain)
+    report: Report = _WINGS[domain].summarise(lumping, **asked)
     return report
 
 
@@ -110,6 +117,10 @@ def lumped(
     given = {name: value for name, value in options.items() if value is not None}
     if "within" in given:
         given["within"] = read_partition(given["within"], units(model))
+    if "region" in given:
+        if layers:
+            raise click.UsageError("this needs a lumping for all inputs: leave --region out")
+        given["region"] = Box.read(given["region"])
     if layers and model.domain == "network":
         given.setdefault("kind", "proportional")
     if layers and model.domain == "graph":

@@ -21,7 +21,7 @@ from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.show.text import Table
 
-__all__ = ["BOX", "UNIT", "describe", "evidence", "summarise", "units"]
+__all__ = ["BOX", "SIZES", "UNIT", "describe", "evidence", "summarise", "units"]
 
 UNIT = "neuron"
 """The noun for what is merged, in the singular."""
@@ -29,12 +29,13 @@ UNIT = "neuron"
 BOX = (-1.0, 1.0)
 """Range of all inputs for which the effect of rounding is bounded, unless another one is given."""
 
-_SIZES = {
+SIZES = {
     "hidden_neurons": "hidden neurons",
     "parameters": "parameters",
     "operations": "operations",
     "bytes": "bytes",
 }
+"""The keys of sizes in reports, and their names."""
 _REASONS = ("identical", "proportional", "antiparallel", "constant", "dead")
 
 
@@ -57,7 +58,7 @@ def describe(network: Network) -> Report:
     }
     rows = [(role, f"{name}, {_shape(shape)}") for role, name, shape in ends]
     rows.append(("type", data["dtype"]))
-    rows += [(name, f"{data[key]:,}") for key, name in _SIZES.items()]
+    rows += [(name, f"{data[key]:,}") for key, name in SIZES.items()]
     rows += _barrier_rows(network)
     layers = tuple(
         (str(row["layer"]), row["title"], _shape(row["shape"]), f"{row['parameters']:,}")
@@ -119,7 +120,7 @@ def summarise(
     }
     rows = [
         (name, change_of_size(report["before"][key], report["after"][key]))
-        for key, name in _SIZES.items()
+        for key, name in SIZES.items()
     ]
     rows.append(("result", _result(lumping)))
     rows += _barrier_rows(lumping.network)
@@ -188,7 +189,7 @@ def _effect_of_rounding(
         largest = float(rounding_error_bound(lumping, *box).max(initial=0.0))
     except NotJustified as error:
         return {"box": [str(end) for end in box], "largest": None}, f"no bound: {error}"
-    text = f"moves no output by more than {largest:.3g} {inputs} (--box)"
+    text = f"moves no output by more than {largest:.3g} {inputs} (--range)"
     return {"box": [str(end) for end in box], "largest": str(largest)}, text
 
 

@@ -173,6 +173,20 @@ _LUMPING = _added(
         show_default="1",
         help="ONNX networks: keep the units of every layer at a multiple of N, for which kernels are made.",
     ),
+    file_option(
+        "--region",
+        "--box",
+        default="all inputs",
+        about="Networks: a box of inputs, in a .vnnlib or .json file, on which the function stays the same; "
+        "elsewhere it may change.",
+    ),
+    click.option(
+        "--boxes",
+        type=click.IntRange(min=1),
+        metavar="N",
+        show_default="1",
+        help="Networks, with --region: cut it into at most N parts for tighter bounds.",
+    ),
 )
 
 

@@ -17,6 +17,7 @@ from lumpability.errors import FormatError, InvalidInput
 from lumpability.formats.onnx import read_graph
 from lumpability.networks import NetworkCertificate
 from lumpability.networks.graph.certificate import GraphCertificate
+from lumpability.networks.relaxed.certificate import RegionCertificate
 from lumpability.show.text import Table
 from lumpability.tables import TableCertificate
 
@@ -34,8 +35,11 @@ _CERTIFICATES: dict[str, Any] = {
     "network": NetworkCertificate,
     "graph": GraphCertificate,
     "table": TableCertificate,
+    "region": RegionCertificate,
 }
-"""The class of certificates for each `domain` of models."""
+"""The class of certificates for each domain that they name."""
+_MODELS = {"region": "network"}
+"""The `domain` of models, where a certificate names another."""
 
 
 @click.command("verify", epilog=_EXAMPLES)
@@ -85,10 +89,13 @@ def verify_command(
     """
     with Stages() as stages:
         with stages("reading", certificate.name):
-            claim, domain = _read_certificate(certificate)
+            claim, named = _read_certificate(certificate)
+            domain = _MODELS.get(named, named)
         if domain == TableCertificate.domain:
             if blocks is None:
-                raise click.UsageError("give the file of blocks that the certificate is about: --blocks")
+                raise click.UsageError(
+                    "give the file of blocks that the certificate is about: --blocks"
+                )
             with stages("verifying", model.name):
                 tolerance = read.keywords["tolerance"]
                 verification = claim.verify(model, blocks, states=states, tolerance=tolerance)

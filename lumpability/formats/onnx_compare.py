@@ -12,12 +12,19 @@ from lumpability.formats.onnx import FILES
 from lumpability.formats.onnx_writer import model_bytes
 from lumpability.networks.graph.compare import Comparison, Latency, compare_models, latency
 from lumpability.networks.network import Network
+from lumpability.numbers.float_arrays import Array
 
 __all__ = ["Comparison", "compare_in_onnxruntime", "latency_in_onnxruntime"]
 
 
 def compare_in_onnxruntime(
-    network: Network, other: Network, points: int = 1000, *, scale: float = 1.0, seed: int = 0
+    network: Network,
+    other: Network,
+    points: int = 1000,
+    *,
+    scale: float = 1.0,
+    seed: int = 0,
+    ends: tuple[Array, Array] | None = None,
 ) -> Comparison:
     """Run two networks at random points.
 
@@ -29,6 +36,8 @@ def compare_in_onnxruntime(
     scale : float
         Standard deviation of the normally distributed inputs.
     seed : int
+    ends : (array, array), optional
+        Lowest and highest inputs, flat: inputs are then uniformly distributed between them.
 
     Raises
     ------
@@ -48,7 +57,7 @@ def compare_in_onnxruntime(
     if network.input_shape != other.input_shape or points < 1:
         raise InvalidInput("comparing needs equal input shapes and at least one point")
     models = [_model(one) for one in (network, other)]
-    return compare_models(models[0], models[1], points, scale=scale, seed=seed)
+    return compare_models(models[0], models[1], points, scale=scale, seed=seed, ends=ends)
 
 
 def latency_in_onnxruntime(network: Network, other: Network) -> Latency:

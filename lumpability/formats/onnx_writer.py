@@ -18,6 +18,7 @@ from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
 from lumpability.networks.network import Network
+from lumpability.networks.notes import notes_of
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
 from lumpability.numbers.float_arrays import Array
@@ -77,6 +78,8 @@ def to_onnx(network: Network) -> Any:
     model = onnx.helper.make_model(
         graph, producer_name="lumpability", opset_imports=opsets, ir_version=writer.ir_version
     )
+    notes = {f"lumpability.{key}": text for key, text in notes_of(network).items()}
+    onnx.helper.set_model_props(model, notes)
     if network.byte_count < 1 << 30:
         try:
             onnx.checker.check_model(model)

@@ -58,7 +58,7 @@ def test_the_commands_for_networks_print_what_the_schema_says(
     formats.write(unequal_factors(), "net.nnet")
     Path("p.json").write_text('[["0:0", "0:1"], ["2:0", "2:1"], ["4:0"], ["4:1"]]')
     conforms("info", "wide.nnet")
-    conforms("lump", "wide.nnet", "--dtype", "float16", "--box", "0", "1")
+    conforms("lump", "wide.nnet", "--dtype", "float16", "--range", "0", "1")
     assert conforms("check", "net.nnet", "p.json")["verdict"]["witness"]
     Path("box.json").write_text(json.dumps({"low": [0] * 3, "high": [1] * 3}))
     compared = conforms(
@@ -66,6 +66,7 @@ def test_the_commands_for_networks_print_what_the_schema_says(
     )
     assert (compared["difference"]["certified"], compared["box"]) == (True, "box.json")
     assert conforms("compare", "wide.nnet", "wide.nnet")["difference"]["region"] is None
+    assert conforms("lump", "wide.nnet", "--region", "box.json")["lumping"]["region"]
 
 
 def test_grading_prints_what_the_schema_says(

@@ -149,9 +149,9 @@ def test_kinds_are_those_of_networks(run: Run, wide: Network) -> None:
         ("machines.json", ["--antiparallel"], "--antiparallel is not for a CTMC"),
         ("machines.json", ["--exact-weights"], "--exact-weights is not for a CTMC"),
         ("machines.json", ["--compare", "5"], "--compare is not for a CTMC"),
-        ("machines.json", ["--box", "0", "1"], "--box is not for a CTMC"),
-        ("wide.nnet", ["--box", "1", "0"], "the smaller first"),
-        ("wide.nnet", ["--box", "0", "nan"], "the smaller first"),
+        ("machines.json", ["--range", "0", "1"], "--range is not for a CTMC"),
+        ("wide.nnet", ["--range", "1", "0"], "the smaller first"),
+        ("wide.nnet", ["--range", "0", "nan"], "the smaller first"),
         ("wide.nnet", ["--compare", "0"], "--compare"),
         ("wide.nnet", ["--dtype", "int8"], "--dtype"),
     ],
@@ -168,7 +168,7 @@ def test_an_option_of_the_other_wing_is_wrong_usage(
 def test_a_weight_that_the_type_cannot_hold_is_rounded_with_a_bound_kept_or_refused(
     run: Run, thirds: Path
 ) -> None:
-    result = run("lump", "thirds.onnx", "-o", "small.onnx", "--box", "-2", "2")
+    result = run("lump", "thirds.onnx", "-o", "small.onnx", "--range", "-2", "2")
     assert result.exit_code == 0
     assert "1 of 3 are not representable in float32 and were rounded" in result.stdout
     assert "moves no output by more than 1.86e-09 for inputs between -2 and 2" in result.stdout

@@ -86,7 +86,13 @@ def session(model: bytes, *, optimised: bool = False) -> Any:
 
 
 def compare_models(
-    first: bytes, second: bytes, points: int = 1000, *, scale: float = 1.0, seed: int = 0
+    first: bytes,
+    second: bytes,
+    points: int = 1000,
+    *,
+    scale: float = 1.0,
+    seed: int = 0,
+    ends: tuple[Array, Array] | None = None,
 ) -> Comparison:
     """Run two models at random points.
 
@@ -99,6 +105,8 @@ def compare_models(
     scale : float
         Standard deviation of the normally distributed inputs.
     seed : int
+    ends : (array, array), optional
+        For models with one input: its lowest and highest numbers, flat; inputs are then uniform between them.
 
     Raises
     ------
@@ -110,15 +118,18 @@ def compare_models(
     if points < 1:
         raise InvalidInput("comparing needs at least one point")
     sessions = [session(model) for model in (first, second)]
-    ends = [[(i.name, i.type, i.shape) for i in one.get_inputs()] for one in sessions]
-    if [(n, t) for n, t, _ in ends[0]] != [(n, t) for n, t, _ in ends[1]]:
+    inputs = [[(i.name, i.type, i.shape) for i in one.get_inputs()] for one in sessions]
+    if [(n, t) for n, t, _ in inputs[0]] != [(n, t) for n, t, _ in inputs[1]]:
         raise InvalidInput("comparing needs two networks with the same inputs")
     random = np.random.default_rng(seed)
     sizes, done, equal, largest = list(_SIZES), 0, 0, 0.0
     while done < points and sizes:
         size = sizes[done % len(sizes)]
-        shapes = _shapes([(name, shape) for name, _, shape in ends[0]], *size)
-        feeds = {name: _random(random, kind, shapes[name], scale) for name, kind, _ in ends[0]}
+        shapes = _shapes([(name, shape) for name, _, shape in inputs[0]], *size)
+        feeds = {name: _random(random, kind, shapes[name], scale) for name, kind, _ in inputs[0]}
+        if ends is not None:
+            ((name, values),) = feeds.items()
+            feeds[name] = _between(random, ends, values)
         try:
             wanted = sessions[0].run(None, feeds)
         except Exception as error:  # onnxruntime raises classes of its own
@@ -196,6 +207,13 @@ def _random(random: np.random.Generator, kind: str, shape: list[int], scale: flo
     if dtype.kind == "f":
         return (scale * random.normal(size=shape)).astype(dtype)
     return random.integers(0, 2, size=shape).astype(dtype)
+
+
+def _between(random: np.random.Generator, ends: tuple[Array, Array], like: Array) -> Array:
+    """Return random numbers between ends, which are repeated for every member of the batch."""
+    low, high = (np.resize(end, like.size).reshape(like.shape).astype(like.dtype) for end in ends)
+    found: Array = (low + random.random(like.shape) * (high - low)).astype(like.dtype)
+    return np.clip(found, low, high)
 
 
 def _difference(a: Array, b: Array) -> float:

@@ -1,0 +1,92 @@
+"""The reports of the commands about networks that were reduced on a region; see `models`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lumpability.cli.networks import SIZES
+from lumpability.cli.report import Report, change_of_size
+from lumpability.errors import InvalidInput
+from lumpability.formats.onnx_compare import compare_in_onnxruntime, latency_in_onnxruntime
+from lumpability.show.text import Table
+
+if TYPE_CHECKING:
+    from lumpability.networks.relaxed.lumping import RegionLayer, RegionLumping
+
+__all__ = ["summarise"]
+
+_REASONS = ("inactive", "carried", "identical", "proportional", "constant", "dead", "relaxed")
+
+
+def summarise(
+    lumping: RegionLumping, *, box: Any = None, compare: int | None = None, time: bool = False
+) -> Report:
+    """Report sizes before and after, the region, the bound and its meaning, a measurement.
+
+    Parameters
+    ----------
+    box : object
+        Must be None: the effect of rounding is bounded on the region.
+    compare : int, optional
+        Number of random points of the region at which onnxruntime runs both networks.
+    time : bool
+        Whether to measure how long both take in onnxruntime.
+    """
+    if box is not None:
+        raise InvalidInput("the effect of rounding is bounded on the region: leave --range out")
+    measured = None
+    if compare is not None:
+        ends = None if lumping.region is None else lumping.region.floats
+        measured = compare_in_onnxruntime(lumping.network, lumping.quotient, compare, ends=ends)
+    took = latency_in_onnxruntime(lumping.network, lumping.quotient) if time else None
+    report = lumping.report()
+    data = {
+        **report,
+        "irreducible": lumping.is_irreducible,
+        "comparison": None
+        if measured is None
+        else {
+            "points": measured.points,
+            "bitwise_equal": measured.bitwise_equal,
+            "largest_difference": str(measured.largest_difference),
+        },
+        "latency": None if took is None else vars(took),
+    }
+    rows = [
+        (name, change_of_size(report["before"][key], report["after"][key]))
+        for key, name in SIZES.items()
+    ]
+    if lumping.region is not None:
+        parts = len(lumping.claims.parts)
+        cut = "" if parts == 1 else f", cut into {parts} parts"
+        rows.append(("region", f"{lumping.region}{cut}"))
+    rows += [
+        ("result", lumping.claims.meaning),
+        ("proof", "ranges and residuals of all layers were derived in exact arithmetic"),
+        ("meaning", report["meaning"]),
+        ("new weights", _rounding(lumping)),
+    ]
+    if measured is not None:
+        rows.append(("execution", str(measured)))
+    if took is not None:
+        rows.append(("latency", str(took)))
+    rows.append(("time", f"{lumping.seconds:.2f} s, proof included"))
+    columns = ("layer", "before", "after", *_REASONS, "carrying")
+    layers = tuple(_line(row) for row in lumping.table)
+    table = Table("neurons by layer", layers, columns, frozenset(range(len(columns))))
+    name = "on a region" if lumping.region is not None else "relaxed"
+    return Report(data, (Table(f"Network, lumped {name}", tuple(rows)), table))
+
+
+def _line(row: RegionLayer) -> tuple[str, ...]:
+    counts = [row.units, row.left, *(getattr(row, name) for name in _REASONS), row.carrying]
+    return (str(row.layer), *(f"{number:,}" for number in counts))
+
+
+def _rounding(lumping: RegionLumping) -> str:
+    if not lumping.rounded:
+        return "none was rounded"
+    return (
+        f"rounded by at most {float(lumping.rounded):.3g}; the result includes it (--dtype float64 rounds less, "
+        "--exact-weights carries nothing)"
+    )

@@ -1,0 +1,422 @@
+"""Lumping on a region: the smaller network that equals a network, or nearly, for all inputs of a box.
+
+On the region inactive units go, active ones are kept or carried (`lumpability.networks.relaxed.reduce`), and classes,
+constants and dead units are removed as ever.  Before rounding, the reduced network computes the same function on the
+region.  The certificate bounds how far the stored one is off, which is zero if no new weight was rounded.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lumpability.errors import InvalidInput, LumpabilityError, NotJustified
+from lumpability.networks.claims import Subject
+from lumpability.networks.difference import affine_layers
+from lumpability.networks.kinds import KINDS
+from lumpability.networks.merging import reasons
+from lumpability.networks.network import Network
+from lumpability.networks.notes import note
+from lumpability.networks.regions.box import Box
+from lumpability.networks.relaxed.certificate import RegionCertificate, derived_bound, refill
+from lumpability.networks.relaxed.claims import Ends
+from lumpability.networks.relaxed.derive import Refuted
+from lumpability.networks.relaxed.lift import Lift
+from lumpability.networks.relaxed.rebuild import Frame
+from lumpability.networks.relaxed.reduce import Reduced, reduce_units
+from lumpability.networks.relaxed.stable import StableUnits, sharp_ranges, stable_units
+from lumpability.notebook_hooks import Drawn
+from lumpability.numbers.float_arrays import Array
+from lumpability.vocabulary import missing_attribute, unknown_word
+
+__all__ = ["RegionLayer", "RegionLumping", "lump_on_region"]
+
+
+@dataclass(frozen=True)
+class RegionLayer:
+    """The units of one layer, before and after.
+
+    Attributes
+    ----------
+    layer : int
+        The number of the layer with weights in the network.
+    units, left : int
+        Units before and after; `left` includes `carrying`.
+    inactive : int
+        Units that are zero on the region.
+    carried : int
+        Active units that became linear combinations of carried ones.
+    carrying : int
+        Units that carry one of the layer below.
+    identical, proportional, constant, dead : int
+        Units that were removed for other reasons.
+    relaxed : int
+        Units that became constants or joined classes nearly, not exactly.
+    """
+
+    layer: int
+    units: int
+    left: int
+    inactive: int
+    carried: int
+    carrying: int
+    identical: int
+    proportional: int
+    constant: int
+    dead: int
+    relaxed: int = 0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RegionLumping(Drawn):
+    """A smaller network that equals a network on a region, or nearly.
+
+    Attributes
+    ----------
+    network, quotient : Network
+    region : Box or None
+        None for all inputs.
+    kind : str
+        "region" if everything but the rounding of new weights is exact on the region, else "relaxed".
+    table : tuple of RegionLayer
+    lifts : tuple of Lift
+        What became of the units of each layer.
+    rounded : Fraction
+        Largest change of a new weight by rounding.
+    seconds : float
+
+    Examples
+    --------
+    >>> from lumpability import lump
+    >>> network = Network.dense([([[1, 1, 2]], [0, -3, 1], "relu"), ([[1], [1], [1]], None, None)])
+    >>> lumping = lump(network, region=Box([0], [2]))
+    >>> lumping
+    RegionLumping(region: 3 -> 1 hidden neurons on a box of 1 input, bound 0)
+    >>> lumping.quotient.exact(["1/3"]).tolist(), network.exact(["1/3"]).tolist()
+    ([Fraction(2, 1)], [Fraction(2, 1)])
+    """
+
+    network: Network
+    quotient: Network
+    region: Box | None
+    kind: str
+    table: tuple[RegionLayer, ...]
+    lifts: tuple[Lift, ...]
+    rounded: Fraction
+    seconds: float
+    claims: RegionCertificate
+    domain: ClassVar[str] = "region"
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing_attribute(self, name)
+
+    @property
+    def bound(self) -> Fraction:
+        """No output of the stored networks differs by more on the region, in real arithmetic.
+
+        For all inputs, the difference divided by max(1, |x|).
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1]], [3], "relu"), ([[1]], None, None)])
+        >>> lump(network, region=Box([0], [2])).bound
+        Fraction(0, 1)
+        """
+        return self.claims.bound
+
+    @property
+    def is_irreducible(self) -> bool:
+        """Whether all units stay.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1]], [3], "relu"), ([[1]], None, None)])
+        >>> lump(network, region=Box([0], [2])).is_irreducible
+        True
+        """
+        return all(row.units == row.left for row in self.table)
+
+    @property
+    def result(self) -> str:
+        """The result in one sentence.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 1]], [0, -3], "relu"), ([[1], [1]], None, None)])
+        >>> lump(network, region=Box([0], [2])).result
+        '2 -> 1 hidden neurons, 6 -> 2 parameters; on the region no output differs at all'
+        """
+        return (
+            f"{self.network.hidden_neurons} -> {self.quotient.hidden_neurons} hidden neurons, "
+            f"{self.network.parameter_count} -> {self.quotient.parameter_count} parameters; "
+            f"{self.claims.meaning}"
+        )
+
+    def certificate(self) -> RegionCertificate:
+        """Return a certificate, with everything needed to derive the bound again.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 1]], [0, -3], "relu"), ([[1], [1]], None, None)])
+        >>> bool(lump(network, region=Box([0], [2])).certificate().verify())
+        True
+        """
+        return self.claims
+
+    def report(self) -> dict[str, Any]:
+        """Return the whole result as plain data for JSON.
+
+        Examples
+        --------
+        >>> from lumpability import lump
+        >>> network = Network.dense([([[1, 1]], [0, -3], "relu"), ([[1], [1]], None, None)])
+        >>> lump(network, region=Box([0], [2])).report()["bound"]
+        '0'
+        """
+        sizes = {}
+        for name, network in (("before", self.network), ("after", self.quotient)):
+            sizes[name] = {
+                "hidden_neurons": network.hidden_neurons,
+                "parameters": network.parameter_count,
+                "operations": network.operation_count,
+                "bytes": network.byte_count,
+            }
+        return {
+            "kind": self.kind,
+            "result": self.result,
+            **sizes,
+            "layers": [dict(vars(row)) for row in self.table],
+            "region": None if self.region is None else self.region.to_json(),
+            "cuts": list(self.claims.cuts),
+            "bound": str(self.bound),
+            "largest_change": str(self.rounded),
+            "meaning": MEANING,
+            "seconds": self.seconds,
+        }
+
+    def __repr__(self) -> str:
+        where = "for all inputs"
+        if self.region is not None:
+            where = f"on a box of {self.region.n} input{'' if self.region.n == 1 else 's'}"
+        return (
+            f"RegionLumping({self.kind}: {self.network.hidden_neurons} -> {self.quotient.hidden_neurons} "
+            f"hidden neurons {where}, bound {float(self.bound):.4g})"
+        )
+
+
+MEANING = (
+    "the bound is for real arithmetic with the stored weights; floating-point execution of each network adds "
+    "its own rounding"
+)
+"""What the bound covers, a sentence of every report."""
+
+
+def lump_on_region(
+    network: Network,
+    region: Box,
+    *,
+    boxes: int = 1,
+    kind: str = "proportional",
+    dtype: Any = None,
+    exact_weights: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> RegionLumping:
+    """Reduce a network on a region, exactly; see `lumpability.lump`."""
+    started = time.perf_counter()
+    if kind not in KINDS:
+        raise unknown_word("kind", kind, KINDS)
+    if not isinstance(region, Box):
+        raise InvalidInput(f"the region is a Box, not a {type(region).__name__}")
+    frame = Frame.of(network, dtype)
+    stable = stable_units(frame.affine, region, boxes, progress=progress)
+    changes = Changes.on_region(frame, stable)
+    reduced = changes.reduced(frame, stable, kind=kind, carry=not exact_weights)
+    found = finished(frame, stable, changes, reduced, started=started)
+    if exact_weights and found.rounded:
+        raise NotJustified(
+            f"a weight of the reduced network is not representable in {frame.dtype} (off by at most "
+            f"{float(found.rounded):.3g}): choose a wider dtype, or allow rounding",
+            largest=found.rounded,
+        )
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """The units whose weights are replaced before the exact lumping.
+
+    Attributes
+    ----------
+    inactive : list of bool array, shape (units,)
+        One for each layer with weights: units that get zeros.
+    constants : list of dict of int to float
+        Units that become constants.
+    classes : list of dict of int to (int, float)
+        Units that become a multiple of another one.
+    """
+
+    inactive: list[Array]
+    constants: list[dict[int, float]]
+    classes: list[dict[int, tuple[int, float]]]
+
+    @classmethod
+    def on_region(cls, frame: Frame, stable: StableUnits | None) -> Changes:
+        """Let inactive units of hidden layers go."""
+        count = len(frame.layers)
+        inactive = [np.zeros(layer.units, dtype=bool) for layer in frame.layers]
+        if stable is not None:
+            inactive[:-1] = [stable.inactive(frame.first + k) for k in range(count - 1)]
+        return cls(inactive, [{} for _ in range(count)], [{} for _ in range(count)])
+
+    def weights(self, frame: Frame) -> list[tuple[Array, Array]]:
+        """Return the weights with all changes."""
+        adjusted = []
+        for number, stored in enumerate(frame.weights()):
+            new = self.constants[number] or self.classes[number]  # new numbers are doubles
+            matrix, bias = (part.astype(np.float64) if new else part.copy() for part in stored)
+            for unit, (leader, factor) in self.classes[number].items():
+                matrix[:, unit], bias[unit] = factor * matrix[:, leader], factor * bias[leader]
+            zero = [*np.flatnonzero(self.inactive[number]), *self.constants[number]]
+            matrix[:, zero], bias[zero] = 0, 0
+            for unit, value in self.constants[number].items():
+                bias[unit] = value
+            adjusted.append((matrix, bias))
+        return adjusted
+
+    def reduced(
+        self,
+        frame: Frame,
+        stable: StableUnits | None,
+        *,
+        kind: str = "proportional",
+        carry: bool = True,
+    ) -> Reduced:
+        """Return the exact lumping of the changed network."""
+        layers = frame.layers
+        active = [np.zeros(layer.units, dtype=bool) for layer in layers]
+        below = np.full(layers[0].matrices[0].shape[0], -np.inf)
+        if stable is not None:
+            active = [stable.active(frame.first + k) for k in range(len(layers))]
+            posts = [part.post(frame.first)[0] for part in stable.parts]
+            below = np.min(posts, axis=0)
+            with np.errstate(over="ignore"):
+                stored = below.astype(frame.dtype)
+                low = np.where(
+                    stored > below, np.nextafter(stored, stored.dtype.type(-np.inf)), stored
+                )
+            below = low.astype(np.float64)
+        carry = carry and stable is not None and bool(np.isfinite(below).all())
+        return reduce_units(layers, self.weights(frame), active, below, kind=kind, carry=carry)
+
+
+def finished(
+    frame: Frame,
+    stable: StableUnits,
+    changes: Changes,
+    reduced: Reduced,
+    *,
+    kind: str = "region",
+    started: float,
+) -> RegionLumping:
+    """Return the lumping with its stored network, and prove its bound."""
+    quotient, skipped, rounded = frame.rebuilt(reduced.weights, reduced.biases)
+    before = [Lift.identity(layer.units) for layer in frame.affine.layers[: frame.first]]
+    lifts = (*before, *reduced.lifts)
+    claims = claimed(frame.network, quotient, stable, lifts, skipped=skipped, kind=kind)
+    note(quotient, **_told(claims))
+    return RegionLumping(
+        frame.network,
+        quotient,
+        stable.region,
+        kind,
+        layer_table(frame, changes, reduced),
+        lifts,
+        rounded,
+        time.perf_counter() - started,
+        claims,
+    )
+
+
+def _told(claims: RegionCertificate) -> dict[str, str]:
+    """Return what the file of the reduced network says about it."""
+    told = {
+        "replaces": claims.original.digest,
+        "bound": str(claims.bound),
+        "meaning": claims.meaning,
+    }
+    if claims.region is not None:
+        told["region"] = json.dumps(claims.region.to_json())
+    return told
+
+
+def claimed(
+    network: Network,
+    quotient: Network,
+    stable: StableUnits,
+    lifts: Sequence[Lift],
+    *,
+    skipped: int,
+    kind: str,
+) -> RegionCertificate:
+    """Return a certificate with the bound that follows."""
+    fewer = refill(affine_layers(quotient), skipped, lifts, stable.network)
+    parts: list[tuple[Ends, Ends]] = []
+    for part, box in zip(stable.parts, stable.region.halves(stable.cuts), strict=True):
+        theirs = sharp_ranges(fewer, box)
+        ours, fewer_ends = (tuple(zip(one.low, one.high, strict=True)) for one in (part, theirs))
+        parts.append((ours, fewer_ends))
+    claims = RegionCertificate(
+        kind=kind,
+        original=Subject.of(network),
+        reduced=Subject.of(quotient),
+        region=stable.region,
+        cuts=stable.cuts,
+        skipped=skipped,
+        lifts=tuple(lifts),
+        parts=tuple(parts),
+        bound=Fraction(0),
+        network=network,
+        quotient=quotient,
+    )
+    try:
+        bound = derived_bound(claims, network, quotient)
+    except Refuted as error:
+        raise LumpabilityError(
+            f"internal error: a range failed its proof ({error}); please report it with the network"
+        ) from None
+    return RegionCertificate(**{**vars(claims), "bound": bound})
+
+
+def layer_table(frame: Frame, changes: Changes, reduced: Reduced) -> tuple[RegionLayer, ...]:
+    """Count what became of the units of hidden layers."""
+    rows = []
+    for number, one in enumerate(reduced.stages[:-1]):
+        counts = reasons(one)
+        counts.pop("antiparallel")
+        relaxed = len(changes.constants[number]) + len(changes.classes[number])
+        inactive = int(changes.inactive[number].sum())
+        counts["constant"] -= inactive + len(changes.constants[number])
+        counts["proportional"] -= len(changes.classes[number])
+        rows.append(
+            RegionLayer(
+                layer=frame.layers[number].position or 0,
+                units=one.stage.units,
+                left=reduced.left[number],
+                inactive=inactive,
+                carried=int(reduced.linear[number].sum()),
+                carrying=reduced.carried[number],
+                relaxed=relaxed,
+                **counts,
+            )
+        )
+    return tuple(rows)

@@ -1,0 +1,116 @@
+"""lump --region and verify: sizes, bound, files; every mistake is one line and exit code 3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lumpability import Network, formats, lump, read
+from lumpability.networks.regions import Box
+
+pytest.importorskip("onnx")
+Run = Callable[..., Any]
+
+VNNLIB = "(declare-const X_0 Real) (assert (<= X_0 2.0)) (assert (>= X_0 0.0))"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A network, and a box on which one of its three units is zero and one linear."""
+    layers = [([[1, 1, 1]], [0, -3, -1], "relu"), ([[1], [1], [0.3]], [0], None)]
+    formats.write(Network.dense(layers, dtype=np.float32), tmp_path / "net.onnx")
+    (tmp_path / "box.vnnlib").write_text(VNNLIB)
+    Box([0], [2]).write(tmp_path / "box.json")
+    return tmp_path
+
+
+def test_lumping_on_a_region_is_written_certified_and_verified(run: Run, files: Path) -> None:
+    asked = (
+        "lump",
+        "net.onnx",
+        "--box",
+        "box.vnnlib",
+        "-o",
+        "small.onnx",
+        "--certificate",
+        "c.json",
+    )
+    result = run(*asked, "--compare", "5")
+    assert result.exit_code == 0, result.output
+    assert "on the region no output differs at all" in result.stdout
+    assert read("small.onnx").hidden_neurons == 2
+    verified = run("verify", "c.json", "net.onnx", "--quotient", "small.onnx")
+    assert verified.exit_code == 0, verified.output
+    assert "no output differs at all" in verified.stdout
+    refused = run("verify", "c.json", "net.onnx", "--quotient", "net.onnx")
+    assert refused.exit_code == 1
+    missing = run("verify", "c.json", "net.onnx")
+    missing.assert_refused("needs both networks")
+
+
+def test_json_and_python_agree(run: Run, files: Path) -> None:
+    found = run("lump", "net.onnx", "--region", "box.json", "--boxes", "2", "--json").document
+    assert found["lumping"]["bound"] == "0"
+    assert found["lumping"]["region"] == {"low": ["0"], "high": ["2"]}
+    again = lump(read("net.onnx"), region=Box.read("box.json"), boxes=2)
+    assert found["lumping"]["after"]["hidden_neurons"] == again.quotient.hidden_neurons
+    assert found["lumping"]["layers"][0]["inactive"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('{"low": [2], "high": [1]}', "the box is empty"),
+        ('{"low": [NaN], "high": [1]}', "NaN"),
+        ('{"low": [0, 0], "high": [1, 1]}', "2 inputs, but the network has 1"),
+        ("[]", "no box"),
+    ],
+)
+def test_bad_boxes_are_refused_in_one_line(run: Run, files: Path, text: str, word: str) -> None:
+    (files / "bad.json").write_text(text)
+    run("lump", "net.onnx", "--region", "bad.json").assert_refused(word)
+
+
+def test_a_vnnlib_file_that_is_no_box_and_a_missing_file_are_refused(run: Run, files: Path) -> None:
+    (files / "or.vnnlib").write_text(f"{VNNLIB} (assert (or (<= X_0 0) (>= X_0 1)))")
+    run("lump", "net.onnx", "--region", "or.vnnlib").assert_refused("no box")
+    run("lump", "net.onnx", "--region", "none.json").assert_refused("none.json")
+
+
+def test_layers_that_are_not_covered_are_named(run: Run, files: Path) -> None:
+    formats.write(Network.dense([([[1]], None, "tanh"), ([[1]], None, None)]), "t.onnx")
+    run("lump", "t.onnx", "--region", "box.json").assert_refused("tanh")
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--html", "x.html"], "leave --region out"),
+        (["--partition", "p.json"], "leave --region out"),
+    ],
+)
+def test_pages_and_partitions_are_for_all_inputs(
+    run: Run, files: Path, options: list[str], word: str
+) -> None:
+    result = run("lump", "net.onnx", "--region", "box.json", *options)
+    assert result.exit_code == 2
+    assert word in result.stderr
+
+
+def test_chains_have_no_regions(run: Run, files: Path, machines: Path) -> None:
+    result = run("lump", "machines.json", "--region", "box.json")
+    assert result.exit_code == 2
+    assert "--region is not for a CTMC" in result.stderr
+
+
+def test_a_damaged_certificate_is_refused(run: Run, files: Path) -> None:
+    run("lump", "net.onnx", "--region", "box.json", "-o", "s.onnx", "--certificate", "c.json")
+    document = json.loads(Path("c.json").read_text())
+    document["parts"][0][0][0][0] = "nan"
+    Path("c.json").write_text(json.dumps(document))
+    run("verify", "c.json", "net.onnx", "--quotient", "s.onnx").assert_refused("finite number")
