@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -376,6 +377,11 @@ class _Writer:
     analysis: Analysis
     model: Any
 
+    @cached_property
+    def _taken(self) -> set[str]:
+        """All names of the graph."""
+        return set(names_in(self.model.graph))
+
     def write(
         self,
         constants: dict[str, dict[tuple[int, int], Array]],
@@ -447,11 +453,11 @@ class _Writer:
 
     def _clone(self, name: str, array: Array) -> str:
         graph = self.model.graph
-        taken = set(names_in(graph))
         number = 0
-        while f"{name}_{number}" in taken:
+        while f"{name}_{number}" in self._taken:
             number += 1
         new = f"{name}_{number}"
+        self._taken.add(new)
         stored = self.analysis.index.stored.get(name)
         graph.initializer.append(
             tensor_of(array, new, None if stored is None else stored.data_type)

@@ -91,7 +91,11 @@ def apply(call: Call) -> None:
                 (seen.ids.reshape(grow + seen.ids.shape), seen.facs.reshape(grow + seen.ids.shape))
             )
             labels.append(seen.labels.reshape(grow + seen.labels.shape))
-    found = call.work.algebra.apply(values, _rule(call, operands))
+    facts, slots = call.work.choices[0], tuple(slot for slot, _, _ in operands)
+    types = tuple(facts.code(name) for name in (*call.node.input, call.node.output[0]) if name)
+    own = call.stored(1, 2) if call.op in ("QuantizeLinear", "DequantizeLinear") else ()
+    key = (call.named(), call.work.index.opsets[""], slots, types, own)
+    found = call.work.algebra.apply(values, _rule(call, operands), key)
     call.yields(units, _united(call, labels, compact), found)
 
 

@@ -61,6 +61,7 @@ class Algebra:
         self.domains = Domains()
         self.infinite: set[int] = set()
         self.approximate = 0
+        self._remembered: dict[Hashable, dict[tuple[int, ...], Value]] = {}
 
     def atom(self, key: Hashable, *, constant: bool = False) -> int:
         """Return the number of an atom; a constant one is the same number at every position and input."""
@@ -143,8 +144,11 @@ class Algebra:
         found: dict[int, Fraction] = {}
         for atom, factor in parts:
             inner = self.terms.get(atom)
-            for part, weight in ((atom, Fraction(1)),) if inner is None else inner:
-                found[part] = found.get(part, Fraction(0)) + factor * weight
+            terms = (
+                [(part, factor * weight) for part, weight in inner] if inner else [(atom, factor)]
+            )
+            for part, weight in terms:
+                found[part] = found[part] + weight if part in found else weight
         left = sorted((atom, factor) for atom, factor in found.items() if factor)
         if len(left) < len(found) and self.domains.touches(found.items()):
             gone = [atom for atom, factor in found.items() if not factor]
@@ -208,15 +212,28 @@ class Algebra:
         return ids[code].reshape(shape), facs[code].reshape(shape)
 
     def apply(
-        self, operands: Sequence[tuple[Array, Array]], rule: Callable[[list[Value]], Value]
+        self,
+        operands: Sequence[tuple[Array, Array]],
+        rule: Callable[[list[Value]], Value],
+        key: Hashable = None,
     ) -> tuple[Array, Array]:
-        """Apply a rule on values to arrays of values, element by element."""
+        """Apply a rule on values to arrays of values, element by element.
+
+        Parameters
+        ----------
+        key : hashable, optional
+            Names the rule; what equal rules make of equal values is remembered.
+        """
         columns = [array for pair in operands for array in pair]
+        known = {} if key is None else self._remembered.setdefault(key, {})
 
         def by_numbers(row: tuple[int, ...]) -> Value:
-            values = [(atom, self.fractions[factor]) for atom, factor in list(pairwise(row))[::2]]
-            found, factor = rule(values)
-            return self.domains.note(found, partial=self.domains.touches(values)), factor
+            if row not in known:
+                values = [(a, self.fractions[f]) for a, f in list(pairwise(row))[::2]]
+                found, factor = rule(values)
+                partial = self.domains.touches(values)
+                known[row] = self.domains.note(found, partial=partial), factor
+            return known[row]
 
         return self.map(columns, by_numbers)
 
