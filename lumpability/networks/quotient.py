@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import InvalidInput
+from lumpability.errors import InvalidInput, NotJustified
 from lumpability.networks.bound_claims import NewWeights
 from lumpability.networks.elementwise import PReLU, Scale, Shift
 from lumpability.networks.joins import Join, Opaque
@@ -192,16 +192,33 @@ def _rounded_layer(
     if weights.matrix is one.summed.matrix and stored == layer.weight.dtype:
         matrix, changed = weights.matrix, np.empty(0, dtype=object)
     else:
-        matrix, changed = round_to(weights.matrix, stored)
+        matrix, changed = _fitted(weights.matrix, stored, one)
     bias = None
     if weights.bias is not None:
         kind = stored if dtype is not None or layer.bias is None else layer.bias.dtype
-        bias, also = round_to(weights.bias, kind)
+        bias, also = _fitted(weights.bias, kind, one)
         changed = np.concatenate([changed, also])
     size = matrix.size + (0 if bias is None else bias.size)
     rounding = Rounding(size, len(changed), max(changed.tolist(), default=Fraction(0)))
     matrix, bias = _not_empty(matrix, bias, below)
     return layer.with_matrix(matrix, bias), rounding
+
+
+def _fitted(values: Array, dtype: Any, one: MergedStage) -> tuple[Array, Array]:
+    """Round new weights; refuse those that are larger than all numbers of the type."""
+    rounded, changed = round_to(values, dtype)
+    if not np.isfinite(rounded).all():
+        place = f"layer {one.stage.position}"
+        wider = (
+            "divide its weights, or those of the layer below, by a power of two"
+            if np.dtype(dtype).itemsize >= 8
+            else "give dtype='float64'"
+        )
+        raise NotJustified(
+            f"{place}: weights of merged neurons add up to more than {np.dtype(dtype)} can hold: {wider}, or keep "
+            "these neurons apart with within=..."
+        )
+    return rounded, changed
 
 
 def _in_order(layer: Dense | Conv, units: Units) -> Dense | Conv:

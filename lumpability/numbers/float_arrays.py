@@ -233,10 +233,13 @@ def float_sum(rows: Array, factors: Array, known: Array, starts: Array) -> tuple
     sizes = np.diff(np.append(starts, len(rows)))
     sums = wide[starts]
     exact = np.logical_and.reduceat(exact_rows, starts) if len(starts) else exact_rows
-    for step in range(1, int(sizes.max(initial=1))):
-        longer = np.flatnonzero(sizes > step)
-        sums[longer], rest = two_sum(sums[longer], wide[starts[longer] + step])
-        exact[longer] &= ~rest.any(axis=1)
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # what overflows has a rest that is no number
+        for step in range(1, int(sizes.max(initial=1))):
+            longer = np.flatnonzero(sizes > step)
+            sums[longer], rest = two_sum(sums[longer], wide[starts[longer] + step])
+            exact[longer] &= ~rest.any(axis=1)
     return sums, exact
 
 

@@ -221,6 +221,7 @@ class DenseStructure:
             chosen = classes[low : low + step]
             values, exact = self._some(chosen, columns)
             if not exact.all():
+                values[~exact] = 0  # such sums may have overflowed
                 mixed = to_fractions(values)
                 mixed[~exact] = self.fractions(chosen[~exact], columns)
                 values = mixed

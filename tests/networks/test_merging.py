@@ -423,3 +423,16 @@ def test_units_spread_over_channels_are_put_where_they_arrive() -> None:
     lumping = lump(network)
     assert lumping.quotient.hidden_neurons == 2
     assert_same_function(network, lumping.quotient)
+
+
+def test_merged_weights_beyond_their_type_are_refused_with_the_remedy() -> None:
+    def twins(kind: Any, large: float) -> Network:
+        first, last = Dense(np.array([[1, 1]], kind)), Dense(np.array([[large], [large]], kind))
+        return Network((first, Activate("relu"), last), (None, 1), kind)
+
+    with pytest.raises(NotJustified, match=r"more than float64 can hold: divide its weights"):
+        lump(twins(np.float64, 1.5e308))
+    for kind, large in ((np.float16, 6e4), (np.float32, 3e38)):
+        with pytest.raises(NotJustified, match=r"can hold: give dtype='float64'"):
+            lump(twins(kind, large))
+        assert lump(twins(kind, large), dtype="float64").quotient.hidden_neurons == 1

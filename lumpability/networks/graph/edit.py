@@ -28,7 +28,11 @@ __all__ = ["Editor", "Representation", "Unfit"]
 
 
 class Unfit(Exception):  # an internal signal: that tensor's units are kept instead
-    """The units of a tensor cannot leave; carries its name."""
+    """The units of a tensor cannot leave; carries its name, and the reason."""
+
+    def __init__(self, name: str, reason: str = "what would be left of it is no array") -> None:
+        super().__init__(name)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -229,7 +233,11 @@ class Editor:
         if rounds:
             new, changed, largest = _rounded(array, old.dtype)
             if not np.isfinite(new).all():
-                raise Unfit(self.analysis.index.nodes[number].output[0])
+                raise Unfit(
+                    self.analysis.index.nodes[number].output[0],
+                    f"weights of merged units add up to more than {old.dtype} can hold: divide them by a power of "
+                    "two, or store them in a wider type",
+                )
             self.weights += new.size
             self.rounded += changed
             self.largest = max(self.largest, largest)

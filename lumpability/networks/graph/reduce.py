@@ -34,7 +34,6 @@ from lumpability.partition import Partition
 
 __all__ = ["GraphLumping", "reduce_graph"]
 
-_PACKING = "what would be left of it is no array"
 _PROOF = "no rule proves that it may go"
 _CLONED = "weights that others read as well would be stored twice"
 
@@ -267,7 +266,7 @@ def _proved(
                     continue
         except Unfit as unfit:
             name = str(unfit)
-            _hold(first, held, _PACKING, [name], _read_for(first, name))
+            _hold(first, held, unfit.reason, [name], _read_for(first, name))
         except Unproved as unproved:
             name = str(unproved)
             _hold(first, held, _PROOF, [name, *_read_for(first, name)])

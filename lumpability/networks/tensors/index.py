@@ -7,9 +7,7 @@ differs between two choices of sizes depends on them, and nothing but a shape ma
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,144 +15,29 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidNetwork
+from lumpability.networks.tensors.facts import Facts, Shape, facts_at
 from lumpability.networks.tensors.protobuf import (
     array_of,
     attributes,
     evaluated,
-    inferred,
-    onnx,
     subgraphs,
-    tensor_type,
 )
-from lumpability.numbers.float_arrays import Array
+from lumpability.numbers.float_arrays import Array, first_non_finite
 
 __all__ = ["Facts", "Index", "Shape", "captured", "names_in", "reads_shape"]
 
-Shape = tuple[int, ...]
-
-_RANDOM = ("Random", "Multinomial", "Bernoulli")
-_SMALL = 1024
-_MOST = 1 << 27
-_LARGER = frozenset(
-    [
-        "ConstantOfShape",
-        "Expand",
-        "Tile",
-        "Range",
-        "Pad",
-        "Resize",
-        "Upsample",
-        "OneHot",
-        "EyeLike",
-        "Concat",
-        "MatMul",
-        "Gemm",
-        "Einsum",
-    ]
-)
-_NO_LARGER = frozenset(
-    [
-        "Identity",
-        "Cast",
-        "Transpose",
-        "Reshape",
-        "Squeeze",
-        "Unsqueeze",
-        "Flatten",
-        "DequantizeLinear",
-    ]
-)
-_FOLDS = frozenset(
-    [
-        "Constant",
-        "Identity",
-        "Cast",
-        "CastLike",
-        "Reshape",
-        "Flatten",
-        "Squeeze",
-        "Unsqueeze",
-        "Transpose",
-        "Slice",
-        "Split",
-        "Concat",
-        "Gather",
-        "GatherElements",
-        "GatherND",
-        "ScatterElements",
-        "ScatterND",
-        "Expand",
-        "Tile",
-        "Pad",
-        "ConstantOfShape",
-        "Range",
-        "EyeLike",
-        "OneHot",
-        "NonZero",
-        "Trilu",
-        "DepthToSpace",
-        "SpaceToDepth",
-        "Where",
-        "Equal",
-        "Less",
-        "LessOrEqual",
-        "Greater",
-        "GreaterOrEqual",
-        "Not",
-        "And",
-        "Or",
-        "Xor",
-        "Add",
-        "Sub",
-        "Mul",
-        "Div",
-        "Mod",
-        "Neg",
-        "Abs",
-        "Sign",
-        "Min",
-        "Max",
-        "Sum",
-        "Mean",
-        "Pow",
-        "Sqrt",
-        "Reciprocal",
-        "Exp",
-        "Log",
-        "Erf",
-        "Sin",
-        "Cos",
-        "Tanh",
-        "Sigmoid",
-        "Relu",
-        "Clip",
-        "Floor",
-        "Ceil",
-        "Round",
-        "IsNaN",
-        "IsInf",
-        "MatMul",
-        "Gemm",
-        "Einsum",
-        "CumSum",
-        "ReduceSum",
-        "ReduceMean",
-        "ReduceMax",
-        "ReduceMin",
-        "ReduceProd",
-        "ReduceL1",
-        "ReduceL2",
-        "ReduceSumSquare",
-        "QuantizeLinear",
-        "DequantizeLinear",
-    ]
-)
-"""Operators of which onnx's evaluator computes what runtimes do; constants made by others are carried along."""
 _TRIALS = (
     *((2, 8, 1), (4, 16, 1), (2, 8, 0), (4, 16, 0), (1, 32, 0), (2, 64, 0)),
     *((4, 96, 0), (6, 12, 0), (3, 5, 0), (1, 224, 0), (1, 1, 0), (8, 8, 0)),
 )
 """Sizes to try for free dimensions: of axis 0, of the others, and whether they differ from each other."""
+
+_WEIGHTS = {
+    **dict.fromkeys(("Gemm", "Conv", "ConvTranspose"), (1, 2)),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), (1, 2, 3)),
+    "MatMul": (0, 1),
+}
+"""Inputs that hold the weights of layers."""
 
 _SHAPES = {
     "Reshape": (1,),
@@ -170,51 +53,6 @@ _SHAPES = {
     "Unsqueeze": (1,),
     "CenterCropPad": (1,),
 }
-
-
-@dataclass
-class Facts:
-    """What is known of a graph at one choice of the free dimensions.
-
-    Attributes
-    ----------
-    sizes : dict of str to int
-    values : dict of str to array
-        Tensors that depend on no input.
-    types : dict of str to TypeProto
-    derived : set of str
-        Tensors of `values` that depend on the shape of one that is not.
-    wrong : dict of str to str
-        By first output: what is wrong with nodes that do not fit what they read.
-    """
-
-    sizes: dict[str, int]
-    values: dict[str, Array] = field(default_factory=dict)
-    types: dict[str, Any] = field(default_factory=dict)
-    derived: set[str] = field(default_factory=set)
-    wrong: dict[str, str] = field(default_factory=dict)
-
-    def code(self, name: str) -> int:
-        """Return ONNX's number of a tensor's element type, 0 if it is unknown."""
-        if name in self.values:
-            return _code(self.values[name])
-        return int(self.types[name].tensor_type.elem_type) if name in self.types else 0
-
-    def shape(self, name: str) -> Shape | None:
-        """Return the shape of a tensor, or None if it is unknown."""
-        if name in self.values:
-            return tuple(self.values[name].shape)
-        kind = self.types.get(name)
-        if (
-            kind is None
-            or not kind.HasField("tensor_type")
-            or not kind.tensor_type.HasField("shape")
-        ):
-            return None
-        dims = kind.tensor_type.shape.dim
-        if not all(d.HasField("dim_value") and d.dim_value >= 0 for d in dims):
-            return None
-        return tuple(int(d.dim_value) for d in dims)
 
 
 class Index:
@@ -260,6 +98,7 @@ class Index:
                 self.users.setdefault(name, []).append((number, slot))
             self.producer.update((name, number) for name in node.output if name)
             self.captured |= set(captured(node))
+        self._refuse_infinite()
 
     @property
     def symbols(self) -> list[tuple[str, int]]:
@@ -301,82 +140,7 @@ class Index:
 
     def facts(self, sizes: dict[str, int]) -> Facts:
         """Fold constants and infer shapes with the free dimensions set to some sizes."""
-        known = Facts(sizes, dict(self.constants))
-        for item in self.defaults:
-            del known.values[item.name]
-        for item in (*self.inputs, *self.defaults):
-            kind = type(item.type)()
-            kind.CopyFrom(item.type)
-            for axis, dim in enumerate(kind.tensor_type.shape.dim):
-                if not (dim.HasField("dim_value") and dim.dim_value > 0):
-                    dim.dim_value = sizes[dim.dim_param or f"{item.name}:{axis}"]
-            known.types[item.name] = kind
-        for number, node in enumerate(self.nodes):
-            if not self._folded(number, node, known):
-                self._infer(node, known)
-        return known
-
-    def _folded(self, number: int, node: Any, known: Facts) -> bool:
-        if node.op_type in ("Shape", "Size") and node.domain in ("", "ai.onnx"):
-            shape = known.shape(node.input[0])
-            if shape is None:
-                return False
-            if node.op_type == "Shape":
-                extent = attributes(node)
-                value = np.array(shape, dtype=np.int64)[extent.get("start", 0) : extent.get("end")]
-            else:
-                value = np.array(np.prod(shape), dtype=np.int64)
-            known.values[node.output[0]] = value
-            if node.input[0] not in known.values or node.input[0] in known.derived:
-                known.derived.add(node.output[0])
-            return True
-        if self.local[number] or node.op_type.startswith(_RANDOM):
-            return False
-        if any(name and name not in known.values for name in node.input) or subgraphs(node):
-            return False
-        if node.op_type not in _FOLDS or not self._is_small(node, known):
-            return False
-        if self.opsets[""] < 7 and {"axis", "broadcast"} <= attributes(node).keys():
-            return False
-        try:
-            given = [known.values.get(name) for name in node.input]
-            found = evaluated(node, given, self.opsets)
-        except Exception:  # noqa: BLE001  # what cannot be folded is carried along
-            return False
-        if not all(isinstance(value, np.ndarray) for value in found):
-            return False
-        outputs = [name for name in node.output if name]
-        known.values.update(zip(outputs, found, strict=False))
-        if any(name in known.derived for name in node.input):
-            known.derived.update(outputs)
-        return True
-
-    def _is_small(self, node: Any, known: Facts) -> bool:
-        """Whether folding a node makes no tensor much larger than what it reads."""
-        if sum(known.values[name].size for name in node.input if name) > _MOST:
-            return node.op_type in _NO_LARGER
-        if node.op_type not in _LARGER:
-            return True
-        self._infer(node, known)
-        shapes = [known.shape(name) for name in node.output if name]
-        return all(shape is not None and math.prod(shape) <= _MOST for shape in shapes)
-
-    def _infer(self, node: Any, known: Facts) -> None:
-        types, data = {}, {}
-        for name in filter(None, node.input):
-            if name in known.values:
-                value = known.values[name]
-                if value.size <= _SMALL:
-                    data[name] = value
-                types[name] = tensor_type(_code(value), value.shape)
-            elif name in known.types:
-                types[name] = known.types[name]
-        found, wrong = inferred(node, types, data, self.opsets, self.model.ir_version)
-        known.types.update(found)
-        if wrong and all(known.shape(name) for name in node.input if name):
-            known.wrong[node.output[0]] = (
-                f"the node {node.name or node.output[0]!r} ({node.op_type}) does not fit what it reads: {wrong}"
-            )
+        return facts_at(self, sizes)
 
     def _constant_nodes(self) -> dict[str, Array]:
         """Return the values of nodes that state a constant."""
@@ -406,6 +170,19 @@ class Index:
             if value.dtype.kind == "f" and np.isnan(value).any():
                 place = np.argwhere(np.isnan(value))[0].tolist()
                 raise InvalidNetwork(f"the weight {name!r} holds nan at index {place}")
+
+    def _refuse_infinite(self) -> None:
+        """Refuse layers with weights that are no numbers; masks that are added may hold minus infinity."""
+        for node in self.nodes:
+            for slot in _WEIGHTS.get(node.op_type, ()):
+                name = node.input[slot] if slot < len(node.input) else ""
+                value = self.constants.get(name, self.constant_nodes.get(name))
+                place = None if value is None else first_non_finite(value)
+                if value is not None and place is not None:
+                    raise InvalidNetwork(
+                        f"the weight {name!r} holds {value[place]} at index {list(place)}: "
+                        f"{node.op_type} {node.name or node.output[0]!r} computes no numbers with it"
+                    )
 
     def _ordered(self, known: Iterable[str]) -> list[Any]:
         """Return the nodes so that every tensor is written before it is read."""
@@ -494,10 +271,6 @@ def _dense(item: Any) -> Array:
     else:
         dense.ravel()[where] = values
     return dense
-
-
-def _code(value: Array) -> int:
-    return int(onnx().helper.np_dtype_to_tensor_dtype(value.dtype))
 
 
 def reads_shape(op: str, slot: int) -> bool:

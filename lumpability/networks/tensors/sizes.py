@@ -176,7 +176,9 @@ class Sizes:
         names = [name for name in node.output if name]
         folded = all(name in facts.values for name in names for facts in self.choices)
         measures = node.op_type in ("Shape", "Size") and node.domain in ("", "ai.onnx")
-        if folded and not measures and all(name in self.known for name in node.input if name):
+        # Of what CastLike reads second, only the type matters.
+        read = node.input[:1] if node.op_type == "CastLike" else node.input
+        if folded and not measures and all(name in self.known for name in read if name):
             for name in names:
                 self._constant(name, self.choices[0].values[name])
             return

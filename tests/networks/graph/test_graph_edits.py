@@ -6,6 +6,7 @@ import pytest
 from graph_builder import Graph
 from onnx import helper
 
+from lumpability.errors import InvalidNetwork
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.reduce import GraphLumping, reduce_graph
 
@@ -117,3 +118,36 @@ def test_the_order_in_which_positions_are_told_apart_makes_no_difference() -> No
     ]
     y = graph.add("Add", *(graph.add("MatMul", part, graph.const(LAST)) for part in parts))
     assert reduced(graph.model([y], x=[2, 5, 2])).quotient.hidden_neurons == 2
+
+
+@pytest.mark.parametrize(("dtype", "large"), [(np.float16, 6e4), (np.float32, 3e38)])
+def test_what_keeps_units_whose_weights_would_overflow_names_the_remedy(
+    dtype: type, large: float
+) -> None:
+    graph = Graph()
+    first, last = (np.asarray(w, dtype) for w in (TWINS[:, [0, 0, 2]], [[large], [large], [1]]))
+    h = graph.add("Relu", graph.add("MatMul", "x", graph.const(first, dtype)))
+    model = graph.model([graph.add("MatMul", h, graph.const(last, dtype))], x=["N", 3]).model
+    for end in (*model.graph.input, *model.graph.output):
+        end.type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    (reason,) = reduce_graph(GraphNetwork(model)).held
+    assert f"more than {np.dtype(dtype)} can hold: divide them" in reason
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_layers_with_weights_that_are_no_numbers_are_refused(value: float) -> None:
+    graph = Graph()
+    weights = TWINS.copy()
+    weights[1, 2] = value
+    y = graph.add("MatMul", "x", graph.const(weights))
+    with pytest.raises(InvalidNetwork, match=rf"holds {value} at index \[1, 2\]"):
+        graph.model([y], x=["N", 3])
+
+
+def test_a_constant_that_takes_the_type_of_a_tensor_holds_nothing() -> None:
+    graph = Graph()
+    h = graph.add("Relu", graph.add("MatMul", "x", graph.const(TWINS)))
+    zero = graph.add("CastLike", graph.const(0.0, np.float64), h)
+    h = graph.add("Max", h, zero)
+    network = graph.model([graph.add("MatMul", h, graph.const(LAST))], x=["N", 3])
+    assert reduced(network).kept["t0a"].size == 2
