@@ -18,7 +18,7 @@ import os
 import secrets
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -31,6 +31,7 @@ __all__ = [
     "check_size",
     "opened",
     "reading",
+    "remove_all_leftovers",
     "remove_leftovers",
     "replacing",
     "together",
@@ -43,6 +44,7 @@ DEFAULT_MAX_BYTES = 8 << 30
 _MAX_RATIO = 100
 _RATIO_FLOOR, _NETWORK_FLOOR = 32 << 20, 1 << 30  # pruned networks hold many zeros
 _STALE = 60  # seconds after which a file that nobody holds is a leftover
+_MARK = "[0-9a-f]" * 8  # in the name of an unfinished file, as a pattern
 _BUFFER = 1 << 20
 _GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
 _LEVEL = 6
@@ -323,8 +325,17 @@ def remove_leftovers(target: Path) -> list[Path]:
 
     Returns the files that were removed.
     """
+    return _remove(target.parent.glob(f".{glob.escape(target.name)}.{_MARK}.tmp"))
+
+
+def remove_all_leftovers(folder: Path) -> list[Path]:
+    """Remove what killed runs left in a folder, beside any file; see `remove_leftovers`."""
+    return _remove(folder.glob(f".?*.{_MARK}.tmp"))
+
+
+def _remove(candidates: Iterable[Path]) -> list[Path]:
     removed = []
-    for left in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 8}.tmp"):
+    for left in candidates:
         with suppress(OSError):  # another process was quicker, or it is not ours
             if time.time() - left.stat().st_mtime < _STALE:
                 continue

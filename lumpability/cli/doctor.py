@@ -21,6 +21,7 @@ from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
 from lumpability.dispatch import lump
+from lumpability.files import remove_all_leftovers
 from lumpability.markov.examples import machine_repair, tandem
 from lumpability.refinement import ENGINES, SUMS
 from lumpability.show.text import Table, count
@@ -60,7 +61,7 @@ def doctor_command(ctx: click.Context, *, compile_all: bool, as_json: bool) -> N
 
     Shows versions, optional packages and how to install missing ones, processors, and whether the
     compiled engine is ready; then lumps a small chain with every engine. The first run compiles the engine
-    for some seconds. With --compile it compiles everything, so that no later run has to; use it for images
+    for some seconds. Unfinished files that killed runs left in this folder are removed. With --compile it compiles everything, so that no later run has to; use it for images
     and batch jobs. The exit code is 0 if all engines agree, and 1 if one fails.
     """
     started = time.time()
@@ -74,6 +75,7 @@ def doctor_command(ctx: click.Context, *, compile_all: bool, as_json: bool) -> N
             with stages("compiling", "all of the engine for large models"):
                 _compile_all()
         compiled = _compiled(started)
+        leftovers = sorted(path.name for path in remove_all_leftovers(Path()))
     healthy = all(versions.values()) and all(trial["agrees"] for trial in trials.values())
     if as_json:
         show_json(
@@ -87,6 +89,7 @@ def doctor_command(ctx: click.Context, *, compile_all: bool, as_json: bool) -> N
             optional=optional,
             compiled=compiled,
             engines=trials,
+            leftovers=leftovers,
             seconds=stages.seconds,
         )
     else:
@@ -97,6 +100,11 @@ def doctor_command(ctx: click.Context, *, compile_all: bool, as_json: bool) -> N
             Table(
                 f"engines, on {_MACHINES} machines ({2**_MACHINES} states)",
                 tuple((engine, trial["text"]) for engine, trial in trials.items()),
+            ),
+            *(
+                [Table("removed leftovers", tuple((name,) for name in leftovers))]
+                if leftovers
+                else []
             ),
             Table(f"all is well: {'yes' if healthy else 'no'}", ()),
         )

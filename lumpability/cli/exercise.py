@@ -9,7 +9,7 @@ import click
 from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
-from lumpability.files import writing
+from lumpability.files import together, writing
 from lumpability.show.text import Table
 from lumpability.teaching.exercises import (
     FORMATS,
@@ -93,6 +93,7 @@ Examples:
 @options.file_option("--solution", about="Also write the solution to a file.")
 @options.reading
 @options.debug
+@together()
 def exercise_command(
     *,
     kind: str | None,

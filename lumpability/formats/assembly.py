@@ -263,8 +263,9 @@ def assemble(
     plain = {name: mask for name, mask in labels.items() if name != INITIAL}
     if initial is None and INITIAL in labels:
         initial = uniform_over(labels[INITIAL])
-    chain = kind(
+    return kind.from_structure(
         structure,
+        reading,
         states=states,
         labels=plain,
         rewards=rewards,
@@ -272,5 +273,3 @@ def assemble(
         normalize=normalize,
         **({"absorbing": True} if absorbing else {}),
     )
-    chain.reading = reading or Reading()
-    return chain

@@ -183,6 +183,7 @@ class _Model:
 
     def _refuse_other_models(self) -> None:
         system = self._system
+        self._refuse_choices()
         # With one choice in every state players decide nothing.
         if system.time not in ("discrete", "stochastic") or system.num_players > 1:
             raise self._error(
@@ -191,18 +192,25 @@ class _Model:
             )
         if system.num_observations:
             raise self._error("holds observations, which a Markov chain does not have")
-        if system.num_choices != self._n:
-            raise self._error(
-                f"has {system.num_choices} choices for {self._n} states: a chain has one each"
-            )
-        if "state-to-choices.bin" in self._members:
-            choices = self._row_starts("state-to-choices.bin", self._n, self._n)
-            if np.any(np.diff(choices) != 1):
-                raise self._error("has a state with no choice or several: a chain has one each")
         if self._m and system.branch_probability_type is None:
             raise self._error("has no probabilities")
         if system.time == "stochastic" and system.exit_rate_type is None:
             raise self._error("has no exit rates")
+
+    def _refuse_choices(self) -> None:
+        """Refuse a model with a state that has no choice or several; name the state."""
+        count = self._system.num_choices
+        if "state-to-choices.bin" in self._members:
+            starts = self._row_starts("state-to-choices.bin", self._n, count)
+            wrong = np.flatnonzero(np.diff(starts) != 1)
+            if len(wrong):
+                state = int(wrong[0])
+                choices = int(starts[state + 1] - starts[state])
+                raise self._error(
+                    f"state {state} has {choices} choices: only a model with one in every state is a Markov chain"
+                )
+        if count != self._n:
+            raise self._error(f"has {count} choices for {self._n} states: a chain has one each")
 
     def _described(self, group: str) -> Iterator[tuple[str, Any, str, dict[str, str]]]:
         """Yield (name, type, kind of type, folders by what it applies to) of annotations."""

@@ -22,7 +22,7 @@ from lumpability.markov.attributes import (
     read_labels,
     read_rewards,
 )
-from lumpability.markov.matrices import explore, read_matrix, triples, with_loops
+from lumpability.markov.matrices import explore, read_matrix, transitions, with_loops
 from lumpability.markov.parametric import parameters_in, read_point, substitute_array
 from lumpability.notebook_hooks import Drawn
 from lumpability.numbers.exact_array import ExactArray
@@ -81,7 +81,34 @@ class MarkovChain(Drawn, ABC):
         absorbing: bool = False,
         tolerance: float = DEFAULT_TOLERANCE,
     ) -> None:
-        structure, self.reading, states = read_matrix(matrix, tolerance, states)
+        structure, reading, states = read_matrix(matrix, tolerance, states)
+        self._build(
+            structure,
+            reading,
+            states=states,
+            labels=labels,
+            rewards=rewards,
+            initial=initial,
+            normalize=normalize,
+            absorbing=absorbing,
+            tolerance=tolerance,
+        )
+
+    def _build(
+        self,
+        structure: WeightedStructure,
+        reading: Reading,
+        *,
+        states: Iterable[Hashable] | None = None,
+        labels: Mapping[str, Any] | None = None,
+        rewards: Mapping[str, Any] | None = None,
+        initial: Any = None,
+        normalize: bool = False,
+        absorbing: bool = False,
+        tolerance: float = DEFAULT_TOLERANCE,
+    ) -> None:
+        """Set all attributes, given weights that were read with `reading`; see the constructor."""
+        self.reading = reading
         if absorbing and self.time == "discrete":
             structure = with_loops(structure)
         self._name(structure.n, states)
@@ -122,7 +149,7 @@ class MarkovChain(Drawn, ABC):
             A DataFrame needs the columns ``source``, ``target`` and ``rate`` (or ``probability`` or
             ``weight``).  Numbers may be of any type that `ExactArray.read` takes.
         states : iterable of hashable, optional
-            State names in order; by default the states in order of first mention.
+            State names in order; by default integers in ascending order, other states in order of first mention.
         **options
             As for the constructor.
 
@@ -140,36 +167,41 @@ class MarkovChain(Drawn, ABC):
         >>> list(chain.states), chain.matrix.row(0)
         (['up', 'down'], [(1, Fraction(1, 10))])
         """
-        transitions = triples(rates)
-        if states is None:
-            listed = tuple(dict.fromkeys(x for s, t, _ in transitions for x in (s, t)))
-        else:
-            listed = tuple(states)
-        names = States(len(listed), listed)
-        for source, target, _ in transitions:
-            for state in (source, target):
-                if state not in names:
-                    raise InvalidChain(
-                        f"transition {source!r} -> {target!r}: {state!r} is not in states",
-                        state=state,
-                    )
-        return cls._from_transitions(
-            names,
-            np.array([names.index(source) for source, _, _ in transitions], dtype=np.int64),
-            np.array([names.index(target) for _, target, _ in transitions], dtype=np.int64),
-            [number for _, _, number in transitions],
-            options,
-        )
+        names, sources, targets, numbers = transitions(rates, states)
+        return cls._from_transitions(States(len(names), names), sources, targets, numbers, options)
 
     @classmethod
     def _from_transitions(
-        cls, states: States, sources: Any, targets: Any, numbers: list[Any], options: dict[str, Any]
+        cls, states: States, sources: Any, targets: Any, numbers: Any, options: dict[str, Any]
     ) -> Self:
         tolerance = options.get("tolerance", DEFAULT_TOLERANCE)
         weights, reading = ExactArray.read(numbers, tolerance=tolerance)
         structure = WeightedStructure.from_edges(len(states), sources, targets, weights)
-        chain = cls(structure, states=states, **options)
-        chain.reading = chain.reading + reading
+        return cls.from_structure(structure, reading, states=states, **options)
+
+    @classmethod
+    def from_structure(
+        cls, structure: WeightedStructure, reading: Reading | None = None, **options: Any
+    ) -> Self:
+        """Build from exact weights.
+
+        Parameters
+        ----------
+        structure : WeightedStructure
+        reading : Reading, optional
+            How its numbers were read; from floats, rows of a DTMC may miss one by rounding.
+        **options
+            As for the constructor.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> from lumpability.structure import WeightedStructure
+        >>> CTMC.from_structure(WeightedStructure.from_edges(2, [0], [1], [3]), states=["up", "down"])
+        CTMC(2 states, 1 transition)
+        """
+        chain = cls.__new__(cls)
+        chain._build(structure, reading or Reading(), **options)
         return chain
 
     @classmethod

@@ -16,9 +16,10 @@ from lumpability.numbers.parameters import is_positive
 from lumpability.numbers.rationals import Reading
 from lumpability.structure import WeightedStructure
 
-__all__ = ["divide_rows", "explore", "negative_codes", "read_matrix", "triples", "with_loops"]
+__all__ = ["divide_rows", "explore", "negative_codes", "read_matrix", "transitions", "with_loops"]
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def divide_rows(structure: WeightedStructure, divisors: ExactArray) -> WeightedStructure:
@@ -53,8 +54,57 @@ def with_loops(structure: WeightedStructure) -> WeightedStructure:
     )
 
 
-def triples(rates: Any) -> list[tuple[Any, Any, Any]]:
-    """Return (source, target, number) of transitions given as a mapping, triples or a table."""
+def transitions(
+    rates: Any, states: Iterable[Hashable] | None
+) -> tuple[tuple[Hashable, ...], Array, Array, Any]:
+    """Return names of states, and source, target and number of transitions given as a mapping, triples or a table.
+
+    Without names, integers are in ascending order, other states in order of first mention.
+    """
+    ends, numbers = _columns(rates)
+    names: tuple[Hashable, ...]
+    if states is None and ends.dtype.kind in "iu":
+        names, places = _numbered(ends)
+    else:
+        listed = ends.ravel().tolist()
+        firsts = dict.fromkeys(listed)
+        if states is not None:
+            names = tuple(states)
+        elif all(type(name) is int for name in firsts):
+            names = tuple(sorted(firsts))
+        else:
+            names = tuple(firsts)
+        known = {name: i for i, name in enumerate(names)}
+        _refuse_strangers(ends, known, firsts)
+        places = np.fromiter(map(known.__getitem__, listed), np.int64, len(listed)).reshape(-1, 2)
+    return names, places[:, 0], places[:, 1], numbers
+
+
+def _numbered(ends: Array) -> tuple[tuple[int, ...], Array]:
+    """Return the integers that occur, ascending, and the place of each entry among them."""
+    if not ends.size:
+        return (), ends.astype(np.int64)
+    low, high = int(ends.min()), int(ends.max())
+    if high - low > 8 * ends.size:  # too thinly spread for a table
+        unique, places = np.unique(ends, return_inverse=True)
+        return tuple(unique.tolist()), places.reshape(ends.shape)
+    present = np.zeros(high - low + 1, dtype=bool)
+    present[ends - low] = True
+    return tuple((np.flatnonzero(present) + low).tolist()), (np.cumsum(present) - 1)[ends - low]
+
+
+def _refuse_strangers(ends: Array, known: Mapping[Hashable, int], firsts: Iterable[Any]) -> None:
+    strangers = [name for name in firsts if name not in known]
+    if strangers:
+        stranger = strangers[0]
+        source, target = next(pair for pair in ends.tolist() if stranger in pair)
+        raise InvalidChain(
+            f"transition {source!r} -> {target!r}: {stranger!r} is not in states", state=stranger
+        )
+
+
+def _columns(rates: Any) -> tuple[Array, Any]:
+    """Return an array of sources and targets, shape (m, 2), and the numbers."""
     if hasattr(rates, "columns"):
         columns = list(rates.columns)
         number = next((c for c in ("rate", "probability", "weight") if c in columns), None)
@@ -62,10 +112,22 @@ def triples(rates: Any) -> list[tuple[Any, Any, Any]]:
             raise InvalidChain(
                 f"a table needs the columns source, target and rate; it has {', '.join(map(str, columns))}"
             )
-        return list(zip(*(rates[c].tolist() for c in ("source", "target", number)), strict=True))
-    if isinstance(rates, Mapping):
-        return [(source, target, number) for (source, target), number in rates.items()]
-    return [(source, target, number) for source, target, number in rates]
+        sides = [np.asarray(rates[name].to_numpy()) for name in ("source", "target")]
+        values = rates[number].to_numpy()
+        numbers = values if values.dtype.kind in "fiu" else values.tolist()
+        if all(side.dtype.kind in "iu" for side in sides):
+            return np.column_stack(sides), numbers
+        pairs: Any = zip(*(rates[name].tolist() for name in ("source", "target")), strict=True)
+    elif isinstance(rates, Mapping):
+        pairs, numbers = rates.keys(), list(rates.values())
+    else:
+        listed = [(source, target, number) for source, target, number in rates]
+        pairs, numbers = [(s, t) for s, t, _ in listed], [number for *_, number in listed]
+    listed_pairs = [(source, target) for source, target in pairs]
+    ends = np.empty((len(listed_pairs), 2), dtype=object)
+    for place, (source, target) in enumerate(listed_pairs):
+        ends[place, 0], ends[place, 1] = source, target
+    return ends, numbers
 
 
 def read_matrix(

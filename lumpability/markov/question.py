@@ -127,10 +127,10 @@ def ask(
     Examples
     --------
     >>> from lumpability.markov.examples import machine_repair
-    >>> chain = machine_repair(10, repairers=2)
+    >>> chain = machine_repair(6, repairers=2)
     >>> answer = ask(chain, label="operational")
     >>> answer.lumping.quotient.n, round(float(answer.value), 6)
-    (11, 1.0)
+    (7, 1.0)
     >>> from lumpability import CTMC
     >>> line = CTMC.from_rates({("up", "down"): "x", ("down", "up"): 2}, labels={"ok": ["up"]})
     >>> for row in ask(line, label="ok", sweep={"x": [1, 2]}).rows:

@@ -179,3 +179,15 @@ def test_messages_name_options_rather_than_arguments(run: Run) -> None:
     formats.write(CTMC([[0, 1], [2, 0]]), "one.json")
     warning = run("lump", "one.json", "-o", "small.json").stderr
     assert "--within FILE" in warning
+
+
+def test_doctor_removes_what_killed_runs_left_in_this_folder(run: Run) -> None:
+    names = [".small.drn.0123abcd.tmp", ".other.tmp", ".young.drn.0123abcd.tmp"]
+    for name in names:
+        Path(name).write_text("half")
+    for name in names[:2]:
+        os.utime(name, (0, 0))
+    assert run("doctor", "--json").document["leftovers"] == names[:1]
+    assert not Path(names[0]).exists()
+    assert Path(names[1]).exists()
+    assert Path(names[2]).exists()

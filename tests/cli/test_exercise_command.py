@@ -34,7 +34,9 @@ def test_a_sheet_its_solution_and_the_grade_of_the_right_answer(run: Run, suffix
 def test_the_same_seed_gives_the_same_sheet(run: Run) -> None:
     first, again, other = (run("exercise", "--seed", s).stdout for s in ("7", "7", "8"))
     assert first == again != other
-    assert "lumpability exercise --kind ordinary --states 6 --rounds 3 --seed 7" in first
+    assert "seed" not in first
+    told = run("exercise", "--seed", "7", "--show-seed").stdout
+    assert "lumpability exercise --kind ordinary --states 6 --rounds 3 --seed 7" in told
 
 
 def test_a_wrong_answer_has_exit_code_1_and_its_witness(run: Run) -> None:
@@ -68,3 +70,9 @@ def test_what_cannot_be_made_or_read_is_refused(run: Run) -> None:
     run("grade", "sheet.md", "absent.json").assert_refused("absent.json")
     Path("answer.json").write_text("{")
     run("grade", "sheet.md", "answer.json").assert_refused("answer.json")
+
+
+def test_sheet_and_solution_appear_together_or_not_at_all(run: Run) -> None:
+    outcome = run("exercise", "--solution", "solution.md", "-o", "missing/sheet.md")
+    assert outcome.exit_code == 3
+    assert not Path("solution.md").exists()

@@ -153,6 +153,13 @@ def index(*keys: str, value: object) -> Callable[[dict[str, bytes]], None]:
     return lambda parts: edited(parts, *keys, value=value)
 
 
+def two_choices(parts: dict[str, bytes]) -> None:
+    """Make the model an MDP whose state 1 has two choices."""
+    edited(parts, "transition-system", "#choices", value=4)
+    edited(parts, "transition-system", "#players", value=1)
+    parts["state-to-choices.bin"] = np.array([0, 1, 3, 4], dtype="<u8").tobytes()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -163,6 +170,7 @@ def index(*keys: str, value: object) -> Callable[[dict[str, bytes]], None]:
         (changed("index.json", b'{"format-version": 1}'), "is not a UMB index"),
         (index("transition-system", "time", value="urgent-stochastic"), "only CTMC and DTMC"),
         (index("transition-system", "#choices", value=4), "has 4 choices for 3 states"),
+        (two_choices, "state 1 has 2 choices: only a model with one in every state"),
         (index("transition-system", "#states", value=-1), "is not a UMB index"),
         (index("transition-system", "#states", value="x"), "is not a UMB index"),
         (index("transition-system", "#states", value=None), "is not a UMB index"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -10,7 +11,7 @@ import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumpability import CTMC, DTMC, Partition, Reward
+from lumpability import CTMC, DTMC, Partition, Reward, read
 from lumpability.errors import InvalidChain, InvalidInput, InvalidValue, SizeLimit
 from lumpability.numbers.exact_array import ExactArray
 
@@ -295,3 +296,64 @@ def test_floats_that_were_divided_by_their_sum_are_a_distribution():
         DTMC(rows * (1 + 1e-9))
     with pytest.raises(InvalidChain, match="not to 1"):
         DTMC([["0.3333333333333", "0.6666666666666"], [0, 1]])  # exact numbers mean what they say
+
+
+def test_integer_states_are_in_ascending_order_however_they_are_mentioned():
+    pandas = pytest.importorskip("pandas")
+    rates = {(5, -1): 1, (2, 5): "1/2", (-1, 2): 3}
+    chain = CTMC.from_rates(rates)
+    assert list(chain.states) == [-1, 2, 5]
+    table = pandas.DataFrame([(s, t, float(Fraction(r))) for (s, t), r in rates.items()])
+    table.columns = ["source", "target", "rate"]
+    assert CTMC.from_rates(table).equals(chain)
+    assert CTMC.from_rates(table.astype({"source": object})).equals(chain)
+    far = CTMC.from_rates({(10**15, 0): 1, (0, 10**15): 2})
+    assert list(far.states) == [0, 10**15]
+    wide = pandas.DataFrame({"source": [10**15, 0], "target": [0, 10**15], "rate": [1, 2]})
+    assert CTMC.from_rates(wide).equals(far)
+    assert list(CTMC.from_rates({("b", "a"): 1, (1, "b"): 1}).states) == ["b", "a", 1]
+    assert CTMC.from_rates([]).n == 0
+
+
+def test_a_table_is_read_in_about_the_time_of_a_sparse_matrix():
+    pandas = pytest.importorskip("pandas")
+    random = np.random.default_rng(0)
+    n, m = 20_000, 200_000
+    ends, rates = random.integers(0, n, (2, m)), random.choice([1.0, 0.5, 0.1], m)
+    table = pandas.DataFrame({"source": ends[0], "target": ends[1], "rate": rates})
+
+    def seconds(build) -> float:
+        times = []
+        for _ in range(3):
+            start = time.process_time()
+            build()
+            times.append(time.process_time() - start)
+        return min(times)
+
+    sparse = seconds(lambda: CTMC(scipy.sparse.coo_array((rates, ends), shape=(n, n))))
+    assert seconds(lambda: CTMC.from_rates(table)) < 8 * sparse + 0.05
+
+
+@pytest.mark.parametrize("form", ["matrix", "rates", ".tra", ".npz"])
+def test_floats_that_were_divided_by_their_sum_are_a_chain_in_every_form(form, tmp_path):
+    random = np.random.default_rng(3)
+    matrix = random.random((40, 40))
+    matrix /= matrix.sum(axis=1, keepdims=True)
+    entries = [(i, j, float(matrix[i, j])) for i in range(40) for j in range(40)]
+    if form == "matrix":
+        chain = DTMC(matrix)
+    elif form == "rates":
+        chain = DTMC.from_rates(entries)
+    else:
+        path = tmp_path / f"chain{form}"
+        if form == ".tra":
+            lines = [f"{i} {j} {x!r}" for i, j, x in entries]
+            path.write_text("\n".join(["40 1600", *lines]))
+        else:
+            scipy.sparse.save_npz(path, scipy.sparse.csr_array(matrix))
+        chain = read(path, type="dtmc")
+    assert chain.matrix.row_sums().values == (1,)
+    assert 0 < chain.reading.rescaled <= Fraction(1, 10**12)
+    assert "divided by sums" in str(chain.reading)
+    with pytest.raises(InvalidChain, match="not to 1"):
+        DTMC([[0.5, 0.5 + 1e-11], [0, 1]])

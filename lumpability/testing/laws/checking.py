@@ -55,7 +55,7 @@ def check_refiner(
     Examples
     --------
     >>> from lumpability.refinement import refine
-    >>> check_refiner(lambda structure, within: refine(structure, within).partition, max_examples=5)
+    >>> check_refiner(lambda structure, within: refine(structure, within).partition, max_examples=1)
     """
     broken = list(try_laws(REFINER_LAWS, refine, inputs=inputs, max_examples=max_examples))
     if broken:
