@@ -120,6 +120,9 @@ def summarise(
         *_held_rows(lumping.held),
         *_replaceable(lumping.network),
     ]
+    if lumping.integers:
+        told = "units stay where sums of their weights are no integers of the stored type"
+        rows.append(("integers", f"{', '.join(lumping.integers[:3])}: {told}"))
     told = rounding(lumping.weights, lumping.rounded, lumping.largest, "its type")
     rows += [("proof", lumping.proof), ("new weights", told)]
     told = "floats may add up in another order; --compare N measures what that changes"

@@ -5,7 +5,7 @@ See `lumpability.networks.tensors.call` for what is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from lumpability.networks.operators import family_of, opaque
@@ -25,6 +25,8 @@ class Analysis(Work):
     index : Index
     held : iterable of (tensor name, reason)
         Tensors whose units are not to leave.
+    unsummed : collection of str
+        First outputs of nodes whose weights are not to be added up.
     against : Against, optional
         Another graph and its analysis: values are then numbered as there, for a proof that both are equal.
     """
@@ -35,6 +37,7 @@ class Analysis(Work):
         self,
         index: Index,
         held: Iterable[tuple[str, str]] = (),
+        unsummed: Collection[str] = (),
         against: Against | None = None,
     ) -> None:
         if against is None:
@@ -72,6 +75,8 @@ class Analysis(Work):
         self._hold_measured()
         for name, reason in held:
             self.hold(name, reason)
+        for reader in self.readers:
+            reader.sums = index.nodes[reader.node].output[0] not in unsummed
 
     @property
     def is_complete(self) -> bool:

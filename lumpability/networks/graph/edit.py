@@ -7,21 +7,19 @@ operator that moves data is run again: what leaves must be exactly what was mean
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from lumpability.networks.graph.analysis import Analysis
 from lumpability.networks.graph.plan import Plan, packed, readers_of
+from lumpability.networks.graph.writer import Writer
 from lumpability.networks.operators.movement import Input, maps, numbered, shortened
 from lumpability.networks.tensors.algebra import ONE
 from lumpability.networks.tensors.call import Call, Declined, Reader
-from lumpability.networks.tensors.index import Index, Shape, names_in
-from lumpability.networks.tensors.protobuf import onnx, tensor_of
+from lumpability.networks.tensors.index import Index, Shape
 from lumpability.numbers.float_arrays import Array, round_to
 
 __all__ = ["Editor", "Representation", "Unfit"]
@@ -73,6 +71,8 @@ class Editor:
         Largest change by rounding.
     places : dict of (str, int) to int array
         By a node's first output and an input: which entries of the constant there stay, by their flat numbers.
+    widened : list of str
+        First outputs of nodes whose weights were stored as integers and now are floats.
     """
 
     analysis: Analysis
@@ -82,6 +82,7 @@ class Editor:
     weights: int = 0
     largest: Fraction = Fraction(0)
     places: dict[tuple[str, int], Array] = field(default_factory=dict)
+    widened: list[str] = field(default_factory=list)
     _boxes: dict[str, Array] = field(default_factory=dict)
     _constants: dict[str, dict[tuple[int, int], Array]] = field(default_factory=dict)
     _attributes: dict[tuple[int, str], Any] = field(default_factory=dict)
@@ -303,10 +304,11 @@ class Editor:
                 family.edit(call, self)
         model = type(self.analysis.index.model)()
         model.CopyFrom(self.analysis.index.model)
-        writer = _Writer(self.analysis, model)
+        writer = Writer(self.analysis, model, self.places)
         for number, slot in self._omitted:
             writer.node(number).input[slot] = ""
         writer.write(self._constants, self._attributes)
+        self.widened = writer.widened
         for item in model.graph.value_info:
             if self.changed(item.name):
                 shape = item.type.tensor_type.shape
@@ -376,133 +378,3 @@ def _rounded(array: Array, dtype: Any) -> tuple[Array, int, Fraction]:
     change = np.abs(new.astype(array.dtype) - array)
     finite = change[np.isfinite(change)]
     return new, int(np.count_nonzero(change)), Fraction(float(finite.max(initial=0.0)))
-
-
-@dataclass
-class _Writer:
-    """Puts constants and attributes into a copy of the model."""
-
-    analysis: Analysis
-    model: Any
-
-    @cached_property
-    def _taken(self) -> set[str]:
-        """All names of the graph."""
-        return set(names_in(self.model.graph))
-
-    def write(
-        self,
-        constants: dict[str, dict[tuple[int, int], Array]],
-        attributes: dict[tuple[int, str], Any],
-    ) -> None:
-        index = self.analysis.index
-        for (number, key), value in attributes.items():
-            self._set(self.node(number), key, value)
-        for name, wanted in constants.items():
-            old = self.analysis.known[name]
-            users = set(index.users.get(name, ()))
-            shared = name in index.captured or name in index.outputs or users - wanted.keys()
-            groups: dict[tuple[Shape, bytes], list[tuple[int, int]]] = {}
-            arrays: dict[tuple[Shape, bytes], Array] = {}
-            for use, array in wanted.items():
-                content = (array.shape, array.tobytes())
-                groups.setdefault(content, []).append(use)
-                arrays[content] = array
-            for content, uses in groups.items():
-                array = arrays[content]
-                if array is old or (
-                    not shared and len(groups) == 1 and self._in_place(name, array)
-                ):
-                    continue
-                new = self._clone(name, array)
-                for number, slot in uses:
-                    self.node(number).input[slot] = new
-        self._forget()
-
-    def node(self, number: int) -> Any:
-        return self.model.graph.node[self.analysis.index.places[number]]
-
-    def _set(self, node: Any, key: str, value: Any) -> None:
-        made = onnx().helper.make_attribute(key, value)
-        for item in node.attribute:
-            if item.name == key:
-                item.CopyFrom(made)
-                return
-        node.attribute.append(made)
-
-    def _in_place(self, name: str, array: Array) -> bool:
-        graph = self.model.graph
-        for item in graph.initializer:
-            if item.name == name:
-                new = tensor_of(array, name, item.data_type)
-                new.doc_string = item.doc_string
-                item.CopyFrom(new)
-                for stated in (*graph.input, *graph.value_info):
-                    if stated.name == name:
-                        kind = onnx().helper.make_tensor_type_proto(
-                            item.data_type, list(array.shape)
-                        )
-                        stated.type.CopyFrom(kind)
-                return True
-        producer = self.analysis.index.producer.get(name)
-        if producer is None:
-            return False
-        for item in self.node(producer).attribute:
-            if self.node(producer).op_type == "Constant" and item.name == "value":
-                item.t.CopyFrom(tensor_of(array, item.t.name, item.t.data_type))
-                for stated in graph.value_info:
-                    if stated.name == name:
-                        kind = onnx().helper.make_tensor_type_proto(
-                            item.t.data_type, list(array.shape)
-                        )
-                        stated.type.CopyFrom(kind)
-                return True
-        return False
-
-    def _clone(self, name: str, array: Array) -> str:
-        graph = self.model.graph
-        number = 0
-        while f"{name}_{number}" in self._taken:
-            number += 1
-        new = f"{name}_{number}"
-        self._taken.add(new)
-        stored = self.analysis.index.stored.get(name)
-        graph.initializer.append(
-            tensor_of(array, new, None if stored is None else stored.data_type)
-        )
-        if self.model.ir_version < 4:  # initializers had to be inputs as well
-            item = graph.initializer[-1]
-            graph.input.append(
-                onnx().helper.make_tensor_value_info(new, item.data_type, list(array.shape))
-            )
-        return new
-
-    def _forget(self) -> None:
-        """Remove constants that were read before and are not any more."""
-        graph, index = self.model.graph, self.analysis.index
-        while True:
-            read = (
-                {name for node in graph.node for name in node.input}
-                | set(index.outputs)
-                | index.captured
-            )
-            gone = [k for k, node in enumerate(graph.node) if self._idle(node, read)]
-            for k in reversed(gone):
-                del graph.node[k]
-            for name in [
-                i.name for i in graph.initializer if i.name not in read and i.name in index.users
-            ]:
-                for items in (graph.initializer, graph.input, graph.value_info):
-                    for k in reversed([k for k, item in enumerate(items) if item.name == name]):
-                        del items[k]
-            if not gone:
-                return
-
-    def _idle(self, node: Any, read: Iterable[str]) -> bool:
-        names = [name for name in node.output if name]
-        return all(
-            name not in read
-            and name in self.analysis.choices[0].values
-            and name in self.analysis.index.users
-            for name in names
-        )

@@ -36,9 +36,11 @@ class _Classes:
         self.labels, self.rows = roots(reader.labels), roots(reader.rows)
         self.uses = reader.uses
         free = reader.facs == 0
-        if reader.folds:
+        if reader.folds and reader.sums:
             free = free | (reader.ids == ONE)
         _, number = np.unique(reader.ids, return_inverse=True)
+        if not reader.sums:
+            number = np.arange(len(reader.ids))
         self.number = np.where(free, -1, number)
         self.count = int(number.max(initial=-1)) + 1
 

@@ -58,6 +58,9 @@ class GraphLumping:
     proof : str
     places : dict of (str, int) to int array
         By a node's first output and an input: which entries of the constant there stay, by their flat numbers.
+    integers : tuple of str
+        First outputs of nodes that read all that they did, because sums of their weights are no integers of the
+        stored type.
 
     Examples
     --------
@@ -79,13 +82,14 @@ class GraphLumping:
     seconds: float
     proof: str
     places: dict[tuple[str, int], Array] = field(default_factory=dict)
+    integers: tuple[str, ...] = ()
 
     domain: ClassVar[str] = "graph"
 
     @property
     def is_irreducible(self) -> bool:
         """Whether every unit was examined and all of them stay."""
-        complete = self.network.analysis.is_complete
+        complete = self.network.analysis.is_complete and not self.integers
         return self.is_unchanged and complete and not any(layer.held for layer in self.layers)
 
     @property
@@ -173,6 +177,8 @@ class _State:
     rounded: int = 0
     largest: Fraction = Fraction(0)
     places: dict[tuple[str, int], Array] = field(default_factory=dict)
+    widened: list[str] = field(default_factory=list)
+    unsummed: set[str] = field(default_factory=set)
 
 
 def reduce_graph(
@@ -245,6 +251,7 @@ def reduce_graph(
         time.perf_counter() - started,
         proof,
         state.places,
+        tuple(sorted(state.unsummed)),
     )
 
 
@@ -253,13 +260,18 @@ def _proved(
 ) -> tuple[Analysis, _State]:
     """Return the analysis of a network, and a reduction that is proved."""
     held: list[tuple[str, str]] = []
+    unsummed: set[str] = set()
     while True:
-        first = network.analysis if not held else Analysis(network.index, held)
-        state = _State(network.model)
+        first = Analysis(network.index, held, unsummed) if held or unsummed else network.analysis
+        state = _State(network.model, unsummed=unsummed)
         try:
-            _reduce(first, held, state, align, progress)
+            _reduce(first, (held, unsummed), state, align, progress)
             if state.model is not network.model:
                 prove(first, state.model, state.kept)
+                more = set(state.widened) - unsummed
+                if more:  # integers stay integers, for which there are kernels
+                    unsummed |= more
+                    continue
                 after = GraphNetwork(state.model, network.folder)
                 if after.parameter_count > network.parameter_count:
                     _hold(first, held, _CLONED, _every(first))
@@ -298,12 +310,12 @@ def _hold(first: Analysis, held: list[tuple[str, str]], reason: str, *groups: li
 
 def _reduce(
     analysis: Analysis,
-    held: list[tuple[str, str]],
+    limits: tuple[list[tuple[str, str]], set[str]],
     state: _State,
     align: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    """Run passes until nothing leaves."""
+    """Run passes until nothing leaves; limits are tensors that are held, and nodes whose weights are not added up."""
     units = {layer.output: layer.units for layer in layers_of(analysis)}
     while True:
         editor = Editor(analysis, plan(analysis, align))
@@ -322,7 +334,8 @@ def _reduce(
         if progress is not None:
             left = {name: kept.size for name, kept in state.kept.items()}
             progress(sum((units | left).values()), sum(units.values()))
+        state.widened += editor.widened
         state.weights += editor.weights
         state.rounded += editor.rounded
         state.largest = max(state.largest, editor.largest)
-        analysis = Analysis(Index(state.model, analysis.index.folder), held)
+        analysis = Analysis(Index(state.model, analysis.index.folder), *limits)

@@ -196,7 +196,7 @@ def _rule(call: Call, operands: Sequence[tuple[int, Array | None, Any]]) -> Rule
     slots = [slot for slot, _, _ in operands]
     name = (op, *sorted((k, str(v)) for k, v in call.attributes.items()), *slots)
     if op in ("QuantizeLinear", "DequantizeLinear"):
-        name = call.named() + call.stored(1, 2)
+        return _quantised(call, call.named() + call.stored(1, 2))
     whole = not call.real(call.node.output[0])
     if op in _RULES and not (whole and op in _ROUNDS):
         return _RULES[op](call, algebra, name, slots)
@@ -219,6 +219,19 @@ def _rule(call: Call, operands: Sequence[tuple[int, Array | None, Any]]) -> Rule
 
         return function
     return lambda values: _free(algebra, name, values)
+
+
+def _quantised(call: Call, name: Any) -> Rule:
+    """Equal values give equal ones, and zero is the zero point, whatever the scale."""
+    known = call.constant(2)
+    zero = Fraction(0 if known is None else int(known.reshape(-1)[0]))
+    passed = call.work.algebra.unary(name, "equal", "some")
+    before, after = (Fraction(0), zero) if call.op == "QuantizeLinear" else (zero, Fraction(0))
+
+    def rule(values: list[Value]) -> Value:
+        return (ONE, after) if values[0] == (ONE, before) else passed(values)
+
+    return rule
 
 
 def _free(

@@ -148,6 +148,8 @@ class Reader:
         Whether constants can go into a bias.
     offset : int
         Number of its first channel on the tensor's axis.
+    sums : bool
+        Whether its weights may be added up; otherwise only channels that are zero or ignored leave it.
     """
 
     node: int
@@ -159,6 +161,7 @@ class Reader:
     rows: Array
     folds: bool = False
     offset: int = 0
+    sums: bool = True
 
 
 @dataclass

@@ -151,3 +151,47 @@ def test_a_constant_that_takes_the_type_of_a_tensor_holds_nothing() -> None:
     h = graph.add("Max", h, zero)
     network = graph.model([graph.add("MatMul", h, graph.const(LAST))], x=["N", 3])
     assert reduced(network).kept["t0a"].size == 2
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize("turned", [False, True])
+def test_weights_of_eight_bits_stay_integers_when_units_leave(
+    axis: int | None, turned: bool
+) -> None:
+    graph = Graph()
+    first = np.array([[1, 0, 3, 1], [0, 0, -5, 0], [7, 0, 2, 7]], np.int8)  # a zero unit, and twins
+    last = np.array([[50, 3], [9, 9], [1, -4], [50, 3]], np.int8)
+
+    def stored(values: np.ndarray) -> str:
+        values = values.T if turned else values
+        count = 1 if axis is None else values.shape[axis]
+        scale = graph.const(np.full(count, 0.5) if axis is not None else 0.5)
+        zero = graph.const(np.zeros(count) if axis is not None else 0, np.int8)
+        name = graph.const(values, np.int8)
+        found = graph.add("DequantizeLinear", name, scale, zero, axis=axis or 0)
+        return graph.add("Transpose", found) if turned else found
+
+    h = graph.add("MatMul", "x", stored(first))
+    one, zero = graph.const(0.25), graph.const(3, np.uint8)
+    for op in ("QuantizeLinear", "DequantizeLinear"):
+        h = graph.add(op, h, one, zero)
+    network = graph.model([graph.add("MatMul", h, stored(last))], x=["N", 3])
+    lumping = reduced(network, 0.0)
+    assert next(iter(lumping.kept.values())).size == 2
+    weights = [i for i in lumping.quotient.model.graph.initializer if len(i.dims) == 2]
+    assert {i.data_type for i in weights} == {3}
+    assert lumping.quotient.byte_count < network.byte_count
+    assert not lumping.integers
+
+
+def test_sums_that_are_no_integers_of_the_type_keep_the_units_and_are_reported() -> None:
+    graph = Graph()
+    scale = graph.const(0.5)
+    first = graph.const([[1, 1, 3], [2, 2, -5]], np.int8)
+    last = graph.const([[100, 3], [100, 9], [1, -4]], np.int8)
+    weights = [graph.add("DequantizeLinear", name, scale) for name in (first, last)]
+    h = graph.add("Relu", graph.add("MatMul", "x", weights[0]))
+    lumping = reduced(graph.model([graph.add("MatMul", h, weights[1])], x=["N", 2]))
+    assert lumping.is_unchanged
+    assert lumping.integers
+    assert not lumping.is_irreducible
