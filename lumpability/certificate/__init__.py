@@ -1,7 +1,8 @@
 """Proofs that leave the library: certificates, their checker, exports to proof assistants."""
 
+from lumpability.certificate.bounds.claims import BoundCertificate
 from lumpability.certificate.certificate import Certificate
 from lumpability.certificate.file import domain_of
 from lumpability.certificate.verification import Rejection, Verification
 
-__all__ = ["Certificate", "Rejection", "Verification", "domain_of"]
+__all__ = ["BoundCertificate", "Certificate", "Rejection", "Verification", "domain_of"]

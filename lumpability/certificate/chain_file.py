@@ -30,7 +30,7 @@ from lumpability.structure import WeightedStructure
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
-__all__ = ["digest_object", "read_claims", "write_claims"]
+__all__ = ["ChainReader", "column", "digest_object", "read_claims", "write_claims"]
 
 _COLUMN = 1 << 16
 _MOST_NAMES = 1 << 16
@@ -40,7 +40,7 @@ _MOST_PARAMETERS, _MOST_EXPRESSIONS = 100, 20_000  # expressions take a millisec
 
 def read_claims(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Claims:
     """Read a certificate of a chain as a stream of at most so many bytes after unpacking."""
-    return read_document(path, "chain", lambda scanner: _Reader(scanner).claims(), max_bytes)
+    return read_document(path, "chain", lambda scanner: ChainReader(scanner).claims(), max_bytes)
 
 
 def write_claims(certificate: Claims, path: str | Path) -> None:
@@ -48,32 +48,32 @@ def write_claims(certificate: Claims, path: str | Path) -> None:
     write_document(path, "chain", _items(certificate))
 
 
-class _Reader(Reader):
+class ChainReader(Reader):
     """Reads a certificate of a chain; earlier entries bound the length of every list."""
 
     def __init__(self, scanner: Scanner) -> None:
         super().__init__(scanner)
-        self._values: list[Exact] = []
+        self.values: list[Exact] = []
 
     def claims(self) -> Claims:
         scanner = self.scanner
         library = self.next("library").text()
         kind = self.kind(KINDS)
-        model = self._digest("model")
+        model = self.digest("model")
         n = model.states
         parameters = self.next("parameters").texts(_MOST_PARAMETERS)
         most = _MOST_EXPRESSIONS if parameters else _MOST_NUMBERS
-        self._values = self._numbers(self.next("numbers").texts(most), parameters)
+        self.values = self.numbers(self.next("numbers").texts(most), parameters)
         denominator = self._denominator()
         reading = self._reading()
         respected = tuple(self.next("respected").texts(2 * _MOST_NAMES))
         self.next("initial")
-        within = None if scanner.skip("null") else self._partition("initial", n)
+        within = None if scanner.skip("null") else self.partition("initial", n)
         self.next("partition")
-        partition = self._partition("partition", n)
+        partition = self.partition("partition", n)
         self.next("kappa")
-        kappa = None if scanner.skip("null") else self._array(n, n)
-        quotient = self._digest("quotient")
+        kappa = None if scanner.skip("null") else self.array(n, n)
+        quotient = self.digest("quotient")
         self.next("matrix")
         matrix = None if scanner.skip("null") else self._matrix(quotient)
         self.next("history")
@@ -93,7 +93,8 @@ class _Reader(Reader):
             library=library,
         )
 
-    def _digest(self, name: str) -> Digest:
+    def digest(self, name: str) -> Digest:
+        """Return the digest of a chain."""
         scanner = self.next(name)
         digest = Digest(
             type=self._type(),
@@ -135,7 +136,8 @@ class _Reader(Reader):
         scanner.expect("}")
         return hashes
 
-    def _numbers(self, texts: list[str], parameters: list[str]) -> list[Exact]:
+    def numbers(self, texts: list[str], parameters: list[str]) -> list[Exact]:
+        """Return the distinct numbers, to which other lists refer."""
         try:
             if parameters:
                 mentioned = {str(s) for text in texts for s in parse(text).free_symbols}
@@ -163,7 +165,8 @@ class _Reader(Reader):
         self.scanner.expect("}")
         return reading
 
-    def _partition(self, name: str, n: int) -> Partition:
+    def partition(self, name: str, n: int) -> Partition:
+        """Return a partition of n states from the labels of their blocks."""
         labels = self.scanner.integers(most=n, largest=max(n - 1, 0))
         if len(labels) != n:
             self.fail(f"{name!r} has {len(labels)} entries for {n} states")
@@ -172,20 +175,21 @@ class _Reader(Reader):
             self.fail(f"{name!r} does not number blocks by their first members")
         return partition
 
-    def _array(self, least: int, most: int) -> ExactArray:
-        codes = self.scanner.integers(most=most, largest=max(len(self._values) - 1, 0))
+    def array(self, least: int, most: int) -> ExactArray:
+        """Return a list of at least and at most so many numbers."""
+        codes = self.scanner.integers(most=most, largest=max(len(self.values) - 1, 0))
         if len(codes) < least:
             self.fail(f"holds a list of {len(codes)} numbers where {least} should be")
-        if len(codes) and not self._values:
+        if len(codes) and not self.values:
             self.fail("refers to numbers, but lists none")
-        return ExactArray.of_values(codes, self._values)
+        return ExactArray.of_values(codes, self.values)
 
     def _matrix(self, quotient: Digest) -> WeightedStructure:
         n, m = quotient.states, quotient.transitions
         sizes = self.next("row_sizes", "{").integers(most=n, largest=n)
         targets = self.next("targets").integers(most=m, largest=max(n - 1, 0))
         self.next("weights")
-        weights = self._array(m, m)
+        weights = self.array(m, m)
         self.scanner.expect("}")
         if len(sizes) != n or sizes.sum() != m or len(targets) != m:
             self.fail("'matrix' does not have the size that 'quotient' says")
@@ -213,7 +217,7 @@ class _Reader(Reader):
         parts = self._indices("parts", splits, blocks)
         sizes = self._indices("sizes", nodes, blocks)
         self.next("sums")
-        sums = self._array(0, nodes)
+        sums = self.array(0, nodes)
         scanner.expect("}")
         if not splits == len(splitter) == len(condition) == len(parts):
             self.fail("'history' has columns of different lengths")
@@ -261,16 +265,17 @@ def _items(certificate: Claims) -> Iterator[tuple[str, Iterable[str]]]:
     del read["rescaled"]  # the digest of the matrix is about the rows as they were divided
     yield "reading", plain(read)
     yield "respected", plain(list(certificate.respected))
-    yield "initial", _column(None if certificate.within is None else certificate.within.labels)
-    yield "partition", _column(certificate.partition.labels)
-    yield "kappa", _column(kappa)
+    yield "initial", column(None if certificate.within is None else certificate.within.labels)
+    yield "partition", column(certificate.partition.labels)
+    yield "kappa", column(kappa)
     yield "quotient", plain(digest_object(certificate.quotient))
     columns = {} if matrix is None else _matrix_columns(matrix, weights)
     yield "matrix", _columns(columns)
     yield "history", _columns({} if history is None else _history_columns(history, sums))
 
 
-def _column(array: np.ndarray[Any, Any] | None) -> Iterator[str]:
+def column(array: np.ndarray[Any, Any] | None) -> Iterator[str]:
+    """Yield a column of integers as JSON text in pieces, null for None."""
     if array is None:
         yield "null"
         return
@@ -286,7 +291,7 @@ def _columns(columns: Mapping[str, np.ndarray[Any, Any] | None]) -> Iterator[str
         return
     for number, (key, array) in enumerate(columns.items()):
         yield f"{',' if number else '{'}\n  {json.dumps(key)}: "
-        yield from _column(array)
+        yield from column(array)
     yield "\n}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lumpability.certificate import Certificate, Verification, domain_of
+from lumpability.certificate import BoundCertificate, Certificate, Verification, domain_of
 from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
@@ -36,9 +36,10 @@ _CERTIFICATES: dict[str, Any] = {
     "graph": GraphCertificate,
     "table": TableCertificate,
     "region": RegionCertificate,
+    "bound": BoundCertificate,
 }
 """The class of certificates for each domain that they name."""
-_MODELS = {"region": "network"}
+_MODELS = {"region": "network", "bound": "chain"}
 """The `domain` of models, where a certificate names another."""
 
 
@@ -83,7 +84,7 @@ def verify_command(
 
     The command reads the model itself and trusts nothing in the certificate. It proves that the
     partition is a lumping (sound) and, if the certificate claims it, that no coarser partition is one
-    (coarsest).
+    (coarsest). A certificate of bound is about an interval: the command computes its ends again.
 
     The exit code is 0 if every claim was proved, and 1 with the claim that fails if not.
     """
@@ -117,7 +118,8 @@ def verify_command(
             seconds=stages.seconds,
         )
     else:
-        show(_table(certificate, model, verification, sum(stages.seconds.values())))
+        about_interval = isinstance(claim, BoundCertificate)
+        show(_table(certificate, model, verification, stages, about_interval=about_interval))
     if not verification:
         ctx.exit(NO)
 
@@ -129,7 +131,7 @@ def _read_certificate(path: Path) -> tuple[Any, str]:
         raise FormatError(
             f"is about a {domain[:60]!r}, not about one of {', '.join(_CERTIFICATES)}", path=path
         )
-    return _CERTIFICATES[domain].read(path), domain
+    return _CERTIFICATES[domain].read(path), _MODELS.get(domain, domain)
 
 
 def _read_model(read: options.Read, path: Path, domain: str) -> Any:
@@ -159,13 +161,21 @@ def _data(kind: str, verification: Verification) -> dict[str, Any]:
     }
 
 
-def _table(certificate: Path, model: Path, verification: Verification, seconds: float) -> Table:
+def _table(
+    certificate: Path,
+    model: Path,
+    verification: Verification,
+    stages: Stages,
+    *,
+    about_interval: bool,
+) -> Table:
+    coarsest = ("coarsest", "proved" if verification.coarsest else "not proved")
     rows = [
         ("verdict", "accepted" if verification else "rejected"),
         ("sound", "proved" if verification.sound else "not proved"),
-        ("coarsest", "proved" if verification.coarsest else "not proved"),
+        *(() if about_interval else (coarsest,)),
         ("proof" if verification else "because", verification.text.partition(": ")[2]),
         ("model", str(model)),
-        ("time", f"{seconds:.2f} s"),
+        ("time", f"{sum(stages.seconds.values()):.2f} s"),
     ]
     return Table(f"Certificate {certificate}", tuple(rows))

@@ -1,0 +1,271 @@
+"""What a proof of a bound consists of, and the one pass over the chain that recomputes the bound from it.
+
+Let g be what is averaged, Q the generator (P - I in discrete time), and v any function on states, given on blocks
+or on states.
+
+* stationary: if g + Q v <= c in every state, then pi g <= c for every stationary pi, because pi Q = 0.
+* long-run: if Q h <= 0 and g + Q v <= h, then the long-run average from x is at most h_x, because h does not
+  increase in expectation.
+* until a target T, earning g >= 0 and on arrival b: if v >= 0, v >= b on T, and g + Q v <= 0 elsewhere, then the
+  expectation from x is at most v_x.  If v <= b on T, v <= 0 on the states Z that cannot reach T, and g + Q v >= 0
+  elsewhere, then it is at least v_x, since T or Z is reached surely.
+* at a time: see `lumpability.certificate.bounds.recursion`.
+
+Norris 1997 (long run); Chatterjee, Quatmann and others, TACAS 2025 (until).  All in integers; each function raises
+`Contradiction` if a condition does not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+from lumpability.certificate.bounds.drift import Drift, drift
+from lumpability.certificate.bounds.hull import Hull, hull_of
+from lumpability.certificate.bounds.question import Asked, Mask, absorbing, bounds_on_blocks
+from lumpability.certificate.bounds.recursion import (
+    SCALE,
+    Recursion,
+    ceilings,
+    poisson_mixtures,
+    values_after,
+)
+from lumpability.certificate.digest import ChainParts
+from lumpability.certificate.verification import Contradiction
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.partition import Partition
+
+__all__ = ["Evolution", "Evidence", "evolution_of", "prove", "unreachable"]
+
+_MOST_STEPS = 10**7
+_MOST_MEAN = 10**10
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What proves one end of an interval.
+
+    Attributes
+    ----------
+    vectors : tuple of ExactArray
+        Functions v on blocks (shape (k,)) or on states (shape (n,)): one, and for the long run h and v.
+    steps : int
+        Steps of the recursion, for questions about a time.
+    """
+
+    vectors: tuple[ExactArray, ...] = field(default=(), repr=False)
+    steps: int = 0
+
+
+def prove(
+    asked: Asked,
+    parts: ChainParts,
+    partition: Partition,
+    evidence: Evidence,
+    *,
+    upper: bool,
+    rate: Fraction | None = None,
+) -> Fraction:
+    """Return the end of an interval that the evidence proves.
+
+    Parameters
+    ----------
+    upper : bool
+        Whether the upper end.
+    rate : Fraction, optional
+        The rate of uniformisation, for questions about a time in continuous time.
+
+    Raises
+    ------
+    Contradiction
+        If the evidence proves nothing.
+    """
+    if asked.time is not None:
+        evolution = evolution_of(asked, parts, partition, rate)
+        ends, _ = evolution.ends([asked.time], evidence.steps, upper=upper)
+        return ends[0]
+    vectors = [_on_states(vector, partition) for vector in evidence.vectors]
+    if len(vectors) != (2 if asked.kind == "long_run" else 1):
+        raise Contradiction("vectors", f"{len(vectors)} vectors are given")
+    if asked.kind == "stationary":
+        found = _drift_of(parts, vectors[0], asked.earning(parts))
+        return found.largest() if upper else found.smallest()
+    if asked.kind == "long_run":
+        _refuse_drift(_drift_of(parts, vectors[0], None), upper=upper)
+        found = _drift_of(parts, vectors[1], asked.earning(parts))
+        _refuse_drift(found.minus(vectors[0]), upper=upper)
+    else:
+        _check_until(asked, parts, vectors[0], upper=upper)
+    return _at_start(vectors[0], asked.start, upper=upper)
+
+
+def _on_states(vector: ExactArray, partition: Partition) -> ExactArray:
+    if len(vector) == partition.n:
+        return vector
+    if len(vector) != len(partition):
+        raise Contradiction("vectors", f"one has {len(vector)} numbers, for neither states nor blocks")
+    return vector.take(partition.labels)
+
+
+def _at_start(vector: ExactArray, start: ExactArray | None, *, upper: bool) -> Fraction:
+    """Return the expectation of a vector, or its extreme value without an initial distribution."""
+    if start is None:
+        return max(vector.values) if upper else min(vector.values)
+    if len(start) != len(vector):
+        raise Contradiction("start", f"it has {len(start)} numbers for the states")
+    if min(start.values) < 0:
+        raise Contradiction("start", "a probability is negative")
+    support = start.support().tolist()
+    if sum(start[x] for x in support) != 1:
+        raise Contradiction("start", "the probabilities do not sum to one")
+    return sum((start[x] * vector[x] for x in support), start=Fraction(0))
+
+
+def _drift_of(parts: ChainParts, vector: ExactArray, earning: ExactArray | None) -> Drift:
+    """Return g + Q v in every state."""
+    integers, scale = vector.integers
+    table = np.array(integers, dtype=object)
+    return drift(parts.matrix, table[vector.codes], scale).plus(earning)
+
+
+def _refuse_drift(found: Drift, *, upper: bool, where: Mask | None = None) -> None:
+    """Check that a drift is at most zero, for a lower end at least zero, in some states."""
+    if upper:
+        wrong = (found.numerators + found.slack > 0).astype(bool)
+    else:
+        wrong = (found.numerators - found.slack < 0).astype(bool)
+    states = np.flatnonzero(wrong if where is None else wrong & where)
+    if len(states):
+        x, allowed = int(states[0]), "positive" if upper else "negative"
+        raise Contradiction("vectors", f"the drift in state {x} is {allowed}", (x,))
+
+
+def _check_until(asked: Asked, parts: ChainParts, vector: ExactArray, *, upper: bool) -> None:
+    goal = asked.goal(parts)
+    earning = None if asked.kind == "hitting" else asked.earning(parts)
+    if earning is not None and min(earning.values) < 0:
+        raise Contradiction("of", "a reward until a target must not be negative")
+    on_arrival = Fraction(1 if asked.kind == "hitting" else 0)
+    outside = ~goal
+    if upper:
+        _refuse_values(vector, np.ones(len(goal), dtype=bool), lambda v: v >= 0)
+        _refuse_values(vector, goal, lambda v: v >= on_arrival)
+    else:
+        never = unreachable(parts, goal)
+        _refuse_values(vector, goal, lambda v: v <= on_arrival)
+        _refuse_values(vector, never, lambda v: v <= 0)
+        outside &= ~never
+    _refuse_drift(_drift_of(parts, vector, earning), upper=upper, where=outside)
+
+
+def _refuse_values(vector: ExactArray, where: Mask, holds: Callable[[Fraction], bool]) -> None:
+    wrong = np.flatnonzero(~vector.where(holds) & where)
+    if len(wrong):
+        x = int(wrong[0])
+        raise Contradiction("vectors", f"the value in state {x} is not a bound", (x,))
+
+
+def unreachable(parts: ChainParts, goal: Mask) -> Mask:
+    """Return the states from which a target cannot be reached; a search against the transitions, O(m)."""
+    incoming = parts.matrix.transposed
+    reached, front = goal.copy(), np.flatnonzero(goal)
+    while len(front):
+        _, positions = incoming.entries_of(front)
+        found = incoming.indices[positions]
+        found = found[~reached[found]]
+        reached[found] = True
+        front = np.unique(found)
+    return ~reached
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """The recursion of a question about a time, on the hull of a partition."""
+
+    asked: Asked
+    hull: Hull
+    least: ExactArray  # the values of blocks at time zero, shape (k,)
+    most: ExactArray
+    mass: ExactArray | None  # the initial probability of blocks
+    rate: Fraction | None
+
+    def ends(
+        self,
+        times: list[Fraction],
+        steps: int,
+        *,
+        upper: bool,
+        narrow: int = -1,
+        progress: Progress | None = None,
+    ) -> tuple[list[Fraction], int]:
+        """Return the upper or the lower ends at some times, and the steps made."""
+        recursion = Recursion(self.hull, self.rate)
+        start = ceilings(self.most if upper else self.least.map(lambda value: -value))
+        if self.rate is None:
+            numbers = [int(time) for time in times]
+            found, done = values_after(
+                recursion, start, numbers, steps, narrow=narrow, progress=progress
+            )
+        else:
+            means = [self.rate * time for time in times]
+            found, done = poisson_mixtures(
+                recursion, start, means, steps, narrow=narrow, progress=progress
+            )
+        ends = [self._at_start(values) / SCALE for values in found]
+        return [end if upper else -end for end in ends], done
+
+    def _at_start(self, values: list[Fraction]) -> Fraction:
+        if self.mass is None:
+            return max(values)
+        return sum((self.mass[b] * values[b] for b in self.mass.support().tolist()), Fraction(0))
+
+
+def evolution_of(
+    asked: Asked, parts: ChainParts, partition: Partition, rate: Fraction | None
+) -> Evolution:
+    """Return the recursion of a question about a time.
+
+    Parameters
+    ----------
+    rate : Fraction or None
+        The rate of uniformisation; in continuous time None stands for twice the outflow of the hull.
+    """
+    discrete, time = parts.time == "discrete", asked.time
+    if time is None or time < 0 or (discrete and time.denominator != 1):
+        raise Contradiction("time", f"{time} is not a time of this chain")
+    matrix = parts.matrix
+    if asked.kind == "time_bounded":
+        matrix = absorbing(matrix, asked.goal(parts), discrete=discrete)
+    hull = hull_of(matrix, partition, inner=discrete)
+    if discrete:
+        if rate is not None:
+            raise Contradiction("rate", "a chain in discrete time has none")
+        longest = time
+    else:
+        outflow = hull.outflow()
+        rate = (2 * outflow or Fraction(1)) if rate is None else rate
+        if rate <= 0 or rate < outflow:
+            raise Contradiction("rate", f"it is below {outflow}, the outflow of a block")
+        if rate > 1024 * (outflow or 1):
+            raise Contradiction("rate", "it is more than a thousand times the outflow of every block")
+        longest = rate * time
+    if longest > _MOST_MEAN:
+        raise Contradiction("time", f"about {float(longest):.1e} steps are too many")
+    least, most = bounds_on_blocks(asked.earning(parts), partition.labels, len(partition))
+    return Evolution(asked, hull, least, most, _mass(asked.start, partition), rate)
+
+
+def _mass(start: ExactArray | None, partition: Partition) -> ExactArray | None:
+    """Return the initial probability of every block."""
+    if start is None:
+        return None
+    _at_start(start, start, upper=True)  # refuses what is not a distribution
+    sums = [Fraction(0)] * len(partition)
+    for x in start.support().tolist():
+        sums[partition.labels[x]] += start[x]
+    return ExactArray.of_values(np.arange(len(sums)), sums)

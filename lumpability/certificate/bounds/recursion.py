@@ -1,0 +1,183 @@
+"""Bounds on an expectation at a time: the recursion on the hull, in integers over 2^64, rounded outward.
+
+T+ v (B) is the largest drift of v that a matrix in the hull can have in B.  For any rate L let
+u_0 = g and u_(k+1) = u_k + T+ u_k / L.  Then w(t) = sum over k of Poisson(L t, k) u_k is an upper bound of
+E[g(X_t)] from every member of a block: w' >= T+ w by Jensen's inequality, because T+ is convex, so the difference d
+from the expectation has d' >= Q d and d(0) >= 0.  In discrete time u_k itself is the bound after k steps.
+
+If L is at least the largest outflow of the hull, the maximum of u_k does not increase, so the steps may end
+anywhere: all later ones are at most that maximum.  In discrete time T+ is the maximum over rows that sum
+to one; without this the bound is not monotone.  Lower bounds are upper bounds of -g, negated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.certificate.bounds.hull import Hull
+from lumpability.certificate.bounds.poisson import Window, poisson_window
+from lumpability.numbers.exact_array import ExactArray
+
+__all__ = ["SCALE", "Recursion", "ceilings", "poisson_mixtures", "values_after"]
+
+Integers = np.ndarray[Any, np.dtype[np.object_]]
+
+_BITS = 64
+_OFTEN = 64  # steps between reports of progress
+SCALE = 1 << _BITS
+"""The values of the recursion are integers over this number."""
+
+
+def ceilings(numbers: ExactArray, factor: Fraction | int = SCALE) -> Integers:
+    """Return the numbers times a factor, rounded up to integers."""
+    rounded = [-(-(x * factor).numerator // (x * factor).denominator) for x in numbers.values]
+    return np.array(rounded, dtype=object)[numbers.codes] if rounded else _empty()
+
+
+def _floors(numbers: ExactArray, factor: Fraction) -> Integers:
+    rounded = [(x * factor).numerator // (x * factor).denominator for x in numbers.values]
+    return np.array(rounded, dtype=object)[numbers.codes] if rounded else _empty()
+
+
+def _empty() -> Integers:
+    return np.empty(0, dtype=object)
+
+
+class Recursion:
+    """Upper bounds u_0, u_1, u_2, ... on the hull.
+
+    Parameters
+    ----------
+    hull : Hull
+    rate : Fraction or None
+        The rate L in continuous time; None in discrete time.
+    """
+
+    def __init__(self, hull: Hull, rate: Fraction | None) -> None:
+        factor = Fraction(SCALE) if rate is None else SCALE / rate
+        self._discrete = rate is None
+        self._source, self._target, self._blocks = hull.source, hull.target, hull.blocks
+        self._low, self._high = _floors(hull.least, factor), ceilings(hull.most, factor)
+        self._begins = np.flatnonzero(np.append(True, np.diff(hull.source) != 0)[: len(hull.source)])
+        self._filled = hull.source[self._begins]
+        if self._discrete:
+            missing = self._row_sums(self._low)
+            self._spare = np.array([SCALE - int(x) for x in missing], dtype=object)
+
+    def _row_sums(self, entries: Integers) -> Integers:
+        sums = np.array([0] * self._blocks, dtype=object)
+        if len(entries):
+            sums[self._filled] = np.add.reduceat(entries, self._begins)
+        return sums
+
+    def step(self, values: Integers) -> Integers:
+        """Return the next u, rounded up."""
+        if self._discrete:
+            return self._mixed(values)
+        differences = values[self._target] - values[self._source]
+        rates = np.where((differences > 0).astype(bool), self._high, self._low)
+        return values - (-self._row_sums(rates * differences) >> _BITS)
+
+    def _mixed(self, values: Integers) -> Integers:
+        """Fill every row with the least bounds, and what is missing to one with the largest values first."""
+        place = np.empty(self._blocks, dtype=np.int64)
+        place[np.argsort(-values, kind="stable")] = np.arange(self._blocks)
+        order = np.lexsort((place[self._target], self._source))
+        room = (self._high - self._low)[order]
+        before = np.cumsum(room) - room
+        lengths = np.diff(np.append(self._begins, len(order)))
+        before -= np.repeat(before[self._begins], lengths)
+        left = np.repeat(self._spare[self._filled], lengths) - before
+        rates = self._low[order] + np.clip(left, 0, room)
+        return -(-self._row_sums(rates * values[self._target[order]]) >> _BITS)
+
+
+def poisson_mixtures(
+    recursion: Recursion,
+    start: Integers,
+    means: list[Fraction],
+    steps: int,
+    *,
+    narrow: int = -1,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[list[Fraction]], int]:
+    """Return for every mean m the bounds w_B = sum over k of Poisson(m, k) u_k(B), times `SCALE`.
+
+    Also return the number of steps made.
+
+    Parameters
+    ----------
+    means : list of Fraction
+    steps : int
+        Steps after which u_k is replaced by its maximum.
+    narrow : int
+        Also end once the span of u_k is at most this.
+    """
+    windows = [poisson_window(mean) for mean in means]
+    last = min(steps, max((window.last for window in windows), default=0))
+    totals = [np.array([0] * len(start), dtype=object) for _ in windows]
+    done, values = 0, start
+    least = min(start)
+    while True:
+        least = min(least, min(values))
+        for window, total in zip(windows, totals, strict=True):
+            if window.first <= done <= window.last:
+                total += window.high[done - window.first] * values
+        if done >= last or max(values) - min(values) <= narrow:
+            break
+        values, done = recursion.step(values), done + 1
+        if progress is not None and done % _OFTEN == 0:
+            progress(done, last)
+    levels = (int(least), int(max(values)), int(max(start)))
+    found = [
+        _mixture(window, total, levels, done) for window, total in zip(windows, totals, strict=True)
+    ]
+    return found, done
+
+
+def _mixture(
+    window: Window, total: Integers, levels: tuple[int, int, int], done: int
+) -> list[Fraction]:
+    """Bound a mixture, given a lower bound of all values, the last maximum and the first one.
+
+    Values before the window are at most the first maximum, those after the last step at most the last one.
+    """
+    least, most, top = levels
+    used = max(0, done + 1 - window.first)
+    weight = sum(window.high[:used])
+    later = sum(window.high[used:]) + window.after
+    beyond = window.before * (top - least) + later * (most - least)
+    if not used:
+        return [Fraction(most) + Fraction(window.before * (top - most), window.least)] * len(total)
+    return [
+        Fraction(int(x) - weight * least + beyond, window.least) + least for x in total.tolist()
+    ]
+
+
+def values_after(
+    recursion: Recursion,
+    start: Integers,
+    times: list[int],
+    steps: int,
+    *,
+    narrow: int = -1,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[list[Fraction]], int]:
+    """Return u_t for every number of steps t, and the steps made; see `poisson_mixtures`."""
+    last = min(steps, max(times, default=0))
+    found: dict[int, list[Fraction]] = {}
+    done, values = 0, start
+    while True:
+        if done in times:
+            found[done] = [Fraction(int(x)) for x in values.tolist()]
+        if done >= last or max(values) - min(values) <= narrow:
+            break
+        values, done = recursion.step(values), done + 1
+        if progress is not None and done % _OFTEN == 0:
+            progress(done, last)
+    limit = [Fraction(int(max(values)))] * len(start)
+    return [found.get(time, limit) for time in times], done

@@ -1,0 +1,151 @@
+"""The two ends of an interval with the evidence for each, and how they shrink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.certificate.bounds.hull import hull_of
+from lumpability.certificate.bounds.proofs import Evidence, prove
+from lumpability.certificate.bounds.question import Asked
+from lumpability.certificate.digest import ChainParts
+from lumpability.certificate.verification import Contradiction
+from lumpability.errors import NoConvergence
+from lumpability.markov.approximate.bounds.members import Floats, Members, rounded
+from lumpability.markov.chains import MarkovChain
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.integers import intern
+from lumpability.partition import Partition
+
+__all__ = ["Ends", "Task", "exact_vector", "shrink", "vector_of"]
+
+Progress = Callable[[float, float], None]
+"""Called with (half-width so far, half-width wanted); an exception from it stops the search."""
+
+_EXACT_UP_TO = 64
+_PATIENCE = 8
+_MOST_ROUNDS = 400
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A question about a chain and a partition, with what its search needs."""
+
+    chain: MarkovChain
+    parts: ChainParts
+    partition: Partition
+    asked: Asked
+
+    @property
+    def discrete(self) -> bool:
+        """Whether time counts steps."""
+        return self.parts.time == "discrete"
+
+    def members(self) -> Members:
+        """Return the chain as its blocks see it."""
+        return Members(self.chain.matrix, self.partition)
+
+    def proved(self, vectors: tuple[ExactArray, ...], *, upper: bool) -> Ends | None:
+        """Return the end that some vectors prove; None if they prove nothing."""
+        evidence = Evidence(vectors)
+        try:
+            end = prove(self.asked, self.parts, self.partition, evidence, upper=upper)
+        except Contradiction:
+            return None
+        return Ends(upper=end, above=evidence) if upper else Ends(lower=end, below=evidence)
+
+    def quotient_is_exact(self) -> bool:
+        """Whether the partition is a small lumping, on whose blocks everything can be computed exactly."""
+        if len(self.partition) > _EXACT_UP_TO:
+            return False
+        hull = hull_of(self.chain.matrix, self.partition, inner=self.discrete)
+        return hull.least.equals(hull.most)
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """Proved ends of an interval; None where nothing is known."""
+
+    lower: Fraction | None = None
+    upper: Fraction | None = None
+    below: Evidence = Evidence()
+    above: Evidence = Evidence()
+
+    def better(self, other: Ends | None) -> Ends:
+        """Return the larger lower and the smaller upper end of the two."""
+        if other is None:
+            return self
+        lower, below, upper, above = self.lower, self.below, self.upper, self.above
+        if other.lower is not None and (lower is None or other.lower > lower):
+            lower, below = other.lower, other.below
+        if other.upper is not None and (upper is None or other.upper < upper):
+            upper, above = other.upper, other.above
+        return Ends(lower, upper, below, above)
+
+    @property
+    def half_width(self) -> float:
+        """Half the distance of the ends; infinite if one is missing."""
+        if self.lower is None or self.upper is None:
+            return float("inf")
+        return float((self.upper - self.lower) / 2)
+
+
+def vector_of(values: Floats | Any, scale: int | None = None) -> ExactArray:
+    """Return floats, or integers over a scale, as exact numbers."""
+    integers, scale = rounded(values) if scale is None else (values, scale)
+    if integers.dtype == object:
+        return ExactArray.read([Fraction(x, scale) for x in integers.tolist()])[0]
+    codes, distinct = intern(integers)
+    return ExactArray.of_values(codes, [Fraction(x, scale) for x in distinct.tolist()])
+
+
+def exact_vector(numbers: list[Fraction]) -> ExactArray:
+    """Return rationals as an array."""
+    return ExactArray.of_values(np.arange(len(numbers)), numbers)
+
+
+def shrink(
+    first: Ends,
+    improve: Callable[[int], Ends | None],
+    wanted: Callable[[Ends], float],
+    progress: Progress | None,
+) -> Ends:
+    """Improve ends until the half-width is as wanted; an interrupt from the keyboard keeps the best.
+
+    Parameters
+    ----------
+    improve : callable
+        Given the number of the round, returns ends or None.
+    wanted : callable
+        The half-width that is wanted, given the ends so far.
+
+    Raises
+    ------
+    NoConvergence
+        If several rounds improve nothing; carries ``lower`` and ``upper``, the best ends.
+    """
+    ends, stalled, number = first, 0, 0
+    try:
+        while ends.half_width > wanted(ends):
+            before = ends.half_width
+            ends = ends.better(improve(number))
+            number += 1
+            stalled = 0 if ends.half_width < 0.9 * before else stalled + 1
+            if progress is not None:
+                progress(ends.half_width, wanted(ends))
+            if stalled >= _PATIENCE or number >= _MOST_ROUNDS:
+                raise NoConvergence(
+                    f"the half-width {ends.half_width:.1e} was reached, not {wanted(ends):.1e}: ask for less "
+                    "accuracy, or for a finer partition",
+                    residual=ends.half_width,
+                    lower=ends.lower,
+                    upper=ends.upper,
+                )
+    except KeyboardInterrupt:
+        if ends.half_width == float("inf"):
+            raise
+    return ends

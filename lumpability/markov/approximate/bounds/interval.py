@@ -1,0 +1,100 @@
+"""An interval that contains a quantity of a chain, proved in exact arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from lumpability.certificate.bounds.claims import BoundCertificate
+from lumpability.certificate.bounds.decimals import decimals
+
+__all__ = ["Interval", "outward"]
+
+_BITS = 60
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A closed interval with rational ends, both proved, and an estimate inside that is not proved.
+
+    Attributes
+    ----------
+    lower, upper : Fraction
+        The quantity lies between them, for the given chain.  A question about a time is also answered for every
+        other chain whose block sums lie in the same hull.
+    estimate : float
+        The value for the nominal quotient or the middle of the interval.
+    question : str
+        What lies in the interval.
+    evidence : BoundCertificate
+
+    Examples
+    --------
+    >>> from lumpability import CTMC
+    >>> from lumpability.markov.approximate.bounds import bounds
+    >>> rates = {("a", "c"): 1, ("b", "c"): "11/10", ("c", "a"): 1, ("c", "b"): 1}
+    >>> chain = CTMC.from_rates(rates, labels={"up": ["a", "b"]})
+    >>> interval = bounds(chain, [{"a", "b"}, {"c"}]).stationary("up")
+    >>> interval.lower, interval.upper
+    (Fraction(20, 31), Fraction(2, 3))
+    >>> print(interval)
+    stationary up in [0.6451612, 0.6666667], proved
+    """
+
+    lower: Fraction
+    upper: Fraction
+    estimate: float
+    question: str
+    evidence: BoundCertificate
+
+    @property
+    def width(self) -> Fraction:
+        """The difference of the ends.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC
+        >>> from lumpability.markov.approximate.bounds import bounds
+        >>> bounds(DTMC([[0, 1], [1, 0]]), [0, 1]).stationary([1, 3]).width
+        Fraction(0, 1)
+        """
+        return self.upper - self.lower
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int | float | Fraction) and self.lower <= value <= self.upper
+
+    def certify(self) -> BoundCertificate:
+        """Return the certificate, with which others can check the interval without trusting any solver.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC
+        >>> from lumpability.markov.approximate.bounds import bounds
+        >>> chain = DTMC([[0, 1], [1, 0]])
+        >>> bool(bounds(chain, [0, 1]).stationary([1, 3]).certify().verify(chain))
+        True
+        """
+        return self.evidence
+
+    def __str__(self) -> str:
+        return f"{self.question} in {decimals(self.lower, self.upper)}, proved"
+
+    def __repr__(self) -> str:
+        return f"Interval({self})"
+
+
+def outward(value: Fraction, *, up: bool) -> Fraction:
+    """Return a bound that is no better, with at most 60 significant bits; short fractions stay as they are.
+
+    Examples
+    --------
+    >>> outward(Fraction(1, 3), up=True), outward(Fraction(1, 3**50), up=False) <= Fraction(1, 3**50)
+    (Fraction(1, 3), True)
+    """
+    above, below = value.numerator, value.denominator
+    if below.bit_length() <= _BITS:
+        return value
+    shift = _BITS - (abs(above).bit_length() - below.bit_length())
+    scaled = Fraction(above) * Fraction(2) ** shift / below
+    whole = -(-scaled.numerator // scaled.denominator) if up else scaled.numerator // scaled.denominator
+    return Fraction(whole) / Fraction(2) ** shift

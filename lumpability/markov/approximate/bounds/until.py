@@ -1,0 +1,116 @@
+"""Vectors that bound what happens until a target: policy iteration on blocks, linear systems on states.
+
+The upper bound is the value of a stochastic shortest path problem in which an adversary chooses the member of
+every block; the lower bound that of the same problem with the opposite sign.  A policy under which
+the target and the states that cannot reach it are never met is improper: then blocks alone give no finite bound
+of an expected time (Bertsekas and Tsitsiklis 1991).  A little discount keeps every system regular.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lumpability.markov.approximate.bounds.members import Floats, Ints, Members, solver
+
+__all__ = ["Until", "never_leaving", "nominal_value", "worst_case"]
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+_ROUNDS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Until:
+    """A problem on states: maximise what is earned until the states that are fixed.
+
+    Attributes
+    ----------
+    earning : array of float, shape (n,)
+        Per unit of time where nothing is fixed.
+    fixed : array of bool, shape (n,)
+    values : array of float, shape (n,)
+        Of fixed states.
+    """
+
+    earning: Floats
+    fixed: Mask
+    values: Floats
+
+
+def never_leaving(members: Members, fixed: Mask) -> int | None:
+    """Return a state with which an adversary can avoid all fixed states for ever; None if there is none.
+
+    It is a member, not fixed, all of whose transitions lead into blocks where the adversary has such a choice.
+    """
+    staying = np.ones(members.k, dtype=bool)
+    free = ~fixed
+    while True:
+        escapes = members.leaving @ (~staying).astype(np.float64) > 0
+        stays = free & ~escapes & staying[members.labels]
+        remaining = np.zeros(members.k, dtype=bool)
+        remaining[members.labels[stays]] = True
+        if np.array_equal(remaining, staying):
+            return int(np.flatnonzero(stays)[0]) if stays.any() else None
+        staying = remaining
+
+
+def worst_case(members: Members, problem: Until, start: Floats) -> Floats:
+    """Return the values on blocks of an adversary who maximises, nearly."""
+    damping = 1e-12 * float(members.exits.max(initial=0.0) or 1.0)
+    values, before = start, None
+    for _ in range(_ROUNDS):
+        scores = np.where(
+            problem.fixed,
+            problem.values - values[members.labels],
+            problem.earning + members.drift_of_blocks(values),
+        )
+        policy = _at_least_as_good(members.best(scores), before, scores)
+        if before is not None and np.array_equal(policy, before):
+            break
+        before = policy
+        found = _evaluated(members, problem, policy, damping)
+        if found is None:
+            break
+        values = found
+    return values
+
+
+def _at_least_as_good(policy: Ints, before: Ints | None, scores: Floats) -> Ints:
+    """Keep the former choice where the new one is no better, so that rounding does not go round in circles."""
+    if before is None:
+        return policy
+    better = scores[policy] > scores[before] + 1e-13 * np.abs(scores).max(initial=0.0)
+    return np.where(better, policy, before)
+
+
+def _evaluated(members: Members, problem: Until, policy: Ints, damping: float) -> Floats | None:
+    from scipy.sparse import diags_array
+
+    fixed = problem.fixed[policy]
+    free = diags_array((~fixed).astype(np.float64))
+    matrix = free @ (-members.generator(policy)) + diags_array(np.where(fixed, 1.0, damping))
+    solve = solver(matrix.tocsr())
+    if solve is None:
+        return None
+    right = np.where(fixed, problem.values[policy], problem.earning[policy])
+    found = solve(right)
+    return found if np.isfinite(found).all() else None
+
+
+def nominal_value(members: Members, problem: Until) -> Floats:
+    """Return the values on blocks of the mean of the members; fixed ones where a block has any."""
+    from scipy.sparse import diags_array
+
+    count = np.bincount(members.labels, problem.fixed, minlength=members.k)
+    fixed = count > 0
+    sums = np.bincount(members.labels, np.where(problem.fixed, problem.values, 0.0), members.k)
+    free = diags_array((~fixed).astype(np.float64))
+    damping = 1e-12 * float(members.exits.max(initial=0.0) or 1.0)
+    matrix = free @ (-members.nominal) + diags_array(np.where(fixed, 1.0, damping))
+    solve = solver(matrix.tocsr())
+    right = np.where(fixed, sums / np.maximum(count, 1), members.means(problem.earning))
+    found = np.zeros(members.k) if solve is None else solve(right)
+    return found if np.isfinite(found).all() else np.zeros(members.k)
