@@ -23,6 +23,7 @@ __all__ = [
     "LumpabilityError",
     "MissingDependency",
     "NoConvergence",
+    "NoFiniteBound",
     "NotJustified",
     "NotUnique",
     "SizeLimit",
@@ -101,6 +102,10 @@ class NotUnique(InvalidInput):
 
 class NoConvergence(LumpabilityError):
     """A numerical solver did not reach its tolerance; carries the ``residual`` it reached."""
+
+
+class NoFiniteBound(LumpabilityError):
+    """A quantity is infinite, or no finite bound follows from the blocks alone; carries the ``state``."""
 
 
 class TrivialLumping(UserWarning):

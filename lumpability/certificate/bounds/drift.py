@@ -26,6 +26,8 @@ __all__ = ["Drift", "drift", "whole_numbers"]
 Integers = np.ndarray[Any, Any]
 """Integers as int64 if all lie below 2^62, as Python integers otherwise."""
 
+Limb = np.ndarray[Any, np.dtype[np.int64]]
+
 _SAFE_BITS = 62
 _FRACTION_BITS = 128
 
@@ -97,7 +99,7 @@ def drift(matrix: WeightedStructure, values: Integers, scale: int) -> Drift:
     value_limbs, weight_limbs = _limbs(values, bits), _limbs(weights, bits)
     sums = np.zeros((len(value_limbs) + len(weight_limbs) - 1, matrix.n), dtype=np.int64)
     for states in matrix.chunks():
-        _add_chunk(matrix, int(states[0]), int(states[-1]) + 1, value_limbs, weight_limbs, sums)
+        _add_chunk(matrix, states, (value_limbs, weight_limbs), sums)
     total = sums[-1].astype(object)
     for limb in sums[-2::-1]:
         total = (total << bits) + limb
@@ -136,7 +138,7 @@ def _limb_bits(longest: int, weight_bits: int, value_bits: int) -> int:
         bits -= 1
 
 
-def _limbs(integers: Integers, bits: int) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+def _limbs(integers: Integers, bits: int) -> list[Limb]:
     """Cut integers into limbs, the lowest first; all but the last lie in [0, 2^bits)."""
     limbs = []
     rest, mask = integers, (1 << bits) - 1
@@ -148,13 +150,12 @@ def _limbs(integers: Integers, bits: int) -> list[np.ndarray[Any, np.dtype[np.in
 
 def _add_chunk(
     matrix: WeightedStructure,
-    low: int,
-    high: int,
-    value_limbs: list[np.ndarray[Any, np.dtype[np.int64]]],
-    weight_limbs: list[np.ndarray[Any, np.dtype[np.int64]]],
-    sums: np.ndarray[Any, np.dtype[np.int64]],
+    states: Integers,
+    limbs: tuple[list[Limb], list[Limb]],
+    sums: Limb,
 ) -> None:
-    """Add the transitions of the states in [low, high) to the sums of products of limbs."""
+    """Add the transitions of some consecutive states to the sums of products of limbs of values and weights."""
+    low, high = int(states[0]), int(states[-1]) + 1
     first, last = int(matrix.indptr[low]), int(matrix.indptr[high])
     if first == last:
         return
@@ -163,9 +164,8 @@ def _add_chunk(
     starts = (matrix.indptr[low:high] - first)[filled]
     rows = np.repeat(np.arange(low, high), lengths)
     targets, codes = matrix.indices[first:last], matrix.weights.codes[first:last]
-    weights = [limb[codes] for limb in weight_limbs]
-    for i, limb in enumerate(value_limbs):
+    weights = [limb[codes] for limb in limbs[1]]
+    for i, limb in enumerate(limbs[0]):
         differences = limb[targets] - limb[rows]
         for j, weight in enumerate(weights):
             sums[i + j, low + filled] += np.add.reduceat(weight * differences, starts)
-

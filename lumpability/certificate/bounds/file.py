@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.bounds.claims import BoundCertificate
+from lumpability.certificate.bounds.claims import BoundClaims
 from lumpability.certificate.bounds.proofs import Evidence
 from lumpability.certificate.bounds.question import AIMED, AVERAGED, KINDS, TIMED, Asked, Mask
 from lumpability.certificate.chain_file import ChainReader, column, digest_object
@@ -28,12 +28,12 @@ _MOST_NUMBERS = 1 << 25
 _MOST_STEPS = 10**9
 
 
-def read_bound(path: str | Path, *, max_bytes: int = MAX_BYTES) -> BoundCertificate:
+def read_bound(path: str | Path, *, max_bytes: int = MAX_BYTES) -> BoundClaims:
     """Read a certificate of an interval as a stream of at most so many bytes after unpacking."""
-    return read_document(path, DOMAIN, lambda scanner: _Reader(scanner).claims(), max_bytes)
+    return read_document(path, DOMAIN, lambda scanner: _Reader(scanner).bound_claims(), max_bytes)
 
 
-def write_bound(certificate: BoundCertificate, path: str | Path) -> None:
+def write_bound(certificate: BoundClaims, path: str | Path) -> None:
     """Write a certificate to a ``.json`` or ``.json.gz`` file, whole or not at all."""
     write_document(path, DOMAIN, _items(certificate))
 
@@ -41,7 +41,7 @@ def write_bound(certificate: BoundCertificate, path: str | Path) -> None:
 class _Reader(ChainReader):
     """Reads a certificate of an interval; earlier entries bound the length of every list."""
 
-    def claims(self) -> BoundCertificate:
+    def bound_claims(self) -> BoundClaims:
         library = self.next("library").text()
         kind = self.kind(KINDS)
         model = self.digest("model")
@@ -53,9 +53,7 @@ class _Reader(ChainReader):
         rate = self._rational_or_null("rate")
         lower, below = self._end("lower", n)
         upper, above = self._end("upper", n)
-        return BoundCertificate(
-            model, asked, partition, rate, lower, upper, below, above, library
-        )
+        return BoundClaims(model, asked, partition, rate, lower, upper, below, above, library)
 
     def _asked(self, kind: str, n: int) -> Asked:
         return Asked(
@@ -109,7 +107,7 @@ class _Reader(ChainReader):
         return end, Evidence(tuple(vectors), steps)
 
 
-def _items(certificate: BoundCertificate) -> Iterator[tuple[str, Iterable[str]]]:
+def _items(certificate: BoundClaims) -> Iterator[tuple[str, Iterable[str]]]:
     numbers, asked = NumberList(number_text), certificate.asked
     ends = [
         (name, end, evidence, [numbers.codes(vector) for vector in evidence.vectors])
@@ -121,7 +119,7 @@ def _items(certificate: BoundCertificate) -> Iterator[tuple[str, Iterable[str]]]
     of = numbers.codes(asked.of) if isinstance(asked.of, ExactArray) else asked.of
     start = None if asked.start is None else numbers.codes(asked.start)
     yield "library", plain(certificate.library)
-    yield "kind", plain(certificate.kind)
+    yield "kind", plain(asked.kind)
     yield "model", plain(digest_object(certificate.model))
     yield "numbers", plain(numbers.texts)
     yield "partition", column(certificate.partition.labels)

@@ -71,10 +71,9 @@ def hull_of(matrix: WeightedStructure, partition: Partition, *, inner: bool) -> 
     ranks = rank[sums.codes]
     order = np.lexsort((ranks, targets, sources))
     sources, targets, ranks = sources[order], targets[order], ranks[order]
-    begins = np.flatnonzero(
-        np.append(True, (np.diff(sources) != 0) | (np.diff(targets) != 0))[: len(sources)]
-    )
-    ends = np.append(begins[1:], len(sources))
+    changes = np.flatnonzero((np.diff(sources) != 0) | (np.diff(targets) != 0)) + 1
+    begins = np.append(0, changes)[: len(sources)]
+    ends = np.append(changes, len(sources))[: len(sources)]
     absent = ends - begins < partition.blocks.sizes[sources[begins]]
     ordered = [sums.values[code] for code in values]
     return Hull(

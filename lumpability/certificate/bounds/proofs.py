@@ -108,14 +108,16 @@ def _on_states(vector: ExactArray, partition: Partition) -> ExactArray:
     if len(vector) == partition.n:
         return vector
     if len(vector) != len(partition):
-        raise Contradiction("vectors", f"one has {len(vector)} numbers, for neither states nor blocks")
+        raise Contradiction(
+            "vectors", f"one has {len(vector)} numbers, for neither states nor blocks"
+        )
     return vector.take(partition.labels)
 
 
 def _at_start(vector: ExactArray, start: ExactArray | None, *, upper: bool) -> Fraction:
     """Return the expectation of a vector, or its extreme value without an initial distribution."""
     if start is None:
-        return max(vector.values) if upper else min(vector.values)
+        return Fraction(max(vector.values) if upper else min(vector.values))
     if len(start) != len(vector):
         raise Contradiction("start", f"it has {len(start)} numbers for the states")
     if min(start.values) < 0:
@@ -252,7 +254,9 @@ def evolution_of(
         if rate <= 0 or rate < outflow:
             raise Contradiction("rate", f"it is below {outflow}, the outflow of a block")
         if rate > 1024 * (outflow or 1):
-            raise Contradiction("rate", "it is more than a thousand times the outflow of every block")
+            raise Contradiction(
+                "rate", "it is more than a thousand times the outflow of every block"
+            )
         longest = rate * time
     if longest > _MOST_MEAN:
         raise Contradiction("time", f"about {float(longest):.1e} steps are too many")

@@ -54,8 +54,10 @@ class Asked:
 
     def __str__(self) -> str:
         of = self.of if isinstance(self.of, str) else "the given numbers"
+        if isinstance(self.of, ExactArray) and self.of.values == (1,):
+            of = "time"
         target = self.target if isinstance(self.target, str) else "the given states"
-        of, target = of.removeprefix("label:"), target.removeprefix("label:")
+        of, target = (x.removeprefix("label:").removeprefix("reward:") for x in (of, target))
         return {
             "transient": f"{of} at time {self.time}",
             "time_bounded": f"{target} reached within time {self.time}",

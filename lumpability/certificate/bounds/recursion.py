@@ -62,7 +62,8 @@ class Recursion:
         self._discrete = rate is None
         self._source, self._target, self._blocks = hull.source, hull.target, hull.blocks
         self._low, self._high = _floors(hull.least, factor), ceilings(hull.most, factor)
-        self._begins = np.flatnonzero(np.append(True, np.diff(hull.source) != 0)[: len(hull.source)])
+        changes = np.flatnonzero(np.diff(hull.source)) + 1
+        self._begins = np.append(0, changes)[: len(hull.source)]
         self._filled = hull.source[self._begins]
         if self._discrete:
             missing = self._row_sums(self._low)
@@ -80,7 +81,8 @@ class Recursion:
             return self._mixed(values)
         differences = values[self._target] - values[self._source]
         rates = np.where((differences > 0).astype(bool), self._high, self._low)
-        return values - (-self._row_sums(rates * differences) >> _BITS)
+        following: Integers = values - (-self._row_sums(rates * differences) >> _BITS)
+        return following
 
     def _mixed(self, values: Integers) -> Integers:
         """Fill every row with the least bounds, and what is missing to one with the largest values first."""
@@ -93,7 +95,8 @@ class Recursion:
         before -= np.repeat(before[self._begins], lengths)
         left = np.repeat(self._spare[self._filled], lengths) - before
         rates = self._low[order] + np.clip(left, 0, room)
-        return -(-self._row_sums(rates * values[self._target[order]]) >> _BITS)
+        following: Integers = -(-self._row_sums(rates * values[self._target[order]]) >> _BITS)
+        return following
 
 
 def poisson_mixtures(
@@ -123,10 +126,10 @@ def poisson_mixtures(
     done, values = 0, start
     least = min(start)
     while True:
-        least = min(least, min(values))
-        for window, total in zip(windows, totals, strict=True):
+        least = min(least, *values)
+        for i, window in enumerate(windows):
             if window.first <= done <= window.last:
-                total += window.high[done - window.first] * values
+                totals[i] += window.high[done - window.first] * values
         if done >= last or max(values) - min(values) <= narrow:
             break
         values, done = recursion.step(values), done + 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
+from lumpability.markov.approximate.bounds import Bounds, bounds
 from lumpability.markov.approximate.hull import Hull, hull
 from lumpability.markov.approximate.residual import Residual, residual
 from lumpability.markov.blocks import Blocked
@@ -87,6 +88,20 @@ class ApproximateLumping(Blocked):
         Hull(2 blocks, 2 intervals)
         """
         return hull(self.chain, self.partition)
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """Questions about the chain, answered by proved intervals.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC, lump
+        >>> rates = {("a", "c"): 100, ("b", "c"): 101, ("c", "a"): 2, ("c", "b"): 2}
+        >>> small = lump(CTMC.from_rates(rates, labels={"goal": ["c"]}), tolerance="1%")
+        >>> print(small.bounds.stationary("goal"))
+        stationary goal in [0.96153846, 0.96190477], proved
+        """
+        return bounds(self.chain, self.partition)
 
     def __repr__(self) -> str:
         relative = float(100 * self.residual.relative)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -51,12 +51,21 @@ class Task:
 
     def proved(self, vectors: tuple[ExactArray, ...], *, upper: bool) -> Ends | None:
         """Return the end that some vectors prove; None if they prove nothing."""
-        evidence = Evidence(vectors)
+        evidence = Evidence(tuple(self._on_blocks(vector) for vector in vectors))
         try:
             end = prove(self.asked, self.parts, self.partition, evidence, upper=upper)
         except Contradiction:
             return None
         return Ends(upper=end, above=evidence) if upper else Ends(lower=end, below=evidence)
+
+    def _on_blocks(self, vector: ExactArray) -> ExactArray:
+        """Return a vector on blocks if it is constant there."""
+        first, labels = self.partition.representatives, self.partition.labels
+        if len(vector) == len(first) or not np.array_equal(
+            vector.codes[first][labels], vector.codes
+        ):
+            return vector
+        return vector.take(first)
 
     def quotient_is_exact(self) -> bool:
         """Whether the partition is a small lumping, on whose blocks everything can be computed exactly."""
@@ -72,8 +81,8 @@ class Ends:
 
     lower: Fraction | None = None
     upper: Fraction | None = None
-    below: Evidence = Evidence()
-    above: Evidence = Evidence()
+    below: Evidence = field(default_factory=Evidence)
+    above: Evidence = field(default_factory=Evidence)
 
     def better(self, other: Ends | None) -> Ends:
         """Return the larger lower and the smaller upper end of the two."""

@@ -13,14 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.bounds.claims import BoundCertificate
-from lumpability.certificate.bounds.proofs import Evidence
+from lumpability.certificate.bounds.certificate import BoundCertificate
 from lumpability.certificate.bounds.question import Asked
 from lumpability.certificate.digest import ChainParts, Digest
 from lumpability.errors import InvalidInput
 from lumpability.markov.approximate.bounds.ends import Ends, Progress, Task
 from lumpability.markov.approximate.bounds.interval import Interval, outward
-from lumpability.markov.approximate.bounds.questions import Question, TimeBounded, Transient
+from lumpability.markov.approximate.bounds.longrun import average_ends, long_run_ends
+from lumpability.markov.approximate.bounds.questions import (
+    Expected,
+    Hitting,
+    LongRun,
+    Question,
+    Stationary,
+    TimeBounded,
+    Transient,
+)
+from lumpability.markov.approximate.bounds.reaching import reaching_ends
 from lumpability.markov.approximate.bounds.timed import estimates_at, evolution, timed_ends
 from lumpability.markov.chains import MarkovChain
 from lumpability.partition import Partition
@@ -73,9 +82,7 @@ class Bounds:
     chain: MarkovChain
     partition: Partition
 
-    def transient(
-        self, times: Any, *, of: Any, initial: Any = None, progress: Any = None
-    ) -> Any:
+    def transient(self, times: Any, *, of: Any, initial: Any = None, progress: Any = None) -> Any:
         """Bound the expectation of a label or reward at a time, or at each of several times.
 
         Parameters
@@ -111,7 +118,9 @@ class Bounds:
         >>> [str(interval) for interval in bounds(chain, [0, 1, 1]).transient([1, 2], of=[1, 0, 0])]
         ['the given numbers at time 1 in [0, 0], proved', 'the given numbers at time 2 in [0.8999999, 1], proved']
         """
-        return self._at_times([Transient(of, t, initial=initial) for t in _listed(times)], times, progress)
+        return self._at_times(
+            [Transient(of, t, initial=initial) for t in _listed(times)], times, progress
+        )
 
     def time_bounded(
         self, target: Any, times: Any, *, initial: Any = None, progress: Any = None
@@ -142,6 +151,164 @@ class Bounds:
         """
         asked = [TimeBounded(target, t, initial=initial) for t in _listed(times)]
         return self._at_times(asked, times, progress)
+
+    def stationary(
+        self, of: Any, *, accuracy: float | None = None, progress: Progress | None = None
+    ) -> Interval:
+        """Bound the average of a label or reward under every stationary distribution.
+
+        Parameters
+        ----------
+        of : str or array
+            As for `transient`.
+        accuracy : float, optional
+            The half-width wanted, relative to the range of what is averaged.  Vectors on states shrink the interval
+            as far.  By default only blocks are used.
+        progress : callable, optional
+            Called with (half-width, half-width wanted) during the search; an exception from it stops the search, and
+            an interrupt from the keyboard keeps the best interval.
+
+        Returns
+        -------
+        Interval
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such label, reward or state.
+        NoConvergence
+            If the accuracy is not reached; carries ``lower`` and ``upper``, the best ends.
+
+        Notes
+        -----
+        A few systems with k unknowns on k blocks, or some Krylov steps on the chain; the proof is one pass.  With several
+        recurrent classes the interval is as wide as their averages differ; see `long_run`.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> chain = CTMC([[0, 0, 1], [0, 0, "11/10"], [1, 1, 0]], labels={"up": [0, 1]})
+        >>> print(bounds(chain, [0, 0, 1]).stationary("up"))
+        stationary up in [0.6451612, 0.6666667], proved
+        >>> print(bounds(chain, [0, 0, 1]).stationary("up", accuracy=1e-9))
+        stationary up in [0.65625, 0.65625], proved
+        """
+        task = self._task(Stationary(of))
+        return self._interval(task.asked, *average_ends(task, accuracy=accuracy, progress=progress))
+
+    def long_run(
+        self,
+        of: Any,
+        *,
+        initial: Any = None,
+        accuracy: float | None = None,
+        progress: Progress | None = None,
+    ) -> Interval:
+        """Bound the long-run average of a label or reward, class by class if there are several recurrent ones.
+
+        Parameters
+        ----------
+        of, initial
+            As for `transient`.
+        accuracy, progress
+            As for `stationary`, in each class.
+
+        Raises
+        ------
+        InvalidInput, NoConvergence
+            As `stationary`.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC
+        >>> chain = DTMC([[0, "1/4", "3/4"], [0, 1, 0], [0, 0, 1]], initial=0)
+        >>> print(bounds(chain, [0, 1, 2]).long_run([0, 0, 1]))
+        long-run average of the given numbers in [0.7499999999999964472, 0.7500000000000035528], proved
+        """
+        task = self._task(LongRun(of, initial=initial))
+        return self._interval(
+            task.asked, *long_run_ends(task, accuracy=accuracy, progress=progress)
+        )
+
+    def hitting(
+        self,
+        target: Any,
+        *,
+        initial: Any = None,
+        accuracy: float | None = None,
+        progress: Progress | None = None,
+    ) -> Interval:
+        """Bound the probability that a target is ever reached.
+
+        Parameters
+        ----------
+        target : label name, states, boolean array or predicate
+        initial : state, mapping or array, optional
+            As for `transient`.
+        accuracy : float, optional
+            The half-width wanted; see `stationary`.
+        progress : callable, optional
+            As for `stationary`.
+
+        Raises
+        ------
+        InvalidInput, NoConvergence
+            As `stationary`.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC
+        >>> rows = [[0, 0, "1/2", "1/2"], [0, 0, "3/5", "2/5"], [0, 0, 1, 0], [0, 0, 0, 1]]
+        >>> print(bounds(DTMC(rows, initial=0), [0, 0, 1, 2]).hitting([2]))
+        the given states ever reached in [0.4999999, 0.6000001], proved
+        """
+        task = self._task(Hitting(target, initial=initial))
+        return self._interval(
+            task.asked, *reaching_ends(task, accuracy=accuracy, progress=progress)
+        )
+
+    def expected(
+        self,
+        of: Any = None,
+        *,
+        until: Any,
+        initial: Any = None,
+        accuracy: float | None = None,
+        progress: Progress | None = None,
+    ) -> Interval:
+        """Bound the expectation of what is earned before a target is reached; by default of the time.
+
+        Parameters
+        ----------
+        of : str or array, optional
+            As for `transient`, not negative; one per unit of time, or step, by default.
+        until : label name, states, boolean array or predicate
+        initial : state, mapping or array, optional
+            As for `transient`.
+        accuracy : float, optional
+            The half-width wanted, relative to the upper end; see `stationary`.
+        progress : callable, optional
+            As for `stationary`.
+
+        Raises
+        ------
+        NoFiniteBound
+            If the expectation is infinite from some state, or no finite bound follows from the blocks alone; carries
+            ``state`` and ``lower``.
+        InvalidInput, NoConvergence
+            As `stationary`; the former also for a negative reward.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC
+        >>> chain = CTMC([[0, 0, 1], [0, 0, "11/10"], [0, 0, 0]], initial=0)
+        >>> print(bounds(chain, [0, 0, 1]).expected(until=[2]))
+        expected time until the given states in [0.9090909, 1.000001], proved
+        """
+        task = self._task(Expected(of, until=until, initial=initial))
+        return self._interval(
+            task.asked, *reaching_ends(task, accuracy=accuracy, progress=progress)
+        )
 
     def _at_times(self, questions: Sequence[Question], times: Any, progress: Any) -> Any:
         several = [self._task(question) for question in questions]

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.markov.approximate.bounds.members import Floats, Members, solver
 from lumpability.markov.approximate.bounds.average import bias_system
+from lumpability.markov.approximate.bounds.members import Floats, Members, solver
 
-__all__ = ["absorbed_steps", "poisson_steps", "solve_directly"]
+__all__ = ["absorbed_steps", "poisson_steps", "solve_directly", "solved"]
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+_STEPS, _MOST_ROUNDS = 20, 100
 Steps = Callable[[Floats, int], Floats]
 """Improves a vector on states by so many Krylov steps."""
 
@@ -28,7 +29,8 @@ def poisson_steps(members: Members, earning: Floats) -> Steps:
     coarse = bias_system(members.nominal, members.sizes / n, 0.0)
 
     def apply(x: Floats) -> Floats:
-        return members.exits * x - members.rates @ x + x.mean()
+        image: Floats = members.exits * x - members.rates @ x + x.mean()
+        return image
 
     def on_blocks(residual: Floats) -> Floats:
         assert coarse is not None
@@ -59,7 +61,9 @@ def absorbed_steps(members: Members, right: Floats, free: Mask) -> Steps:
         return found
 
     diagonal = np.where(free, members.exits, 1.0)
-    return _gmres(apply, np.where(free, right, 0.0), diagonal, None if coarse is None else on_blocks)
+    return _gmres(
+        apply, np.where(free, right, 0.0), diagonal, None if coarse is None else on_blocks
+    )
 
 
 def _gmres(
@@ -110,3 +114,20 @@ def solve_directly(members: Members, right: Floats, free: Mask) -> Floats | None
     found = np.zeros(members.n)
     found[states] = solve(right[states])
     return found if np.isfinite(found).all() else None
+
+
+def solved(members: Members, right: Floats, free: Mask, *, residual: float) -> Floats:
+    """Return a solution of -Q x = b in free states, x = 0 in the others, up to a largest residual if possible."""
+    steps = absorbed_steps(members, right, free)
+    values, before = np.zeros(members.n), np.inf
+    for _ in range(_MOST_ROUNDS):
+        values = steps(values, _STEPS)
+        error = np.where(free, right + members.drift(values), 0.0)
+        largest = float(np.abs(error).max(initial=0.0))
+        if largest <= residual:
+            return values
+        if largest > 0.7 * before:
+            found = solve_directly(members, error, free)
+            return values if found is None else values + found
+        before = largest
+    return values

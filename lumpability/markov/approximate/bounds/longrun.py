@@ -7,12 +7,17 @@ h and v on states, with Q h <= 0 and g + Q v <= h, bound the average from every 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
+from lumpability.certificate.bounds.hull import hull_of
 from lumpability.certificate.bounds.question import Asked
 from lumpability.certificate.digest import ChainParts
+from lumpability.errors import NotUnique
 from lumpability.markov.approximate.bounds.average import adversary, bias_system, nominal_bias
 from lumpability.markov.approximate.bounds.ends import (
     Ends,
@@ -22,19 +27,19 @@ from lumpability.markov.approximate.bounds.ends import (
     shrink,
     vector_of,
 )
-from lumpability.markov.approximate.bounds.krylov import poisson_steps, solve_directly
+from lumpability.markov.approximate.bounds.krylov import poisson_steps, solved
 from lumpability.markov.approximate.bounds.members import Floats, Members
+from lumpability.markov.approximate.bounds.repair import Repair
 from lumpability.markov.solve.classes import recurrent_classes
 from lumpability.markov.solve.linear import solve_exact
-from lumpability.errors import NotUnique
-from lumpability.certificate.bounds.drift import drift
-from lumpability.certificate.bounds.hull import hull_of
 from lumpability.numbers.exact_array import ExactArray
-from lumpability.partition import Partition
+from lumpability.structure import WeightedStructure
 
 __all__ = ["average_ends", "long_run_ends"]
 
-_STEPS = 12
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+_STEPS, _SLOW = 20, 0.7
 
 
 def average_ends(
@@ -45,7 +50,7 @@ def average_ends(
     floats, members = earning.to_floats(), task.members()
     if task.quotient_is_exact():
         exact = _exact(task, earning)
-        if exact is not None:
+        if exact is not None and not exact.half_width:
             return exact, float(exact.upper or 0)
     guess, estimate = nominal_bias(members, floats)
     above = adversary(members, floats, guess)
@@ -105,7 +110,7 @@ class _OnStates:
     def _stalls(self) -> bool:
         rest = self._earning + self._members.drift(self._values)
         before, self._residual = self._residual, float(rest.max() - rest.min())
-        return self._residual > 0.5 * before
+        return self._residual > _SLOW * before
 
     def _solve_directly(self) -> None:
         from scipy.sparse import diags_array
@@ -126,17 +131,93 @@ def long_run_ends(
     """Return ends of the long-run average from the start, and an estimate."""
     classes = recurrent_classes(task.chain)
     if len(classes) == 1:
-        stationary = Task(task.chain, task.parts, task.partition, Asked("stationary", task.asked.of))
+        stationary = replace(task, asked=Asked("stationary", task.asked.of))
         found, estimate = average_ends(stationary, accuracy=accuracy, progress=progress)
         return _with_level(task, found), estimate
-    raise NotImplementedError
+    earning = task.asked.earning(task.parts)
+    inside = [
+        average_ends(_within(task, states, earning), accuracy=accuracy, progress=progress)[0]
+        for states in classes
+    ]
+    ends = Ends()
+    mixture = _Mixture(task, classes, earning)
+    for upper in (False, True):
+        ends = ends.better(mixture.proved(inside, upper=upper))
+    return ends, float("nan")
 
 
 def _with_level(task: Task, found: Ends) -> Ends:
     """Return ends of the long-run average given those of the only stationary one."""
     ends, k = Ends(), len(task.partition)
-    for end, evidence, upper in ((found.lower, found.below, False), (found.upper, found.above, True)):
+    for end, evidence, upper in (
+        (found.lower, found.below, False),
+        (found.upper, found.above, True),
+    ):
         if end is not None:
             vectors = (ExactArray.constant(end, k), *evidence.vectors)
             ends = ends.better(task.proved(vectors, upper=upper))
     return ends
+
+
+def _within(task: Task, states: Ints, earning: ExactArray) -> Task:
+    """Return the question about the stationary average of one recurrent class, as a chain of its own."""
+    matrix = task.chain.matrix
+    place = np.zeros(matrix.n, dtype=np.int64)
+    place[states] = np.arange(len(states))
+    owner, positions = matrix.entries_of(states)
+    indptr = np.searchsorted(owner, np.arange(len(states) + 1))
+    closed = WeightedStructure.from_rows(
+        indptr, place[matrix.indices[positions]], matrix.weights.take(positions)
+    )
+    chain = task.chain.rebuilt(closed, validate=False)
+    asked = Asked("stationary", earning.take(states))
+    return Task(chain, ChainParts.of(chain), task.partition.restrict(states), asked)
+
+
+class _Mixture:
+    """Vectors h and v for a chain with several recurrent classes, given those of the classes.
+
+    On transient states h is the expectation of the level that the chain ends in, and v solves Q v = h - g.
+    """
+
+    def __init__(self, task: Task, classes: Sequence[Ints], earning: ExactArray) -> None:
+        self._task, self._classes, self._earning = task, classes, earning
+        self._members = task.members()
+        self._free = np.ones(task.chain.n, dtype=bool)
+        for states in classes:
+            self._free[states] = False
+        slack = solved(self._members, np.ones(task.chain.n), self._free, residual=0.25)
+        self._repair = Repair(task.chain.matrix, self._members, self._free, slack)
+
+    def proved(self, inside: Sequence[Ends], *, upper: bool) -> Ends | None:
+        """Return the end of the mixture; a lower one by the negated problem."""
+        sign = 1 if upper else -1
+        earning = self._earning.map(lambda value: sign * value)
+        levels, biases = np.zeros(self._task.chain.n), np.zeros(self._task.chain.n)
+        grain = 2.0**-48 * max(float(max(map(abs, earning.values))), 2.0**-900)
+        for states, ends in zip(self._classes, inside, strict=True):
+            end, evidence = (ends.upper, ends.above) if upper else (ends.lower, ends.below)
+            assert end is not None
+            within = self._task.partition.restrict(states)
+            vector = evidence.vectors[0].to_floats()
+            biases[states] = sign * (vector if len(vector) == within.n else vector[within.labels])
+            levels[states] = (np.ceil(float(sign * end) / grain) + 1) * grain
+        return self._raised(earning, levels, biases, sign)
+
+    def _raised(
+        self, earning: ExactArray, levels: Floats, biases: Floats, sign: int
+    ) -> Ends | None:
+        members, free = self._members, self._free
+        into = members.rates @ np.where(free, 0.0, levels)
+        levels = levels + solved(members, into, free, residual=1e-12 * float(np.abs(into).max()))
+        level = self._repair.raised(levels, [])
+        if level is None:
+            return None
+        rest = earning.to_floats() - level.to_floats() + members.rates @ np.where(free, 0.0, biases)
+        size = float(np.abs(rest).max(initial=0.0))
+        biases = biases + solved(members, rest, free, residual=1e-10 * size)
+        bias = self._repair.raised(biases, [earning, level.map(lambda value: -value)])
+        if bias is None:
+            return None
+        vectors = tuple(vector.map(lambda value: sign * value) for vector in (level, bias))
+        return self._task.proved(vectors, upper=sign > 0)

@@ -47,9 +47,7 @@ class Members:
         from scipy.sparse import csr_array
 
         columns = self.labels.astype(np.int64)
-        return csr_array(
-            (np.ones(self.n), columns, np.arange(self.n + 1)), shape=(self.n, self.k)
-        )
+        return csr_array((np.ones(self.n), columns, np.arange(self.n + 1)), shape=(self.n, self.k))
 
     @cached_property
     def leaving(self) -> Any:

@@ -13,13 +13,15 @@ from lumpability.certificate.bounds.recursion import SCALE
 from lumpability.certificate.verification import Contradiction
 from lumpability.errors import SizeLimit
 from lumpability.markov.approximate.bounds.ends import Ends, Task
-from lumpability.markov.approximate.bounds.members import Members
+from lumpability.markov.approximate.bounds.members import Floats, Members
 
 __all__ = ["estimates_at", "evolution", "timed_ends"]
 
 _NARROW = 50
 """Steps end once the values differ by at most 2^-50 of the span of what is averaged."""
 _MOST_STEPS = 10**7
+_DENSE_UP_TO = 300  # blocks for the estimate
+_MOST_JUMPS = 10_000.0
 
 
 def evolution(task: Task) -> Evolution:
@@ -55,9 +57,7 @@ def timed_ends(
 
 
 def estimates_at(task: Task, times: Sequence[Fraction]) -> list[float]:
-    """Return the expectations at the times for the mean of the members, in floating point."""
-    from scipy.sparse.linalg import expm_multiply
-
+    """Return the expectations at the times for the mean of the members, in floating point; NaN if too costly."""
     matrix = task.chain.matrix
     if task.asked.kind == "time_bounded":
         matrix = absorbing(matrix, task.asked.goal(task.parts), discrete=task.discrete)
@@ -69,13 +69,28 @@ def estimates_at(task: Task, times: Sequence[Fraction]) -> list[float]:
         if start is None
         else np.bincount(members.labels, start.to_floats(), minlength=members.k)
     )
-    estimates: dict[Fraction, float] = {}
-    now = Fraction(0)
-    for time in sorted(set(times)):
-        if task.discrete:
-            for _ in range(int(time - now)):
-                values = values + members.nominal @ values
-        elif members.nominal.nnz:
-            values = expm_multiply(members.nominal * float(time - now), values, traceA=0.0)
-        estimates[time], now = float(mass @ values), time
-    return [estimates[time] for time in times]
+    return [float(mass @ _evolved(members, values, time, task.discrete)) for time in times]
+
+
+def _evolved(members: Members, values: Floats, time: Fraction, discrete: bool) -> Floats:
+    """Return e^(Q t) v, or P^t v, on the blocks of the mean of the members."""
+    from scipy.linalg import expm
+    from scipy.sparse.linalg import expm_multiply
+
+    if members.k <= _DENSE_UP_TO:
+        generator = members.nominal.toarray()
+        power = (
+            np.linalg.matrix_power(generator + np.eye(members.k), int(time))
+            if discrete
+            else expm(generator * float(time))
+        )
+        found: Floats = power @ values
+        return found
+    if float(time) * float(members.outflow.max()) > _MOST_JUMPS:
+        return np.full(members.k, np.nan)
+    if not discrete:
+        evolved: Floats = expm_multiply(members.nominal * float(time), values)
+        return evolved
+    for _ in range(int(time)):
+        values = values + members.nominal @ values
+    return values

@@ -1,0 +1,225 @@
+"""Probabilities that a target is ever reached, and what is earned before it is.
+
+States fall into three sorts: the target, the states that cannot reach it, and the others, which are free; the
+graph decides.  Blocks are cut along these sorts, because values of the first two are known.  Both ends are upper
+bounds: the lower one of the negated problem; for probabilities of the complement, so that an adversary who
+stays in a block for ever gains nothing.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+from lumpability.certificate.bounds.hull import hull_of
+from lumpability.certificate.bounds.proofs import unreachable
+from lumpability.errors import InvalidInput, NoFiniteBound
+from lumpability.markov.approximate.bounds.ends import (
+    Ends,
+    Progress,
+    Task,
+    exact_vector,
+    shrink,
+)
+from lumpability.markov.approximate.bounds.krylov import absorbed_steps, solve_directly, solved
+from lumpability.markov.approximate.bounds.members import Floats, Members
+from lumpability.markov.approximate.bounds.repair import Repair
+from lumpability.markov.approximate.bounds.until import (
+    Until,
+    never_leaving,
+    nominal_value,
+    worst_case,
+)
+from lumpability.markov.solve.linear import solve_exact
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.partition import Partition
+
+__all__ = ["reaching_ends"]
+
+_STEPS, _SLOW = 20, 0.7
+
+
+def reaching_ends(
+    task: Task, *, accuracy: float | None, progress: Progress | None
+) -> tuple[Ends, float]:
+    """Return ends of a question of the kinds "hitting" and "expected", and an estimate.
+
+    Raises `NoFiniteBound` if there is no upper end; it carries ``state`` and ``lower``.
+    """
+    search = _Reaching(task)
+    guess = nominal_value(search.members, search.problem)
+    estimate = search.at_start(guess[search.members.labels])
+    if search.partition == task.partition and task.quotient_is_exact():
+        exact = search.exact()
+        if exact is not None and not exact.half_width:
+            return exact, estimate
+    ends = search.trivial.better(search.on_blocks(guess, upper=False))
+    search.refuse_infinite(ends, alone=accuracy is None)
+    if search.is_proper or not search.earns:
+        ends = ends.better(search.on_blocks(guess, upper=True))
+    if accuracy is not None:
+        rounds = _OnStates(search, guess)
+        ends = shrink(ends, rounds.improve, lambda found: accuracy * search.size(found), progress)
+    return ends, estimate
+
+
+class _Reaching:
+    """A question about a target, with blocks cut along the sorts of states."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, n = task, task.chain.n
+        self.earns = task.asked.kind == "expected"
+        self.goal = task.asked.goal(task.parts)
+        self.never = unreachable(task.parts, self.goal)
+        self.free = ~self.goal & ~self.never
+        self.partition = task.partition.meet(Partition(self.goal + 2 * self.never))
+        self.members = Members(task.chain.matrix, self.partition)
+        zeros = ExactArray.constant(Fraction(0), n)
+        self.earning = task.asked.earning(task.parts) if self.earns else zeros
+        if min(self.earning.values) < 0:
+            raise InvalidInput("what is earned until a target must not be negative")
+        on_arrival = np.zeros(n) if self.earns else self.goal.astype(np.float64)
+        self.problem = Until(self.earning.to_floats(), ~self.free, on_arrival)
+
+    @cached_property
+    def staying(self) -> int | None:
+        """A state with which an adversary stays among the free states for ever; None if there is none."""
+        return never_leaving(self.members, ~self.free)
+
+    @property
+    def is_proper(self) -> bool:
+        """Whether every choice of members meets the target, or states that cannot reach it."""
+        return self.staying is None
+
+    def refuse_infinite(self, ends: Ends, *, alone: bool) -> None:
+        """Refuse a question whose answer is infinite, or without a finite bound on blocks `alone`."""
+        if not self.earns:
+            return
+        states = self.task.chain.states
+        lost = self.never & self.earning.where(bool)
+        if lost.any():
+            name = states[int(np.flatnonzero(lost)[0])]
+            message = (
+                f"the target cannot be reached from state {name!r}, which earns: no finite bound"
+            )
+        elif alone and self.staying is not None:
+            name = states[self.staying]
+            message = (
+                f"no finite bound follows from the blocks alone: blocks that behave like their members, {name!r} "
+                "among them, need never reach the target; give accuracy=..., or a finer partition"
+            )
+        else:
+            return
+        raise NoFiniteBound(message, state=name, lower=ends.lower)
+
+    @cached_property
+    def repair(self) -> Repair:
+        """Repairs vectors by expected times: on blocks if these are finite there, else on states."""
+        n, matrix = self.task.chain.n, self.task.chain.matrix
+        ones = np.ones(n)
+        if self.is_proper:
+            problem = Until(ones, ~self.free, np.zeros(n))
+            worst = worst_case(self.members, problem, nominal_value(self.members, problem))
+            found = Repair(matrix, self.members, self.free, worst[self.members.labels])
+            if found.works:
+                return found
+        slack = solved(self.members, ones, self.free, residual=0.25)
+        return Repair(matrix, self.members, self.free, slack)
+
+    @property
+    def trivial(self) -> Ends:
+        """The ends that need no search: zero, and for a probability one."""
+        k = len(self.task.partition)
+        ends = Ends().better(self.task.proved((ExactArray.constant(Fraction(0), k),), upper=False))
+        if self.earns:
+            return ends
+        return ends.better(self.task.proved((ExactArray.constant(Fraction(1), k),), upper=True))
+
+    def at_start(self, values: Floats) -> float:
+        """Return the expectation of a vector at the start."""
+        start = self.task.asked.start
+        return float(values.mean() if start is None else start.to_floats() @ values)
+
+    def size(self, ends: Ends) -> float:
+        """Return what an accuracy is relative to: one for a probability, else the upper end."""
+        return 1.0 if not self.earns else float(ends.upper or 0)
+
+    def on_blocks(self, guess: Floats, *, upper: bool) -> Ends | None:
+        """Return an end from the worst choice of members."""
+        problem = self.problem
+        if upper:
+            values = worst_case(self.members, problem, guess)
+        elif self.earns:
+            negated = Until(-problem.earning, problem.fixed, -problem.values)
+            values = -worst_case(self.members, negated, -guess)
+        else:  # the complement: to end where the target cannot be reached
+            missed = Until(problem.earning, problem.fixed, self.never.astype(np.float64))
+            values = 1 - worst_case(self.members, missed, 1 - guess)
+        return self.proved(values[self.members.labels], upper=upper)
+
+    def proved(self, values: Floats, *, upper: bool) -> Ends | None:
+        """Return the end that a vector on states proves once it is repaired."""
+        least, most = 0.0, np.inf if self.earns else 1.0
+        values = np.where(self.free, np.clip(values, least, most), self.problem.values)
+        sign = 1 if upper else -1
+        earning = [self.earning.map(lambda value: sign * value)] if self.earns else []
+        vector = self.repair.raised(sign * values, earning, sign=sign)
+        return None if vector is None else self.task.proved((vector,), upper=upper)
+
+    def exact(self) -> Ends | None:
+        """Solve the system on the blocks of a lumping in exact arithmetic."""
+        first = self.partition.representatives
+        hull = hull_of(self.task.chain.matrix, self.partition, inner=False)
+        free = self.free[first]
+        rows: list[dict[int, Fraction]] = [{b: Fraction(not free[b])} for b in range(len(first))]
+        for b, c, rate in zip(hull.source.tolist(), hull.target.tolist(), hull.most, strict=True):
+            if free[b]:
+                rows[b][b] += rate
+                rows[b][c] = rows[b].get(c, Fraction(0)) - rate
+        right = [
+            self.earning[x] if inside else Fraction(self.problem.values[x])
+            for x, inside in zip(first.tolist(), free.tolist(), strict=True)
+        ]
+        vector = exact_vector(solve_exact(rows, right))
+        below = self.task.proved((vector,), upper=False)
+        above = self.task.proved((vector,), upper=True)
+        return None if below is None or above is None else below.better(above)
+
+
+class _OnStates:
+    """Rounds of Krylov steps on states, whose residual an adversary on blocks redistributes."""
+
+    def __init__(self, search: _Reaching, guess: Floats) -> None:
+        self._search = search
+        members, problem = search.members, search.problem
+        self._right = problem.earning + members.rates @ problem.values
+        self._steps = absorbed_steps(members, self._right, search.free)
+        self._values = np.where(search.free, guess[members.labels], 0.0)
+        self._residual = np.inf
+
+    def improve(self, number: int) -> Ends | None:
+        """Return the ends after some more steps."""
+        search, members = self._search, self._search.members
+        self._values = self._steps(self._values, _STEPS)
+        full = self._values + search.problem.values
+        rest = np.where(search.free, search.problem.earning + members.drift(full), 0.0)
+        before, self._residual = self._residual, float(np.abs(rest).max(initial=0.0))
+        if number and self._residual > _SLOW * before:
+            found = solve_directly(members, rest, search.free)
+            if found is not None:
+                self._values = self._values + found
+                full = self._values + search.problem.values
+                rest = np.where(search.free, search.problem.earning + members.drift(full), 0.0)
+        above, below = full, full
+        if search.is_proper:
+            above = full + self._worst(rest)
+            below = full - self._worst(-rest)
+        ends = Ends().better(search.proved(below, upper=False))
+        return ends.better(search.proved(above, upper=True))
+
+    def _worst(self, rest: Floats) -> Floats:
+        members, search = self._search.members, self._search
+        problem = Until(rest, ~search.free, np.zeros(members.n))
+        return worst_case(members, problem, np.zeros(members.k))[members.labels]
