@@ -56,6 +56,7 @@ class ChainReader(Reader):
         self.values: list[Exact] = []
 
     def claims(self) -> Claims:
+        """Return the claims of a certificate of a lumping."""
         scanner = self.scanner
         library = self.next("library").text()
         kind = self.kind(KINDS)

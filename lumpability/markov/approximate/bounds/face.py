@@ -77,6 +77,12 @@ class Bounds:
     ----------
     chain : CTMC or DTMC
     partition : Partition
+
+    Examples
+    --------
+    >>> from lumpability import DTMC
+    >>> bounds(DTMC([[0, 1], [1, 0]]), [0, 1])
+    Bounds(2 states, 2 blocks)
     """
 
     chain: MarkovChain

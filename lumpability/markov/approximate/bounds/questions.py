@@ -5,7 +5,8 @@ Each is turned into the form that certificates state, `lumpability.certificate.b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -24,9 +25,26 @@ __all__ = ["Expected", "Hitting", "LongRun", "Question", "Stationary", "TimeBoun
 Target = str | np.ndarray[Any, np.dtype[np.bool_]]
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(ABC):
     """The base of all questions.
+
+    Examples
+    --------
+    >>> isinstance(Stationary("up"), Question)
+    True
+    """
+
+    @abstractmethod
+    def asked(self, chain: MarkovChain) -> Asked:
+        """Return the question in the terms of a chain.
+
+        Raises `InvalidInput` if the chain has no such label, reward or state.
+        """
+
+
+@dataclass(frozen=True)
+class _FromStart(Question):
+    """A question whose answer depends on the start.
 
     Attributes
     ----------
@@ -34,14 +52,7 @@ class Question:
         The chain's own initial distribution by default; without one, the answer holds from every state.
     """
 
-    initial: Any = None
-
-    def asked(self, chain: MarkovChain) -> Asked:
-        """Return the question in the terms of a chain.
-
-        Raises `InvalidInput` if the chain has no such label, reward or state.
-        """
-        raise NotImplementedError
+    initial: Any = field(default=None, kw_only=True)
 
     def _start(self, chain: MarkovChain) -> ExactArray | None:
         if self.initial is None and chain.initial is None:
@@ -50,7 +61,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Transient(Question):
+class Transient(_FromStart):
     """The expectation of a label or reward at a time.
 
     Attributes
@@ -58,6 +69,8 @@ class Transient(Question):
     of : str or array
         A label (its probability), a reward (what it earns per unit of time or step), or numbers of the states.
     time : number
+    initial : state, mapping or array, optional
+        The chain's own initial distribution by default; without one, the answer holds from every state.
 
     Examples
     --------
@@ -66,80 +79,93 @@ class Transient(Question):
     on at time 5
     """
 
-    of: Any = None
-    time: Any = None
-
-    def __init__(self, of: Any, time: Any, *, initial: Any = None) -> None:
-        _set(self, of=of, time=time, initial=initial)
+    of: Any
+    time: Any
 
     def asked(self, chain: MarkovChain) -> Asked:
-        return Asked(
-            "transient", _of(chain, self.of), None, _time(chain, self.time), self._start(chain)
-        )
+        of, time = _of(chain, self.of), _time(chain, self.time)
+        return Asked("transient", of, time=time, start=self._start(chain))
 
 
 @dataclass(frozen=True)
-class TimeBounded(Question):
+class TimeBounded(_FromStart):
     """The probability that a target is reached within a time.
 
     Attributes
     ----------
     target : label name, states, boolean array or predicate
     time : number
+    initial : state, mapping or array, optional
+        As for `Transient`.
+
+    Examples
+    --------
+    >>> from lumpability import DTMC
+    >>> print(TimeBounded([0], 5).asked(DTMC([[0, 1], [1, 0]])))
+    the given states reached within time 5
     """
 
-    target: Any = None
-    time: Any = None
-
-    def __init__(self, target: Any, time: Any, *, initial: Any = None) -> None:
-        _set(self, target=target, time=time, initial=initial)
+    target: Any
+    time: Any
 
     def asked(self, chain: MarkovChain) -> Asked:
-        target = _target(chain, self.target)
-        return Asked("time_bounded", None, target, _time(chain, self.time), self._start(chain))
+        target, time = _target(chain, self.target), _time(chain, self.time)
+        return Asked("time_bounded", target=target, time=time, start=self._start(chain))
 
 
 @dataclass(frozen=True)
 class Stationary(Question):
-    """The average of a label or reward under every stationary distribution; `of` as for `Transient`."""
+    """The average of a label or reward under every stationary distribution; `of` as for `Transient`.
 
-    of: Any = None
+    Examples
+    --------
+    >>> from lumpability import DTMC
+    >>> print(Stationary([1, 2]).asked(DTMC([[0, 1], [1, 0]])))
+    stationary the given numbers
+    """
 
-    def __init__(self, of: Any) -> None:
-        _set(self, of=of, initial=None)
+    of: Any
 
     def asked(self, chain: MarkovChain) -> Asked:
         return Asked("stationary", _of(chain, self.of))
 
 
 @dataclass(frozen=True)
-class LongRun(Question):
-    """The long-run average of a label or reward from the start; `of` as for `Transient`."""
+class LongRun(_FromStart):
+    """The long-run average of a label or reward from the start; `of` and `initial` as for `Transient`.
 
-    of: Any = None
+    Examples
+    --------
+    >>> from lumpability import DTMC
+    >>> print(LongRun("on").asked(DTMC([[0, 1], [1, 0]], labels={"on": [0]})))
+    long-run average of on
+    """
 
-    def __init__(self, of: Any, *, initial: Any = None) -> None:
-        _set(self, of=of, initial=initial)
+    of: Any
 
     def asked(self, chain: MarkovChain) -> Asked:
         return Asked("long_run", _of(chain, self.of), start=self._start(chain))
 
 
 @dataclass(frozen=True)
-class Hitting(Question):
-    """The probability that a target is ever reached; `target` as for `TimeBounded`."""
+class Hitting(_FromStart):
+    """The probability that a target is ever reached; `target` and `initial` as for `TimeBounded`.
 
-    target: Any = None
+    Examples
+    --------
+    >>> from lumpability import DTMC
+    >>> print(Hitting("on").asked(DTMC([[0, 1], [1, 0]], labels={"on": [0]})))
+    on ever reached
+    """
 
-    def __init__(self, target: Any, *, initial: Any = None) -> None:
-        _set(self, target=target, initial=initial)
+    target: Any
 
     def asked(self, chain: MarkovChain) -> Asked:
         return Asked("hitting", target=_target(chain, self.target), start=self._start(chain))
 
 
 @dataclass(frozen=True)
-class Expected(Question):
+class Expected(_FromStart):
     """The expectation of what is earned before a target is reached; `of` must not be negative.
 
     Attributes
@@ -147,24 +173,24 @@ class Expected(Question):
     of : str or array, optional
         As for `Transient`; one per unit of time by default, so that the answer is a time.
     until : label name, states, boolean array or predicate
+    initial : state, mapping or array, optional
+        As for `Transient`.
+
+    Examples
+    --------
+    >>> from lumpability import DTMC
+    >>> print(Expected(until="on").asked(DTMC([[0, 1], [1, 0]], labels={"on": [0]})))
+    expected time until on
     """
 
     of: Any = None
-    until: Any = None
-
-    def __init__(self, of: Any = None, *, until: Any, initial: Any = None) -> None:
-        _set(self, of=of, until=until, initial=initial)
+    until: Any = field(kw_only=True)
 
     def asked(self, chain: MarkovChain) -> Asked:
         of: Any = ExactArray.constant(Fraction(1), chain.n)
         if self.of is not None:
             of = _of(chain, self.of)
         return Asked("expected", of, _target(chain, self.until), start=self._start(chain))
-
-
-def _set(question: Question, **fields: Any) -> None:
-    for name, value in fields.items():
-        object.__setattr__(question, name, value)
 
 
 def _of(chain: MarkovChain, of: Any) -> str | ExactArray:
