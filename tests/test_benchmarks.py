@@ -13,7 +13,10 @@ SCRIPTS = Path(__file__).parent / "benchmarks"
 CHECKOUT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("name", ["growth", "lumping_against_storm", "network_layers", "start_up"])
+@pytest.mark.parametrize(
+    "name",
+    ["growth", "lumping_against_storm", "network_layers", "start_up", "certified_differences"],
+)
 def test_a_benchmark_can_be_started(name: str) -> None:
     done = subprocess.run(
         [sys.executable, str(SCRIPTS / f"{name}.py"), "--help"],

@@ -1,50 +1,30 @@
-"""From the layers of a network to affine layers: `affine_layers`.
-
-Every layer is followed by its effect on the numbers of one input.  `Value` says which unit of which affine layer
-each number is; layers that move numbers permute it, and layers with weights append an affine layer.
-"""
+"""From the layers of a network, or the nodes of its graph, to affine layers: `affine_layers`."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from lumpability.errors import NotJustified
-from lumpability.networks.activations import Activation
-from lumpability.networks.difference.affine import (
-    IDENTITY,
-    AffineLayer,
-    AffineNetwork,
-    Matrix,
-    as_dense,
-    negative_slopes,
-)
-from lumpability.networks.elementwise import Activate, PReLU, Scale, Shift
-from lumpability.networks.joins import Join
-from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, pad_spatial, windows
+from lumpability.networks.difference.affine import AffineNetwork
+from lumpability.networks.difference.builder import Builder, Value
+from lumpability.networks.difference.graph_unrolling import graph_affine_layers
+from lumpability.networks.graph.network import GraphNetwork
+from lumpability.networks.graph.source import graph_of
+from lumpability.networks.joins import Opaque
 from lumpability.networks.network import Network
-from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
-from lumpability.networks.reshape import ShapeLayer
 from lumpability.networks.unit_layout import fixed
-from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Builder", "Value", "affine_layers"]
-
-_ULP = 2.0**-52
-_SPARSE = 1 << 20
-"""Matrices of more entries than this are stored sparse if fewer than one in ten is not zero."""
+__all__ = ["affine_layers"]
 
 
-def affine_layers(network: Network) -> AffineNetwork:
-    """Return a network of layers as affine layers with elementwise activations.
+def affine_layers(network: Network | GraphNetwork) -> AffineNetwork:
+    """Return a network as affine layers with elementwise activations.
 
     Parameters
     ----------
-    network : Network
+    network : Network or GraphNetwork
         Of dense layers, convolutions, batch normalisation, shifts and scales, pooling, reshapes and residual
         joins, with ReLU, leaky ReLU, PReLU, tanh, sigmoid, softplus, softsign, atan, ELU, clip.
 
@@ -59,6 +39,10 @@ def affine_layers(network: Network) -> AffineNetwork:
     >>> [(layer.weight.tolist(), layer.activation.name) for layer in found.layers]
     [([[1.0, 2.0]], 'relu'), ([[1.0], [-1.0]], 'identity')]
     """
+    graph = network if isinstance(network, GraphNetwork) else _graph_of_opaque(network)
+    if graph is not None:
+        return graph_affine_layers(graph)
+    assert isinstance(network, Network)
     shape = fixed(network.input_shape)
     numbers = np.arange(math.prod(shape)).reshape(shape)
     builder = Builder(numbers.size)
@@ -71,283 +55,7 @@ def affine_layers(network: Network) -> AffineNetwork:
     return builder.network(value)
 
 
-@dataclass(frozen=True, eq=False)
-class Value:
-    """Numbers that are units of one affine layer, in the shape of the array that holds them."""
-
-    layer: int
-    numbers: Array
-
-    @property
-    def flat(self) -> Array:
-        """The units in C order."""
-        return self.numbers.ravel()
-
-
-class Builder:
-    """The affine layers made so far.
-
-    Parameters
-    ----------
-    inputs : int
-        How many numbers an input has.
-    """
-
-    def __init__(self, inputs: int) -> None:
-        self.inputs = inputs
-        self.layers: list[AffineLayer] = []
-        self.shared: set[int] = (
-            set()
-        )  # layers that have a reader already, or that two branches read
-
-    def network(self, value: Value) -> AffineNetwork:
-        """Return the network that computes a value."""
-        in_order = np.array_equal(value.flat, np.arange(self.units(value.layer)))
-        if value.layer != len(self.layers) or not in_order or not self.layers:
-            value = self.append([(value, None)], value.numbers.shape)
-        return AffineNetwork(self.inputs, tuple(self.layers))
-
-    def units(self, layer: int) -> int:
-        """Return the number of units of a layer, 0 for the input."""
-        return self.layers[layer - 1].units if layer else self.inputs
-
-    def append(
-        self,
-        terms: list[tuple[Value, Matrix | None]],
-        shape: tuple[int, ...],
-        bias: Array | None = None,
-        **more: Any,
-    ) -> Value:
-        """Append the layer that adds values times matrices; None is the identity.
-
-        Each matrix has a row for each number of its value, in C order.
-        """
-        size = math.prod(shape)
-        sources, matrices = [], []
-        for value, matrix in terms:
-            self.shared.add(value.layer)
-            sources.append(value.layer)
-            matrices.append(self._rows_of_units(value, matrix))
-        known = np.zeros(size) if bias is None else np.asarray(bias, dtype=np.float64)
-        more.setdefault("slopes", np.ones(size))
-        self.layers.append(AffineLayer(tuple(sources), tuple(matrices), known, **more))
-        return Value(len(self.layers), np.arange(size).reshape(shape))
-
-    def _rows_of_units(self, value: Value, matrix: Matrix | None) -> Matrix:
-        """Return the matrix with a row for each unit of the layer, those without a number zero."""
-        units, flat = self.units(value.layer), value.flat
-        if matrix is None:
-            matrix = sparse.eye_array(flat.size, format="csr")
-        if units == flat.size and np.array_equal(flat, np.arange(units)):
-            return _stored(matrix)
-        place = sparse.csr_array(
-            (np.ones(flat.size), (flat, np.arange(flat.size))), shape=(units, flat.size)
-        )
-        if not sparse.issparse(matrix) and np.unique(flat).size == flat.size:
-            rows = np.zeros((units, matrix.shape[1]))
-            rows[flat] = matrix
-            return _stored(rows)
-        # One number read twice would add weights, which rounds: copy the numbers first.
-        if np.unique(flat).size != flat.size:
-            raise NotJustified("a number is copied by a layer that moves numbers")
-        return _stored(place @ sparse.csr_array(matrix))
-
-    def follow(self, layer: Layer, value: Value, position: int | None = None) -> Value:
-        """Return the value after a layer, or raise `NotJustified`."""
-        if isinstance(layer, ShapeLayer):
-            return Value(value.layer, layer(value.numbers))
-        if isinstance(layer, Activate):
-            return self.activated(value, layer.function)
-        if isinstance(layer, PReLU):
-            slopes = np.broadcast_to(layer.slope, value.numbers.shape).astype(np.float64)
-            if np.any(slopes < 0) or np.any(slopes > 1):
-                raise NotJustified("no bound for a PReLU with a slope below 0 or above 1")
-            return self.activated(value, Activate("leaky_relu").function, slopes.ravel())
-        if isinstance(layer, Dense):
-            return self._dense(layer, value, position)
-        if isinstance(layer, Conv):
-            return self._convolved(layer, value, position)
-        if isinstance(layer, BatchNorm):
-            return self._normalised(layer, value)
-        if isinstance(layer, Shift):
-            shift = np.broadcast_to(layer.value, value.numbers.shape).astype(np.float64)
-            return self.scaled(value, np.ones(shift.shape), shift)
-        if isinstance(layer, Scale):
-            factor = np.broadcast_to(layer.value, value.numbers.shape).astype(np.float64)
-            return self.scaled(
-                value, 1 / factor if layer.divide else factor, relative=_ULP * layer.divide
-            )
-        if isinstance(layer, AveragePool | GlobalPool | MaxPool):
-            return self._pooled(layer, value)
-        if isinstance(layer, Join):
-            return self._joined(layer, value)
-        raise NotJustified(f"no bound for {layer.title}: it is no affine map, ReLU or pooling")
-
-    def activated(self, value: Value, function: Activation, slopes: Array | None = None) -> Value:
-        """Return the value after an activation; `slopes` are those of a PReLU."""
-        if function.name == "identity":
-            return value
-        own = self.layers[value.layer - 1] if value.layer else None
-        alone = own is not None and value.layer not in self.shared and own.activation is IDENTITY
-        whole = np.array_equal(np.sort(value.flat), np.arange(self.units(value.layer)))
-        if not (alone and whole):
-            value = self.append([(value, None)], value.numbers.shape)
-        units = self.units(value.layer)
-        if slopes is None:
-            slopes = negative_slopes(function, units)
-        else:
-            ordered = np.empty(units)
-            ordered[value.flat] = slopes
-            slopes = ordered
-        place = value.layer - 1
-        self.layers[place] = replace(self.layers[place], activation=function, slopes=slopes)
-        return value
-
-    def scaled(
-        self,
-        value: Value,
-        factor: Array,
-        shift: Array | None = None,
-        *,
-        relative: float = 0.0,
-        shift_error: Array | None = None,
-    ) -> Value:
-        """Return the value times factors plus shifts, each in the shape of the value."""
-        matrix = sparse.csr_array(sparse.diags_array(factor.ravel()))
-        return self.append(
-            [(value, matrix)],
-            value.numbers.shape,
-            None if shift is None else shift.ravel(),
-            relative=relative,
-            bias_error=None if shift_error is None else shift_error.ravel(),
-        )
-
-    def _dense(self, layer: Dense, value: Value, position: int | None) -> Value:
-        rows, units = layer.weight.shape
-        copies = value.numbers.size // rows
-        weight = layer.weight.astype(np.float64)
-        matrix = weight if copies == 1 else sparse.kron(sparse.eye_array(copies), weight, "csr")
-        bias = None if layer.bias is None else np.tile(layer.bias.astype(np.float64), copies)
-        shape = (*value.numbers.shape[:-1], units)
-        return self.append([(value, matrix)], shape, bias, position=position)
-
-    def _convolved(self, layer: Conv, value: Value, position: int | None) -> Value:
-        shape = value.numbers.shape
-        places = np.arange(value.numbers.size).reshape(shape)
-        found = windows(
-            pad_spatial(places, layer.pads, -1),
-            layer.weight.shape[2:],
-            layer.strides,
-            layer.dilations,
-        )
-        out = found.shape[2 : layer.weight.ndim]
-        positions, spatial = math.prod(out), layer.weight.ndim - 2
-        # Shape (channels in, taps, positions): the number that each tap reads.
-        read = np.moveaxis(found[0].reshape(shape[1], positions, -1), 1, 2)
-        share, width = layer.units // layer.groups, shape[1] // layer.groups
-        weight = layer.weight.astype(np.float64).reshape(layer.units, width, -1)
-        rows, columns, entries = [], [], []
-        for unit in range(layer.units):
-            first = unit // share * width
-            rows.append(read[first : first + width].ravel())
-            columns.append(
-                np.broadcast_to(
-                    unit * positions + np.arange(positions), (*weight.shape[1:], positions)
-                ).ravel()
-            )
-            entries.append(np.repeat(weight[unit].ravel(), positions))
-        row, column, entry = map(np.concatenate, (rows, columns, entries))
-        kept = (row >= 0) & (entry != 0)
-        matrix = sparse.csr_array(
-            (entry[kept], (row[kept], column[kept])),
-            shape=(value.numbers.size, layer.units * positions),
-        )
-        bias = None
-        if layer.bias is not None:
-            bias = np.repeat(layer.bias.astype(np.float64), positions)
-        assert len(out) == spatial
-        return self.append([(value, matrix)], (1, layer.units, *out), bias, position=position)
-
-    def _normalised(self, layer: BatchNorm, value: Value) -> Value:
-        scale, bias, mean, variance = (
-            x.astype(np.float64) for x in (layer.scale, layer.bias, layer.mean, layer.variance)
-        )
-        factor = scale / np.sqrt(variance + layer.epsilon)
-        shift = bias - mean * factor
-        error = 8 * _ULP * (np.abs(bias) + np.abs(mean * factor)) + 1e-300
-        along = (1, layer.units, *(1,) * (value.numbers.ndim - 2))
-        full = [
-            np.broadcast_to(x.reshape(along), value.numbers.shape) for x in (factor, shift, error)
-        ]
-        return self.scaled(value, full[0], full[1], relative=4 * _ULP, shift_error=full[2])
-
-    def _pooled(self, layer: AveragePool | GlobalPool | MaxPool, value: Value) -> Value:
-        if isinstance(layer, MaxPool) or (isinstance(layer, GlobalPool) and layer.maximum):
-            return self._maximum(layer, value)
-        found = layer.window_numbers(value.numbers.shape)
-        shape = found.shape[:-1]
-        taps = found.reshape(-1, found.shape[-1])
-        count = np.full(shape, float(taps.shape[1]))
-        if isinstance(layer, AveragePool):
-            count = np.broadcast_to(layer.counts(value.numbers), shape).astype(np.float64)
-        columns = np.repeat(np.arange(len(taps)), taps.shape[1])
-        entries = np.repeat(1 / count.ravel(), taps.shape[1])
-        kept = taps.ravel() >= 0
-        matrix = sparse.csr_array(
-            (entries[kept], (taps.ravel()[kept], columns[kept])),
-            shape=(value.numbers.size, len(taps)),
-        )
-        return self.append([(value, matrix)], shape, relative=_ULP)
-
-    def _maximum(self, layer: MaxPool | GlobalPool, value: Value) -> Value:
-        """Return max(a, b) = a + relu(b - a), pair by pair."""
-        found = layer.window_numbers(value.numbers.shape)
-        shape = found.shape[:-1]
-        taps = found.reshape(-1, found.shape[-1])
-        # A window over the edge repeats one of its own numbers.
-        own = np.take_along_axis(taps, taps.argmax(axis=1)[:, None], axis=1)
-        taps = np.where(taps < 0, own, taps)
-        current = value
-        while taps.shape[1] > 1:
-            pairs = taps.shape[1] // 2
-            left, right, rest = taps[:, :pairs], taps[:, pairs : 2 * pairs], taps[:, 2 * pairs :]
-            chosen = [_selection(current.numbers.size, x.ravel()) for x in (left, right)]
-            gain = self.append([(current, chosen[1] - chosen[0])], (left.size,))
-            gain = self.activated(gain, Activate("relu").function)
-            base = _selection(current.numbers.size, np.concatenate([left.ravel(), rest.ravel()]))
-            added = _selection(left.size, np.arange(left.size), columns=base.shape[1])
-            current = self.append([(current, base), (gain, added)], (base.shape[1],))
-            firsts = np.arange(left.size).reshape(left.shape)
-            taps = np.concatenate(
-                [firsts, left.size + np.arange(rest.size).reshape(rest.shape)], axis=1
-            )
-        return Value(current.layer, current.flat[taps[:, 0]].reshape(shape))
-
-    def _joined(self, layer: Join, value: Value) -> Value:
-        self.shared.add(value.layer)
-        ends = []
-        for branch in layer.branches:
-            end = value
-            for inner in branch:
-                end = self.follow(inner, end)
-            ends.append(end)
-        return self.added(ends)
-
-    def added(self, values: list[Value]) -> Value:
-        """Return the sum of values of one shape."""
-        return self.append([(value, None) for value in values], values[0].numbers.shape)
-
-
-def _selection(rows: int, chosen: Array, *, columns: int | None = None) -> Matrix:
-    """Return the 0-1 matrix whose column j selects row ``chosen[j]``."""
-    width = len(chosen) if columns is None else columns
-    ones = np.ones(len(chosen))
-    return sparse.csr_array((ones, (chosen, np.arange(len(chosen)))), shape=(rows, width))
-
-
-def _stored(matrix: Matrix) -> Matrix:
-    """Return the matrix dense, or sparse if it is large and mostly zero."""
-    if not hasattr(matrix, "nnz"):
-        return matrix
-    size = math.prod(matrix.shape)
-    return matrix if size > _SPARSE and matrix.nnz * 10 < size else as_dense(matrix)
+def _graph_of_opaque(network: Network) -> GraphNetwork | None:
+    """Return the graph that a network with unknown layers was read from, or None."""
+    opaque = any(isinstance(layer, Opaque) for layer in network.layers)
+    return graph_of(network) if opaque else None

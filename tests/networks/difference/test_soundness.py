@@ -21,7 +21,7 @@ from lumpability import Network, compare
 from lumpability.networks.difference import AffineNetwork, Difference, affine_layers
 
 
-def _assert_holds(
+def assert_holds(
     found: Difference,
     a: AffineNetwork,
     b: AffineNetwork,
@@ -38,10 +38,10 @@ def _assert_holds(
         ):
             assert low * scale <= one - other <= high * scale
         if found.pair is not None and found.region is not None:
-            _assert_layers_hold(found, first, second)
+            assert_layers_hold(found, first, second)
 
 
-def _assert_layers_hold(
+def assert_layers_hold(
     found: Difference, first: list[list[Fraction]], second: list[list[Fraction]]
 ) -> None:
     pair = found.pair
@@ -57,7 +57,7 @@ def _assert_layers_hold(
             assert below <= d <= above
 
 
-def _ends(seed: int) -> tuple[np.ndarray, np.ndarray, list[Fraction], list[Fraction]]:
+def segment(seed: int) -> tuple[np.ndarray, np.ndarray, list[Fraction], list[Fraction]]:
     random = np.random.default_rng(seed + 1)
     low = np.round(random.normal(size=2) * 4) / 4
     high = low + np.round(random.uniform(0, 2, size=2) * 4) / 4
@@ -70,59 +70,59 @@ def test_no_output_differs_by_more_than_the_bound_on_any_segment_of_the_box(
     seed: int, function: str
 ) -> None:
     networks = dense_pair(seed, function=function)
-    low, high, start, end = _ends(seed)
+    low, high, start, end = segment(seed)
     found = compare(*networks, region=(low, high))
-    _assert_holds(found, *map(affine_layers, networks), start, end)
+    assert_holds(found, *map(affine_layers, networks), start, end)
 
 
 @given(st.integers(0, 2**32))
 def test_bounds_hold_whatever_the_relation_is(seed: int) -> None:
     networks = dense_pair(seed)
     a, b = map(affine_layers, networks)
-    low, high, start, end = _ends(seed)
+    low, high, start, end = segment(seed)
     found = compare(*networks, region=(low, high), relation=random_relation(seed, a, b))
-    _assert_holds(found, a, b, start, end)
+    assert_holds(found, a, b, start, end)
 
 
 @given(st.integers(0, 2**32))
 def test_bounds_hold_across_residual_joins(seed: int) -> None:
     networks = joined_pair(seed)
-    low, high, start, end = _ends(seed)
+    low, high, start, end = segment(seed)
     found = compare(*networks, region=(low, high))
-    _assert_holds(found, *map(affine_layers, networks), start, end)
+    assert_holds(found, *map(affine_layers, networks), start, end)
 
 
 @given(st.integers(0, 2**32))
 def test_bounds_for_all_inputs_hold_far_away_too(seed: int) -> None:
     networks = dense_pair(seed)
-    *_, start, end = _ends(seed)
+    *_, start, end = segment(seed)
     found = compare(*networks)
-    _assert_holds(found, *map(affine_layers, networks), [100 * x for x in start], end)
+    assert_holds(found, *map(affine_layers, networks), [100 * x for x in start], end)
 
 
 @given(st.integers(0, 2**32))
 def test_bounds_hold_for_networks_whose_layers_differ(seed: int) -> None:
     a, b = dense_pair(seed)[0], dense_pair(seed + 1)[0]
-    low, high, start, end = _ends(seed)
+    low, high, start, end = segment(seed)
     found = compare(a, b, region=(low, high))
-    _assert_holds(found, affine_layers(a), affine_layers(b), start, end)
+    assert_holds(found, affine_layers(a), affine_layers(b), start, end)
 
 
 @given(st.integers(0, 2**32))
 def test_splitting_tightens_bounds_and_keeps_them_sound(seed: int) -> None:
     networks = dense_pair(seed)
-    low, high, start, end = _ends(seed)
+    low, high, start, end = segment(seed)
     whole = compare(*networks, region=(low, high))
     found = compare(*networks, region=(low, high), boxes=9)
     assert found.bound <= whole.bound
     assert found.boxes <= 9
-    _assert_holds(found, *map(affine_layers, networks), start, end)
+    assert_holds(found, *map(affine_layers, networks), start, end)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_exact_maximum_lies_between_the_witness_and_the_bound(seed: int) -> None:
     networks = dense_pair(seed)
-    low, high, *_ = _ends(seed)
+    low, high, *_ = segment(seed)
     found = compare(*networks, region=(low, high), boxes=3)
     a, b = map(affine_layers, networks)
     exact = [
@@ -140,7 +140,7 @@ def test_the_exact_maximum_lies_between_the_witness_and_the_bound(seed: int) -> 
 def test_bounds_hold_at_random_points_for_every_other_activation(function: str) -> None:
     for seed in range(6):
         networks = dense_pair(seed, function=function)
-        low, high, *_ = _ends(seed)
+        low, high, *_ = segment(seed)
         found = compare(*networks, region=(low, high))
         points = np.random.default_rng(seed).uniform(low, high, size=(500, 2))
         gaps = networks[0](points) - networks[1](points)
@@ -151,7 +151,7 @@ def test_bounds_hold_at_random_points_for_every_other_activation(function: str) 
 def test_the_witness_differs_by_what_it_says_when_both_networks_are_run_exactly() -> None:
     for seed in range(10):
         networks: tuple[Network, Network] = dense_pair(seed)
-        low, high, *_ = _ends(seed)
+        low, high, *_ = segment(seed)
         witness = compare(*networks, region=(low, high)).witness
         assert np.all(low <= witness.point)
         assert np.all(witness.point <= high)

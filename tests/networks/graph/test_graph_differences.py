@@ -1,0 +1,97 @@
+"""Certified differences of graphs: joins, concatenations and what moves data are followed along their edges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from graph_builder import Graph, random_network
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from lumpability import compare
+from lumpability.errors import NotJustified
+from lumpability.networks.difference import affine_layers, ranges
+from lumpability.networks.graph.network import GraphNetwork
+
+RANDOM = np.random.default_rng(0)
+
+
+def _joined(change: Any = lambda w: w) -> GraphNetwork:
+    """A graph with a residual join, a concatenation, a split and a shuffle."""
+    random = np.random.default_rng(1)
+    graph = Graph()
+
+    def weight(*shape: int) -> str:
+        return graph.const(change(random.normal(size=shape)))
+
+    first = graph.add("Relu", graph.add("Gemm", "x", weight(2, 4), weight(4)))
+    second = graph.add("Relu", graph.add("MatMul", first, weight(4, 4)))
+    joined = graph.add("Relu", graph.add("Add", first, second))
+    left, right = graph.add("Split", joined, graph.ints(1, 3), outputs=2, axis=1)
+    mixed = graph.add("Concat", right, second, graph.const([[1.0, -2.0]]), left, axis=1)
+    turned = graph.add("Gather", mixed, graph.ints(9, 0, 3, 3, 5), axis=1)
+    top = graph.add("Max", graph.add("Gemm", turned, weight(5, 3), weight(3)), graph.const(0.25))
+    return graph.model([graph.add("Gemm", top, weight(3, 2), weight(2))], x=[1, 2])
+
+
+def test_a_graph_with_joins_and_concatenations_is_the_same_function_as_affine_layers() -> None:
+    network = _joined()
+    found = affine_layers(network)
+    assert not found.is_chain
+    for _ in range(5):
+        x = RANDOM.normal(size=(1, 2)).astype(np.float32)
+        assert np.allclose(found(x), network(x), rtol=1e-4, atol=1e-5)
+
+
+def test_the_difference_of_a_graph_and_its_rounded_copy_is_bounded_by_its_residuals() -> None:
+    network, rounded = _joined(), _joined(lambda w: np.round(w * 64) / 64)
+    found = compare(network, rounded, region=(-1, 1))
+    points = RANDOM.uniform(-1, 1, size=(2000, 2))
+    gaps = affine_layers(network)(points) - affine_layers(rounded)(points)
+    assert found.method in ("d*", "signed")
+    assert np.all(gaps >= found.low)
+    assert np.all(gaps <= found.high)
+    assert found.bound < 0.5
+    assert compare(network, network, region=(-1, 1)).bound == 0
+    assert compare(network, rounded).bound > found.bound / 2  # all inputs, homogenised
+
+
+@given(st.integers(0, 2**32))
+def test_affine_layers_of_a_random_graph_compute_what_onnxruntime_does(seed: int) -> None:
+    network = random_network(seed, steps=3)
+    (_, _, shape), *_ = network.ends["input"]
+    try:
+        found = affine_layers(network)
+    except NotJustified:
+        assume(False)
+    x = np.random.default_rng(seed).normal(size=[1, *shape[1:]]).astype(np.float32)
+    wanted = np.asarray(network(x)).reshape(1, -1)
+    got = found(x.reshape(1, -1).astype(np.float64))
+    assert np.allclose(got, wanted, rtol=1e-3, atol=1e-3 * (1 + np.abs(wanted).max()))
+    bounds = ranges(found, (x.ravel() - 0.125, x.ravel() + 0.125))
+    assert np.all(bounds.post_low[-1] <= got)
+    assert np.all(bounds.post_high[-1] >= got)
+
+
+@pytest.mark.parametrize(
+    ("op", "constants", "named"),
+    [("Softmax", 0, "Softmax"), ("Erf", 0, "Erf"), ("Pow", 1, "Pow")],
+)
+def test_a_node_that_is_not_covered_is_refused_by_name(op: str, constants: int, named: str) -> None:
+    graph = Graph()
+    x = graph.add("MatMul", "x", graph.const([[1.0, 2.0], [0.0, 1.0]]))
+    y = graph.add(op, x, *[graph.const(2.0)] * constants)
+    with pytest.raises(NotJustified, match=f"node 'n1' \\({named}\\)"):
+        affine_layers(graph.model([y], x=[1, 2]))
+
+
+def test_products_of_tensors_and_several_inputs_are_refused() -> None:
+    graph = Graph()
+    product = graph.model([graph.add("Mul", "x", "x")], x=[1, 2])
+    with pytest.raises(NotJustified, match="product"):
+        affine_layers(product)
+    other = Graph()
+    with pytest.raises(NotJustified, match="several inputs"):
+        affine_layers(other.model([other.add("Add", "x", "z")], x=[1, 2], z=[1, 2]))
