@@ -61,6 +61,25 @@ class Verification:
     rejection: Rejection | None
     text: str
 
+    @classmethod
+    def rejected(cls, field: str, reason: str, *, proved: str = "") -> Verification:
+        """Return the refusal of a certificate.
+
+        Parameters
+        ----------
+        field, reason : str
+            The part that does not hold, and why.
+        proved : str
+            That it is sound all the same, in words that begin the sentence.
+
+        Examples
+        --------
+        >>> print(Verification.rejected("digest", "it is about another network"))
+        rejected: it is about another network
+        """
+        text = f"rejected: {proved}{reason}"
+        return cls(bool(proved), False, Rejection(field, reason), text)
+
     def __bool__(self) -> bool:
         return self.rejection is None
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lumpability.certificate.export import write_statement
 from lumpability.certificate.export.statement import NetworkStatement
-from lumpability.certificate.verification import Rejection, Verification
+from lumpability.certificate.verification import Verification
 from lumpability.errors import InvalidInput
 from lumpability.networks.bound_claims import BoundClaim, NewWeights, bind
 from lumpability.networks.certificate_file import read_network_claims, write_network_claims
@@ -33,6 +33,8 @@ from lumpability.networks.stored_quotient import StoredQuotient
 from lumpability.networks.weight_stages import stages_of
 
 __all__ = ["NetworkCertificate", "refute"]
+
+_SOUND = "the classes are a lumping, but "
 
 
 class NetworkCertificate(NetworkClaims):
@@ -97,27 +99,29 @@ class NetworkCertificate(NetworkClaims):
         if wrong is None and reduced is not None:
             wrong = _other_subject(self.reduced, reduced, "reduced network")
         if wrong is not None:
-            return _rejected(False, "digest", wrong)
+            return Verification.rejected("digest", wrong)
         stages = stages_of(network)
         if len(stages) != len(self.layers):
             count = (
                 f"the network has {len(stages)} layers with weights, the claim {len(self.layers)}"
             )
-            return _rejected(False, "layers", count)
+            return Verification.rejected("layers", count)
         bound = bind(self.layers, stages, self.kind)
         wrong = _first_problem(bound)
         if wrong is not None:
-            return _rejected(False, "layers", wrong)
+            return Verification.rejected("layers", wrong)
         weights = [one.weights() for one in bound]
         if reduced is not None:
             wrong = _not_stored(network, reduced, bound, weights, self.largest_change)
             if wrong is not None:
-                return _rejected(True, "reduced", wrong)
+                return Verification.rejected("reduced", wrong, proved=_SOUND)
         for number, one in enumerate(bound):
             above = weights[number + 1] if number + 1 < len(bound) else None
             wrong = improvable(one, above)
             if wrong is not None:
-                return _rejected(True, "layers", f"layer {one.stage.position}: {wrong}")
+                return Verification.rejected(
+                    "layers", f"layer {one.stage.position}: {wrong}", proved=_SOUND
+                )
         classes = sum(len(one.partition) for one in bound)
         stored = "the reduced network holds W^ and b^, " if reduced is not None else ""
         text = (
@@ -259,8 +263,3 @@ def _other_subject(claimed: Subject, network: Network, name: str) -> str | None:
     if found.digest == claimed.digest:
         return f"the {name} has {found.hidden_neurons} hidden neurons, not {claimed.hidden_neurons}"
     return f"it is about another {name}: its digest is {claimed.digest}, not {found.digest}"
-
-
-def _rejected(sound: bool, field: str, reason: str) -> Verification:
-    proved = "the classes are a lumping, but " if sound else ""
-    return Verification(sound, False, Rejection(field, reason), f"rejected: {proved}{reason}")

@@ -14,7 +14,7 @@ import numpy as np
 
 from lumpability.certificate.file import Reader, plain, read_document, write_document
 from lumpability.certificate.json_stream import Scanner
-from lumpability.certificate.verification import Rejection, Verification
+from lumpability.certificate.verification import Verification
 from lumpability.errors import InvalidInput
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.prove import prove
@@ -87,13 +87,13 @@ class GraphCertificate:
             (reduced, self.reduced, "reduced network"),
         ):
             if one.digest != digest:
-                return _rejected(
+                return Verification.rejected(
                     "digest", f"the {name} is not the one that the certificate is about"
                 )
         try:
             prove(network.analysis, reduced.model, self.kept)
         except Unproved as unproved:
-            return _rejected(
+            return Verification.rejected(
                 "layers", f"the value of {str(unproved)!r} is not shown to be the same"
             )
         text = (
@@ -121,10 +121,6 @@ class GraphCertificate:
             If it is not valid.
         """
         return read_document(path, "graph", _claims)
-
-
-def _rejected(field: str, reason: str) -> Verification:
-    return Verification(False, False, Rejection(field, reason), f"rejected: {reason}")
 
 
 def _text(units: Array) -> str:
