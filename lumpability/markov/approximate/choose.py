@@ -1,4 +1,4 @@
-"""Which implementation finds the partition by gaps."""
+"""Which implementation finds the partition by gaps: the definition for small chains, else the kernel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from lumpability.partition import Partition
 from lumpability.refinement import Progress
 from lumpability.structure import WeightedStructure
 
-__all__ = ["partition_by_gaps"]
+__all__ = ["by_definition", "by_kernel", "partition_by_gaps"]
+
+_SMALL = 500  # states and transitions
+_LARGEST = 10**150  # sums and squares of weights fit floats
 
 
 def partition_by_gaps(
@@ -20,8 +23,70 @@ def partition_by_gaps(
     *,
     progress: Progress | None = None,
 ) -> Partition:
-    """Return the partition by gaps in block sums that `gaps.refine` defines."""
-    partition = gaps.refine(matrix, within, tolerance, absolute)
-    if progress is not None:
-        progress(len(partition), matrix.n)
+    """Return the partition by gaps in block sums that `gaps.refine` defines.
+
+    The kernel compares floats of twice the precision, and serves tolerances of 2^-40 and more.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called with (blocks so far, states) between rounds.
+
+    Examples
+    --------
+    >>> matrix = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], [100, 101, 110])
+    >>> partition_by_gaps(matrix, Partition([0, 0, 0, 1]), Fraction(1, 50), Fraction(0))
+    Partition([[0, 1], [2], [3]])
+    """
+    chosen = by_definition if _is_for_definition(matrix, tolerance, absolute) else by_kernel
+    return chosen(matrix, within, tolerance, absolute, progress=progress)
+
+
+def _is_for_definition(matrix: WeightedStructure, tolerance: Fraction, absolute: Fraction) -> bool:
+    from lumpability.refinement.kernel.gaps import LEAST_TOLERANCE
+
+    if matrix.n + matrix.m < _SMALL or tolerance < LEAST_TOLERANCE:
+        return True
+    ends = [*matrix.weights.values, absolute or 1]
+    return not Fraction(1, _LARGEST) < min(ends) <= max(ends) < _LARGEST
+
+
+def by_definition(
+    matrix: WeightedStructure,
+    within: Partition,
+    tolerance: Fraction,
+    absolute: Fraction,
+    *,
+    progress: Progress | None = None,
+) -> Partition:
+    """Follow `gaps.refine`, and report between tolerances."""
+    partition = within
+    for rung in gaps.ladder(tolerance):
+        partition = gaps.refine_at(matrix, partition, rung, absolute)
+        if progress is not None:
+            progress(len(partition), matrix.n)
     return partition
+
+
+def by_kernel(
+    matrix: WeightedStructure,
+    within: Partition,
+    tolerance: Fraction,
+    absolute: Fraction,
+    *,
+    progress: Progress | None = None,
+) -> Partition:
+    """Run compiled rounds; tolerances of the ladder that split nothing are skipped."""
+    from lumpability.refinement.kernel.gaps import Splitting
+
+    splitting, least = Splitting(matrix, within), float(absolute)
+    widest = float("inf")
+    for rung in map(float, gaps.ladder(tolerance)):
+        if rung >= widest:
+            continue
+        splitting.restart()
+        while splitting.widest is None:
+            if splitting.round(rung, least) and progress is not None:
+                progress(splitting.blocks, matrix.n)
+        widest = splitting.widest
+    return splitting.partition

@@ -24,6 +24,7 @@ from lumpability.structure import WeightedStructure
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Bools: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+Float64s: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Int32s: TypeAlias = np.ndarray[Any, np.dtype[np.int32]]
 Int64s: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 UInt8s: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
