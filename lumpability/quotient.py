@@ -127,9 +127,7 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
     if not is_small(structure):
         from lumpability.refinement.kernel.collapse import collapse as collapse_compiled
 
-        collapsed = collapse_compiled(structure, partition)
-        if collapsed is not None:
-            return collapsed
+        return collapse_compiled(structure, partition)
     return first_rows(structure, partition)
 
 

@@ -125,11 +125,11 @@ def refine(
             return found.partition
         within = found.partition  # sums that differ have collided, which only left blocks too large
     elif found is not None:
-        smaller = collapsed(structure, found.partition)
-        if smaller is not None:
-            rest = within.restrict(found.partition.representatives)
-            blocks = _refine_by_rounds(smaller, rest, progress, threads)
-            return Partition(blocks.labels[found.partition.labels])
+        smaller, settled_labels = collapsed(structure, found.partition), found.partition.labels
+        rest = within.restrict(found.partition.representatives)
+        blocks = _refine_by_rounds(smaller, rest, progress, threads)
+        firsts = found.partition.representatives[blocks.representatives]
+        return Partition.from_canonical(blocks.labels[settled_labels], firsts)
     return _refine_by_rounds(structure, within, progress, threads)
 
 
@@ -138,8 +138,7 @@ def _is_stable(structure: WeightedStructure, partition: Partition, threads: int)
     components = structure.weights.components
     assert components is not None
     rounds = _Rounds(structure, partition, threads, None)
-    rounds.alone = np.empty(structure.n, dtype=np.bool_)
-    prove.mark_alone(partition.labels, np.zeros(len(partition), dtype=np.int32), rounds.alone)
+    rounds.alone = (np.bincount(partition.labels) == 1)[partition.labels]
     return rounds.is_proved(partition, components)
 
 
@@ -293,9 +292,8 @@ class _Rounds:
         s = self.structure
         chosen = None
         if len(s.weights.values) > _FEW_WEIGHTS:
-            used = np.zeros(len(s.weights.values), dtype=np.bool_)
-            prove.used_codes(s.indptr, s.weights.codes, self.alone, used)
-            chosen = np.flatnonzero(used)
+            rows = np.repeat(self.alone, s.indptr[1:] - s.indptr[:-1])
+            chosen = np.unique(s.weights.codes[~rows])
         terms = s.m  # in a row: a bound that is mostly good enough
         if chosen is not None or not all(fits_words(weights, terms) for weights in components):
             terms = int((s.indptr[1:] - s.indptr[:-1]).max())
@@ -307,15 +305,17 @@ class _Rounds:
     def _agree(self, partition: Partition, p: int, residues: UInt64s) -> bool:
         """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""
         rows, labels, ranges = Rows.of(self.structure, residues), partition.labels, self._ranges()
-        place_type = np.uint32 if self.m < 2**32 else np.uint64
-        pointers = np.empty(self.count + 1, dtype=place_type)
-        scratch = blank((self.count,), place_type)
-        found = prove.first_rows(
-            partition.representatives, rows, self.alone, labels, pointers, scratch
+        firsts = partition.representatives
+        shared = firsts[~self.alone[firsts]]
+        size = int((rows.indptr[shared + 1] - rows.indptr[shared]).sum())
+        expected = prove.Expected(
+            pointers=np.empty(self.count + 1, dtype=np.uint32 if self.m < 2**32 else np.uint64),
+            columns=np.empty(size, dtype=np.int32),
+            sums=np.empty(size, dtype=np.uint64),
+            firsts=firsts,
         )
-        expected = prove.Expected(*found)
-        del scratch
         desks = blank((ranges, self.count), np.uint64)
+        prove.write_expected(rows, self.alone, labels, expected, desks[0])
         bounds = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(ranges))]
         unstable = _in_parallel(
             prove.first_unstable, bounds, rows, np.uint64(p), labels, expected, desks

@@ -2,16 +2,14 @@
 
 numba compiles a function when it is first called with arguments of certain types, and keeps the result on
 disk: in ``__pycache__`` or, where that is read-only, in the user's cache folder (``NUMBA_CACHE_DIR`` names
-another).  numba compiles a function anew when its own source file changes, but a compiled function also
-holds the code of the functions that it calls, which may stand in other files.  So a digest of all sources of
-the kernel lies beside the compiled functions; where it differs, they are removed at import.
+another).  A compiled function also holds the code of the functions that it calls, which may stand in other files; so
+a digest of all sources of the kernel is part of the names of its files.
 """
 
 from __future__ import annotations
 
 import gc
 import logging
-import os
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +19,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, config, event, types
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -28,22 +27,45 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 FIRST: Any = np.int64(0)
 """The number of the first: numba would compile another version of a function for the literal 0."""
 
-_DIGEST = "kernel.digest"
 _READ, _KEEP, _DATA = 0, 3, 1  # arguments of LLVM's prefetch
+_LETTERS = 16  # of a digest
+_FOLDER = Path(__file__).parent
+_SOURCES = sha256(b"".join(file.read_bytes() for file in sorted(_FOLDER.glob("*.py")))).hexdigest()
 _log = logging.getLogger(__name__)
+
+
+class Kept(FunctionCache):  # type: ignore[misc]
+    """numba's cache of a function, with files for each state of the sources and for each signature.
+
+    numba keeps one index for all signatures.  Two processes that compile two signatures at the same time may choose
+    the same name for both, and either would later run the code of the other.
+    """
+
+    def _load_overload(self, sig: Any, target_context: Any) -> Any:
+        self._choose_files(sig)
+        return super()._load_overload(sig, target_context)
+
+    def _save_overload(self, sig: Any, data: Any) -> None:
+        self._choose_files(sig)
+        super()._save_overload(sig, data)
+        for file in Path(self._cache_path).glob(f"{self._impl.filename_base.partition('-')[0]}-*"):
+            if _SOURCES[:_LETTERS] not in file.name:
+                file.unlink(missing_ok=True)
+
+    def _choose_files(self, sig: Any) -> None:
+        signature = sha256(str(sig).encode()).hexdigest()
+        name = f"{self._impl.filename_base}.{_SOURCES[:_LETTERS]}.{signature[:_LETTERS]}"
+        self._cache_file = IndexDataCacheFile(
+            self._cache_path, name, self._impl.locator.get_source_stamp()
+        )
 
 
 def compiled(function: Function) -> Function:
     """Compile a function that allocates no arrays, and keep it on disk; it runs without the GIL."""
-    options = {"cache": True, "nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
-    result: Function = numba.njit(**options)(function)
-    return result
-
-
-def allocating(function: Function) -> Function:
-    """Compile a function that may allocate arrays, and keep it on disk; it runs without the GIL."""
-    result: Function = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
-    return result
+    result: Any = numba.njit(nogil=True, _nrt=False, no_cfunc_wrapper=True)(function)
+    if not config.DISABLE_JIT:
+        result._cache = Kept(function)
+    return result  # type: ignore[no-any-return]
 
 
 def inlined(function: Function) -> Function:
@@ -54,46 +76,9 @@ def inlined(function: Function) -> Function:
 
 def subroutine(function: Function) -> Function:
     """Compile a function that only other compiled functions call."""
-    result: Function = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)(
-        function
-    )
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
+    result: Function = numba.njit(**options)(function)
     return result
-
-
-@allocating
-def _example() -> None:
-    """Show where numba keeps the functions of this folder."""
-
-
-def cache_folder() -> Path | None:
-    """Return the folder of compiled functions; None where compilation is switched off."""
-    stats = getattr(_example, "stats", None)
-    return None if stats is None else Path(stats.cache_path)
-
-
-def _discard_stale(folder: Path) -> None:
-    """Remove what was compiled from other sources."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    digest = sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()
-    known = folder / _DIGEST
-    if known.exists() and known.read_text(encoding="ascii") == digest:
-        return
-    for source in sources:
-        for old in folder.glob(f"{source.stem}.*.nb[ic]"):
-            old.unlink(missing_ok=True)
-    fresh = known.with_suffix(f".{os.getpid()}")
-    fresh.write_text(digest, encoding="ascii")
-    fresh.replace(known)
-
-
-def _tidy() -> None:
-    folder = cache_folder()
-    if folder is None:
-        return
-    try:
-        _discard_stale(folder)
-    except OSError as error:
-        _log.warning("cannot tidy the folder of compiled functions %s: %s", folder, error)
 
 
 class _Compilations(event.Listener):  # type: ignore[misc]
@@ -180,5 +165,4 @@ def interpreted_prefetch(array: Any, index: Any) -> None:
 
 if config.DISABLE_JIT:  # an intrinsic is code for the compiler only
     add_product, prefetch = interpreted_add_product, interpreted_prefetch
-_tidy()
 event.register("numba:compile", _Compilations())
