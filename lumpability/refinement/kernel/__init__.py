@@ -33,9 +33,9 @@ from lumpability.numbers.residues import combined_residues, deciding_residues, f
 from lumpability.partition import Partition
 from lumpability.refinement.kernel import prove
 from lumpability.refinement.kernel.arrays import (
+    FEW,
     Blocks,
     Following,
-    Incoming,
     Rows,
     Sweeping,
     UInt64s,
@@ -44,6 +44,7 @@ from lumpability.refinement.kernel.arrays import (
 from lumpability.refinement.kernel.collapse import collapse as collapsed
 from lumpability.refinement.kernel.field import Field
 from lumpability.refinement.kernel.follow import (
+    Incoming,
     begin,
     begins_to_pay,
     cost_of_following,
@@ -190,7 +191,10 @@ class _Rounds:
         """Refine until no fingerprints differ inside blocks."""
         field = Field.modulo(p, seed, residues)
         rows = Rows.of(self.structure, residues)
-        self.sweeping = Sweeping.over(self.blocks, self.threads)
+        leaving = np.empty(self.n if rows.closed else 0, dtype=np.uint64)
+        self.sweeping = Sweeping.over(self.blocks, leaving, self.threads)
+        if rows.closed:
+            self._sum_rows(rows, field, self.sweeping)
         self.sharing = self.n - fill(self.start.labels, self.count, field, self.sweeping)
         incoming: Incoming | None = None
         sweeps = 1
@@ -208,18 +212,26 @@ class _Rounds:
             if following <= sweeping and (incoming or begins_to_pay(saved, sweeps, active)):
                 self.sweeping = None  # gives its memory back
                 if incoming is None:
-                    incoming = transposed(rows, field, self.blocks.alone, self.n - self.sharing)
+                    incoming = transposed(rows, leaving, self.blocks.alone, self.n - self.sharing)
                 look += cost_of_settling(self.n)
                 moved, ratio = self._follow(moved, degree, look, incoming, field)
             else:
                 if self.following is not None:
                     leave(self.agenda.used, self.agenda.free, self.following)
                     self.following = None
-                    self.sweeping = Sweeping.over(self.blocks, self.threads)
+                    self.sweeping = Sweeping.over(self.blocks, leaving, self.threads)
                     write_values(self.count, field, self.sweeping)
                 moved = self._sweep(rows, field)
                 sweeps += 1
         self.sweeping = None
+
+    def _sum_rows(self, rows: Rows, field: Field, arrays: Sweeping) -> None:
+        """Write the sum of each row: a fingerprint where all blocks have the value 1."""
+        arrays.alone.fill(False)
+        arrays.values.fill((1 << 64) % int(field.p) if field.p else 1)
+        desks = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(self._ranges()))]
+        _in_parallel(fingerprint, desks, self.n + FEW, rows._replace(closed=False), field, arrays)
+        arrays.leaving[:] = arrays.prints
 
     def _looking(self) -> tuple[float, float]:
         return cost_of_looking(self.n, self.sharing, self.m, self.threads)
@@ -272,7 +284,7 @@ class _Rounds:
 
     def finish(self) -> Partition:
         """Return the partition reached, and keep of the arrays only what its proof needs."""
-        labels, self.alone, _ = self.blocks
+        labels, self.alone = self.blocks.labels, self.blocks.alone
         numbers = self.count
         if self.following is not None:
             numbers = self.agenda.used  # and states that are alone have none

@@ -3,11 +3,11 @@
 For n states, m transitions and k blocks.  What is used together lies together in memory: one cache miss instead of
 three.  Only one of `Sweeping` and `Following` exists at a time.
 
-A *part* is a set of states of one block with one key: a fingerprint, a gain, or a hash of sums.  Parts are numbered
-from 1 as they turn up.  A row of ``parts`` uint64 (k + 1, 4) holds the KEY; the BLOCK, in the lower half of a word whose
-upper half belongs to the caller; a NOTE of the caller; and the COUNT of states.  ``slots`` uint32 is a hash table with
-open addressing that holds the number of a part or 0.  It may begin small and grow with the parts, as few are then found
-in the cache.  Expected time is proportional to the states.
+A *part* is a set of states of one block with one key: a fingerprint, a gain, or a sum.  Parts are numbered from 1 as
+they turn up.  A row of ``parts`` uint64 (n + 1, 4) holds the KEY; the BLOCK, in the lower half of a word whose upper half
+belongs to the caller; a NOTE of the caller; and the COUNT of states.  ``slots`` uint32 is a hash table with open
+addressing that holds the number of a part or 0.
+# Invariant: between rounds all slots are 0; until `measure_parts`, the upper half of COUNT is the slot of the part.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from lumpability.refinement.kernel.compiling import inlined, prefetch, subroutine
+from lumpability.refinement.kernel.compiling import inlined, prefetch
 from lumpability.structure import WeightedStructure
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -45,8 +45,8 @@ ALONE = np.uint32(1 << 31)
 FEW = 1 << 16  # blocks that 16 bits can number
 NEAR = 300_000  # states; values of fewer are in the cache
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, odd
-_HALF, _WIDTH = np.uint64(32), np.uint64(64)
+HALF = np.uint64(32)  # bits
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, odd
 _TOTALS = 2048  # running totals that are kept at a time, in the fastest cache
 _LARGE_PAGE = 1 << 21  # bytes
 _LARGE = 1 << 20  # bytes
@@ -62,7 +62,7 @@ class Rows(NamedTuple):
     indices : array of int32, shape (m,)
     codes : array of unsigned int, shape (m,)
     residues : array of uint64
-        Of every distinct weight, see `field`.
+        Of every distinct weight, see `numbers.residues`.
     closed : bool
         Diagonal entries are ignored; each row is understood to have the one that makes it sum to zero.
     """
@@ -80,31 +80,8 @@ class Rows(NamedTuple):
         return cls(s.indptr, s.indices, s.weights.codes, residues, s.closed)
 
 
-class Incoming(NamedTuple):
-    """The transposed rows of states that share a block.
-
-    Attributes
-    ----------
-    pointers : array of unsigned int, shape (n + 1,)
-    entries : array of unsigned int
-        source x 2^bits + code of the weight.
-    bits : uint64
-    residues : array of uint64
-    leaving : array of uint64, shape (n,) or (0,)
-        Sum of the weights from each state to others, if rows are closed.
-    closed : bool
-    """
-
-    pointers: Pointers
-    entries: Codes
-    bits: np.uint64
-    residues: UInt64s
-    leaving: UInt64s
-    closed: bool
-
-
 class Blocks(NamedTuple):
-    """The partition that a refinement has reached.
+    """The partition that a refinement has reached, and the table of parts.
 
     Attributes
     ----------
@@ -114,29 +91,32 @@ class Blocks(NamedTuple):
         Whether a state is its whole block: such states cannot split and are skipped.
     blocks : array of uint32, shape (n, 4)
         Of each block its SIZE, its LARGEST part while it splits, and two more columns, see `sweep` and `follow`.
+    parts, slots
+        See the module.
     """
 
     labels: Int32s
     alone: Bools
     blocks: UInt32s
+    parts: UInt64s
+    slots: UInt32s
 
     @classmethod
     def for_states(cls, n: int) -> Blocks:
         """Room for a partition of n states, not initialised."""
         return cls(
-            np.empty(n, dtype=np.int32), np.empty(n, np.bool_), np.empty((n, 4), dtype=np.uint32)
+            np.empty(n, dtype=np.int32),
+            np.empty(n, dtype=np.bool_),
+            np.empty((n, 4), dtype=np.uint32),
+            *room_for_parts(n),
         )
 
 
 class Sweeping(NamedTuple):
-    """What sweeps use.
+    """What sweeps use: `Blocks`, and more.
 
     Attributes
     ----------
-    labels, alone, blocks
-        See `Blocks`.
-    parts, slots
-        See the module.
     prints : array of uint64, shape (n,)
         The fingerprint of each state; later, at the places of ``different``, the numbers of parts.
     values : array of uint64, shape (n,)
@@ -147,8 +127,10 @@ class Sweeping(NamedTuple):
         The fingerprint of each block's representative, in the memory of parts, of which there are none yet.
     different : array of int32, shape (n + 1,)
         The states that differ from the representative of their block.
-    totals : array of uint64, shape (ranges, 2, 2049)
-        Two running totals for each range of states that is fingerprinted at the same time as others.
+    totals : array of uint64, shape (ranges, 2049)
+        A running total for each range of states that is fingerprinted at the same time as others.
+    leaving : array of uint64, shape (n,) or (0,)
+        The sum of each row, if rows are closed.
     """
 
     labels: Int32s
@@ -163,12 +145,12 @@ class Sweeping(NamedTuple):
     expected: UInt64s
     different: Int32s
     totals: UInt64s
+    leaving: UInt64s
 
     @classmethod
-    def over(cls, blocks: Blocks, ranges: int = 1) -> Sweeping:
+    def over(cls, blocks: Blocks, leaving: UInt64s, ranges: int = 1) -> Sweeping:
         """Room for sweeps, not initialised."""
         n = len(blocks.labels)
-        parts, slots = room_for_parts(n)
         states = _carve(
             {
                 "prints": ((n,), np.uint64),
@@ -179,24 +161,19 @@ class Sweeping(NamedTuple):
         )
         return cls(
             *blocks,
-            parts=parts,
-            slots=slots,
             value_of=np.empty(min(n, FEW), dtype=np.uint64),
-            expected=parts.reshape(-1)[:n],
-            totals=np.empty((ranges, 2, _TOTALS + 1), dtype=np.uint64),
+            expected=blocks.parts.reshape(-1)[:n],
+            totals=np.empty((ranges, _TOTALS + 1), dtype=np.uint64),
+            leaving=leaving,
             **states,
         )
 
 
 class Following(NamedTuple):
-    """What rounds that follow use.
+    """What rounds that follow use: `Blocks` with unsigned labels, and more.
 
     Attributes
     ----------
-    labels, alone, blocks
-        See `Blocks`; labels are unsigned.
-    parts, slots
-        See the module.
     splitters : array of uint64
         The memory of ``parts``, which become the splitters of the next round in place.
     members : array of int32, shape (2 n,)
@@ -218,23 +195,19 @@ class Following(NamedTuple):
     def over(cls, blocks: Blocks) -> Following:
         """Room for rounds that follow, not initialised."""
         n = len(blocks.labels)
-        parts, slots = room_for_parts(n)
         return cls(
-            labels=blocks.labels.view(np.uint32),
-            alone=blocks.alone,
-            blocks=blocks.blocks,
-            parts=parts,
-            slots=slots,
-            splitters=parts,
+            blocks.labels.view(np.uint32),
+            *blocks[1:],
+            splitters=blocks.parts,
             members=np.empty(2 * n, dtype=np.int32),
             gains=np.empty((n + 2, 2), dtype=np.uint64),  # the dummy, and one more, see `_add_gain`
         )
 
 
 def room_for_parts(n: int) -> tuple[UInt64s, UInt32s]:
-    """Return room for as many parts as states, and for the slots in which they are found."""
+    """Return room for as many parts as states, and the slots in which they are found."""
     slots = max(1 << (n + n // 2).bit_length(), 64)
-    return np.empty((n + 1, 4), dtype=np.uint64), np.empty(slots, dtype=np.uint32)
+    return np.empty((n + 1, 4), dtype=np.uint64), np.zeros(slots, dtype=np.uint32)
 
 
 def _carve(shapes: dict[str, tuple[tuple[int, ...], Any]]) -> dict[str, Any]:
@@ -270,53 +243,30 @@ def blank(shape: tuple[int, ...], dtype: Any) -> Array:
 
 
 @inlined
-def slot_of(key: np.uint64, block: np.uint64, bits: np.uint64) -> np.uint64:
-    """Where to look first among 2^bits slots."""
-    return ((key ^ (block << _HALF)) * _SPREAD) >> (_WIDTH - bits)
+def last_slot(most: Integer) -> np.uint64:
+    """Return the last of the slots in which so many parts are found; few slots stay in the cache."""
+    last: Any = np.uint64(63)
+    while TWO * last + ONE < np.uint64(3 * most):
+        last = TWO * last + ONE
+    return last
 
 
 @inlined
-def is_full(found: Integer, bits: np.uint64) -> np.bool:
-    """Whether there are too few slots for one more part; never if there are as many as there can be."""
-    return np.uint64(3 * found) > (TWO << bits)
-
-
-@inlined
-def empty_slots(most: Integer, slots: UInt32s) -> np.uint64:
-    """Empty slots for so many parts; return the bits of their number."""
-    bits: Any = TWO
-    while is_full(most, bits):
-        bits += ONE
-    for slot in range(ONE << bits):
-        slots[slot] = 0
-    return bits
-
-
-@subroutine
-def enlarged(found: Integer, parts: UInt64s, slots: UInt32s) -> np.uint64:
-    """Put all parts into more slots; return the bits of their number."""
-    bits = empty_slots(min(4 * found, len(parts) - 1), slots)
-    last = (ONE << bits) - ONE
-    for part in range(1, found + 1):
-        block = np.uint64(np.uint32(parts[part, BLOCK]))
-        slot = slot_of(parts[part, KEY], block, bits)
-        while slots[slot] != 0:
-            slot = (slot + ONE) & last
-        slots[slot] = part
-    return bits
+def slot_of(key: np.uint64, block: np.uint64, last: np.uint64) -> np.uint64:
+    """Where to look first among the slots 0 .. last."""
+    return (((key ^ (block << HALF)) * SPREAD) >> (HALF - ONE)) & last
 
 
 @inlined
 def add_to_part(
-    key: np.uint64, word: np.uint64, found: Integer, bits: np.uint64, parts: UInt64s, slots: UInt32s
+    key: np.uint64, word: np.uint64, found: Integer, last: np.uint64, parts: UInt64s, slots: UInt32s
 ) -> np.uint32:
     """Count a state with a key and a block, the lower half of a word, to its part; return that.
 
     It is `found` + 1 if it is new; then its NOTE is 0.
     """
     block = np.uint64(np.uint32(word))
-    last = (ONE << bits) - ONE
-    slot = slot_of(key, block, bits)
+    slot = slot_of(key, block, last)
     part: Any = np.uint32(slots[slot])
     while part != 0 and (parts[part, KEY] != key or np.uint32(parts[part, BLOCK]) != block):
         slot = (slot + ONE) & last
@@ -325,18 +275,20 @@ def add_to_part(
         part = np.uint32(found + 1)
         slots[slot] = part
         parts[part, KEY], parts[part, BLOCK] = key, word
-        parts[part, NOTE], parts[part, COUNT] = ZERO, ZERO
+        parts[part, NOTE], parts[part, COUNT] = ZERO, slot << HALF
     parts[part, COUNT] += ONE
     return part
 
 
 @inlined
-def measure_parts(found: Integer, blocks: UInt32s, parts: UInt64s) -> None:
-    """Take the parts from the SIZE of their blocks; write down which one is the LARGEST of each block."""
+def measure_parts(found: Integer, blocks: UInt32s, parts: UInt64s, slots: UInt32s) -> None:
+    """Empty the slots; take the parts from the SIZE of their blocks, and note which is the LARGEST of each block."""
     for part in range(1, found + 1):
         if part + _AHEAD <= found:
             prefetch(blocks, np.uint32(parts[part + _AHEAD, BLOCK]))
-        block, size = np.uint32(parts[part, BLOCK]), parts[part, COUNT]
+        block, size = np.uint32(parts[part, BLOCK]), np.uint64(np.uint32(parts[part, COUNT]))
+        slots[parts[part, COUNT] >> HALF] = 0
+        parts[part, COUNT] = size
         blocks[block, SIZE] -= size
         largest = np.uint32(blocks[block, LARGEST])
         if largest == 0 or size > parts[largest, COUNT]:

@@ -25,14 +25,18 @@ from lumpability.refinement.kernel.arrays import (
     ALONE,
     BLOCK,
     COUNT,
+    HALF,
     KEY,
     LARGEST,
     NOTE,
+    ONE,
     SIZE,
+    SPREAD,
+    TWO,
+    ZERO,
     Bools,
     Codes,
     Following,
-    Incoming,
     Int32s,
     Integer,
     Pointers,
@@ -40,9 +44,7 @@ from lumpability.refinement.kernel.arrays import (
     UInt32s,
     UInt64s,
     add_to_part,
-    empty_slots,
-    enlarged,
-    is_full,
+    last_slot,
     measure_parts,
 )
 from lumpability.refinement.kernel.compiling import compiled, inlined, prefetch, subroutine
@@ -55,27 +57,18 @@ from lumpability.refinement.kernel.field import (
 )
 from lumpability.refinement.kernel.sweep import MEMBER, NAME, cost_of_splitting
 
-START, NEXT = (
-    0,
-    3,
-)  # columns of blocks: the first place in members; the next free number plus one, or 0
-GAIN, WORD = 0, 1  # columns of gains; the word is a state below its block, later below its part
-END, ROLE = (
-    KEY,
-    NOTE,
-)  # columns of splitters: the end of a part in members below its block, and a sum of:
+START, NEXT = 0, 3
+"""Columns of blocks: the first place in members; the next free number plus one, or 0."""
+GAIN, WORD = 0, 1
+"""Columns of gains; the word is a state below its block, later below its part."""
+END, ROLE = KEY, NOTE
+"""Columns of splitters: the end of a part in members below its block, and a sum of:"""
 NONE, NEW, REST, MIXED = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(4)
 """No splitter; the part itself is; what it left of its block is; and what leaves the states of it differs."""
-ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
-_HALF = np.uint64(32)
 _HIGH_HALF = np.uint64((2**32 - 1) << 32)
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _AHEAD = 8  # states
-_FEW_PARTS = 40  # that there are slots for at least
 _ROUND = 64  # transitions that cost as much as a round beyond what it follows
-_WORTHWHILE = (
-    2  # transitions followed for each state, when packing early costs little, and spares memory
-)
+_WORTHWHILE = 2  # transitions followed for each state: packing costs little then, and spares memory
 
 # Nanoseconds, as in `sweep`.
 _MOVE_COST = 4  # of a state with a new name
@@ -89,6 +82,29 @@ _TRANSPOSE_COST = 3  # of a transition transposed
 _EAGER = 0.75  # of a transition transposed, if that looks promising
 _PATIENCE = 1.5  # by how much less likely many more rounds are after each sweep
 _FIRST_SWEEPS = 30  # of which that is said; floats end after some hundreds more
+
+
+class Incoming(NamedTuple):
+    """The transposed rows of states that share a block.
+
+    Attributes
+    ----------
+    pointers : array of unsigned int, shape (n + 1,)
+    entries : array of unsigned int
+        source x 2^bits + code of the weight.
+    bits : uint64
+    residues : array of uint64
+    leaving : array of uint64, shape (n,) or (0,)
+        The sum of each row, if rows are closed.
+    closed : bool
+    """
+
+    pointers: Pointers
+    entries: Codes
+    bits: np.uint64
+    residues: UInt64s
+    leaving: UInt64s
+    closed: bool
 
 
 class Agenda(NamedTuple):
@@ -137,8 +153,8 @@ def cost_of_settling(states: int) -> float:
     return _SETTLE_COST * states
 
 
-def transposed(rows: Rows, field: Field, alone: Bools, lone: int) -> Incoming:
-    """Return the transposed rows of states that share a block, and what leaves each state.
+def transposed(rows: Rows, leaving: UInt64s, alone: Bools, lone: int) -> Incoming:
+    """Return the transposed rows of states that share a block.
 
     The other `lone` states do not split; but where they are few, leaving them out costs more than it saves.
     """
@@ -150,8 +166,6 @@ def transposed(rows: Rows, field: Field, alone: Bools, lone: int) -> Incoming:
     wide = max(n - 1, 0).bit_length() + bits > 32
     entries = np.empty(pointers[-1], dtype=np.uint64 if wide else np.uint32)
     _fill_incoming(rows, alone, every, pointers, np.uint64(bits), entries)
-    leaving = np.empty(n if rows.closed else 0, dtype=np.uint64)
-    _sum_leaving(rows, field, alone, leaving)
     return Incoming(pointers[:-1], entries, np.uint64(bits), rows.residues, leaving, rows.closed)
 
 
@@ -194,22 +208,6 @@ def _fill_incoming(
                 pointers[target] = entry + ONE
 
 
-@compiled
-def _sum_leaving(rows: Rows, field: Field, alone: Bools, leaving: UInt64s) -> None:
-    """Write the total weight of the transitions of each state to others: minus the implied diagonal.
-
-    States that are alone need none.
-    """
-    indptr, indices, codes, residues, _ = rows
-    for state in range(len(leaving)):
-        total: Any = ZERO
-        if not alone[state]:
-            for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
-                if indices[position] != state:
-                    total = add_modulo(total, residues[codes[position]], field.p)
-        leaving[state] = total
-
-
 @inlined
 def _add_gain(
     source: Integer,
@@ -232,7 +230,7 @@ def _add_gain(
     labels[source] = ALONE + np.uint32(place)
     gains[place, GAIN] = add_modulo(before, multiply(weight, change, field), field.p)
     # Overwritten by the next unless it counts.
-    gains[np.uint64(number), WORD] = source | (np.uint64(label) << _HALF)
+    gains[np.uint64(number), WORD] = source | (np.uint64(label) << HALF)
     return number + np.int64(not listed)
 
 
@@ -241,7 +239,7 @@ def _block_of(state: Integer, arrays: Following) -> np.uint32:
     """The block of a state, whether it gains or not; `ALONE` if that is all."""
     label: Any = arrays.labels[state]
     if label >= ALONE:
-        label = np.uint32(arrays.gains[np.uint64(label - ALONE), WORD] >> _HALF)
+        label = np.uint32(arrays.gains[np.uint64(label - ALONE), WORD] >> HALF)
     return label
 
 
@@ -295,7 +293,7 @@ def _is_alone_now(block: np.uint32, free: Integer, arrays: Following) -> Integer
     state = np.uint32(arrays.members[np.uint32(blocks[block, START])])
     label = labels[state]
     if label >= ALONE:
-        arrays.gains[np.uint64(label - ALONE), WORD] = state | (np.uint64(ALONE) << _HALF)
+        arrays.gains[np.uint64(label - ALONE), WORD] = state | (np.uint64(ALONE) << HALF)
     labels[state] = ALONE
     return _freed(block, free, blocks)
 
@@ -312,7 +310,7 @@ def _add_gains(
     pointers, entries, bits, residues, leaving, closed = incoming
     code = (ONE << bits) - ONE
     members, blocks, splitters = arrays.members, arrays.blocks, arrays.splitters
-    arrays.gains[0, GAIN], arrays.gains[0, WORD] = ZERO, np.uint64(ALONE) << _HALF
+    arrays.gains[0, GAIN], arrays.gains[0, WORD] = ZERO, np.uint64(ALONE) << HALF
     number: Integer = 1
     followed: Integer = 0
     first: Integer = tail
@@ -344,8 +342,6 @@ def _add_gains(
             for entry in range(begin, end):
                 word = np.uint64(entries[entry])
                 source = word >> bits
-                if closed and source == target:
-                    continue
                 number = _add_gain(source, residues[word & code], change, number, field, arrays)
             if closed and mixed:
                 loss = subtract_modulo(ZERO, leaving[target], field.p)
@@ -355,35 +351,29 @@ def _add_gains(
 
 
 @inlined
-def _find_parts(
-    number: Integer, most: Integer, incoming: Incoming, arrays: Following
-) -> tuple[Integer, Integer]:
+def _find_parts(number: Integer, incoming: Incoming, arrays: Following) -> tuple[Integer, Integer]:
     """Group the states that gained something by block and gain.
 
-    There are slots for `most` parts at first.  The states are listed, each with its part, and have labels again
+    The states are listed, each with its part, and have labels again
     when they are moved; the others have them at once.  Returns the end of the list, and how many parts there are.
     """
     labels, gains, parts = arrays.labels, arrays.gains, arrays.parts
     leaving, closed = incoming.leaving, incoming.closed
-    bits: Any = empty_slots(min(most, number), arrays.slots)
-    end: Any = np.int64(1)
-    found: Any = np.int64(0)
+    last, end, found = last_slot(number), np.int64(1), np.int64(0)
     for i in range(1, number):
         if closed and i + _AHEAD < number:
             prefetch(leaving, np.uint32(gains[i + _AHEAD, WORD]))
         gain, word = gains[i, GAIN], gains[i, WORD]
-        state, own = np.uint32(word), word >> _HALF
+        state, own = np.uint32(word), word >> HALF
         if gain == ZERO or own == np.uint64(ALONE):
             labels[state] = own
             continue
         if closed:  # above the block there is room for a hash of what leaves the state
-            own |= (leaving[state] * _SPREAD) & _HIGH_HALF
-        if is_full(found, bits):
-            bits = enlarged(found, parts, arrays.slots)
-        part = np.int64(add_to_part(gain, own, found, bits, parts, arrays.slots))
+            own |= (leaving[state] * SPREAD) & _HIGH_HALF
+        part = np.int64(add_to_part(gain, own, found, last, parts, arrays.slots))
         found = max(found, part)
         parts[part, NOTE] |= own ^ parts[part, BLOCK]
-        gains[end, WORD] = state | (np.uint64(part) << _HALF)
+        gains[end, WORD] = state | (np.uint64(part) << HALF)
         end += 1
     return end, found
 
@@ -398,7 +388,7 @@ def _divide(
     are new, how many states are in splitters, and how many new blocks have one state.
     """
     parts, splitters, blocks = arrays.parts, arrays.splitters, arrays.blocks
-    measure_parts(found, blocks, parts)
+    measure_parts(found, blocks, parts, arrays.slots)
     new: Any = np.int64(0)
     moved: Any = np.int64(0)
     single: Any = np.int64(0)
@@ -435,7 +425,7 @@ def _divide(
             blocks[block, START], blocks[block, SIZE] = place, size
         else:
             block = ALONE
-        splitters[part, END] = np.uint64(place) | (np.uint64(block) << _HALF)
+        splitters[part, END] = np.uint64(place) | (np.uint64(block) << HALF)
         place += size
     return used, free, new, moved, single
 
@@ -452,11 +442,11 @@ def _move(end: Integer, found: Integer, arrays: Following) -> None:
         if i + _AHEAD < end:
             prefetch(labels, np.uint32(gains[i + _AHEAD, WORD]))
         word = gains[i, WORD]
-        state, part = np.uint32(word), word >> _HALF
+        state, part = np.uint32(word), word >> HALF
         target = splitters[part, END]
         splitters[part, END] = target + ONE
         members[np.uint32(target)] = state
-        labels[state] = target >> _HALF
+        labels[state] = target >> HALF
     for part in range(1, found + 1):
         blocks[np.uint32(splitters[part, BLOCK]), LARGEST] = 0
 
@@ -581,7 +571,7 @@ def follow_changes(
         if crowded or tail + number > len(arrays.members):
             tail = _pack(used, arrays)
             since = np.int64(0)
-        end, found = _find_parts(number, max(2 * found, _FEW_PARTS), incoming, arrays)
+        end, found = _find_parts(number, incoming, arrays)
         used, free, new, moved, single = _divide(found, tail, used, free, arrays)
         count += new
         lone += single

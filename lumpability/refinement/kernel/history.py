@@ -1,16 +1,15 @@
 """The worklist of `worklist` compiled, for the history of large rational quotients.
 
 Weights are scaled to integers; where all sums stay below 2^62 they are added up as they are, and nothing is left to
-chance.  The matrices are read as one: row ``c n + u`` of `Transposed` holds the transitions into u of matrix c.
+chance.  The matrices are read as one: row ``c n + u`` of `_Transposed` holds the transitions into u of matrix c.
 O(m log n) additions, about 90 bytes for each state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,7 +20,10 @@ from lumpability.partition import Partition
 from lumpability.refinement.kernel.arrays import (
     BLOCK,
     COUNT,
+    HALF,
     NOTE,
+    ONE,
+    ZERO,
     Bools,
     Codes,
     Int32s,
@@ -30,37 +32,27 @@ from lumpability.refinement.kernel.arrays import (
     UInt32s,
     UInt64s,
     add_to_part,
-    empty_slots,
-    enlarged,
-    is_full,
+    last_slot,
     room_for_parts,
 )
-from lumpability.refinement.kernel.compiling import compiled
+from lumpability.refinement.kernel.compiling import compiled, inlined
 from lumpability.split_history import History
 from lumpability.structure import WeightedStructure
 
-_FEW_PARTS = 40  # that there are slots for at first
 UNTOUCHED = np.uint64(2**63)
-ZERO, ONE = np.uint64(0), np.uint64(1)
 
 
-class Transposed(NamedTuple):
-    """Transposed matrices one below the other, as compressed rows.
-
-    If ``closed``, diagonal entries are ignored, and each state's total weight into others, ``leaving`` (n), is
-    taken from its sum into a splitter that it is in.
-    """
+class _Transposed(NamedTuple):
+    """Transposed matrices one below the other, as compressed rows, with a weight for each code."""
 
     indptr: Int64s
     indices: Int32s
     codes: Codes
     weights: UInt64s
-    closed: bool
-    leaving: UInt64s
 
 
-class Blocks(NamedTuple):
-    """Blocks as ranges of ``order``, whose inverse is ``place``, as in `refinable`.
+class _Blocks(NamedTuple):
+    """Blocks as ranges of ``order``, whose inverse is ``place``, as in `refinable`; and all nodes and splits so far.
 
     Attributes
     ----------
@@ -74,9 +66,13 @@ class Blocks(NamedTuple):
     touched, part_of : arrays of int32, shape (n,)
         The states that go to the splitter, and their parts.
     parts, slots
-        See `arrays`.
+        See `arrays`; in `_gather` NOTE becomes where a part ends.
     heads, nexts : arrays of int32, shape (n + 1,)
         Of each block its part that was found last, and of each part the one found before; 0 ends the list.
+    node_starts, node_ends, node_sums : arrays of int32 and of uint64
+        The range of each node, and after the roots the sum of each part.
+    splits, first_part : arrays of int32, shapes (n - roots, 3) and (n - roots + 1,)
+        Each split as (node, splitter, condition), and its first part.
     """
 
     labels: Int32s
@@ -93,14 +89,9 @@ class Blocks(NamedTuple):
     slots: UInt32s
     heads: Int32s
     nexts: Int32s
-
-
-class Record(NamedTuple):
-    """What `History` needs: ranges of nodes, the sum of each part, and splits as (node, splitter, condition)."""
-
     node_starts: Int32s
     node_ends: Int32s
-    sums: UInt64s
+    node_sums: UInt64s
     splits: Int32s
     first_part: Int32s
 
@@ -119,67 +110,61 @@ def split_history(
     >>> [history.blocks(part) for part in (2, 3)], history.sums
     ([[1], [0]], ExactArray([3/2, 1]))
     """
-    if len(matrices) > 1:
-        matrices = [matrix.explicit() for matrix in matrices]
     found = _transposed(matrices)
     if found is None:
         return None
     transposed, denominator = found
     n, roots = initial.n, len(initial)
-    blocks, record = _start(initial)
-    count, nodes, splits = _run(roots, transposed, blocks, record)
+    blocks = _start(initial)
+    count, nodes, splits = _run(roots, transposed, blocks)
     if count < n:
         return Partition(blocks.labels)
-    codes, distinct = intern(record.sums[: nodes - roots].view(np.int64))
-    split_node, splitter, condition = record.splits[:splits].T.astype(np.int64)
+    codes, distinct = intern(blocks.node_sums[: nodes - roots].view(np.int64))
+    split_node, splitter, condition = blocks.splits[:splits].T.astype(np.int64)
     return History(
         order=blocks.order.astype(np.int64),
-        starts=record.node_starts[:nodes].astype(np.int64),
-        ends=record.node_ends[:nodes].astype(np.int64),
+        starts=blocks.node_starts[:nodes].astype(np.int64),
+        ends=blocks.node_ends[:nodes].astype(np.int64),
         roots=roots,
         split_node=split_node,
         splitter=splitter,
         condition=condition,
-        first_part=record.first_part[: splits + 1].astype(np.int64),
+        first_part=blocks.first_part[: splits + 1].astype(np.int64),
         sums=ExactArray.of_values(codes, [Fraction(x, denominator) for x in distinct.tolist()]),
     )
 
 
-def _transposed(matrices: Sequence[WeightedStructure]) -> tuple[Transposed, int] | None:
+def _transposed(matrices: Sequence[WeightedStructure]) -> tuple[_Transposed, int] | None:
     """Return the transposed matrices as one, and the common denominator; None if sums are too large."""
-    closed = matrices[0].closed
-    plain = [replace(matrix, closed=False) for matrix in matrices]
-    first, *others = (matrix.transposed for matrix in plain)
+    if not all(matrix.weights.is_rational for matrix in matrices):
+        return None
+    explicit = [matrix.explicit() for matrix in matrices]
+    longest = max(int(np.diff(matrix.indptr).max(initial=0)) for matrix in explicit)
+    first, *others = (matrix.transposed for matrix in explicit)
     indptr, indices, weights = first.indptr, first.indices, first.weights
     for other in others:
         indptr = np.concatenate([indptr, other.indptr[1:] + indptr[-1]])
         indices = np.concatenate([indices, other.indices])
         weights = weights.concatenate(other.weights)
-    longest = max(int(np.diff(matrix.indptr).max(initial=0)) for matrix in plain)
-    if not (weights.is_rational and weights.is_narrow and fits_words(weights, 4 * longest)):
+    if not (weights.is_narrow and fits_words(weights, 2 * longest)):
         return None
     integers, denominator = weights.integers
     words = np.array(integers, dtype=np.int64).view(np.uint64)
-    leaving = np.zeros(first.n if closed else 0, dtype=np.uint64)
-    transposed = Transposed(indptr, indices, weights.codes, words, closed, leaving)
-    if closed:
-        _add_leaving(transposed)
-    return transposed, denominator
+    return _Transposed(indptr, indices, weights.codes, words), denominator
 
 
-def _start(initial: Partition) -> tuple[Blocks, Record]:
-    """Return blocks and record before the first split."""
+def _start(initial: Partition) -> _Blocks:
+    """Return the blocks before the first split."""
     n, roots = initial.n, len(initial)
+    most = 2 * n - roots  # nodes: every split makes one block less than parts
     bounds, order = initial.blocks.bounds, initial.blocks.members.astype(np.int32)
-    place = np.empty(n, dtype=np.int32)
+    place, starts, ends = np.empty((3, n), dtype=np.int32)
+    node_starts, node_ends = np.empty((2, most), dtype=np.int32)
     place[order] = np.arange(n, dtype=np.int32)
-    starts, ends = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
-    starts[:roots], ends[:roots] = bounds[:-1], bounds[1:]
-    most = 2 * n - roots  # every split makes one block less than parts
-    node_starts, node_ends = np.empty(most, dtype=np.int32), np.empty(most, dtype=np.int32)
-    node_starts[:roots], node_ends[:roots] = bounds[:-1], bounds[1:]
+    starts[:roots] = node_starts[:roots] = bounds[:-1]
+    ends[:roots] = node_ends[:roots] = bounds[1:]
     parts, slots = room_for_parts(n)
-    blocks = Blocks(
+    return _Blocks(
         labels=initial.labels.astype(np.int32),
         order=order,
         place=place,
@@ -194,75 +179,56 @@ def _start(initial: Partition) -> tuple[Blocks, Record]:
         slots=slots,
         heads=np.zeros(n + 1, dtype=np.int32),
         nexts=np.empty(n + 1, dtype=np.int32),
+        node_starts=node_starts,
+        node_ends=node_ends,
+        node_sums=np.empty(most - roots, dtype=np.uint64),
+        splits=np.empty((n - roots, 3), dtype=np.int32),
+        first_part=np.full(n - roots + 1, roots, dtype=np.int32),
     )
-    first_part = np.full(n - roots + 1, roots, dtype=np.int32)
-    splits = np.empty((n - roots, 3), dtype=np.int32)
-    sums = np.empty(most - roots, dtype=np.uint64)
-    return blocks, Record(node_starts, node_ends, sums, splits, first_part)
 
 
-@compiled
-def _add_leaving(transposed: Transposed) -> None:
-    """Sum the weights from every state to others."""
-    indptr, indices, codes, weights, _, leaving = transposed
-    for target in range(len(indptr) - 1):
-        for position in range(indptr[target], indptr[target + 1]):
-            if indices[position] != target:
-                leaving[indices[position]] += weights[codes[position]]
-
-
-@compiled
+@inlined
 def _sum_into(
-    low: Integer, high: Integer, first_row: Integer, transposed: Transposed, blocks: Blocks
+    low: Integer, high: Integer, first_row: Integer, transposed: _Transposed, blocks: _Blocks
 ) -> Integer:
     """Sum the weights into the splitter ``order[low:high]``; return how many states were touched."""
-    indptr, indices, codes, weights, closed, leaving = transposed
-    order, alone, sums, touched = blocks.order, blocks.alone, blocks.sums, blocks.touched
+    indptr, indices, codes, weights = transposed
+    sums, touched = blocks.sums, blocks.touched
     found = 0
     for i in range(low, high):
-        target = order[i]
-        row = first_row + target
+        row = first_row + blocks.order[i]
         for position in range(indptr[row], indptr[row + 1]):
             source = np.uint32(indices[position])
-            if alone[source] or (closed and source == target):
+            if blocks.alone[source]:
                 continue
             if sums[source] == UNTOUCHED:
                 touched[found] = source
                 found += 1
                 sums[source] = ZERO
             sums[source] += weights[codes[position]]
-        if closed and not alone[target]:
-            if sums[target] == UNTOUCHED:
-                touched[found] = target
-                found += 1
-                sums[target] = ZERO
-            sums[target] -= leaving[target]
     return found
 
 
-@compiled
-def _find_parts(touched: Integer, blocks: Blocks) -> Integer:
+@inlined
+def _find_parts(touched: Integer, blocks: _Blocks) -> Integer:
     """Group touched states, unless their sum is zero, by block and sum; return how many parts there are."""
-    sums, parts, slots = blocks.sums, blocks.parts, blocks.slots
-    bits: Any = empty_slots(_FEW_PARTS, slots)
-    found: Any = np.int64(0)
+    sums = blocks.sums
+    last, found = last_slot(touched), np.int64(0)
     for i in range(touched):
         state = blocks.touched[i]
         if sums[state] == ZERO:
             sums[state] = UNTOUCHED
             blocks.part_of[i] = 0
             continue
-        if is_full(found, bits):
-            bits = enlarged(found, parts, slots)
         block = np.uint64(blocks.labels[state])
-        part = np.int64(add_to_part(sums[state], block, found, bits, parts, slots))
+        part = np.int64(add_to_part(sums[state], block, found, last, blocks.parts, blocks.slots))
         blocks.part_of[i] = part
         found = max(found, part)
     return found
 
 
-@compiled
-def _gather(touched: Integer, found: Integer, blocks: Blocks) -> Integer:
+@inlined
+def _gather(touched: Integer, found: Integer, blocks: _Blocks) -> Integer:
     """Move the states of each part behind one another, to the end of their block; return how many blocks have parts.
 
     Afterwards ``touched`` lists these blocks, and of a part NOTE holds where it ends, COUNT its size.
@@ -270,6 +236,8 @@ def _gather(touched: Integer, found: Integer, blocks: Blocks) -> Integer:
     order, place, parts = blocks.order, blocks.place, blocks.parts
     heads, nexts = blocks.heads, blocks.nexts
     for part in range(1, found + 1):
+        blocks.slots[parts[part, COUNT] >> HALF] = 0
+        parts[part, COUNT] = np.uint64(np.uint32(parts[part, COUNT]))
         block = np.int64(parts[part, BLOCK])
         before = heads[block]
         end = np.uint64(blocks.ends[block])
@@ -277,7 +245,6 @@ def _gather(touched: Integer, found: Integer, blocks: Blocks) -> Integer:
             end = parts[before, NOTE]  # where the part found before begins
         nexts[part], heads[block] = before, part
         parts[part, NOTE] = end - parts[part, COUNT]
-    number = 0
     for i in range(touched):
         part = blocks.part_of[i]
         if part > 0:
@@ -286,6 +253,7 @@ def _gather(touched: Integer, found: Integer, blocks: Blocks) -> Integer:
             here, other = place[state], order[there]
             order[there], order[here] = state, other
             place[state], place[other] = there, here
+    number = 0
     for part in range(1, found + 1):
         if nexts[part] == 0:
             blocks.touched[number] = np.int64(parts[part, BLOCK])
@@ -293,42 +261,35 @@ def _gather(touched: Integer, found: Integer, blocks: Blocks) -> Integer:
     return number
 
 
-@compiled
-def _record_parts(
-    block: Integer, roots: Integer, nodes: Integer, blocks: Blocks, record: Record
-) -> Integer:
+@inlined
+def _record_parts(block: Integer, roots: Integer, nodes: Integer, blocks: _Blocks) -> Integer:
     """Make every part of a block a node, first what does not go to the splitter; return the number of nodes."""
-    order, sums, parts = blocks.order, blocks.sums, blocks.parts
+    sums, parts = blocks.sums, blocks.parts
     part = blocks.heads[block]
     blocks.heads[block] = 0
     start, low = np.int64(blocks.starts[block]), np.int64(parts[part, NOTE] - parts[part, COUNT])
     if start < low:
-        record.node_starts[nodes], record.node_ends[nodes] = start, low
-        record.sums[nodes - roots] = ZERO
+        blocks.node_starts[nodes], blocks.node_ends[nodes] = start, low
+        blocks.node_sums[nodes - roots] = ZERO
         nodes += 1
     while part != 0:
         end = np.int64(parts[part, NOTE])
         low = end - np.int64(parts[part, COUNT])
-        record.node_starts[nodes], record.node_ends[nodes] = low, end
-        record.sums[nodes - roots] = sums[order[low]]
+        blocks.node_starts[nodes], blocks.node_ends[nodes] = low, end
+        blocks.node_sums[nodes - roots] = sums[blocks.order[low]]
         for i in range(low, end):
-            sums[order[i]] = UNTOUCHED
+            sums[blocks.order[i]] = UNTOUCHED
         nodes += 1
         part = blocks.nexts[part]
     return nodes
 
 
-@compiled
+@inlined
 def _renumber(
-    block: Integer,
-    count: Integer,
-    nodes: Integer,
-    nodes_after: Integer,
-    blocks: Blocks,
-    record: Record,
+    block: Integer, count: Integer, nodes: Integer, nodes_after: Integer, blocks: _Blocks
 ) -> Integer:
     """Let the largest part keep the number of the block, give others new ones; return their count."""
-    starts, ends = record.node_starts, record.node_ends
+    starts, ends, order = blocks.node_starts, blocks.node_ends, blocks.order
     largest = nodes
     for node in range(nodes + 1, nodes_after):
         if ends[node] - starts[node] > ends[largest] - starts[largest]:
@@ -339,17 +300,17 @@ def _renumber(
             number = count
             count += 1
             for i in range(starts[node], ends[node]):
-                blocks.labels[blocks.order[i]] = number
+                blocks.labels[order[i]] = number
         blocks.starts[number], blocks.ends[number] = starts[node], ends[node]
         blocks.node_of[number] = node
         if ends[node] - starts[node] == 1:
-            blocks.alone[blocks.order[starts[node]]] = True
+            blocks.alone[order[starts[node]]] = True
     return count
 
 
 @compiled
 def _run(
-    roots: Integer, transposed: Transposed, blocks: Blocks, record: Record
+    roots: Integer, transposed: _Transposed, blocks: _Blocks
 ) -> tuple[Integer, Integer, Integer]:
     """Run the worklist until all blocks are single states or have been splitters.
 
@@ -366,13 +327,13 @@ def _run(
             found = _find_parts(touched, blocks)
             for i in range(_gather(touched, found, blocks)):
                 block = blocks.touched[i]
-                after = _record_parts(block, roots, nodes, blocks, record)
+                after = _record_parts(block, roots, nodes, blocks)
                 if after > nodes + 1:
-                    split = record.splits[splits]
+                    split = blocks.splits[splits]
                     split[0], split[1], split[2] = blocks.node_of[block], node, condition
                     splits += 1
-                    record.first_part[splits] = after
-                    count = _renumber(block, count, nodes, after, blocks, record)
+                    blocks.first_part[splits] = after
+                    count = _renumber(block, count, nodes, after, blocks)
                     nodes = after
         splitter += 1
     return count, nodes, splits

@@ -27,9 +27,10 @@ from lumpability.refinement.kernel.arrays import (
     FEW,
     LARGEST,
     NOTE,
+    ONE,
     SIZE,
+    ZERO,
     Bools,
-    Codes,
     Int32s,
     Int64s,
     Integer,
@@ -38,9 +39,7 @@ from lumpability.refinement.kernel.arrays import (
     UInt32s,
     UInt64s,
     add_to_part,
-    empty_slots,
-    enlarged,
-    is_full,
+    last_slot,
     measure_parts,
     slot_of,
 )
@@ -56,18 +55,17 @@ from lumpability.refinement.kernel.field import (
     Field,
     add_modulo,
     block_value,
+    multiply,
     reduce_modulo,
     subtract_modulo,
 )
 
 MEMBER, NAME = 0, 3  # columns of blocks: a member, which the vote may replace by a representative
-ZERO, ONE = np.uint64(0), np.uint64(1)
 _TOGETHER = 1024  # states that are fingerprinted in one way
 _LONG = 40  # transitions in a row, after which its end may as well come as a surprise
 _STRIDE = 17  # one of so many states votes; prime, as regular models have all sorts of periods
-_FEW_PARTS = 40  # that there are slots for at first
 _AHEAD = 8  # states or parts
-_NEAR_BITS = np.uint64(14)  # of slots that are in the cache
+_NEAR_SLOTS = np.uint64(1 << 14)  # that are in the cache
 
 # Nanoseconds, measured on a machine with 2 cores; only ratios matter, and they decide about time alone.
 _SUM_COST = 0.85  # of a transition in a sweep
@@ -158,15 +156,12 @@ def _fingerprint_row(
     state: Integer, few: bool, rows: Rows, field: Field, arrays: Sweeping
 ) -> np.uint64:
     """Sum of weight x value of the target's block."""
-    indptr, indices, codes, residues, closed = rows
-    own, high, low, total = _value(state, few, arrays), ZERO, ZERO, ZERO
-    entry, end = np.uint64(indptr[state]), np.uint64(indptr[state + 1])
+    high, low, total = ZERO, ZERO, ZERO
+    entry, end = np.uint64(rows.indptr[state]), np.uint64(rows.indptr[state + 1])
     full = entry + np.uint64(field.step)
     while entry < end:
-        value = _value(np.uint32(indices[entry]), few, arrays)
-        weight = residues[codes[entry]]
-        if closed:  # w (value(u) - value(s)) brings in the diagonal and ignores a stored one
-            value = subtract_modulo(value, own, field.p)
+        value = _value(np.uint32(rows.indices[entry]), few, arrays)
+        weight = rows.residues[rows.codes[entry]]
         if field.p == ZERO:
             total += weight * value
         else:
@@ -183,14 +178,8 @@ def _fingerprint_row(
 
 @subroutine
 def _sum_values(
-    begin: Integer,
-    end: Integer,
-    total: Integer,
-    rows: Rows,
-    few: bool,
-    arrays: Sweeping,
-    totals: UInt64s,
-) -> np.uint64:
+    begin: Integer, end: Integer, total: Integer, rows: Rows, few: bool, arrays: Sweeping, totals: UInt64s
+) -> np.uint64:  # fmt: skip
     """Write the running total of weight x value of the target modulo 2^64, from `total` on; return the last."""
     indices, codes, residues = rows.indices, rows.codes, rows.residues
     totals[0] = total
@@ -207,87 +196,56 @@ def _sum_values(
     return total
 
 
-@subroutine
-def _sum_weights(
-    begin: Integer, end: Integer, total: Integer, codes: Codes, residues: UInt64s, totals: UInt64s
-) -> np.uint64:
-    """Write the running total of the weights modulo 2^64."""
-    totals[0] = total
-    for entry in range(begin, end):
-        total += residues[codes[entry]]
-        totals[entry - begin + ONE] = total
-    return total
-
-
 @inlined
 def _fingerprint_all(
-    low: Integer,
-    high: Integer,
-    few: bool,
-    rows: Rows,
-    arrays: Sweeping,
-    totals: UInt64s,
-    leaving: UInt64s,
+    low: Integer, high: Integer, few: bool, rows: Rows, arrays: Sweeping, totals: UInt64s
 ) -> None:
     """Fingerprint the states low .. high-1 modulo 2^64, as differences of running totals."""
-    indptr = rows.indptr
+    indptr, prints = rows.indptr, arrays.prints
     begin, last = np.uint64(indptr[low]), np.uint64(indptr[high])
     total: Any = ZERO
-    left: Any = ZERO
     before: Any = ZERO
-    before_left: Any = ZERO
     state = np.uint64(low)
     while state < np.uint64(high):
         end = min(begin + np.uint64(len(totals) - 1), last)
         total = _sum_values(begin, end, total, rows, few, arrays, totals)
-        if rows.closed:
-            left = _sum_weights(begin, end, left, rows.codes, rows.residues, leaving)
         while state < np.uint64(high) and np.uint64(indptr[state + ONE]) <= end:
-            place = np.uint64(indptr[state + ONE]) - begin
-            after = totals[place]
-            print_ = after - before
+            after = totals[np.uint64(indptr[state + ONE]) - begin]
+            prints[state] = after - before
+            if rows.closed:
+                prints[state] -= arrays.leaving[state] * _value(state, few, arrays)
             before = after
-            if (
-                rows.closed
-            ):  # w (value(u) - value(s)) brings in the diagonal and ignores a stored one
-                after_left = leaving[place]
-                print_ -= (after_left - before_left) * _value(state, few, arrays)
-                before_left = after_left
-            arrays.prints[state] = print_
             state += ONE
         begin = end
 
 
 @compiled
 def fingerprint(
-    low: Integer,
-    high: Integer,
-    desk: Integer,
-    count: Integer,
-    rows: Rows,
-    field: Field,
-    arrays: Sweeping,
-) -> None:
+    low: Integer, high: Integer, desk: Integer, count: Integer, rows: Rows, field: Field, arrays: Sweeping
+) -> None:  # fmt: skip
     """Fingerprint the states low .. high-1 of `count` blocks; some that are alone are left out.
 
-    Whoever runs at the same time has another desk for running totals.
+    Where rows are closed, ``leaving`` times the own value is what the understood diagonal adds, and a stored one is
+    in both.  Whoever runs at the same time has another desk for running totals.
     """
     prints, alone = arrays.prints, arrays.alone
     few = are_few(count, arrays)
-    totals, leaving = arrays.totals[desk, 0], arrays.totals[desk, 1]
     for first in range(low, high, _TOGETHER):
         end = min(first + _TOGETHER, high)
         skipped = 0
         for state in range(first, end):
             skipped += alone[state]
-        length = rows.indptr[end] - rows.indptr[first]
-        short = length < _LONG * (end - first)
+        short = rows.indptr[end] - rows.indptr[first] < _LONG * (end - first)
         if field.p == ZERO and short and 10 * skipped < 7 * (end - first):
-            _fingerprint_all(first, end, few, rows, arrays, totals, leaving)
+            _fingerprint_all(first, end, few, rows, arrays, arrays.totals[desk])
         elif skipped < end - first:
             for state in range(first, end):
                 if not alone[state]:
-                    prints[state] = _fingerprint_row(state, few, rows, field, arrays)
+                    total = _fingerprint_row(state, few, rows, field, arrays)
+                    if rows.closed:
+                        loss = multiply(arrays.leaving[state], _value(state, few, arrays), field)
+                        total = subtract_modulo(total, loss, field.p)
+                    prints[state] = total
 
 
 @inlined
@@ -337,12 +295,12 @@ def find_different(low: Integer, high: Integer, arrays: Sweeping) -> Integer:
 
 
 @inlined
-def _look_ahead(place: Integer, bits: np.uint64, arrays: Sweeping) -> None:
+def _look_ahead(place: Integer, last: np.uint64, arrays: Sweeping) -> None:
     """Ask for the slots, and the parts, of states that are listed further on."""
     labels, prints, different, slots = arrays.labels, arrays.prints, arrays.different, arrays.slots
     farther, far = np.uint32(different[place + 2 * _AHEAD]), np.uint32(different[place + _AHEAD])
-    prefetch(slots, slot_of(prints[farther], np.uint64(np.uint32(labels[farther])), bits))
-    slot = slot_of(prints[far], np.uint64(np.uint32(labels[far])), bits)
+    prefetch(slots, slot_of(prints[farther], np.uint64(np.uint32(labels[farther])), last))
+    slot = slot_of(prints[far], np.uint64(np.uint32(labels[far])), last)
     prefetch(arrays.parts, np.uint32(slots[slot]))
 
 
@@ -351,18 +309,18 @@ def _find_parts(segments: Int64s, arrays: Sweeping) -> Integer:
     """Group the listed states by block and fingerprint; note the first of each part.  Return how many parts there are."""
     labels, prints, parts = arrays.labels, arrays.prints, arrays.parts
     different, part_of = arrays.different, arrays.prints
-    bits: Any = empty_slots(_FEW_PARTS, arrays.slots)
-    found: Any = np.int64(0)
+    listed, found = np.int64(0), np.int64(0)
+    for segment in range(len(segments)):
+        listed += segments[segment, 1]
+    last = last_slot(listed)
     for segment in range(len(segments)):
         low, size = segments[segment, 0], segments[segment, 1]
         for place in range(low, low + size):
-            if bits > _NEAR_BITS and place + 2 * _AHEAD < low + size:
-                _look_ahead(place, bits, arrays)
+            if last > _NEAR_SLOTS and place + 2 * _AHEAD < low + size:
+                _look_ahead(place, last, arrays)
             state = np.uint32(different[place])
-            if is_full(found, bits):
-                bits = enlarged(found, parts, arrays.slots)
             word = np.uint64(np.uint32(labels[state]))
-            part = np.int64(add_to_part(prints[state], word, found, bits, parts, arrays.slots))
+            part = np.int64(add_to_part(prints[state], word, found, last, parts, arrays.slots))
             if part > found:
                 found = part
                 parts[part, NOTE] = state
@@ -415,7 +373,7 @@ def cut(
     blocks, how many states have a new name, and how many are their whole block from now on.
     """
     found = _find_parts(segments, arrays)
-    measure_parts(found, arrays.blocks, arrays.parts)
+    measure_parts(found, arrays.blocks, arrays.parts, arrays.slots)
     moved, lone = _make_blocks(found, count, arrays)
     if are_few(count + found, arrays):
         for block in range(count, count + found):
