@@ -29,11 +29,15 @@ from lumpability.numbers.residues import (
 )
 from lumpability.partition import Partition
 from lumpability.refinement.kernel.arrays import (
+    HALF,
+    ONE,
+    SPREAD,
+    ZERO,
+    Bools,
     Int32s,
     Int64s,
     Integer,
     Rows,
-    UInt8s,
     UInt32s,
     UInt64s,
 )
@@ -41,12 +45,8 @@ from lumpability.refinement.kernel.compiling import compiled, inlined, subroutin
 from lumpability.refinement.kernel.sweep import canonical_labels
 from lumpability.structure import WeightedStructure
 
-ZERO, ONE = np.uint64(0), np.uint64(1)
 _UNVISITED, _OPEN, _UNSETTLED = np.int32(-1), np.int32(-2), np.int32(-3)
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _OWN = np.uint64(0xD1342543DE82EF95)  # odd: stands for a state's own block
-_WIDTH = np.uint64(64)
-_JOINABLE, _IN_TABLE = np.uint8(1), np.uint8(2)
 _FEW = 4  # columns, which are searched
 _CACHE_BITS = np.uint64(12)
 _LONGEST = 4096  # transitions of a row that settles
@@ -66,13 +66,13 @@ class _Settled(NamedTuple):
         Of each block the hash of its sums into other blocks, of that into itself, and of its initial block.
     firsts : array of int32, shape (n,)
         Of each block the state that began it.
-    sorts : array of uint8, shape (n,)
-        Of each block the sum of `_JOINABLE`, if its states have a sum into it or rows are closed, else no state with such
-        a sum is in it; and `_IN_TABLE`.
+    joinable : array of bool, shape (n,)
+        Whether the states of a block have a sum into it, or rows are closed; if not, no state with such a sum is in it.
     eldest : array of uint32, shape (n,)
         Of each block the first block, plus one, whose states go to it and to no block with a larger number; or 0.
     slots : array of uint32
-        Numbers of the other blocks, plus one, found by their keys with open addressing.
+        Numbers of the other blocks, plus one, found by their keys with open addressing; 0 where there is none.  The
+        table lies at ``slots[size : 2 size]``, for its present size, a power of two.
     cache : array of uint32, shape (4096, 4)
         Rows (code, initial block, target's block, block) of states with a single transition.
     columns, sums, rest : array of uint32, two arrays of uint64, shape (2 `_LONGEST` + 1,) at most
@@ -87,7 +87,7 @@ class _Settled(NamedTuple):
     labels: Int32s
     keys: UInt64s
     firsts: Int32s
-    sorts: UInt8s
+    joinable: Bools
     eldest: UInt32s
     slots: UInt32s
     cache: UInt32s
@@ -142,9 +142,9 @@ def settled(structure: WeightedStructure, within: Partition) -> Settled | None:
         labels,
         keys=np.empty(n, dtype=np.uint64),
         firsts=np.empty(n, dtype=np.int32),
-        sorts=np.empty(n, dtype=np.uint8),
+        joinable=np.empty(n, dtype=np.bool_),
         eldest=np.empty(n, dtype=np.uint32),
-        slots=np.empty(max(1 << (n + n // 2).bit_length(), 64), dtype=np.uint32),
+        slots=np.empty(max(2 << (n + n // 2).bit_length(), 128), dtype=np.uint32),
         cache=np.full((1 << int(_CACHE_BITS), 4), 2**32 - 1, dtype=np.uint32),
         columns=np.empty(2 * longest + 1, dtype=np.uint32),
         sums=np.empty(2 * longest + 1, dtype=np.uint64),
@@ -184,7 +184,7 @@ def _has_sink(indptr: Int64s, indices: Int32s) -> bool:
 @inlined
 def _value(block: Integer) -> np.uint64:
     """A pseudo-random value of a block."""
-    z = (np.uint64(block) + ONE) * _SPREAD
+    z = (np.uint64(block) + ONE) * SPREAD
     z = (z ^ (z >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     return z ^ (z >> np.uint64(32))
 
@@ -268,32 +268,37 @@ def _is_like(
     return bool(different == ZERO)
 
 
+@inlined
+def _first_slot(key: np.uint64, size: np.uint64) -> np.uint64:
+    """Where to look first in a table."""
+    return size | (((key * SPREAD) >> (HALF - ONE)) & (size - ONE))
+
+
 @subroutine
-def _enlarge(blocks: Integer, bits: Integer, arrays: _Settled) -> np.uint64:
-    """Enter the blocks that are in the table into four times as many slots; return the bits of their number."""
-    keys, slots = arrays.keys, arrays.slots
-    bits = bits + np.uint64(2)
-    if np.uint64(len(slots)) < ONE << bits:
-        bits -= ONE
-    last = (ONE << bits) - ONE
-    for slot in range(ONE << bits):
+def _enlarge(size: np.uint64, arrays: _Settled) -> np.uint64:
+    """Enter what is in the table into one of four times the size, or of as many slots as can be needed."""
+    slots = arrays.slots
+    larger = min(np.uint64(4) * size, np.uint64(len(slots) // 2))
+    for slot in range(larger, larger + larger):
         slots[slot] = 0
-    for block in range(blocks):
-        if not arrays.sorts[block] & _IN_TABLE:
-            continue
-        slot = (keys[block] * _SPREAD) >> (_WIDTH - bits)
-        while slots[slot] != 0:
-            slot = (slot + ONE) & last
-        slots[slot] = block + 1
-    return bits
+    for old in range(size, size + size):
+        if slots[old] != 0:
+            slot = _first_slot(arrays.keys[slots[old] - 1], larger)
+            while slots[slot] != 0:
+                slot = larger | ((slot + ONE) & (larger - ONE))
+            slots[slot] = slots[old]
+    return larger
 
 
 @inlined
 def _block_of_row(
-    state: Integer, used: Integer, own: Integer, blocks: Integer, bits: Integer, rows: Rows,
+    state: Integer, used: Integer, own: Integer, blocks: Integer, size: Integer, rows: Rows,
     within: Int32s, arrays: _Settled,
-) -> Integer:  # fmt: skip
-    """Return the block in which a state with the row that was read fits; the next number if there is none yet."""
+) -> tuple[Integer, np.uint64]:  # fmt: skip
+    """Return the block in which a state with the row that was read fits; the next number if there is none yet.
+
+    Also returns how many blocks are new in the table.
+    """
     keys, slots, columns, sums = arrays.keys, arrays.slots, arrays.columns, arrays.sums
     total: Any = _value(within[state]) * _OWN
     largest: Any = np.int64(-1)
@@ -301,7 +306,7 @@ def _block_of_row(
         total += sums[i] * _value(columns[i])
         largest = max(largest, np.int64(columns[i]))
     for i in range(used):
-        if not arrays.sorts[columns[i]] & _JOINABLE and sums[i] + own != ZERO:
+        if not arrays.joinable[columns[i]] and sums[i] + own != ZERO:
             continue
         # As a member of this block, the state has these sums into others, and into its own.
         key = total - sums[i] * _value(columns[i])
@@ -309,27 +314,25 @@ def _block_of_row(
             key += (sums[i] + own) * _OWN
         block = np.int64(columns[i])
         if keys[block] == key and _is_like(block, state, used, own, rows, within, arrays):
-            return block
+            return block, ZERO
     key = total + own * _OWN
     keys[blocks], arrays.firsts[blocks] = key, state
-    sort = _JOINABLE if rows.closed or own != ZERO else np.uint8(0)
-    arrays.sorts[blocks], arrays.eldest[blocks] = sort, 0
+    arrays.joinable[blocks], arrays.eldest[blocks] = rows.closed or own != ZERO, 0
     if largest >= 0:
         block = np.int64(arrays.eldest[largest]) - 1
         if block < 0:
             arrays.eldest[largest] = blocks + 1
-            return blocks
+            return blocks, ZERO
         if keys[block] == key and _is_like(block, state, used, own, rows, within, arrays):
-            return block
-    last = (ONE << bits) - ONE
-    slot = (key * _SPREAD) >> (_WIDTH - bits)
+            return block, ZERO
+    slot = _first_slot(key, size)
     while slots[slot] != 0:
         block = np.int64(slots[slot]) - 1
         if keys[block] == key and _is_like(block, state, used, own, rows, within, arrays):
-            return block
-        slot = (slot + ONE) & last
-    slots[slot], arrays.sorts[blocks] = blocks + 1, sort | _IN_TABLE
-    return blocks
+            return block, ZERO
+        slot = size | ((slot + ONE) & (size - ONE))
+    slots[slot] = blocks + 1
+    return blocks, ONE
 
 
 @inlined
@@ -367,7 +370,7 @@ def _cached(
         target, code = np.uint32(rows.indices[begin]), np.uint32(rows.codes[begin])
         label, initial = labels[target], np.uint32(within[state])
         if label >= 0 and target != state:
-            number = np.uint64(label) * _SPREAD + np.uint64(code) + np.uint64(initial)
+            number = np.uint64(label) * SPREAD + np.uint64(code) + np.uint64(initial)
             slot = number & (slot - ONE)
             if cache[slot, 2] == label and cache[slot, 0] == code and cache[slot, 1] == initial:
                 block = np.int64(cache[slot, 3])
@@ -382,10 +385,10 @@ def _settle(rows: Rows, within: Int32s, arrays: _Settled) -> tuple[Integer, Inte
     blocks: Any = np.int64(0)
     unsettled: Any = np.int64(0)
     done: Any = np.int64(0)
-    in_table: Any = np.int64(0)
-    bits: Any = np.uint64(6)
-    for i in range(64):
-        arrays.slots[i] = 0
+    entered: Any = ZERO
+    size: Any = np.uint64(64)
+    for slot in range(64, 128):
+        arrays.slots[slot] = 0
     for backwards in range(n):
         root = np.int64(n - 1 - backwards)
         if labels[root] != _UNVISITED:
@@ -419,13 +422,13 @@ def _settle(rows: Rows, within: Int32s, arrays: _Settled) -> tuple[Integer, Inte
                 labels[state] = known
                 continue
             used, own = _read_row(state, rows, arrays)
-            block = _block_of_row(state, used, own, blocks, bits, rows, within, arrays)
+            block, new = _block_of_row(state, used, own, blocks, size, rows, within, arrays)
             labels[state] = block
             if block == blocks:
                 blocks += 1
-                in_table += np.int64(arrays.sorts[block] >= _IN_TABLE)
-                if np.uint64(3 * in_table) > np.uint64(2) << bits:
-                    bits = _enlarge(blocks, bits, arrays)
+                entered += new
+                if np.uint64(3) * entered > np.uint64(2) * size:
+                    size = _enlarge(size, arrays)
             if slot < ONE << _CACHE_BITS:
                 cache[slot, 0], cache[slot, 1] = codes[begin], within[state]
                 cache[slot, 2], cache[slot, 3] = labels[indices[begin]], block

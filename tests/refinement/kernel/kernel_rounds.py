@@ -23,7 +23,6 @@ from lumpability.refinement.kernel.arrays import (
     COUNT,
     Blocks,
     Following,
-    Incoming,
     Rows,
     Sweeping,
 )
@@ -34,6 +33,7 @@ from lumpability.refinement.kernel.follow import (
     REST,
     ROLE,
     Agenda,
+    Incoming,
     begin,
     cost_of_following,
     follow_changes,
@@ -80,7 +80,7 @@ def arrays_for(states: int, *, short: bool = False) -> Sweeping:
     """With short numbers of blocks, as many states have them, or without."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrays_module, "NEAR", 0 if short else states)
-        return Sweeping.over(Blocks.for_states(states))
+        return Sweeping.over(Blocks.for_states(states), np.empty(0 if leaving is None else states, np.uint64))
 
 
 def value_of(name: int, field: Field) -> int:
