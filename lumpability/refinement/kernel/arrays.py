@@ -54,23 +54,16 @@ _AHEAD = 8  # parts
 
 
 class Rows(NamedTuple):
-    """A structure as compressed rows, with residues of its weights.
+    """A structure as compressed rows, with residues of its weights, see `numbers.residues`.
 
-    Attributes
-    ----------
-    indptr : array of int64, shape (n + 1,)
-    indices : array of int32, shape (m,)
-    codes : array of unsigned int, shape (m,)
-    residues : array of uint64
-        Of every distinct weight, see `numbers.residues`.
-    closed : bool
-        Diagonal entries are ignored; each row is understood to have the one that makes it sum to zero.
+    If rows are ``closed``, diagonal entries are ignored, and each row is understood to have the one that makes it sum to
+    zero.
     """
 
     indptr: Int64s
     indices: Int32s
     codes: Codes
-    residues: UInt64s
+    residues: UInt64s  # of every distinct weight
     closed: bool
 
     @classmethod
@@ -81,23 +74,13 @@ class Rows(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """The partition that a refinement has reached, and the table of parts.
+    """The partition that a refinement has reached, and the table of parts, see the module."""
 
-    Attributes
-    ----------
-    labels : array of int32, shape (n,)
-        The number of each state's block.
-    alone : array of bool, shape (n,)
-        Whether a state is its whole block: such states cannot split and are skipped.
-    blocks : array of uint32, shape (n, 4)
-        Of each block its SIZE, its LARGEST part while it splits, and two more columns, see `sweep` and `follow`.
-    parts, slots
-        See the module.
-    """
-
-    labels: Int32s
-    alone: Bools
-    blocks: UInt32s
+    labels: Int32s  # (n,): the number of each state's block
+    alone: (
+        Bools  # (n,): whether a state is its whole block: such states cannot split and are skipped
+    )
+    blocks: UInt32s  # (n, 4): its SIZE, its LARGEST part while it splits, and two more, see `sweep` and `follow`
     parts: UInt64s
     slots: UInt32s
 
@@ -113,39 +96,23 @@ class Blocks(NamedTuple):
 
 
 class Sweeping(NamedTuple):
-    """What sweeps use: `Blocks`, and more.
-
-    Attributes
-    ----------
-    prints : array of uint64, shape (n,)
-        The fingerprint of each state; later, at the places of ``different``, the numbers of parts.
-    values : array of uint64, shape (n,)
-        The value of each state's block; unused where there are ``shorts``.
-    shorts, value_of : array of uint16, shape (n,) or (0,), array of uint64
-        Of many states in few blocks the number of the block, and the values of blocks.
-    expected : array of uint64, shape (n,)
-        The fingerprint of each block's representative, in the memory of parts, of which there are none yet.
-    different : array of int32, shape (n + 1,)
-        The states that differ from the representative of their block.
-    totals : array of uint64, shape (ranges, 2049)
-        A running total for each range of states that is fingerprinted at the same time as others.
-    leaving : array of uint64, shape (n,) or (0,)
-        The sum of each row, if rows are closed.
-    """
+    """What sweeps use: `Blocks`, and more."""
 
     labels: Int32s
     alone: Bools
     blocks: UInt32s
     parts: UInt64s
     slots: UInt32s
-    prints: UInt64s
-    values: UInt64s
-    shorts: UInt16s
-    value_of: UInt64s
-    expected: UInt64s
-    different: Int32s
-    totals: UInt64s
-    leaving: UInt64s
+    prints: (
+        UInt64s  # (n,): fingerprints; later, at the places of ``different``, the numbers of parts
+    )
+    values: UInt64s  # (n,): the value of each state's block; unused where there are ``shorts``
+    shorts: UInt16s  # (n,) or (0,): of many states in few blocks the number of the block,
+    value_of: UInt64s  # and the values of blocks
+    expected: UInt64s  # fingerprints of representatives, in the memory of parts, of which there are none yet
+    different: Int32s  # (n + 1,): the states that differ from the representative of their block
+    totals: UInt64s  # (ranges, 2049): a running total for each range of states that is fingerprinted at a time
+    leaving: UInt64s  # (n,) or (0,): the sum of each row, if rows are closed
 
     @classmethod
     def over(cls, blocks: Blocks, leaving: UInt64s, ranges: int = 1) -> Sweeping:
@@ -170,26 +137,20 @@ class Sweeping(NamedTuple):
 
 
 class Following(NamedTuple):
-    """What rounds that follow use: `Blocks` with unsigned labels, and more.
-
-    Attributes
-    ----------
-    splitters : array of uint64
-        The memory of ``parts``, which become the splitters of the next round in place.
-    members : array of int32, shape (2 n,)
-        The states of each block, one after another, with gaps.
-    gains : array of uint64, shape (n + 2, 2)
-        What states gain in a round, and in a word the state below its block.
-    """
+    """What rounds that follow use: `Blocks` with unsigned labels, and more."""
 
     labels: UInt32s
     alone: Bools
     blocks: UInt32s
     parts: UInt64s
     slots: UInt32s
-    splitters: UInt64s
-    members: Int32s
-    gains: UInt64s
+    splitters: (
+        UInt64s  # the memory of ``parts``, which become the splitters of the next round in place
+    )
+    members: Int32s  # (2 n,): the states of each block, one after another, with gaps
+    gains: (
+        UInt64s  # (n + 2, 2): what states gain in a round, and in a word the state below its block
+    )
 
     @classmethod
     def over(cls, blocks: Blocks) -> Following:

@@ -38,33 +38,16 @@ _MANY = 4  # blocks for each entry: it takes longer then to count in all of them
 
 
 class _Sums(NamedTuple):
-    """The rows of a quotient, as they are found.
+    """The rows of a quotient with k blocks, as they are found."""
 
-    Attributes
-    ----------
-    pointers : array of int64, shape (k + 1,)
-    columns, codes : array of int32, array of unsigned int, shape (transitions,) at most
-        Blocks, ascending in each row, and the code of the weight where a sum has one term.
-    several : array of int64
-        The entries with several terms.
-    totals : array of uint64
-        Of each of them the sum of the residues of its terms.
-    bounds : array of int64
-        Where the terms of each end; nothing where sums fit 64 bits.
-    terms : array of unsigned int, shape (transitions,) at most
-        The codes of these terms.
-    counts : array of uint32, shape (k,)
-        Zero; scratch that only long rows touch.
-    """
-
-    pointers: Int64s
-    columns: Int32s
-    codes: Codes
-    several: Int64s
-    totals: UInt64s
-    bounds: Int64s
-    terms: Codes
-    counts: UInt32s
+    pointers: Int64s  # (k + 1,)
+    columns: Int32s  # blocks, ascending in each row,
+    codes: Codes  # and the code of the weight where a sum has one term
+    several: Int64s  # the entries with several terms;
+    totals: UInt64s  # of each the sum of the residues of its terms,
+    bounds: Int64s  # where these terms end, unless sums fit 64 bits,
+    terms: Codes  # and the codes of all these terms
+    counts: UInt32s  # (k,): zero; scratch that only long rows touch
 
 
 def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStructure:

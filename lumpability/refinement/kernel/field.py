@@ -21,22 +21,12 @@ ZERO = np.uint64(0)
 
 
 class Field(NamedTuple):
-    """Integers modulo a prime p, or modulo 2^64 where ``p`` is 0.
-
-    Attributes
-    ----------
-    p, inverse : uint64
-        The modulus, and -1/p modulo 2^64.
-    seed : uint64
-        Of the values of blocks.
-    step : int
-        So many products of a residue and a value have a sum below 2^64 p.
-    """
+    """Integers modulo a prime p, or modulo 2^64 where ``p`` is 0."""
 
     p: np.uint64
-    inverse: np.uint64
-    seed: np.uint64
-    step: int
+    inverse: np.uint64  # -1/p modulo 2^64
+    seed: np.uint64  # of the values of blocks
+    step: int  # so many products of a residue and a value have a sum below 2^64 p
 
     @classmethod
     def modulo(cls, p: int, seed: int, residues: UInt64s) -> Field:

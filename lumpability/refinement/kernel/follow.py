@@ -85,48 +85,24 @@ _FIRST_SWEEPS = 30  # of which that is said; floats end after some hundreds more
 
 
 class Incoming(NamedTuple):
-    """The transposed rows of states that share a block.
+    """The transposed rows of states that share a block."""
 
-    Attributes
-    ----------
-    pointers : array of unsigned int, shape (n + 1,)
-    entries : array of unsigned int
-        source x 2^bits + code of the weight.
-    bits : uint64
-    residues : array of uint64
-    leaving : array of uint64, shape (n,) or (0,)
-        The sum of each row, if rows are closed.
-    closed : bool
-    """
-
-    pointers: Pointers
-    entries: Codes
+    pointers: Pointers  # (n + 1,)
+    entries: Codes  # source x 2^bits + code of the weight
     bits: np.uint64
     residues: UInt64s
-    leaving: UInt64s
+    leaving: UInt64s  # (n,) or (0,): the sum of each row, if rows are closed
     closed: bool
 
 
 class Agenda(NamedTuple):
-    """What rounds pass on to the next.
+    """What rounds pass on to the next."""
 
-    Attributes
-    ----------
-    splitters : int
-        Rows of the array that may be splitters.
-    used, free : int
-        How many numbers of blocks are in use or free; the first that is free, plus one, or 0.
-    tail : int
-        From where on ``members`` is free.
-    since : int
-        Work since ``members`` was packed.
-    """
-
-    splitters: Integer
-    used: Integer
-    free: Integer
-    tail: Integer
-    since: Integer
+    splitters: Integer  # rows of the array that may be splitters
+    used: Integer  # how many numbers of blocks are in use or free
+    free: Integer  # the first that is free, plus one, or 0
+    tail: Integer  # from where on ``members`` is free
+    since: Integer  # work since ``members`` was packed
 
 
 def cost_of_following(

@@ -52,48 +52,27 @@ class _Transposed(NamedTuple):
 
 
 class _Blocks(NamedTuple):
-    """Blocks as ranges of ``order``, whose inverse is ``place``, as in `refinable`; and all nodes and splits so far.
-
-    Attributes
-    ----------
-    labels, order, place : arrays of int32, shape (n,)
-    starts, ends, node_of : arrays of int32, shape (n,)
-        The range of each block, and its node in the history.
-    alone : array of bool, shape (n,)
-        Whether a state is a block: then sums do not matter.
-    sums : array of uint64, shape (n,)
-        The sum of each state into the splitter; `UNTOUCHED` before and after.
-    touched, part_of : arrays of int32, shape (n,)
-        The states that go to the splitter, and their parts.
-    parts, slots
-        See `arrays`; in `_gather` NOTE becomes where a part ends.
-    heads, nexts : arrays of int32, shape (n + 1,)
-        Of each block its part that was found last, and of each part the one found before; 0 ends the list.
-    node_starts, node_ends, node_sums : arrays of int32 and of uint64
-        The range of each node, and after the roots the sum of each part.
-    splits, first_part : arrays of int32, shapes (n - roots, 3) and (n - roots + 1,)
-        Each split as (node, splitter, condition), and its first part.
-    """
+    """Blocks as ranges of ``order``, whose inverse is ``place``, as in `refinable`; and all nodes and splits so far."""
 
     labels: Int32s
     order: Int32s
     place: Int32s
-    starts: Int32s
+    starts: Int32s  # of each block its range
     ends: Int32s
-    node_of: Int32s
-    alone: Bools
-    sums: UInt64s
-    touched: Int32s
-    part_of: Int32s
-    parts: UInt64s
+    node_of: Int32s  # and its node in the history
+    alone: Bools  # whether a state is a block: then sums do not matter
+    sums: UInt64s  # of each state into the splitter; `UNTOUCHED` before and after
+    touched: Int32s  # the states that go to the splitter,
+    part_of: Int32s  # and their parts
+    parts: UInt64s  # see `arrays`; in `_gather` NOTE becomes where a part ends
     slots: UInt32s
-    heads: Int32s
-    nexts: Int32s
-    node_starts: Int32s
+    heads: Int32s  # of each block its part that was found last; 0 for none
+    nexts: Int32s  # of each part the one of the same block that was found before
+    node_starts: Int32s  # of each node its range
     node_ends: Int32s
-    node_sums: UInt64s
-    splits: Int32s
-    first_part: Int32s
+    node_sums: UInt64s  # after the roots, of each part its sum into the splitter
+    splits: Int32s  # (n - roots, 3): (node, splitter, condition)
+    first_part: Int32s  # (n - roots + 1,): of each split
 
 
 def split_history(

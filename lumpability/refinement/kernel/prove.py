@@ -31,22 +31,12 @@ ZERO, ONE = np.uint64(0), np.uint64(1)
 
 
 class Expected(NamedTuple):
-    """Sums into blocks of the first members of blocks that have others, as compressed rows.
+    """Sums into blocks of the first members of blocks that have others, as compressed rows."""
 
-    Attributes
-    ----------
-    pointers : array of unsigned int, shape (k + 1,)
-    columns : array of int32, shape (transitions of these members,) at most
-    sums : array of uint64
-        Not zero.
-    firsts : array of int64, shape (k,)
-        The first members, ascending.
-    """
-
-    pointers: Pointers
+    pointers: Pointers  # (k + 1,)
     columns: Int32s
-    sums: UInt64s
-    firsts: Int64s
+    sums: UInt64s  # not zero
+    firsts: Int64s  # (k,): the first members, ascending
 
 
 @compiled

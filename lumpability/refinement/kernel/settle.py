@@ -56,65 +56,29 @@ _REST = 8  # at most one of so many states may be left unsettled
 
 
 class _Settled(NamedTuple):
-    """The blocks settled so far.
+    """The blocks settled so far, n at most, and the states that are being visited."""
 
-    Attributes
-    ----------
-    labels : array of int32, shape (n,)
-        The block of each settled state, or a negative number.
-    keys : array of uint64, shape (n,)
-        Of each block the hash of its sums into other blocks, of that into itself, and of its initial block.
-    firsts : array of int32, shape (n,)
-        Of each block the state that began it.
-    joinable : array of bool, shape (n,)
-        Whether the states of a block have a sum into it, or rows are closed; if not, no state with such a sum is in it.
-    eldest : array of uint32, shape (n,)
-        Of each block the first block, plus one, whose states go to it and to no block with a larger number; or 0.
-    slots : array of uint32
-        Numbers of the other blocks, plus one, found by their keys with open addressing; 0 where there is none.  The
-        table lies at ``slots[size : 2 size]``, for its present size, a power of two.
-    cache : array of uint32, shape (4096, 4)
-        Rows (code, initial block, target's block, block) of states with a single transition.
-    columns, sums, rest : array of uint32, two arrays of uint64, shape (2 `_LONGEST` + 1,) at most
-        The row that is looked at: blocks, each once, and sums into them; and what is left of these when those of
-        another row are subtracted.
-    where : array of uint32, shape (n,)
-        Where a block may be among more than a few columns; anything where it is not.
-    path, offsets : array of int32, array of uint32, shape (n,)
-        The states that are being visited, and how many of their transitions have been looked at.
-    """
-
-    labels: Int32s
-    keys: UInt64s
-    firsts: Int32s
-    joinable: Bools
-    eldest: UInt32s
-    slots: UInt32s
-    cache: UInt32s
-    columns: UInt32s
-    sums: UInt64s
-    rest: UInt64s
-    where: UInt32s
-    path: Int32s
-    offsets: UInt32s
+    labels: Int32s  # (n,): the block of each settled state, or a negative number
+    keys: UInt64s  # of each block the hash of its sums into others, of that into itself, and of its initial block
+    firsts: Int32s  # of each block the state that began it
+    joinable: Bools  # whether a block has a sum into itself or rows are closed; if not, nobody with such a sum is in it
+    eldest: UInt32s  # of each block the first, plus one, that goes to it and to no block with a larger number; or 0
+    slots: UInt32s  # other blocks, plus one, by open addressing at [size : 2 size], for the table's present size
+    cache: UInt32s  # (4096, 4): (code, initial block, target's block, block) of states with a single transition
+    columns: UInt32s  # the row that is looked at: blocks, each once,
+    sums: UInt64s  # and sums into them;
+    rest: UInt64s  # and what is left of these when those of another row are subtracted
+    where: UInt32s  # (n,): where a block may be among more than a few columns; anything where it is not
+    path: Int32s  # (n,): the states that are being visited,
+    offsets: UInt32s  # and how many of their transitions have been looked at
 
 
 class Settled(NamedTuple):
-    """The outcome of settling.
+    """The outcome of settling."""
 
-    Attributes
-    ----------
-    partition : Partition
-        States that did not settle are alone.
-    complete : bool
-        Whether all states settled: then the partition is no finer than the coarsest stable one.
-    exact : bool
-        Whether sums were compared as they are: then the partition is stable; otherwise sums may have collided.
-    """
-
-    partition: Partition
-    complete: bool
-    exact: bool
+    partition: Partition  # states that did not settle are alone
+    complete: bool  # all states settled: the partition is no finer than the coarsest stable one
+    exact: bool  # sums were compared as they are: the partition is stable; otherwise sums may have collided
 
 
 def settled(structure: WeightedStructure, within: Partition) -> Settled | None:
