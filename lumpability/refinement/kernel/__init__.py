@@ -217,7 +217,7 @@ class _Rounds:
                 moved, ratio = self._follow(moved, degree, look, incoming, field)
             else:
                 if self.following is not None:
-                    leave(self.agenda.used, self.agenda.free, self.following)
+                    leave(self.count, self.following)
                     self.following = None
                     self.sweeping = Sweeping.over(self.blocks, leaving, self.threads)
                     write_values(self.count, field, self.sweeping)
@@ -285,12 +285,9 @@ class _Rounds:
     def finish(self) -> Partition:
         """Return the partition reached, and keep of the arrays only what its proof needs."""
         labels, self.alone = self.blocks.labels, self.blocks.alone
-        numbers = self.count
-        if self.following is not None:
-            numbers = self.agenda.used  # and states that are alone have none
-            self.following = None
+        self.following = None
         del self.blocks
-        firsts, number = np.empty(self.count, dtype=np.int64), np.empty(numbers, dtype=np.int32)
+        firsts, number = np.empty(self.count, dtype=np.int64), np.empty(self.count, dtype=np.int32)
         canonical_labels(labels.view(np.uint32), self.alone, firsts, number)
         return Partition.from_canonical(labels, firsts)
 

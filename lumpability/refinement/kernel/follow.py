@@ -12,7 +12,7 @@ a state that is its whole block has the label `ALONE`, which is the mark with th
 
 States of a block with equal gains are a part.  Parts become blocks, whose states stand at the end of ``members``; what
 is left of a block stays where it was, gaps and all, until it is itself the smaller part and its states are looked up.
-So no state is moved unless it gains.  Single states need no number of a block; numbers that are free are chained.
+So no state is moved unless it gains.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ from lumpability.refinement.kernel.field import (
 )
 from lumpability.refinement.kernel.sweep import MEMBER, NAME, cost_of_splitting
 
-START, NEXT = 0, 3
-"""Columns of blocks: the first place in members; the next free number plus one, or 0."""
+START = 0
+"""Column of blocks: the first place in members.  SIZE is 0 where the only state has the label `ALONE`."""
 GAIN, WORD = 0, 1
 """Columns of gains; the word is a state below its block, later below its part."""
 END, ROLE = KEY, NOTE
@@ -67,8 +67,6 @@ NONE, NEW, REST, MIXED = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(4)
 """No splitter; the part itself is; what it left of its block is; and what leaves the states of it differs."""
 _HIGH_HALF = np.uint64((2**32 - 1) << 32)
 _AHEAD = 8  # states
-_ROUND = 64  # transitions that cost as much as a round beyond what it follows
-_WORTHWHILE = 2  # transitions followed for each state: packing costs little then, and spares memory
 
 # Nanoseconds, as in `sweep`.
 _MOVE_COST = 4  # of a state with a new name
@@ -99,10 +97,7 @@ class Agenda(NamedTuple):
     """What rounds pass on to the next."""
 
     splitters: Integer  # rows of the array that may be splitters
-    used: Integer  # how many numbers of blocks are in use or free
-    free: Integer  # the first that is free, plus one, or 0
     tail: Integer  # from where on ``members`` is free
-    since: Integer  # work since ``members`` was packed
 
 
 def cost_of_following(
@@ -256,32 +251,23 @@ def _gather_rest(block: np.uint32, incoming: Incoming, arrays: Following) -> boo
 
 
 @inlined
-def _freed(block: Integer, free: Integer, blocks: UInt32s) -> Integer:
-    """Put the number of a block before the first free one; return it, plus one."""
-    blocks[block, NEXT], blocks[block, SIZE] = free, 0
-    return np.int64(block) + 1
-
-
-@inlined
-def _is_alone_now(block: np.uint32, free: Integer, arrays: Following) -> Integer:
-    """Note that the only state of a block is alone, though it may gain; return the first free number, its own."""
+def _is_alone_now(block: np.uint32, arrays: Following) -> None:
+    """Note that the only state of a block is alone, though it may gain."""
     labels, blocks = arrays.labels, arrays.blocks
     state = np.uint32(arrays.members[np.uint32(blocks[block, START])])
     label = labels[state]
     if label >= ALONE:
         arrays.gains[np.uint64(label - ALONE), WORD] = state | (np.uint64(ALONE) << HALF)
-    labels[state] = ALONE
-    return _freed(block, free, blocks)
+    labels[state], blocks[block, SIZE] = ALONE, 0
 
 
 @inlined
 def _add_gains(
-    found: Integer, count: Integer, tail: Integer, free: Integer, incoming: Incoming, field: Field,
-    arrays: Following,
-) -> tuple[Integer, Integer, Integer]:  # fmt: skip
+    found: Integer, count: Integer, tail: Integer, incoming: Incoming, field: Field, arrays: Following
+) -> tuple[Integer, Integer]:  # fmt: skip
     """Add up what states gain by the splitters, of which the values follow those of `count` other blocks.
 
-    Returns how many gains there are with the dummy, how many transitions were followed, and the first free number.
+    Returns how many gains there are with the dummy, and how many transitions were followed.
     """
     pointers, entries, bits, residues, leaving, closed = incoming
     code = (ONE << bits) - ONE
@@ -309,7 +295,7 @@ def _add_gains(
             mixed = _gather_rest(block, incoming, arrays)
             start, size = np.int64(blocks[block, START]), np.int64(blocks[block, SIZE])
             if size == 1:
-                free = _is_alone_now(block, free, arrays)
+                _is_alone_now(block, arrays)
         change = block_value(count + splitter, field)
         for place in range(start, start + size):
             _look_ahead(place, tail, members, arrays.labels, incoming)
@@ -323,7 +309,7 @@ def _add_gains(
                 loss = subtract_modulo(ZERO, leaving[target], field.p)
                 number = _add_gain(np.uint64(target), loss, change, number, field, arrays)
             followed += np.int64(end - begin)
-    return number, followed, free
+    return number, followed
 
 
 @inlined
@@ -356,54 +342,39 @@ def _find_parts(number: Integer, incoming: Incoming, arrays: Following) -> tuple
 
 @inlined
 def _divide(
-    found: Integer, tail: Integer, used: Integer, free: Integer, arrays: Following
-) -> tuple[Integer, Integer, Integer, Integer, Integer]:
+    found: Integer, tail: Integer, count: Integer, arrays: Following
+) -> tuple[Integer, Integer, Integer]:
     """Make blocks of the parts, and splitters of all but the largest part of each block; what did not gain is a part.
 
-    `used` numbers of blocks are in use or free.  Returns how many are then, the first free one, how many blocks
-    are new, how many states are in splitters, and how many new blocks have one state.
+    Returns how many blocks there are then, how many states are in splitters, and how many new blocks have one state.
     """
     parts, splitters, blocks = arrays.parts, arrays.splitters, arrays.blocks
     measure_parts(found, blocks, parts, arrays.slots)
-    new: Any = np.int64(0)
     moved: Any = np.int64(0)
     single: Any = np.int64(0)
     place: Any = np.int64(tail)
     for part in range(1, found + 1):
-        old = np.uint32(parts[part, BLOCK])
-        size = np.int64(parts[part, COUNT])
-        rest = np.int64(blocks[old, SIZE])
-        largest = blocks[old, LARGEST] == part
-        mixed = MIXED if parts[part, NOTE] != ZERO else ZERO
-        block: Any = old
+        block: Any = np.uint32(parts[part, BLOCK])
+        size, rest = np.int64(parts[part, COUNT]), np.int64(blocks[block, SIZE])
+        largest, mixed = blocks[block, LARGEST] == part, parts[part, NOTE] != ZERO
         if largest and rest == 0:
             splitters[part, ROLE] = NONE
-            if size == 1:
-                free = _freed(old, free, blocks)
         else:
-            new += 1
-            single += np.int64(size == 1)
-            splitters[part, ROLE] = NEW | mixed
+            splitters[part, ROLE] = NEW | (MIXED if mixed else ZERO)
             if largest and size > rest:
                 splitters[part, ROLE] = REST
                 moved += rest
             else:
                 moved += size
-            if size > 1:
-                if free > 0:
-                    block = np.uint32(free - 1)
-                    free = np.int64(blocks[block, NEXT])
-                else:
-                    block = np.uint32(used)
-                    used += 1
-                blocks[block, LARGEST] = 0
-        if size > 1:
-            blocks[block, START], blocks[block, SIZE] = place, size
-        else:
-            block = ALONE
-        splitters[part, END] = np.uint64(place) | (np.uint64(block) << HALF)
+            single += np.int64(size == 1)
+            block = np.uint32(count)
+            count += 1
+            blocks[block, LARGEST] = 0
+        blocks[block, START], blocks[block, SIZE] = place, size if size > 1 else 0
+        label = block if size > 1 else ALONE
+        splitters[part, END] = np.uint64(place) | (np.uint64(label) << HALF)
         place += size
-    return used, free, new, moved, single
+    return count, moved, single
 
 
 @inlined
@@ -428,11 +399,11 @@ def _move(end: Integer, found: Integer, arrays: Following) -> None:
 
 
 @subroutine
-def _pack(used: Integer, arrays: Following) -> Integer:
+def _pack(count: Integer, arrays: Following) -> Integer:
     """Write the states of all blocks that have several to the front of ``members``; return their number."""
     members, blocks = arrays.members, arrays.blocks
     total: Any = np.int64(0)
-    for block in range(used):
+    for block in range(count):
         blocks[block, START] = total
         size = np.int64(blocks[block, SIZE])
         total += size if size > 1 else np.int64(0)
@@ -442,7 +413,7 @@ def _pack(used: Integer, arrays: Following) -> Integer:
             place = np.uint32(blocks[own, START])
             members[place] = state
             blocks[own, START] = place + np.uint32(1)
-    for block in range(used):
+    for block in range(count):
         if blocks[block, SIZE] > 1:
             blocks[block, START] -= blocks[block, SIZE]
     return total
@@ -486,37 +457,29 @@ def begin(fresh: Integer, count: Integer, incoming: Incoming, arrays: Following)
     for block in range(count):
         blocks[block, START] -= blocks[block, SIZE]
     _list_splitters(fresh, count, incoming, arrays)
-    free: Any = np.int64(0)
     for block in range(count):
         blocks[block, LARGEST] = 0
         if blocks[block, SIZE] == 1:
-            free = _freed(block, free, blocks)
-    return Agenda(count - fresh, np.int64(count), free, total, np.int64(0))
+            blocks[block, SIZE] = 0
+    return Agenda(count - fresh, total)
 
 
 @compiled
-def leave(used: Integer, free: Integer, arrays: Following) -> Integer:
-    """Set up the blocks for sweeps: each has a number, a member, and its number as its name.
-
-    Returns how many blocks there are.
-    """
+def leave(count: Integer, arrays: Following) -> None:
+    """Set up the blocks for sweeps: each has a number, a member, and its number as its name."""
     labels, alone, blocks = arrays.labels, arrays.alone, arrays.blocks
+    free: Any = np.int64(0)
     for state in range(len(labels)):
         own: Any = labels[state]
         if own == ALONE:
-            if free > 0:
-                own = np.uint32(free - 1)
-                free = np.int64(blocks[own, NEXT])
-            else:
-                own = np.uint32(used)
-                used += 1
-            labels[state] = own
-            blocks[own, SIZE] = 1
+            while blocks[free, SIZE] != 0:
+                free += 1
+            own = np.uint32(free)
+            labels[state], blocks[own, SIZE] = own, 1
         alone[state] = blocks[own, SIZE] == 1
         blocks[own, MEMBER] = state
-    for block in range(used):
+    for block in range(count):
         blocks[block, NAME], blocks[block, LARGEST] = block, 0
-    return used
 
 
 _following, _splitting = inlined(cost_of_following), inlined(cost_of_splitting)
@@ -537,24 +500,21 @@ def follow_changes(
     spent: Any = 0
     lone: Any = np.int64(0)
     states = len(arrays.labels)
-    found, used, free, tail, since = agenda
+    found, tail = agenda
     while True:
-        number, followed, free = _add_gains(found, count, tail, free, incoming, field, arrays)
+        number, followed = _add_gains(found, count, tail, incoming, field, arrays)
         spent += followed + number
-        since += followed + number + _ROUND
         ratio = (number - 1) / moved
-        crowded = tail + number > states + states // 2 and since > _WORTHWHILE * states
-        if crowded or tail + number > len(arrays.members):
-            tail = _pack(used, arrays)
-            since = np.int64(0)
+        if tail + number > len(arrays.members):
+            tail = _pack(count, arrays)
         end, found = _find_parts(number, incoming, arrays)
-        used, free, new, moved, single = _divide(found, tail, used, free, arrays)
-        count += new
+        before = count
+        count, moved, single = _divide(found, tail, count, arrays)
+        new = count - before
         lone += single
         _move(end, found, arrays)
         if moved:
             tail += end - 1
         cost = _following(moved, new, ratio, degree, sharing, states)
         if moved == 0 or spent >= budget or cost > look + _splitting(moved, new, sharing):
-            agenda = Agenda(found, used, free, tail, since)
-            return agenda, count, moved, new, ratio, lone
+            return Agenda(found, tail), count, moved, new, ratio, lone
