@@ -17,10 +17,10 @@ Run = Callable[[str], "subprocess.CompletedProcess[str]"]
 def in_a_new_process(tmp_path: Path) -> Run:
     """Run a program in an interpreter of its own, which finds nothing compiled but what earlier ones left."""
 
-    def run(program: str) -> subprocess.CompletedProcess[str]:
+    def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-W", "default::ResourceWarning", "-c", program],
-            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), **environment},
             capture_output=True,
             text=True,
             check=True,

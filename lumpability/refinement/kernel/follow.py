@@ -321,7 +321,7 @@ def _find_parts(number: Integer, incoming: Incoming, arrays: Following) -> tuple
     """
     labels, gains, parts = arrays.labels, arrays.gains, arrays.parts
     leaving, closed = incoming.leaving, incoming.closed
-    last, end, found = last_slot(number), np.int64(1), np.int64(0)
+    last, end, found = last_slot(number - 1), np.int64(1), np.int64(0)
     for i in range(1, number):
         if closed and i + _AHEAD < number:
             prefetch(leaving, np.uint32(gains[i + _AHEAD, WORD]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -76,11 +77,20 @@ def field_modulo(p: int, seed: int, residues: Array) -> Field:
     return Field.modulo(p, seed, residues)
 
 
-def arrays_for(states: int, *, short: bool = False) -> Sweeping:
+def row_sums(rows: Rows, p: int) -> Array:
+    """The sum of each row, where rows are closed."""
+    weights = rows.residues[rows.codes].tolist()
+    ends = rows.indptr.tolist() if rows.closed else []
+    sums = [sum(weights[low:high]) % (p or 2**64) for low, high in pairwise(ends)]
+    return np.array(sums, dtype=np.uint64)
+
+
+def arrays_for(states: int, *, short: bool = False, leaving: Array | None = None) -> Sweeping:
     """With short numbers of blocks, as many states have them, or without."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrays_module, "NEAR", 0 if short else states)
-        return Sweeping.over(Blocks.for_states(states), np.empty(0 if leaving is None else states, np.uint64))
+        none = np.empty(0, dtype=np.uint64)
+        return Sweeping.over(Blocks.for_states(states), none if leaving is None else leaving)
 
 
 def value_of(name: int, field: Field) -> int:
@@ -217,8 +227,8 @@ class Rounds:
 
     def settle(self) -> Sweeping:
         """Return arrays that are ready for a sweep."""
-        assert leave(self.agenda.used, self.agenda.free, self.arrays) == self.count
-        arrays = Sweeping.over(self.blocks)
+        leave(self.count, self.arrays)
+        arrays = Sweeping.over(self.blocks, self.incoming.leaving)
         write_values(self.count, self.field, arrays)
         return arrays
 
@@ -239,11 +249,12 @@ def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
     table = combined_residues(components, p, seed)
     rows = Rows.of(s, table)
     field, blocks = field_modulo(p, seed, table), Blocks.for_states(s.n)
-    sweeping, arrays = Sweeping.over(blocks), Following.over(blocks)
+    leaving = row_sums(rows, p)
+    sweeping, arrays = Sweeping.over(blocks, leaving), Following.over(blocks)
     arrays.members[:] = 0  # not what the memory held before
     lone = sweep.fill(s.within.labels, fresh, field, sweeping)
     count, moved, more = swept(fresh, rows, field, sweeping)
-    incoming = transposed(rows, field, blocks.alone, int(np.count_nonzero(blocks.alone)))
+    incoming = transposed(rows, leaving, blocks.alone, int(np.count_nonzero(blocks.alone)))
     agenda = begin(fresh, count, incoming, arrays)
     return Rounds(
         s, rows, field, blocks, arrays, incoming, agenda, count, moved, count - fresh,

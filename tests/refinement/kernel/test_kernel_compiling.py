@@ -3,50 +3,82 @@
 from __future__ import annotations
 
 import gc
+import importlib
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
+import numpy as np
 import pytest
 
 from lumpability.refinement.kernel import compiling
 
+JIT = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="compilation is switched off")
+MODULE = """
+import numpy as np
+from lumpability.refinement.kernel import compiling
+
+@compiling.compiled
+def double(x):
+    return x + x
+"""
+
 
 @pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "follow.follow_changes-1.py311.nbi").write_bytes(b"index")
-    (tmp_path / "follow.follow_changes-1.py311.1.nbc").write_bytes(b"code")
-    (tmp_path / "other.function-1.py311.1.nbc").write_bytes(b"somebody else's")
-    return tmp_path
+def double(tmp_path, monkeypatch):
+    """A compiled function whose files are kept in a folder of their own."""
+    (tmp_path / "doubled.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("doubled")
+    yield module.double
+    del sys.modules["doubled"]
 
 
-def test_what_was_compiled_from_other_sources_is_removed(folder):
-    (folder / "kernel.digest").write_text("of an earlier release")
-    compiling._discard_stale(folder)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "kernel.digest",
-        "other.function-1.py311.1.nbc",
-    ]
+@JIT
+def test_each_signature_has_files_of_its_own(double, tmp_path):
+    """Two processes that compile two signatures at the same time never write one file."""
+    assert (double(np.int64(3)), double(np.float64(1.5))) == (6, 3.0)
+    folder = tmp_path / "__pycache__"
+    assert len(list(folder.glob("doubled.double-*.nbi"))) == 2
+    assert len(list(folder.glob("doubled.double-*.nbc"))) == 2
+    assert len({file.name.split(".")[-3] for file in folder.glob("doubled.double-*.nbc")}) == 2
 
 
-def test_what_was_compiled_from_these_sources_is_kept(folder):
-    compiling._discard_stale(folder)
-    (folder / "follow.follow_changes-1.py311.1.nbc").write_bytes(b"new code")
-    compiling._discard_stale(folder)
-    assert (folder / "follow.follow_changes-1.py311.1.nbc").read_bytes() == b"new code"
+@JIT
+def test_what_was_compiled_from_other_sources_is_never_loaded_and_is_removed(
+    double, tmp_path, monkeypatch
+):
+    double(np.int64(3))
+    before = set((tmp_path / "__pycache__").glob("*.nb?"))
+    monkeypatch.setattr(compiling, "_SOURCES", "another digest of the sources")
+    again = compiling.compiled(double.py_func)
+    assert again(np.int64(3)) == 6
+    assert not again.stats.cache_hits
+    after = set((tmp_path / "__pycache__").glob("*.nb?"))
+    assert len(after) == len(before) == 2
+    assert not after & before
 
 
-def test_a_folder_that_cannot_be_written_is_no_error(monkeypatch, tmp_path, caplog):
-    (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setattr(compiling, "cache_folder", lambda: tmp_path / "file")
-    compiling._tidy()
-    assert "cannot tidy the folder" in caplog.text
+@JIT
+def test_two_processes_that_compile_at_once_both_run_their_own_code(tmp_path, in_a_new_process):
+    """They start from an empty cache with two signatures; what a third one loads is right for both."""
+    (tmp_path / "doubled.py").write_text(MODULE)
+    code = "from doubled import double; import numpy as np; print(double({}))"
+    calls = ["np.int64(3)", "np.float64(1.5)"]
+    with ThreadPoolExecutor(2) as pool:
+        runs = [
+            pool.submit(in_a_new_process, code.format(call), PYTHONPATH=str(tmp_path))
+            for call in calls
+        ]
+        assert [run.result().stdout.strip() for run in runs] == ["6", "3.0"]
+    both = "from doubled import double; import numpy as np; " + "".join(
+        f"print(double({call})); " for call in calls
+    )
+    both += "print(sum(double.stats.cache_hits.values()))"
+    assert in_a_new_process(both, PYTHONPATH=str(tmp_path)).stdout.split() == ["6", "3.0", "2"]
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="compilation is switched off")
-def test_where_functions_are_compiled_there_is_a_folder_for_them():
-    assert compiling.cache_folder() is not None
-
-
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="compilation is switched off")
+@JIT
 def test_compiling_is_announced_once_and_loading_is_not(in_a_new_process):
     program = """
 from lumpability.markov.examples import machine_repair
@@ -59,7 +91,7 @@ for machines in (3, 4):
     assert second == ""
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="compilation is switched off")
+@JIT
 def test_what_others_compile_is_none_of_the_kernels_business(caplog):
     def double(x):
         return 2 * x

@@ -14,6 +14,7 @@ from kernel_rounds import (
     arrays_for,
     field_modulo,
     only_primes,
+    row_sums,
     scattered,
     take,
     unfolded,
@@ -22,10 +23,9 @@ from kernel_rounds import (
 
 from lumpability.partition import Partition
 from lumpability.refinement import definition, fingerprint_rounds, kernel
-from lumpability.refinement.kernel import follow as follow_module
 from lumpability.refinement.kernel import settle
 from lumpability.refinement.kernel import sweep as sweep_module
-from lumpability.refinement.kernel.arrays import ALONE, Rows
+from lumpability.refinement.kernel.arrays import ALONE, Rows, Sweeping
 from lumpability.refinement.kernel.follow import follow_changes
 from lumpability.structure import WeightedStructure
 
@@ -131,7 +131,7 @@ def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(
     field = field_modulo(p, seed, table)
     s, labels = structure, structure.within.labels
     rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
-    arrays = arrays_for(s.n, short=short)
+    arrays = arrays_for(s.n, short=short, leaving=row_sums(rows, p))
     count = len(s.within)
     sweep_module.fill(labels, count, field, arrays)
     arrays.alone[:] |= random.random(s.n) < lonely
@@ -150,21 +150,19 @@ def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(
 
 
 @pytest.mark.parametrize("p", [0, P])
+@pytest.mark.parametrize("threads", [1, 3])
 @given(structure=st.one_of(scattered(), dense_rows()), seed=st.integers(0, 9))
-def test_what_leaves_a_state_is_the_sum_of_its_weights_into_others(p, structure, seed):
-    """Of states that share a block, where rows are closed."""
+def test_rows_are_summed_where_they_are_closed(p, threads, structure, seed):
     size, modulus = len(structure.weights.values), p or 2**64
     table = np.random.default_rng(seed).integers(modulus - 5, modulus, size, dtype=np.uint64)
-    s, field = structure, field_modulo(p, seed, table)
-    rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
-    arrays = arrays_for(s.n)
-    sweep_module.fill(s.within.labels, len(s.within), field, arrays)
-    leaving = np.empty(structure.n if rows.closed else 0, dtype=np.uint64)
-    follow_module._sum_leaving(rows, field, arrays.alone, leaving)
-    for state, total in enumerate(leaving.tolist()):
-        span = range(int(s.indptr[state]), int(s.indptr[state + 1]))
-        out = sum(int(table[s.weights.codes[i]]) for i in span if s.indices[i] != state) % modulus
-        assert total == (0 if arrays.alone[state] else out)
+    s = replace(structure, closed=True)
+    rows, expected = Rows.of(s, table), row_sums(Rows.of(s, table), p)
+    rounds = kernel._Rounds(s, s.within, threads, None)
+    arrays = Sweeping.over(rounds.blocks, np.empty_like(expected), threads)
+    with pytest.MonkeyPatch.context() as patch:
+        take("on several threads", patch)
+        rounds._sum_rows(rows, field_modulo(p, seed, table), arrays)
+    assert arrays.leaving.tolist() == expected.tolist()
 
 
 @given(

@@ -13,20 +13,10 @@ from lumpability.numbers.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import definition, kernel
 from lumpability.refinement.kernel.arrays import Rows
-from lumpability.refinement.kernel.prove import (
-    NEAR_SUMS,
-    Expected,
-    first_rows,
-    first_unstable,
-    used_codes,
-)
+from lumpability.refinement.kernel.prove import Expected, first_unstable, write_expected
 from lumpability.structure import WeightedStructure
-from lumpability.testing import partitions, structures
 
 P = prime(0, 57)  # sums of 128 residues are below 2^64
-drawn_pairs = structures(max_states=7).flatmap(
-    lambda structure: st.tuples(st.just(structure), partitions(states=structure.n))
-)
 
 
 def members_alone(partition: Partition) -> np.ndarray:
@@ -46,18 +36,19 @@ def plain_sums(state: int, rows: Rows, p: int, labels: np.ndarray) -> dict[int, 
 def check_against_the_definition(
     low: int, high: int, rows: Rows, p: int, partition: Partition
 ) -> None:
-    """With memory for few blocks, where sums are added up, and for many, where short rows are searched."""
     labels, first = partition.labels, partition.representatives
     sums = [plain_sums(state, rows, p, labels) for state in range(len(labels))]
     differing = [s for s in range(low, high) if sums[s] != sums[first[labels[s]]]]
     count = len(partition)
-    pointers, after = np.empty(count + 1, np.uint32), np.zeros(count, np.uint32)
-    expected = Expected(*first_rows(first, rows, members_alone(partition), labels, pointers, after))
-    for size in (count, NEAR_SUMS + count):
-        scratch = np.zeros((2, size), dtype=np.uint64)
-        found = first_unstable(low, high, 1, rows, np.uint64(p), labels, expected, scratch)
-        assert found == (differing[0] if differing else -1)
-        assert not scratch.any()
+    size, scratch = len(rows.indices), np.zeros((2, count), dtype=np.uint64)
+    expected = Expected(
+        np.empty(count + 1, np.uint32), np.empty(size, np.int32), np.empty(size, np.uint64), first
+    )
+    write_expected(rows, members_alone(partition), labels, expected, scratch[0])
+    assert not scratch.any()
+    found = first_unstable(low, high, 1, rows, np.uint64(p), labels, expected, scratch)
+    assert found == (differing[0] if differing else -1)
+    assert not scratch.any()
 
 
 @given(
@@ -132,20 +123,6 @@ def test_rows_alike_in_any_order_and_any_number_of_terms_agree(
     indices = np.array([random.choice(members[block]) for block, _ in entries], dtype=np.int32)
     rows = Rows(np.cumsum(counts), indices, codes, table, closed)
     check_against_the_definition(min(bounds), max(bounds), rows, p, partition)
-
-
-@given(drawn_pairs)
-def test_the_weights_used_are_those_of_states_that_share_a_block(pair):
-    structure, partition = pair
-    alone = members_alone(partition)
-    used = np.zeros(len(structure.weights.values), dtype=np.bool_)
-    used_codes(structure.indptr, structure.weights.codes, alone, used)
-    codes = {
-        int(code)
-        for state in np.flatnonzero(~alone)
-        for code in structure.weights.codes[structure.indptr[state] : structure.indptr[state + 1]]
-    }
-    assert set(np.flatnonzero(used).tolist()) == codes
 
 
 @pytest.mark.parametrize("shift", [0, 70])
