@@ -33,6 +33,7 @@ from lumpability.refinement.kernel.sweep import (
     find_different,
     fingerprint,
     move_different,
+    sum_rows,
     write_values,
 )
 from lumpability.structure import WeightedStructure
@@ -129,7 +130,9 @@ class _Sweeps:
     def _refine(self, residues: np.ndarray, field: Field) -> Partition:
         """Sweep until no fingerprints differ inside blocks, or what is left fits into memory."""
         n, rows = self.structure.n, Rows.of(self.structure, residues)
-        arrays = Sweeping.over(Blocks.for_states(n))
+        leaving = np.empty(n if rows.closed else 0, dtype=np.uint64)
+        arrays = Sweeping.over(Blocks.for_states(n), leaving)
+        sum_rows(self._fingerprint, rows, field, arrays)
         count = len(self.start)
         lone = fill(self.start.labels, count, field, arrays)
         self.start = Partition.trivial(0)  # gives its memory back
@@ -138,8 +141,7 @@ class _Sweeps:
             if self._fits(arrays.alone, n - lone):
                 return self._finish_in_memory(arrays.labels, arrays.alone)
             before = count
-            for low, high in self.rows.ranges(_AT_ONCE):
-                fingerprint(low, high, 0, count, rows, field, arrays)
+            self._fingerprint(count, rows, field, arrays)
             choose_representatives(count, arrays)
             different = find_different(0, n, arrays)
             segments = np.array([[0, different]], dtype=np.int64)
@@ -156,6 +158,10 @@ class _Sweeps:
         number = np.empty(count, dtype=np.int32)
         canonical_labels(labels.view(np.uint32), arrays.alone, firsts, number)
         return Partition.from_canonical(labels, firsts)
+
+    def _fingerprint(self, count: int, rows: Rows, field: Field, arrays: Sweeping) -> None:
+        for low, high in self.rows.ranges(_AT_ONCE):
+            fingerprint(low, high, 0, count, rows, field, arrays)
 
     def _fits(self, alone: np.ndarray, sharing: int) -> bool:
         """Whether the rows of the states that share a block fit into memory."""
@@ -211,12 +217,8 @@ class _Sweeps:
     def _agree(self, partition: Partition, alone: np.ndarray, p: int, residues: np.ndarray) -> bool:
         """Whether sums into every block agree modulo p, or 2^64 for 0."""
         rows, count = Rows.of(self.structure, residues), len(partition)
-        place = np.uint32 if self.structure.m < 2**32 else np.uint64
-        pointers, scratch = np.empty(count + 1, dtype=place), np.zeros(count, dtype=place)
-        first = partition.representatives
-        found = prove.first_rows(first, rows, alone, partition.labels, pointers, scratch)
-        expected = prove.Expected(*found)
         desks = np.zeros((1, count), dtype=np.uint64)
+        expected = prove.expected_sums(rows, alone, partition, desks[0])
         return all(
             prove.first_unstable(
                 low, high, 0, rows, np.uint64(p), partition.labels, expected, desks

@@ -148,7 +148,7 @@ def test_weights_beyond_64_bits_need_several_primes_and_stay_exact(structure, co
         replay(split_history([quotient], initial), [quotient], initial)
 
 
-@pytest.mark.parametrize(("largest", "compiled"), [(2**59, True), (2**61, False), ("x", False)])
+@pytest.mark.parametrize(("largest", "compiled"), [(2**61, True), (2**62, False), ("x", False)])
 def test_sums_beyond_62_bits_and_symbols_are_left_to_the_plain_worklist(largest, compiled):
     structure = WeightedStructure.from_edges(3, [0, 1], [2, 2], [largest, 1])
     found = compiled_history.split_history([structure], Partition.of([{0, 1}, {2}]))

@@ -33,7 +33,6 @@ from lumpability.numbers.residues import combined_residues, deciding_residues, f
 from lumpability.partition import Partition
 from lumpability.refinement.kernel import prove
 from lumpability.refinement.kernel.arrays import (
-    FEW,
     Blocks,
     Following,
     Rows,
@@ -64,6 +63,7 @@ from lumpability.refinement.kernel.sweep import (
     find_different,
     fingerprint,
     move_different,
+    sum_rows,
     sweep_all,
     write_values,
 )
@@ -139,7 +139,8 @@ def _is_stable(structure: WeightedStructure, partition: Partition, threads: int)
     components = structure.weights.components
     assert components is not None
     rounds = _Rounds(structure, partition, threads, None)
-    rounds.alone = (np.bincount(partition.labels) == 1)[partition.labels]
+    rounds.alone = np.empty(structure.n, dtype=np.bool_)
+    prove.mark_alone(partition.labels, np.zeros(len(partition), dtype=np.int32), rounds.alone)
     return rounds.is_proved(partition, components)
 
 
@@ -193,8 +194,7 @@ class _Rounds:
         rows = Rows.of(self.structure, residues)
         leaving = np.empty(self.n if rows.closed else 0, dtype=np.uint64)
         self.sweeping = Sweeping.over(self.blocks, leaving, self.threads)
-        if rows.closed:
-            self._sum_rows(rows, field, self.sweeping)
+        sum_rows(self._fingerprint, rows, field, self.sweeping)
         self.sharing = self.n - fill(self.start.labels, self.count, field, self.sweeping)
         incoming: Incoming | None = None
         sweeps = 1
@@ -225,13 +225,9 @@ class _Rounds:
                 sweeps += 1
         self.sweeping = None
 
-    def _sum_rows(self, rows: Rows, field: Field, arrays: Sweeping) -> None:
-        """Write the sum of each row: a fingerprint where all blocks have the value 1."""
-        arrays.alone.fill(False)
-        arrays.values.fill((1 << 64) % int(field.p) if field.p else 1)
+    def _fingerprint(self, count: int, rows: Rows, field: Field, arrays: Sweeping) -> None:
         desks = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(self._ranges()))]
-        _in_parallel(fingerprint, desks, self.n + FEW, rows._replace(closed=False), field, arrays)
-        arrays.leaving[:] = arrays.prints
+        _in_parallel(fingerprint, desks, count, rows, field, arrays)
 
     def _looking(self) -> tuple[float, float]:
         return cost_of_looking(self.n, self.sharing, self.m, self.threads)
@@ -266,8 +262,7 @@ class _Rounds:
         if ranges == 1:
             self.count, moved, lone = sweep_all(self.count, segments, rows, field, arrays)
         else:
-            desks = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(ranges))]
-            _in_parallel(fingerprint, desks, self.count, rows, field, arrays)
+            self._fingerprint(self.count, rows, field, arrays)
             choose_representatives(self.count, arrays)
             halves = _cut_in(self.n, ranges)
             different = _in_parallel(find_different, halves, arrays)
@@ -314,17 +309,8 @@ class _Rounds:
     def _agree(self, partition: Partition, p: int, residues: UInt64s) -> bool:
         """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""
         rows, labels, ranges = Rows.of(self.structure, residues), partition.labels, self._ranges()
-        firsts = partition.representatives
-        shared = firsts[~self.alone[firsts]]
-        size = int((rows.indptr[shared + 1] - rows.indptr[shared]).sum())
-        expected = prove.Expected(
-            pointers=np.empty(self.count + 1, dtype=np.uint32 if self.m < 2**32 else np.uint64),
-            columns=np.empty(size, dtype=np.int32),
-            sums=np.empty(size, dtype=np.uint64),
-            firsts=firsts,
-        )
         desks = blank((ranges, self.count), np.uint64)
-        prove.write_expected(rows, self.alone, labels, expected, desks[0])
+        expected = prove.expected_sums(rows, self.alone, partition, desks[0])
         bounds = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(ranges))]
         unstable = _in_parallel(
             prove.first_unstable, bounds, rows, np.uint64(p), labels, expected, desks

@@ -65,7 +65,7 @@ def compiled(function: Function) -> Function:
     result: Any = numba.njit(nogil=True, _nrt=False, no_cfunc_wrapper=True)(function)
     if not config.DISABLE_JIT:
         result._cache = Kept(function)
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def inlined(function: Function) -> Function:

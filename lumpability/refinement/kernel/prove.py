@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lumpability.partition import Partition
 from lumpability.refinement.kernel.arrays import (
     Bools,
     Int32s,
@@ -37,6 +38,30 @@ class Expected(NamedTuple):
     columns: Int32s
     sums: UInt64s  # not zero
     firsts: Int64s  # (k,): the first members, ascending
+
+
+@compiled
+def mark_alone(labels: Int32s, sizes: Int32s, alone: Bools) -> None:
+    """Mark the states that are their whole block; ``sizes`` (k), zero, receives those of the blocks."""
+    for state in range(len(labels)):
+        sizes[np.uint32(labels[state])] += 1
+    for state in range(len(labels)):
+        alone[state] = sizes[np.uint32(labels[state])] == 1
+
+
+def expected_sums(rows: Rows, alone: Bools, partition: Partition, sums: UInt64s) -> Expected:
+    """Return the sums of the first members of blocks; ``sums`` (k) is scratch, zero before and after."""
+    firsts = partition.representatives
+    shared = firsts[~alone[firsts]]
+    size = int((rows.indptr[shared + 1] - rows.indptr[shared]).sum())
+    expected = Expected(
+        pointers=np.empty(len(firsts) + 1, np.uint32 if size < 2**32 else np.uint64),
+        columns=np.empty(size, dtype=np.int32),
+        sums=np.empty(size, dtype=np.uint64),
+        firsts=firsts,
+    )
+    write_expected(rows, alone, partition.labels, expected, sums)
+    return expected
 
 
 @compiled

@@ -243,11 +243,11 @@ def _enlarge(size: np.uint64, arrays: _Settled) -> np.uint64:
     """Enter what is in the table into one of four times the size, or of as many slots as can be needed."""
     slots = arrays.slots
     larger = min(np.uint64(4) * size, np.uint64(len(slots) // 2))
-    for slot in range(larger, larger + larger):
-        slots[slot] = 0
+    for empty in range(larger, larger + larger):
+        slots[empty] = 0
     for old in range(size, size + size):
         if slots[old] != 0:
-            slot = _first_slot(arrays.keys[slots[old] - 1], larger)
+            slot: Any = _first_slot(arrays.keys[slots[old] - 1], larger)
             while slots[slot] != 0:
                 slot = larger | ((slot + ONE) & (larger - ONE))
             slots[slot] = slots[old]
@@ -351,8 +351,8 @@ def _settle(rows: Rows, within: Int32s, arrays: _Settled) -> tuple[Integer, Inte
     done: Any = np.int64(0)
     entered: Any = ZERO
     size: Any = np.uint64(64)
-    for slot in range(64, 128):
-        arrays.slots[slot] = 0
+    for empty in range(64, 128):
+        arrays.slots[empty] = 0
     for backwards in range(n):
         root = np.int64(n - 1 - backwards)
         if labels[root] != _UNVISITED:

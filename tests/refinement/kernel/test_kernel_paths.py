@@ -161,7 +161,7 @@ def test_rows_are_summed_where_they_are_closed(p, threads, structure, seed):
     arrays = Sweeping.over(rounds.blocks, np.empty_like(expected), threads)
     with pytest.MonkeyPatch.context() as patch:
         take("on several threads", patch)
-        rounds._sum_rows(rows, field_modulo(p, seed, table), arrays)
+        sweep_module.sum_rows(rounds._fingerprint, rows, field_modulo(p, seed, table), arrays)
     assert arrays.leaving.tolist() == expected.tolist()
 
 

@@ -13,7 +13,7 @@ from lumpability.numbers.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import definition, kernel
 from lumpability.refinement.kernel.arrays import Rows
-from lumpability.refinement.kernel.prove import Expected, first_unstable, write_expected
+from lumpability.refinement.kernel.prove import expected_sums, first_unstable
 from lumpability.structure import WeightedStructure
 
 P = prime(0, 57)  # sums of 128 residues are below 2^64
@@ -40,11 +40,8 @@ def check_against_the_definition(
     sums = [plain_sums(state, rows, p, labels) for state in range(len(labels))]
     differing = [s for s in range(low, high) if sums[s] != sums[first[labels[s]]]]
     count = len(partition)
-    size, scratch = len(rows.indices), np.zeros((2, count), dtype=np.uint64)
-    expected = Expected(
-        np.empty(count + 1, np.uint32), np.empty(size, np.int32), np.empty(size, np.uint64), first
-    )
-    write_expected(rows, members_alone(partition), labels, expected, scratch[0])
+    scratch = np.zeros((2, count), dtype=np.uint64)
+    expected = expected_sums(rows, members_alone(partition), partition, scratch[0])
     assert not scratch.any()
     found = first_unstable(low, high, 1, rows, np.uint64(p), labels, expected, scratch)
     assert found == (differing[0] if differing else -1)
