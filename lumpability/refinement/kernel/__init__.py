@@ -19,7 +19,7 @@ Jacobs and Wissmann 2023 (Boa).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import islice, pairwise
@@ -31,42 +31,11 @@ from lumpability.errors import InvalidInput, LumpabilityError
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.residues import combined_residues, deciding_residues, fits_words, moduli
 from lumpability.partition import Partition
-from lumpability.refinement.kernel import prove
-from lumpability.refinement.kernel.arrays import (
-    Blocks,
-    Following,
-    Rows,
-    Sweeping,
-    UInt64s,
-    blank,
-)
+from lumpability.refinement.kernel import follow, prove, sweep
+from lumpability.refinement.kernel.arrays import Blocks, Following, Rows, Sweeping, UInt64s, blank
 from lumpability.refinement.kernel.collapse import collapse as collapsed
 from lumpability.refinement.kernel.field import Field
-from lumpability.refinement.kernel.follow import (
-    Incoming,
-    begin,
-    begins_to_pay,
-    cost_of_following,
-    cost_of_settling,
-    follow_changes,
-    leave,
-    transposed,
-)
 from lumpability.refinement.kernel.settle import settled
-from lumpability.refinement.kernel.sweep import (
-    canonical_labels,
-    choose_representatives,
-    cost_of_looking,
-    cost_of_splitting,
-    cut,
-    fill,
-    find_different,
-    fingerprint,
-    move_different,
-    sum_rows,
-    sweep_all,
-    write_values,
-)
 from lumpability.structure import WeightedStructure
 
 __all__ = ["refine"]
@@ -194,43 +163,45 @@ class _Rounds:
         rows = Rows.of(self.structure, residues)
         leaving = np.empty(self.n if rows.closed else 0, dtype=np.uint64)
         self.sweeping = Sweeping.over(self.blocks, leaving, self.threads)
-        sum_rows(self._fingerprint, rows, field, self.sweeping)
-        self.sharing = self.n - fill(self.start.labels, self.count, field, self.sweeping)
-        incoming: Incoming | None = None
+        sweep.sum_rows(self._fingerprint, rows, field, self.sweeping)
+        self.sharing = self.n - sweep.fill(self.start.labels, self.count, field, self.sweeping)
+        incoming: follow.Incoming | None = None
         sweeps = 1
         saved = 0.0  # what following would have saved so far
         ratio = _GAINING
         moved = self._sweep(rows, field)
         while moved:
             look, names = min(self._looking()), self.count - self.fresh
-            sweeping = look + cost_of_splitting(moved, names, self.sharing)
+            sweeping = look + sweep.cost_of_splitting(moved, names, self.sharing)
             # Transitions of states that share a block; there is a price even where there are none.
             active = max(self.m * self.sharing / self.n, 1.0)
             degree = active / self.n
-            following = cost_of_following(moved, names, ratio, degree, self.sharing, self.n)
+            following = follow.cost_of_following(moved, names, ratio, degree, self.sharing, self.n)
             saved += max(sweeping - following, 0)
-            if following <= sweeping and (incoming or begins_to_pay(saved, sweeps, active)):
+            if following <= sweeping and (incoming or follow.begins_to_pay(saved, sweeps, active)):
                 self.sweeping = None  # gives its memory back
                 if incoming is None:
-                    incoming = transposed(rows, leaving, self.blocks.alone, self.n - self.sharing)
-                look += cost_of_settling(self.n)
+                    incoming = follow.transposed(
+                        rows, leaving, self.blocks.alone, self.n - self.sharing
+                    )
+                look += follow.cost_of_settling(self.n)
                 moved, ratio = self._follow(moved, degree, look, incoming, field)
             else:
                 if self.following is not None:
-                    leave(self.count, self.following)
+                    follow.leave(self.count, self.following)
                     self.following = None
                     self.sweeping = Sweeping.over(self.blocks, leaving, self.threads)
-                    write_values(self.count, field, self.sweeping)
+                    sweep.write_values(self.count, field, self.sweeping)
                 moved = self._sweep(rows, field)
                 sweeps += 1
         self.sweeping = None
 
     def _fingerprint(self, count: int, rows: Rows, field: Field, arrays: Sweeping) -> None:
         desks = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(self._ranges()))]
-        _in_parallel(fingerprint, desks, count, rows, field, arrays)
+        _in_parallel(sweep.fingerprint, desks, count, rows, field, arrays)
 
     def _looking(self) -> tuple[float, float]:
-        return cost_of_looking(self.n, self.sharing, self.m, self.threads)
+        return sweep.cost_of_looking(self.n, self.sharing, self.m, self.threads)
 
     def _ranges(self) -> int:
         """In how many ranges to cut the next loops: a thread that is handed little only delays."""
@@ -238,13 +209,13 @@ class _Rounds:
         return 1 if alone <= together else self.threads
 
     def _follow(
-        self, moved: int, degree: float, look: float, incoming: Incoming, field: Field
+        self, moved: int, degree: float, look: float, incoming: follow.Incoming, field: Field
     ) -> tuple[int, float]:
         """Follow what changed; return how many states moved in the last round, and how many gained for each."""
         if self.following is None:
             self.following = Following.over(self.blocks)
-            self.agenda = begin(self.fresh, self.count, incoming, self.following)
-        self.agenda, self.count, moved, names, ratio, lone = follow_changes(
+            self.agenda = follow.begin(self.fresh, self.count, incoming, self.following)
+        self.agenda, self.count, moved, names, ratio, lone = follow.follow_changes(
             self.agenda, self.count, moved, degree, self.sharing, look, _BUDGET,
             incoming, field, self.following,
         )  # fmt: skip
@@ -260,19 +231,19 @@ class _Rounds:
         self.fresh = self.count
         segments = np.zeros((ranges, 2), dtype=np.int64)
         if ranges == 1:
-            self.count, moved, lone = sweep_all(self.count, segments, rows, field, arrays)
+            self.count, moved, lone = sweep.sweep_all(self.count, segments, rows, field, arrays)
         else:
             self._fingerprint(self.count, rows, field, arrays)
-            choose_representatives(self.count, arrays)
-            halves = _cut_in(self.n, ranges)
-            different = _in_parallel(find_different, halves, arrays)
-            lists = [(low, number) for (low, _), number in zip(halves, different, strict=True)]
+            sweep.choose_representatives(self.count, arrays)
+            rows_of = self._row_ranges(ranges)
+            different = _in_parallel(sweep.find_different, rows_of, arrays)
+            lists = [(low, number) for (low, _), number in zip(rows_of, different, strict=True)]
             segments[: len(lists)] = lists
-            self.count, moved, lone = cut(self.count, segments, field, arrays)
+            self.count, moved, lone = sweep.cut(self.count, segments, field, arrays)
             listed = [(low, low + number) for low, number in lists]
-            _in_parallel(move_different, listed, self.fresh, self.count, field, arrays)
+            _in_parallel(sweep.move_different, listed, self.fresh, self.count, field, arrays)
             if len(arrays.shorts) and self.fresh <= len(arrays.value_of) < self.count:
-                write_values(self.count, field, arrays)
+                sweep.write_values(self.count, field, arrays)
         self.sharing -= lone
         self._report()
         return moved
@@ -283,7 +254,7 @@ class _Rounds:
         self.following = None
         del self.blocks
         firsts, number = np.empty(self.count, dtype=np.int64), np.empty(self.count, dtype=np.int32)
-        canonical_labels(labels.view(np.uint32), self.alone, firsts, number)
+        sweep.canonical_labels(labels.view(np.uint32), self.alone, firsts, number)
         return Partition.from_canonical(labels, firsts)
 
     def is_proved(self, partition: Partition, components: tuple[ExactArray, ...]) -> bool:
@@ -321,19 +292,11 @@ class _Rounds:
         """Cut the rows into ranges of about equally many transitions."""
         shares = [self.m * i // ranges for i in range(1, ranges)]
         cuts = np.searchsorted(self.structure.indptr, shares).tolist()
-        return list(_nonempty([0, *cuts, self.n]))
+        return [(low, high) for low, high in pairwise([0, *cuts, self.n]) if low < high]
 
     def _report(self) -> None:
         if self.progress is not None:
             self.progress(int(self.count), self.n)
-
-
-def _cut_in(count: int, ranges: int) -> list[tuple[int, int]]:
-    return list(_nonempty([count * i // ranges for i in range(ranges + 1)]))
-
-
-def _nonempty(bounds: list[int]) -> Iterator[tuple[int, int]]:
-    return ((low, high) for low, high in pairwise(bounds) if low < high)
 
 
 def cores() -> int:

@@ -7,7 +7,7 @@ A *part* is a set of states of one block with one key: a fingerprint, a gain, or
 they turn up.  A row of ``parts`` uint64 (n + 1, 4) holds the KEY; the BLOCK, in the lower half of a word whose upper half
 belongs to the caller; a NOTE of the caller; and the COUNT of states.  ``slots`` uint32 is a hash table with open
 addressing that holds the number of a part or 0.
-# Invariant: between rounds all slots are 0; until `measure_parts`, the upper half of COUNT is the slot of the part.
+# Invariant: between rounds all slots are 0; until `size_of_part`, the upper half of COUNT is the slot of the part.
 """
 
 from __future__ import annotations
@@ -242,14 +242,21 @@ def add_to_part(
 
 
 @inlined
+def size_of_part(part: Integer, parts: UInt64s, slots: UInt32s) -> np.uint64:
+    """Empty the slot of a part; return its COUNT, which is only that afterwards."""
+    size = np.uint64(np.uint32(parts[part, COUNT]))
+    slots[parts[part, COUNT] >> HALF] = 0
+    parts[part, COUNT] = size
+    return size
+
+
+@inlined
 def measure_parts(found: Integer, blocks: UInt32s, parts: UInt64s, slots: UInt32s) -> None:
     """Empty the slots; take the parts from the SIZE of their blocks, and note which is the LARGEST of each block."""
     for part in range(1, found + 1):
         if part + _AHEAD <= found:
             prefetch(blocks, np.uint32(parts[part + _AHEAD, BLOCK]))
-        block, size = np.uint32(parts[part, BLOCK]), np.uint64(np.uint32(parts[part, COUNT]))
-        slots[parts[part, COUNT] >> HALF] = 0
-        parts[part, COUNT] = size
+        block, size = np.uint32(parts[part, BLOCK]), size_of_part(part, parts, slots)
         blocks[block, SIZE] -= size
         largest = np.uint32(blocks[block, LARGEST])
         if largest == 0 or size > parts[largest, COUNT]:

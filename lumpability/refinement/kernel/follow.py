@@ -181,13 +181,8 @@ def _fill_incoming(
 
 @inlined
 def _add_gain(
-    source: Integer,
-    weight: np.uint64,
-    change: np.uint64,
-    number: Integer,
-    field: Field,
-    arrays: Following,
-) -> Integer:
+    source: Integer, weight: np.uint64, change: np.uint64, number: Integer, field: Field, arrays: Following
+) -> Integer:  # fmt: skip
     """Add weight x change to what a state gains, and list the state if that is its first gain.
 
     Returns how many gains are listed.  Without branches, which nothing could predict.

@@ -28,7 +28,8 @@ from lumpability.refinement.kernel.arrays import (
     Float64s,
     Integer,
     add_to_part,
-    empty_slots,
+    last_slot,
+    size_of_part,
 )
 from lumpability.refinement.kernel.compiling import compiled, inlined, prefetch
 from lumpability.refinement.kernel.groups import (
@@ -223,17 +224,17 @@ def split_marked(blocks: Integer, marked: Integer, work: Work) -> tuple[Any, Any
 
     The states that moved are ``touched`` then, with the blocks that they come from in ``origin``.
     """
-    bits = empty_slots(marked, work.slots)
+    last = last_slot(marked)
     found: Any = 0
     for i in range(marked):
         state = work.marked[i]
         word = np.uint64(np.uint32(work.labels[state]))
-        named = add_to_part(work.marks[state], word, found, bits, work.parts, work.slots)
+        named = add_to_part(work.marks[state], word, found, last, work.parts, work.slots)
         found = max(found, named)
         work.part_of[state], work.marks[state] = named, ZERO
     for part in range(1, found + 1):
-        own = np.int64(work.parts[part, BLOCK])
-        size, most = work.parts[part, COUNT], work.parts[work.largest[own], COUNT]
+        own, size = np.int64(work.parts[part, BLOCK]), size_of_part(part, work.parts, work.slots)
+        most = work.parts[work.largest[own], COUNT]
         work.number[own] += np.int32(size)
         if work.largest[own] == 0 or size > most:
             work.largest[own] = part

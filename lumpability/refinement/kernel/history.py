@@ -20,7 +20,6 @@ from lumpability.partition import Partition
 from lumpability.refinement.kernel.arrays import (
     BLOCK,
     COUNT,
-    HALF,
     NOTE,
     ONE,
     ZERO,
@@ -34,6 +33,7 @@ from lumpability.refinement.kernel.arrays import (
     add_to_part,
     last_slot,
     room_for_parts,
+    size_of_part,
 )
 from lumpability.refinement.kernel.compiling import compiled, inlined
 from lumpability.split_history import History
@@ -215,15 +215,13 @@ def _gather(touched: Integer, found: Integer, blocks: _Blocks) -> Integer:
     order, place, parts = blocks.order, blocks.place, blocks.parts
     heads, nexts = blocks.heads, blocks.nexts
     for part in range(1, found + 1):
-        blocks.slots[parts[part, COUNT] >> HALF] = 0
-        parts[part, COUNT] = np.uint64(np.uint32(parts[part, COUNT]))
-        block = np.int64(parts[part, BLOCK])
+        size, block = size_of_part(part, parts, blocks.slots), np.int64(parts[part, BLOCK])
         before = heads[block]
         end = np.uint64(blocks.ends[block])
         if before != 0:
             end = parts[before, NOTE]  # where the part found before begins
         nexts[part], heads[block] = before, part
-        parts[part, NOTE] = end - parts[part, COUNT]
+        parts[part, NOTE] = end - size
     for i in range(touched):
         part = blocks.part_of[i]
         if part > 0:

@@ -205,14 +205,8 @@ def _read_row(state: Integer, rows: Rows, arrays: _Settled) -> tuple[Integer, np
 
 @subroutine
 def _is_like(
-    block: Integer,
-    state: Integer,
-    used: Integer,
-    own: Integer,
-    rows: Rows,
-    within: Int32s,
-    arrays: _Settled,
-) -> bool:
+    block: Integer, state: Integer, used: Integer, own: Integer, rows: Rows, within: Int32s, arrays: _Settled
+) -> bool:  # fmt: skip
     """Whether a state with the row that was read, and a sum into itself, fits in a block."""
     labels, rest = arrays.labels, arrays.rest
     first = np.int64(arrays.firsts[block])

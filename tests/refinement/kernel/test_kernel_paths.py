@@ -70,7 +70,7 @@ def test_every_path_goes_its_way(path, calls, most, monkeypatch):
     structure = WeightedStructure.from_edges(200, range(199), range(1, 200), [1] * 199)
     followed, ranges, run = [], [0], kernel._in_parallel
     monkeypatch.setattr(
-        kernel, "follow_changes", lambda *a: followed.append(1) or follow_changes(*a)
+        kernel.follow, "follow_changes", lambda *a: followed.append(1) or follow_changes(*a)
     )
     monkeypatch.setattr(kernel, "_in_parallel", lambda *a: ranges.append(len(a[1])) or run(*a))
     take(path, monkeypatch)
@@ -273,7 +273,7 @@ def test_an_error_of_a_loop_is_raised_whoever_runs_it(helping, monkeypatch):
         if (low > 0) == helping:
             raise IndexError("index is out of bounds")
 
-    monkeypatch.setattr(kernel, "fingerprint", outside)
+    monkeypatch.setattr(sweep_module, "fingerprint", outside)
     take("on several threads", monkeypatch)
     structure = WeightedStructure.from_edges(40, range(39), range(1, 40), [1] * 39)
     with pytest.raises(IndexError, match="out of bounds"):
