@@ -10,7 +10,7 @@ from typing import Any
 
 from lumpability.networks.operators import family_of, opaque
 from lumpability.networks.tensors.call import Against, Call, Declined, Work
-from lumpability.networks.tensors.index import Index, captured, reads_shape
+from lumpability.networks.tensors.index import Index, captured, is_weight, reads_shape
 
 __all__ = ["Analysis"]
 
@@ -82,11 +82,20 @@ class Analysis(Work):
     def is_complete(self) -> bool:
         """Whether every node that may hold units is understood."""
         return not any(
-            family is opaque
-            and (call.op in _LAYERS or call.node.domain or any(captured(call.node)))
-            for call, family in zip(self.calls, self.families, strict=True)
-            if call is not None
+            call.op in _LAYERS or call.node.domain or any(captured(call.node)) or weights
+            for call, weights in self.carried
         )
+
+    @property
+    def carried(self) -> list[tuple[Call, int]]:
+        """The nodes that are carried as they are, and how many stored weights each reads."""
+        found = []
+        for call, family in zip(self.calls, self.families, strict=True):
+            if call is not None and family is opaque:
+                arrays = [self.index.constants.get(name) for name in dict.fromkeys(call.node.input)]
+                weights = [a.size for a in arrays if a is not None and a.size > 1 and is_weight(a)]
+                found.append((call, sum(weights)))
+        return found
 
     def _hold_measured(self) -> None:
         """Hold what a Shape measures if a number that is not a shape comes of it."""

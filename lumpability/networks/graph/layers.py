@@ -81,16 +81,20 @@ class LayerReport(LayerSummary):
     left: int
 
 
-def held_by_reason(layers: Iterable[LayerSummary]) -> dict[str, Held]:
-    """Return what each reason keeps, most parameters first.
+def held_by_reason(layers: Iterable[LayerSummary], analysis: Analysis) -> dict[str, Held]:
+    """Return what each reason keeps, most parameters first; a node that is carried keeps its own weights too.
 
     Examples
     --------
     >>> from lumpability.networks.graph.examples import residual
-    >>> held_by_reason(residual().layers)
+    >>> held_by_reason(residual().layers, residual().analysis)
     {}
     """
-    found: dict[str, Held] = {}
+    found: dict[str, Held] = {
+        f"{call.where} {call.why}": Held(0, weights)
+        for call, weights in analysis.carried
+        if weights
+    }
     for layer in layers:
         for reason, count in layer.held.items():
             units, parameters = found.get(reason, Held(0, 0))

@@ -13,7 +13,7 @@ import numpy as np
 from lumpability.errors import InvalidInput
 from lumpability.networks.graph.compare import session
 from lumpability.networks.graph.layers import Held, LayerSummary, held_by_reason, layers_of
-from lumpability.networks.tensors.index import Index, reads_shape
+from lumpability.networks.tensors.index import Index, is_weight, reads_shape
 from lumpability.networks.tensors.protobuf import onnx
 from lumpability.numbers.float_arrays import Array
 
@@ -123,11 +123,7 @@ class GraphNetwork:
                 not reads_shape(index.nodes[n].op_type, k) for n, k in index.users.get(name, ())
             )
         ]
-        return [
-            array
-            for array in (*index.constants.values(), *stated)
-            if array.dtype.kind == "f" or (array.dtype.itemsize == 1 and array.dtype.kind in "iu")
-        ]
+        return [array for array in (*index.constants.values(), *stated) if is_weight(array)]
 
     @cached_property
     def layers(self) -> tuple[LayerSummary, ...]:
@@ -137,7 +133,7 @@ class GraphNetwork:
     @property
     def held(self) -> dict[str, Held]:
         """Units that are not to leave, and their parameters, by the reason; most first."""
-        return held_by_reason(self.layers)
+        return held_by_reason(self.layers, self.analysis)
 
     @cached_property
     def hidden_neurons(self) -> int:

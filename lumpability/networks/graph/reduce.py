@@ -107,7 +107,7 @@ class GraphLumping:
         >>> reduce_graph(residual()).held
         {}
         """
-        return held_by_reason(self.layers)
+        return held_by_reason(self.layers, self.network.analysis)
 
     @cached_property
     def partition(self) -> Partition:

@@ -11,9 +11,8 @@ __all__: list[str] = []
 
 def apply(call: Call) -> None:
     """Hold all inputs; outputs are new values."""
-    why = call.notes.get("why", "is an operator without a rule, which may use all units together")
     for name in filter(None, call.node.input):
-        call.work.hold(name, f"{call.where} {why}")
+        call.work.hold(name, f"{call.where} {call.why}")
     for name in filter(None, call.node.output):
         call.work.source(name)
 

@@ -314,6 +314,12 @@ class Call:
         """The node, for reports."""
         return f"{self.op} {self.node.name or self.node.output[0]!r}"
 
+    @property
+    def why(self) -> str:
+        """Why the node is carried as it is, for reports."""
+        told = "is an operator without a rule, which may use all units together"
+        return str(self.notes.get("why", told))
+
     def only_first_output(self) -> None:
         """Decline if more than the first output is asked for."""
         if any(self.node.output[1:]):

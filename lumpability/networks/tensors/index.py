@@ -24,7 +24,7 @@ from lumpability.networks.tensors.protobuf import (
 )
 from lumpability.numbers.float_arrays import Array, first_non_finite
 
-__all__ = ["Facts", "Index", "Shape", "captured", "names_in", "reads_shape"]
+__all__ = ["Facts", "Index", "Shape", "captured", "is_weight", "names_in", "reads_shape"]
 
 _TRIALS = (
     *((2, 8, 1), (4, 16, 1), (2, 8, 0), (4, 16, 0), (1, 32, 0), (2, 64, 0)),
@@ -271,6 +271,11 @@ def _dense(item: Any) -> Array:
     else:
         dense.ravel()[where] = values
     return dense
+
+
+def is_weight(array: Array) -> bool:
+    """Whether a constant counts as weights: floats, and integers of eight bits or fewer."""
+    return array.dtype.kind == "f" or (array.dtype.itemsize == 1 and array.dtype.kind in "iu")
 
 
 def reads_shape(op: str, slot: int) -> bool:
