@@ -290,7 +290,7 @@ def _grouped(
     """Return the values of the units of one group of channels."""
     algebra, layer = call.work.algebra, call.notes["layer"]
     known = (reader.ids == ONE) & (not layer.pads)
-    rows = incoming(algebra, reader, known, layer.taps, layer.share)
+    rows = incoming(algebra, reader, known, layer.taps, layer.share, scaled=True)
     structure = structure_of(matrix, bias, rows)
     found = group_columns(structure, Group.ANY)
     name = ("layer", call.number, group)

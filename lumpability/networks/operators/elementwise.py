@@ -42,8 +42,8 @@ _SIGNS: dict[str, str | int] = {
     **dict.fromkeys(("Floor", "Ceil", "Round"), "weak"),
     "HardSigmoid": 0,
 }
-_MOST = 1 << 18
-"""Elements up to which values are followed one by one."""
+_FEW, _MOST = 1 << 14, 1 << 18
+"""Elements up to which values are followed one by one, in one tensor, and in all that have more."""
 
 
 def serves(call: Call) -> bool:
@@ -77,7 +77,10 @@ def apply(call: Call) -> None:
             units |= {axis + rank - array.ndim for axis in _varying(array)}
     units = {axis for axis in units if shape[axis] > 1}
     compact = tuple(n if axis in units else 1 for axis, n in enumerate(shape))
-    if math.prod(compact) > _MOST:
+    count = math.prod(compact)
+    if count > _FEW:
+        call.work.followed += count
+    if call.work.followed > _MOST and count > _FEW:
         raise Declined("treats more elements than are followed one by one")
     values, labels = [], []
     for _, array, tensor in operands:

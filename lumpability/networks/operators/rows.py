@@ -14,11 +14,27 @@ from lumpability.structure.dense import DenseStructure, RowClasses
 __all__ = ["aggregated", "by_taps", "incoming", "structure_of"]
 
 
-def incoming(algebra: Any, reader: Reader, known: Array, taps: int, share: Fraction) -> RowClasses:
-    """Return the rows of a matrix by classes of channels, each tap on its own; zeros are left out."""
+def incoming(
+    algebra: Any,
+    reader: Reader,
+    known: Array,
+    taps: int,
+    share: Fraction,
+    *,
+    scaled: bool = False,
+) -> RowClasses:
+    """Return the rows of a matrix by classes of channels, each tap on its own; zeros are left out.
+
+    With `scaled` the factors of a class are divided by its first one.  Which columns are multiples of each other does
+    not depend on the scale of a row, and where a class is one channel, nothing is left to be multiplied.
+    """
     live = np.flatnonzero((reader.facs != 0) & ~known)
-    _, number = np.unique(reader.ids[live], return_inverse=True)
+    _, first, number = np.unique(reader.ids[live], return_index=True, return_inverse=True)
     factors = np.array([algebra.fractions[f] for f in reader.facs[live].tolist()], dtype=object)
+    if scaled and len(live):
+        alone = np.bincount(number)[number] == 1
+        factors[alone] = Fraction(1)
+        factors[~alone] = factors[~alone] / factors[first[number[~alone]]]
     fixed = np.flatnonzero(known & (reader.facs != 0))
     values = np.array(
         [algebra.fractions[f] * share for f in reader.facs[fixed].tolist()], dtype=object

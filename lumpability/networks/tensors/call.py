@@ -362,6 +362,8 @@ class Work:
     readers : list of Reader
     calls : list of Call or None
         By node; None if it is folded.
+    followed : int
+        Elements of large tensors that were followed one by one.
     """
 
     def __init__(self, index: Index, choices: list[Facts], against: Against | None) -> None:
@@ -374,6 +376,7 @@ class Work:
         self.tensors: dict[str, Tensor] = {}
         self.readers: list[Reader] = []
         self.calls: list[Call | None] = []
+        self.followed = 0
 
     def source(self, name: str) -> None:
         """Record a tensor of which nothing is known."""
