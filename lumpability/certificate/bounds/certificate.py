@@ -33,6 +33,8 @@ class BoundCertificate(BoundClaims):
     partition : Partition
     rate : Fraction or None
         The rate of uniformisation, for questions about a time in continuous time.
+    over : {"hull", "members"}
+        For questions about a time: the interval holds for every chain in the hull, or for mixtures of members.
     lower, upper : Fraction
         The ends of the interval.
     below, above : Evidence
@@ -116,7 +118,15 @@ class BoundCertificate(BoundClaims):
             (True, self.upper, self.above),
         ):
             field = "upper" if upper else "lower"
-            proved = prove(self.asked, parts, self.partition, evidence, upper=upper, rate=self.rate)
+            proved = prove(
+                self.asked,
+                parts,
+                self.partition,
+                evidence,
+                upper=upper,
+                rate=self.rate,
+                over=self.over,
+            )
             if end < proved if upper else end > proved:
                 raise Contradiction(field, f"the evidence proves {shown(proved)}, not {shown(end)}")
 

@@ -21,6 +21,7 @@ class BoundClaims:
     asked: Asked
     partition: Partition
     rate: Fraction | None
+    over: str
     lower: Fraction
     upper: Fraction
     below: Evidence

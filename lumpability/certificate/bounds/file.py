@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.certificate.bounds.claims import BoundClaims
-from lumpability.certificate.bounds.proofs import Evidence
+from lumpability.certificate.bounds.proofs import HULL, MEMBERS, Evidence
 from lumpability.certificate.bounds.question import AIMED, AVERAGED, KINDS, TIMED, Asked, Mask
 from lumpability.certificate.chain_file import ChainReader, column, digest_object
 from lumpability.certificate.file import number_text, plain, read_document, write_document
@@ -51,9 +51,12 @@ class _Reader(ChainReader):
         partition = self.partition("partition", n)
         asked = self._asked(kind, n)
         rate = self._rational_or_null("rate")
+        over = self.next("over").text()
+        if over not in (HULL, MEMBERS):
+            self.fail(f"is over {over[:60]!r}, not over the hull or the members")
         lower, below = self._end("lower", n)
         upper, above = self._end("upper", n)
-        return BoundClaims(model, asked, partition, rate, lower, upper, below, above, library)
+        return BoundClaims(model, asked, partition, rate, over, lower, upper, below, above, library)
 
     def _asked(self, kind: str, n: int) -> Asked:
         return Asked(
@@ -135,6 +138,7 @@ def _items(certificate: BoundClaims) -> Iterator[tuple[str, Iterable[str]]]:
         yield "time", plain(number_text(asked.time))
     yield "start", column(start)
     yield "rate", plain(None if certificate.rate is None else number_text(certificate.rate))
+    yield "over", plain(certificate.over)
     for name, end, evidence, vectors in ends:
         yield name, _end(end, evidence.steps, vectors)
 

@@ -24,7 +24,6 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.certificate.bounds.drift import Drift, drift
-from lumpability.certificate.bounds.hull import Hull, hull_of
 from lumpability.certificate.bounds.question import Asked, Mask, absorbing, bounds_on_blocks
 from lumpability.certificate.bounds.recursion import (
     SCALE,
@@ -33,15 +32,18 @@ from lumpability.certificate.bounds.recursion import (
     poisson_mixtures,
     values_after,
 )
+from lumpability.certificate.bounds.rows import Rows, hull_of, members_of
 from lumpability.certificate.digest import ChainParts
 from lumpability.certificate.verification import Contradiction
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 
-__all__ = ["Evolution", "Evidence", "evolution_of", "prove", "unreachable"]
+__all__ = ["HULL", "MEMBERS", "Evolution", "Evidence", "evolution_of", "prove", "unreachable"]
 
 _MOST_STEPS = 10**7
 _MOST_MEAN = 10**10
+
+HULL, MEMBERS = "hull", "members"
 
 Progress = Callable[[int, int], None]
 
@@ -70,6 +72,7 @@ def prove(
     *,
     upper: bool,
     rate: Fraction | None = None,
+    over: str = HULL,
 ) -> Fraction:
     """Return the end of an interval that the evidence proves.
 
@@ -79,6 +82,8 @@ def prove(
         Whether the upper end.
     rate : Fraction, optional
         The rate of uniformisation, for questions about a time in continuous time.
+    over : {"hull", "members"}
+        For questions about a time: the rows of the recursion.
 
     Raises
     ------
@@ -86,7 +91,7 @@ def prove(
         If the evidence proves nothing.
     """
     if asked.time is not None:
-        evolution = evolution_of(asked, parts, partition, rate)
+        evolution = evolution_of(asked, parts, partition, rate, over=over)
         ends, _ = evolution.ends([asked.time], evidence.steps, upper=upper)
         return ends[0]
     vectors = [_on_states(vector, partition) for vector in evidence.vectors]
@@ -187,14 +192,15 @@ def unreachable(parts: ChainParts, goal: Mask) -> Mask:
 
 @dataclass(frozen=True)
 class Evolution:
-    """The recursion of a question about a time, on the hull of a partition."""
+    """The recursion of a question about a time, on the hull or the members of a partition."""
 
     asked: Asked
-    hull: Hull
+    rows: Rows
     least: ExactArray  # the values of blocks at time zero, shape (k,)
     most: ExactArray
     mass: ExactArray | None  # the initial probability of blocks
     rate: Fraction | None
+    over: str
 
     def ends(
         self,
@@ -206,7 +212,7 @@ class Evolution:
         progress: Progress | None = None,
     ) -> tuple[list[Fraction], int]:
         """Return the upper or the lower ends at some times, and the steps made."""
-        recursion = Recursion(self.hull, self.rate)
+        recursion = Recursion(self.rows, self.rate)
         start = ceilings(self.most if upper else self.least.map(lambda value: -value))
         if self.rate is None:
             numbers = [int(time) for time in times]
@@ -228,14 +234,20 @@ class Evolution:
 
 
 def evolution_of(
-    asked: Asked, parts: ChainParts, partition: Partition, rate: Fraction | None
+    asked: Asked,
+    parts: ChainParts,
+    partition: Partition,
+    rate: Fraction | None,
+    *,
+    over: str = HULL,
 ) -> Evolution:
     """Return the recursion of a question about a time.
 
     Parameters
     ----------
     rate : Fraction or None
-        The rate of uniformisation; in continuous time None stands for twice the outflow of the hull.
+        The rate of uniformisation; in continuous time None stands for twice the outflow of a row.
+    over : {"hull", "members"}
     """
     discrete, time = parts.time == "discrete", asked.time
     if time is None or time < 0 or (discrete and time.denominator != 1):
@@ -243,13 +255,16 @@ def evolution_of(
     matrix = parts.matrix
     if asked.kind == "time_bounded":
         matrix = absorbing(matrix, asked.goal(parts), discrete=discrete)
-    hull = hull_of(matrix, partition, inner=discrete)
+    if over == MEMBERS:
+        rows = members_of(matrix, partition)
+    else:
+        rows = hull_of(matrix, partition, inner=discrete)
     if discrete:
         if rate is not None:
             raise Contradiction("rate", "a chain in discrete time has none")
         longest = time
     else:
-        outflow = hull.outflow()
+        outflow = rows.outflow()
         rate = (2 * outflow or Fraction(1)) if rate is None else rate
         if rate <= 0 or rate < outflow:
             raise Contradiction("rate", f"it is below {outflow}, the outflow of a block")
@@ -261,7 +276,7 @@ def evolution_of(
     if longest > _MOST_MEAN:
         raise Contradiction("time", f"about {float(longest):.1e} steps are too many")
     least, most = bounds_on_blocks(asked.earning(parts), partition.labels, len(partition))
-    return Evolution(asked, hull, least, most, _mass(asked.start, partition), rate)
+    return Evolution(asked, rows, least, most, _mass(asked.start, partition), rate, over)
 
 
 def _mass(start: ExactArray | None, partition: Partition) -> ExactArray | None:

@@ -1,13 +1,13 @@
-"""Bounds on an expectation at a time: the recursion on the hull, in integers over 2^64, rounded outward.
+"""Bounds on an expectation at a time: a recursion on blocks, in integers over 2^64, rounded outward.
 
-T+ v (B) is the largest drift of v that a matrix in the hull can have in B.  For any rate L let
+T+ v (B) is the largest drift of v in B, over its members or over the rows of the hull.  For any rate L let
 u_0 = g and u_(k+1) = u_k + T+ u_k / L.  Then w(t) = sum over k of Poisson(L t, k) u_k is an upper bound of
 E[g(X_t)] from every member of a block: w' >= T+ w by Jensen's inequality, because T+ is convex, so the difference d
 from the expectation has d' >= Q d and d(0) >= 0.  In discrete time u_k itself is the bound after k steps.
 
-If L is at least the largest outflow of the hull, the maximum of u_k does not increase, so the steps may end
-anywhere: all later ones are at most that maximum.  In discrete time T+ is the maximum over rows that sum
-to one; without this the bound is not monotone.  Lower bounds are upper bounds of -g, negated.
+If L is at least the largest outflow of a row, the maximum of u_k does not increase, so the steps may end
+anywhere: all later ones are at most that maximum.  In discrete time the hull has rows that sum to
+one; a box without this is not monotone.  Lower bounds are upper bounds of -g, negated.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.bounds.hull import Hull
 from lumpability.certificate.bounds.poisson import Window, poisson_window
+from lumpability.certificate.bounds.rows import Rows
+from lumpability.certificate.verification import Contradiction
 from lumpability.numbers.exact_array import ExactArray
 
 __all__ = ["SCALE", "Recursion", "ceilings", "poisson_mixtures", "values_after"]
@@ -48,47 +49,58 @@ def _empty() -> Integers:
 
 
 class Recursion:
-    """Upper bounds u_0, u_1, u_2, ... on the hull.
+    """Upper bounds u_0, u_1, u_2, ... on blocks.
 
     Parameters
     ----------
-    hull : Hull
+    rows : Rows
     rate : Fraction or None
         The rate L in continuous time; None in discrete time.
+
+    Raises
+    ------
+    Contradiction
+        If the rate is not larger than the outflow of a row, by the rounding.
     """
 
-    def __init__(self, hull: Hull, rate: Fraction | None) -> None:
+    def __init__(self, rows: Rows, rate: Fraction | None) -> None:
         factor = Fraction(SCALE) if rate is None else SCALE / rate
-        self._discrete = rate is None
-        self._source, self._target, self._blocks = hull.source, hull.target, hull.blocks
-        self._low, self._high = _floors(hull.least, factor), ceilings(hull.most, factor)
-        changes = np.flatnonzero(np.diff(hull.source)) + 1
-        self._begins = np.append(0, changes)[: len(hull.source)]
-        self._filled = hull.source[self._begins]
-        if self._discrete:
+        self._row, self._target, self._source = rows.row, rows.target, rows.source
+        self._count, self._inner = len(rows.block), rows.inner
+        self._first = np.append(0, np.flatnonzero(np.diff(rows.block)) + 1)
+        self._low, self._high = _floors(rows.least, factor), ceilings(rows.most, factor)
+        changes = np.flatnonzero(np.diff(rows.row)) + 1
+        self._begins = np.append(0, changes)[: len(rows.row)]
+        self._filled = rows.row[self._begins]
+        if self._inner:
             missing = self._row_sums(self._low)
             self._spare = np.array([SCALE - int(x) for x in missing], dtype=object)
+        elif rate is not None and max(self._row_sums(self._high), default=0) > SCALE:
+            raise Contradiction("rate", "it is not above the outflow of every block")
 
     def _row_sums(self, entries: Integers) -> Integers:
-        sums = np.array([0] * self._blocks, dtype=object)
+        sums = np.array([0] * self._count, dtype=object)
         if len(entries):
             sums[self._filled] = np.add.reduceat(entries, self._begins)
         return sums
 
     def step(self, values: Integers) -> Integers:
         """Return the next u, rounded up."""
-        if self._discrete:
+        if self._inner:
             return self._mixed(values)
         differences = values[self._target] - values[self._source]
         rates = np.where((differences > 0).astype(bool), self._high, self._low)
-        following: Integers = values - (-self._row_sums(rates * differences) >> _BITS)
+        drifts = self._row_sums(rates * differences)
+        if self._count > len(values):
+            drifts = np.maximum.reduceat(drifts, self._first)
+        following: Integers = values - (-drifts >> _BITS)
         return following
 
     def _mixed(self, values: Integers) -> Integers:
         """Fill every row with the least bounds, and what is missing to one with the largest values first."""
-        place = np.empty(self._blocks, dtype=np.int64)
-        place[np.argsort(-values, kind="stable")] = np.arange(self._blocks)
-        order = np.lexsort((place[self._target], self._source))
+        place = np.empty(self._count, dtype=np.int64)
+        place[np.argsort(-values, kind="stable")] = np.arange(self._count)
+        order = np.lexsort((place[self._target], self._row))
         room = (self._high - self._low)[order]
         before = np.cumsum(room) - room
         lengths = np.diff(np.append(self._begins, len(order)))

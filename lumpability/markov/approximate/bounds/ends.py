@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.bounds.hull import hull_of
 from lumpability.certificate.bounds.proofs import Evidence, prove
 from lumpability.certificate.bounds.question import Asked
+from lumpability.certificate.bounds.rows import hull_of
 from lumpability.certificate.digest import ChainParts
 from lumpability.certificate.verification import Contradiction
 from lumpability.errors import NoConvergence

@@ -6,14 +6,15 @@ is zero, or the rounding to 2^-64 of questions about a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from lumpability.certificate.bounds.certificate import BoundCertificate
+from lumpability.certificate.bounds.proofs import HULL, MEMBERS
 from lumpability.certificate.bounds.question import Asked
 from lumpability.certificate.digest import ChainParts, Digest
 from lumpability.errors import InvalidInput
@@ -36,6 +37,9 @@ from lumpability.partition import Partition
 from lumpability.version import __version__
 
 __all__ = ["Bounds", "bounds"]
+
+Over = Literal["hull", "members"]
+StepProgress = Callable[[int, int], None]
 
 
 def bounds(chain: MarkovChain, partition: Any) -> Bounds:
@@ -88,7 +92,15 @@ class Bounds:
     chain: MarkovChain
     partition: Partition
 
-    def transient(self, times: Any, *, of: Any, initial: Any = None, progress: Any = None) -> Any:
+    def transient(
+        self,
+        times: Any,
+        *,
+        of: Any,
+        initial: Any = None,
+        over: Over | None = None,
+        progress: StepProgress | None = None,
+    ) -> Any:
         """Bound the expectation of a label or reward at a time, or at each of several times.
 
         Parameters
@@ -99,6 +111,10 @@ class Bounds:
             A label (its probability), a reward (what it earns per unit of time, or step), or numbers of the states.
         initial : state, mapping or array, optional
             The chain's own initial distribution by default; without one the interval holds from every state.
+        over : {"hull", "members"}, optional
+            Over the hull, the interval holds for every chain whose block sums lie between the least and the largest
+            of this one: it covers errors of measured rates.  Over the members it is narrower and holds for this
+            chain, and mixtures of members.  By default the members, or the hull if they are many.
         progress : callable, optional
             Called with (steps done, steps in all); an exception from it stops the computation.
 
@@ -115,7 +131,7 @@ class Bounds:
 
         Notes
         -----
-        O(m) for the hull, and then at most about 2 L t + 22 sqrt(2 L t) steps on it, where L is its outflow.
+        O(m) for the rows, and then at most about 2 L t + 22 sqrt(2 L t) steps on them, where L is their outflow.
 
         Examples
         --------
@@ -124,19 +140,24 @@ class Bounds:
         >>> [str(interval) for interval in bounds(chain, [0, 1, 1]).transient([1, 2], of=[1, 0, 0])]
         ['the given numbers at time 1 in [0, 0], proved', 'the given numbers at time 2 in [0.8999999, 1], proved']
         """
-        return self._at_times(
-            [Transient(of, t, initial=initial) for t in _listed(times)], times, progress
-        )
+        asked = [Transient(of, t, initial=initial) for t in _listed(times)]
+        return self._at_times(asked, times, over, progress)
 
     def time_bounded(
-        self, target: Any, times: Any, *, initial: Any = None, progress: Any = None
+        self,
+        target: Any,
+        times: Any,
+        *,
+        initial: Any = None,
+        over: Over | None = None,
+        progress: StepProgress | None = None,
     ) -> Any:
         """Bound the probability that a target is reached within a time, or within each of several times.
 
         Parameters
         ----------
         target : label name, states, boolean array or predicate
-        times, initial, progress
+        times, initial, over, progress
             As for `transient`.
 
         Returns
@@ -156,7 +177,7 @@ class Bounds:
         Fraction(7, 8)
         """
         asked = [TimeBounded(target, t, initial=initial) for t in _listed(times)]
-        return self._at_times(asked, times, progress)
+        return self._at_times(asked, times, over, progress)
 
     def stationary(
         self, of: Any, *, accuracy: float | None = None, progress: Progress | None = None
@@ -316,16 +337,24 @@ class Bounds:
             task.asked, *reaching_ends(task, accuracy=accuracy, progress=progress)
         )
 
-    def _at_times(self, questions: Sequence[Question], times: Any, progress: Any) -> Any:
+    def _at_times(
+        self,
+        questions: Sequence[Question],
+        times: Any,
+        over: Over | None,
+        progress: StepProgress | None,
+    ) -> Any:
+        if over not in (None, HULL, MEMBERS):
+            raise InvalidInput(f"over is 'hull' or 'members', not {over!r}", over=over)
         several = [self._task(question) for question in questions]
         if not several:
             return []
-        recursion = evolution(max(several, key=lambda task: task.asked.time or 0))
+        recursion = evolution(max(several, key=lambda task: task.asked.time or 0), over)
         at = [task.asked.time or Fraction(0) for task in several]
         found = timed_ends(recursion, at, progress=progress)
         estimates = estimates_at(several[0], at)
         intervals = [
-            self._interval(task.asked, ends, estimate, rate=recursion.rate)
+            self._interval(task.asked, ends, estimate, rate=recursion.rate, over=recursion.over)
             for task, ends, estimate in zip(several, found, estimates, strict=True)
         ]
         return intervals if _are_several(times) else intervals[0]
@@ -336,7 +365,13 @@ class Bounds:
         )
 
     def _interval(
-        self, asked: Asked, ends: Ends, estimate: float, *, rate: Fraction | None = None
+        self,
+        asked: Asked,
+        ends: Ends,
+        estimate: float,
+        *,
+        rate: Fraction | None = None,
+        over: str = MEMBERS,
     ) -> Interval:
         """Return the interval of two ends, rounded outward to numbers of moderate length."""
         assert ends.lower is not None
@@ -349,6 +384,7 @@ class Bounds:
             asked,
             self.partition,
             rate,
+            over,
             lower,
             upper,
             ends.below,

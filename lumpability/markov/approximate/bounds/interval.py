@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from lumpability.certificate.bounds.certificate import BoundCertificate
 from lumpability.certificate.bounds.decimals import decimals
+from lumpability.certificate.bounds.proofs import HULL
 
 __all__ = ["Interval", "outward"]
 
@@ -20,8 +21,7 @@ class Interval:
     Attributes
     ----------
     lower, upper : Fraction
-        The quantity lies between them, for the given chain.  A question about a time is also answered for every
-        other chain whose block sums lie in the same hull.
+        The quantity lies between them.
     estimate : float
         The value for the nominal quotient or the middle of the interval.
     question : str
@@ -62,6 +62,20 @@ class Interval:
 
     def __contains__(self, value: object) -> bool:
         return isinstance(value, int | float | Fraction) and self.lower <= value <= self.upper
+
+    @property
+    def holds_in_hull(self) -> bool:
+        """Whether the interval also holds for every other chain whose block sums lie in the same hull.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC
+        >>> from lumpability.markov.approximate.bounds import bounds
+        >>> chain = DTMC([[0, 1], [1, 0]], initial=0)
+        >>> bounds(chain, [0, 1]).transient(3, of=[1, 0], over="hull").holds_in_hull
+        True
+        """
+        return self.evidence.over == HULL
 
     def certify(self) -> BoundCertificate:
         """Return the certificate, with which others can check the interval without trusting any solver.

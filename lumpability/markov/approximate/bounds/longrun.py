@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.bounds.hull import hull_of
 from lumpability.certificate.bounds.question import Asked
+from lumpability.certificate.bounds.rows import hull_of
 from lumpability.certificate.digest import ChainParts
 from lumpability.errors import NotUnique
 from lumpability.markov.approximate.bounds.average import adversary, bias_system, nominal_bias

@@ -13,8 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from lumpability.certificate.bounds.hull import hull_of
 from lumpability.certificate.bounds.proofs import unreachable
+from lumpability.certificate.bounds.rows import hull_of
 from lumpability.errors import InvalidInput, NoFiniteBound
 from lumpability.markov.approximate.bounds.ends import (
     Ends,
@@ -84,6 +84,11 @@ class _Reaching:
         self.problem = Until(self.earning.to_floats(), ~self.free, on_arrival)
 
     @cached_property
+    def largest(self) -> float:
+        """The largest value of a block, by the mean of the members."""
+        return float(nominal_value(self.members, self.problem).max())
+
+    @cached_property
     def staying(self) -> int | None:
         """A state with which an adversary stays among the free states for ever; None if there is none."""
         return never_leaving(self.members, ~self.free)
@@ -143,8 +148,8 @@ class _Reaching:
         return float(values.mean() if start is None else start.to_floats() @ values)
 
     def size(self, ends: Ends) -> float:
-        """Return what an accuracy is relative to: one for a probability, else the upper end."""
-        return 1.0 if not self.earns else float(ends.upper or 0)
+        """Return what an accuracy is relative to: one for a probability, else the upper end unless it is nothing."""
+        return 1.0 if not self.earns else max(float(ends.upper or 0), 1e-6 * self.largest)
 
     def on_blocks(self, guess: Floats, *, upper: bool) -> Ends | None:
         """Return an end from the worst choice of members."""

@@ -1,4 +1,4 @@
-"""Expectations at a time, and targets reached within a time: the recursion on the hull, at several times at once."""
+"""Expectations at a time, and targets reached within a time: the recursion on blocks, at several times at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.certificate.bounds.proofs import Evidence, Evolution, evolution_of
+from lumpability.certificate.bounds.proofs import HULL, MEMBERS, Evidence, Evolution, evolution_of
 from lumpability.certificate.bounds.question import absorbing
 from lumpability.certificate.bounds.recursion import SCALE
 from lumpability.certificate.verification import Contradiction
@@ -20,17 +20,33 @@ __all__ = ["estimates_at", "evolution", "timed_ends"]
 _NARROW = 50
 """Steps end once the values differ by at most 2^-50 of the span of what is averaged."""
 _MOST_STEPS = 10**7
+_MOST_TERMS, _FEW_STEPS = (
+    2_000_000,
+    2_000,
+)  # of the recursion over the members, which often ends early
 _DENSE_UP_TO = 300  # blocks for the estimate
 _MOST_JUMPS = 10_000.0
 
 
-def evolution(task: Task) -> Evolution:
-    """Return the recursion of a task, at twice the outflow of its hull.
+def evolution(task: Task, over: str | None = None) -> Evolution:
+    """Return the recursion of a task, at twice the outflow of its rows.
+
+    Parameters
+    ----------
+    over : {"hull", "members"}, optional
+        By default the members, unless these are so many that the recursion would take long; the choice depends on
+        sizes alone.
 
     Raises `SizeLimit` if it takes too many steps.
     """
     try:
-        return evolution_of(task.asked, task.parts, task.partition, None)
+        if over is None:
+            found = evolution_of(task.asked, task.parts, task.partition, None, over=MEMBERS)
+            time = task.asked.time or Fraction(0)
+            steps = min(float(time * (found.rate or 1)), _FEW_STEPS)
+            if len(found.rows.target) * steps <= _MOST_TERMS:
+                return found
+        return evolution_of(task.asked, task.parts, task.partition, None, over=over or HULL)
     except Contradiction as found:
         raise SizeLimit(f"{found.rejection.reason}: use the stationary average") from None
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mpmath import matrix, mp
 
 from lumpability import CTMC, DTMC
-from lumpability.certificate.bounds.hull import hull_of
+from lumpability.certificate.bounds.rows import hull_of
 from lumpability.markov import MarkovChain
 from lumpability.partition import Partition
 from lumpability.testing.strategies.chains import ctmcs, dtmcs

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sampled_chains import chains_with_partitions, expectations_at, inside_the_hull
+from sampled_chains import chains_with_partitions, expectations_at, inside_the_hull, mixed_members
 
 from lumpability import CTMC, DTMC, lump
 from lumpability.certificate import BoundCertificate
@@ -59,7 +59,26 @@ def test_the_interval_holds_for_every_chain_in_the_hull(
     other = data.draw(st.composite(inside_the_hull)(chain, partition))
     exact = expectations_at(other, g, time)
     of = [g[b] for b in partition.labels.tolist()]
-    assert covers(bounds(chain, partition).transient(time, of=of), exact)
+    interval = bounds(chain, partition).transient(time, of=of, over="hull")
+    assert interval.holds_in_hull
+    assert covers(interval, exact)
+
+
+@given(pair=chains_with_partitions(), data=st.data(), time=times)
+def test_the_members_give_a_narrower_interval_that_holds_for_their_mixtures(
+    pair: tuple[MarkovChain, Partition], data: st.DataObject, time: Fraction
+) -> None:
+    chain, partition = pair
+    k = len(partition)
+    g = data.draw(st.lists(numbers, min_size=k, max_size=k))
+    other = data.draw(st.composite(mixed_members)(chain, partition))
+    of = [g[b] for b in partition.labels.tolist()]
+    found = bounds(chain, partition)
+    narrow, wide = (found.transient(time, of=of, over=over) for over in ("members", "hull"))
+    assert covers(narrow, expectations_at(other, g, time))
+    assert narrow.width <= wide.width + Fraction(1, 2**50)
+    assert not narrow.holds_in_hull
+    assert narrow.certify().verify(chain)
 
 
 @given(pair=chains_with_partitions(), data=st.data(), time=times)
