@@ -47,7 +47,11 @@ TLL = [
     ("N=M=8_m=1_instance_0_1.onnx", 386, 209, 17_295, 3_458),
     ("N=M=16_m=1_instance_1_0.onnx", 1_546, 647, 267_815, 27_232),
     ("N=M=24_m=1_instance_2_0.onnx.gz", 3_599, 1_524, 1_356_112, 132_847),
-    ("N=M=32_m=1_instance_3_0.onnx.gz", 6_170, 2_046, 4_233_303, 253_515),
+    pytest.param(
+        "N=M=32_m=1_instance_3_0.onnx.gz",
+        *(6_170, 2_046, 4_233_303, 253_515),
+        marks=pytest.mark.slow,  # as the smaller ones, of the same family
+    ),
 ]
 
 

@@ -4,9 +4,9 @@ Exactly by the elimination of Grassmann, Taksar and Heyman (1985): states are re
 between the others are increased by the flow through the removed state.  It adds, multiplies and divides positive
 numbers only, so it works over any field of rates, parameters included.  In floating point the same elimination is
 right in every entry, however small; it is used up to some thousands of states.  For larger chains, sweeps of Gauss
-and Seidel, which do not subtract either, alternate with the solution of the chain between parts that are joined by
-the largest flows (Koury, McAllister and Stewart 1984).  If they converge slowly, they start from a sparse
-factorisation, whose large entries are right.  Every result has a proved bound on the relative error of its entries
+and Seidel, which do not subtract either, alternate with the solution of chains between parts on many levels
+(`lumpability.markov.solve.sweeps`).  If they converge slowly, they start from a sparse factorisation, whose large
+entries are right.  Every result has a proved bound on the relative error of its entries
 (`lumpability.markov.solve.gth`).
 """
 

@@ -1,14 +1,17 @@
-"""Stationary distributions of large chains: sweeps without subtraction, masses of parts between them.
+"""Stationary distributions of large chains: sweeps without subtraction, masses of parts on many levels.
 
 A sweep of Gauss and Seidel gives each state the flow into it divided by its rate out.  It adds, multiplies and
-divides positive numbers only, so small entries become as right as large ones.  Masses move slowly between parts
-that are joined by small flows only.  So after some sweeps the chain between such parts gives each part its mass
-(Koury, McAllister and Stewart 1984).  If this still converges slowly, the chain mixes slowly; then it has small
-separators, and its factors are sparse, so sweeps start from a factorisation.
+divides positive numbers only, so small entries become as right as large ones.  Masses move slowly between distant
+states.  So each cycle joins every state with the one with which it exchanges the largest flow, gives the parts their
+masses in the chain between them, which has the same problem and is treated alike, and sweeps again (Horton and
+Leutenegger 1994).  After some cycles their results are combined so that the remaining changes cancel as far as
+possible (Eddy 1979; Sidi 2008); entries that this would make negative or change much stay as they are, and the next
+cycles make them right.  If this still converges slowly, sweeps start from a sparse factorisation.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from contextlib import suppress
 from dataclasses import replace
@@ -22,14 +25,16 @@ from lumpability.markov.solve.solution import Effort, Floats
 
 __all__ = ["sweep_until_right"]
 
-_SWEEPS = 10  # between two corrections of the masses of parts
-_PATIENCE, _SHORT_PATIENCE = 20, 5  # corrections in which the change must halve
+_SWEEPS = 3  # before and after the masses of parts are corrected
+_COMBINED = 5  # cycles
+_PATIENCE, _SHORT_PATIENCE = 12, 6  # cycles in which the change must halve
 _FACTORISE_SOON = 20_000  # states up to which a factorisation is cheap enough to be tried soon
-_PARTS = 500
-_NEAR = 1e-4  # the error is computed when the change is smaller
+_DENSE = 400  # states of the last level, which is eliminated
+_NEAR = 1e-7  # the error is computed when no entry changes by more, relatively
 _GOOD = 1e-9  # a relative error that is accepted when it does not become smaller
 _SETTLED = 1e-13
 _UNDERFLOWING = 1e-250
+_MUCH = 5.0  # the largest factor by which a combination may change an entry
 
 
 def sweep_until_right(rates: Any, effort: Effort) -> tuple[Floats, str, int]:
@@ -64,26 +69,27 @@ def _sweep(rates: Any, masses: Floats, effort: Effort) -> tuple[Floats, str, int
     soon = effort.method == "auto" and rates.shape[0] <= _FACTORISE_SOON
     patience = _SHORT_PATIENCE if soon else _PATIENCE
     changes = [math.inf] * patience
+    recent = [masses]
     while done < effort.max_iterations:
-        before, masses = masses, _swept(rates, masses, min(_SWEEPS, effort.max_iterations - done))
-        done += _SWEEPS
+        before = recent[-1]
+        masses = _cycle(rates, before)
+        recent.append(masses)
+        done += 2 * _SWEEPS
         if effort.progress is not None:
-            effort.progress(done, effort.max_iterations)
+            effort.progress(min(done, effort.max_iterations), effort.max_iterations)
         changes.append(float(np.abs(masses - before).sum()))
-        error = relative_error_bound(rates, masses) if changes[-1] < _NEAR else math.inf
+        moved = _largest_change(masses, before)
+        error = relative_error_bound(rates, masses) if moved < _NEAR else math.inf
         improved = error < least / 2
         if error < least:
             best, least = masses, error
-        if (
-            least <= effort.tolerance
-            or (least < _GOOD and not improved)
-            or _largest_change(masses, before) < _SETTLED
-        ):
+        if least <= effort.tolerance or (least < _GOOD and not improved) or moved < _SETTLED:
             used = "direct" if effort.method == "direct" else "iterative"
             return best if least < math.inf else masses, used, done
         if changes[-1] > changes[-1 - patience] / 2:
             break
-        masses = _aggregated(rates, masses)
+        if len(recent) > _COMBINED:
+            recent = [_combined(recent)]
     raise NoConvergence(
         f"no convergence to {effort.tolerance:g} in {done} iterations (relative error {least:.1e}): raise "
         "max_iterations or tolerance, or use method='direct'",
@@ -121,6 +127,29 @@ def _factorised(rates: Any) -> Floats:
     return started
 
 
+def _cycle(rates: Any, masses: Floats) -> Floats:
+    """Sweep, correct the masses of parts, and sweep again; a few states are eliminated."""
+    from scipy.sparse import csr_array, diags_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(masses)
+    if n <= _DENSE:
+        return eliminate_dense(rates.toarray())
+    masses = _swept(rates, masses, _SWEEPS)
+    flow = (diags_array(masses) @ rates).tocsr()
+    partner = np.asarray((flow + flow.T).tocsr().argmax(axis=1)).ravel()
+    pairs = csr_array((np.ones(n), (np.arange(n), partner)), shape=(n, n))
+    count, part = connected_components(pairs, directed=False)
+    sums = np.bincount(part, masses, count).astype(np.float64)
+    joined = csr_array((np.ones(n), (np.arange(n), part)), shape=(n, count))
+    between = (joined.T @ flow @ joined).tocsr()
+    between.setdiag(0)
+    between.eliminate_zeros()
+    correct = _cycle((diags_array(1 / sums) @ between).tocsr(), sums)
+    masses = masses * (correct / sums)[part]
+    return _swept(rates, masses / math.fsum(masses), _SWEEPS)
+
+
 def _swept(rates: Any, masses: Floats, sweeps: int) -> Floats:
     """Sweep over the states, likely ones first, so that each gets its mass from those that are right."""
     from scipy.sparse import diags_array, tril, triu
@@ -142,23 +171,21 @@ def _swept(rates: Any, masses: Floats, sweeps: int) -> Floats:
     return result
 
 
-def _aggregated(rates: Any, masses: Floats) -> Floats:
-    """Give every part its mass in the chain between the parts, which hang together by the largest flows."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
-
-    n = len(masses)
-    flows = rates.tocoo()
-    flow = masses[flows.row] * flows.data
-    cost = 1 + math.log(flow.max()) - np.log(flow)
-    tree = minimum_spanning_tree(csr_array((cost, (flows.row, flows.col)), shape=(n, n)))
-    weakest = np.argpartition(-tree.data, _PARTS)[:_PARTS] if tree.nnz > _PARTS else slice(None)
-    tree.data[weakest] = 0
-    tree.eliminate_zeros()
-    count, part = connected_components(tree, directed=False)
-    sums = np.bincount(part, masses, count)
-    between = np.zeros((count, count))
-    np.add.at(between, (part[flows.row], part[flows.col]), flow)
-    correct = eliminate_dense(between / sums[:, None])
-    corrected: Floats = masses * (correct / sums)[part]
-    return corrected / math.fsum(corrected)
+def _combined(results: list[Floats]) -> Floats:
+    """Combine the results of cycles with weights that sum to one, so that their changes cancel best."""
+    last = results[-1]
+    scale = 1 / np.sqrt(np.maximum(last, _UNDERFLOWING))
+    changes = np.array([(b - a) * scale for a, b in itertools.pairwise(results)])
+    products = changes @ changes.T
+    size = float(np.trace(products))
+    if size == 0:
+        return last
+    weights = np.linalg.lstsq(products / size, np.ones(len(changes)), rcond=1e-14)[0]
+    if not np.isfinite(weights).all() or abs(weights.sum()) < 1e-300:
+        return last
+    weights /= weights.sum()
+    mixed = weights @ np.array(results[1:])
+    sound = (mixed > last / _MUCH) & (mixed < last * _MUCH)
+    mixed = np.where(sound, mixed, last)
+    combined: Floats = mixed / math.fsum(mixed)
+    return combined

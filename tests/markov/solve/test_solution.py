@@ -37,7 +37,7 @@ def test_numbers_are_found_by_the_names_of_states():
 def test_names_that_are_integers_are_names():
     solution = stationary(CTMC.from_rates({(5, 0): 1, (0, 5): 3}))
     assert (solution[5], solution[0]) == (Fraction(3, 4), Fraction(1, 4))
-    assert list(solution) == [Fraction(3, 4), Fraction(1, 4)]
+    assert list(solution) == [Fraction(1, 4), Fraction(3, 4)]  # in the order of the states, 0 and 5
 
 
 def test_formulas_are_ordinary_expressions():

@@ -11,7 +11,7 @@ import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumpability import CTMC, DTMC, lump
+from lumpability import CTMC, DTMC, lump, read
 from lumpability.errors import InvalidChain, InvalidInput, NoConvergence, NotUnique
 from lumpability.markov.examples import (
     components,
@@ -227,3 +227,31 @@ def test_probabilities_that_underflow_do_not_hide_the_others():
     found = stationary(CTMC(rates.tocsr()))
     assert found.relative_error is None
     assert found.floats()[:500] == pytest.approx(0.5 ** np.arange(1, 501), rel=1e-12, abs=0)
+
+
+def two_queues(places: int) -> tuple[CTMC, np.ndarray]:
+    """Two queues side by side, one slow and one stiff, and their stationary distribution."""
+    number = np.arange(places * places).reshape(places, places)
+    sides = [(number[:-1], number[1:], 0.9, 1.0), (number[:, :-1], number[:, 1:], 1e-4, 0.5)]
+    rows = np.concatenate([np.concatenate([a.ravel(), b.ravel()]) for a, b, *_ in sides])
+    columns = np.concatenate([np.concatenate([b.ravel(), a.ravel()]) for a, b, *_ in sides])
+    rates = np.concatenate([np.repeat([up, down], a.size) for a, _, up, down in sides])
+    matrix = scipy.sparse.csr_array((rates, (rows, columns)), shape=(places**2, places**2))
+    slow, stiff = 0.9 ** np.arange(places), 2e-4 ** np.arange(places)
+    return CTMC(matrix), np.outer(slow / slow.sum(), stiff / stiff.sum()).ravel()
+
+
+def test_few_cycles_make_every_entry_of_a_stiff_grid_right():
+    chain, right = two_queues(25)
+    solution = stationary(chain, method="iterative")
+    assert solution.iterations < 400
+    assert solution.relative_error < 1e-9
+    assert solution.floats() == pytest.approx(right, rel=1e-9)
+
+
+@pytest.mark.slow
+def test_the_large_cluster_takes_few_cycles(shared_file):
+    quotient = lump(read(shared_file("chains/cluster64.npz"))).quotient
+    solution = stationary(quotient, method="iterative")
+    assert solution.iterations < 400
+    assert solution.relative_error < 1e-9
