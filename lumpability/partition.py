@@ -302,7 +302,8 @@ class Partition(Shown):
         True
         """
         self._same_states(other)
-        return bool(np.array_equal(other.labels[self.representatives][self.labels], other.labels))
+        of_block = other.labels[self.representatives]
+        return bool(np.array_equal(gather(of_block, self.labels), other.labels))
 
     def meet(self, other: Partition) -> Partition:
         """Return the coarsest partition that refines both.

@@ -22,6 +22,7 @@ from lumpability.markov.kinds.kind import Kind
 from lumpability.markov.lumping import Lumping
 from lumpability.markov.respected import respected_names, warn_if_trivial
 from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.integers import gather
 from lumpability.partition import Partition
 from lumpability.quotient import Stats, Verdict, project
 from lumpability.refinement import Engine, EngineName, Progress, Witness
@@ -162,6 +163,6 @@ def _is_constant(codes: np.ndarray[Any, Any], partition: Partition) -> bool:
     """Whether states of a block have equal codes; most arrays that differ do so in the first chunk."""
     of_block, labels = codes[partition.representatives], partition.labels
     return all(
-        np.array_equal(of_block[labels[low : low + _CHUNK]], codes[low : low + _CHUNK])
+        np.array_equal(gather(of_block, labels[low : low + _CHUNK]), codes[low : low + _CHUNK])
         for low in range(0, len(codes), _CHUNK)
     )

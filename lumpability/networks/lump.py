@@ -66,19 +66,13 @@ def lump_network(
         blocks=len(partition),
         block_transitions=quotient.parameter_count,
         respected_blocks=len(respected),
-        engine=_name(engine),
+        engine=next((one.engine for one in merged if one.engine is not None), "columns"),
         seconds=time.perf_counter() - started,
         proof=f"A W = W^ A and b = b^ A hold exactly in all {len(merged)} layers{rounded}",
     )
     return NetworkLumping(
         network, kind, partition, quotient, stats, respected, merged, weights, rounding
     )
-
-
-def _name(engine: EngineName | Engine) -> str:
-    if isinstance(engine, str):
-        return "columns" if engine == "auto" else engine
-    return getattr(engine, "__name__", "callable")
 
 
 def _worth_reflecting(

@@ -63,6 +63,7 @@ class MergedStage:
     group: Group = Group.ONE  # factors by which columns were allowed to differ
     antiparallel: bool = False  # whether units of opposite sign were merged where possible
     within: Partition | None = None  # the initial partition of the units, if one was given
+    engine: str | None = None  # which grouped the columns; None if no units may merge
 
     def claim(self) -> LayerClaim:
         """Return the claim of a certificate about the stage."""
@@ -251,8 +252,9 @@ def merge_stage(
     live[partition.labels[list(constants)]] = False
     signs = antiparallel and stage.reflection is not None
     return MergedStage(
-        stage, summed, partition, factors, carried, scale, constants, live, group, signs, within
-    )
+        stage, summed, partition, factors, carried, scale, constants, live, group, signs, within,
+        columns.engine,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,6 +264,7 @@ class Columns:
     leader: Array  # shape (n,): first column of the group of each
     factors: dict[int, Fraction]  # the factor of a column over its leader, if it is not 1
     zero: Array  # shape (n,): columns whose weights are all zero (the bias need not be)
+    engine: str  # which grouped them
 
 
 def group_columns(
@@ -280,10 +283,11 @@ def group_columns(
     >>> found.leader.tolist(), found.factors
     ([0, 0, 2], {1: Fraction(3, 1)})
     """
-    found = refine(summed, normal=multiples(group), engine=engine).partition
-    units = np.arange(summed.columns)
+    refined = refine(summed, normal=multiples(group), engine=engine)
+    found, units = refined.partition, np.arange(summed.columns)
     leader = found.representatives[found.labels[units]].astype(np.int64)
-    return Columns(leader, column_factors(summed, leader, group), summed.zero_columns(units))
+    factors = column_factors(summed, leader, group)
+    return Columns(leader, factors, summed.zero_columns(units), refined.engine)
 
 
 def _constants(

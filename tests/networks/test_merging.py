@@ -56,6 +56,7 @@ def test_the_dense_specialisation_and_the_shared_engine_agree(planted: Any, kind
     slow = lump(planted[0], kind=kind, engine="definition")
     assert fast.partition == slow.partition
     assert fast.factors == slow.factors
+    assert (fast.stats.engine, slow.stats.engine) == ("columns", "definition")
 
 
 def test_plain_sums_with_unequal_factors_below_do_not_merge() -> None:

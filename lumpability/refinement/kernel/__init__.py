@@ -29,6 +29,7 @@ import numpy as np
 
 from lumpability.errors import InvalidInput, LumpabilityError
 from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.integers import gather
 from lumpability.numbers.residues import combined_residues, deciding_residues, fits_words, moduli
 from lumpability.partition import Partition
 from lumpability.refinement.kernel import follow, prove, sweep
@@ -99,7 +100,7 @@ def refine(
         rest = within.restrict(found.partition.representatives)
         blocks = _refine_by_rounds(smaller, rest, progress, threads)
         firsts = found.partition.representatives[blocks.representatives]
-        return Partition.from_canonical(blocks.labels[settled_labels], firsts)
+        return Partition.from_canonical(gather(blocks.labels, settled_labels), firsts)
     return _refine_by_rounds(structure, within, progress, threads)
 
 
