@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from lumpability.formats import read, write
     from lumpability.markov import CTMC, DTMC, Lumping, Reward
     from lumpability.networks import Network, NetworkLumping
+    from lumpability.networks.regions import Box
+    from lumpability.networks.relaxed import explain_pruning, relax
     from lumpability.partition import Partition
     from lumpability.quotient import Verdict
 
 __all__ = [
     "CTMC",
     "DTMC",
+    "Box",
     "Certificate",
     "Lumping",
     "LumpabilityError",
@@ -30,8 +33,10 @@ __all__ = [
     "__version__",
     "check",
     "compare",
+    "explain_pruning",
     "lump",
     "read",
+    "relax",
     "write",
 ]
 
@@ -47,6 +52,9 @@ _HOMES = {
     "Reward": "markov",
     "Network": "networks",
     "NetworkLumping": "networks",
+    "Box": "networks.regions",
+    "explain_pruning": "networks.relaxed",
+    "relax": "networks.relaxed",
     "Partition": "partition",
     "Verdict": "quotient",
     "check": "dispatch",

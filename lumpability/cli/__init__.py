@@ -24,6 +24,8 @@ from lumpability.cli.files import convert_command, info_command
 from lumpability.cli.lump import lump_command, shrink_command
 from lumpability.cli.options import debug
 from lumpability.cli.prove import prove_command
+from lumpability.cli.pruning import explain_pruning_command
+from lumpability.cli.relax import relax_command
 from lumpability.cli.solve import solve_command
 from lumpability.cli.verify import verify_command
 from lumpability.formats import FORMATS
@@ -81,6 +83,8 @@ for _command in (
     info_command,
     convert_command,
     shrink_command,
+    relax_command,
+    explain_pruning_command,
     demo_command,
     doctor_command,
     exercise_command,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,6 +27,9 @@ from lumpability.networks.regions import Box
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.show.text import Table, count
+
+if TYPE_CHECKING:
+    from lumpability.networks.relaxed.lumping import RegionLumping
 
 __all__ = ["describe", "judge", "lumped", "options_of", "subject", "summarise", "units"]
 
@@ -62,7 +65,7 @@ def units(model: Any) -> States:
     return names
 
 
-def summarise(lumping: Lumping | NetworkLumping, **asked: Any) -> Report:
+def summarise(lumping: Lumping | NetworkLumping | RegionLumping, **asked: Any) -> Report:
     """Report the sizes of a lumping, its proof, and everything else that was requested."""
     domain = getattr(type(lumping), "domain", lumping.quotient.domain)
     report: Report = _WINGS[domain].summarise(lumping, **asked)

@@ -19,11 +19,13 @@ from lumpability.markov.answer import Answer
 from lumpability.markov.lumping import Lumping
 from lumpability.markov.solve import stationary, transient
 from lumpability.networks.lumping import NetworkLumping
+from lumpability.networks.relaxed.relaxation import RelaxedLumping
 
 __all__ = [
     "answer_values",
     "class_sizes",
     "layer_widths",
+    "relaxation_curve",
     "save",
     "stationary_masses",
     "transient_masses",
@@ -173,6 +175,45 @@ def layer_widths(lumping: NetworkLumping, *, axes: Any = None) -> Any:
     drawn.set(xlabel="layer", ylabel="units")
     _legend(drawn)
     return drawn
+
+
+def relaxation_curve(relaxed: RelaxedLumping, *, axes: Any = None) -> Any:
+    """Plot how few hidden units are left for which difference of the outputs.
+
+    Parameters
+    ----------
+    relaxed : RelaxedLumping
+    axes : matplotlib axes, optional
+
+    Returns
+    -------
+    matplotlib axes
+
+    Raises
+    ------
+    MissingDependency
+        Without matplotlib.
+
+    Examples
+    --------
+    >>> from lumpability import relax
+    >>> from lumpability.networks import Network
+    >>> network = Network.dense([([[1, 2, 1]], [0, 0.01, 3], "relu"), ([[1], [1], [1]], None, None)])
+    >>> relaxation_curve(relax(network, tolerance=0.1)).get_ylabel()
+    'hidden units left'
+    """
+    axes = _axes(axes)
+    points = [point for point in relaxed.curve if point.bound > 0]
+    units, bounds = [point.units for point in points], [point.bound for point in points]
+    axes.plot(bounds, units, color=_BEFORE, marker=".", drawstyle="steps-post", label="tried")
+    left = relaxed.quotient.hidden_neurons
+    axes.plot(
+        [float(relaxed.bound)], [left], color=_AFTER, marker="o", label="certified", linestyle=""
+    )
+    axes.set(xlabel="largest difference of an output", ylabel="hidden units left", xscale="log")
+    axes.set_ylim(bottom=0)
+    _legend(axes)
+    return axes
 
 
 def class_sizes(lumping: Lumping | NetworkLumping, *, axes: Any = None) -> Any:

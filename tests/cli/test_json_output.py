@@ -67,6 +67,8 @@ def test_the_commands_for_networks_print_what_the_schema_says(
     assert (compared["difference"]["certified"], compared["box"]) == (True, "box.json")
     assert conforms("compare", "wide.nnet", "wide.nnet")["difference"]["region"] is None
     assert conforms("lump", "wide.nnet", "--region", "box.json")["lumping"]["region"]
+    assert conforms("relax", "wide.nnet", "--box", "box.json", "--units", "20")["lumping"]["curve"]
+    assert conforms("explain-pruning", "wide.nnet", "wide.nnet")["explanation"]["layers"]
 
 
 def test_grading_prints_what_the_schema_says(

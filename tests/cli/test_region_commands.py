@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,54 @@ def test_a_damaged_certificate_is_refused(run: Run, files: Path) -> None:
     document["parts"][0][0][0][0] = "nan"
     Path("c.json").write_text(json.dumps(document))
     run("verify", "c.json", "net.onnx", "--quotient", "s.onnx").assert_refused("finite number")
+
+
+def test_relaxing_keeps_the_tolerance_and_is_verified(run: Run, files: Path) -> None:
+    asked = ("relax", "net.onnx", "--box", "box.json", "--tolerance", "0.2")
+    result = run(*asked, "-o", "small.onnx", "--certificate", "c.json")
+    assert result.exit_code == 0, result.output
+    assert "units left and bounds" in result.stdout
+    assert read("small.onnx").hidden_neurons < 2
+    assert run("verify", "c.json", "net.onnx", "--quotient", "small.onnx").exit_code == 0
+    found = run(*asked, "--json").document
+    assert float(Fraction(found["lumping"]["bound"])) <= 0.2
+    assert found["lumping"]["changes"][0]["became"] == "constant"
+
+
+def test_relaxing_needs_a_tolerance_or_a_number_of_units(run: Run, files: Path) -> None:
+    for options in ((), ("--tolerance", "1", "--units", "1")):
+        result = run("relax", "net.onnx", *options)
+        assert result.exit_code == 2
+        assert "either --tolerance or --units" in result.stderr
+    run("relax", "net.onnx", "--tolerance", "much").assert_refused("much")
+
+
+def test_relaxing_is_for_networks(run: Run, machines: Path) -> None:
+    run("relax", "machines.json", "--units", "1").assert_refused("for networks")
+
+
+def test_the_curve_is_drawn(run: Run, files: Path) -> None:
+    pytest.importorskip("matplotlib")
+    result = run("relax", "net.onnx", "--region", "box.json", "--units", "0", "--plot", "curve.svg")
+    assert result.exit_code == 0, result.output
+    assert Path("curve.svg").read_text().startswith("<?xml")
+
+
+def test_pruning_is_explained_certified_and_verified(run: Run, files: Path) -> None:
+    layers = [([[1, 1]], [0, -1], "relu"), ([[1], [0.3]], [0], None)]
+    formats.write(Network.dense(layers, dtype=np.float32), "pruned.onnx")
+    asked = ("explain-pruning", "net.onnx", "pruned.onnx", "--box", "box.json")
+    result = run(*asked, "--html", "what.html", "--certificate", "c.json")
+    assert result.exit_code == 0, result.output
+    assert "neuron 1 was dropped" in result.stdout
+    assert "no output differs at all" in result.stdout
+    assert "neuron 1 was dropped" in Path("what.html").read_text()
+    assert run("verify", "c.json", "net.onnx", "--quotient", "pruned.onnx").exit_code == 0
+    data = run(*asked, "--json").document
+    assert data["explanation"]["layers"][0]["counts"]["dropped"] == 1
+    assert "neuron 1" not in run(*asked, "--brief").stdout
+
+
+def test_pruned_networks_of_another_depth_are_refused(run: Run, files: Path) -> None:
+    formats.write(Network.dense([([[1]], None, None)], dtype=np.float32), "flat.onnx")
+    run("explain-pruning", "net.onnx", "flat.onnx").assert_refused("layers")

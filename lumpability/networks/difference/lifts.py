@@ -61,6 +61,18 @@ class Lift:
             raise InvalidInput("a lift holds numbers that are not finite")
 
     @cached_property
+    def full(self) -> Array:
+        """The matrix, that of the identity too."""
+        return np.eye(len(self.shift)) if self.matrix is None else self.matrix
+
+    @cached_property
+    def is_identity(self) -> bool:
+        """Whether every unit stays as it is."""
+        rows, columns = self.full.shape
+        same = rows == columns and bool(np.array_equal(self.full, np.eye(rows)))
+        return same and not self.shift.any()
+
+    @cached_property
     def is_class(self) -> bool:
         """Whether every column has at most one entry, which is positive."""
         if self.matrix is None:

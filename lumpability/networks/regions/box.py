@@ -157,6 +157,12 @@ class Box:
         ------
         FormatError
             If it cannot be written.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     Box([0], [1]).write(f"{folder}/box.json")
         """
         with writing(path) as handle:
             handle.write(f"{json.dumps(self.to_json())}\n".encode())
@@ -173,7 +179,13 @@ class Box:
 
     @property
     def n(self) -> int:
-        """Number of inputs."""
+        """Number of inputs.
+
+        Examples
+        --------
+        >>> Box([0, 0], [1, 1]).n
+        2
+        """
         return len(self.low)
 
     @cached_property

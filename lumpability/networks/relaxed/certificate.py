@@ -22,13 +22,17 @@ from lumpability.certificate.verification import Rejection, Verification
 from lumpability.errors import InvalidInput, NotJustified
 from lumpability.networks.claims import Subject
 from lumpability.networks.difference.affine import AffineLayer, AffineNetwork
+from lumpability.networks.difference.homogeneous import (
+    homogeneous,
+    homogeneous_box,
+    homogeneous_lift,
+)
+from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.difference.unrolling import affine_layers
 from lumpability.networks.network import Network
 from lumpability.networks.regions.box import Box
 from lumpability.networks.relaxed.claims import RegionClaims, read_claims, write_claims
 from lumpability.networks.relaxed.derive import Refuted, difference, piecewise, side
-from lumpability.networks.relaxed.homogeneous import homogeneous, homogeneous_lift
-from lumpability.networks.relaxed.lift import Lift
 from lumpability.networks.relaxed.scaled import Scaled
 
 __all__ = ["RegionCertificate", "derived_bound", "refill"]
@@ -179,10 +183,8 @@ def derived_bound(claims: RegionClaims, network: Network, reduced: Network) -> F
     region = claims.region
     if region is None:
         whole, fewer = homogeneous(whole), homogeneous(fewer)
-        lifts = [
-            homogeneous_lift(lift, last=place == len(lifts) - 1) for place, lift in enumerate(lifts)
-        ]
-        region = Box([-1] * (whole.inputs - 1) + [0], [1] * whole.inputs)
+        lifts = [*map(homogeneous_lift, lifts[:-1]), lifts[-1]]
+        region = Box(*homogeneous_box(whole.inputs - 1))
     if region.n != whole.inputs or any(cut >= region.n for cut in claims.cuts):
         raise InvalidInput("the region has another number of inputs than the network")
     boxes = list(region.halves(claims.cuts))
@@ -219,7 +221,7 @@ def refill(
     empty: list[AffineLayer] = []
     width = reads_nothing.weight.shape[0]
     for place in range(first, first + skipped):
-        if lifts[place].matrix.shape[0]:
+        if lifts[place].full.shape[0]:
             raise InvalidInput("a layer that is missing has units in the lift")
         old = whole.layers[place]
         none = np.zeros(0)

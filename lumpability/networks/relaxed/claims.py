@@ -21,9 +21,9 @@ import numpy as np
 from lumpability.certificate.file import Reader, number_text, plain, read_document, write_document
 from lumpability.errors import InvalidInput
 from lumpability.networks.claims import Subject
+from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.network import Network
 from lumpability.networks.regions.box import Box
-from lumpability.networks.relaxed.lift import Lift
 from lumpability.numbers.float_arrays import Array
 from lumpability.version import __version__
 
@@ -87,13 +87,13 @@ def write_claims(claims: RegionClaims, path: str | Path) -> None:
 
 
 def _lift_data(lift: Lift) -> dict[str, Any]:
-    rows, units = lift.matrix.shape
-    places, moved = np.flatnonzero(lift.matrix.ravel()), np.flatnonzero(lift.shift)
+    rows, units = lift.full.shape
+    places, moved = np.flatnonzero(lift.full.ravel()), np.flatnonzero(lift.shift)
     return {
         "rows": rows,
         "units": units,
         "places": places.tolist(),
-        "factors": _texts(lift.matrix.ravel()[places]),
+        "factors": _texts(lift.full.ravel()[places]),
         "moved": moved.tolist(),
         "shifts": _texts(lift.shift[moved]),
     }
@@ -190,7 +190,7 @@ class _Reader(Reader):
                 for _ in ("low", "high"):
                     if ends:
                         self.scanner.expect(",")
-                    ends.append(self._floats(lift.matrix.shape[axis]))
+                    ends.append(self._floats(lift.full.shape[axis]))
             self.scanner.expect("]")
             sides.append(tuple(zip(ends[::2], ends[1::2], strict=True)))
         self.scanner.expect("]")

@@ -28,14 +28,14 @@ import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
 from lumpability.networks.difference.affine import AffineNetwork
-from lumpability.networks.relaxed.lift import Lift
+from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.relaxed.lines import Lines, PairLines, act, lines_of, pair_lines
 from lumpability.numbers.float_arrays import Array
 
 __all__ = ["Refuted", "Side", "difference", "exact_ends", "piecewise", "side"]
 
-BITS = 64
-"""Coefficients are rounded to multiples of 2^-BITS."""
+BITS = 90
+"""Coefficients are rounded to multiples of 2^-BITS, far below what floats round."""
 
 Ends = tuple[Any, Any]
 
@@ -221,9 +221,9 @@ def difference(whole: Side, reduced: Side, lifts: Sequence[Lift]) -> Ends:
     before = Lift.identity(inputs)
     layers: list[_Layer] = []
     for place, lift in enumerate(lifts):
-        if lift.matrix.shape != (reduced.weights[place].shape[1], whole.weights[place].shape[1]):
+        if lift.full.shape != (reduced.weights[place].shape[1], whole.weights[place].shape[1]):
             raise InvalidInput(f"the lift of layer {place} does not fit both networks")
-        above, below = number.of(lift.matrix), number.of(before.matrix)
+        above, below = number.of(lift.full), number.of(before.full)
         weight, fewer = whole.weights[place], reduced.weights[place]
         residual = (weight if before.is_identity else below @ weight) - (
             fewer if lift.is_identity else fewer @ above
@@ -311,10 +311,10 @@ def _planes(whole: Side, reduced: Side, place: int, one: _Layer, lift: Lift) -> 
     y = (low @ positive + high @ negative, high @ positive + low @ negative)
     t = (one.t[0].most(z[0] - y[1]), one.t[1].least(z[1] - y[0]))
     one.t = t
-    entries = lift.matrix != 0
+    entries = lift.full != 0
     bent = entries & ~reduced.linear(place)[:, None]
     straight = whole.linear(place) & ~bent.any(axis=0)
-    homogeneous = (entries.sum(axis=0) <= 1) & (lift.matrix >= 0).all(axis=0)
+    homogeneous = (entries.sum(axis=0) <= 1) & (lift.full >= 0).all(axis=0)
     first = entries.argmax(axis=0) if len(entries) else np.zeros(len(homogeneous), dtype=np.int64)
     if len(entries):
         homogeneous &= ~entries.any(axis=0) | ~(own - other[first]).nonzero

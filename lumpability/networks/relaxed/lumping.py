@@ -19,6 +19,8 @@ import numpy as np
 from lumpability.errors import InvalidInput, LumpabilityError, NotJustified
 from lumpability.networks.claims import Subject
 from lumpability.networks.difference import affine_layers
+from lumpability.networks.difference.homogeneous import homogeneous, homogeneous_box
+from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.kinds import KINDS
 from lumpability.networks.merging import reasons
 from lumpability.networks.network import Network
@@ -27,11 +29,9 @@ from lumpability.networks.regions.box import Box
 from lumpability.networks.relaxed.certificate import RegionCertificate, derived_bound, refill
 from lumpability.networks.relaxed.claims import Ends
 from lumpability.networks.relaxed.derive import Refuted
-from lumpability.networks.relaxed.lift import Lift
 from lumpability.networks.relaxed.rebuild import Frame
 from lumpability.networks.relaxed.reduce import Reduced, reduce_units
 from lumpability.networks.relaxed.stable import StableUnits, sharp_ranges, stable_units
-from lumpability.notebook_hooks import Drawn
 from lumpability.numbers.float_arrays import Array
 from lumpability.vocabulary import missing_attribute, unknown_word
 
@@ -74,7 +74,7 @@ class RegionLayer:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RegionLumping(Drawn):
+class RegionLumping:
     """A smaller network that equals a network on a region, or nearly.
 
     Attributes
@@ -279,13 +279,20 @@ class Changes:
         return cls(inactive, [{} for _ in range(count)], [{} for _ in range(count)])
 
     def weights(self, frame: Frame) -> list[tuple[Array, Array]]:
-        """Return the weights with all changes."""
+        """Return the weights with all changes.
+
+        A unit that becomes a multiple of another one gets the same weights, and the rows that it feeds get the
+        factor, so that no product has to be exact for the exact lumping to merge them.
+        """
         adjusted = []
         for number, stored in enumerate(frame.weights()):
-            new = self.constants[number] or self.classes[number]  # new numbers are doubles
+            scaled = self.classes[number - 1] if number else {}
+            new = self.constants[number] or scaled  # new numbers are doubles
             matrix, bias = (part.astype(np.float64) if new else part.copy() for part in stored)
-            for unit, (leader, factor) in self.classes[number].items():
-                matrix[:, unit], bias[unit] = factor * matrix[:, leader], factor * bias[leader]
+            for unit, (_, factor) in scaled.items():
+                matrix[unit] *= factor
+            for unit, (leader, _) in self.classes[number].items():
+                matrix[:, unit], bias[unit] = matrix[:, leader], bias[leader]
             zero = [*np.flatnonzero(self.inactive[number]), *self.constants[number]]
             matrix[:, zero], bias[zero] = 0, 0
             for unit, value in self.constants[number].items():
@@ -306,7 +313,10 @@ class Changes:
         active = [np.zeros(layer.units, dtype=bool) for layer in layers]
         below = np.full(layers[0].matrices[0].shape[0], -np.inf)
         if stable is not None:
-            active = [stable.active(frame.first + k) for k in range(len(layers))]
+            active = [stable.active(frame.first + k).copy() for k in range(len(layers))]
+            for number, joined in enumerate(self.classes):
+                for unit, (leader, _) in joined.items():
+                    active[number][unit] = active[number][leader]
             posts = [part.post(frame.first)[0] for part in stable.parts]
             below = np.min(posts, axis=0)
             with np.errstate(over="ignore"):
@@ -316,7 +326,20 @@ class Changes:
                 )
             below = low.astype(np.float64)
         carry = carry and stable is not None and bool(np.isfinite(below).all())
-        return reduce_units(layers, self.weights(frame), active, below, kind=kind, carry=carry)
+        found = reduce_units(layers, self.weights(frame), active, below, kind=kind, carry=carry)
+        for number, joined in enumerate(self.classes):
+            if joined:
+                found.lifts[number] = _scaled(found.lifts[number], joined)
+        return found
+
+
+def _scaled(lift: Lift, joined: dict[int, tuple[int, float]]) -> Lift:
+    """Return the lift in which units that share the column of a leader are multiples of it again."""
+    matrix, shift = lift.full.copy(), lift.shift.copy()
+    for unit, (_, factor) in joined.items():
+        matrix[:, unit] *= factor
+        shift[unit] *= factor
+    return Lift(matrix, shift)
 
 
 def finished(
@@ -369,9 +392,14 @@ def claimed(
     kind: str,
 ) -> RegionCertificate:
     """Return a certificate with the bound that follows."""
-    fewer = refill(affine_layers(quotient), skipped, lifts, stable.network)
+    fewer = refill(affine_layers(quotient), skipped, lifts, affine_layers(network))
     parts: list[tuple[Ends, Ends]] = []
-    for part, box in zip(stable.parts, stable.region.halves(stable.cuts), strict=True):
+    if stable.region is None:
+        fewer = homogeneous(fewer)
+        boxes = [Box(*homogeneous_box(fewer.inputs - 1))]
+    else:
+        boxes = list(stable.region.halves(stable.cuts))
+    for part, box in zip(stable.parts, boxes, strict=True):
         theirs = sharp_ranges(fewer, box)
         ours, fewer_ends = (tuple(zip(one.low, one.high, strict=True)) for one in (part, theirs))
         parts.append((ours, fewer_ends))
@@ -406,7 +434,7 @@ def layer_table(frame: Frame, changes: Changes, reduced: Reduced) -> tuple[Regio
         relaxed = len(changes.constants[number]) + len(changes.classes[number])
         inactive = int(changes.inactive[number].sum())
         counts["constant"] -= inactive + len(changes.constants[number])
-        counts["proportional"] -= len(changes.classes[number])
+        counts["identical"] -= len(changes.classes[number])
         rows.append(
             RegionLayer(
                 layer=frame.layers[number].position or 0,

@@ -21,12 +21,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lumpability.networks.difference import AffineLayer
+from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.elementwise import Activate
 from lumpability.networks.layers import Dense, Layer
 from lumpability.networks.merging import MergedStage, merge
 from lumpability.networks.network import Network
 from lumpability.networks.quotient import quotient_network
-from lumpability.networks.relaxed.lift import Lift
 from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
 
@@ -217,9 +217,10 @@ def _carry(
     number[one.kept[straight]] = np.arange(straight.sum())
     units = np.flatnonzero(linear)
     classes, factors = number[one.partition.labels[units]], one.carried[units].astype(np.float64)
-    lift.matrix[len(bent) :, units] = combined[:, classes] * factors
-    lift.shift[units] = constant[classes] * factors
-    found.lifts.append(lift)
+    matrix_of_units, shift_of_units = lift.full.copy(), lift.shift.copy()
+    matrix_of_units[len(bent) :, units] = combined[:, classes] * factors
+    shift_of_units[units] = constant[classes] * factors
+    found.lifts.append(Lift(matrix_of_units, shift_of_units))
     found.carried.append(len(carried))
     found.linear.append(linear)
     return np.vstack([above[bent], combined @ above[straight]]), constant @ above[straight]

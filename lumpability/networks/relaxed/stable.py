@@ -34,7 +34,8 @@ class StableUnits:
 
     Attributes
     ----------
-    region : Box
+    region : Box or None
+        None for all inputs, with the homogenised network.
     cuts : tuple of int
         Inputs at whose middles the box is cut; see `Box.halves`.
     parts : tuple of Ranges
@@ -53,7 +54,7 @@ class StableUnits:
     """
 
     network: AffineNetwork
-    region: Box
+    region: Box | None
     cuts: tuple[int, ...]
     parts: tuple[Ranges, ...]
 

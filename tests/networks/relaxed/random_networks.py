@@ -10,10 +10,10 @@ import numpy as np
 
 from lumpability import Network
 from lumpability.networks.difference import affine_layers, ranges
+from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.layers import Dense, Layer
 from lumpability.networks.regions import Box
 from lumpability.networks.relaxed.derive import side
-from lumpability.networks.relaxed.lift import Lift
 from lumpability.networks.relaxed.scaled import Scaled
 
 

@@ -13,9 +13,9 @@ from random_networks import box, dense, lift, perturbed, point, sides
 from lumpability import Network
 from lumpability.errors import NotJustified
 from lumpability.networks.difference import affine_layers, ranges
+from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.regions import Box
 from lumpability.networks.relaxed.derive import Refuted, difference, piecewise, side
-from lumpability.networks.relaxed.lift import Lift
 from lumpability.networks.relaxed.lines import act, lines_of, pair_lines
 from lumpability.networks.relaxed.rough import Rough
 from lumpability.networks.relaxed.scaled import Scaled

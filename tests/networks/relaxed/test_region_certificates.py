@@ -67,7 +67,7 @@ def mutants(random: np.random.Generator, claims: RegionCertificate) -> RegionCer
     number = int(random.integers(0, len(lifts)))
     if kind == 0:
         lifts[number] = replace(
-            lifts[number], matrix=random.permutation(lifts[number].matrix, axis=1)
+            lifts[number], matrix=random.permutation(lifts[number].full, axis=1)
         )
     elif kind == 1:
         shift = lifts[number].shift + random.normal(size=lifts[number].shift.shape)

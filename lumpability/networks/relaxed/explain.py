@@ -1,0 +1,403 @@
+"""What a pruning method did to a network, as the relaxed lumping that it is: `explain_pruning`.
+
+| method | lift | residual |
+|---|---|---|
+| magnitude pruning, quantisation, rounding, low rank, fine-tuning | A = I | E = W - W^, beta = b - b^ |
+| neurons pruned | zero columns | the next layer misses h |
+| the same with compensated bias | constant columns | half the range of h |
+| similar neurons merged, rescaled | class columns | E_s = (A W)_s - c (A W)_rep |
+
+The lift of the smaller network is guessed from the weights (`lumpability.networks.difference.relation`); a wrong
+guess makes the bound looser, never wrong.  For every layer it is said what became of each neuron, how many weights
+are zero, how many distinct values are left and what the residual is; the difference of the outputs is certified.
+"""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from lumpability.errors import InvalidInput
+from lumpability.networks.difference import AffineNetwork, affine_layers, ranges
+from lumpability.networks.difference.affine import apply_activation
+from lumpability.networks.difference.lifts import Lift
+from lumpability.networks.difference.relation import guessed_lifts
+from lumpability.networks.network import Network
+from lumpability.networks.regions.box import Box
+from lumpability.networks.relaxed.certificate import RegionCertificate
+from lumpability.networks.relaxed.derive import piecewise
+from lumpability.networks.relaxed.lumping import claimed
+from lumpability.networks.relaxed.relaxation import all_inputs
+from lumpability.networks.relaxed.stable import StableUnits, stable_units
+from lumpability.notebook_hooks import Record
+from lumpability.numbers.float_arrays import Array
+
+_ROUNDING = 1e-12
+
+__all__ = ["PrunedLayer", "PrunedNeuron", "PruningExplanation", "explain_pruning"]
+
+
+@dataclass(frozen=True)
+class PrunedNeuron(Record):
+    """What became of one neuron.
+
+    Attributes
+    ----------
+    unit : int
+    became : {"kept", "rescaled", "merged", "constant", "dropped"}
+    of : int or None
+        The neuron of the smaller network that stands for it.
+    factor : float
+        It stands for the neuron divided by this.
+    value : float
+        Of a constant.
+    residual : float
+        How far its incoming weights and bias move it at most, by intervals; of a constant or dropped neuron how far
+        it is from the constant.
+    """
+
+    unit: int
+    became: str
+    of: int | None
+    factor: float
+    value: float
+    residual: float
+
+    def __str__(self) -> str:
+        times = "" if self.factor == 1 else f"{self.factor:.4g} times "
+        told = {
+            "constant": f"became the constant {self.value:.4g}",
+            "dropped": "was dropped",
+            "merged": f"is {times}neuron {self.of}, which stands for others too",
+        }.get(self.became, f"is {times}neuron {self.of}")
+        residual = self.residual if self.residual > _ROUNDING else 0.0
+        return f"neuron {self.unit} {told}; residual {residual:.3g}"
+
+
+@dataclass(frozen=True)
+class PrunedLayer(Record):
+    """One layer of both networks.
+
+    Attributes
+    ----------
+    layer : int
+        Its number in the original network.
+    units, left : int
+        Neurons before and after; those of the output layer stay.
+    zeroed : int
+        Weights of the smaller network that are zero where the original, lifted, has none.
+    weights : int
+        Weights of the smaller network.
+    values, values_before : int
+        Distinct weights of the smaller network, and of the original.
+    rank : int or None
+        Rank of the smaller network's weights, where it is less than the shape allows and that of the original.
+    largest_change : float
+        Largest change of a weight or bias that the lift leaves.
+    residual : float
+        The largest residual of a neuron that stays.
+    method : str
+        What the change looks like.
+    neurons : tuple of PrunedNeuron
+    """
+
+    layer: int
+    units: int
+    left: int
+    zeroed: int
+    weights: int
+    values: int
+    values_before: int
+    rank: int | None
+    largest_change: float
+    residual: float
+    method: str
+    neurons: tuple[PrunedNeuron, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many neurons became what."""
+        return dict(Counter(one.became for one in self.neurons))
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{n} {name}" for name, n in self.counts.items())
+        return f"layer {self.layer}: {self.units} -> {self.left} neurons ({counts}); {self.method}"
+
+
+@dataclass(frozen=True, eq=False)
+class PruningExplanation(Record):
+    """What a pruning method did, and how far the outputs can move.
+
+    Attributes
+    ----------
+    layers : tuple of PrunedLayer
+    bound : Fraction
+        No output differs by more on the region; for all inputs times max(1, abs(x)).
+    meaning : str
+    certificate : RegionCertificate
+
+    Examples
+    --------
+    >>> from lumpability.networks import Network
+    >>> full = Network.dense([([[1, 2, -1]], [1, 2, 0], "relu"), ([[1], [1], [0.25]], None, None)])
+    >>> less = Network.dense([([[1]], [1], "relu"), ([[3]], [0.125], None)])
+    >>> found = explain_pruning(full, less, region=Box([-1], [1]))
+    >>> print(found)
+    on the region no output differs by more than 0.125
+    layer 0: 3 -> 1 neurons (2 merged, 1 constant); neurons merged, with factors; neurons made constant
+      neuron 0 is neuron 0, which stands for others too; residual 0
+      neuron 1 is 2 times neuron 0, which stands for others too; residual 0
+      neuron 2 became the constant 0.5; residual 0.5
+    layer 2: 1 -> 1 neurons (1 kept); biases changed
+      neuron 0 is neuron 0; residual 0
+    """
+
+    layers: tuple[PrunedLayer, ...]
+    bound: Fraction
+    meaning: str
+    certificate: RegionCertificate
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `json.dumps` accepts."""
+        layers = [{**layer.to_json(), "counts": layer.counts} for layer in self.layers]
+        return {"bound": str(self.bound), "meaning": self.meaning, "layers": layers}
+
+    def to_html(self) -> str:
+        """Return a small self-contained page."""
+        parts = [f"<p>{html.escape(self.meaning)}</p>"]
+        for layer in self.layers:
+            rows = "".join(f"<li>{html.escape(str(one))}</li>" for one in layer.neurons)
+            head = html.escape(str(layer))
+            parts.append(f"<details><summary>{head}</summary><ul>{rows}</ul></details>")
+        body = "\n".join(parts)
+        return (
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>What pruning did</title>\n'
+            "<style>body{font-family:system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
+            f"</style></head><body>\n<h1>What pruning did</h1>\n{body}\n</body></html>\n"
+        )
+
+    def __str__(self) -> str:
+        lines = [self.meaning]
+        for layer in self.layers:
+            lines.append(str(layer))
+            lines += [f"  {one}" for one in layer.neurons]
+        return "\n".join(lines)
+
+
+def explain_pruning(
+    original: Network, smaller: Network, *, region: Box | None = None
+) -> PruningExplanation:
+    """Explain what was pruned, merged, rounded or quantised in a network, and certify the difference.
+
+    Parameters
+    ----------
+    original, smaller : Network
+        Chains of as many layers, with ReLU, leaky ReLU or no activation; layers may have fewer neurons.
+    region : Box, optional
+        The inputs for which residuals and the bound hold; by default all, and the bound is then one of the
+        difference over max(1, abs(x)).
+
+    Raises
+    ------
+    InvalidInput
+        If the networks do not have the same inputs, outputs and number of layers, or the region does not fit.
+    NotJustified
+        If a layer is not covered.
+
+    Notes
+    -----
+    The bound is derived in exact arithmetic; see `lumpability.networks.relaxed.derive`.
+
+    Examples
+    --------
+    >>> from lumpability.networks import Network
+    >>> full = Network.dense([([[1, 0.1]], None, "relu"), ([[1], [2]], None, None)])
+    >>> less = Network.dense([([[1, 0]], None, "relu"), ([[1], [2]], None, None)])
+    >>> found = explain_pruning(full, less, region=Box([0], [1]))
+    >>> found.layers[0].zeroed, round(float(found.bound), 9)
+    (1, 0.2)
+    """
+    whole, fewer = (piecewise(affine_layers(one)) for one in (original, smaller))
+    if original.input_shape != smaller.input_shape or original.output_shape != smaller.output_shape:
+        raise InvalidInput("pruning keeps inputs and outputs, but those of the networks differ")
+    if len(whole.layers) != len(fewer.layers):
+        raise InvalidInput(
+            f"the networks have {len(whole.layers)} and {len(fewer.layers)} layers: only neurons and weights "
+            "are explained, not layers that went"
+        )
+    stable = all_inputs(whole) if region is None else stable_units(whole, region)
+    lifts = _lifts(whole, fewer, stable)
+    certificate = claimed(original, smaller, stable, lifts[1:], skipped=0, kind="relaxed")
+    layers = []
+    before = lifts[0]
+    for number, lift in enumerate(lifts[1:]):
+        if whole.layers[number].position is not None:
+            layers.append(_layer(number, (whole, fewer), (before, lift), stable))
+        before = lift
+    return PruningExplanation(tuple(layers), certificate.bound, certificate.meaning, certificate)
+
+
+def _lifts(whole: AffineNetwork, fewer: AffineNetwork, stable: StableUnits) -> list[Lift]:
+    """Return the lifts of inputs and all layers: guessed where there are fewer neurons, else neuron by neuron."""
+    region = (-1.0, 1.0) if stable.region is None else stable.region.floats
+    sides = ranges(whole, region), ranges(fewer, region)
+    lifts = guessed_lifts(*sides)
+    for number, (layer, less) in enumerate(zip(whole.layers, fewer.layers, strict=True), start=1):
+        if layer.units == less.units:
+            lifts[number] = Lift.identity(layer.units)
+            continue
+        # A unit that no other stands for well is explained as a constant.
+        below, lift = lifts[number - 1], lifts[number]
+        weight, bias = below.full @ layer.weight, below.shift @ layer.weight + layer.bias
+        reach, offs = sides[1].size(number - 1), []
+        factors = [lift.factor, lift.factor.astype(np.float32).astype(np.float64)]
+        for factor in factors:  # a guess is off by an ulp where few digits were meant
+            matrix = Lift.of(lift.source, factor, lift.shift, less.units).full
+            offs.append(
+                reach @ np.abs(weight - less.weight @ matrix) + np.abs(bias - less.bias @ matrix)
+            )
+        off, factor = np.minimum(*offs), np.where(offs[1] <= offs[0], factors[1], factors[0])
+        low, high = sides[0].post(number)
+        constant = off > (high - low) / 2
+        source = np.where(constant, -1, lift.source)
+        shift = np.where(constant, (low + high) / 2, lift.shift)
+        lifts[number] = Lift.of(source, factor, shift, less.units)
+    return lifts
+
+
+def _layer(
+    number: int,
+    networks: tuple[AffineNetwork, AffineNetwork],
+    lifts: tuple[Lift, Lift],
+    stable: StableUnits,
+) -> PrunedLayer:
+    """Explain one layer, given the lifts below and above it."""
+    (layer, less), (below, lift) = (one.layers[number] for one in networks), lifts
+    weight, bias = below.full @ layer.weight, below.shift @ layer.weight + layer.bias
+    residual = weight - less.weight @ lift.full
+    beta = bias - less.bias @ lift.full
+    region = (-1.0, 1.0) if stable.region is None else stable.region.floats
+    reach = ranges(networks[1], region).size(number)
+    off = reach @ np.abs(residual) + np.abs(beta)
+    stays = np.asarray(lift.full.any(axis=0))
+    low, high = ranges(networks[0], region).post(number + 1)
+    missed = np.maximum(np.abs(high - lift.shift), np.abs(low - lift.shift))
+    members = Counter(lift.source[stays].tolist())
+    silent = _silent(networks[1], number)
+    neurons = []
+    for unit in range(layer.units):
+        source, factor = int(lift.source[unit]), float(lift.factor[unit])
+        if not stays[unit]:
+            value = float(lift.shift[unit])
+            became = "dropped" if value == 0 else "constant"
+            neurons.append(PrunedNeuron(unit, became, None, 0.0, value, float(missed[unit])))
+            continue
+        if source in silent and members[source] == 1:
+            value = silent[source]
+            became = "dropped" if value == 0 else "constant"
+            neurons.append(PrunedNeuron(unit, became, source, 0.0, value, float(off[unit])))
+            continue
+        became = "merged" if members[source] > 1 else "kept" if factor == 1 else "rescaled"
+        neurons.append(PrunedNeuron(unit, became, source, factor, 0.0, float(off[unit])))
+    reference = _reference(weight, lift, less.units)
+    zeroed = int(((less.weight == 0) & (reference != 0)).sum())
+    changes = [np.abs(residual[:, stays]), np.abs(beta[stays])]
+    largest = float(max(part.max(initial=0.0) for part in changes))
+    rank = _lost_rank(less.weight, reference)
+    values = [int(np.unique(part).size) for part in (less.weight, layer.weight)]
+    return PrunedLayer(
+        layer=layer.position or 0,
+        units=layer.units,
+        left=less.units,
+        zeroed=zeroed,
+        weights=less.weight.size,
+        values=values[0],
+        values_before=values[1],
+        rank=rank,
+        largest_change=largest,
+        residual=float(off[stays].max(initial=0.0)),
+        method="; ".join(_methods(neurons, (reference, less.weight), beta[stays], zeroed, rank)),
+        neurons=tuple(neurons),
+    )
+
+
+def _silent(network: AffineNetwork, number: int) -> dict[int, float]:
+    """Return the value of each neuron that reads nothing, and 0 for those that nothing reads."""
+    layer = network.layers[number]
+    found: dict[int, float] = {}
+    if number + 1 == len(network.layers):
+        return found
+    for unit in np.flatnonzero(~layer.weight.any(axis=0)).tolist():
+        found[unit] = float(apply_activation(layer, layer.bias)[unit])
+    for unit in np.flatnonzero(~network.layers[number + 1].weight.any(axis=1)).tolist():
+        found[unit] = 0.0
+    return found
+
+
+def _reference(weight: Array, lift: Lift, units: int) -> Array:
+    """Return what the smaller layer's weights would be if nothing but neurons had changed."""
+    reference = np.zeros((len(weight), units))
+    for unit in np.flatnonzero(lift.full.any(axis=0))[::-1].tolist():  # first members count
+        reference[:, lift.source[unit]] = weight[:, unit] / lift.factor[unit]
+    return reference
+
+
+def _lost_rank(weight: Array, reference: Array) -> int | None:
+    """Return the rank of a matrix if it is smaller than that of the original."""
+    if min(weight.shape) > _LARGEST_RANKED or np.array_equal(weight, reference):
+        return None
+    found, before = (int(np.linalg.matrix_rank(one, rtol=1e-6)) for one in (weight, reference))
+    return found if 0 < found < before else None
+
+
+def _methods(
+    neurons: list[PrunedNeuron],
+    weights: tuple[Array, Array],
+    beta: Array,
+    zeroed: int,
+    rank: int | None,
+) -> list[str]:
+    """Return what the changes of a layer look like, in words."""
+    reference, found = weights
+    became = {one.became for one in neurons}
+    told = []
+    if "merged" in became:
+        factors = any(one.became == "merged" and one.factor != 1 for one in neurons)
+        told.append("neurons merged, with factors" if factors else "neurons merged")
+    if "constant" in became:
+        told.append("neurons made constant")
+    if "dropped" in became:
+        told.append("neurons dropped")
+    if "rescaled" in became:
+        told.append("neurons rescaled")
+    left = np.ones(found.shape, dtype=bool)
+    if zeroed:
+        left[found == 0] = False
+    if zeroed:
+        told.append(f"{zeroed:,} of {found.size:,} weights set to zero")
+    moved = np.abs(found - reference) > 1e-12 * np.abs(reference)
+    if (moved & left).any():
+        told.append(_rounding(reference, found, left, rank))
+    elif np.abs(beta).max(initial=0.0) > 0:
+        told.append("biases changed")
+    return told or ["unchanged"]
+
+
+def _rounding(reference: Array, found: Array, left: Array, rank: int | None) -> str:
+    """Return what the change of the weights that are not zeroed looks like."""
+    if np.array_equal(reference.astype(np.float16)[left], found[left]):
+        return "weights rounded to half precision"
+    if np.array_equal(reference.astype(np.float32)[left], found[left]):
+        return "weights rounded to single precision"
+    values = np.unique(found).size
+    if values <= _FEW_VALUES and values * 4 <= np.unique(reference).size:
+        return f"weights quantised to {values} values"
+    return "weights changed" if rank is None else f"weights of rank {rank}"
+
+
+_FEW_VALUES, _LARGEST_RANKED = 1 << 10, 1 << 10

@@ -1,0 +1,165 @@
+"""Each pruning method is explained as the relaxed lumping that it is, and its difference certified."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from random_networks import box, dense, perturbed, point
+
+from lumpability import Box, Network, explain_pruning, lump
+from lumpability.errors import InvalidInput
+from lumpability.networks.layers import Dense
+
+REGION = Box([-1] * 4, [1] * 4)
+
+
+def network(seed: int = 0) -> Network:
+    return dense(np.random.default_rng(seed), [4, 12, 10, 3])
+
+
+def changed(original: Network, number: int, **parts: Any) -> Network:
+    layers = list(original.layers)
+    layers[number] = replace(layers[number], **parts)  # type: ignore[type-var]
+    return replace(original, layers=tuple(layers))
+
+
+def weights(original: Network, number: int) -> Any:
+    layer = original.layers[number]
+    assert isinstance(layer, Dense)
+    return layer.weight
+
+
+def without(original: Network, unit: int, *, into_bias: float = 0.0) -> Network:
+    """Remove a neuron of the first layer."""
+    first, relu, second, *rest = original.layers
+    assert isinstance(first, Dense)
+    assert isinstance(second, Dense)
+    assert first.bias is not None
+    assert second.bias is not None
+    smaller = (
+        Dense(np.delete(first.weight, unit, 1), np.delete(first.bias, unit)),
+        relu,
+        Dense(np.delete(second.weight, unit, 0), second.bias + into_bias * second.weight[unit]),
+        *rest,
+    )
+    return replace(original, layers=smaller)
+
+
+def test_magnitude_pruning_zeroes_weights() -> None:
+    full = network()
+    weight = weights(full, 2)
+    cut = np.where(np.abs(weight) < 0.5, 0, weight)
+    found = explain_pruning(full, changed(full, 2, weight=cut), region=REGION)
+    assert found.layers[1].zeroed == int((np.abs(weight) < 0.5).sum())
+    assert "weights set to zero" in found.layers[1].method
+    assert found.layers[0].method == "unchanged"
+    assert found.layers[0].counts == {"kept": 12}
+    assert found.bound > 0
+
+
+def test_a_removed_neuron_is_a_constant_and_named() -> None:
+    full = network()
+    found = explain_pruning(full, without(full, 5), region=REGION)
+    assert [one.unit for one in found.layers[0].neurons if one.became != "kept"] == [5]
+    assert found.layers[0].left == 11
+
+
+def test_compensated_biases_halve_the_difference() -> None:
+    full = network(3)
+    layer = full.layers[0]
+    assert isinstance(layer, Dense)
+    assert layer.bias is not None
+    top = float(np.abs(layer.weight[:, 5]).sum() + layer.bias[5])
+    plain, better = (
+        explain_pruning(full, without(full, 5, into_bias=by), region=REGION)
+        for by in (0.0, max(top, 0.0) / 2)
+    )
+    assert better.bound < plain.bound
+
+
+def test_merged_neurons_have_their_factor() -> None:
+    full = network()
+    weight = weights(full, 0).copy()
+    weight[:, 3] = 2 * weight[:, 7]
+    layer = full.layers[0]
+    assert isinstance(layer, Dense)
+    assert layer.bias is not None
+    bias = layer.bias.copy()
+    bias[3] = 2 * bias[7]
+    full = changed(full, 0, weight=weight, bias=bias)
+    found = explain_pruning(full, lump(full).quotient, region=REGION)
+    merged = {one.unit: one.factor for one in found.layers[0].neurons if one.became == "merged"}
+    assert merged.keys() == {3, 7}
+    assert merged[3] / merged[7] == 2
+    assert found.bound < 1e-12  # sums of doubles were rounded
+    assert "neurons merged, with factors" in found.layers[0].method
+
+
+def _rank_two(weight: Any) -> Any:
+    u, s, v = np.linalg.svd(weight, full_matrices=False)
+    return (u[:, :2] * s[:2]) @ v[:2]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda w: w.astype(np.float16).astype(np.float64), "rounded to half precision"),
+        (lambda w: w.astype(np.float32).astype(np.float64), "rounded to single precision"),
+        (lambda w: np.round(w * 4) / 4, "quantised to"),
+        (lambda w: w * 1.01, "weights changed"),
+        (_rank_two, "weights of rank 2"),
+    ],
+)
+def test_changes_of_weights_are_told(change: Any, told: str) -> None:
+    full = network()
+    found = explain_pruning(full, changed(full, 2, weight=change(weights(full, 2))), region=REGION)
+    assert told in found.layers[1].method
+    if "quantised" in told:
+        assert found.layers[1].values < found.layers[1].values_before
+
+
+def test_masked_neurons_are_dropped() -> None:
+    full = network()
+    weight = weights(full, 2).copy()
+    weight[4] = 0  # nothing reads neuron 4 of the first layer
+    found = explain_pruning(full, changed(full, 2, weight=weight), region=REGION)
+    assert [one.unit for one in found.layers[0].neurons if one.became == "dropped"] == [4]
+
+
+@given(st.integers(0, 2**32), st.booleans())
+def test_the_bound_holds_at_every_point(seed: int, remove: bool) -> None:
+    random = np.random.default_rng(seed)
+    full = dense(random, [2, 5, 4, 2])
+    less = without(full, int(random.integers(0, 5))) if remove else perturbed(random, full, 0.05)
+    region = box(random, 2)
+    found = explain_pruning(full, less, region=region)
+    assert found.certificate.verify()
+    for _ in range(3):
+        x = point(random, region)
+        assert max(map(abs, (full.exact(x) - less.exact(x)).tolist())) <= found.bound
+
+
+def test_it_is_data_and_a_page() -> None:
+    full = network()
+    found = explain_pruning(full, without(full, 1))
+    data = json.loads(json.dumps(found.to_json()))
+    assert data["layers"][0]["counts"]["kept"] == 11
+    assert "times the largest input" in data["meaning"]
+    page = found.to_html()
+    assert page.startswith("<!doctype html>")
+    assert "neuron 1" in page
+
+
+def test_networks_that_do_not_fit_are_refused() -> None:
+    full = network()
+    other = dense(np.random.default_rng(0), [4, 5, 3])
+    with pytest.raises(InvalidInput, match="3 and 2 layers"):
+        explain_pruning(full, other, region=REGION)
+    with pytest.raises(InvalidInput, match="inputs and outputs"):
+        explain_pruning(full, dense(np.random.default_rng(0), [3, 5, 5, 3]))
