@@ -81,7 +81,7 @@ def _refuse_with_tolerance(kind: Any, **options: Any) -> None:
         )
     for name, value in options.items():
         if value is not None:
-            raise InvalidInput(f"{name} has no meaning with a tolerance: leave it out", option=name)
+            raise InvalidInput(f"{name} has no meaning with a tolerance: leave it out", given=name)
 
 
 def _lump_on_region(
@@ -107,7 +107,7 @@ def _require_tolerance(**options: Any) -> None:
         if value is not None:
             raise InvalidInput(
                 f'{name} is for a lumping within a tolerance: give tolerance=... too, such as "1%"',
-                option=name,
+                given=name,
             )
 
 

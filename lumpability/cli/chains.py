@@ -8,7 +8,11 @@ import numpy as np
 
 from lumpability.cli.report import Report, smaller
 from lumpability.markov import Lumping, MarkovChain
+from lumpability.markov.approximate import ApproximateLumping, Residual
+from lumpability.markov.approximate.tolerance import in_percent
 from lumpability.markov.attributes import States, block_name
+from lumpability.markov.blocks import Blocked
+from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.refinement import Witness
@@ -56,8 +60,10 @@ def units(chain: MarkovChain) -> States:
     return chain.states
 
 
-def summarise(lumping: Lumping) -> Report:
+def summarise(lumping: Lumping | ApproximateLumping) -> Report:
     """Report sizes before and after, the proof, what was dropped, and the largest blocks."""
+    if isinstance(lumping, ApproximateLumping):
+        return _summarise_approximate(lumping)
     chain, stats = lumping.chain, lumping.stats
     largest = _largest_blocks(chain.states, lumping.partition)
     data = {
@@ -92,12 +98,67 @@ def summarise(lumping: Lumping) -> Report:
     return Report(data, tuple(tables))
 
 
+def _summarise_approximate(lumping: ApproximateLumping) -> Report:
+    """Report sizes, tolerances and the residual with its witness."""
+    chain, quotient, found = lumping.chain, lumping.quotient, lumping.residual
+    largest = _largest_blocks(chain.states, lumping.partition)
+    data = {
+        "kind": "approximate",
+        "blocks": quotient.n,
+        "transitions": quotient.matrix.m,
+        "initial_blocks": len(lumping.respected),
+        "tolerance": str(lumping.tolerance),
+        "absolute": str(lumping.absolute),
+        "reward_tolerance": str(lumping.reward_tolerance),
+        "residual": _residual(chain.states, lumping.partition, found),
+        "seconds": lumping.seconds,
+        "dropped": list(lumping.dropped),
+        "largest_blocks": largest,
+    }
+    size = f"{smaller(chain.n, quotient.n)} times smaller" if quotient.n else "empty"
+    gain = "no two are near" if quotient.n == chain.n else size
+    spread = f"{in_percent(found.relative)} relative, {shown(found.absolute)} absolute"
+    rows = [
+        ("states", f"{chain.n:,} -> {quotient.n:,}  ({gain})"),
+        ("transitions", f"{chain.matrix.m:,} -> {quotient.matrix.m:,}"),
+        ("time", f"{lumping.seconds:.2f} s"),
+        ("tolerance", in_percent(lumping.tolerance)),
+        ("residual", f"sums spread by at most {spread}"),
+    ]
+    if found.witness is not None:
+        rows.append(("where", found.witness_text(chain, lumping.partition)))
+    rows += [
+        ("quotient", "means over blocks, an estimate; the interval chain bounds"),
+        ("respected", count(len(lumping.respected), "block")),
+    ]
+    if lumping.dropped:
+        rows.append(("dropped", f"{', '.join(lumping.dropped)}: not constant on blocks"))
+    rows += _reading_rows(chain)
+    tables = [Table(f"{type(chain).__name__}, approximate lumping", tuple(rows))]
+    if quotient.n < chain.n:
+        tables.append(_block_table(lumping, largest))
+    return Report(data, tuple(tables))
+
+
+def _residual(states: States, partition: Partition, found: Residual) -> dict[str, Any]:
+    """Return a residual as plain data."""
+    return {
+        "relative": str(found.relative),
+        "absolute": str(found.absolute),
+        "witness": _witness(states, partition, found.witness),
+        "absolute_witness": _witness(states, partition, found.absolute_witness),
+    }
+
+
 def evidence(chain: MarkovChain, partition: Partition, verdict: Verdict) -> dict[str, Any]:
     """Return the witness of a verdict in the chain's names, and the labels and rewards that blocks mix."""
     names = [*(f"label:{x}" for x in chain.labels), *(f"reward:{x}" for x in chain.rewards)]
     return {
         "witness": _witness(chain.states, partition, verdict.witness),
         "explanation": None if verdict.explanation is None else verdict.explanation.to_json(),
+        "residual": None
+        if verdict.residual is None
+        else _residual(chain.states, partition, verdict.residual),
         "mixed": [x for x in names if not partition.refines(chain.respected((x,)))],
     }
 
@@ -159,7 +220,7 @@ def _plain(state: Any) -> int | str:
     return state if isinstance(state, int) else str(state)
 
 
-def _block_table(lumping: Lumping, blocks: list[dict[str, Any]]) -> Table:
+def _block_table(lumping: Blocked, blocks: list[dict[str, Any]]) -> Table:
     names = lumping.quotient.states
     rows = tuple(
         (

@@ -21,6 +21,7 @@ _EXAMPLES = """\b
 Examples:
   lumpability check chain.drn blocks.json
   lumpability check chain.npz blocks.txt --kind bisimulation --json
+  lumpability check measured.drn blocks.json --tolerance 1%
   lumpability check net.onnx classes.json
 """
 
@@ -36,6 +37,7 @@ Examples:
     'their order or a mapping from states; numbers are integers or texts such as "1/3".',
 )
 @options.antiparallel
+@options.tolerance
 @options.reading
 @options.as_json
 @options.debug
@@ -48,6 +50,8 @@ def check_command(
     kind: str | None,
     factors: Path | None,
     antiparallel: bool | None,
+    tolerance: str | None,
+    absolute: str | None,
     read: options.Read,
     as_json: bool,
 ) -> None:
@@ -66,7 +70,8 @@ def check_command(
         with stages("reading", model.name):
             loaded = subject(read(model), kind, antiparallel)
             blocks = read_partition(partition, units(loaded))
-            given: dict[str, Any] = {} if antiparallel is None else {"antiparallel": True}
+            asked = {"tolerance": tolerance, "absolute": absolute, "antiparallel": antiparallel}
+            given: dict[str, Any] = {name: x for name, x in asked.items() if x is not None}
             if factors is not None:
                 given["factors"] = read_factors(factors, units(loaded))
         with stages("checking"), options_of(loaded):
@@ -86,7 +91,11 @@ def check_command(
         if not verdict and KINDS[verdict.kind].has_coarsest and loaded.domain != "graph":
             chosen = "" if kind is None else f" --kind {kind}"
             chosen += " --antiparallel" if antiparallel else ""
+            chosen += "" if tolerance is None else f" --tolerance {tolerance}"
+            what = (
+                "the coarsest lumping" if tolerance is None else "a partition within the tolerance"
+            )
             command = f"lumpability lump {model} --within {partition}{chosen}"
-            tell(f"the coarsest lumping inside this partition: {command}", sort="Hint")
+            tell(f"{what} inside this partition: {command}", sort="Hint")
     if not verdict:
         ctx.exit(NO)

@@ -16,6 +16,8 @@ from lumpability.cli.networks import BOX
 from lumpability.cli.partition_file import write_partition
 from lumpability.cli.tables import lump_table_file, refuse_table_options, table_options
 from lumpability.files import together, writing
+from lumpability.formats.interval_drn import write_interval_drn
+from lumpability.markov.approximate import ApproximateLumping
 from lumpability.show.text import Table
 from lumpability.tables.reading import is_table
 
@@ -27,6 +29,7 @@ Examples:
   lumpability lump chain.npz --kind bisimulation --ignore deadlock --json
   lumpability lump chain.tra --respect up,reward:cost --partition blocks.json
   lumpability lump chain.drn --html play.html
+  lumpability lump measured.drn --tolerance 1% -o small.drn --interval intervals.drn
   lumpability lump net.onnx -o small.onnx --compare 1000 --report report.json
   lumpability lump edges.parquet --states states.parquet --memory 4GB -o blocks.parquet
 """
@@ -43,6 +46,8 @@ def _box(
 @click.command("lump", epilog=_EXAMPLES)
 @options.file_argument("model")
 @options.lumping
+@options.tolerance
+@options.reward_tolerance
 @click.option(
     "--compare",
     type=click.IntRange(min=1),
@@ -81,6 +86,10 @@ def _box(
     "--certificate",
     about="Write a proof that others can check: .json or .json.gz, for the command verify.",
 )
+@options.file_option(
+    "--interval",
+    about="With --tolerance: write the interval chain on blocks, for Storm: .drn or .drn.gz.",
+)
 @options.file_option("--report", about="Write what --json prints to a file.")
 @options.reading
 @options.writing
@@ -98,6 +107,7 @@ def lump_command(
     partition: Path | None,
     certificate: Path | None,
     html: Path | None,
+    interval: Path | None,
     report: Path | None,
     read: options.Read,
     write: options.Write,
@@ -111,12 +121,15 @@ def lump_command(
     rewards or the rates into blocks tell them apart. Neurons are merged if they are proportional, and
     removed if they are constant or dead; the lumped network computes the same function.
 
+    With --tolerance, states of a chain are merged whose rates nearly agree. The lumped model then has the means
+    of the rates, and --interval writes their least and largest values.
+
     An edge table (.parquet, .csv, .duckdb, or a folder of Parquet files) with the columns source, target and
     rate may be larger than memory.
     """
     if is_table(model):
         others = {"compare": compare, "range": inputs, "html": html, "partition": partition}
-        others |= {"certificate": certificate}
+        others |= {"certificate": certificate, "interval": interval}
         lump_table_file(
             model,
             asked={**asked, **others, **tables},
@@ -138,8 +151,10 @@ def lump_command(
         "partition": partition,
         "html": html,
         "certificate": certificate,
+        "interval": interval,
         "report": report,
     }
+    _refuse_by_tolerance(asked.get("tolerance"), interval, html=html, certificate=certificate)
     with Stages() as stages:
         with stages("reading", model.name):
             loaded = read(model)
@@ -156,6 +171,8 @@ def lump_command(
             if partition is not None:
                 named = loaded if loaded.domain == "chain" else lumping.network
                 write_partition(lumping.partition, partition, units(named))
+            if interval is not None and isinstance(lumping, ApproximateLumping):
+                write_interval_drn(lumping.interval, interval, nominal=lumping.quotient)
             if html is not None:
                 lumping.player(title=model.name).write(html)
     if as_json or report is not None:
@@ -179,6 +196,17 @@ def lump_command(
     if output is None:
         suffix = "drn" if loaded.domain == "chain" else "onnx"
         tell(f"write the lumped model with -o, for example -o small.{suffix}", sort="Hint")
+
+
+def _refuse_by_tolerance(
+    tolerance: str | None, interval: Path | None, **outputs: Path | None
+) -> None:
+    """Refuse outputs that a lumping with a tolerance, or without one, does not have."""
+    if tolerance is None and interval is not None:
+        raise click.UsageError("--interval is for a lumping with --tolerance")
+    for name, path in outputs.items():
+        if tolerance is not None and path is not None:
+            raise click.UsageError(f"--{name} is for a lumping without --tolerance")
 
 
 shrink_command = click.Command(

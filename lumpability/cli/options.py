@@ -16,7 +16,9 @@ import click
 
 from lumpability import formats
 from lumpability.cli.failures import DEBUG
+from lumpability.errors import InvalidInput
 from lumpability.markov import KINDS
+from lumpability.markov.approximate.tolerance import read_absolute, read_tolerance
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 from lumpability.refinement import ENGINES
 from lumpability.tables import TABLE_ENGINES
@@ -33,6 +35,8 @@ __all__ = [
     "kind",
     "lumping",
     "reading",
+    "reward_tolerance",
+    "tolerance",
     "writing",
 ]
 
@@ -96,6 +100,16 @@ def _joined(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ..
 def _tolerance(ctx: click.Context, parameter: click.Parameter, value: float) -> float:
     if not 0 <= value < 1 or math.isnan(value):
         raise click.BadParameter(f"{value} is not a relative change: give 0 or a small number")
+    return value
+
+
+def _share(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is not a relative tolerance, or for --absolute not a number, before a file is read."""
+    if value is not None:
+        try:
+            (read_absolute if parameter.name == "absolute" else read_tolerance)(value)
+        except InvalidInput as error:
+            raise click.BadParameter(str(error)) from None
     return value
 
 
@@ -195,9 +209,40 @@ def lumping(command: Command) -> Command:
     return _LUMPING(command)
 
 
-_READING = _added(
+_TOLERANCE = _added(
     click.option(
         "--tolerance",
+        metavar="SHARE",
+        callback=_share,
+        show_default="none: exactly",
+        help="Chains: sums of rates that differ by this share, such as 1% or 0.01, count as near.",
+    ),
+    click.option(
+        "--absolute",
+        metavar="RATE",
+        callback=_share,
+        show_default="none",
+        help="With --tolerance: sums that differ by no more than this rate count as near, too.",
+    ),
+)
+
+
+def tolerance(command: Command) -> Command:
+    """Add the tolerances for sums of rates; the command gets None for one that is not given."""
+    return _TOLERANCE(command)
+
+
+reward_tolerance = click.option(
+    "--reward-tolerance",
+    metavar="SHARE",
+    callback=_share,
+    show_default="none: equal",
+    help="With --tolerance: rewards of a block may differ by this share.",
+)
+
+_READING = _added(
+    click.option(
+        "--float-tolerance",
         type=float,
         default=DEFAULT_TOLERANCE,
         show_default=True,
@@ -276,7 +321,9 @@ def reading(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_read(*arguments: Any, **given: Any) -> Any:
-        asked = {name: given.pop(name) for name in keywords(formats.read) if name in given}
+        names = [name for name in keywords(formats.read) if name in given and name != "tolerance"]
+        asked = {name: given.pop(name) for name in names}
+        asked["tolerance"] = given.pop("float_tolerance")
         return command(*arguments, read=functools.partial(formats.read, **asked), **given)
 
     return _READING(with_read)

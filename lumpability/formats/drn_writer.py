@@ -30,7 +30,7 @@ from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.rationals import exact_text
 
-__all__ = ["write_drn"]
+__all__ = ["header_text", "label_texts", "label_word", "write_drn"]
 
 _STATES_AT_ONCE = 1 << 14
 _PLAIN_LABEL = re.compile(r"[\w.=<>:;,&|+*/^-][^\s\"\x00-\x20]*")
@@ -78,10 +78,10 @@ def write_drn(chain: MarkovChain, path: str | Path, *, value_type: str | None = 
     marks = initial_marks(chain, path)
     if marks is not None:
         masks = {INITIAL: marks, **masks}
-    words = {name: _label_word(name, path) for name in masks}
+    words = {name: label_word(name, path) for name in masks}
     text = _double if value_type == "double" else _exact
     with writing(path) as handle:
-        handle.write(_header(chain, path, value_type, masks, words).encode())
+        handle.write(header_text(chain, path, value_type, masks, words).encode())
         for piece in _body(chain, masks, words, text, state_lines(chain, path)):
             handle.write(piece.encode())
 
@@ -95,7 +95,8 @@ def _double(value: Exact) -> str:
     return double_text(value)
 
 
-def _label_word(name: str, path: str | Path) -> str:
+def label_word(name: str, path: str | Path) -> str:
+    """Return a label as a word of the format, in quotes if need be."""
     if not name or any(c in name for c in '"\n\0'):
         raise FormatError(
             f"the label {shown(repr(name))} cannot be written: a DRN label is not empty and holds "
@@ -106,13 +107,14 @@ def _label_word(name: str, path: str | Path) -> str:
     return name if _PLAIN_LABEL.fullmatch(name) else f'"{name}"'
 
 
-def _header(
+def header_text(
     chain: MarkovChain,
     path: str | Path,
     value_type: str,
     masks: dict[str, Mask],
     words: dict[str, str],
 ) -> str:
+    """Return the lines before the states; `words` are the labels as words of the format."""
     for name in chain.rewards:
         if re.search(r"[\s\0]", name):
             raise FormatError(
@@ -151,7 +153,7 @@ def _body(
     rewards = list(chain.rewards.values())
     state_rewards = _bracketed([reward.state for reward in rewards], chain.n, text)
     action_rewards = _bracketed([reward.action for reward in rewards], chain.n, text)
-    labels = _label_texts([(words[name], mask) for name, mask in masks.items()], chain.n)
+    labels = label_texts([(words[name], mask) for name, mask in masks.items()], chain.n)
     exits = None
     if isinstance(chain, CTMC):
         sums = matrix.row_sums()  # Storm's exit rates count self-loops
@@ -204,7 +206,7 @@ def _bracketed(parts: list[ExactArray | None], n: int, text: Any) -> _Texts | No
     return _Texts(codes, [f" [{', '.join(row)}]" for row in zip(*columns, strict=True)])
 
 
-def _label_texts(labels: list[tuple[str, Mask]], n: int) -> _Texts | None:
+def label_texts(labels: list[tuple[str, Mask]], n: int) -> _Texts | None:
     """The labels of every state, each after a space."""
     if not labels or not n:
         return None

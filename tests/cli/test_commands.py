@@ -109,9 +109,9 @@ def test_how_floats_were_read_is_said_openly(run: Run, tmp_path: Path) -> None:
     result = run("lump", "c.drn", "--respect", "initial")
     assert result.exit_code == 0
     assert "1 as a neighbour; largest relative change 8.9e-16" in result.stdout
-    literal = run("lump", "c.drn", "--tolerance", "0")
+    literal = run("lump", "c.drn", "--float-tolerance", "0")
     literal.assert_refused("c.drn", "sums to", "normalize")
-    assert "rescaled" in run("info", "c.drn", "--tolerance", "0", "--normalize").stdout
+    assert "rescaled" in run("info", "c.drn", "--float-tolerance", "0", "--normalize").stdout
 
 
 def test_labels_that_were_not_respected_and_are_mixed_are_named(run: Run, machines: Path) -> None:

@@ -19,6 +19,9 @@ from lumpability.markov.examples import proportional_not_ordinary
 Run = Callable[..., Any]
 
 
+TOLERANCES = {"--tolerance", "--absolute", "--reward-tolerance"}
+
+
 def options_of(command: str) -> dict[str, click.Option]:
     found = cli.commands[command].params
     return {name: one for one in found if isinstance(one, click.Option) for name in one.opts}
@@ -32,12 +35,17 @@ def names_of(verb: Callable[..., object]) -> set[str]:
 @pytest.mark.parametrize(
     ("verb", "commands", "in_python_alone"),
     [
-        (lump, ["lump", "shrink", "explain", "prove"], {"--progress"}),
+        (lump, ["lump", "shrink"], {"--progress"}),
+        (lump, ["explain", "prove"], {"--progress", *TOLERANCES}),
         (check, ["check"], set()),
-        (read, ["info", "lump", "check", "explain", "verify", "convert", "prove"], {"--layers"}),
+        (
+            read,
+            ["info", "lump", "check", "explain", "verify", "convert", "prove"],
+            {"--layers", "--tolerance"},  # which is called --float-tolerance there
+        ),
         (write, ["lump", "convert"], set()),
     ],
-    ids=["lump", "check", "read", "write"],
+    ids=["lump", "lumping", "check", "read", "write"],
 )
 def test_commands_have_the_options_of_python(
     verb: Callable[..., object], commands: list[str], in_python_alone: set[str]

@@ -19,7 +19,6 @@ from lumpability.markov.approximate.nominal import nominal_quotient
 from lumpability.markov.approximate.residual import residual
 from lumpability.markov.approximate.sums import require_numbers
 from lumpability.markov.approximate.tolerance import in_percent, read_absolute, read_tolerance
-from lumpability.markov.attributes import block_name
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earned_rewards import with_respected_rewards
 from lumpability.markov.kinds import find_kind
@@ -94,16 +93,11 @@ def check_within(
             f"{in_percent(found.relative)}, and by at most {shown(found.absolute)} in absolute terms"
         )
         return Verdict("ordinary", None, text, residual=found)
-    witness = found.witness
-    assert witness is not None
-    what = "rates" if chain.time == "continuous" else "probabilities"
     text = (
-        f"not ordinary within {in_percent(relative)}: states {chain.states[witness.state]!r} and "
-        f"{chain.states[witness.other]!r} share a block, but their {what} into "
-        f"{block_name(chain.states, blocks, witness.block)} sum to {shown(witness.total)} and to "
-        f"{shown(witness.other_total)}, which differ by {in_percent(found.relative)}"
+        f"not ordinary within {in_percent(relative)}: {found.witness_text(chain, blocks)}, which differ by "
+        f"{in_percent(found.relative)}"
     )
-    return Verdict("ordinary", witness, text, residual=found)
+    return Verdict("ordinary", found.witness, text, residual=found)
 
 
 def _tolerances(

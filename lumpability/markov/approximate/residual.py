@@ -15,6 +15,7 @@ import numpy as np
 
 from lumpability.markov.approximate.sums import Groups, block_sums
 from lumpability.markov.chains import MarkovChain
+from lumpability.markov.kinds import find_kind
 from lumpability.partition import Partition
 from lumpability.refinement import Witness
 
@@ -55,6 +56,19 @@ class Residual:
 
     def __bool__(self) -> bool:
         return bool(self.absolute)
+
+    def witness_text(self, chain: MarkovChain, partition: Partition) -> str:
+        """Describe the witness of the relative spread, which there must be, with the chain's names of states.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC, Partition
+        >>> chain, partition = CTMC([[0, 0, 10], [0, 0, 11], [2, 2, 0]]), Partition([0, 0, 1])
+        >>> residual(chain, partition).witness_text(chain, partition)
+        'states 0 and 1 share a block, but their rates into {2} sum to 10 and to 11'
+        """
+        assert self.witness is not None
+        return find_kind("ordinary").describe(self.witness, chain, partition)
 
 
 def residual(chain: MarkovChain, partition: Partition, *, absolute: Fraction = _ZERO) -> Residual:
