@@ -42,6 +42,7 @@ def test_lump_json_is_one_document_with_documented_keys(run: Run, machines: Path
         "partition": "p.json",
         "html": None,
         "certificate": None,
+        "interval": None,
         "report": None,
     }
     lumping = document["lumping"]
