@@ -47,7 +47,9 @@ class _Sums(NamedTuple):
     totals: UInt64s  # of each the sum of the residues of its terms,
     bounds: Int64s  # where these terms end, unless sums fit 64 bits,
     terms: Codes  # and the codes of all these terms
-    counts: UInt32s  # (k,): zero; scratch that only long rows touch
+    counts: UInt32s  # (k,): zero; scratch that only long rows touch, as are
+    into: UInt64s  # (k,): the sums into blocks, zero,
+    latest: Codes  # (k,): and the code of the latest term of each
 
 
 def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStructure:
@@ -70,6 +72,8 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
         bounds=np.empty(0 if fits else capacity // 2, dtype=np.int64),
         terms=np.empty(capacity, dtype=weights.codes.dtype),
         counts=blank((k,), np.uint32),
+        into=blank((k,), np.uint64),
+        latest=np.empty(k, dtype=weights.codes.dtype),
     )
     rows = Rows.of(structure, np.array(words, dtype=np.int64).view(np.uint64))
     used, several = collapse_rows(firsts, rows, partition.labels, sums)
@@ -113,24 +117,26 @@ def _sort(begin: Integer, end: Integer, columns: Int32s, codes: Codes) -> None:
 
 
 @inlined
-def _sort_by_counting(begin: Integer, end: Integer, free: Integer, sums: _Sums) -> None:
-    """Sort a row that has about as many entries as there are blocks; the places of terms from `free` on are scratch."""
-    columns, codes, counts, terms = sums.columns, sums.codes, sums.counts, sums.terms
-    for entry in range(begin, end):
-        terms[free + entry - begin] = codes[entry]
-        counts[columns[entry]] += np.uint32(1)
-    place: Any = begin
-    for block in range(len(counts)):
-        counts[block], place = place - begin, place + counts[block]
+def _add_many(
+    begin: Integer, end: Integer, several: Integer, residues: UInt64s, sums: _Sums
+) -> tuple[Integer, Integer]:
+    """Add up a row that has about as many entries as there are blocks; return where it ends then, and `several`."""
+    columns, codes, counts, into = sums.columns, sums.codes, sums.counts, sums.into
     for entry in range(begin, end):
         block = columns[entry]
-        codes[begin + counts[block]] = terms[free + entry - begin]
         counts[block] += np.uint32(1)
-    place = begin
+        into[block] += residues[codes[entry]]
+        sums.latest[block] = codes[entry]
+    used: Any = begin
     for block in range(len(counts)):
-        for entry in range(place, begin + counts[block]):
-            columns[entry] = block
-        place, counts[block] = begin + counts[block], np.uint32(0)
+        if counts[block] > 0:
+            columns[used], codes[used] = block, sums.latest[block]
+            if counts[block] > 1:
+                sums.several[several], sums.totals[several] = used, into[block]
+                several += 1
+            counts[block], into[block] = np.uint32(0), np.uint64(0)
+            used += 1
+    return used, several
 
 
 @compiled
@@ -157,11 +163,10 @@ def collapse_rows(
             end += 1
         if ascending:
             used = end
+        elif len(bounds) == 0 and end - begin > max(_SMALL, len(firsts) // _MANY):
+            used, several = _add_many(begin, end, several, rows.residues, sums)
         else:
-            if end - begin > max(_SMALL, len(firsts) // _MANY):
-                _sort_by_counting(begin, end, listed, sums)
-            else:
-                _sort(begin, end, columns, codes)
+            _sort(begin, end, columns, codes)
             entry = begin
             while entry < end:
                 after = entry + 1

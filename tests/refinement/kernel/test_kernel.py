@@ -227,14 +227,16 @@ def test_the_compiled_collapse_equals_the_plain_one(seed, room, data):
 @pytest.mark.parametrize("transitions", [40, 100, 500])
 @pytest.mark.parametrize("hollow", [False, True])
 @pytest.mark.parametrize("blocks", [3, 400, 1_000])
+@pytest.mark.parametrize("scale", [1, 2**80])
 def test_first_members_with_any_number_of_transitions_have_their_columns_in_order(
-    transitions, hollow, blocks
+    transitions, hollow, blocks, scale
 ):
-    """Rows are sorted in one of two ways, unless they are in order, by how many transitions and blocks there are."""
+    """Rows are sorted, or added up block by block where they are long and sums fit 64 bits."""
     n, rng = 2_000, np.random.default_rng(3)
     targets = np.concatenate([rng.permutation(n)[:transitions] for _ in range(5)])
     sources = np.repeat(np.arange(5), transitions)
-    structure = WeightedStructure.from_edges(n, sources, targets, rng.integers(1, 9, len(targets)))
+    weights = [scale * w for w in rng.integers(1, 9, len(targets)).tolist()]
+    structure = WeightedStructure.from_edges(n, sources, targets, weights)
     structure = replace(structure, closed=hollow)
     partition = Partition(np.append(np.arange(3), rng.integers(0, blocks, n - 3)))
     found = collapse.collapse(structure, partition)
