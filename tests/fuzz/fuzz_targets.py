@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from fuzz_bounds import bound_attacks
 from fuzz_networks import network_attacks
 
 from lumpability import CTMC, DTMC, Reward, check, formats, lump
@@ -77,7 +78,7 @@ def targets(folder: Path) -> list[Target]:
     tra.parent.mkdir()
     formats.write(CHAINS["dtmc"], tra)
     found += [Target(p.name, p, lambda _: _read(tra)) for p in sorted(tra.parent.iterdir())]
-    for name, path, use in network_attacks(folder, NETWORK_SUFFIXES):
+    for name, path, use in [*network_attacks(folder, NETWORK_SUFFIXES), *bound_attacks(folder)]:
         found.append(Target(name, path, use))
     for kind, chain in (
         ("ordinary", CHAINS["ctmc"]),

@@ -5,10 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from differential import compare
 from fuzz_targets import targets
 from fuzzing import fuzz, outcome
 
 CORPUS = Path(__file__).parent / "corpus"
+
+
+def test_every_file_is_read_before_it_is_changed(tmp_path):
+    found = {target.name: outcome(target) for target in targets(tmp_path)}
+    assert set(found.values()) == {"read"}, found
+    assert len(found) > 20
+
+
+def test_small_chains_with_hostile_weights_are_lumped_as_by_brute_force():
+    counts, findings = compare(seed=1, runs=150)
+    assert findings == []
+    assert counts["equal"] == 150
 
 
 def test_some_hundred_changed_files_are_read_or_refused():
