@@ -17,6 +17,7 @@ from lumpability.vocabulary import keywords, unknown_option
 if TYPE_CHECKING:
     from lumpability.markov.approximate import ApproximateLumping
     from lumpability.markov.base import MarkovChain
+    from lumpability.markov.horizon import HorizonLumping
     from lumpability.markov.kinds.kind import Kind
     from lumpability.markov.lumping import Lumping
     from lumpability.networks.difference import Difference
@@ -72,16 +73,16 @@ def _for_both_wings(verb: Verb) -> Verb:
     return cast("Verb", checked)
 
 
-def _refuse_with_tolerance(kind: Any, **options: Any) -> None:
-    """Refuse options that say nothing about sums that nearly agree."""
+def _refuse_others(option: str, kind: Any, **options: Any) -> None:
+    """Refuse options that have no meaning with a tolerance, or with a horizon."""
     if kind is not None and getattr(kind, "name", kind) != "ordinary":
         raise InvalidInput(
-            f"a tolerance is for ordinary lumping, not for {getattr(kind, 'name', kind)!r}: leave kind out",
+            f"a {option} is for ordinary lumping, not for {getattr(kind, 'name', kind)!r}: leave kind out",
             kind=kind,
         )
     for name, value in options.items():
         if value is not None:
-            raise InvalidInput(f"{name} has no meaning with a tolerance: leave it out", given=name)
+            raise InvalidInput(f"{name} has no meaning with a {option}: leave it out", given=name)
 
 
 def _lump_on_region(
@@ -141,6 +142,16 @@ def lump(
     within: Any = None,
     progress: Progress | None = None,
 ) -> ApproximateLumping: ...
+@overload
+def lump(
+    model: MarkovChain,
+    *,
+    horizon: int,
+    respect: Iterable[str] | str | None = None,
+    ignore: Iterable[str] | str = (),
+    within: Any = None,
+    progress: Progress | None = None,
+) -> HorizonLumping: ...
 @overload
 def lump(
     model: Network,
@@ -206,6 +217,7 @@ def lump(
     tolerance: Any = None,
     absolute: Any = None,
     reward_tolerance: Any = None,
+    horizon: int | None = None,
     dtype: Any = None,
     exact_weights: bool = False,
     antiparallel: bool = False,
@@ -214,7 +226,7 @@ def lump(
     boxes: int | None = None,
     engine: EngineName | Engine = "auto",
     progress: Progress | None = None,
-) -> Lumping | ApproximateLumping | NetworkLumping | RegionLumping | GraphLumping:
+) -> Lumping | ApproximateLumping | HorizonLumping | NetworkLumping | RegionLumping | GraphLumping:
     """Compute the coarsest lumping of a chain or a network, and its quotient, exactly.
 
     The coarsest lumping of a kind is unique.  Its identity is checked in exact arithmetic before it is
@@ -256,6 +268,9 @@ def lump(
         a sum of 0 is near to 0 only.
     reward_tolerance : number or str, optional
         With a tolerance: rewards of a block may differ as much.  By default they are equal.
+    horizon : int, optional
+        For chains: merge states that agree on everything within this number of steps, of the uniformised chain
+        for a CTMC.  These are often far fewer blocks, and answer questions about so many steps exactly.
     dtype : numpy float type, optional
         For networks: type of the quotient's weights.  By default each layer keeps its own.
     exact_weights : bool
@@ -283,7 +298,7 @@ def lump(
     Returns
     -------
     Lumping, ApproximateLumping, NetworkLumping, RegionLumping or GraphLumping
-        `Lumping` for a chain, `ApproximateLumping` with a tolerance, `NetworkLumping` for layers, `GraphLumping`
+        `Lumping` for a chain, `ApproximateLumping` with a tolerance, `HorizonLumping` with a horizon, `NetworkLumping` for layers, `GraphLumping`
         for a graph; for a torch module a `GraphLumping` with ``to_torch()`` and ``state_dict()``.
 
     Raises
@@ -331,10 +346,25 @@ def lump(
         raise InvalidInput(f"an example is for torch modules, not for a {type(model).__name__}")
     if model.domain == _CHAIN:
         chain = cast("MarkovChain", model)
+        if horizon is not None:
+            from lumpability.markov.horizon import lump_to_horizon
+
+            chosen = None if engine == "auto" else engine
+            given = {"tolerance": tolerance, "absolute": absolute, "engine": chosen}
+            given["reward_tolerance"] = reward_tolerance
+            _refuse_others("horizon", kind, **given)
+            return lump_to_horizon(
+                chain,
+                horizon=horizon,
+                respect=respect,
+                ignore=ignore,
+                within=within,
+                progress=progress,
+            )
         if tolerance is not None:
             from lumpability.markov.approximate.lump import lump_within
 
-            _refuse_with_tolerance(kind, engine=None if engine == "auto" else engine)
+            _refuse_others("tolerance", kind, engine=None if engine == "auto" else engine)
             return lump_within(
                 chain,
                 tolerance=tolerance,
@@ -503,7 +533,7 @@ def check(
         if tolerance is not None:
             from lumpability.markov.approximate.lump import check_within
 
-            _refuse_with_tolerance(kind, factors=factors)
+            _refuse_others("tolerance", kind, factors=factors)
             return check_within(chain, partition, tolerance=tolerance, absolute=absolute)
         _require_tolerance(absolute=absolute)
         from lumpability.markov.lump import check_chain

@@ -120,6 +120,20 @@ class Levels:
             apart, together = (apart, middle) if first == second else (middle, together)
         return apart
 
+    def advance(self, level: int) -> int:
+        """Compute rounds up to a level; return the last level, up to this, at which a block was split.
+
+        Examples
+        --------
+        >>> line = WeightedStructure.from_edges(4, [0, 1, 2], [1, 2, 3], [1, 1, 1])
+        >>> levels = Levels([line], Partition.of([{0, 1, 2}, {3}]))
+        >>> levels.advance(1), levels.advance(9)
+        (1, 2)
+        """
+        while len(self._renamed) < level and self._advance():
+            pass
+        return min(level, len(self._renamed))
+
     def _advance(self) -> bool:
         """Compute one more round; return whether a block was split."""
         rows, quiet = self._rows_to_compare()

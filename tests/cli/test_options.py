@@ -20,6 +20,7 @@ Run = Callable[..., Any]
 
 
 TOLERANCES = {"--tolerance", "--absolute", "--reward-tolerance"}
+IN_PYTHON = {"--progress", "--horizon"}
 
 
 def options_of(command: str) -> dict[str, click.Option]:
@@ -35,8 +36,8 @@ def names_of(verb: Callable[..., object]) -> set[str]:
 @pytest.mark.parametrize(
     ("verb", "commands", "in_python_alone"),
     [
-        (lump, ["lump", "shrink"], {"--progress"}),
-        (lump, ["explain", "prove"], {"--progress", *TOLERANCES}),
+        (lump, ["lump", "shrink"], IN_PYTHON),
+        (lump, ["explain", "prove"], IN_PYTHON | TOLERANCES),
         (check, ["check"], set()),
         (
             read,

@@ -1,0 +1,424 @@
+"""Lumping for finitely many steps: after k rounds of refinement, states of one block agree on all within k steps.
+
+Let P_0 be the initial partition, and let P_i split every block of P_(i-1) by the sums of probabilities into the
+blocks of P_(i-1).  For a state x of the block B of P_i the sums p(x, C) into the blocks C of P_(i-1) depend on B alone.
+These are the matrices M_i of the *quotient sequence*, and a function of blocks g on P_0 has after i steps the
+expectation
+
+    E_x g(X_i) = (M_i M_(i-1) ... M_1 g)(B),     x in B.
+
+In the same way the targets that are reached within i steps, and the rewards of i steps, follow from blocks.  P_k has
+at most as many blocks as the coarsest lumping, which is what remains for large k, and often far fewer.
+
+A chain in continuous time is uniformised, P = I + Q / L with the largest exit rate L; the number of its steps until t is
+Poisson distributed with mean L t.  What happens after more than k steps is bounded by its probability, between
+rationals (`certificate.bounds.poisson`).
+
+Kamaleson, Parker and Rowe, "Finite-horizon bisimulation minimisation for probabilistic systems", 2016.  Cost: k rounds
+of exact sums, each for the predecessors of what was split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from lumpability.certificate.bounds.poisson import poisson_window
+from lumpability.errors import InvalidInput, InvalidValue, NotJustified
+from lumpability.markov.approximate.sums import require_numbers
+from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.earned_rewards import earning_rates, with_respected_rewards
+from lumpability.markov.kinds import find_kind
+from lumpability.markov.respected import respected_names
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.rationals import read_number
+from lumpability.numbers.sparse_sums import sum_entries
+from lumpability.partition import Partition
+from lumpability.quotient import pull_back
+from lumpability.refinement import Progress
+from lumpability.refinement.exact_rounds import Levels
+from lumpability.structure import WeightedStructure
+
+__all__ = ["Enclosure", "HorizonLumping", "Step", "lump_to_horizon"]
+
+_BITS = 96
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A matrix M_i from the blocks of one partition to those of a coarser one, as compressed rows.
+
+    Attributes
+    ----------
+    indptr, indices : int array
+    weights : ExactArray
+        Probabilities; every row sums to one.
+    """
+
+    indptr: Array
+    indices: Array
+    weights: ExactArray
+
+    def row(self, block: int) -> list[tuple[int, Fraction]]:
+        """Return the probabilities of a block, as pairs with the blocks that it goes to."""
+        places = range(int(self.indptr[block]), int(self.indptr[block + 1]))
+        return [(int(self.indices[i]), self.weights[i]) for i in places]
+
+    @cached_property
+    def integers(self) -> list[list[tuple[int, int]]]:
+        """The rows with numerators over the common denominator of the weights."""
+        numerators = self.weights.integers[0]
+        entries = list(
+            zip(self.indices.tolist(), (numerators[c] for c in self.weights.codes), strict=True)
+        )
+        bounds = self.indptr.tolist()
+        return [entries[low:high] for low, high in pairwise(bounds)]
+
+
+@dataclass(frozen=True, eq=False)
+class Enclosure:
+    """Lower and upper ends for every state, shape (n,).
+
+    Attributes
+    ----------
+    lower, upper : ExactArray
+    """
+
+    lower: ExactArray
+    upper: ExactArray
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HorizonLumping:
+    """The partitions of a chain that agree on everything within finitely many steps, and their quotients.
+
+    Attributes
+    ----------
+    chain : CTMC or DTMC
+    horizon : int
+        Number of steps; for a CTMC of the uniformised chain.
+    partitions : tuple of Partition
+        P_0, P_1 and so on, up to the horizon, or to the coarsest lumping if that comes first.
+    steps : tuple of Step
+        M_1, M_2 and so on: `step` has them by number.
+    rate : Fraction or None
+        The rate L of the uniformised chain, in 1/time; None for a DTMC.
+
+    Examples
+    --------
+    >>> from lumpability import DTMC, lump
+    >>> half = ["1/2"] * 5
+    >>> moves = {(i, i + d): "1/2" for i in range(1, 6) for d in (-1, 1)} | {(0, 0): 1, (6, 6): 1}
+    >>> walk = DTMC.from_rates(moves, states=range(7), labels={"won": [6], "lost": [0]})
+    >>> small = lump(walk, horizon=1)
+    >>> small
+    HorizonLumping(7 states -> 5 blocks within 1 step)
+    >>> small.reached("won")
+    ExactArray([0, 0, 0, 0, 0, 1/2, 1])
+    """
+
+    chain: MarkovChain
+    horizon: int
+    partitions: tuple[Partition, ...]
+    steps: tuple[Step, ...]
+    rate: Fraction | None = None
+
+    @property
+    def partition(self) -> Partition:
+        """The partition that agrees on everything up to the horizon."""
+        return self.partitions[-1]
+
+    @property
+    def is_lumping(self) -> bool:
+        """Whether further rounds split nothing: the partition is then the coarsest ordinary lumping."""
+        return len(self.steps) == len(self.partitions)
+
+    def step(self, number: int) -> Step:
+        """Return M_i, from the blocks that agree on i steps to those that agree on i - 1.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> small = lump(DTMC([[0, 1], [1, 0]], labels={"a": [0]}), horizon=5)
+        >>> small.step(4).row(0)
+        [(1, Fraction(1, 1))]
+        """
+        if not 1 <= number <= self.horizon:
+            raise InvalidInput(f"steps are numbered from 1 to {self.horizon}, not {number}")
+        return self.steps[min(number, len(self.steps)) - 1]
+
+    def probability(
+        self, of: str, *, steps: int | None = None, time: Any = None
+    ) -> ExactArray | Enclosure:
+        """Return the probability to be in the states of a label after some steps, or at a time, from every state.
+
+        Parameters
+        ----------
+        of : str
+            A label that was respected.
+        steps : int, optional
+            For a DTMC; the horizon by default.
+        time : number
+            For a CTMC.
+
+        Returns
+        -------
+        ExactArray or Enclosure, shape (n,)
+            In exact arithmetic for a DTMC.  For a CTMC between two ends, whose distance is at most the probability
+            of more steps than the horizon.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such label, the number of steps is beyond the horizon, or the time is missing or negative.
+        NotJustified
+            If blocks mix states with the label and others.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> chain = DTMC([["1/2", "1/2"], [1, 0]], labels={"a": [0]})
+        >>> lump(chain, horizon=2).probability("a")
+        ExactArray([3/4, 1/2])
+        """
+        start = self._indicator(of)
+        return self._answer(start, None, steps, time)
+
+    def reached(
+        self, target: str, *, steps: int | None = None, time: Any = None
+    ) -> ExactArray | Enclosure:
+        """Return the probability to reach the states of a label within some steps, or until a time.
+
+        Parameters, results and errors are those of `probability`.
+
+        Examples
+        --------
+        >>> from lumpability import CTMC, lump
+        >>> chain = CTMC([[0, 1], [0, 0]], labels={"done": [1]})
+        >>> found = lump(chain, horizon=20).reached("done", time=1)
+        >>> [float(end[0]) for end in (found.lower, found.upper)]
+        [0.632120558828557..., 0.632120558828557...]
+        """
+        start = self._indicator(target)
+        return self._answer(start, start, steps, time)
+
+    def earned(self, reward: str, *, steps: int | None = None) -> ExactArray:
+        """Return the expected reward of the first steps of a DTMC, from every state, in exact arithmetic.
+
+        Raises
+        ------
+        InvalidInput
+            If there is no such reward, or the number of steps is beyond the horizon.
+        NotJustified
+            For a CTMC; or if blocks mix states with different rewards.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> chain = DTMC([["1/2", "1/2"], [1, 0]], rewards={"cost": [1, 0]})
+        >>> lump(chain, horizon=2).earned("cost")
+        ExactArray([3/2, 1])
+        """
+        if self.rate is not None:
+            raise NotJustified(
+                "rewards of uniformised steps are not rewards until a time: ask chains in discrete time"
+            )
+        earning = self._constant(earning_rates(self.chain, reward), f"reward {reward!r}")
+        number = self._number(steps)
+        values = [Fraction(0)] * len(self.partitions[0])
+        for i in range(1, number + 1):
+            rates = self._on_blocks(earning, i)
+            matrix = self.step(i)
+            values = [
+                rates[block] + sum((w * values[c] for c, w in matrix.row(block)), Fraction(0))
+                for block in range(len(rates))
+            ]
+        return self._pulled_back(values, number)
+
+    def _indicator(self, label: str) -> list[Fraction]:
+        if label not in self.chain.labels:
+            known = ", ".join(self.chain.labels) or "none"
+            raise InvalidInput(f"there is no label {label!r}; the chain has {known}", label=label)
+        mask = self.chain.labels[label]
+        values = ExactArray(mask.astype(np.uint8), (Fraction(0), Fraction(1)))
+        return self._constant(values, f"label {label!r}")
+
+    def _constant(self, values: ExactArray, what: str) -> list[Fraction]:
+        """Return the value of every block of P_0."""
+        start = self.partitions[0]
+        chosen = values.take(start.representatives)
+        if not pull_back(chosen, start).equals(values):
+            raise NotJustified(
+                f"the {what} was not respected, and blocks mix its states with others"
+            )
+        return list(chosen)
+
+    def _level(self, number: int) -> Partition:
+        return self.partitions[min(number, len(self.partitions) - 1)]
+
+    def _on_blocks(self, values: list[Fraction], number: int) -> list[Fraction]:
+        """Return the values of blocks of P_0 for those of P_i."""
+        coarse = self.partitions[0].labels[self._level(number).representatives]
+        return [values[block] for block in coarse.tolist()]
+
+    def _pulled_back(self, values: list[Fraction], number: int) -> ExactArray:
+        level = self._level(number)
+        return pull_back(ExactArray.of_values(np.arange(len(level)), values), level)
+
+    def _number(self, steps: int | None) -> int:
+        if steps is None:
+            return self.horizon
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+            raise InvalidInput(f"{steps!r} is not a number of steps: give 0, 1, 2 and so on")
+        if steps > self.horizon:
+            raise InvalidInput(
+                f"blocks agree on {self.horizon} steps, not on {steps}: lump with horizon={steps}",
+                steps=steps,
+            )
+        return steps
+
+    def _answer(
+        self, start: list[Fraction], held: list[Fraction] | None, steps: int | None, time: Any
+    ) -> ExactArray | Enclosure:
+        if self.rate is None:
+            if time is not None:
+                raise InvalidInput("a chain in discrete time has steps: give steps=...")
+            number = self._number(steps)
+            for i, values, scale in self._values(start, held):
+                if i == number:
+                    return self._pulled_back([Fraction(v, scale) for v in values], i)
+            raise AssertionError("steps are at most the horizon")
+        if time is None or steps is not None:
+            raise InvalidInput("a chain in continuous time has times: give time=...")
+        return self._until(start, held, _read_time(time))
+
+    def _values(
+        self, start: list[Fraction], held: list[Fraction] | None, bits: int = 0, up: bool = False
+    ) -> Iterator[tuple[int, list[int], int]]:
+        """Yield for each number of steps numerators of the values of blocks, and their denominator.
+
+        With `bits` these are rounded to multiples of 2^-bits, down or up; probabilities keep their order.
+        """
+        scale = 1 << bits
+        values = [int(value * scale) for value in start]
+        yield 0, values, scale
+        for i in range(1, self.horizon + 1):
+            matrix = self.step(i)
+            factor = matrix.weights.denominator
+            sums = [sum(w * values[c] for c, w in row) for row in matrix.integers]
+            if bits:
+                sums = [-(-total // factor) if up else total // factor for total in sums]
+            else:
+                scale *= factor
+            if held is not None:
+                kept = self._on_blocks(held, i)
+                sums = [scale if keeps else total for keeps, total in zip(kept, sums, strict=True)]
+            values = sums
+            yield i, values, scale
+
+    def _until(
+        self, start: list[Fraction], held: list[Fraction] | None, time: Fraction
+    ) -> Enclosure:
+        """Mix the values after all numbers of steps with bounds of their Poisson probabilities."""
+        assert self.rate is not None
+        mean = self.rate * time
+        if not mean:
+            now = self._pulled_back(self._on_blocks(start, self.horizon), self.horizon)
+            return Enclosure(now, now)
+        window = poisson_window(mean)
+        last = self._level(self.horizon)
+        ends = []
+        for up in (False, True):
+            chances = window.high if up else window.low
+            totals = np.zeros(len(last), dtype=object)
+            for i, values, _ in self._values(start, held, _BITS, up):
+                if window.first <= i <= window.last:
+                    place = self._level(i).labels[last.representatives]
+                    totals += np.array(values, dtype=object)[place] * chances[i - window.first]
+            if up:
+                rest = window.before + window.after
+                rest += sum(window.high[max(self.horizon + 1 - window.first, 0) :])
+                found = [Fraction(int(total) + (rest << _BITS), window.least) for total in totals]
+            else:
+                found = [Fraction(int(total), window.most) for total in totals]
+            found = [min(value / (1 << _BITS), Fraction(1)) for value in found]
+            ends.append(self._pulled_back(found, self.horizon))
+        return Enclosure(*ends)
+
+    def __repr__(self) -> str:
+        steps = "1 step" if self.horizon == 1 else f"{self.horizon} steps"
+        return (
+            f"HorizonLumping({self.chain.n} states -> {len(self.partition)} blocks within {steps})"
+        )
+
+
+def lump_to_horizon(
+    chain: MarkovChain,
+    *,
+    horizon: int,
+    respect: Iterable[str] | str | None = None,
+    ignore: Iterable[str] | str = (),
+    within: Any = None,
+    progress: Progress | None = None,
+) -> HorizonLumping:
+    """Return the partitions that agree on 0, 1, 2, ... steps; see `lumpability.lump`."""
+    if isinstance(horizon, bool) or not isinstance(horizon, int) or horizon < 0:
+        raise InvalidInput(
+            f"the horizon {horizon!r} is not a number of steps: give 0, 1, 2 and so on"
+        )
+    require_numbers(chain)
+    names = find_kind("ordinary").respects if respect is None else respect
+    seen = with_respected_rewards(chain, keeps_jumps=False)
+    start = Partition.by(chain.n, seen.distinctions(respected_names(chain, names, ignore)))
+    if within is not None:
+        start = start.meet(Partition.of(within, states=chain.states))
+    matrix, rate = _uniformised(chain)
+    levels = Levels([matrix], start)
+    reached = 0
+    while reached < horizon and levels.advance(reached + 1) > reached:
+        reached += 1
+        if progress is not None:
+            progress(len(np.unique(levels.all_labels(reached))), chain.n)
+    partitions = [Partition(levels.all_labels(i)) for i in range(reached + 1)]
+    pairs = [(fine, coarse) for coarse, fine in pairwise(partitions)]
+    if reached < horizon:
+        pairs.append((partitions[-1], partitions[-1]))
+    steps = tuple(_step(matrix, fine, coarse) for fine, coarse in pairs)
+    return HorizonLumping(chain, horizon, tuple(partitions), steps, rate)
+
+
+def _uniformised(chain: MarkovChain) -> tuple[WeightedStructure, Fraction | None]:
+    """Return the probabilities of steps, and the rate of steps of a CTMC."""
+    if not isinstance(chain, CTMC):
+        return chain.matrix, None
+    exits = chain.exit_rates
+    rate = max(exits.values, default=Fraction(0)) or Fraction(1)
+    plain = chain.matrix.without_diagonal()
+    jumps = WeightedStructure(
+        plain.indptr, plain.indices, plain.weights.map(lambda w: w / rate), plain.within
+    )
+    return jumps.with_diagonal(exits.map(lambda out: 1 - out / rate)), rate
+
+
+def _step(matrix: WeightedStructure, fine: Partition, coarse: Partition) -> Step:
+    owner, positions = matrix.entries_of(fine.representatives)
+    weights = ExactArray(matrix.weights.codes[positions], matrix.weights.values)
+    columns = coarse.labels[matrix.indices[positions]]
+    return Step(*sum_entries((len(fine), len(coarse)), owner, columns, weights))
+
+
+def _read_time(time: Any) -> Fraction:
+    try:
+        value = read_number(time)
+    except InvalidValue:
+        raise InvalidInput(f"the time {time!r} is not a number", time=time) from None
+    if value < 0:
+        raise InvalidInput(f"the time {time!r} is negative", time=time)
+    return value
