@@ -161,15 +161,15 @@ def auto_lirpa(first: Network, second: Network, low: Any, high: Any) -> str:
     return f"{max(float((-below).max()), float(above.max())):.3g}"
 
 
-def search_nets(count: int) -> int:
+def search_nets(count: int, start: int) -> int:
     """Compare bounds with exact values along segments for random networks; return how many fail."""
     sys.path.insert(0, str(CHECKOUT / "tests/networks/difference"))
     from random_pairs import dense_pair, joined_pair, random_relation
     from test_soundness import assert_holds, segment
 
     failures = 0
-    for seed in range(count):
-        low, high, start, end = segment(seed)
+    for seed in range(start, start + count):
+        low, high, left, right = segment(seed)
         joined, leaky = seed % 5 == 4, seed % 5 == 3
         function = "leaky_relu" if leaky else "relu"
         pair = joined_pair(seed) if joined else dense_pair(seed, function=function)
@@ -178,11 +178,11 @@ def search_nets(count: int) -> int:
         if seed % 5 == 1:
             options["relation"] = random_relation(seed, *affine)
         if seed % 5 == 2:
-            options["region"], start = None, [50 * x for x in start]
+            options["region"], left = None, [50 * x for x in left]
         if seed % 7 == 0 and options["region"] is not None:
             options["boxes"] = 7
         try:
-            assert_holds(compare(*pair, **options), *affine, start, end)
+            assert_holds(compare(*pair, **options), *affine, left, right)
         except AssertionError:
             failures += 1
             print(f"the bound does not hold: seed {seed}")
@@ -250,7 +250,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     if given.nets:
-        failures = search_nets(given.nets)
+        failures = search_nets(given.nets, given.start)
         print(f"{given.nets:,} random networks: {failures} bounds do not hold")
     elif given.samples:
         failures = search_samples(given.samples)

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from hypothesis import settings
 
 from lumpability.networks import Network
 from lumpability.networks.activations import activation
@@ -13,6 +14,9 @@ from lumpability.networks.difference import Lift
 from lumpability.networks.elementwise import Activate
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import Dense
+
+FEWER = settings(max_examples=1 + settings().max_examples // 3)
+"""For properties whose examples take tens of milliseconds."""
 
 CHANGES = ["rounded", "pruned", "fewer", "permuted", "other", "same"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from graph_builder import Graph, random_network
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lumpability import compare
@@ -58,6 +58,7 @@ def test_the_difference_of_a_graph_and_its_rounded_copy_is_bounded_by_its_residu
     assert compare(network, rounded).bound > found.bound / 2  # all inputs, homogenised
 
 
+@settings(max_examples=1 + settings().max_examples // 3)
 @given(st.integers(0, 2**32))
 def test_affine_layers_of_a_random_graph_compute_what_onnxruntime_does(seed: int) -> None:
     network = random_network(seed, steps=3)
