@@ -16,6 +16,8 @@ from lumpability.vocabulary import keywords, unknown_option
 
 if TYPE_CHECKING:
     from lumpability.markov.approximate import ApproximateLumping
+    from lumpability.markov.approximate.answered import AnsweredLumping
+    from lumpability.markov.approximate.bounds import Question
     from lumpability.markov.base import MarkovChain
     from lumpability.markov.horizon import HorizonLumping
     from lumpability.markov.kinds.kind import Kind
@@ -74,15 +76,15 @@ def _for_both_wings(verb: Verb) -> Verb:
 
 
 def _refuse_others(option: str, kind: Any, **options: Any) -> None:
-    """Refuse options that have no meaning with a tolerance, or with a horizon."""
+    """Refuse options that have no meaning with a tolerance, a horizon or an error."""
     if kind is not None and getattr(kind, "name", kind) != "ordinary":
         raise InvalidInput(
-            f"a {option} is for ordinary lumping, not for {getattr(kind, 'name', kind)!r}: leave kind out",
+            f"{option} is for ordinary lumping, not for {getattr(kind, 'name', kind)!r}: leave kind out",
             kind=kind,
         )
     for name, value in options.items():
         if value is not None:
-            raise InvalidInput(f"{name} has no meaning with a {option}: leave it out", given=name)
+            raise InvalidInput(f"{name} has no meaning with {option}: leave it out", given=name)
 
 
 def _lump_on_region(
@@ -154,6 +156,17 @@ def lump(
 ) -> HorizonLumping: ...
 @overload
 def lump(
+    model: MarkovChain,
+    *,
+    error: Any,
+    question: Question,
+    respect: Iterable[str] | str | None = None,
+    ignore: Iterable[str] | str = (),
+    within: Any = None,
+    progress: Progress | None = None,
+) -> AnsweredLumping: ...
+@overload
+def lump(
     model: Network,
     *,
     kind: str,
@@ -218,6 +231,8 @@ def lump(
     absolute: Any = None,
     reward_tolerance: Any = None,
     horizon: int | None = None,
+    error: Any = None,
+    question: Question | None = None,
     dtype: Any = None,
     exact_weights: bool = False,
     antiparallel: bool = False,
@@ -271,6 +286,11 @@ def lump(
     horizon : int, optional
         For chains: merge states that agree on everything within this number of steps, of the uniformised chain
         for a CTMC.  These are often far fewer blocks, and answer questions about so many steps exactly.
+    error : number or str, optional
+        For chains, with a question: refine only until its answer lies in an interval of this half-width, relative to
+        the range of what is averaged (to the answer, for `Expected`).  Then nothing else is respected by default.
+    question : Transient, TimeBounded, Hitting or Expected, optional
+        What the lumping is for; see `lumpability.markov.approximate.bounds`.
     dtype : numpy float type, optional
         For networks: type of the quotient's weights.  By default each layer keeps its own.
     exact_weights : bool
@@ -298,7 +318,8 @@ def lump(
     Returns
     -------
     Lumping, ApproximateLumping, NetworkLumping, RegionLumping or GraphLumping
-        `Lumping` for a chain, `ApproximateLumping` with a tolerance, `HorizonLumping` with a horizon, `NetworkLumping` for layers, `GraphLumping`
+        `Lumping` for a chain, `ApproximateLumping` with a tolerance, `HorizonLumping` with a horizon, with a question
+        an `AnsweredLumping`, whose ``answer`` is the proved interval; `NetworkLumping` for layers, `GraphLumping`
         for a graph; for a torch module a `GraphLumping` with ``to_torch()`` and ``state_dict()``.
 
     Raises
@@ -335,6 +356,9 @@ def lump(
     >>> measured = CTMC.from_rates({("a", "c"): 100, ("b", "c"): 101}, labels={"goal": ["c"]})
     >>> lump(measured, tolerance="1%")
     ApproximateLumping(3 states -> 2 blocks, tolerance 1%, residual 0.99%)
+    >>> from lumpability.markov.approximate.bounds import Transient
+    >>> lump(measured, error="1%", question=Transient("goal", 1, initial="a")).answer.upper <= 1
+    True
     """
     if _domain(model) == _MODULE:
         from lumpability.networks.modules.lumping import lump_module
@@ -346,13 +370,13 @@ def lump(
         raise InvalidInput(f"an example is for torch modules, not for a {type(model).__name__}")
     if model.domain == _CHAIN:
         chain = cast("MarkovChain", model)
-        if horizon is not None:
+        if horizon is not None and error is None and question is None:
             from lumpability.markov.horizon import lump_to_horizon
 
             chosen = None if engine == "auto" else engine
             given = {"tolerance": tolerance, "absolute": absolute, "engine": chosen}
             given["reward_tolerance"] = reward_tolerance
-            _refuse_others("horizon", kind, **given)
+            _refuse_others("a horizon", kind, **given)
             return lump_to_horizon(
                 chain,
                 horizon=horizon,
@@ -361,10 +385,27 @@ def lump(
                 within=within,
                 progress=progress,
             )
+        if error is not None or question is not None:
+            tolerances = {"absolute": absolute, "reward_tolerance": reward_tolerance}
+            if error is None or question is None:
+                raise InvalidInput("an error is for a question: give both, or neither")
+            from lumpability.markov.approximate.answered import lump_for
+
+            tolerances["engine"] = None if engine == "auto" else engine
+            _refuse_others("an error", kind, tolerance=tolerance, horizon=horizon, **tolerances)
+            return lump_for(
+                chain,
+                error=error,
+                question=question,
+                respect=respect,
+                ignore=ignore,
+                within=within,
+                progress=progress,
+            )
         if tolerance is not None:
             from lumpability.markov.approximate.lump import lump_within
 
-            _refuse_others("tolerance", kind, engine=None if engine == "auto" else engine)
+            _refuse_others("a tolerance", kind, engine=None if engine == "auto" else engine)
             return lump_within(
                 chain,
                 tolerance=tolerance,
@@ -533,7 +574,7 @@ def check(
         if tolerance is not None:
             from lumpability.markov.approximate.lump import check_within
 
-            _refuse_others("tolerance", kind, factors=factors)
+            _refuse_others("a tolerance", kind, factors=factors)
             return check_within(chain, partition, tolerance=tolerance, absolute=absolute)
         _require_tolerance(absolute=absolute)
         from lumpability.markov.lump import check_chain

@@ -38,6 +38,12 @@ from lumpability.version import __version__
 
 __all__ = ["Bounds", "bounds"]
 
+_SEARCHES = {
+    "stationary": average_ends,
+    "long_run": long_run_ends,
+    "hitting": reaching_ends,
+    "expected": reaching_ends,
+}
 Over = Literal["hull", "members"]
 StepProgress = Callable[[int, int], None]
 
@@ -220,8 +226,7 @@ class Bounds:
         >>> print(bounds(chain, [0, 0, 1]).stationary("up", accuracy=1e-9))
         stationary up in [0.65625, 0.65625], proved
         """
-        task = self._task(Stationary(of))
-        return self._interval(task.asked, *average_ends(task, accuracy=accuracy, progress=progress))
+        return self.answer(Stationary(of), accuracy=accuracy, progress=progress)
 
     def long_run(
         self,
@@ -252,10 +257,7 @@ class Bounds:
         >>> print(bounds(chain, [0, 1, 2]).long_run([0, 0, 1]))
         long-run average of the given numbers in [0.7499999999999964472, 0.7500000000000035528], proved
         """
-        task = self._task(LongRun(of, initial=initial))
-        return self._interval(
-            task.asked, *long_run_ends(task, accuracy=accuracy, progress=progress)
-        )
+        return self.answer(LongRun(of, initial=initial), accuracy=accuracy, progress=progress)
 
     def hitting(
         self,
@@ -289,10 +291,7 @@ class Bounds:
         >>> print(bounds(DTMC(rows, initial=0), [0, 0, 1, 2]).hitting([2]))
         the given states ever reached in [0.4999999, 0.6000001], proved
         """
-        task = self._task(Hitting(target, initial=initial))
-        return self._interval(
-            task.asked, *reaching_ends(task, accuracy=accuracy, progress=progress)
-        )
+        return self.answer(Hitting(target, initial=initial), accuracy=accuracy, progress=progress)
 
     def expected(
         self,
@@ -332,10 +331,54 @@ class Bounds:
         >>> print(bounds(chain, [0, 0, 1]).expected(until=[2]))
         expected time until the given states in [0.9090909, 1.000001], proved
         """
-        task = self._task(Expected(of, until=until, initial=initial))
-        return self._interval(
-            task.asked, *reaching_ends(task, accuracy=accuracy, progress=progress)
+        return self.answer(
+            Expected(of, until=until, initial=initial), accuracy=accuracy, progress=progress
         )
+
+    def answer(
+        self,
+        question: Question,
+        *,
+        accuracy: float | None = None,
+        over: Over | None = None,
+        progress: Any = None,
+    ) -> Interval:
+        """Answer a question that is given as a value.
+
+        Parameters
+        ----------
+        question : Transient, TimeBounded, Stationary, LongRun, Hitting or Expected
+        accuracy : float, optional
+            As for `stationary`; not for questions about a time.
+        over : {"hull", "members"}, optional
+            As for `transient`; only for questions about a time.
+        progress : callable, optional
+            As for the method of the question.
+
+        Raises
+        ------
+        InvalidInput
+            For an option that the question does not have, and as the method of the question.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC
+        >>> print(bounds(DTMC([[0, 1], [1, 0]]), [0, 1]).answer(Stationary([1, 3])))
+        stationary the given numbers in [2, 2], proved
+        """
+        task = self.task(question)
+        if task.asked.time is not None:
+            if accuracy is not None:
+                raise InvalidInput(
+                    "an accuracy is not for questions about a time: lump(chain, error=..., question=...) finds "
+                    "the blocks that they need"
+                )
+            found: Interval = self._at_times([question], None, over, progress)
+            return found
+        if over is not None:
+            raise InvalidInput(f"over={over!r} is for questions about a time")
+        ends = _SEARCHES[task.asked.kind](task, accuracy=accuracy, progress=progress)
+        return self._interval(task.asked, *ends)
 
     def _at_times(
         self,
@@ -346,7 +389,7 @@ class Bounds:
     ) -> Any:
         if over not in (None, HULL, MEMBERS):
             raise InvalidInput(f"over is 'hull' or 'members', not {over!r}", over=over)
-        several = [self._task(question) for question in questions]
+        several = [self.task(question) for question in questions]
         if not several:
             return []
         recursion = evolution(max(several, key=lambda task: task.asked.time or 0), over)
@@ -359,7 +402,8 @@ class Bounds:
         ]
         return intervals if _are_several(times) else intervals[0]
 
-    def _task(self, question: Question) -> Task:
+    def task(self, question: Question) -> Task:
+        """Return a question with what a search for its answer needs."""
         return Task(
             self.chain, ChainParts.of(self.chain), self.partition, question.asked(self.chain)
         )

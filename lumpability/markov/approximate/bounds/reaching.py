@@ -36,7 +36,7 @@ from lumpability.markov.solve.linear import solve_exact
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 
-__all__ = ["reaching_ends"]
+__all__ = ["Reaching", "reaching_ends"]
 
 _STEPS, _SLOW = 20, 0.7
 
@@ -48,7 +48,7 @@ def reaching_ends(
 
     Raises `NoFiniteBound` if there is no upper end; it carries ``state`` and ``lower``.
     """
-    search = _Reaching(task)
+    search = Reaching(task)
     guess = nominal_value(search.members, search.problem)
     estimate = search.at_start(guess[search.members.labels])
     if search.partition == task.partition and task.quotient_is_exact():
@@ -65,7 +65,7 @@ def reaching_ends(
     return ends, estimate
 
 
-class _Reaching:
+class Reaching:
     """A question about a target, with blocks cut along the sorts of states."""
 
     def __init__(self, task: Task) -> None:
@@ -153,16 +153,26 @@ class _Reaching:
 
     def on_blocks(self, guess: Floats, *, upper: bool) -> Ends | None:
         """Return an end from the worst choice of members."""
-        problem = self.problem
-        if upper:
-            values = worst_case(self.members, problem, guess)
-        elif self.earns:
-            negated = Until(-problem.earning, problem.fixed, -problem.values)
-            values = -worst_case(self.members, negated, -guess)
-        else:  # the complement: to end where the target cannot be reached
-            missed = Until(problem.earning, problem.fixed, self.never.astype(np.float64))
-            values = 1 - worst_case(self.members, missed, 1 - guess)
+        values = worst_case(self.members, self.problem, guess) if upper else self.below(guess)
         return self.proved(values[self.members.labels], upper=upper)
+
+    def below(self, guess: Floats, *, damping: float = 0.0) -> Floats:
+        """Return the values on blocks of an adversary who minimises."""
+        problem = self.problem
+        if self.earns:
+            negated = Until(-problem.earning, problem.fixed, -problem.values)
+            return -worst_case(self.members, negated, -guess, damping=damping)
+        # The complement: to end where the target cannot be reached.
+        missed = Until(problem.earning, problem.fixed, self.never.astype(np.float64))
+        return 1 - worst_case(self.members, missed, 1 - guess, damping=damping)
+
+    def start_on_blocks(self) -> Floats:
+        """Return the initial probability of every block, the same for all without an initial distribution."""
+        start = self.task.asked.start
+        if start is None:
+            return np.full(self.members.k, 1 / self.members.k)
+        labels, k = self.members.labels, self.members.k
+        return np.bincount(labels, start.to_floats(), k).astype(np.float64)
 
     def proved(self, values: Floats, *, upper: bool) -> Ends | None:
         """Return the end that a vector on states proves once it is repaired."""
@@ -196,7 +206,7 @@ class _Reaching:
 class _OnStates:
     """Rounds of Krylov steps on states, whose residual an adversary on blocks redistributes."""
 
-    def __init__(self, search: _Reaching, guess: Floats) -> None:
+    def __init__(self, search: Reaching, guess: Floats) -> None:
         self._search = search
         members, problem = search.members, search.problem
         self._right = problem.earning + members.rates @ problem.values

@@ -57,9 +57,9 @@ def never_leaving(members: Members, fixed: Mask) -> int | None:
         staying = remaining
 
 
-def worst_case(members: Members, problem: Until, start: Floats) -> Floats:
-    """Return the values on blocks of an adversary who maximises, nearly."""
-    damping = 1e-12 * float(members.exits.max(initial=0.0) or 1.0)
+def worst_case(members: Members, problem: Until, start: Floats, *, damping: float = 0.0) -> Floats:
+    """Return the values on blocks of an adversary who maximises, nearly; `damping` is a rate of ending with nothing."""
+    damping = damping or 1e-12 * float(members.exits.max(initial=0.0) or 1.0)
     values, before = start, None
     for _ in range(_ROUNDS):
         scores = np.where(
