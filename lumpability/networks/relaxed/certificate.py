@@ -48,7 +48,7 @@ class RegionCertificate(RegionClaims):
     original, reduced : Subject
         The network and the reduced network.
     region : Box or None
-        None for all inputs; the bound is then one of the difference over max(1, |x|).
+        None for all inputs; the bound is then one of the difference over max(1, abs(x)).
     cuts : tuple of int
         Inputs at whose middles the region is cut into parts.
     skipped : int

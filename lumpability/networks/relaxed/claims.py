@@ -4,6 +4,7 @@ A claim holds, for every layer of the network, the lift (A, a) of its units; for
 of all units of both networks; and the bound of the difference of the outputs.  Numbers that enter a proof are doubles,
 written in hexadecimal and read exactly; NaN and infinity have no place in the file.  Layers at the bottom that lost
 all units are missing in the reduced network: `skipped` counts them.
+``lumpability/schemas/region-certificate.schema.json`` describes the format.
 """
 
 from __future__ import annotations

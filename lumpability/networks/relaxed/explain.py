@@ -1,11 +1,9 @@
 """What a pruning method did to a network, as the relaxed lumping that it is: `explain_pruning`.
 
-| method | lift | residual |
-|---|---|---|
-| magnitude pruning, quantisation, rounding, low rank, fine-tuning | A = I | E = W - W^, beta = b - b^ |
-| neurons pruned | zero columns | the next layer misses h |
-| the same with compensated bias | constant columns | half the range of h |
-| similar neurons merged, rescaled | class columns | E_s = (A W)_s - c (A W)_rep |
+Pruning of weights by size, quantisation, rounding, low rank and fine-tuning keep all units: A = I, and the residual is
+E = W - W^, beta = b - b^.  Pruning of neurons is a lift with zero columns: the next layer misses h.  With compensated
+biases the columns are zero and the constants are not.  Merging of similar neurons, with factors or without, is a lift
+of classes: the residual of a unit is (A W)_s - c (A W)_rep.
 
 The lift of the smaller network is guessed from the weights (`lumpability.networks.difference.relation`); a wrong
 guess makes the bound looser, never wrong.  For every layer it is said what became of each neuron, how many weights
@@ -222,6 +220,11 @@ def explain_pruning(
     >>> found.layers[0].zeroed, round(float(found.bound), 9)
     (1, 0.2)
     """
+    for network in (original, smaller):
+        if not isinstance(network, Network):
+            raise InvalidInput(
+                f"pruning is explained for chains of layers, not for a {type(network).__name__}"
+            )
     whole, fewer = (piecewise(affine_layers(one)) for one in (original, smaller))
     if original.input_shape != smaller.input_shape or original.output_shape != smaller.output_shape:
         raise InvalidInput("pruning keeps inputs and outputs, but those of the networks differ")

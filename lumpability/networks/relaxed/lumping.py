@@ -120,7 +120,7 @@ class RegionLumping:
     def bound(self) -> Fraction:
         """No output of the stored networks differs by more on the region, in real arithmetic.
 
-        For all inputs, the difference divided by max(1, |x|).
+        For all inputs, the difference divided by max(1, abs(x)).
 
         Examples
         --------

@@ -48,6 +48,10 @@ class Frame:
     @classmethod
     def of(cls, network: Network, dtype: object = None) -> Frame:
         """Take a network apart, or raise `NotJustified` if a layer is not covered."""
+        if not isinstance(network, Network):
+            raise InvalidInput(
+                f"regions are for networks that are chains of layers, not for a {type(network).__name__}"
+            )
         shape = network.input_shape
         if len(shape) > 1 and shape[0] not in (None, 1):
             raise NotJustified(

@@ -2,7 +2,7 @@
 
 A finite float is m 2^-e, so a matrix of floats is a matrix of integers times 2^-e for one e.  Sums and products of
 such matrices are exact in Python's integers.  Products of matrices are too slow in them; so integers are cut into
-slices of 20 bits, |V| = sum over i of S_i 2^(20 i), and slices are multiplied by BLAS in doubles,
+slices of 20 bits, V = sum over i of S_i 2^(20 i), and slices are multiplied by BLAS in doubles,
 
     V W = sum over i, j of (S_i T_j) 2^(20 (i + j)).
 

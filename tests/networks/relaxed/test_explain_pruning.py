@@ -158,6 +158,8 @@ def test_it_is_data_and_a_page() -> None:
 
 def test_networks_that_do_not_fit_are_refused() -> None:
     full = network()
+    with pytest.raises(InvalidInput, match="chains of layers, not for a str"):
+        explain_pruning(full, "pruned.onnx")  # type: ignore[arg-type]
     other = dense(np.random.default_rng(0), [4, 5, 3])
     with pytest.raises(InvalidInput, match="3 and 2 layers"):
         explain_pruning(full, other, region=REGION)

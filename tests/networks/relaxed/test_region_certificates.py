@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from fractions import Fraction
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import box, dense, point
 
-from lumpability import Network, lump
+from lumpability import Network, lump, relax
 from lumpability.errors import FormatError, InvalidInput
 from lumpability.networks.regions import Box
 from lumpability.networks.relaxed.certificate import RegionCertificate
@@ -39,6 +40,20 @@ def test_a_certificate_survives_its_file(tmp_path: Path) -> None:
     again = tmp_path / "again.json"
     found.write(again)
     assert again.read_bytes() == (tmp_path / "c.json").read_bytes()
+
+
+def test_files_follow_the_published_schema(tmp_path: Path) -> None:
+    jsonschema: Any = pytest.importorskip("jsonschema")
+    schema = json.loads(
+        resources.files("lumpability")
+        .joinpath("schemas", "region-certificate.schema.json")
+        .read_text()
+    )
+    relaxed = relax(example().network, units=4)
+    for number, found in enumerate((example(dtype="float16", boxes=2), example(), relaxed)):
+        found.certificate().write(tmp_path / f"{number}.json")
+        document = json.loads((tmp_path / f"{number}.json").read_text())
+        jsonschema.Draft202012Validator(schema).validate(document)
 
 
 def test_both_networks_are_needed_and_others_are_refused(tmp_path: Path) -> None:
