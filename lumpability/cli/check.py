@@ -58,8 +58,8 @@ def check_command(
     """Decide whether PARTITION is a lumping of MODEL.
 
     PARTITION is a file. In JSON (suffix .json): a list of blocks, each a list of states; or a mapping
-    from states to block labels; or a list of block labels in the order of the states. Any other file
-    holds one block label on each line. For a network, states are the neurons of its layers with
+    from states to block labels; or a list of block labels in the order of the states. In CSV: the
+    columns state and block. Any other file holds one block label on each line. For a network, states are the neurons of its layers with
     weights: 2:17 is neuron (or channel) 17 of layer 2, as info numbers them, and for graphs conv:17 that of
     the node that writes conv.
 

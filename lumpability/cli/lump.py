@@ -76,7 +76,8 @@ def _box(
 )
 @options.file_option(
     "--partition",
-    about="Write the partition: blocks of states (.json), or block numbers, one on each line.",
+    about="Write the partition: blocks of states (.json), a table of states and blocks (.csv), or block "
+    "numbers, one on each line.",
 )
 @options.file_option(
     "--html",

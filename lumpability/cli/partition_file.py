@@ -1,7 +1,8 @@
-"""Partitions and factors as files: JSON, or one label on each line.
+"""Partitions and factors as files: JSON, CSV, or one label on each line.
 
 A file whose name ends in .json holds a list of blocks, each a list of states; or a mapping from states
-to block labels; or one list of block labels in the order of the states.  Any other file holds the block
+to block labels; or one list of block labels in the order of the states.  One that ends in .csv has the columns state
+and block, in any order, among others; a line for each state.  Any other file holds the block
 labels as text, one on each line, in the order of the states.  States are given by their names, as
 `lumpability` prints them, or by their numbers if they have no names.  Labels are any texts or numbers;
 only their equality counts.
@@ -9,6 +10,8 @@ only their equality counts.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
@@ -35,8 +38,8 @@ def read_partition(path: Path, states: States) -> Partition:
     """
     with opened(path, text=True) as file:  # names the file in every error
         text = file.read()
-        spec = _from_json(text, path, states) if _is_json(path) else _from_lines(text, path, states)
-        return Partition.of(spec, states=states)
+        form = _from_json if _is_json(path) else _from_csv if _is_csv(path) else _from_lines
+        return Partition.of(form(text, path, states), states=states)
 
 
 def read_factors(path: Path, states: States) -> Any:
@@ -55,12 +58,17 @@ def read_factors(path: Path, states: States) -> Any:
 
 
 def write_partition(partition: Partition, path: Path, states: States) -> None:
-    """Write a partition in the form that the suffix says: blocks in JSON, or block numbers as text."""
+    """Write a partition in the form that the suffix says: blocks in JSON, a table, or block numbers as text."""
     if _is_json(path):
         names = _texts(states) or range(len(states))
         blocks = ([names[state] for state in block.tolist()] for block in partition.blocks)
         lines = (json.dumps(block, ensure_ascii=False) for block in blocks)
         text = "[\n" + ",\n".join(lines) + "\n]\n"
+    elif _is_csv(path):
+        table = io.StringIO()
+        rows = zip(_texts(states) or range(len(states)), partition.labels.tolist(), strict=True)
+        csv.writer(table, lineterminator="\n").writerows([("state", "block"), *rows])
+        text = table.getvalue()
     else:
         text = "".join(f"{label}\n" for label in partition.labels.tolist())
     with writing(path) as file:
@@ -69,6 +77,30 @@ def write_partition(partition: Partition, path: Path, states: States) -> None:
 
 def _is_json(path: Path) -> bool:
     return path.name.removesuffix(".gz").endswith(".json")
+
+
+def _is_csv(path: Path) -> bool:
+    return path.name.removesuffix(".gz").endswith(".csv")
+
+
+def _from_csv(data: bytes, path: Path, states: States) -> Any:
+    """Return what `Partition.of` takes, in the states' own names."""
+    try:
+        rows = list(csv.reader(io.StringIO(data.decode(), newline=""), strict=True))
+    except csv.Error as error:
+        raise FormatError(f"is no CSV: {error}", path=path) from error
+    if not rows or not {"state", "block"} <= set(rows[0]):
+        raise FormatError("a table of blocks has the columns state and block", path=path, line=1)
+    own, block = rows[0].index("state"), rows[0].index("block")
+    state, found = _resolver(states), {}
+    for line, row in enumerate(rows[1:], 2):
+        if len(row) != len(rows[0]):
+            raise FormatError(f"has {len(row)} columns, not {len(rows[0])}", path=path, line=line)
+        name = state(row[own])
+        if name in found:
+            raise FormatError(f"names the state {_short(row[own])} twice", path=path, line=line)
+        found[name] = row[block]
+    return found
 
 
 def _from_lines(data: bytes, path: Path, states: States) -> Labels:

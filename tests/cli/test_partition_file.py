@@ -13,7 +13,7 @@ from lumpability.errors import FormatError
 from lumpability.markov.attributes import States
 
 
-@pytest.mark.parametrize("suffix", ["p.json", "p.txt", "p.json.gz"])
+@pytest.mark.parametrize("suffix", ["p.json", "p.txt", "p.csv", "p.json.gz", "p.csv.gz"])
 @pytest.mark.parametrize(
     "states",
     [
@@ -86,3 +86,28 @@ def test_a_partition_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_bytes(b"\xff\xfe\n")
     with pytest.raises(FormatError, match="UTF-8"):
         read_partition(tmp_path / "p.txt", States(1))
+
+
+def test_a_table_may_have_other_columns_and_any_order(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text('block,note,state\nx,"a, b",2\ny,,1\nx,,0\n')
+    assert read_partition(path, States(3)) == Partition([0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the columns state and block"),
+        ("state\n0\n", "the columns state and block"),
+        ("state,block\n0,a,b\n", "has 3 columns, not 2"),
+        ("state,block\n0,a\n0,b\n", "names the state '0' twice"),
+        ("state,block\n0,a\n", "state 1"),
+        ("state,block\n7,a\n", "no state '7'"),
+        ('state,block\n"0,a\n', "is no CSV"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(text)
+    with pytest.raises(FormatError, match=message):
+        read_partition(path, States(3))

@@ -87,7 +87,7 @@ def targets(folder: Path) -> list[Target]:
         path = folder / f"{kind}.json"
         lump(chain, kind=kind).certificate().write(path)
         found.append(Target(f"certificate {kind}", path, _certificate(chain, kind)))
-    for suffix in (".json", ".txt"):
+    for suffix in (".json", ".txt", ".csv"):
         path = folder / f"partition{suffix}"
         write_partition(lump(CHAINS["ctmc"]).partition, path, CHAINS["ctmc"].states)
         found.append(Target(path.name, path, _partition))
