@@ -245,6 +245,7 @@ def main() -> None:
     parser.add_argument(
         "--nets", type=int, metavar="N", help="search N random networks for a failure"
     )
+    parser.add_argument("--start", type=int, default=0, metavar="S", help="the first seed")
     parser.add_argument(
         "--samples", type=int, metavar="N", help="run N inputs for each real network"
     )
