@@ -15,7 +15,14 @@ CHECKOUT = Path(__file__).parents[1]
 
 @pytest.mark.parametrize(
     "name",
-    ["growth", "lumping_against_storm", "network_layers", "start_up", "certified_differences"],
+    [
+        "growth",
+        "lumping_against_storm",
+        "network_layers",
+        "start_up",
+        "certified_differences",
+        "jittered_chains",
+    ],
 )
 def test_a_benchmark_can_be_started(name: str) -> None:
     done = subprocess.run(
