@@ -31,7 +31,11 @@ def load(folder: Path, name: str) -> CTMC:
         )
 
 
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize(
+    "name",
+    # The large one as the others; its ordinary lumping has a test of its own.
+    [pytest.param(n, marks=pytest.mark.slow) if n == "cluster64" else n for n in BLOCKS],
+)
 def test_kinds_on_real_chains_have_their_counts_and_refine_one_another(shared, name):
     chain = load(shared, name)
     found = {kind: lump(chain, kind=kind, respect="labels").partition for kind in BLOCKS[name]}

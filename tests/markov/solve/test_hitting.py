@@ -225,7 +225,7 @@ def test_times_are_right_to_ten_digits_with_and_without_tables(monkeypatch, dens
 
 
 def test_times_that_cannot_be_shown_to_be_right_are_refused():
-    quotient = lump(machine_repair(12, repairers=2, failure="1/10000")).quotient
+    quotient = lump(machine_repair(8, repairers=2, failure="1/1000000000")).quotient
     with pytest.raises(NoConvergence, match="cannot be shown to be right"):
         expected_hitting_times(quotient, [quotient.states[-1]], method="iterative")
     direct = expected_hitting_times(quotient, [quotient.states[-1]], method="direct")
