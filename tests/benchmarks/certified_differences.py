@@ -165,7 +165,7 @@ def search_nets(count: int, start: int) -> int:
     """Compare bounds with exact values along segments for random networks; return how many fail."""
     sys.path.insert(0, str(CHECKOUT / "tests/networks/difference"))
     from random_pairs import dense_pair, joined_pair, random_relation
-    from test_soundness import assert_holds, segment
+    from test_difference_soundness import assert_holds, segment
 
     failures = 0
     for seed in range(start, start + count):
