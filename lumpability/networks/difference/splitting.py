@@ -109,9 +109,12 @@ def split(
             if halves is None:
                 break
             bounded = [(*half, _within(bound(*half), own)) for half in halves]
-            heapq.heappop(found.parts)
+            # An interrupt may come anywhere: one assignment replaces the part by both of its halves.
+            parts = found.parts[1:]
             for number, part in enumerate(bounded):
-                heapq.heappush(found.parts, (-part[2].largest, found.boxes + number, *part))
+                parts.append((-part[2].largest, found.boxes + number, *part))
+            heapq.heapify(parts)
+            found.parts = parts
             found.boxes += 2
             if progress is not None:
                 progress(found.boxes, boxes, -found.parts[0][0])

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lumpability import read
+from lumpability import compare, read
 from lumpability.errors import NotJustified
 from lumpability.networks import Network
-from lumpability.networks.difference import affine_layers
+from lumpability.networks.difference import affine_layers, ranges
 from lumpability.networks.elementwise import Activate, PReLU, Scale, Shift, Softmax
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
@@ -70,6 +70,22 @@ def test_affine_layers_compute_the_function_of_the_network(name: str) -> None:
         assert np.allclose(
             found(x.reshape(1, -1)), network(x).reshape(1, -1), rtol=1e-10, atol=1e-12
         )
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_outputs_and_their_differences_stay_in_their_bounds_for_every_kind_of_layer(
+    name: str,
+) -> None:
+    network = NETWORKS[name]
+    low = np.random.default_rng(1).normal(size=tuple(size or 1 for size in network.input_shape))
+    found = affine_layers(network)
+    bounds = ranges(found, (low, low + 0.5))
+    points = low.ravel() + np.random.default_rng(2).uniform(0, 0.5, size=(100, low.size))
+    outputs = found(points)
+    room = 1e-12 * (1 + np.abs(outputs))
+    assert np.all(outputs >= bounds.post_low[-1] - room)
+    assert np.all(outputs <= bounds.post_high[-1] + room)
+    assert compare(network, network, region=(low, low + 0.5)).bound < 1e-9
 
 
 def test_stored_weights_are_copied_exactly() -> None:
