@@ -24,6 +24,7 @@ import numpy as np
 
 from lumpability.errors import InvalidInput, InvalidNetwork, require
 from lumpability.networks.graph.network import GraphNetwork
+from lumpability.networks.modules.sequences import without_sequences
 from lumpability.numbers.float_arrays import Array
 
 __all__ = ["Exported", "differs", "evaluated_copy", "export"]
@@ -178,7 +179,7 @@ def _exported(
             verbose=False,
             dynamic_shapes=sizes if named else tuple(sizes),
         )
-    return program.model_proto
+    return without_sequences(program.model_proto)
 
 
 @contextlib.contextmanager
@@ -203,8 +204,9 @@ def _traced(torch: Any, module: Any, arguments: tuple[Any, ...], *, free: bool) 
     count = len(arguments) + (len(arguments[-1]) - 1 if isinstance(arguments[-1], dict) else 0)
     names = [f"input_{k}" for k in range(count)]
     file = io.BytesIO()
-    # Only with this message a branch may depend on the values of a tensor.
-    warnings.filterwarnings("error", ".*Converting a tensor to a Python boolean.*")
+    # Only with this message a branch may depend on the values of a tensor; torch's own branches check shapes.
+    user = r"(?!torch\.)"
+    warnings.filterwarnings("error", ".*to a Python boolean.*", module=user)
     torch.onnx.export(
         module,
         arguments,

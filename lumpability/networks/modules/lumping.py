@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
-from lumpability.errors import NotJustified, require
+from lumpability.errors import InvalidNetwork, NotJustified, require
 from lumpability.networks.graph.reduce import GraphLumping, reduce_graph
-from lumpability.networks.modules.export import Exported, export
+from lumpability.networks.modules.export import Exported, differs, export
+from lumpability.networks.modules.runner import graph_module
 from lumpability.networks.modules.shrunken import shrunken
 from lumpability.networks.modules.state import Remainder, remainders
 
@@ -72,15 +73,26 @@ class ModuleLumping(GraphLumping):
         """Return a smaller module that computes the same, in evaluation mode.
 
         It is a copy of the module with smaller parameters, of the same class, where the module's code does not depend
-        on its widths.  Module and reduced graph are run side by side before it is returned.
+        on its widths; otherwise a module that runs the nodes of the reduced graph by torch's functions.  Either is
+        run beside the reduced graph before it is returned.
 
         Raises
         ------
-        NotJustified
-            If the code depends on widths: make a module of that class with smaller widths, and load `state_dict`.
+        InvalidNetwork
+            If no torch function is known for an operator: write the quotient as ONNX.
         """
         assert self.exported is not None
-        return shrunken(self.exported, self.quotient, self.state_dict(), self.remainders)
+        try:
+            return shrunken(self.exported, self.quotient, self.state_dict(), self.remainders)
+        except NotJustified as reason:
+            module = graph_module(self.quotient)
+            if differs(
+                replace(self.exported, keywords=()), module, self.exported.inputs, self.quotient
+            ):
+                raise InvalidNetwork(
+                    f"torch computes something else than the reduced graph: write it as ONNX ({reason})"
+                ) from reason
+            return module
 
 
 def lump_module(

@@ -126,7 +126,7 @@ def _reads(
                 made[node.output[k]] = numbers
             continue
         for slot, name in enumerate(node.input):
-            if name in made:
+            if name in made and node.op_type not in ("Shape", "Size"):
                 yield node, slot, made[name]
 
 
