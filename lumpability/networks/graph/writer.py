@@ -105,6 +105,7 @@ class Writer:
         constants: dict[str, dict[tuple[int, int], Array]],
         attributes: dict[tuple[int, str], Any],
     ) -> None:
+        """Write new constants, by name and where they are read, and attributes, by node."""
         index = self.analysis.index
         for (number, key), value in attributes.items():
             self._set(self.node(number), key, value)
@@ -134,6 +135,7 @@ class Writer:
         self._forget()
 
     def node(self, number: int) -> Any:
+        """Return a node of the copy."""
         return self.model.graph.node[self.analysis.index.places[number]]
 
     def _set(self, node: Any, key: str, value: Any) -> None:
