@@ -110,8 +110,3 @@ def test_other_kinds_of_lumpings_of_real_chains_are_verified_as_well(
     if kind == "proportional" and name.startswith("brp"):
         pytest.skip("proportional lumping is for continuous time")
     round_trip(shared_file(f"chains/{name}"), tmp_path, kind)
-
-
-def test_no_chain_of_the_shared_folder_is_left_out(shared: Path) -> None:
-    there = {p.name for p in (shared / "chains").iterdir() if p.is_file()}
-    assert there <= {*SOME, *OTHERS}

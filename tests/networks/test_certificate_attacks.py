@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from network_attacks import damaged_files, file_verdict, mutants, verdict
+from published_networks import published_files
 from small_networks import NETWORKS, lumped
 
 from lumpability import lump, read, write
@@ -29,7 +30,6 @@ from lumpability.networks.claims import Subject, network_digest
 from lumpability.networks.joins import Opaque
 from lumpability.partition import Partition
 
-SHARED = Path(__file__).parents[3] / "shared" / "networks"
 LARGE = ("N=M=24", "N=M=32", "N=M=64")
 
 
@@ -263,7 +263,7 @@ for path, certificate, reduced in zip(*[iter(sys.argv[1:])] * 3):
 
 def published() -> Iterator[Any]:
     """The networks of each folder, to be checked by one process; large ones by one each."""
-    paths = sorted([*SHARED.glob("*/*.onnx*"), *SHARED.glob("*/*.nnet")])
+    paths = published_files(".onnx", ".onnx.gz", ".nnet")
     large = [path for path in paths if any(size in path.name for size in LARGE)]
     for folder, found in groupby(paths, lambda path: path.parent):
         yield pytest.param([path for path in found if path not in large], id=folder.name)

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from published_networks import FOLDER, published_files
 
 from lumpability import check, lump
 from lumpability.formats import read, write
 from lumpability.networks import Network
-
-FOLDER = Path(__file__).parents[3] / "shared" / "networks"
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"no networks in {FOLDER}")
 pytest.importorskip("onnx")
@@ -159,7 +158,7 @@ def test_residual_joins_are_barriers_and_evaluate_exactly() -> None:
     np.testing.assert_allclose(network(x), exact.astype(np.float64), rtol=1e-4)
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*/*.onnx")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", published_files(".onnx"), ids=lambda path: path.stem)
 def test_every_file_evaluates_like_onnxruntime(path: Path) -> None:
     onnxruntime: Any = pytest.importorskip("onnxruntime")
     network = read(path)
