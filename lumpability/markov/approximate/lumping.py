@@ -8,7 +8,7 @@ from functools import cached_property
 
 from lumpability.markov.approximate.bounds import Bounds, bounds
 from lumpability.markov.approximate.hull import Hull, hull
-from lumpability.markov.approximate.residual import Residual, residual
+from lumpability.markov.approximate.residual import Residual, residual_in
 from lumpability.markov.blocks import Blocked
 from lumpability.markov.chains import MarkovChain
 from lumpability.partition import Partition
@@ -73,7 +73,7 @@ class ApproximateLumping(Blocked):
         >>> small.residual.relative, small.residual.absolute
         (Fraction(1, 101), Fraction(1, 1))
         """
-        return residual(self.chain, self.partition)
+        return residual_in(self.chain, self.partition, self.interval)
 
     @cached_property
     def interval(self) -> Hull:

@@ -13,13 +13,15 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.markov.approximate.sums import Groups, block_sums
+from lumpability.markov.approximate.hull import Hull, hull
+from lumpability.markov.approximate.sums import ranks
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.kinds import find_kind
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.refinement import Witness
 
-__all__ = ["Residual", "residual"]
+__all__ = ["Residual", "residual", "residual_in"]
 
 _ZERO = Fraction(0)
 
@@ -90,9 +92,16 @@ def residual(chain: MarkovChain, partition: Partition, *, absolute: Fraction = _
     >>> residual(CTMC([[0, 0, 10], [0, 0, 11], [2, 2, 0]]), Partition([0, 0, 1])).relative
     Fraction(1, 11)
     """
-    groups = block_sums(chain, partition)
-    lower, upper = groups.extremes()
-    others = np.flatnonzero(groups.block != groups.into)
+    return residual_in(chain, partition, hull(chain, partition), absolute)
+
+
+def residual_in(
+    chain: MarkovChain, partition: Partition, small: Hull, absolute: Fraction = _ZERO
+) -> Residual:
+    """Return the residual of a partition whose interval hull is known."""
+    block = np.repeat(np.arange(small.k), np.diff(small.indptr))
+    others = np.flatnonzero(block != small.indices)
+    lower, upper = small.lower, small.upper
     width = len(upper.values)
     pairs = lower.codes[others].astype(np.int64) * width + upper.codes[others]
     pairs, first = np.unique(pairs, return_index=True)
@@ -103,21 +112,23 @@ def residual(chain: MarkovChain, partition: Partition, *, absolute: Fraction = _
             widest = max(widest, (high - low, -place))
         if high - low > absolute:
             relative = max(relative, ((high - low) / high, -place))
-    return Residual(
-        relative[0],
-        widest[0],
-        _witness(groups, int(others[-relative[1]])) if relative[0] else None,
-        _witness(groups, int(others[-widest[1]])) if widest[0] else None,
-    )
+
+    def witness(spread: tuple[Fraction, int]) -> Witness | None:
+        if not spread[0]:
+            return None
+        place = others[-spread[1]]
+        return _witness(chain, partition, int(block[place]), int(small.indices[place]))
+
+    return Residual(relative[0], widest[0], witness(relative), witness(widest))
 
 
-def _witness(groups: Groups, group: int) -> Witness:
-    """Return the first members with the least and the largest sum of a group, by number."""
-    low, high = int(groups.bounds[group]), int(groups.bounds[group + 1])
-    sums = {int(groups.state[i]): groups.sums[i] for i in range(low, high)}
-    members = groups.partition.blocks[int(groups.block[group])].tolist()
-    least = min(members, key=lambda x: (sums.get(x, _ZERO), x))
-    most = min(members, key=lambda x: (-sums.get(x, _ZERO), x))
-    one, other = sorted((least, most))
-    into = int(groups.into[group])
-    return Witness(one, other, into, sums.get(one, _ZERO), sums.get(other, _ZERO))
+def _witness(chain: MarkovChain, partition: Partition, block: int, into: int) -> Witness:
+    """Return the first members of a block with the least and the largest sum into another one, by number."""
+    members, matrix = partition.blocks[block], chain.matrix
+    owner, positions = matrix.entries_of(members)
+    inside = np.flatnonzero(partition.labels[matrix.indices[positions]] == into)
+    weights = ExactArray(matrix.weights.codes[positions[inside]], matrix.weights.values)
+    sums = weights.segment_sums(np.searchsorted(owner[inside], np.arange(len(members) + 1)))
+    places, _ = ranks(sums)
+    one, other = sorted((int(places.argmin()), int(places.argmax())))
+    return Witness(int(members[one]), int(members[other]), into, sums[one], sums[other])

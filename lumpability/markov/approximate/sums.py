@@ -38,24 +38,16 @@ class Groups:
     block, into : int array, shape (g,)
         The pair (B, C) of every group, in lexicographic order.
     bounds : int array, shape (g + 1,)
-        Group i holds the entries ``bounds[i] .. bounds[i + 1]`` of `state` and `sums`.
-    state : int array, shape (e,)
-        Ascending inside a group.
+        Group i holds the entries ``bounds[i] .. bounds[i + 1]`` of `sums`.
     sums : ExactArray, shape (e,)
-        None is zero.
+        By member; none is zero.
     """
 
     partition: Partition
     block: Array
     into: Array
     bounds: Array
-    state: Array
     sums: ExactArray
-
-    @cached_property
-    def ranks(self) -> tuple[Array, list[int]]:
-        """The place of every sum among the distinct ones, which are listed by code in ascending order."""
-        return ranks(self.sums)
 
     @cached_property
     def has_zero(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -68,7 +60,7 @@ class Groups:
         """Return the least and the largest sum of every group, shape (g,); absent sums count as 0."""
         if not len(self.block):
             return self.sums, self.sums
-        places, order = self.ranks
+        places, order = ranks(self.sums)
         least = np.minimum.reduceat(places, self.bounds[:-1])
         most = np.maximum.reduceat(places, self.bounds[:-1])
         table = np.array([*order, len(order)])  # the last one for 0
@@ -119,8 +111,8 @@ def block_sums(chain: MarkovChain, partition: Partition) -> Groups:
     >>> from lumpability import CTMC
     >>> chain = CTMC([[0, 1, 2], [0, 0, 1], [5, 0, 0]])
     >>> groups = block_sums(chain, Partition([0, 0, 1]))
-    >>> groups.block.tolist(), groups.into.tolist(), groups.state.tolist(), groups.sums
-    ([0, 1], [1, 0], [0, 1, 2], ExactArray([2, 1, 5]))
+    >>> groups.block.tolist(), groups.into.tolist(), groups.sums
+    ([0, 1], [1, 0], ExactArray([2, 1, 5]))
     """
     require_numbers(chain)
     matrix, labels, blocks = chain.matrix, partition.labels, len(partition)
@@ -130,14 +122,13 @@ def block_sums(chain: MarkovChain, partition: Partition) -> Groups:
         leaving = np.flatnonzero(labels[sources] != targets)
         sources, targets, weights = sources[leaving], targets[leaving], weights.take(leaving)
     indptr, into, sums = sum_entries((chain.n, blocks), sources, targets, weights)
-    state = np.repeat(np.arange(chain.n), np.diff(indptr))
-    place = labels[state].astype(np.int64) * blocks + into
+    place = np.repeat(labels.astype(np.int64), np.diff(indptr)) * blocks + into
     order = np.argsort(place, kind="stable")
     place = place[order]
     starts = np.flatnonzero(np.append(True, np.diff(place) != 0)) if len(place) else place
     block, target = np.divmod(place[starts], max(blocks, 1))
     bounds = np.append(starts, len(place))
-    return Groups(partition, block, target, bounds, state[order], sums.take(order))
+    return Groups(partition, block, target, bounds, sums.take(order))
 
 
 def means(chain: MarkovChain, partition: Partition) -> tuple[Array, Array, ExactArray]:
