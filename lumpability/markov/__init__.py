@@ -7,6 +7,8 @@ from lumpability.markov.attributes import Reward
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
 
 if TYPE_CHECKING:
+    from lumpability.markov.approximate import ApproximateLumping
+    from lumpability.markov.horizon import HorizonLumping
     from lumpability.markov.kinds import KINDS
     from lumpability.markov.lumping import Lumping
     from lumpability.markov.products import compose, symmetric
@@ -16,6 +18,8 @@ __all__ = [
     "CTMC",
     "DTMC",
     "KINDS",
+    "ApproximateLumping",
+    "HorizonLumping",
     "Lumping",
     "MarkovChain",
     "Reward",
@@ -27,6 +31,8 @@ __all__ = [
 __getattr__ = lazy.attributes(
     __name__,
     {
+        "ApproximateLumping": "approximate",
+        "HorizonLumping": "horizon",
         "KINDS": "kinds",
         "Lumping": "lumping",
         "ask": "question",
