@@ -23,7 +23,7 @@ from lumpability.networks.difference.affine import (
     as_dense,
     negative_slopes,
 )
-from lumpability.networks.elementwise import Activate, PReLU, Scale, Shift
+from lumpability.networks.elementwise import Activate, Constant, PReLU, Scale, Shift
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, pad_spatial, windows
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
@@ -147,6 +147,8 @@ class Builder:
             return self._pooled(layer, value)
         if isinstance(layer, Join):
             return self._joined(layer, value)
+        if isinstance(layer, Constant):
+            return self.constant(layer.value)
         raise NotJustified(f"no bound for {layer.title}: it is no affine map, ReLU or pooling")
 
     def activated(self, value: Value, function: Activation, slopes: Array | None = None) -> Value:
@@ -189,8 +191,7 @@ class Builder:
         )
 
     def _dense(self, layer: Dense, value: Value, position: int | None) -> Value:
-        rows, units = layer.weight.shape
-        copies = value.numbers.size // rows
+        units, copies = layer.units, math.prod(value.numbers.shape[:-1])
         weight = layer.weight.astype(np.float64)
         matrix = weight if copies == 1 else sparse.kron(sparse.eye_array(copies), weight, "csr")
         bias = None if layer.bias is None else np.tile(layer.bias.astype(np.float64), copies)
@@ -305,6 +306,12 @@ class Builder:
         gain = self.append([(first, -sign * one), (second, sign * one)], first.numbers.shape)
         gain = self.activated(gain, Activate("relu").function)
         return self.append([(first, None), (gain, sign * one)], first.numbers.shape)
+
+    def constant(self, values: Array) -> Value:
+        """Return a layer that reads nothing of the input."""
+        nothing = sparse.csr_array((self.inputs, values.size))
+        inputs = Value(0, np.arange(self.inputs))
+        return self.append([(inputs, nothing)], values.shape, values.ravel())
 
     def added(self, values: list[Value]) -> Value:
         """Return the sum of values of one shape."""

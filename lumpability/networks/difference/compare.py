@@ -142,8 +142,10 @@ def compare_networks(
     >>> round(compare_networks(first, second).bound, 9)
     1.0
     """
-    if tolerance is not None and not (tolerance >= 0 and np.isfinite(tolerance)):
-        raise InvalidInput(f"{tolerance} is no tolerance: give a number that is not negative")
+    if tolerance is not None:
+        known = isinstance(tolerance, int | float | np.floating)
+        if not known or not (tolerance >= 0 and np.isfinite(tolerance)):
+            raise InvalidInput(f"{tolerance!r} is no tolerance: give a number that is not negative")
     if boxes is not None and boxes < 1:
         raise InvalidInput(f"{boxes} boxes are none: give a number of at least 1")
     pair = [affine_layers(network) for network in (a, b)]

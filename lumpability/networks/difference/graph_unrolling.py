@@ -170,12 +170,7 @@ class _Reader:
         """Return an operand in a larger shape, a constant as a layer that reads nothing of the input."""
         if isinstance(operand, Value):
             return Value(operand.layer, np.broadcast_to(operand.numbers, shape))
-        constant = np.broadcast_to(np.asarray(operand, dtype=np.float64), shape)
-        inputs = self.builder.inputs
-        nothing = sparse.csr_array((inputs, constant.size))
-        return self.builder.append(
-            [(Value(0, np.arange(inputs)), nothing)], shape, constant.ravel()
-        )
+        return self.builder.constant(np.broadcast_to(np.asarray(operand, dtype=np.float64), shape))
 
     def _scaled(self, operands: list[Operand | None], *, divide: bool) -> Value:
         first, second = operands

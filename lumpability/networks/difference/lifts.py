@@ -84,6 +84,8 @@ class Lift:
         """Of a class lift, the unit of the reduced layer for each unit, -1 for a constant."""
         if self.matrix is None:
             return np.arange(len(self.shift))
+        if not len(self.matrix):
+            return np.full(len(self.shift), -1)
         return np.where(self.matrix.any(axis=0), self.matrix.argmax(axis=0), -1)
 
     @cached_property
@@ -128,6 +130,9 @@ class Lift:
         if not self.is_class:
             size = np.abs(dense) @ np.abs(self.matrix)
             return dense @ self.matrix, gamma(len(self.matrix)) * size + TINY * len(self.matrix)
+        if not len(self.matrix):
+            empty = np.zeros((*dense.shape[:-1], len(self.shift)))
+            return empty, empty
         chosen = np.where(self.source >= 0, dense[..., self.source], 0.0)
         if np.all((self.factor == 1) | (self.factor == 0)):
             return chosen, np.zeros_like(chosen)

@@ -380,7 +380,7 @@ def _split_units(layer: AffineLayer, reduced: AffineLayer, lift: Lift) -> Array:
     linear = layer.slopes is not None and np.all(layer.slopes == 1)
     if linear and reduced.slopes is not None and np.all(reduced.slopes == 1):
         return np.zeros(layer.units, dtype=bool)
-    if not lift.is_class:
+    if not lift.is_class or not reduced.units:
         return np.ones(layer.units, dtype=bool)
     alone = lift.source < 0
     if layer.slopes is None or reduced.slopes is None:

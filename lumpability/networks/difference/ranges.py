@@ -98,12 +98,20 @@ def box_ends(box: Any, inputs: int) -> tuple[Array, Array]:
     InvalidInput
         If a number is not finite, the shape does not fit or a lower end lies above the upper one.
     """
-    pair = box.floats if hasattr(box, "floats") else tuple(box)
-    if len(pair) != 2:
-        raise InvalidInput("a box has a lower and an upper end: give a Box or a pair (low, high)")
-    ends = []
-    for name, end in zip(("low", "high"), pair, strict=True):
-        values = np.asarray(end, dtype=np.float64).ravel()
+    try:
+        pair = box.floats if hasattr(box, "floats") else tuple(box)
+        ends = [np.asarray(end) for end in pair]
+    except (TypeError, ValueError):
+        ends = []
+    if len(ends) != 2 or any(end.dtype.kind not in "iuf" for end in ends):
+        raise InvalidInput(
+            "a box has a lower and an upper end: give a Box, or a pair (low, high) of floats"
+        )
+    found = []
+    for name, end in zip(("low", "high"), ends, strict=True):
+        values = end.astype(np.float64).ravel()
+        if np.isfinite(values).all() and np.any(values.astype(end.dtype) != end.ravel()):
+            raise InvalidInput(f"the box holds numbers in {name} that are no doubles: give a Box")
         if values.size not in (1, inputs):
             raise InvalidInput(
                 f"the box has {values.size} numbers in {name}, but the network has {inputs} inputs",
@@ -112,14 +120,15 @@ def box_ends(box: Any, inputs: int) -> tuple[Array, Array]:
             )
         if not np.isfinite(values).all():
             raise InvalidInput(f"the box holds numbers in {name} that are not finite")
-        ends.append(np.broadcast_to(values, (inputs,)).copy())
-    if np.any(ends[0] > ends[1]):
-        place = int(np.flatnonzero(ends[0] > ends[1])[0])
+        found.append(np.broadcast_to(values, (inputs,)).copy())
+    low, high = found
+    if np.any(low > high):
+        place = int(np.flatnonzero(low > high)[0])
         raise InvalidInput(
-            f"the box is empty: input {place} has low {ends[0][place]:g} above high {ends[1][place]:g}",
+            f"the box is empty: input {place} has low {low[place]:g} above high {high[place]:g}",
             input=place,
         )
-    return ends[0], ends[1]
+    return low, high
 
 
 def ranges(network: AffineNetwork, box: Any) -> Ranges:

@@ -27,6 +27,12 @@ __all__ = ["given_lifts", "guessed_lifts"]
 def given_lifts(relation: Sequence[Any], original: AffineNetwork) -> list[Lift]:
     """Return the lifts of all layers from those of the hidden ones: `Lift` objects or pairs (A, a)."""
     hidden = original.layers[:-1]
+    pairs = isinstance(relation, list | tuple) and all(
+        isinstance(item, Lift) or (isinstance(item, list | tuple) and len(item) == 2)
+        for item in relation
+    )
+    if not pairs:
+        raise InvalidInput("a relation is a list with a pair (A, a) for each hidden layer")
     if len(relation) != len(hidden):
         raise InvalidInput(
             f"the relation has {len(relation)} lifts, but the network has {len(hidden)} hidden layers"

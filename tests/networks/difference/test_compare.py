@@ -176,6 +176,12 @@ def test_a_permuted_and_a_pruned_copy_are_matched_by_their_weights() -> None:
         (_dense(1), {"relation": [(None, None)]}, "1 lifts, but the network has 2 hidden layers"),
         (_dense(1), {"relation": [(np.eye(3), None)] * 2}, "lift of layer 1"),
         (_dense(1), {"relation": [(np.full((6, 6), np.inf), None)] * 2}, "not finite"),
+        (_dense(1), {"region": 3}, "lower and an upper end"),
+        (_dense(1), {"region": ("0", "1")}, "of floats"),
+        (_dense(1), {"region": (0, 2**53 + 1)}, "no doubles"),
+        (_dense(1), {"relation": 5}, "a list with a pair"),
+        (_dense(1), {"relation": [3, 4]}, "a list with a pair"),
+        (_dense(1), {"tolerance": "1"}, "no tolerance"),
         (_dense(1), {"tolerance": -1.0}, "no tolerance"),
         (_dense(1), {"tolerance": np.nan}, "no tolerance"),
         (_dense(1), {"boxes": 0}, "at least 1"),
@@ -188,6 +194,15 @@ def test_what_cannot_be_compared_is_refused_in_one_sentence(
     with pytest.raises(InvalidInput, match=message) as refused:
         compare(_dense(), other, **options)
     assert len(re.findall(r"[.!?]( |$)", str(refused.value))) <= 1
+
+
+def test_a_network_without_hidden_units_can_be_compared() -> None:
+    empty = (np.zeros((3, 0)), None, "relu"), (np.zeros((0, 2)), [1.0, -2.0], None)
+    other = (np.zeros((3, 5)), None, "relu"), (np.ones((5, 2)), [1.0, 0.0], None)
+    for region in (None, (0, 1)):
+        found = compare(Network.dense(empty), Network.dense(other), region=region)
+        assert found.bound == pytest.approx(2)
+        assert found.found == pytest.approx(2)
 
 
 def test_what_is_not_covered_is_refused_by_name() -> None:
