@@ -22,6 +22,7 @@ CHECKOUT = Path(__file__).parents[1]
         "start_up",
         "certified_differences",
         "jittered_chains",
+        "masked_modules",
     ],
 )
 def test_a_benchmark_can_be_started(name: str) -> None:
