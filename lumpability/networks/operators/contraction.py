@@ -25,7 +25,7 @@ from lumpability.structure.dense import DenseStructure, RowClasses
 
 __all__ = ["Layer"]
 
-OPERATORS = frozenset(["Gemm", "MatMul", "Conv", "ConvTranspose", "Gather"])
+OPERATORS = frozenset(["Gemm", "MatMul", "Conv", "ConvTranspose", "Einsum", "Gather"])
 
 
 @dataclass
@@ -74,6 +74,8 @@ def serves(call: Call) -> bool:
         return table is not None and table.ndim == 2 and call.attributes.get("axis", 0) == 0
     if call.op == "MatMul":
         return (call.constant(0) is None) != (call.constant(1) is None)
+    if call.op == "Einsum":
+        return _letters(call) is not None
     weights = call.constant(1)
     return weights is not None and call.moving(0) and not (call.name(2) and call.moving(2))
 
@@ -85,6 +87,7 @@ def layer_of(call: Call) -> Layer:
         "MatMul": _matmul,
         "Conv": _convolution,
         "ConvTranspose": _transposed,
+        "Einsum": _einsum,
         "Gather": _embedding,
     }[call.op](call)
     first = layer.matrices[0]
@@ -122,6 +125,48 @@ def _matmul(call: Call) -> Layer:
     return Layer(slot, 1 - slot, axis, axis, _matrices(call, weights))
 
 
+def _letters(call: Call) -> tuple[int, str, str, str] | None:
+    """Return the input of an Einsum that moves, its letters, those of the weights, and the one that is summed over.
+
+    None unless one axis of the input is replaced by an axis of weights with two.
+    """
+    ends = str(call.attributes.get("equation", "")).replace(" ", "").split("->")
+    terms = ends[0].split(",")
+    moving = [slot for slot in range(len(terms)) if call.moving(slot)]
+    if len(ends) != 2 or len(terms) != 2 or len(moving) != 1:
+        return None
+    data, weights = terms[moving[0]], terms[1 - moving[0]]
+    summed = [letter for letter in weights if letter in data]
+    if (
+        len(weights) != 2
+        or len(summed) != 1
+        or len(set(data) - {"."}) < len(data.replace("...", ""))
+    ):
+        return None
+    made = weights.replace(summed[0], "")
+    return (
+        (moving[0], data, weights, summed[0]) if ends[1] == data.replace(summed[0], made) else None
+    )
+
+
+def _einsum(call: Call) -> Layer:
+    found = _letters(call)
+    assert found is not None
+    slot, data, _, summed = found
+    weights = call.constant(1 - slot)
+    assert weights is not None
+    before = data.partition("...")[0]
+    place = data.index(summed)
+    axis = place if summed in before else call.tensor(slot).rank - (len(data) - place)
+    return Layer(slot, 1 - slot, axis, axis, _matrices(call, weights))
+
+
+def _is_turned(call: Call) -> bool:
+    """Whether the weights of an Einsum have the new units first."""
+    found = _letters(call)
+    return found is not None and found[2][1] == found[3]
+
+
 def _convolution(call: Call) -> Layer:
     weights = call.constant(1)
     assert weights is not None
@@ -142,6 +187,8 @@ def _matrices(call: Call, weights: Array) -> list[Array]:
         return [weights.T if call.attributes.get("transB", 0) else weights]
     if call.op == "MatMul":
         return [weights if call.moving(0) else weights.T]
+    if call.op == "Einsum":
+        return [weights.T if _is_turned(call) else weights]
     groups, taps = int(call.attributes.get("group", 1)), math.prod(weights.shape[2:])
     if call.op == "Conv":
         return [part.T for part in weights.reshape(groups, weights.shape[0] // groups, -1)]
@@ -459,7 +506,11 @@ def _restored(call: Call, layer: Layer, parts: list[Array]) -> Array:
             ]
         )
     (matrix,) = parts
-    turned = call.attributes.get("transB", 0) if call.op == "Gemm" else layer.slot == 1
+    turned = {
+        "Gemm": bool(call.attributes.get("transB", 0)),
+        "MatMul": layer.slot == 1,
+        "Einsum": call.op == "Einsum" and _is_turned(call),
+    }[call.op]
     return np.ascontiguousarray(matrix.T if turned else matrix)
 
 

@@ -195,3 +195,32 @@ def test_sums_that_are_no_integers_of_the_type_keep_the_units_and_are_reported()
     assert lumping.is_unchanged
     assert lumping.integers
     assert not lumping.is_irreducible
+
+
+@pytest.mark.parametrize(
+    ("equations", "turned", "first"),
+    [
+        (("bti,ih->bth", "bth,ho->bto"), False, False),
+        (("bti,hi->bth", "oh,bth->bto"), True, True),
+        (("...i,ih->...h", "...h,ho->...o"), False, False),
+        (("b t i, h i -> b t h", "b...h,oh->b...o"), True, False),
+    ],
+)
+def test_sums_over_named_axes_are_layers(
+    equations: tuple[str, str], turned: bool, first: bool
+) -> None:
+    graph = Graph()
+    weights = [graph.const(w.T if turned else w) for w in (TWINS, LAST)]
+    h = graph.add("Relu", graph.add("Einsum", "x", weights[0], equation=equations[0]))
+    inputs = (weights[1], h) if first else (h, weights[1])
+    y = graph.add("Einsum", *inputs, equation=equations[1])
+    lumping = reduced(graph.model([y], x=["N", "T", 3]))
+    assert lumping.kept["t0a"].size == 2
+
+
+@pytest.mark.parametrize("equation", ["bti,ih->bht", "bti,it->bt", "bii,ih->bh", "bti,ih->h"])
+def test_other_sums_over_named_axes_are_carried(equation: str) -> None:
+    graph = Graph()
+    h = graph.add("MatMul", "x", graph.const(TWINS[:, [0, 0, 2]]))
+    y = graph.add("Einsum", h, graph.const(np.ones((3, 3))), equation=equation)
+    assert reduced(graph.model([y], x=["N", 3, 3])).kept.get("t0a", np.arange(3)).size == 3
