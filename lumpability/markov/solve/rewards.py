@@ -247,8 +247,10 @@ def accumulated(
         total = _inner(earning, walk.vector) * float(time)
         return total, abs(total) * len(earning) * _UNIT
     mean = walk.rate * float(time)
-    walk.expect(poisson_reach(mean, epsilon)[1])
-    return _accumulated(walk, earning, float(time), epsilon, progress)
+    # An error of a weight counts for all steps before it.
+    finer = epsilon / (8 * (poisson_reach(mean, epsilon)[1] + 1))
+    walk.expect(poisson_reach(mean, finer)[1])
+    return _accumulated(walk, earning, float(time), finer, progress)
 
 
 def _accumulated(
