@@ -16,7 +16,7 @@ import numpy as np
 from lumpability.networks.graph.analysis import Analysis
 from lumpability.networks.graph.plan import Plan, packed, readers_of
 from lumpability.networks.graph.writer import Writer
-from lumpability.networks.operators.movement import Input, maps, numbered, shortened
+from lumpability.networks.operators.index_maps import Input, maps, numbered, shortened
 from lumpability.networks.tensors.algebra import ONE
 from lumpability.networks.tensors.call import Call, Declined, Reader
 from lumpability.networks.tensors.index import Index, Shape

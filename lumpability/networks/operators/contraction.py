@@ -7,14 +7,20 @@ position and no size of the input is looked at, so a group holds for all of them
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from lumpability.networks.merging import group_columns
+from lumpability.networks.operators.layer import (
+    OPERATORS,
+    Layer,
+    layer_of,
+    matrices_of,
+    restored,
+    serves,
+)
 from lumpability.networks.operators.matching import matched_layer, matched_table
 from lumpability.networks.operators.rows import aggregated, by_taps, incoming, structure_of
 from lumpability.networks.tensors.algebra import ONE, Value
@@ -23,188 +29,7 @@ from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group
 from lumpability.structure.dense import DenseStructure, RowClasses
 
-__all__ = ["Layer"]
-
-OPERATORS = frozenset(["Gemm", "MatMul", "Conv", "ConvTranspose", "Einsum", "Gather"])
-
-
-@dataclass
-class Layer:
-    """A node as matrices, one for each group of channels.
-
-    Attributes
-    ----------
-    slot, weight_slot : int
-        Inputs of the node that move, and that hold the weights.
-    axis, out_axis : int
-        Of the channels, in the input and in the output.
-    matrices : list of array, shape (channels * taps, units)
-    bias : array of shape (units,), or None
-    share, scale : Fraction
-        What the product has to be multiplied by to be comparable with the bias, and both after that.
-    """
-
-    slot: int
-    weight_slot: int
-    axis: int
-    out_axis: int
-    matrices: list[Array]
-    bias: Array | None = None
-    bias_slot: int = 2
-    taps: int = 1
-    pads: bool = False
-    share: Fraction = Fraction(1)
-    scale: Fraction = Fraction(1)
-
-    @property
-    def groups(self) -> int:
-        """Number of groups of channels."""
-        return len(self.matrices)
-
-    @property
-    def depthwise(self) -> bool:
-        """Whether every channel has one unit of its own."""
-        return self.groups > 1 and self.matrices[0].shape == (self.taps, 1)
-
-
-def serves(call: Call) -> bool:
-    """Whether the weights are stored."""
-    if call.op == "Gather":
-        table = call.constant(0)
-        return table is not None and table.ndim == 2 and call.attributes.get("axis", 0) == 0
-    if call.op == "MatMul":
-        return (call.constant(0) is None) != (call.constant(1) is None)
-    if call.op == "Einsum":
-        return _letters(call) is not None
-    weights = call.constant(1)
-    return weights is not None and call.moving(0) and not (call.name(2) and call.moving(2))
-
-
-def layer_of(call: Call) -> Layer:
-    """Return the node as matrices; declines what it does not cover."""
-    layer: Layer = {
-        "Gemm": _gemm,
-        "MatMul": _matmul,
-        "Conv": _convolution,
-        "ConvTranspose": _transposed,
-        "Einsum": _einsum,
-        "Gather": _embedding,
-    }[call.op](call)
-    first = layer.matrices[0]
-    if first.dtype.kind != "f" or not all(np.isfinite(m).all() for m in layer.matrices):
-        raise Declined("has weights that are not finite floats")
-    if layer.bias is not None and not np.isfinite(layer.bias).all():
-        raise Declined("has weights that are not finite floats")
-    return layer
-
-
-def _gemm(call: Call) -> Layer:
-    given = call.attributes
-    weights, bias = call.constant(1), call.constant(2)
-    if given.get("transA", 0) or weights is None or weights.ndim != 2:
-        raise Declined("transposes what it multiplies")
-    alpha, beta = (Fraction(float(np.float32(given.get(k, 1.0)))) for k in ("alpha", "beta"))
-    (matrix,) = _matrices(call, weights)
-    if not alpha or (bias is not None and not beta):
-        raise Declined("multiplies by zero")
-    if bias is not None:
-        if bias.size not in (1, matrix.shape[1]) or (bias.ndim > 1 and bias.shape[-1] != bias.size):
-            raise Declined("adds numbers that differ within the batch")
-        bias = np.broadcast_to(bias.reshape(-1), matrix.shape[1:])
-    share, scale = (Fraction(1), alpha) if bias is None else (alpha / beta, beta)
-    return Layer(0, 1, 1, 1, [matrix], bias, share=share, scale=scale)
-
-
-def _matmul(call: Call) -> Layer:
-    slot = 0 if call.moving(0) else 1
-    weights, rank = call.constant(1 - slot), call.tensor(slot).rank
-    assert weights is not None
-    if weights.ndim != 2 or rank < 1:
-        raise Declined("multiplies by weights of more than two axes")
-    axis = rank - 1 if slot == 0 else max(rank - 2, 0)
-    return Layer(slot, 1 - slot, axis, axis, _matrices(call, weights))
-
-
-def _letters(call: Call) -> tuple[int, str, str, str] | None:
-    """Return the input of an Einsum that moves, its letters, those of the weights, and the one that is summed over.
-
-    None unless one axis of the input is replaced by an axis of weights with two.
-    """
-    ends = str(call.attributes.get("equation", "")).replace(" ", "").split("->")
-    terms = ends[0].split(",")
-    moving = [slot for slot in range(len(terms)) if call.moving(slot)]
-    if len(ends) != 2 or len(terms) != 2 or len(moving) != 1:
-        return None
-    data, weights = terms[moving[0]], terms[1 - moving[0]]
-    summed = [letter for letter in weights if letter in data]
-    if (
-        len(weights) != 2
-        or len(summed) != 1
-        or len(set(data) - {"."}) < len(data.replace("...", ""))
-    ):
-        return None
-    made = weights.replace(summed[0], "")
-    return (
-        (moving[0], data, weights, summed[0]) if ends[1] == data.replace(summed[0], made) else None
-    )
-
-
-def _einsum(call: Call) -> Layer:
-    found = _letters(call)
-    assert found is not None
-    slot, data, _, summed = found
-    weights = call.constant(1 - slot)
-    assert weights is not None
-    before = data.partition("...")[0]
-    place = data.index(summed)
-    axis = place if summed in before else call.tensor(slot).rank - (len(data) - place)
-    return Layer(slot, 1 - slot, axis, axis, _matrices(call, weights))
-
-
-def _is_turned(call: Call) -> bool:
-    """Whether the weights of an Einsum have the new units first."""
-    found = _letters(call)
-    return found is not None and found[2][1] == found[3]
-
-
-def _convolution(call: Call) -> Layer:
-    weights = call.constant(1)
-    assert weights is not None
-    taps, matrices = math.prod(weights.shape[2:]), _matrices(call, weights)
-    return Layer(0, 1, 1, 1, matrices, call.constant(2), taps=taps, pads=_pads(call))
-
-
-def _transposed(call: Call) -> Layer:
-    weights = call.constant(1)
-    assert weights is not None
-    taps, matrices = math.prod(weights.shape[2:]), _matrices(call, weights)
-    return Layer(0, 1, 1, 1, matrices, call.constant(2), taps=taps, pads=True)
-
-
-def _matrices(call: Call, weights: Array) -> list[Array]:
-    """Return a node's weights as matrices, shape (channels * taps, units), one for each group of channels."""
-    if call.op == "Gemm":
-        return [weights.T if call.attributes.get("transB", 0) else weights]
-    if call.op == "MatMul":
-        return [weights if call.moving(0) else weights.T]
-    if call.op == "Einsum":
-        return [weights.T if _is_turned(call) else weights]
-    groups, taps = int(call.attributes.get("group", 1)), math.prod(weights.shape[2:])
-    if call.op == "Conv":
-        return [part.T for part in weights.reshape(groups, weights.shape[0] // groups, -1)]
-    parts = weights.reshape(groups, weights.shape[0] // groups, weights.shape[1], taps)
-    return [part.transpose(0, 2, 1).reshape(-1, weights.shape[1]) for part in parts]
-
-
-def _embedding(call: Call) -> Layer:
-    table, rank = call.constant(0), len(call.shape())
-    assert table is not None
-    return Layer(1, 0, -1, rank - 1, [table])
-
-
-def _pads(call: Call) -> bool:
-    given = call.attributes
-    return any(given.get("pads", ())) or given.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
+__all__ = ["OPERATORS", "columns_of", "serves"]
 
 
 def apply(call: Call) -> None:
@@ -430,7 +255,7 @@ def edit(call: Call, edit: Any) -> None:
         return
     given = call.constant(layer.weight_slot)
     assert given is not None
-    numbers = _matrices(call, np.arange(given.size).reshape(given.shape))
+    numbers = matrices_of(call, np.arange(given.size).reshape(given.shape))
     weights: list[Array] = []
     places: list[Array] = []
     biases: list[Array] = []
@@ -459,9 +284,9 @@ def edit(call: Call, edit: Any) -> None:
     edit.constant(
         call,
         layer.weight_slot,
-        _restored(call, layer, weights),
+        restored(call, layer, weights),
         rounds=True,
-        places=_restored(call, layer, places),
+        places=restored(call, layer, places),
     )
     if layer.bias is not None:
         edit.constant(
@@ -487,31 +312,6 @@ def _as_given(call: Call, bias: Array) -> Array:
     given = call.constant(2)
     assert given is not None
     return bias.reshape((1,) * (given.ndim - 1) + (-1,))
-
-
-def _restored(call: Call, layer: Layer, parts: list[Array]) -> Array:
-    """Return matrices in the layout of the node's weights."""
-    given = call.constant(layer.weight_slot)
-    assert given is not None
-    if call.op == "Conv":
-        return np.concatenate([m.T.reshape(m.shape[1], -1, *given.shape[2:]) for m in parts])
-    if call.op == "ConvTranspose":
-        taps = layer.taps
-        return np.concatenate(
-            [
-                m.reshape(-1, taps, m.shape[1])
-                .transpose(0, 2, 1)
-                .reshape(-1, m.shape[1], *given.shape[2:])
-                for m in parts
-            ]
-        )
-    (matrix,) = parts
-    turned = {
-        "Gemm": bool(call.attributes.get("transB", 0)),
-        "MatMul": layer.slot == 1,
-        "Einsum": call.op == "Einsum" and _is_turned(call),
-    }[call.op]
-    return np.ascontiguousarray(matrix.T if turned else matrix)
 
 
 def _edit_channels(call: Call, layer: Layer, edit: Any, kept: Array) -> None:
