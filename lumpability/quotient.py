@@ -125,7 +125,7 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
     if len(partition) == structure.n:
         return structure  # canonical numbering: every state is its own block
     if not is_small(structure):
-        from lumpability.refinement.kernel.collapse import collapse as collapse_compiled
+        from lumpability.refinement.kernel.quotient import collapse as collapse_compiled
 
         return collapse_compiled(structure, partition)
     return first_rows(structure, partition)

@@ -22,9 +22,13 @@ from lumpability.numbers.residues import combined_residues, deciding_residues, m
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
 from lumpability.refinement import refine
-from lumpability.refinement.kernel import prove
-from lumpability.refinement.kernel.arrays import Blocks, Rows, Sweeping
-from lumpability.refinement.kernel.field import Field
+from lumpability.refinement.kernel import quotient
+from lumpability.refinement.kernel.arrays import (
+    Blocks,
+    Field,
+    Rows,
+    Sweeping,
+)
 from lumpability.refinement.kernel.sweep import (
     canonical_labels,
     choose_representatives,
@@ -196,7 +200,7 @@ class _Sweeps:
         """Whether sums into every block agree inside blocks, exactly."""
         structure, count = self.structure, len(partition)
         alone = np.empty(structure.n, dtype=np.bool_)
-        prove.mark_alone(partition.labels, np.zeros(count, dtype=np.int32), alone)
+        quotient.mark_alone(partition.labels, np.zeros(count, dtype=np.int32), alone)
         first = partition.representatives
         shared = first[~alone[first]]
         entries = int((structure.indptr[shared + 1] - structure.indptr[shared]).sum())
@@ -218,9 +222,9 @@ class _Sweeps:
         """Whether sums into every block agree modulo p, or 2^64 for 0."""
         rows, count = Rows.of(self.structure, residues), len(partition)
         desks = np.zeros((1, count), dtype=np.uint64)
-        expected = prove.expected_sums(rows, alone, partition, desks[0])
+        expected = quotient.expected_sums(rows, alone, partition, desks[0])
         return all(
-            prove.first_unstable(
+            quotient.first_unstable(
                 low, high, 0, rows, np.uint64(p), partition.labels, expected, desks
             )
             < 0

@@ -37,7 +37,7 @@ ENGINES = ["tests/refinement/test_engines.py"]
 LAWS = ["tests/laws/test_refining_laws.py"]
 KERNEL = [
     f"tests/refinement/kernel/test_kernel{part}.py"
-    for part in ("_parts", "_settle", "_follow", "_sweep", "_prove", "_paths", "")
+    for part in ("_parts", "_settle", "_follow", "_sweep", "_quotient", "_paths", "")
 ]
 HISTORIES = ["tests/refinement/test_histories.py"]
 SHARES = ["tests/refinement/test_proportional_worklist.py"]

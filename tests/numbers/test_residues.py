@@ -19,7 +19,8 @@ from lumpability.numbers.integers import prime
 from lumpability.numbers.residues import combined_residues, deciding_residues, moduli
 from lumpability.partition import Partition
 from lumpability.refinement import kernel, refine, worklist
-from lumpability.refinement.kernel import collapse, settle
+from lumpability.refinement.kernel import quotient as compiled
+from lumpability.refinement.kernel import settle
 from lumpability.refinement.stability import first_rows
 from lumpability.structure import WeightedStructure
 from lumpability.testing import rationals
@@ -161,7 +162,7 @@ def test_the_kernel_refines_rational_functions_as_the_worklist_does(seed, names)
     partition = kernel.refine(structure, start)
     assert partition == worklist.refine([structure], start)
     collapsed = first_rows(structure, partition)
-    assert collapse.collapse(structure, partition).equals(collapsed)
+    assert compiled.collapse(structure, partition).equals(collapsed)
     hollow = replace(structure.without_diagonal(), closed=True)
     assert kernel.refine(hollow, start) == worklist.refine([hollow.explicit()], start)
 
@@ -206,5 +207,5 @@ def test_the_compiled_collapse_adds_up_rational_functions(seed, k):
     structure = WeightedStructure.from_edges(n, sources, rng.integers(0, n, m), weights)
     partition = Partition(rng.integers(0, k, n))
     expected = first_rows(structure, partition)
-    found = collapse.collapse(structure, partition)
+    found = compiled.collapse(structure, partition)
     assert found.equals(expected)

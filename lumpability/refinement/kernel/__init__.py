@@ -32,10 +32,16 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import gather
 from lumpability.numbers.residues import combined_residues, deciding_residues, fits_words, moduli
 from lumpability.partition import Partition
-from lumpability.refinement.kernel import follow, prove, sweep
-from lumpability.refinement.kernel.arrays import Blocks, Following, Rows, Sweeping, UInt64s, blank
-from lumpability.refinement.kernel.collapse import collapse as collapsed
-from lumpability.refinement.kernel.field import Field
+from lumpability.refinement.kernel import follow, quotient, sweep
+from lumpability.refinement.kernel.arrays import (
+    Blocks,
+    Field,
+    Following,
+    Rows,
+    Sweeping,
+    UInt64s,
+    blank,
+)
 from lumpability.refinement.kernel.settle import settled
 from lumpability.structure import WeightedStructure
 
@@ -96,7 +102,10 @@ def refine(
             return found.partition
         within = found.partition  # sums that differ have collided, which only left blocks too large
     elif found is not None:
-        smaller, settled_labels = collapsed(structure, found.partition), found.partition.labels
+        smaller, settled_labels = (
+            quotient.collapse(structure, found.partition),
+            found.partition.labels,
+        )
         rest = within.restrict(found.partition.representatives)
         blocks = _refine_by_rounds(smaller, rest, progress, threads)
         firsts = found.partition.representatives[blocks.representatives]
@@ -110,7 +119,7 @@ def _is_stable(structure: WeightedStructure, partition: Partition, threads: int)
     assert components is not None
     rounds = _Rounds(structure, partition, threads, None)
     rounds.alone = np.empty(structure.n, dtype=np.bool_)
-    prove.mark_alone(partition.labels, np.zeros(len(partition), dtype=np.int32), rounds.alone)
+    quotient.mark_alone(partition.labels, np.zeros(len(partition), dtype=np.int32), rounds.alone)
     return rounds.is_proved(partition, components)
 
 
@@ -282,10 +291,10 @@ class _Rounds:
         """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""
         rows, labels, ranges = Rows.of(self.structure, residues), partition.labels, self._ranges()
         desks = blank((ranges, self.count), np.uint64)
-        expected = prove.expected_sums(rows, self.alone, partition, desks[0])
+        expected = quotient.expected_sums(rows, self.alone, partition, desks[0])
         bounds = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(ranges))]
         unstable = _in_parallel(
-            prove.first_unstable, bounds, rows, np.uint64(p), labels, expected, desks
+            quotient.first_unstable, bounds, rows, np.uint64(p), labels, expected, desks
         )
         return all(state < 0 for state in unstable)
 

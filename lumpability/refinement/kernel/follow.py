@@ -36,6 +36,7 @@ from lumpability.refinement.kernel.arrays import (
     ZERO,
     Bools,
     Codes,
+    Field,
     Following,
     Int32s,
     Integer,
@@ -43,18 +44,15 @@ from lumpability.refinement.kernel.arrays import (
     Rows,
     UInt32s,
     UInt64s,
+    add_modulo,
     add_to_part,
+    block_value,
     last_slot,
     measure_parts,
-)
-from lumpability.refinement.kernel.compiling import compiled, inlined, prefetch, subroutine
-from lumpability.refinement.kernel.field import (
-    Field,
-    add_modulo,
-    block_value,
     multiply,
     subtract_modulo,
 )
+from lumpability.refinement.kernel.compiling import compiled, inlined, prefetch, subroutine
 from lumpability.refinement.kernel.sweep import MEMBER, NAME, cost_of_splitting
 
 START = 0

@@ -32,6 +32,7 @@ from lumpability.refinement.kernel.arrays import (
     SIZE,
     ZERO,
     Bools,
+    Field,
     Int32s,
     Int64s,
     Integer,
@@ -39,10 +40,15 @@ from lumpability.refinement.kernel.arrays import (
     Sweeping,
     UInt32s,
     UInt64s,
+    add_modulo,
     add_to_part,
+    block_value,
     last_slot,
     measure_parts,
+    multiply,
+    reduce_modulo,
     slot_of,
+    subtract_modulo,
 )
 from lumpability.refinement.kernel.compiling import (
     FIRST,
@@ -51,14 +57,6 @@ from lumpability.refinement.kernel.compiling import (
     inlined,
     prefetch,
     subroutine,
-)
-from lumpability.refinement.kernel.field import (
-    Field,
-    add_modulo,
-    block_value,
-    multiply,
-    reduce_modulo,
-    subtract_modulo,
 )
 
 MEMBER, NAME = 0, 3  # columns of blocks: a member, which the vote may replace by a representative

@@ -23,11 +23,12 @@ from lumpability.refinement.kernel.arrays import (
     BLOCK,
     COUNT,
     Blocks,
+    Field,
     Following,
     Rows,
     Sweeping,
+    block_value,
 )
-from lumpability.refinement.kernel.field import Field, block_value
 from lumpability.refinement.kernel.follow import (
     END,
     NONE,

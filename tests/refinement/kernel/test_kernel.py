@@ -17,7 +17,8 @@ from lumpability.numbers.integers import prime
 from lumpability.numbers.residues import combined_residues
 from lumpability.partition import Partition
 from lumpability.refinement import definition, kernel, refine, worklist
-from lumpability.refinement.kernel import collapse, settle
+from lumpability.refinement.kernel import quotient as compiled
+from lumpability.refinement.kernel import settle
 from lumpability.refinement.kernel.arrays import FEW, NEAR, Blocks, Following, Sweeping
 from lumpability.refinement.stability import disagreement, first_rows
 from lumpability.structure import WeightedStructure
@@ -217,8 +218,8 @@ def test_the_compiled_collapse_equals_the_plain_one(seed, room, data):
     partition = Partition(np.array(data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n))))
     expected = first_rows(structure, partition)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(collapse, "_ROOM", room)
-        found = collapse.collapse(structure, partition)
+        patch.setattr(compiled, "_ROOM", room)
+        found = compiled.collapse(structure, partition)
     assert found.closed == structure.closed
     # Where rows are closed, stored self-loops are ignored and may or may not be kept.
     assert found.explicit().equals(expected.explicit())
@@ -239,7 +240,7 @@ def test_first_members_with_any_number_of_transitions_have_their_columns_in_orde
     structure = WeightedStructure.from_edges(n, sources, targets, weights)
     structure = replace(structure, closed=hollow)
     partition = Partition(np.append(np.arange(3), rng.integers(0, blocks, n - 3)))
-    found = collapse.collapse(structure, partition)
+    found = compiled.collapse(structure, partition)
     for low, high in zip(found.indptr[:-1], found.indptr[1:], strict=True):
         assert (np.diff(found.indices[low:high]) > 0).all()
     assert found.equals(first_rows(structure, partition))
@@ -272,7 +273,7 @@ def test_weights_too_wide_to_scale_refine_alike(seed, n):
         patch.setattr(exact_array, "_NARROW_BITS", -1)
         assert kernel.refine(structure, structure.within) == expected
         assert refine(structure, engine="rounds").partition == expected
-        assert collapse.collapse(structure, expected).equals(collapsed)
+        assert compiled.collapse(structure, expected).equals(collapsed)
         assert disagreement(structure, expected) is None
 
 

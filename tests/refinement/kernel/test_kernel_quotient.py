@@ -13,7 +13,7 @@ from lumpability.numbers.integers import prime
 from lumpability.partition import Partition
 from lumpability.refinement import definition, kernel
 from lumpability.refinement.kernel.arrays import Rows
-from lumpability.refinement.kernel.prove import expected_sums, first_unstable
+from lumpability.refinement.kernel.quotient import expected_sums, first_unstable
 from lumpability.structure import WeightedStructure
 
 P = prime(0, 57)  # sums of 128 residues are below 2^64
