@@ -73,15 +73,21 @@ class Lift:
         return same and not self.shift.any()
 
     @cached_property
-    def is_class(self) -> bool:
-        """Whether every column has at most one entry, which is positive."""
+    def classes(self) -> Array:
+        """For each unit, whether its column of A has at most one entry, which is positive."""
         if self.matrix is None:
-            return True
-        return bool(np.all(self.matrix >= 0) and np.all((self.matrix != 0).sum(axis=0) <= 1))
+            return np.ones(len(self.shift), dtype=bool)
+        entries = (self.matrix != 0).sum(axis=0)
+        return np.asarray((self.matrix >= 0).all(axis=0) & (entries <= 1))
+
+    @cached_property
+    def is_class(self) -> bool:
+        """Whether this is so for all units."""
+        return bool(self.classes.all())
 
     @cached_property
     def source(self) -> Array:
-        """Of a class lift, the unit of the reduced layer for each unit, -1 for a constant."""
+        """The unit of the reduced layer for each unit of a class, -1 for a constant."""
         if self.matrix is None:
             return np.arange(len(self.shift))
         if not len(self.matrix):
@@ -90,7 +96,7 @@ class Lift:
 
     @cached_property
     def factor(self) -> Array:
-        """Of a class lift, the factor of each unit, 0 for a constant."""
+        """The factor of each unit of a class, 0 for a constant."""
         return (
             np.ones(len(self.shift)) if self.matrix is None else self.matrix.max(axis=0, initial=0)
         )

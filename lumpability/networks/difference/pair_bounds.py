@@ -6,12 +6,13 @@ For an activation with act(c z) = c act(z) for the factors of the lift, and y = 
     (2)  d_l = act(y + t_l) - act(y) - a_l
     (3)  f - f^ = d_k.
 
-Four bounds of every t and of the output are computed, and the least counts:
+Three bounds of every t are computed, and the least counts:
 
 - *signed*: intervals in (1), and min(0, t) <= d + a <= max(0, t), which is exact where both units are stable;
 - *d star*: back-substitution in the pair (h^, d), with the lines of `pair_lines` for d and those of `lines` for h^;
-- *product*: CROWN on f - f^ as one network, both of whose halves have lines of their own;
 - *ranges*: the difference of both ranges.
+
+For the outputs there is a fourth, see `product`.
 
 A unit whose column of A has several entries, or whose activation does not pass its factor, is *split*: the lines of
 both activations are used in place of those for their difference.
@@ -47,7 +48,7 @@ from lumpability.numbers.float_arrays import Array
 
 __all__ = ["METHODS", "PairRanges", "pair_least", "pair_ranges", "tightest"]
 
-METHODS = ("d*", "signed", "product", "ranges")
+METHODS = ("d*", "signed", "ranges")
 
 
 @dataclass(frozen=True, eq=False)
@@ -380,9 +381,9 @@ def _split_units(layer: AffineLayer, reduced: AffineLayer, lift: Lift) -> Array:
     linear = layer.slopes is not None and np.all(layer.slopes == 1)
     if linear and reduced.slopes is not None and np.all(reduced.slopes == 1):
         return np.zeros(layer.units, dtype=bool)
-    if not lift.is_class or not reduced.units:
+    if not reduced.units:
         return np.ones(layer.units, dtype=bool)
-    alone = lift.source < 0
+    alone = ~lift.classes | (lift.source < 0)
     if layer.slopes is None or reduced.slopes is None:
         return np.asarray(alone | (lift.factor != 1))
     return np.asarray(alone | (layer.slopes != reduced.slopes[lift.source]))

@@ -83,11 +83,13 @@ def random_relation(seed: int, a: Any, b: Any) -> list[Lift]:
     lifts = []
     for layer, less in zip(a.layers[:-1], b.layers[:-1], strict=True):
         matrix = np.round(random.normal(size=(less.units, layer.units)) * 2) / 2
-        if random.integers(2):  # classes
+        mixed = random.integers(3)
+        if mixed < 2:  # classes, in the second case of some units only
             source = random.integers(-1, less.units, size=layer.units)
-            matrix = np.zeros_like(matrix)
+            of_class = random.random(layer.units) < 0.5 + (mixed == 0)
+            matrix[:, of_class] = 0.0
             for unit, place in enumerate(source.tolist()):
-                if place >= 0:
+                if place >= 0 and of_class[unit]:
                     matrix[place, unit] = float(random.integers(1, 4)) / 2
         lifts.append(Lift(matrix, np.round(random.normal(size=layer.units) * 2) / 2))
     return lifts
