@@ -128,6 +128,7 @@ def test_a_checkpoint_of_other_options_is_refused(path):
     assert done[0] == 2, "the refusal has left the checkpoint alone"
 
 
+@pytest.mark.slow
 def test_without_resume_a_run_begins_anew(path):
     run(path, rounds=2)
     reports = []
