@@ -26,7 +26,7 @@ from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 from lumpability.tables.dialects import DUCKDB
 from lumpability.tables.generator import TABLE_KINDS, quotient, write_generator
 from lumpability.tables.initial import respected_columns, write_initial_state
-from lumpability.tables.proof import Proof, ranges
+from lumpability.tables.proof import TABLES, Proof, ranges
 from lumpability.tables.reading import Edges, open_tables, read_edges
 from lumpability.tables.session import Session, Workspace, quoted
 from lumpability.version import __version__
@@ -226,7 +226,7 @@ class _Check:
         self._check_respected_before(blocks)
         rows = write_generator(self.session, edges, claims.kind)
         proof = Proof(DUCKDB, 2 if claims.kind == "strict" else 1)
-        for name in ("blocks", "final", "sums", "expected"):
+        for name in TABLES:
             self.session.store(name, getattr(proof, name)())
         for low, high in ranges(edges.n, rows, self.session.memory):
             wrong = self.session.run(f"{proof.violations(low, high)} ORDER BY own.s LIMIT 1")

@@ -32,7 +32,9 @@ class Dialect:
     anti, semi : str
         The joins that keep rows without, and rows with, a partner.
     listed : callable
-        ``listed(pairs)``: a group's rows as one sorted list, which can be a key.
+        ``listed(columns)``: a group's rows of some columns as one sorted list, which can be a key.
+    power : callable
+        ``power(exponent)``: a power of two, of 64 bits.
     most_weight : int
         Sums of the rates out of a state must be below this number; those of a diagonal add as much.
     """
@@ -44,6 +46,7 @@ class Dialect:
     anti: str
     semi: str
     listed: Callable[[str], str]
+    power: Callable[[str], str]
     most_weight: int
 
 
@@ -57,7 +60,8 @@ DUCKDB = Dialect(
     total=lambda weight: f"sum({weight}::HUGEINT)",
     anti="ANTI JOIN",
     semi="SEMI JOIN",
-    listed=lambda pairs: f"list_sort(list({pairs}))",
+    listed=lambda columns: f"list_sort(list(({columns})))",
+    power=lambda exponent: f"(1::BIGINT << CAST({exponent} AS INTEGER))",
     most_weight=1 << 63,
 )
 
@@ -71,6 +75,7 @@ SPARK = Dialect(
     total=lambda weight: f"sum({weight})",
     anti="LEFT ANTI JOIN",
     semi="LEFT SEMI JOIN",
-    listed=lambda pairs: f"sort_array(collect_list({pairs}))",
+    listed=lambda columns: f"sort_array(collect_list(struct({columns})))",
+    power=lambda exponent: f"shiftleft(CAST(1 AS BIGINT), CAST({exponent} AS INT))",
     most_weight=1 << 31,
 )

@@ -2,8 +2,13 @@
 
 Blocks are numbered by their least members.  The exact sums of these members are the quotient.  Every other
 member of a block must have the same sums, values and number; states that are their whole block need no
-comparison.  Sources are compared range by range, so that the sums of a range fit into memory.  This is the
-identity M V = V M^ itself, in integers; nothing here knows how the partition was found.
+comparison.  This is the identity M V = V M^ itself, in integers; nothing here knows how the partition was found.
+
+Most states have one transition for each of the k sums of their block, in which case sums need not be grouped.
+Let the i-th sum of a block have the mark 2^i.  If k transitions of a state each have a weight that is the sum
+into the target's block, and their marks add up to 2^k - 1, then each sum occurs once: no k powers of two other than
+1, 2, ..., 2^(k-1) have this total.  For the other states sums are grouped by state and block, range by range,
+so that those of a range fit into memory.
 """
 
 from __future__ import annotations
@@ -14,7 +19,12 @@ from itertools import pairwise
 
 from lumpability.tables.dialects import Dialect
 
-__all__ = ["Proof", "ranges"]
+__all__ = ["TABLES", "Proof", "ranges"]
+
+TABLES = ("blocks", "final", "sums", "expected", "marked", "unproved")
+"""The tables of a proof, in the order in which they are made."""
+_MARKS = 30
+"""Sums of a block that are marked, so that totals of marks have 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,8 @@ class Proof:
     final      s, block                        the number of every state's block
     sums       block, other, t0 (, t1)         nonzero sums of the least members: the quotient
     expected   block, entries                  how many sums a block has
+    marked     block, other, t0 (, t1), mark   sums with their marks, of blocks with few of them
+    unproved   s, block                        states whose sums have to be grouped
     =========  ==============================  ==================================================
     """
 
@@ -71,12 +83,34 @@ class Proof:
         """How many nonzero sums every block has."""
         return "SELECT block, count(*) AS entries FROM sums GROUP BY block"
 
+    def marked(self) -> str:
+        """Sums with their marks, of blocks that have few of them."""
+        return (
+            f"SELECT sums.*, {self.dialect.power('place')} AS mark FROM "
+            "(SELECT *, row_number() OVER (PARTITION BY block ORDER BY other) - 1 AS place FROM sums) sums "
+            f"JOIN expected ON sums.block = expected.block WHERE expected.entries <= {_MARKS}"
+        )
+
+    def unproved(self) -> str:
+        """States of blocks of several, except those whose transitions are the sums of their block one by one."""
+        same = " AND ".join(f"marked.t{i} = gen.w{i}" for i in range(self.weights))
+        seen = (
+            "SELECT gen.source AS s, count(*) AS rows, count(marked.mark) AS agreed, sum(marked.mark) AS marks "
+            "FROM gen JOIN final target ON gen.target = target.s JOIN final own ON gen.source = own.s "
+            f"LEFT JOIN marked ON marked.block = own.block AND marked.other = target.block AND {same} "
+            "GROUP BY gen.source"
+        )
+        full = f"{self.dialect.power('expected.entries')} - 1"
+        return (
+            "SELECT final.s, final.block FROM final JOIN blocks ON final.block = blocks.block "
+            f"LEFT JOIN ({seen}) seen ON final.s = seen.s LEFT JOIN expected ON final.block = expected.block "
+            "WHERE blocks.members > 1 AND NOT coalesce(seen.rows = expected.entries "
+            f"AND seen.agreed = expected.entries AND expected.entries <= {_MARKS} AND seen.marks = {full}, false)"
+        )
+
     def violations(self, low: int, high: int) -> str:
         """States low .. high-1 whose sums differ from those of the least member of their block."""
-        rows = (
-            "(SELECT final.s, final.block FROM final JOIN blocks ON final.block = blocks.block "
-            f"WHERE blocks.members > 1 AND final.s >= {low} AND final.s < {high})"
-        )
+        rows = f"(SELECT s, block FROM unproved WHERE s >= {low} AND s < {high})"
         same = " AND ".join(f"found.{total} = sums.{total}" for total in self.totals)
         return (
             f"SELECT own.s, own.block FROM {rows} own LEFT JOIN ("
@@ -99,9 +133,7 @@ class Proof:
             f"(SELECT final.s, final.block FROM final {self.dialect.semi} violating "
             "ON final.block = violating.block)"
         )
-        listed = self.dialect.listed(
-            f"struct({pair})" if self.dialect.name == "spark" else f"({pair})"
-        )
+        listed = self.dialect.listed(pair)
         zeros = "".join(f", 0 AS {key}" for key in keys[1:])
         return (
             f"SELECT s, label, min(s) OVER (PARTITION BY label, sums) AS {keys[0]}{zeros} FROM ("

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lumpability.errors import LumpabilityError
-from lumpability.tables.proof import Proof, ranges
+from lumpability.tables.proof import TABLES, Proof, ranges
 from lumpability.tables.statements import Statements
 
 __all__ = ["Database", "Finish", "RoundReport", "Rounds"]
@@ -196,7 +196,7 @@ class Rounds:
     def _is_proved(self) -> bool:
         """Number the blocks, and compare the exact sums of all states; list the blocks that fail."""
         database, proof = self.database, self.proof
-        for name in ("blocks", "final", "sums", "expected"):
+        for name in TABLES:
             database.store(name, getattr(proof, name)())
         cuts = ranges(self.statements.n, self.rows, database.memory)
         failed = " UNION ALL ".join(["SELECT CAST(NULL AS BIGINT) AS block WHERE false"])
