@@ -49,17 +49,18 @@ def refine_in_memory(task: Task, session: Session, edges: Edges) -> Found:
 def initial_partition(session: Session, edges: Edges) -> Partition:
     """Return the initial partition of the table ``state``, where the name of a block is its least member."""
     labels, number = np.empty(edges.n, dtype=np.int32), np.empty(edges.n, dtype=np.int32)
-    firsts: list[Any] = []
-    low = used = 0
-    for batch in session.batches("SELECT label FROM state ORDER BY s"):
-        names = batch.column("label").to_numpy()
-        high = low + len(names)
-        first = names[names == np.arange(low, high)]
+    for batch in session.batches("SELECT s, label FROM state"):
+        labels[batch.column("s").to_numpy()] = batch.column("label").to_numpy()
+    firsts: list[Any] = [np.empty(0, dtype=np.int64)]
+    used = 0
+    for low in range(0, edges.n, _BATCH):
+        names = labels[low : low + _BATCH]
+        first = np.flatnonzero(names == np.arange(low, low + len(names))) + low
         number[first] = np.arange(used, used + len(first))
-        labels[low:high] = number[names]
+        labels[low : low + _BATCH] = number[names]  # least members come first, so they have numbers
         firsts.append(first)
-        low, used = high, used + len(first)
-    return Partition.from_canonical(labels, np.concatenate([np.empty(0, dtype=np.int64), *firsts]))
+        used += len(first)
+    return Partition.from_canonical(labels, np.concatenate(firsts))
 
 
 def found_in_memory(

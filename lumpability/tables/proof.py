@@ -84,11 +84,12 @@ class Proof:
         return "SELECT block, count(*) AS entries FROM sums GROUP BY block"
 
     def marked(self) -> str:
-        """Sums with their marks, of blocks that have few of them."""
+        """Sums with their marks, of blocks that have few of them and several members."""
         return (
             f"SELECT sums.*, {self.dialect.power('place')} AS mark FROM "
             "(SELECT *, row_number() OVER (PARTITION BY block ORDER BY other) - 1 AS place FROM sums) sums "
-            f"JOIN expected ON sums.block = expected.block WHERE expected.entries <= {_MARKS}"
+            "JOIN expected ON sums.block = expected.block JOIN blocks ON sums.block = blocks.block "
+            f"WHERE expected.entries <= {_MARKS} AND blocks.members > 1"
         )
 
     def unproved(self) -> str:

@@ -321,8 +321,10 @@ def _number_states(session: Session, key: str, *, listed: bool) -> tuple[int, bo
     session.run("DROP TABLE IF EXISTS numbers")
     if listed:
         keys = f"SELECT CAST(state AS {key}) AS key FROM raw_states"
-        total, distinct = session.run(f"SELECT count(*), count(DISTINCT key) FROM ({keys})")[0]
-        if distinct < total:
+        total = session.value("SELECT count(*) FROM raw_states")
+        if not _are_ascending(session, key, keys) and total > session.value(
+            f"SELECT count(DISTINCT key) FROM ({keys})"
+        ):
             twice = session.value(
                 f"SELECT key FROM ({keys}) GROUP BY key HAVING count(*) > 1 ORDER BY key LIMIT 1"
             )
@@ -344,6 +346,20 @@ def _number_states(session: Session, key: str, *, listed: bool) -> tuple[int, bo
             "numbers", f"SELECT row_number() OVER (ORDER BY key) - 1 AS s, key FROM ({keys})"
         )
     return int(total), dense
+
+
+def _are_ascending(session: Session, key: str, keys: str) -> bool:
+    """Whether keys that are integers ascend in the order of their table, so that none occurs twice."""
+    if key != "BIGINT":
+        return False
+    last = None
+    for batch in session.batches(keys):
+        values = batch.column("key").to_numpy()
+        if len(values):
+            if np.any(values[1:] <= values[:-1]) or (last is not None and values[0] <= last):
+                return False
+            last = values[-1]
+    return True
 
 
 def _check_known(session: Session, key: str, n: int, dense: bool) -> None:
