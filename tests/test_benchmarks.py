@@ -16,6 +16,7 @@ CHECKOUT = Path(__file__).parents[1]
 @pytest.mark.parametrize(
     "name",
     [
+        "edge_tables",
         "growth",
         "lumping_against_storm",
         "network_layers",

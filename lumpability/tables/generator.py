@@ -18,6 +18,7 @@ from fractions import Fraction
 
 from lumpability.errors import InvalidChain, SizeLimit
 from lumpability.numbers.rationals import shown
+from lumpability.tables.database import Database
 from lumpability.tables.dialects import DUCKDB, Dialect
 from lumpability.tables.reading import Edges, number_rows
 from lumpability.tables.session import Session
@@ -65,32 +66,31 @@ def generator(kind: str, time: str) -> str:
     return " UNION ALL ".join(parts)
 
 
-def check_distribution(session: Session, edges: Edges) -> None:
+def check_distribution(database: Database, edges: Edges) -> None:
     """Check that the rows of a DTMC sum to one, exactly.
 
     Raises `InvalidChain` for the first state whose row does not.
     """
     one = edges.denominator
-    found = session.run(
-        "SELECT s, coalesce(total, 0) FROM "
-        f"(SELECT range AS s FROM range({edges.n})) LEFT JOIN "
-        "(SELECT source, sum(w::HUGEINT) AS total FROM edges GROUP BY source) ON s = source "
+    found = database.run(
+        "SELECT s, coalesce(total, 0) FROM state LEFT JOIN (SELECT source, "
+        "sum(CAST(w AS DECIMAL(38, 0))) AS total FROM edges GROUP BY source) sums ON s = source "
         f"WHERE coalesce(total, 0) <> {one} ORDER BY s LIMIT 1"
     )
     if found:
         state, total = found[0]
-        raise wrong_sum(session, edges, state, Fraction(int(total), one))
+        raise wrong_sum(database, edges, state, Fraction(int(total), one))
 
 
-def wrong_sum(session: Session, edges: Edges, state: int, total: Fraction) -> InvalidChain:
+def wrong_sum(database: Database, edges: Edges, state: int, total: Fraction) -> InvalidChain:
     """Return the error for a state whose probabilities do not sum to one."""
-    name = state if edges.dense else session.value(f"SELECT key FROM numbers WHERE s = {state}")
+    name = state if edges.dense else database.value(f"SELECT key FROM numbers WHERE s = {state}")
     return InvalidChain(
         f"the probabilities of state {name!r} sum to {shown(total)}, not to 1", state=name
     )
 
 
-def check_sums(session: Session, edges: Edges, kind: str, dialect: Dialect) -> None:
+def check_sums(database: Database, edges: Edges, kind: str, dialect: Dialect) -> None:
     """Check that sums of weights times changes of values cannot overflow; done before the table ``gen`` is made.
 
     Raises `SizeLimit` if the rates out of a state, or into one, have too large a sum.
@@ -98,8 +98,8 @@ def check_sums(session: Session, edges: Edges, kind: str, dialect: Dialect) -> N
     if edges.largest * edges.rows < dialect.most_weight:
         return
     for column in ("source", "target") if kind in ("exact", "strict") else ("source",):
-        most = session.value(
-            f"SELECT max(total) FROM (SELECT sum(w::HUGEINT) AS total FROM edges GROUP BY {column})"
+        most = database.value(
+            f"SELECT max(total) FROM (SELECT sum(CAST(w AS DECIMAL(38, 0))) AS total FROM edges GROUP BY {column})"
         )
         if (most or 0) >= dialect.most_weight:
             raise SizeLimit(
@@ -131,12 +131,12 @@ def quotient(kind: str, edges: Edges) -> str:
         query = (
             f"SELECT other AS source, sums.block AS target, "
             f"CAST(t0 * own.members AS {wide}) AS numerator, "
-            f"CAST({edges.denominator}::HUGEINT * origin.members AS {wide}) AS denominator FROM sums "
+            f"CAST(CAST({edges.denominator} AS {wide}) * origin.members AS {wide}) AS denominator FROM sums "
             "JOIN blocks own ON sums.block = own.block JOIN blocks origin ON other = origin.block"
         )
     else:
         query = (
             f"SELECT block AS source, other AS target, CAST(t0 AS {wide}) AS numerator, "
-            f"CAST({edges.denominator}::HUGEINT AS {wide}) AS denominator FROM sums WHERE t0 <> 0"
+            f"CAST({edges.denominator} AS {wide}) AS denominator FROM sums WHERE t0 <> 0"
         )
     return query if loops else f"SELECT * FROM ({query}) WHERE source <> target"

@@ -138,9 +138,9 @@ class Proof:
         zeros = "".join(f", 0 AS {key}" for key in keys[1:])
         return (
             f"SELECT s, label, min(s) OVER (PARTITION BY label, sums) AS {keys[0]}{zeros} FROM ("
-            f"SELECT own.s, blocks.label, row.sums FROM {rows} own "
+            f"SELECT own.s, blocks.label, listed.sums FROM {rows} own "
             "JOIN blocks ON own.block = blocks.block LEFT JOIN ("
-            f"SELECT s, {listed} AS sums FROM ({self._sums(rows)}) GROUP BY s) row ON own.s = row.s)"
+            f"SELECT s, {listed} AS sums FROM ({self._sums(rows)}) GROUP BY s) listed ON own.s = listed.s)"
         )
 
 

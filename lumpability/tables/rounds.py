@@ -10,15 +10,14 @@ splits at least one block, so this ends, whatever the values are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from lumpability.errors import LumpabilityError
+from lumpability.tables.database import Database
 from lumpability.tables.proof import TABLES, Proof, ranges
 from lumpability.tables.statements import Statements
 
-__all__ = ["Database", "Finish", "RoundReport", "Rounds"]
+__all__ = ["Finish", "RoundReport", "Rounds"]
 
 _REWRITE = 20  # the state is written anew if more than one of so many states moved
 
@@ -42,42 +41,6 @@ class RoundReport:
     blocks: int
     pending: int
     disk: int
-
-
-class Database(Protocol):
-    """What rounds need from an engine of SQL."""
-
-    memory: int
-
-    def disk(self) -> int:
-        """Return how many bytes the working folder takes."""
-
-    def run(self, statement: str) -> list[tuple[Any, ...]]:
-        """Execute a statement and return its rows."""
-
-    def value(self, statement: str) -> Any:
-        """Return the only value of a query."""
-
-    def store(self, name: str, select: str, *, temporary: bool = False) -> None:
-        """Make a table of what a query returns, in place of the one that has the name."""
-
-    def arrays(self, select: str) -> dict[str, Any]:
-        """Return the columns of a query as arrays."""
-
-    def register(self, name: str, table: Any) -> None:
-        """Give an Arrow table a name for statements."""
-
-    def relabel(self, select: str, *, few: bool) -> None:
-        """Give renamed states their new names in the table ``state``; `select` returns all states."""
-
-    def transaction(self) -> AbstractContextManager[None]:
-        """Write everything that is done inside, or nothing."""
-
-    def remember(self, name: str, value: Any) -> None:
-        """Write plain data into the checkpoint."""
-
-    def recall(self, name: str) -> Any:
-        """Return what was written into the checkpoint under a name, or None."""
 
 
 Finish = Callable[["Rounds", int], bool]
@@ -199,12 +162,10 @@ class Rounds:
         for name in TABLES:
             database.store(name, getattr(proof, name)())
         cuts = ranges(self.statements.n, self.rows, database.memory)
-        failed = " UNION ALL ".join(["SELECT CAST(NULL AS BIGINT) AS block WHERE false"])
-        database.store("violating", failed)
+        database.store("violating", "SELECT block FROM blocks WHERE block < 0")
         for low, high in cuts:
-            database.run(
-                f"INSERT INTO violating SELECT DISTINCT block FROM ({proof.violations(low, high)})"
-            )
+            violations = proof.violations(low, high)
+            database.append("violating", f"SELECT DISTINCT block FROM ({violations})")
         return not database.value("SELECT count(*) FROM violating")
 
     def _split_exactly(self) -> None:

@@ -25,6 +25,7 @@ __all__ = ["Session", "Workspace", "identifier", "quoted", "translated"]
 _OLDEST = (1, 4)
 _SMALL_MEMORY = 512 << 20  # bytes; with less, one thread alone gets through
 _BATCH = 1 << 18  # rows
+_QUIET = "SET enable_progress_bar = false"  # it would be printed
 _LITTLE = 64 << 20  # bytes
 _PROGRAM = 200 << 20  # bytes that programs take before they do anything
 DATABASE, SPILL, ROWS = "lumpability.duckdb", "spill", "rows"
@@ -142,6 +143,7 @@ class Session:
         }
         with translated(memory):
             self.connection = duckdb.connect(str(workspace.database), config=settings)
+        self.run(_QUIET)
 
     def __enter__(self) -> Self:
         return self
@@ -170,6 +172,10 @@ class Session:
         self.run(f"DROP TABLE IF EXISTS {name}")
         self.run(f"ALTER TABLE {name}_next RENAME TO {name}")
 
+    def append(self, name: str, select: str) -> None:
+        """Add to a table what a query returns."""
+        self.run(f"INSERT INTO {name} {select}")
+
     def relabel(self, select: str, *, few: bool) -> None:
         """Give renamed states their new names in the table ``state``; `select` returns all states."""
         if few:
@@ -197,7 +203,8 @@ class Session:
             Whether other queries run before the last row is read; then no temporary view is known.
         """
         connection = self.connection.cursor() if beside else self.connection
-        connection.execute("SET preserve_insertion_order = true").fetchall()
+        for setting in (_QUIET, "SET preserve_insertion_order = true"):
+            connection.execute(setting).fetchall()
         with translated(self.memory):
             reader = connection.sql(select).to_arrow_reader(_BATCH)
             try:

@@ -146,11 +146,11 @@ class Statements:
     def size(self) -> str:
         """The sizes of blocks after renaming."""
         return (
-            "SELECT label, CAST(sum(c) AS BIGINT) AS c FROM ("
-            "SELECT label, c FROM size "
-            "UNION ALL SELECT label, count(*) AS c FROM renamed GROUP BY label "
-            "UNION ALL SELECT old AS label, -count(*) AS c FROM renamed GROUP BY old) "
-            "GROUP BY label HAVING sum(c) > 1"
+            "SELECT label, CAST(sum(change) AS BIGINT) AS c FROM ("
+            "SELECT label, c AS change FROM size "
+            "UNION ALL SELECT label, count(*) AS change FROM renamed GROUP BY label "
+            "UNION ALL SELECT old AS label, -count(*) AS change FROM renamed GROUP BY old) "
+            "GROUP BY label HAVING sum(change) > 1"
         )
 
     def first_size(self) -> str:
