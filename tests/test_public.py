@@ -24,6 +24,7 @@ OPTIONAL = [
     "onnxruntime",
     "pandas",
     "pyarrow",
+    "pyspark",
     "safetensors",
     "stormpy",
     "torch",

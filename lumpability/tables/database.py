@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
+
+from lumpability.tables.session import Workspace
 
 __all__ = ["Database"]
 
@@ -12,6 +16,7 @@ class Database(Protocol):
     """What rounds need from an engine of SQL."""
 
     memory: int
+    workspace: Workspace
 
     def disk(self) -> int:
         """Return how many bytes the working folder takes."""
@@ -30,6 +35,21 @@ class Database(Protocol):
 
     def register(self, name: str, table: Any) -> None:
         """Give an Arrow table a name for statements."""
+
+    def drop(self, name: str) -> None:
+        """Remove a table, if there is one of that name."""
+
+    def columns(self, relation: str) -> dict[str, str]:
+        """Return the names of the columns of a table, in lower case, with their types as DuckDB names them."""
+
+    def relation(self, path: Path, table: str, name: str, *, text: Sequence[str]) -> str:
+        """Return what to select from, for a path."""
+
+    def ascends(self, select: str) -> bool:
+        """Whether it is cheap to see that the only column of a query ascends without repetition."""
+
+    def batches(self, select: str, *, beside: bool = False) -> Iterator[Any]:
+        """Yield the rows of an ordered query as Arrow record batches, in order."""
 
     def append(self, name: str, select: str) -> None:
         """Add to a table what a query returns."""

@@ -21,7 +21,6 @@ from lumpability.numbers.rationals import shown
 from lumpability.tables.database import Database
 from lumpability.tables.dialects import DUCKDB, Dialect
 from lumpability.tables.reading import Edges, number_rows
-from lumpability.tables.session import Session
 
 __all__ = [
     "STREAMED_KINDS",
@@ -110,10 +109,10 @@ def check_sums(database: Database, edges: Edges, kind: str, dialect: Dialect) ->
             )
 
 
-def write_generator(session: Session, edges: Edges, kind: str) -> int:
+def write_generator(session: Database, edges: Edges, kind: str, dialect: Dialect = DUCKDB) -> int:
     """Check the numbers of a table and write its matrix as the table ``gen``; return its number of rows."""
     number_rows(session, edges)
-    check_sums(session, edges, kind, DUCKDB)
+    check_sums(session, edges, kind, dialect)
     if edges.time == "discrete":
         check_distribution(session, edges)
     session.store("gen", generator(kind, edges.time))

@@ -14,8 +14,9 @@ import numpy as np
 from lumpability.errors import InvalidInput
 from lumpability.files import reading
 from lumpability.numbers.exact_array import ExactArray
+from lumpability.tables.database import Database
 from lumpability.tables.reading import _FLOATS, Edges
-from lumpability.tables.session import Session, identifier
+from lumpability.tables.session import identifier
 
 __all__ = ["respected_columns", "write_initial_state"]
 
@@ -64,12 +65,12 @@ def _columns(edges: Edges, item: str, verb: str) -> tuple[str, ...]:
 
 
 def write_initial_state(
-    session: Session, edges: Edges, columns: list[str], states: Path | None, tolerance: float
+    session: Database, edges: Edges, columns: list[str], states: Path | None, tolerance: float
 ) -> None:
     """Make the table ``state`` of all states, each with the name of its block."""
     if not columns:
         session.store(
-            "state", f"SELECT range AS s, CAST(0 AS BIGINT) AS label FROM range({edges.n})"
+            "state", f"SELECT s, CAST(0 AS BIGINT) AS label FROM range({edges.n}) AS numbered(s)"
         )
         return
     assert states is not None
@@ -83,16 +84,16 @@ def write_initial_state(
     keys = ", ".join(f"k{i}" for i in range(len(codes)))
     rows = f"SELECT CAST({number} AS BIGINT) AS s, {named} FROM raw_states{join}"
     same = " AND ".join(f"r.k{i} = p.k{i}" for i in range(len(codes)))
-    session.store("given", rows, temporary=True)
+    session.store("attributes", rows, temporary=True)
     session.store(
         "state",
-        f"SELECT r.s, p.label FROM given r JOIN (SELECT {keys}, min(s) AS label FROM given "
+        f"SELECT r.s, p.label FROM attributes r JOIN (SELECT {keys}, min(s) AS label FROM attributes "
         f"GROUP BY {keys}) p ON {same}",
     )
-    session.run("DROP TABLE given")
+    session.drop("attributes")
 
 
-def _codes(session: Session, column: str, tolerance: float) -> str:
+def _codes(session: Database, column: str, tolerance: float) -> str:
     """Return an expression that has equal values for equal labels or rewards."""
     kind = session.columns("raw_states")[column]
     name = f"raw_states.{identifier(column)}"

@@ -10,6 +10,8 @@ hybrid     nothing for long: rounds on DuckDB, until the rows     ordinary, bisi
            that can still split fit into memory (`hybrid`)
 duckdb     nothing for long: rounds on DuckDB to the end          the same
            (`rounds`)
+spark      what Spark holds; the same rounds on a cluster         the same
+           (`spark`)
 =========  =====================================================  ====================================
 
 All give the same partition, with the same numbers of blocks, and all prove it.
@@ -20,13 +22,15 @@ from __future__ import annotations
 import os
 import time as clock
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lumpability.errors import InvalidInput, InvalidValue, NotJustified, TrivialLumping, warn
 from lumpability.markov.kinds import find_kind
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
-from lumpability.tables.duckdb import refine_on_duckdb
+from lumpability.tables.database import Database
+from lumpability.tables.dialects import DUCKDB, SPARK
 from lumpability.tables.generator import STREAMED_KINDS, TABLE_KINDS
 from lumpability.tables.hybrid import finish_in_memory
 from lumpability.tables.in_memory import refine_in_memory
@@ -35,13 +39,15 @@ from lumpability.tables.reading import Edges, open_tables, read_edges
 from lumpability.tables.result import Found, TableLumping, conclude
 from lumpability.tables.rounds import RoundReport
 from lumpability.tables.session import Session, Workspace
+from lumpability.tables.spark import SparkDatabase
+from lumpability.tables.sql import refine_by_sql
 from lumpability.tables.task import Task
 from lumpability.vocabulary import refuses_unknown_options, unknown_word
 
 __all__ = ["TABLE_ENGINES", "TableEngine", "lump_table", "read_bytes"]
 
-TableEngine = Literal["auto", "memory", "stream", "hybrid", "duckdb"]
-TABLE_ENGINES = ("memory", "stream", "hybrid", "duckdb")
+TableEngine = Literal["auto", "memory", "stream", "hybrid", "duckdb", "spark"]
+TABLE_ENGINES = ("memory", "stream", "hybrid", "duckdb", "spark")
 """The engines of `lump_table`."""
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
@@ -88,6 +94,7 @@ def lump_table(
     engine: TableEngine = "auto",
     memory: int | str | None = None,
     threads: int | None = None,
+    spark: Any = None,
     temp: str | Path | None = None,
     resume: bool = False,
     output: str | Path | None = None,
@@ -115,14 +122,17 @@ def lump_table(
         As for `lumpability.lump`.
     tolerance : float
         Largest relative change when a float is read as the rational that was meant.
-    engine : {"auto", "memory", "stream", "hybrid", "duckdb"}
+    engine : {"auto", "memory", "stream", "hybrid", "duckdb", "spark"}
         All give the same answer; "auto" chooses by sizes and `memory`.
     memory : int or str, optional
         Bytes, or a text such as "4GB"; by default half of what the machine has.
     threads : int, optional
         All cores by default.
+    spark : pyspark.sql.SparkSession, optional
+        The session of the engine "spark"; by default the active one, or a new one.
     temp : path, optional
         Folder for the checkpoint and for what does not fit into memory; by default a temporary one.
+        The executors of a Spark cluster must see it under the same name.
     resume : bool
         Go on after the last full round of a run that ended early, with the same `temp`.
     output, quotient : path, optional
@@ -180,11 +190,12 @@ def lump_table(
         started=clock.perf_counter(),
     )
     cores = threads or len(os.sched_getaffinity(0))
-    with (
-        Workspace(temp, resume=resume) as workspace,
-        Session(workspace, memory=limit, threads=cores) as session,
-    ):
-        return _run(task, session, engine)
+    with Workspace(temp, resume=resume) as workspace:
+        if engine == "spark":
+            with closing(SparkDatabase(spark, workspace)) as cluster:
+                return _run(task, cluster, engine)
+        with Session(workspace, memory=limit, threads=cores) as session:
+            return _run(task, session, engine)
 
 
 def _check_kind(kind: str) -> None:
@@ -201,7 +212,7 @@ def _half_of_memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
-def _run(task: Task, session: Session, engine: str) -> TableLumping:
+def _run(task: Task, session: Database, engine: str) -> TableLumping:
     time, attributes = open_tables(
         session, task.edges, task.states, table=task.table, tolerance=task.tolerance
     )
@@ -233,18 +244,19 @@ def _run(task: Task, session: Session, engine: str) -> TableLumping:
     return found
 
 
-def _refine(task: Task, session: Session, edges: Edges, engine: str) -> Found:
-    if engine == "memory":
+def _refine(task: Task, session: Database, edges: Edges, engine: str) -> Found:
+    if isinstance(session, Session) and engine == "memory":
         return refine_in_memory(task, session, edges)
-    if engine == "stream":
+    if isinstance(session, Session) and engine == "stream":
         from lumpability.tables.streaming import refine_by_streaming  # loads the compiler
 
         return refine_by_streaming(task, session, edges)
     finish = finish_in_memory if engine == "hybrid" else None
-    return refine_on_duckdb(task, session, edges, finish=finish)
+    dialect = SPARK if engine == "spark" else DUCKDB
+    return refine_by_sql(task, session, edges, dialect=dialect, finish=finish)
 
 
-def _resumed(task: Task, session: Session) -> Edges | None:
+def _resumed(task: Task, session: Database) -> Edges | None:
     """Return what an earlier run has read, if it was about the same tables and options."""
     if not session.workspace.resumed:
         return None

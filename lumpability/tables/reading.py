@@ -23,7 +23,8 @@ from lumpability.errors import FormatError, InvalidInput, SizeLimit, require
 from lumpability.files import reading
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, read_text, shown
-from lumpability.tables.session import Session, identifier, quoted
+from lumpability.tables.database import Database
+from lumpability.tables.session import CSV, DATABASES, identifier
 
 __all__ = [
     "LARGEST_WORD",
@@ -35,9 +36,8 @@ __all__ = [
     "read_edges",
 ]
 
-SUFFIXES = (".parquet", ".pq", ".csv", ".csv.gz", ".tsv", ".duckdb", ".db")
+SUFFIXES = (".parquet", ".pq", *CSV, *DATABASES)
 """Of the names of files that hold tables; a folder holds Parquet files."""
-_CSV, _DATABASE = (".csv", ".csv.gz", ".tsv"), (".duckdb", ".db")
 _NUMBERS = {"rate": "continuous", "weight": "continuous", "probability": "discrete"}
 _INTEGERS = {
     "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
@@ -61,7 +61,7 @@ class Edges:
     rows : int
         Number of transitions as listed, parallel ones and zeros included.
     time : {"continuous", "discrete"}
-    key : {"BIGINT", "VARCHAR"}
+    key : {"BIGINT", "STRING"}
         The type of the keys of states.
     dense : bool
         Whether the keys are 0 .. n-1.
@@ -116,39 +116,8 @@ def is_table(path: str | Path) -> bool:
     return str(path).lower().endswith(SUFFIXES) or Path(path).is_dir()
 
 
-def _relation(session: Session, path: Path, table: str, name: str, *, text: Sequence[str]) -> str:
-    """Return what to select from, for a path; numbers of CSV files in the columns `text` are read as text."""
-    lower = path.name.lower()
-    if not path.exists():
-        raise FormatError("cannot be read: No such file or directory", path=path)
-    if path.is_dir():
-        if not any(path.rglob("*.parquet")):
-            raise FormatError("holds no .parquet file", path=path)
-        return f"read_parquet({quoted(path / '**' / '*.parquet')}, union_by_name = true)"
-    if lower.endswith(_CSV):
-        reader = f"read_csv({quoted(path)}, header = true"
-        found = session.columns(f"(SELECT * FROM {reader}))")
-        types = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in text if column in found)
-        return f"{reader}, types = {{{types}}})" if types else f"{reader})"
-    if lower.endswith(_DATABASE):
-        attached = session.run(
-            f"SELECT 1 FROM duckdb_databases() WHERE database_name = {quoted(name)}"
-        )
-        if not attached:
-            session.run(f"ATTACH {quoted(path)} AS {name} (READ_ONLY)")
-        known = [row[0] for row in session.run(
-            f"SELECT table_name FROM duckdb_tables() WHERE database_name = {quoted(name)} "
-            f"UNION ALL SELECT view_name FROM duckdb_views() WHERE database_name = {quoted(name)} AND NOT internal"
-        )]  # fmt: skip
-        if table not in known:
-            listed = ", ".join(sorted(known)) or "none"
-            raise FormatError(f"has no table {table!r}; it has {listed}", path=path)
-        return f"{name}.{identifier(table)}"
-    return f"read_parquet({quoted(path)})"
-
-
 def open_tables(
-    session: Session, edges: Path, states: Path | None, *, table: str = "edges", tolerance: float
+    session: Database, edges: Path, states: Path | None, *, table: str = "edges", tolerance: float
 ) -> tuple[str, dict[str, str]]:
     """Name the tables for statements: ``raw``, and ``raw_states`` if there is a table of states.
 
@@ -156,12 +125,12 @@ def open_tables(
     """
     with reading(edges):
         numbers = [*_NUMBERS, "numerator", "denominator"]
-        relation = _relation(session, edges, table, "given", text=numbers)
+        relation = session.relation(edges, table, "given", text=numbers)
         time = _open_edges(session, relation, edges)
     if states is None:
         return time, {}
     with reading(states):
-        relation = _relation(session, states, "states", "given_states", text=())
+        relation = session.relation(states, "states", "given_states", text=())
         columns = session.columns(relation)
         if "state" not in columns:
             raise FormatError(f"has no column 'state'; it has {', '.join(columns)}", path=states)
@@ -169,7 +138,7 @@ def open_tables(
     return time, {name: kind for name, kind in columns.items() if name != "state"}
 
 
-def _open_edges(session: Session, relation: str, path: Path) -> str:
+def _open_edges(session: Database, relation: str, path: Path) -> str:
     columns = session.columns(relation)
     number = next((name for name in _NUMBERS if name in columns), None)
     quotient = "numerator" in columns and "denominator" in columns
@@ -182,7 +151,7 @@ def _open_edges(session: Session, relation: str, path: Path) -> str:
             path=path,
         )
     if number is None:
-        exact = "CAST({0} AS VARCHAR)"
+        exact = "CAST({0} AS STRING)"
         rate = f"{exact.format('numerator')} || '/' || {exact.format('denominator')}"
     else:
         rate = number
@@ -193,7 +162,7 @@ def _open_edges(session: Session, relation: str, path: Path) -> str:
 
 
 def read_edges(
-    session: Session,
+    session: Database,
     edges: Path,
     states: Path | None,
     *,
@@ -238,7 +207,7 @@ def _sort(name: str, kind: str, path: Path | None) -> str:
     )
 
 
-def _check_nulls(session: Session, relation: str, columns: Sequence[str]) -> int:
+def _check_nulls(session: Database, relation: str, columns: Sequence[str]) -> int:
     counts = ", ".join(f"count({identifier(column)})" for column in columns)
     total, *present = session.run(f"SELECT count(*), {counts} FROM {relation}")[0]
     for column, count in zip(columns, present, strict=True):
@@ -251,7 +220,7 @@ def _check_nulls(session: Session, relation: str, columns: Sequence[str]) -> int
     return int(total)
 
 
-def _key_type(session: Session, *, listed: bool) -> str:
+def _key_type(session: Database, *, listed: bool) -> str:
     """Return the common type of the keys of states."""
     found = set()
     columns = [("raw", "source"), ("raw", "target"), *([("raw_states", "state")] if listed else [])]
@@ -262,13 +231,13 @@ def _key_type(session: Session, *, listed: bool) -> str:
                 f"the column {column!r} is {kind}: keys of states are integers or texts",
                 column=column,
             )
-        found.add("VARCHAR" if kind == "VARCHAR" else "BIGINT")
+        found.add("STRING" if kind == "VARCHAR" else "BIGINT")
     if len(found) > 1:
         raise InvalidInput("some keys of states are integers and others are texts: give one type")
     return found.pop()
 
 
-def _read_rates(session: Session, tolerance: float) -> tuple[tuple[int, ...] | None, int, int]:
+def _read_rates(session: Database, tolerance: float) -> tuple[tuple[int, ...] | None, int, int]:
     """Make the table ``rates`` of the distinct numbers; return them over their denominator, and the largest."""
     kind = session.columns("raw")["rate"]
     found = session.run(f"SELECT DISTINCT rate FROM raw LIMIT {MOST_VALUES + 1}")
@@ -281,7 +250,7 @@ def _read_rates(session: Session, tolerance: float) -> tuple[tuple[int, ...] | N
             )
         least, most = session.run("SELECT min(rate), max(rate) FROM raw")[0]
         _check_sign(Fraction(int(least)))
-        session.run("DROP TABLE IF EXISTS rates")
+        session.drop("rates")
         return None, 1, int(most)
     given = [row[0] for row in found]
     if kind in _FLOATS:
@@ -294,8 +263,7 @@ def _read_rates(session: Session, tolerance: float) -> tuple[tuple[int, ...] | N
     code = {old: new for new, old in enumerate(order)}
     numerators = tuple(integers[old] for old in order)
     largest = max(numerators, default=0)
-    width = "BIGINT" if largest < LARGEST_WORD else "VARCHAR"
-    session.run(f"CREATE OR REPLACE TABLE rates (rate {kind}, w {width}, code INTEGER)")
+    width = "BIGINT" if largest < LARGEST_WORD else "STRING"
     pyarrow = require("pyarrow", extra="tables")
     table = pyarrow.table(
         {
@@ -305,8 +273,9 @@ def _read_rates(session: Session, tolerance: float) -> tuple[tuple[int, ...] | N
         }
     )
     session.register("new_rates", table)
-    session.run(
-        f"INSERT INTO rates SELECT CAST(rate AS {kind}), CAST(w AS {width}), code FROM new_rates"
+    session.store(
+        "rates",
+        f"SELECT CAST(rate AS {'STRING' if kind == 'VARCHAR' else kind}) AS rate, CAST(w AS {width}) AS w, code FROM new_rates",
     )
     return numerators, int(denominator), largest
 
@@ -316,13 +285,13 @@ def _check_sign(least: Fraction) -> None:
         raise InvalidInput(f"there is a negative rate {shown(least)}", value=least)
 
 
-def _number_states(session: Session, key: str, *, listed: bool) -> tuple[int, bool]:
+def _number_states(session: Database, key: str, *, listed: bool) -> tuple[int, bool]:
     """Number the states in the order of their keys; returns how many there are, and if the keys are the numbers."""
-    session.run("DROP TABLE IF EXISTS numbers")
+    session.drop("numbers")
     if listed:
         keys = f"SELECT CAST(state AS {key}) AS key FROM raw_states"
         total = session.value("SELECT count(*) FROM raw_states")
-        if not _are_ascending(session, key, keys) and total > session.value(
+        if not (key == "BIGINT" and session.ascends(keys)) and total > session.value(
             f"SELECT count(DISTINCT key) FROM ({keys})"
         ):
             twice = session.value(
@@ -340,7 +309,7 @@ def _number_states(session: Session, key: str, *, listed: bool) -> tuple[int, bo
     least, most = session.run(f"SELECT min(key), max(key) FROM ({keys})")[0]
     dense = key == "BIGINT" and (total == 0 or (least == 0 and most == total - 1))
     if dense:
-        session.run("DROP TABLE IF EXISTS numbers")
+        session.drop("numbers")
     else:
         session.store(
             "numbers", f"SELECT row_number() OVER (ORDER BY key) - 1 AS s, key FROM ({keys})"
@@ -348,21 +317,7 @@ def _number_states(session: Session, key: str, *, listed: bool) -> tuple[int, bo
     return int(total), dense
 
 
-def _are_ascending(session: Session, key: str, keys: str) -> bool:
-    """Whether keys that are integers ascend in the order of their table, so that none occurs twice."""
-    if key != "BIGINT":
-        return False
-    last = None
-    for batch in session.batches(keys):
-        values = batch.column("key").to_numpy()
-        if len(values):
-            if np.any(values[1:] <= values[:-1]) or (last is not None and values[0] <= last):
-                return False
-            last = values[-1]
-    return True
-
-
-def _check_known(session: Session, key: str, n: int, dense: bool) -> None:
+def _check_known(session: Database, key: str, n: int, dense: bool) -> None:
     """Check that the table of states has all sources and targets."""
     for column in ("source", "target"):
         if dense:
@@ -377,7 +332,7 @@ def _check_known(session: Session, key: str, n: int, dense: bool) -> None:
             )
 
 
-def number_rows(session: Session, edges: Edges) -> None:
+def number_rows(session: Database, edges: Edges) -> None:
     """Name the transitions of positive weight for statements: the view ``edges``, of source, target and w.
 
     Raises `SizeLimit` if a weight does not fit 64 bits.
@@ -405,12 +360,12 @@ def number_rows(session: Session, edges: Edges) -> None:
     )
 
 
-def _is_identity(session: Session, edges: Edges) -> bool:
+def _is_identity(session: Database, edges: Edges) -> bool:
     """Whether the rates are integers already."""
     return edges.denominator == 1 and session.columns("raw")["rate"] in _INTEGERS
 
 
-def coded_rows(session: Session, edges: Edges) -> str:
+def coded_rows(session: Database, edges: Edges) -> str:
     """Return a query of source, target and code of every transition, zeros included.
 
     The code is the place of the rate in ``edges.numerators``, or the rate itself where those are not listed.

@@ -25,9 +25,10 @@ from lumpability.tables.certificate import (
     digest_of_blocks,
     digest_of_quotient,
 )
+from lumpability.tables.database import Database
 from lumpability.tables.output import blocks_schema, quotient_schema, write_parquet
 from lumpability.tables.reading import Edges
-from lumpability.tables.session import Session, identifier
+from lumpability.tables.session import identifier
 from lumpability.tables.task import Task
 
 __all__ = ["Found", "TableLumping", "conclude"]
@@ -110,7 +111,9 @@ class Found:
     least: str
 
 
-def conclude(task: Task, session: Session, edges: Edges, engine: str, found: Found) -> TableLumping:
+def conclude(
+    task: Task, session: Database, edges: Edges, engine: str, found: Found
+) -> TableLumping:
     """Write the files that were asked for, and return the result."""
     metadata = {"kind": task.kind, "states": edges.n, "blocks": found.blocks, "time": edges.time}
     if task.output is not None:
@@ -153,7 +156,7 @@ def conclude(task: Task, session: Session, edges: Edges, engine: str, found: Fou
     )
 
 
-def _with_keys(session: Session, edges: Edges, numbers: Iterator[Any]) -> Iterator[Any]:
+def _with_keys(session: Database, edges: Edges, numbers: Iterator[Any]) -> Iterator[Any]:
     """Put the keys of states before the numbers of their blocks."""
     arrow = require("pyarrow", extra="tables")
     first = 0
@@ -168,7 +171,7 @@ def _with_keys(session: Session, edges: Edges, numbers: Iterator[Any]) -> Iterat
 class _Keys:
     """The keys of states in the order of their numbers, as many at a time as are wanted."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Database) -> None:
         self._batches = session.batches("SELECT key FROM numbers ORDER BY s", beside=True)
         self._waiting: list[Any] = []
 
@@ -181,7 +184,7 @@ class _Keys:
         return whole.slice(0, count)
 
 
-def _quotient_chain(session: Session, edges: Edges, found: Found) -> MarkovChain:
+def _quotient_chain(session: Database, edges: Edges, found: Found) -> MarkovChain:
     """Return the quotient as a chain, with the labels and rewards of the least members that all members share."""
     kept: dict[str, list[Any]] = {name: [] for name in (*edges.labels, *edges.rewards)}
     if kept:

@@ -20,7 +20,7 @@ import numpy as np
 
 from lumpability.errors import FormatError, InvalidInput, LumpabilityError, SizeLimit, require
 
-__all__ = ["Session", "Workspace", "identifier", "quoted", "translated"]
+__all__ = ["CSV", "DATABASES", "Session", "Workspace", "identifier", "quoted", "translated"]
 
 _OLDEST = (1, 4)
 _SMALL_MEMORY = 512 << 20  # bytes; with less, one thread alone gets through
@@ -28,7 +28,10 @@ _BATCH = 1 << 18  # rows
 _QUIET = "SET enable_progress_bar = false"  # it would be printed
 _LITTLE = 64 << 20  # bytes
 _PROGRAM = 200 << 20  # bytes that programs take before they do anything
+CSV, DATABASES = (".csv", ".csv.gz", ".tsv"), (".duckdb", ".db")
+"""Suffixes of files that hold tables, beside Parquet files."""
 DATABASE, SPILL, ROWS = "lumpability.duckdb", "spill", "rows"
+SPARK_FOLDER = "spark"
 
 
 def quoted(text: str | Path) -> str:
@@ -81,7 +84,7 @@ class Workspace:
             raise FormatError(
                 f"cannot be made a folder: {error.strerror}", path=str(temp)
             ) from error
-        self.resumed = resume and self.database.exists()
+        self.resumed = resume and (self.database.exists() or (self.folder / SPARK_FOLDER).exists())
         self.keep = self.resumed
         if not self.resumed:
             self._clear(checkpoint=True)
@@ -118,6 +121,7 @@ class Workspace:
         if checkpoint:
             for name in (DATABASE, f"{DATABASE}.wal"):
                 (self.folder / name).unlink(missing_ok=True)
+            shutil.rmtree(self.folder / SPARK_FOLDER, ignore_errors=True)
 
 
 class Session:
@@ -217,6 +221,65 @@ class Session:
         with translated(self.memory):
             found = self.connection.sql(select).fetchnumpy()
         return {name: np.asarray(column) for name, column in found.items()}
+
+    def drop(self, name: str) -> None:
+        """Remove a table, if there is one of that name."""
+        self.run(f"DROP TABLE IF EXISTS {name}")
+
+    def ascends(self, select: str) -> bool:
+        """Whether the only column of a query, integers, ascends without repetition in the order of its table."""
+        last = None
+        for batch in self.batches(select):
+            values = batch.column(0).to_numpy()
+            if len(values):
+                if np.any(values[1:] <= values[:-1]) or (last is not None and values[0] <= last):
+                    return False
+                last = values[-1]
+        return True
+
+    def relation(self, path: Path, table: str, name: str, *, text: Sequence[str]) -> str:
+        """Return what to select from, for a path.
+
+        Parameters
+        ----------
+        table : str
+            The table of a database.
+        name : str
+            For an attached database.
+        text : sequence of str
+            Columns of CSV files that are read as text, because they hold exact numbers.
+        """
+        lower = path.name.lower()
+        if not path.exists():
+            raise FormatError("cannot be read: No such file or directory", path=path)
+        if path.is_dir():
+            if not any(path.rglob("*.parquet")):
+                raise FormatError("holds no .parquet file", path=path)
+            return f"read_parquet({quoted(path / '**' / '*.parquet')}, union_by_name = true)"
+        if lower.endswith(CSV):
+            reader = f"read_csv({quoted(path)}, header = true"
+            found = self.columns(f"(SELECT * FROM {reader}))")
+            types = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in text if column in found)
+            return f"{reader}, types = {{{types}}})" if types else f"{reader})"
+        if lower.endswith(DATABASES):
+            return self._attached(path, table, name)
+        return f"read_parquet({quoted(path)})"
+
+    def _attached(self, path: Path, table: str, name: str) -> str:
+        database = f"database_name = {quoted(name)}"
+        if not self.run(f"SELECT 1 FROM duckdb_databases() WHERE {database}"):
+            self.run(f"ATTACH {quoted(path)} AS {name} (READ_ONLY)")
+        known = [
+            row[0]
+            for row in self.run(
+                f"SELECT table_name FROM duckdb_tables() WHERE {database} "
+                f"UNION ALL SELECT view_name FROM duckdb_views() WHERE {database} AND NOT internal"
+            )
+        ]
+        if table not in known:
+            listed = ", ".join(sorted(known)) or "none"
+            raise FormatError(f"has no table {table!r}; it has {listed}", path=path)
+        return f"{name}.{identifier(table)}"
 
     def columns(self, relation: str) -> dict[str, str]:
         """Return the names of the columns of a table, in lower case, with their types."""

@@ -19,7 +19,7 @@ from lumpability.markov.examples import components, tandem
 from lumpability.partition import Partition
 from lumpability.tables import generator, lump_table, rounds, statements, streaming, write_chain
 from lumpability.tables import lump as lump_module
-from lumpability.tables.duckdb import refine_on_duckdb
+from lumpability.tables.sql import refine_by_sql
 from lumpability.testing.strategies import ctmcs, dtmcs, labelled
 
 duckdb = pytest.importorskip("duckdb")
@@ -76,7 +76,7 @@ PATHS = {
     "rounds on DuckDB": ("duckdb", {}),
     "rounds with values of one bit": (
         "duckdb",
-        {(lump_module, "refine_on_duckdb"): functools.partial(refine_on_duckdb, bits=1)},
+        {(lump_module, "refine_by_sql"): functools.partial(refine_by_sql, bits=1)},
     ),
     "the hybrid": ("hybrid", {}),
     "streaming": ("stream", {(streaming, "_BYTES_OF_ROW"): 1 << 60}),
@@ -110,8 +110,8 @@ def test_all_engines_give_the_coarsest_partition_and_its_quotient(chain, kind):
 
 
 def test_a_collision_happens_and_is_repaired(tables, monkeypatch):
-    colliding = functools.partial(refine_on_duckdb, bits=1)
-    monkeypatch.setattr(lump_module, "refine_on_duckdb", colliding)
+    colliding = functools.partial(refine_by_sql, bits=1)
+    monkeypatch.setattr(lump_module, "refine_by_sql", colliding)
     seeds = []
     start = statements.Statements.start
     monkeypatch.setattr(

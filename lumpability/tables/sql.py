@@ -1,8 +1,9 @@
-"""Refinement on DuckDB: the tables are prepared, and rounds run until a proof holds.
+"""Refinement by SQL: the table of the matrix is written, and rounds run until a proof holds.
 
-Nothing is held in memory for longer than a statement; what a statement needs beyond the limit goes to disk.
-The table of transitions, integers over the common denominator, takes 4 to 8 bytes for each.  A round reads
-it once, with a filter for what was renamed; its fixed cost is about 30 ms.
+Nothing is held in memory for longer than a statement.  On DuckDB, what a statement needs beyond the limit goes to
+disk; the table of transitions, integers over the common denominator, takes 4 to 8 bytes for each; a round
+reads it once, with a filter for what was renamed, and has a fixed cost of about 30 ms.  Spark has tables of
+Parquet files, and a fixed cost of some seconds.
 """
 
 from __future__ import annotations
@@ -14,30 +15,33 @@ import numpy as np
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
-from lumpability.tables.dialects import BITS, DUCKDB
+from lumpability.tables.database import Database
+from lumpability.tables.dialects import BITS, DUCKDB, Dialect
 from lumpability.tables.generator import is_balanced, quotient, write_generator
 from lumpability.tables.reading import Edges
 from lumpability.tables.result import Found
 from lumpability.tables.rounds import Finish, Rounds
-from lumpability.tables.session import Session
 from lumpability.tables.statements import Statements
 from lumpability.tables.task import Task
 
-__all__ = ["refine_on_duckdb"]
+__all__ = ["refine_by_sql"]
 
 
-def refine_on_duckdb(
+def refine_by_sql(
     task: Task,
-    session: Session,
+    session: Database,
     edges: Edges,
     *,
+    dialect: Dialect = DUCKDB,
     finish: Finish | None = None,
     bits: int = BITS,
 ) -> Found:
-    """Refine by rounds on DuckDB.
+    """Refine by rounds of SQL.
 
     Parameters
     ----------
+    dialect : Dialect
+        Of the engine of SQL.
     finish : callable, optional
         Finishes in memory what fits there, see `hybrid`.
     bits : int
@@ -45,12 +49,12 @@ def refine_on_duckdb(
     """
     rows = session.recall("rows")
     if rows is None:
-        rows = write_generator(session, edges, task.kind)
+        rows = write_generator(session, edges, task.kind, dialect)
         session.remember("respected", session.value("SELECT count(DISTINCT label) FROM state"))
         session.remember("rows", rows)
     rounds = Rounds(
         session,
-        Statements(DUCKDB, edges.n, 2 if task.kind == "strict" else 1, bits),
+        Statements(dialect, edges.n, 2 if task.kind == "strict" else 1, bits),
         balanced=is_balanced(task.kind, edges.time),
         rows=rows,
         report=task.progress,
@@ -61,7 +65,7 @@ def refine_on_duckdb(
     return _found(task, session, edges, rounds)
 
 
-def _found(task: Task, session: Session, edges: Edges, rounds: Rounds) -> Found:
+def _found(task: Task, session: Database, edges: Edges, rounds: Rounds) -> Found:
     entries = quotient(task.kind, edges)
     blocks, transitions = session.run(
         f"SELECT (SELECT count(*) FROM blocks), (SELECT count(*) FROM ({entries}))"
