@@ -13,6 +13,7 @@ such blocks; a full round costs O(m), and all rounds sorting.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -74,9 +75,10 @@ class Splitting:
     """
 
     def __init__(self, structure: WeightedStructure, within: Partition) -> None:
-        self.structure, self.blocks = structure, len(within)
+        # An implicit diagonal lies inside blocks; the transposed rows would have to store it.
+        self.structure, self.blocks = replace(structure, closed=False), len(within)
         self.high, self.low = _tables(structure)
-        self.rows = self._rows(structure)
+        self.rows = self._rows(self.structure)
         self.incoming: Rows | None = None
         self.work = Work.on(within, structure.m)
         self.planned = -1  # blocks on the agenda; -1 for a full round

@@ -1,5 +1,6 @@
 """The partition by gaps: its laws, its traps, and the kernel against the definition."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -59,6 +60,8 @@ def test_the_kernel_follows_the_definition(seed):
     absolute = Fraction(seed % 5 // 4, 3)
     expected = by_definition(matrix, within, tolerance, absolute)
     assert by_kernel(matrix, within, tolerance, absolute) == expected
+    generator = replace(matrix, closed=True)  # as `lump` hands over chains in continuous time
+    assert by_kernel(generator, within, tolerance, absolute) == expected
 
 
 def test_a_long_queue_takes_narrow_rounds_and_the_time_of_its_transitions():
