@@ -6,6 +6,7 @@ import gc
 import importlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -35,26 +36,25 @@ def double(tmp_path, monkeypatch):
 
 
 @JIT
-def test_each_signature_has_files_of_its_own(double, tmp_path):
+def test_each_signature_has_files_of_its_own(double):
     """Two processes that compile two signatures at the same time never write one file."""
     assert (double(np.int64(3)), double(np.float64(1.5))) == (6, 3.0)
-    folder = tmp_path / "__pycache__"
+    folder = Path(double.stats.cache_path)
     assert len(list(folder.glob("doubled.double-*.nbi"))) == 2
     assert len(list(folder.glob("doubled.double-*.nbc"))) == 2
     assert len({file.name.split(".")[-3] for file in folder.glob("doubled.double-*.nbc")}) == 2
 
 
 @JIT
-def test_what_was_compiled_from_other_sources_is_never_loaded_and_is_removed(
-    double, tmp_path, monkeypatch
-):
+def test_what_was_compiled_from_other_sources_is_never_loaded_and_is_removed(double, monkeypatch):
     double(np.int64(3))
-    before = set((tmp_path / "__pycache__").glob("*.nb?"))
+    folder = Path(double.stats.cache_path)
+    before = set(folder.glob("doubled.*.nb?"))
     monkeypatch.setattr(compiling, "_SOURCES", "another digest of the sources")
     again = compiling.compiled(double.py_func)
     assert again(np.int64(3)) == 6
     assert not again.stats.cache_hits
-    after = set((tmp_path / "__pycache__").glob("*.nb?"))
+    after = set(folder.glob("doubled.*.nb?"))
     assert len(after) == len(before) == 2
     assert not after & before
 
