@@ -24,7 +24,17 @@ from suite.measuring import titled
 from lumpability.tables.families import planted_blocks, tandem, write_family
 
 MEMORY = {"stream": "400MB", "duckdb": "2GB", "hybrid": "2GB", "memory": "16GB"}
-COLUMNS = ("table", "transitions", "blocks", "rounds", "engine", "limit", "CPU s", "RSS MB", "disk MB")
+COLUMNS = (
+    "table",
+    "transitions",
+    "blocks",
+    "rounds",
+    "engine",
+    "limit",
+    "CPU s",
+    "RSS MB",
+    "disk MB",
+)
 SCRIPT = """
 import json, resource, sys
 from lumpability.tables import lump_table, streaming
@@ -75,7 +85,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=float, nargs="*", default=[1e5, 1e6])
     parser.add_argument("--queues", type=int, nargs="*", default=[127])
     parser.add_argument("--engines", nargs="*", default=["memory", "stream", "hybrid", "duckdb"])
-    parser.add_argument("--folder", type=Path, help="where tables are kept; a temporary folder by default")
+    parser.add_argument(
+        "--folder", type=Path, help="where tables are kept; a temporary folder by default"
+    )
     parser.add_argument("--write", type=Path, help="write the table to this file as well")
     options = parser.parse_args()
     table = [titled(), "", f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
