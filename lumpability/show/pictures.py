@@ -16,11 +16,14 @@ from lumpability.errors import InvalidInput, SizeLimit
 from lumpability.files import writing
 from lumpability.markov.base import MarkovChain
 from lumpability.markov.lumping import Lumping
+from lumpability.networks.graph.network import GraphNetwork
+from lumpability.networks.graph.reduce import GraphLumping
 from lumpability.networks.lumping import NetworkLumping
 from lumpability.networks.network import Network
 from lumpability.partition import Partition
 from lumpability.show.graphs import LARGEST_DRAWN, Graph, chain_graph
 from lumpability.show.network_graphs import network_graph
+from lumpability.show.node_graphs import node_graph
 from lumpability.show.palette import colour, letter
 from lumpability.show.svg import beside, graph_svg
 from lumpability.show.text import count, printable
@@ -116,7 +119,7 @@ def picture(value: Any) -> Picture:
 
     Parameters
     ----------
-    value : CTMC, DTMC, Lumping, Network or NetworkLumping
+    value : CTMC, DTMC, Lumping, Network, NetworkLumping, GraphNetwork or GraphLumping
         For a chain also ``partition=``, whose blocks are coloured.
 
     Returns
@@ -177,6 +180,19 @@ def _(value: NetworkLumping) -> Picture:
         f"quotient, {count(value.quotient.hidden_neurons, 'hidden neuron')}",
     )
     return Picture(beside(graph, small, titles, f"{value.kind} lumping of a network"), graph)
+
+
+@picture.register
+def _(value: GraphNetwork) -> Picture:
+    graph = node_graph(value)
+    return Picture(graph_svg(graph, f"network with {value.hidden_neurons} hidden neurons"), graph)
+
+
+@picture.register
+def _(value: GraphLumping) -> Picture:
+    graph = node_graph(value)
+    before, after = value.network.hidden_neurons, value.quotient.hidden_neurons
+    return Picture(graph_svg(graph, f"network: {before} -> {after} hidden neurons"), graph)
 
 
 def _sized(graph: Graph, partition: Partition) -> Graph:
