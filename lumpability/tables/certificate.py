@@ -158,7 +158,7 @@ class TableCertificate:
         FormatError, InvalidInput
             If a file cannot be read.
         """
-        cores = threads or len(os.sched_getaffinity(0))
+        cores = threads or os.cpu_count() or 1
         with (
             Workspace(temp) as workspace,
             Session(workspace, memory=memory, threads=cores) as session,

@@ -122,7 +122,8 @@ def write_generator(session: Database, edges: Edges, kind: str, dialect: Dialect
 def quotient(kind: str, edges: Edges) -> str:
     """Return the query of the transitions between blocks, from the tables that a proof leaves.
 
-    For the exact kind, row C of ``sums`` holds q(B, s) for the least s of C, and Q^[B, C] is |C| / |B| times that.
+    For the exact kind, row C of ``sums`` holds q(B, s) for the least s of C; Q^[B, C] is that, times the size of C
+    over the size of B.
     """
     wide = "DECIMAL(38, 0)"
     loops = kind == "bisimulation" or edges.time == "discrete"

@@ -51,6 +51,7 @@ TABLE_ENGINES = ("memory", "stream", "hybrid", "duckdb", "spark")
 """The engines of `lump_table`."""
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
+_MEMORY = 4 << 30  # bytes, where the system does not say how much it has
 _LEAST = 32 << 20  # bytes, with which DuckDB begins at all
 
 
@@ -189,7 +190,7 @@ def lump_table(
         progress=progress,
         started=clock.perf_counter(),
     )
-    cores = threads or len(os.sched_getaffinity(0))
+    cores = threads or os.cpu_count() or 1
     with Workspace(temp, resume=resume) as workspace:
         if engine == "spark":
             with closing(SparkDatabase(spark, workspace)) as cluster:
@@ -209,6 +210,8 @@ def _check_kind(kind: str) -> None:
 
 
 def _half_of_memory() -> int:
+    if not hasattr(os, "sysconf"):  # not every system can say
+        return _MEMORY
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
@@ -280,16 +283,15 @@ def choose(edges: Edges, kind: str, memory: int) -> str:
     >>> choose(few, "ordinary", 10**9)
     'memory'
     """
-    if edges.rows * _BYTES_OF_ROW + edges.n * _BYTES_OF_STATE <= memory:
+    left = memory - _PROGRAM
+    if edges.rows * _BYTES_OF_ROW + edges.n * _BYTES_OF_STATE <= left:
         return "memory"
-    if (
-        kind in STREAMED_KINDS
-        and edges.numerators is not None
-        and edges.n * _BYTES_STREAMED <= memory
-    ):
+    streams = kind in STREAMED_KINDS and edges.numerators is not None
+    if streams and edges.n * _BYTES_STREAMED <= left:
         return "stream"
     return "hybrid"
 
 
 _BYTES_OF_ROW, _BYTES_OF_STATE = 40, 100
-_BYTES_STREAMED = 40
+_BYTES_STREAMED = 25
+_PROGRAM = 256 << 20  # bytes, before anything is read

@@ -71,9 +71,11 @@ class MappedRows:
         return total
 
     def release(self) -> None:
-        """Give back the pages of the files that were read."""
-        for one in self.maps:
-            one.madvise(mmap.MADV_DONTNEED)
+        """Give back the pages of the files that were read, where the system can."""
+        advice = getattr(mmap, "MADV_DONTNEED", None)
+        if advice is not None:
+            for one in self.maps:
+                one.madvise(advice)
 
 
 def write_rows(session: Session, edges: Edges, *, closed: bool) -> MappedRows:

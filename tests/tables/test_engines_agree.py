@@ -103,7 +103,7 @@ def test_every_engine_gives_the_coarsest_partition_and_its_quotient(chain, kind,
 
 
 @pytest.mark.slow
-@settings(max_examples=20)
+@settings(max_examples=6)
 @given(chains, st.sampled_from(KINDS))
 def test_all_engines_give_the_coarsest_partition_and_its_quotient(chain, kind):
     assert_every_path_gives_the_definition(chain, kind, PATHS)
