@@ -13,6 +13,7 @@ import sys
 import click
 
 from lumpability import __version__
+from lumpability.cli.bound import bound_command
 from lumpability.cli.check import check_command
 from lumpability.cli.compare import compare_command
 from lumpability.cli.demo import demo_command
@@ -76,6 +77,7 @@ for _command in (
     lump_command,
     check_command,
     solve_command,
+    bound_command,
     compare_command,
     explain_command,
     verify_command,

@@ -20,7 +20,14 @@ from typing import Any
 
 import click
 
-from lumpability.errors import InvalidInput, LumpabilityError, MissingDependency, NotJustified
+from lumpability.errors import (
+    InvalidInput,
+    LumpabilityError,
+    MissingDependency,
+    NoConvergence,
+    NoFiniteBound,
+    NotJustified,
+)
 from lumpability.show.text import printable
 from lumpability.vocabulary import FORMER
 
@@ -120,6 +127,8 @@ def _explain(error: Exception) -> tuple[int, str]:
         return INVALID, f"{error}; lumpability doctor shows what is installed"
     if isinstance(error, InvalidInput | NotJustified):
         return INVALID, _for_the_shell(str(error))
+    if isinstance(error, NoConvergence | NoFiniteBound):  # asked for more than can be proved
+        return NO, _for_the_shell(str(error))
     if isinstance(error, MemoryError):
         return INVALID, "the model does not fit into memory"
     if isinstance(error, OSError) and error.strerror:

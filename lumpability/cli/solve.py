@@ -21,7 +21,7 @@ from lumpability.markov.solve.solution import METHODS
 from lumpability.numbers.rationals import read_number
 from lumpability.show.text import Table, count
 
-__all__ = ["solve_command"]
+__all__ = ["named_state", "numbers_option", "read_numbers", "solve_command"]
 
 _SHOWN = 40
 _MOST_NUMBERS = 100_000
@@ -61,7 +61,8 @@ def read_numbers(text: str) -> list[Fraction]:
     return found
 
 
-def _numbers(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+def numbers_option(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """Read the numbers of an option, or refuse them as a usage error."""
     if value is None:
         return None
     try:
@@ -103,7 +104,7 @@ def _assigned(ctx: click.Context, parameter: click.Parameter, value: tuple[str, 
 @click.option(
     "--times",
     metavar="NUMBERS",
-    callback=_numbers,
+    callback=numbers_option,
     show_default="none",
     help="Points of time: 1,2,5 or FIRST:LAST:STEP; numbers of steps for a DTMC.",
 )
@@ -208,9 +209,9 @@ def solve_command(
         if chain.domain != "chain":
             raise click.UsageError(f"solve is for Markov chains, not for a {type(chain).__name__}")
         named = {
-            name: _state(chain, asked[name]) for name in ("target",) if asked[name] is not None
+            name: named_state(chain, asked[name]) for name in ("target",) if asked[name] is not None
         }
-        start = None if initial is None else _state(chain, initial, label=False)
+        start = None if initial is None else named_state(chain, initial, label=False)
         with stages("solving"):
             answer = ask(chain, quantity, **(asked | named), initial=start, values=fixed or None)
         with stages("writing"):
@@ -226,7 +227,7 @@ def solve_command(
         _show(answer, model, written, stages)
 
 
-def _state(chain: Any, name: str, *, label: bool = True) -> Any:
+def named_state(chain: Any, name: str, *, label: bool = True) -> Any:
     """Return a label as it is, and a state's name or number as a target."""
     if label and name in chain.labels:
         return name

@@ -25,6 +25,7 @@ __all__ = [
     "answer_values",
     "class_sizes",
     "layer_widths",
+    "new_axes",
     "relaxation_curve",
     "save",
     "stationary_masses",
@@ -39,7 +40,14 @@ _UNDATED: dict[str, dict[str, None]] = {
 _BEFORE, _AFTER = "#b9c3d0", "#1a5fb4"
 
 
-def _axes(axes: Any, width: float = 6.4) -> Any:
+def new_axes(axes: Any, width: float = 6.4) -> Any:
+    """Return the given axes, or those of a new figure.
+
+    Examples
+    --------
+    >>> new_axes("given")
+    'given'
+    """
     if axes is not None:
         return axes
     pyplot = require("matplotlib.pyplot", extra="plot")
@@ -113,7 +121,7 @@ def answer_values(answer: Answer, *, log: str = "", largest: int = 10, axes: Any
     """
     if any(getattr(row.value, "free_symbols", None) for row in answer.rows):
         raise InvalidInput("values are expressions of parameters: give them numbers, or a sweep")
-    drawn = _axes(axes)
+    drawn = new_axes(axes)
     timed = "time" in answer.columns
     if not (answer.parameters or timed):
         rows = sorted(answer.rows, key=lambda row: -float(row.value))[:largest][::-1]
@@ -166,7 +174,7 @@ def layer_widths(lumping: NetworkLumping, *, axes: Any = None) -> Any:
     >>> [int(bar.get_height()) for bar in axes.patches]
     [12, 2, 4, 2]
     """
-    drawn = _axes(axes, max(4.0, 0.5 * len(lumping.table)))
+    drawn = new_axes(axes, max(4.0, 0.5 * len(lumping.table)))
     rows = lumping.table
     place = np.arange(len(rows))
     drawn.bar(place - 0.2, [row.units for row in rows], 0.4, color=_BEFORE, label="before")
@@ -202,7 +210,7 @@ def relaxation_curve(relaxed: RelaxedLumping, *, axes: Any = None) -> Any:
     >>> relaxation_curve(relax(network, tolerance=0.1)).get_ylabel()
     'hidden units left'
     """
-    axes = _axes(axes)
+    axes = new_axes(axes)
     points = [point for point in relaxed.curve if point.bound > 0]
     units, bounds = [point.units for point in points], [point.bound for point in points]
     axes.plot(bounds, units, color=_BEFORE, marker=".", drawstyle="steps-post", label="tried")
@@ -232,7 +240,7 @@ def class_sizes(lumping: Lumping | NetworkLumping, *, axes: Any = None) -> Any:
     >>> axes.collections[-1].get_offsets().data.tolist()
     [[1.0, 2.0], [6.0, 2.0], [15.0, 2.0], [20.0, 1.0]]
     """
-    drawn = _axes(axes)
+    drawn = new_axes(axes)
     sizes, counts = np.unique(lumping.partition.blocks.sizes, return_counts=True)
     drawn.vlines(sizes, 0.7, counts, color=_BEFORE)
     drawn.scatter(sizes, counts, color=_AFTER)
@@ -268,7 +276,7 @@ def stationary_masses(lumping: Lumping, *, log: str = "", axes: Any = None) -> A
     """
     whole = lumping.project_stationary(stationary(lumping.chain).values).to_floats()
     small = stationary(lumping.quotient).floats()
-    drawn = _axes(axes)
+    drawn = new_axes(axes)
     top = max(float(whole.max()), float(small.max())) * 1.05
     low = float(small[small > 0].min()) if log else 0.0
     drawn.plot([low, top], [low, top], color=_BEFORE, zorder=0)
@@ -308,7 +316,7 @@ def transient_masses(
     wholes = [transient(lumping.chain, time).values for time in times]
     whole = np.array([lumping.project(values).to_floats() for values in wholes])
     small = np.array([transient(lumping.quotient, time).floats() for time in times])
-    drawn = _axes(axes)
+    drawn = new_axes(axes)
     chosen = np.sort(np.argsort(-whole[-1], kind="stable")[:largest]).tolist()
     for block in chosen:
         (line,) = drawn.plot(times, whole[:, block], label=str(lumping.quotient.states[block]))

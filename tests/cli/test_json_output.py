@@ -47,6 +47,7 @@ def test_the_commands_for_chains_print_what_the_schema_says(
     assert conforms("check", "machines.json", "p.txt")["verdict"]["witness"]
     assert conforms("check", "machines.json", "p.txt", "--kind", "weak")["verdict"]["witness"]
     assert conforms("solve", "machines.json", "hitting-time", "--target", "ddd")["rows"]
+    assert conforms("bound", "machines.json", "p.txt", "--stationary", "operational")["intervals"]
     conforms("demo", "--machines", "3")
     conforms("doctor")
 

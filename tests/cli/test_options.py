@@ -20,7 +20,7 @@ Run = Callable[..., Any]
 
 
 TOLERANCES = {"--tolerance", "--absolute", "--reward-tolerance"}
-IN_PYTHON = {"--progress", "--horizon"}
+IN_PYTHON = {"--progress", "--error", "--horizon", "--question"}
 
 
 def options_of(command: str) -> dict[str, click.Option]:

@@ -1,0 +1,259 @@
+"""`lumpability bound`: an interval that contains a quantity of a chain, proved, from any partition of its states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lumpability.certificate.bounds.decimals import decimals
+from lumpability.cli import options
+from lumpability.cli.console import Stages, show, show_json
+from lumpability.cli.models import describe, units
+from lumpability.cli.partition_file import read_partition
+from lumpability.cli.solve import named_state, numbers_option
+from lumpability.files import together
+from lumpability.markov.approximate.bounds import (
+    Bounds,
+    Expected,
+    Hitting,
+    Interval,
+    LongRun,
+    Question,
+    Stationary,
+    TimeBounded,
+    Transient,
+    bounds,
+)
+from lumpability.show.text import Table, count
+
+__all__ = ["bound_command"]
+
+_EXAMPLES = """\b
+Examples:
+  lumpability lump chain.drn --tolerance 1% --partition blocks.json
+  lumpability bound chain.drn blocks.json --stationary operational
+  lumpability bound chain.drn blocks.json --transient operational --times 0:100:5 --plot curve.pdf
+  lumpability bound chain.drn blocks.json --until failed --accuracy 1e-6 --certificate proof.json
+"""
+
+
+@click.command("bound", epilog=_EXAMPLES)
+@options.file_argument("model")
+@options.file_argument("partition")
+@click.option(
+    "--stationary",
+    metavar="NAME",
+    show_default="not asked",
+    help="The stationary average of a label or reward.",
+)
+@click.option(
+    "--long-run",
+    metavar="NAME",
+    show_default="not asked",
+    help="The long-run average from the start.",
+)
+@click.option(
+    "--transient", metavar="NAME", show_default="not asked", help="A label or reward at --times."
+)
+@click.option(
+    "--time-bounded",
+    metavar="TARGET",
+    show_default="not asked",
+    help="Whether a label or state is reached within --times.",
+)
+@click.option(
+    "--hitting",
+    metavar="TARGET",
+    show_default="not asked",
+    help="Whether a label or state is ever reached.",
+)
+@click.option(
+    "--expected", metavar="NAME", show_default="the time", help="What a reward earns until --until."
+)
+@click.option("--until", metavar="TARGET", show_default="not asked", help="A label or state.")
+@click.option(
+    "--times",
+    metavar="NUMBERS",
+    callback=numbers_option,
+    show_default="none",
+    help="Points of time: 1,2,5 or FIRST:LAST:STEP; numbers of steps for a DTMC.",
+)
+@click.option(
+    "--initial", metavar="STATE", show_default="as the file says", help="The state at time 0."
+)
+@click.option(
+    "--accuracy",
+    type=click.FloatRange(0, min_open=True),
+    show_default="blocks alone",
+    help="Shrink to this half-width, relative to the range of what is averaged; not for --times.",
+)
+@click.option(
+    "--over",
+    type=click.Choice(["hull", "members"]),
+    show_default="by size",
+    help="With --times: hold for all chains in the hull, or for this one.",
+)
+@options.file_option(
+    "--certificate", about="Write the proof, for lumpability verify; of one interval."
+)
+@options.file_option(
+    "--plot", about="With --times: draw the intervals and the exact curve: .pdf, .png or .svg."
+)
+@options.reading
+@options.as_json
+@options.debug
+@together()
+def bound_command(
+    *,
+    model: Path,
+    partition: Path,
+    times: Any,
+    accuracy: float | None,
+    over: Any,
+    certificate: Path | None,
+    plot: Path | None,
+    read: options.Read,
+    as_json: bool,
+    **asked: str | None,
+) -> None:
+    """Bound a quantity of the Markov chain in MODEL by a proved interval, from the blocks in PARTITION.
+
+    PARTITION is a file as check reads it. Any partition will do: the closer it is to a lumping, the narrower the
+    interval. Both ends are proved in exact arithmetic.
+
+    Ask one question: --stationary, --long-run, --transient, --time-bounded, --hitting, or --until.
+    """
+    with Stages() as stages:
+        with stages("reading", model.name):
+            chain = read(model)
+            if chain.domain != "chain":
+                raise click.UsageError(
+                    f"bound is for Markov chains, not for a {type(chain).__name__}"
+                )
+            blocks = read_partition(partition, units(chain))
+        questions = _questions(chain, times, asked)
+        if certificate is not None and len(questions) > 1:
+            raise click.UsageError("--certificate is for one interval: give one number of --times")
+        if plot is not None and times is None:
+            raise click.UsageError("--plot is for --times")
+        with stages("bounding"):
+            found = bounds(chain, blocks)
+            intervals = _answers(found, questions, accuracy, over)
+        with stages("writing"):
+            if certificate is not None:
+                intervals[0].certify().write(certificate)
+            if plot is not None:
+                _draw(chain, intervals, plot)
+    written = {"certificate": certificate, "plot": plot}
+    if as_json:
+        show_json(
+            "bound",
+            path=str(model),
+            partition=str(partition),
+            model=describe(chain).data,
+            blocks=len(blocks),
+            intervals=[_data(interval) for interval in intervals],
+            written={name: None if path is None else str(path) for name, path in written.items()},
+            seconds=stages.seconds,
+        )
+        return
+    _show(found, intervals, model, written, stages)
+
+
+def _questions(chain: Any, times: Any, asked: dict[str, str | None]) -> list[Question]:
+    """Return the question that was asked, once for each time."""
+    names = ("stationary", "long_run", "transient", "time_bounded", "hitting", "until")
+    given = [name for name in names if asked[name] is not None]
+    if len(given) != 1:
+        raise click.UsageError(
+            "ask one question: --stationary, --long-run, --transient, --time-bounded, --hitting or --until"
+        )
+    kind, name = given[0], str(asked[given[0]])
+    if asked["expected"] is not None and kind != "until":
+        raise click.UsageError("--expected is for --until")
+    timed = kind in ("transient", "time_bounded")
+    if timed != (times is not None):
+        raise click.UsageError(
+            f"--{kind.replace('_', '-')} needs --times"
+            if timed
+            else "--times is for --transient and --time-bounded"
+        )
+    initial = asked["initial"]
+    start = None if initial is None else named_state(chain, initial, label=False)
+    if kind == "stationary":
+        return [Stationary(name)]
+    if kind == "long_run":
+        return [LongRun(name, initial=start)]
+    if kind == "transient":
+        return [Transient(name, time, initial=start) for time in times]
+    target = named_state(chain, name)
+    if kind == "time_bounded":
+        return [TimeBounded(target, time, initial=start) for time in times]
+    if kind == "hitting":
+        return [Hitting(target, initial=start)]
+    return [Expected(asked["expected"], until=target, initial=start)]
+
+
+def _answers(
+    found: Bounds, questions: list[Question], accuracy: float | None, over: Any
+) -> list[Interval]:
+    first = questions[0]
+    if len(questions) == 1:
+        return [found.answer(first, accuracy=accuracy, over=over)]
+    if accuracy is not None:
+        raise click.UsageError("--accuracy is not for --times")
+    times = [getattr(question, "time", None) for question in questions]
+    if isinstance(first, Transient):
+        answers: list[Interval] = found.transient(
+            times, of=first.of, initial=first.initial, over=over
+        )
+        return answers
+    assert isinstance(first, TimeBounded)
+    return found.time_bounded(first.target, times, initial=first.initial, over=over)
+
+
+def _draw(chain: Any, intervals: list[Interval], path: Path) -> None:
+    from lumpability.show.intervals import intervals_over_time
+    from lumpability.show.plots import save
+
+    save(intervals_over_time(intervals, chain), path)
+
+
+def _data(interval: Interval) -> dict[str, Any]:
+    time = interval.certify().asked.time
+    return {
+        "question": interval.question,
+        "time": None if time is None else str(time),
+        "lower": str(interval.lower),
+        "upper": str(interval.upper),
+        "estimate": interval.estimate,
+        "holds_in_hull": interval.holds_in_hull,
+    }
+
+
+def _show(
+    found: Bounds,
+    intervals: list[Interval],
+    model: Path,
+    written: dict[str, Path | None],
+    stages: Stages,
+) -> None:
+    rows = tuple(
+        (
+            interval.question,
+            decimals(interval.lower, interval.upper),
+            f"{float(interval.width / 2):.1e}",
+        )
+        for interval in intervals
+    )
+    covers = "every chain in the hull" if intervals[0].holds_in_hull else "this chain"
+    facts = [
+        ("blocks", f"{found.chain.n:,} states in {count(len(found.partition), 'block')}"),
+        ("proved for", f"{covers}, in exact arithmetic"),
+        ("read", f"{model}  ({stages.seconds['reading']:.2f} s)"),
+        ("bounded", f"{stages.seconds['bounding']:.2f} s"),
+        *(("written", str(path)) for path in written.values() if path is not None),
+    ]
+    show(Table("bound", rows, ("question", "interval", "half-width")), Table("how", tuple(facts)))
