@@ -114,7 +114,7 @@ def test_only_python_blocks_are_taken_and_keep_their_lines():
 def test_the_documents_are_here(checkout):
     assert "README.md" in PAGES
     assert "docs/index.md" in PAGES
-    assert len(TUTORIALS) == 9
+    assert len(TUTORIALS) == 10
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -205,13 +205,13 @@ def _answers(
     if accuracy is not None:
         raise click.UsageError("--accuracy is not for --times")
     times = [getattr(question, "time", None) for question in questions]
+    answers: list[Interval]
     if isinstance(first, Transient):
-        answers: list[Interval] = found.transient(
-            times, of=first.of, initial=first.initial, over=over
-        )
-        return answers
-    assert isinstance(first, TimeBounded)
-    return found.time_bounded(first.target, times, initial=first.initial, over=over)
+        answers = found.transient(times, of=first.of, initial=first.initial, over=over)
+    else:
+        assert isinstance(first, TimeBounded)
+        answers = found.time_bounded(first.target, times, initial=first.initial, over=over)
+    return answers
 
 
 def _draw(chain: Any, intervals: list[Interval], path: Path) -> None:
