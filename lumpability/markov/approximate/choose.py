@@ -59,10 +59,13 @@ def by_definition(
     *,
     progress: Progress | None = None,
 ) -> Partition:
-    """Follow `gaps.refine`, and report between tolerances."""
-    partition = within
+    """Follow `gaps.refine` in exact arithmetic; tolerances of the ladder that split nothing are skipped."""
+    partition, widest = within, Fraction(1)
     for rung in gaps.ladder(tolerance):
+        if rung >= widest:
+            continue
         partition = gaps.refine_at(matrix, partition, rung, absolute)
+        widest = gaps.widest_spread(matrix, partition, absolute)
         if progress is not None:
             progress(len(partition), matrix.n)
     return partition

@@ -33,7 +33,7 @@ from lumpability.partition import Partition
 from lumpability.refinement.definition import block_sums
 from lumpability.structure import WeightedStructure
 
-__all__ = ["clusters", "ladder", "refine", "refine_at", "split", "split_by_values"]
+__all__ = ["clusters", "ladder", "refine", "refine_at", "split", "split_by_values", "widest_spread"]
 
 
 def ladder(tolerance: Fraction) -> list[Fraction]:
@@ -93,13 +93,8 @@ def split(
     matrix: WeightedStructure, partition: Partition, tolerance: Fraction, absolute: Fraction
 ) -> Partition:
     """Split every block by the clusters of its states' sums into all other blocks: one round."""
-    groups: dict[tuple[int, int], dict[int, Exact]] = {}
-    for state, own in enumerate(partition.labels.tolist()):
-        for block, total in block_sums(matrix, partition, state).items():
-            if block != own:
-                groups.setdefault((own, block), {})[state] = total
     keys: list[list[tuple[int, int]]] = [[] for _ in range(partition.n)]
-    for (own, block), sums in groups.items():
+    for (own, block), sums in _groups(matrix, partition).items():
         values = set(sums.values())
         if len(sums) < partition.blocks.sizes[own]:
             values.add(Fraction(0))
@@ -109,6 +104,34 @@ def split(
                 keys[state].append((block, number[total]))
     labels = partition.labels.tolist()
     return Partition.of(lambda s: (labels[s], tuple(keys[s])), states=partition.n)
+
+
+def widest_spread(matrix: WeightedStructure, partition: Partition, absolute: Fraction) -> Exact:
+    """Return the largest (u - l) / l of the positive sums of a block into another one, where u - l > absolute.
+
+    Once a tolerance splits nothing, no tolerance from this one on does: neighbours and clusters are nearer.
+
+    Examples
+    --------
+    >>> matrix = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], [100, 101, 110])
+    >>> widest_spread(matrix, Partition([0, 0, 0, 1]), Fraction(0))
+    Fraction(1, 10)
+    """
+    ends = ((min(s.values()), max(s.values())) for s in _groups(matrix, partition).values())
+    spreads = ((high - low) / low for low, high in ends if high - low > absolute)
+    return max(spreads, default=Fraction(0))
+
+
+def _groups(
+    matrix: WeightedStructure, partition: Partition
+) -> dict[tuple[int, int], dict[int, Exact]]:
+    """Return for each block and each other block the sums that are not zero, by state."""
+    groups: dict[tuple[int, int], dict[int, Exact]] = {}
+    for state, own in enumerate(partition.labels.tolist()):
+        for block, total in block_sums(matrix, partition, state).items():
+            if block != own:
+                groups.setdefault((own, block), {})[state] = total
+    return groups
 
 
 def split_by_values(partition: Partition, vector: ExactArray, tolerance: Fraction) -> Partition:

@@ -58,10 +58,21 @@ def test_the_kernel_follows_the_definition(seed):
     matrix, within = random_structure(seed)
     tolerance = [Fraction(1, 100), Fraction(1, 7), Fraction(1, 1000)][seed % 3]
     absolute = Fraction(seed % 5 // 4, 3)
-    expected = by_definition(matrix, within, tolerance, absolute)
+    expected = gaps.refine(matrix, within, tolerance, absolute)
+    assert by_definition(matrix, within, tolerance, absolute) == expected
     assert by_kernel(matrix, within, tolerance, absolute) == expected
     generator = replace(matrix, closed=True)  # as `lump` hands over chains in continuous time
     assert by_kernel(generator, within, tolerance, absolute) == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_kernel_is_independent_of_numbering(seed):
+    matrix, within = random_structure(seed, n=300)
+    order = np.random.default_rng(seed).permutation(matrix.n)
+    found = by_kernel(matrix, within, Fraction(1, 50), Fraction(0))
+    turned = Partition(within.labels[order])
+    renumbered = by_kernel(matrix.renumber(order), turned, Fraction(1, 50), Fraction(0))
+    assert renumbered == Partition(found.labels[order])
 
 
 def test_a_long_queue_takes_narrow_rounds_and_the_time_of_its_transitions():
