@@ -355,6 +355,7 @@ def _total(array: ExactArray) -> Exact:
 
 
 _SHOWN = 4
+_DESCRIBED = 2000  # blocks; nobody reads the names of more
 
 
 def block_name(states: States, partition: Partition, block: int) -> str:
@@ -382,7 +383,7 @@ def block_names(states: States, partition: Partition) -> list[Any] | None:
         return list(states) if states.named else None
     singles = partition.blocks.sizes == 1
     names: dict[Any, None] = {}
-    valuation = states.valuation
+    valuation = states.valuation if len(partition) <= _DESCRIBED else None
     described = [] if valuation is None else block_descriptions(valuation, partition)
     for block, first in enumerate(partition.representatives.tolist()):
         if singles[block]:
