@@ -43,12 +43,13 @@ def partition_by_gaps(
 
 
 def _is_for_definition(matrix: WeightedStructure, tolerance: Fraction, absolute: Fraction) -> bool:
-    from lumpability.refinement.kernel.gaps import LEAST_TOLERANCE
-
-    if matrix.n + matrix.m < _SMALL or tolerance < LEAST_TOLERANCE:
+    if matrix.n + matrix.m < _SMALL:
         return True
+    from lumpability.refinement.kernel.gaps import LEAST_TOLERANCE  # takes a second
+
     ends = [*matrix.weights.values, absolute or 1]
-    return not Fraction(1, _LARGEST) < min(ends) <= max(ends) < _LARGEST
+    fits_floats = Fraction(1, _LARGEST) < min(ends) <= max(ends) < _LARGEST
+    return tolerance < LEAST_TOLERANCE or not fits_floats
 
 
 def by_definition(
