@@ -22,7 +22,7 @@ from lumpability.errors import FormatError, InvalidInput, LumpabilityError, Size
 
 __all__ = ["CSV", "DATABASES", "Session", "Workspace", "identifier", "quoted", "translated"]
 
-_OLDEST = (1, 4)
+_OLDEST = (1, 5)
 _SMALL_MEMORY = 512 << 20  # bytes; with less, one thread alone gets through
 _BATCH = 1 << 18  # rows
 _QUIET = "SET enable_progress_bar = false"  # it would be printed

@@ -114,8 +114,8 @@ def test_a_limit_of_memory_must_be_one(write, memory):
 
 
 def test_a_version_of_duckdb_that_is_too_old_is_refused(write, monkeypatch):
-    monkeypatch.setattr(duckdb, "__version__", "0.9.2")
-    with pytest.raises(InvalidInput, match=r"need DuckDB 1.4 or newer, and this is 0.9.2"):
+    monkeypatch.setattr(duckdb, "__version__", "1.4.9")
+    with pytest.raises(InvalidInput, match=r"need DuckDB 1.5 or newer, and this is 1.4.9"):
         lump_table(write(**EDGES), engine="duckdb")
 
 
