@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -59,13 +60,16 @@ FAMILIES: dict[str, Callable[[int], MarkovChain]] = {
 }
 
 
+@cache
+def factors(d: Fraction) -> list[Fraction]:
+    """Return 2,001 numbers from 1 - d to 1 + d."""
+    return [1 + d * Fraction(i, 1000) for i in range(-1000, 1001)]
+
+
 def jittered(chain: MarkovChain, d: Fraction, seed: int) -> MarkovChain:
     """Return the chain with every rate multiplied by a random number between 1 - d and 1 + d."""
     random = np.random.default_rng(seed)
-    steps = random.integers(-1000, 1001, chain.matrix.m)
-    factor = ExactArray.of_values(
-        steps + 1000, [1 + d * Fraction(i, 1000) for i in range(-1000, 1001)]
-    )
+    factor = ExactArray.of_values(random.integers(0, 2001, chain.matrix.m), factors(d))
     matrix = chain.matrix
     weights = matrix.weights.combine(factor, lambda rate, times: rate * times)
     changed = WeightedStructure(matrix.indptr, matrix.indices, weights, matrix.within)

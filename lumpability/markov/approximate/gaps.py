@@ -30,7 +30,6 @@ import numpy as np
 
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.partition import Partition
-from lumpability.refinement.definition import block_sums
 from lumpability.structure import WeightedStructure
 
 __all__ = ["clusters", "ladder", "refine", "refine_at", "split", "split_by_values", "widest_spread"]
@@ -127,10 +126,12 @@ def _groups(
 ) -> dict[tuple[int, int], dict[int, Exact]]:
     """Return for each block and each other block the sums that are not zero, by state."""
     groups: dict[tuple[int, int], dict[int, Exact]] = {}
-    for state, own in enumerate(partition.labels.tolist()):
-        for block, total in block_sums(matrix, partition, state).items():
-            if block != own:
-                groups.setdefault((own, block), {})[state] = total
+    labels = partition.labels.tolist()
+    for state, own in enumerate(labels):
+        for target, weight in matrix.row(state):
+            if labels[target] != own:
+                sums = groups.setdefault((own, labels[target]), {})
+                sums[state] = sums.get(state, 0) + weight
     return groups
 
 
