@@ -85,7 +85,7 @@ def _line(row: RegionLayer) -> tuple[str, ...]:
 
 def _rounding(lumping: RegionLumping) -> str:
     if not lumping.rounded:
-        return "none was rounded"
+        return "stored as they were computed, in doubles"
     return (
         f"rounded by at most {float(lumping.rounded):.3g}; the result includes it (--dtype float64 rounds less, "
         "--exact-weights carries nothing)"

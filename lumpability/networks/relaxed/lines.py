@@ -98,10 +98,12 @@ def pair_lines(
     values = [act(slopes, at_y + at_t) - act(slopes, at_y) for at_t, at_y, _ in points]
     rough = np.array([[p.floats() for p in (at_t, at_y)] for at_t, at_y, _ in points])
     heights = np.array([value.floats() for value in values])
-    choices = _slopes(slopes.floats(), *((a.floats(), b.floats()) for a, b in (y, z, t)))
+    ends_of = [(a.floats(), b.floats()) for a, b in (y, z, t)]
+    choices = _slopes(slopes.floats(), *ends_of)
+    near = _nearly_inside(rough, ends_of)
     found: list[Any] = []
     for least in (True, False):
-        along_t, along_y = _best(choices, rough, heights, inside, least=least)
+        along_t, along_y = _best(choices, rough, heights, near, least=least)
         tilt_t, tilt_y = number.of(along_t), number.of(along_y)
         gaps = [
             value - tilt_t * at_t - tilt_y * at_y
@@ -147,6 +149,19 @@ def _slopes(
     return np.array(pairs)
 
 
+def _nearly_inside(points: Array, ends: list[tuple[Array, Array]]) -> Array:
+    """Return which points are in the region up to rounding, shape (vertices, units).
+
+    Only the choice of slopes depends on this, which should be the same for exact and for rough numbers.
+    """
+    along_t, along_y = points[:, 0], points[:, 1]
+    inside = np.ones(along_t.shape, dtype=bool)
+    for value, (low, high) in zip((along_y, along_y + along_t, along_t), ends, strict=True):
+        slack = 1e-9 * (np.abs(low) + np.abs(high) + np.abs(along_y) + np.abs(along_t))
+        inside &= (value >= low - slack) & (value <= high + slack)
+    return inside
+
+
 def _best(
     choices: Array, points: Array, heights: Array, inside: Array, *, least: bool
 ) -> tuple[Array, Array]:
@@ -155,9 +170,10 @@ def _best(
     gaps = heights[None] - np.einsum("kcu,vcu->kvu", choices, points)
     signed = np.where(inside[None], gaps if least else -gaps, np.inf)
     tight = signed.min(axis=1)
-    count = inside.sum(axis=0)
+    count = np.maximum(inside.sum(axis=0), 1)
     mean = np.where(inside[None], signed, 0).sum(axis=1) / count - tight
-    best = mean.argmin(axis=0)
+    # Of planes that are equally good but for rounding, the first one.
+    best = (mean <= mean.min(axis=0) * (1 + 1e-6) + 1e-12).argmax(axis=0)
     units = np.arange(choices.shape[2])
     return choices[best, 0, units], choices[best, 1, units]
 

@@ -319,12 +319,9 @@ class Changes:
                     active[number][unit] = active[number][leader]
             posts = [part.post(frame.first)[0] for part in stable.parts]
             below = np.min(posts, axis=0)
-            with np.errstate(over="ignore"):
-                stored = below.astype(frame.dtype)
-                low = np.where(
-                    stored > below, np.nextafter(stored, stored.dtype.type(-np.inf)), stored
-                )
-            below = low.astype(np.float64)
+            # Few digits: then sums and products with it rarely round.
+            step = np.exp2(np.floor(np.log2(np.maximum(np.abs(below), 2.0**-6))) - 6)
+            below = np.floor(below / step) * step
         carry = carry and stable is not None and bool(np.isfinite(below).all())
         found = reduce_units(layers, self.weights(frame), active, below, kind=kind, carry=carry)
         for number, joined in enumerate(self.classes):

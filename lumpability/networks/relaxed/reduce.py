@@ -117,6 +117,12 @@ def reduce_units(
             )
             matrices[number + 1], biases[number + 1] = above, biases[number + 1] + more
         bounded = slopes is not None and not slopes.any()  # after ReLU nothing is negative
+        if not found.left[-1] and number and found.left[-2]:
+            # What the layer below computes cancels.  Formats have no empty axes: a zero unit stands in.
+            found.weights[-1] = np.zeros((len(matrix), 1))
+            found.biases[-1] = np.zeros(1)
+            found.lifts[-1] = Lift(np.zeros((1, one.stage.units)), found.lifts[-1].shift)
+            matrices[number + 1] = np.zeros((1, matrices[number + 1].shape[1]))
         offset = np.zeros(found.left[-1]) if bounded else None
     return found
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from hypothesis import settings
 
 from lumpability import Network
 from lumpability.networks.difference import affine_layers, ranges
@@ -15,6 +16,9 @@ from lumpability.networks.layers import Dense, Layer
 from lumpability.networks.regions import Box
 from lumpability.networks.relaxed.derive import side
 from lumpability.networks.relaxed.scaled import Scaled
+
+FEWER = settings(max_examples=settings().max_examples // 4 + 1)
+"""For properties that bound whole networks: a quarter of the examples of the profile."""
 
 
 def dense(

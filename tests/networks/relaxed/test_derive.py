@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from random_networks import box, dense, lift, perturbed, point, sides
+from random_networks import FEWER, box, dense, lift, perturbed, point, sides
 
 from lumpability import Network
 from lumpability.errors import NotJustified
@@ -51,6 +51,7 @@ def test_the_difference_at_every_point_is_within_the_bound_for_any_lift(
             assert fraction(low[k : k + 1]) <= value <= fraction(high[k : k + 1])
 
 
+@FEWER
 @given(SEEDS)
 def test_rough_numbers_give_the_bound_of_exact_ones_up_to_rounding(seed: int) -> None:
     random = np.random.default_rng(seed)

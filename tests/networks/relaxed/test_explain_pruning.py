@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from random_networks import box, dense, perturbed, point
+from random_networks import FEWER, box, dense, perturbed, point
 
 from lumpability import Box, Network, explain_pruning, lump
 from lumpability.errors import InvalidInput
@@ -132,6 +132,7 @@ def test_masked_neurons_are_dropped() -> None:
     assert [one.unit for one in found.layers[0].neurons if one.became == "dropped"] == [4]
 
 
+@FEWER
 @given(st.integers(0, 2**32), st.booleans())
 def test_the_bound_holds_at_every_point(seed: int, remove: bool) -> None:
     random = np.random.default_rng(seed)

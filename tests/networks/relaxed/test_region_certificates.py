@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from random_networks import box, dense, point
+from random_networks import FEWER, box, dense, point
 
 from lumpability import Network, lump, relax
 from lumpability.errors import FormatError, InvalidInput
@@ -66,6 +66,7 @@ def test_both_networks_are_needed_and_others_are_refused(tmp_path: Path) -> None
         assert found.verify(*pair).rejection.field == "digest"
 
 
+@FEWER
 @given(SEEDS)
 def test_a_bound_tightened_by_a_billionth_is_refused(seed: int) -> None:
     claims = example(seed, dtype="float16").certificate()
@@ -105,6 +106,7 @@ def mutants(random: np.random.Generator, claims: RegionCertificate) -> RegionCer
     return replace(claims, lifts=tuple(lifts), parts=tuple(parts))
 
 
+@FEWER
 @given(SEEDS)
 def test_no_mutant_that_is_accepted_claims_more_than_holds(seed: int) -> None:
     random = np.random.default_rng(seed)
