@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from lumpability.errors import LumpabilityError
     from lumpability.formats import read, write
     from lumpability.markov import CTMC, DTMC, Lumping, Reward
+    from lumpability.markov.approximate import ApproximateLumping
+    from lumpability.markov.horizon import HorizonLumping
     from lumpability.networks import Network, NetworkLumping
     from lumpability.networks.regions import Box
     from lumpability.networks.relaxed import explain_pruning, relax
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
 __all__ = [
     "CTMC",
     "DTMC",
+    "ApproximateLumping",
     "Box",
     "Certificate",
+    "HorizonLumping",
     "Lumping",
     "LumpabilityError",
     "Network",
@@ -50,6 +54,8 @@ _HOMES = {
     "DTMC": "markov",
     "Lumping": "markov",
     "Reward": "markov",
+    "ApproximateLumping": "markov.approximate",
+    "HorizonLumping": "markov.horizon",
     "Network": "networks",
     "NetworkLumping": "networks",
     "Box": "networks.regions",

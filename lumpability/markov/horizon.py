@@ -132,12 +132,26 @@ class HorizonLumping:
 
     @property
     def partition(self) -> Partition:
-        """The partition that agrees on everything up to the horizon."""
+        """The partition that agrees on everything up to the horizon.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> lump(DTMC([[0, 1], [1, 0]], labels={"a": [0]}), horizon=5).partition
+        Partition([[0], [1]])
+        """
         return self.partitions[-1]
 
     @property
     def is_lumping(self) -> bool:
-        """Whether further rounds split nothing: the partition is then the coarsest ordinary lumping."""
+        """Whether further rounds split nothing: the partition is then the coarsest ordinary lumping.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> lump(DTMC([[0, 1], [1, 0]], labels={"a": [0]}), horizon=5).is_lumping
+        True
+        """
         return len(self.steps) == len(self.partitions)
 
     def step(self, number: int) -> Step:
