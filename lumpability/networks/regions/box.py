@@ -23,7 +23,7 @@ import numpy as np
 from lumpability.errors import FormatError, InvalidInput
 from lumpability.files import opened, reading, writing
 from lumpability.numbers.float_arrays import Array
-from lumpability.numbers.rationals import read_number
+from lumpability.numbers.rationals import read_number, shown
 
 __all__ = ["Box"]
 
@@ -281,5 +281,7 @@ def _ends_of_json(text: str) -> tuple[list[Any], list[Any]]:
 
 
 def _told(number: Fraction) -> str:
+    if max(number.numerator.bit_length(), number.denominator.bit_length()) > 1000:
+        return shown(number)  # no double holds it, and Python does not print it
     text = str(number)
     return text if len(text) <= 12 else f"{float(number):.6g}"
