@@ -74,6 +74,7 @@ def test_json_and_report_are_one_document_with_documented_keys(
         "partition": "p.json",
         "html": None,
         "certificate": None,
+        "interval": None,
         "report": "report.json",
     }
     assert list(document["model"]) == [
