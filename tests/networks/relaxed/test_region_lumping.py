@@ -245,7 +245,9 @@ def test_digit_networks_lose_most_units_on_small_boxes(
     assert sum(reduced.left[:-1]) <= left
 
 
-def test_with_exact_weights_onnxruntime_gives_nearly_equal_floats(shared_file: Find, tmp_path: Path) -> None:
+def test_with_exact_weights_onnxruntime_gives_nearly_equal_floats(
+    shared_file: Find, tmp_path: Path
+) -> None:
     pytest.importorskip("onnxruntime")
     from lumpability.formats.onnx_compare import compare_in_onnxruntime
 
