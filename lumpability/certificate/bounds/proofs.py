@@ -3,13 +3,13 @@
 Let g be what is averaged, Q the generator (P - I in discrete time), and v any function on states, given on blocks
 or on states.
 
-* stationary: if g + Q v <= c in every state, then pi g <= c for every stationary pi, because pi Q = 0.
-* long-run: if Q h <= 0 and g + Q v <= h, then the long-run average from x is at most h_x, because h does not
+- stationary: if g + Q v <= c in every state, then pi g <= c for every stationary pi, because pi Q = 0.
+- long-run: if Q h <= 0 and g + Q v <= h, then the long-run average from x is at most h_x, because h does not
   increase in expectation.
-* until a target T, earning g >= 0 and on arrival b: if v >= 0, v >= b on T, and g + Q v <= 0 elsewhere, then the
+- until a target T, earning g >= 0 and on arrival b: if v >= 0, v >= b on T, and g + Q v <= 0 elsewhere, then the
   expectation from x is at most v_x.  If v <= b on T, v <= 0 on the states Z that cannot reach T, and g + Q v >= 0
   elsewhere, then it is at least v_x, since T or Z is reached surely.
-* at a time: see `lumpability.certificate.bounds.recursion`.
+- at a time: see `lumpability.certificate.bounds.recursion`.
 
 Norris 1997 (long run); Chatterjee, Quatmann and others, TACAS 2025 (until).  All in integers; each function raises
 `Contradiction` if a condition does not hold.

@@ -3,8 +3,8 @@
 A round takes for every block B and every other block C the sums q(x, C) of the members x of B, absent ones 0, and
 cuts their sorted values
 
-* between neighbours a < b with b - a > max(t b, absolute), where t is the relative tolerance;
-* and a cluster wider than twice that, b its largest value, once more: at the largest gap among those that reach into
+- between neighbours a < b with b - a > max(t b, absolute), where t is the relative tolerance;
+- and a cluster wider than twice that, b its largest value, once more: at the largest gap among those that reach into
   the middle half of the cluster, and at all gaps of the same size.
 
 Two states stay together if they share a cluster for every C.  Rounds are repeated until none splits.  The tolerances
