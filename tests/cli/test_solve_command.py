@@ -63,6 +63,7 @@ def test_wrong_usage_is_told_before_anything_is_written(run: Run, line: None) ->
     assert "assigns nothing" in run("solve", "line.json", "--sweep", "mu").stderr
     outcome = run("solve", "line.json", "--csv", "a.csv", "--plot", "a.jpeg")
     outcome.assert_refused("expressions of parameters")
+    pytest.importorskip("matplotlib")
     fixed = ("--values", "lam=1,mu=2")
     run("solve", "line.json", *fixed, "--csv", "a.csv", "--plot", "a.jpeg").assert_refused(".svg")
     assert not Path("a.csv").exists()

@@ -17,6 +17,7 @@ from lumpability.markov.examples import (
 )
 from lumpability.networks.examples import planted
 from lumpability.teaching.player.page import Player
+from lumpability.teaching.player.splits import playable_history
 
 HOSTILE = [
     "<img src=x onerror=window.hacked=1>",
@@ -64,7 +65,7 @@ RUNS = {
 def test_a_whole_run_computes_what_was_recorded(page, name):
     lumping = RUNS[name]()
     page.open(lumping.player())
-    splits = lumping.history.splits
+    splits = playable_history(lumping).splits
     assert page.text("#position") == f"step 0 of {splits + 1}"
     for step in range(1, splits + 1):
         page.one("#forward").click()
