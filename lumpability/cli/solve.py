@@ -134,7 +134,7 @@ def _assigned(ctx: click.Context, parameter: click.Parameter, value: tuple[str, 
     show_default="no sweep",
     multiple=True,
     callback=_assigned,
-    help="Answer for each of these numbers in place of a parameter, or of a constant without a value in a PRISM "
+    help="Answer for each of these numbers in place of a parameter, or of a constant of a PRISM or JANI "
     "source; the chain is lumped once, for all.",
 )
 @click.option("--states", is_flag=True, help="Carry the answer back to the states, a row for each.")
@@ -204,8 +204,8 @@ def solve_command(
         raise click.UsageError("--log is for --plot")
     with Stages() as stages:
         with stages("reading", model.name):
-            source = model.suffix.lower() in SOURCES and (fixed or asked["sweep"])
-            chain = read(model, **({"parametric": True} if source else {}))
+            named = [*fixed, *(asked["sweep"] or ())] if model.suffix.lower() in SOURCES else []
+            chain = read(model, **({"parametric": named} if named else {}))
         if chain.domain != "chain":
             raise click.UsageError(f"solve is for Markov chains, not for a {type(chain).__name__}")
         named = {

@@ -8,7 +8,7 @@ docs/guides/formats.md for what each format holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -115,7 +115,7 @@ def read(
     type: Literal["ctmc", "dtmc"] | None = None,  # noqa: A002  # the word users of these files know
     constants: str | Mapping[str, Any] | None = None,
     exact: bool = True,
-    parametric: bool = False,
+    parametric: bool | Iterable[str] = False,
     state_names: bool = True,
     layers: LayerList | None = None,
     fold_scaling: bool = True,
@@ -141,11 +141,12 @@ def read(
     type : {"ctmc", "dtmc"}, optional
         For ``.tra``, and matrices of scipy in ``.npz``: what the file holds, if it does not say.
     constants : str or mapping, optional
-        For PRISM and JANI sources: values of constants, ``"N=3,rate=1/2"``.
+        For PRISM and JANI sources: values of constants, ``"N=3,rate=1/2"``, also in place of the source's.
     exact : bool
         For PRISM and JANI sources: let Storm compute weights as rationals (default) or as doubles.
-    parametric : bool
-        For PRISM and JANI sources: keep undefined constants as parameters.
+    parametric : bool or iterable of str
+        For PRISM and JANI sources: keep undefined constants as parameters; given names, keep those constants
+        as parameters, whatever values the source gives.
     state_names : bool
         For PRISM and JANI sources: name states by the values of their variables, "x=1,up=true", in the
         order of declarations.

@@ -9,7 +9,7 @@ microseconds for each transition, as the bridge passes single numbers.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import FormatError, InvalidChain, require
+from lumpability.errors import FormatError, InvalidChain, InvalidInput, require
 from lumpability.files import opened, reading
 from lumpability.formats.assembly import (
     INITIAL,
@@ -27,7 +27,11 @@ from lumpability.formats.assembly import (
     one_choice_class,
     parameter_names,
 )
-from lumpability.formats.declarations import declared_variables
+from lumpability.formats.declarations import (
+    declared_variables,
+    has_transient_variables,
+    without_values,
+)
 from lumpability.formats.prism_rewards import expected_on_leaving
 from lumpability.formats.tokens import shown
 from lumpability.markov.attributes import Mask, Reward
@@ -44,18 +48,19 @@ def read_source(
     *,
     constants: str | Mapping[str, Any] | None = None,
     exact: bool = True,
-    parametric: bool = False,
+    parametric: bool | Iterable[str] = False,
     state_names: bool = True,
     tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
 ) -> MarkovChain:
     """Build the chain of a source file: ``.jani``, or PRISM's ``.prism``, ``.pm``, ``.sm`` or ``.nm``.
 
-    - constants: values of undefined constants, ``"N=3,p=1/3"`` or ``{"N": 3, "p": "1/3"}``
+    - constants: values of constants, ``"N=3,p=1/3"`` or ``{"N": 3, "p": "1/3"}``, also in place of the source's
     - exact: explore with rationals; otherwise with doubles, which is some three times as fast, and read those as
       the rationals that were meant
-    - parametric: keep constants without a value as symbolic parameters
-    - state_names: name states by their variables in the order of declarations, "x=1,y=0"
+    - parametric: keep constants without a value as symbolic parameters; names keep these, whatever the source says
+    - state_names: name states by their variables in the order of declarations, "x=1,y=0"; not possible for JANI
+      with parameters and rewards
     - tolerance, normalize: as for `lumpability.read`
 
     Raises `FormatError` if Storm cannot read the file, a constant has no value, or it is not a Markov chain.
@@ -64,17 +69,14 @@ def read_source(
     stormpy = require("stormpy", extra="storm")
     # A missing or unreadable file is reported like any other; Storm knows no byte order marks.
     with opened(path, text=True) as stream:
-        text = stream.read()
+        text = stream.read().decode()
+    jani = path.suffix.lower() == ".jani"
+    values = _constants(constants)
+    kept = set() if isinstance(parametric, bool) else {*parametric}
+    if isinstance(parametric, str):
+        kept = {parametric}
     with TemporaryDirectory() as folder, reading(path), _quietly(stormpy, path):
-        plain = Path(folder) / path.name
-        plain.write_bytes(text)
-        if path.suffix.lower() == ".jani":
-            source = stormpy.parse_jani_model(str(plain))[0]
-        else:
-            source = stormpy.parse_prism_program(str(plain), prism_compatibility=True)
-        values = _constants(constants)
-        if values:
-            source, _ = stormpy.instantiate_constants(source, values)
+        source = _parsed(stormpy, text, Path(folder) / path.name, values, kept)
         undefined = [c.name for c in source.constants if not c.defined]
         if undefined and not parametric:
             raise FormatError(
@@ -83,20 +85,52 @@ def read_source(
                 path=path,
                 constants=undefined,
             )
+        number = stormpy.Rational if exact else float
+        if undefined:
+            number = stormpy.RationalFunction
+            # JANI states rewards by transient variables; Storm has no valuations for parametric ones.
+            state_names = state_names and not (jani and has_transient_variables(text))
         wanted = stormpy.BuilderOptions()
         wanted.set_build_all_labels()
         wanted.set_build_all_reward_models()
         wanted.set_exploration_checks(True)
         if state_names:
             wanted.set_build_state_valuations()
-        number = stormpy.Rational if exact else float
-        if undefined:
-            number = stormpy.RationalFunction
         model = stormpy.build_model[number](source, options=wanted)
-        jani = path.suffix.lower() == ".jani"
-        order = declared_variables(text.decode(), jani=jani) if state_names else []
+        order = declared_variables(text, jani=jani) if state_names else []
         chain = _from_stormpy(model, order, tolerance=tolerance, normalize=normalize)
         return _without_added_loops(chain)
+
+
+def _parsed(stormpy: Any, text: str, plain: Path, values: str, kept: set[str]) -> Any:
+    """Parse a source; give constants these values, and leave those that are to be parameters without one."""
+    jani = plain.suffix.lower() == ".jani"
+
+    def parsed(text: str) -> Any:
+        plain.write_text(text, encoding="utf-8", newline="")
+        if jani:
+            return stormpy.parse_jani_model(str(plain))[0]
+        return stormpy.parse_prism_program(str(plain), prism_compatibility=True)
+
+    source = parsed(text)
+    given = {item.partition("=")[0].strip() for item in values.split(",")}
+    types = {constant.name: str(constant.type) for constant in source.constants}
+    for name in sorted(kept):
+        if name not in types:
+            raise InvalidInput(
+                f"has no constant {name}; its constants are {', '.join(types) or 'none'}"
+            )
+        if name in given:
+            raise InvalidInput(f"{name} cannot have a value and stay a parameter")
+        if types[name] != "rational":
+            raise InvalidInput(
+                f"{name} is a constant of type {types[name]}, and cannot be a parameter: read the source once for "
+                f"each value, with constants='{name}=...'"
+            )
+    replaced = (kept | given) & {c.name for c in source.constants if c.defined}
+    if replaced:
+        source = parsed(without_values(text, replaced, jani=jani))
+    return stormpy.instantiate_constants(source, values)[0] if values else source
 
 
 def _without_added_loops(chain: MarkovChain) -> MarkovChain:

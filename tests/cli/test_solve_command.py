@@ -84,6 +84,10 @@ def test_the_constants_of_a_source_are_swept(run: Run) -> None:
     )
     document = run("solve", "m.sm", "--label", "up", "--sweep", "mu=1:2", "--json").document
     assert [row["value"] for row in document["rows"]] == ["1/2", "2/3"]
+    Path("valued.sm").write_text(Path("m.sm").read_text().replace("mu;", "mu = 7;", 1))
+    again = run("solve", "valued.sm", "--label", "up", "--sweep", "mu=1:2", "--json").document
+    assert again["rows"] == document["rows"]
+    run("solve", "m.sm", "--sweep", "nu=1:2").assert_refused("its constants are mu")
 
 
 def test_numbers_and_ranges() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 
 import pytest
@@ -102,6 +103,43 @@ def test_blocks_of_a_source_are_named_by_what_their_states_have_in_common(tmp_pa
 def test_constants_may_stay_parameters(source):
     chain = formats.read(source, constants="N=1", parametric=True)
     assert "lam/3" in {str(w.as_expr()) for w in chain.matrix.weights.values}
+
+
+@pytest.mark.parametrize("suffix", [".sm", ".jani"])
+def test_constants_with_a_value_are_given_another_or_stay_parameters(suffix, tmp_path):
+    valued = SOURCE.replace("lam;", "lam = 2*mu; // lam = 7;").replace("int N;", "int N=1;")
+    path = tmp_path / "queue.sm"
+    path.write_text(valued.replace("ctmc", "ctmc const double mu = 1/4;"))
+    if suffix == ".jani":
+        path.write_text(SOURCE)  # Storm's export leaves out constants that have values
+        program = stormpy.parse_prism_program(str(path), prism_compatibility=True)
+        path = tmp_path / "queue.jani"
+        stormpy.io.export_jani_to_file(str(path), program.to_jani([])[0])
+        model = json.loads(path.read_text())
+        twice = {"op": "*", "left": 2, "right": "mu"}
+        model["constants"] = [
+            {"name": "mu", "type": "real", "value": 0.25},
+            {"name": "lam", "type": "real", "value": twice},
+            {"name": "N", "type": "int", "value": 1},
+        ]
+        path.write_text(json.dumps(model))
+    plain = formats.read(path, state_names=False)
+    assert (plain.n, max(plain.matrix.weights.values)) == (4, Fraction(1, 6))
+    chain = formats.read(path, constants="N=2,mu=3/2")
+    assert (chain.n, max(chain.matrix.weights.values)) == (6, 1)
+    for kept in ("mu", ["lam"]):
+        (name,) = [kept] if isinstance(kept, str) else kept
+        chain = formats.read(path, parametric=kept, state_names=suffix == ".jani")
+        assert [str(x) for x in chain.parameters] == [name]
+        value = {"mu": Fraction(1, 4), "lam": Fraction(1, 2)}[name]
+        assert chain.subs({name: value}).equals(plain)
+    for options, message in (
+        ({"parametric": ["N"]}, "type int"),
+        ({"parametric": ["x"]}, "its constants are"),
+        ({"parametric": ["mu"], "constants": "mu=1"}, "cannot have a value and stay"),
+    ):
+        with pytest.raises(FormatError, match=message):
+            formats.read(path, **options)
 
 
 def test_jani_gives_the_same_chain(source, tmp_path):
