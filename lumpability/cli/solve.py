@@ -204,8 +204,8 @@ def solve_command(
         raise click.UsageError("--log is for --plot")
     with Stages() as stages:
         with stages("reading", model.name):
-            named = [*fixed, *(asked["sweep"] or ())] if model.suffix.lower() in SOURCES else []
-            chain = read(model, **({"parametric": named} if named else {}))
+            swept = [*fixed, *(asked["sweep"] or ())] if model.suffix.lower() in SOURCES else []
+            chain = read(model, **({"parametric": swept} if swept else {}))
         if chain.domain != "chain":
             raise click.UsageError(f"solve is for Markov chains, not for a {type(chain).__name__}")
         named = {
