@@ -19,9 +19,8 @@ import numpy as np
 import pytest
 
 import lumpability
-from lumpability import CTMC, Network, formats, lump
+from lumpability import CTMC, Network, formats
 from lumpability.markov.examples import machine_repair
-from lumpability.show.pictures import picture
 from lumpability.teaching.exercises import exercise, model_answer, read_task, sheet
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -34,6 +33,9 @@ FLAGS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL | doctest.NORMALIZE_W
 NEEDS = {
     "docs/tutorials/4-prism.md": ["stormpy"],
     "docs/tutorials/6-onnx.md": ["onnx", "onnxruntime"],
+    "docs/tutorials/10-graphs.md": ["onnx", "onnxruntime"],
+    "docs/tutorials/11-measured.md": ["matplotlib"],
+    "docs/tutorials/12-tables.md": ["duckdb", "pyarrow"],
 }
 SECONDS = re.compile(r"\d+\.\d\d s")
 
@@ -114,7 +116,7 @@ def test_only_python_blocks_are_taken_and_keep_their_lines():
 def test_the_documents_are_here(checkout):
     assert "README.md" in PAGES
     assert "docs/index.md" in PAGES
-    assert len(TUTORIALS) == 10
+    assert len(TUTORIALS) == 12
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -176,18 +178,28 @@ def test_the_benchmarks_of_readme_are_those_that_were_measured_last():
         assert row == expected, "copy the line from docs/guides/performance-table.txt"
 
 
-def test_the_picture_of_readme_is_one_that_the_library_draws(checkout):
-    states = {"running": ["both", "left", "right"]}
-    rates = {("both", "left"): 0.1, ("both", "right"): 0.1, ("left", "none"): 0.1}
-    rates |= {("right", "none"): 0.1, ("left", "both"): 2, ("right", "both"): 2}
-    rates |= {("none", "left"): 1, ("none", "right"): 1}
-    drawn = picture(lump(CTMC.from_rates(rates, labels=states))).svg
+@pytest.mark.parametrize("name", ["overview", "network"])
+def test_the_pictures_of_readme_are_those_that_the_library_draws(name, checkout):
+    drawn = runpy.run_path(str(checkout / "docs/pictures.py"))["PICTURES"][name]().svg
 
     def told(svg):
         return re.findall(r"<(title|desc|text)\b[^>]*>(.*?)</", svg)
 
-    kept = read("docs/_static/overview.svg")
-    assert sorted(told(kept)) == sorted(told(drawn)), "draw docs/_static/overview.svg anew"
+    kept = read(f"docs/_static/{name}.svg")
+    assert sorted(told(kept)) == sorted(told(drawn)), "run: python docs/pictures.py"
+
+
+LONGEST_LINE = 120
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_lines_of_prose_are_wrapped(page):
+    """Tables, formulas, links on a line of their own and what lies in a fence may be longer."""
+    inside = False
+    for number, line in enumerate(read(page).splitlines(), 1):
+        inside ^= line.lstrip().startswith("```")
+        exempt = inside or re.match(r"\s*(\||!\[|<!--|\$\$|    )", line) or "\\begin{" in line
+        assert exempt or len(line) <= LONGEST_LINE, f"line {number} has {len(line)} characters"
 
 
 def test_the_picture_of_the_house_is_that_of_the_code(checkout):
@@ -216,7 +228,9 @@ def shell(tmp_path, monkeypatch):
     (answer,) = [text for language, text, _ in blocks(page) if language == "json"]
     Path("answer.json").write_text(answer)
     rates = {("both", "left"): "1/10", ("both", "right"): "1/10", ("left", "both"): 2}
-    formats.write(CTMC.from_rates(rates | {("right", "both"): 2}, initial="both"), "chain.drn")
+    labels = {"running": ["both", "left", "right"]}
+    chain = CTMC.from_rates(rates | {("right", "both"): 2}, initial="both", labels=labels)
+    formats.write(chain, "chain.drn")
     command = tmp_path / "bin" / "lumpability"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lumpability "$@"\n')

@@ -1,4 +1,4 @@
-"""`lumpability demo`: on a chain of the library, a lumping and a partition that is not a lumping."""
+"""`lumpability demo`: lump a chain and a network of the library, and refute a partition."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.models import describe, judge, summarise
 from lumpability.dispatch import check, lump
 from lumpability.markov.examples import machine_repair
+from lumpability.networks.examples import planted
 from lumpability.partition import Partition
 from lumpability.show.text import Table
 
 __all__ = ["demo_command"]
 
 _REPAIRERS = 2
+_SIZES, _COPIES = [3, 8, 6, 2], 4
 _STORY = (
     ("state", "which machines are up (u) and which are down (d)"),
     ("label", "operational: at least half of them are up"),
@@ -34,11 +36,12 @@ _STORY = (
 @options.as_json
 @options.debug
 def demo_command(machines: int, as_json: bool) -> None:
-    """Lump a chain of the library, then refute a wrong partition of it.
+    """Lump a chain and a network of the library, and refute a wrong partition.
 
     In the chain identical machines fail one by one, and two repairers share their time among all machines
     that are down. A state says of every machine whether it is up, so there are 2^machines states. Only
-    the number of machines that are down matters, and the lumping finds that.
+    the number of machines that are down matters, and the lumping finds that. In the network every hidden
+    neuron has four copies, scaled by different factors, and the lumping merges them.
     """
     with Stages() as stages:
         with stages("building"):
@@ -51,11 +54,15 @@ def demo_command(machines: int, as_json: bool) -> None:
         with stages("checking"):
             wrong = Partition.of([str(state)[0] for state in chain.states], states=chain.states)
             verdict = check(chain, wrong)
+        with stages("lumping the network"):
+            merged = summarise(lump(planted(_SIZES, copies=_COPIES)[0]))
     model, found, refuted = describe(chain), summarise(lumping), judge(chain, wrong, verdict)
     code = (
         "from lumpability import lump",
         "from lumpability.markov.examples import machine_repair",
+        "from lumpability.networks.examples import planted",
         f"print(lump(machine_repair({machines}, repairers={_REPAIRERS})))",
+        f"print(lump(planted({_SIZES}, copies={_COPIES})[0]))",
     )
     if as_json:
         show_json(
@@ -63,6 +70,7 @@ def demo_command(machines: int, as_json: bool) -> None:
             model=model.data,
             lumping=found.data,
             verdict=refuted.data,
+            network=merged.data,
             python=list(code),
             seconds=stages.seconds,
         )
@@ -76,5 +84,7 @@ def demo_command(machines: int, as_json: bool) -> None:
         *found.tables,
         Table("a wrong idea: only the first machine matters, so let its state be the block", ()),
         *refuted.tables,
+        Table("a network: every hidden neuron has four copies, scaled by different factors", ()),
+        *merged.tables,
         Table("the same in Python", tuple((line,) for line in code)),
     )

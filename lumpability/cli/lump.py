@@ -219,4 +219,5 @@ shrink_command = click.Command(
     Rows and channels that were set to zero are removed, with everything that depends on them alone: arrays
     become smaller, and the function stays the same.""",
     epilog="Example: lumpability shrink pruned.onnx -o small.onnx",
+    hidden=True,
 )

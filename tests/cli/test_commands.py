@@ -211,6 +211,8 @@ def test_demo_finds_that_only_the_number_of_machines_down_matters(run: Run, mach
     assert document["lumping"]["blocks"] == machines + 1
     verdict = document["verdict"]
     assert verdict["lumpable"] is False
+    before, after = document["network"]["before"], document["network"]["after"]
+    assert (before["hidden_neurons"], after["hidden_neurons"]) == (56, 14)
 
 
 def test_the_python_lines_that_demo_prints_do_the_same(
@@ -221,7 +223,9 @@ def test_the_python_lines_that_demo_prints_do_the_same(
     assert "32 -> 6" in result.stdout
     lines = result.stdout.split("the same in Python\n")[1]
     exec("\n".join(line.strip() for line in lines.splitlines()), {})
-    assert "32 states -> 6 blocks" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "32 states -> 6 blocks" in printed
+    assert "56 -> 14 hidden neurons" in printed
 
 
 @pytest.mark.parametrize(
