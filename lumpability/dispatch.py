@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from lumpability.quotient import Verdict
     from lumpability.refinement import Engine, EngineName, Progress
 
-__all__ = ["check", "compare", "lump"]
-
 _CHAIN, _NETWORK, _GRAPH, _MODULE = "chain", "network", "graph", "module"
 _DOMAINS = {"MarkovChain": _CHAIN, "Network": _NETWORK, "GraphNetwork": _GRAPH, "Any": _MODULE}
 """The domain of each class by which the overloads of the verbs annotate the model; torch modules have any."""

@@ -26,18 +26,6 @@ from typing import Any, BinaryIO, cast
 
 from lumpability.errors import FormatError, InvalidInput, SizeLimit
 
-__all__ = [
-    "DEFAULT_MAX_BYTES",
-    "check_size",
-    "opened",
-    "reading",
-    "remove_all_leftovers",
-    "remove_leftovers",
-    "replacing",
-    "together",
-    "writing",
-]
-
 DEFAULT_MAX_BYTES = 8 << 30
 """Largest number of bytes that a packed file may unpack to, unless ``max_bytes=`` says otherwise."""
 

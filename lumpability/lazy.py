@@ -11,8 +11,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-__all__ = ["attributes"]
-
 
 def attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     """Return the function `__getattr__` of a package.

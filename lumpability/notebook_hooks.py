@@ -12,8 +12,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["Drawn", "Played", "Player", "Record", "Shown", "Told", "plain"]
-
 
 class Player(Protocol):
     """A page that plays a lumping step by step.

@@ -21,8 +21,6 @@ from lumpability.notebook_hooks import Shown
 from lumpability.numbers.foreign import by_name, is_frame, is_series
 from lumpability.numbers.integers import gather, smallest_unsigned
 
-__all__ = ["Blocks", "Partition"]
-
 Labels = np.ndarray[Any, np.dtype[np.int32]]
 _SHOWN = 24
 _FEW = 6  # with so few blocks, comparing labels with each is faster than a table

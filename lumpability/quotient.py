@@ -21,15 +21,6 @@ from lumpability.refinement.stability import first_rows
 from lumpability.structure import WeightedStructure
 from lumpability.vocabulary import missing_attribute
 
-__all__ = [
-    "Stats",
-    "Verdict",
-    "collapse",
-    "project",
-    "pull_back",
-    "spread",
-]
-
 
 @dataclass(frozen=True)
 class Verdict:

@@ -18,8 +18,6 @@ import numpy as np
 
 from lumpability.numbers.exact_array import ExactArray
 
-__all__ = ["History"]
-
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 

@@ -13,15 +13,6 @@ from typing import Any, TypeVar, cast
 
 from lumpability.errors import InvalidInput
 
-__all__ = [
-    "FORMER",
-    "keywords",
-    "missing_attribute",
-    "refuses_unknown_options",
-    "unknown_option",
-    "unknown_word",
-]
-
 FORMER: dict[str, dict[str, str]] = {
     "lump": {"initial": "within", "strict": "exact_weights"},
     "check": {"kappa": "factors"},

@@ -50,10 +50,9 @@ def run(script):
 
 
 def public(module):
-    """Return what a module offers: the names of `__all__` that it defines itself."""
-    for name in getattr(module, "__all__", ()):
-        value = getattr(module, name)
-        if getattr(value, "__module__", None) == module.__name__:
+    """Return what a module offers: what it defines without an underscore."""
+    for name, value in vars(module).items():
+        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__:
             yield name, value
 
 

@@ -20,8 +20,6 @@ from lumpability.certificate.printing import printed
 from lumpability.certificate.verification import Verification
 from lumpability.errors import InvalidInput
 
-__all__ = ["Certificate"]
-
 
 class Certificate(Claims):
     """The claims of a lumping of a chain.

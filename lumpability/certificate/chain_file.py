@@ -30,8 +30,6 @@ from lumpability.structure import WeightedStructure
 
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
-__all__ = ["ChainReader", "column", "digest_object", "read_claims", "write_claims"]
-
 _COLUMN = 1 << 16
 _MOST_NAMES = 1 << 16
 _MOST_NUMBERS = 1 << 25

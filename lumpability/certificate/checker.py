@@ -26,8 +26,6 @@ from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
-__all__ = ["verify"]
-
 
 def verify(certificate: Claims, model: Any, quotient: Any = None) -> Verification:
     """Check everything that a certificate claims about a chain.

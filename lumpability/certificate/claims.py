@@ -12,8 +12,6 @@ from lumpability.partition import Partition
 from lumpability.split_history import History
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Claims"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Claims:

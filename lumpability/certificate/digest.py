@@ -24,8 +24,6 @@ from lumpability.errors import InvalidInput
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.structure import WeightedStructure
 
-__all__ = ["ChainParts", "Digest"]
-
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 _CHUNK = 1 << 20
 

@@ -18,15 +18,6 @@ from lumpability.certificate.json_stream import MAX_BYTES, Scanner
 from lumpability.errors import SizeLimit
 from lumpability.files import opened, writing
 
-__all__ = [
-    "Reader",
-    "domain_of",
-    "number_text",
-    "plain",
-    "read_document",
-    "write_document",
-]
-
 FORMAT, VERSION = "lumpability/certificate", 1
 
 LONGEST_INTEGER = 4000

@@ -19,8 +19,6 @@ from lumpability.certificate.respected import (
 from lumpability.partition import Partition
 from lumpability.split_history import History
 
-__all__ = ["certify"]
-
 _SMALL_STATES, _SMALL_TRANSITIONS = 1000, 10_000
 
 

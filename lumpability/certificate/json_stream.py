@@ -17,8 +17,6 @@ import numpy as np
 
 from lumpability.errors import FormatError, SizeLimit
 
-__all__ = ["LARGEST", "MAX_BYTES", "Column", "Scanner"]
-
 Column = np.ndarray[Any, np.dtype[np.int32]]
 
 MAX_BYTES = 1 << 30

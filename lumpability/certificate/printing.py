@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from lumpability.certificate.claims import Claims
     from lumpability.certificate.kinds import ClaimedKind
 
-__all__ = ["printed"]
-
 _LINES, _MEMBERS = 30, 12
 
 

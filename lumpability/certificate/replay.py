@@ -32,8 +32,6 @@ from lumpability.partition import Partition
 from lumpability.split_history import History
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Replay", "refuse", "replay"]
-
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 _SAFE = 1 << 62

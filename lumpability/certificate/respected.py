@@ -12,8 +12,6 @@ from lumpability.certificate.digest import ChainParts
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 
-__all__ = ["codes_of", "names_of", "respected_partition", "with_earned_rewards"]
-
 Codes = np.ndarray[Any, Any]
 
 

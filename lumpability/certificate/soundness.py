@@ -33,8 +33,6 @@ from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
-__all__ = ["collapsed_conditions", "like", "portions", "quotient_parts"]
-
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 _CHUNK = 1 << 22

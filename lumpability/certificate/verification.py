@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Contradiction", "Rejection", "Verification"]
-
 
 @dataclass(frozen=True)
 class Rejection:

@@ -18,8 +18,6 @@ from lumpability.quotient import Verdict
 from lumpability.refinement import Witness
 from lumpability.show.text import Table, count
 
-__all__ = ["UNIT", "describe", "evidence", "summarise", "units"]
-
 UNIT = "state"
 """The noun for what is merged, in the singular."""
 _LARGEST = 5

@@ -15,8 +15,6 @@ from lumpability.cli.partition_file import read_factors, read_partition
 from lumpability.dispatch import check
 from lumpability.markov import KINDS
 
-__all__ = ["check_command"]
-
 _EXAMPLES = """\b
 Examples:
   lumpability check chain.drn blocks.json

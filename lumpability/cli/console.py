@@ -17,8 +17,6 @@ from lumpability.show.text import Table, as_rich, as_text
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["Stages", "document", "show", "show_json"]
-
 
 def show(*tables: Table) -> None:
     """Print tables to stdout: coloured and wrapped on a terminal, plain text elsewhere."""

@@ -13,8 +13,6 @@ from lumpability.networks.examples import planted
 from lumpability.partition import Partition
 from lumpability.show.text import Table
 
-__all__ = ["demo_command"]
-
 _REPAIRERS = 2
 _SIZES, _COPIES = [3, 8, 6, 2], 4
 _STORY = (

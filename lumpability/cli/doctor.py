@@ -26,8 +26,6 @@ from lumpability.markov.examples import machine_repair, tandem
 from lumpability.refinement import ENGINES, SUMS
 from lumpability.show.text import Table, count
 
-__all__ = ["doctor_command"]
-
 _NEEDED = ("click", "hypothesis", "numba", "numpy", "rich", "scipy", "sympy")
 _OPTIONAL = {
     "matplotlib": ("plot", "diagrams"),

@@ -24,8 +24,6 @@ from lumpability.teaching.exercises import (
 )
 from lumpability.teaching.exercises import solution as solution_of
 
-__all__ = ["exercise_command", "grade_command"]
-
 _KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")  # for networks two of them
 _SUFFIXES = {".md": "markdown", ".tex": "latex", ".html": "html"}
 _MAKE_EXAMPLES = """\b

@@ -13,8 +13,6 @@ from lumpability.cli.models import describe, lumped, subject
 from lumpability.files import writing
 from lumpability.show.text import printable
 
-__all__ = ["explain_command"]
-
 _EXAMPLES = """\b
 Examples:
   lumpability explain chain.drn.gz 17 42

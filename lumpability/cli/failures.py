@@ -31,8 +31,6 @@ from lumpability.errors import (
 from lumpability.show.text import printable
 from lumpability.vocabulary import FORMER
 
-__all__ = ["DEBUG", "NO", "WARNINGS", "ReportingGroup", "dashed", "tell"]
-
 NO = 1
 INVALID = 3
 INTERNAL = 70

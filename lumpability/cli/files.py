@@ -11,8 +11,6 @@ from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.models import describe
 from lumpability.show.text import Table
 
-__all__ = ["convert_command", "info_command"]
-
 
 @click.command("info", epilog="Example: lumpability info chain.umb")
 @options.file_argument("model")

@@ -21,8 +21,6 @@ from lumpability.markov.approximate import ApproximateLumping
 from lumpability.show.text import Table
 from lumpability.tables.reading import is_table
 
-__all__ = ["lump_command", "shrink_command"]
-
 _EXAMPLES = """\b
 Examples:
   lumpability lump chain.drn.gz -o small.drn

@@ -31,8 +31,6 @@ from lumpability.show.text import Table, count
 if TYPE_CHECKING:
     from lumpability.networks.relaxed.lumping import RegionLumping
 
-__all__ = ["describe", "judge", "lumped", "options_of", "subject", "summarise", "units"]
-
 _WINGS: dict[str, Any] = {
     "chain": chains,
     "network": networks,

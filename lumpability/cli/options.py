@@ -24,22 +24,6 @@ from lumpability.refinement import ENGINES
 from lumpability.tables import TABLE_ENGINES
 from lumpability.vocabulary import keywords, unknown_word
 
-__all__ = [
-    "Read",
-    "Write",
-    "antiparallel",
-    "debug",
-    "file_argument",
-    "file_option",
-    "as_json",
-    "kind",
-    "lumping",
-    "reading",
-    "reward_tolerance",
-    "tolerance",
-    "writing",
-]
-
 Command = Callable[..., Any]
 Option = Callable[[Command], Command]
 Read = Callable[..., Any]

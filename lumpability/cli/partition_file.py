@@ -28,8 +28,6 @@ from lumpability.partition import Partition
 _DIGITS = 10  # states are counted with 31 bits
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 
-__all__ = ["read_factors", "read_partition", "write_partition"]
-
 
 def read_partition(path: Path, states: States) -> Partition:
     """Read a partition of the given states.

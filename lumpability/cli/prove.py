@@ -15,8 +15,6 @@ from lumpability.files import writing
 from lumpability.show.text import printable
 from lumpability.symbolic import Proof, export, prove
 
-__all__ = ["prove_command"]
-
 _EXAMPLES = """\b
 Examples:
   lumpability prove chain.drn

@@ -8,8 +8,6 @@ from typing import Any
 
 from lumpability.show.text import Table
 
-__all__ = ["Report", "change_of_size", "rounding", "smaller"]
-
 
 @dataclass(frozen=True)
 class Report:

@@ -21,8 +21,6 @@ from lumpability.markov.solve.solution import METHODS
 from lumpability.numbers.rationals import read_number
 from lumpability.show.text import Table, count
 
-__all__ = ["named_state", "numbers_option", "read_numbers", "solve_command"]
-
 _SHOWN = 40
 _MOST_NUMBERS = 100_000
 _EXAMPLES = """\b

@@ -21,8 +21,6 @@ from lumpability.networks.relaxed.certificate import RegionCertificate
 from lumpability.show.text import Table
 from lumpability.tables import TableCertificate
 
-__all__ = ["verify_command"]
-
 _EXAMPLES = """\b
 Examples:
   lumpability lump chain.drn.gz --certificate proof.json.gz

@@ -22,8 +22,6 @@ from lumpability.errors import FormatError
 from lumpability.files import DEFAULT_MAX_BYTES, check_size, opened, reading, writing
 from lumpability.formats.tokens import Array, shown
 
-__all__ = ["read_arrays", "write_arrays"]
-
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _UNSOUND = (ValueError, TypeError, SyntaxError, TokenError, OverflowError, RecursionError)
 

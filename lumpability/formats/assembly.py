@@ -25,26 +25,6 @@ from lumpability.numbers.parameters import parameters_of
 from lumpability.numbers.rationals import Reading
 from lumpability.structure import WeightedStructure
 
-__all__ = [
-    "INITIAL",
-    "LossyWrite",
-    "assemble",
-    "chain_class",
-    "distinct_rows",
-    "inferred_class",
-    "initial_marks",
-    "looks_stochastic",
-    "one_choice_class",
-    "parameter_names",
-    "refuse_absurd",
-    "refuse_initial_label",
-    "refuse_negative",
-    "state_lines",
-    "state_names",
-    "uniform_over",
-    "warn_of_loss",
-]
-
 INITIAL = "init"
 """The label that marks initial states in files."""
 

@@ -11,8 +11,6 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
-__all__ = ["declared_variables", "has_transient_variables", "without_values"]
-
 _NAME = r"[A-Za-z_]\w*"
 _DECLARED = re.compile(rf"\b({_NAME})\s*:\s*(?:\[|bool\b|int\b|clock\b)")
 _RENAMED = re.compile(rf"\bmodule\s+{_NAME}\s*=\s*({_NAME})\s*\[([^\]]*)\]")

@@ -18,8 +18,6 @@ from lumpability.formats.assembly import chain_class, one_choice_class
 from lumpability.formats.tokens import shown
 from lumpability.markov.chains import CTMC, MarkovChain
 
-__all__ = ["Header", "LABELS_OF_NO_STATE", "read_header", "split_labels"]
-
 LABELS_OF_NO_STATE = "// Labels of no state:"
 """Begins the comment that lists labels no state carries."""
 

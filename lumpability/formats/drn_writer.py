@@ -30,8 +30,6 @@ from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.rationals import exact_text
 
-__all__ = ["header_text", "label_texts", "label_word", "write_drn"]
-
 _STATES_AT_ONCE = 1 << 14
 _PLAIN_LABEL = re.compile(r"[\w.=<>:;,&|+*/^-][^\s\"\x00-\x20]*")
 

@@ -18,8 +18,6 @@ from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import exact_text
 
-__all__ = ["write_interval_drn"]
-
 
 def write_interval_drn(hull: Hull, path: str | Path, *, nominal: MarkovChain) -> None:
     """Write the interval hull of a lumping to a ``.drn`` or ``.drn.gz`` file.

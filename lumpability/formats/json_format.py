@@ -35,8 +35,6 @@ from lumpability.numbers.number_list import NumberList, array_of_codes
 from lumpability.numbers.rationals import exact_text
 from lumpability.structure import WeightedStructure
 
-__all__ = ["read_json", "write_json"]
-
 FORMAT, VERSION = "lumpability/chain", 1
 _LARGEST_PLAIN = 2**53  # other programs read integers up to here exactly
 

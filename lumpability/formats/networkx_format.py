@@ -22,8 +22,6 @@ from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 
-__all__ = ["from_networkx", "to_networkx"]
-
 
 def to_networkx(chain: MarkovChain) -> Any:
     """Return a chain as a `networkx.DiGraph` with exact weights.

@@ -48,8 +48,6 @@ from lumpability.numbers.number_list import NumberList, array_of_codes
 from lumpability.numbers.rationals import Reading
 from lumpability.structure import WeightedStructure
 
-__all__ = ["chain_of_arrays", "write_npz"]
-
 _LARGEST = 2**63 - 1
 
 

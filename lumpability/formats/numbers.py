@@ -35,14 +35,6 @@ from lumpability.numbers.parameters import is_symbolic, parse, read_elements
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading, read_floats, read_text
 from lumpability.numbers.rationals import shown as number_shown
 
-__all__ = [
-    "NumberTable",
-    "double_text",
-    "names_a_double",
-    "read_exact",
-    "read_expression",
-]
-
 _NUMBER = re.compile(r"[0-9.+-]+(?:[eE][+-]?[0-9]+)?(?:/[0-9]+)?")
 _DECIMAL = re.compile(r"[+-]?0*\.?0*([0-9]*)\.?([0-9]*)(?:[eE][+-]?[0-9]+)?")
 

@@ -16,8 +16,6 @@ from lumpability.markov.chains import MarkovChain
 from lumpability.networks.network import Network
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 
-__all__ = ["read_archive", "write_archive"]
-
 
 def read_archive(
     path: str | Path,

@@ -42,8 +42,6 @@ from lumpability.numbers.exact_array import Exact
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading, exact_text
 from lumpability.structure import WeightedStructure
 
-__all__ = ["read_prism_files", "write_prism_files"]
-
 _TYPE_COMMENT = re.compile(r"#\s*Transitions\s*\((\w+)\)\s*")
 _MAX_STATES = 2**31 - 1
 _MAX_HEADER = 1 << 16

@@ -29,8 +29,6 @@ from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.rationals import Reading
 from lumpability.structure import WeightedStructure
 
-__all__ = ["expected_on_leaving", "read_rewards", "reward_files", "reward_texts"]
-
 _NAME = re.compile(r'#\s*Reward structure:?\s*"([^"]*)"\s*')
 _MAX_LINE = 1 << 16
 

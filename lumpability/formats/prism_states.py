@@ -21,8 +21,6 @@ from lumpability.formats.assembly import distinct_rows, refuse_absurd
 from lumpability.formats.tokens import Array, Chunk, chunks, shown
 from lumpability.markov.attributes import Mask
 
-__all__ = ["labels_text", "read_labels", "read_names", "states_text"]
-
 _DECLARED = re.compile(r'\s*([0-9]{1,18})\s*=\s*"([^"]*)"')
 _COMMENT = re.compile(rb"(?m)^[ \t]*#.*$")
 _ASSIGNMENT = re.compile(r"\s*[0-9]+\s*:[\s0-9]*")

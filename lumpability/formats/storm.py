@@ -40,8 +40,6 @@ from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading
 from lumpability.structure import WeightedStructure
 
-__all__ = ["from_stormpy", "read_source", "to_stormpy"]
-
 
 def read_source(
     path: str | Path,

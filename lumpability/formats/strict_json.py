@@ -17,8 +17,6 @@ from lumpability.errors import FormatError, SizeLimit
 from lumpability.files import DEFAULT_MAX_BYTES, opened
 from lumpability.formats.tokens import shown
 
-__all__ = ["check_version", "parse_object", "parse_strictly", "read_document", "write_pieces"]
-
 MAX_BYTES = 1 << 30
 """Largest JSON text read unless ``max_bytes=`` says otherwise; parsing takes about ten times as much."""
 

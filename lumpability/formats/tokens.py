@@ -20,8 +20,6 @@ import numpy as np
 from lumpability.errors import FormatError
 from lumpability.numbers.integers import intern
 
-__all__ = ["Chunk", "Spans", "chunks", "shown"]
-
 Array = np.ndarray[Any, Any]
 
 _CHUNK = 1 << 20

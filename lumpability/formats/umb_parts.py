@@ -22,8 +22,6 @@ from lumpability.formats.tokens import shown
 from lumpability.markov.attributes import Mask
 from lumpability.numbers.exact_array import ExactArray
 
-__all__ = ["bits", "dump_index", "load_index", "packed_bits", "packed_rationals", "rationals"]
-
 _FORMAT_VERSION = 1
 _WORD = 8
 _DEFAULT_SIZES = {"bool": 1, "int": 64, "uint": 64, "double": 64, "rational": 128, "string": 64}

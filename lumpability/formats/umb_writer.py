@@ -28,8 +28,6 @@ from lumpability.markov.attributes import Mask
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.numbers.exact_array import ExactArray
 
-__all__ = ["GROUP", "write_umb"]
-
 GROUP = "lumpability"
 """The group of annotations for data without a place in UMB: "names" and "initial"."""
 

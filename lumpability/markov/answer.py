@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 from lumpability.errors import InvalidInput, require
 from lumpability.markov.lumping import Lumping
 
-__all__ = ["Answer", "AnswerRow"]
-
 
 class AnswerRow(NamedTuple):
     """One number."""

@@ -24,16 +24,6 @@ from lumpability.numbers.parameters import is_positive
 from lumpability.numbers.rationals import Reading, shown
 from lumpability.partition import Partition
 
-__all__ = [
-    "Reward",
-    "States",
-    "block_name",
-    "block_names",
-    "read_initial",
-    "read_labels",
-    "read_rewards",
-]
-
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 

@@ -30,8 +30,6 @@ from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
-__all__ = ["MarkovChain"]
-
 
 class MarkovChain(Drawn, ABC):
     """The base of CTMC and DTMC.  Immutable.

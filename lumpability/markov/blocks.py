@@ -10,8 +10,6 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.quotient import project, pull_back
 
-__all__ = ["BlockReport", "Blocked"]
-
 
 class BlockReport(NamedTuple):
     """One row of `Blocked.table`; `labels` are those that all members carry."""

@@ -26,8 +26,6 @@ from lumpability.refinement import NormalForm
 from lumpability.refinement.definition import block_sums, rounds
 from lumpability.structure import WeightedStructure
 
-__all__ = ["SpecialCase", "special_cases"]
-
 _MOST_PAIRS = 20_000
 
 

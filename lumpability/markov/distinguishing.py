@@ -27,8 +27,6 @@ from lumpability.quotient import collapse
 from lumpability.refinement.exact_rounds import Levels
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Difference", "Separation", "share"]
-
 Array = np.ndarray[Any, Any]
 
 

@@ -17,8 +17,6 @@ from lumpability.markov.attributes import Reward
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.numbers.exact_array import ExactArray
 
-__all__ = ["earning_rates", "with_held_rewards", "with_respected_rewards"]
-
 
 def earning_rates(chain: MarkovChain, reward: str | Reward) -> ExactArray:
     """Return what a reward earns per unit of time (or step) in every state, shape (n,).

@@ -26,8 +26,6 @@ from lumpability.partition import Partition
 from lumpability.refinement import Witness
 from lumpability.refinement.definition import block_sums
 
-__all__ = ["explain", "explain_witness", "state_number"]
-
 _COMPARED = 20_000
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]

@@ -22,8 +22,6 @@ from lumpability.notebook_hooks import Record, Told
 from lumpability.numbers.exact_array import Exact
 from lumpability.numbers.rationals import shown
 
-__all__ = ["Ending", "EqualSum", "Explanation", "Flow", "Group", "Step"]
-
 _MEMBERS = 4
 _TRANSITIONS = 6
 _ROWS = 24

@@ -34,19 +34,6 @@ from lumpability.markov.kinds import find_kind
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.structure import WeightedStructure
 
-__all__ = [
-    "And",
-    "Formula",
-    "Given",
-    "HasLabel",
-    "HasReward",
-    "Node",
-    "Not",
-    "Share",
-    "Starts",
-    "Sum",
-]
-
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 _COMPARE = {"=": operator.eq, ">=": operator.ge}
 _INLINE = 40

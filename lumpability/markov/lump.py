@@ -28,8 +28,6 @@ from lumpability.quotient import Stats, Verdict, project
 from lumpability.refinement import Engine, EngineName, Progress, Witness
 from lumpability.structure import WeightedStructure
 
-__all__ = ["check_chain", "lump_chain"]
-
 _CHUNK = 1 << 15  # states
 
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:  # methods import what they alone need, which halves the time 
     from lumpability.markov.explanation import Explanation
     from lumpability.markov.near_misses import NearMiss
 
-__all__ = ["Lumping"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Lumping(Blocked, Played):

@@ -16,8 +16,6 @@ from lumpability.numbers.parameters import is_positive
 from lumpability.numbers.rationals import Reading
 from lumpability.structure import WeightedStructure
 
-__all__ = ["divide_rows", "explore", "negative_codes", "read_matrix", "transitions", "with_loops"]
-
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Array = np.ndarray[Any, np.dtype[Any]]
 

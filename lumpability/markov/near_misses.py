@@ -31,8 +31,6 @@ from lumpability.partition import Partition
 from lumpability.refinement.exact_rounds import scrambled
 from lumpability.structure import WeightedStructure
 
-__all__ = ["NearMiss", "WeightChange", "find_near_misses"]
-
 _HASHES = 4_000_000
 _PROPOSED = 2_000_000
 _COMPARED = 20_000

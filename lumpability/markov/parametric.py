@@ -15,8 +15,6 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.parameters import parameters_of, substitute, to_expression
 from lumpability.numbers.rationals import read_number
 
-__all__ = ["parameters_in", "read_point", "substitute_array"]
-
 
 def parameters_in(arrays: Iterable[ExactArray]) -> tuple[Any, ...]:
     """Return the parameters of some arrays as sympy symbols, by name.

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from lumpability.errors import InvalidInput
 from lumpability.markov.kinds import find_kind
 
-__all__ = ["FORMULAS", "PRESERVED", "QUANTITIES", "WEAK", "Claim", "as_table", "claims_about"]
-
 QUANTITIES: dict[str, str] = {
     "block probabilities, every start": "p(t) V = p^(t), with p^(0) = p(0) V",
     "block probabilities, uniform start": "p(t) V = p^(t) for p(0) = p^(0) D",

@@ -23,8 +23,6 @@ from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
 
-__all__ = ["SHARING", "compose", "symmetric"]
-
 Chain = TypeVar("Chain", bound=MarkovChain)
 
 SHARING: Mapping[str, Callable[[str, np.ndarray[Any, Any], int], dict[str, Any]]] = {

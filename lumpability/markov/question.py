@@ -33,8 +33,6 @@ from lumpability.numbers.rationals import read_number
 from lumpability.partition import Partition
 from lumpability.vocabulary import unknown_word
 
-__all__ = ["KINDS", "QUANTITIES", "Quantity", "ask"]
-
 Quantity = Literal[
     "stationary",
     "transient",

@@ -8,8 +8,6 @@ from lumpability.errors import InvalidInput, TrivialLumping, warn
 from lumpability.markov.chains import MarkovChain
 from lumpability.partition import Partition
 
-__all__ = ["respected_names", "warn_if_trivial"]
-
 
 def warn_if_trivial(partition: Partition, respected: Partition) -> None:
     """Warn if all states fall into one block because nothing has to be kept apart."""

@@ -31,8 +31,6 @@ from lumpability.markov.formulas import (
 )
 from lumpability.numbers.exact_array import Exact
 
-__all__ = ["separating_formula"]
-
 Array = np.ndarray[Any, Any]
 
 Key = tuple[int, int]

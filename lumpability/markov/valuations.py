@@ -17,8 +17,6 @@ import numpy as np
 
 from lumpability.partition import Partition
 
-__all__ = ["Valuation", "assignments", "block_descriptions"]
-
 _MOST_VALUES = 100_000  # a fifth of a second
 _MOST_WORK = 100_000_000
 Codes = np.ndarray[Any, np.dtype[np.int32]]

@@ -32,8 +32,6 @@ from lumpability.numbers.integers import (
 )
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading, read_floats, read_number
 
-__all__ = ["Exact", "ExactArray"]
-
 Exact = Any
 """`fractions.Fraction`, or an element of a sympy field of rational functions."""
 

@@ -24,21 +24,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "Array",
-    "as_floats",
-    "divided",
-    "exact_ratios",
-    "first_non_finite",
-    "float_sum",
-    "is_safe",
-    "products_agree",
-    "round_to",
-    "to_fractions",
-    "two_product",
-    "two_sum",
-]
-
 Array = np.ndarray[Any, Any]
 
 _SPLIT = float(2**27 + 1)

@@ -13,8 +13,6 @@ import numpy as np
 
 from lumpability.errors import InvalidInput
 
-__all__ = ["by_name", "frame_entries", "is_frame", "is_series", "plain"]
-
 
 def is_series(value: Any) -> bool:
     """Whether this is a pandas Series."""

@@ -15,8 +15,6 @@ import numpy as np
 
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Group"]
-
 
 class Group(enum.Enum):
     """A multiplicative group of rational factors.

@@ -25,19 +25,6 @@ import numpy as np
 
 from lumpability.numbers.interning import number_words
 
-__all__ = [
-    "Limbs",
-    "common_denominator",
-    "gather",
-    "intern",
-    "prime",
-    "primes_avoiding",
-    "primes_beyond",
-    "residues",
-    "scale_to_integers",
-    "smallest_unsigned",
-]
-
 _UNSIGNED = [
     (np.dtype(f"u{size}"), 1 << 8 * size) for size in (1, 2, 4)
 ]  # with their numbers of values

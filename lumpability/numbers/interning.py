@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["number_words"]
-
 Array = np.ndarray[Any, Any]
 
 _CHUNK = 1 << 15

@@ -10,8 +10,6 @@ import numpy as np
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.rationals import exact_text
 
-__all__ = ["NumberList", "array_of_codes"]
-
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 
 

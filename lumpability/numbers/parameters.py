@@ -20,20 +20,6 @@ from typing import Any
 from lumpability.errors import InvalidValue, SizeLimit
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, read_number, read_text
 
-__all__ = [
-    "add",
-    "coefficients",
-    "evaluate_modulo",
-    "in_one_field",
-    "is_positive",
-    "is_symbolic",
-    "parameters_of",
-    "parse",
-    "read_elements",
-    "substitute",
-    "to_expression",
-]
-
 _MAX_LENGTH = 2000
 _MAX_POWER = 64
 _MAX_TERMS = 10_000

@@ -26,17 +26,6 @@ import numpy as np
 
 from lumpability.errors import InvalidValue
 
-__all__ = [
-    "DEFAULT_TOLERANCE",
-    "Reading",
-    "exact_text",
-    "read_float",
-    "read_floats",
-    "read_number",
-    "read_text",
-    "shown",
-]
-
 DEFAULT_TOLERANCE = 1e-12
 """Largest relative change when a float is read as the rational that was meant."""
 

@@ -20,14 +20,6 @@ import numpy as np
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import primes_avoiding, primes_beyond
 
-__all__ = [
-    "combined_residues",
-    "common_denominator_of",
-    "deciding_residues",
-    "fits_words",
-    "moduli",
-]
-
 _WORD = 2**64 - 1
 _POWER = 2**24  # modulo which no weight may equal another or zero, if 2^64 is to be the modulus
 

@@ -15,8 +15,6 @@ import numpy as np
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.integers import Limbs
 
-__all__ = ["sum_entries"]
-
 Rows = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], ExactArray]
 
 

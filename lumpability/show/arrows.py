@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Arrow", "arrows"]
-
 _BENDS = (0.0, 0.22, -0.22, 0.42, -0.42, 0.65, -0.65)
 _RETURN = 0.14
 _HEAD = 7.0

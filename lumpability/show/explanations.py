@@ -18,8 +18,6 @@ from lumpability.networks.checking import NetworkWitness
 from lumpability.networks.explanation import NetworkExplanation
 from lumpability.numbers.rationals import shown
 
-__all__ = ["body", "fragment", "page"]
-
 _TRANSITIONS = 24
 _ROWS = 100
 

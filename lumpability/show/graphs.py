@@ -19,8 +19,6 @@ from lumpability.show.arrows import Arrow, arrows
 from lumpability.show.layout import Points, along_a_line, longest_way, spread
 from lumpability.show.text import printable
 
-__all__ = ["LARGEST_DRAWN", "Graph", "attributes", "chain_graph", "short"]
-
 LARGEST_DRAWN = 64
 """Largest number of vertices of a drawn chain; nobody could read a drawing with more."""
 

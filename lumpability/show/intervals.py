@@ -15,8 +15,6 @@ from lumpability.markov.chains import MarkovChain
 from lumpability.markov.solve import transient
 from lumpability.show.plots import new_axes
 
-__all__ = ["intervals_over_time"]
-
 _SOLVED_UP_TO = 100_000  # states
 _BAND, _CURVE = "#b9c3d0", "#1a5fb4"
 

@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Layers", "along_a_line", "longest_way", "place_layers", "spread"]
-
 Points = np.ndarray[Any, np.dtype[np.float64]]
 
 _ITERATIONS = 300

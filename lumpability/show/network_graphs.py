@@ -16,8 +16,6 @@ from lumpability.show.arrows import Arrow
 from lumpability.show.graphs import Graph
 from lumpability.show.layout import place_layers
 
-__all__ = ["MOST_IN_LAYER", "filter_width", "network_graph", "unit_counts"]
-
 MOST_IN_LAYER = 160
 """Largest number of units in a layer of a network that is drawn unit by unit."""
 

@@ -15,8 +15,6 @@ from lumpability.show.arrows import Arrow
 from lumpability.show.graphs import LARGEST_DRAWN, Graph
 from lumpability.show.layout import place_layers
 
-__all__ = ["node_graph"]
-
 _LEFT, _HELD, _NEITHER = 0, 1, -1
 
 

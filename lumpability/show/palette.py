@@ -7,8 +7,6 @@ least 4.5 to 1).  There are few colours; from the eighth block on, a pattern is 
 
 from __future__ import annotations
 
-__all__ = ["COLOURS", "PATTERNS", "colour", "letter", "pattern"]
-
 COLOURS = ("#56b4e9", "#e69f00", "#2bb58c", "#f0e442", "#ec7f45", "#d48cb6", "#b9b9b9")
 """Fills, readable under black text."""
 

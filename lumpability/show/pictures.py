@@ -28,8 +28,6 @@ from lumpability.show.palette import colour, letter
 from lumpability.show.svg import beside, graph_svg
 from lumpability.show.text import count, printable
 
-__all__ = ["Picture", "picture"]
-
 _TEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",

@@ -21,17 +21,6 @@ from lumpability.markov.solve import stationary, transient
 from lumpability.networks.lumping import NetworkLumping
 from lumpability.networks.relaxed.relaxation import RelaxedLumping
 
-__all__ = [
-    "answer_values",
-    "class_sizes",
-    "layer_widths",
-    "new_axes",
-    "relaxation_curve",
-    "save",
-    "stationary_masses",
-    "transient_masses",
-]
-
 _UNDATED: dict[str, dict[str, None]] = {
     "pdf": {"CreationDate": None},
     "png": {},

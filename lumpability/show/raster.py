@@ -14,8 +14,6 @@ from typing import Any
 from lumpability.errors import require
 from lumpability.files import writing
 
-__all__ = ["write_raster"]
-
 _INK, _PAPER = "#1c1e23", "#ffffff"
 _HATCHES = {"stripes": "////", "dots": "....", "cross": "++++"}
 _STEPS = {"M": 1, "L": 1, "Q": 2, "C": 3, "Z": 0}

@@ -13,8 +13,6 @@ from html import escape
 from lumpability.show.graphs import Graph, short
 from lumpability.show.palette import colour, letter, pattern
 
-__all__ = ["beside", "graph_svg"]
-
 _STYLE = (
     ".lumpability{color:#1c1e23;font-family:system-ui,'DejaVu Sans',sans-serif}"
     ".lumpability .paper{fill:#fff}"

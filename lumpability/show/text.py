@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-__all__ = ["Table", "as_html", "as_rich", "as_text", "count", "printable"]
-
 
 @dataclass(frozen=True)
 class Table:

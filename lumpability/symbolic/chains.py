@@ -27,8 +27,6 @@ from lumpability.partition import Partition
 from lumpability.symbolic.matrices import compare, matrix_of, signs
 from lumpability.symbolic.proof import Consequence, Identity, Proof
 
-__all__ = ["MOST_STATES", "prove_chain"]
-
 MOST_STATES = 200
 """Largest number of states of a chain whose matrix is written out, by default."""
 

@@ -36,8 +36,6 @@ from lumpability.networks.unit_layout import fixed
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group
 
-__all__ = ["MOST_OPERATIONS", "Rule", "SameFunction", "compare_functions"]
-
 MOST_OPERATIONS = 20_000
 """Largest number of multiplications, for one input, of a network that is expanded, by default."""
 

@@ -24,8 +24,6 @@ from lumpability.symbolic.functions import MOST_OPERATIONS, compare_functions
 from lumpability.symbolic.matrices import compare, matrix_of
 from lumpability.symbolic.proof import Consequence, Identity, Proof
 
-__all__ = ["prove_network"]
-
 
 def prove_network(lumping: NetworkLumping, *, largest: int = MOST_OPERATIONS) -> Proof:
     """Prove that a network and its quotient compute the same function.

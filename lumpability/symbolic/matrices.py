@@ -14,8 +14,6 @@ from lumpability.errors import InvalidInput
 from lumpability.numbers.parameters import to_expression
 from lumpability.symbolic.proof import Identity
 
-__all__ = ["compare", "matrix_of", "signs"]
-
 
 def matrix_of(rows: Iterable[Iterable[Any]], shape: tuple[int, int]) -> Any:
     """Return an immutable sympy matrix of exact numbers (fractions, integers, field elements).

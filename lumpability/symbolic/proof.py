@@ -13,8 +13,6 @@ from typing import Any
 
 from lumpability.symbolic.functions import SameFunction
 
-__all__ = ["Consequence", "Identity", "Proof"]
-
 _SHOWN = 12
 """Largest number of rows of a matrix that a notebook shows by itself."""
 _LISTED = 5

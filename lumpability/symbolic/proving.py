@@ -12,8 +12,6 @@ from lumpability.symbolic.functions import MOST_OPERATIONS
 from lumpability.symbolic.layers import prove_network
 from lumpability.symbolic.proof import Proof
 
-__all__ = ["export", "prove", "statement_of"]
-
 
 def prove(lumping: Lumping | NetworkLumping, *, largest: int | None = None) -> Proof:
     """Prove a lumping with symbolic matrices, or show what is wrong with it.

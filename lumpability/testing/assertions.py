@@ -22,13 +22,6 @@ from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.testing.definitions import Matrix, block_sums, dense, generator_rows, transposed
 
-__all__ = [
-    "assert_lumpable",
-    "assert_quotient_correct",
-    "assert_same_function",
-    "assert_same_partition",
-]
-
 _LISTED = 5
 _UNITS, _DRAWN = 4, 6
 

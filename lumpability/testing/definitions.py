@@ -16,19 +16,6 @@ from lumpability.partition import Partition
 from lumpability.refinement import Witness
 from lumpability.structure import WeightedStructure
 
-__all__ = [
-    "Matrix",
-    "all_partitions",
-    "block_sums",
-    "dense",
-    "find_unstable",
-    "find_witness",
-    "generator_rows",
-    "is_lumping",
-    "is_stable",
-    "transposed",
-]
-
 Matrix = list[list[Exact]]
 
 

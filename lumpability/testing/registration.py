@@ -6,8 +6,6 @@ arguments are annotated with these classes, work once the library is installed.
 
 from __future__ import annotations
 
-__all__ = ["register"]
-
 
 def register() -> None:
     """Tell Hypothesis how to draw CTMCs, DTMCs, networks, partitions and structures.

@@ -23,8 +23,6 @@ from lumpability.certificate.export.statement import (
     comment,
 )
 
-__all__ = ["write_coq"]
-
 
 def write_coq(statement: IntegerStatement) -> str:
     r"""Return the text of a Coq file, in ASCII, that ``coqc`` refuses if the statement is false.

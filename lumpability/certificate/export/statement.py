@@ -27,19 +27,6 @@ from lumpability.errors import NotJustified, SizeLimit
 from lumpability.numbers.integers import scale_to_integers
 from lumpability.structure import WeightedStructure
 
-__all__ = [
-    "ChainStatement",
-    "IntegerStatement",
-    "LARGEST",
-    "LayerStatement",
-    "NetworkStatement",
-    "block_comments",
-    "chain_statement",
-    "comment",
-    "refuse_large",
-    "scaled",
-]
-
 Rows = tuple[tuple[int, ...], ...]
 
 LARGEST = 200

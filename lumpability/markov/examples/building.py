@@ -13,8 +13,6 @@ from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.structure import WeightedStructure
 
-__all__ = ["LARGEST", "assemble", "bits_of", "need_at_least", "read_rates"]
-
 LARGEST = 1 << 25
 """Most states that a family builds; larger arrays of transitions do not fit small machines."""
 

@@ -7,8 +7,6 @@ from typing import Any
 from lumpability.markov.chains import CTMC, DTMC
 from lumpability.markov.examples.building import read_rates
 
-__all__ = ["exact_not_ordinary", "land_of_oz", "proportional_not_ordinary", "weak_not_ordinary"]
-
 
 def exact_not_ordinary() -> DTMC:
     """Return a chain on which {0}, {1, 2} is an exact lumping, but not an ordinary one.

@@ -19,8 +19,6 @@ from lumpability.markov.kinds import find_kind
 from lumpability.numbers.rationals import read_number
 from lumpability.partition import Partition
 
-__all__ = ["nearly_lumpable", "planted", "unfold"]
-
 _LARGEST_RATE = 6
 Generator = np.random.Generator
 

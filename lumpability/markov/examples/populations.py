@@ -16,8 +16,6 @@ from lumpability.markov.examples.building import (
 )
 from lumpability.numbers.exact_array import ExactArray
 
-__all__ = ["components", "ehrenfest", "moran", "sis_epidemic"]
-
 
 def ehrenfest(balls: int, *, rate: Any = 1) -> CTMC:
     """Return Ehrenfest's urns with numbered balls: each ball changes the urn at its own times.

@@ -14,8 +14,6 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import read_number
 from lumpability.structure import WeightedStructure
 
-__all__ = ["machine_repair", "polling", "queue_at_changing_speed", "queue_with_servers", "tandem"]
-
 _MOST_MACHINES = 20
 
 

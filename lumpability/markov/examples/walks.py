@@ -10,8 +10,6 @@ import numpy as np
 from lumpability.markov.chains import CTMC, DTMC
 from lumpability.markov.examples.building import assemble, check_size, need_at_least, read_rates
 
-__all__ = ["cycle_walk", "hypercube_walk", "symmetric_birth_death", "torus_walk"]
-
 
 def hypercube_walk(dimension: int) -> DTMC:
     """Return the simple random walk on the corners of a cube: flip one random digit.

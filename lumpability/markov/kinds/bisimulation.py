@@ -18,8 +18,6 @@ from lumpability.partition import Partition
 from lumpability.quotient import collapse
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Bisimulation"]
-
 
 class Bisimulation(Kind):
     """Equal rates into every block, the own block included."""

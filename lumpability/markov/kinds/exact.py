@@ -27,8 +27,6 @@ from lumpability.partition import Partition
 from lumpability.quotient import collapse, spread
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Exact", "lift_uniformly"]
-
 
 class Exact(Kind):
     """Equal sums coming in from every block."""

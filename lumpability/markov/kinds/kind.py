@@ -33,8 +33,6 @@ from lumpability.refinement import (
 from lumpability.refinement.stability import disagreement
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Condition", "Kind", "balance_matrix"]
-
 
 @dataclass(frozen=True)
 class Condition:

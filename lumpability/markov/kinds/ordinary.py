@@ -19,8 +19,6 @@ from lumpability.partition import Partition
 from lumpability.quotient import collapse
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Ordinary"]
-
 
 class Ordinary(Kind):
     """Ordinary lumpability of the generator (CTMC) or the stochastic matrix (DTMC)."""

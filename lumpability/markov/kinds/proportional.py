@@ -40,8 +40,6 @@ from lumpability.refinement import SHARES, Refinement, Witness
 from lumpability.refinement.stability import disagreement
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Proportional"]
-
 
 class Proportional(Kind):
     """Equal rates into other blocks up to a positive factor of each state."""

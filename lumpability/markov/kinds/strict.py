@@ -19,8 +19,6 @@ from lumpability.partition import Partition
 from lumpability.quotient import collapse, spread
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Strict"]
-
 
 class Strict(Kind):
     """Equal sums into and from every block."""

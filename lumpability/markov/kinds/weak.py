@@ -30,8 +30,6 @@ from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.structure import WeightedStructure
 
-__all__ = ["MAX_STATES", "History", "Starts", "Weak", "WeakVerdict", "check_weak"]
-
 MAX_STATES = 200
 """States up to which `check(..., kind="weak")` computes; `check_weak` takes another limit."""
 

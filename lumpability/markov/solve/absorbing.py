@@ -27,8 +27,6 @@ from lumpability.markov.solve.gth import eliminate, exact_products, rounded_sums
 from lumpability.markov.solve.linear import first_success, solve_numeric
 from lumpability.markov.solve.solution import Effort, Floats
 
-__all__ = ["Found", "solve_absorbing"]
-
 _DENSE_UP_TO = 2000
 _CORRECTIONS = 6
 _GOOD = 1e-13

@@ -8,8 +8,6 @@ import numpy as np
 
 from lumpability.markov.chains import MarkovChain
 
-__all__ = ["backwards_reachable", "is_irreducible", "recurrent_classes"]
-
 
 def _graph(chain: MarkovChain) -> Any:
     from scipy.sparse import csr_array

@@ -20,14 +20,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "eliminate",
-    "eliminate_dense",
-    "exact_products",
-    "relative_error_bound",
-    "rounded_sums",
-]
-
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 _PANEL = 48

@@ -24,8 +24,6 @@ from lumpability.markov.solve.solution import Effort, Method, Progress, Solution
 from lumpability.markov.solve.vectors import target_of
 from lumpability.numbers.exact_array import Exact, ExactArray
 
-__all__ = ["expected_hitting_times", "expected_until", "hitting_probabilities"]
-
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 

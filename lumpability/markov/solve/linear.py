@@ -19,8 +19,6 @@ from lumpability.markov.solve.solution import Effort, Floats
 from lumpability.numbers.exact_array import Exact
 from lumpability.numbers.parameters import in_one_field
 
-__all__ = ["first_success", "solve_exact", "solve_numeric"]
-
 _FACTORISE_UP_TO = 2_000_000  # entries for which an incomplete factorisation is tried
 _RESTART = 30
 

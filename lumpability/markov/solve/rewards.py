@@ -34,15 +34,6 @@ from lumpability.markov.solve.transient import (
 from lumpability.markov.solve.vectors import initial_of
 from lumpability.numbers.exact_array import ExactArray
 
-__all__ = [
-    "accumulated",
-    "accumulated_reward",
-    "expected_reward_until",
-    "instantaneous_reward",
-    "long_run",
-    "long_run_reward",
-]
-
 _UNIT = 2.0**-53
 
 

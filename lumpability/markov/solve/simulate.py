@@ -12,8 +12,6 @@ from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.solve.solution import Progress
 from lumpability.markov.solve.vectors import initial_of
 
-__all__ = ["Path", "simulate"]
-
 _REPORT = 10_000
 
 

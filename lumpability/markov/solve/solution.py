@@ -16,8 +16,6 @@ from lumpability.markov.parametric import parameters_in, read_point, substitute_
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.parameters import to_expression
 
-__all__ = ["METHODS", "Effort", "Method", "Progress", "Solution", "choose_method"]
-
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Method = Literal["auto", "exact", "direct", "iterative"]
 METHODS: tuple[Method, ...] = ("auto", "exact", "direct", "iterative")

@@ -35,8 +35,6 @@ from lumpability.markov.solve.solution import (
 from lumpability.markov.solve.sweeps import sweep_until_right
 from lumpability.numbers.exact_array import Exact, ExactArray
 
-__all__ = ["eliminate_states", "stationary", "stationary_distributions", "stationary_masses"]
-
 _DENSE_UP_TO = 3000
 _USELESS = 1e-3  # larger relative errors are refused
 

@@ -23,8 +23,6 @@ from lumpability.errors import NoConvergence
 from lumpability.markov.solve.gth import eliminate_dense, relative_error_bound
 from lumpability.markov.solve.solution import Effort, Floats
 
-__all__ = ["sweep_until_right"]
-
 _SWEEPS = 3  # before and after the masses of parts are corrected
 _COMBINED = 5  # cycles
 _PATIENCE, _SHORT_PATIENCE = 12, 6  # cycles in which the change must halve

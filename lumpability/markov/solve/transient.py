@@ -29,17 +29,6 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
 
-__all__ = [
-    "Steps",
-    "Window",
-    "distributions",
-    "exactly",
-    "multiply_exactly",
-    "poisson_reach",
-    "poisson_window",
-    "transient",
-]
-
 _EXACT_UP_TO, _EXACT_STEPS = 64, 1000
 _UNIT = 2.0**-53
 _CHECK_FROM, _CHECK_EVERY = 1000, 50  # steps

@@ -12,8 +12,6 @@ from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 
-__all__ = ["initial_of", "target_of"]
-
 
 def initial_of(chain: MarkovChain, initial: Any = None) -> ExactArray:
     """Return the given initial distribution, or else the chain's own.

@@ -23,8 +23,6 @@ from lumpability.markov.kinds import KINDS, find_kind
 from lumpability.markov.solve.classes import is_irreducible
 from lumpability.teaching.exercises.task import Task, rounds_of
 
-__all__ = ["LARGEST", "exercise"]
-
 LARGEST = 16
 """Largest number of states of an exercise, which is solved by hand."""
 

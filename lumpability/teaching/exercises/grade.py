@@ -35,8 +35,6 @@ from lumpability.teaching.exercises.task import (
     observations,
 )
 
-__all__ = ["Grade", "grade", "read_answer"]
-
 
 @dataclass(frozen=True)
 class Grade:

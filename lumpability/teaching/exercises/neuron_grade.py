@@ -17,8 +17,6 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.teaching.exercises.neurons import NetworkTask, network_answer
 
-__all__ = ["grade_network", "read_blocks", "read_numbers"]
-
 
 def grade_network(task: NetworkTask, answer: dict[str, Any]) -> tuple[list[str], str, str | None]:
     """Return the steps that are right, the last step examined, and what is wrong with it, if anything."""

@@ -24,17 +24,6 @@ from lumpability.networks.layers import Dense
 from lumpability.numbers.rationals import read_text
 from lumpability.teaching.exercises.pages import Code, Grid, Heading, Hidden, Item, Items, Text
 
-__all__ = [
-    "LARGEST",
-    "NetworkTask",
-    "content_of",
-    "network_answer",
-    "network_exercise",
-    "network_task",
-    "sheet_items",
-    "solution_items",
-]
-
 LARGEST = 16
 """Largest number of hidden neurons of an exercise."""
 

@@ -15,8 +15,6 @@ from string import Template
 
 from lumpability.show.text import printable
 
-__all__ = ["Code", "Grid", "Heading", "Hidden", "Item", "Items", "Text", "render"]
-
 
 @dataclass(frozen=True)
 class Heading:

@@ -46,8 +46,6 @@ from lumpability.teaching.exercises.task import (
     write_task,
 )
 
-__all__ = ["FORMATS", "sheet", "solution"]
-
 FORMATS = ("markdown", "latex", "html")
 
 _NOTIONS = {

@@ -26,18 +26,6 @@ from lumpability.partition import Partition
 from lumpability.refinement.definition import block_sums, rounds
 from lumpability.teaching.exercises.neurons import NetworkTask, content_of, network_task
 
-__all__ = [
-    "LARGEST_SHEET",
-    "MARK",
-    "Observation",
-    "Task",
-    "block_text",
-    "observations",
-    "read_task",
-    "rounds_of",
-    "write_task",
-]
-
 Observation = dict[tuple[str, int], Exact]
 """For (direction, block) a sum that is not zero: into the block for "out", from it for "in"."""
 

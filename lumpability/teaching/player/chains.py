@@ -23,8 +23,6 @@ from lumpability.show.text import count, printable
 from lumpability.teaching.player.numbers import WeightTable
 from lumpability.teaching.player.splits import playable_history
 
-__all__ = ["chain_story"]
-
 _NAMES = 20_000
 _PLAYED = 10_000  # final blocks; a history of them has less than twice as many nodes
 _MEMBERS = 12

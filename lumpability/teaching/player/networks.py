@@ -22,8 +22,6 @@ from lumpability.show.network_graphs import MOST_IN_LAYER, filter_width, network
 from lumpability.show.text import count, printable
 from lumpability.teaching.player.numbers import WeightTable
 
-__all__ = ["MOST_WEIGHTS", "network_story"]
-
 MOST_WEIGHTS = 60_000
 """Largest number of nonzero weights that the browser gets."""
 

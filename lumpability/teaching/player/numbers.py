@@ -13,8 +13,6 @@ from typing import Any
 from lumpability.numbers.exact_array import Exact
 from lumpability.numbers.rationals import shown
 
-__all__ = ["WeightTable", "polynomial"]
-
 
 def polynomial(element: Any) -> dict[str, str]:
     """Return a polynomial of sympy's, or a number, as coefficients by exponents.

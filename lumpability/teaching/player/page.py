@@ -21,8 +21,6 @@ from typing import Any
 from lumpability.files import writing
 from lumpability.show.palette import COLOURS, PATTERNS
 
-__all__ = ["Player"]
-
 _SCRIPTS = (
     "exact",
     "dom",

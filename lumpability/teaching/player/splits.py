@@ -18,8 +18,6 @@ from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.quotient import collapse
 from lumpability.split_history import History
 
-__all__ = ["playable_history"]
-
 Node = tuple[int, ...]  # final blocks
 Sums = dict[int, Exact]
 

@@ -22,8 +22,6 @@ from lumpability.testing.laws.lumping import Case, cases
 from lumpability.testing.strategies import networks
 from lumpability.testing.strategies.lumpable import KINDS
 
-__all__ = ["CERTIFIER_LAWS", "NETWORK_CERTIFIER_LAWS"]
-
 Certifier = Callable[..., Any]
 _SOURCE = "a certificate is a claim that anybody can check"
 

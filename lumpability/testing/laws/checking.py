@@ -15,8 +15,6 @@ from lumpability.testing.laws.lumping import LUMPER_LAWS
 from lumpability.testing.laws.merging import NETWORK_LAWS
 from lumpability.testing.laws.refining import REFINER_LAWS, Refiner
 
-__all__ = ["LAWS", "check_refiner", "laws_as_table", "parametrize_with_laws"]
-
 _LEAST = 10
 
 LAWS: Mapping[str, Mapping[str, Law]] = {

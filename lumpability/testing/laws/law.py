@@ -26,8 +26,6 @@ from lumpability.networks.network import Network
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Law", "LawBroken", "law", "try_laws"]
-
 Draw = Callable[[SearchStrategy[Any]], Any]
 Check = Callable[..., None]
 

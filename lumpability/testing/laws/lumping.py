@@ -41,8 +41,6 @@ from lumpability.testing.strategies import (
 from lumpability.testing.strategies.lumpable import KINDS
 from lumpability.testing.strategies.values import twelve_rates
 
-__all__ = ["LUMPER_LAWS", "Case", "Lumper", "cases"]
-
 Lumper = Callable[..., Any]
 Case = tuple[MarkovChain, Partition]
 

@@ -29,8 +29,6 @@ from lumpability.testing.strategies import (
     rationals,
 )
 
-__all__ = ["NETWORK_LAWS", "NetworkLumper", "unfolded"]
-
 NetworkLumper = Callable[..., Any]
 _KINDS = ("proportional", "exact")
 _AIXIA = "Ressi, Romanello, Rossi and Piazza 2022"

@@ -20,8 +20,6 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.quotient import project, pull_back, spread
 from lumpability.testing.strategies.lumpable import uniformized
 
-__all__ = ["is_promise_kept"]
-
 _STEPS = 5
 
 

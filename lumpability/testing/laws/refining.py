@@ -29,8 +29,6 @@ from lumpability.testing.strategies import (
 )
 from lumpability.testing.strategies.values import hostile_pairs, twelve_rates
 
-__all__ = ["REFINER_LAWS", "Refiner"]
-
 Refiner = Callable[[WeightedStructure, Partition], Any]
 
 _PAIGE_TARJAN = "Paige and Tarjan 1987; Valmari and Franceschinis 2010"

@@ -16,8 +16,6 @@ from lumpability.markov.chains import CTMC, DTMC, MarkovChain
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.testing.strategies.values import rationals
 
-__all__ = ["ctmcs", "dtmcs", "labelled", "parametric_chains"]
-
 FEW_RATES = tuple(map(Fraction, ("0", "1", "2", "1/2", "1/3")))
 Chain = TypeVar("Chain", bound=MarkovChain)
 Rows = list[list[Any]]

@@ -25,8 +25,6 @@ from lumpability.refinement import Witness
 from lumpability.structure import WeightedStructure
 from lumpability.testing.definitions import find_witness
 
-__all__ = ["lumpable_chains", "near_lumpable_chains", "not_lumpable_chains", "uniformized"]
-
 KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")
 """Kinds that can be built in."""
 

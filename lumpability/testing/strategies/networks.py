@@ -17,8 +17,6 @@ from lumpability.numbers.float_arrays import Array
 from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
 
-__all__ = ["lumpable_networks", "networks"]
-
 RATIONAL = ("relu", activation("leaky_relu", alpha=0.25), "abs", "identity", "sign")
 """Activations with rational values at rational numbers: `Network.exact` computes with them."""
 

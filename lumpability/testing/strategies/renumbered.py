@@ -18,8 +18,6 @@ from lumpability.networks.network import Network
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
-__all__ = ["permutations_of"]
-
 
 @singledispatch
 def permutations_of(model: Any) -> SearchStrategy[tuple[Any, list[int]]]:

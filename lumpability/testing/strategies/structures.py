@@ -20,8 +20,6 @@ from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 from lumpability.testing.strategies.values import partitions
 
-__all__ = ["structures"]
-
 FEW_WEIGHTS = tuple(map(Fraction, ("1", "2", "-1", "1/2", "1/3")))
 """Weights of which sums are often equal, and sometimes zero."""
 

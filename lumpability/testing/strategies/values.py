@@ -10,8 +10,6 @@ from hypothesis.strategies import SearchStrategy
 
 from lumpability.partition import Partition
 
-__all__ = ["hostile_pairs", "partitions", "rationals"]
-
 
 def rationals(
     *,
