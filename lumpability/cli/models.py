@@ -29,6 +29,7 @@ from lumpability.quotient import Verdict
 from lumpability.show.text import Table, count
 
 if TYPE_CHECKING:
+    from lumpability.networks.graph.reduce import GraphLumping
     from lumpability.networks.relaxed.lumping import RegionLumping
 
 _WINGS: dict[str, Any] = {
@@ -63,7 +64,9 @@ def units(model: Any) -> States:
     return names
 
 
-def summarise(lumping: Lumping | NetworkLumping | RegionLumping, **asked: Any) -> Report:
+def summarise(
+    lumping: Lumping | NetworkLumping | GraphLumping | RegionLumping, **asked: Any
+) -> Report:
     """Report the sizes of a lumping, its proof, and everything else that was requested."""
     domain = getattr(type(lumping), "domain", lumping.quotient.domain)
     report: Report = _WINGS[domain].summarise(lumping, **asked)
