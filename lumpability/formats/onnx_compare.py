@@ -1,16 +1,15 @@
 """Two networks run side by side in onnxruntime: the difference in floating point of equal functions.
 
-A network that was read from an ONNX file is run as that file, not as what was read of it, so that an error of
-the reader would show.
+A network that was read from an ONNX file is run as the graph of that file, not as the layers that were read of it, so
+that an error of the reader would show.
 """
 
 from __future__ import annotations
 
 from lumpability.errors import InvalidInput
-from lumpability.files import opened
-from lumpability.formats.onnx import FILES
 from lumpability.formats.onnx_writer import model_bytes
 from lumpability.networks.graph.compare import Comparison, Latency, compare_models, latency
+from lumpability.networks.graph.source import graph_of
 from lumpability.networks.network import Network
 from lumpability.numbers.float_arrays import Array
 
@@ -66,8 +65,4 @@ def latency_in_onnxruntime(network: Network, other: Network) -> Latency:
 
 
 def _model(network: Network) -> bytes:
-    path = FILES.get(network)
-    if path is None:
-        return model_bytes(network)
-    with opened(path) as handle:
-        return handle.read()
+    return model_bytes(graph_of(network, always=True) or network)

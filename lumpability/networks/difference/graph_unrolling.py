@@ -8,7 +8,7 @@ source for each.  What is neither linear nor an activation or a maximum is refus
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,11 @@ from scipy import sparse
 from lumpability.errors import InvalidNetwork, NotJustified
 from lumpability.networks.difference.affine import AffineNetwork
 from lumpability.networks.difference.builder import Builder, Value
-from lumpability.networks.elementwise import Activate, PReLU, Scale
+from lumpability.networks.elementwise import Scale
 from lumpability.networks.graph.network import GraphNetwork
-from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
-from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
+from lumpability.networks.graph.node_layers import node_layers, with_biases
 from lumpability.networks.tensors.index import Facts
-from lumpability.networks.tensors.protobuf import attributes, evaluated
+from lumpability.networks.tensors.protobuf import evaluated, onnx
 from lumpability.numbers.float_arrays import Array
 
 __all__ = ["graph_affine_layers"]
@@ -34,14 +33,6 @@ _MOVING = frozenset(
         *("Transpose", "Unsqueeze"),
     ]
 )
-_ACTIVATIONS = {
-    "Relu": "relu",
-    "Tanh": "tanh",
-    "Sigmoid": "sigmoid",
-    "Softplus": "softplus",
-    "Softsign": "softsign",
-    "Atan": "atan",
-}
 Operand = Value | Array
 
 
@@ -108,22 +99,29 @@ class _Reader:
         raise NotJustified(f"the tensor {name!r} is not known")
 
     def _computed(self, node: Any) -> Value:
-        operands, given = self._operands(node), attributes(node)
+        operands = self._operands(node)
         kind = node.op_type if node.domain in ("", "ai.onnx") else ""
         if kind in ("Add", "Sub", "Sum"):
             return self._sum(operands, subtract=kind == "Sub")
         if kind in ("Max", "Min"):
             return self._largest(operands, sign=1 if kind == "Max" else -1)
-        layer = _layer(kind, operands[1:], given)
         first = operands[0]
         if kind in ("Neg", "Abs") and isinstance(first, Value):
             negative = self.builder.scaled(first, -np.ones(first.numbers.shape))
             return negative if kind == "Neg" else self.builder.largest(first, negative)
-        if layer is None and kind in ("Mul", "Div"):
+        if kind in ("Mul", "Div"):
             return self._scaled(operands, divide=kind == "Div")
-        if layer is None or not isinstance(first, Value):
+        if not isinstance(first, Value) or any(isinstance(x, Value) for x in operands[1:]):
             raise NotJustified("no bound for this operator here")
-        return self.builder.follow(layer, first)
+        others = [None if x is None or isinstance(x, Value) else np.asarray(x) for x in operands]
+        dtype = onnx().helper.tensor_dtype_to_np_dtype(self.facts.code(node.input[0]))
+        shape, opset = first.numbers.shape, self.opsets[""]
+        layers = node_layers(node, others, 0, shape=shape, dtype=dtype, opset=opset)
+        if layers is None:
+            raise NotJustified("no bound for this operator here")
+        return reduce(
+            lambda value, layer: self.builder.follow(layer, value), with_biases(layers), first
+        )
 
     def _sum(self, operands: list[Operand | None], *, subtract: bool) -> Value:
         values = [x for x in operands if isinstance(x, Value)]
@@ -233,101 +231,3 @@ class _Reader:
 
 def _shape(operand: Operand | None) -> tuple[int, ...]:
     return operand.numbers.shape if isinstance(operand, Value) else np.asarray(operand).shape
-
-
-def _layer(kind: str, others: list[Operand | None], given: dict[str, Any]) -> Layer | None:
-    """Return the layer that an operator with these constants is; None if it is none."""
-    if any(isinstance(x, Value) for x in others):
-        return None
-    constants = [None if x is None else np.asarray(x) for x in others]
-    if kind in _ACTIVATIONS:
-        return Activate(_ACTIVATIONS[kind])
-    make: Callable[..., Layer] | None = _MAKERS.get(kind)
-    return None if make is None else make(constants, given)
-
-
-def _leaky(constants: list[Any], given: dict[str, Any]) -> Layer:
-    return Activate("leaky_relu", alpha=given.get("alpha", 0.01))
-
-
-def _elu(constants: list[Any], given: dict[str, Any]) -> Layer:
-    return Activate("elu", alpha=given.get("alpha", 1.0))
-
-
-def _clip(constants: list[Any], given: dict[str, Any]) -> Layer:
-    ends = {"low": given.get("min", -math.inf), "high": given.get("max", math.inf)}
-    for name, value in zip(ends, constants, strict=False):
-        if value is not None:
-            ends[name] = float(value)
-    return Activate("clip", **ends)
-
-
-def _prelu(constants: list[Any], given: dict[str, Any]) -> Layer:
-    return PReLU(constants[0])
-
-
-def _gemm(constants: list[Any], given: dict[str, Any]) -> Layer:
-    if given.get("transA", 0) or given.get("alpha", 1.0) != 1 or given.get("beta", 1.0) != 1:
-        raise NotJustified("no bound for a Gemm with factors or a transposed input")
-    weight = constants[0].T if given.get("transB", 0) else constants[0]
-    bias = constants[1] if len(constants) > 1 else None
-    if bias is not None:
-        bias = np.broadcast_to(bias, (1, weight.shape[1]))[0]
-    return Dense(weight, bias)
-
-
-def _matmul(constants: list[Any], given: dict[str, Any]) -> Layer:
-    if constants[0].ndim != 2:
-        raise NotJustified("no bound for a product of stacks of matrices")
-    return Dense(constants[0])
-
-
-def _conv(constants: list[Any], given: dict[str, Any]) -> Layer:
-    bias = constants[1] if len(constants) > 1 else None
-    return Conv(constants[0], bias, groups=given.get("group", 1), **_windows(given))
-
-
-def _normalised(constants: list[Any], given: dict[str, Any]) -> Layer:
-    if given.get("training_mode", 0):
-        raise NotJustified("no bound for a batch normalisation in training mode")
-    scale, bias, mean, variance = constants
-    return BatchNorm(scale, bias, mean, variance, given.get("epsilon", 1e-5))
-
-
-def _maximum(constants: list[Any], given: dict[str, Any]) -> Layer:
-    kernel, ceil = tuple(given["kernel_shape"]), bool(given.get("ceil_mode", 0))
-    return MaxPool(kernel, ceil=ceil, **_windows(given))
-
-
-def _average(constants: list[Any], given: dict[str, Any]) -> Layer:
-    kernel, ceil = tuple(given["kernel_shape"]), bool(given.get("ceil_mode", 0))
-    counts = bool(given.get("count_include_pad", 0))
-    return AveragePool(kernel, ceil=ceil, include_pad=counts, **_windows(given))
-
-
-def _windows(given: dict[str, Any]) -> dict[str, Any]:
-    if given.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        raise NotJustified("no bound for windows with automatic padding")
-    pads = given.get("pads", [])
-    half = len(pads) // 2
-    return {
-        "strides": tuple(given.get("strides", ())),
-        "dilations": tuple(given.get("dilations", ())),
-        "pads": tuple(zip(pads[:half], pads[half:], strict=True)),
-    }
-
-
-_MAKERS: dict[str, Callable[..., Layer]] = {
-    "LeakyRelu": _leaky,
-    "Elu": _elu,
-    "Clip": _clip,
-    "PRelu": _prelu,
-    "Gemm": _gemm,
-    "MatMul": _matmul,
-    "Conv": _conv,
-    "BatchNormalization": _normalised,
-    "MaxPool": _maximum,
-    "AveragePool": _average,
-    "GlobalAveragePool": lambda constants, given: GlobalPool(),
-    "GlobalMaxPool": lambda constants, given: GlobalPool(maximum=True),
-}

@@ -1,35 +1,37 @@
-"""ONNX operators as layers: one short function for each known operator.
+"""Nodes of an ONNX graph as layers: one short function for each operator of which a layer is known.
 
-Each takes the node, its attributes, the constants among its inputs and the shape of its one input that is not
-constant.  It returns the layers of the node, or None if this use of the operator is not known; the node then
-becomes an opaque barrier.
+Each takes the node's attributes, the constants among its inputs and the shape of its one input that is not
+constant.  It returns the layers of the node, or None if no layer computes this use of the operator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lumpability.formats.onnx_constants import FREE
+from lumpability.errors import InvalidNetwork
 from lumpability.networks.elementwise import Activate, PReLU, Scale, Shift, Softmax
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
+from lumpability.networks.tensors.protobuf import array_of, attributes, onnx
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["OPERATORS", "Use"]
+__all__ = ["COPIED", "node_layers", "with_biases"]
+
+COPIED = -2
+"""A size in the target of a Reshape that is the free size of the input's axis."""
 
 
 @dataclass(frozen=True, eq=False)
-class Use:
+class _Use:
     """One use of an operator."""
 
-    operator: str
     details: dict[str, Any]  # attributes
-    inputs: list[Array | None]  # constants; None for the moving and for missing inputs
+    inputs: Sequence[Array | None]  # constants; None for the moving and for missing inputs
     moving: int  # position of the input that is not constant
     shape: Shape  # its shape
     dtype: Any  # of the input
@@ -46,10 +48,78 @@ class Use:
         return None if value is None else tuple(int(x) for x in value.ravel())
 
 
+def node_layers(
+    node: Any, inputs: Sequence[Array | None], moving: int, *, shape: Shape, dtype: Any, opset: int
+) -> list[Layer] | None:
+    """Return the layers that compute a node, or None if none are known to.
+
+    Raises `InvalidNetwork` if the node's weights are no weights of a layer.
+
+    Parameters
+    ----------
+    node : NodeProto
+    inputs : sequence of array or None
+        Its constant inputs; None for the others.
+    moving : int
+        Position of its one input that is not constant.
+    shape : tuple of int or None
+        Of that input.
+    dtype : numpy float type
+    opset : int
+    """
+    if node.domain not in ("", "ai.onnx") or node.op_type not in _OPERATORS:
+        return None
+    if node.op_type == "Softmax" and opset < 13 and len(shape) != 2:
+        return None  # before opset 13 softmax joins all axes from one on
+    details = {name: _plain(value) for name, value in attributes(node).items()}
+    try:
+        return _OPERATORS[node.op_type](_Use(details, inputs, moving, shape, dtype))
+    except InvalidNetwork:
+        raise
+    except (TypeError, ValueError, KeyError, IndexError):
+        return None  # attributes of an unusual form
+
+
+def with_biases(layers: Iterable[Layer]) -> Iterable[Layer]:
+    """Join a MatMul and the Add after it into one dense layer with a bias."""
+    held: Dense | None = None
+    for layer in layers:
+        if held is not None:
+            if isinstance(layer, Shift) and (bias := _as_bias(layer.value, held)) is not None:
+                yield Dense(held.weight, bias)
+                held = None
+                continue
+            yield held
+            held = None
+        if isinstance(layer, Dense) and layer.bias is None:
+            held = layer
+        else:
+            yield layer
+    if held is not None:
+        yield held
+
+
+def _as_bias(value: Array, dense: Dense) -> Array | None:
+    """Return a constant as one number for each unit, if it is constant along all other axes."""
+    if value.size > 1 and value.shape[-1] != dense.units:
+        return None
+    if value.size not in (1, dense.units) or value.dtype != dense.weight.dtype:
+        return None
+    return np.broadcast_to(value.reshape(-1), (dense.units,)).copy()
+
+
+def _plain(value: Any) -> Any:
+    """Return an attribute; a tensor in place of a number, as some converters write transA, is that number."""
+    if not isinstance(value, onnx().TensorProto):
+        return value
+    array = array_of(value)
+    return array.item() if array.size == 1 else array
+
+
 Layers = list[Layer] | None
 
 
-def _matmul(use: Use) -> Layers:
+def _matmul(use: _Use) -> Layers:
     weight = use.inputs[1 - use.moving]
     if weight is None or weight.ndim != 2:
         return None
@@ -61,7 +131,7 @@ def _matmul(use: Use) -> Layers:
     return [Transpose(swap), Dense(weight.T), Transpose(swap)]
 
 
-def _gemm(use: Use) -> Layers:
+def _gemm(use: _Use) -> Layers:
     alpha, beta = use.details.get("alpha", 1.0), use.details.get("beta", 1.0)
     weight, bias = use.constant(1), use.constant(2)
     if use.moving != 0 or weight is None or len(use.shape) != 2:
@@ -91,12 +161,12 @@ def _scaled(values: Array, factor: float) -> Array | None:
     return narrow if exact and np.array_equal(narrow.astype(np.longdouble), wide) else None
 
 
-def _add(use: Use) -> Layers:
+def _add(use: _Use) -> Layers:
     value = use.inputs[1 - use.moving]
     return None if value is None else [Shift(value)]
 
 
-def _subtract(use: Use) -> Layers:
+def _subtract(use: _Use) -> Layers:
     value = use.inputs[1 - use.moving]
     if value is None:
         return None
@@ -105,29 +175,24 @@ def _subtract(use: Use) -> Layers:
     return [Scale(np.array(-1, dtype=value.dtype)), Shift(value)]
 
 
-def _multiply(use: Use) -> Layers:
+def _multiply(use: _Use) -> Layers:
     value = use.inputs[1 - use.moving]
     return None if value is None else [Scale(value)]
 
 
-def _divide(use: Use) -> Layers:
+def _divide(use: _Use) -> Layers:
     value = use.inputs[1 - use.moving]
     return None if value is None or use.moving == 1 else [Scale(value, divide=True)]
 
 
-def _negate(use: Use) -> Layers:
-    return [Scale(np.array(-1, dtype=use.dtype))]
-
-
-def _spatial(use: Use, spatial: int) -> dict[str, Any] | None:
+def _spatial(use: _Use, spatial: int) -> dict[str, Any] | None:
     """Return strides, pads and dilations; None for an unknown automatic padding."""
     details = use.details
     strides = tuple(details.get("strides", (1,) * spatial))
     dilations = tuple(details.get("dilations", (1,) * spatial))
     flat = tuple(details.get("pads", (0,) * (2 * spatial)))
     pads = tuple(zip(flat[:spatial], flat[spatial:], strict=True))
-    automatic = details.get("auto_pad", b"NOTSET")
-    automatic = automatic.decode() if isinstance(automatic, bytes) else automatic
+    automatic = details.get("auto_pad", "NOTSET")
     if automatic in ("SAME_UPPER", "SAME_LOWER"):
         kernel = details["kernel_shape"]
         if any(size is None for size in use.shape[2:]):
@@ -149,7 +214,7 @@ def _same(sizes: Any, kernel: Any, strides: Any, dilations: Any, *, upper: bool)
     return tuple(pads)
 
 
-def _conv(use: Use) -> Layers:
+def _conv(use: _Use) -> Layers:
     weight, bias = use.constant(1), use.constant(2)
     if use.moving != 0 or weight is None or weight.ndim < 3:
         return None
@@ -160,7 +225,7 @@ def _conv(use: Use) -> Layers:
     return [Conv(weight, bias, groups=use.details.get("group", 1), **window)]
 
 
-def _batch_norm(use: Use) -> Layers:
+def _batch_norm(use: _Use) -> Layers:
     values = [value for i in range(1, 5) if (value := use.constant(i)) is not None]
     if use.moving != 0 or len(values) < 4:
         return None
@@ -171,15 +236,7 @@ def _batch_norm(use: Use) -> Layers:
     return [BatchNorm(scale, bias, mean, variance, epsilon)]
 
 
-def _max_pool(use: Use) -> Layers:
-    return _pool(use, MaxPool, {})
-
-
-def _average_pool(use: Use) -> Layers:
-    return _pool(use, AveragePool, {"include_pad": bool(use.details.get("count_include_pad", 0))})
-
-
-def _pool(use: Use, layer: Callable[..., Layer], more: dict[str, Any]) -> Layers:
+def _pool(use: _Use, layer: Callable[..., Layer], **more: Any) -> Layers:
     kernel = tuple(use.details.get("kernel_shape", ()))
     window = _spatial(use, len(kernel))
     if not kernel or window is None or use.details.get("storage_order", 0):
@@ -187,37 +244,29 @@ def _pool(use: Use, layer: Callable[..., Layer], more: dict[str, Any]) -> Layers
     return [layer(kernel, ceil=bool(use.details.get("ceil_mode", 0)), **window, **more)]
 
 
-def _flatten(use: Use) -> Layers:
-    return [Flatten(int(use.details.get("axis", 1)))]
-
-
-def _reshape(use: Use) -> Layers:
+def _reshape(use: _Use) -> Layers:
     target = use.numbers("shape", 1)
     if target is None or use.moving != 0:
         return None
-    sizes = list(target)
-    for axis, size in enumerate(sizes):
-        if size == FREE and axis < len(use.shape) and use.shape[axis] is None:
-            sizes[axis] = 0  # "as in the input"
-        elif abs(size) >= FREE or (size == 0 and use.details.get("allowzero", 0)):
-            return None
-    return [Reshape(tuple(sizes))]
+    if 0 in target and use.details.get("allowzero", 0):
+        return None
+    return [Reshape(tuple(0 if size == COPIED else size for size in target))]
 
 
-def _transpose(use: Use) -> Layers:
+def _transpose(use: _Use) -> Layers:
     rank = len(use.shape)
     order = tuple(use.details.get("perm", range(rank)[::-1]))
     return [Transpose(tuple(axis % rank for axis in order))]
 
 
-def _squeeze(use: Use) -> Layers:
+def _squeeze(use: _Use) -> Layers:
     axes = use.numbers("axes", 1)
     if axes is None:
         axes = tuple(axis for axis, size in enumerate(use.shape) if size == 1)
     return [Squeeze(tuple(axis % len(use.shape) for axis in axes))]
 
 
-def _unsqueeze(use: Use) -> Layers:
+def _unsqueeze(use: _Use) -> Layers:
     axes = use.numbers("axes", 1)
     if axes is None or use.moving != 0:
         return None
@@ -225,11 +274,7 @@ def _unsqueeze(use: Use) -> Layers:
     return [Unsqueeze(tuple(axis % rank for axis in axes))]
 
 
-def _nothing(use: Use) -> Layers:
-    return [] if use.moving == 0 else None
-
-
-def _dropout(use: Use) -> Layers:
+def _dropout(use: _Use) -> Layers:
     training = use.constant(2)
     trains = (training is not None and bool(training)) or use.details.get("is_test", 1) == 0
     ratio = use.constant(1)
@@ -237,14 +282,12 @@ def _dropout(use: Use) -> Layers:
     return None if trains and rate else []
 
 
-def _cast(use: Use) -> Layers:
-    import onnx
-
-    target = onnx.helper.tensor_dtype_to_np_dtype(use.details["to"])
+def _cast(use: _Use) -> Layers:
+    target = onnx().helper.tensor_dtype_to_np_dtype(use.details["to"])
     return [] if target == use.dtype else None
 
 
-def _clip(use: Use) -> Layers:
+def _clip(use: _Use) -> Layers:
     low = use.details.get("min", use.constant(1))
     high = use.details.get("max", use.constant(2))
     bounds = {
@@ -261,68 +304,51 @@ def _clip(use: Use) -> Layers:
     return [Activate("clip", **bounds)]
 
 
-def _leaky(use: Use) -> Layers:
-    return [Activate("leaky_relu", alpha=float(use.details.get("alpha", 0.01)))]
-
-
-def _elu(use: Use) -> Layers:
-    return [Activate("elu", alpha=float(use.details.get("alpha", 1.0)))]
-
-
-def _prelu(use: Use) -> Layers:
+def _prelu(use: _Use) -> Layers:
     slope = use.constant(1)
     return None if use.moving != 0 or slope is None else [PReLU(slope)]
 
 
-def _gelu(use: Use) -> Layers:
-    tanh = use.details.get("approximate", b"none") == b"tanh"
-    return [Activate("gelu_tanh" if tanh else "gelu")]
-
-
-def _softmax(use: Use) -> Layers:
+def _softmax(use: _Use) -> Layers:
     axis = int(use.details.get("axis", -1)) % len(use.shape)
     return [Softmax(axis)] if axis == len(use.shape) - 1 else None
 
 
-def _named(name: str) -> Callable[[Use], Layers]:
+_ACTIVATIONS = ("Abs", "Atan", "Relu", "Sigmoid", "Sign", "Softplus", "Softsign", "Tanh")
+
+
+def _activation(name: str) -> Callable[[_Use], Layers]:
     return lambda use: [Activate(name)]
 
 
-OPERATORS: dict[str, Callable[[Use], Layers]] = {
-    "Abs": _named("abs"),
+_OPERATORS: dict[str, Callable[[_Use], Layers]] = {
+    **{name: _activation(name.lower()) for name in _ACTIVATIONS},
     "Add": _add,
-    "Atan": _named("atan"),
-    "AveragePool": _average_pool,
+    "AveragePool": lambda use: _pool(
+        use, AveragePool, include_pad=bool(use.details.get("count_include_pad", 0))
+    ),
     "BatchNormalization": _batch_norm,
     "Cast": _cast,
     "Clip": _clip,
     "Conv": _conv,
     "Div": _divide,
     "Dropout": _dropout,
-    "Elu": _elu,
-    "Flatten": _flatten,
-    "Gelu": _gelu,
+    "Elu": lambda use: [Activate("elu", alpha=float(use.details.get("alpha", 1.0)))],
+    "Flatten": lambda use: [Flatten(int(use.details.get("axis", 1)))],
     "Gemm": _gemm,
     "GlobalAveragePool": lambda use: [GlobalPool()],
     "GlobalMaxPool": lambda use: [GlobalPool(maximum=True)],
-    "Identity": _nothing,
-    "LeakyRelu": _leaky,
+    "Identity": lambda use: [] if use.moving == 0 else None,
+    "LeakyRelu": lambda use: [Activate("leaky_relu", alpha=float(use.details.get("alpha", 0.01)))],
     "MatMul": _matmul,
-    "MaxPool": _max_pool,
+    "MaxPool": lambda use: _pool(use, MaxPool),
     "Mul": _multiply,
-    "Neg": _negate,
+    "Neg": lambda use: [Scale(np.array(-1, dtype=use.dtype))],
     "PRelu": _prelu,
-    "Relu": _named("relu"),
     "Reshape": _reshape,
-    "Sigmoid": _named("sigmoid"),
-    "Sign": _named("sign"),
     "Softmax": _softmax,
-    "Softplus": _named("softplus"),
-    "Softsign": _named("softsign"),
     "Squeeze": _squeeze,
     "Sub": _subtract,
-    "Tanh": _named("tanh"),
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }
-"""The known operators of the default domain."""
