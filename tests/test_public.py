@@ -144,6 +144,32 @@ def test_the_reference_lists_what_the_package_exports(checkout):
     assert listed == {name for name in lumpability.__all__ if not name.startswith("_")}
 
 
+OFFERED = [
+    "lumpability",
+    "lumpability.certificate",
+    "lumpability.markov",
+    "lumpability.markov.approximate",
+    "lumpability.markov.approximate.bounds",
+    "lumpability.markov.examples",
+    "lumpability.markov.solve",
+    "lumpability.networks",
+    "lumpability.networks.examples",
+    "lumpability.networks.regions",
+    "lumpability.symbolic",
+    "lumpability.tables",
+    "lumpability.teaching.exercises",
+    "lumpability.testing",
+]
+
+
+@pytest.mark.parametrize("name", OFFERED)
+def test_every_public_name_stands_on_a_page(name, checkout):
+    pages = "".join(path.read_text(encoding="utf-8") for path in checkout.glob("docs/*/*.md"))
+    words = set(re.findall(r"\w+", pages))
+    offered = {own for own in import_module(name).__all__ if not own.startswith("_")}
+    assert offered <= words, f"{sorted(offered - words)}: say on a page what they are for"
+
+
 def test_importing_the_package_loads_nothing_heavy():
     loaded = run("import sys, lumpability; print(*sys.modules)").split()
     assert [name for name in HEAVY if name in loaded] == []
