@@ -100,6 +100,10 @@ def verify_command(
                 verification = claim.verify(model, blocks, states=states, tolerance=tolerance)
             described = describe_table(claim.states, claim.transitions)
         else:
+            if isinstance(claim, RegionCertificate) and quotient is None:
+                raise click.UsageError(
+                    "give the reduced network that the certificate is about: --quotient"
+                )
             with stages("reading the model", model.name):
                 loaded = _read_model(read, model, domain)
                 reduced = None if quotient is None else _read_model(read, quotient, domain)

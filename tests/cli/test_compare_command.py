@@ -26,6 +26,7 @@ def _files(run: Run) -> None:
     Path("empty.json").write_text(json.dumps({"low": [1], "high": [0]}))
     Path("nan.json").write_text('{"low": [0], "high": [NaN]}')
     Path("wide.json").write_text(json.dumps({"low": [0, 0], "high": [1, 1]}))
+    Path("far.json").write_text('{"low": ["-1e400"], "high": [0]}')
     Path("no.vnnlib").write_text("(assert (or (<= X_0 1) (>= X_0 2)))")
 
 
@@ -58,6 +59,7 @@ def test_without_a_box_the_bound_is_for_all_inputs(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
+        (("b.nnet", "--box", "far.json"), "beyond the range of doubles"),
         (("b.nnet", "--box", "empty.json"), "the box is empty"),
         (("b.nnet", "--box", "nan.json"), "NaN"),
         (("b.nnet", "--box", "wide.json"), "2 numbers"),
@@ -71,3 +73,8 @@ def test_bad_input_is_told_in_one_line_with_exit_code_3(
     run: Run, arguments: tuple[str, ...], why: str
 ) -> None:
     run("compare", "a.nnet", *arguments).assert_refused(why)
+
+
+def test_a_file_with_one_number_is_no_box_of_two_inputs(run: Run) -> None:
+    found = run("compare", "two.nnet", "two.nnet", "--box", "box.json")
+    found.assert_refused("1 number in low, but the network has 2")

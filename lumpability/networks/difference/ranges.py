@@ -91,15 +91,18 @@ def box_ends(box: Any, inputs: int) -> tuple[Array, Array]:
     Parameters
     ----------
     box : Box or (low, high)
-        Of a box the doubles around its ends; of a pair floats, one or one for each input, taken literally.
+        Of a box the doubles around its ends; of a pair floats, taken literally: two numbers for all inputs, or two
+        arrays with one number for each.
 
     Raises
     ------
     InvalidInput
         If a number is not finite, the shape does not fit or a lower end lies above the upper one.
     """
+    named = hasattr(box, "floats")
+    pair = box.floats if named else box
     try:
-        pair = box.floats if hasattr(box, "floats") else tuple(box)
+        pair = tuple(pair)
         ends = [np.asarray(end) for end in pair]
     except (TypeError, ValueError):
         ends = []
@@ -112,9 +115,11 @@ def box_ends(box: Any, inputs: int) -> tuple[Array, Array]:
         values = end.astype(np.float64).ravel()
         if np.isfinite(values).all() and np.any(values.astype(end.dtype) != end.ravel()):
             raise InvalidInput(f"the box holds numbers in {name} that are no doubles: give a Box")
-        if values.size not in (1, inputs):
+        # One number stands for all inputs only where it was written as a number, not as a list or a file.
+        if values.size != inputs and (end.ndim or named):
+            one = "1 number" if values.size == 1 else f"{values.size} numbers"
             raise InvalidInput(
-                f"the box has {values.size} numbers in {name}, but the network has {inputs} inputs",
+                f"the box has {one} in {name}, but the network has {inputs} inputs",
                 given=values.size,
                 inputs=inputs,
             )

@@ -263,6 +263,8 @@ def _numbers(values: Any, name: str) -> Array:
         source = np.asarray(values, dtype=object)
     except ValueError:
         raise InvalidInput(f"the {name} ends of a box are not an array of numbers") from None
+    if any(isinstance(value, bool | np.bool_) for value in source.ravel().tolist()):
+        raise InvalidInput(f"the {name} ends of a box hold true or false where a number should be")
     result = np.empty(source.shape, dtype=object)
     result.ravel()[:] = [read_number(value, tolerance=0) for value in source.ravel().tolist()]
     return result
@@ -270,7 +272,9 @@ def _numbers(values: Any, name: str) -> Array:
 
 def _ends_of_json(text: str) -> tuple[list[Any], list[Any]]:
     try:
-        data = json.loads(text, parse_float=str, parse_constant=str)
+        data = json.loads(
+            text, parse_float=str, parse_constant=str, object_pairs_hook=_each_key_once
+        )
     except (json.JSONDecodeError, RecursionError) as error:
         raise InvalidInput(f"is not JSON: {error}") from None
     if not isinstance(data, dict) or set(data) != {"low", "high"}:
@@ -278,6 +282,13 @@ def _ends_of_json(text: str) -> tuple[list[Any], list[Any]]:
     if not all(isinstance(ends, list) for ends in data.values()):
         raise InvalidInput('is no box: "low" and "high" are lists of numbers')
     return data["low"], data["high"]
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise InvalidInput("is no box: it names a key twice")
+    return found
 
 
 def _told(number: Fraction) -> str:

@@ -24,6 +24,7 @@ from lumpability.numbers.float_arrays import Array
 __all__ = ["StableUnits", "sharp_ranges", "stable_units"]
 
 _NEAR = 1e-9
+_MOST_BOXES = 1 << 16
 _TRIED = 8
 """Inputs that are tried for each cut: the widest ones, weighted by what reads them."""
 
@@ -108,7 +109,7 @@ def stable_units(
     Raises
     ------
     InvalidInput
-        If the box has another number of inputs than the network, or `boxes` is not positive.
+        If the box has another number of inputs than the network, or `boxes` is not positive or too large.
     """
     if region.n != network.inputs:
         raise InvalidInput(
@@ -116,8 +117,10 @@ def stable_units(
             given=region.n,
             inputs=network.inputs,
         )
-    if boxes < 1:
-        raise InvalidInput(f"the region is cut into at least one box, not {boxes}", boxes=boxes)
+    if not 1 <= boxes <= _MOST_BOXES:
+        raise InvalidInput(
+            f"the region is cut into 1 to {_MOST_BOXES:,} boxes, not {boxes:,}", boxes=boxes
+        )
     found = _on_parts(network, region, ())
     while 2 ** (len(found.cuts) + 1) <= boxes and found.unstable[0]:
         tried = [_on_parts(network, region, (*found.cuts, k)) for k in _widest(network, region)]

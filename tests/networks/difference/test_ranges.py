@@ -124,6 +124,7 @@ def test_lines_of_a_leaky_relu_enclose_it_in_exact_arithmetic(
         ((0, np.nan), "not finite"),
         ((-np.inf, 0), "not finite"),
         (([0, 0, 0], 1), "3 numbers in low"),
+        (([0], [1]), "1 number in low"),
         ((0, 1, 2), "a lower and an upper end"),
     ],
 )

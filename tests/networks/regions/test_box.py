@@ -121,6 +121,8 @@ def test_a_vnnlib_file_that_is_no_box_is_refused_in_one_sentence(
         ('{"low": [0], "high": [NaN]}', "NaN"),
         ('{"low": [0], "high": [{}]}', "not a finite rational"),
         ('{"low": [2], "high": [1]}', "the box is empty"),
+        ('{"low": [false], "high": [1]}', "true or false"),
+        ('{"low": [0], "low": [0.5], "high": [1]}', "a key twice"),
     ],
 )
 def test_json_that_is_no_box_is_refused(tmp_path: Path, text: str, told: str) -> None:

@@ -151,7 +151,7 @@ def test_convolutions_are_unrolled() -> None:
         ({"region": Box([0, 0], [1, 1])}, "2 inputs, but the network has 1"),
         ({"region": Box([0], [1]), "antiparallel": True}, "antiparallel has no meaning"),
         ({"region": Box([0], [1]), "within": {}}, "within has no meaning"),
-        ({"region": Box([0], [1]), "boxes": 0}, "at least one box"),
+        ({"region": Box([0], [1]), "boxes": 0}, "1 to 65,536 boxes"),
         ({"region": Box([0], [1]), "kind": "strict"}, "unknown kind"),
         ({"region": (0, 1)}, "the region is a Box"),
         ({"boxes": 2}, "give region"),
