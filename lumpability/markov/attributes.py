@@ -206,7 +206,11 @@ def _read_label(name: str, value: Any, states: States) -> Mask:
     what = f"label {name!r}"
     if is_frame(value):
         raise InvalidChain(f"{what} is a table: give one of its columns", label=name)
-    if is_series(value) and (value.dtype == bool or _are_booleans(value.tolist())):
+    if is_series(value) and (
+        str(value.dtype) in ("bool", "boolean") or _are_booleans(value.tolist())
+    ):
+        if value.isna().any():
+            raise InvalidChain(f"{what} has a missing value", label=name)
         value = by_name(value, states, what, InvalidChain)
     value = plain(value)
     if callable(value):

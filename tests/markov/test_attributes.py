@@ -188,3 +188,10 @@ def test_single_precision_means_short_decimals():
         warnings.simplefilter("error")
         half = DTMC(np.array([[0.1, 0.2, 0.7], [0, 0.95, 0.05], [0, 0, 1]], np.float16))
     assert half.matrix.row(0) == [(0, Fraction(1, 10)), (1, Fraction(1, 5)), (2, Fraction(7, 10))]
+
+
+def test_a_mask_with_a_missing_value_is_refused():
+    mask = pd.Series([True, None, False, True], index=NAMES, dtype="boolean")
+    with pytest.raises(InvalidChain, match="missing value"):
+        ring(labels={"x": mask})
+    assert ring(labels={"x": mask.fillna(False)}).labels["x"].tolist() == [True, False, False, True]

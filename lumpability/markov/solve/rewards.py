@@ -31,7 +31,7 @@ from lumpability.markov.solve.transient import (
     poisson_window,
     transient,
 )
-from lumpability.markov.solve.vectors import initial_of
+from lumpability.markov.solve.vectors import initial_of, read_time
 from lumpability.numbers.exact_array import ExactArray
 
 _UNIT = 2.0**-53
@@ -221,8 +221,7 @@ def accumulated(
 ) -> tuple[Any, float]:
     """Return the expected total earned up to a time, and a bound on its error; see `accumulated_reward`."""
     earning, start = earning_rates(chain, reward), initial_of(chain, initial)
-    if not (math.isfinite(time) and time >= 0):
-        raise InvalidInput(f"the time must be finite and not negative, not {time}", time=time)
+    time = read_time(time)
     if not isinstance(chain, CTMC):
         if int(time) != time:
             raise InvalidInput(f"a DTMC makes whole numbers of steps, not {time}", time=time)

@@ -10,7 +10,7 @@ import numpy as np
 from lumpability.errors import InvalidInput
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.solve.solution import Progress
-from lumpability.markov.solve.vectors import initial_of
+from lumpability.markov.solve.vectors import initial_of, read_time
 
 _REPORT = 10_000
 
@@ -89,8 +89,9 @@ def simulate(
     """
     if steps is None and time is None:
         raise InvalidInput("a path may never end: give steps=... or time=...")
-    if (steps is not None and steps < 0) or (time is not None and not time >= 0):
-        raise InvalidInput("steps and time must not be negative")
+    if steps is not None and steps < 0:
+        raise InvalidInput("steps must not be negative")
+    time = None if time is None else read_time(time)
     random = np.random.default_rng(seed)
     start = initial_of(chain, initial).to_floats()
     state = int(random.choice(chain.n, p=start / start.sum()))

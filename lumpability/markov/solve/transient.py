@@ -24,7 +24,7 @@ from lumpability.errors import InvalidInput, NoConvergence, SizeLimit
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.solve.solution import Floats, Progress, Solution
 from lumpability.markov.solve.stationary import stationary_masses
-from lumpability.markov.solve.vectors import initial_of
+from lumpability.markov.solve.vectors import initial_of, read_time
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
@@ -244,10 +244,7 @@ def transient(
     """
     start = initial_of(chain, initial)
     several = isinstance(time, Sequence | np.ndarray) and not isinstance(time, str)
-    times = list(time) if several else [time]
-    for t in times:
-        if not (math.isfinite(t) and t >= 0):
-            raise InvalidInput(f"the time must be finite and not negative, not {t}", time=t)
+    times = [read_time(t) for t in (time if several else [time])]
     if not 0 < epsilon < 1:
         raise InvalidInput(f"epsilon must lie between 0 and 1, not {epsilon}", epsilon=epsilon)
     effort = _Effort(epsilon, max_steps, progress)

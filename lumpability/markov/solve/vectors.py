@@ -1,16 +1,17 @@
-"""Reading the arguments of solvers: initial distributions, targets, methods."""
+"""Reading the arguments of solvers: initial distributions, targets, times."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from lumpability.errors import InvalidChain, NotUnique
+from lumpability.errors import InvalidChain, InvalidInput, InvalidValue, NotUnique
 from lumpability.markov.attributes import read_initial, read_labels
 from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.exact_array import ExactArray
-from lumpability.numbers.rationals import DEFAULT_TOLERANCE
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE, read_number, shown
 
 
 def initial_of(chain: MarkovChain, initial: Any = None) -> ExactArray:
@@ -24,6 +25,25 @@ def initial_of(chain: MarkovChain, initial: Any = None) -> ExactArray:
     if start is None:
         raise NotUnique("the chain has no initial distribution: give initial=...")
     return start
+
+
+def read_time(time: Any) -> Any:
+    """Return a time: a number as it is, a text as the rational that it says.
+
+    Raises `InvalidInput` if it is no number, negative, or beyond the range of floats.
+
+    Examples
+    --------
+    >>> read_time("1/2"), read_time(0.5)
+    (Fraction(1, 2), 0.5)
+    """
+    try:
+        number = read_number(time) if isinstance(time, str) else time
+        if math.isfinite(number) and number >= 0:
+            return number
+    except (InvalidValue, TypeError, OverflowError):
+        pass
+    raise InvalidInput(f"the time must be finite and not negative, not {shown(time)}", time=time)
 
 
 def target_of(chain: MarkovChain, target: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:

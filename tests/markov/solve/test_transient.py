@@ -183,3 +183,19 @@ def test_many_steps_of_a_dtmc_are_bounded_too():
     assert transient(chain, 10**9).error_bound < 1e-9  # beyond 1000 steps not exact
     swinging = DTMC([[0, 1], [1, 0]], initial=0)
     assert transient(swinging, 2001).floats().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("time", [-1, float("inf"), float("nan"), "soon", None, 10**400, "1/0", 1j])
+def test_what_is_no_time_is_refused_in_words(time):
+    chain = CTMC.from_rates({("a", "b"): 1, ("b", "a"): 2}, initial="a", rewards={"r": {"a": 1}})
+    for ask in (transient, lambda chain, t: accumulated_reward(chain, "r", t)):
+        with pytest.raises(InvalidInput, match="the time must be finite and not negative"):
+            ask(chain, time)
+    with pytest.raises(InvalidInput):
+        transient(chain, [1, time])
+
+
+def test_times_may_be_texts():
+    chain = CTMC.from_rates({("a", "b"): 1, ("b", "a"): 2}, initial="a")
+    found, right = transient(chain, ["1/2", 0.5])
+    assert found.floats().tolist() == right.floats().tolist()
