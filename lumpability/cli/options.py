@@ -282,7 +282,7 @@ _READING = _added(
         "--state-names/--no-state-names",
         default=True,
         show_default=True,
-        help="PRISM and JANI sources: name states by the values of their variables.",
+        help="PRISM and JANI sources, UMB files: name states by the values of their variables.",
     ),
     click.option(
         "--fold-scaling/--no-fold-scaling",

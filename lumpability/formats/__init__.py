@@ -148,8 +148,8 @@ def read(
         For PRISM and JANI sources: keep undefined constants as parameters; given names, keep those constants
         as parameters, whatever values the source gives.
     state_names : bool
-        For PRISM and JANI sources: name states by the values of their variables, "x=1,up=true", in the
-        order of declarations.
+        For PRISM and JANI sources, and ``.umb``: name states by the values of their variables, "x=1,up=true",
+        in the order of declarations.
     layers : list of layer descriptions, optional
         For files with only weights (``.npz``, ``.safetensors``): how the network uses them.
     fold_scaling : bool

@@ -27,6 +27,7 @@ from lumpability.files import DEFAULT_MAX_BYTES, opened, reading
 from lumpability.formats.assembly import assemble, uniform_over
 from lumpability.formats.tokens import Array, shown
 from lumpability.formats.umb_parts import bits, load_index, rationals
+from lumpability.formats.umb_valuations import valuation_names
 from lumpability.formats.umb_writer import GROUP, write_umb
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
@@ -42,12 +43,14 @@ def read_umb(
     *,
     tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
+    state_names: bool = True,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> MarkovChain:
     """Read a CTMC or DTMC from a ``.umb`` file; options as for `lumpability.read`.
 
     With tolerance 0 doubles are read literally, and rates as exact products of them.  Rewards on branches become
-    the expected reward on leaving the state.  Variable valuations are not read.
+    the expected reward on leaving the state.  States without names are named by their variables, if these tell them
+    apart.
     """
     path = Path(path)
     with opened(path, max_bytes=max_bytes, by_content=True) as stream:
@@ -56,7 +59,7 @@ def read_umb(
         raise FormatError("lacks the member 'index.json'", path=path)
     index = load_index(members["index.json"], path)
     with reading(path):
-        return _Model(index, members, path, tolerance).chain(normalize)
+        return _Model(index, members, path, tolerance).chain(normalize, state_names)
 
 
 def _members(stream: BinaryIO, path: Path) -> Iterator[tuple[str, bytes]]:
@@ -86,6 +89,7 @@ class _Model:
 
     def __init__(self, index: Any, members: dict[str, bytes], path: Path, tolerance: float) -> None:
         self._system, self._annotations = index.transition_system, index.annotations or {}
+        self._valuations = (index.valuations or {}).get("states")
         self._members, self._path, self._tolerance = members, path, tolerance
         self._n, self._m = int(self._system.num_states), int(self._system.num_branches)
         self._reading = Reading()
@@ -134,7 +138,7 @@ class _Model:
         self._reading = self._reading + new
         return array
 
-    def chain(self, normalize: bool) -> MarkovChain:
+    def chain(self, normalize: bool, state_names: bool) -> MarkovChain:
         """Build the chain."""
         system = self._system
         self._refuse_other_models()
@@ -163,7 +167,7 @@ class _Model:
             structure,
             labels=self._labels(),
             rewards=rewards,
-            states=self._names(),
+            states=self._names() if state_names else None,
             initial=self._initial(),
             reading=self._reading,
             normalize=normalize,
@@ -273,7 +277,11 @@ class _Model:
                 text = self._members.get(f"{folder}/strings.bin", b"")
                 starts = self._row_starts(f"{folder}/string-mapping.bin", self._n, len(text))
                 return [text[a:b].decode() for a, b in itertools.pairwise(starts.tolist())]
-        return None
+        described = self._valuations
+        if described is None or described.num_strings is not None or len(described.classes) != 1:
+            return None
+        data = self._members.get("valuations/states/valuations.bin", b"")
+        return valuation_names(data, described.classes[0].fields, self._n)
 
 
 _NUMPY_TYPES = {

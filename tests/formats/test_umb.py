@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import lzma
+import struct
 import tarfile
 from collections.abc import Callable
 from fractions import Fraction
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lumpability import CTMC, DTMC, Reward
+from lumpability import CTMC, DTMC, Reward, read
 from lumpability.errors import FormatError
 from lumpability.formats.umb import read_umb, write_umb
 from lumpability.formats.umb_parts import packed_bits, packed_rationals, rationals
@@ -264,3 +265,58 @@ def test_states_are_needed(tmp_path):
 
 def test_bits_fill_whole_words():
     assert packed_bits(np.ones(65, dtype=bool)) == b"\xff" * 8 + b"\x01" + b"\0" * 7
+
+
+def test_states_are_named_by_their_variables(tmp_path):
+    stormpy = pytest.importorskip("stormpy")
+    source = tmp_path / "counter.sm"
+    source.write_text(
+        "ctmc module m x : [-2..5] init 0; up : bool init true; y : [0..200] init 7; [] x<5 & up & y<=180 -> 1 : "
+        "(x'=x+1)&(y'=y+20); [] x>-2 -> 2 : (x'=x-1); [] true -> 3 : (up'=!up); [] y>100 -> 1 : (y'=7); endmodule"
+    )
+    options = stormpy.BuilderOptions()
+    options.set_build_state_valuations()
+    program = stormpy.parse_prism_program(str(source), prism_compatibility=True)
+    model = stormpy.build_model[float](program, options=options)
+    stormpy.io.export_to_umb(model, str(tmp_path / "counter.umb"))
+    right, found = read(source), read(tmp_path / "counter.umb")
+    assert found.n == right.n == 160
+    assert [right.states.index(name) for name in found.states] == list(range(right.n))
+    assert not read(tmp_path / "counter.umb", state_names=False).states.named
+
+
+def test_the_fields_of_a_valuation_are_read_bit_by_bit(tmp_path):
+    """They are x of 3 bits with a sign, an optional bool, padding, y less 100, and a double."""
+    path = tmp_path / "walk.umb"
+    write_umb(DTMC([[0, 1, 0], [0, 0, 1], [1, 0, 0]]), path)
+    fields = [
+        {"name": "x", "type": {"type": "int", "size": 3}},
+        {"name": "up", "type": {"type": "bool", "size": 1}, "is-optional": True},
+        {"padding": 2},
+        {"name": "y", "type": {"type": "uint", "size": 8}, "offset": 100},
+        {"name": "z", "type": {"type": "double", "size": 64}},
+        {"padding": 1},
+    ]
+
+    def valued(parts):
+        edited(
+            parts,
+            "valuations",
+            value={"states": {"unique": True, "classes": [{"variables": fields}]}},
+        )
+        data = b""
+        for x, up, y, z in ((-3, None, 107, 0.5), (2, True, 355, -1.0), (2, False, 355, -1.0)):
+            bits = (x & 7) | (up is not None) << 3 | bool(up) << 4 | (y - 100) << 7
+            bits |= int.from_bytes(struct.pack("<d", z), "little") << 15
+            data += bits.to_bytes(10, "little")
+        parts["valuations/states/valuations.bin"] = data
+
+    repacked(path, valued)
+    names = ["x=-3,y=107,z=0.5", "x=2,up=true,y=355,z=-1.0", "x=2,up=false,y=355,z=-1.0"]
+    assert list(read_umb(path).states) == names
+    for wrong in (b"", b"1", bytes(30)):  # missing, cut off, all states alike
+        repacked(
+            path,
+            lambda parts, wrong=wrong: parts.update({"valuations/states/valuations.bin": wrong}),
+        )
+        assert not read_umb(path).states.named
