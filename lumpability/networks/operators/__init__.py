@@ -12,6 +12,7 @@ from typing import Any
 from lumpability.networks.operators import (
     contraction,
     elementwise,
+    group_norm,
     movement,
     opaque,
     product,
@@ -21,7 +22,15 @@ from lumpability.networks.operators import (
 
 __all__ = ["family_of", "opaque"]
 
-_FAMILIES: tuple[Any, ...] = (contraction, product, elementwise, movement, unitwise, recurrent)
+_FAMILIES: tuple[Any, ...] = (
+    contraction,
+    product,
+    elementwise,
+    movement,
+    unitwise,
+    group_norm,
+    recurrent,
+)
 
 
 def family_of(call: Any) -> Any:

@@ -120,7 +120,9 @@ def _pads_positions(call: Call, tensor: Tensor) -> bool:
 
 
 def _stored(call: Call, value: Array) -> Tensor:
-    """Return a constant that is moved along with others."""
+    """Return a constant that is moved along with others; declines if it is empty."""
+    if not value.size:
+        raise Declined("reads a tensor that is empty")
     ids, facs = call.work.algebra.constant(value)
     units = frozenset(a for a, n in enumerate(value.shape) if n > 1)
     return Tensor(value.shape, units, np.full(value.shape, HELD), ids, facs)

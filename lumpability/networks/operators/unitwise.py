@@ -170,9 +170,9 @@ def _axes(call: Call, rank: int) -> list[int]:
         return _reduced(call, rank)
     if op == "CumSum":
         axis = call.constant(1)
-        if axis is None:
+        if axis is None or axis.size != 1:
             raise Declined("takes its axis from the network's inputs")
-        return [int(axis)]
+        return [int(axis.item())]
     if op in ("Softmax", "LogSoftmax", "Hardmax"):
         axis = given.get("axis", -1 if call.version >= 13 else 1)
         return [axis] if call.version >= 13 else list(range(axis % rank, rank))

@@ -27,7 +27,7 @@ __all__ = ["HELD", "Against", "Call", "Declined", "Labels", "Reader", "Tensor", 
 HELD = 0
 
 
-_COUNTS = ("group", "hidden_size", "split")
+_COUNTS = ("group", "hidden_size", "num_groups", "split")
 _REAL = (1, 10, 11, 16)
 """ONNX's numbers of float, float16, double and bfloat16."""
 

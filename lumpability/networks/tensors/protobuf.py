@@ -25,6 +25,12 @@ __all__ = [
 
 _EVALUATED_FROM = {"DequantizeLinear": 19}
 """Operators whose older versions the evaluator lacks, and that mean the same since."""
+_INFERRED_AS = {
+    **dict.fromkeys(("GroupNormalization", "MeanVarianceNormalization"), ("Relu", 1)),
+    "GreaterOrEqual": ("Greater", 2),
+    "LessOrEqual": ("Less", 2),
+}
+"""Operators for which onnx infers no shape, others whose outputs have the same, and the inputs that these take."""
 
 
 def onnx() -> Any:
@@ -129,6 +135,10 @@ def inferred(
 ) -> tuple[dict[str, Any], str]:
     """Return the types of a node's outputs as onnx infers them, or none and why not."""
     module = onnx()
+    like = _INFERRED_AS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+    if like is not None:
+        operator, count = like
+        node = module.helper.make_node(operator, node.input[:count], node.output[:1])
     try:
         schema = module.defs.get_schema(
             node.op_type, max_inclusive_version=opsets[node.domain], domain=node.domain
