@@ -40,7 +40,7 @@ def apply(call: Call) -> None:
         raise Declined("normalises what may be infinite")
     call.notes["copies"] = _copies(call, values, weights)
     name = call.named((call.name(0), {1}), (call.node.output[0], {1}))
-    found = [_normalised(call, name, *group) for group in zip(*values[1:], *weights, strict=True)]
+    found = [_normalised(call, name, group) for group in zip(*values[1:], *weights, strict=True)]
     place = [1, shape[1], *(1 for _ in shape[2:])]
     numbers = np.array(found, dtype=np.int64).reshape(-1, 2).T
     call.yields(
@@ -70,7 +70,9 @@ def _copies(call: Call, values: list[Array], weights: list[Array]) -> Array:
     classes = []
     for group in zip(ids, facs, *weights, strict=True):
         members: dict[tuple[int, int], list[tuple[Any, ...]]] = {}
-        for channel, (atom, factor, *rest) in enumerate(zip(*map(np.ndarray.tolist, group), strict=True)):
+        for channel, (atom, factor, *rest) in enumerate(
+            zip(*map(np.ndarray.tolist, group), strict=True)
+        ):
             members.setdefault((atom, factor), []).append((*rest, channel))
         classes.append([[item[-1] for item in sorted(found)] for found in members.values()])
     count = math.gcd(*(len(members) for group in classes for members in group))
@@ -85,10 +87,9 @@ def _copies(call: Call, values: list[Array], weights: list[Array]) -> Array:
     return first
 
 
-def _normalised(
-    call: Call, name: Any, ids: Array, facs: Array, scales: Array, shifts: Array
-) -> list[tuple[int, int]]:
+def _normalised(call: Call, name: Any, group: tuple[Array, ...]) -> list[tuple[int, int]]:
     """Return atoms and factors of one group's channels; the norm is an odd function of all of them."""
+    ids, facs, scales, shifts = group
     algebra = call.work.algebra
     values = [(a, algebra.fractions[f]) for a, f in zip(ids.tolist(), facs.tolist(), strict=True)]
     counts = Counter(values)
