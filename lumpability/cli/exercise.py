@@ -9,7 +9,8 @@ import click
 from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
-from lumpability.files import together, writing
+from lumpability.errors import InvalidInput
+from lumpability.files import reading, together, writing
 from lumpability.show.text import Table
 from lumpability.teaching.exercises import (
     FORMATS,
@@ -112,20 +113,11 @@ def exercise_command(
     merge in every hidden layer. The sheet holds its task in a comment, so that "lumpability grade" can
     check answers.
     """
-    task: Task | NetworkTask
-    if network:
-        task = network_exercise(
-            kind or "proportional",
-            neurons=states,
-            layers=2 if rounds is None else rounds,
-            seed=seed,
-        )
-    elif chain is None:
-        rounds = 3 if rounds is None else rounds
-        task = exercise(kind or "ordinary", states=states, rounds=rounds, seed=seed)
+    if chain is None:
+        task = _made(network, kind, states, rounds, seed)
     else:
         model = read(chain)
-        if model.domain != "chain":
+        if network or model.domain != "chain":
             raise click.UsageError("--chain takes a Markov chain, not a network")
         task = Task(model, kind or "ordinary")
     text = sheet(task, markup=_markup(markup, output), seed=show_seed)
@@ -136,6 +128,21 @@ def exercise_command(
         click.echo(text)
     else:
         _write(text, output)
+
+
+def _made(
+    network: bool, kind: str | None, states: int, rounds: int | None, seed: int
+) -> Task | NetworkTask:
+    try:
+        if network:
+            layers = 2 if rounds is None else rounds
+            return network_exercise(
+                kind or "proportional", neurons=states, layers=layers, seed=seed
+            )
+        rounds = 3 if rounds is None else rounds
+        return exercise(kind or "ordinary", states=states, rounds=rounds, seed=seed)
+    except InvalidInput as error:
+        raise click.UsageError(str(error)) from None
 
 
 @click.command("grade", epilog=_GRADE_EXAMPLES)
@@ -155,7 +162,7 @@ def grade_command(ctx: click.Context, *, task: Path, answer: Path, as_json: bool
     with Stages() as stages:
         with stages("reading", answer.name):
             asked, given = read_task(task), read_answer(answer)
-        with stages("checking"):
+        with stages("checking"), reading(answer):
             result = grade(asked, given)
     if as_json:
         show_json(

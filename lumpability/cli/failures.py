@@ -32,6 +32,7 @@ from lumpability.show.text import printable
 from lumpability.vocabulary import FORMER
 
 NO = 1
+USAGE = 2
 INVALID = 3
 INTERNAL = 70
 INTERRUPTED = 130
@@ -57,7 +58,7 @@ def dashed(name: str) -> str:
 _FLAG = re.compile(r"\b(normalize|absorbing|parametric|resume)=True")
 _CHOICE = re.compile(r"\b(kind|type|engine|constants|dtype|value_type)=(['\"])(.*?)\2")
 _FILE = re.compile(r"\b(within|temp)=(\.\.\.)?")
-_GIVEN = re.compile(r"\b(target|times|reward|initial|states|tolerance)=(\.\.\.|True)")
+_GIVEN = re.compile(r"\b(target|times|label|reward|initial|states|tolerance)=(\.\.\.|True)")
 _NUMBER = re.compile(r"\b(max_bytes)\b")
 _FORMER = {
     dashed(former): dashed(present)
@@ -123,6 +124,8 @@ def _explain(error: Exception) -> tuple[int, str]:
     """Return the exit code and the message for an exception."""
     if isinstance(error, MissingDependency):
         return INVALID, f"{error}; lumpability doctor shows what is installed"
+    if isinstance(error, InvalidInput) and "option" in error.evidence:
+        return USAGE, _for_the_shell(str(error))
     if isinstance(error, InvalidInput | NotJustified):
         return INVALID, _for_the_shell(str(error))
     if isinstance(error, NoConvergence | NoFiniteBound):  # asked for more than can be proved

@@ -57,7 +57,7 @@ def file_option(
         metavar=metavar,
         help=about,
         show_default=default,
-        callback=_output if default == "not written" else None,
+        callback=_output if default in ("not written", "stdout") else None,
     )
 
 

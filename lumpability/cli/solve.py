@@ -64,9 +64,12 @@ def numbers_option(ctx: click.Context, parameter: click.Parameter, value: str | 
     if value is None:
         return None
     try:
-        return read_numbers(value)
+        found = read_numbers(value)
     except InvalidInput as error:
         raise click.BadParameter(str(error)) from None
+    if min(found) < 0:
+        raise click.BadParameter(f"{min(found)} is negative")
+    return found
 
 
 def _assigned(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:

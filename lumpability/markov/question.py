@@ -165,11 +165,11 @@ def _check(question: _Question, kind: str) -> None:
         more = " with states=True" if kind == "exact" else ""
         raise InvalidInput(
             f"kind={kind!r} is not for this question: choose one of {', '.join(KINDS)}{more}",
-            kind=kind,
+            option="kind",
         )
     if kind == "exact" and quantity not in _LABELLED:
         raise InvalidInput(
-            f"kind='exact' does not determine the {quantity}: use 'ordinary'", kind=kind
+            f"kind='exact' does not determine the {quantity}: use kind='ordinary'", option="kind"
         )
     for name, given, users in (
         ("target", question.target is not None, _TARGETED),
@@ -178,12 +178,14 @@ def _check(question: _Question, kind: str) -> None:
     ):
         if given and quantity not in users:
             raise InvalidInput(
-                f"{name} is not for {quantity}, but for {', '.join(users)}", option=name, known=()
+                f"{name}=... is not for {quantity}, but for {', '.join(users)}", option=name
             )
         if not given and quantity in users:
-            raise InvalidInput(f"{quantity} needs {name}=...: give it")
+            raise InvalidInput(f"{quantity} needs {name}=...: give it", option=name)
     if question.label is not None and (quantity not in _LABELLED or question.states):
-        raise InvalidInput(f"label is for {' and '.join(_LABELLED)}, without states")
+        raise InvalidInput(
+            f"label=... is for {' and '.join(_LABELLED)}, without states=True", option="label"
+        )
 
 
 def _with_initial(chain: MarkovChain, start: ExactArray) -> MarkovChain:

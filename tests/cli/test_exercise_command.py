@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,6 @@ def test_a_chain_of_ones_own(run: Run) -> None:
 
 
 def test_what_cannot_be_made_or_read_is_refused(run: Run) -> None:
-    run("exercise", "--rounds", "4").assert_refused("choose 1 to 3 rounds")
     run("exercise", "-o", "no/such/sheet.md").assert_refused("no/such")
     Path("sheet.md").write_text("# nothing")
     Path("answer.json").write_text("{}")
@@ -76,3 +76,22 @@ def test_sheet_and_solution_appear_together_or_not_at_all(run: Run) -> None:
     outcome = run("exercise", "--solution", "solution.md", "-o", "missing/sheet.md")
     assert outcome.exit_code == 3
     assert not Path("solution.md").exists()
+
+
+def test_what_cannot_be_made_is_wrong_usage_and_a_wrong_answer_names_its_file(run: Run) -> None:
+    for asked in (
+        ("--states", "99"),
+        ("--states", "5", "--rounds", "9"),
+        ("--network", "--states", "2"),
+        ("--rounds", "4"),
+    ):
+        outcome = run("exercise", *asked)
+        assert outcome.exit_code == 2
+        assert re.search(r"have 4 to 16|choose 1 to \d rounds|at most 16", outcome.stderr)
+    outcome = run("exercise", "-o", "sheet.html", "--solution", "sheet.html")
+    assert outcome.exit_code == 2
+    assert "name the same file" in outcome.stderr
+    assert not Path("sheet.html").exists()
+    run("exercise", "-o", "sheet.html")
+    Path("answer.json").write_text('{"rounds": 3}')
+    run("grade", "sheet.html", "answer.json").assert_refused("answer.json: 'rounds' is a list")

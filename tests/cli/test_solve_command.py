@@ -57,7 +57,15 @@ def test_a_sweep_is_written_as_csv_and_as_a_plot(run: Run, line: None) -> None:
 
 
 def test_wrong_usage_is_told_before_anything_is_written(run: Run, line: None) -> None:
-    assert "needs --times" in run("solve", "line.json", "transient").stderr
+    for words, told in (
+        (("transient",), "needs --times"),
+        (("--times", "1"), "--times is not for stationary"),
+        (("transient", "--times", "-1"), "-1 is negative"),
+        (("hitting-time", "--target", "up", "--label", "ok"), "--label is for"),
+        (("--kind", "exact"), "--kind exact is not for this question"),
+    ):
+        outcome = run("solve", "line.json", *words)
+        assert (outcome.exit_code, told in outcome.stderr) == (2, True), outcome.stderr
     assert "--log is for --plot" in run("solve", "line.json", "--log", "x").stderr
     assert "use --sweep" in run("solve", "line.json", "--values", "mu=1:3").stderr
     assert "assigns nothing" in run("solve", "line.json", "--sweep", "mu").stderr

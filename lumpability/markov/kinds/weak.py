@@ -147,8 +147,8 @@ class Weak(Kind):
 
     def conditions(self, chain: MarkovChain) -> Sequence[Condition]:
         raise NotJustified(
-            "weak lumpings have no coarsest one, because their join need not be weak: give a "
-            "partition to check(chain, partition, kind='weak')",
+            "weak lumpings have no coarsest one, because their join need not be weak: give a partition to check, "
+            "with kind='weak'",
             kind=self.name,
         )
 
