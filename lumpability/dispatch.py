@@ -479,6 +479,7 @@ def check(
     *,
     kind: str | Kind | None = None,
     factors: Iterable[Any] | Mapping[Any, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Verdict: ...
 @overload
 def check(
@@ -504,6 +505,7 @@ def check(
     tolerance: Any = None,
     absolute: Any = None,
     antiparallel: bool = False,
+    progress: Progress | None = None,
 ) -> Verdict:
     """Decide exactly whether a partition is a lumping of a chain or a network.
 
@@ -530,6 +532,9 @@ def check(
         With a tolerance: spreads u - l up to this, in 1/time, are accepted as well.
     antiparallel : bool
         For networks: neurons of opposite sign may share a class where the activation has a reflection.
+    progress : callable, optional
+        For chains and the kind "weak", which takes long: called with (equations found, states).  An exception from
+        it stops the check.
 
     Returns
     -------
@@ -577,7 +582,9 @@ def check(
         _require_tolerance(absolute=absolute)
         from lumpability.markov.lump import check_chain
 
-        return check_chain(chain, partition, kind=kind or "ordinary", factors=factors)
+        return check_chain(
+            chain, partition, kind=kind or "ordinary", factors=factors, progress=progress
+        )
     if model.domain == _GRAPH:
         from lumpability.networks.graph.explain import check_graph
 

@@ -72,6 +72,8 @@ def check_command(
             given: dict[str, Any] = {name: x for name, x in asked.items() if x is not None}
             if factors is not None:
                 given["factors"] = read_factors(factors, units(loaded))
+        if kind == "weak":
+            given["progress"] = stages.progress
         with stages("checking"), options_of(loaded):
             verdict = check(loaded, blocks, kind=kind, **given)
         report = judge(loaded, blocks, verdict)

@@ -88,12 +88,13 @@ def check_chain(
     *,
     kind: str | Kind,
     factors: Iterable[Any] | Mapping[Any, Any] | None,
+    progress: Progress | None = None,
 ) -> Verdict:
     """Decide exactly whether a partition is a lumping of a chain; see `lumpability.check`."""
     notion = find_kind(kind)
     blocks = Partition.of(partition, states=chain.states)
     if factors is None:
-        return _explained(notion.verdict(chain, blocks), chain, notion, blocks)
+        return _explained(notion.verdict(chain, blocks, progress), chain, notion, blocks)
     return notion.verdict_with(chain, blocks, read_vector("factors", factors, chain.states, 0)[0])
 
 

@@ -141,8 +141,13 @@ class Kind(ABC):
                 return replace(found, direction=condition.direction)
         return None
 
-    def verdict(self, chain: MarkovChain, partition: Partition) -> Verdict:
-        """Decide exactly whether a partition is a lumping of this kind, with the verdict in words."""
+    def verdict(
+        self, chain: MarkovChain, partition: Partition, progress: Progress | None = None
+    ) -> Verdict:
+        """Decide exactly whether a partition is a lumping of this kind, with the verdict in words.
+
+        Only checks that take long call `progress`.
+        """
         witness = self.witness(self.conditions(chain), partition)
         if witness is None:
             return Verdict(self.name, None, f"{self.name}: {self.identity(chain)} holds exactly")

@@ -36,7 +36,7 @@ from lumpability.numbers.parameters import is_positive
 from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict, collapse, project
-from lumpability.refinement import SHARES, Refinement, Witness
+from lumpability.refinement import SHARES, Progress, Refinement, Witness
 from lumpability.refinement.stability import disagreement
 from lumpability.structure import WeightedStructure
 
@@ -70,9 +70,11 @@ class Proportional(Kind):
         except ZeroDivisionError:
             raise _cancelled() from None
 
-    def verdict(self, chain: MarkovChain, partition: Partition) -> Verdict:
+    def verdict(
+        self, chain: MarkovChain, partition: Partition, progress: Progress | None = None
+    ) -> Verdict:
         try:
-            found = super().verdict(chain, partition)
+            found = super().verdict(chain, partition, progress)
         except ZeroDivisionError:
             raise _cancelled() from None
         if found:  # factors are positive as well

@@ -15,7 +15,7 @@ Kemeny and Snell 1976, section 6.4; Rubino and Sericola 1989, 1991 and 1993 (con
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -28,6 +28,7 @@ from lumpability.markov.kinds.kind import Condition, Kind
 from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
+from lumpability.refinement import Progress
 from lumpability.structure import WeightedStructure
 
 MAX_STATES = 200
@@ -157,11 +158,19 @@ class Weak(Kind):
     ) -> WeightedStructure:
         raise NotJustified("weak lumping is a check only", kind=self.name)
 
-    def verdict(self, chain: MarkovChain, partition: Partition) -> Verdict:
-        return check_weak(chain, partition)
+    def verdict(
+        self, chain: MarkovChain, partition: Partition, progress: Progress | None = None
+    ) -> Verdict:
+        return check_weak(chain, partition, progress=progress)
 
 
-def check_weak(chain: MarkovChain, partition: Any, *, max_states: int = MAX_STATES) -> WeakVerdict:
+def check_weak(
+    chain: MarkovChain,
+    partition: Any,
+    *,
+    max_states: int = MAX_STATES,
+    progress: Progress | None = None,
+) -> WeakVerdict:
     """Decide exactly whether a partition is weakly lumpable, and from which starts.
 
     Raises `SizeLimit` for more than `max_states` states, and `InvalidChain` for a chain that is not
@@ -173,6 +182,8 @@ def check_weak(chain: MarkovChain, partition: Any, *, max_states: int = MAX_STAT
         Irreducible.
     max_states : int
         Refuse larger chains.
+    progress : callable, optional
+        Called with (equations found, states), first with (0, states); an exception from it stops the check.
 
     Notes
     -----
@@ -200,8 +211,10 @@ def check_weak(chain: MarkovChain, partition: Any, *, max_states: int = MAX_STAT
             "weak lumpability is decided for irreducible chains: restrict this one to a recurrent "
             "class, see lumpability.markov.solve.recurrent_classes"
         )
+    told = progress or (lambda found, states: None)
+    told(0, chain.n)
     steps = _BlockSteps(chain, blocks)
-    equations, history = steps.equations()
+    equations, history = steps.equations(lambda found: told(found, chain.n))
     starts = Starts(chain, blocks, equations)
     if history is None:
         text = (
@@ -266,7 +279,9 @@ class _BlockSteps:
             sums[self.labels[target]] = sums[self.labels[target]] + weight
         return sums
 
-    def equations(self) -> tuple[tuple[tuple[tuple[Exact, ...], ...], ...], History | None]:
+    def equations(
+        self, told: Callable[[int], None]
+    ) -> tuple[tuple[tuple[tuple[Exact, ...], ...], ...], History | None]:
         """Return independent equations for every block, and a history against pi if there is one."""
         count = len(self.members)
         spans = [_Span() for _ in range(count)]
@@ -281,6 +296,7 @@ class _BlockSteps:
             if not spans[block].add(vector):
                 continue
             found[block].append(tuple(vector))
+            told(sum(map(len, found)))
             if history is None and _inner([self.pi[s] for s in self.members[block]], vector) != 0:
                 history = self._history(path, following)
             for before in range(count):

@@ -168,3 +168,19 @@ def test_ordinary_and_exact_lumpings_need_no_stationary_distribution(monkeypatch
     assert not check(exact, blocks, kind="ordinary")
     assert check(exact, blocks, kind="exact")
     assert check(exact, blocks, kind="weak")
+
+
+def test_a_long_check_says_how_far_it_is_and_can_be_stopped():
+    calls = []
+    chain = weak_not_ordinary()
+    assert check(
+        chain, BLOCKS, kind="weak", progress=lambda found, states: calls.append((found, states))
+    )
+    assert calls[0] == (0, chain.n)
+    assert calls[-1] == (1, chain.n)
+
+    def stop(found, states):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check(chain, BLOCKS, kind="weak", progress=stop)
