@@ -38,7 +38,7 @@ def names_of(verb: Callable[..., object]) -> set[str]:
     [
         (lump, ["lump", "shrink"], IN_PYTHON),
         (lump, ["explain", "prove"], IN_PYTHON | TOLERANCES),
-        (check, ["check"], set()),
+        (check, ["check"], {"--progress"}),
         (
             read,
             ["info", "lump", "check", "explain", "verify", "convert", "prove"],
