@@ -28,10 +28,13 @@ from lumpability.show.text import Table, count
 
 _NEEDED = ("click", "hypothesis", "numba", "numpy", "rich", "scipy", "sympy")
 _OPTIONAL = {
+    "duckdb": ("tables", "chains larger than memory"),
     "matplotlib": ("plot", "diagrams"),
     "networkx": ("graph", "chains from and to graphs"),
     "onnx": ("onnx", "networks from .onnx files"),
     "onnxruntime": ("onnx", "measuring networks with --compare"),
+    "pyarrow": ("tables", "chains larger than memory"),
+    "pyspark": ("spark", "chains larger than memory on a cluster"),
     "safetensors": ("onnx", "networks from .safetensors files"),
     "stormpy": ("storm", "PRISM and JANI sources, Storm's models"),
     "torch": ("torch", "networks from PyTorch modules"),

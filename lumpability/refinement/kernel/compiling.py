@@ -2,7 +2,7 @@
 
 numba compiles a function when it is first called with arguments of certain types, and keeps the result on
 disk: in ``__pycache__`` or, where that is read-only, in the user's cache folder (``NUMBA_CACHE_DIR`` names
-another).  A compiled function also holds the code of the functions that it calls, which may stand in other files; so
+another).  Where nothing can be written, every process compiles for itself.  A compiled function also holds the code of the functions that it calls, which may stand in other files; so
 a digest of all sources of the kernel is part of the names of its files.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,7 +48,11 @@ class Kept(FunctionCache):  # type: ignore[misc]
 
     def _save_overload(self, sig: Any, data: Any) -> None:
         self._choose_files(sig)
-        super()._save_overload(sig, data)
+        try:
+            super()._save_overload(sig, data)
+        except OSError as error:
+            _log.warning("the compiled engine is not kept for the next process: %s", error)
+            return
         for file in Path(self._cache_path).glob(f"{self._impl.filename_base.partition('-')[0]}-*"):
             if _SOURCES[:_LETTERS] not in file.name:
                 file.unlink(missing_ok=True)
@@ -64,7 +69,9 @@ def compiled(function: Function) -> Function:
     """Compile a function that allocates no arrays, and keep it on disk; it runs without the GIL."""
     result: Any = numba.njit(nogil=True, _nrt=False, no_cfunc_wrapper=True)(function)
     if not config.DISABLE_JIT:
-        result._cache = Kept(function)
+        # numba raises this if neither the folder of the sources nor that of the user can be written.
+        with suppress(RuntimeError):
+            result._cache = Kept(function)
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import sys
@@ -76,6 +77,34 @@ def test_two_processes_that_compile_at_once_both_run_their_own_code(tmp_path, in
     )
     both += "print(sum(double.stats.cache_hits.values()))"
     assert in_a_new_process(both, PYTHONPATH=str(tmp_path)).stdout.split() == ["6", "3.0", "2"]
+
+
+@JIT
+def test_where_nothing_can_be_written_every_process_compiles_for_itself(tmp_path, monkeypatch):
+    """No folder is found that can be written, as in a read-only installation without a home."""
+    monkeypatch.setattr(compiling.Kept, "_impl_class", _NoFolder)
+
+    def triple(x):
+        return 3 * x
+
+    kept = compiling.compiled(triple)
+    assert kept(np.int64(3)) == 9
+    assert kept.stats.cache_path is None
+
+
+class _NoFolder:
+    def __init__(self, function):
+        raise RuntimeError(f"cannot cache function {function.__name__!r}: no locator available")
+
+
+@JIT
+def test_a_full_disk_does_not_stop_what_was_compiled(double, monkeypatch, caplog):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(compiling.IndexDataCacheFile, "save", full)
+    assert double(np.int64(3)) == 6
+    assert "not kept for the next process" in caplog.text
 
 
 @JIT
