@@ -11,7 +11,7 @@ from typing import Any
 from lumpability.cli.report import Report, change_of_size, rounding
 from lumpability.errors import InvalidInput
 from lumpability.markov.attributes import States
-from lumpability.networks.graph.layers import Held, LayerSummary
+from lumpability.networks.graph.layers import Held, LayerSummary, barriers_of
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.reduce import GraphLumping
 from lumpability.partition import Partition
@@ -40,7 +40,7 @@ def describe(network: GraphNetwork) -> Report:
         "nodes": len(network.index.nodes),
         "replaceable": network.index.replaceable,
         "layers": [vars(layer) for layer in layers],
-        "barriers": _barriers(network.held),
+        "barriers": barriers_of(network.held),
     }
     rows = [
         (role, f"{name}, {kind}, {' x '.join(map(str, shape)) or 'a single number'}")
@@ -89,23 +89,9 @@ def summarise(
         )
     measured = None if compare is None else lumping.compare(compare)
     took = lumping.latency() if time else None
-    before, after = _sizes(lumping.network), _sizes(lumping.quotient)
     data = {
-        "kind": "proportional",
+        **lumping.report(),
         "latency": None if took is None else vars(took),
-        "before": before,
-        "after": after,
-        "irreducible": lumping.is_irreducible,
-        "result": _result(lumping),
-        "proof": lumping.proof,
-        "layers": [vars(layer) for layer in lumping.layers],
-        "barriers": _barriers(lumping.held),
-        "replaceable": lumping.network.index.replaceable,
-        "rounding": {
-            "weights": lumping.weights,
-            "rounded": lumping.rounded,
-            "largest": str(lumping.largest),
-        },
         "comparison": None
         if measured is None
         else {
@@ -114,24 +100,28 @@ def summarise(
             "largest_difference": str(measured.largest_difference),
         },
     }
-    rows = [(name, change_of_size(before[key], after[key])) for key, name in _SIZES.items()]
+    rows = [
+        (name, change_of_size(data["before"][key], data["after"][key]))
+        for key, name in _SIZES.items()
+    ]
     rows += [
-        ("result", _result(lumping)),
+        ("result", lumping.result),
         *_held_rows(lumping.held),
         *_replaceable(lumping.network),
     ]
     if lumping.integers:
         told = "units stay where sums of their weights are no integers of the stored type"
         rows.append(("integers", f"{', '.join(lumping.integers[:3])}: {told}"))
-    told = rounding(lumping.weights, lumping.rounded, lumping.largest, "its type")
-    rows += [("proof", lumping.proof), ("new weights", told)]
+    found = lumping.rounding
+    told = rounding(found.weights, found.rounded, found.largest, "its type")
+    rows += [("proof", lumping.stats.proof), ("new weights", told)]
     told = "floats may add up in another order; --compare N measures what that changes"
     rows.append(("execution", told if measured is None else str(measured)))
     if took is not None:
         rows.append(("latency", str(took)))
-    rows.append(("time", f"{lumping.seconds:.2f} s, proof included"))
+    rows.append(("time", f"{lumping.stats.seconds:.2f} s, proof included"))
     columns = ("layer", "kind", "left", *_COLUMNS, "leave together with")
-    lines = tuple(_layer_line(layer, f"{layer.left:,}") for layer in lumping.layers)
+    lines = tuple(_layer_line(layer, f"{layer.left:,}") for layer in lumping.table)
     layers = Table("units by layer", lines, columns, frozenset(range(2, 8)))
     return Report(data, (Table("Network (graph), lumped", tuple(rows)), layers))
 
@@ -157,13 +147,6 @@ def _layer_line(layer: LayerSummary, *first: str) -> tuple[str, ...]:
     return (layer.output, layer.title, *first, *(f"{number:,}" for number in numbers), shown)
 
 
-def _barriers(held: dict[str, Held]) -> list[dict[str, Any]]:
-    return [
-        {"title": reason, "why": "held", "units": found.units, "parameters": found.parameters}
-        for reason, found in held.items()
-    ]
-
-
 def _held_rows(held: dict[str, Held]) -> list[tuple[str, str]]:
     return [
         ("held", f"{count(found.units, 'unit')}, {count(found.parameters, 'parameter')}: {reason}")
@@ -177,12 +160,3 @@ def _replaceable(network: GraphNetwork) -> list[tuple[str, str]]:
         return []
     told = "can be replaced by callers of the model: nothing is concluded from their values"
     return [("note", f"{count(number, 'weight')} {told}")]
-
-
-def _result(lumping: GraphLumping) -> str:
-    if lumping.is_irreducible:
-        return "irreducible: all units were examined and none can leave"
-    if lumping.is_unchanged:
-        return "no unit that was examined can leave"
-    until = " before rounding" if lumping.rounded else ""
-    return f"smaller, and the same function for every input{until}"

@@ -32,8 +32,9 @@ def node_graph(value: GraphNetwork | GraphLumping) -> Graph:
     (('x', '4/8', '4/8', 'Add', '2/2'), 'MatMul a: 4 of 8 units stay')
     """
     network = value.network if isinstance(value, GraphLumping) else value
-    left = {item.output: getattr(item, "left", item.units) for item in value.layers}
-    layers = {item.output: item for item in value.layers}
+    table = value.table if isinstance(value, GraphLumping) else value.layers
+    left = {item.output: getattr(item, "left", item.units) for item in table}
+    layers = {item.output: item for item in table}
     names: list[str] = [item.name for item in network.index.inputs]
     notes, blocks, depth = ["input"] * len(names), [_NEITHER] * len(names), [0] * len(names)
     reached: dict[str, tuple[int, ...]] = {name: (k,) for k, name in enumerate(names)}

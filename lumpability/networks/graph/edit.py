@@ -17,6 +17,7 @@ from lumpability.networks.graph.analysis import Analysis
 from lumpability.networks.graph.plan import Plan, packed, readers_of
 from lumpability.networks.graph.writer import Writer
 from lumpability.networks.operators.index_maps import Input, maps, numbered, shortened
+from lumpability.networks.quotient import Rounding
 from lumpability.networks.tensors.algebra import ONE
 from lumpability.networks.tensors.call import Call, Declined, Reader
 from lumpability.networks.tensors.index import Index, Shape
@@ -65,10 +66,8 @@ class Editor:
     ----------
     kept : dict of str to int array
         By the name of a layer's output: which of its units stay.
-    weights, rounded : int
-        New weights, and those of them that are not representable in their type.
-    largest : Fraction
-        Largest change by rounding.
+    rounding : Rounding
+        The new weights, and those of them that are not representable in their type.
     places : dict of (str, int) to int array
         By a node's first output and an input: which entries of the constant there stay, by their flat numbers.
     widened : list of str
@@ -78,9 +77,7 @@ class Editor:
     analysis: Analysis
     plan: Plan
     kept: dict[str, Array] = field(default_factory=dict)
-    rounded: int = 0
-    weights: int = 0
-    largest: Fraction = Fraction(0)
+    rounding: Rounding = field(default_factory=Rounding)
     places: dict[tuple[str, int], Array] = field(default_factory=dict)
     widened: list[str] = field(default_factory=list)
     _boxes: dict[str, Array] = field(default_factory=dict)
@@ -239,9 +236,7 @@ class Editor:
                     f"weights of merged units add up to more than {old.dtype} can hold: divide them by a power of "
                     "two, or store them in a wider type",
                 )
-            self.weights += new.size
-            self.rounded += changed
-            self.largest = max(self.largest, largest)
+            self.rounding += Rounding(new.size, changed, largest)
             array = new
         if array.shape == old.shape and array.tobytes() == old.tobytes():
             array = old

@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from lumpability.networks.graph.analysis import Analysis
 
-__all__ = ["Held", "LayerReport", "LayerSummary", "held_by_reason", "layers_of"]
+__all__ = ["Held", "LayerReport", "LayerSummary", "barriers_of", "held_by_reason", "layers_of"]
 
 
 class Held(NamedTuple):
@@ -101,6 +101,20 @@ def held_by_reason(layers: Iterable[LayerSummary], analysis: Analysis) -> dict[s
             own = layer.parameters * count // max(layer.units, 1)
             found[reason] = Held(units + count, parameters + own)
     return dict(sorted(found.items(), key=lambda item: (-item[1].parameters, -item[1].units)))
+
+
+def barriers_of(held: dict[str, Held]) -> list[dict[str, Any]]:
+    """Return what is not examined as plain data.
+
+    Examples
+    --------
+    >>> barriers_of({"a norm runs over it": Held(8, 64)})
+    [{'title': 'a norm runs over it', 'why': 'held', 'units': 8, 'parameters': 64}]
+    """
+    return [
+        {"title": reason, "why": "held", "units": found.units, "parameters": found.parameters}
+        for reason, found in held.items()
+    ]
 
 
 def layers_of(analysis: Analysis) -> list[LayerSummary]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,14 +22,22 @@ from lumpability.networks.graph.certificate import GraphCertificate
 from lumpability.networks.graph.compare import Comparison, Latency, compare_models, latency
 from lumpability.networks.graph.edit import Editor, Unfit
 from lumpability.networks.graph.explain import classes_of, explain_units
-from lumpability.networks.graph.layers import Held, LayerReport, held_by_reason, layers_of
+from lumpability.networks.graph.layers import (
+    Held,
+    LayerReport,
+    barriers_of,
+    held_by_reason,
+    layers_of,
+)
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.plan import plan
 from lumpability.networks.graph.prove import prove
+from lumpability.networks.quotient import Rounding
 from lumpability.networks.tensors.call import Unproved
 from lumpability.networks.tensors.index import Index
 from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
+from lumpability.quotient import Stats
 
 __all__ = ["GraphLumping", "reduce_graph"]
 
@@ -48,14 +55,11 @@ class GraphLumping:
     kept : dict of str to int array
         By the name of a layer's output: which of its units the quotient has.  That is the certificate: `prove` needs
         nothing else.
-    layers : tuple of LayerReport
-    weights, rounded : int
-        New weights, and those that their type cannot hold.
-    largest : Fraction
-        Largest change of a weight by rounding.
-    seconds : float
-        For everything, proof included.
-    proof : str
+    table : tuple of LayerReport
+        The units before and after, layer by layer, and why others were not examined.
+    stats : Stats
+    rounding : Rounding
+        The new weights, and those that their type cannot hold.
     places : dict of (str, int) to int array
         By a node's first output and an input: which entries of the constant there stay, by their flat numbers.
     integers : tuple of str
@@ -75,22 +79,20 @@ class GraphLumping:
     network: GraphNetwork
     quotient: GraphNetwork
     kept: dict[str, Array]
-    layers: tuple[LayerReport, ...]
-    weights: int
-    rounded: int
-    largest: Fraction
-    seconds: float
-    proof: str
+    table: tuple[LayerReport, ...]
+    stats: Stats
+    rounding: Rounding
     places: dict[tuple[str, int], Array] = field(default_factory=dict)
     integers: tuple[str, ...] = ()
 
     domain: ClassVar[str] = "graph"
+    kind: ClassVar[str] = "proportional"
 
     @property
     def is_irreducible(self) -> bool:
         """Whether every unit was examined and all of them stay."""
         complete = self.network.analysis.is_complete and not self.integers
-        return self.is_unchanged and complete and not any(layer.held for layer in self.layers)
+        return self.is_unchanged and complete and not any(layer.held for layer in self.table)
 
     @property
     def is_unchanged(self) -> bool:
@@ -107,7 +109,58 @@ class GraphLumping:
         >>> reduce_graph(residual()).held
         {}
         """
-        return held_by_reason(self.layers, self.network.analysis)
+        return held_by_reason(self.table, self.network.analysis)
+
+    @property
+    def result(self) -> str:
+        """The result in one sentence.
+
+        Examples
+        --------
+        >>> from lumpability.networks.graph.examples import residual
+        >>> reduce_graph(residual()).result
+        'smaller, and the same function for every input'
+        """
+        if self.is_irreducible:
+            return "irreducible: all units were examined and none can leave"
+        if self.is_unchanged:
+            return "no unit that was examined can leave"
+        until = " before rounding" if self.rounding.rounded else ""
+        return f"smaller, and the same function for every input{until}"
+
+    def report(self) -> dict[str, Any]:
+        """Return the whole result as plain data for JSON.
+
+        Examples
+        --------
+        >>> from lumpability.networks.graph.examples import residual
+        >>> reduce_graph(residual()).report()["after"]["hidden_neurons"]
+        8
+        """
+        sizes = {
+            name: {
+                "hidden_neurons": network.hidden_neurons,
+                "parameters": network.parameter_count,
+                "bytes": network.byte_count,
+            }
+            for name, network in (("before", self.network), ("after", self.quotient))
+        }
+        return {
+            "kind": self.kind,
+            **sizes,
+            "irreducible": self.is_irreducible,
+            "result": self.result,
+            "proof": self.stats.proof,
+            "layers": [dict(vars(layer)) for layer in self.table],
+            "barriers": barriers_of(self.held),
+            "replaceable": self.network.index.replaceable,
+            "rounding": {
+                "weights": self.rounding.weights,
+                "rounded": self.rounding.rounded,
+                "largest": str(self.rounding.largest),
+            },
+            "seconds": self.stats.seconds,
+        }
 
     @cached_property
     def partition(self) -> Partition:
@@ -173,9 +226,7 @@ class _State:
 
     model: Any
     kept: dict[str, Array] = field(default_factory=dict)
-    weights: int = 0
-    rounded: int = 0
-    largest: Fraction = Fraction(0)
+    rounding: Rounding = field(default_factory=Rounding)
     places: dict[tuple[str, int], Array] = field(default_factory=dict)
     widened: list[str] = field(default_factory=list)
     unsummed: set[str] = field(default_factory=set)
@@ -213,17 +264,18 @@ def reduce_graph(
     Examples
     --------
     >>> from lumpability.networks.graph.examples import residual
-    >>> reduce_graph(residual()).proof
+    >>> reduce_graph(residual()).stats.proof
     'every output has the same value in exact arithmetic, weights of 3 layers compared'
     """
     started = time.perf_counter()
     if align < 1:
         raise InvalidInput(f"align is a positive number of units, not {align}")
     first, state = _proved(network, align, progress)
-    if exact_weights and state.rounded:
+    if exact_weights and state.rounding.rounded:
+        found = state.rounding
         raise NotJustified(
-            f"{state.rounded} of {state.weights} new weights are not representable in their type (off by at "
-            f"most {float(state.largest):.3g}): allow rounding"
+            f"{found.rounded} of {found.weights} new weights are not representable in their type (off by at "
+            f"most {float(found.largest):.3g}): allow rounding"
         )
     quotient = (
         network if state.model is network.model else GraphNetwork(state.model, network.folder)
@@ -240,16 +292,23 @@ def reduce_graph(
         proof += (
             f"; {first.algebra.approximate} constants are irrational and known to a part in 2^128"
         )
+    stats = Stats(
+        states=sum(layer.units for layer in layers),
+        transitions=network.parameter_count,
+        blocks=sum(layer.left for layer in layers),
+        block_transitions=quotient.parameter_count,
+        respected_blocks=len(layers),
+        engine="columns",
+        seconds=time.perf_counter() - started,
+        proof=proof,
+    )
     return GraphLumping(
         network,
         quotient,
         state.kept,
         layers,
-        state.weights,
-        state.rounded,
-        state.largest,
-        time.perf_counter() - started,
-        proof,
+        stats,
+        state.rounding,
         state.places,
         tuple(sorted(state.unsummed)),
     )
@@ -335,7 +394,5 @@ def _reduce(
             left = {name: kept.size for name, kept in state.kept.items()}
             progress(sum((units | left).values()), sum(units.values()))
         state.widened += editor.widened
-        state.weights += editor.weights
-        state.rounded += editor.rounded
-        state.largest = max(state.largest, editor.largest)
+        state.rounding += editor.rounding
         analysis = Analysis(Index(state.model, analysis.index.folder), *limits)

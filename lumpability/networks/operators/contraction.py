@@ -24,7 +24,7 @@ from lumpability.networks.operators.layer import (
 from lumpability.networks.operators.matching import matched_layer, matched_table
 from lumpability.networks.operators.rows import aggregated, by_taps, incoming, structure_of
 from lumpability.networks.tensors.algebra import ONE, Value
-from lumpability.networks.tensors.call import HELD, Call, Declined, Reader, Tensor
+from lumpability.networks.tensors.call import HELD, Call, Reader, Tensor
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group
 from lumpability.structure.dense import DenseStructure, RowClasses
@@ -50,9 +50,7 @@ def apply(call: Call) -> None:
     alone = shape[layer.out_axis] == 1  # and cannot leave
     labels = np.full(1, HELD) if alone else call.work.labels.fresh(sum(columns))
     width = layer.matrices[0].shape[0] // layer.taps * layer.groups
-    if seen.ids.size not in (1, width):
-        raise Declined  # it can never run
-    channels = np.broadcast_to(seen.ids.ravel(), (width,))
+    whole = seen.along(width)
     ids, facs = np.zeros(sum(columns), np.int64), np.zeros(sum(columns), np.int64)
     for group, matrix in enumerate(layer.matrices):
         width = matrix.shape[0] // layer.taps
@@ -62,9 +60,9 @@ def apply(call: Call) -> None:
         reader = Reader(
             call.number,
             layer.slot,
-            _cut(seen.labels, part, len(channels)),
-            _cut(seen.ids, part, len(channels)),
-            _cut(seen.facs, part, len(channels)),
+            whole[0][part],
+            whole[1][part],
+            whole[2][part],
             (matrix != 0).reshape(width, layer.taps, -1).any(axis=1).T,
             labels[units],
             folds=layer.bias is not None and not layer.pads,
@@ -81,10 +79,6 @@ def apply(call: Call) -> None:
     place = [1] * len(shape)
     place[layer.out_axis] = len(labels)
     call.yields({layer.out_axis}, labels.reshape(place), (ids.reshape(place), facs.reshape(place)))
-
-
-def _cut(array: Array, part: slice, channels: int) -> Array:
-    return np.broadcast_to(array.ravel(), (channels,))[part]
 
 
 def _embed(call: Call, layer: Layer, shape: tuple[int, ...]) -> None:
@@ -145,14 +139,10 @@ def _per_channel(call: Call, layer: Layer, seen: Tensor) -> None:
     for kernel, values in zip(shapes.tolist(), to_fractions(kernels), strict=True):
         lead = next((x for x in values if x), Fraction(1))
         sums[kernel] = sum(values, Fraction(0)) / lead
-    units = (
-        np.broadcast_to(seen.ids.ravel(), leads.shape),
-        np.broadcast_to(seen.facs.ravel(), leads.shape),
-    )
+    labels, *units = seen.along(len(leads))
     found = algebra.map([*units, shapes, leads, *constant], rule)
     place = [1] * len(call.shape())
     place[1] = len(leads)
-    labels = np.broadcast_to(seen.labels.ravel(), leads.shape)
     call.yields({1}, labels.reshape(place), (found[0].reshape(place), found[1].reshape(place)))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.networks.tensors.algebra import ONE, Value
-from lumpability.networks.tensors.call import Call, Declined, Tensor
+from lumpability.networks.tensors.call import Call, Declined
 from lumpability.numbers.float_arrays import Array
 
 __all__: list[str] = []
@@ -34,7 +34,7 @@ def apply(call: Call) -> None:
     if len(shape) < 2 or groups < 1 or shape[1] % groups:
         raise Declined("has channels that its groups do not divide")
     seen = call.work.view(call.tensor(0), {1})
-    values = [np.broadcast_to(a.ravel(), shape[1]).reshape(groups, -1) for a in _parts(seen)]
+    values = [array.reshape(groups, -1) for array in seen.along(shape[1])]
     weights = _weights(call, groups, shape[1])
     if not call.work.algebra.domains.partial.isdisjoint(values[1].ravel().tolist()):
         raise Declined("normalises what may be infinite")
@@ -46,10 +46,6 @@ def apply(call: Call) -> None:
     call.yields(
         {1}, values[0].reshape(place), (numbers[0].reshape(place), numbers[1].reshape(place))
     )
-
-
-def _parts(seen: Tensor) -> tuple[Array, Array, Array]:
-    return seen.labels, seen.ids, seen.facs
 
 
 def _weights(call: Call, groups: int, channels: int) -> list[Array]:
@@ -77,9 +73,9 @@ def _copies(call: Call, values: list[Array], weights: list[Array]) -> Array:
         classes.append([[item[-1] for item in sorted(found)] for found in members.values()])
     count = math.gcd(*(len(members) for group in classes for members in group))
     first = np.zeros((len(labels), count), dtype=np.int64)
-    for number, group in enumerate(classes):
+    for number, several in enumerate(classes):
         for copy in range(count):
-            own = labels[number, [k for members in group for k in members[copy::count]]]
+            own = labels[number, [k for members in several for k in members[copy::count]]]
             call.work.labels.unite(own, own[:1], f"{call.where} takes its group together")
             first[number, copy] = own[0]
     if first.size == 1:

@@ -196,9 +196,7 @@ def apply(call: Call) -> None:
         if call.node.output[output]:
             call.shape(output)
     seen = call.work.view(call.tensor(0), {2})
-    x_ids, x_facs, x_labels = (
-        np.broadcast_to(a.ravel(), (width,)) for a in (seen.ids, seen.facs, seen.labels)
-    )
+    x_labels, x_ids, x_facs = seen.along(width)
     if not call.work.algebra.domains.partial.isdisjoint(x_ids.tolist()):
         raise Declined("reads what may be infinite")
     labels = call.work.labels.fresh(count * size).reshape(count, size)

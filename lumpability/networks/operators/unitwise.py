@@ -115,6 +115,7 @@ def _normalised(call: Call, seen: Tensor, name: Any) -> tuple[Array, Array]:
     """Scale and shift of a channel's norm, which is zero for a constant."""
     algebra, shape = call.work.algebra, (1, -1, *(1 for _ in range(seen.rank - 2)))
     known = [array for slot in (1, 2) if (array := call.constant(slot)) is not None]
+    seen.along(known[0].size)  # declines if there are other channels
 
     def rule(values: list[Value]) -> Value:
         (atom, factor), (first, scale), (second, shift) = values

@@ -129,6 +129,15 @@ class Tensor:
         assert self.shape is not None
         return len(self.shape)
 
+    def along(self, count: int) -> tuple[Array, Array, Array]:
+        """Return labels and values of one axis, shape (count,); declines if it has other positions."""
+        if self.ids.size not in (1, count):
+            raise Declined("reads another number of units than it has weights for")
+        labels, ids, facs = (
+            np.broadcast_to(a.ravel(), (count,)) for a in (self.labels, self.ids, self.facs)
+        )
+        return labels, ids, facs
+
 
 @dataclass
 class Reader:

@@ -199,9 +199,8 @@ def facts_at(index: Any, sizes: dict[str, int]) -> Facts:
     for item in (*index.inputs, *index.defaults):
         kind = type(item.type)()
         kind.CopyFrom(item.type)
-        for axis, dim in enumerate(kind.tensor_type.shape.dim):
-            if not (dim.HasField("dim_value") and dim.dim_value > 0):
-                dim.dim_value = sizes[dim.dim_param or f"{item.name}:{axis}"]
+        for dim, size in zip(kind.tensor_type.shape.dim, index.sizes(item), strict=True):
+            dim.dim_value = sizes[size] if isinstance(size, str) else size
         known.types[item.name] = kind
     for number, node in enumerate(index.nodes):
         if not _folded(index, number, node, known):

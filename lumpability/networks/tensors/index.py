@@ -105,10 +105,27 @@ class Index:
         """Free dimensions of the inputs, each with the axis where it stands first."""
         found: dict[str, int] = {}
         for item in (*self.inputs, *self.defaults):
-            for axis, dim in enumerate(item.type.tensor_type.shape.dim):
-                if not (dim.HasField("dim_value") and dim.dim_value > 0):
-                    found.setdefault(dim.dim_param or f"{item.name}:{axis}", axis)
+            for axis, size in enumerate(self.sizes(item)):
+                if isinstance(size, str):
+                    found.setdefault(size, axis)
         return list(found.items())
+
+    def sizes(self, item: Any) -> list[int | str]:
+        """Return the sizes of an input, free ones by their names, which are fixed if weights say what they are."""
+        return [self._stated.get(size, size) for size in _sizes_in_file(item)]
+
+    @cached_property
+    def _stated(self) -> dict[Any, int]:
+        """Free sizes of inputs that are read by a node whose weights say what they are."""
+        found: dict[Any, int] = {}
+        inputs = {item.name: _sizes_in_file(item) for item in (*self.inputs, *self.defaults)}
+        for node in self.nodes:
+            sizes = inputs.get(node.input[0], []) if len(node.input) > 1 else []
+            weights = self.constants.get(node.input[1]) if sizes else None
+            place = None if weights is None else _channels_stated(node, weights)
+            if place is not None and place[0] < len(sizes) and isinstance(sizes[place[0]], str):
+                found.setdefault(sizes[place[0]], place[1])
+        return found
 
     @cached_property
     def choices(self) -> list[Facts]:
@@ -228,6 +245,34 @@ def _sizes_of(
         size = other if late else first
         found.update({name: size + apart * step * k for k, name in enumerate(names)})
     return {name: found[name] for name, _ in symbols}
+
+
+def _sizes_in_file(item: Any) -> list[int | str]:
+    """Return the sizes that a file states for an input, free ones by their names."""
+    return [
+        dim.dim_value
+        if dim.HasField("dim_value") and dim.dim_value > 0
+        else str(dim.dim_param or f"{item.name}:{axis}")
+        for axis, dim in enumerate(item.type.tensor_type.shape.dim)
+    ]
+
+
+def _channels_stated(node: Any, weights: Array) -> tuple[int, int] | None:
+    """Return the axis of the channels of a node's first input, and how many its weights say that there are."""
+    if node.domain not in ("", "ai.onnx"):
+        return None
+    op, shape, given = node.op_type, weights.shape, attributes(node)
+    if op in ("BatchNormalization", "InstanceNormalization") and len(shape) == 1:
+        return 1, shape[0]
+    if op == "Conv" and len(shape) > 2:
+        return 1, shape[1] * given.get("group", 1)
+    if op == "ConvTranspose" and len(shape) > 2:
+        return 1, shape[0]
+    if op == "Gemm" and len(shape) == 2 and not given.get("transA", 0):
+        return 1, shape[given.get("transB", 0)]
+    if op in ("LSTM", "GRU", "RNN") and len(shape) == 3:
+        return 2, shape[2]
+    return None
 
 
 def captured(node: Any) -> Iterator[str]:

@@ -103,10 +103,7 @@ class Sizes:
         for item in (*index.inputs, *index.defaults):
             if choices[0].shape(item.name) is not None:
                 self.dims[item.name] = tuple(
-                    dim.dim_value
-                    if dim.HasField("dim_value") and dim.dim_value > 0
-                    else free[dim.dim_param or f"{item.name}:{axis}"]
-                    for axis, dim in enumerate(item.type.tensor_type.shape.dim)
+                    free[size] if isinstance(size, str) else size for size in index.sizes(item)
                 )
         for node in index.nodes:
             self._node(node)

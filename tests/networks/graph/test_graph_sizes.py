@@ -8,6 +8,7 @@ import onnx
 import pytest
 from graph_builder import Graph
 
+from lumpability.networks.graph.compare import session
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.reduce import GraphLumping, reduce_graph
 
@@ -234,3 +235,37 @@ def test_what_is_empty_at_some_sizes_is_carried() -> None:
     y = graph.add("ReduceSum", part, graph.ints(1))
     y = graph.add("MatMul", y, graph.const(np.ones((3, 2))))
     assert agrees(reduce_graph(graph.model([y], x=["N", "T", 3])), (1, 8, 3), (2, 9, 3))
+
+
+@pytest.mark.parametrize(
+    "op", ["Conv", "ConvTranspose", "Gemm", "LSTM", "Depthwise", "InstanceNormalization"]
+)
+def test_a_free_number_of_channels_is_what_the_weights_of_their_reader_say(op: str) -> None:
+    graph, rows = Graph(), np.array([[1, 2], [3, 1], [1, 2], [2, 4]], np.float32)
+    shape: list[Any] = [f"d{k}" for k in range({"Gemm": 2, "LSTM": 3}.get(op, 4))]
+    x = "x"
+    if op == "LSTM":
+        gates = graph.const(np.tile(rows[[0, 1, 0, 1]], (4, 1))[None])
+        x = graph.add(op, x, gates, graph.const(np.zeros((1, 16, 4))), hidden_size=4)
+        y = graph.add("MatMul", x, graph.const([[1], [2], [3], [4]]))
+    elif op == "Gemm":
+        y = graph.add("MatMul", graph.add(op, x, graph.const(rows), transB=1), graph.const(rows))
+    else:
+        if op == "Depthwise":
+            x = graph.add("Conv", x, graph.const(np.ones((2, 1, 3, 3))), group=2)
+        elif op == "InstanceNormalization":
+            x = graph.add(op, x, graph.const([1, 2]), graph.const([0, 1]))
+        turned = rows.T if op == "ConvTranspose" else rows
+        kind = op if op == "ConvTranspose" else "Conv"
+        x = graph.add(kind, x, graph.const(turned[:, :, None, None]))
+        y = graph.add("Conv", x, graph.const(rows.T[:, :, None, None]))
+    lumping = reduce_graph(graph.model([y], x=shape))
+    before, after = lumping.network.parameter_count, lumping.quotient.parameter_count
+    assert after < before
+    onnx.checker.check_model(lumping.quotient.model, full_check=True)
+    sessions = [session(one.to_bytes()) for one in (lumping.network, lumping.quotient)]
+    given = np.random.default_rng(0).normal(size=(3, 2, *(5 for _ in shape[2:]))).astype(np.float32)
+    if op == "LSTM":
+        given = given[:, :, [0, 1]]
+    wanted, found = (one.run(None, {"x": given})[0] for one in sessions)
+    assert np.allclose(wanted, found, rtol=1e-4, atol=1e-5)

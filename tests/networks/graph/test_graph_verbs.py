@@ -98,7 +98,7 @@ def test_a_node_that_is_carried_says_why() -> None:
 
 def test_aligned_widths_are_multiples_or_as_they_were_and_the_function_stays() -> None:
     lumping = lump(residual(), align=3)
-    left = {layer.output: layer.left for layer in lumping.layers}
+    left = {layer.output: layer.left for layer in lumping.table}
     assert left["a"] == 6
     assert lump(residual(), align=16).is_unchanged
     assert lumping.compare(4).largest_difference < 1e-5

@@ -33,7 +33,7 @@ def normalised(
 
 def left(lumping: GraphLumping) -> list[int]:
     """Return the channels of the first layer that stay."""
-    return lumping.kept[lumping.layers[0].output].tolist() if lumping.kept else []
+    return lumping.kept[lumping.table[0].output].tolist() if lumping.kept else []
 
 
 A, B, C, D = [1.0, 2.0], [3.0, -1.0], [0.5, 1.0], [2.0, 2.0]
