@@ -115,8 +115,6 @@ class TrivialLumping(UserWarning):
 class FormatError(InvalidInput):
     """A file that cannot be read: carries ``path`` and, where it makes sense, ``line`` and ``value``.
 
-    Examples
-    --------
     >>> print(FormatError("negative rate '-2'", path="chain.tra", line=7))
     chain.tra, line 7: negative rate '-2'
     """
@@ -141,8 +139,6 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 def require(module: str, *, extra: str) -> Any:
     """Import an optional package, or raise `MissingDependency` with the line that installs it.
 
-    Examples
-    --------
     >>> require("fractions", extra="none").Fraction(1, 2)
     Fraction(1, 2)
     >>> require("no_such_package", extra="onnx")

@@ -50,8 +50,6 @@ def check_size(path: str | Path, unpacked: int, packed: int, max_bytes: int) -> 
 
     Raises `SizeLimit`, which names the limit and carries ``path`` and ``limit``.
 
-    Examples
-    --------
     >>> check_size("bomb.drn.gz", unpacked=10**6, packed=1000, max_bytes=10**5)
     Traceback (most recent call last):
         ...
@@ -95,8 +93,6 @@ class _Unpacked(io.RawIOBase):
 def reading(path: str | Path) -> Iterator[None]:
     """Turn errors while a file is read into a `FormatError` that names the file.
 
-    Examples
-    --------
     >>> with reading("chain.drn"):
     ...     raise InvalidInput("row 3 sums to 2", row=3)
     Traceback (most recent call last):
@@ -166,14 +162,9 @@ def opened(
     Raises `FormatError` if the file cannot be read or is damaged, and `SizeLimit` if it unpacks beyond the
     limits.
 
-    Parameters
-    ----------
-    max_bytes : int
-        Largest size after unpacking.
-    by_content : bool
-        Look at the first bytes instead of the suffix, and unpack gzip and xz.
-    text : bool
-        Skip a byte order mark, and read lines that end with carriage returns alone.
+    - max_bytes: largest size after unpacking
+    - by_content: look at the first bytes instead of the suffix, and unpack gzip and xz
+    - text: skip a byte order mark, and read lines that end with carriage returns alone
     """
     path = Path(path)
     with reading(path), path.open("rb") as plain:
@@ -202,14 +193,7 @@ def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
 
     Raises `FormatError` if a file cannot be written; then no file is left behind, and old files stay.
 
-    Parameters
-    ----------
-    paths : sequence of str or Path
-        Existing files are replaced, symbolic links followed.
-
-    Yields
-    ------
-    list of binary files, in the order of `paths`
+    - paths: existing files are replaced, symbolic links followed
     """
     names = [Path(path) for path in paths]
     targets = _targets(names)
@@ -356,10 +340,7 @@ def writing(path: str | Path, *, packed: bool | None = None) -> Iterator[BinaryI
 
     Raises `FormatError` if the file cannot be written.
 
-    Parameters
-    ----------
-    packed : bool, optional
-        Whether to pack, whatever the name.
+    - packed: whether to pack, whatever the name
     """
     with replacing([path]) as (handle,):
         if packed or (packed is None and Path(path).suffix.lower() == ".gz"):

@@ -15,16 +15,10 @@ from typing import Any
 def attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     """Return the function `__getattr__` of a package.
 
-    Parameters
-    ----------
-    package : str
-        Its name.
-    homes : mapping of str to str
-        For each public name that is imported late, the module of the package that defines it.
-        Modules of the package are found without being listed.
+    - package: its name
+    - homes: for each public name that is imported late, the module of the package that defines it. Modules of
+      the package are found without being listed
 
-    Examples
-    --------
     >>> attributes("lumpability", {"Partition": "partition"})("Partition").__module__
     'lumpability.partition'
     """

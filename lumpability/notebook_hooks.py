@@ -38,8 +38,6 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """Return plain data that `json.dumps` accepts; exact numbers are texts such as "1/3".
 
-        Examples
-        --------
         >>> from lumpability.markov.explanation import Group
         >>> Group(3, ("a", "b")).to_json()
         {'size': 3, 'first': ['a', 'b']}
@@ -60,8 +58,6 @@ def plain(value: Any) -> Any:
 class Shown:
     """A value with a small table for notebooks; None where that would be too large.
 
-    Examples
-    --------
     >>> from lumpability import Partition
     >>> Partition.of([{0, 1}, {2}])._repr_html_() is not None
     True
@@ -77,8 +73,6 @@ class Shown:
 class Drawn(Shown):
     """A value with a picture as well.
 
-    Examples
-    --------
     >>> from lumpability import CTMC
     >>> CTMC.from_rates({("a", "b"): 1})._repr_svg_().startswith("<svg")
     True

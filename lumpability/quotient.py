@@ -175,8 +175,6 @@ def pull_back(vector: ExactArray, partition: Partition) -> ExactArray:
 def spread(vector: ExactArray, partition: Partition) -> ExactArray:
     """Give every state its equal share of the value of its block: x diag(1/|C|) V^T, shape (n,).
 
-    Examples
-    --------
     >>> vector, _ = ExactArray.read(["1/3", "2/3"])
     >>> spread(vector, Partition.of([0, 1, 1]))
     ExactArray([1/3, 1/3, 1/3])

@@ -71,8 +71,6 @@ class History:
     def to_json(self) -> dict[str, Any]:
         """Return plain data that `json.dumps` accepts: numbers as text, so that they stay exact.
 
-        Examples
-        --------
         >>> from lumpability import CTMC, lump
         >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 2}, labels={"goal": ["c"]})
         >>> lump(chain).history.to_json()["splits"]

@@ -32,8 +32,6 @@ Verb = TypeVar("Verb", bound=Callable[..., Any])
 def keywords(function: Callable[..., Any]) -> list[str]:
     """Return the names of the options of a function.
 
-    Examples
-    --------
     >>> keywords(sorted)
     ['key', 'reverse']
     """
@@ -43,8 +41,6 @@ def keywords(function: Callable[..., Any]) -> list[str]:
 def refuses_unknown_options(verb: Verb) -> Verb:
     """Decorate a function so that an unknown option raises `InvalidInput`, which lists the options.
 
-    Examples
-    --------
     >>> refuses_unknown_options(sorted)([1, 2], reversed=True)
     Traceback (most recent call last):
         ...
@@ -67,17 +63,10 @@ def unknown_option(
 ) -> InvalidInput:
     """Return the error for an option that a verb does not have.
 
-    Parameters
-    ----------
-    known : sequence of str
-        The options that it has.
-    of : str, optional
-        The class of the model, if the options depend on it.
-    elsewhere : str, optional
-        The models with this option, such as "networks".
+    - known: the options that it has
+    - of: the class of the model, if the options depend on it
+    - elsewhere: the models with this option, such as "networks"
 
-    Examples
-    --------
     >>> print(unknown_option("lump", "initial", ["kind", "within"]))
     lump has no option 'initial': it is called 'within' now
     >>> print(unknown_option("lump", "dtype", ["kind", "within"], of="CTMC", elsewhere="networks"))
@@ -96,13 +85,8 @@ def unknown_option(
 def unknown_word(what: str, word: object, known: Iterable[str]) -> InvalidInput:
     """Return the error for a word that an option does not accept.
 
-    Parameters
-    ----------
-    what : str
-        The option, such as "engine".
+    - what: the option, such as "engine"
 
-    Examples
-    --------
     >>> print(unknown_word("engine", "reference", ["auto", "definition"]))
     unknown engine 'reference': it is called 'definition' now
     >>> print(unknown_word("kind", "ordinari", ["ordinary", "exact"]))
@@ -124,8 +108,6 @@ def unknown_word(what: str, word: object, known: Iterable[str]) -> InvalidInput:
 def missing_attribute(value: object, name: str) -> AttributeError:
     """Return the error for a missing attribute; for a former name it gives the present one.
 
-    Examples
-    --------
     >>> print(missing_attribute(0, "real_part"))
     'int' object has no attribute 'real_part'
     """

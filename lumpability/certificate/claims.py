@@ -34,8 +34,6 @@ class Claims:
     def about(self) -> ClaimedKind:
         """The identity and the assumptions that certificates of this kind claim.
 
-        Examples
-        --------
         >>> from lumpability import lump
         >>> from lumpability.markov.examples import land_of_oz
         >>> lump(land_of_oz()).certificate().about.incoming

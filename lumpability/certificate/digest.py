@@ -63,8 +63,6 @@ class ChainParts:
 class Digest:
     """The SHA-256 of every part of a chain, in hexadecimal.
 
-    Examples
-    --------
     >>> from lumpability import CTMC
     >>> one = CTMC.from_rates({("up", "down"): 0.1, ("down", "up"): 2}, labels={"ok": ["up"]})
     >>> other = CTMC([["-1/10", "1/10"], [2, -2]], labels={"ok": [0]})

@@ -37,15 +37,9 @@ class Scanner:
 
     Every method raises `FormatError` if another element comes.
 
-    Parameters
-    ----------
-    path : str or Path
-        For messages.
-    max_bytes : int
-        Largest size of the text.
+    - path: for messages
+    - max_bytes: largest size of the text
 
-    Examples
-    --------
     >>> import io
     >>> scanner = Scanner(io.BytesIO(b'{"sizes": [1, 22]}'), "a.json")
     >>> scanner.expect("{")

@@ -22,8 +22,6 @@ _LINES, _MEMBERS = 30, 12
 def printed(certificate: Claims) -> str:
     """Return a certificate as lines of text.
 
-    Examples
-    --------
     >>> from lumpability import CTMC, lump
     >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 2}, labels={"goal": ["c"]})
     >>> print(lump(chain).certificate())

@@ -272,14 +272,9 @@ def replay(
 
     Raises `Contradiction` if it does not.
 
-    Parameters
-    ----------
-    matrices : list of WeightedStructure, each of k states
-        The sums of one member of each block, for every condition of the kind.
-    respected : Partition
-        The respected partition, of the k blocks.
-    proportional : bool
-        Whether recorded sums are shares of the rate out of the split node.
+    - matrices: the sums of one member of each block, for every condition of the kind
+    - respected: the respected partition, of the k blocks
+    - proportional: whether recorded sums are shares of the rate out of the split node
     """
     _check_forest(history, respected.n, len(matrices))
     _check_roots(history, respected)

@@ -45,10 +45,8 @@ def collapsed_conditions(
 
     Raises `Contradiction` if two states of one block have different sums; names them.
 
-    Returns
-    -------
-    list of WeightedStructure, each of k states
-        Row B holds the sums of the first member of B; one matrix, for "strict" two.
+    - returns list of WeightedStructure, each of k states: row B holds the sums of the first member of B; one
+      matrix, for "strict" two
     """
     own = kind.keeps_time(parts.time)
     found = []

@@ -47,8 +47,6 @@ WARNINGS = "lumpability.warnings"
 def dashed(name: str) -> str:
     """Return the option of the command line for an option in Python.
 
-    Examples
-    --------
     >>> dashed("exact_weights")
     '--exact-weights'
     """
@@ -147,8 +145,6 @@ def _explain(error: Exception) -> tuple[int, str]:
 def _for_the_shell(message: str) -> str:
     """Say arguments of Python functions as options of commands.
 
-    Examples
-    --------
     >>> _for_the_shell("pass normalize=True, or use kind='exact'")
     'pass --normalize, or use --kind exact'
     """

@@ -106,17 +106,10 @@ def lumped(
 
     Raises `UsageError` if an option is not for this class of model.
 
-    Parameters
-    ----------
-    model : CTMC, DTMC or Network
-    options : dict
-        Options of `lump`, None where one was not given; ``within`` is the path of a partition file.
-    stages : Stages
-        Shows the progress.
-    for_networks : collection of str
-        Options of the command that only networks have.
-    layers : bool
-        Whether the caller needs a lumping of layers, and not the reduction of a graph.
+    - options: options of `lump`, None where one was not given; ``within`` is the path of a partition file
+    - stages: shows the progress
+    - for_networks: options of the command that only networks have
+    - layers: whether the caller needs a lumping of layers, and not the reduction of a graph
     """
     given = {name: value for name, value in options.items() if value is not None}
     if "within" in given:

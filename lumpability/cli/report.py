@@ -21,8 +21,6 @@ class Report:
 def smaller(before: int, after: int) -> str:
     """Return how many times smaller a size has become, as text.
 
-    Examples
-    --------
     >>> smaller(8, 3), smaller(151060, 126)
     ('2.67', '1,199')
     """
@@ -33,8 +31,6 @@ def smaller(before: int, after: int) -> str:
 def change_of_size(before: int, after: int) -> str:
     """Return a size before and after, as text.
 
-    Examples
-    --------
     >>> change_of_size(8, 3), change_of_size(8, 8)
     ('8 -> 3  (2.67 times smaller)', '8 -> 8')
     """
@@ -45,8 +41,6 @@ def change_of_size(before: int, after: int) -> str:
 def rounding(weights: int, rounded: int, largest: Fraction, dtype: str) -> str:
     """Say whether a type holds all new weights.
 
-    Examples
-    --------
     >>> rounding(1234, 0, Fraction(0), "float32")
     'each of the 1,234 is representable in float32: none was rounded'
     >>> rounding(1234, 5, Fraction(1, 2**24), "float32")

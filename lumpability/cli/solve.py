@@ -38,8 +38,6 @@ def read_numbers(text: str) -> list[Fraction]:
 
     Raises `InvalidInput` for anything else.
 
-    Examples
-    --------
     >>> [str(x) for x in read_numbers("0:1:0.25,7")]
     ['0', '1/4', '1/2', '3/4', '1', '7']
     """

@@ -50,8 +50,6 @@ def chain_class(name: str) -> type[MarkovChain] | None:
 def one_choice_class(name: str) -> type[MarkovChain] | None:
     """Return the class of a model that has choices, with one in every state; None for any other model type.
 
-    Examples
-    --------
     >>> one_choice_class("MDP").__name__, one_choice_class("Markov Automaton").__name__
     ('DTMC', 'CTMC')
     """
@@ -64,10 +62,7 @@ def inferred_class(
 ) -> type[MarkovChain]:
     """Tell rates from probabilities where a file does not say it.
 
-    Raises
-    ------
-    FormatError
-        If all rows sum nearly to one, or are empty.
+    Raises `FormatError` if all rows sum nearly to one, or are empty.
     """
     if not looks_stochastic(structure):
         return CTMC
@@ -157,10 +152,8 @@ def state_names(
 ) -> list[Any] | None:
     """Return the state names as text, and as integers where a format holds both; None if there are none.
 
-    Warns
-    -----
-    LossyWrite
-        If two names become the same text; then all names are left out, because they could not be read.
+    Warns `LossyWrite` if two names become the same text; then all names are left out, because they could not be
+    read.
     """
     if not chain.states.named:
         return None
@@ -175,10 +168,7 @@ def state_names(
 def state_lines(chain: MarkovChain, path: str | Path) -> list[str] | None:
     """Return the state names as text, for formats with a line for each; None if there are none.
 
-    Warns
-    -----
-    LossyWrite
-        If a name holds a line break, or two are the same as text: all names are left out then.
+    Warns `LossyWrite` if a name holds a line break, or two are the same as text: all names are left out then.
     """
     names = state_names(chain, path)
     if names is not None and any("\n" in name or "\0" in name for name in names):
@@ -190,18 +180,10 @@ def state_lines(chain: MarkovChain, path: str | Path) -> list[str] | None:
 def distinct_rows(columns: Sequence[Array]) -> tuple[Array, Array]:
     """Number the distinct rows of several columns.
 
-    Parameters
-    ----------
-    columns : sequence of arrays of int or bool, each of shape (n,), n > 0
+    - columns: sequence of arrays of int or bool, each of shape (n,), n > 0
+    - returns codes, array of int, shape (n,)
+    - returns examples, array of int, shape (k,): for each code an index where it occurs
 
-    Returns
-    -------
-    codes : array of int, shape (n,)
-    examples : array of int, shape (k,)
-        For each code an index where it occurs.
-
-    Examples
-    --------
     >>> codes, examples = distinct_rows([np.array([1, 1, 2]), np.array([True, True, False])])
     >>> codes.tolist(), len(examples)
     ([0, 0, 1], 2)
@@ -230,14 +212,9 @@ def assemble(
 ) -> MarkovChain:
     """Build the chain of a file; the label ``init`` becomes its initial distribution.
 
-    Parameters
-    ----------
-    initial : ExactArray, optional
-        Takes precedence over marks.
-    reading : Reading, optional
-        How the numbers of the file were read.
-    normalize, absorbing : bool
-        As for the chain.
+    - initial: takes precedence over marks
+    - reading: how the numbers of the file were read
+    - normalize, absorbing: as for the chain
     """
     refuse_absurd(len(labels), structure.n, "labels")
     plain = {name: mask for name, mask in labels.items() if name != INITIAL}

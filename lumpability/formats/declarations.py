@@ -21,8 +21,6 @@ _STRING_OR_COMMENT = re.compile(r'"[^"\n]*"|//[^\n]*')
 def declared_variables(text: str, *, jani: bool = False) -> list[str]:
     """Return the names of variables in order.
 
-    Examples
-    --------
     >>> declared_variables('''module a x : [0..2]; up : bool; endmodule // y : bool;
     ... module b = a [up=down, x=z] endmodule''')
     ['x', 'up', 'z', 'down']
@@ -45,8 +43,6 @@ def declared_variables(text: str, *, jani: bool = False) -> list[str]:
 def without_values(text: str, names: Collection[str], *, jani: bool = False) -> str:
     """Return the source with the values of some constants left out, for others to be given.
 
-    Examples
-    --------
     >>> without_values("const double mu = 2; // const int N = 3;", ["mu", "N"])
     'const double mu; // const int N = 3;'
     """

@@ -42,8 +42,6 @@ def write_drn(chain: MarkovChain, path: str | Path, *, value_type: str | None = 
     Warns `LossyWrite` if the initial distribution is not uniform, a state name holds a line break, or two are the
     same as text.
 
-    Examples
-    --------
     >>> import tempfile
     >>> from lumpability.formats.drn import read_drn
     >>> chain = CTMC.from_rates({("up", "down"): "1/3"}, labels={"ok": ["up"]}, initial="up")

@@ -44,8 +44,6 @@ def write_json(chain: MarkovChain, path: str | Path) -> None:
 
     Warns `LossyWrite` if two state names are the same as text.
 
-    Examples
-    --------
     >>> import tempfile
     >>> from lumpability.markov import DTMC
     >>> chain = DTMC.from_rates({("a", "a"): "1/3", ("a", "b"): "2/3", ("b", "b"): 1}, initial="a")

@@ -26,18 +26,10 @@ from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 def to_networkx(chain: MarkovChain) -> Any:
     """Return a chain as a `networkx.DiGraph` with exact weights.
 
-    Parameters
-    ----------
-    chain : CTMC or DTMC
-        Meant for up to some 100,000 states: every node and edge is a Python object.
+    - chain: meant for up to some 100,000 states: every node and edge is a Python object
 
-    Raises
-    ------
-    MissingDependency
-        If networkx is not installed.
+    Raises `MissingDependency` if networkx is not installed.
 
-    Examples
-    --------
     >>> from lumpability.markov import CTMC
     >>> graph = to_networkx(CTMC.from_rates({("a", "b"): "1/3"}, labels={"ok": ["a"]}))
     >>> graph.edges["a", "b"]["weight"], graph.nodes["a"]
@@ -80,28 +72,14 @@ def from_networkx(
 ) -> MarkovChain:
     """Build a chain from a graph as `to_networkx` makes it.
 
-    Parameters
-    ----------
-    graph : networkx.DiGraph or MultiDiGraph
-        Parallel edges are summed.
-    type : str, optional
-        "CTMC" or "DTMC"; by default the graph's attribute ``type``.
-    weight : str
-        The edge attribute that holds the rate or probability.
-    tolerance, normalize
-        As for `CTMC` and `DTMC`.
+    - graph: parallel edges are summed
+    - type: "CTMC" or "DTMC"; by default the graph's attribute ``type``
+    - weight: the edge attribute that holds the rate or probability
+    - tolerance, normalize: as for `CTMC` and `DTMC`
 
-    Raises
-    ------
-    InvalidChain
-        If the type is not given, an edge has no weight, or the numbers are not a chain's.
-
-    Notes
-    -----
+    Raises `InvalidChain` if the type is not given, an edge has no weight, or the numbers are not a chain's.
     States that are the integers 0 .. n-1 in order are not names of their own: the chain has none.
 
-    Examples
-    --------
     >>> from lumpability.markov import DTMC
     >>> chain = DTMC.from_rates({("a", "b"): 1, ("b", "a"): 1}, labels={"x": []}, initial="b")
     >>> from_networkx(to_networkx(chain)).equals(chain)

@@ -242,8 +242,6 @@ def write_npz(chain: MarkovChain, path: str | Path) -> None:
     State names are kept if they are texts or integers; others become texts, with a `LossyWrite` if two are then
     the same.  Raises `FormatError` if the file cannot be written, or the chain has a label ``init`` of its own.
 
-    Examples
-    --------
     >>> import tempfile
     >>> from lumpability import CTMC, read
     >>> chain = CTMC.from_rates({("a", "b"): "1/3"}, labels={"ok": ["a"]}, initial={"a": 1})

@@ -57,8 +57,6 @@ def read_exact(text: str, parameters: Collection[str]) -> Any:
 def is_rounded(text: str, digits: int) -> bool:
     """Whether a decimal has `digits` significant digits, or `digits` after the point.
 
-    Examples
-    --------
     >>> [is_rounded(t, 6) for t in ("0.333333", "0.083333", "0.25", "1.23457e-05", "1/3")]
     [True, True, False, True, False]
     """
@@ -72,8 +70,6 @@ def is_rounded(text: str, digits: int) -> bool:
 def simplest_rounded(text: str) -> Fraction:
     """Return the rational of least denominator that differs from a decimal by half its last digit at most.
 
-    Examples
-    --------
     >>> simplest_rounded("0.333333"), simplest_rounded("-0.857142857143"), simplest_rounded("2.50")
     (Fraction(1, 3), Fraction(-6, 7), Fraction(5, 2))
     """
@@ -102,8 +98,6 @@ def read_expression(text: str, parameters: Collection[str]) -> Any:
 
     Raises `InvalidValue` if it is not arithmetic, or mentions another name.
 
-    Examples
-    --------
     >>> read_expression("2*mu^2 + 1/3", ["mu"])
     2*mu**2 + 1/3
     >>> read_expression("nan", ["mu"])
@@ -125,25 +119,14 @@ def read_expression(text: str, parameters: Collection[str]) -> Any:
 class NumberTable:
     """The distinct number tokens of a file, in order of appearance.
 
-    Parameters
-    ----------
-    path : str or Path
-        For messages.
-    tolerance : float
-        As for `rationals.read_float`; 0 reads every decimal literally.
-    parameters : collection of str
-        The names that may occur in expressions.
-    placeholders : mapping of str to str
-        Tokens that are names of other tokens.
-    digits : int, optional
-        The number of digits to which numbers were rounded; see the module.
-    non_negative : bool
-        Whether a negative number is an error.
-    what : str
-        A noun for the numbers, for messages.
+    - path: for messages
+    - tolerance: as for `rationals.read_float`; 0 reads every decimal literally
+    - parameters: the names that may occur in expressions
+    - placeholders: tokens that are names of other tokens
+    - digits: the number of digits to which numbers were rounded; see the module
+    - non_negative: whether a negative number is an error
+    - what: A noun for the numbers, for messages
 
-    Examples
-    --------
     >>> table = NumberTable("a.tra", what="probability")
     >>> [table.code(text, line=lambda: 1) for text in ("1/3", "0.10000000000000001", "1/3")]
     [0, 1, 0]
@@ -177,10 +160,7 @@ class NumberTable:
 
         Raises `FormatError` if it is not a number, or is negative and must not be.
 
-        Parameters
-        ----------
-        line : callable
-            Finds the line number, only when it is needed.
+        - line (callable): finds the line number, only when it is needed
         """
         text = self._placeholders.get(text, text)
         code = self._number.setdefault(text, len(self._items))

@@ -215,8 +215,6 @@ def write_prism_files(
     another model would be read together with this one.  Warns `LossyWrite` if the initial distribution is not
     uniform, or a state without transitions has an action reward.
 
-    Examples
-    --------
     >>> import tempfile
     >>> chain = DTMC.from_rates({("a", "a"): "1/3", ("a", "b"): "2/3", ("b", "b"): 1}, initial="a")
     >>> with tempfile.TemporaryDirectory() as folder:

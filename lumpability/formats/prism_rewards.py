@@ -51,14 +51,9 @@ def read_rewards(
     Raises `FormatError` for a state out of range, a reward on a transition that does not exist, a name used
     twice.
 
-    Parameters
-    ----------
-    path : Path
-        The ``.tra`` file.
-    structure : WeightedStructure
-        Its transitions.
-    counted : bool
-        Whether the files begin with the numbers of states and entries (PRISM) or not (Storm).
+    - path: the ``.tra`` file
+    - structure: its transitions
+    - counted: whether the files begin with the numbers of states and entries (PRISM) or not (Storm)
     """
     rewards: dict[str, Reward] = {}
     total = Reading()
@@ -171,17 +166,10 @@ def expected_on_leaving(
 ) -> ExactArray:
     """Return the expected reward on leaving each state.
 
-    Parameters
-    ----------
-    structure : WeightedStructure
-        Rates or probabilities.
-    earned : WeightedStructure
-        Rewards on transitions of `structure`; others earn nothing.
-    more : ExactArray, optional, shape (n,)
-        An additional reward for every transition of a state.
+    - structure: rates or probabilities
+    - earned: rewards on transitions of `structure`; others earn nothing
+    - more (ExactArray, optional, shape (n,)): an additional reward for every transition of a state
 
-    Examples
-    --------
     >>> chain = WeightedStructure.from_edges(2, [0, 0], [0, 1], [1, 2])
     >>> expected_on_leaving(chain, WeightedStructure.from_edges(2, [0], [1], ["1/2"]))
     ExactArray([1/3, 0])
@@ -200,10 +188,7 @@ def reward_texts(
 ) -> dict[Path, Iterable[str]]:
     """Return the texts of the reward files of a chain.
 
-    Warns
-    -----
-    LossyWrite
-        If a state without transitions has an action reward, which no transition can carry.
+    Warns `LossyWrite` if a state without transitions has an action reward, which no transition can carry.
     """
     texts: dict[Path, Iterable[str]] = {}
     for k, (name, reward) in enumerate(chain.rewards.items(), start=1):

@@ -175,25 +175,13 @@ def from_stormpy(
 ) -> MarkovChain:
     """Convert a sparse stormpy model.
 
-    Parameters
-    ----------
-    model : stormpy.models.SparseDtmc or SparseCtmc
-        Of doubles, rationals or rational functions.
-    tolerance : float
-        For doubles, as for `CTMC`.
-    normalize : bool
-        Rescale rows of a DTMC to sum to one.
+    - model: of doubles, rationals or rational functions
+    - tolerance: for doubles, as for `CTMC`
+    - normalize: rescale rows of a DTMC to sum to one
+    - returns CTMC or DTMC: initial states become a uniform distribution, state valuations names, rewards on
+      transitions the expected reward on leaving the state
 
-    Returns
-    -------
-    CTMC or DTMC
-        Initial states become a uniform distribution, state valuations names, rewards on
-        transitions the expected reward on leaving the state.
-
-    Raises
-    ------
-    InvalidChain
-        If the model is neither a DTMC nor a CTMC.
+    Raises `InvalidChain` if the model is neither a DTMC nor a CTMC.
     """
     return _from_stormpy(model, (), tolerance=tolerance, normalize=normalize)
 
@@ -314,31 +302,13 @@ def _names(model: Any, order: Sequence[str]) -> list[str] | None:
 def to_stormpy(chain: MarkovChain, *, exact: bool = True) -> Any:
     """Convert a chain to a sparse stormpy model.
 
-    Parameters
-    ----------
-    chain : CTMC or DTMC
-        Without parameters.  State names are not passed on.
-    exact : bool
-        With rationals; otherwise with the nearest doubles.
+    - chain: without parameters.  State names are not passed on
+    - exact: with rationals; otherwise with the nearest doubles
+    - returns stormpy.models.SparseDtmc or SparseCtmc: initial states carry the label ``init``
 
-    Returns
-    -------
-    stormpy.models.SparseDtmc or SparseCtmc
-        Initial states carry the label ``init``.
-
-    Raises
-    ------
-    InvalidChain
-        If parameters occur.
-    FormatError
-        If the chain has a label ``init`` of its own.
-    MissingDependency
-        If ``stormpy`` is not installed.
-
-    Warns
-    -----
-    LossyWrite
-        If the initial distribution is not uniform.
+    Raises `InvalidChain` if parameters occur.  Raises `FormatError` if the chain has a label ``init`` of its
+    own.  Raises `MissingDependency` if ``stormpy`` is not installed.  Warns `LossyWrite` if the initial
+    distribution is not uniform.
     """
     if parameter_names(chain):
         raise InvalidChain("a chain with parameters cannot be passed to Storm: write it as DRN")

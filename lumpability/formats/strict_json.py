@@ -52,15 +52,9 @@ def read_document(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, 
 def parse_object(text: bytes, path: str | Path, *, decimals: bool) -> dict[str, Any]:
     """Parse a JSON object strictly.
 
-    Parameters
-    ----------
-    path : str or Path
-        For messages.
-    decimals : bool
-        Whether numbers such as 0.5 are accepted, as doubles.
+    - path: for messages
+    - decimals: whether numbers such as 0.5 are accepted, as doubles
 
-    Examples
-    --------
     >>> parse_object(b'{"a": 1, "a": 2}', "a.json", decimals=False)
     Traceback (most recent call last):
         ...
@@ -123,8 +117,6 @@ def _refuse_halves(value: Any, text: bytes) -> None:
 def check_version(document: dict[str, Any], path: str | Path, name: str, newest: int) -> int:
     """Return the version of a document of the format `name`; refuse others and newer ones.
 
-    Examples
-    --------
     >>> check_version({"format": "x", "version": 2}, "a.json", "x", newest=1)
     Traceback (most recent call last):
         ...
@@ -148,8 +140,6 @@ def check_version(document: dict[str, Any], path: str | Path, name: str, newest:
 def write_pieces(items: Iterable[tuple[str, Any]]) -> Iterator[str]:
     """Yield a JSON object piece by piece, one key on each line.
 
-    Examples
-    --------
     >>> print("".join(write_pieces([("a", 1), ("b", [1, 2])])), end="")
     {
     "a": 1,

@@ -48,15 +48,9 @@ class Spans:
 class Chunk:
     r"""Some whole lines of a text file.
 
-    Parameters
-    ----------
-    text : bytes
-        Whole lines, without a zero byte.
-    first_line : int
-        The number of the first line, for messages.
+    - text: whole lines, without a zero byte
+    - first_line: the number of the first line, for messages
 
-    Examples
-    --------
     >>> chunk = Chunk(b"0 1 0.5\n1 1 1\n", path="a.tra")
     >>> spans, lines = chunk.tokens
     >>> chunk.integers(spans[[0, 1, 3, 4]], "state").tolist(), lines.tolist()
@@ -118,10 +112,7 @@ class Chunk:
     def between(self, first: Array, last: Array) -> Spans:
         """Return the pieces from the start of one token to the end of another, spaces included.
 
-        Parameters
-        ----------
-        first, last : array of int, shape (k,)
-            Indices of tokens; if ``first > last``, the piece is empty.
+        - first, last (array of int, shape (k,)): indices of tokens; if ``first > last``, the piece is empty
         """
         spans = self.tokens[0]
         ends = spans.starts[last] + spans.lengths[last]
@@ -207,11 +198,9 @@ class Chunk:
     def distinct(self, spans: Spans) -> tuple[Array, Spans]:
         """Return a code for each piece, and the first of each code's pieces, in order.
 
-        Returns
-        -------
-        codes : array of int, shape (k,)
-            Equal exactly when the pieces are; numbered by first appearance.
-        first : Spans, shape (d,)
+        - returns codes, array of int, shape (k,): equal exactly when the pieces are; numbered by first
+          appearance
+        - returns first, Spans, shape (d,)
         """
         codes, count = self._codes_of_words(spans)
         k = len(spans)
@@ -269,14 +258,9 @@ def chunks(
 
     Raises `FormatError` if the file holds a zero byte, which text never does, or a line of more than 64 MiB.
 
-    Parameters
-    ----------
-    path : str or Path
-        For messages.
-    first_line : int
-        The number of the next line.
-    size : int
-        Bytes read at a time.
+    - path: for messages
+    - first_line: the number of the next line
+    - size: bytes read at a time
     """
     rest = b""
     at_end = False
@@ -305,8 +289,6 @@ def chunks(
 def shown(text: str, limit: int = 60) -> str:
     """Return a text for a message, cut if long.
 
-    Examples
-    --------
     >>> shown("x" * 100, limit=5)
     'xxxxx...'
     """

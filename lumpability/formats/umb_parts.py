@@ -93,8 +93,6 @@ def dump_index(document: dict[str, Any], path: str | Path) -> bytes:
 def bits(data: bytes, count: int) -> Mask:
     """Read a bit vector, low bits first.
 
-    Examples
-    --------
     >>> bits(packed_bits(np.array([True, False, True])), 3).tolist()
     [True, False, True]
     """

@@ -16,12 +16,7 @@ _BITS = 64
 
 
 def valuation_names(data: bytes, fields: Any, n: int) -> list[str] | None:
-    """Return a name for each of n states; None for texts, numbers beyond 64 bits, or names that are not all different.
-
-    Parameters
-    ----------
-    fields : sequence of umbi's ``StructAttribute`` and ``StructPadding``
-    """
+    """Return a name for each of n states; None for texts, numbers beyond 64 bits, or names that are not all different."""
     width = (sum(field.size_bits for field in fields) + 7) // 8
     if not n or len(data) != n * width:
         return None

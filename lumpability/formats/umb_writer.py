@@ -41,8 +41,6 @@ def write_umb(chain: MarkovChain, path: str | Path, *, value_type: str = "ration
     `LossyWrite` if two are then the same.  Raises `FormatError` if the file cannot be written, or the format
     cannot hold the chain.
 
-    Examples
-    --------
     >>> import tempfile
     >>> from lumpability.formats.umb import read_umb
     >>> chain = CTMC.from_rates({("a", "b"): "1/3", ("b", "b"): 2}, initial={"a": "1/4", "b": "3/4"})

@@ -32,8 +32,6 @@ class States(Sequence[Hashable]):
 
     A state that is named by values of variables is found by them in any order.
 
-    Examples
-    --------
     >>> states = States(2, ["up", "down"])
     >>> states[1], states.index("down"), list(States(3))
     ('down', 1, [0, 1, 2])
@@ -194,10 +192,7 @@ def read_labels(labels: Mapping[str, Any] | None, states: States) -> dict[str, M
     A label is given by a predicate of a state, by the states that carry it, or by booleans: in the order of
     the states, or as a mapping or a Series from states to booleans.
 
-    Warns
-    -----
-    UserWarning
-        If a list of states names one twice: it may have been meant as a mask.
+    Warns `UserWarning` if a list of states names one twice: it may have been meant as a mask.
     """
     return {name: _read_label(name, value, states) for name, value in (labels or {}).items()}
 
@@ -366,8 +361,6 @@ def block_names(states: States, partition: Partition) -> list[Any] | None:
 
     Other blocks are named by what values of variables their states have in common, or by their first members.
 
-    Examples
-    --------
     >>> block_names(States(3, ["a", "b", "c"]), Partition([0, 1, 0]))
     ['{a, c}', 'b']
     >>> block_names(States(3, ["x=0,y=0", "x=1,y=0", "x=0,y=1"]), Partition([0, 1, 0]))

@@ -45,13 +45,8 @@ class Blocked:
     def block_of(self, state: Any) -> int:
         """Return the number of the block that holds a state.
 
-        Raises
-        ------
-        InvalidChain
-            If there is no such state.
+        Raises `InvalidChain` if there is no such state.
 
-        Examples
-        --------
         >>> from lumpability import CTMC, lump
         >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 2}, labels={"goal": ["c"]})
         >>> lump(chain).block_of("b")
@@ -62,8 +57,6 @@ class Blocked:
     def table(self) -> list[BlockReport]:
         """Return a row for every block; ``pandas.DataFrame(lumping.table())`` is a table of them.
 
-        Examples
-        --------
         >>> from lumpability import CTMC, lump
         >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 1, ("c", "a"): 2}, labels={"goal": ["c"]})
         >>> for row in lump(chain).table():

@@ -60,16 +60,10 @@ def special_cases(
 
     Raises `SizeLimit` for more than `max_blocks` blocks, or too many pairs of them.
 
-    Parameters
-    ----------
-    chain : CTMC or DTMC
-        Without parameters the answer is empty.
-    respected : Partition
-        The initial partition of all lumpings.
-    partition : Partition
-        The generic coarsest lumping.
-    max_blocks : int
-        Refuse more blocks, because factoring their differences would take long.
+    - chain: without parameters the answer is empty
+    - respected: the initial partition of all lumpings
+    - partition: the generic coarsest lumping
+    - max_blocks: refuse more blocks, because factoring their differences would take long
     """
     if chain.is_rational:
         return []

@@ -43,8 +43,6 @@ class Difference:
 def share(part: Exact, whole: Exact) -> Exact:
     """Return a part divided by the whole; 0 if that is zero.
 
-    Examples
-    --------
     >>> share(Fraction(1), Fraction(3)), share(Fraction(0), Fraction(0))
     (Fraction(1, 3), Fraction(0, 1))
     """
@@ -54,12 +52,8 @@ def share(part: Exact, whole: Exact) -> Exact:
 class Separation:
     """The quotient of a lumping, with the levels at which its blocks are separated.
 
-    Parameters
-    ----------
-    partition : Partition
-        The coarsest lumping.
-    respected : Partition
-        The initial partition of the lumping.
+    - partition: the coarsest lumping
+    - respected: the initial partition of the lumping
     """
 
     def __init__(
@@ -104,10 +98,7 @@ class Separation:
     def sums(self, condition: int, block: int, level: int, own: int) -> dict[int, Exact]:
         """Return the sums of a block into the blocks of a level, or its shares of what leaves `own`.
 
-        Parameters
-        ----------
-        own : int
-            A label of that level; only used for proportional lumping.
+        - own: A label of that level; only used for proportional lumping
         """
         row = self.row(condition, block)
         labels = self.levels.labels(list(row), level).tolist()

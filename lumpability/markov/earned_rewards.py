@@ -23,13 +23,8 @@ def earning_rates(chain: MarkovChain, reward: str | Reward) -> ExactArray:
 
     Raises `InvalidChain` if there is no reward of that name.
 
-    Parameters
-    ----------
-    reward : str or Reward
-        The name of a reward of the chain, or a reward.
+    - reward: the name of a reward of the chain, or a reward
 
-    Examples
-    --------
     >>> chain = CTMC([[0, 3], [2, 0]])
     >>> cost = Reward(ExactArray.read([1, 0])[0], action=ExactArray.read([0, 5])[0])
     >>> earning_rates(chain, cost)
@@ -70,8 +65,6 @@ def with_respected_rewards(chain: MarkovChain, *, keeps_jumps: bool) -> MarkovCh
 
     A quotient without the jumps inside blocks preserves only what rewards earn per unit of time.
 
-    Examples
-    --------
     >>> cost = Reward(action=ExactArray.read([0, 5])[0])
     >>> chain = CTMC([[0, 3], [2, 0]], rewards={"cost": cost})
     >>> with_respected_rewards(chain, keeps_jumps=True) is chain

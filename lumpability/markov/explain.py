@@ -60,12 +60,8 @@ def explain(separation: Separation, state: int, other: int) -> Explanation:
 def explain_witness(chain: MarkovChain, kind: Kind, partition: Partition, witness: Witness) -> Step:
     """Return the transitions that make up the two sums of a witness against a partition.
 
-    Parameters
-    ----------
-    partition : Partition
-        The partition that is not a lumping.
-    witness : Witness
-        Two of its states, a block, and two different sums.
+    - partition: the partition that is not a lumping
+    - witness: two of its states, a block, and two different sums
     """
     condition = next(c for c in kind.conditions(chain) if c.direction == witness.direction)
     own = partition.labels == partition.labels[witness.state]
@@ -79,8 +75,6 @@ def state_number(states: States, given: Any) -> int:
 
     Raises `InvalidInput` if there is none; the message names similar ones.
 
-    Examples
-    --------
     >>> state_number(States(3, ["up", "down", (1, 2)]), "(1, 2)"), state_number(States(3), "2")
     (2, 2)
     >>> state_number(States(2, ["up", "down"]), "dwon")

@@ -141,18 +141,9 @@ def find_near_misses(separation: Separation, limit: int = 10) -> list[NearMiss]:
     Raises `NotJustified` for another kind: there a changed weight has effects on further blocks.  Raises
     `InvalidInput` for a chain with parameters, or a limit below 1.
 
-    Parameters
-    ----------
-    separation : Separation
-        Of a lumping of kind "ordinary" or "bisimulation", without parameters.
+    - separation: of a lumping of kind "ordinary" or "bisimulation", without parameters
+    - returns list of NearMiss: by number of changed weights, then by the sum of the changes
 
-    Returns
-    -------
-    list of NearMiss
-        By number of changed weights, then by the sum of the changes.
-
-    Notes
-    -----
     A row with r entries has (r + 1) r / 2 + 1 hashes to sort.  If these are more than four million, only
     single entries are left out.  Each row is compared with the next 8 rows of the same hash, and of all
     pairs the 20,000 with the smallest blocks are compared in full; beyond these limits some are not found.

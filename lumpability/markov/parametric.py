@@ -19,8 +19,6 @@ from lumpability.numbers.rationals import read_number
 def parameters_in(arrays: Iterable[ExactArray]) -> tuple[Any, ...]:
     """Return the parameters of some arrays as sympy symbols, by name.
 
-    Examples
-    --------
     >>> parameters_in([ExactArray.read(["b", 1])[0], ExactArray.read([2])[0]])
     (b,)
     """
@@ -32,8 +30,6 @@ def read_point(values: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict[A
 
     Raises `InvalidValue` for a parameter that does not occur, or a number that is not positive.
 
-    Examples
-    --------
     >>> import sympy
     >>> read_point({"mu": "1/2"}, (sympy.Symbol("mu", positive=True),))
     {mu: 1/2}
@@ -62,8 +58,6 @@ def read_point(values: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict[A
 def substitute_array(array: ExactArray, point: Mapping[Any, Any]) -> ExactArray:
     """Substitute in every entry; arrays without these parameters are returned unchanged.
 
-    Examples
-    --------
     >>> import sympy
     >>> array, _ = ExactArray.read(["2*mu", "mu/3"])
     >>> substitute_array(array, {sympy.Symbol("mu", positive=True): 3})

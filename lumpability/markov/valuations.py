@@ -25,8 +25,6 @@ Codes = np.ndarray[Any, np.dtype[np.int32]]
 def assignments(name: object) -> tuple[tuple[str, str], ...] | None:
     """Return the variables and values of a state's name; None if it is no such name.
 
-    Examples
-    --------
     >>> assignments("x=0, up=true"), assignments("up")
     ((('x', '0'), ('up', 'true')), None)
     """
@@ -91,8 +89,6 @@ def _by_size(value: str) -> tuple[bool, int, str]:
 def block_descriptions(valuation: Valuation, partition: Partition) -> list[str | None]:
     """Return for every block what its states have in common, if no other state fits it.
 
-    Examples
-    --------
     >>> names = [f"m1={a},m2={b}" for a in "ud" for b in "ud"]
     >>> block_descriptions(Valuation.of(names), Partition([0, 1, 1, 2]))
     [None, 'm1..m2: once d, once u', None]
@@ -152,8 +148,6 @@ def _times(count: int) -> str:
 def _range(names: list[str]) -> str:
     """Name several variables.
 
-    Examples
-    --------
     >>> _range(["s1", "s2", "s3"]), _range(["s1", "s3"])
     ('s1..s3', 's1,s3')
     """

@@ -46,8 +46,6 @@ def to_fractions(values: Any) -> Array:
 def first_non_finite(values: Array) -> tuple[int, ...] | None:
     """Return the index of the first NaN or infinity, or None.
 
-    Examples
-    --------
     >>> first_non_finite(np.array([[0, 1], [np.nan, 2]]))
     (1, 0)
     """
@@ -68,8 +66,6 @@ def is_safe(values: Array) -> bool:
 def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     """Return fl(a + b) and the exact rest: ``a + b == total + rest`` (Knuth).
 
-    Examples
-    --------
     >>> total, rest = two_sum(np.array([1.0]), np.array([2.0**-60]))
     >>> total.tolist(), (rest * 2**60).tolist()
     ([1.0], [1.0])
@@ -82,8 +78,6 @@ def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
 def two_product(a: Array, b: Array) -> tuple[Array, Array]:
     """Return fl(a b) and the exact rest (Dekker); both arguments must be `is_safe`.
 
-    Examples
-    --------
     >>> product, rest = two_product(np.array([1 + 2.0**-30]), np.array([1 + 2.0**-30]))
     >>> (rest * 2**60).tolist()
     [1.0]
@@ -99,10 +93,7 @@ def two_product(a: Array, b: Array) -> tuple[Array, Array]:
 def products_agree(a: Array, b: Array, c: Array, d: Array) -> Array:
     """Return where a b = c d holds exactly, elementwise with broadcasting.
 
-    Parameters
-    ----------
-    a, b, c, d : float arrays, each `is_safe`
-        Of the same float type; float32 is compared in float64, where such products are exact.
+    - a, b, c, d: of the same float type; float32 is compared in float64, where such products are exact
     """
     if max(x.dtype.itemsize for x in (a, b, c, d)) <= 4:
         wide = np.float64
@@ -115,13 +106,9 @@ def products_agree(a: Array, b: Array, c: Array, d: Array) -> Array:
 def divided(values: Array, scale: Array) -> Array:
     """Divide the columns of an exact array, exactly: floats where all quotients are floats.
 
-    Parameters
-    ----------
-    values : exact array, shape (..., n)
-    scale : object array of Fraction, shape (n,)
+    - values: exact array, shape (..., n)
+    - scale: object array of Fraction, shape (n,)
 
-    Examples
-    --------
     >>> divided(np.array([[6.0, 1.0]]), to_fractions([3, 1])).tolist()
     [[2.0, 1.0]]
     >>> divided(np.array([[6.0, 1.0]]), to_fractions([3, 3])).tolist()
@@ -143,8 +130,6 @@ def divided(values: Array, scale: Array) -> Array:
 def as_floats(factors: Array) -> tuple[Array, Array]:
     """Return the nearest floats of fractions, and where they are exact.
 
-    Examples
-    --------
     >>> as_floats(to_fractions([Fraction(1, 2), Fraction(1, 3)]))[1].tolist()
     [True, False]
     """
@@ -161,8 +146,6 @@ def exact_ratios(a: Array, b: Array) -> list[Fraction]:
 
     Ratios that are floats, the usual case, become fractions once for each distinct ratio.
 
-    Examples
-    --------
     >>> exact_ratios(np.array([3.0, 1.0]), np.array([2.0, 3.0]))
     [Fraction(3, 2), Fraction(1, 3)]
     """
@@ -186,23 +169,14 @@ def exact_ratios(a: Array, b: Array) -> list[Fraction]:
 def float_sum(rows: Array, factors: Array, known: Array, starts: Array) -> tuple[Array, Array]:
     """Sum scaled rows in consecutive segments, and say which sums are exact.
 
-    Parameters
-    ----------
-    rows : float array, shape (k, n)
-    factors : float64 array, shape (k,)
-    known : bool array, shape (k,)
-        Whether the factor is exact.
-    starts : array of int, shape (c,)
-        Segment j consists of rows ``starts[j] .. starts[j + 1] - 1``; none is empty.
+    - rows: float array, shape (k, n)
+    - factors: float64 array, shape (k,)
+    - known (bool array, shape (k,)): whether the factor is exact
+    - starts (array of int, shape (c,)): segment j consists of rows ``starts[j] .. starts[j + 1] - 1``; none is
+      empty
+    - returns sums, float64 array, shape (c, n)
+    - returns exact, bool array, shape (c,): whether every entry of the segment's sum is exact
 
-    Returns
-    -------
-    sums : float64 array, shape (c, n)
-    exact : bool array, shape (c,)
-        Whether every entry of the segment's sum is exact.
-
-    Notes
-    -----
     O(k n); one vectorised step for each member of the largest segment.
     """
     wide = rows.astype(np.float64)
@@ -231,11 +205,9 @@ def float_sum(rows: Array, factors: Array, known: Array, starts: Array) -> tuple
 def round_to(values: Array, dtype: Any) -> tuple[Array, Array]:
     """Round an exact array to a float type.
 
-    Returns
-    -------
-    rounded : array of `dtype`
-    changed : object array of Fraction, shape (k,)
-        The changes |rounded - value| of the values that are not representable.
+    - returns rounded, array of `dtype`
+    - returns changed, object array of Fraction, shape (k,): the changes |rounded - value| of the values that
+      are not representable
     """
     if values.dtype == np.dtype(dtype):
         return values, np.empty(0, dtype=object)

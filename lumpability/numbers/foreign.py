@@ -29,8 +29,6 @@ def plain(value: Any) -> Any:
 
     Raises `InvalidInput` if entries of a masked array are masked.
 
-    Examples
-    --------
     >>> import sympy
     >>> plain(sympy.eye(2)), plain("abc")
     ([[1, 0], [0, 1]], 'abc')
@@ -85,16 +83,9 @@ def frame_entries(
 ) -> tuple[list[Hashable] | None, np.ndarray[Any, Any]]:
     """Return the states of a square frame and its entries, rows by index and columns by name.
 
-    Parameters
-    ----------
-    names : sequence of hashable, optional
-        The states in the order wanted; by default that of the index.
-
-    Returns
-    -------
-    names : list or None
-        None if rows and columns are merely numbered.
-    entries : array, shape (n, n)
+    - names: the states in the order wanted; by default that of the index
+    - returns names, list or None: none if rows and columns are merely numbered
+    - returns entries, array, shape (n, n)
     """
     rows, columns = frame.index.tolist(), frame.columns.tolist()
     if rows == columns == list(range(len(rows))):

@@ -69,10 +69,7 @@ def _is_prime(n: int) -> bool:
 def prime(index: int, bits: int = _PRIME_BITS) -> int:
     """Return the prime number `index`, counted downwards from 2^61 (index 0 is 2^61 - 1).
 
-    Parameters
-    ----------
-    bits : int
-        Count downwards from 2^bits; products of numbers modulo a prime of 31 bits fit 64.
+    - bits: count downwards from 2^bits; products of numbers modulo a prime of 31 bits fit 64
     """
     candidate = (1 << bits) - 1 if index == 0 else prime(index - 1, bits) - 2
     while not _is_prime(candidate):
@@ -85,8 +82,6 @@ def primes_avoiding(number: int, bits: int = _PRIME_BITS) -> Iterator[int]:
 
     Modulo these every fraction with that common denominator has a residue.
 
-    Examples
-    --------
     >>> next(primes_avoiding(6 * prime(0))) == prime(1)
     True
     """
@@ -135,13 +130,9 @@ def smallest_unsigned(count: int) -> np.dtype[Any]:
 def intern(array: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Replace values by small codes: ``distinct[codes]`` equals the array, of shape (m,).
 
-    Returns
-    -------
-    codes : array of the smallest unsigned dtype that fits, shape (m,)
-    distinct : sorted array, shape (k,)
+    - returns codes, array of the smallest unsigned dtype that fits, shape (m,)
+    - returns distinct, sorted array, shape (k,)
 
-    Notes
-    -----
     O(m) while k is below about a thousand, else O(m log m); one byte for each entry when k <= 256.
     """
     if _is_constant(array):  # such as the row sums of a DTMC
@@ -196,15 +187,9 @@ def _in_order(
 class Limbs:
     """Integers of any size as one or more int64 tables, so that sums of them stay exact.
 
-    Parameters
-    ----------
-    integers : sequence of int
-        The distinct integers, addressed by code.
-    terms : int
-        No sum has more terms than this (at most 2^32).
+    - integers: the distinct integers, addressed by code
+    - terms: no sum has more terms than this (at most 2^32)
 
-    Examples
-    --------
     >>> limbs = Limbs([10**30, -7], terms=2)
     >>> codes = np.array([0, 1])
     >>> limbs.recombine([np.array([table[codes].sum()]) for table in limbs.tables])[1]

@@ -32,18 +32,10 @@ _FIRST, _FACTOR = 0x9E3779B97F4A7C15, 0xD1342543DE82EF95  # odd, and so are thei
 def number_words(words: Array) -> tuple[Array, Array] | None:
     """Return codes and distinct words with ``distinct[codes] == words``, or None if there are many.
 
-    Parameters
-    ----------
-    words : array of unsigned int, shape (m,), m > 0
+    - words: array of unsigned int, shape (m,), m > 0
+    - returns codes, array of uint8, or uint16 if k > 256, shape (m,)
+    - returns distinct, array, shape (k,): sorted, if the sample held all of them
 
-    Returns
-    -------
-    codes : array of uint8, or uint16 if k > 256, shape (m,)
-    distinct : array, shape (k,)
-        Sorted, if the sample held all of them.
-
-    Notes
-    -----
     About 2 nanoseconds for each entry.
     """
     known = np.unique(np.concatenate([words[:_SAMPLE], words[:: len(words) // _SAMPLE + 1]]))

@@ -16,8 +16,6 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 class NumberList:
     """The distinct numbers of several arrays, in order of appearance.
 
-    Examples
-    --------
     >>> numbers = NumberList()
     >>> numbers.codes(ExactArray.read([1, "1/2", 1])[0]).tolist(), numbers.texts
     ([0, 1, 0], ['1', '1/2'])

@@ -49,8 +49,6 @@ def parse(text: str) -> Any:
 
     Raises `InvalidValue` if it is not arithmetic on numbers and names.
 
-    Examples
-    --------
     >>> parse("2*mu + 0.5"), parse("lambda/2")
     (2*mu + 1/2, lambda/2)
     >>> parse("__import__('os')")
@@ -158,15 +156,7 @@ def read_elements(items: Sequence[Any], *, tolerance: float = DEFAULT_TOLERANCE)
     Raises `InvalidValue` if an expression is not a rational function, or a symbol is not known to be positive;
     carries ``index``.
 
-    Parameters
-    ----------
-    items : sequence of numbers, texts, sympy expressions and field elements
-    tolerance : float
-        For floats, also those inside expressions.
-
-    Returns
-    -------
-    list of sympy ``FracElement``, all of one field
+    - tolerance: for floats, also those inside expressions
     """
     import sympy
 
@@ -230,8 +220,6 @@ def to_expression(value: Any) -> Any:
 def parameters_of(values: Sequence[Any]) -> tuple[Any, ...]:
     """Return the parameters of elements of one field, as sympy symbols; none for fractions.
 
-    Examples
-    --------
     >>> parameters_of(read_elements(["a*b", "1"]))
     (a, b)
     """
@@ -244,8 +232,6 @@ def is_positive(value: Any) -> bool:
 
     A rational function is evidently positive if, in lowest terms, all its coefficients have one sign.
 
-    Examples
-    --------
     >>> [is_positive(value) for value in read_elements(["x + y/2", "x - y", "-1", "x"])]
     [True, False, False, True]
     >>> is_positive(Fraction(1, 2)), is_positive(Fraction(0))
@@ -260,13 +246,8 @@ def is_positive(value: Any) -> bool:
 def add(values: Sequence[Any]) -> Any:
     """Add up elements of one field, or refuse sums whose terms would exhaust time and memory.
 
-    Raises
-    ------
-    SizeLimit
-        If the common denominator or the numerators over it get too many terms.
+    Raises `SizeLimit` if the common denominator or the numerators over it get too many terms.
 
-    Examples
-    --------
     >>> add(read_elements(["x", "1/x", "2"]))
     (x**2 + 2*x + 1)/x
     """
@@ -292,8 +273,6 @@ def in_one_field(*groups: Sequence[Any]) -> list[Sequence[Any]]:
 
     Fractions mix with anything; elements of different fields are read again into a common field.
 
-    Examples
-    --------
     >>> (a,), (b,) = in_one_field(read_elements(["a"]), read_elements(["b"]))
     >>> a * b
     a*b
@@ -311,17 +290,9 @@ def coefficients(values: Sequence[Any]) -> list[list[Fraction]] | None:
     A sum of the functions is zero exactly when the sums of the coefficients of every monomial are zero.  So
     equality of sums of rational functions reduces to equality of rational sums.
 
-    Parameters
-    ----------
-    values : sequence of ``FracElement`` of one field or of Fraction, length k
+    - returns list of lists, length k each, or None: A list for every monomial that occurs; None if there are
+      too many monomials
 
-    Returns
-    -------
-    list of lists, length k each, or None
-        A list for every monomial that occurs; None if there are too many monomials.
-
-    Examples
-    --------
     >>> [[str(c) for c in column] for column in coefficients(read_elements(["x/2", "1/x", "3"]))]
     [['1/2', '0', '0'], ['0', '1', '0'], ['0', '0', '3']]
     """
@@ -360,16 +331,9 @@ def evaluate_modulo(values: Sequence[Any], p: int, *, seed: int) -> list[int]:
     Evaluation preserves sums, products and quotients, so equal expressions have equal residues.
     Two different expressions of degree d agree with probability about d/p (Schwartz and Zippel).
 
-    Parameters
-    ----------
-    values : sequence of ``FracElement``, length k
-    p : int
-        A prime.
-    seed : int
-        Determines the point; if a denominator vanishes there, another point is taken.
+    - p: A prime
+    - seed: determines the point; if a denominator vanishes there, another point is taken
 
-    Examples
-    --------
     >>> x, square, total = evaluate_modulo(read_elements(["x", "x**2", "x + x**2"]), 101, seed=0)
     >>> square == x**2 % 101, total == (x + square) % 101
     (True, True)
@@ -404,18 +368,8 @@ def substitute(values: Sequence[Any], point: Mapping[Any, Any]) -> list[Any]:
 
     Raises `InvalidValue` if a denominator becomes zero.
 
-    Parameters
-    ----------
-    values : sequence of Fraction or ``FracElement``, length k
-    point : mapping from sympy symbols to sympy expressions
-        Other parameters stay.
+    - point (mapping from sympy symbols to sympy expressions): other parameters stay
 
-    Returns
-    -------
-    list of Fraction, or of elements of the field of the parameters that are left
-
-    Examples
-    --------
     >>> import sympy
     >>> a, b = sympy.symbols("a b", positive=True)
     >>> substitute(read_elements([a / b, a]), {a: 3, b: 2})

@@ -126,8 +126,6 @@ class Reading:
 def shown(value: Any) -> str:
     """Return an exact number as text for people, cut where it would fill the screen.
 
-    Examples
-    --------
     >>> shown(Fraction(1, 3)), shown(Fraction(1, 7**400))
     ('1/3', 'about 9.1e-339 (a fraction with a denominator of 1123 bits)')
     """
@@ -157,8 +155,6 @@ def _log10(number: int) -> float:
 def exact_text(value: Any) -> str:
     """Write a number of any length as a text that is read as the same number.
 
-    Examples
-    --------
     >>> exact_text(Fraction(1, 3)), len(exact_text(Fraction(1, 10**9000)))
     ('1/3', 9003)
     """
@@ -236,14 +232,9 @@ def read_float(x: float | np.floating[Any], *, tolerance: float = DEFAULT_TOLERA
 
     Raises `InvalidValue` if `x` is NaN or infinite.
 
-    Parameters
-    ----------
-    tolerance : float
-        Largest relative change (raised to a few rounding errors of the type); 0 reads the binary
-        value literally.
+    - tolerance: largest relative change (raised to a few rounding errors of the type); 0 reads the binary value
+      literally
 
-    Examples
-    --------
     >>> read_float(0.3333333333333333), read_float(3.1709791983764586e-08)
     (Fraction(1, 3), Fraction(1, 31536000))
     >>> read_float(0.1, tolerance=0)

@@ -37,8 +37,6 @@ def moduli(components: tuple[ExactArray, ...]) -> Iterator[int]:
 
     A sum that is a multiple of 2^k keeps only 64 - k random bits there.
 
-    Examples
-    --------
     >>> first, second, *_ = zip(moduli((ExactArray.read([1, "1/2"])[0],)), range(3))
     >>> first[0], second[0].bit_length()
     (0, 61)
@@ -53,8 +51,6 @@ def combined_residues(components: tuple[ExactArray, ...], p: int, seed: int) -> 
 
     Different weights have different residues, except for collisions.  For p = 0, integers modulo 2^64.
 
-    Examples
-    --------
     >>> combined_residues((ExactArray.read([1, "1/2"])[0],), 7, 0).tolist()
     [2, 1]
     """
@@ -72,23 +68,12 @@ def deciding_residues(
 ) -> Iterator[tuple[int, UInt64s]]:
     """Yield residues that decide together whether sums of at most `terms` weights are equal.
 
-    Parameters
-    ----------
-    components : tuple of ExactArray
-        See `ExactArray.components`.
-    chosen : array of int, optional
-        Codes of the weights that occur; all by default.
+    - components: see `ExactArray.components`
+    - chosen: codes of the weights that occur; all by default
+    - yields p, int: A prime so small that sums of residues stay below 2^64, or 0 for integers modulo 2^64,
+      which come last, or alone if sums fit
+    - yields residues, array of uint64, shape (k,): zero for weights that were not chosen
 
-    Yields
-    ------
-    p : int
-        A prime so small that sums of residues stay below 2^64, or 0 for integers modulo 2^64, which come last,
-        or alone if sums fit.
-    residues : array of uint64, shape (k,)
-        Zero for weights that were not chosen.
-
-    Examples
-    --------
     >>> weights = ExactArray.read([1, "1/2", -3])[0]
     >>> [(p, residues.view(np.int64).tolist()) for p, residues in deciding_residues((weights,), 10)]
     [(0, [2, 1, -6])]
@@ -117,8 +102,6 @@ def deciding_residues(
 def fits_words(weights: ExactArray, terms: int) -> bool:
     """Whether sums of so many of the weights are below 2^63 over their common denominator.
 
-    Examples
-    --------
     >>> weights = ExactArray.read([2**40, 1])[0]
     >>> fits_words(weights, 2**22), fits_words(weights, 2**23)
     (True, False)

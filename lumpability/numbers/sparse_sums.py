@@ -26,14 +26,9 @@ def sum_entries(
 ) -> Rows:
     """Return compressed rows (indptr, indices, weights) of the summed entries; sums may be zero.
 
-    Parameters
-    ----------
-    shape : (rows, columns)
-    rows, columns : array of int, shape (m,)
-    weights : ExactArray, shape (m,)
+    - rows, columns: array of int, shape (m,)
+    - weights: ExactArray, shape (m,)
 
-    Examples
-    --------
     >>> weights, _ = ExactArray.read(["1/3", 2, "1/6"])
     >>> indptr, indices, sums = sum_entries((2, 2), np.array([0, 1, 0]), np.array([1, 0, 1]), weights)
     >>> indptr.tolist(), indices.tolist(), list(sums)

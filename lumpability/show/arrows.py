@@ -36,17 +36,10 @@ class Arrow:
 def arrows(points: Any, pairs: Iterable[tuple[int, int]], radius: float) -> list[Arrow]:
     """Return the arrows of a graph.
 
-    Parameters
-    ----------
-    points : array_like, shape (n, 2)
-        The positions of the vertices.
-    pairs : iterable of (source, target)
-        All different.
-    radius : float
-        Of a vertex.
+    - points (array_like, shape (n, 2)): the positions of the vertices
+    - pairs: all different
+    - radius: of a vertex
 
-    Notes
-    -----
     O(n) for each arrow.
     """
     sheet = _Sheet.of(points, radius)

@@ -34,8 +34,6 @@ _LARGEST_PARTITION = 200
 def svg(value: Any) -> str | None:
     """Return a picture, or None if the value is too large to draw.
 
-    Examples
-    --------
     >>> from lumpability.markov.examples import hypercube_walk
     >>> svg(hypercube_walk(3)).count("<circle"), svg(hypercube_walk(8))
     (8, None)

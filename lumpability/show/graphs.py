@@ -96,8 +96,6 @@ class Graph:
 def short(text: str, length: int = 12) -> str:
     """Shorten a text that is too long for a picture.
 
-    Examples
-    --------
     >>> short("up"), short("{up, down, broken}")
     ('up', '{up, down, …')
     """
@@ -107,8 +105,6 @@ def short(text: str, length: int = 12) -> str:
 def attributes(chain: MarkovChain, state: int, names: Collection[str] | None = None) -> list[str]:
     """Return the labels and rewards of a state as texts, for some names or all.
 
-    Examples
-    --------
     >>> chain = CTMC.from_rates({("a", "b"): 1}, labels={"goal": ["b"]}, rewards={"cost": {"b": "1/2"}})
     >>> attributes(chain, 1)
     ['goal', 'cost 1/2']
@@ -132,8 +128,6 @@ def chain_graph(chain: MarkovChain, partition: Partition | None = None) -> Graph
     Without a partition, the colours are the blocks that its labels and rewards tell apart, if there are any.
     Self-loops of a CTMC have no effect on its probabilities and are left out.
 
-    Examples
-    --------
     >>> graph = chain_graph(CTMC.from_rates({("a", "b"): 1, ("b", "a"): "1/3"}))
     >>> graph.names, graph.weights, graph.blocks
     (('a', 'b'), ('1', '1/3'), (-1, -1))

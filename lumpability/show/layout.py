@@ -27,19 +27,11 @@ _LANE, _LANE_OF_MANY = 40, 32
 def spread(n: int, pairs: Any, *, width: float, height: float) -> Points:
     """Return positions of the vertices of a graph in a box, shape (n, 2).
 
-    Parameters
-    ----------
-    pairs : array_like of int, shape (m, 2)
-        Edges; directions, loops and repetitions do not matter.
-    width, height : float
-        Of the box.
+    - pairs (array_like of int, shape (m, 2)): edges; directions, loops and repetitions do not matter
+    - width, height: of the box
 
-    Notes
-    -----
     O(n^2) memory; meant for graphs of at most a few hundred vertices.
 
-    Examples
-    --------
     >>> spread(3, [(0, 1), (1, 2)], width=200, height=100).tolist()
     [[0.0, 50.0], [100.0, 50.0], [200.0, 50.0]]
     """
@@ -55,18 +47,11 @@ def spread(n: int, pairs: Any, *, width: float, height: float) -> Points:
 def along_a_line(n: int, pairs: Any, *, pitch: float, width: float, row: float) -> Points | None:
     """Return positions on a line for a graph that is a path; None for another one.
 
-    Parameters
-    ----------
-    pairs : array_like of int, shape (m, 2)
-    pitch : float
-        Between neighbours.
-    width : float
-        Where the line turns back.
-    row : float
-        Between a line and the next one.
+    - pairs: array_like of int, shape (m, 2)
+    - pitch: between neighbours
+    - width: where the line turns back
+    - row: between a line and the next one
 
-    Examples
-    --------
     >>> along_a_line(4, [(0, 1), (1, 0), (1, 2), (2, 3)], pitch=10, width=20, row=50).tolist()
     [[0.0, 0.0], [10.0, 0.0], [10.0, 50.0], [0.0, 50.0]]
     >>> along_a_line(3, [(0, 1), (1, 2), (2, 0)], pitch=10, width=20, row=50) is None

@@ -43,13 +43,8 @@ def network_graph(network: Network, partitions: Sequence[Partition] | None = Non
 
     Raises `SizeLimit` if a layer is too wide to be drawn.
 
-    Parameters
-    ----------
-    partitions : sequence of Partition, optional
-        Of the units of each layer with weights.
+    - partitions: of the units of each layer with weights
 
-    Examples
-    --------
     >>> graph = network_graph(Network.dense([([[1, 2]], None, "relu"), ([[1], [1]], None, None)]))
     >>> graph.names, [(arrow.source, arrow.target) for arrow in graph.arrows]
     (('in:0', '0:0', '0:1', '2:0'), [(0, 1), (0, 2), (1, 3), (2, 3)])

@@ -23,8 +23,6 @@ def node_graph(value: GraphNetwork | GraphLumping) -> Graph:
 
     Raises `SizeLimit` if there are too many layers and joins to be drawn.
 
-    Examples
-    --------
     >>> from lumpability import lump
     >>> from lumpability.networks.graph.examples import residual
     >>> graph = node_graph(lump(residual()))

@@ -215,8 +215,6 @@ def _check_size(states: int) -> None:
 def to_dot(graph: Graph) -> str:
     r"""Return a graph in the language of Graphviz, vertices of one block in one colour.
 
-    Examples
-    --------
     >>> print(to_dot(Graph.of(["up", 'a "b"'], [(0, 1, "1/2")], blocks=[0, 1])))
     digraph {
       node [style=filled, fontcolor=black];
@@ -239,8 +237,6 @@ def to_dot(graph: Graph) -> str:
 def to_tikz(graph: Graph) -> str:
     r"""Return a graph as a tikzpicture, for ``\usepackage{tikz}``.
 
-    Examples
-    --------
     >>> print(to_tikz(Graph.of(["up", "50%"], [(0, 1, "1/2")], blocks=[0, 0])))
     \begin{tikzpicture}[>=stealth, state/.style={circle, draw, minimum size=7mm, inner sep=0pt}]
       \definecolor{blockA}{HTML}{56B4E9}

@@ -32,8 +32,6 @@ _BEFORE, _AFTER = "#b9c3d0", "#1a5fb4"
 def new_axes(axes: Any, width: float = 6.4) -> Any:
     """Return the given axes, or those of a new figure.
 
-    Examples
-    --------
     >>> new_axes("given")
     'given'
     """
@@ -84,23 +82,12 @@ def save(axes: Any, path: str | Path) -> None:
 def answer_values(answer: Answer, *, log: str = "", largest: int = 10, axes: Any = None) -> Any:
     """Plot the numbers of an answer: over the parameter of its sweep, over time, or by name.
 
-    Parameters
-    ----------
-    answer : Answer
-        Without parameters left.
-    log : str
-        Axes with a logarithmic scale: "x", "y" or "xy".
-    largest : int
-        Number of lines, or bars, to draw: those with the largest values.
-    axes : matplotlib axes, optional
+    - answer: without parameters left
+    - log: axes with a logarithmic scale: "x", "y" or "xy"
+    - largest: number of lines, or bars, to draw: those with the largest values
 
-    Raises
-    ------
-    InvalidInput
-        If values are expressions.
+    Raises `InvalidInput` if values are expressions.
 
-    Examples
-    --------
     >>> from lumpability import CTMC
     >>> from lumpability.markov import ask
     >>> line = CTMC.from_rates({("up", "down"): "x", ("down", "up"): 2}, labels={"ok": ["up"]})
@@ -177,22 +164,8 @@ def layer_widths(lumping: NetworkLumping, *, axes: Any = None) -> Any:
 def relaxation_curve(relaxed: RelaxedLumping, *, axes: Any = None) -> Any:
     """Plot how few hidden units are left for which difference of the outputs.
 
-    Parameters
-    ----------
-    relaxed : RelaxedLumping
-    axes : matplotlib axes, optional
+    Raises `MissingDependency` without matplotlib.
 
-    Returns
-    -------
-    matplotlib axes
-
-    Raises
-    ------
-    MissingDependency
-        Without matplotlib.
-
-    Examples
-    --------
     >>> from lumpability import relax
     >>> from lumpability.networks import Network
     >>> network = Network.dense([([[1, 2, 1]], [0, 0.01, 3], "relu"), ([[1], [1], [1]], None, None)])

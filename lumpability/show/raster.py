@@ -26,12 +26,8 @@ def write_raster(svg: str, path: str | Path) -> None:
 
     Equal pictures give equal bytes.
 
-    Raises
-    ------
-    MissingDependency
-        If matplotlib is not installed.
-    FormatError
-        If the file cannot be written.
+    Raises `MissingDependency` if matplotlib is not installed.  Raises `FormatError` if the file cannot be
+    written.
     """
     figures = require("matplotlib.figure", extra="plot")
     root = ET.fromstring(svg)  # noqa: S314  # the library's own text

@@ -38,13 +38,8 @@ _HEAD, _GAP = 26.0, 30.0
 def graph_svg(graph: Graph, title: str) -> str:
     """Draw a graph.
 
-    Parameters
-    ----------
-    title : str
-        A description for screen readers.
+    - title: A description for screen readers
 
-    Examples
-    --------
     >>> text = graph_svg(Graph.of(["up", "<b>"], [(0, 1, "1/2")], blocks=[0, 0]), "two states")
     >>> "<title>two states</title>" in text, "&lt;b&gt;" in text
     (True, True)
@@ -55,8 +50,6 @@ def graph_svg(graph: Graph, title: str) -> str:
 def beside(first: Graph, second: Graph, titles: tuple[str, str], title: str) -> str:
     """Draw two graphs side by side, or below each other if they are wide: an original and its quotient.
 
-    Examples
-    --------
     >>> graph = Graph.of(["a"], [])
     >>> beside(graph, graph, ("chain", "quotient"), "one state").count("<circle")
     2

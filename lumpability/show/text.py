@@ -17,8 +17,6 @@ from typing import Any
 class Table:
     """Rows of texts under a title.
 
-    Examples
-    --------
     >>> print(as_text(Table("sizes", (("states", "8"), ("blocks", "3")), right=frozenset({1}))))
     sizes
       states  8
@@ -34,8 +32,6 @@ class Table:
 def printable(text: str) -> str:
     r"""Escape what is not printable: control characters, line ends, lone surrogates.
 
-    Examples
-    --------
     >>> print(printable("up\x1b[2J\n"))
     up\x1b[2J\n
     """
@@ -58,8 +54,6 @@ def count(number: int, noun: str) -> str:
 def as_text(table: Table) -> str:
     """Return a table as lines of aligned text, without trailing blanks.
 
-    Examples
-    --------
     >>> print(as_text(Table("", (("0", "a, b"), ("12", "c")), columns=("block", "members"), right=frozenset({0}))))
       block  members
           0  a, b
@@ -81,8 +75,6 @@ def as_text(table: Table) -> str:
 def as_html(table: Table) -> str:
     """Return a table as HTML, names escaped.
 
-    Examples
-    --------
     >>> as_html(Table("", (("label", "<up>"),)))
     '<table><tbody><tr><th style="text-align:left">label</th><td style="text-align:left">&lt;up&gt;</td></tr></tbody></table>'
     """
@@ -104,8 +96,6 @@ def as_html(table: Table) -> str:
 def as_rich(tables: Iterable[Table]) -> Any:
     """Return tables as one rich renderable, which wraps long cells to the width of the terminal.
 
-    Examples
-    --------
     >>> import io, rich.console
     >>> console = rich.console.Console(file=io.StringIO(), width=60)
     >>> console.print(as_rich([Table("sizes", (("states", "[8]"),))]))

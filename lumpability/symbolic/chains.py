@@ -37,15 +37,9 @@ def prove_chain(lumping: Lumping, *, largest: int = MOST_STATES) -> Proof:
     Raises `SizeLimit` if the chain is larger; carries ``size`` and ``limit``.  Raises `InvalidInput` if the
     parts of the lumping do not fit each other.
 
-    Parameters
-    ----------
-    lumping : Lumping
-        Its ``chain``, ``partition``, ``kind``, ``kappa`` and ``quotient`` are used.
-    largest : int
-        Largest number of states.
+    - lumping: its ``chain``, ``partition``, ``kind``, ``kappa`` and ``quotient`` are used
+    - largest: largest number of states
 
-    Notes
-    -----
     O(m k) operations for m transitions and k blocks, dense in the worst case: some seconds for 200 states.
     """
     chain, partition = lumping.chain, lumping.partition

@@ -134,15 +134,9 @@ def compare_functions(
     Raises `SizeLimit` if a network is larger; carries ``size`` and ``limit``.  Raises `NotJustified` if a layer
     has no symbolic form, such as an unknown operator.
 
-    Parameters
-    ----------
-    network, other : Network
-        As stored; if weights of a quotient were rounded, the functions differ.
-    largest : int
-        Largest number of multiplications of a network for one input.
+    - network, other: as stored; if weights of a quotient were rounded, the functions differ
+    - largest: largest number of multiplications of a network for one input
 
-    Notes
-    -----
     Each activation holds the expression of its argument, so sizes multiply from layer to layer; sympy
     shares equal parts.  Some thousand multiplications take about a second, the limit ten.
     """

@@ -31,15 +31,9 @@ def prove_network(lumping: NetworkLumping, *, largest: int = MOST_OPERATIONS) ->
     Raises `SizeLimit` if a network is larger; carries ``size`` and ``limit``.  Raises `NotJustified` if a layer
     has no symbolic form, such as an unknown operator.
 
-    Parameters
-    ----------
-    lumping : NetworkLumping
-        The stored ``quotient`` is compared; if weights were rounded, it differs.
-    largest : int
-        Largest number of multiplications of a network for one input.
+    - lumping: the stored ``quotient`` is compared; if weights were rounded, it differs
+    - largest: largest number of multiplications of a network for one input
 
-    Notes
-    -----
     If there is no identity for each layer (units of opposite sign were merged, or layers vanished), the
     proof consists of the functions only.
     """

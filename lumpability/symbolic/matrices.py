@@ -18,8 +18,6 @@ from lumpability.symbolic.proof import Identity
 def matrix_of(rows: Iterable[Iterable[Any]], shape: tuple[int, int]) -> Any:
     """Return an immutable sympy matrix of exact numbers (fractions, integers, field elements).
 
-    Examples
-    --------
     >>> from fractions import Fraction
     >>> matrix_of([[Fraction(1, 2), 0]], (1, 2))
     Matrix([[1/2, 0]])
@@ -78,18 +76,9 @@ def compare(
 def signs(expressions: Iterable[Any], *, zero: bool) -> tuple[list[Any], list[Any]]:
     """Sort conditions "positive" (or "not negative" if zero is allowed) into false and undecided ones.
 
-    Parameters
-    ----------
-    zero : bool
-        Whether zero meets the condition.
+    - zero: whether zero meets the condition
+    - returns undecided, list of sympy relations: conditions to assume, each once
 
-    Returns
-    -------
-    undecided : list of sympy relations
-        Conditions to assume, each once.
-
-    Examples
-    --------
     >>> import sympy
     >>> a, b = sympy.symbols("a b", positive=True)
     >>> signs([a + b, a - b, -a], zero=True)

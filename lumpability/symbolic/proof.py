@@ -255,8 +255,6 @@ class Proof:
 def latex_of(value: Any) -> str:
     r"""Print an expression or a matrix; names of several letters are upright.
 
-    Examples
-    --------
     >>> import sympy
     >>> print(latex_of(sympy.sympify("x*repair_rate + mu_1")))
     \mu_{1} + \mathrm{repair}_{\mathrm{rate}} x

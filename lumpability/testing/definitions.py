@@ -22,8 +22,6 @@ Matrix = list[list[Exact]]
 def all_partitions(n: int) -> list[Partition]:
     """Return every partition of n states, the coarsest first.
 
-    Examples
-    --------
     >>> all_partitions(2), len(all_partitions(5))
     ([Partition([[0, 1]]), Partition([[0], [1]])], 52)
     """
@@ -59,8 +57,6 @@ def transposed(matrix: Matrix) -> Matrix:
 def generator_rows(chain: MarkovChain) -> Matrix:
     """Return the generator of a CTMC or the stochastic matrix of a DTMC.
 
-    Examples
-    --------
     >>> [[int(x) for x in row] for row in generator_rows(CTMC([[5, 2], [1, 0]]))]
     [[-2, 2], [1, -1]]
     """
@@ -117,8 +113,6 @@ def find_witness(chain: MarkovChain, partition: Partition, kind: str) -> Witness
     It names the first state that differs from the first member of its block, and the first block, other than
     their own if possible, that shows it; for "strict" sums going out come first.
 
-    Examples
-    --------
     >>> chain = CTMC([[0, 0, 1], [0, 0, 3], [0, 0, 0]])
     >>> print(find_witness(chain, Partition([0, 0, 1]), "ordinary"))
     states 0 and 1: 1 against 3 into block 1
@@ -136,16 +130,10 @@ def find_witness(chain: MarkovChain, partition: Partition, kind: str) -> Witness
 def is_lumping(chain: MarkovChain, partition: Partition, kind: str) -> bool:
     """Whether a partition is a lumping of a kind, by the definition.
 
-    Parameters
-    ----------
-    kind : {"ordinary", "bisimulation", "exact", "strict", "proportional"}
+    - kind: {"ordinary", "bisimulation", "exact", "strict", "proportional"}
 
-    Notes
-    -----
     O(n^2) exact additions.
 
-    Examples
-    --------
     >>> chain = CTMC([[0, 0, 1], [0, 0, 3], [0, 0, 0]])
     >>> is_lumping(chain, Partition([0, 0, 1]), "ordinary")
     False
@@ -156,8 +144,6 @@ def is_lumping(chain: MarkovChain, partition: Partition, kind: str) -> bool:
 def is_stable(structure: WeightedStructure, partition: Partition) -> bool:
     """Whether M V has equal rows inside blocks, by the definition.
 
-    Examples
-    --------
     >>> structure = WeightedStructure.from_edges(3, [0, 1, 1], [2, 0, 2], [2, 1, 1])
     >>> is_stable(structure, Partition([0, 0, 1])), is_stable(structure, Partition([0, 1, 2]))
     (False, True)
@@ -173,8 +159,6 @@ def find_unstable(structure: WeightedStructure, partition: Partition) -> Witness
 def block_sums(rows: Matrix, partition: Partition) -> Matrix:
     """Return M V: the sums of every row over every block.
 
-    Examples
-    --------
     >>> block_sums([[1, 2, 3]], Partition([0, 1, 0]))
     [[Fraction(4, 1), Fraction(2, 1)]]
     """

@@ -10,8 +10,6 @@ from __future__ import annotations
 def register() -> None:
     """Tell Hypothesis how to draw CTMCs, DTMCs, networks, partitions and structures.
 
-    Examples
-    --------
     >>> from hypothesis import find, strategies
     >>> from lumpability import CTMC
     >>> register()

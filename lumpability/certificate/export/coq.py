@@ -27,8 +27,6 @@ from lumpability.certificate.export.statement import (
 def write_coq(statement: IntegerStatement) -> str:
     r"""Return the text of a Coq file, in ASCII, that ``coqc`` refuses if the statement is false.
 
-    Examples
-    --------
     >>> pair = ChainStatement("a pair", "row sums", ((-1, 1), (1, -1)), ((0,),), (0, 0))
     >>> print("\n".join(line for line in write_coq(pair).splitlines() if "Theorem " in line))
     Theorem sizes : is_matrix n n Q /\ is_matrix m m Qhat /\ is_labelling n m labels.

@@ -43,8 +43,6 @@ _PLAIN = frozenset(
 class ChainStatement:
     """The statement that a partition is a lumping of a chain.
 
-    Examples
-    --------
     >>> ChainStatement("a pair", "row sums", ((-1, 1), (1, -1)), ((0,),), (0, 0)).n
     2
     """
@@ -137,8 +135,6 @@ def comment(text: str) -> str:
 
     Characters that could open or close a comment or a string, and all but plain ASCII, are written as numbers.
 
-    Examples
-    --------
     >>> print(comment("*) Axiom a: False. (*"), comment("naïve"))
     \x2a) Axiom a: False. (\x2a na\xefve
     """

@@ -26,8 +26,6 @@ def read_rates(**rates: Any) -> list[Exact]:
 
     Raises `InvalidValue` if a rate is not positive.
 
-    Examples
-    --------
     >>> read_rates(failure="1/100", repair=1)
     [Fraction(1, 100), Fraction(1, 1)]
     """
@@ -73,8 +71,6 @@ def check_size(states: int) -> None:
 def assemble(kind: type[Chain], n: int, moves: Iterable[Move], **attributes: Any) -> Chain:
     """Build a chain on states 0 .. n-1 from groups of transitions.
 
-    Examples
-    --------
     >>> from lumpability import CTMC
     >>> assemble(CTMC, 2, [([0], [1], 3), ([1], [0], 4)]).matrix.row(1)
     [(0, Fraction(4, 1))]

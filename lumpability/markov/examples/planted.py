@@ -64,25 +64,13 @@ def unfold(kind: str, blocks: Any, random: Any, *, connected: bool = False) -> A
 
     Raises `InvalidInput` for another kind.
 
-    Parameters
-    ----------
-    kind : str
-        As for `planted`.
-    blocks : array of int, shape (n,)
-        Block of each state, ascending from 0 without gaps.
-    random : numpy.random.Generator
-        Or anything with its methods ``integers``, ``permutation`` and ``choice``.
-    connected : bool
-        Add transitions from every state to all of the next block, and from the last block to the first,
-        so that the chain is irreducible.
+    - kind: as for `planted`
+    - blocks (array of int, shape (n,)): block of each state, ascending from 0 without gaps
+    - random: or anything with its methods ``integers``, ``permutation`` and ``choice``
+    - connected: add transitions from every state to all of the next block, and from the last block to the
+      first, so that the chain is irreducible
+    - returns object array of Fraction, shape (n, n): in 1/time; entries on the diagonal are self-loops
 
-    Returns
-    -------
-    object array of Fraction, shape (n, n)
-        In 1/time; entries on the diagonal are self-loops.
-
-    Examples
-    --------
     >>> blocks = np.array([0, 0, 1])
     >>> rates = unfold("strict", blocks, np.random.default_rng(1), connected=True)
     >>> bool(rates[0, 2] == rates[1, 2] > 0), bool(rates[2, 0] == rates[2, 1] > 0)

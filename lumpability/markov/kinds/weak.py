@@ -176,21 +176,13 @@ def check_weak(
     Raises `SizeLimit` for more than `max_states` states, and `InvalidChain` for a chain that is not
     irreducible, because it does not determine the quotient.
 
-    Parameters
-    ----------
-    chain : CTMC or DTMC
-        Irreducible.
-    max_states : int
-        Refuse larger chains.
-    progress : callable, optional
-        Called with (equations found, states), first with (0, states); an exception from it stops the check.
+    - chain: irreducible
+    - max_states: refuse larger chains
+    - progress (callable): called with (equations found, states), first with (0, states); an exception from it
+      stops the check
 
-    Notes
-    -----
     O(n^3) exact operations, on numbers that grow.
 
-    Examples
-    --------
     >>> from lumpability.markov.examples import weak_not_ordinary
     >>> verdict = check_weak(weak_not_ordinary(), [{0}, {1, 2}])
     >>> print(verdict)

@@ -47,20 +47,11 @@ class Found:
 def solve_absorbing(rates: Any, into: Floats, right: Floats, effort: Effort) -> Found:
     """Solve the equations of hitting whose known values are zero.
 
-    Parameters
-    ----------
-    rates : csr_array of float, shape (n, n)
-        Between unknown states, without diagonal; not negative, the nearest doubles of the true ones.
-    into : array of float, shape (n,)
-        Total rates to states with known values.
-    right : array of float, shape (n,)
-        Not negative.
-    effort : Effort
+    - rates (csr_array of float, shape (n, n)): between unknown states, without diagonal; not negative, the
+      nearest doubles of the true ones
+    - into (array of float, shape (n,)): total rates to states with known values
+    - right (array of float, shape (n,)): not negative
 
-    Raises `NoConvergence` if the iteration stops above the tolerance.
-
-    Examples
-    --------
     >>> from scipy.sparse import csr_array
     >>> rates = csr_array(np.array([[0, 1.0], [1e20, 0]]))
     >>> found = solve_absorbing(rates, np.array([0, 1.0]), np.ones(2), Effort())

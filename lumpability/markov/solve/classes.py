@@ -69,16 +69,10 @@ def backwards_reachable(
 ) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return the states that reach the target by paths that do not leave a state of `avoiding`.
 
-    Parameters
-    ----------
-    target, avoiding : array of bool, shape (n,)
+    - target, avoiding: array of bool, shape (n,)
 
-    Notes
-    -----
     O(n + m): a breadth-first search against the transitions.
 
-    Examples
-    --------
     >>> from lumpability import CTMC
     >>> chain = CTMC([[0, 1, 0], [0, 0, 1], [0, 0, 0]])
     >>> backwards_reachable(chain, np.array([False, True, False])).tolist()

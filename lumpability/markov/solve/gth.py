@@ -31,13 +31,8 @@ _SPLIT = 134217729.0  # 2^27 + 1: splits a double into two halves, whose product
 def eliminate_dense(rates: Floats, progress: Callable[[int, int], None] | None = None) -> Floats:
     """Return the stationary distribution of an irreducible chain.
 
-    Parameters
-    ----------
-    rates : array of float, shape (n, n)
-        Not negative; the diagonal is ignored.  It is overwritten.
+    - rates (array of float, shape (n, n)): not negative; the diagonal is ignored.  It is overwritten
 
-    Examples
-    --------
     >>> eliminate_dense(np.array([[0, 1e-30], [1, 0]])).tolist()
     [1.0, 1e-30]
     """
@@ -58,8 +53,6 @@ def eliminate(rates: Floats, progress: Callable[[int, int], None] | None = None)
     Afterwards entry (k, i) for i < k is the rate from k to i when later states are not watched, and entry (i, k) the
     rate from i to k then, divided by the rate from k to earlier states.
 
-    Examples
-    --------
     >>> rates = np.array([[0, 1.0], [4.0, 0]])
     >>> eliminate(rates)
     >>> rates.tolist()
@@ -85,25 +78,14 @@ def eliminate(rates: Floats, progress: Callable[[int, int], None] | None = None)
 def relative_error_bound(rates: Any, masses: Floats) -> float:
     """Return a bound on the relative error of every entry of a stationary distribution.
 
-    Parameters
-    ----------
-    rates : csr_array of float, shape (n, n)
-        Not negative, irreducible, without diagonal; the nearest doubles of the true ones.
-    masses : array of float, shape (n,)
-        Sums to one.
+    - rates (csr_array of float, shape (n, n)): not negative, irreducible, without diagonal; the nearest doubles
+      of the true ones
+    - masses (array of float, shape (n,)): sums to one
+    - returns float: infinite if there is no bound.  It holds for the true rates: it includes the rounding of
+      rates to doubles and the rounding of its own computation
 
-    Returns
-    -------
-    float
-        Infinite if there is no bound.  It holds for the true rates: it includes the rounding of rates to doubles
-        and the rounding of its own computation.
-
-    Notes
-    -----
     O(m log m).  A tree with the largest flows has small changes.
 
-    Examples
-    --------
     >>> from scipy.sparse import csr_array
     >>> rates = csr_array(np.array([[0, 1.0], [1e-30, 0]]))
     >>> relative_error_bound(rates, np.array([1e-30, 1.0])) < 1e-15
@@ -132,8 +114,6 @@ def relative_error_bound(rates: Any, masses: Floats) -> float:
 def exact_products(left: Floats, right: Floats) -> tuple[Floats, Floats]:
     """Return products and their rounding errors (Dekker 1971).
 
-    Examples
-    --------
     >>> [x.tolist() for x in exact_products(np.array([0.1]), np.array([10.0]))]
     [[1.0], [5.551115123125783e-17]]
     """
@@ -157,8 +137,6 @@ def _surpluses(n: int, sources: Any, targets: Any, flow: Floats, rest: Floats) -
 def rounded_sums(n: int, owners: Any, numbers: Floats) -> list[float]:
     """Return for each of n owners the sum of its numbers, correctly rounded.
 
-    Examples
-    --------
     >>> rounded_sums(2, np.array([0, 1, 0]), np.array([1e20, 3.0, 1.0]))
     [1e+20, 3.0]
     """

@@ -119,10 +119,7 @@ def expected_until(
 ) -> Solution:
     """Return for every state the expected reward until the target; infinite where it may be missed.
 
-    Parameters
-    ----------
-    earning : ExactArray, shape (n,)
-        Per unit of time (CTMC) or step (DTMC).
+    - earning (ExactArray, shape (n,)): per unit of time (CTMC) or step (DTMC)
     """
     goal = target_of(chain, target)
     _, surely = _certain(chain, goal)

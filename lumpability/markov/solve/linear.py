@@ -28,13 +28,8 @@ def solve_exact(rows: Sequence[Mapping[int, Exact]], right: Sequence[Exact]) -> 
 
     Raises `NotUnique` if the matrix is singular.
 
-    Parameters
-    ----------
-    rows : sequence of mapping from column to coefficient, length n
-    right : sequence of numbers, length n
+    - rows: sequence of mapping from column to coefficient, length n
 
-    Notes
-    -----
     O(n^3) operations on numbers that grow: some hundred unknowns.
     """
     import sympy
@@ -77,14 +72,10 @@ def solve_numeric(
     Raises `NoConvergence` if the matrix is singular in floating point, or the iteration stops above the
     tolerance; carries ``residual``.
 
-    Parameters
-    ----------
-    matrix : scipy sparse matrix, or a LinearOperator for "iterative"
-    right : array of float, shape (n,)
-    effort : Effort
-        Its method is "direct" or "iterative".
-    preconditioned : LinearOperator, optional
-        Approximates the inverse; by default made from the matrix.
+    - matrix: scipy sparse matrix, or a LinearOperator for "iterative"
+    - right: array of float, shape (n,)
+    - effort: its method is "direct" or "iterative"
+    - preconditioned: approximates the inverse; by default made from the matrix
     """
     iterations = 0
     if effort.method == "direct":

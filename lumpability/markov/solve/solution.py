@@ -232,10 +232,7 @@ def choose_method(chain: MarkovChain, method: Method, size: int) -> Method:
 
     Raises `InvalidInput` for an unknown method, or a numerical one with parameters.
 
-    Returns
-    -------
-    Method
-        "auto" now means to iterate first and to factorise if that does not converge.
+    - returns Method: "auto" now means to iterate first and to factorise if that does not converge
     """
     if method not in METHODS:
         raise InvalidInput(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")

@@ -205,13 +205,8 @@ def eliminate_states(
 ) -> list[Exact]:
     """Return the stationary distribution of an irreducible chain, without subtractions.
 
-    Parameters
-    ----------
-    rows : sequence of dict from target to positive rate or probability, length n
-        Without the diagonal.  They are used up.
+    - rows: without the diagonal.  They are used up
 
-    Examples
-    --------
     >>> eliminate_states([{1: Fraction(1)}, {0: Fraction(2)}])
     [Fraction(2, 3), Fraction(1, 3)]
     """

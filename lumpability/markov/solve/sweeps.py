@@ -40,15 +40,9 @@ def sweep_until_right(rates: Any, effort: Effort) -> tuple[Floats, str, int]:
 
     Raises `NoConvergence` if the changes do not become small.
 
-    Parameters
-    ----------
-    rates : csr_array of float, shape (n, n)
-        Without diagonal.
-    effort : Effort
-        "iterative" starts with equal masses, "direct" from a factorisation, "auto" tries both.
+    - rates (csr_array of float, shape (n, n)): without diagonal
+    - effort: "iterative" starts with equal masses, "direct" from a factorisation, "auto" tries both
 
-    Examples
-    --------
     >>> from scipy.sparse import csr_array
     >>> rates = csr_array(np.array([[0, 1e-30], [1, 0]]))
     >>> sweep_until_right(rates, Effort("direct"))[0].tolist()

@@ -63,8 +63,6 @@ def poisson_reach(mean: float, epsilon: float) -> tuple[int, int]:
 def poisson_window(mean: float, epsilon: float) -> Window:
     """Return the weights of a Poisson distribution, except for a mass of at most `epsilon`.
 
-    Examples
-    --------
     >>> window = poisson_window(100.0, 1e-10)
     >>> window.error <= 2.1e-10, window.first > 20, window.last < 190
     (True, True, True)
@@ -358,8 +356,6 @@ def distributions(
 def multiply_exactly(vector: ExactArray, matrix: WeightedStructure) -> ExactArray:
     """Return the product of a row vector and a matrix, exactly; O(m).
 
-    Examples
-    --------
     >>> from lumpability import DTMC
     >>> vector, _ = ExactArray.read(["1/2", "1/2"])
     >>> multiply_exactly(vector, DTMC([[0, 1], ["1/3", "2/3"]]).matrix)

@@ -32,8 +32,6 @@ def read_time(time: Any) -> Any:
 
     Raises `InvalidInput` if it is no number, negative, or beyond the range of floats.
 
-    Examples
-    --------
     >>> read_time("1/2"), read_time(0.5)
     (Fraction(1, 2), 0.5)
     """

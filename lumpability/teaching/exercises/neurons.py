@@ -193,8 +193,6 @@ def _transposed(rows: Matrix) -> Matrix:
 def content_of(task: NetworkTask) -> dict[str, Any]:
     """Return the layers of a task as plain data with exact numbers.
 
-    Examples
-    --------
     >>> content_of(network_exercise(neurons=3, layers=1))["layers"][1]["bias"]
     ['...']
     """
@@ -210,8 +208,6 @@ def content_of(task: NetworkTask) -> dict[str, Any]:
 def network_task(content: dict[str, Any], kind: str, made: str) -> NetworkTask:
     """Return the task of such data; wrong data raise errors of Python or of the network.
 
-    Examples
-    --------
     >>> task = network_exercise(neurons=3, layers=1)
     >>> network_task(content_of(task), task.kind, task.made)
     NetworkTask(proportional, 3 neurons)

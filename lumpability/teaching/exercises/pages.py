@@ -66,14 +66,9 @@ Item = Heading | Text | Items | Grid | Code | Hidden
 def render(items: Sequence[Item], markup: str) -> str:
     r"""Write a page.
 
-    Parameters
-    ----------
-    items : sequence
-        Headings, texts, lists, tables, code and comments, in order.
-    markup : {"markdown", "latex", "html"}
+    - items: headings, texts, lists, tables, code and comments, in order
+    - markup: {"markdown", "latex", "html"}
 
-    Examples
-    --------
     >>> print(render([Heading("States", 1), Grid(("", "a|b"), (("c", "1/2"),))], "markdown"))
     # States
     <BLANKLINE>

@@ -216,8 +216,6 @@ def rounds_of(chain: MarkovChain, *, kind: str) -> list[Partition]:
 def block_text(chain: MarkovChain, partition: Partition, block: int) -> str:
     """Return all members of a block, in braces: exercises are small.
 
-    Examples
-    --------
     >>> from lumpability.markov.examples import land_of_oz
     >>> block_text(land_of_oz(), Partition.of([0, 1, 0]), 0)
     '{rain, snow}'

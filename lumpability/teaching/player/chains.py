@@ -32,8 +32,6 @@ _DENSE = 1600
 def chain_story(lumping: Lumping, title: str | None = None) -> dict[str, Any]:
     """Return the data of the player, for `json.dumps`.
 
-    Examples
-    --------
     >>> from lumpability import lump
     >>> from lumpability.markov.examples import land_of_oz
     >>> story = chain_story(lump(land_of_oz()))

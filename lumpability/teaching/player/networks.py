@@ -32,8 +32,6 @@ _LISTED = 60
 def network_story(lumping: NetworkLumping, title: str | None = None) -> dict[str, Any]:
     """Return the data of the player, for `json.dumps`.
 
-    Examples
-    --------
     >>> from lumpability import Network, lump
     >>> network = Network.dense([([[1, 2]], None, "relu"), ([[1], [1]], None, None)])
     >>> story = network_story(lump(network))

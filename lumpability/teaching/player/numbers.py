@@ -17,8 +17,6 @@ from lumpability.numbers.rationals import shown
 def polynomial(element: Any) -> dict[str, str]:
     """Return a polynomial of sympy's, or a number, as coefficients by exponents.
 
-    Examples
-    --------
     >>> polynomial(Fraction(3, 2)), polynomial(Fraction(0))
     ({'': '3/2'}, {})
     """
@@ -33,8 +31,6 @@ def polynomial(element: Any) -> dict[str, str]:
 class WeightTable:
     """Distinct weights, in the order of first use.
 
-    Examples
-    --------
     >>> table = WeightTable()
     >>> table.code(Fraction(1, 3)), table.code(Fraction(2)), table.code(Fraction(1, 3))
     (0, 1, 0)

@@ -25,8 +25,6 @@ Sums = dict[int, Exact]
 def playable_history(lumping: Lumping) -> History:
     """Return a history of splits of a small lumping, each by the smallest splitter.
 
-    Examples
-    --------
     >>> from lumpability import CTMC, lump
     >>> chain = CTMC.from_rates({("a", "c"): 1, ("b", "c"): 2}, labels={"goal": ["c"]})
     >>> history = playable_history(lump(chain))

@@ -180,8 +180,6 @@ def try_laws(
 def tell(example: Any) -> str:
     """Return a model, or a tuple of models and other things, as readable text.
 
-    Examples
-    --------
     >>> print(tell(WeightedStructure.from_edges(3, [0, 2], [1, 1], ["1/3", 1])))
     3 states, within [[0, 1, 2]], weights
       0 -> 1: 1/3

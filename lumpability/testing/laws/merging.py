@@ -128,22 +128,12 @@ def unfolded(chain: MarkovChain, partition: Partition, steps: int) -> tuple[Netw
     to all states of the block, and sums over blocks at the end.  Probabilities are multiplied by their
     common denominator L, so that all weights are integers: the value is (L P)^k.
 
-    Parameters
-    ----------
-    partition : Partition
-        An exact lumping.
-    steps : int
-        At least one.
+    - partition: an exact lumping
+    - steps: at least one
+    - returns whole, Network: V^T L P, L P, ..., L P, V
+    - returns small, Network: N, ..., N, W with N = W L P^ W^-1, W = diag(|C|): the result that exact merging
+      must have
 
-    Returns
-    -------
-    whole : Network
-        V^T L P, L P, ..., L P, V.
-    small : Network
-        N, ..., N, W with N = W L P^ W^-1, W = diag(|C|): the result that exact merging must have.
-
-    Examples
-    --------
     >>> from lumpability import DTMC
     >>> chain = DTMC([[0, "1/2", "1/2"], [1, 0, 0], [1, 0, 0]])
     >>> whole, small = unfolded(chain, Partition([0, 1, 1]), 2)

@@ -29,16 +29,10 @@ def is_promise_kept(lumping: Any, quantity: str) -> bool:
     Raises `InvalidInput` for another quantity, and `NotJustified` if the lumping refuses to carry a vector
     across.
 
-    Parameters
-    ----------
-    lumping : Lumping
-        With ``chain``, ``quotient``, ``partition`` and the methods that carry vectors across; irreducible
-        for stationary quantities.
-    quantity : str
-        A key of `lumpability.markov.preserved.QUANTITIES`.
+    - lumping: with ``chain``, ``quotient``, ``partition`` and the methods that carry vectors across;
+      irreducible for stationary quantities
+    - quantity: A key of `lumpability.markov.preserved.QUANTITIES`
 
-    Examples
-    --------
     >>> from lumpability import lump
     >>> lumping = lump(DTMC([[0, "1/2", "1/2"], [1, 0, 0], [1, 0, 0]]), within=[0, 1, 1])
     >>> is_promise_kept(lumping, "block probabilities, every start")

@@ -32,8 +32,6 @@ KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")
 def uniformized(chain: CTMC, rate: Any) -> WeightedStructure:
     """Return I + Q/rate, exactly: its powers determine p(t) for all t.
 
-    Examples
-    --------
     >>> uniformized(CTMC([[0, 1], [2, 0]]), 4).row(1)
     [(0, Fraction(1, 2)), (1, Fraction(1, 2))]
     """
@@ -223,10 +221,7 @@ def _broken(
 class DrawnNumbers:
     """The methods of `numpy.random.Generator` that unfolding a quotient uses, drawn by Hypothesis.
 
-    Parameters
-    ----------
-    draw : callable
-        The first argument of a function decorated with `hypothesis.strategies.composite`.
+    - draw (callable): the first argument of a function decorated with `hypothesis.strategies.composite`
     """
 
     def __init__(self, draw: st.DrawFn) -> None:

@@ -53,8 +53,6 @@ def hostile_pairs() -> SearchStrategy[tuple[Fraction, Fraction]]:
     p/q and q/p; numbers that are equal modulo a power of two or a common prime; numbers that are equal as
     floats; fractions whose numerators and denominators have one weighted sum.
 
-    Examples
-    --------
     >>> from hypothesis import find
     >>> find(hostile_pairs(), lambda pair: float(pair[0]) == float(pair[1]))[0]
     Fraction(1, 1)
