@@ -13,6 +13,7 @@ from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.models import describe, units
 from lumpability.cli.partition_file import read_partition
 from lumpability.cli.solve import named_state, numbers_option
+from lumpability.errors import InvalidInput
 from lumpability.files import together
 from lumpability.markov.approximate.bounds import (
     Bounds,
@@ -26,6 +27,7 @@ from lumpability.markov.approximate.bounds import (
     Transient,
     bounds,
 )
+from lumpability.markov.approximate.tolerance import read_positive_share
 from lumpability.show.text import Table, count
 
 __all__ = ["bound_command"]
@@ -37,6 +39,16 @@ Examples:
   lumpability bound chain.drn blocks.json --transient operational --times 0:100:5 --plot curve.pdf
   lumpability bound chain.drn blocks.json --until failed --accuracy 1e-6 --certificate proof.json
 """
+
+
+def _accuracy(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is not a share above zero, before a file is read."""
+    if value is not None:
+        try:
+            read_positive_share(value, "accuracy")
+        except InvalidInput as error:
+            raise click.BadParameter(str(error)) from None
+    return value
 
 
 @click.command("bound", epilog=_EXAMPLES)
@@ -85,9 +97,10 @@ Examples:
 )
 @click.option(
     "--accuracy",
-    type=click.FloatRange(0, min_open=True),
+    metavar="SHARE",
+    callback=_accuracy,
     show_default="blocks alone",
-    help="Shrink to this half-width, relative to the range of what is averaged; not for --times.",
+    help="Shrink to this half-width, such as 1e-6 or 0.1%, relative to the range of what is averaged; not for --times.",
 )
 @click.option(
     "--over",
@@ -110,7 +123,7 @@ def bound_command(
     model: Path,
     partition: Path,
     times: Any,
-    accuracy: float | None,
+    accuracy: str | None,
     over: Any,
     certificate: Path | None,
     plot: Path | None,
@@ -197,7 +210,7 @@ def _questions(chain: Any, times: Any, asked: dict[str, str | None]) -> list[Que
 
 
 def _answers(
-    found: Bounds, questions: list[Question], accuracy: float | None, over: Any
+    found: Bounds, questions: list[Question], accuracy: str | None, over: Any
 ) -> list[Interval]:
     first = questions[0]
     if len(questions) == 1:

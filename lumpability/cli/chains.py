@@ -12,6 +12,7 @@ from lumpability.markov.approximate import ApproximateLumping, Residual
 from lumpability.markov.approximate.tolerance import in_percent
 from lumpability.markov.attributes import States, block_name
 from lumpability.markov.blocks import Blocked
+from lumpability.markov.horizon import HorizonLumping
 from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
@@ -58,10 +59,12 @@ def units(chain: MarkovChain) -> States:
     return chain.states
 
 
-def summarise(lumping: Lumping | ApproximateLumping) -> Report:
+def summarise(lumping: Lumping | ApproximateLumping | HorizonLumping) -> Report:
     """Report sizes before and after, the proof, what was dropped, and the largest blocks."""
     if isinstance(lumping, ApproximateLumping):
         return _summarise_approximate(lumping)
+    if isinstance(lumping, HorizonLumping):
+        return _summarise_horizon(lumping)
     chain, stats = lumping.chain, lumping.stats
     largest = _largest_blocks(chain.states, lumping.partition)
     data = {
@@ -136,6 +139,33 @@ def _summarise_approximate(lumping: ApproximateLumping) -> Report:
     if quotient.n < chain.n:
         tables.append(_block_table(lumping, largest))
     return Report(data, tuple(tables))
+
+
+def _summarise_horizon(lumping: HorizonLumping) -> Report:
+    """Report how many blocks agree on how many steps."""
+    chain, partition = lumping.chain, lumping.partition
+    sizes = [len(level) for level in lumping.partitions]
+    data = {
+        "kind": "horizon",
+        "horizon": lumping.horizon,
+        "blocks": sizes[-1],
+        "blocks_by_step": sizes,
+        "coarsest": lumping.is_lumping,
+        "rate": None if lumping.rate is None else str(lumping.rate),
+        "largest_blocks": _largest_blocks(chain.states, partition),
+    }
+    factor = f"{smaller(chain.n, sizes[-1])} times smaller" if sizes[-1] else "empty"
+    steps = count(lumping.horizon, "step")
+    all_steps = "; on all steps, as no round splits more" if lumping.is_lumping else ""
+    rows = [
+        ("states", f"{chain.n:,} -> {sizes[-1]:,}  ({factor})"),
+        ("agree on", f"everything within {steps}{all_steps}"),
+        ("after steps", _listed([f"{i}: {size:,}" for i, size in enumerate(sizes)])),
+    ]
+    if lumping.rate is not None:
+        rows.append(("steps", f"of the uniformised chain, {shown(lumping.rate)} per unit of time"))
+    rows += _reading_rows(chain)
+    return Report(data, (Table(f"{type(chain).__name__}, finite horizon", tuple(rows)),))
 
 
 def _residual(states: States, partition: Partition, found: Residual) -> dict[str, Any]:

@@ -28,6 +28,7 @@ Examples:
   lumpability lump chain.tra --respect up,reward:cost --partition blocks.json
   lumpability lump chain.drn --html play.html
   lumpability lump measured.drn --tolerance 1% -o small.drn --interval intervals.drn
+  lumpability lump dice.drn --horizon 10 --partition blocks.json
   lumpability lump net.onnx -o small.onnx --compare 1000 --report report.json
   lumpability lump edges.parquet --states states.parquet --memory 4GB -o blocks.parquet
 """
@@ -46,6 +47,7 @@ def _box(
 @options.lumping
 @options.tolerance
 @options.reward_tolerance
+@options.horizon
 @click.option(
     "--compare",
     type=click.IntRange(min=1),
@@ -123,6 +125,8 @@ def lump_command(
     With --tolerance, states of a chain are merged whose rates nearly agree. The lumped model then has the means
     of the rates, and --interval writes their least and largest values.
 
+    With --horizon, states of a chain share a block unless so many steps can tell them apart.
+
     An edge table (.parquet, .csv, .duckdb, or a folder of Parquet files) with the columns source, target and
     rate may be larger than memory.
     """
@@ -153,7 +157,7 @@ def lump_command(
         "interval": interval,
         "report": report,
     }
-    _refuse_by_tolerance(asked.get("tolerance"), interval, html=html, certificate=certificate)
+    _refuse_outputs(asked, interval, output=output, html=html, certificate=certificate)
     with Stages() as stages:
         with stages("reading", model.name):
             loaded = read(model)
@@ -192,20 +196,21 @@ def lump_command(
     files = [("read", f"{model}  ({stages.seconds['reading']:.2f} s)")]
     files += [("written", str(path)) for path in written.values() if path is not None]
     show(*summary.tables, Table("files", tuple(files)))
-    if output is None:
+    if output is None and asked.get("horizon") is None:
         suffix = "drn" if loaded.domain == "chain" else "onnx"
         tell(f"write the lumped model with -o, for example -o small.{suffix}", sort="Hint")
 
 
-def _refuse_by_tolerance(
-    tolerance: str | None, interval: Path | None, **outputs: Path | None
+def _refuse_outputs(
+    asked: dict[str, Any], interval: Path | None, *, output: Path | None, **proofs: Path | None
 ) -> None:
-    """Refuse outputs that a lumping with a tolerance, or without one, does not have."""
-    if tolerance is None and interval is not None:
+    """Refuse outputs that a lumping with a tolerance or a horizon, or without one, does not have."""
+    if asked.get("tolerance") is None and interval is not None:
         raise click.UsageError("--interval is for a lumping with --tolerance")
-    for name, path in outputs.items():
-        if tolerance is not None and path is not None:
-            raise click.UsageError(f"--{name} is for a lumping without --tolerance")
+    for option, lacking in (("tolerance", proofs), ("horizon", {"output": output, **proofs})):
+        for name, path in lacking.items():
+            if asked.get(option) is not None and path is not None:
+                raise click.UsageError(f"--{name} is for a lumping without --{option}")
 
 
 shrink_command = click.Command(

@@ -68,7 +68,7 @@ def summarise(
     lumping: Lumping | NetworkLumping | GraphLumping | RegionLumping, **asked: Any
 ) -> Report:
     """Report the sizes of a lumping, its proof, and everything else that was requested."""
-    domain = getattr(type(lumping), "domain", lumping.quotient.domain)
+    domain = getattr(type(lumping), "domain", None) or lumping.quotient.domain
     report: Report = _WINGS[domain].summarise(lumping, **asked)
     return report
 

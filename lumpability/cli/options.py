@@ -224,6 +224,14 @@ reward_tolerance = click.option(
     help="With --tolerance: rewards of a block may differ by this share.",
 )
 
+horizon = click.option(
+    "--horizon",
+    type=click.IntRange(min=0),
+    metavar="K",
+    show_default="all steps",
+    help="Chains: keep apart only what K steps can tell apart; those of a CTMC are uniformised.",
+)
+
 _READING = _added(
     click.option(
         "--float-tolerance",

@@ -25,19 +25,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lumpability.certificate.bounds.poisson import poisson_window
-from lumpability.errors import InvalidInput, InvalidValue, NotJustified
-from lumpability.markov.approximate.sums import require_numbers
+from lumpability.errors import InvalidInput, NotJustified, SizeLimit
+from lumpability.markov.approximate.tolerance import read_steps, read_time, require_numbers
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.earned_rewards import earning_rates, with_respected_rewards
 from lumpability.markov.kinds import find_kind
 from lumpability.markov.respected import respected_names
 from lumpability.numbers.exact_array import ExactArray
-from lumpability.numbers.rationals import read_number
 from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
 from lumpability.quotient import pull_back
@@ -48,6 +47,7 @@ from lumpability.structure import WeightedStructure
 __all__ = ["Enclosure", "HorizonLumping", "Step", "lump_to_horizon"]
 
 _BITS = 96
+_MOST_STEPS = 10**10
 Array = np.ndarray[Any, Any]
 
 
@@ -123,6 +123,8 @@ class HorizonLumping:
     >>> small.reached("won")
     ExactArray([0, 0, 0, 0, 0, 1/2, 1])
     """
+
+    domain: ClassVar[str] = "chain"
 
     chain: MarkovChain
     horizon: int
@@ -289,8 +291,7 @@ class HorizonLumping:
     def _number(self, steps: int | None) -> int:
         if steps is None:
             return self.horizon
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-            raise InvalidInput(f"{steps!r} is not a number of steps: give 0, 1, 2 and so on")
+        steps = read_steps(steps, "number")
         if steps > self.horizon:
             raise InvalidInput(
                 f"blocks agree on {self.horizon} steps, not on {steps}: lump with horizon={steps}",
@@ -311,7 +312,7 @@ class HorizonLumping:
             raise AssertionError("steps are at most the horizon")
         if time is None or steps is not None:
             raise InvalidInput("a chain in continuous time has times: give time=...")
-        return self._until(start, held, _read_time(time))
+        return self._until(start, held, read_time(time))
 
     def _values(
         self, start: list[Fraction], held: list[Fraction] | None, bits: int = 0, up: bool = False
@@ -346,6 +347,8 @@ class HorizonLumping:
         if not mean:
             now = self._pulled_back(self._on_blocks(start, self.horizon), self.horizon)
             return Enclosure(now, now)
+        if mean > _MOST_STEPS:
+            raise SizeLimit(f"about {float(mean):.1e} steps are too many", steps=mean)
         window = poisson_window(mean)
         last = self._level(self.horizon)
         ends = []
@@ -383,10 +386,7 @@ def lump_to_horizon(
     progress: Progress | None = None,
 ) -> HorizonLumping:
     """Return the partitions that agree on 0, 1, 2, ... steps; see `lumpability.lump`."""
-    if isinstance(horizon, bool) or not isinstance(horizon, int) or horizon < 0:
-        raise InvalidInput(
-            f"the horizon {horizon!r} is not a number of steps: give 0, 1, 2 and so on"
-        )
+    horizon = read_steps(horizon, "horizon")
     require_numbers(chain)
     names = find_kind("ordinary").respects if respect is None else respect
     seen = with_respected_rewards(chain, keeps_jumps=False)
@@ -426,13 +426,3 @@ def _step(matrix: WeightedStructure, fine: Partition, coarse: Partition) -> Step
     weights = ExactArray(matrix.weights.codes[positions], matrix.weights.values)
     columns = coarse.labels[matrix.indices[positions]]
     return Step(*sum_entries((len(fine), len(coarse)), owner, columns, weights))
-
-
-def _read_time(time: Any) -> Fraction:
-    try:
-        value = read_number(time)
-    except InvalidValue:
-        raise InvalidInput(f"the time {time!r} is not a number", time=time) from None
-    if value < 0:
-        raise InvalidInput(f"the time {time!r} is negative", time=time)
-    return value

@@ -16,9 +16,10 @@ import sys
 import time
 from collections import Counter
 from fractions import Fraction
+from math import lcm
 
 import numpy as np
-from mpmath import matrix, mp
+from mpmath import mp
 
 from lumpability import CTMC, DTMC
 from lumpability.certificate.bounds.rows import hull_of
@@ -31,6 +32,7 @@ from lumpability.partition import Partition
 Rows = list[list[Fraction]]
 TOLERANCE = Fraction(1, 10**30)
 ACCURACY = 1e-6
+ONE = 1 << 400
 
 
 def drawn_chain(rng: random.Random) -> MarkovChain:
@@ -83,16 +85,26 @@ def at_time(chain: MarkovChain, g: list[Fraction], t: int) -> list[Fraction]:
                 for v, row in zip(now, rows, strict=True)
             ]
         return now
-    with mp.workdps(45):
-        q = matrix([[mp.mpf(x.numerator) / x.denominator for x in row] for row in rows])
-        v = mp.expm(q * t, method="taylor") * matrix(
-            [mp.mpf(x.numerator) / x.denominator for x in now]
-        )
-        found = []
-        for i in range(chain.n):
-            sign, mantissa, exponent, _ = v[i]._mpf_
-            found.append((-1) ** sign * int(mantissa) * Fraction(2) ** exponent)
-        return found
+    return uniformised(rows, now, t)
+
+
+def uniformised(rows: Rows, g: list[Fraction], t: int) -> list[Fraction]:
+    """Return e^(Q t) g to about forty digits: the Poisson mixture of (I + Q / L)^k g, in integers over 2^400."""
+    rate = max((-row[x] for x, row in enumerate(rows)), default=Fraction(0)) or Fraction(1)
+    steps = [[Fraction(x == u) + q / rate for u, q in enumerate(row)] for x, row in enumerate(rows)]
+    below = lcm(*(p.denominator for row in steps for p in row))
+    whole = [[int(p * below) for p in row] for row in steps]
+    now = [int(x * ONE) for x in g]
+    mean, k = rate * t, 0
+    with mp.workdps(60):
+        chance = int(mp.exp(-mp.mpf(mean.numerator) / mean.denominator) * ONE)
+    total = [0] * len(g)
+    while chance or k < mean:
+        total = [a + chance * v for a, v in zip(total, now, strict=True)]
+        now = [sum(p * v for p, v in zip(row, now, strict=True)) // below for row in whole]
+        k += 1
+        chance = chance * mean.numerator // (mean.denominator * k)
+    return [Fraction(x, ONE * ONE) for x in total]
 
 
 def averages(chain: MarkovChain, g: list[Fraction]) -> list[Fraction]:
@@ -215,12 +227,12 @@ class Trial:
         for value in at_time(other, self.of_blocks, t):
             self.judge("transient, hull", everywhere, value, slack)
         levels = averages(self.chain, self.g)
+        found = self.found.stationary(self.g)
         for value in levels:
-            self.judge("stationary", self.found.stationary(self.g), value, Fraction(0))
+            self.judge("stationary", found, value, Fraction(0))
+        found = self.found.stationary(self.on_blocks)
         for value in averages(mixture(self.rng, self.chain, self.partition), self.of_blocks):
-            self.judge(
-                "stationary, mixture", self.found.stationary(self.on_blocks), value, Fraction(0)
-            )
+            self.judge("stationary, mixture", found, value, Fraction(0))
         if len(levels) == 1 and len(self.accuracies) > 1:
             self.with_accuracy(
                 "stationary", lambda: self.found.stationary(self.g, accuracy=ACCURACY), levels[0]

@@ -95,7 +95,7 @@ def test_what_makes_no_sense_is_refused(run: Run, jittered: None) -> None:
         ((*common, "--stationary", "up", "--expected", "cost"), "--expected is for --until"),
         ((*common, "--stationary", "up", "--plot", "a.svg"), "--plot is for --times"),
         ((*common, "--transient", "up", "--times", "1,2", "--certificate", "p"), "one interval"),
-        ((*common, "--transient", "up", "--times", "1,2", "--accuracy", "1"), "--accuracy is not"),
+        ((*common, "--transient", "up", "--times", "1,2", "--accuracy", "1%"), "--accuracy is not"),
         (("bound", "net.nnet", "blocks.txt", "--stationary", "up"), "for Markov chains"),
     ):
         done = run(*arguments)
@@ -110,3 +110,11 @@ def test_no_finite_bound_names_the_state_and_is_no_traceback(run: Run, jittered:
     done = run("bound", "m.json", "one.txt", "--until", "dead")
     assert done.exit_code not in (0, 70)
     assert "no finite bound" in done.stderr
+
+
+@pytest.mark.parametrize("accuracy", ["0", "nan", "-1%", "much", "2"])
+def test_what_is_no_accuracy_is_refused_before_a_file_is_read(run: Run, accuracy: str) -> None:
+    done = run("bound", "no.json", "no.txt", "--stationary", "up", "--accuracy", accuracy)
+    assert done.exit_code == 2
+    assert "the accuracy" in done.stderr
+    assert "no.json" not in done.stderr

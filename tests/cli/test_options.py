@@ -20,7 +20,7 @@ Run = Callable[..., Any]
 
 
 TOLERANCES = {"--tolerance", "--absolute", "--reward-tolerance"}
-IN_PYTHON = {"--progress", "--error", "--horizon", "--question"}
+IN_PYTHON = {"--progress", "--error", "--question"}
 
 
 def options_of(command: str) -> dict[str, click.Option]:
@@ -37,7 +37,7 @@ def names_of(verb: Callable[..., object]) -> set[str]:
     ("verb", "commands", "in_python_alone"),
     [
         (lump, ["lump", "shrink"], IN_PYTHON),
-        (lump, ["explain", "prove"], IN_PYTHON | TOLERANCES),
+        (lump, ["explain", "prove"], IN_PYTHON | TOLERANCES | {"--horizon"}),
         (check, ["check"], {"--progress"}),
         (
             read,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lumpability import CTMC, read, write
+from lumpability import CTMC, DTMC, read, write
 
 Run = Callable[..., Any]
 
@@ -70,3 +70,43 @@ def test_what_does_not_go_with_a_tolerance_is_told_in_one_line(run: Run, measure
     kind.assert_refused("a tolerance is for ordinary lumping, not for 'exact'")
     alone = run("lump", "c.json", "--absolute", "1")
     alone.assert_refused("absolute is for a lumping within a tolerance: give --tolerance")
+
+
+def test_states_that_agree_on_a_few_steps_are_merged(run: Run, tmp_path: Path) -> None:
+    walk = DTMC.from_rates(
+        {(i, i + d): "1/2" for i in range(1, 20) for d in (-1, 1)} | {(0, 0): 1, (20, 20): 1},
+        states=range(21),
+        labels={"won": [20], "lost": [0]},
+    )
+    write(walk, tmp_path / "w.json")
+    done = run("lump", "w.json", "--horizon", "3", "--partition", "p.json", "--json")
+    lumping = done.document["lumping"]
+    assert (lumping["kind"], lumping["horizon"], lumping["rate"]) == ("horizon", 3, None)
+    assert lumping["blocks_by_step"] == [3, 5, 7, 9]
+    assert len(json.loads(Path("p.json").read_text())) == lumping["blocks"] == 9
+    text = run("lump", "w.json", "--horizon", "40").stdout
+    assert "on all steps, as no round splits more" in text
+    assert "21 -> 21" in text
+
+
+def test_a_horizon_of_a_chain_in_continuous_time_names_its_rate(run: Run, measured: Path) -> None:
+    text = run("lump", "c.json", "--horizon", "2", "--ignore", "cost").stdout
+    assert "of the uniformised chain, 101 per unit of time" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("-o", "x.drn"), "--output is for a lumping without --horizon"),
+        (("--certificate", "x.json"), "--certificate is for a lumping without --horizon"),
+        (("--kind", "exact"), "a horizon is for ordinary lumping, not for 'exact'"),
+        (("--tolerance", "1%"), "tolerance has no meaning with a horizon"),
+    ],
+)
+def test_what_does_not_go_with_a_horizon_is_told_in_one_line(
+    run: Run, measured: Path, options: tuple[str, str], message: str
+) -> None:
+    done = run("lump", "c.json", "--horizon", "2", *options)
+    assert done.exit_code in (2, 3)
+    assert message in " ".join(done.stderr.split())
+    assert not done.stdout

@@ -54,7 +54,7 @@ class Asked:
 
     def __str__(self) -> str:
         of = self.of if isinstance(self.of, str) else "the given numbers"
-        if isinstance(self.of, ExactArray) and self.of.values == (1,):
+        if self.kind == "expected" and isinstance(self.of, ExactArray) and self.of.values == (1,):
             of = "time"
         target = self.target if isinstance(self.target, str) else "the given states"
         of, target = (x.removeprefix("label:").removeprefix("reward:") for x in (of, target))

@@ -3,25 +3,32 @@
 q(x, C) is the sum of the weights from x into the block C.  The *members* are the distinct rows of sums into the
 other blocks, block by block.  The *hull* has one row for each block B, with the least and the largest q(x, C) of
 the members for every C, where an absent sum counts as zero; what is proved for it holds for all chains with sums
-between.  In discrete time it includes the own block, so that rows sum to one.  Exact; O(m log m) for m transitions.
+between.  In discrete time it includes the own block, so that rows sum to one.
+
+Exact; O(m), and sorting inside rows.  Sums are compared as integers over a common denominator if they fit 62 bits, else by
+their places among the distinct sums.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.integers import intern
 from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Rows", "hull_of", "members_of"]
+__all__ = ["Rows", "hull_of", "members_of", "outflows_of"]
 
-Indices = np.ndarray[Any, np.dtype[np.int64]]
+Indices = np.ndarray[Any, Any]
+
+_SAFE_BITS = 62
 
 
 @dataclass(frozen=True)
@@ -59,20 +66,82 @@ class Rows:
         return Fraction(max(sums.values, default=0))
 
 
+@dataclass(frozen=True)
+class _Sums:
+    """Sums of rows that are not zero, as integers ``keys`` in the order of the sums, 0 for 0, by row and then column."""
+
+    indptr: Indices
+    columns: Indices
+    keys: Indices
+    scale: int  # the denominator; 0 if keys are places in `ordered`
+    ordered: list[Fraction]
+
+    def rational(self, keys: Indices) -> ExactArray:
+        """Return the numbers of some keys."""
+        if not self.scale:
+            return ExactArray.of_values(keys, self.ordered)
+        codes, distinct = intern(keys)
+        return ExactArray.of_values(codes, [Fraction(x, self.scale) for x in distinct.tolist()])
+
+    def by_column(self) -> tuple[Indices, Indices, Indices]:
+        """Return rows, columns and keys, by column and then row."""
+        from scipy.sparse import csr_array
+
+        shape = (len(self.indptr) - 1, int(self.columns.max(initial=-1)) + 1)
+        turned = csr_array((self.keys, self.columns, self.indptr), shape=shape).tocsc()
+        return turned.indices, np.repeat(np.arange(shape[1]), np.diff(turned.indptr)), turned.data
+
+
 def _sums(
-    matrix: WeightedStructure, partition: Partition, *, inner: bool
-) -> tuple[Indices, Indices, ExactArray]:
-    """Return the states, blocks and sums q(state, block) that are not zero, sorted by state, then block."""
-    labels = partition.labels
-    indptr, columns, sums = sum_entries(
-        (matrix.n, len(partition)), matrix.sources(), labels[matrix.indices], matrix.weights
-    )
-    states = np.repeat(np.arange(matrix.n), np.diff(indptr))
-    targets = columns.astype(np.int64)
-    if inner:
-        return states, targets, sums
-    leaving = labels[states] != targets
-    return states[leaving], targets[leaving], sums.take(leaving)
+    shape: tuple[int, int], rows: Indices, columns: Indices, weights: ExactArray, longest: int
+) -> _Sums:
+    """Sum entries that share row and column; `longest` is the largest number of entries of a row."""
+    if len(weights) and weights.is_narrow:
+        integers, scale = weights.integers
+        bits = max(abs(x) for x in integers).bit_length() + longest.bit_length()
+        if bits <= _SAFE_BITS:
+            from scipy.sparse import coo_array
+
+            data = np.array(integers, dtype=np.int64)[weights.codes]
+            summed = coo_array((data, (rows, columns)), shape=shape).tocsr()
+            return _Sums(summed.indptr, summed.indices, summed.data, scale, [])
+    indptr, found, sums = sum_entries(shape, rows, columns, weights)
+    order = sorted(range(len(sums.values)), key=sums.values.__getitem__)
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(1, len(order) + 1)
+    ordered = [Fraction(0), *(sums.values[code] for code in order)]
+    return _Sums(indptr, found, places[sums.codes], 0, ordered)
+
+
+def _sums_into_blocks(
+    matrix: WeightedStructure,
+    partition: Partition,
+    *,
+    inner: bool,
+    by_block: bool,
+    apart: bool = True,
+) -> _Sums:
+    """Sum the weights of every state into every block, or without `apart` into all other blocks together.
+
+    Parameters
+    ----------
+    inner : bool
+        Whether sums into the own block count.
+    by_block : bool
+        Whether rows come block by block, in the order of ``partition.blocks.members``, and not by number of the state.
+    """
+    labels, sources = partition.labels, matrix.sources()
+    targets, weights = labels[matrix.indices], matrix.weights
+    if not inner:
+        leaving = np.flatnonzero(labels[sources] != targets)
+        sources, targets, weights = sources[leaving], targets[leaving], weights.take(leaving)
+    if by_block:
+        place = np.empty(matrix.n, dtype=np.int32)
+        place[partition.blocks.members] = np.arange(matrix.n)
+        sources = place[sources]
+    longest = int(np.diff(matrix.indptr).max(initial=0))
+    columns = targets if apart else np.zeros(len(targets), dtype=np.int32)
+    return _sums((matrix.n, len(partition)), sources, columns, weights, longest)
 
 
 def hull_of(matrix: WeightedStructure, partition: Partition, *, inner: bool) -> Rows:
@@ -90,28 +159,50 @@ def hull_of(matrix: WeightedStructure, partition: Partition, *, inner: bool) -> 
     >>> hull.source.tolist(), hull.target.tolist(), hull.least, hull.most
     ([0, 1], [1, 0], ExactArray([1, 3]), ExactArray([11/10, 3]))
     """
-    states, targets, sums = _sums(matrix, partition, inner=inner)
-    sources = partition.labels[states].astype(np.int64)
-    values = sorted(range(len(sums.values)), key=sums.values.__getitem__)
-    rank = np.empty(len(values), dtype=np.int64)
-    rank[values] = np.arange(len(values))
-    ranks = rank[sums.codes]
-    order = np.lexsort((ranks, targets, sources))
-    sources, targets, ranks = sources[order], targets[order], ranks[order]
+    blocks = partition.blocks
+    sums = _sums_into_blocks(matrix, partition, inner=inner, by_block=True)
+    places, targets, keys = sums.by_column()
+    sources = np.repeat(np.arange(len(partition)), blocks.sizes)[places]
     changes = np.flatnonzero((np.diff(sources) != 0) | (np.diff(targets) != 0)) + 1
     begins = np.append(0, changes)[: len(sources)]
-    ends = np.append(changes, len(sources))[: len(sources)]
-    absent = ends - begins < partition.blocks.sizes[sources[begins]]
-    ordered = [sums.values[code] for code in values]
-    least = np.where(absent, len(ordered), ranks[begins])
+    counts = np.diff(np.append(begins, len(sources)))
+    sources, targets = sources[begins], targets[begins]
+    order = np.lexsort((targets, sources))
+    if len(begins):
+        least = np.where(counts < blocks.sizes[sources], 0, np.minimum.reduceat(keys, begins))[
+            order
+        ]
+        most = np.maximum.reduceat(keys, begins)[order]
+    else:
+        least = most = keys
     return Rows(
         np.arange(len(partition)),
-        sources[begins],
-        targets[begins],
-        ExactArray.of_values(least, [*ordered, Fraction(0)]),
-        ExactArray.of_values(ranks[ends - 1], ordered),
+        sources[order],
+        targets[order],
+        sums.rational(least),
+        sums.rational(most),
         inner,
     )
+
+
+def outflows_of(matrix: WeightedStructure, partition: Partition) -> tuple[ExactArray, ExactArray]:
+    """Return for every block the least and the largest sum of the weights of a member into other blocks.
+
+    Examples
+    --------
+    >>> matrix = WeightedStructure.from_edges(3, [0, 1, 1, 2], [2, 2, 0, 0], [1, "11/10", 5, 3])
+    >>> outflows_of(matrix, Partition.of([0, 0, 1]))
+    (ExactArray([1, 3]), ExactArray([11/10, 3]))
+    """
+    sums = _sums_into_blocks(matrix, partition, inner=False, by_block=True, apart=False)
+    keys = np.zeros(matrix.n, dtype=np.int64)
+    keys[np.diff(sums.indptr) > 0] = sums.keys
+    starts = partition.blocks.bounds[:-1]
+    if not matrix.n:
+        return sums.rational(keys), sums.rational(keys)
+    ends = (end.reduceat(keys, starts) for end in (np.minimum, np.maximum))
+    least, most = (sums.rational(end) for end in ends)
+    return least, most
 
 
 def members_of(matrix: WeightedStructure, partition: Partition) -> Rows:
@@ -124,22 +215,18 @@ def members_of(matrix: WeightedStructure, partition: Partition) -> Rows:
     >>> rows.block.tolist(), rows.target.tolist(), rows.most
     ([0, 1], [1, 0], ExactArray([1, 3]))
     """
-    states, targets, sums = _sums(matrix, partition, inner=False)
-    bounds = np.searchsorted(states, np.arange(matrix.n + 1))
+    sums = _sums_into_blocks(matrix, partition, inner=False, by_block=False)
+    bounds, targets, keys = sums.indptr.astype(np.int64), sums.columns, sums.keys
+    labels = partition.labels
     first: dict[tuple[int, bytes, bytes], int] = {}
-    for x, (low, high) in enumerate(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)):
-        key = (
-            int(partition.labels[x]),
-            targets[low:high].tobytes(),
-            sums.codes[low:high].tobytes(),
-        )
+    for x, (low, high) in enumerate(pairwise(bounds.tolist())):
+        key = int(labels[x]), targets[low:high].tobytes(), keys[low:high].tobytes()
         first.setdefault(key, x)
     chosen = np.array(list(first.values()), dtype=np.int64)
-    chosen = chosen[np.argsort(partition.labels[chosen], kind="stable")]
+    chosen = chosen[np.argsort(labels[chosen], kind="stable")]
     lengths = (bounds[1:] - bounds[:-1])[chosen]
     row = np.repeat(np.arange(len(chosen)), lengths)
     before = np.cumsum(lengths) - lengths
     places = np.arange(len(row)) + (bounds[chosen] - before)[row]
-    weights = sums.take(places)
-    block = partition.labels[chosen].astype(np.int64)
-    return Rows(block, row, targets[places], weights, weights)
+    weights = sums.rational(keys[places])
+    return Rows(labels[chosen].astype(np.int64), row, targets[places], weights, weights)

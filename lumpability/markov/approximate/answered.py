@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +14,7 @@ from lumpability.markov.approximate.bounds.ends import Task
 from lumpability.markov.approximate.bounds.goal import refined_for, starting_partition
 from lumpability.markov.approximate.lumping import ApproximateLumping
 from lumpability.markov.approximate.nominal import nominal_quotient
-from lumpability.markov.approximate.tolerance import read_tolerance
+from lumpability.markov.approximate.tolerance import read_positive_share
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.respected import respected_names
 from lumpability.partition import Partition
@@ -65,9 +65,7 @@ def lump_for(
 ) -> AnsweredLumping:
     """Refine until one question is answered within an error; see `lumpability.lump`."""
     started = time.perf_counter()
-    share = read_tolerance(error, "error")
-    if not share:
-        raise InvalidInput("the error 0 is not reached: give a share above it", error=error)
+    share = read_positive_share(error, "error")
     if not isinstance(question, Question):
         raise InvalidInput(
             f"the question is a Transient, TimeBounded, Hitting or Expected, not a {type(question).__name__}"
@@ -88,7 +86,7 @@ def lump_for(
             return float("inf")
         return float(answers[-1].width / 2)
 
-    task = refined_for(replace(task, partition=respected), float(share), half_width, progress)
+    task = refined_for(task.on(respected), float(share), half_width, progress)
     quotient, dropped = nominal_quotient(chain, task.partition)
     seconds = time.perf_counter() - started
     return AnsweredLumping(

@@ -14,16 +14,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
-from math import lcm
 from typing import Any
 
 import numpy as np
 
-from lumpability.markov.approximate.sums import block_sums, ranks
+from lumpability.certificate.bounds.rows import hull_of, outflows_of
+from lumpability.markov.approximate.tolerance import require_numbers
 from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.exact_array import ExactArray
-from lumpability.numbers.integers import gather
 from lumpability.partition import Partition
 
 __all__ = ["Hull", "hull"]
@@ -77,55 +75,6 @@ class Hull:
         places = range(int(self.indptr[block]), int(self.indptr[block + 1]))
         return [(int(self.indices[i]), self.lower[i], self.upper[i]) for i in places]
 
-    @cached_property
-    def integers(self) -> tuple[list[int], list[int], int]:
-        """Integers l and u of every entry, and their common denominator D: lower = l / D, upper = u / D.
-
-        Examples
-        --------
-        >>> from lumpability import CTMC, Partition
-        >>> chain = CTMC([[0, 0, 1], [0, 0, "11/10"], [2, 2, 0]])
-        >>> hull(chain, Partition([0, 0, 1])).integers
-        ([10, 40], [11, 40], 10)
-        """
-        ends = (self.lower, self.upper)
-        scale = lcm(*(array.denominator for array in ends))
-        low, high = (
-            [int(array.values[code] * scale) for code in array.codes.tolist()] for array in ends
-        )
-        return low, high, scale
-
-    def outward(self, bits: int) -> tuple[list[int], list[int]]:
-        """Return integers l and u with l / 2^bits <= lower and upper <= u / 2^bits, the nearest such.
-
-        Examples
-        --------
-        >>> from lumpability import CTMC, Partition
-        >>> chain = CTMC([[0, 0, 1], [0, 0, "11/10"], [2, 2, 0]])
-        >>> hull(chain, Partition([0, 0, 1])).outward(8)
-        ([256, 1024], [282, 1024])
-        """
-        low = [(value.numerator << bits) // value.denominator for value in self.lower.values]
-        high = [-((-value.numerator << bits) // value.denominator) for value in self.upper.values]
-        return (
-            [low[code] for code in self.lower.codes.tolist()],
-            [high[code] for code in self.upper.codes.tolist()],
-        )
-
-    def floats(self) -> tuple[Array, Array]:
-        """Return floats l <= lower and u >= upper, the nearest float or its neighbour, shape (e,)."""
-        low, high = [], []
-        for value in self.lower.values:
-            near = float(value)
-            low.append(near if Fraction(near) <= value else np.nextafter(near, -np.inf))
-        for value in self.upper.values:
-            near = float(value)
-            high.append(near if Fraction(near) >= value else np.nextafter(near, np.inf))
-        return (
-            gather(np.array(low, dtype=np.float64), self.lower.codes),
-            gather(np.array(high, dtype=np.float64), self.upper.codes),
-        )
-
     def __repr__(self) -> str:
         return f"Hull({self.k} blocks, {len(self.indices)} intervals)"
 
@@ -145,35 +94,16 @@ def hull(chain: MarkovChain, partition: Partition) -> Hull:
     >>> hull(chain, Partition([0, 0, 1])).row(0)
     [(0, Fraction(1, 4), Fraction(1, 2)), (1, Fraction(1, 2), Fraction(3, 4))]
     """
-    groups = block_sums(chain, partition)
-    lower, upper = groups.extremes()
-    counts = np.bincount(groups.block, minlength=len(partition))
-    least, most = _outflows(chain, partition)
+    require_numbers(chain)
+    rows = hull_of(chain.matrix, partition, inner=chain.time == "discrete")
+    least, most = outflows_of(chain.matrix, partition)
+    counts = np.bincount(rows.row, minlength=len(partition))
     return Hull(
         chain.time,
         np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]),
-        groups.into.astype(np.int32),
-        lower,
-        upper,
+        rows.target.astype(np.int32),
+        rows.least,
+        rows.most,
         least,
         most,
     )
-
-
-def _outflows(chain: MarkovChain, partition: Partition) -> tuple[ExactArray, ExactArray]:
-    """Return the least and the largest sum of the rates of a member out of its block."""
-    matrix, labels = chain.matrix, partition.labels
-    sources = matrix.sources()
-    leaving = np.flatnonzero(labels[sources] != labels[matrix.indices])
-    bounds = np.searchsorted(sources[leaving], np.arange(chain.n + 1))
-    sums = matrix.weights.take(leaving).segment_sums(bounds)
-    if not chain.n:
-        return sums, sums
-    places, order = ranks(sums)
-    codes, starts = np.array(order), partition.blocks.bounds[:-1]
-    members = places[partition.blocks.members]
-    least, most = (
-        ExactArray.of_values(codes[end.reduceat(members, starts)], sums.values)
-        for end in (np.minimum, np.maximum)
-    )
-    return least, most

@@ -17,8 +17,12 @@ from lumpability.markov.approximate.gaps import split_by_values
 from lumpability.markov.approximate.lumping import ApproximateLumping
 from lumpability.markov.approximate.nominal import nominal_quotient
 from lumpability.markov.approximate.residual import residual
-from lumpability.markov.approximate.sums import require_numbers
-from lumpability.markov.approximate.tolerance import in_percent, read_absolute, read_tolerance
+from lumpability.markov.approximate.tolerance import (
+    in_percent,
+    read_absolute,
+    read_tolerance,
+    require_numbers,
+)
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earned_rewards import with_respected_rewards
 from lumpability.markov.kinds import find_kind

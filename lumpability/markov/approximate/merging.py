@@ -19,8 +19,7 @@ from lumpability.markov.approximate.choose import partition_by_gaps
 from lumpability.markov.approximate.lump import lump_within
 from lumpability.markov.approximate.lumping import ApproximateLumping
 from lumpability.markov.approximate.residual import Residual, residual
-from lumpability.markov.approximate.sums import require_numbers
-from lumpability.markov.approximate.tolerance import in_percent
+from lumpability.markov.approximate.tolerance import in_percent, require_numbers
 from lumpability.markov.blocks import Blocked
 from lumpability.markov.kinds import find_kind
 from lumpability.numbers.rationals import shown

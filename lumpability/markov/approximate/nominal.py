@@ -10,19 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
-from lumpability.markov.approximate.sums import means
+from lumpability.markov.approximate.tolerance import require_numbers
 from lumpability.markov.attributes import States, block_names
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earned_rewards import with_respected_rewards
 from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.integers import intern
+from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
 from lumpability.quotient import project
 from lumpability.structure import WeightedStructure
 
-__all__ = ["nominal_quotient"]
+__all__ = ["means", "nominal_quotient"]
+
+Array = np.ndarray[Any, Any]
 
 
 def nominal_quotient(
@@ -45,6 +50,7 @@ def nominal_quotient(
     >>> quotient.matrix.row(0), quotient.rewards["cost"].state, dropped
     ([(1, Fraction(3, 2))], ExactArray([3/2, 0]), ())
     """
+    require_numbers(chain)
     seen = with_respected_rewards(chain, keeps_jumps=False)
     first, dropped = partition.representatives, []
     labels, kept = {}, {}
@@ -57,7 +63,9 @@ def nominal_quotient(
         parts = [part.codes for part in reward.parts]
         constant = all(np.array_equal(codes[first][partition.labels], codes) for codes in parts)
         if constant or rewards is None or name in rewards:
-            kept[name] = reward.map(lambda part: _mean(part, partition))
+            kept[name] = reward.map(
+                lambda part: _divided(project(part, partition), partition.blocks.sizes)
+            )
         else:
             dropped.append(f"reward:{name}")
     initial = chain.initial
@@ -73,7 +81,30 @@ def nominal_quotient(
     return quotient, tuple(dropped)
 
 
-def _mean(vector: ExactArray, partition: Partition) -> ExactArray:
-    sizes = partition.blocks.sizes
-    size = ExactArray.of_values(sizes, [Fraction(i) for i in range(int(sizes.max(initial=0)) + 1)])
-    return project(vector, partition).combine(size, lambda total, number: total / number)
+def means(chain: MarkovChain, partition: Partition) -> tuple[Array, Array, ExactArray]:
+    """Return the plain means over members of the sums into blocks, as compressed rows of blocks.
+
+    Examples
+    --------
+    >>> from lumpability import CTMC
+    >>> indptr, into, mean = means(CTMC([[0, 1, 2], [0, 0, 1], [5, 0, 0]]), Partition([0, 0, 1]))
+    >>> indptr.tolist(), into.tolist(), mean
+    ([0, 1, 2], [1, 0], ExactArray([3/2, 5]))
+    """
+    matrix, labels, blocks = chain.matrix, partition.labels, len(partition)
+    rows, columns, weights = labels[matrix.sources()], labels[matrix.indices], matrix.weights
+    if chain.time == "continuous":
+        leaving = np.flatnonzero(rows != columns)
+        rows, columns, weights = rows[leaving], columns[leaving], weights.take(leaving)
+    indptr, into, totals = sum_entries((blocks, blocks), rows, columns, weights)
+    return (
+        indptr,
+        into,
+        _divided(totals, partition.blocks.sizes[np.repeat(np.arange(blocks), np.diff(indptr))]),
+    )
+
+
+def _divided(totals: ExactArray, sizes: Array) -> ExactArray:
+    codes, distinct = intern(sizes)
+    size = ExactArray.of_values(codes, [Fraction(x) for x in distinct.tolist()])
+    return totals.combine(size, lambda total, number: total / number)

@@ -14,7 +14,6 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.markov.approximate.hull import Hull, hull
-from lumpability.markov.approximate.sums import ranks
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.kinds import find_kind
 from lumpability.numbers.exact_array import ExactArray
@@ -129,6 +128,6 @@ def _witness(chain: MarkovChain, partition: Partition, block: int, into: int) ->
     inside = np.flatnonzero(partition.labels[matrix.indices[positions]] == into)
     weights = ExactArray(matrix.weights.codes[positions[inside]], matrix.weights.values)
     sums = weights.segment_sums(np.searchsorted(owner[inside], np.arange(len(members) + 1)))
-    places, _ = ranks(sums)
-    one, other = sorted((int(places.argmin()), int(places.argmax())))
+    ends = (sums.values.index(end(sums.values)) for end in (min, max))
+    one, other = sorted(int(np.argmax(sums.codes == code)) for code in ends)
     return Witness(int(members[one]), int(members[other]), into, sums[one], sums[other])

@@ -1,14 +1,37 @@
-"""How tolerances are read: "1%", 0.01, "1/100" and Fraction(1, 100) are the same."""
+"""How tolerances, times and numbers of steps are read: "1%", 0.01, "1/100" and Fraction(1, 100) are the same."""
 
 from __future__ import annotations
 
+import operator
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from lumpability.errors import InvalidInput, InvalidValue
+from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.rationals import read_number
 
-__all__ = ["in_percent", "read_absolute", "read_tolerance"]
+__all__ = [
+    "in_percent",
+    "read_absolute",
+    "read_positive_share",
+    "read_steps",
+    "read_time",
+    "read_tolerance",
+    "require_numbers",
+]
+
+
+def require_numbers(chain: MarkovChain) -> None:
+    """Refuse a chain with parameters: whether two of its rates are near each other is not determined."""
+    if not chain.is_rational:
+        names = ", ".join(map(str, chain.parameters))
+        raise InvalidInput(
+            f"a tolerance compares numbers, and this chain has the parameters {names}: substitute numbers "
+            "for them first, with chain.subs",
+            parameters=chain.parameters,
+        )
 
 
 def read_tolerance(value: Any, what: str = "tolerance") -> Fraction:
@@ -42,6 +65,65 @@ def read_tolerance(value: Any, what: str = "tolerance") -> Fraction:
     return number
 
 
+def read_positive_share(value: Any, what: str) -> Fraction:
+    """Return a relative error that can be reached, as a fraction: a tolerance above 0.
+
+    Examples
+    --------
+    >>> read_positive_share("1e-6", "accuracy")
+    Fraction(1, 1000000)
+    >>> read_positive_share(0, "error")
+    Traceback (most recent call last):
+        ...
+    lumpability.errors.InvalidInput: the error 0 is not reached: give a share above it
+    """
+    share = read_tolerance(value, what)
+    if not share:
+        raise InvalidInput(f"the {what} 0 is not reached: give a share above it", value=value)
+    return share
+
+
+def read_time(value: Any) -> Fraction:
+    """Return a point of time as a fraction.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not a number, or negative.
+
+    Examples
+    --------
+    >>> read_time("7/2")
+    Fraction(7, 2)
+    """
+    number = _read(value, value, "time", 'a number such as 10, 0.5 or "1/2"')
+    if number < 0:
+        raise InvalidInput(f"the time {value!r} is negative: give 0 or more", time=value)
+    return number
+
+
+def read_steps(value: Any, what: str) -> int:
+    """Return a number of steps.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not a whole number, or negative.
+
+    Examples
+    --------
+    >>> read_steps(3, "horizon")
+    3
+    """
+    try:
+        number = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise InvalidInput(f"the {what} {value!r} is not a number of steps: give 0, 1, 2 and so on")
+    return number
+
+
 def read_absolute(value: Any, what: str = "absolute tolerance") -> Fraction:
     """Return an absolute tolerance, in the unit of the rates, as a fraction.
 
@@ -63,7 +145,7 @@ def read_absolute(value: Any, what: str = "absolute tolerance") -> Fraction:
 
 def _read(text: Any, value: Any, what: str, example: str) -> Fraction:
     message = f"the {what} {value!r} is not a number: give {example}"
-    if isinstance(text, bool):
+    if isinstance(text, bool | np.bool_):
         raise InvalidInput(message, value=value)
     try:
         return read_number(text)

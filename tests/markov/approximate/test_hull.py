@@ -1,5 +1,6 @@
 """Hulls and residuals against brute force over members."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -23,9 +24,18 @@ def chains_and_partitions(draw):
     return chain, Partition(labels)
 
 
-@given(chains_and_partitions())
-def test_the_hull_is_the_least_and_the_largest_sum_of_members(case):
+@given(chains_and_partitions(), st.booleans())
+def test_the_hull_is_the_least_and_the_largest_sum_of_members(case, wide):
     chain, partition = case
+    if wide:  # sums that no 64 bits hold are ordered by their places
+        factor = Fraction(10**30 + 57, 10**29)
+        chain = (
+            chain.rebuilt(chain.matrix)
+            if chain.time == "discrete"
+            else chain.rebuilt(
+                replace(chain.matrix, weights=chain.matrix.weights.map(lambda w: w * factor))
+            )
+        )
     found = hull(chain, partition)
     for b, members in enumerate(partition.blocks):
         row = {c: (low, high) for c, low, high in found.row(b)}
@@ -40,20 +50,6 @@ def test_the_hull_is_the_least_and_the_largest_sum_of_members(case):
             for x in members.tolist()
         ]
         assert (found.least_outflow[b], found.largest_outflow[b]) == (min(outflows), max(outflows))
-
-
-@given(chains_and_partitions())
-def test_the_representations_of_a_hull_contain_it(case):
-    found = hull(*case)
-    low, high, scale = found.integers
-    assert [Fraction(x, scale) for x in low] == list(found.lower)
-    assert [Fraction(x, scale) for x in high] == list(found.upper)
-    for i, (least, most) in enumerate(zip(*found.outward(20), strict=True)):
-        assert 0 <= found.lower[i] - Fraction(least, 2**20) < Fraction(1, 2**20)
-        assert 0 <= Fraction(most, 2**20) - found.upper[i] < Fraction(1, 2**20)
-    for i, (least, most) in enumerate(zip(*found.floats(), strict=True)):
-        low, high = Fraction(float(least)), Fraction(float(most))
-        assert low <= found.lower[i] <= found.upper[i] <= high
 
 
 @given(chains_and_partitions())
@@ -106,7 +102,7 @@ def test_parameters_are_refused_with_the_way_out():
 def test_weights_beyond_floats_and_empty_chains():
     chain = CTMC([[0, 0, 10**400], [0, 0, 2 * 10**400], [1, 0, 0]])
     assert residual(chain, Partition([0, 0, 1])).relative == Fraction(1, 2)
-    assert hull(chain, Partition([0, 0, 1])).outward(1)[1] == [4 * 10**400, 2]
+    assert hull(chain, Partition([0, 0, 1])).row(0) == [(1, 10**400, 2 * 10**400)]
     still = CTMC([[0, 0], [0, 0]])
     assert not residual(still, Partition([0, 0]))
     assert list(hull(still, Partition([0, 1])).largest_outflow) == [0, 0]

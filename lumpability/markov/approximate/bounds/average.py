@@ -8,50 +8,56 @@ A = -Q + 1 u^T, u uniform, the solution of A x = g has c = u^T x, so Krylov step
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
-from lumpability.markov.approximate.bounds.members import Floats, Members, solver
+from lumpability.markov.approximate.bounds.members import (
+    Entries,
+    Floats,
+    Members,
+    diagonal,
+    negated,
+    solver,
+)
 
 __all__ = ["adversary", "bias_system", "nominal_bias"]
 
 _ROUNDS = 60
 
 
-def bias_system(generator: Any, weights: Floats, damping: float) -> Any:
+def bias_system(
+    size: int, generator: Entries, weights: Floats, damping: float = 0.0
+) -> Callable[[Floats], tuple[Floats, float]] | None:
     """Return a solver of (damping - Q) v + c 1 = g, weights v = 0, for v and c; None if it is singular."""
-    from scipy.sparse import block_array, csr_array, diags_array
-
-    k = generator.shape[0]
-    ones = csr_array(np.ones((k, 1)))
-    shifted = diags_array(np.full(k, damping)) - generator
-    solve = solver(
-        block_array([[shifted, ones], [csr_array(weights[None, :]), None]], format="csr")
-    )
-    if solve is None:
-        return None
+    blocks, last, ones = np.arange(size), np.full(size, size), np.ones(size)
+    borders = (blocks, last, ones), (last, blocks, weights)
+    damped = diagonal(np.full(size, damping))
+    solve = solver(size + 1, negated(generator), damped, *borders)
 
     def both(right: Floats) -> tuple[Floats, float]:
+        assert solve is not None
         found = solve(np.append(right, 0.0))
         return found[:-1], float(found[-1])
 
-    return both
+    return None if solve is None else both
+
+
+def bias(members: Members, generator: Entries, earning: Floats) -> tuple[Floats, float] | None:
+    """Return the bias and the average of a generator on blocks, with a little damping if it has several classes."""
+    weights = members.sizes / members.n
+    for damping in (0.0, 1e-9 * float(members.exits.max(initial=0.0) or 1.0)):
+        solve = bias_system(members.k, generator, weights, damping)
+        found = None if solve is None else solve(earning)
+        if found is not None and np.isfinite(found[0]).all():
+            return found
+    return None
 
 
 def nominal_bias(members: Members, earning: Floats) -> tuple[Floats, float]:
     """Return the bias and the average of the mean of the members; zeros where they cannot be found."""
-    solve = bias_system(members.nominal, members.sizes / members.n, 0.0)
-    if solve is None:
-        solve = bias_system(members.nominal, members.sizes / members.n, _damping(members))
-    if solve is None:
-        return np.zeros(members.k), float("nan")
-    found, average = solve(members.means(earning))
-    return (found, average) if np.isfinite(found).all() else (np.zeros(members.k), float("nan"))
-
-
-def _damping(members: Members) -> float:
-    return 1e-9 * float(members.exits.max(initial=0.0) or 1.0)
+    found = bias(members, members.nominal, members.means(earning))
+    return (np.zeros(members.k), float("nan")) if found is None else found
 
 
 def adversary(members: Members, earning: Floats, start: Floats) -> Floats:
@@ -65,20 +71,15 @@ def adversary(members: Members, earning: Floats, start: Floats) -> Floats:
     """
     best, least = start, float((earning + members.drift_of_blocks(start)).max())
     values, before = start, None
-    weights = members.sizes / members.n
     for _ in range(_ROUNDS):
         policy = members.best(earning + members.drift_of_blocks(values))
         if before is not None and np.array_equal(policy, before):
             break
         before = policy
-        solve = bias_system(members.generator(policy), weights, 0.0)
-        found = None if solve is None else solve(earning[policy])[0]
-        if found is None or not np.isfinite(found).all():  # several classes under this policy
-            solve = bias_system(members.generator(policy), weights, _damping(members))
-            found = None if solve is None else solve(earning[policy])[0]
-        if found is None or not np.isfinite(found).all():
+        found = bias(members, members.generator(policy), earning[policy])
+        if found is None:
             break
-        values = found
+        values = found[0]
         largest = float((earning + members.drift_of_blocks(values)).max())
         if largest < least:
             best, least = values, largest

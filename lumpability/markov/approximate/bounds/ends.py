@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from lumpability.certificate.bounds.proofs import Evidence, prove
-from lumpability.certificate.bounds.question import Asked
+from lumpability.certificate.bounds.question import Asked, absorbing
 from lumpability.certificate.bounds.rows import hull_of
-from lumpability.certificate.digest import ChainParts
+from lumpability.certificate.digest import ChainParts, Digest
 from lumpability.certificate.verification import Contradiction
 from lumpability.errors import NoConvergence
 from lumpability.markov.approximate.bounds.members import Floats, Members, rounded
@@ -21,7 +22,7 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import intern
 from lumpability.partition import Partition
 
-__all__ = ["Ends", "Task", "exact_vector", "shrink", "vector_of"]
+__all__ = ["Ends", "Task", "View", "exact_vector", "shrink", "vector_of"]
 
 Progress = Callable[[float, float], None]
 """Called with (half-width so far, half-width wanted); an exception from it stops the search."""
@@ -32,22 +33,82 @@ _MOST_ROUNDS = 400
 
 
 @dataclass(frozen=True, eq=False)
+class View:
+    """A chain and a partition, with what all questions about them share."""
+
+    chain: MarkovChain
+    partition: Partition
+
+    @cached_property
+    def parts(self) -> ChainParts:
+        """The content of the chain."""
+        return ChainParts.of(self.chain)
+
+    @cached_property
+    def digest(self) -> Digest:
+        """The hashes of the chain."""
+        return Digest.of(self.parts)
+
+    @cached_property
+    def members(self) -> Members:
+        """The chain as its blocks see it."""
+        return Members(self.chain.matrix, self.partition)
+
+    @cached_property
+    def negated_generator(self) -> list[dict[int, Fraction]] | None:
+        """The rows of -Q on the blocks of a small lumping, exactly; None for other partitions."""
+        blocks = len(self.partition)
+        if blocks > _EXACT_UP_TO:
+            return None
+        hull = hull_of(self.chain.matrix, self.partition, inner=False)
+        if not hull.least.equals(hull.most):
+            return None
+        rows = [{block: Fraction(0)} for block in range(blocks)]
+        for b, c, rate in zip(hull.source.tolist(), hull.target.tolist(), hull.most, strict=True):
+            rows[b][b] += rate
+            rows[b][c] = -rate
+        return rows
+
+
+@dataclass(frozen=True, eq=False)
 class Task:
     """A question about a chain and a partition, with what its search needs."""
 
-    chain: MarkovChain
-    parts: ChainParts
-    partition: Partition
+    view: View
     asked: Asked
+
+    @property
+    def chain(self) -> MarkovChain:
+        """The chain."""
+        return self.view.chain
+
+    @property
+    def parts(self) -> ChainParts:
+        """The content of the chain."""
+        return self.view.parts
+
+    @property
+    def partition(self) -> Partition:
+        """The partition."""
+        return self.view.partition
 
     @property
     def discrete(self) -> bool:
         """Whether time counts steps."""
         return self.parts.time == "discrete"
 
-    def members(self) -> Members:
-        """Return the chain as its blocks see it."""
-        return Members(self.chain.matrix, self.partition)
+    def members(self, partition: Partition | None = None) -> Members:
+        """Return the chain as its blocks see it, stopped at the target of a question about a time; or as others do."""
+        matrix = self.chain.matrix
+        if self.asked.kind == "time_bounded":
+            matrix = absorbing(matrix, self.asked.goal(self.parts), discrete=self.discrete)
+        elif partition is None or partition == self.partition:
+            return self.view.members
+        return Members(matrix, self.partition if partition is None else partition)
+
+    def on(self, partition: Partition) -> Task:
+        """Return the same question for another partition."""
+        return Task(View(self.chain, partition), self.asked)
 
     def proved(self, vectors: tuple[ExactArray, ...], *, upper: bool) -> Ends | None:
         """Return the end that some vectors prove; None if they prove nothing."""
@@ -67,12 +128,10 @@ class Task:
             return vector
         return vector.take(first)
 
-    def quotient_is_exact(self) -> bool:
-        """Whether the partition is a small lumping, on whose blocks everything can be computed exactly."""
-        if len(self.partition) > _EXACT_UP_TO:
-            return False
-        hull = hull_of(self.chain.matrix, self.partition, inner=self.discrete)
-        return hull.least.equals(hull.most)
+    def proved_both(self, below: tuple[ExactArray, ...], above: tuple[ExactArray, ...]) -> Ends:
+        """Return the ends that some vectors prove, missing where they prove nothing."""
+        ends = Ends().better(self.proved(below, upper=False))
+        return ends.better(self.proved(above, upper=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +178,7 @@ def exact_vector(numbers: list[Fraction]) -> ExactArray:
 
 def shrink(
     first: Ends,
-    improve: Callable[[int], Ends | None],
+    improve: Callable[[], Ends | None],
     wanted: Callable[[Ends], float],
     progress: Progress | None,
 ) -> Ends:
@@ -128,7 +187,7 @@ def shrink(
     Parameters
     ----------
     improve : callable
-        Given the number of the round, returns ends or None.
+        Makes one more round, and returns ends or None.
     wanted : callable
         The half-width that is wanted, given the ends so far.
 
@@ -141,7 +200,7 @@ def shrink(
     try:
         while ends.half_width > wanted(ends):
             before = ends.half_width
-            ends = ends.better(improve(number))
+            ends = ends.better(improve())
             number += 1
             stalled = 0 if ends.half_width < 0.9 * before else stalled + 1
             if progress is not None:

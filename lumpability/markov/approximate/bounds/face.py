@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -16,9 +17,8 @@ import numpy as np
 from lumpability.certificate.bounds.certificate import BoundCertificate
 from lumpability.certificate.bounds.proofs import HULL, MEMBERS
 from lumpability.certificate.bounds.question import Asked
-from lumpability.certificate.digest import ChainParts, Digest
 from lumpability.errors import InvalidInput
-from lumpability.markov.approximate.bounds.ends import Ends, Progress, Task
+from lumpability.markov.approximate.bounds.ends import Ends, Progress, Task, View
 from lumpability.markov.approximate.bounds.interval import Interval, outward
 from lumpability.markov.approximate.bounds.longrun import average_ends, long_run_ends
 from lumpability.markov.approximate.bounds.questions import (
@@ -32,7 +32,9 @@ from lumpability.markov.approximate.bounds.questions import (
 )
 from lumpability.markov.approximate.bounds.reaching import reaching_ends
 from lumpability.markov.approximate.bounds.timed import estimates_at, evolution, timed_ends
+from lumpability.markov.approximate.tolerance import read_positive_share
 from lumpability.markov.chains import MarkovChain
+from lumpability.numbers.foreign import plain
 from lumpability.partition import Partition
 from lumpability.version import __version__
 
@@ -186,7 +188,7 @@ class Bounds:
         return self._at_times(asked, times, over, progress)
 
     def stationary(
-        self, of: Any, *, accuracy: float | None = None, progress: Progress | None = None
+        self, of: Any, *, accuracy: Any = None, progress: Progress | None = None
     ) -> Interval:
         """Bound the average of a label or reward under every stationary distribution.
 
@@ -194,8 +196,8 @@ class Bounds:
         ----------
         of : str or array
             As for `transient`.
-        accuracy : float, optional
-            The half-width wanted, relative to the range of what is averaged.  Vectors on states shrink the interval
+        accuracy : number or str, optional
+            The half-width wanted, as a share of the range of what is averaged: 1e-6, "0.1%".  Vectors on states shrink the interval
             as far.  By default only blocks are used.
         progress : callable, optional
             Called with (half-width, half-width wanted) during the search; an exception from it stops the search, and
@@ -233,7 +235,7 @@ class Bounds:
         of: Any,
         *,
         initial: Any = None,
-        accuracy: float | None = None,
+        accuracy: Any = None,
         progress: Progress | None = None,
     ) -> Interval:
         """Bound the long-run average of a label or reward, class by class if there are several recurrent ones.
@@ -264,7 +266,7 @@ class Bounds:
         target: Any,
         *,
         initial: Any = None,
-        accuracy: float | None = None,
+        accuracy: Any = None,
         progress: Progress | None = None,
     ) -> Interval:
         """Bound the probability that a target is ever reached.
@@ -274,7 +276,7 @@ class Bounds:
         target : label name, states, boolean array or predicate
         initial : state, mapping or array, optional
             As for `transient`.
-        accuracy : float, optional
+        accuracy : number or str, optional
             The half-width wanted; see `stationary`.
         progress : callable, optional
             As for `stationary`.
@@ -299,7 +301,7 @@ class Bounds:
         *,
         until: Any,
         initial: Any = None,
-        accuracy: float | None = None,
+        accuracy: Any = None,
         progress: Progress | None = None,
     ) -> Interval:
         """Bound the expectation of what is earned before a target is reached; by default of the time.
@@ -311,7 +313,7 @@ class Bounds:
         until : label name, states, boolean array or predicate
         initial : state, mapping or array, optional
             As for `transient`.
-        accuracy : float, optional
+        accuracy : number or str, optional
             The half-width wanted, relative to the upper end; see `stationary`.
         progress : callable, optional
             As for `stationary`.
@@ -339,7 +341,7 @@ class Bounds:
         self,
         question: Question,
         *,
-        accuracy: float | None = None,
+        accuracy: Any = None,
         over: Over | None = None,
         progress: Any = None,
     ) -> Interval:
@@ -348,7 +350,7 @@ class Bounds:
         Parameters
         ----------
         question : Transient, TimeBounded, Stationary, LongRun, Hitting or Expected
-        accuracy : float, optional
+        accuracy : number or str, optional
             As for `stationary`; not for questions about a time.
         over : {"hull", "members"}, optional
             As for `transient`; only for questions about a time.
@@ -377,7 +379,8 @@ class Bounds:
             return found
         if over is not None:
             raise InvalidInput(f"over={over!r} is for questions about a time")
-        ends = _SEARCHES[task.asked.kind](task, accuracy=accuracy, progress=progress)
+        wanted = None if accuracy is None else float(read_positive_share(accuracy, "accuracy"))
+        ends = _SEARCHES[task.asked.kind](task, accuracy=wanted, progress=progress)
         return self._interval(task.asked, *ends)
 
     def _at_times(
@@ -400,13 +403,15 @@ class Bounds:
             self._interval(task.asked, ends, estimate, rate=recursion.rate, over=recursion.over)
             for task, ends, estimate in zip(several, found, estimates, strict=True)
         ]
-        return intervals if _are_several(times) else intervals[0]
+        return intervals if _are_several(plain(times)) else intervals[0]
 
     def task(self, question: Question) -> Task:
         """Return a question with what a search for its answer needs."""
-        return Task(
-            self.chain, ChainParts.of(self.chain), self.partition, question.asked(self.chain)
-        )
+        return Task(self._view, question.asked(self.chain))
+
+    @cached_property
+    def _view(self) -> View:
+        return View(self.chain, self.partition)
 
     def _interval(
         self,
@@ -424,7 +429,7 @@ class Bounds:
         if not np.isfinite(estimate):
             estimate = float((lower + upper) / 2)
         certificate = BoundCertificate(
-            Digest.of(self.chain),
+            self._view.digest,
             asked,
             self.partition,
             rate,
@@ -443,8 +448,15 @@ class Bounds:
 
 
 def _are_several(times: Any) -> bool:
-    return isinstance(times, Sequence | np.ndarray) and not isinstance(times, str)
+    if isinstance(times, np.ndarray):
+        return times.ndim > 0
+    return isinstance(times, Sequence) and not isinstance(times, str | bytes)
 
 
 def _listed(times: Any) -> list[Any]:
-    return list(times) if _are_several(times) else [times]
+    given = plain(times)
+    return (
+        list(given)
+        if _are_several(given)
+        else [given.item() if isinstance(given, np.ndarray) else given]
+    )

@@ -8,7 +8,6 @@ partition is small for this question; for another one it may be useless.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -81,7 +80,7 @@ def refined_for(
                 f"no block can be split any more, and the half-width is {width.half:.1e}: ask for a larger error",
                 residual=width.half,
             )
-        task = replace(task, partition=partition)
+        task = task.on(partition)
         if progress is not None:
             progress(len(partition), task.chain.n)
 

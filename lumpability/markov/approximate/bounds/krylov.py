@@ -13,20 +13,48 @@ from typing import Any
 import numpy as np
 
 from lumpability.markov.approximate.bounds.average import bias_system
-from lumpability.markov.approximate.bounds.members import Floats, Members, solver
+from lumpability.markov.approximate.bounds.members import Floats, Members, diagonal, solver
 
-__all__ = ["absorbed_steps", "poisson_steps", "solve_directly", "solved"]
+__all__ = ["Solution", "absorbed", "averaged", "solved"]
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
-_STEPS, _MOST_ROUNDS = 20, 100
-Steps = Callable[[Floats, int], Floats]
-"""Improves a vector on states by so many Krylov steps."""
+Map = Callable[[Floats], Floats]
+
+_STEPS, _SLOW, _MOST_ROUNDS = 20, 0.7, 100
 
 
-def poisson_steps(members: Members, earning: Floats) -> Steps:
-    """Return steps towards a solution of (-Q + 1 u^T) x = g, u uniform."""
+class Solution:
+    """A rough solution of a large system, which Krylov steps improve, and a factorisation where these are slow.
+
+    Attributes
+    ----------
+    values : array of float, shape (n,)
+    rest : array of float, shape (n,)
+        The residual.
+    """
+
+    def __init__(self, values: Floats, steps: Map, residual: Map, directly: Map) -> None:
+        self.values, self.rest = values, residual(values)
+        self._steps, self._residual, self._directly = steps, residual, directly
+        self.largest = np.inf
+
+    def improve(self) -> None:
+        """Make some more steps."""
+        before = self.largest
+        self._move(self._steps(self.values))
+        if self.largest > _SLOW * before:
+            self._move(self.values + self._directly(self.rest))
+
+    def _move(self, values: Floats) -> None:
+        if np.isfinite(values).all():
+            self.values, self.rest = values, self._residual(values)
+        self.largest = float(np.abs(self.rest).max(initial=0.0))
+
+
+def averaged(members: Members, earning: Floats, start: Floats) -> Solution:
+    """Return a solution of (-Q + 1 u^T) x = g, u uniform; its residual is that of g + Q x = c, centred."""
     n = members.n
-    coarse = bias_system(members.nominal, members.sizes / n, 0.0)
+    coarse = bias_system(members.k, members.nominal, members.sizes / n)
 
     def apply(x: Floats) -> Floats:
         image: Floats = members.exits * x - members.rates @ x + x.mean()
@@ -38,44 +66,78 @@ def poisson_steps(members: Members, earning: Floats) -> Steps:
         found: Floats = (values + average)[members.labels]
         return found
 
-    return _gmres(apply, earning, members.exits + 1 / n, None if coarse is None else on_blocks)
+    steps = _gmres(apply, earning, members.exits + 1 / n, None if coarse is None else on_blocks)
+
+    def centred(values: Floats) -> Floats:
+        found: Floats = earning + members.drift(values)
+        found -= (found.max() + found.min()) / 2
+        return found
+
+    def directly(rest: Floats) -> Floats:
+        solve = bias_system(n, members.of_states, np.full(n, 1 / n))
+        return np.zeros(n) if solve is None else solve(rest)[0]
+
+    def without_mean(values: Floats) -> Floats:
+        found = steps(values)
+        found -= found.mean()
+        return found
+
+    return Solution(start, without_mean, centred, directly)
 
 
-def absorbed_steps(members: Members, right: Floats, free: Mask) -> Steps:
-    """Return steps towards the solution of -Q x = b in free states, x = 0 in the others."""
-    from scipy.sparse import diags_array
-
+def absorbed(members: Members, right: Floats, free: Mask, start: Floats) -> Solution:
+    """Return a solution of -Q x = b in free states, x = 0 in the others."""
     inside = free.astype(np.float64)
-    counts = np.bincount(members.labels, inside, minlength=members.k)
-    kept = diags_array(inside) @ members.indicator
-    mass = diags_array(np.where(counts > 0, 1 / np.maximum(counts, 1), 0.0))
-    matrix = mass @ kept.T @ (diags_array(members.exits) @ kept - members.rates @ kept)
-    coarse = solver((matrix + diags_array((counts == 0).astype(np.float64))).tocsr())
+    counts = members.sums(inside)
+    shares = np.divide(1.0, counts, out=np.zeros(members.k), where=counts > 0)
+    rows, columns, data = members.of_states
+    kept = free[rows] & free[columns]
+    into, of = members.labels[rows[kept]].astype(np.int64), members.labels[columns[kept]]
+    empty = diagonal((counts == 0).astype(np.float64))
+    coarse = solver(members.k, (into, of, -data[kept] * shares[into]), empty)
 
     def apply(x: Floats) -> Floats:
         return np.where(free, members.exits * x - members.rates @ (inside * x), x)
 
     def on_blocks(residual: Floats) -> Floats:
         assert coarse is not None
-        found: Floats = coarse(mass @ (kept.T @ residual))[members.labels] * inside
+        means = shares * members.sums(residual * inside)
+        found: Floats = coarse(means)[members.labels] * inside
         return found
 
-    diagonal = np.where(free, members.exits, 1.0)
-    return _gmres(
-        apply, np.where(free, right, 0.0), diagonal, None if coarse is None else on_blocks
-    )
+    exits = np.where(free, members.exits, 1.0)
+    goal = np.where(free, right, 0.0)
+    steps = _gmres(apply, goal, exits, None if coarse is None else on_blocks)
+
+    def directly(rest: Floats) -> Floats:
+        states = np.flatnonzero(free)
+        place = np.zeros(members.n, dtype=np.int64)
+        place[states] = np.arange(len(states))
+        solve = solver(len(states), (place[rows[kept]], place[columns[kept]], -data[kept]))
+        found = np.zeros(members.n)
+        if solve is not None:
+            found[states] = solve(rest[states])
+        return found
+
+    return Solution(start, steps, lambda x: np.where(free, right + members.drift(x), 0.0), directly)
 
 
-def _gmres(
-    apply: Callable[[Floats], Floats],
-    right: Floats,
-    diagonal: Floats,
-    on_blocks: Callable[[Floats], Floats] | None,
-) -> Steps:
+def solved(members: Members, right: Floats, free: Mask, *, residual: float) -> Floats:
+    """Return a solution of -Q x = b in free states, x = 0 in the others, up to a largest residual if possible."""
+    found = absorbed(members, right, free, np.zeros(members.n))
+    for _ in range(_MOST_ROUNDS):
+        before = found.largest
+        found.improve()
+        if found.largest <= residual or found.largest > _SLOW * before:
+            break
+    return found.values
+
+
+def _gmres(apply: Map, right: Floats, exits: Floats, on_blocks: Map | None) -> Map:
     from scipy.sparse.linalg import LinearOperator, gmres
 
     n = len(right)
-    divisor = np.where(diagonal > 0, diagonal, 1.0)
+    divisor = np.where(exits > 0, exits, 1.0)
 
     def precondition(residual: Floats) -> Floats:
         residual = residual.ravel()
@@ -88,46 +150,15 @@ def _gmres(
     operator = LinearOperator((n, n), matvec=lambda x: apply(x.ravel()), dtype=np.float64)
     inverse = LinearOperator((n, n), matvec=precondition, dtype=np.float64)
 
-    def steps(start: Floats, count: int) -> Floats:
+    def steps(start: Floats) -> Floats:
         # The correction is solved for, so that its rounding is relative to the residual.
         residual = right - apply(start)
         if not np.any(residual):
             return start
         found, _ = gmres(
-            operator, residual, M=inverse, restart=count, maxiter=1, rtol=0.0, atol=0.0
+            operator, residual, M=inverse, restart=_STEPS, maxiter=1, rtol=0.0, atol=0.0
         )
         improved: Floats = start + found
         return improved if np.isfinite(improved).all() else start
 
     return steps
-
-
-def solve_directly(members: Members, right: Floats, free: Mask) -> Floats | None:
-    """Return the solution of -Q x = b in free states, x = 0 in the others, by a factorisation; None without one."""
-    from scipy.sparse import diags_array
-
-    states = np.flatnonzero(free)
-    matrix = (diags_array(members.exits) - members.rates).tocsr()[states][:, states]
-    solve = solver(matrix)
-    if solve is None:
-        return None
-    found = np.zeros(members.n)
-    found[states] = solve(right[states])
-    return found if np.isfinite(found).all() else None
-
-
-def solved(members: Members, right: Floats, free: Mask, *, residual: float) -> Floats:
-    """Return a solution of -Q x = b in free states, x = 0 in the others, up to a largest residual if possible."""
-    steps = absorbed_steps(members, right, free)
-    values, before = np.zeros(members.n), np.inf
-    for _ in range(_MOST_ROUNDS):
-        values = steps(values, _STEPS)
-        error = np.where(free, right + members.drift(values), 0.0)
-        largest = float(np.abs(error).max(initial=0.0))
-        if largest <= residual:
-            return values
-        if largest > 0.7 * before:
-            found = solve_directly(members, error, free)
-            return values if found is None else values + found
-        before = largest
-    return values

@@ -8,26 +8,24 @@ h and v on states, with Q h <= 0 and g + Q v <= h, bound the average from every 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from lumpability.certificate.bounds.question import Asked
-from lumpability.certificate.bounds.rows import hull_of
-from lumpability.certificate.digest import ChainParts
 from lumpability.errors import NotUnique
-from lumpability.markov.approximate.bounds.average import adversary, bias_system, nominal_bias
+from lumpability.markov.approximate.bounds.average import adversary, nominal_bias
 from lumpability.markov.approximate.bounds.ends import (
     Ends,
     Progress,
     Task,
+    View,
     exact_vector,
     shrink,
     vector_of,
 )
-from lumpability.markov.approximate.bounds.krylov import poisson_steps, solved
+from lumpability.markov.approximate.bounds.krylov import averaged, solved
 from lumpability.markov.approximate.bounds.members import Floats, Members
 from lumpability.markov.approximate.bounds.repair import Repair
 from lumpability.markov.solve.classes import recurrent_classes
@@ -39,90 +37,50 @@ __all__ = ["average_ends", "long_run_ends"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
-_STEPS, _SLOW = 20, 0.7
-
 
 def average_ends(
     task: Task, *, accuracy: float | None, progress: Progress | None
 ) -> tuple[Ends, float]:
     """Return ends of the average under every stationary distribution, and an estimate."""
     earning = task.asked.earning(task.parts)
+    exact = _exact(task, earning)
+    if exact is not None:
+        return exact, float(exact.upper or 0)
     floats, members = earning.to_floats(), task.members()
-    if task.quotient_is_exact():
-        exact = _exact(task, earning)
-        if exact is not None and not exact.half_width:
-            return exact, float(exact.upper or 0)
     guess, estimate = nominal_bias(members, floats)
-    above = adversary(members, floats, guess)
-    below = -adversary(members, -floats, -guess)
-    ends = _proved(task, below, above)
+    ends = _bounded(task, members, np.zeros(members.n), floats, guess)
     if accuracy is not None:
         span = float(max(earning.values) - min(earning.values))
-        search = _OnStates(task, members, floats, guess)
-        ends = shrink(ends, search.improve, lambda _: accuracy * span, progress)
+        found = averaged(members, floats, guess[members.labels])
+
+        def improve() -> Ends:
+            found.improve()
+            return _bounded(task, members, found.values, found.rest, np.zeros(members.k))
+
+        ends = shrink(ends, improve, lambda _: accuracy * span, progress)
     return ends, estimate
 
 
-def _proved(task: Task, below: Floats, above: Floats) -> Ends:
-    ends = Ends().better(task.proved((vector_of(below),), upper=False))
-    return ends.better(task.proved((vector_of(above),), upper=True))
+def _bounded(task: Task, members: Members, values: Floats, rest: Floats, guess: Floats) -> Ends:
+    """Return what a vector on states proves when an adversary on blocks pays for the rest g + Q x."""
+    above = values + adversary(members, rest, guess)[members.labels]
+    below = values - adversary(members, -rest, -guess)[members.labels]
+    return task.proved_both((vector_of(below),), (vector_of(above),))
 
 
 def _exact(task: Task, earning: ExactArray) -> Ends | None:
-    """Solve Poisson's equation on the blocks of a lumping in exact arithmetic."""
-    first, k = task.partition.representatives, len(task.partition)
-    hull = hull_of(task.chain.matrix, task.partition, inner=False)
-    rows: list[dict[int, Fraction]] = [{b: Fraction(0), k: Fraction(1)} for b in range(k)]
-    for b, c, rate in zip(hull.source.tolist(), hull.target.tolist(), hull.most, strict=True):
-        rows[b][b] += rate
-        rows[b][c] = rows[b].get(c, Fraction(0)) - rate
+    """Solve Poisson's equation on the blocks of a lumping in exact arithmetic; None if that gives no point."""
+    rows, k = task.view.negated_generator, len(task.partition)
+    if rows is None:
+        return None
+    system = [*({**row, k: Fraction(1)} for row in rows), {0: Fraction(1)}]
+    right = [*(earning[x] for x in task.partition.representatives.tolist()), Fraction(0)]
     try:
-        found = solve_exact([*rows, {0: Fraction(1)}], [*(earning[x] for x in first), Fraction(0)])
+        vector = exact_vector(solve_exact(system, right)[:k])
     except NotUnique:
         return None
-    vector = exact_vector(found[:k])
-    below = task.proved((vector,), upper=False)
-    return None if below is None else below.better(task.proved((vector,), upper=True))
-
-
-class _OnStates:
-    """Rounds of Krylov steps on states, whose residual an adversary on blocks redistributes."""
-
-    def __init__(self, task: Task, members: Members, earning: Floats, guess: Floats) -> None:
-        self._task, self._members, self._earning = task, members, earning
-        self._steps = poisson_steps(members, earning)
-        self._values = guess[members.labels]
-        self._residual = np.inf
-
-    def improve(self, number: int) -> Ends:
-        """Return the ends after some more steps."""
-        if number and self._stalls():
-            self._solve_directly()
-        else:
-            self._values = self._steps(self._values, _STEPS)
-        self._values -= self._values.mean()
-        members, zeros = self._members, np.zeros(self._members.k)
-        rest = self._earning + members.drift(self._values)
-        above = self._values + adversary(members, rest, zeros)[members.labels]
-        below = self._values - adversary(members, -rest, zeros)[members.labels]
-        return _proved(self._task, below, above)
-
-    def _stalls(self) -> bool:
-        rest = self._earning + self._members.drift(self._values)
-        before, self._residual = self._residual, float(rest.max() - rest.min())
-        return self._residual > _SLOW * before
-
-    def _solve_directly(self) -> None:
-        from scipy.sparse import diags_array
-
-        members = self._members
-        generator = (members.rates - diags_array(members.exits)).tocsr()
-        solve = bias_system(generator, np.full(members.n, 1 / members.n), 0.0)
-        if solve is not None:
-            rest = self._earning + members.drift(self._values)
-            found = solve(rest)[0]
-            if np.isfinite(found).all():
-                self._values = self._values + found
+    ends = task.proved_both((vector,), (vector,))
+    return None if ends.half_width else ends
 
 
 def long_run_ends(
@@ -131,7 +89,7 @@ def long_run_ends(
     """Return ends of the long-run average from the start, and an estimate."""
     classes = recurrent_classes(task.chain)
     if len(classes) == 1:
-        stationary = replace(task, asked=Asked("stationary", task.asked.of))
+        stationary = Task(task.view, Asked("stationary", task.asked.of))
         found, estimate = average_ends(stationary, accuracy=accuracy, progress=progress)
         return _with_level(task, found), estimate
     earning = task.asked.earning(task.parts)
@@ -171,7 +129,7 @@ def _within(task: Task, states: Ints, earning: ExactArray) -> Task:
     )
     chain = task.chain.rebuilt(closed, validate=False)
     asked = Asked("stationary", earning.take(states))
-    return Task(chain, ChainParts.of(chain), task.partition.restrict(states), asked)
+    return Task(View(chain, task.partition.restrict(states)), asked)
 
 
 class _Mixture:

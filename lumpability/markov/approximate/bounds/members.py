@@ -7,18 +7,22 @@ proved from it in exact arithmetic.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Floats", "Members", "rounded"]
+__all__ = ["Entries", "Floats", "Members", "assembled", "diagonal", "negated", "rounded", "solver"]
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-Ints = np.ndarray[Any, np.dtype[np.int64]]
+Ints = np.ndarray[Any, Any]
+Entries = tuple[Ints, Ints, Floats]
+"""Rows, columns and numbers of a sparse matrix; those of one place are added."""
 
 _DENSE_UP_TO = 400
 
@@ -38,25 +42,22 @@ class Members:
         self.rates = matrix.without_diagonal().to_scipy().tocsr().astype(np.float64)
         self.exits = np.asarray(self.rates.sum(axis=1)).ravel()
         self.sizes = partition.blocks.sizes.astype(np.float64)
-        order = np.argsort(self.labels, kind="stable")
-        self._order, self._begins = order, np.searchsorted(self.labels[order], np.arange(self.k))
+        self._order, self._begins = partition.blocks.members, partition.blocks.bounds[:-1]
 
     @cached_property
-    def indicator(self) -> Any:
-        """The matrix V, n x k."""
-        from scipy.sparse import csr_array
-
-        columns = self.labels.astype(np.int64)
-        return csr_array((np.ones(self.n), columns, np.arange(self.n + 1)), shape=(self.n, self.k))
+    def sources(self) -> Ints:
+        """The state from which every rate leads."""
+        return np.repeat(np.arange(self.n), np.diff(self.rates.indptr))
 
     @cached_property
     def leaving(self) -> Any:
         """The rates of states into other blocks, a csr_array, n x k."""
-        sums = (self.rates @ self.indicator).tocoo()
-        out = sums.col != self.labels[sums.row]
         from scipy.sparse import csr_array
 
-        return csr_array((sums.data[out], (sums.row[out], sums.col[out])), shape=(self.n, self.k))
+        into = self.labels[self.rates.indices]
+        out = into != self.labels[self.sources]
+        entries = self.rates.data[out], (self.sources[out], into[out])
+        return csr_array(entries, shape=(self.n, self.k))
 
     @cached_property
     def outflow(self) -> Floats:
@@ -82,44 +83,88 @@ class Members:
         found: Ints = self._order[wins[first]]
         return found
 
+    def sums(self, values: Floats) -> Floats:
+        """Return the sum of a vector over every block."""
+        return np.bincount(self.labels, values, minlength=self.k).astype(np.float64)
+
     def means(self, values: Floats) -> Floats:
         """Return the mean of a vector over every block."""
-        found: Floats = np.bincount(self.labels, values, minlength=self.k) / self.sizes
+        found: Floats = self.sums(values) / self.sizes
         return found
 
+    def starting(self, start: ExactArray | None) -> Floats:
+        """Return the initial probability of every block, the same for all without an initial distribution."""
+        return np.full(self.k, 1 / self.k) if start is None else self.sums(start.to_floats())
+
     @cached_property
-    def nominal(self) -> Any:
-        """The generator of the mean of the members, a csr_array, k x k."""
-        from scipy.sparse import diags_array
+    def nominal(self) -> Entries:
+        """The generator of the mean of the members."""
+        counts = np.diff(self.leaving.indptr)
+        rows = np.repeat(self.labels, counts).astype(np.int64)
+        shares = self.leaving.data / self.sizes[rows]
+        return joined((rows, self.leaving.indices, shares), diagonal(-self.means(self.outflow)))
 
-        shares = diags_array(1 / self.sizes) @ self.indicator.T
-        return (shares @ self.leaving - diags_array(self.means(self.outflow))).tocsr()
-
-    def generator(self, policy: Ints) -> Any:
+    def generator(self, policy: Ints) -> Entries:
         """Return the generator on blocks in which every block behaves like the chosen member."""
-        from scipy.sparse import diags_array
+        begins = self.leaving.indptr[policy].astype(np.int64)
+        counts = self.leaving.indptr[policy + 1] - begins
+        rows = np.repeat(np.arange(self.k), counts)
+        places = np.arange(len(rows)) + (begins - np.cumsum(counts) + counts)[rows]
+        entries = rows, self.leaving.indices[places], self.leaving.data[places]
+        return joined(entries, diagonal(-self.outflow[policy]))
 
-        return (self.leaving[policy] - diags_array(self.outflow[policy])).tocsr()
+    @cached_property
+    def of_states(self) -> Entries:
+        """The generator of the chain."""
+        return joined((self.sources, self.rates.indices, self.rates.data), diagonal(-self.exits))
 
 
-def solver(matrix: Any) -> Any:
-    """Return a function that solves systems with a sparse matrix; None if it is singular in floating point."""
-    from scipy.linalg import LinAlgWarning, lu_factor, lu_solve
+def joined(*entries: Entries) -> Entries:
+    """Return the entries of a sum of matrices."""
+    rows, columns, data = (np.concatenate(parts) for parts in zip(*entries, strict=True))
+    return rows.astype(np.int64), columns, data
+
+
+def diagonal(values: Floats) -> Entries:
+    """Return the entries of a diagonal matrix."""
+    places = np.arange(len(values))
+    return places, places, values
+
+
+def negated(entries: Entries, where: Any = None) -> Entries:
+    """Return the entries of -A, of A's rows in a set of states only if it is given."""
+    rows, columns, data = entries
+    if where is None:
+        return rows, columns, -data
+    kept = where[rows]
+    return rows[kept], columns[kept], -data[kept]
+
+
+def assembled(size: int, *entries: Entries) -> Any:
+    """Return a sum of square matrices, as an array up to 400 rows and as a csc_array beyond."""
+    rows, columns, data = joined(*entries)
+    if size <= _DENSE_UP_TO:
+        return np.bincount(rows * size + columns, data, size * size).reshape(size, size)
+    from scipy.sparse import coo_array
+
+    return coo_array((data, (rows, columns)), shape=(size, size)).tocsc()
+
+
+def solver(size: int, *entries: Entries) -> Callable[[Floats], Floats] | None:
+    """Return a function that solves systems with a sum of matrices; None if it is singular in floating point."""
+    matrix = assembled(size, *entries)
+    if isinstance(matrix, np.ndarray):
+        from scipy.linalg.lapack import dgetrf, dgetrs
+
+        factors, pivots, singular = dgetrf(matrix)
+        return None if singular else lambda right: dgetrs(factors, pivots, right)[0]
     from scipy.sparse.linalg import splu
 
-    if matrix.shape[0] <= _DENSE_UP_TO:
-        import warnings
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", LinAlgWarning)
-            factors = lu_factor(matrix.toarray(), check_finite=False)
-        if not np.all(np.abs(np.diag(factors[0])) > 0):
-            return None
-        return lambda right: lu_solve(factors, right, check_finite=False)
     try:
-        return splu(matrix.tocsc()).solve
+        solve: Callable[[Floats], Floats] = splu(matrix).solve
     except RuntimeError:  # "Factor is exactly singular"
         return None
+    return solve
 
 
 def rounded(values: Floats) -> tuple[Any, int]:

@@ -14,11 +14,12 @@ import numpy as np
 
 from lumpability.certificate.bounds.question import Asked
 from lumpability.errors import InvalidChain, InvalidInput
+from lumpability.markov.approximate.tolerance import read_time
 from lumpability.markov.attributes import read_vector
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.solve.vectors import initial_of, target_of
 from lumpability.numbers.exact_array import ExactArray
-from lumpability.numbers.rationals import DEFAULT_TOLERANCE, read_number
+from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 
 __all__ = ["Expected", "Hitting", "LongRun", "Question", "Stationary", "TimeBounded", "Transient"]
 
@@ -217,9 +218,7 @@ def _target(chain: MarkovChain, target: Any) -> Target:
 
 
 def _time(chain: MarkovChain, time: Any) -> Fraction:
-    number = read_number(time)
-    if number < 0:
-        raise InvalidInput(f"the time must not be negative, as {time} is", time=time)
+    number = read_time(time)
     if chain.time == "discrete" and number.denominator != 1:
         raise InvalidInput(f"a DTMC makes whole numbers of steps, not {time}", time=time)
     return number

@@ -8,13 +8,13 @@ stays in a block for ever gains nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
 
 from lumpability.certificate.bounds.proofs import unreachable
-from lumpability.certificate.bounds.rows import hull_of
 from lumpability.errors import InvalidInput, NoFiniteBound
 from lumpability.markov.approximate.bounds.ends import (
     Ends,
@@ -23,8 +23,8 @@ from lumpability.markov.approximate.bounds.ends import (
     exact_vector,
     shrink,
 )
-from lumpability.markov.approximate.bounds.krylov import absorbed_steps, solve_directly, solved
-from lumpability.markov.approximate.bounds.members import Floats, Members
+from lumpability.markov.approximate.bounds.krylov import absorbed, solved
+from lumpability.markov.approximate.bounds.members import Floats
 from lumpability.markov.approximate.bounds.repair import Repair
 from lumpability.markov.approximate.bounds.until import (
     Until,
@@ -38,8 +38,6 @@ from lumpability.partition import Partition
 
 __all__ = ["Reaching", "reaching_ends"]
 
-_STEPS, _SLOW = 20, 0.7
-
 
 def reaching_ends(
     task: Task, *, accuracy: float | None, progress: Progress | None
@@ -51,17 +49,16 @@ def reaching_ends(
     search = Reaching(task)
     guess = nominal_value(search.members, search.problem)
     estimate = search.at_start(guess[search.members.labels])
-    if search.partition == task.partition and task.quotient_is_exact():
-        exact = search.exact()
-        if exact is not None and not exact.half_width:
-            return exact, estimate
+    exact = search.exact()
+    if exact is not None:
+        return exact, estimate
     ends = search.trivial.better(search.on_blocks(guess, upper=False))
     search.refuse_infinite(ends, alone=accuracy is None)
     if search.is_proper or not search.earns:
         ends = ends.better(search.on_blocks(guess, upper=True))
     if accuracy is not None:
-        rounds = _OnStates(search, guess)
-        ends = shrink(ends, rounds.improve, lambda found: accuracy * search.size(found), progress)
+        improve = search.rounds_on_states(guess)
+        ends = shrink(ends, improve, lambda found: accuracy * search.size(found), progress)
     return ends, estimate
 
 
@@ -75,7 +72,7 @@ class Reaching:
         self.never = unreachable(task.parts, self.goal)
         self.free = ~self.goal & ~self.never
         self.partition = task.partition.meet(Partition(self.goal + 2 * self.never))
-        self.members = Members(task.chain.matrix, self.partition)
+        self.members = task.members(self.partition)
         zeros = ExactArray.constant(Fraction(0), n)
         self.earning = task.asked.earning(task.parts) if self.earns else zeros
         if min(self.earning.values) < 0:
@@ -166,14 +163,6 @@ class Reaching:
         missed = Until(problem.earning, problem.fixed, self.never.astype(np.float64))
         return 1 - worst_case(self.members, missed, 1 - guess, damping=damping)
 
-    def start_on_blocks(self) -> Floats:
-        """Return the initial probability of every block, the same for all without an initial distribution."""
-        start = self.task.asked.start
-        if start is None:
-            return np.full(self.members.k, 1 / self.members.k)
-        labels, k = self.members.labels, self.members.k
-        return np.bincount(labels, start.to_floats(), k).astype(np.float64)
-
     def proved(self, values: Floats, *, upper: bool) -> Ends | None:
         """Return the end that a vector on states proves once it is repaired."""
         least, most = 0.0, np.inf if self.earns else 1.0
@@ -184,57 +173,36 @@ class Reaching:
         return None if vector is None else self.task.proved((vector,), upper=upper)
 
     def exact(self) -> Ends | None:
-        """Solve the system on the blocks of a lumping in exact arithmetic."""
-        first = self.partition.representatives
-        hull = hull_of(self.task.chain.matrix, self.partition, inner=False)
-        free = self.free[first]
-        rows: list[dict[int, Fraction]] = [{b: Fraction(not free[b])} for b in range(len(first))]
-        for b, c, rate in zip(hull.source.tolist(), hull.target.tolist(), hull.most, strict=True):
-            if free[b]:
-                rows[b][b] += rate
-                rows[b][c] = rows[b].get(c, Fraction(0)) - rate
-        right = [
-            self.earning[x] if inside else Fraction(self.problem.values[x])
-            for x, inside in zip(first.tolist(), free.tolist(), strict=True)
-        ]
-        vector = exact_vector(solve_exact(rows, right))
-        below = self.task.proved((vector,), upper=False)
-        above = self.task.proved((vector,), upper=True)
-        return None if below is None or above is None else below.better(above)
+        """Solve the system on the blocks of a lumping in exact arithmetic; None if that gives no point."""
+        rows = self.task.view.negated_generator
+        if rows is None or self.partition != self.task.partition:
+            return None
+        system, right = [], []
+        for block, x in enumerate(self.partition.representatives.tolist()):
+            free = self.free[x]
+            system.append(dict(rows[block]) if free else {block: Fraction(1)})
+            right.append(self.earning[x] if free else Fraction(self.problem.values[x]))
+        vector = exact_vector(solve_exact(system, right))
+        ends = self.task.proved_both((vector,), (vector,))
+        return None if ends.half_width else ends
 
+    def rounds_on_states(self, guess: Floats) -> Callable[[], Ends]:
+        """Return rounds of Krylov steps on states, whose residual an adversary on blocks redistributes."""
+        members, problem, values = self.members, self.problem, self.problem.values
+        right = problem.earning + members.rates @ values
+        start = np.where(self.free, guess[members.labels], 0.0)
+        found = absorbed(members, right, self.free, start)
 
-class _OnStates:
-    """Rounds of Krylov steps on states, whose residual an adversary on blocks redistributes."""
+        def worst(rest: Floats) -> Floats:
+            problem = Until(rest, ~self.free, np.zeros(members.n))
+            return worst_case(members, problem, np.zeros(members.k))[members.labels]
 
-    def __init__(self, search: Reaching, guess: Floats) -> None:
-        self._search = search
-        members, problem = search.members, search.problem
-        self._right = problem.earning + members.rates @ problem.values
-        self._steps = absorbed_steps(members, self._right, search.free)
-        self._values = np.where(search.free, guess[members.labels], 0.0)
-        self._residual = np.inf
+        def improve() -> Ends:
+            found.improve()
+            above = below = found.values + values
+            if self.is_proper:
+                above, below = above + worst(found.rest), below - worst(-found.rest)
+            ends = Ends().better(self.proved(below, upper=False))
+            return ends.better(self.proved(above, upper=True))
 
-    def improve(self, number: int) -> Ends | None:
-        """Return the ends after some more steps."""
-        search, members = self._search, self._search.members
-        self._values = self._steps(self._values, _STEPS)
-        full = self._values + search.problem.values
-        rest = np.where(search.free, search.problem.earning + members.drift(full), 0.0)
-        before, self._residual = self._residual, float(np.abs(rest).max(initial=0.0))
-        if number and self._residual > _SLOW * before:
-            found = solve_directly(members, rest, search.free)
-            if found is not None:
-                self._values = self._values + found
-                full = self._values + search.problem.values
-                rest = np.where(search.free, search.problem.earning + members.drift(full), 0.0)
-        above, below = full, full
-        if search.is_proper:
-            above = full + self._worst(rest)
-            below = full - self._worst(-rest)
-        ends = Ends().better(search.proved(below, upper=False))
-        return ends.better(search.proved(above, upper=True))
-
-    def _worst(self, rest: Floats) -> Floats:
-        members, search = self._search.members, self._search
-        problem = Until(rest, ~search.free, np.zeros(members.n))
-        return worst_case(members, problem, np.zeros(members.k))[members.labels]
+        return improve

@@ -8,12 +8,11 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.certificate.bounds.proofs import HULL, MEMBERS, Evidence, Evolution, evolution_of
-from lumpability.certificate.bounds.question import absorbing
 from lumpability.certificate.bounds.recursion import SCALE
 from lumpability.certificate.verification import Contradiction
 from lumpability.errors import SizeLimit
 from lumpability.markov.approximate.bounds.ends import Ends, Task
-from lumpability.markov.approximate.bounds.members import Floats, Members
+from lumpability.markov.approximate.bounds.members import Floats, Members, assembled
 
 __all__ = ["estimates_at", "evolution", "timed_ends"]
 
@@ -24,7 +23,6 @@ _MOST_TERMS, _FEW_STEPS = (
     2_000_000,
     2_000,
 )  # of the recursion over the members, which often ends early
-_DENSE_UP_TO = 300  # blocks for the estimate
 _MOST_JUMPS = 10_000.0
 
 
@@ -74,17 +72,9 @@ def timed_ends(
 
 def estimates_at(task: Task, times: Sequence[Fraction]) -> list[float]:
     """Return the expectations at the times for the mean of the members, in floating point; NaN if too costly."""
-    matrix = task.chain.matrix
-    if task.asked.kind == "time_bounded":
-        matrix = absorbing(matrix, task.asked.goal(task.parts), discrete=task.discrete)
-    members = Members(matrix, task.partition)
+    members = task.members()
     values = members.means(task.asked.earning(task.parts).to_floats())
-    start = task.asked.start
-    mass = (
-        np.full(members.k, 1 / members.k)
-        if start is None
-        else np.bincount(members.labels, start.to_floats(), minlength=members.k)
-    )
+    mass = members.starting(task.asked.start)
     return [float(mass @ _evolved(members, values, time, task.discrete)) for time in times]
 
 
@@ -93,8 +83,8 @@ def _evolved(members: Members, values: Floats, time: Fraction, discrete: bool) -
     from scipy.linalg import expm
     from scipy.sparse.linalg import expm_multiply
 
-    if members.k <= _DENSE_UP_TO:
-        generator = members.nominal.toarray()
+    generator = assembled(members.k, members.nominal)
+    if isinstance(generator, np.ndarray):
         power = (
             np.linalg.matrix_power(generator + np.eye(members.k), int(time))
             if discrete
@@ -105,8 +95,8 @@ def _evolved(members: Members, values: Floats, time: Fraction, discrete: bool) -
     if float(time) * float(members.outflow.max()) > _MOST_JUMPS:
         return np.full(members.k, np.nan)
     if not discrete:
-        evolved: Floats = expm_multiply(members.nominal * float(time), values)
+        evolved: Floats = expm_multiply(generator * float(time), values)
         return evolved
     for _ in range(int(time)):
-        values = values + members.nominal @ values
+        values = values + generator @ values
     return values

@@ -13,7 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.markov.approximate.bounds.members import Floats, Ints, Members, solver
+from lumpability.markov.approximate.bounds.members import (
+    Entries,
+    Floats,
+    Ints,
+    Members,
+    diagonal,
+    negated,
+    solver,
+)
 
 __all__ = ["Until", "never_leaving", "nominal_value", "worst_case"]
 
@@ -59,7 +67,7 @@ def never_leaving(members: Members, fixed: Mask) -> int | None:
 
 def worst_case(members: Members, problem: Until, start: Floats, *, damping: float = 0.0) -> Floats:
     """Return the values on blocks of an adversary who maximises, nearly; `damping` is a rate of ending with nothing."""
-    damping = damping or 1e-12 * float(members.exits.max(initial=0.0) or 1.0)
+    damping = damping or _little(members)
     values, before = start, None
     for _ in range(_ROUNDS):
         scores = np.where(
@@ -87,30 +95,30 @@ def _at_least_as_good(policy: Ints, before: Ints | None, scores: Floats) -> Ints
 
 
 def _evaluated(members: Members, problem: Until, policy: Ints, damping: float) -> Floats | None:
-    from scipy.sparse import diags_array
-
     fixed = problem.fixed[policy]
-    free = diags_array((~fixed).astype(np.float64))
-    matrix = free @ (-members.generator(policy)) + diags_array(np.where(fixed, 1.0, damping))
-    solve = solver(matrix.tocsr())
-    if solve is None:
-        return None
     right = np.where(fixed, problem.values[policy], problem.earning[policy])
-    found = solve(right)
-    return found if np.isfinite(found).all() else None
+    return _solved(members, members.generator(policy), fixed, right, damping)
+
+
+def _solved(
+    members: Members, generator: Entries, fixed: Mask, right: Floats, damping: float
+) -> Floats | None:
+    """Return v with v = b in fixed blocks and (damping - Q) v = b in the others; None if it cannot be found."""
+    ending = diagonal(np.where(fixed, 1.0, damping))
+    solve = solver(members.k, negated(generator, ~fixed), ending)
+    found = None if solve is None else solve(right)
+    return found if found is not None and np.isfinite(found).all() else None
 
 
 def nominal_value(members: Members, problem: Until) -> Floats:
     """Return the values on blocks of the mean of the members; fixed ones where a block has any."""
-    from scipy.sparse import diags_array
-
-    count = np.bincount(members.labels, problem.fixed, minlength=members.k)
+    count = members.sums(problem.fixed.astype(np.float64))
     fixed = count > 0
-    sums = np.bincount(members.labels, np.where(problem.fixed, problem.values, 0.0), members.k)
-    free = diags_array((~fixed).astype(np.float64))
-    damping = 1e-12 * float(members.exits.max(initial=0.0) or 1.0)
-    matrix = free @ (-members.nominal) + diags_array(np.where(fixed, 1.0, damping))
-    solve = solver(matrix.tocsr())
+    sums = members.sums(np.where(problem.fixed, problem.values, 0.0))
     right = np.where(fixed, sums / np.maximum(count, 1), members.means(problem.earning))
-    found = np.zeros(members.k) if solve is None else solve(right)
-    return found if np.isfinite(found).all() else np.zeros(members.k)
+    found = _solved(members, members.nominal, fixed, right, _little(members))
+    return np.zeros(members.k) if found is None else found
+
+
+def _little(members: Members) -> float:
+    return 1e-12 * float(members.exits.max(initial=0.0) or 1.0)

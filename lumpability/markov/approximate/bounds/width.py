@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.bounds.question import absorbing
 from lumpability.errors import SizeLimit
 from lumpability.markov.approximate.bounds.ends import Task
 from lumpability.markov.approximate.bounds.members import Floats, Ints, Members
@@ -73,10 +72,7 @@ def timed_width(task: Task) -> Width:
 
     Raises `SizeLimit` if values at all steps do not fit the memory.
     """
-    matrix = task.chain.matrix
-    if task.asked.kind == "time_bounded":
-        matrix = absorbing(matrix, task.asked.goal(task.parts), discrete=task.discrete)
-    members = Members(matrix, task.partition)
+    members = task.members()
     choices = _Choices(members)
     earning = task.asked.earning(task.parts).to_floats()
     rate, weights = _steps(task, choices)
@@ -86,7 +82,7 @@ def timed_width(task: Task) -> Width:
         )
     above = _values(choices, -members_least(members, -earning), len(weights), rate, 1)
     below = _values(choices, members_least(members, earning), len(weights), rate, -1)
-    start = _start(task, members)
+    start = members.starting(task.asked.start)
     half = float(start @ (weights @ (above - below))) / 2
     contribution, mean = _adjoint(choices, (above, below), weights, start, rate)
     scores = choices.scores(mean)
@@ -110,13 +106,6 @@ def _steps(task: Task, choices: _Choices) -> tuple[float, Floats]:
     rate = 2 * float(choices.outflow.max(initial=0.0)) or 1.0
     window = poisson_window(rate * time, 1e-9)
     return rate, np.append(np.zeros(window.first), window.weights)
-
-
-def _start(task: Task, members: Members) -> Floats:
-    start = task.asked.start
-    if start is None:
-        return np.full(members.k, 1 / members.k)
-    return np.bincount(members.labels, start.to_floats(), members.k).astype(np.float64)
 
 
 def _values(choices: _Choices, first: Floats, count: int, rate: float, sign: int) -> Floats:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.markov.approximate.bounds.ends import Task
-from lumpability.markov.approximate.bounds.members import Floats, Ints, solver
+from lumpability.markov.approximate.bounds.members import Floats, Ints, diagonal, negated, solver
 from lumpability.markov.approximate.bounds.reaching import Reaching
 from lumpability.markov.approximate.bounds.until import Until, nominal_value, worst_case
 from lumpability.markov.approximate.bounds.width import Width
@@ -40,7 +40,7 @@ def reaching_width(task: Task) -> Width:
     excess = np.where(free, drifts[chosen] - drifts[members.best(-drifts)], 0.0)
     mass = _weights(search, chosen, free, damping)
     scores = problem.earning + members.drift_of_blocks((above + below) / 2)
-    start = search.start_on_blocks()
+    start = members.starting(task.asked.start)
     half = float(start @ (above - below)) / 2
     size = float(start @ above) or 1.0 if search.earns else 1.0
     return Width(half, size, mass * np.maximum(excess, 0.0), scores)
@@ -48,13 +48,12 @@ def reaching_width(task: Task) -> Width:
 
 def _weights(search: Reaching, chosen: Ints, free: Mask, damping: float) -> Floats:
     """Return the expected time in every free block under the choices of the one who maximises."""
-    from scipy.sparse import diags_array
-
     members = search.members
-    inside = diags_array(free.astype(np.float64))
-    ending = np.where(free, damping + 1e-12 * float(members.exits.max(initial=1.0)), 1.0)
-    matrix = inside @ (-members.generator(chosen)) @ inside + diags_array(ending)
-    solve = solver(matrix.T.tocsr())
-    start = np.where(free, search.start_on_blocks(), 0.0)
+    rows, columns, rates = negated(members.generator(chosen), free)
+    inside = free[columns]
+    little = damping + 1e-12 * float(members.exits.max(initial=1.0))
+    ending = diagonal(np.where(free, little, 1.0))
+    solve = solver(members.k, (columns[inside], rows[inside], rates[inside]), ending)
+    start = np.where(free, members.starting(search.task.asked.start), 0.0)
     found: Floats = start if solve is None else np.maximum(solve(start), 0.0)
     return found
