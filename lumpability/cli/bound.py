@@ -30,8 +30,6 @@ from lumpability.markov.approximate.bounds import (
 from lumpability.markov.approximate.tolerance import read_positive_share
 from lumpability.show.text import Table, count
 
-__all__ = ["bound_command"]
-
 _EXAMPLES = """\b
 Examples:
   lumpability lump chain.drn --tolerance 1% --partition blocks.json

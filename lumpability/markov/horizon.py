@@ -44,8 +44,6 @@ from lumpability.refinement import Progress
 from lumpability.refinement.exact_rounds import Levels
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Enclosure", "HorizonLumping", "Step", "lump_to_horizon"]
-
 _BITS = 96
 _MOST_STEPS = 10**10
 Array = np.ndarray[Any, Any]

@@ -18,8 +18,6 @@ from lumpability.certificate.digest import ChainParts, Digest
 from lumpability.certificate.verification import Contradiction, Verification
 from lumpability.numbers.rationals import shown
 
-__all__ = ["BoundCertificate"]
-
 
 class BoundCertificate(BoundClaims):
     """The claim that a quantity of a chain lies in an interval, with evidence that others can check.

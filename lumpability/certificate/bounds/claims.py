@@ -10,8 +10,6 @@ from lumpability.certificate.bounds.question import Asked
 from lumpability.certificate.digest import Digest
 from lumpability.partition import Partition
 
-__all__ = ["BoundClaims"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BoundClaims:

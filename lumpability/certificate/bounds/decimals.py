@@ -5,8 +5,6 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 
-__all__ = ["decimals"]
-
 _FEWEST, _MOST = 7, 24  # digits
 
 

@@ -21,8 +21,6 @@ import numpy as np
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Drift", "drift", "whole_numbers"]
-
 Integers = np.ndarray[Any, Any]
 """Integers as int64 if all lie below 2^62, as Python integers otherwise."""
 
@@ -67,7 +65,8 @@ class Drift:
 
 def whole_numbers(values: Sequence[int] | Integers) -> Integers:
     """Return integers as int64 if they are small enough for it, and else as an array of Python integers."""
-    given = np.asarray(values)
+    # numpy would turn a list of integers below -2^63 and above 2^63 - 1 into floats.
+    given = values if isinstance(values, np.ndarray) else np.array(values, dtype=object)
     if given.dtype.kind in "iu" and given.dtype.itemsize < 8:
         return given.astype(np.int64)
     items = given.tolist()

@@ -21,8 +21,6 @@ from lumpability.certificate.json_stream import MAX_BYTES
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.number_list import NumberList
 
-__all__ = ["DOMAIN", "read_bound", "write_bound"]
-
 DOMAIN = "bound"
 _MOST_NUMBERS = 1 << 25
 _MOST_STEPS = 10**9

@@ -12,8 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["Window", "poisson_window"]
-
 _BITS = 96
 _NEGLIGIBLE = 1 << (_BITS - 76)
 

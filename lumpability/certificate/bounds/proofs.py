@@ -38,8 +38,6 @@ from lumpability.certificate.verification import Contradiction
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 
-__all__ = ["HULL", "MEMBERS", "Evolution", "Evidence", "evolution_of", "prove", "unreachable"]
-
 _MOST_STEPS = 10**7
 _MOST_MEAN = 10**10
 

@@ -18,8 +18,6 @@ from lumpability.certificate.verification import Contradiction
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
 
-__all__ = ["KINDS", "Asked", "absorbing", "bounds_on_blocks"]
-
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 KINDS = ("transient", "time_bounded", "stationary", "long_run", "hitting", "expected")

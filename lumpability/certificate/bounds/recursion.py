@@ -23,8 +23,6 @@ from lumpability.certificate.bounds.rows import Rows
 from lumpability.certificate.verification import Contradiction
 from lumpability.numbers.exact_array import ExactArray
 
-__all__ = ["SCALE", "Recursion", "ceilings", "poisson_mixtures", "values_after"]
-
 Integers = np.ndarray[Any, np.dtype[np.object_]]
 
 _BITS = 64

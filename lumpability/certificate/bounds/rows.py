@@ -24,8 +24,6 @@ from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Rows", "hull_of", "members_of", "outflows_of"]
-
 Indices = np.ndarray[Any, Any]
 
 _SAFE_BITS = 62

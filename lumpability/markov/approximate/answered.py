@@ -20,8 +20,6 @@ from lumpability.markov.respected import respected_names
 from lumpability.partition import Partition
 from lumpability.refinement import Progress
 
-__all__ = ["AnsweredLumping", "lump_for"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AnsweredLumping(ApproximateLumping):

@@ -9,8 +9,6 @@ from lumpability.partition import Partition
 from lumpability.refinement import Progress
 from lumpability.structure import WeightedStructure
 
-__all__ = ["by_definition", "by_kernel", "partition_by_gaps"]
-
 _SMALL = 500  # states and transitions
 _LARGEST = 10**150  # sums and squares of weights fit floats
 

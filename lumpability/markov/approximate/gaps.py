@@ -32,8 +32,6 @@ from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
-__all__ = ["clusters", "ladder", "refine", "refine_at", "split", "split_by_values", "widest_spread"]
-
 
 def ladder(tolerance: Fraction) -> list[Fraction]:
     """Return the tolerances to go through, each half of the one before.

@@ -24,8 +24,6 @@ from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 
-__all__ = ["Hull", "hull"]
-
 Array = np.ndarray[Any, Any]
 
 

@@ -32,8 +32,6 @@ from lumpability.partition import Partition
 from lumpability.quotient import Verdict, collapse
 from lumpability.refinement import Progress
 
-__all__ = ["check_within", "lump_within"]
-
 
 def lump_within(
     chain: MarkovChain,

@@ -13,8 +13,6 @@ from lumpability.markov.blocks import Blocked
 from lumpability.markov.chains import MarkovChain
 from lumpability.partition import Partition
 
-__all__ = ["ApproximateLumping"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ApproximateLumping(Blocked):

@@ -26,8 +26,6 @@ from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
 
-__all__ = ["MergingTolerance", "merging_tolerance"]
-
 _SMALLEST = 40  # halvings
 _STEPS = 7
 _ZERO = Fraction(0)

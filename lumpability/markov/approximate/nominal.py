@@ -25,8 +25,6 @@ from lumpability.partition import Partition
 from lumpability.quotient import project
 from lumpability.structure import WeightedStructure
 
-__all__ = ["means", "nominal_quotient"]
-
 Array = np.ndarray[Any, Any]
 
 

@@ -20,8 +20,6 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.refinement import Witness
 
-__all__ = ["Residual", "residual", "residual_in"]
-
 _ZERO = Fraction(0)
 
 

@@ -12,16 +12,6 @@ from lumpability.errors import InvalidInput, InvalidValue
 from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.rationals import read_number
 
-__all__ = [
-    "in_percent",
-    "read_absolute",
-    "read_positive_share",
-    "read_steps",
-    "read_time",
-    "read_tolerance",
-    "require_numbers",
-]
-
 
 def require_numbers(chain: MarkovChain) -> None:
     """Refuse a chain with parameters: whether two of its rates are near each other is not determined."""

@@ -77,3 +77,13 @@ def test_a_long_row_of_large_numbers_does_not_overflow() -> None:
 def test_integers_are_int64_only_where_they_fit() -> None:
     assert whole_numbers([1, -2]).dtype == np.int64
     assert whole_numbers([1, 2**70]).tolist() == [1, 2**70]
+
+
+def test_weights_around_the_ends_of_64_bits_stay_integers() -> None:
+    assert whole_numbers([2**63, -1]).tolist() == [2**63, -1]
+    matrix = WeightedStructure.from_edges(2, [0, 1], [1, 0], [2**63, Fraction(1, 3)])
+    found = drift(matrix, np.array([0, 1]), 1)
+    assert [Fraction(int(x), found.denominator) for x in found.numerators] == [
+        2**63,
+        Fraction(-1, 3),
+    ]

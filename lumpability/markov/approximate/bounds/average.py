@@ -21,8 +21,6 @@ from lumpability.markov.approximate.bounds.members import (
     solver,
 )
 
-__all__ = ["adversary", "bias_system", "nominal_bias"]
-
 _ROUNDS = 60
 
 

@@ -22,8 +22,6 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import intern
 from lumpability.partition import Partition
 
-__all__ = ["Ends", "Task", "View", "exact_vector", "shrink", "vector_of"]
-
 Progress = Callable[[float, float], None]
 """Called with (half-width so far, half-width wanted); an exception from it stops the search."""
 
@@ -153,6 +151,11 @@ class Ends:
         if other.upper is not None and (upper is None or other.upper < upper):
             upper, above = other.upper, other.above
         return Ends(lower, upper, below, above)
+
+    @property
+    def are_known(self) -> bool:
+        """Whether neither end is missing."""
+        return self.lower is not None and self.upper is not None
 
     @property
     def half_width(self) -> float:

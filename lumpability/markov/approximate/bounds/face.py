@@ -17,8 +17,9 @@ import numpy as np
 from lumpability.certificate.bounds.certificate import BoundCertificate
 from lumpability.certificate.bounds.proofs import HULL, MEMBERS
 from lumpability.certificate.bounds.question import Asked
-from lumpability.errors import InvalidInput
+from lumpability.errors import InvalidInput, NoConvergence
 from lumpability.markov.approximate.bounds.ends import Ends, Progress, Task, View
+from lumpability.markov.approximate.bounds.exact import exactly
 from lumpability.markov.approximate.bounds.interval import Interval, outward
 from lumpability.markov.approximate.bounds.longrun import average_ends, long_run_ends
 from lumpability.markov.approximate.bounds.questions import (
@@ -37,8 +38,6 @@ from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.foreign import plain
 from lumpability.partition import Partition
 from lumpability.version import __version__
-
-__all__ = ["Bounds", "bounds"]
 
 _SEARCHES = {
     "stationary": average_ends,
@@ -380,8 +379,18 @@ class Bounds:
         if over is not None:
             raise InvalidInput(f"over={over!r} is for questions about a time")
         wanted = None if accuracy is None else float(read_positive_share(accuracy, "accuracy"))
-        ends = _SEARCHES[task.asked.kind](task, accuracy=wanted, progress=progress)
-        return self._interval(task.asked, *ends)
+        ends = exactly(task)
+        if ends is not None:
+            return self._interval(task.asked, ends)
+        try:
+            with np.errstate(all="ignore"):  # overflow proves nothing, and is noticed there
+                search = _SEARCHES[task.asked.kind]
+                return self._interval(task.asked, *search(task, accuracy=wanted, progress=progress))
+        except NoConvergence:
+            ends = exactly(task.on(Partition.discrete(self.chain.n)))
+            if ends is None:
+                raise
+        return self._interval(task.asked, ends)
 
     def _at_times(
         self,
@@ -417,14 +426,19 @@ class Bounds:
         self,
         asked: Asked,
         ends: Ends,
-        estimate: float,
+        estimate: float = float("nan"),
         *,
         rate: Fraction | None = None,
         over: str = MEMBERS,
     ) -> Interval:
         """Return the interval of two ends, rounded outward to numbers of moderate length."""
-        assert ends.lower is not None
-        assert ends.upper is not None
+        if ends.lower is None or ends.upper is None:
+            raise NoConvergence(
+                "no vector was found that proves both ends: rates lie too far apart for floating point",
+                residual=float("inf"),
+                lower=ends.lower,
+                upper=ends.upper,
+            )
         lower, upper = outward(ends.lower, up=False), outward(ends.upper, up=True)
         if not np.isfinite(estimate):
             estimate = float((lower + upper) / 2)

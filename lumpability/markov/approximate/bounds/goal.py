@@ -18,8 +18,6 @@ from lumpability.markov.approximate.bounds.width import Width, timed_width
 from lumpability.markov.approximate.bounds.width_until import reaching_width
 from lumpability.partition import Partition
 
-__all__ = ["refined_for", "starting_partition"]
-
 _SHARE = 0.35
 _APART = 1e-12  # of scores, relative to the largest of all
 _MOST_VALUES = 64

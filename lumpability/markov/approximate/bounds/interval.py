@@ -9,8 +9,6 @@ from lumpability.certificate.bounds.certificate import BoundCertificate
 from lumpability.certificate.bounds.decimals import decimals
 from lumpability.certificate.bounds.proofs import HULL
 
-__all__ = ["Interval", "outward"]
-
 _BITS = 60
 
 

@@ -15,8 +15,6 @@ import numpy as np
 from lumpability.markov.approximate.bounds.average import bias_system
 from lumpability.markov.approximate.bounds.members import Floats, Members, diagonal, solver
 
-__all__ = ["Solution", "absorbed", "averaged", "solved"]
-
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Map = Callable[[Floats], Floats]
 

@@ -8,20 +8,17 @@ h and v on states, with Q h <= 0 and g + Q v <= h, bound the average from every 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from lumpability.certificate.bounds.question import Asked
-from lumpability.errors import NotUnique
 from lumpability.markov.approximate.bounds.average import adversary, nominal_bias
 from lumpability.markov.approximate.bounds.ends import (
     Ends,
     Progress,
     Task,
     View,
-    exact_vector,
     shrink,
     vector_of,
 )
@@ -29,7 +26,6 @@ from lumpability.markov.approximate.bounds.krylov import averaged, solved
 from lumpability.markov.approximate.bounds.members import Floats, Members
 from lumpability.markov.approximate.bounds.repair import Repair
 from lumpability.markov.solve.classes import recurrent_classes
-from lumpability.markov.solve.linear import solve_exact
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
 
@@ -43,9 +39,6 @@ def average_ends(
 ) -> tuple[Ends, float]:
     """Return ends of the average under every stationary distribution, and an estimate."""
     earning = task.asked.earning(task.parts)
-    exact = _exact(task, earning)
-    if exact is not None:
-        return exact, float(exact.upper or 0)
     floats, members = earning.to_floats(), task.members()
     guess, estimate = nominal_bias(members, floats)
     ends = _bounded(task, members, np.zeros(members.n), floats, guess)
@@ -66,21 +59,6 @@ def _bounded(task: Task, members: Members, values: Floats, rest: Floats, guess: 
     above = values + adversary(members, rest, guess)[members.labels]
     below = values - adversary(members, -rest, -guess)[members.labels]
     return task.proved_both((vector_of(below),), (vector_of(above),))
-
-
-def _exact(task: Task, earning: ExactArray) -> Ends | None:
-    """Solve Poisson's equation on the blocks of a lumping in exact arithmetic; None if that gives no point."""
-    rows, k = task.view.negated_generator, len(task.partition)
-    if rows is None:
-        return None
-    system = [*({**row, k: Fraction(1)} for row in rows), {0: Fraction(1)}]
-    right = [*(earning[x] for x in task.partition.representatives.tolist()), Fraction(0)]
-    try:
-        vector = exact_vector(solve_exact(system, right)[:k])
-    except NotUnique:
-        return None
-    ends = task.proved_both((vector,), (vector,))
-    return None if ends.half_width else ends
 
 
 def long_run_ends(

@@ -17,8 +17,6 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Entries", "Floats", "Members", "assembled", "diagonal", "negated", "rounded", "solver"]
-
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, Any]
 Entries = tuple[Ints, Ints, Floats]

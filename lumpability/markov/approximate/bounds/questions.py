@@ -21,8 +21,6 @@ from lumpability.markov.solve.vectors import initial_of, target_of
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 
-__all__ = ["Expected", "Hitting", "LongRun", "Question", "Stationary", "TimeBounded", "Transient"]
-
 Target = str | np.ndarray[Any, np.dtype[np.bool_]]
 
 

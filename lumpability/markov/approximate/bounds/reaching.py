@@ -20,7 +20,6 @@ from lumpability.markov.approximate.bounds.ends import (
     Ends,
     Progress,
     Task,
-    exact_vector,
     shrink,
 )
 from lumpability.markov.approximate.bounds.krylov import absorbed, solved
@@ -32,11 +31,8 @@ from lumpability.markov.approximate.bounds.until import (
     nominal_value,
     worst_case,
 )
-from lumpability.markov.solve.linear import solve_exact
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
-
-__all__ = ["Reaching", "reaching_ends"]
 
 
 def reaching_ends(
@@ -49,9 +45,6 @@ def reaching_ends(
     search = Reaching(task)
     guess = nominal_value(search.members, search.problem)
     estimate = search.at_start(guess[search.members.labels])
-    exact = search.exact()
-    if exact is not None:
-        return exact, estimate
     ends = search.trivial.better(search.on_blocks(guess, upper=False))
     search.refuse_infinite(ends, alone=accuracy is None)
     if search.is_proper or not search.earns:
@@ -171,20 +164,6 @@ class Reaching:
         earning = [self.earning.map(lambda value: sign * value)] if self.earns else []
         vector = self.repair.raised(sign * values, earning, sign=sign)
         return None if vector is None else self.task.proved((vector,), upper=upper)
-
-    def exact(self) -> Ends | None:
-        """Solve the system on the blocks of a lumping in exact arithmetic; None if that gives no point."""
-        rows = self.task.view.negated_generator
-        if rows is None or self.partition != self.task.partition:
-            return None
-        system, right = [], []
-        for block, x in enumerate(self.partition.representatives.tolist()):
-            free = self.free[x]
-            system.append(dict(rows[block]) if free else {block: Fraction(1)})
-            right.append(self.earning[x] if free else Fraction(self.problem.values[x]))
-        vector = exact_vector(solve_exact(system, right))
-        ends = self.task.proved_both((vector,), (vector,))
-        return None if ends.half_width else ends
 
     def rounds_on_states(self, guess: Floats) -> Callable[[], Ends]:
         """Return rounds of Krylov steps on states, whose residual an adversary on blocks redistributes."""

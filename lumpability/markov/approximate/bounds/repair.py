@@ -19,8 +19,6 @@ from lumpability.markov.approximate.bounds.members import Floats, Members, round
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Repair"]
-
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 _ATTEMPTS = 12

@@ -14,8 +14,6 @@ from lumpability.errors import SizeLimit
 from lumpability.markov.approximate.bounds.ends import Ends, Task
 from lumpability.markov.approximate.bounds.members import Floats, Members, assembled
 
-__all__ = ["estimates_at", "evolution", "timed_ends"]
-
 _NARROW = 50
 """Steps end once the values differ by at most 2^-50 of the span of what is averaged."""
 _MOST_STEPS = 10**7

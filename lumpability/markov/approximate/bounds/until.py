@@ -23,8 +23,6 @@ from lumpability.markov.approximate.bounds.members import (
     solver,
 )
 
-__all__ = ["Until", "never_leaving", "nominal_value", "worst_case"]
-
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 _ROUNDS = 100

@@ -21,8 +21,6 @@ from lumpability.markov.approximate.bounds.ends import Task
 from lumpability.markov.approximate.bounds.members import Floats, Ints, Members
 from lumpability.markov.solve.transient import poisson_window
 
-__all__ = ["Width", "timed_width"]
-
 _MOST_NUMBERS = 200_000_000
 
 

@@ -17,8 +17,6 @@ from lumpability.markov.approximate.bounds.reaching import Reaching
 from lumpability.markov.approximate.bounds.until import Until, nominal_value, worst_case
 from lumpability.markov.approximate.bounds.width import Width
 
-__all__ = ["reaching_width"]
-
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 _SHARE = 0.1

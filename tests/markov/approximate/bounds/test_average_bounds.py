@@ -136,12 +136,24 @@ def test_trap_a_level_that_increases_proves_nothing() -> None:
 
 
 def test_an_accuracy_beyond_floating_point_is_refused_with_the_best_ends() -> None:
-    rates = [[0, 1, "1/3"], ["1/7", 0, 2], ["1/10000", 3, 0]]
+    n = 70  # more than are solved exactly
+    rates = {(x, (x + 1) % n): Fraction(100 + x, 99) for x in range(n)}
+    rates |= {(x, (x - 1) % n): Fraction(1) for x in range(n)}
+    chain = CTMC.from_rates(rates, states=range(n))
+    earned = [Fraction(x % 3) for x in range(n)]
     with pytest.raises(NoConvergence) as caught:
-        bounds(CTMC(rates), [0, 0, 0]).stationary([1, 2, 4], accuracy=1e-40)
-    exact = averages(CTMC(rates), [Fraction(1), Fraction(2), Fraction(4)])[0]
+        bounds(chain, [0] * n).stationary(earned, accuracy=1e-40)
+    exact = averages(chain, earned)[0]
     assert caught.value.lower <= exact <= caught.value.upper
     assert caught.value.upper - caught.value.lower < Fraction(1, 10**8)
+
+
+def test_where_floating_point_ends_small_chains_are_solved_exactly() -> None:
+    rates = [[0, 1, "1/3"], ["1/7", 0, 2], ["1/10000", 3, 0]]
+    interval = bounds(CTMC(rates), [0, 0, 0]).stationary([1, 2, 4], accuracy=1e-40)
+    exact = averages(CTMC(rates), [Fraction(1), Fraction(2), Fraction(4)])[0]
+    assert interval.lower == interval.upper == exact
+    assert interval.certify().verify(CTMC(rates))
 
 
 def test_an_interrupt_keeps_the_best_interval_and_another_error_stops_the_search() -> None:

@@ -16,7 +16,7 @@ from lumpability.certificate.bounds.proofs import Evidence, prove
 from lumpability.certificate.bounds.question import Asked
 from lumpability.certificate.digest import ChainParts
 from lumpability.certificate.verification import Contradiction
-from lumpability.errors import InvalidInput, NoFiniteBound
+from lumpability.errors import InvalidInput, NoConvergence, NoFiniteBound
 from lumpability.markov import MarkovChain
 from lumpability.markov.approximate.bounds import bounds
 from lumpability.markov.solve import expected_reward_until, hitting_probabilities
@@ -151,3 +151,39 @@ def test_action_rewards_are_earned_on_leaving() -> None:
     chain = CTMC([[0, 2], [0, 0]], rewards={"paid": paid}, initial=0)
     interval = bounds(chain, [0, 1]).expected("paid", until=[1])
     assert interval.lower == interval.upper == 3
+
+
+@pytest.mark.parametrize(
+    ("rates", "answer"),
+    [
+        ({("b", "a"): "1e-17"}, 10**17),
+        ({("b", "a"): "1e-12", ("a", "b"): "7e6"}, 10**12),
+        ({("b", "a"): "1e-12", ("b", "c"): "1e9", ("c", "b"): 1}, 10**12 + 10**21),
+    ],
+)
+def test_rates_may_lie_apart_as_far_as_they_will_in_small_chains(
+    rates: dict[object, object], answer: int
+) -> None:
+    chain = CTMC.from_rates(rates, labels={"a": ["a"]}, initial="b")
+    for partition in ([*range(chain.n)], chain.labels["a"].astype(int)):
+        found = bounds(chain, partition)
+        interval = found.expected(until="a", accuracy="1e-9")
+        assert (interval.lower, interval.upper) == (answer, answer)
+        assert interval.certify().verify(chain)
+        assert found.hitting("a", accuracy="1e-9").lower == 1
+
+
+def test_long_runs_of_stiff_small_chains_are_exact() -> None:
+    rates = {(0, 2): "9e-12", (3, 1): 6 * 10**9, (3, 2): 2 * 10**6}
+    chain = CTMC.from_rates(rates, states=range(4), labels={"a": [2]}, initial=3)
+    interval = bounds(chain, [0, 1, 2, 3]).long_run("a")
+    assert interval.lower == interval.upper == Fraction(1, 3001)
+    assert interval.certify().verify(chain)
+
+
+def test_vectors_that_prove_nothing_are_told_in_words() -> None:
+    rates = {(x, x + 1): Fraction(10) ** (-18 * (x % 2)) for x in range(80)}
+    rates |= {(x + 1, x): Fraction(10) ** (18 * (x % 2)) for x in range(80)}
+    chain = CTMC.from_rates(rates, states=range(81), labels={"a": [80]}, initial=0)
+    with pytest.raises((NoConvergence, NoFiniteBound)):
+        bounds(chain, np.arange(81)).expected(until="a")
