@@ -256,7 +256,7 @@ class Bounds:
         >>> from lumpability import DTMC
         >>> chain = DTMC([[0, "1/4", "3/4"], [0, 1, 0], [0, 0, 1]], initial=0)
         >>> print(bounds(chain, [0, 1, 2]).long_run([0, 0, 1]))
-        long-run average of the given numbers in [0.7499999999999964472, 0.7500000000000035528], proved
+        long-run average of the given numbers in [0.75, 0.75], proved
         """
         return self.answer(LongRun(of, initial=initial), accuracy=accuracy, progress=progress)
 
