@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lumpability.cli.report import Report, change_of_size, rounding
+from lumpability.cli.report import Report, change_of_size, execution, reduced, rounding
 from lumpability.errors import InvalidInput
 from lumpability.markov.attributes import States
 from lumpability.networks.graph.layers import Held, LayerSummary, barriers_of
@@ -87,18 +87,12 @@ def summarise(
         raise InvalidInput(
             "the effect of rounding is bounded for networks that are chains of layers"
         )
-    measured = None if compare is None else lumping.compare(compare)
-    took = lumping.latency() if time else None
+    timed, lines = execution(
+        None if compare is None else lumping.compare(compare), lumping.latency() if time else None
+    )
     data = {
         **lumping.report(),
-        "latency": None if took is None else vars(took),
-        "comparison": None
-        if measured is None
-        else {
-            "points": measured.points,
-            "bitwise_equal": measured.bitwise_equal,
-            "largest_difference": str(measured.largest_difference),
-        },
+        **timed,
     }
     rows = [
         (name, change_of_size(data["before"][key], data["after"][key]))
@@ -115,14 +109,11 @@ def summarise(
     found = lumping.rounding
     told = rounding(found.weights, found.rounded, found.largest, "its type")
     rows += [("proof", lumping.stats.proof), ("new weights", told)]
-    told = "floats may add up in another order; --compare N measures what that changes"
-    rows.append(("execution", told if measured is None else str(measured)))
-    if took is not None:
-        rows.append(("latency", str(took)))
+    rows += lines
     rows.append(("time", f"{lumping.stats.seconds:.2f} s, proof included"))
     columns = ("layer", "kind", "left", *_COLUMNS, "leave together with")
-    lines = tuple(_layer_line(layer, f"{layer.left:,}") for layer in lumping.table)
-    layers = Table("units by layer", lines, columns, frozenset(range(2, 8)))
+    units_left = tuple(_layer_line(layer, f"{layer.left:,}") for layer in lumping.table)
+    layers = Table("units by layer", units_left, columns, frozenset(range(2, 8)))
     return Report(data, (Table("Network (graph), lumped", tuple(rows)), layers))
 
 

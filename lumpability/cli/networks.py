@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lumpability.cli.report import Report, change_of_size, rounding
+from lumpability.cli.report import Report, change_of_size, execution, reduced, rounding
 from lumpability.errors import NotJustified
 from lumpability.formats.onnx_compare import compare_in_onnxruntime, latency_in_onnxruntime
 from lumpability.markov.attributes import States
@@ -97,10 +97,11 @@ def summarise(
     """
     report = lumping.report()
     bound, effect = _effect_of_rounding(lumping, box)
-    measured = None
-    if compare is not None:
-        measured = compare_in_onnxruntime(lumping.network, lumping.quotient, compare)
-    took = latency_in_onnxruntime(lumping.network, lumping.quotient) if time else None
+    pair = (lumping.network, lumping.quotient)
+    timed, lines = execution(
+        None if compare is None else compare_in_onnxruntime(*pair, compare),
+        latency_in_onnxruntime(*pair) if time else None,
+    )
     data = {
         **report,
         "irreducible": lumping.is_irreducible,
@@ -109,32 +110,25 @@ def summarise(
         "factors": [[str(factor) for factor in layer] for layer in lumping.factors],
         "barriers": _barriers(lumping.network),
         "bound": bound,
-        "comparison": None
-        if measured is None
-        else {
-            "points": measured.points,
-            "bitwise_equal": measured.bitwise_equal,
-            "largest_difference": str(measured.largest_difference),
-        },
-        "latency": None if took is None else vars(took),
+        **timed,
     }
+    made, kept = lumping.rounding, str(lumping.quotient.dtype)
     rows = [
         (name, change_of_size(report["before"][key], report["after"][key]))
         for key, name in SIZES.items()
     ]
-    rows.append(("result", _result(lumping)))
+    rows.append(
+        ("result", lumping.result if lumping.is_irreducible else reduced(lumping.rounding.rounded))
+    )
     rows += _barrier_rows(lumping.network)
     rows += [
         ("proof", lumping.stats.proof.partition(";")[0]),
         ("meaning", report["meaning"].partition(";")[0]),
-        ("new weights", _representable(lumping)),
+        ("new weights", rounding(made.weights, made.rounded, made.largest, kept)),
     ]
     if effect:
         rows.append(("rounding", effect))
-    told = "floats may add up in another order; --compare N measures what that changes"
-    rows.append(("execution", told if measured is None else str(measured)))
-    if took is not None:
-        rows.append(("latency", str(took)))
+    rows += lines
     rows.append(("time", f"{lumping.stats.seconds:.2f} s, proof included ({lumping.stats.engine})"))
     title = f"Network, {lumping.kind} lumping"
     return Report(data, (Table(title, tuple(rows)), _layer_table(lumping)))
@@ -191,18 +185,6 @@ def _effect_of_rounding(
         return {"box": [str(end) for end in box], "largest": None}, f"no bound: {error}"
     text = f"moves no output by more than {largest:.3g} {inputs} (--range)"
     return {"box": [str(end) for end in box], "largest": str(largest)}, text
-
-
-def _result(lumping: NetworkLumping) -> str:
-    if lumping.is_irreducible:
-        return lumping.result
-    until = " before rounding" if lumping.rounding.rounded else ""
-    return f"smaller, and the same function for every input{until}"
-
-
-def _representable(lumping: NetworkLumping) -> str:
-    found, dtype = lumping.rounding, lumping.quotient.dtype
-    return rounding(found.weights, found.rounded, found.largest, str(dtype))
 
 
 def _shape(sizes: list[int | None]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lumpability.cli.networks import SIZES
-from lumpability.cli.report import Report, change_of_size
+from lumpability.cli.report import Report, change_of_size, execution
 from lumpability.errors import InvalidInput
 from lumpability.formats.onnx_compare import compare_in_onnxruntime, latency_in_onnxruntime
 from lumpability.show.text import Table
@@ -39,18 +39,12 @@ def summarise(
         ends = None if lumping.region is None else lumping.region.floats
         measured = compare_in_onnxruntime(lumping.network, lumping.quotient, compare, ends=ends)
     took = latency_in_onnxruntime(lumping.network, lumping.quotient) if time else None
+    timed, lines = execution(measured, took)
     report = lumping.report()
     data = {
         **report,
         "irreducible": lumping.is_irreducible,
-        "comparison": None
-        if measured is None
-        else {
-            "points": measured.points,
-            "bitwise_equal": measured.bitwise_equal,
-            "largest_difference": str(measured.largest_difference),
-        },
-        "latency": None if took is None else vars(took),
+        **timed,
     }
     rows = [
         (name, change_of_size(report["before"][key], report["after"][key]))
@@ -66,10 +60,7 @@ def summarise(
         ("meaning", report["meaning"]),
         ("new weights", _rounding(lumping)),
     ]
-    if measured is not None:
-        rows.append(("execution", str(measured)))
-    if took is not None:
-        rows.append(("latency", str(took)))
+    rows += lines if measured is not None else lines[1:]
     rows.append(("time", f"{lumping.seconds:.2f} s, proof included"))
     columns = ("layer", "before", "after", *_REASONS, "carrying")
     layers = tuple(_line(row) for row in lumping.table)

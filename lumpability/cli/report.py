@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lumpability.show.text import Table
+
+if TYPE_CHECKING:
+    from lumpability.networks.graph.compare import Comparison, Latency
 
 
 @dataclass(frozen=True)
@@ -52,3 +55,25 @@ def rounding(weights: int, rounded: int, largest: Fraction, dtype: str) -> str:
         f"{rounded:,} of {weights:,} are not representable in {dtype} and were rounded, by at most "
         f"{float(largest):.3g} (--exact-weights refuses)"
     )
+
+
+def reduced(rounded: int) -> str:
+    """Return the result for a network that became smaller; `rounded` new weights were rounded."""
+    until = " before rounding" if rounded else ""
+    return f"smaller, and the same function for every input{until}"
+
+
+def execution(
+    found: Comparison | None, took: Latency | None
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return what was measured in onnxruntime as data, and as rows of a table."""
+    told = "floats may add up in another order; --compare N measures what that changes"
+    data: dict[str, Any] = {"comparison": None, "latency": None if took is None else vars(took)}
+    if found is not None:
+        data["comparison"] = {
+            "points": found.points,
+            "bitwise_equal": found.bitwise_equal,
+            "largest_difference": str(found.largest_difference),
+        }
+    rows = [("execution", told if found is None else str(found))]
+    return data, rows if took is None else [*rows, ("latency", str(took))]

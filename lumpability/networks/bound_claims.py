@@ -27,7 +27,7 @@ from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
 from lumpability.structure.dense import DenseStructure, RowClasses
 
-__all__ = ["BoundClaim", "NewWeights", "bind"]
+__all__ = ["BoundClaim", "NewWeights", "aggregated", "bind"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +62,13 @@ class BoundClaim:
     def live(self) -> Array:
         """The mask of the classes that are units of the quotient."""
         return self.claim.live
+
+    @property
+    def constant_classes(self) -> Array:
+        """Whether each class is constant, shape (classes,)."""
+        constant = np.zeros(len(self.partition), dtype=bool)
+        constant[self.partition.labels[list(self.claim.constants)]] = True
+        return constant
 
     @property
     def firsts(self) -> Array:
@@ -101,6 +108,9 @@ class BoundClaim:
         left: dict[tuple[int, Fraction], Fraction] = {}
         carried = []
         for unit, factor in enumerate(self.claim.factors.tolist()):
+            if unit == firsts[unit] and factor == 1:
+                carried.append(factor)
+                continue
             case = (-1 if self.stage.is_uniform else unit, factor)
             if case not in left:
                 measure, common = self.stage.pull(firsts[unit], Fraction(1))
@@ -112,14 +122,19 @@ class BoundClaim:
     @cached_property
     def rows(self) -> Rows:
         """The aggregated weights."""
-        return _aggregated(self.stage, self.below)
+        return aggregated(self.stage, self.below)
+
+    @property
+    def stays(self) -> Array:
+        """Whether each row of the aggregated weights comes from a unit of the quotient, shape (rows,)."""
+        every = np.ones(self.rows.summed.classes, dtype=bool)
+        return every if self.below is None else self.below.live[self.rows.classes]
 
     def weights(self) -> NewWeights:
         """Return the exact weights of the quotient's layer."""
         live = self.partition.representatives[self.live]
         scale = self.claim.factors[live]
-        rows, summed = self.rows, self.rows.summed
-        stays = rows.stays
+        rows, summed, stays = self.rows, self.rows.summed, self.stays
         bias = divided(summed.bias[live], scale)
         none = self.stage.layer.bias is None and not np.array(bias != 0, dtype=bool).any()
         if rows.is_stored and len(live) == summed.columns and stays.all():
@@ -144,8 +159,6 @@ class Rows:
     """A W and N W, with their rows ordered by class and position."""
 
     summed: DenseStructure
-    # Shape (rows,): whether each row comes from a class below that is a unit of the quotient.
-    stays: Array
     # Shape (rows,): the class below, or the row itself if the layer below stays as it is.
     classes: Array
     places: Array  # shape (rows,): the row of A W that belongs to the same class and position
@@ -167,12 +180,13 @@ def bind(claims: Sequence[LayerClaim], stages: Sequence[Stage], kind: str) -> li
     return bound
 
 
-def _aggregated(stage: Stage, below: BoundClaim | None) -> Rows:
+def aggregated(stage: Stage, below: BoundClaim | None) -> Rows:
+    """Aggregate the weights of a stage by the classes of the stage that it reads."""
     matrix, bias = stage.matrix, stage.layer.bias
     if below is None:
         every = np.arange(len(matrix))
         summed = DenseStructure(matrix, bias, RowClasses.separate(len(matrix)))
-        return Rows(summed, np.ones(len(matrix), dtype=bool), every, every, len(matrix))
+        return Rows(summed, every, every, len(matrix))
     assert below.stage.rows is not None
     width = below.stage.rows.shape[1]
     owner = np.empty(len(matrix), dtype=np.int64)
@@ -205,4 +219,4 @@ def _aggregated(stage: Stage, below: BoundClaim | None) -> Rows:
     key = np.concatenate(keys)
     classes, places = key // width, np.searchsorted(keys[0], key)
     summed = DenseStructure(matrix, bias, incoming)
-    return Rows(summed, below.live[classes], classes, places, len(keys[0]))
+    return Rows(summed, classes, places, len(keys[0]))

@@ -96,7 +96,9 @@ class _Comparison:
         below = stages[number - 1] if self.merged.stage.open else None
         self.skips = 0
         if below is not None and below.stage.rows is not None:
-            self.skips = int(below.has_skip.sum()) * below.stage.rows.shape[1]
+            self.skips = (
+                len(np.unique(below.partition.labels[below.reflected])) * below.stage.rows.shape[1]
+            )
         self.name_of = row_names(stages, number)
 
     def together(self, names: tuple[str, str]) -> tuple[Fraction | None, str]:
@@ -147,7 +149,7 @@ class _Comparison:
             for step in stage.steps
         ]
         after = ", ".join(functions) or "the next layer"
-        if self.merged.antiparallel:
+        if self.merged.claim.antiparallel:
             return f"{after} admits both signs by a skip: act(-x) = act(x) - {stage.reflection} x"
         if not admits_factors(self.kind):
             return "an exact lumping admits equal columns only"

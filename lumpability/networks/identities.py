@@ -159,8 +159,7 @@ def _rows(claim: BoundClaim) -> Lifting:
 
 def _numbers(claim: BoundClaim) -> tuple[Array, Array]:
     """Return the number of every class among those that are not constant, and which are."""
-    constant = np.zeros(len(claim.partition), dtype=bool)
-    constant[claim.partition.labels[~claim.moving]] = True
+    constant = claim.constant_classes
     return np.cumsum(~constant) - 1, constant
 
 

@@ -50,7 +50,7 @@ def lump_network(
             f"type (off by at most {float(rounding.largest):.3g}): choose a wider dtype, or allow rounding",
             rounding=rounding,
         )
-    claims = [one.claim() for one in merged]
+    claims = [one.claim for one in merged]
     wrong = refute(network, quotient, claims, kind, rounding.largest)
     if wrong is not None:
         raise LumpabilityError(

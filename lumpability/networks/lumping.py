@@ -197,7 +197,7 @@ class NetworkLumping(Played):
             kind=self.kind,
             original=Subject.of(self.network),
             reduced=Subject.of(self.quotient),
-            layers=tuple(one.claim() for one in self.stages),
+            layers=tuple(one.claim for one in self.stages),
             largest_change=self.rounding.largest,
             network=self.network,
             quotient=self.quotient,

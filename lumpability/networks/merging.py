@@ -28,6 +28,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from lumpability.networks.bound_claims import BoundClaim, aggregated
 from lumpability.networks.claims import LayerClaim
 from lumpability.networks.kinds import admits_factors
 from lumpability.networks.layers import Conv
@@ -39,120 +40,37 @@ from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
 from lumpability.refinement import Engine, EngineName, Progress, multiples, refine
 from lumpability.refinement.columns import column_factors
-from lumpability.structure.dense import DenseStructure, RowClasses
+from lumpability.structure.dense import DenseStructure
 
 __all__ = ["Columns", "MergedStage", "group_columns", "merge", "merge_stage", "reasons"]
 
 
 @dataclass(frozen=True, eq=False)
-class MergedStage:
-    """The classes of one stage."""
+class MergedStage(BoundClaim):
+    """The classes of one stage: what is claimed about it, and how that was found."""
 
-    stage: Stage
-    summed: DenseStructure  # its weights and bias, aggregated by the classes below
-    partition: Partition  # of the units; constants and dead units included
-    factors: Array  # shape (units,): the column of s is c(s) times the column of its class
-    # Shape (units,): the factor after the activation, of c(s), or of abs(c(s)) if the stage has a
-    # reflection.
-    carried: Array
-    # Shape (classes,): the column of the class is the column of its first member divided by this.
-    scale: Array
-    # Units whose output has this value for every input, folded into the next bias.
-    constants: dict[int, Fraction]
-    live: Array  # shape (classes,): classes that stay: neither constant nor dead
-    group: Group = Group.ONE  # factors by which columns were allowed to differ
-    antiparallel: bool = False  # whether units of opposite sign were merged where possible
     within: Partition | None = None  # the initial partition of the units, if one was given
     engine: str | None = None  # which grouped the columns; None if no units may merge
 
-    def claim(self) -> LayerClaim:
-        """Return the claim of a certificate about the stage."""
-        return LayerClaim(
-            layer=self.stage.position,
-            partition=self.partition,
-            factors=self.factors,
-            constants=self.constants,
-            live=self.live,
-            antiparallel=self.antiparallel,
-            held=self.stage.held,
-            admits=None if self.stage.held is not None else self.group.value,
-        )
+    @property
+    def factors(self) -> Array:
+        """Shape (units,): the column of s is c(s) times the column of its class."""
+        return self.claim.factors
+
+    @property
+    def constants(self) -> dict[int, Fraction]:
+        """Units whose output has this value for every input, added to the next bias."""
+        return self.claim.constants
+
+    @property
+    def summed(self) -> DenseStructure:
+        """The weights and bias, aggregated by the classes below."""
+        return self.rows.summed
 
     @property
     def kept(self) -> Array:
         """Numbers of the classes that stay."""
         return np.flatnonzero(self.live)
-
-    @property
-    def is_constant(self) -> Array:
-        """Whether each class is constant, shape (classes,)."""
-        folded = np.zeros(len(self.partition), dtype=bool)
-        folded[self.partition.labels[list(self.constants)]] = True
-        return folded
-
-    @property
-    def reflected(self) -> Array:
-        """Whether each unit has the opposite sign of its class and needs the skip, shape (units,)."""
-        if self.stage.reflection is None:
-            return np.zeros(self.stage.units, dtype=bool)
-        negative = np.array([factor < 0 for factor in self.factors.tolist()], dtype=bool)
-        negative[list(self.constants)] = False
-        return negative
-
-    def incoming(self) -> RowClasses:
-        """Return the classes of the rows of the next weight matrix, class by class.
-
-        After them come the skipped pre-activations of classes with reflected units, in the same order.
-        """
-        assert self.stage.rows is not None
-        rows = self.stage.rows
-        width = rows.shape[1]
-        constant = self.is_constant
-        number = np.cumsum(~constant) - 1
-        labels = self.partition.labels
-        parts = [(np.flatnonzero(~constant[labels]), self.carried)]
-        if self.stage.reflection is not None and (reflected := self.reflected).any():
-            parts.append((np.flatnonzero(reflected), self.factors * self.stage.reflection))
-        members, starts, factors, total = [], [], [], 0
-        for units, factor in parts:
-            key = (number[labels[units]][:, None] * width + np.arange(width)).ravel()
-            order = np.argsort(key, kind="stable")
-            starts.append(total + np.flatnonzero(np.diff(key[order], prepend=-1)))
-            members.append(rows[units].ravel()[order])
-            factors.append(np.repeat(factor[units], width)[order])
-            total += len(order)
-        folded = np.array(sorted(self.constants), dtype=np.int64)
-        values = np.array([self.constants[unit] for unit in folded.tolist()], dtype=object)
-        return RowClasses(
-            members=np.concatenate(members),
-            starts=np.concatenate(starts),
-            factors=np.concatenate(factors),
-            constant_rows=rows[folded].ravel(),
-            constants=np.repeat(values, width),
-        )
-
-    def row_classes(self, classes: Array) -> Array:
-        """Return the row classes of the next matrix that some classes feed, shape (classes, k)."""
-        assert self.stage.rows is not None
-        number = np.cumsum(~self.is_constant) - 1
-        width = self.stage.rows.shape[1]
-        return np.asarray(number[classes][:, None] * width + np.arange(width))
-
-    def skip_classes(self, classes: Array) -> Array:
-        """Return the row classes of the skipped pre-activations of some classes with reflected units."""
-        assert self.stage.rows is not None
-        width = self.stage.rows.shape[1]
-        skips = np.unique(self.partition.labels[self.reflected])
-        first = int((~self.is_constant).sum())
-        number = first + np.searchsorted(skips, classes)
-        return np.asarray(number[:, None] * width + np.arange(width))
-
-    @property
-    def has_skip(self) -> Array:
-        """Whether each class has reflected units, shape (classes,)."""
-        found = np.zeros(len(self.partition), dtype=bool)
-        found[self.partition.labels[self.reflected]] = True
-        return found
 
 
 def merge(
@@ -234,27 +152,34 @@ def merge_stage(
     antiparallel : bool
         Merge units of opposite sign where the activation has a reflection.
     """
-    matrix, count = stage.matrix, stage.units
-    incoming = RowClasses.separate(len(matrix)) if below is None else below.incoming()
-    summed = DenseStructure(matrix, stage.layer.bias, incoming)
-    ones = np.full(count, Fraction(1), dtype=object)
-    if stage.held is not None:
-        every = np.ones(count, dtype=bool)
-        return MergedStage(stage, summed, Partition.discrete(count), ones, ones, ones, {}, every)
-    group = stage.group(kind, antiparallel=antiparallel)
-    columns = group_columns(summed, group, engine)
-    constants = _constants(stage, summed, columns, above)
-    partition = _classes(stage, columns, constants, kind)
-    partition = partition if within is None else partition.meet(within)
-    factors, scale = _factors(stage, partition, columns)
-    carried = _carried(stage, partition, factors)
+    rows, count = aggregated(stage, below), stage.units
+    partition, factors = Partition.discrete(count), np.full(count, Fraction(1), dtype=object)
+    constants: dict[int, Fraction] = {}
+    grouped = None
+    if stage.held is None:
+        group = stage.group(kind, antiparallel=antiparallel)
+        grouped = group_columns(rows.summed, group, engine)
+        constants = _constants(stage, rows.summed, grouped, above)
+        partition = _classes(stage, grouped, constants, kind)
+        partition = partition if within is None else partition.meet(within)
+        factors = _factors(stage, partition, grouped)
     live = np.ones(len(partition), dtype=bool)
     live[partition.labels[list(constants)]] = False
-    signs = antiparallel and stage.reflection is not None
-    return MergedStage(
-        stage, summed, partition, factors, carried, scale, constants, live, group, signs, within,
-        columns.engine,
-    )  # fmt: skip
+    claim = LayerClaim(
+        layer=stage.position,
+        partition=partition,
+        factors=factors,
+        constants=constants,
+        live=live,
+        antiparallel=antiparallel and stage.reflection is not None,
+        held=stage.held,
+        admits=None if grouped is None else group.value,
+    )
+    found = MergedStage(
+        claim, stage, below, above, kind, within, None if grouped is None else grouped.engine
+    )
+    vars(found)["rows"] = rows  # as the cached property would compute them again
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,6 +202,7 @@ def group_columns(
 
     Examples
     --------
+    >>> from lumpability.structure.dense import RowClasses
     >>> matrix = np.array([[1.0, 3.0, -1.0], [2.0, 6.0, -2.0]])
     >>> layer = DenseStructure(matrix, None, RowClasses.separate(2))
     >>> found = group_columns(layer, Group.POSITIVE)
@@ -334,10 +260,9 @@ def _classes(
     return Partition(labels)
 
 
-def _factors(stage: Stage, partition: Partition, columns: Columns) -> tuple[Array, Array]:
-    """Return c(s) for every unit, and the divisor of each class's first member."""
+def _factors(stage: Stage, partition: Partition, columns: Columns) -> Array:
+    """Return c(s) for every unit."""
     factors = np.full(stage.units, Fraction(1), dtype=object)
-    scale = np.full(len(partition), Fraction(1), dtype=object)
     for unit, factor in columns.factors.items():
         factors[unit] = factor
     odd: dict[int, int] = {}
@@ -351,43 +276,31 @@ def _factors(stage: Stage, partition: Partition, columns: Columns) -> tuple[Arra
         odd[number] = math.lcm(odd.get(number, 1), denominator // (denominator & -denominator))
     for number, common in odd.items():
         if common > 1 and stage.is_uniform:
-            scale[number] = Fraction(common)
             factors[partition.blocks[number]] *= common
-    return factors, scale
-
-
-def _carried(stage: Stage, partition: Partition, factors: Array) -> Array:
-    """Return the factors after the steps that follow the weights."""
-    if stage.is_uniform:
-        left = {c: stage.pull(0, c)[1] for c in set(factors.tolist())}
-        return np.array([left[c] for c in factors.tolist()], dtype=object)
-    carried = np.full(len(factors), Fraction(1), dtype=object)
-    for members in partition.blocks:
-        if len(members) > 1:
-            rest = [
-                key_and_factor(stage.steps, unit, factors[unit])[1] for unit in members.tolist()
-            ]
-            carried[members] = [one / rest[0] for one in rest]
-    return carried
+    return factors
 
 
 def _without_dead(merged: list[MergedStage]) -> list[MergedStage]:
     """Mark classes without outgoing weights as not live, from the last stage to the first."""
-    result: list[MergedStage] = []
+    live: list[Array] = []
     above: MergedStage | None = None
     for one in reversed(merged):
-        live = one.live.copy()
+        stays = one.live.copy()
         if one.stage.held is None and above is not None:
-            columns = above.partition.representatives[above.live]
-            dead = one.kept[above.summed.zero_classes(one.row_classes(one.kept), columns)]
-            skips = one.has_skip[dead]
-            if skips.any():  # the next layer may use only the skip of a class
-                rows = one.skip_classes(dead[skips])
-                skips[skips] = ~above.summed.zero_classes(rows, columns)
-            live[dead[~skips]] = False
-        above = replace(one, live=live)
-        result.append(above)
-    return result[::-1]
+            columns = above.partition.representatives[live[-1]]
+            rows = np.arange(above.summed.classes)[:, None]
+            used = np.zeros(len(stays), dtype=bool)
+            used[above.rows.classes[~above.summed.zero_classes(rows, columns)]] = True
+            stays &= used
+        live.append(stays)
+        above = one
+    result: list[MergedStage] = []
+    for one, stays in zip(merged, reversed(live), strict=True):
+        below = result[-1] if one.stage.open else None
+        found = replace(one, claim=replace(one.claim, live=stays), below=below)
+        vars(found)["rows"] = one.rows  # they do not depend on what is dead
+        result.append(found)
+    return result
 
 
 def reasons(one: MergedStage) -> dict[str, int]:
@@ -400,7 +313,7 @@ def reasons(one: MergedStage) -> dict[str, int]:
     {'identical': 0, 'proportional': 1, 'antiparallel': 0, 'constant': 1, 'dead': 0}
     """
     counts = dict.fromkeys(("identical", "proportional", "antiparallel", "constant", "dead"), 0)
-    constant, labels = one.is_constant, one.partition.labels
+    constant, labels = one.constant_classes, one.partition.labels
     counts["constant"] = len(one.constants)
     counts["dead"] = int((~one.live & ~constant)[labels].sum())
     firsts = one.partition.representatives

@@ -26,7 +26,7 @@ from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
 from lumpability.networks.reshape import Reshape, ShapeLayer
 from lumpability.networks.unit_layout import Units
-from lumpability.numbers.float_arrays import Array, divided, round_to, to_fractions
+from lumpability.numbers.float_arrays import Array, round_to
 
 __all__ = ["Rounding", "quotient_network"]
 
@@ -93,7 +93,7 @@ def quotient_network(
             shape = layers[position].output_shape(shape)
             position += 1
         below = below if one.stage.open else None
-        weights = _new_weights(one, below)
+        weights = one.weights()
         layer, change = _rounded_layer(one, weights, below, dtype)
         rounding += change
         if below is not None and fewer is not None:
@@ -136,52 +136,6 @@ def _joined(
             layers[number] = None
         layers[position] = Join((tuple(present), (*moves, skip)))
     return tuple(layer for layer in layers if layer is not None)
-
-
-def _new_weights(one: MergedStage, below: MergedStage | None) -> NewWeights:
-    rows = np.arange(one.summed.classes)
-    skip = None
-    if below is not None:
-        rows = below.row_classes(below.kept).ravel()
-        skip = _skip_weights(one, below)
-    columns = one.partition.representatives[one.kept]
-    bias = one.summed.bias[columns]
-    has_bias = one.stage.layer.bias is not None or bool(np.any(bias != 0))
-    if _is_everything(one, rows, columns):
-        matrix = one.summed.matrix
-    else:
-        matrix = one.summed.entries(rows, columns)
-        scale = one.scale[one.kept]
-        matrix, bias = divided(matrix, scale), divided(bias, scale)
-    return NewWeights(matrix, bias if has_bias else None, skip)
-
-
-def _skip_weights(one: MergedStage, below: MergedStage) -> Array | None:
-    """Return S, zero for classes without reflected units; None if no class has any."""
-    has = below.has_skip[below.kept]
-    columns = one.partition.representatives[one.kept]
-    if not has.any() or not len(columns):
-        return None
-    rows = below.skip_classes(below.kept[has])
-    found = divided(one.summed.entries(rows.ravel(), columns), one.scale[one.kept])
-    if not np.array(found != 0, dtype=bool).any():
-        return None
-    width = rows.shape[1]
-    skip = np.zeros((len(has), width, len(columns)), dtype=found.dtype)
-    if found.dtype == object:
-        skip = to_fractions(skip)
-    skip[has] = found.reshape(-1, width, len(columns))
-    return np.asarray(skip.reshape(-1, len(columns)))
-
-
-def _is_everything(one: MergedStage, rows: Array, columns: Array) -> bool:
-    """Whether the stored matrix is the new one."""
-    shape = one.summed.matrix.shape
-    return (
-        (len(rows), len(columns)) == shape
-        and one.summed.below.is_plain
-        and all(scale == 1 for scale in one.scale.tolist())
-    )
 
 
 def _rounded_layer(

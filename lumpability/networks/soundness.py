@@ -55,9 +55,7 @@ def _unfit(bound: BoundClaim) -> str | None:
         0 <= unit < stage.units for unit in claim.constants
     ):
         return "the claim is inconsistent"
-    labels = claim.partition.labels
-    constant = np.zeros(len(claim.partition), dtype=bool)
-    constant[labels[~bound.moving]] = True
+    labels, constant = claim.partition.labels, bound.constant_classes
     if np.any(constant[labels[bound.moving]]) or np.any(constant & claim.live):
         return "constants share a class with other units, or are not folded"
     return None
@@ -139,7 +137,7 @@ def _proportional(left: Array, by: Array, right: Array, other: Array) -> Array:
 
 def _used_though_dead(bound: BoundClaim) -> str | None:
     """Check that no unit that stays uses a class that does not."""
-    gone = np.flatnonzero(~bound.rows.stays)
+    gone = np.flatnonzero(~bound.stays)
     columns = np.flatnonzero(bound.live[bound.partition.labels])
     step = max(1, BLOCK // max(len(columns), 1))
     for low in range(0, len(gone), step):

@@ -42,7 +42,7 @@ def prove_network(lumping: NetworkLumping, *, largest: int = MOST_OPERATIONS) ->
         layers = layer_identities(
             lumping.network,
             lumping.quotient,
-            [one.claim() for one in lumping.stages],
+            [one.claim for one in lumping.stages],
             lumping.kind,
         )
     except (NotJustified, InvalidInput) as reason:

@@ -20,7 +20,7 @@ from lumpability.networks.reshape import Flatten
 
 
 def identities(lumping: NetworkLumping) -> list[LayerIdentity]:
-    claims = [one.claim() for one in lumping.stages]
+    claims = [one.claim for one in lumping.stages]
     return layer_identities(lumping.network, lumping.quotient, claims, lumping.kind)
 
 
@@ -94,7 +94,7 @@ def test_where_there_is_more_to_show_than_weights_it_is_said() -> None:
 
 def test_claims_and_quotients_that_do_not_fit_are_refused() -> None:
     lumping = lump(planted([2, 3, 2], 2)[0])
-    claims = [one.claim() for one in lumping.stages]
+    claims = [one.claim for one in lumping.stages]
     with pytest.raises(InvalidInput, match="1 claims for 2 layers"):
         layer_identities(lumping.network, lumping.quotient, claims[:1], lumping.kind)
     with pytest.raises(InvalidInput, match="layer 0 of the quotient has 2 inputs and 6 units"):
@@ -104,7 +104,7 @@ def test_claims_and_quotients_that_do_not_fit_are_refused() -> None:
 def test_rounded_large_and_weightless_networks_have_no_statement() -> None:
     layers = [([[1, 3]], [1, 3], "relu"), ([[0.1], [0.2]], None, None)]
     lumping = lump(Network.dense(layers, dtype=np.float32))
-    claims = [one.claim() for one in lumping.stages]
+    claims = [one.claim for one in lumping.stages]
     with pytest.raises(NotJustified, match="weights of the quotient were rounded") as caught:
         network_statement(
             lumping.network,

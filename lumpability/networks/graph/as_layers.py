@@ -126,11 +126,7 @@ class _Reader:
         (self.input,), (self.output,) = index.inputs, index.outputs
         self.constants = self.choices[0].values
         self.dtype = self._dtype()
-        self.nodes = self._moving_nodes(index.nodes)
-        self.consumers: dict[str, list[int]] = {}
-        for number, node in enumerate(self.nodes):
-            for name in dict.fromkeys(node.input):
-                self.consumers.setdefault(name, []).append(number)
+        self.nodes = _needed(self._moving_nodes(index.nodes), self.output)
 
     def network(self) -> Network:
         shape = _stated(self.input)
@@ -139,7 +135,7 @@ class _Reader:
         if self.output in self.constants:
             layers: list[Layer] = [Constant(self.constants[self.output].astype(self.dtype))]
         else:
-            layers = list(with_biases(self._chain(self.input.name, self.output, shape)))
+            layers = list(with_biases(self._chain(self.nodes, self.input.name, self.output, shape)))
         names = {"input_name": self.input.name, "output_name": self.output}
         return Network(tuple(layers), shape, self.dtype, **names)
 
@@ -154,7 +150,7 @@ class _Reader:
         return dtype
 
     def _moving_nodes(self, nodes: list[Any]) -> list[Any]:
-        """Return the nodes between input and output."""
+        """Return the nodes that depend on the input."""
         reached = {self.input.name}
         moving = []
         for node in nodes:
@@ -164,57 +160,43 @@ class _Reader:
             if reached & names and names <= reached | self.constants.keys():
                 reached.update(node.output)
                 moving.append(node)
-        needed, kept = {self.output}, []
-        for node in reversed(moving):
-            if needed & set(node.output):
-                needed.update(node.input)
-                kept.append(node)
         if self.output not in reached | self.constants.keys():
             raise _NotLayers
-        return kept[::-1]
+        return moving
 
-    def _chain(self, start: str, end: str, shape: Shape) -> list[Layer]:
-        """Return the layers between two tensors."""
+    def _chain(self, nodes: list[Any], start: str, end: str, shape: Shape) -> list[Layer]:
+        """Return the layers between two tensors, given the nodes on paths between them, in order.
+
+        A tensor that every path passes is one that alone is still to be read after some of the nodes.
+        """
+        last = {name: number for number, node in enumerate(nodes) for name in node.input}
         layers: list[Layer] = []
-        while start != end:
-            segment, stop = self._segment(start, end)
-            found = self._layers(segment, start, stop, shape)
-            while stop != end and any(isinstance(x, Opaque) and x.shape is None for x in found):
-                # Nothing is known about layers after an unknown shape, so the barrier includes them.
-                more, stop = self._segment(stop, end)
-                segment = segment + more
-                found = [self._opaque(segment, start, stop)]
+        unread: set[str] = {start}
+        segment: list[Any] = []
+        unknown = False
+        for number, node in enumerate(nodes):
+            segment.append(node)
+            unread |= set(node.output)
+            unread = {name for name in unread if name == end or last.get(name, -1) > number}
+            if len(unread) != 1 or unread == {start}:
+                continue
+            (stop,) = unread
+            found = (
+                [self._opaque(segment, start, stop)]
+                if unknown
+                else self._layers(segment, start, stop, shape)
+            )
+            # Nothing is known about layers after an unknown shape, so the barrier includes them.
+            unknown = any(isinstance(layer, Opaque) and layer.shape is None for layer in found)
+            if unknown and stop != end:
+                continue
             for layer in found:
                 shape = layer.output_shape(shape)
             layers += found
-            start = stop
+            start, segment, unknown = stop, [], False
+        if start != end:
+            raise _NotLayers
         return layers
-
-    def _segment(self, start: str, end: str) -> tuple[list[Any], str]:
-        """Return the nodes up to the next tensor that every path from `start` passes."""
-        numbers: set[int] = set()
-        open_names = {start}
-        waiting = sorted(self.consumers.get(start, []))
-        while waiting:
-            number = waiting.pop(0)
-            if number in numbers:
-                continue
-            numbers.add(number)
-            node = self.nodes[number]
-            open_names.update(node.output)
-            open_names = {
-                name
-                for name in open_names
-                if name == end or any(n not in numbers for n in self.consumers.get(name, []))
-            }
-            waiting = sorted(
-                {*waiting, *(n for o in node.output for n in self.consumers.get(o, []))}
-            )
-            if len(open_names) == 1:
-                (stop,) = open_names
-                if stop != start:
-                    return [self.nodes[n] for n in sorted(numbers)], stop
-        raise _NotLayers
 
     def _layers(self, segment: list[Any], start: str, stop: str, shape: Shape) -> list[Layer]:
         if len(segment) == 1:
@@ -263,38 +245,14 @@ class _Reader:
             return None
         if any(name in self.constants for name in last.input):
             return None
-        branches = []
-        outer = self.consumers
-        inner: dict[str, list[int]] = {}
-        position = {id(node): number for number, node in enumerate(self.nodes)}
-        for node in segment[:-1]:
-            for name in dict.fromkeys(node.input):
-                inner.setdefault(name, []).append(position[id(node)])
         try:
-            for name in last.input:
-                self.consumers = self._leading_to(name, start, inner)
-                branches.append(tuple(with_biases(self._chain(start, name, shape))))
+            branches = [
+                tuple(with_biases(self._chain(_needed(segment[:-1], name), start, name, shape)))
+                for name in last.input
+            ]
         except _NotLayers:
             return None
-        finally:
-            self.consumers = outer
         return [Join(tuple(branches))]
-
-    def _leading_to(
-        self, end: str, start: str, inner: dict[str, list[int]]
-    ) -> dict[str, list[int]]:
-        """Restrict consumers to nodes on the way from `start` to `end`."""
-        needed, members = {end}, set()
-        numbers = sorted({n for found in inner.values() for n in found}, reverse=True)
-        for number in numbers:
-            if needed & set(self.nodes[number].output):
-                members.add(number)
-                needed.update(self.nodes[number].input)
-        return {
-            name: kept
-            for name, found in inner.items()
-            if name != end and (kept := [n for n in found if n in members])
-        }
 
     def _opaque(self, segment: list[Any], start: str, stop: str) -> Opaque:
         helper = onnx().helper
@@ -321,6 +279,16 @@ class _Reader:
             items = (*self.model.graph.value_info, *self.model.graph.output)
             shape = next((_stated(item) for item in items if item.name == stop), None)
         return Opaque(model.SerializeToString(), operators, shape)
+
+
+def _needed(nodes: list[Any], end: str) -> list[Any]:
+    """Return the nodes that a tensor is computed from, in order."""
+    needed, kept = {end}, []
+    for node in reversed(nodes):
+        if needed & set(node.output):
+            needed.update(node.input)
+            kept.append(node)
+    return kept[::-1]
 
 
 def _stated(item: Any) -> Shape | None:

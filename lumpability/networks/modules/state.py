@@ -26,13 +26,7 @@ __all__ = ["Remainder", "remainders"]
 _MOVES = frozenset(
     [
         *(
-            "Identity",
-            "Cast",
-            "CastLike",
-            "Transpose",
-            "Reshape",
-            "Squeeze",
-            "Unsqueeze",
+            *("Identity", "Cast", "CastLike", "Transpose", "Reshape", "Squeeze", "Unsqueeze"),
             "Flatten",
         ),
         *("Slice", "Split", "Concat", "Gather", "Expand"),

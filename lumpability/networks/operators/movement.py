@@ -21,23 +21,9 @@ __all__: list[str] = []
 
 OPERATORS = frozenset(
     [
-        "Reshape",
-        "Flatten",
-        "Transpose",
-        "Squeeze",
-        "Unsqueeze",
-        "Slice",
-        "Split",
-        "Concat",
-        "Gather",
-        "Expand",
-        "Tile",
-        "Pad",
-        "DepthToSpace",
-        "SpaceToDepth",
-        "GatherND",
-        "GatherElements",
-        "ReverseSequence",
+        *("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split"),
+        *("Concat", "Gather", "Expand", "Tile", "Pad", "DepthToSpace", "SpaceToDepth"),
+        *("GatherND", "GatherElements", "ReverseSequence"),
     ]
 )
 _ANY_SIZE = frozenset(["Transpose", "Concat", "Slice", "Split", "Gather", "Pad"])

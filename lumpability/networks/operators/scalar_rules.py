@@ -365,19 +365,8 @@ _WIDER = {1: (1, 11), 10: (1, 10, 11), 11: (11,), 16: (1, 11, 16)}
 """Float types that hold all the numbers of a float type."""
 _ROUNDS = frozenset(
     [
-        "Add",
-        "Sub",
-        "Sum",
-        "Mean",
-        "Mul",
-        "Div",
-        "Neg",
-        "Abs",
-        "Pow",
-        "Reciprocal",
-        "Relu",
-        "LeakyRelu",
-        "PRelu",
+        *("Add", "Sub", "Sum", "Mean", "Mul", "Div", "Neg", "Abs", "Pow", "Reciprocal", "Relu"),
+        *("LeakyRelu", "PRelu"),
     ]
 )
 """What wraps around or rounds for integers, so that only equal values give equal ones."""

@@ -34,14 +34,8 @@ _LINEAR = frozenset(
 )
 _POSITIVE = frozenset(
     [
-        "MaxPool",
-        "GlobalMaxPool",
-        "LpPool",
-        "GlobalLpPool",
-        "ReduceMax",
-        "ReduceMin",
-        "ReduceL1",
-        "ReduceL2",
+        *("MaxPool", "GlobalMaxPool", "LpPool", "GlobalLpPool", "ReduceMax", "ReduceMin"),
+        *("ReduceL1", "ReduceL2"),
     ]
 )
 _SIGNS: dict[str, str | int] = {
@@ -51,27 +45,14 @@ _SIGNS: dict[str, str | int] = {
 }
 _KEEP_SIGNS = frozenset(
     [
-        "MaxPool",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "Resize",
-        "Upsample",
-        "ReduceMean",
-        "ReduceSum",
-        "ReduceMax",
-        "ReduceMin",
-        "ReduceProd",
+        *("MaxPool", "GlobalAveragePool", "GlobalMaxPool", "Resize", "Upsample", "ReduceMean"),
+        *("ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd"),
     ]
 )
 _KEEP_CONSTANTS = frozenset(
     [
-        "MaxPool",
-        "GlobalMaxPool",
-        "GlobalAveragePool",
-        "ReduceMean",
-        "ReduceMax",
-        "ReduceMin",
-        "AveragePool",
+        *("MaxPool", "GlobalMaxPool", "GlobalAveragePool", "ReduceMean", "ReduceMax"),
+        *("ReduceMin", "AveragePool"),
     ]
 )
 

@@ -100,7 +100,7 @@ def reduce_units(
     offset: Array | None = np.where(below >= 0, 0.0, below)
     for number, one in enumerate(merged):
         matrix, bias = matrices[number], biases[number]
-        alive = one.partition.labels[active[number] & _moving(one)]
+        alive = one.partition.labels[active[number] & one.moving]
         straight = np.isin(one.kept, alive)
         used = np.any(matrix[:, straight] != 0, axis=1)
         last = number == len(merged) - 1
@@ -146,7 +146,7 @@ def _merged(
                 above = merged[number + 1]
                 used = above.partition.representatives[above.live]
                 rows = one.stage.matrix.shape[1] and above.stage.matrix[:, used].any(axis=1)
-                apart = ~one.live[one.partition.labels] & _moving(one) & rows
+                apart = ~one.live[one.partition.labels] & one.moving & rows
             cancelled |= bool(apart.any())
             label = np.zeros(len(apart), dtype=np.int64)
             label[apart] = 1 + np.flatnonzero(apart)
@@ -165,12 +165,6 @@ def _dense(layers: Sequence[AffineLayer], weights: Sequence[tuple[Array, Array]]
         if layer.activation.name != "identity":
             chain.append(Activate(layer.activation))
     return Network(tuple(chain), (None, len(weights[0][0])), weights[0][0].dtype)
-
-
-def _moving(one: MergedStage) -> Array:
-    moving = np.ones(one.stage.units, dtype=bool)
-    moving[list(one.constants)] = False
-    return moving
 
 
 def _class_lift(one: MergedStage, rows: int, place: Array) -> Lift:
@@ -218,7 +212,7 @@ def _carry(
     place = np.full(len(one.partition), -1)
     place[one.kept[bent]] = np.arange(len(bent))
     lift = _class_lift(one, len(bent) + len(carried), place)
-    linear = np.isin(one.partition.labels, one.kept[straight]) & _moving(one)
+    linear = np.isin(one.partition.labels, one.kept[straight]) & one.moving
     number = np.zeros(len(one.partition), dtype=np.int64)
     number[one.kept[straight]] = np.arange(straight.sum())
     units = np.flatnonzero(linear)

@@ -303,24 +303,8 @@ def _blocks(node: Node) -> Shape | None:
 
 
 _ELEMENTWISE = [
-    "Add",
-    "Sub",
-    "Mul",
-    "Div",
-    "Max",
-    "Min",
-    "Sum",
-    "Mean",
-    "Where",
-    "Pow",
-    "PRelu",
-    "Mod",
-    "And",
-    "Or",
-    "Xor",
-    "Equal",
-    "Less",
-    "Greater",
+    *("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum", "Mean", "Where", "Pow", "PRelu", "Mod"),
+    *("And", "Or", "Xor", "Equal", "Less", "Greater"),
 ]
 
 SHAPES: dict[str, Callable[[Node], Shape | None]] = {

@@ -27,36 +27,15 @@ __all__ = ["Sizes"]
 _SMALL = 1024
 _MOVES = frozenset(
     [
-        "Gather",
-        "Slice",
-        "Concat",
-        "Squeeze",
-        "Unsqueeze",
-        "Reshape",
-        "Flatten",
-        "Transpose",
-        "Split",
-        "Expand",
-        "Tile",
-        "Identity",
+        *("Gather", "Slice", "Concat", "Squeeze", "Unsqueeze", "Reshape", "Flatten"),
+        *("Transpose", "Split", "Expand", "Tile", "Identity"),
     ]
 )
 _ENTRIES = frozenset(
     [
         *(
-            "Add",
-            "Sub",
-            "Mul",
-            "Div",
-            "Mod",
-            "Neg",
-            "Abs",
-            "Min",
-            "Max",
-            "Pow",
-            "Clip",
-            "Relu",
-            "Cast",
+            *("Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Min", "Max", "Pow", "Clip"),
+            *("Relu", "Cast"),
         ),
         *("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "And", "Or", "Where"),
         *("Floor", "Ceil", "Round", "Sqrt", "Reciprocal"),

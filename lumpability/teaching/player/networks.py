@@ -171,7 +171,7 @@ def _classes(lumping: NetworkLumping) -> list[dict[str, Any]]:
     found = []
     for one in lumping.stages:
         sizes = one.partition.blocks.sizes
-        constant = one.is_constant
+        constant = one.constant_classes
         for number in np.flatnonzero((sizes > 1) | ~one.live).tolist():
             members = one.partition.blocks[number].tolist()
             state = "constant" if constant[number] else "merged" if one.live[number] else "unused"
