@@ -1,7 +1,7 @@
 """Certificates as files: one JSON object, its keys in a fixed order.
 
 The head (format, version, domain) is that of all certificates; `lumpability.certificate.chain_file` and
-`lumpability.networks.certificate_file` handle the rest.  Distinct exact numbers are listed once in "numbers"; other
+`lumpability.networks.claims` handle the rest.  Distinct exact numbers are listed once in "numbers"; other
 lists refer to them by position.  Keys come in the order of the schemas (``lumpability/schemas``).  So the reader
 knows which key comes next and how long a list can be, and refuses anything else where it begins.
 """

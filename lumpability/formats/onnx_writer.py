@@ -15,10 +15,10 @@ from lumpability.errors import FormatError, InvalidNetwork, require
 from lumpability.files import writing
 from lumpability.networks.elementwise import Activate, Constant, PReLU, Scale, Shift, Softmax
 from lumpability.networks.graph.network import GraphNetwork
+from lumpability.networks.graph.source import notes_of
 from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
 from lumpability.networks.network import Network
-from lumpability.networks.notes import notes_of
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
 from lumpability.numbers.float_arrays import Array

@@ -23,8 +23,13 @@ from lumpability.certificate.export.statement import NetworkStatement
 from lumpability.certificate.verification import Verification
 from lumpability.errors import InvalidInput
 from lumpability.networks.bound_claims import BoundClaim, NewWeights, bind
-from lumpability.networks.certificate_file import read_network_claims, write_network_claims
-from lumpability.networks.claims import LayerClaim, NetworkClaims, Subject
+from lumpability.networks.claims import (
+    LayerClaim,
+    NetworkClaims,
+    Subject,
+    read_network_claims,
+    write_network_claims,
+)
 from lumpability.networks.coarseness import improvable
 from lumpability.networks.identities import network_statement
 from lumpability.networks.network import Network

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.networks.claims import KINDS
 from lumpability.networks.explain import Pair
-from lumpability.networks.kinds import KINDS
 from lumpability.networks.layer_partitions import layer_partitions
 from lumpability.networks.merging import MergedStage, merge_stage
 from lumpability.networks.network import Network

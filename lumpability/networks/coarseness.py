@@ -20,7 +20,7 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.networks.bound_claims import BoundClaim, NewWeights
-from lumpability.networks.kinds import admits_factors
+from lumpability.networks.claims import admits_factors
 from lumpability.networks.unit_functions import value_after
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group

@@ -17,8 +17,8 @@ from functools import cached_property, partial
 import numpy as np
 
 from lumpability.errors import InvalidInput
+from lumpability.networks.claims import admits_factors
 from lumpability.networks.explanation import ColumnEntry, NetworkExplanation
-from lumpability.networks.kinds import admits_factors
 from lumpability.networks.layers import Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.reshape import ShapeLayer

@@ -8,7 +8,7 @@ from typing import Any
 
 from lumpability.errors import LumpabilityError, NotJustified
 from lumpability.networks.certificate import refute
-from lumpability.networks.kinds import KINDS
+from lumpability.networks.claims import KINDS
 from lumpability.networks.layer_partitions import joined, layer_partitions
 from lumpability.networks.lumping import NetworkLumping
 from lumpability.networks.merging import merge

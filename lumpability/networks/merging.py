@@ -29,8 +29,7 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.networks.bound_claims import BoundClaim, aggregated
-from lumpability.networks.claims import LayerClaim
-from lumpability.networks.kinds import admits_factors
+from lumpability.networks.claims import LayerClaim, admits_factors
 from lumpability.networks.layers import Conv
 from lumpability.networks.network import Network
 from lumpability.networks.unit_functions import key_and_factor, value_after

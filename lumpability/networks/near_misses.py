@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
+from lumpability.networks.claims import admits_factors
 from lumpability.networks.explain import Pair, RowNames, Stages, row_names
-from lumpability.networks.kinds import admits_factors
 from lumpability.networks.layers import Conv, Dense, Layer
 from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network

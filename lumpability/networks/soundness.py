@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from lumpability.networks.bound_claims import BoundClaim
-from lumpability.networks.kinds import admits_factors
+from lumpability.networks.claims import admits_factors
 from lumpability.networks.unit_functions import value_after
 from lumpability.numbers.float_arrays import Array, as_floats, is_safe, products_agree, to_fractions
 from lumpability.structure.dense import BLOCK

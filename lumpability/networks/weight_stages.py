@@ -15,8 +15,8 @@ from fractions import Fraction
 import numpy as np
 
 from lumpability.networks.activations import common_group
+from lumpability.networks.claims import admits_factors
 from lumpability.networks.elementwise import Activate, PReLU, Scale, Shift
-from lumpability.networks.kinds import admits_factors
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
 from lumpability.networks.network import Network
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool

@@ -25,8 +25,7 @@ from small_networks import NETWORKS, lumped
 from lumpability import lump, read, write
 from lumpability.errors import FormatError, InvalidInput, SizeLimit
 from lumpability.networks import Network, NetworkCertificate
-from lumpability.networks.certificate_file import read_network_claims
-from lumpability.networks.claims import Subject, network_digest
+from lumpability.networks.claims import Subject, network_digest, read_network_claims
 from lumpability.networks.joins import Opaque
 from lumpability.partition import Partition
 

@@ -104,7 +104,7 @@ def test_a_wrong_partition_of_units_is_not_proved_layer_by_layer() -> None:
     network = Network.dense([([[1, 2, 5]], [1, 2, 0], "relu"), ([[3], [4], [1]], None, None)])
     lumping = lump(network)
     one, last = lumping.stages
-    wrong = replace(one, partition=Partition.of([0, 1, 1]))
+    wrong = replace(one, claim=replace(one.claim, partition=Partition.of([0, 1, 1])))
     proof = prove(replace(lumping, stages=(wrong, last)))
     assert not proof
     assert not proof.identities[0].holds

@@ -15,10 +15,10 @@ import numpy as np
 
 from lumpability.errors import InvalidInput, InvalidPartition
 from lumpability.networks.checking import NetworkWitness
+from lumpability.networks.claims import KINDS
 from lumpability.networks.explanation import ColumnEntry, NetworkExplanation
 from lumpability.networks.graph.layers import labels_of, name_of, units_of
 from lumpability.networks.graph.network import GraphNetwork
-from lumpability.networks.kinds import KINDS
 from lumpability.networks.layer_partitions import layer_partitions
 from lumpability.networks.operators.contraction import columns_of
 from lumpability.networks.tensors.call import Reader

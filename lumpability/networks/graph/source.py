@@ -1,19 +1,20 @@
-"""Which networks were read from which graphs: a reader says so, and `lumpability.lump` asks.
+"""What is known of a network beside its layers: the graph that it was read from, and notes for its file.
 
-A network of layers does not hold its graph, so that a network which is made from it never does by mistake.
+A reader says which graph a network was read from, and `lumpability.lump` asks.  A network that holds on a region alone
+says so in its file.  Both are kept beside the network, so that one that is made from it never has them by mistake.
 """
 
 from __future__ import annotations
 
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.network import Network
 
-__all__ = ["graph_of", "read_from"]
+__all__ = ["graph_of", "note", "notes_of", "read_from"]
 
-_GRAPHS: WeakKeyDictionary[Any, tuple[GraphNetwork, bool]] = WeakKeyDictionary()
+_GRAPHS: WeakKeyDictionary[Network, tuple[GraphNetwork, bool]] = WeakKeyDictionary()
+_NOTES: WeakKeyDictionary[Network, dict[str, str]] = WeakKeyDictionary()
 
 
 def read_from(network: Network, graph: GraphNetwork, *, reduces_more: bool) -> Network:
@@ -38,3 +39,21 @@ def graph_of(network: Network, *, always: bool = False) -> GraphNetwork | None:
     """
     graph, reduces_more = _GRAPHS.get(network, (None, False))
     return graph if always or reduces_more else None
+
+
+def note(network: Network, **texts: str) -> Network:
+    """Record notes about a network, and return it.
+
+    Examples
+    --------
+    >>> network = note(Network.dense([([[1]], None, None)]), region="0 <= x <= 1")
+    >>> notes_of(network)
+    {'region': '0 <= x <= 1'}
+    """
+    _NOTES.setdefault(network, {}).update(texts)
+    return network
+
+
+def notes_of(network: Network) -> dict[str, str]:
+    """Return the notes about a network."""
+    return dict(_NOTES.get(network, {}))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.file import Reader, number_text, plain, read_document, write_document
+from lumpability.certificate.file import number_text, plain, read_document, write_document
 from lumpability.errors import InvalidInput
-from lumpability.networks.claims import Subject
+from lumpability.networks.claims import Subject, SubjectReader
 from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.network import Network
 from lumpability.networks.regions.box import Box
@@ -109,14 +108,14 @@ def read_claims(path: str | Path, *, max_bytes: int = MAX_BYTES) -> RegionClaims
     return read_document(path, DOMAIN, lambda scanner: _Reader(scanner).claims(), max_bytes)
 
 
-class _Reader(Reader):
+class _Reader(SubjectReader):
     """Reads a certificate; earlier entries bound the length of every list."""
 
     def claims(self) -> RegionClaims:
         """Read everything."""
         library = self.next("library").text()
         kind = self.kind(KINDS)
-        original, reduced = self._subject("network"), self._subject("quotient")
+        original, reduced = self.subject("network"), self.subject("quotient")
         region = self._region()
         cuts = tuple(int(k) for k in self.next("cuts").integers(most=_MOST_CUTS))
         skipped = self.next("skipped").integer(most=_MOST_LAYERS)
@@ -124,19 +123,12 @@ class _Reader(Reader):
         if bound < 0:
             self.fail("holds a negative 'bound'")
         self.next("lifts")
-        lifts = tuple(self._list(self._lift, _MOST_LAYERS))
+        lifts = tuple(self.items(self._lift, _MOST_LAYERS))
         self.next("parts")
-        parts = tuple(self._list(lambda: self._part(lifts), _MOST_PARTS))
+        parts = tuple(self.items(lambda: self._part(lifts), _MOST_PARTS))
         return RegionClaims(
             kind, original, reduced, region, cuts, skipped, lifts, parts, bound, library
         )
-
-    def _subject(self, name: str) -> Subject:
-        self.next(name)
-        digest = self.next("digest", "{").text()
-        hidden = self.next("hidden_neurons").integer()
-        self.scanner.expect("}")
-        return Subject(digest, hidden)
 
     def _region(self) -> Box | None:
         if self.next("region").skip("null"):
@@ -145,24 +137,13 @@ class _Reader(Reader):
         for name, before in (("low", "{"), ("high", ",")):
             self.next(name, before)
             ends.append(
-                [self.rational(text) for text in self._list(self.scanner.text, _MOST_UNITS)]
+                [self.rational(text) for text in self.items(self.scanner.text, _MOST_UNITS)]
             )
         self.scanner.expect("}")
         try:
             return Box(*ends)
         except InvalidInput as error:
             self.fail(f"holds a region that is no box: {error}")
-
-    def _list(self, item: Callable[[], Any], most: int) -> Iterator[Any]:
-        self.scanner.expect("[")
-        if self.scanner.skip("]"):
-            return
-        for _ in range(most):
-            yield item()
-            if not self.scanner.skip(","):
-                self.scanner.expect("]")
-                return
-        self.fail(f"holds a list of more than {most} entries")
 
     def _lift(self) -> Lift:
         rows = self.next("rows", "{").integer(most=_MOST_UNITS)
@@ -198,7 +179,7 @@ class _Reader(Reader):
         return sides[0], sides[1]
 
     def _floats(self, count: int) -> Array:
-        texts = list(self._list(self.scanner.text, count))
+        texts = list(self.items(self.scanner.text, count))
         if len(texts) != count:
             self.fail(f"holds {len(texts)} numbers where {count} should be")
         values = []

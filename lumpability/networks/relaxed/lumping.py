@@ -17,14 +17,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lumpability.errors import InvalidInput, LumpabilityError, NotJustified
-from lumpability.networks.claims import Subject
+from lumpability.networks.claims import KINDS, Subject
 from lumpability.networks.difference import affine_layers
 from lumpability.networks.difference.homogeneous import homogeneous, homogeneous_box
 from lumpability.networks.difference.lifts import Lift
-from lumpability.networks.kinds import KINDS
+from lumpability.networks.graph.source import note
 from lumpability.networks.merging import reasons
 from lumpability.networks.network import Network
-from lumpability.networks.notes import note
 from lumpability.networks.regions.box import Box
 from lumpability.networks.relaxed.certificate import RegionCertificate, derived_bound, refill
 from lumpability.networks.relaxed.claims import Ends

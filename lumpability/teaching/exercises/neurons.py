@@ -19,7 +19,7 @@ import numpy as np
 from lumpability.dispatch import lump
 from lumpability.errors import InvalidInput
 from lumpability.networks import Network, NetworkLumping
-from lumpability.networks.kinds import admits_factors
+from lumpability.networks.claims import admits_factors
 from lumpability.networks.layers import Dense
 from lumpability.numbers.rationals import read_text
 from lumpability.teaching.exercises.pages import Code, Grid, Heading, Hidden, Item, Items, Text
