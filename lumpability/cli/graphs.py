@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lumpability.cli.report import Report, change_of_size, execution, reduced, rounding
+from lumpability.cli.report import Report, change_of_size, execution, rounding
 from lumpability.errors import InvalidInput
 from lumpability.markov.attributes import States
 from lumpability.networks.graph.layers import Held, LayerSummary, barriers_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lumpability.cli.report import Report, change_of_size, execution, reduced, rounding
+from lumpability.cli.report import Report, change_of_size, execution, rounding
 from lumpability.errors import NotJustified
 from lumpability.formats.onnx_compare import compare_in_onnxruntime, latency_in_onnxruntime
 from lumpability.markov.attributes import States
@@ -117,9 +117,8 @@ def summarise(
         (name, change_of_size(report["before"][key], report["after"][key]))
         for key, name in SIZES.items()
     ]
-    rows.append(
-        ("result", lumping.result if lumping.is_irreducible else reduced(lumping.rounding.rounded))
-    )
+    same = f"smaller, and the same function for every input{' before rounding' if made.rounded else ''}"
+    rows.append(("result", lumping.result if lumping.is_irreducible else same))
     rows += _barrier_rows(lumping.network)
     rows += [
         ("proof", lumping.stats.proof.partition(";")[0]),

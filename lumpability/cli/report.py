@@ -57,12 +57,6 @@ def rounding(weights: int, rounded: int, largest: Fraction, dtype: str) -> str:
     )
 
 
-def reduced(rounded: int) -> str:
-    """Return the result for a network that became smaller; `rounded` new weights were rounded."""
-    until = " before rounding" if rounded else ""
-    return f"smaller, and the same function for every input{until}"
-
-
 def execution(
     found: Comparison | None, took: Latency | None
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
