@@ -31,14 +31,10 @@ from lumpability.refinement.kernel.arrays import (
 )
 from lumpability.refinement.kernel.sweep import (
     canonical_labels,
-    choose_representatives,
-    cut,
     fill,
-    find_different,
     fingerprint,
-    move_different,
+    split,
     sum_rows,
-    write_values,
 )
 from lumpability.structure import WeightedStructure
 from lumpability.tables.generator import STREAMED_KINDS, wrong_sum
@@ -144,15 +140,8 @@ class _Sweeps:
         while moved and lone < n:
             if self._fits(arrays.alone, n - lone):
                 return self._finish_in_memory(arrays.labels, arrays.alone)
-            before = count
             self._fingerprint(count, rows, field, arrays)
-            choose_representatives(count, arrays)
-            different = find_different(0, n, arrays)
-            segments = np.array([[0, different]], dtype=np.int64)
-            count, moved, single = cut(count, segments, field, arrays)
-            move_different(0, different, before, count, field, arrays)
-            if len(arrays.shorts) and before <= len(arrays.value_of) < count:
-                write_values(count, field, arrays)
+            count, moved, single = split(count, field, arrays)
             lone += single
             self.number += 1
             if self.report is not None:

@@ -11,6 +11,7 @@ from lumpability.structure import WeightedStructure
 
 _SMALL = 500  # states and transitions
 _LARGEST = 10**150  # sums and squares of weights fit floats
+_LEAST_TOLERANCE = Fraction(1, 2**40)  # smaller ones are too near to the precision of floats
 
 
 def partition_by_gaps(
@@ -43,11 +44,9 @@ def partition_by_gaps(
 def _is_for_definition(matrix: WeightedStructure, tolerance: Fraction, absolute: Fraction) -> bool:
     if matrix.n + matrix.m < _SMALL:
         return True
-    from lumpability.refinement.kernel.gaps import LEAST_TOLERANCE  # takes a second
-
     ends = [*matrix.weights.values, absolute or 1]
     fits_floats = Fraction(1, _LARGEST) < min(ends) <= max(ends) < _LARGEST
-    return tolerance < LEAST_TOLERANCE or not fits_floats
+    return tolerance < _LEAST_TOLERANCE or not fits_floats
 
 
 def by_definition(
@@ -79,7 +78,7 @@ def by_kernel(
     progress: Progress | None = None,
 ) -> Partition:
     """Run compiled rounds; tolerances of the ladder that split nothing are skipped."""
-    from lumpability.refinement.kernel.gaps import Splitting
+    from lumpability.markov.approximate.splitting import Splitting
 
     splitting, least = Splitting(matrix, within), float(absolute)
     widest = float("inf")

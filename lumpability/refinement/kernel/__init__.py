@@ -40,14 +40,12 @@ from lumpability.refinement.kernel.arrays import (
     Rows,
     Sweeping,
     UInt64s,
-    blank,
 )
 from lumpability.refinement.kernel.settle import settled
 from lumpability.structure import WeightedStructure
 
 __all__ = ["refine"]
 
-_GAINING = 1.5  # states for each that moved, where nothing is known yet
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
 _ATTEMPTS = 64
 _FEW_WEIGHTS = 256  # which of more are used is looked up
@@ -142,8 +140,7 @@ def _refine_by_rounds(
 class _Rounds:
     """The arrays of a refinement and the choice between kinds of rounds.
 
-    Invariant: between rounds either `sweeping` or `following` holds the arrays, and the partition is never finer than
-    the coarsest stable one.
+    Invariant: between rounds the partition is never finer than the coarsest stable one.
     """
 
     def __init__(
@@ -162,106 +159,61 @@ class _Rounds:
         """Go on from another partition."""
         self.start, self.count = partition, len(partition)
         self.sharing = self.n
-        self.fresh = self.count  # blocks from here on are new since the last round
         self.blocks = Blocks.for_states(self.n)
-        self.sweeping: Sweeping | None = None
-        self.following: Following | None = None
 
     def run(self, residues: UInt64s, p: int, *, seed: int) -> None:
         """Refine until no fingerprints differ inside blocks."""
-        field = Field.modulo(p, seed, residues)
-        rows = Rows.of(self.structure, residues)
+        field, rows = Field.modulo(p, seed, residues), Rows.of(self.structure, residues)
         leaving = np.empty(self.n if rows.closed else 0, dtype=np.uint64)
-        self.sweeping = Sweeping.over(self.blocks, leaving, self.threads)
-        sweep.sum_rows(self._fingerprint, rows, field, self.sweeping)
-        self.sharing = self.n - sweep.fill(self.start.labels, self.count, field, self.sweeping)
-        incoming: follow.Incoming | None = None
-        sweeps = 1
-        saved = 0.0  # what following would have saved so far
-        ratio = _GAINING
-        moved = self._sweep(rows, field)
+        arrays = Sweeping.over(self.blocks, leaving, self.threads)
+        sweep.sum_rows(self._fingerprint, rows, field, arrays)
+        self.sharing = self.n - sweep.fill(self.start.labels, self.count, field, arrays)
+        sweeps, saved = 0, 0.0  # what following would have saved so far
+        while True:
+            fresh = self.count  # blocks from here on are new
+            moved = self._sweep(rows, field, arrays)
+            if not moved:
+                return
+            active = max(self.m * self.sharing / self.n, 1.0)  # there is a price in any case
+            saving, sweeps = follow.saving(moved, self.n, active), sweeps + 1
+            saved += max(saving, 0)
+            if saving >= 0 and follow.begins_to_pay(saved, sweeps, active):
+                break
+        del arrays  # gives its memory back
+        incoming = follow.transposed(rows, leaving, self.blocks.alone, self.n - self.sharing)
+        following = Following.over(self.blocks)
+        agenda = follow.begin(fresh, self.count, incoming, following)
         while moved:
-            look, names = min(self._looking()), self.count - self.fresh
-            sweeping = look + sweep.cost_of_splitting(moved, names, self.sharing)
-            # Transitions of states that share a block; there is a price even where there are none.
-            active = max(self.m * self.sharing / self.n, 1.0)
-            degree = active / self.n
-            following = follow.cost_of_following(moved, names, ratio, degree, self.sharing, self.n)
-            saved += max(sweeping - following, 0)
-            if following <= sweeping and (incoming or follow.begins_to_pay(saved, sweeps, active)):
-                self.sweeping = None  # gives its memory back
-                if incoming is None:
-                    incoming = follow.transposed(
-                        rows, leaving, self.blocks.alone, self.n - self.sharing
-                    )
-                look += follow.cost_of_settling(self.n)
-                moved, ratio = self._follow(moved, degree, look, incoming, field)
-            else:
-                if self.following is not None:
-                    follow.leave(self.count, self.following)
-                    self.following = None
-                    self.sweeping = Sweeping.over(self.blocks, leaving, self.threads)
-                    sweep.write_values(self.count, field, self.sweeping)
-                moved = self._sweep(rows, field)
-                sweeps += 1
-        self.sweeping = None
+            agenda, self.count, moved, lone = follow.follow_changes(
+                agenda, self.count, _BUDGET, incoming, field, following
+            )
+            self._after_round(lone)
 
     def _fingerprint(self, count: int, rows: Rows, field: Field, arrays: Sweeping) -> None:
         desks = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(self._ranges()))]
         _in_parallel(sweep.fingerprint, desks, count, rows, field, arrays)
 
-    def _looking(self) -> tuple[float, float]:
-        return sweep.cost_of_looking(self.n, self.sharing, self.m, self.threads)
-
     def _ranges(self) -> int:
-        """In how many ranges to cut the next loops: a thread that is handed little only delays."""
-        alone, together = self._looking()
-        return 1 if alone <= together else self.threads
+        return sweep.ranges_for(self.n, self.sharing, self.m, self.threads)
 
-    def _follow(
-        self, moved: int, degree: float, look: float, incoming: follow.Incoming, field: Field
-    ) -> tuple[int, float]:
-        """Follow what changed; return how many states moved in the last round, and how many gained for each."""
-        if self.following is None:
-            self.following = Following.over(self.blocks)
-            self.agenda = follow.begin(self.fresh, self.count, incoming, self.following)
-        self.agenda, self.count, moved, names, ratio, lone = follow.follow_changes(
-            self.agenda, self.count, moved, degree, self.sharing, look, _BUDGET,
-            incoming, field, self.following,
-        )  # fmt: skip
-        self.fresh = self.count - names
-        self.sharing -= lone
-        self._report()
-        return moved, ratio
-
-    def _sweep(self, rows: Rows, field: Field) -> int:
+    def _sweep(self, rows: Rows, field: Field, arrays: Sweeping) -> int:
         """Split all blocks by fresh fingerprints; returns how many states moved."""
-        arrays, ranges = self.sweeping, self._ranges()
-        assert arrays is not None
-        self.fresh = self.count
-        segments = np.zeros((ranges, 2), dtype=np.int64)
-        if ranges == 1:
-            self.count, moved, lone = sweep.sweep_all(self.count, segments, rows, field, arrays)
+        if self._ranges() == 1:
+            self.count, moved, lone = sweep.sweep_all(self.count, rows, field, arrays)
         else:
             self._fingerprint(self.count, rows, field, arrays)
-            sweep.choose_representatives(self.count, arrays)
-            rows_of = self._row_ranges(ranges)
-            different = _in_parallel(sweep.find_different, rows_of, arrays)
-            lists = [(low, number) for (low, _), number in zip(rows_of, different, strict=True)]
-            segments[: len(lists)] = lists
-            self.count, moved, lone = sweep.cut(self.count, segments, field, arrays)
-            listed = [(low, low + number) for low, number in lists]
-            _in_parallel(sweep.move_different, listed, self.fresh, self.count, field, arrays)
-            if len(arrays.shorts) and self.fresh <= len(arrays.value_of) < self.count:
-                sweep.write_values(self.count, field, arrays)
-        self.sharing -= lone
-        self._report()
+            self.count, moved, lone = sweep.split(self.count, field, arrays)
+        self._after_round(lone)
         return moved
+
+    def _after_round(self, lone: int) -> None:
+        self.sharing -= lone
+        if self.progress is not None:
+            self.progress(int(self.count), self.n)
 
     def finish(self) -> Partition:
         """Return the partition reached, and keep of the arrays only what its proof needs."""
         labels, self.alone = self.blocks.labels, self.blocks.alone
-        self.following = None
         del self.blocks
         firsts, number = np.empty(self.count, dtype=np.int64), np.empty(self.count, dtype=np.int32)
         sweep.canonical_labels(labels.view(np.uint32), self.alone, firsts, number)
@@ -290,7 +242,7 @@ class _Rounds:
     def _agree(self, partition: Partition, p: int, residues: UInt64s) -> bool:
         """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""
         rows, labels, ranges = Rows.of(self.structure, residues), partition.labels, self._ranges()
-        desks = blank((ranges, self.count), np.uint64)
+        desks = np.zeros((ranges, self.count), dtype=np.uint64)
         expected = quotient.expected_sums(rows, self.alone, partition, desks[0])
         bounds = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(ranges))]
         unstable = _in_parallel(
@@ -303,10 +255,6 @@ class _Rounds:
         shares = [self.m * i // ranges for i in range(1, ranges)]
         cuts = np.searchsorted(self.structure.indptr, shares).tolist()
         return [(low, high) for low, high in pairwise([0, *cuts, self.n]) if low < high]
-
-    def _report(self) -> None:
-        if self.progress is not None:
-            self.progress(int(self.count), self.n)
 
 
 def cores() -> int:

@@ -19,9 +19,6 @@ as fingerprints are only compared with one another.
 
 from __future__ import annotations
 
-from itertools import accumulate
-from math import prod
-from mmap import mmap
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -55,8 +52,6 @@ ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 HALF = np.uint64(32)  # bits
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, odd
 _TOTALS = 2048  # running totals that are kept at a time, in the fastest cache
-_LARGE_PAGE = 1 << 21  # bytes
-_LARGE = 1 << 20  # bytes
 _AHEAD = 8  # parts
 
 
@@ -125,21 +120,16 @@ class Sweeping(NamedTuple):
     def over(cls, blocks: Blocks, leaving: UInt64s, ranges: int = 1) -> Sweeping:
         """Room for sweeps, not initialised."""
         n = len(blocks.labels)
-        states = _carve(
-            {
-                "prints": ((n,), np.uint64),
-                "values": ((n,), np.uint64),
-                "different": ((n + 1,), np.int32),  # one more, see `find_different`
-                "shorts": ((n if n > NEAR else 0,), np.uint16),
-            }
-        )
         return cls(
             *blocks,
+            prints=np.empty(n, dtype=np.uint64),
+            values=np.empty(n, dtype=np.uint64),
+            shorts=np.empty(n if n > NEAR else 0, dtype=np.uint16),
             value_of=np.empty(min(n, FEW), dtype=np.uint64),
             expected=blocks.parts.reshape(-1)[:n],
+            different=np.empty(n + 1, dtype=np.int32),  # one more, see `_find_different` in `sweep`
             totals=np.empty((ranges, _TOTALS + 1), dtype=np.uint64),
             leaving=leaving,
-            **states,
         )
 
 
@@ -176,38 +166,6 @@ def room_for_parts(n: int) -> tuple[UInt64s, UInt32s]:
     """Return room for as many parts as states, and the slots in which they are found."""
     slots = max(1 << (n + n // 2).bit_length(), 64)
     return np.empty((n + 1, 4), dtype=np.uint64), np.zeros(slots, dtype=np.uint32)
-
-
-def _carve(shapes: dict[str, tuple[tuple[int, ...], Any]]) -> dict[str, Any]:
-    """Return arrays that lie one after another in one piece of memory.
-
-    Page faults cost more than a sweep; numpy asks for huge pages if a piece has some, and they begin where those do.
-    """
-    sizes = [prod(shape) * np.dtype(dtype).itemsize for shape, dtype in shapes.values()]
-    large = sum(sizes) >= 2 * _LARGE_PAGE
-    room = np.empty(sum(sizes) + large * _LARGE_PAGE, dtype=np.uint8)
-    address, _ = room.__array_interface__["data"]
-    starts = accumulate(sizes[:-1], initial=-address % _LARGE_PAGE if large else 0)
-    return {
-        name: room[start : start + size].view(dtype).reshape(shape)
-        for (name, (shape, dtype)), start, size in zip(shapes.items(), starts, sizes, strict=True)
-    }
-
-
-def blank(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return zeros that take memory only where they are written to.
-
-    `numpy.zeros` may take memory that was freed before, and would have to overwrite it.
-
-    Examples
-    --------
-    >>> blank((1_000, 1_000), np.uint64).any()
-    np.False_
-    """
-    size = prod(shape) * np.dtype(dtype).itemsize
-    if size < _LARGE:
-        return np.zeros(shape, dtype=dtype)
-    return np.frombuffer(mmap(-1, size), dtype=dtype).reshape(shape)
 
 
 @inlined

@@ -12,6 +12,7 @@ import gc
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,9 +31,14 @@ FIRST: Any = np.int64(0)
 
 _READ, _KEEP, _DATA = 0, 3, 1  # arguments of LLVM's prefetch
 _LETTERS = 16  # of a digest
-_FOLDER = Path(__file__).parent
-_SOURCES = sha256(b"".join(file.read_bytes() for file in sorted(_FOLDER.glob("*.py")))).hexdigest()
 _log = logging.getLogger(__name__)
+
+
+@cache
+def digest_of_sources(folder: Path) -> str:
+    """Return a digest of the files of the kernel and of another folder."""
+    files = sorted({*Path(__file__).parent.glob("*.py"), *folder.glob("*.py")})
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:_LETTERS]
 
 
 class Kept(FunctionCache):  # type: ignore[misc]
@@ -41,6 +47,10 @@ class Kept(FunctionCache):  # type: ignore[misc]
     numba keeps one index for all signatures.  Two processes that compile two signatures at the same time may choose
     the same name for both, and either would later run the code of the other.
     """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._sources = digest_of_sources(Path(function.__code__.co_filename).parent)
 
     def _load_overload(self, sig: Any, target_context: Any) -> Any:
         self._choose_files(sig)
@@ -54,12 +64,12 @@ class Kept(FunctionCache):  # type: ignore[misc]
             _log.warning("the compiled engine is not kept for the next process: %s", error)
             return
         for file in Path(self._cache_path).glob(f"{self._impl.filename_base.partition('-')[0]}-*"):
-            if _SOURCES[:_LETTERS] not in file.name:
+            if self._sources not in file.name:
                 file.unlink(missing_ok=True)
 
     def _choose_files(self, sig: Any) -> None:
         signature = sha256(str(sig).encode()).hexdigest()
-        name = f"{self._impl.filename_base}.{_SOURCES[:_LETTERS]}.{signature[:_LETTERS]}"
+        name = f"{self._impl.filename_base}.{self._sources}.{signature[:_LETTERS]}"
         self._cache_file = IndexDataCacheFile(
             self._cache_path, name, self._impl.locator.get_source_stamp()
         )
@@ -118,9 +128,9 @@ class _Compilations(event.Listener):  # type: ignore[misc]
 
 
 def _is_ours(event: event.Event) -> bool:
-    """Whether numba compiles a function of the kernel, rather than one of somebody else's."""
+    """Whether numba compiles a function of this library, rather than one of somebody else's."""
     function = getattr(event.data["dispatcher"], "py_func", None)
-    return str(getattr(function, "__module__", "")).startswith(__name__.rpartition(".")[0])
+    return str(getattr(function, "__module__", "")).startswith("lumpability.")
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -53,7 +53,7 @@ from lumpability.refinement.kernel.arrays import (
     subtract_modulo,
 )
 from lumpability.refinement.kernel.compiling import compiled, inlined, prefetch, subroutine
-from lumpability.refinement.kernel.sweep import MEMBER, NAME, cost_of_splitting
+from lumpability.refinement.kernel.sweep import NAME
 
 START = 0
 """Column of blocks: the first place in members.  SIZE is 0 where the only state has the label `ALONE`."""
@@ -65,17 +65,14 @@ NONE, NEW, REST, MIXED = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(4)
 """No splitter; the part itself is; what it left of its block is; and what leaves the states of it differs."""
 _HIGH_HALF = np.uint64((2**32 - 1) << 32)
 _AHEAD = 8  # states
-
-# Nanoseconds, as in `sweep`.
-_MOVE_COST = 4  # of a state with a new name
-_NAME_COST = 25  # of a name that is new
-_FOLLOW_COST = 2.5  # of an incoming transition followed
-_GAIN_COST = 8  # of a state that gains, with what comes of it
 _NEAR_LABELS = 200_000  # states, whose labels are in the cache
-_FAR = 1.5  # times as much costs following beyond that
-_SETTLE_COST = 5  # of a state, where sweeps follow and are followed
-_TRANSPOSE_COST = 3  # of a transition transposed
-_EAGER = 0.75  # of a transition transposed, if that looks promising
+
+# In transitions that are swept.
+_SWEEP_COST = 3  # of a state that is swept
+_MOVE_COST = 15  # of a state that moves and is followed,
+_FOLLOW_COST = 3  # and of a transition into it
+_TRANSPOSE_COST = 3.5  # of a transition that is transposed
+_EAGER = 0.75  # of a transition that is transposed, if that looks promising
 _PATIENCE = 1.5  # by how much less likely many more rounds are after each sweep
 _FIRST_SWEEPS = 30  # of which that is said; floats end after some hundreds more
 
@@ -98,14 +95,10 @@ class Agenda(NamedTuple):
     tail: Integer  # from where on ``members`` is free
 
 
-def cost_of_following(
-    moved: float, names: float, ratio: float, degree: float, sharing: float, states: float
-) -> float:
-    """What it costs to follow states that moved, of a degree, with new names, if `ratio` times as many gain."""
-    followed = moved * degree
-    gaining = min(followed, moved * ratio, sharing)
-    near = _MOVE_COST * moved + _FOLLOW_COST * followed + _GAIN_COST * gaining
-    return _NAME_COST * names + (near if states <= _NEAR_LABELS else _FAR * near)
+def saving(moved: int, states: int, active: float) -> float:
+    """What it would save to follow the states that moved rather than to sweep over `active` transitions."""
+    degree = active / states
+    return active + _SWEEP_COST * states - moved * (_MOVE_COST + _FOLLOW_COST * degree)
 
 
 def begins_to_pay(saved: float, sweeps: int, active: float) -> bool:
@@ -115,11 +108,6 @@ def begins_to_pay(saved: float, sweeps: int, active: float) -> bool:
     """
     eager = _EAGER * _PATIENCE ** min(sweeps - 1, _FIRST_SWEEPS)
     return saved > min(eager, _TRANSPOSE_COST) * active
-
-
-def cost_of_settling(states: int) -> float:
-    """What it costs to sweep after following, and to follow again."""
-    return _SETTLE_COST * states
 
 
 def transposed(rows: Rows, leaving: UInt64s, alone: Bools, lone: int) -> Incoming:
@@ -458,56 +446,27 @@ def begin(fresh: Integer, count: Integer, incoming: Incoming, arrays: Following)
 
 
 @compiled
-def leave(count: Integer, arrays: Following) -> None:
-    """Set up the blocks for sweeps: each has a number, a member, and its number as its name."""
-    labels, alone, blocks = arrays.labels, arrays.alone, arrays.blocks
-    free: Any = np.int64(0)
-    for state in range(len(labels)):
-        own: Any = labels[state]
-        if own == ALONE:
-            while blocks[free, SIZE] != 0:
-                free += 1
-            own = np.uint32(free)
-            labels[state], blocks[own, SIZE] = own, 1
-        alone[state] = blocks[own, SIZE] == 1
-        blocks[own, MEMBER] = state
-    for block in range(count):
-        blocks[block, NAME], blocks[block, LARGEST] = block, 0
-
-
-_following, _splitting = inlined(cost_of_following), inlined(cost_of_splitting)
-
-
-@compiled
 def follow_changes(
-    agenda: Agenda, count: Integer, moved: Integer, degree: float, sharing: Integer, look: float, budget: Integer,
-    incoming: Incoming, field: Field, arrays: Following,
-) -> tuple[Agenda, Integer, Integer, Integer, float, Integer]:  # fmt: skip
-    """Run rounds that follow only what changed, one at least, until a sweep costs less or the budget is spent.
+    agenda: Agenda, count: Integer, budget: Integer, incoming: Incoming, field: Field, arrays: Following
+) -> tuple[Agenda, Integer, Integer, Integer]:  # fmt: skip
+    """Run rounds that follow only what changed, one at least, until nothing moves or the budget is spent.
 
-    There are `count` blocks; `moved` > 0 states are in splitters.  For the costs, `degree` is how many transitions
-    enter a state, `sharing` how many states share a block, and `look` the cost of a sweep, splitting excluded.
-    Returns the first three after the last round, how many blocks came in it, how many states gained for each that
-    moved, and how many states have become their whole block.
+    There are `count` blocks.  Returns the first two after the last round, how many states moved in it, and how many have
+    become their whole block.
     """
     spent: Any = 0
     lone: Any = np.int64(0)
-    states = len(arrays.labels)
     found, tail = agenda
     while True:
         number, followed = _add_gains(found, count, tail, incoming, field, arrays)
         spent += followed + number
-        ratio = (number - 1) / moved
         if tail + number > len(arrays.members):
             tail = _pack(count, arrays)
         end, found = _find_parts(number, incoming, arrays)
-        before = count
         count, moved, single = _divide(found, tail, count, arrays)
-        new = count - before
         lone += single
         _move(end, found, arrays)
         if moved:
             tail += end - 1
-        cost = _following(moved, new, ratio, degree, sharing, states)
-        if moved == 0 or spent >= budget or cost > look + _splitting(moved, new, sharing):
-            return Agenda(found, tail), count, moved, new, ratio, lone
+        if moved == 0 or spent >= budget:
+            return Agenda(found, tail), count, moved, lone

@@ -36,7 +36,6 @@ from lumpability.refinement.kernel.arrays import (
     Rows,
     UInt32s,
     UInt64s,
-    blank,
     subtract_modulo,
 )
 from lumpability.refinement.kernel.compiling import FIRST, compiled, inlined, subroutine
@@ -235,8 +234,8 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
         totals=np.empty(capacity // 2, dtype=np.uint64),
         bounds=np.empty(0 if fits else capacity // 2, dtype=np.int64),
         terms=np.empty(capacity, dtype=weights.codes.dtype),
-        counts=blank((k,), np.uint32),
-        into=blank((k,), np.uint64),
+        counts=np.zeros(k, dtype=np.uint32),
+        into=np.zeros(k, dtype=np.uint64),
         latest=np.empty(k, dtype=weights.codes.dtype),
     )
     rows = Rows.of(structure, np.array(words, dtype=np.int64).view(np.uint64))

@@ -51,7 +51,7 @@ _FEW = 4  # columns, which are searched
 _CACHE_BITS = np.uint64(12)
 _LONGEST = 4096  # transitions of a row that settles
 _ROW_LENGTH = 3  # transitions of a row on average; sweeps do longer ones in less time
-_TRIED = 16  # one of so many states is visited before the walk may be given up
+_TRIED = 64  # one of so many states is visited before the walk may be given up
 _REST = 8  # at most one of so many states may be left unsettled
 
 

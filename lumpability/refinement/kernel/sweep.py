@@ -7,8 +7,8 @@ thousand states as through one, and a fingerprint is the difference of two runni
 A vote chooses a representative of each block, so that most of the block agrees with it and stays.  States that differ
 are listed and grouped by block and fingerprint; these parts are numbered as they turn up, and become blocks in that
 order.  In a sweep a block has the value of its number.  Its NAME says which part keeps the value in rounds that
-follow: the largest, so that these follow smaller parts only.  Fingerprinting, looking for differences and moving
-work on ranges of states, at the same time; the result does not depend on the ranges.
+follow: the largest, so that these follow smaller parts only.  Ranges of states are fingerprinted at the same time; the
+result does not depend on them.
 
 Indices known not to be negative are cast to unsigned types: numba then leaves out the test for indices that count from
 the end, which takes up to half of the time of an inner loop.
@@ -67,32 +67,22 @@ _AHEAD = 8  # states or parts
 _NEAR_SLOTS = np.uint64(1 << 14)  # that are in the cache
 
 # Nanoseconds, measured on a machine with 2 cores; only ratios matter, and they decide about time alone.
-_SUM_COST = 0.85  # of a transition in a sweep
-_FAR_SUM_COST = 1.5  # beyond that, where the values of states do not fit the cache
-_FAR_STATES = 1_000_000
+_SUM_COST = 0.85  # of a transition
 _SCATTERED = 3  # times as much, where rows are summed one by one, as most states are alone
-_STATE_COST = 2.5  # of a state in a sweep
-_PART_COST = 8  # of a state that moves in a sweep
-_BLOCK_COST = 20  # of a block that is new after it
-_HAND_OUT_COST = 100_000  # of each thread in a sweep, which has to be woken for each of its loops
+_STATE_COST = 2.5  # of a state
+_HAND_OUT_COST = 60_000  # of each thread, which has to be woken
 _FETCH_COST = 1  # of a state that another thread had in its cache
 
 
-def cost_of_looking(
-    states: int, sharing: int, transitions: int, threads: int
-) -> tuple[float, float]:
-    """What it costs to find the states that differ, by one thread and by all, where so many share a block."""
+def ranges_for(states: int, sharing: int, transitions: int, threads: int) -> int:
+    """In how many ranges to cut a loop over rows: a thread that is handed little only delays.
+
+    `sharing` of the states share a block.
+    """
     active = transitions * sharing // states
-    sum_cost = _SUM_COST + (_FAR_SUM_COST if states > _FAR_STATES else 0)
-    alone = _STATE_COST * states + sum_cost * min(_SCATTERED * active, transitions)
-    if threads == 1:
-        return alone, alone
-    return alone, alone / threads + _HAND_OUT_COST * threads + _FETCH_COST * sharing
-
-
-def cost_of_splitting(moved: float, names: float, sharing: float) -> float:
-    """What else a sweep costs, if as many states move and blocks come as in the round before."""
-    return _PART_COST * min(moved, sharing) + _BLOCK_COST * min(names, sharing)
+    alone = _STATE_COST * states + _SUM_COST * min(_SCATTERED * active, transitions)
+    together = alone / threads + _HAND_OUT_COST * threads + _FETCH_COST * sharing
+    return 1 if alone <= together else threads
 
 
 @inlined
@@ -277,8 +267,8 @@ def _vote(arrays: Sweeping) -> None:
         blocks[np.uint32(labels[state]), LARGEST] = 0
 
 
-@compiled
-def choose_representatives(count: Integer, arrays: Sweeping) -> None:
+@inlined
+def _choose_representatives(count: Integer, arrays: Sweeping) -> None:
     """Choose a representative of every block, and write down its fingerprint."""
     prints, blocks, expected = arrays.prints, arrays.blocks, arrays.expected
     for block in range(count):
@@ -289,17 +279,17 @@ def choose_representatives(count: Integer, arrays: Sweeping) -> None:
         expected[block] = prints[np.uint32(blocks[block, MEMBER])]
 
 
-@compiled
-def find_different(low: Integer, high: Integer, arrays: Sweeping) -> Integer:
-    """List the states low .. high-1 that differ from the representative of their block, from `low` on.
+@inlined
+def _find_different(arrays: Sweeping) -> Integer:
+    """List the states that differ from the representative of their block; return how many there are.
 
-    Returns how many there are.  Without branches, which nothing could predict.
+    Without branches, which nothing could predict.
     """
     labels, prints, expected = arrays.labels, arrays.prints, arrays.expected
     different = arrays.different
     number: Any = np.int64(0)
-    for state in range(low, high):
-        different[low + number] = state  # overwritten by the next unless it counts
+    for state in range(len(labels)):
+        different[number] = state  # overwritten by the next unless it counts
         number += np.int64(prints[state] != expected[np.uint32(labels[state])])
     return number
 
@@ -315,27 +305,22 @@ def _look_ahead(place: Integer, last: np.uint64, arrays: Sweeping) -> None:
 
 
 @inlined
-def _find_parts(segments: Int64s, arrays: Sweeping) -> Integer:
+def _find_parts(listed: Integer, arrays: Sweeping) -> Integer:
     """Group the listed states by block and fingerprint; note the first of each part.  Return how many parts there are."""
     labels, prints, parts = arrays.labels, arrays.prints, arrays.parts
     different, part_of = arrays.different, arrays.prints
-    listed, found = np.int64(0), np.int64(0)
-    for segment in range(len(segments)):
-        listed += segments[segment, 1]
-    last = last_slot(listed)
-    for segment in range(len(segments)):
-        low, size = segments[segment, 0], segments[segment, 1]
-        for place in range(low, low + size):
-            if last > _NEAR_SLOTS and place + 2 * _AHEAD < low + size:
-                _look_ahead(place, last, arrays)
-            state = np.uint32(different[place])
-            word = np.uint64(np.uint32(labels[state]))
-            part = np.int64(add_to_part(prints[state], word, found, last, parts, arrays.slots))
-            if part > found:
-                found = part
-                parts[part, NOTE] = state
-            # The fingerprints of this place and those before are not needed any more.
-            part_of[place] = part
+    last, found = last_slot(listed), np.int64(0)
+    for place in range(listed):
+        if last > _NEAR_SLOTS and place + 2 * _AHEAD < listed:
+            _look_ahead(place, last, arrays)
+        state = np.uint32(different[place])
+        word = np.uint64(np.uint32(labels[state]))
+        part = np.int64(add_to_part(prints[state], word, found, last, parts, arrays.slots))
+        if part > found:
+            found = part
+            parts[part, NOTE] = state
+        # The fingerprints of this place and those before are not needed any more.
+        part_of[place] = part
     return found
 
 
@@ -343,7 +328,8 @@ def _find_parts(segments: Int64s, arrays: Sweeping) -> Integer:
 def _make_blocks(found: Integer, count: Integer, arrays: Sweeping) -> tuple[Integer, Integer]:
     """Make blocks of the parts; the largest part of a block keeps its name.
 
-    Returns how many states have a new name, and how many are their whole block now.
+    A new block notes in LARGEST which block it was cut off.  Returns how many states have a new name, and how many are
+    their whole block now.
     """
     parts, blocks, alone = arrays.parts, arrays.blocks, arrays.alone
     moved: Any = np.int64(0)
@@ -374,55 +360,42 @@ def _make_blocks(found: Integer, count: Integer, arrays: Sweeping) -> tuple[Inte
 
 
 @compiled
-def cut(
-    count: Integer, segments: Int64s, field: Field, arrays: Sweeping
-) -> tuple[Integer, Integer, Integer]:
-    """Cut off the states that differ, listed in segments of ``different``: rows of ``segments`` are (begin, size).
+def split(count: Integer, field: Field, arrays: Sweeping) -> tuple[Integer, Integer, Integer]:
+    """Split all blocks by the fingerprints of their states; there are `count`.
 
-    They are not moved yet.  A new block notes in LARGEST which block it was cut off.  Returns the new number of
-    blocks, how many states have a new name, and how many are their whole block from now on.
+    Returns the new number of blocks, how many states have a new name, and how many are their whole block from now on.
     """
-    found = _find_parts(segments, arrays)
+    labels, values, shorts = arrays.labels, arrays.values, arrays.shorts
+    different, part_of = arrays.different, arrays.prints
+    _choose_representatives(count, arrays)
+    listed = _find_different(arrays)
+    found = _find_parts(listed, arrays)
     measure_parts(found, arrays.blocks, arrays.parts, arrays.slots)
     moved, lone = _make_blocks(found, count, arrays)
-    if are_few(count + found, arrays):
+    few = are_few(count + found, arrays)
+    if few:
         for block in range(count, count + found):
             arrays.value_of[block] = block_value(block, field)
+    for place in range(listed):
+        state = np.uint32(different[place])
+        new = np.int64(count) + np.int64(np.uint32(part_of[place])) - 1
+        labels[state] = new
+        if few:
+            shorts[state] = new
+        else:
+            values[state] = block_value(new, field)
+    if are_few(count, arrays) and not few:
+        write_values(count + found, field, arrays)
     return count + found, moved, lone
 
 
 @compiled
-def move_different(
-    low: Integer, high: Integer, before: Integer, count: Integer, field: Field, arrays: Sweeping
-) -> None:
-    """Write block and value into the states listed at low .. high-1; there were `before` blocks, and are `count`."""
-    labels, values, shorts = arrays.labels, arrays.values, arrays.shorts
-    different, part_of = arrays.different, arrays.prints
-    few = are_few(count, arrays)
-    for place in range(low, high):
-        state = np.uint32(different[place])
-        block = before + np.int64(np.uint32(part_of[place])) - 1
-        labels[state] = block
-        if few:
-            shorts[state] = block
-        else:
-            values[state] = block_value(block, field)
-
-
-@compiled
 def sweep_all(
-    count: Integer, segments: Int64s, rows: Rows, field: Field, arrays: Sweeping
+    count: Integer, rows: Rows, field: Field, arrays: Sweeping
 ) -> tuple[Integer, Integer, Integer]:
-    """Sweep over all states; returns what `cut` does.  ``segments``, of shape (1, 2), is scratch."""
-    states = len(arrays.alone)
-    fingerprint(FIRST, states, FIRST, count, rows, field, arrays)
-    choose_representatives(count, arrays)
-    segments[0, 0], segments[0, 1] = 0, find_different(FIRST, states, arrays)
-    result = cut(count, segments, field, arrays)
-    move_different(FIRST, segments[0, 1], count, result[0], field, arrays)
-    if are_few(count, arrays) and not are_few(result[0], arrays):
-        write_values(result[0], field, arrays)
-    return result
+    """Fingerprint all states, and return what `split` does."""
+    fingerprint(FIRST, len(arrays.alone), FIRST, count, rows, field, arrays)
+    return split(count, field, arrays)
 
 
 @compiled

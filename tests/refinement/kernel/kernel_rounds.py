@@ -37,12 +37,10 @@ from lumpability.refinement.kernel.follow import (
     Agenda,
     Incoming,
     begin,
-    cost_of_following,
     follow_changes,
-    leave,
     transposed,
 )
-from lumpability.refinement.kernel.sweep import cost_of_splitting, sweep_all, write_values
+from lumpability.refinement.kernel.sweep import sweep_all
 from lumpability.structure import WeightedStructure
 
 Array = np.ndarray[Any, Any]
@@ -54,8 +52,8 @@ PATHS: dict[str, dict[str, Any]] = {
     "by rounds": {"_ROW_LENGTH": 0},
     "only sweeping": {"_ROW_LENGTH": 0, "_EAGER": inf, "_TRANSPOSE_COST": inf},
     "with short numbers": {"_ROW_LENGTH": 0, "NEAR": 0},
-    "following": {"_ROW_LENGTH": 0, "_SUM_COST": 1e9},
-    "in small budgets": {"_ROW_LENGTH": 0, "_SUM_COST": 1e9, "_BUDGET": 1},
+    "following": {"_ROW_LENGTH": 0, "_SWEEP_COST": 1e9},
+    "in small budgets": {"_ROW_LENGTH": 0, "_SWEEP_COST": 1e9, "_BUDGET": 1},
     "on several threads": {"_ROW_LENGTH": 0, "_HAND_OUT_COST": 0, "_FETCH_COST": 0},
 }
 """Constants of the kernel by which it goes one way; nothing settles where rows may have no transitions."""
@@ -177,7 +175,6 @@ class Rounds:
     count: int
     moved: int
     new: int
-    ratio: float = 0.0
     lone: int = 0
 
     @property
@@ -204,42 +201,18 @@ class Rounds:
                 found.append(np.sort(self.arrays.members[end - splitter[COUNT] : end]))
         return found
 
-    @property
-    def degree(self) -> float:
-        return self.structure.m / self.structure.n
-
-    def is_dearer(self, look: float) -> bool:
-        """Whether another round like the last costs more than a sweep, of which looking costs that much."""
-        n = self.structure.n
-        follow = cost_of_following(self.moved, self.new, self.ratio, self.degree, n, n)
-        return bool(follow > look + cost_of_splitting(self.moved, self.new, n))
-
-    def follow(self, *, look: float = inf, budget: int = 1) -> None:
-        """Follow for one round, or for as many as cost no more than a sweep and the budget allows."""
-        self.agenda, self.count, self.moved, self.new, self.ratio, self.lone = follow_changes(
-            self.agenda, self.count, self.moved, self.degree, self.structure.n, look, budget,
-            self.incoming, self.field, self.arrays,
-        )  # fmt: skip
+    def follow(self, *, budget: int = 1) -> None:
+        """Follow for one round, or for as many as the budget allows."""
+        before = self.count
+        self.agenda, self.count, self.moved, self.lone = follow_changes(
+            self.agenda, self.count, budget, self.incoming, self.field, self.arrays
+        )
+        self.new = self.count - before
 
     def finish(self) -> None:
         """Follow until nothing moves."""
         if self.moved:
             self.follow(budget=EVERYTHING)
-
-    def settle(self) -> Sweeping:
-        """Return arrays that are ready for a sweep."""
-        leave(self.count, self.arrays)
-        arrays = Sweeping.over(self.blocks, self.incoming.leaving)
-        write_values(self.count, self.field, arrays)
-        return arrays
-
-    def sweep(self) -> None:
-        """Take the next round as a sweep."""
-        fresh, arrays = self.count, self.settle()
-        self.count, self.moved, self.lone = swept(fresh, self.rows, self.field, arrays)
-        self.new = self.count - fresh
-        self.arrays = Following.over(self.blocks)
-        self.agenda = begin(fresh, self.count, self.incoming, self.arrays)
 
 
 def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
@@ -264,5 +237,5 @@ def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
 
 
 def swept(count: int, rows: Rows, field: Field, arrays: Sweeping) -> tuple[int, int, int]:
-    """Split all blocks by fresh fingerprints; return what `cut` does."""
-    return sweep_all(count, np.zeros((1, 2), dtype=np.int64), rows, field, arrays)
+    """Split all blocks by fresh fingerprints; return what `split` does."""
+    return sweep_all(count, rows, field, arrays)

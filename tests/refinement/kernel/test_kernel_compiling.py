@@ -51,7 +51,7 @@ def test_what_was_compiled_from_other_sources_is_never_loaded_and_is_removed(dou
     double(np.int64(3))
     folder = Path(double.stats.cache_path)
     before = set(folder.glob("doubled.*.nb?"))
-    monkeypatch.setattr(compiling, "_SOURCES", "another digest of the sources")
+    monkeypatch.setattr(compiling, "digest_of_sources", lambda folder: "another")
     again = compiling.compiled(double.py_func)
     assert again(np.int64(3)) == 6
     assert not again.stats.cache_hits

@@ -1,9 +1,6 @@
-"""Sweeps split blocks by fingerprint, whatever ranges they are cut into, and what they write down is right."""
+"""Sweeps split blocks by fingerprint, and what they write down is right."""
 
 from __future__ import annotations
-
-from collections import Counter
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,11 +13,8 @@ from lumpability.refinement.kernel.arrays import LARGEST, SIZE, Sweeping
 from lumpability.refinement.kernel.sweep import (
     MEMBER,
     NAME,
-    choose_representatives,
-    cut,
     fill,
-    find_different,
-    move_different,
+    split,
 )
 
 FIELDS = [field_modulo(p, 3, np.ones(1, np.uint64)) for p in (0, P)]
@@ -68,30 +62,19 @@ def test_a_partition_is_filled_in(field, initial, short):
     initial=partitions(),
     several=st.sampled_from([1, 2, 3, 40, 10**6]),
     seed=st.integers(0, 10**6),
-    inner=st.lists(st.floats(0, 1), max_size=3),
     sweeps=st.integers(1, 3),
     short=st.booleans(),
 )
-def test_blocks_split_by_fingerprint_in_any_ranges(
-    field, initial, several, seed, inner, sweeps, short
-):
+def test_blocks_split_by_fingerprint(field, initial, several, seed, sweeps, short):
     n, count = initial.n, len(initial)
     random = np.random.default_rng(seed)
     arrays = arrays_for(n, short=short)
     lone = fill(initial.labels, count, field, arrays)
-    bounds = [0, *sorted(int(share * n) for share in inner), n]
     for _ in range(sweeps):
         prints = np.minimum(random.integers(0, several, n), random.integers(0, several, n))
         old, old_count = arrays.labels.tolist(), count
         arrays.prints[:] = prints
-        choose_representatives(count, arrays)
-        lists = [(low, find_different(low, high, arrays)) for low, high in pairwise(bounds)]
-        for (low, number), high in zip(lists, bounds[1:], strict=True):
-            listed = arrays.different[low : low + number].tolist()
-            assert listed == sorted(set(listed) & set(range(low, high)))
-        count, moved, more = cut(count, np.array(lists, dtype=np.int64), field, arrays)
-        for low, number in lists:
-            move_different(low, low + number, old_count, count, field, arrays)
+        count, moved, more = split(count, field, arrays)
         lone += more
         now = arrays.labels.tolist()
         keys = list(zip(old, prints.tolist(), strict=True))
@@ -117,15 +100,14 @@ def test_blocks_split_by_fingerprint_in_any_ranges(
     seed=st.integers(0, 10**6),
 )
 def test_a_fingerprint_that_most_of_a_large_block_have_stays(n, rare, blocks, seed):
-    """Whatever its first members have, which often are of another sort than the others."""
+    """Whatever its first members have, which often are of another sort than the others: the others get new blocks."""
     random = np.random.default_rng(seed)
     initial = Partition(np.arange(n) % blocks)
     arrays = arrays_for(n)
     fill(initial.labels, blocks, FIELDS[0], arrays)
     arrays.prints[:] = (random.random(n) < rare) * random.integers(1, 9, n)
     arrays.prints[:30] = 1
-    prints = arrays.prints.tolist()
-    choose_representatives(blocks, arrays)
-    assert arrays.expected[:blocks].tolist() == [0] * blocks
-    listed = arrays.different[: find_different(0, n, arrays)].tolist()
-    assert Counter(listed) == Counter(state for state in range(n) if prints[state])
+    prints = arrays.prints.copy()
+    split(blocks, FIELDS[0], arrays)
+    assert arrays.labels[prints == 0].tolist() == initial.labels[prints == 0].tolist()
+    assert (arrays.labels[prints != 0] >= blocks).all()

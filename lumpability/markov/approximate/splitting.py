@@ -14,11 +14,23 @@ such blocks; a full round costs O(m), and all rounds sorting.
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from lumpability.markov.approximate.groups import (
+    Rows,
+    Work,
+    add_weight,
+    choose_ways,
+    cut_sorted,
+    forget,
+    mark_by_sum,
+    measure,
+    put,
+    sums_of_state,
+    take_sum,
+)
 from lumpability.numbers.integers import gather
 from lumpability.partition import Partition
 from lumpability.refinement.kernel.arrays import (
@@ -33,25 +45,10 @@ from lumpability.refinement.kernel.arrays import (
     size_of_part,
 )
 from lumpability.refinement.kernel.compiling import compiled, inlined, prefetch
-from lumpability.refinement.kernel.groups import (
-    Rows,
-    Work,
-    add_weight,
-    choose_ways,
-    cut_sorted,
-    forget,
-    mark_by_sum,
-    measure,
-    put,
-    sums_of_state,
-    take_sum,
-)
 from lumpability.structure import WeightedStructure
 
-__all__ = ["LEAST_TOLERANCE", "Splitting"]
+__all__ = ["Splitting"]
 
-LEAST_TOLERANCE = Fraction(1, 2**40)
-"""Smaller tolerances are too near to the precision of floats."""
 _MANY = 1 << 17  # distinct weights; tables of more are not found in the cache
 _AHEAD = 8  # states
 _MOST_MOVED = 8  # one of so many states moved: then a full round costs less than to follow
