@@ -188,8 +188,7 @@ class _Sweeps:
     def _is_proved(self, partition: Partition) -> bool:
         """Whether sums into every block agree inside blocks, exactly."""
         structure, count = self.structure, len(partition)
-        alone = np.empty(structure.n, dtype=np.bool_)
-        quotient.mark_alone(partition.labels, np.zeros(count, dtype=np.int32), alone)
+        alone = np.bincount(partition.labels, minlength=count)[partition.labels] == 1
         first = partition.representatives
         shared = first[~alone[first]]
         entries = int((structure.indptr[shared + 1] - structure.indptr[shared]).sum())

@@ -95,30 +95,19 @@ def refine(
         return within
     threads = threads or cores()
     found = settled(structure, within)
-    if found is not None and found.complete:
-        if found.exact or _is_stable(structure, found.partition, threads):
-            return found.partition
-        within = found.partition  # sums that differ have collided, which only left blocks too large
-    elif found is not None:
-        smaller, settled_labels = (
-            quotient.collapse(structure, found.partition),
-            found.partition.labels,
+    if found is None:
+        return _refine_by_rounds(structure, within, progress, threads)
+    if found.complete:
+        # Hashes of sums that differ may have collided, which only left blocks too large.
+        return (
+            found.partition
+            if found.exact
+            else _refine_by_rounds(structure, found.partition, progress, threads)
         )
-        rest = within.restrict(found.partition.representatives)
-        blocks = _refine_by_rounds(smaller, rest, progress, threads)
-        firsts = found.partition.representatives[blocks.representatives]
-        return Partition.from_canonical(gather(blocks.labels, settled_labels), firsts)
-    return _refine_by_rounds(structure, within, progress, threads)
-
-
-def _is_stable(structure: WeightedStructure, partition: Partition, threads: int) -> bool:
-    """Whether sums into every block agree inside all blocks, exactly."""
-    components = structure.weights.components
-    assert components is not None
-    rounds = _Rounds(structure, partition, threads, None)
-    rounds.alone = np.empty(structure.n, dtype=np.bool_)
-    quotient.mark_alone(partition.labels, np.zeros(len(partition), dtype=np.int32), rounds.alone)
-    return rounds.is_proved(partition, components)
+    smaller, labels = quotient.collapse(structure, found.partition), found.partition.labels
+    firsts = found.partition.representatives
+    blocks = _refine_by_rounds(smaller, within.restrict(firsts), progress, threads)
+    return Partition.from_canonical(gather(blocks.labels, labels), firsts[blocks.representatives])
 
 
 def _refine_by_rounds(
@@ -180,7 +169,7 @@ class _Rounds:
             if saving >= 0 and follow.begins_to_pay(saved, sweeps, active):
                 break
         del arrays  # gives its memory back
-        incoming = follow.transposed(rows, leaving, self.blocks.alone, self.n - self.sharing)
+        incoming = follow.transposed(rows, leaving, self.blocks.alone)
         following = Following.over(self.blocks)
         agenda = follow.begin(fresh, self.count, incoming, following)
         while moved:

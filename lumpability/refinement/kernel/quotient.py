@@ -56,15 +56,6 @@ class Expected(NamedTuple):
     firsts: Int64s  # (k,): the first members, ascending
 
 
-@compiled
-def mark_alone(labels: Int32s, sizes: Int32s, alone: Bools) -> None:
-    """Mark the states that are their whole block; ``sizes`` (k), zero, receives those of the blocks."""
-    for state in range(len(labels)):
-        sizes[np.uint32(labels[state])] += 1
-    for state in range(len(labels)):
-        alone[state] = sizes[np.uint32(labels[state])] == 1
-
-
 def expected_sums(rows: Rows, alone: Bools, partition: Partition, sums: UInt64s) -> Expected:
     """Return the sums of the first members of blocks; ``sums`` (k) is scratch, zero before and after."""
     firsts = partition.representatives

@@ -11,7 +11,7 @@ The walk begins at the last state, as models are mostly numbered as they are exp
 sources.  Acyclic structures settle entirely.  A state that goes to one that is being visited lies on a cycle; it does
 not settle, and neither does a state that goes to it.  Such states are left alone in their block, and rounds refine
 the quotient, which is small then.  If there are too many of them, nothing is gained, and the walk ends early.
-Rows with one transition, which are frequent, are looked up in a small cache first.  Expected time O(m); memory 21 to 29
+Rows with one transition, which are frequent, are looked up in a small cache first.  Expected time O(m); memory 17 to 25
 bytes for each state, and 8 for each block that only the hash table finds.
 """
 
@@ -47,9 +47,8 @@ from lumpability.structure import WeightedStructure
 
 _UNVISITED, _OPEN, _UNSETTLED = np.int32(-1), np.int32(-2), np.int32(-3)
 _OWN = np.uint64(0xD1342543DE82EF95)  # odd: stands for a state's own block
-_FEW = 4  # columns, which are searched
 _CACHE_BITS = np.uint64(12)
-_LONGEST = 4096  # transitions of a row that settles
+_LONGEST = 256  # transitions of a row that settles; its blocks are searched one by one
 _ROW_LENGTH = 3  # transitions of a row on average; sweeps do longer ones in less time
 _TRIED = 64  # one of so many states is visited before the walk may be given up
 _REST = 8  # at most one of so many states may be left unsettled
@@ -68,7 +67,6 @@ class _Settled(NamedTuple):
     columns: UInt32s  # the row that is looked at: blocks, each once,
     sums: UInt64s  # and sums into them;
     rest: UInt64s  # and what is left of these when those of another row are subtracted
-    where: UInt32s  # (n,): where a block may be among more than a few columns; anything where it is not
     path: Int32s  # (n,): the states that are being visited,
     offsets: UInt32s  # and how many of their transitions have been looked at
 
@@ -113,7 +111,6 @@ def settled(structure: WeightedStructure, within: Partition) -> Settled | None:
         columns=np.empty(2 * longest + 1, dtype=np.uint32),
         sums=np.empty(2 * longest + 1, dtype=np.uint64),
         rest=np.empty(2 * longest + 1, dtype=np.uint64),
-        where=np.empty(n, dtype=np.uint32),
         path=np.empty(n, dtype=np.int32),
         offsets=np.empty(n, dtype=np.uint32),
     )
@@ -158,24 +155,14 @@ def _add(
     block: Integer, weight: Integer, used: Integer, sums: UInt64s, arrays: _Settled
 ) -> Integer:
     """Add a weight to the sum into a block, one of `used` columns or the next; return how many there are now."""
-    columns, where = arrays.columns, arrays.where
+    columns = arrays.columns
     place: Any = np.int64(0)
-    if used <= _FEW:
-        while place < used and columns[place] != block:
-            place += 1
-    else:
-        place = np.int64(where[block])
-        if place >= used or columns[place] != block:
-            place = used
+    while place < used and columns[place] != block:
+        place += 1
     if place < used:
         sums[place] += weight
         return used
     columns[place], sums[place] = block, weight
-    if place == _FEW:
-        for i in range(_FEW):
-            where[columns[i]] = i
-    if place >= _FEW:
-        where[block] = place
     return used + 1
 
 
@@ -197,7 +184,6 @@ def _read_row(state: Integer, rows: Rows, arrays: _Settled) -> tuple[Integer, np
         if sums[place] == ZERO:
             used -= 1
             columns[place], sums[place] = columns[used], sums[used]
-            arrays.where[columns[place]] = place
         else:
             place += 1
     return used, own

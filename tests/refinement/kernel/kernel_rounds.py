@@ -228,7 +228,7 @@ def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
     arrays.members[:] = 0  # not what the memory held before
     lone = sweep.fill(s.within.labels, fresh, field, sweeping)
     count, moved, more = swept(fresh, rows, field, sweeping)
-    incoming = transposed(rows, leaving, blocks.alone, int(np.count_nonzero(blocks.alone)))
+    incoming = transposed(rows, leaving, blocks.alone)
     agenda = begin(fresh, count, incoming, arrays)
     return Rounds(
         s, rows, field, blocks, arrays, incoming, agenda, count, moved, count - fresh,
