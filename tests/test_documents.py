@@ -178,6 +178,22 @@ def test_the_benchmarks_of_readme_are_those_that_were_measured_last():
         assert row == expected, "copy the line from docs/guides/performance-table.txt"
 
 
+@pytest.mark.usefixtures("checkout")
+def test_what_is_said_of_sorts_of_models_is_what_was_measured():
+    """The lines below the table give the extremes of its rows; the text of the page gives no ratios of its own."""
+    text = read("docs/guides/performance-table.txt")
+    first, rest = text.split("\n- Storm double / ours:")
+    measured = [row for row in rows_of(first).values() if int(row[2].replace(",", "")) >= 100_000]
+    lines = re.findall(r"- Storm double / ours where .* \((.*)\): ([\d.]+) to ([\d.]+)", rest)
+    assert len(lines) == 4
+    for names, least, most in lines:
+        ratios = [row[10] for row in measured if row[0].startswith(tuple(names.split(", ")))]
+        assert [least, most] == [min(ratios, key=float), max(ratios, key=float)]
+    page = read("docs/guides/performance.md")
+    section = page[page.index("How to read it") : page.index("## How it grows")]
+    assert not re.search(r"\d\.\d|\d times| to \d", section)
+
+
 @pytest.mark.parametrize("name", ["overview", "network"])
 def test_the_pictures_of_readme_are_those_that_the_library_draws(name, checkout):
     drawn = runpy.run_path(str(checkout / "docs/pictures.py"))["PICTURES"][name]().svg

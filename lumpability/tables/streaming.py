@@ -24,7 +24,6 @@ from lumpability.quotient import collapse
 from lumpability.refinement import refine
 from lumpability.refinement.kernel import quotient
 from lumpability.refinement.kernel.arrays import (
-    Blocks,
     Field,
     Rows,
     Sweeping,
@@ -130,8 +129,7 @@ class _Sweeps:
     def _refine(self, residues: np.ndarray, field: Field) -> Partition:
         """Sweep until no fingerprints differ inside blocks, or what is left fits into memory."""
         n, rows = self.structure.n, Rows.of(self.structure, residues)
-        leaving = np.empty(n if rows.closed else 0, dtype=np.uint64)
-        arrays = Sweeping.over(Blocks.for_states(n), leaving)
+        arrays = Sweeping.over(n, rows.closed)
         sum_rows(self._fingerprint, rows, field, arrays)
         count = len(self.start)
         lone = fill(self.start.labels, count, field, arrays)
@@ -140,7 +138,7 @@ class _Sweeps:
         while moved and lone < n:
             if self._fits(arrays.alone, n - lone):
                 return self._finish_in_memory(arrays.labels, arrays.alone)
-            self._fingerprint(count, rows, field, arrays)
+            self._fingerprint(rows, field, arrays)
             count, moved, single = split(count, field, arrays)
             lone += single
             self.number += 1
@@ -152,9 +150,9 @@ class _Sweeps:
         canonical_labels(labels.view(np.uint32), arrays.alone, firsts, number)
         return Partition.from_canonical(labels, firsts)
 
-    def _fingerprint(self, count: int, rows: Rows, field: Field, arrays: Sweeping) -> None:
+    def _fingerprint(self, rows: Rows, field: Field, arrays: Sweeping) -> None:
         for low, high in self.rows.ranges(_AT_ONCE):
-            fingerprint(low, high, 0, count, rows, field, arrays)
+            fingerprint(low, high, 0, rows, field, arrays)
 
     def _fits(self, alone: np.ndarray, sharing: int) -> bool:
         """Whether the rows of the states that share a block fit into memory."""

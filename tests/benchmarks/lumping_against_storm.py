@@ -16,14 +16,17 @@ import argparse
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from suite.measuring import titled
 from suite.models import Store, names
 from suite.running import Limits, Results, prepare
-from suite.tables import BIG, MAIN, MEMORY, NUMBERS, USER, against_peers
+from suite.tables import BIG, MAIN, MEMORY, NUMBERS, USER, against_peers, ratios_by_sort
 from suite.tiny import tiny_table
 
-PAGE = Path(__file__).parents[2] / "docs" / "guides" / "performance-table.txt"
+CHECKOUT = Path(__file__).parents[2]
+PAGE = CHECKOUT / "docs" / "guides" / "performance-table.txt"
+README = CHECKOUT / "README.md"
 REFINING = Limits(seconds=1800, gibibytes=20)
 OTHERS = Limits(seconds=150, gibibytes=16)  # Storm in rationals, symbolic rates
 BASELINE = Limits(seconds=60, gibibytes=16)  # numpy, which takes all rows in every round
@@ -46,7 +49,9 @@ def options_given() -> argparse.Namespace:
         "--tasks", default=",".join(TASKS), help="only these (default: %(default)s)"
     )
     parser.add_argument("--runs", type=int, default=0, help="of which the median is taken")
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} in the guides")
+    parser.add_argument(
+        "--write", action="store_true", help=f"write {PAGE.name} in the guides, and README's rows"
+    )
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
     parser.add_argument("--pydtmc", metavar="PYTHON", help="an interpreter that has PyDTMC")
     parser.add_argument(
@@ -91,6 +96,17 @@ def tasks_of(name: str, transitions: int, options: argparse.Namespace) -> list[s
     return [task for task in options.tasks.split(",") if task not in left_out]
 
 
+def with_rows(text: str, rows: dict[str, dict[str, Any]]) -> str:
+    """Return README with the figures of its table taken from these rows, for the models that both have."""
+    lines = text.splitlines()
+    for i, line in enumerate(lines):
+        name = line.strip("| ").partition(" ")[0]
+        if line.startswith("| ") and isinstance(rows.get(name, {}).get("storm"), float):
+            cells = [cell.strip() for cell in MAIN.line(name, rows[name]).strip("| ").split(" | ")]
+            lines[i] = f"| {' | '.join([*cells[:4], cells[6], cells[4], cells[10]])} |"
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     options = options_given()
     store = Store(options.store)
@@ -107,12 +123,14 @@ def main() -> None:
         rows[name] = results.of(name)
         print(MAIN.line(name, rows[name]), flush=True)
     tables = [table.text(rows) for table in (MAIN, USER, MEMORY, NUMBERS)]
+    tables.insert(1, ratios_by_sort(rows))
     text = "\n".join(
         [title, *filter(None, [*tables, against_peers(rows), tiny_table(options.pydtmc)])]
     )
     print(text[len(title) :])
     if options.write:
         PAGE.write_text(text + "\n")
+        README.write_text(with_rows(README.read_text(encoding="utf-8"), rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

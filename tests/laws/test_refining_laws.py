@@ -77,7 +77,6 @@ PATHS: dict[str, Callable[..., Partition]] = {
     ),
     "kernel, settling rows of any length": kernel_with(_ROW_LENGTH=inf),
     "kernel, only sweeping": kernel_with(_ROW_LENGTH=0, _EAGER=inf, _TRANSPOSE_COST=inf),
-    "kernel, short numbers": kernel_with(_ROW_LENGTH=0, NEAR=0),
     "kernel, following": kernel_with(_ROW_LENGTH=0, _SWEEP_COST=1e9),
     "kernel, following in small budgets": kernel_with(_ROW_LENGTH=0, _SWEEP_COST=1e9, _BUDGET=1),
     "kernel, modulo primes": kernel_with(_ROW_LENGTH=0, moduli=only_primes),

@@ -34,7 +34,7 @@ from lumpability.numbers.residues import combined_residues, deciding_residues, f
 from lumpability.partition import Partition
 from lumpability.refinement.kernel import follow, quotient, sweep
 from lumpability.refinement.kernel.arrays import (
-    Blocks,
+    Bools,
     Field,
     Following,
     Rows,
@@ -115,72 +115,65 @@ def _refine_by_rounds(
 ) -> Partition:
     components = structure.weights.components
     assert components is not None
-    rounds = _Rounds(structure, within, threads, progress)
+    rounds = _Rounds(structure, threads, progress)
     for attempt, p in enumerate(islice(moduli(components), _ATTEMPTS)):
         # Not 0, with which the first block would have the value 0.
-        rounds.run(combined_residues(components, p, attempt), p, seed=attempt + 1)
-        partition = rounds.finish()
-        if rounds.is_proved(partition, components):
-            return partition
-        rounds.restart(partition)
+        within, alone = rounds.run(
+            within, combined_residues(components, p, attempt), p, attempt + 1
+        )
+        if rounds.is_proved(within, alone, components):
+            return within
     raise LumpabilityError(f"internal error: {_ATTEMPTS} moduli gave collisions; please report it")
 
 
 class _Rounds:
-    """The arrays of a refinement and the choice between kinds of rounds.
+    """Rounds over one structure, and the choice between their kinds.
 
     Invariant: between rounds the partition is never finer than the coarsest stable one.
     """
 
     def __init__(
-        self,
-        structure: WeightedStructure,
-        within: Partition,
-        threads: int,
-        progress: Progress | None,
+        self, structure: WeightedStructure, threads: int, progress: Progress | None
     ) -> None:
-        n = structure.n
-        self.n, self.m, self.structure = n, structure.m, structure
+        self.n, self.m, self.structure = structure.n, structure.m, structure
         self.threads, self.progress = threads, progress
-        self.restart(within)
+        self.count, self.sharing = 0, self.n  # blocks so far, and states that share one
 
-    def restart(self, partition: Partition) -> None:
-        """Go on from another partition."""
-        self.start, self.count = partition, len(partition)
-        self.sharing = self.n
-        self.blocks = Blocks.for_states(self.n)
-
-    def run(self, residues: UInt64s, p: int, *, seed: int) -> None:
-        """Refine until no fingerprints differ inside blocks."""
+    def run(
+        self, within: Partition, residues: UInt64s, p: int, seed: int
+    ) -> tuple[Partition, Bools]:
+        """Refine until no fingerprints differ inside blocks; return also which states are alone."""
         field, rows = Field.modulo(p, seed, residues), Rows.of(self.structure, residues)
-        leaving = np.empty(self.n if rows.closed else 0, dtype=np.uint64)
-        arrays = Sweeping.over(self.blocks, leaving, self.threads)
+        arrays = Sweeping.over(self.n, rows.closed, self.threads)
+        labels, alone, leaving = arrays.labels, arrays.alone, arrays.leaving
+        self.count, self.sharing = len(within), self.n
         sweep.sum_rows(self._fingerprint, rows, field, arrays)
-        self.sharing = self.n - sweep.fill(self.start.labels, self.count, field, arrays)
-        sweeps, saved = 0, 0.0  # what following would have saved so far
-        while True:
+        self.sharing -= sweep.fill(within.labels, self.count, field, arrays)
+        rent, sweeps, moved, follows = 0.0, 0, self.n, False
+        while moved and not follows:
             fresh = self.count  # blocks from here on are new
             moved = self._sweep(rows, field, arrays)
-            if not moved:
-                return
             active = max(self.m * self.sharing / self.n, 1.0)  # there is a price in any case
             saving, sweeps = follow.saving(moved, self.n, active), sweeps + 1
-            saved += max(saving, 0)
-            if saving >= 0 and follow.begins_to_pay(saved, sweeps, active):
-                break
-        del arrays  # gives its memory back
-        incoming = follow.transposed(rows, leaving, self.blocks.alone)
-        following = Following.over(self.blocks)
-        agenda = follow.begin(fresh, self.count, incoming, following)
-        while moved:
-            agenda, self.count, moved, lone = follow.follow_changes(
-                agenda, self.count, _BUDGET, incoming, field, following
-            )
-            self._after_round(lone)
+            rent += max(saving, 0.0)
+            follows = saving >= 0 and follow.begins_to_pay(rent, sweeps, active)
+        if moved:
+            following = Following.after(arrays)
+            del arrays  # gives its memory back
+            incoming = follow.transposed(rows, leaving, alone)
+            agenda = follow.begin(fresh, self.count, incoming, following)
+            while moved:
+                agenda, self.count, moved, lone = follow.follow_changes(
+                    agenda, self.count, _BUDGET, incoming, field, following
+                )
+                self._after_round(lone)
+        firsts, number = np.empty(self.count, dtype=np.int64), np.empty(self.count, dtype=np.int32)
+        sweep.canonical_labels(labels.view(np.uint32), alone, firsts, number)
+        return Partition.from_canonical(labels, firsts), alone
 
-    def _fingerprint(self, count: int, rows: Rows, field: Field, arrays: Sweeping) -> None:
+    def _fingerprint(self, rows: Rows, field: Field, arrays: Sweeping) -> None:
         desks = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(self._ranges()))]
-        _in_parallel(sweep.fingerprint, desks, count, rows, field, arrays)
+        _in_parallel(sweep.fingerprint, desks, rows, field, arrays)
 
     def _ranges(self) -> int:
         return sweep.ranges_for(self.n, self.sharing, self.m, self.threads)
@@ -190,7 +183,7 @@ class _Rounds:
         if self._ranges() == 1:
             self.count, moved, lone = sweep.sweep_all(self.count, rows, field, arrays)
         else:
-            self._fingerprint(self.count, rows, field, arrays)
+            self._fingerprint(rows, field, arrays)
             self.count, moved, lone = sweep.split(self.count, field, arrays)
         self._after_round(lone)
         return moved
@@ -200,15 +193,9 @@ class _Rounds:
         if self.progress is not None:
             self.progress(int(self.count), self.n)
 
-    def finish(self) -> Partition:
-        """Return the partition reached, and keep of the arrays only what its proof needs."""
-        labels, self.alone = self.blocks.labels, self.blocks.alone
-        del self.blocks
-        firsts, number = np.empty(self.count, dtype=np.int64), np.empty(self.count, dtype=np.int32)
-        sweep.canonical_labels(labels.view(np.uint32), self.alone, firsts, number)
-        return Partition.from_canonical(labels, firsts)
-
-    def is_proved(self, partition: Partition, components: tuple[ExactArray, ...]) -> bool:
+    def is_proved(
+        self, partition: Partition, alone: Bools, components: tuple[ExactArray, ...]
+    ) -> bool:
         """Whether sums into every block agree, exactly.
 
         Only rows of states that share a block matter, and only the weights in them.
@@ -218,21 +205,21 @@ class _Rounds:
         s = self.structure
         chosen = None
         if len(s.weights.values) > _FEW_WEIGHTS:
-            rows = np.repeat(self.alone, s.indptr[1:] - s.indptr[:-1])
+            rows = np.repeat(alone, s.indptr[1:] - s.indptr[:-1])
             chosen = np.unique(s.weights.codes[~rows])
         terms = s.m  # in a row: a bound that is mostly good enough
         if chosen is not None or not all(fits_words(weights, terms) for weights in components):
             terms = int((s.indptr[1:] - s.indptr[:-1]).max())
         return all(
-            self._agree(partition, p, residues)
+            self._agree(partition, alone, p, residues)
             for p, residues in deciding_residues(components, terms, chosen)
         )
 
-    def _agree(self, partition: Partition, p: int, residues: UInt64s) -> bool:
+    def _agree(self, partition: Partition, alone: Bools, p: int, residues: UInt64s) -> bool:
         """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""
         rows, labels, ranges = Rows.of(self.structure, residues), partition.labels, self._ranges()
         desks = np.zeros((ranges, self.count), dtype=np.uint64)
-        expected = quotient.expected_sums(rows, self.alone, partition, desks[0])
+        expected = quotient.expected_sums(rows, alone, partition, desks[0])
         bounds = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(ranges))]
         unstable = _in_parallel(
             quotient.first_unstable, bounds, rows, np.uint64(p), labels, expected, desks

@@ -1,7 +1,7 @@
 """The arrays that compiled functions share, the table in which states are grouped to parts of blocks, and arithmetic.
 
 For n states, m transitions and k blocks.  What is used together lies together in memory: one cache miss instead of
-three.  Only one of `Sweeping` and `Following` exists at a time.
+three.  What is only for sweeps is given back before `Following` is made.
 
 A *part* is a set of states of one block with one key: a fingerprint, a gain, or a sum.  Parts are numbered from 1 as
 they turn up.  A row of ``parts`` uint64 (n + 1, 4) holds the KEY; the BLOCK, in the lower half of a word whose upper half
@@ -32,7 +32,6 @@ Float64s: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Int32s: TypeAlias = np.ndarray[Any, np.dtype[np.int32]]
 Int64s: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 UInt8s: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
-UInt16s: TypeAlias = np.ndarray[Any, np.dtype[np.uint16]]
 UInt32s: TypeAlias = np.ndarray[Any, np.dtype[np.uint32]]
 UInt64s: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]
 Codes: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -46,8 +45,6 @@ SIZE, LARGEST = 1, 2  # columns of blocks
 KEY, BLOCK, NOTE, COUNT = range(4)  # columns of parts
 ALONE = np.uint32(1 << 31)
 """In rounds that follow, the label of a state that is its whole block; see `follow`."""
-FEW = 1 << 16  # blocks that 16 bits can number
-NEAR = 300_000  # states; values of fewer are in the cache
 ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 HALF = np.uint64(32)  # bits
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, odd
@@ -75,88 +72,67 @@ class Rows(NamedTuple):
         return cls(s.indptr, s.indices, s.weights.codes, residues, s.closed)
 
 
-class Blocks(NamedTuple):
-    """The partition that a refinement has reached, and the table of parts, see the module."""
+class Sweeping(NamedTuple):
+    """The partition that sweeps have reached, and what else they use."""
 
     labels: Int32s  # (n,): the number of each state's block
     alone: (
-        Bools  # (n,): whether a state is its whole block: such states cannot split and are skipped
+        Bools  # (n,): whether a state is its whole block: such states cannot split, and are skipped
     )
     blocks: UInt32s  # (n, 4): its SIZE, its LARGEST part while it splits, and two more, see `sweep` and `follow`
-    parts: UInt64s
-    slots: UInt32s
-
-    @classmethod
-    def for_states(cls, n: int) -> Blocks:
-        """Room for a partition of n states, not initialised."""
-        return cls(
-            np.empty(n, dtype=np.int32),
-            np.empty(n, dtype=np.bool_),
-            np.empty((n, 4), dtype=np.uint32),
-            *room_for_parts(n),
-        )
-
-
-class Sweeping(NamedTuple):
-    """What sweeps use: `Blocks`, and more."""
-
-    labels: Int32s
-    alone: Bools
-    blocks: UInt32s
-    parts: UInt64s
+    parts: UInt64s  # the table of parts, see the module
     slots: UInt32s
     prints: (
         UInt64s  # (n,): fingerprints; later, at the places of ``different``, the numbers of parts
     )
-    values: UInt64s  # (n,): the value of each state's block; unused where there are ``shorts``
-    shorts: UInt16s  # (n,) or (0,): of many states in few blocks the number of the block,
-    value_of: UInt64s  # and the values of blocks
+    values: UInt64s  # (n,): the value of each state's block
     expected: UInt64s  # fingerprints of representatives, in the memory of parts, of which there are none yet
     different: Int32s  # (n + 1,): the states that differ from the representative of their block
     totals: UInt64s  # (ranges, 2049): a running total for each range of states that is fingerprinted at a time
     leaving: UInt64s  # (n,) or (0,): the sum of each row, if rows are closed
 
     @classmethod
-    def over(cls, blocks: Blocks, leaving: UInt64s, ranges: int = 1) -> Sweeping:
-        """Room for sweeps, not initialised."""
-        n = len(blocks.labels)
+    def over(cls, n: int, closed: bool, ranges: int = 1) -> Sweeping:
+        """Room for sweeps over n states, not initialised."""
+        parts, slots = room_for_parts(n)
         return cls(
-            *blocks,
+            labels=np.empty(n, dtype=np.int32),
+            alone=np.empty(n, dtype=np.bool_),
+            blocks=np.empty((n, 4), dtype=np.uint32),
+            parts=parts,
+            slots=slots,
             prints=np.empty(n, dtype=np.uint64),
             values=np.empty(n, dtype=np.uint64),
-            shorts=np.empty(n if n > NEAR else 0, dtype=np.uint16),
-            value_of=np.empty(min(n, FEW), dtype=np.uint64),
-            expected=blocks.parts.reshape(-1)[:n],
+            expected=parts.reshape(-1)[:n],
             different=np.empty(n + 1, dtype=np.int32),  # one more, see `_find_different` in `sweep`
             totals=np.empty((ranges, _TOTALS + 1), dtype=np.uint64),
-            leaving=leaving,
+            leaving=np.empty(n if closed else 0, dtype=np.uint64),
         )
 
 
 class Following(NamedTuple):
-    """What rounds that follow use: `Blocks` with unsigned labels, and more."""
+    """What rounds that follow use: the first arrays of `Sweeping`, with unsigned labels, and more."""
 
     labels: UInt32s
-    alone: Bools
     blocks: UInt32s
     parts: UInt64s
     slots: UInt32s
-    splitters: (
-        UInt64s  # the memory of ``parts``, which become the splitters of the next round in place
-    )
+    splitters: UInt64s  # the memory of parts, which become the splitters of the next round in place
     members: Int32s  # (2 n,): the states of each block, one after another, with gaps
     gains: (
         UInt64s  # (n + 2, 2): what states gain in a round, and in a word the state below its block
     )
 
     @classmethod
-    def over(cls, blocks: Blocks) -> Following:
-        """Room for rounds that follow, not initialised."""
-        n = len(blocks.labels)
+    def after(cls, sweeps: Sweeping) -> Following:
+        """Room for rounds that follow sweeps, not initialised."""
+        n = len(sweeps.labels)
         return cls(
-            blocks.labels.view(np.uint32),
-            *blocks[1:],
-            splitters=blocks.parts,
+            sweeps.labels.view(np.uint32),
+            sweeps.blocks,
+            sweeps.parts,
+            sweeps.slots,
+            splitters=sweeps.parts,
             members=np.empty(2 * n, dtype=np.int32),
             gains=np.empty((n + 2, 2), dtype=np.uint64),  # the dummy, and one more, see `_add_gain`
         )

@@ -2,8 +2,9 @@
 
 numba compiles a function when it is first called with arguments of certain types, and keeps the result on
 disk: in ``__pycache__`` or, where that is read-only, in the user's cache folder (``NUMBA_CACHE_DIR`` names
-another).  Where nothing can be written, every process compiles for itself.  A compiled function also holds the code of the functions that it calls, which may stand in other files; so
-a digest of all sources of the kernel is part of the names of its files.
+another).  Where nothing can be written, every process compiles for itself.  A compiled function also holds the code of
+the functions that it calls, which may stand in other files; so a digest of all sources of the kernel and of the
+function's own folder is part of the names of its files.
 """
 
 from __future__ import annotations

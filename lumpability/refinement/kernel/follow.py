@@ -101,13 +101,13 @@ def saving(moved: int, states: int, active: float) -> float:
     return active + _SWEEP_COST * states - moved * (_MOVE_COST + _FOLLOW_COST * degree)
 
 
-def begins_to_pay(saved: float, sweeps: int, active: float) -> bool:
+def begins_to_pay(rent: float, sweeps: int, active: float) -> bool:
     """Whether to transpose the rows, if following would have saved so much so far (renting until the rent is the price).
 
     Where few states move in the first rounds, many more rounds will come.
     """
     eager = _EAGER * _PATIENCE ** min(sweeps - 1, _FIRST_SWEEPS)
-    return saved > min(eager, _TRANSPOSE_COST) * active
+    return rent > min(eager, _TRANSPOSE_COST) * active
 
 
 def transposed(rows: Rows, leaving: UInt64s, alone: Bools) -> Incoming:

@@ -25,7 +25,6 @@ from lumpability.refinement.kernel.arrays import (
     ALONE,
     BLOCK,
     COUNT,
-    FEW,
     LARGEST,
     NOTE,
     ONE,
@@ -85,26 +84,6 @@ def ranges_for(states: int, sharing: int, transitions: int, threads: int) -> int
     return 1 if alone <= together else threads
 
 
-@inlined
-def are_few(count: Integer, arrays: Sweeping) -> bool:
-    """Whether so many blocks have short numbers, which states have if they are many."""
-    return count <= FEW and len(arrays.shorts) > 0
-
-
-@compiled
-def write_values(count: Integer, field: Field, arrays: Sweeping) -> None:
-    """Write what fingerprints are made of: values of few blocks and short numbers of these, or values of all states."""
-    labels, shorts, values, value_of = arrays.labels, arrays.shorts, arrays.values, arrays.value_of
-    if are_few(count, arrays):
-        for block in range(count):
-            value_of[block] = block_value(block, field)
-        for state in range(len(labels)):
-            shorts[state] = labels[state]
-    else:
-        for state in range(len(labels)):
-            values[state] = block_value(np.uint32(labels[state]), field)
-
-
 @compiled
 def fill(labels: Int32s, count: Integer, field: Field, arrays: Sweeping) -> Integer:
     """Set up the arrays for a sweep from a partition given by labels 0 .. count-1.
@@ -129,27 +108,20 @@ def fill(labels: Int32s, count: Integer, field: Field, arrays: Sweeping) -> Inte
         if blocks[block, SIZE] == 1:
             alone[np.uint32(blocks[block, MEMBER])] = True
             lone += 1
-    write_values(count, field, arrays)
+        arrays.expected[block] = block_value(block, field)
+    for state in range(len(labels)):
+        arrays.values[state] = arrays.expected[np.uint32(labels[state])]
     return lone
 
 
 @inlined
-def _value(state: Integer, few: bool, arrays: Sweeping) -> np.uint64:
-    """Value of the block of a state."""
-    value: Any = arrays.value_of[arrays.shorts[state]] if few else arrays.values[state]
-    return value
-
-
-@inlined
-def _fingerprint_row(
-    state: Integer, few: bool, rows: Rows, field: Field, arrays: Sweeping
-) -> np.uint64:
+def _fingerprint_row(state: Integer, rows: Rows, field: Field, arrays: Sweeping) -> np.uint64:
     """Sum of weight x value of the target's block."""
     high, low, total = ZERO, ZERO, ZERO
     entry, end = np.uint64(rows.indptr[state]), np.uint64(rows.indptr[state + 1])
     full = entry + np.uint64(field.step)
     while entry < end:
-        value = _value(np.uint32(rows.indices[entry]), few, arrays)
+        value = arrays.values[np.uint32(rows.indices[entry])]
         weight = rows.residues[rows.codes[entry]]
         if field.p == ZERO:
             total += weight * value
@@ -167,27 +139,20 @@ def _fingerprint_row(
 
 @subroutine
 def _sum_values(
-    begin: Integer, end: Integer, total: Integer, rows: Rows, few: bool, arrays: Sweeping, totals: UInt64s
+    begin: Integer, end: Integer, total: Integer, rows: Rows, values: UInt64s, totals: UInt64s
 ) -> np.uint64:  # fmt: skip
     """Write the running total of weight x value of the target modulo 2^64, from `total` on; return the last."""
     indices, codes, residues = rows.indices, rows.codes, rows.residues
     totals[0] = total
-    if few:
-        shorts, value_of = arrays.shorts, arrays.value_of
-        for entry in range(begin, end):
-            total += residues[codes[entry]] * value_of[shorts[np.uint32(indices[entry])]]
-            totals[entry - begin + ONE] = total
-    else:
-        values = arrays.values
-        for entry in range(begin, end):
-            total += residues[codes[entry]] * values[np.uint32(indices[entry])]
-            totals[entry - begin + ONE] = total
+    for entry in range(begin, end):
+        total += residues[codes[entry]] * values[np.uint32(indices[entry])]
+        totals[entry - begin + ONE] = total
     return total
 
 
 @inlined
 def _fingerprint_all(
-    low: Integer, high: Integer, few: bool, rows: Rows, arrays: Sweeping, totals: UInt64s
+    low: Integer, high: Integer, rows: Rows, arrays: Sweeping, totals: UInt64s
 ) -> None:
     """Fingerprint the states low .. high-1 modulo 2^64, as differences of running totals."""
     indptr, prints = rows.indptr, arrays.prints
@@ -197,12 +162,12 @@ def _fingerprint_all(
     state = np.uint64(low)
     while state < np.uint64(high):
         end = min(begin + np.uint64(len(totals) - 1), last)
-        total = _sum_values(begin, end, total, rows, few, arrays, totals)
+        total = _sum_values(begin, end, total, rows, arrays.values, totals)
         while state < np.uint64(high) and np.uint64(indptr[state + ONE]) <= end:
             after = totals[np.uint64(indptr[state + ONE]) - begin]
             prints[state] = after - before
             if rows.closed:
-                prints[state] -= arrays.leaving[state] * _value(state, few, arrays)
+                prints[state] -= arrays.leaving[state] * arrays.values[state]
             before = after
             state += ONE
         begin = end
@@ -210,15 +175,14 @@ def _fingerprint_all(
 
 @compiled
 def fingerprint(
-    low: Integer, high: Integer, desk: Integer, count: Integer, rows: Rows, field: Field, arrays: Sweeping
-) -> None:  # fmt: skip
-    """Fingerprint the states low .. high-1 of `count` blocks; some that are alone are left out.
+    low: Integer, high: Integer, desk: Integer, rows: Rows, field: Field, arrays: Sweeping
+) -> None:
+    """Fingerprint the states low .. high-1; some that are alone are left out.
 
     Where rows are closed, ``leaving`` times the own value is what the understood diagonal adds, and a stored one is
     in both.  Whoever runs at the same time has another desk for running totals.
     """
     prints, alone = arrays.prints, arrays.alone
-    few = are_few(count, arrays)
     for first in range(low, high, _TOGETHER):
         end = min(first + _TOGETHER, high)
         skipped = 0
@@ -226,25 +190,25 @@ def fingerprint(
             skipped += alone[state]
         short = rows.indptr[end] - rows.indptr[first] < _LONG * (end - first)
         if field.p == ZERO and short and 10 * skipped < 7 * (end - first):
-            _fingerprint_all(first, end, few, rows, arrays, arrays.totals[desk])
+            _fingerprint_all(first, end, rows, arrays, arrays.totals[desk])
         elif skipped < end - first:
             for state in range(first, end):
                 if not alone[state]:
-                    total = _fingerprint_row(state, few, rows, field, arrays)
+                    total = _fingerprint_row(state, rows, field, arrays)
                     if rows.closed:
-                        loss = multiply(arrays.leaving[state], _value(state, few, arrays), field)
+                        loss = multiply(arrays.leaving[state], arrays.values[state], field)
                         total = subtract_modulo(total, loss, field.p)
                     prints[state] = total
 
 
 def sum_rows(
-    look: Callable[[int, Rows, Field, Sweeping], object], rows: Rows, field: Field, arrays: Sweeping
+    look: Callable[[Rows, Field, Sweeping], object], rows: Rows, field: Field, arrays: Sweeping
 ) -> None:
     """Write the sum of each row, if rows are closed: what `look` finds as fingerprints if all blocks have the value 1."""
     if rows.closed:
         arrays.alone.fill(False)
         arrays.values.fill((1 << 64) % int(field.p) if field.p else 1)
-        look(FEW + 1, rows._replace(closed=False), field, arrays)
+        look(rows._replace(closed=False), field, arrays)
         arrays.leaving[:] = arrays.prints
 
 
@@ -365,27 +329,16 @@ def split(count: Integer, field: Field, arrays: Sweeping) -> tuple[Integer, Inte
 
     Returns the new number of blocks, how many states have a new name, and how many are their whole block from now on.
     """
-    labels, values, shorts = arrays.labels, arrays.values, arrays.shorts
     different, part_of = arrays.different, arrays.prints
     _choose_representatives(count, arrays)
     listed = _find_different(arrays)
     found = _find_parts(listed, arrays)
     measure_parts(found, arrays.blocks, arrays.parts, arrays.slots)
     moved, lone = _make_blocks(found, count, arrays)
-    few = are_few(count + found, arrays)
-    if few:
-        for block in range(count, count + found):
-            arrays.value_of[block] = block_value(block, field)
     for place in range(listed):
         state = np.uint32(different[place])
         new = np.int64(count) + np.int64(np.uint32(part_of[place])) - 1
-        labels[state] = new
-        if few:
-            shorts[state] = new
-        else:
-            values[state] = block_value(new, field)
-    if are_few(count, arrays) and not few:
-        write_values(count + found, field, arrays)
+        arrays.labels[state], arrays.values[state] = new, block_value(new, field)
     return count + found, moved, lone
 
 
@@ -394,7 +347,7 @@ def sweep_all(
     count: Integer, rows: Rows, field: Field, arrays: Sweeping
 ) -> tuple[Integer, Integer, Integer]:
     """Fingerprint all states, and return what `split` does."""
-    fingerprint(FIRST, len(arrays.alone), FIRST, count, rows, field, arrays)
+    fingerprint(FIRST, len(arrays.alone), FIRST, rows, field, arrays)
     return split(count, field, arrays)
 
 

@@ -86,8 +86,10 @@ def prepare(store: Store, name: str) -> bool:
 def _code_digest() -> str:
     """Digest of what the times of ours depend on."""
     folder = Path(lumpability.__file__).parent
+    rooms = ("markov", "numbers", "refinement", "structure")
     files = [
-        p for pattern in ("*.py", "refinement/*.py", "markov/*.py") for p in folder.glob(pattern)
+        *folder.glob("*.py"),
+        *(path for room in rooms for path in (folder / room).rglob("*.py")),
     ]
     digest = hashlib.sha256()
     for file in sorted(files):

@@ -9,9 +9,27 @@ from typing import Any
 
 from suite.peers import PEERS
 
-__all__ = ["BIG", "MAIN", "MEMORY", "NUMBERS", "USER", "Column", "Table", "against_peers"]
+__all__ = [
+    "BIG",
+    "MAIN",
+    "MEMORY",
+    "NUMBERS",
+    "USER",
+    "Column",
+    "Table",
+    "against_peers",
+    "ratios_by_sort",
+]
 
 BIG = 100_000  # transitions from which on a model counts for means and bars
+
+SORTS = {
+    "little can be merged": ("fms", "kanban", "mapk"),
+    "there are no cycles, or hardly any": ("brp", "egl", "leader", "marked_path", "nand"),
+    "nearly everything falls into few blocks": ("crowds", "ehrenfest"),
+    "refinement is deep": ("polling", "tandem", "torus_walk"),
+}
+"""Sorts of models, by the beginnings of their names."""
 
 Row = dict[str, Any]
 
@@ -185,6 +203,22 @@ NUMBERS = Table(
     ),
     needs="small",
 )
+
+
+def ratios_by_sort(rows: dict[str, Row]) -> str:
+    """Return a line for each sort of models, with the least and the largest ratio to Storm in doubles."""
+    ratio, lines = _ratio("storm", "ours"), [""]
+    for sort, names in SORTS.items():
+        chosen = [
+            row
+            for name, row in rows.items()
+            if name.startswith(names) and row.get("transitions", 0) >= BIG
+        ]
+        found = [number for number in map(ratio, chosen) if number is not None]
+        if found:
+            shown = f"{min(found):.2f} to {max(found):.2f}"
+            lines.append(f"- Storm double / ours where {sort} ({', '.join(names)}): {shown}")
+    return "\n".join(lines)
 
 
 def against_peers(rows: dict[str, Row]) -> str:

@@ -22,7 +22,6 @@ from lumpability.refinement.kernel.arrays import (
     ALONE,
     BLOCK,
     COUNT,
-    Blocks,
     Field,
     Following,
     Rows,
@@ -51,7 +50,6 @@ PATHS: dict[str, dict[str, Any]] = {
     "as it comes": {},
     "by rounds": {"_ROW_LENGTH": 0},
     "only sweeping": {"_ROW_LENGTH": 0, "_EAGER": inf, "_TRANSPOSE_COST": inf},
-    "with short numbers": {"_ROW_LENGTH": 0, "NEAR": 0},
     "following": {"_ROW_LENGTH": 0, "_SWEEP_COST": 1e9},
     "in small budgets": {"_ROW_LENGTH": 0, "_SWEEP_COST": 1e9, "_BUDGET": 1},
     "on several threads": {"_ROW_LENGTH": 0, "_HAND_OUT_COST": 0, "_FETCH_COST": 0},
@@ -82,14 +80,6 @@ def row_sums(rows: Rows, p: int) -> Array:
     ends = rows.indptr.tolist() if rows.closed else []
     sums = [sum(weights[low:high]) % (p or 2**64) for low, high in pairwise(ends)]
     return np.array(sums, dtype=np.uint64)
-
-
-def arrays_for(states: int, *, short: bool = False, leaving: Array | None = None) -> Sweeping:
-    """With short numbers of blocks, as many states have them, or without."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrays_module, "NEAR", 0 if short else states)
-        none = np.empty(0, dtype=np.uint64)
-        return Sweeping.over(Blocks.for_states(states), none if leaving is None else leaving)
 
 
 def value_of(name: int, field: Field) -> int:
@@ -168,7 +158,6 @@ class Rounds:
     structure: WeightedStructure
     rows: Rows
     field: Field
-    blocks: Blocks
     arrays: Following
     incoming: Incoming
     agenda: Agenda
@@ -222,16 +211,16 @@ def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
     assert components is not None
     table = combined_residues(components, p, seed)
     rows = Rows.of(s, table)
-    field, blocks = field_modulo(p, seed, table), Blocks.for_states(s.n)
-    leaving = row_sums(rows, p)
-    sweeping, arrays = Sweeping.over(blocks, leaving), Following.over(blocks)
+    field, sweeping = field_modulo(p, seed, table), Sweeping.over(s.n, s.closed)
+    sweeping.leaving[:] = row_sums(rows, p)
+    arrays = Following.after(sweeping)
     arrays.members[:] = 0  # not what the memory held before
     lone = sweep.fill(s.within.labels, fresh, field, sweeping)
     count, moved, more = swept(fresh, rows, field, sweeping)
-    incoming = transposed(rows, leaving, blocks.alone)
+    incoming = transposed(rows, sweeping.leaving, sweeping.alone)
     agenda = begin(fresh, count, incoming, arrays)
     return Rounds(
-        s, rows, field, blocks, arrays, incoming, agenda, count, moved, count - fresh,
+        s, rows, field, arrays, incoming, agenda, count, moved, count - fresh,
         lone=lone + more,
     )  # fmt: skip
 

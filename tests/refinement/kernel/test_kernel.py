@@ -19,7 +19,7 @@ from lumpability.partition import Partition
 from lumpability.refinement import definition, kernel, refine, worklist
 from lumpability.refinement.kernel import quotient as compiled
 from lumpability.refinement.kernel import settle
-from lumpability.refinement.kernel.arrays import FEW, NEAR, Blocks, Following, Sweeping
+from lumpability.refinement.kernel.arrays import Following, Sweeping
 from lumpability.refinement.stability import disagreement, first_rows
 from lumpability.structure import WeightedStructure
 
@@ -284,9 +284,10 @@ def dirty_memory(monkeypatch):
     def dirty(right):
         def make(*arguments):
             arrays, random = right(*arguments), np.random.default_rng(7)
-            shared = len(Blocks._fields) if arguments and isinstance(arguments[0], Blocks) else 0
-            kept = {"slots", "leaving"}  # these are given, or zero
-            for name, array in list(zip(arrays._fields, arrays, strict=True))[shared:]:
+            kept = {"slots"}  # these are zero
+            if isinstance(arguments[0], Sweeping):
+                kept |= {"labels", "blocks", "parts", "splitters"}  # these are given
+            for name, array in zip(arrays._fields, arrays, strict=True):
                 if name in kept:
                     continue
                 octets = array.reshape(-1).view(np.uint8)
@@ -295,9 +296,8 @@ def dirty_memory(monkeypatch):
 
         return make
 
-    monkeypatch.setattr(Blocks, "for_states", dirty(Blocks.for_states))
     monkeypatch.setattr(Sweeping, "over", dirty(Sweeping.over))
-    monkeypatch.setattr(Following, "over", dirty(Following.over))
+    monkeypatch.setattr(Following, "after", dirty(Following.after))
 
 
 @pytest.mark.parametrize("closed_rows", [False, True])
@@ -308,26 +308,3 @@ def test_what_memory_held_before_does_not_matter(dirty_memory, path, closed_rows
     structure = closed(structure) if closed_rows else structure
     start = Partition((np.arange(2_000) % 3 == 0).astype(np.int64))
     assert kernel.refine(structure, start) == worklist.refine([structure.explicit()], start)
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_any_number_of_threads_passes_the_number_of_blocks_that_have_short_names(
-    dirty_memory, threads
-):
-    """The first sweep makes 76,800 blocks of the watched, and the second needs the values of all for the watchers."""
-    half = 160_000
-    watched, watchers, ends = np.arange(half), np.arange(half, 2 * half), [2 * half, 2 * half + 1]
-    first, second = watched % 256, watched // 256 % 300
-    group, second = second // 256, second % 256
-    structure = WeightedStructure.from_edges(
-        2 * half + 2,
-        np.concatenate([watched, watched, watchers]),
-        np.concatenate([np.repeat(ends, half), watched]),
-        np.concatenate([first + 1, second + 1, np.ones(half, dtype=np.int64)]),
-    )
-    assert structure.n > NEAR
-    start = Partition(np.concatenate([group, np.full(half, 2), [3, 4]]))
-    kinds = (group * 256 + second) * 256 + first
-    expected = Partition(np.concatenate([kinds, kinds + 2**20, [2**21, 2**21 + 1]]))
-    assert len(expected) > 2 * FEW
-    assert kernel.refine(structure, start, threads=threads) == expected

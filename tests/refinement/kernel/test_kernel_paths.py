@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from kernel_rounds import (
     PATHS,
     P,
-    arrays_for,
     field_modulo,
     only_primes,
     row_sums,
@@ -119,10 +118,9 @@ def dense_rows(draw: st.DrawFn) -> WeightedStructure:
     seed=st.integers(0, 9),
     lonely=st.sampled_from([0.0, 0.3, 0.8, 1.0]),
     cut=st.floats(0, 1),
-    short=st.booleans(),
 )
 def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(
-    p, structure, seed, lonely, cut, short
+    p, structure, seed, lonely, cut
 ):
     """Of all states that share a block; the others need none.  In ranges as in one piece."""
     random = np.random.default_rng(seed)
@@ -131,13 +129,14 @@ def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(
     field = field_modulo(p, seed, table)
     s, labels = structure, structure.within.labels
     rows = Rows(s.indptr, s.indices, s.weights.codes, table, s.closed)
-    arrays = arrays_for(s.n, short=short, leaving=row_sums(rows, p))
+    arrays = Sweeping.over(s.n, s.closed)
+    arrays.leaving[:] = row_sums(rows, p)
     count = len(s.within)
     sweep_module.fill(labels, count, field, arrays)
     arrays.alone[:] |= random.random(s.n) < lonely
     middle = int(cut * s.n)
-    sweep_module.fingerprint(0, middle, 0, count, rows, field, arrays)
-    sweep_module.fingerprint(middle, s.n, 0, count, rows, field, arrays)
+    sweep_module.fingerprint(0, middle, 0, rows, field, arrays)
+    sweep_module.fingerprint(middle, s.n, 0, rows, field, arrays)
     values = [value_of(number, field) for number in range(count)]
     factor = pow(2**64, -1, p) if p else 1
     weights = table[s.weights.codes].tolist()
@@ -157,8 +156,8 @@ def test_rows_are_summed_where_they_are_closed(p, threads, structure, seed):
     table = np.random.default_rng(seed).integers(modulus - 5, modulus, size, dtype=np.uint64)
     s = replace(structure, closed=True)
     rows, expected = Rows.of(s, table), row_sums(Rows.of(s, table), p)
-    rounds = kernel._Rounds(s, s.within, threads, None)
-    arrays = Sweeping.over(rounds.blocks, np.empty_like(expected), threads)
+    rounds = kernel._Rounds(s, threads, None)
+    arrays = Sweeping.over(s.n, True, threads)
     with pytest.MonkeyPatch.context() as patch:
         take("on several threads", patch)
         sweep_module.sum_rows(rounds._fingerprint, rows, field_modulo(p, seed, table), arrays)
@@ -278,24 +277,3 @@ def test_an_error_of_a_loop_is_raised_whoever_runs_it(helping, monkeypatch):
     structure = WeightedStructure.from_edges(40, range(39), range(1, 40), [1] * 39)
     with pytest.raises(IndexError, match="out of bounds"):
         kernel.refine(structure, structure.within, threads=3)
-
-
-@pytest.mark.parametrize("path", ["with short numbers", "only sweeping"])
-def test_there_may_be_more_blocks_than_short_numbers(path, monkeypatch):
-    """They come to be more while rounds sweep, and short numbers are left."""
-    take(path, monkeypatch)
-    take("only sweeping", monkeypatch)
-    n = 150_000
-    random = np.random.default_rng(7)
-    structure = WeightedStructure.from_edges(
-        n,
-        np.repeat(np.arange(n), 2),
-        np.append(random.integers(0, n // 2, n), np.arange(n)[::-1]),
-        random.integers(1, 250, 2 * n),
-    )
-    initial = Partition(np.arange(n) % 40_000)
-    found = kernel.refine(structure, initial)
-    assert len(found) > 1 << 16
-    assert found == fingerprint_rounds.propose(
-        structure, initial, fingerprint_rounds.field_tables(structure.weights)
-    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_rounds import P, arrays_for, field_modulo, value_of
+from kernel_rounds import P, field_modulo, value_of
 
 from lumpability.partition import Partition
 from lumpability.refinement.kernel.arrays import LARGEST, SIZE, Sweeping
@@ -29,11 +29,7 @@ def check_arrays(arrays: Sweeping, count: int, field) -> None:
     assert labels[blocks[:, MEMBER]].tolist() == list(range(count))
     assert arrays.alone.tolist() == (sizes[labels] == 1).tolist()
     values = [value_of(number, field) for number in range(count)]
-    if len(arrays.shorts):
-        assert arrays.shorts.tolist() == labels.tolist()
-        assert arrays.value_of[:count].tolist() == values
-    else:
-        assert arrays.values.tolist() == [values[label] for label in labels.tolist()]
+    assert arrays.values.tolist() == [values[label] for label in labels.tolist()]
 
 
 @st.composite
@@ -46,9 +42,9 @@ def partitions(draw: st.DrawFn, *, most: int = 200) -> Partition:
 
 
 @pytest.mark.parametrize("field", FIELDS)
-@given(initial=partitions(), short=st.booleans())
-def test_a_partition_is_filled_in(field, initial, short):
-    arrays = arrays_for(initial.n, short=short)
+@given(initial=partitions())
+def test_a_partition_is_filled_in(field, initial):
+    arrays = Sweeping.over(initial.n, False)
     lone = fill(initial.labels, len(initial), field, arrays)
     assert arrays.labels.tolist() == initial.labels.tolist()
     assert not arrays.blocks[: len(initial), LARGEST].any()
@@ -63,12 +59,11 @@ def test_a_partition_is_filled_in(field, initial, short):
     several=st.sampled_from([1, 2, 3, 40, 10**6]),
     seed=st.integers(0, 10**6),
     sweeps=st.integers(1, 3),
-    short=st.booleans(),
 )
-def test_blocks_split_by_fingerprint(field, initial, several, seed, sweeps, short):
+def test_blocks_split_by_fingerprint(field, initial, several, seed, sweeps):
     n, count = initial.n, len(initial)
     random = np.random.default_rng(seed)
-    arrays = arrays_for(n, short=short)
+    arrays = Sweeping.over(n, False)
     lone = fill(initial.labels, count, field, arrays)
     for _ in range(sweeps):
         prints = np.minimum(random.integers(0, several, n), random.integers(0, several, n))
@@ -103,7 +98,7 @@ def test_a_fingerprint_that_most_of_a_large_block_have_stays(n, rare, blocks, se
     """Whatever its first members have, which often are of another sort than the others: the others get new blocks."""
     random = np.random.default_rng(seed)
     initial = Partition(np.arange(n) % blocks)
-    arrays = arrays_for(n)
+    arrays = Sweeping.over(n, False)
     fill(initial.labels, blocks, FIELDS[0], arrays)
     arrays.prints[:] = (random.random(n) < rare) * random.integers(1, 9, n)
     arrays.prints[:30] = 1
