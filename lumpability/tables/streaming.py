@@ -23,18 +23,8 @@ from lumpability.partition import Partition
 from lumpability.quotient import collapse
 from lumpability.refinement import refine
 from lumpability.refinement.kernel import quotient
-from lumpability.refinement.kernel.arrays import (
-    Field,
-    Rows,
-    Sweeping,
-)
-from lumpability.refinement.kernel.sweep import (
-    canonical_labels,
-    fill,
-    fingerprint,
-    split,
-    sum_rows,
-)
+from lumpability.refinement.kernel.arrays import Field, Rows, Sweeping
+from lumpability.refinement.kernel.sweep import canonical_labels, fill, fingerprint, split, sum_rows
 from lumpability.structure import WeightedStructure
 from lumpability.tables.generator import STREAMED_KINDS, wrong_sum
 from lumpability.tables.in_memory import found_in_memory, initial_partition

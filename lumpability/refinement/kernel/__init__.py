@@ -6,7 +6,7 @@ others every state s carries a fingerprint F(s) = sum over u of M[s, u] value(bl
 them never separates what belongs together.  A round is either a *sweep*, which recomputes F for all states that share a
 block, in sequence and on all cores, or it *follows* what changed: F is linear in the values, so a state that moved to
 another block changes F of its predecessors only.  The largest part of a block keeps its value there, hence following
-costs O(m log n) in all; sweeps are taken while they are cheaper.
+costs O(m log n) in all.  Sweeps come first, while many states move; then rounds follow to the end.
 
 Different sums may collide, which could only leave blocks too large.  So the result is checked: sums into every block
 are compared modulo 2^64 and primes whose product exceeds any possible difference, which proves M V = V M^ (Chinese
@@ -33,14 +33,7 @@ from lumpability.numbers.integers import gather
 from lumpability.numbers.residues import combined_residues, deciding_residues, fits_words, moduli
 from lumpability.partition import Partition
 from lumpability.refinement.kernel import follow, quotient, sweep
-from lumpability.refinement.kernel.arrays import (
-    Bools,
-    Field,
-    Following,
-    Rows,
-    Sweeping,
-    UInt64s,
-)
+from lumpability.refinement.kernel.arrays import Bools, Field, Following, Rows, Sweeping, UInt64s
 from lumpability.refinement.kernel.settle import settled
 from lumpability.structure import WeightedStructure
 
@@ -160,7 +153,7 @@ class _Rounds:
         if moved:
             following = Following.after(arrays)
             del arrays  # gives its memory back
-            incoming = follow.transposed(rows, leaving, alone)
+            incoming = follow.transposed(rows, leaving, alone, self.n - self.sharing)
             agenda = follow.begin(fresh, self.count, incoming, following)
             while moved:
                 agenda, self.count, moved, lone = follow.follow_changes(

@@ -110,21 +110,25 @@ def begins_to_pay(rent: float, sweeps: int, active: float) -> bool:
     return rent > min(eager, _TRANSPOSE_COST) * active
 
 
-def transposed(rows: Rows, leaving: UInt64s, alone: Bools) -> Incoming:
-    """Return the transposed rows of states that share a block; the others do not split."""
+def transposed(rows: Rows, leaving: UInt64s, alone: Bools, lone: int) -> Incoming:
+    """Return the transposed rows of states that share a block.
+
+    The other `lone` states do not split; but where they are few, leaving them out costs more than it saves.
+    """
     n, m = len(alone), len(rows.indices)
+    every = lone < n // 8
     pointers = np.empty(n + 2, dtype=np.uint32 if m < 2**32 else np.uint64)
-    _count_incoming(rows, alone, pointers)
+    _count_incoming(rows, alone, every, pointers)
     bits = max(len(rows.residues) - 1, 0).bit_length()
     wide = max(n - 1, 0).bit_length() + bits > 32
     entries = np.empty(pointers[-1], dtype=np.uint64 if wide else np.uint32)
-    _fill_incoming(rows, alone, pointers, np.uint64(bits), entries)
+    _fill_incoming(rows, alone, every, pointers, np.uint64(bits), entries)
     return Incoming(pointers[:-1], entries, np.uint64(bits), rows.residues, leaving, rows.closed)
 
 
 @compiled
-def _count_incoming(rows: Rows, alone: Bools, pointers: Pointers) -> None:
-    """Count what enters every state from those that still share a block.
+def _count_incoming(rows: Rows, alone: Bools, every: bool, pointers: Pointers) -> None:
+    """Count what enters every state from those that still share a block, or from every state.
 
     ``pointers`` (n + 2) receives where the row of each state begins, one place late: `_fill_incoming` moves
     every pointer on to the end of its row, which is where the next begins.
@@ -133,22 +137,26 @@ def _count_incoming(rows: Rows, alone: Bools, pointers: Pointers) -> None:
     n = len(alone)
     for state in range(n + 2):
         pointers[state] = 0
-    for state in range(n):
-        if not alone[state]:
-            for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
-                pointers[np.uint32(indices[position]) + TWO] += 1
+    if every:  # in one loop, whose end is no surprise
+        for position in range(len(indices)):
+            pointers[np.uint32(indices[position]) + TWO] += 1
+    else:
+        for state in range(n):
+            if not alone[state]:
+                for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
+                    pointers[np.uint32(indices[position]) + TWO] += 1
     for state in range(n):
         pointers[state + 2] += pointers[state + 1]
 
 
 @compiled
 def _fill_incoming(
-    rows: Rows, alone: Bools, pointers: Pointers, bits: np.uint64, entries: Codes
+    rows: Rows, alone: Bools, every: bool, pointers: Pointers, bits: np.uint64, entries: Codes
 ) -> None:
     """Write the transposed rows: the source and the code of the weight of every entry, in one word."""
     indptr, indices, codes = rows.indptr, rows.indices, rows.codes
     for state in range(len(alone)):
-        if not alone[state]:
+        if every or not alone[state]:
             source = np.uint64(state) << bits
             for position in range(np.uint64(indptr[state]), np.uint64(indptr[state + 1])):
                 target = np.uint32(indices[position]) + ONE

@@ -21,12 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lumpability.numbers.residues import (
-    combined_residues,
-    deciding_residues,
-    fits_words,
-    moduli,
-)
+from lumpability.numbers.residues import combined_residues, deciding_residues, fits_words, moduli
 from lumpability.partition import Partition
 from lumpability.refinement.kernel.arrays import (
     HALF,

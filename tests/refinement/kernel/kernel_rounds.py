@@ -217,7 +217,8 @@ def begun(structure: WeightedStructure, p: int, seed: int) -> Rounds:
     arrays.members[:] = 0  # not what the memory held before
     lone = sweep.fill(s.within.labels, fresh, field, sweeping)
     count, moved, more = swept(fresh, rows, field, sweeping)
-    incoming = transposed(rows, sweeping.leaving, sweeping.alone)
+    alone = sweeping.alone
+    incoming = transposed(rows, sweeping.leaving, alone, int(np.count_nonzero(alone)))
     agenda = begin(fresh, count, incoming, arrays)
     return Rounds(
         s, rows, field, arrays, incoming, agenda, count, moved, count - fresh,

@@ -8,6 +8,7 @@ from itertools import chain, repeat
 
 import numpy as np
 import pytest
+import random_structures
 from hypothesis import given
 from hypothesis import strategies as st
 from kernel_rounds import PATHS, only_primes, take
@@ -308,3 +309,8 @@ def test_what_memory_held_before_does_not_matter(dirty_memory, path, closed_rows
     structure = closed(structure) if closed_rows else structure
     start = Partition((np.arange(2_000) % 3 == 0).astype(np.int64))
     assert kernel.refine(structure, start) == worklist.refine([structure.explicit()], start)
+
+
+def test_small_random_structures_are_refined_as_by_brute_force_on_every_path():
+    """A million of them on purpose: random_structures.py beside this file."""
+    random_structures.compare(runs=1_200, seed=1)
