@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lumpability import CTMC, DTMC, lump
@@ -60,6 +61,55 @@ def test_storm_bounds_the_same_probabilities(tmp_path: Path) -> None:
         found = stormpy.model_checking(model, question, uncertainty_resolution_mode=resolve)
         expected = [float(value) for value in best(small.interval, goal, sign)]
         assert [found.get_value(b) for b in range(4)] == pytest.approx(expected, rel=1e-6)
+
+
+def planted(seed: int, blocks: int = 5, size: int = 4) -> DTMC:
+    """Blocks of states whose probabilities differ by a few per cent."""
+    rng = np.random.default_rng(seed)
+    rows: dict[tuple[object, object], Fraction] = {}
+    for block in range(blocks):
+        targets, weights = rng.choice(blocks, 3, replace=False), rng.integers(1, 6, 3)
+        for x in range(block * size, (block + 1) * size):
+            near = [int(w) * (1000 + int(e)) for w, e in zip(weights, rng.integers(-20, 21, 3))]
+            for target, weight in zip(targets.tolist(), near, strict=True):
+                u = target * size + int(rng.integers(0, size))
+                rows[x, u] = rows.get((x, u), 0) + Fraction(weight, sum(near))
+    labels = {"goal": range(size)}
+    return DTMC.from_rates(
+        rows, states=range(blocks * size), labels=labels, initial=blocks * size - 1
+    )
+
+
+@pytest.mark.parametrize("chain", [measured(), *map(planted, range(3))], ids=str)
+def test_storm_finds_the_intervals_that_are_proved_over_the_hull(
+    chain: DTMC, tmp_path: Path
+) -> None:
+    stormpy = pytest.importorskip("stormpy", reason="stormpy is not installed")
+    goal = "goal" if "goal" in chain.labels else "rich"
+    small, path = lump(chain, tolerance="10%"), str(tmp_path / "small.drn")
+    assert len(small.partition) < chain.n
+    write_interval_drn(small.interval, path, nominal=small.quotient)
+    model = stormpy.build_model_from_drn[stormpy.Interval](path)
+    (start,) = model.initial_states
+    ways = stormpy.UncertaintyResolutionMode
+
+    def storm(text: str) -> list[float]:
+        question = stormpy.parse_properties(text)[0]
+        found = (
+            stormpy.model_checking(model, question, uncertainty_resolution_mode=way)
+            for way in (ways.MINIMIZE, ways.MAXIMIZE)
+        )
+        return [result.get_value(start) for result in found]
+
+    for steps in (1, 3, 20):
+        ours = small.bounds.time_bounded(goal, steps, over="hull")
+        assert ours.holds_in_hull
+        ends = [float(ours.lower), float(ours.upper)]
+        assert storm(f'P=? [F<={steps} "{goal}"]') == pytest.approx(ends, rel=1e-6)
+    least, most = storm(f'P=? [F "{goal}"]')
+    ours = small.bounds.hitting(goal)  # over the members, which the hull contains
+    assert least <= ours.lower * (1 + 1e-6)
+    assert ours.upper <= most * (1 + 1e-6)
 
 
 def test_storm_reads_interval_chains_in_continuous_time(tmp_path: Path) -> None:
