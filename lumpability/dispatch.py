@@ -287,7 +287,7 @@ def lump(
     error : number or str, optional
         For chains, with a question: refine only until its answer lies in an interval of this half-width, relative to
         the range of what is averaged (to the answer, for `Expected`).  Then nothing else is respected by default.
-    question : Transient, TimeBounded, Hitting or Expected, optional
+    question : Transient, TimeBounded, Stationary, LongRun, Hitting or Expected, optional
         What the lumping is for; see `lumpability.markov.approximate.bounds`.
     dtype : numpy float type, optional
         For networks: type of the quotient's weights.  By default each layer keeps its own.

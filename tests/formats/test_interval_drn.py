@@ -70,7 +70,7 @@ def planted(seed: int, blocks: int = 5, size: int = 4) -> DTMC:
     for block in range(blocks):
         targets, weights = rng.choice(blocks, 3, replace=False), rng.integers(1, 6, 3)
         for x in range(block * size, (block + 1) * size):
-            near = [int(w) * (1000 + int(e)) for w, e in zip(weights, rng.integers(-20, 21, 3))]
+            near = (weights * (1000 + rng.integers(-20, 21, 3))).tolist()
             for target, weight in zip(targets.tolist(), near, strict=True):
                 u = target * size + int(rng.integers(0, size))
                 rows[x, u] = rows.get((x, u), 0) + Fraction(weight, sum(near))

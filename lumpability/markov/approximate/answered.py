@@ -66,7 +66,7 @@ def lump_for(
     share = read_positive_share(error, "error")
     if not isinstance(question, Question):
         raise InvalidInput(
-            f"the question is a Transient, TimeBounded, Hitting or Expected, not a {type(question).__name__}"
+            f"the question is a Transient, TimeBounded, Stationary, LongRun, Hitting or Expected, not a {type(question).__name__}"
         )
     task = bounds(chain, Partition.trivial(chain.n)).task(question)
     respected = starting_partition(task)

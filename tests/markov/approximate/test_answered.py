@@ -16,6 +16,7 @@ from lumpability.markov import MarkovChain
 from lumpability.markov.approximate.bounds import (
     Expected,
     Hitting,
+    LongRun,
     Stationary,
     TimeBounded,
     Transient,
@@ -23,8 +24,15 @@ from lumpability.markov.approximate.bounds import (
 )
 from lumpability.markov.approximate.bounds.goal import split
 from lumpability.markov.approximate.bounds.width import Width, timed_width
+from lumpability.markov.approximate.bounds.width_average import average_width
 from lumpability.markov.examples import machine_repair
-from lumpability.markov.solve import expected_hitting_times, hitting_probabilities, transient
+from lumpability.markov.solve import (
+    expected_hitting_times,
+    hitting_probabilities,
+    stationary,
+    transient,
+)
+from lumpability.markov.solve.classes import recurrent_classes
 from lumpability.partition import Partition
 from lumpability.testing.strategies.chains import ctmcs, dtmcs
 
@@ -48,13 +56,8 @@ def test_the_answer_is_as_narrow_as_asked_and_contains_the_exact_one(
 
 
 def test_few_blocks_answer_one_question_about_a_chain_that_does_not_lump() -> None:
-    chain = machine_repair(8, failure="1/10")
-    states = chain.n
-    uneven = np.linspace(1, 1.2, chain.matrix.m)
-    rates = chain.matrix.to_scipy()
-    rates.data = rates.data * uneven
-    chain = CTMC(rates, states=chain.states, labels=chain.labels, initial=chain.initial)
-    assert len(lump(chain).partition) == states
+    chain = uneven(8)
+    assert len(lump(chain).partition) == chain.n
     small = lump(chain, error="1%", question=Transient("operational", 10))
     assert len(small.partition) <= 12
     assert small.quotient.n == len(small.partition)
@@ -88,6 +91,70 @@ def test_contributions_sum_to_the_width() -> None:
         assert float(proved.width / 2) == pytest.approx(width.half, rel=1e-6)
 
 
+@pytest.mark.parametrize("kind", [Stationary, LongRun])
+def test_contributions_sum_to_the_width_of_an_average(kind: type) -> None:
+    chain = uneven(6)
+    for blocks in (1, 5, 13):
+        found = bounds(chain, np.arange(chain.n) % blocks)
+        question = kind("operational")
+        width = average_width(found.task(question))
+        assert float(found.answer(question).width / 2) == pytest.approx(width.half, rel=1e-6)
+
+
+def test_few_blocks_answer_for_an_average_of_a_chain_that_nearly_lumps() -> None:
+    chain = uneven(7)
+    assert len(lump(chain).partition) == chain.n
+    exact = stationary(chain).floats() @ chain.labels["operational"]
+    for error, most in (("5%", 20), ("0.01%", 64)):
+        for question in (Stationary("operational"), LongRun("operational")):
+            small = lump(chain, error=error, question=question)
+            assert len(small.partition) <= most
+            assert small.answer.width <= 2 * small.error
+            assert small.answer.lower <= exact <= small.answer.upper
+            assert small.answer.certify().verify(chain)
+
+
+@given(chain=st.one_of(ctmcs(min_states=2), dtmcs(min_states=2)), data=st.data())
+def test_a_long_run_is_answered_class_by_class(chain: MarkovChain, data: st.DataObject) -> None:
+    mask = np.zeros(chain.n, dtype=bool)
+    mask[data.draw(st.integers(0, chain.n - 1))] = True
+    start = data.draw(st.integers(0, chain.n - 1))
+    small = lump(chain, error="1%", question=LongRun(mask, initial=chain.states[start]))
+    assert small.answer.width <= Fraction(2, 100)
+    assert small.answer.certify().verify(chain)
+    levels = stationary_by_class(chain, mask)
+    assert small.answer.lower - Fraction(1, 10**9) <= levels[start]
+    assert levels[start] <= small.answer.upper + Fraction(1, 10**9)
+
+
+def test_averages_of_several_classes_are_asked_from_a_start() -> None:
+    chain = DTMC([[0, "1/2", "1/2"], [0, 1, 0], [0, 0, 1]], labels={"a": [1]}, initial=0)
+    with pytest.raises(InvalidInput, match=r"2 recurrent classes.*LongRun"):
+        lump(chain, error="1%", question=Stationary("a"))
+    assert lump(chain, error="1%", question=LongRun("a")).answer.lower == Fraction(1, 2)
+
+
+def uneven(machines: int) -> MarkovChain:
+    """Machines whose rates all differ by up to a fifth."""
+    chain = machine_repair(machines, failure="1/10")
+    rates = chain.matrix.to_scipy()
+    rates.data = rates.data * np.linspace(1, 1.2, chain.matrix.m)
+    return CTMC(rates, states=chain.states, labels=chain.labels, initial=chain.initial)
+
+
+def stationary_by_class(chain: MarkovChain, mask: np.ndarray) -> list[Fraction]:
+    """The long-run share of time in some states, from every state."""
+    total = [Fraction(0)] * chain.n
+    for states in recurrent_classes(chain):
+        inside = np.zeros(chain.n, dtype=bool)
+        inside[states] = True
+        reached = hitting_probabilities(chain, inside).values
+        members = bounds(chain, np.arange(chain.n))
+        level = members.long_run(mask, initial=chain.states[int(states[0])]).lower
+        total = [a + level * p for a, p in zip(total, reached, strict=True)]
+    return total
+
+
 def test_blocks_whose_members_score_alike_are_left_whole() -> None:
     width = Width(1.0, 1.0, np.array([0.5, 0.5]), np.array([2.0, 2.0, 1.0, 0.0]))
     assert split(Partition([0, 0, 1, 1]), width) == Partition([0, 0, 1, 2])
@@ -107,7 +174,6 @@ def test_what_is_respected_and_given_is_kept_apart() -> None:
     [
         ({"error": "1%"}, "give both"),
         ({"question": Stationary("operational")}, "give both"),
-        ({"error": "1%", "question": Stationary("operational")}, "accuracy"),
         ({"error": "1%", "question": "operational"}, "Transient"),
         ({"error": 0, "question": Transient("operational", 1)}, "above"),
         ({"error": "1%", "question": Transient("operational", 1), "tolerance": "1%"}, "tolerance"),

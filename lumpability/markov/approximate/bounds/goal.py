@@ -15,9 +15,19 @@ from lumpability.certificate.bounds.proofs import unreachable
 from lumpability.errors import InvalidInput, NoConvergence
 from lumpability.markov.approximate.bounds.ends import Task
 from lumpability.markov.approximate.bounds.width import Width, timed_width
+from lumpability.markov.approximate.bounds.width_average import average_width
 from lumpability.markov.approximate.bounds.width_until import reaching_width
+from lumpability.markov.solve.classes import recurrent_classes
 from lumpability.partition import Partition
 
+_WIDTHS = {
+    "transient": timed_width,
+    "time_bounded": timed_width,
+    "stationary": average_width,
+    "long_run": average_width,
+    "hitting": reaching_width,
+    "expected": reaching_width,
+}
 _SHARE = 0.35
 _APART = 1e-12  # of scores, relative to the largest of all
 _MOST_VALUES = 64
@@ -26,15 +36,30 @@ _MOST_VALUES = 64
 def starting_partition(task: Task) -> Partition:
     """Return the coarsest partition that a refinement begins with.
 
-    It parts what is averaged, if that has few values; the target; and the states that cannot reach it.
+    It parts what is averaged, if that has few values; the target, and the states that cannot reach it; for averages
+    the recurrent classes.
     """
     if task.asked.kind in ("hitting", "expected"):
         goal = task.asked.goal(task.parts)
         return Partition(goal + 2 * unreachable(task.parts, goal))
     earning = task.asked.earning(task.parts)
-    if len(earning.values) > _MOST_VALUES:
-        return Partition.trivial(task.chain.n)
-    return Partition(earning.codes)
+    few = len(earning.values) <= _MOST_VALUES
+    parted = Partition(earning.codes) if few else Partition.trivial(task.chain.n)
+    return parted if task.asked.time is not None else parted.meet(_classes(task))
+
+
+def _classes(task: Task) -> Partition:
+    """Return the recurrent classes of the chain and its other states."""
+    classes = recurrent_classes(task.chain)
+    if task.asked.kind == "stationary" and len(classes) > 1:
+        raise InvalidInput(
+            f"the chain has {len(classes)} recurrent classes, whose averages are apart: ask for a LongRun",
+            classes=len(classes),
+        )
+    labels = np.zeros(task.chain.n, dtype=np.int64)
+    for number, states in enumerate(classes, start=1):
+        labels[states] = number
+    return Partition(labels)
 
 
 def refined_for(
@@ -59,12 +84,7 @@ def refined_for(
     NoConvergence
         If no block can be split any more; carries ``residual``, the half-width.
     """
-    if task.asked.kind in ("stationary", "long_run"):
-        raise InvalidInput(
-            "refinement is for questions about a time or a target, not for averages: their intervals shrink on "
-            "any partition with accuracy=..."
-        )
-    find = reaching_width if task.asked.time is None else timed_width
+    find = _WIDTHS[task.asked.kind]
     sought = wanted
     while True:
         width = find(task)

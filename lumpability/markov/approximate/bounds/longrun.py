@@ -72,7 +72,7 @@ def long_run_ends(
         return _with_level(task, found), estimate
     earning = task.asked.earning(task.parts)
     inside = [
-        average_ends(_within(task, states, earning), accuracy=accuracy, progress=progress)[0]
+        average_ends(within_class(task, states, earning), accuracy=accuracy, progress=progress)[0]
         for states in classes
     ]
     ends = Ends()
@@ -95,7 +95,7 @@ def _with_level(task: Task, found: Ends) -> Ends:
     return ends
 
 
-def _within(task: Task, states: Ints, earning: ExactArray) -> Task:
+def within_class(task: Task, states: Ints, earning: ExactArray) -> Task:
     """Return the question about the stationary average of one recurrent class, as a chain of its own."""
     matrix = task.chain.matrix
     place = np.zeros(matrix.n, dtype=np.int64)
