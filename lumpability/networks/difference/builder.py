@@ -23,6 +23,7 @@ from lumpability.networks.difference.affine import (
     as_dense,
     negative_slopes,
 )
+from lumpability.networks.difference.folding import proved_fold, proved_reciprocals
 from lumpability.networks.elementwise import Activate, Constant, PReLU, Scale, Shift
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, pad_spatial, windows
@@ -140,9 +141,8 @@ class Builder:
             return self.scaled(value, np.ones(shift.shape), shift)
         if isinstance(layer, Scale):
             factor = np.broadcast_to(layer.value, value.numbers.shape).astype(np.float64)
-            return self.scaled(
-                value, 1 / factor if layer.divide else factor, relative=_ULP * layer.divide
-            )
+            by = proved_reciprocals(factor, _ULP) if layer.divide else factor
+            return self.scaled(value, by, relative=_ULP * layer.divide)
         if isinstance(layer, AveragePool | GlobalPool | MaxPool):
             return self._pooled(layer, value)
         if isinstance(layer, Join):
@@ -242,6 +242,7 @@ class Builder:
         factor = scale / np.sqrt(variance + layer.epsilon)
         shift = bias - mean * factor
         error = 8 * _ULP * (np.abs(bias) + np.abs(mean * factor)) + 1e-300
+        proved_fold((scale, bias, mean, variance, layer.epsilon), (factor, shift, error), 4 * _ULP)
         along = (1, layer.units, *(1,) * (value.numbers.ndim - 2))
         full = [
             np.broadcast_to(x.reshape(along), value.numbers.shape) for x in (factor, shift, error)
@@ -258,7 +259,7 @@ class Builder:
         if isinstance(layer, AveragePool):
             count = np.broadcast_to(layer.counts(value.numbers), shape).astype(np.float64)
         columns = np.repeat(np.arange(len(taps)), taps.shape[1])
-        entries = np.repeat(1 / count.ravel(), taps.shape[1])
+        entries = np.repeat(proved_reciprocals(count.ravel(), _ULP), taps.shape[1])
         kept = taps.ravel() >= 0
         matrix = sparse.csr_array(
             (entries[kept], (taps.ravel()[kept], columns[kept])),

@@ -351,8 +351,16 @@ def _activate(pair: PairRanges, number: int, polygon: Polygon) -> None:
     """Record the lines and the bounds of d of a layer."""
     layer, reduced = (n.network.layers[number - 1] for n in (pair.original, pair.reduced))
     lift = pair.lifts[number]
-    split = _split_units(layer, reduced, lift)
+    straight = _straight_units(pair, number)
+    split = _split_units(layer, reduced, lift) & ~straight
     lines, low, high = difference_lines(layer, polygon)
+    if straight.any():
+        one, zero = np.ones(layer.units), np.zeros(layer.units)
+        lines = PairLines(
+            _chosen(straight, (one, zero, zero), lines.low),
+            _chosen(straight, (one, zero, zero), lines.high),
+        )
+        low, high = (np.where(straight, t, x) for t, x in zip(polygon.t, (low, high), strict=True))
     own = pair.original.lines[number - 1]
     if split.any():
         lines = PairLines(
@@ -376,11 +384,19 @@ def _activate(pair: PairRanges, number: int, polygon: Polygon) -> None:
     pair.d_high.append(high)
 
 
+def _straight_units(pair: PairRanges, number: int) -> Array:
+    """Return for which units act(z) = z, and for those of their column of A: then d = t - a."""
+    linear = []
+    for found in (pair.original, pair.reduced):
+        slopes = found.network.layers[number - 1].slopes
+        none = np.zeros(found.network.layers[number - 1].units, dtype=bool)
+        linear.append(none if slopes is None else (found.low[number - 1] >= 0) | (slopes == 1))
+    entries = pair.lifts[number].full != 0
+    return np.asarray(linear[0] & ~(entries & ~linear[1][:, None]).any(axis=0))
+
+
 def _split_units(layer: AffineLayer, reduced: AffineLayer, lift: Lift) -> Array:
     """Return which units have no counterpart whose activation passes the factor."""
-    linear = layer.slopes is not None and np.all(layer.slopes == 1)
-    if linear and reduced.slopes is not None and np.all(reduced.slopes == 1):
-        return np.zeros(layer.units, dtype=bool)
     if not reduced.units:
         return np.ones(layer.units, dtype=bool)
     alone = ~lift.classes | (lift.source < 0)

@@ -90,7 +90,7 @@ def residuals(
                 layer=number,
             )
     for number in (0, len(lifts) - 1):
-        if lifts[number].matrix is not None or lifts[number].shift.any():
+        if not lifts[number].is_identity:
             raise InvalidInput("the lifts of the inputs and of the outputs are the identity")
     return [
         _residual(a, b, [lifts[source] for source in a.sources], lifts[number + 1])

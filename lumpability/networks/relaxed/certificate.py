@@ -32,8 +32,9 @@ from lumpability.networks.difference.unrolling import affine_layers
 from lumpability.networks.network import Network
 from lumpability.networks.regions.box import Box
 from lumpability.networks.relaxed.claims import RegionClaims, read_claims, write_claims
-from lumpability.networks.relaxed.derive import Refuted, difference, piecewise, side
+from lumpability.networks.relaxed.derive import difference
 from lumpability.networks.relaxed.scaled import Scaled
+from lumpability.networks.relaxed.side import Refuted, side
 
 __all__ = ["RegionCertificate", "derived_bound", "refill"]
 
@@ -177,8 +178,8 @@ def derived_bound(claims: RegionClaims, network: Network, reduced: Network) -> F
     """
     if network.input_shape != reduced.input_shape or network.output_shape != reduced.output_shape:
         raise InvalidInput("both networks have the same inputs and outputs, but these do not")
-    whole = piecewise(affine_layers(network))
-    fewer = refill(piecewise(affine_layers(reduced)), claims.skipped, claims.lifts, whole)
+    whole = affine_layers(network)
+    fewer = refill(affine_layers(reduced), claims.skipped, claims.lifts, whole)
     lifts: Sequence[Lift] = claims.lifts
     region = claims.region
     if region is None:
@@ -194,12 +195,11 @@ def derived_bound(claims: RegionClaims, network: Network, reduced: Network) -> F
     for box, (ours, theirs) in zip(boxes, claims.parts, strict=True):
         ends = (Scaled.of(box.floats[0]), Scaled.of(box.floats[1]))
         sides = [
-            side(Scaled, one, ends, found, proved=True)
-            for one, found in ((whole, ours), (fewer, theirs))
+            side(one, ends, found, proved=True) for one, found in ((whole, ours), (fewer, theirs))
         ]
         low, high = difference(sides[0], sides[1], lifts)
         largest = (-low).most(high)
-        bound = max([bound, *(Fraction(int(k)) / 2**largest.scale for k in largest.numbers)])
+        bound = max([bound, *largest.fractions()])
     return bound
 
 

@@ -50,8 +50,9 @@ def gradient_bounds(
     for number in range(len(layers) - 1, -1, -1):
         layer = layers[number]
         own = np.zeros(layer.units) if layer.slopes is None else layer.slopes
-        slow = np.where(low[number] >= 0, 1.0, own)[:, None]
-        fast = np.where(high[number] <= 0, own, 1.0)[:, None]
+        bent = layer.slopes is None  # then slopes lie between 0 and 1
+        slow = np.where((low[number] >= 0) & (not bent), 1.0, own)[:, None]
+        fast = np.where((high[number] <= 0) & (not bent), own, 1.0)[:, None]
         ends = (slow * least, fast * least, slow * most, fast * most)
         least, most = np.minimum.reduce(ends), np.maximum.reduce(ends)
         weight = layer.weight

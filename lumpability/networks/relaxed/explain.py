@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -21,17 +22,23 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.networks.difference import AffineNetwork, affine_layers, ranges
-from lumpability.networks.difference.affine import apply_activation
+from lumpability.networks.difference import (
+    AffineLayer,
+    AffineNetwork,
+    Ranges,
+    affine_layers,
+    ranges,
+)
+from lumpability.networks.difference.affine import apply_activation, as_dense
 from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.difference.relation import guessed_lifts
+from lumpability.networks.difference.residuals import aligned
 from lumpability.networks.network import Network
 from lumpability.networks.regions.box import Box
 from lumpability.networks.relaxed.certificate import RegionCertificate
-from lumpability.networks.relaxed.derive import piecewise
 from lumpability.networks.relaxed.lumping import claimed
 from lumpability.networks.relaxed.relaxation import all_inputs
-from lumpability.networks.relaxed.stable import StableUnits, stable_units
+from lumpability.networks.relaxed.stable import stable_units
 from lumpability.notebook_hooks import Record
 from lumpability.numbers.float_arrays import Array
 
@@ -195,7 +202,8 @@ def explain_pruning(
     Parameters
     ----------
     original, smaller : Network
-        Chains of as many layers, with ReLU, leaky ReLU or no activation; layers may have fewer neurons.
+        Of the same layers with the same activations; layers may have fewer neurons.  Joins of branches and all
+        layers that `lumpability.compare` bounds are covered.
     region : Box, optional
         The inputs for which residuals and the bound hold; by default all, and the bound is then one of the
         difference over max(1, abs(x)).
@@ -225,7 +233,7 @@ def explain_pruning(
             raise InvalidInput(
                 f"pruning is explained for chains of layers, not for a {type(network).__name__}"
             )
-    whole, fewer = (piecewise(affine_layers(one)) for one in (original, smaller))
+    whole, fewer = (affine_layers(one) for one in (original, smaller))
     if original.input_shape != smaller.input_shape or original.output_shape != smaller.output_shape:
         raise InvalidInput("pruning keeps inputs and outputs, but those of the networks differ")
     if len(whole.layers) != len(fewer.layers):
@@ -233,37 +241,38 @@ def explain_pruning(
             f"the networks have {len(whole.layers)} and {len(fewer.layers)} layers: only neurons and weights "
             "are explained, not layers that went"
         )
+    if not aligned(whole, fewer):
+        raise InvalidInput(
+            "the networks do not have the same layers with the same activations: only neurons and weights are "
+            "explained"
+        )
     stable = all_inputs(whole) if region is None else stable_units(whole, region)
-    lifts = _lifts(whole, fewer, stable)
+    region_ends = (-1.0, 1.0) if stable.region is None else stable.region.floats
+    sides = ranges(whole, region_ends), ranges(fewer, region_ends)
+    lifts = _lifts(whole, fewer, sides)
     certificate = claimed(original, smaller, stable, lifts[1:], skipped=0, kind="relaxed")
-    layers = []
-    before = lifts[0]
-    for number, lift in enumerate(lifts[1:]):
-        if whole.layers[number].position is not None:
-            layers.append(_layer(number, (whole, fewer), (before, lift), stable))
-        before = lift
+    layers = [
+        _layer(number, sides, lifts)
+        for number, layer in enumerate(whole.layers)
+        if layer.position is not None
+    ]
     return PruningExplanation(tuple(layers), certificate.bound, certificate.meaning, certificate)
 
 
-def _lifts(whole: AffineNetwork, fewer: AffineNetwork, stable: StableUnits) -> list[Lift]:
+def _lifts(whole: AffineNetwork, fewer: AffineNetwork, sides: tuple[Ranges, Ranges]) -> list[Lift]:
     """Return the lifts of inputs and all layers: guessed where there are fewer neurons, else neuron by neuron."""
-    region = (-1.0, 1.0) if stable.region is None else stable.region.floats
-    sides = ranges(whole, region), ranges(fewer, region)
     lifts = guessed_lifts(*sides)
     for number, (layer, less) in enumerate(zip(whole.layers, fewer.layers, strict=True), start=1):
         if layer.units == less.units:
             lifts[number] = Lift.identity(layer.units)
             continue
         # A unit that no other stands for well is explained as a constant.
-        below, lift = lifts[number - 1], lifts[number]
-        weight, bias = below.full @ layer.weight, below.shift @ layer.weight + layer.bias
-        reach, offs = sides[1].size(number - 1), []
+        lift, columns = lifts[number], _columns(layer, lifts)
+        reach, offs = _reach(sides[1], less), []
         factors = [lift.factor, lift.factor.astype(np.float32).astype(np.float64)]
         for factor in factors:  # a guess is off by an ulp where few digits were meant
             matrix = Lift.of(lift.source, factor, lift.shift, less.units).full
-            offs.append(
-                reach @ np.abs(weight - less.weight @ matrix) + np.abs(bias - less.bias @ matrix)
-            )
+            offs.append(reach @ np.abs(columns - _columns(less) @ matrix))
         off, factor = np.minimum(*offs), np.where(offs[1] <= offs[0], factors[1], factors[0])
         low, high = sides[0].post(number)
         constant = off > (high - low) / 2
@@ -273,25 +282,32 @@ def _lifts(whole: AffineNetwork, fewer: AffineNetwork, stable: StableUnits) -> l
     return lifts
 
 
-def _layer(
-    number: int,
-    networks: tuple[AffineNetwork, AffineNetwork],
-    lifts: tuple[Lift, Lift],
-    stable: StableUnits,
-) -> PrunedLayer:
-    """Explain one layer, given the lifts below and above it."""
-    (layer, less), (below, lift) = (one.layers[number] for one in networks), lifts
-    weight, bias = below.full @ layer.weight, below.shift @ layer.weight + layer.bias
-    residual = weight - less.weight @ lift.full
-    beta = bias - less.bias @ lift.full
-    region = (-1.0, 1.0) if stable.region is None else stable.region.floats
-    reach = ranges(networks[1], region).size(number)
-    off = reach @ np.abs(residual) + np.abs(beta)
+def _columns(layer: AffineLayer, lifts: Sequence[Lift] = ()) -> Array:
+    """Return the weights from all sources one below the other, lifted, and the biases as last row."""
+    rows, bias = [], layer.bias
+    for source, matrix in zip(layer.sources, map(as_dense, layer.matrices), strict=True):
+        rows.append(lifts[source].full @ matrix if lifts else matrix)
+        bias = lifts[source].shift @ matrix + bias if lifts else bias
+    return np.vstack([*rows, bias])
+
+
+def _reach(found: Ranges, layer: AffineLayer) -> Array:
+    """Return bounds of the absolute values of what the rows of `_columns` read."""
+    return np.concatenate([*(found.size(source) for source in layer.sources), np.ones(1)])
+
+
+def _layer(number: int, sides: tuple[Ranges, Ranges], lifts: Sequence[Lift]) -> PrunedLayer:
+    """Explain one layer, counted from 0, given the lifts of all layers by their numbers."""
+    layer, less = (one.network.layers[number] for one in sides)
+    lift, columns, left = lifts[number + 1], _columns(layer, lifts), _columns(less)
+    missing = columns - left @ lift.full
+    off = _reach(sides[1], less) @ np.abs(missing)
+    residual, beta = missing[:-1], missing[-1]
     stays = np.asarray(lift.full.any(axis=0))
-    low, high = ranges(networks[0], region).post(number + 1)
+    low, high = sides[0].post(number + 1)
     missed = np.maximum(np.abs(high - lift.shift), np.abs(low - lift.shift))
     members = Counter(lift.source[stays].tolist())
-    silent = _silent(networks[1], number)
+    silent = _silent(sides[1].network, number)
     neurons = []
     for unit in range(layer.units):
         source, factor = int(lift.source[unit]), float(lift.factor[unit])
@@ -307,24 +323,25 @@ def _layer(
             continue
         became = "merged" if members[source] > 1 else "kept" if factor == 1 else "rescaled"
         neurons.append(PrunedNeuron(unit, became, source, factor, 0.0, float(off[unit])))
-    reference = _reference(weight, lift, less.units)
-    zeroed = int(((less.weight == 0) & (reference != 0)).sum())
+    weights = left[:-1]
+    reference = _reference(columns[:-1], lift, less.units)
+    zeroed = int(((weights == 0) & (reference != 0)).sum())
     changes = [np.abs(residual[:, stays]), np.abs(beta[stays])]
     largest = float(max(part.max(initial=0.0) for part in changes))
-    rank = _lost_rank(less.weight, reference)
-    values = [int(np.unique(part).size) for part in (less.weight, layer.weight)]
+    rank = _lost_rank(weights, reference)
+    values = [int(np.unique(part[:-1]).size) for part in (left, _columns(layer))]
     return PrunedLayer(
         layer=layer.position or 0,
         units=layer.units,
         left=less.units,
         zeroed=zeroed,
-        weights=less.weight.size,
+        weights=weights.size,
         values=values[0],
         values_before=values[1],
         rank=rank,
         largest_change=largest,
         residual=float(off[stays].max(initial=0.0)),
-        method="; ".join(_methods(neurons, (reference, less.weight), beta[stays], zeroed, rank)),
+        method="; ".join(_methods(neurons, (reference, weights), beta[stays], zeroed, rank)),
         neurons=tuple(neurons),
     )
 
@@ -335,11 +352,17 @@ def _silent(network: AffineNetwork, number: int) -> dict[int, float]:
     found: dict[int, float] = {}
     if number + 1 == len(network.layers):
         return found
-    for unit in np.flatnonzero(~layer.weight.any(axis=0)).tolist():
+    reads = np.zeros(layer.units, dtype=bool)
+    for matrix in layer.matrices:
+        reads |= as_dense(matrix).any(axis=0)
+    for unit in np.flatnonzero(~reads).tolist():
         found[unit] = float(apply_activation(layer, layer.bias)[unit])
-    for unit in np.flatnonzero(~network.layers[number + 1].weight.any(axis=1)).tolist():
-        found[unit] = 0.0
-    return found
+    read = np.zeros(layer.units, dtype=bool)
+    for above in network.layers[number + 1 :]:
+        for source, matrix in zip(above.sources, above.matrices, strict=True):
+            if source == number + 1:
+                read |= as_dense(matrix).any(axis=1)
+    return {**found, **dict.fromkeys(np.flatnonzero(~read).tolist(), 0.0)}
 
 
 def _reference(weight: Array, lift: Lift, units: int) -> Array:

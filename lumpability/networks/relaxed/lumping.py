@@ -27,9 +27,9 @@ from lumpability.networks.network import Network
 from lumpability.networks.regions.box import Box
 from lumpability.networks.relaxed.certificate import RegionCertificate, derived_bound, refill
 from lumpability.networks.relaxed.claims import Ends
-from lumpability.networks.relaxed.derive import Refuted
 from lumpability.networks.relaxed.rebuild import Frame
 from lumpability.networks.relaxed.reduce import Reduced, reduce_units
+from lumpability.networks.relaxed.side import Refuted
 from lumpability.networks.relaxed.stable import StableUnits, sharp_ranges, stable_units
 from lumpability.numbers.float_arrays import Array
 from lumpability.vocabulary import missing_attribute, unknown_word

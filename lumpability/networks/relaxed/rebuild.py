@@ -17,7 +17,6 @@ from lumpability.networks.difference.affine import negative_slopes
 from lumpability.networks.elementwise import Activate
 from lumpability.networks.layers import Conv, Dense, Layer
 from lumpability.networks.network import Network
-from lumpability.networks.relaxed.derive import piecewise
 from lumpability.networks.reshape import Flatten, Reshape
 from lumpability.networks.unit_layout import fixed
 from lumpability.numbers.float_arrays import Array, round_to
@@ -57,7 +56,12 @@ class Frame:
             raise NotJustified(
                 f"the network takes {shape[0]} inputs at once; covered is one at a time"
             )
-        affine = piecewise(affine_layers(network))
+        affine = affine_layers(network)
+        if not affine.is_chain:
+            raise NotJustified(
+                "the network is no chain of layers: what joins branches or takes a maximum is not reduced on "
+                "a region (compare and explain_pruning cover it)"
+            )
         first = next((k for k, one in enumerate(affine.layers) if one.position is not None), None)
         if first is None:
             raise InvalidInput(
@@ -65,7 +69,7 @@ class Frame:
             )
         for layer in affine.layers[first:]:
             own = negative_slopes(layer.activation, layer.units)
-            if own is None or layer.slopes is None or not np.array_equal(own, layer.slopes):
+            if own is not None and np.any(own != layer.slopes):
                 raise NotJustified("slopes that differ between units (PReLU) are not covered here")
         stored = [values.dtype for layer in network.layers for values in layer.parameters.values()]
         kind = np.result_type(*stored) if dtype is None else np.dtype(dtype)  # type: ignore[call-overload]

@@ -3,8 +3,8 @@
 Every unit has two prices: of becoming a constant, and of joining the class of another one with a factor
 (`lumpability.networks.relaxed.costs`).  A threshold says which are paid; the exact lumping of the changed network
 (`lumpability.networks.relaxed.reduce`) removes what is gone with all that only it used.  The difference of both
-networks is computed for each threshold that is tried, in floats (`lumpability.networks.relaxed.derive` with `Rough`
-numbers), and thresholds are halved until a tolerance or a number of units is met.  The last one is derived exactly.
+networks is bounded for each threshold that is tried, in floats (`lumpability.networks.difference.pair_bounds`), and
+thresholds are halved until a tolerance or a number of units is met.  The last one is derived exactly.
 
 On small boxes constants pay.  On networks that were widened and then drifted, classes with factors do, also for all
 inputs.  For deep networks on their whole natural box the bounds are far above what is observed.
@@ -20,22 +20,22 @@ from typing import Any, Literal
 import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
-from lumpability.networks.difference import AffineNetwork, Ranges, affine_layers, ranges
+from lumpability.networks.difference import AffineNetwork, affine_layers, ranges
 from lumpability.networks.difference.homogeneous import (
     homogeneous,
     homogeneous_box,
     homogeneous_lift,
 )
 from lumpability.networks.difference.lifts import Lift
+from lumpability.networks.difference.pair_bounds import pair_ranges
+from lumpability.networks.difference.residuals import residuals
 from lumpability.networks.network import Network
 from lumpability.networks.regions.box import Box
 from lumpability.networks.relaxed.certificate import refill
 from lumpability.networks.relaxed.costs import class_costs, gradient_bounds
-from lumpability.networks.relaxed.derive import difference, side
 from lumpability.networks.relaxed.lumping import Changes, RegionLumping, finished
 from lumpability.networks.relaxed.rebuild import Frame
 from lumpability.networks.relaxed.reduce import Reduced
-from lumpability.networks.relaxed.rough import Rough
 from lumpability.networks.relaxed.stable import StableUnits, stable_units
 from lumpability.notebook_hooks import Record
 from lumpability.numbers.float_arrays import Array
@@ -277,7 +277,8 @@ class _Search:
         constants, nearest = [], []
         for number, layer in enumerate(self.frame.layers[:-1]):
             low, high = self.posts[number]
-            stays = self.status[number] != 2
+            # Only where act(c z) = c act(z) are constants and multiples of units as good as those of arguments.
+            stays = (self.status[number] != 2) & (layer.slopes is not None)
             price = np.where(stays, (high - low) / 2 * self.gradients[number], np.inf)
             constants.append(price if self.by != "classes" else np.full(layer.units, np.inf))
             found = np.full(layer.units, np.inf)
@@ -427,15 +428,10 @@ def _rough_bound(
     fewer = refill(affine_layers(quotient), skipped, every, frame.affine)
     if stable.region is None:
         fewer, every = homogeneous(fewer), [*map(homogeneous_lift, every[:-1]), every[-1]]
+    found = residuals(stable.network, fewer, [Lift.identity(fewer.inputs), *every])
     largest = 0.0
     for part in stable.parts:
         theirs = ranges(fewer, (part.input_low, part.input_high))
-        sides = [_side(one) for one in (part, theirs)]
-        low, high = difference(sides[0], sides[1], every)
-        largest = max(largest, float(np.max(-low.floats())), float(np.max(high.floats())))
+        pair = pair_ranges(part, theirs, [Lift.identity(fewer.inputs), *every], found)
+        largest = max(largest, float(np.max(-pair.d_low[-1])), float(np.max(pair.d_high[-1])))
     return largest
-
-
-def _side(found: Ranges) -> Any:
-    ends = (Rough.of(found.input_low), Rough.of(found.input_high))
-    return side(Rough, found.network, ends, list(zip(found.low, found.high, strict=True)))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -107,6 +108,13 @@ class Scaled:
         """Return the array with zeros outside a mask."""
         return Scaled(np.where(mask, self.numbers, 0), self.scale)
 
+    def replaced(self, units: Array, other: Scaled) -> Scaled:
+        """Return a vector with the numbers of some units replaced."""
+        scale = max(self.scale, other.scale)
+        numbers = np.array(self.to(scale), dtype=object)
+        numbers[units] = other.to(scale)
+        return Scaled(numbers, scale)
+
     @property
     def positive(self) -> Scaled:
         """The positive part."""
@@ -168,20 +176,22 @@ class Scaled:
             total = total + (part.astype(object) << (_BITS * place))
         return Scaled(np.asarray(total, dtype=object), scale)
 
-    def matmul_down(self, other: Scaled, bits: int) -> Scaled:
-        """Multiply matrices and round down to a multiple of 2^-bits or finer.
+    def matmul_down(self, other: Scaled, bits: int) -> tuple[Scaled, Array]:
+        """Multiply matrices and round down to a multiple of 2^-bits or finer; return also what was not exact.
 
         The low slices are only carried upward, which is faster than the exact product.
         """
         scale, parts = self.scale + other.scale, self._parts(other)
         dropped = min(max(0, (scale - bits) // _BITS), len(parts) - 1)
         carry = np.zeros((), dtype=np.int64)
+        lost = np.zeros(parts[0].shape, dtype=np.int64)
         for part in parts[:dropped]:
+            lost |= (part + carry) & _MASK
             carry = (part + carry) >> _BITS
         total = np.asarray((parts[dropped] + carry).astype(object))
         for place, part in enumerate(parts[dropped + 1 :], start=1):
             total = total + (part.astype(object) << (_BITS * place))
-        return Scaled(np.asarray(total, dtype=object), scale - _BITS * dropped)
+        return Scaled(np.asarray(total, dtype=object), scale - _BITS * dropped), lost != 0
 
     def _parts(self, other: Scaled) -> list[Array]:
         """Return P_0, P_1, ... with product = sum of P_k 2^(20 k), each below 2^62."""
@@ -199,6 +209,10 @@ class Scaled:
                 for j, two in enumerate(right):
                     parts[i + j] += (one[..., some] @ two[some]).astype(np.int64)
         return parts
+
+    def fractions(self) -> list[Fraction]:
+        """Return the numbers of a vector."""
+        return [Fraction(int(number)) / Fraction(2) ** self.scale for number in self.numbers]
 
     def floats(self) -> Array:
         """Return the nearest doubles, for people."""

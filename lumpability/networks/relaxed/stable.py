@@ -17,8 +17,8 @@ import numpy as np
 from lumpability.errors import InvalidInput
 from lumpability.networks.difference import AffineNetwork, Ranges, ranges
 from lumpability.networks.regions.box import Box
-from lumpability.networks.relaxed.derive import exact_ends, side
 from lumpability.networks.relaxed.scaled import Scaled
+from lumpability.networks.relaxed.side import exact_ends, side
 from lumpability.numbers.float_arrays import Array
 
 __all__ = ["StableUnits", "sharp_ranges", "stable_units"]
@@ -151,8 +151,8 @@ def sharp_ranges(network: AffineNetwork, part: Box) -> Ranges:
             continue
         ends = (Scaled.of(part.floats[0]), Scaled.of(part.floats[1]))
         pairs = list(zip(found.low, found.high, strict=True))
-        bottom, top = exact_ends(side(Scaled, network, ends, pairs), layer, units)
-        zero = Scaled.of(np.zeros(len(units)))
+        bottom, top = exact_ends(side(network, ends, pairs), layer + 1, units)
+        zero = Scaled.zeros(len(units))
         reached, ended = units[~zero.exceeds(bottom)], units[~top.exceeds(zero)]
         low[reached], high[ended] = np.maximum(low[reached], 0), np.minimum(high[ended], 0)
         found.post_low[layer][reached] = np.maximum(found.post_low[layer][reached], 0)

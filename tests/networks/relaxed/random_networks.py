@@ -14,8 +14,8 @@ from lumpability.networks.difference import affine_layers, ranges
 from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.layers import Dense, Layer
 from lumpability.networks.regions import Box
-from lumpability.networks.relaxed.derive import side
 from lumpability.networks.relaxed.scaled import Scaled
+from lumpability.networks.relaxed.side import Side, side
 
 FEWER = settings(max_examples=settings().max_examples // 4 + 1)
 """For properties that bound whole networks: a quarter of the examples of the profile."""
@@ -78,12 +78,12 @@ def lift(random: np.random.Generator, rows: int, units: int) -> Lift:
     return Lift(matrix, shift)
 
 
-def sides(one: Network, other: Network, region: Box, number: Any = Scaled) -> list[Any]:
-    """Both networks with their ranges on a box, proved if the numbers are exact."""
-    ends = (number.of(region.floats[0]), number.of(region.floats[1]))
+def sides(one: Network, other: Network, region: Box) -> list[Side]:
+    """Both networks with their ranges on a box, proved."""
+    ends = (Scaled.of(region.floats[0]), Scaled.of(region.floats[1]))
     found = []
     for network in map(affine_layers, (one, other)):
         claims = ranges(network, region.floats)
         pairs = list(zip(claims.low, claims.high, strict=True))
-        found.append(side(number, network, ends, pairs, proved=number is Scaled))
+        found.append(side(network, ends, pairs, proved=True))
     return found

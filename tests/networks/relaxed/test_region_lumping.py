@@ -15,6 +15,7 @@ from random_networks import FEWER, box, dense, point
 
 from lumpability import Network, lump, read
 from lumpability.errors import InvalidInput, NotJustified
+from lumpability.networks.difference import affine_layers
 from lumpability.networks.elementwise import Activate, Shift, Softmax
 from lumpability.networks.layers import Conv, Dense
 from lumpability.networks.regions import Box
@@ -163,11 +164,27 @@ def test_what_has_no_meaning_is_refused(options: dict[str, Any], told: str) -> N
         lump(network, **options)
 
 
-@pytest.mark.parametrize("function", ["tanh", "sigmoid", "abs"])
-def test_activations_without_stable_units_are_refused_by_name(function: str) -> None:
-    network = Network.dense([([[1]], None, function), ([[1]], None, None)])
-    with pytest.raises(NotJustified, match=function):
+def test_an_activation_that_is_not_monotone_is_refused_by_name() -> None:
+    network = Network.dense([([[1]], None, "abs"), ([[1]], None, None)])
+    with pytest.raises(NotJustified, match="abs"):
         lump(network, region=Box([0], [1]))
+
+
+@FEWER
+@given(SEEDS, st.sampled_from(["tanh", "sigmoid", "softplus", "softsign", "atan", "elu", "clip"]))
+def test_units_before_and_after_another_activation_leave_and_the_bound_holds(
+    seed: int, act: str
+) -> None:
+    random = np.random.default_rng(seed)
+    layers = list(dense(random, [3, 5, 4, 3, 2]).layers)
+    layers[3] = Activate(act, **({"low": -0.5, "high": 0.75} if act == "clip" else {}))
+    network = Network(tuple(layers), (None, 3), np.dtype(np.float64))
+    region = box(random, 3, width=0.6)
+    lumping = lump(network, region=region, dtype="float16")
+    assert lumping.certificate().verify()
+    points = np.array([[float(k) for k in point(random, region)] for _ in range(20)])
+    gap = affine_layers(network)(points) - affine_layers(lumping.quotient)(points)
+    assert np.abs(gap).max() <= float(lumping.bound) + 1e-12
 
 
 def test_softmax_is_refused_by_name() -> None:

@@ -30,10 +30,11 @@ def test_products_are_those_of_fractions(seed: int, exponent: int) -> None:
         for i in range(n)
     ]
     assert exact(product) == wanted
-    rounded = exact(Scaled.of(one).matmul_down(Scaled.of(two), 64))
-    for row, other in zip(rounded, wanted, strict=True):
-        for a, b in zip(row, other, strict=True):
+    rounded, lost = Scaled.of(one).matmul_down(Scaled.of(two), 64)
+    for row, other, changed in zip(exact(rounded), wanted, lost.tolist(), strict=True):
+        for a, b, inexact in zip(row, other, changed, strict=True):
             assert a <= b < a + Fraction(1, 2**64)
+            assert (a != b) == inexact
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1))
