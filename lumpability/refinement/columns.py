@@ -69,10 +69,14 @@ def refine(structures: Sequence[Structure], within: Partition, normal: NormalFor
         raise InvalidInput(
             "the columns engine refines one dense layer up to factors: use engine='auto'"
         )
-    leader = np.append(_leaders(layer, normal.group), np.arange(layer.columns, layer.n))
-    leads = leader == np.arange(layer.n)
-    number = (np.cumsum(leads) - 1).astype(np.int32)
-    found = Partition.from_canonical(number[leader], np.flatnonzero(leads))
+    leader = _leaders(layer, normal.group)
+    if leader is None:
+        found = Partition.discrete(layer.n)
+    else:
+        leader = np.append(leader, np.arange(layer.columns, layer.n))
+        leads = leader == np.arange(layer.n)
+        number = (np.cumsum(leads) - 1).astype(np.int32)
+        found = Partition.from_canonical(number[leader], np.flatnonzero(leads))
     if within is layer.within:
         return found
     if not within.refines(layer.within):
@@ -96,6 +100,8 @@ def column_factors(layer: DenseStructure, leader: Array, group: Group) -> dict[i
     {1: Fraction(3, 1)}
     """
     members = np.flatnonzero(leader != np.arange(len(leader)))
+    if not len(members):
+        return {}
     ours, theirs = (layer.first_entries(some) for some in (members, leader[members]))
     if np.dtype(object) in {ours.dtype, theirs.dtype}:
         pairs = zip(to_fractions(ours).tolist(), to_fractions(theirs).tolist(), strict=True)
@@ -107,10 +113,12 @@ def column_factors(layer: DenseStructure, leader: Array, group: Group) -> dict[i
     return dict(zip(members[differ].tolist(), ratios, strict=True))
 
 
-def _leaders(layer: DenseStructure, group: Group) -> Array:
-    """Return for every unit the first unit whose column is a multiple of the unit's column."""
+def _leaders(layer: DenseStructure, group: Group) -> Array | None:
+    """Return for every unit the first unit whose column is a multiple of the unit's column; None if all differ."""
     scan = _Scan(layer, group)
     scan.run()
+    if not len(scan.active):
+        return None
     zero = scan.zero_columns()
     leader = np.arange(layer.columns)
     doubtful = _settle(layer, scan, scan.candidates(zero), leader)
@@ -174,8 +182,9 @@ class _Scan:
                 self.parked, self.parked_at = found, high
                 self.active = self.active[self.first[self.active] == 0]
         self.empty = self.active[self.first[self.active] == 0]
-        self.active = np.union1d(self.active, self.parked)
-        self._hash_bias()
+        if len(self.active) or len(self.parked):
+            self.active = np.union1d(self.active, self.parked)
+            self._hash_bias()
 
     def resume(self, columns: Array) -> None:
         """Hash some columns to the last row."""
