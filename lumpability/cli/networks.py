@@ -49,10 +49,7 @@ def describe(network: Network) -> Report:
         "class": type(network).__name__,
         "dtype": str(network.dtype),
         **{role: {"name": name, "shape": shape} for role, name, shape in ends},
-        "hidden_neurons": network.hidden_neurons,
-        "parameters": network.parameter_count,
-        "operations": network.operation_count,
-        "bytes": network.byte_count,
+        **network.sizes,
         "layers": network.describe(),
         "barriers": _barriers(network),
     }

@@ -78,9 +78,6 @@ class PReLU(Layer):
     def __call__(self, x: Array) -> Array:
         return np.where(x >= 0, x, x * self.slope)
 
-    def exact(self, x: Array) -> Array:
-        return np.where(x >= 0, x, x * to_fractions(self.slope))
-
 
 @dataclass(frozen=True, eq=False)
 class Shift(Layer):
@@ -102,9 +99,6 @@ class Shift(Layer):
 
     def __call__(self, x: Array) -> Array:
         return np.asarray(x + self.value)
-
-    def exact(self, x: Array) -> Array:
-        return np.asarray(x + to_fractions(self.value), dtype=object)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,9 +131,6 @@ class Scale(Layer):
 
     def __call__(self, x: Array) -> Array:
         return np.asarray(x / self.value if self.divide else x * self.value)
-
-    def exact(self, x: Array) -> Array:
-        return np.asarray(x * self.factor, dtype=object)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,9 +165,6 @@ class Constant(Layer):
 
     def __call__(self, x: Array) -> Array:
         return self.value
-
-    def exact(self, x: Array) -> Array:
-        return to_fractions(self.value)
 
 
 def broadcast(shape: Shape, value: Array) -> Shape:

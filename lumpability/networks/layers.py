@@ -42,9 +42,12 @@ class Layer(ABC):
     def __call__(self, x: Array) -> Array:
         """Evaluate in numpy, at the precision of `x`."""
 
-    @abstractmethod
     def exact(self, x: Array) -> Array:
-        """Evaluate on an object array of fractions."""
+        """Evaluate on an object array of fractions: unless overridden, the same formula on exact weights."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        vars(twin).update((name, to_fractions(found)) for name, found in self.parameters.items())
+        return np.asarray(twin(x), dtype=object)
 
     def operations(self, shape: Shape) -> int:
         """Multiplications with weights for one input (free sizes count as 1)."""
@@ -237,13 +240,7 @@ class Conv(Layer):
         return (shape[0], self.units, *sizes)
 
     def __call__(self, x: Array) -> Array:
-        return self._convolve(x, self.weight, self.bias)
-
-    def exact(self, x: Array) -> Array:
-        bias = None if self.bias is None else to_fractions(self.bias)
-        return self._convolve(x, to_fractions(self.weight), bias)
-
-    def _convolve(self, x: Array, weight: Array, bias: Array | None) -> Array:
+        weight = self.weight
         padded = pad_spatial(x, self.pads, 0)
         found = windows(padded, weight.shape[2:], self.strides, self.dilations)
         batch, channels, spatial = len(x), x.shape[1], weight.ndim - 2
@@ -256,7 +253,7 @@ class Conv(Layer):
             inputs = columns[:, :, g * width : (g + 1) * width].reshape(batch, math.prod(out), -1)
             parts.append(inputs @ weight[g * share : (g + 1) * share].reshape(share, -1).T)
         y = np.concatenate(parts, axis=2) if len(parts) > 1 else parts[0]
-        y = y if bias is None else y + bias
+        y = y if self.bias is None else y + self.bias
         result: Array = np.moveaxis(y, 2, 1).reshape(batch, self.units, *out)
         return result
 

@@ -279,18 +279,11 @@ class NetworkLumping(Played):
         >>> lumping.report()["after"]["hidden_neurons"]
         1
         """
-        sizes = {}
-        for name, network in (("before", self.network), ("after", self.quotient)):
-            sizes[name] = {
-                "hidden_neurons": network.hidden_neurons,
-                "parameters": network.parameter_count,
-                "operations": network.operation_count,
-                "bytes": network.byte_count,
-            }
         return {
             "kind": self.kind,
             "result": self.result,
-            **sizes,
+            "before": self.network.sizes,
+            "after": self.quotient.sizes,
             "layers": [dict(vars(row)) for row in self.table],
             "origin": self.origin,
             "weights": {

@@ -277,6 +277,22 @@ class Network(Drawn):
         """
         return sum(v.nbytes for layer in self.layers for v in layer.parameters.values())
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How large the network is, by the keys of reports.
+
+        Examples
+        --------
+        >>> Network.dense([([[1, 2]], [0, 1], "relu"), ([[1], [-1]], None, None)]).sizes
+        {'hidden_neurons': 2, 'parameters': 6, 'operations': 4, 'bytes': 48}
+        """
+        return {
+            "hidden_neurons": self.hidden_neurons,
+            "parameters": self.parameter_count,
+            "operations": self.operation_count,
+            "bytes": self.byte_count,
+        }
+
     def describe(self) -> list[dict[str, Any]]:
         """Return what each layer is, as plain data for tables.
 

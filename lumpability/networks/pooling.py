@@ -88,9 +88,6 @@ class MaxPool(_Pool):
     def __call__(self, x: Array) -> Array:
         return np.asarray(self._windows(x, -math.inf).max(axis=self._taps))
 
-    def exact(self, x: Array) -> Array:
-        return np.asarray(self._windows(x, -math.inf).max(axis=self._taps), dtype=object)
-
 
 @dataclass(frozen=True, eq=False)
 class AveragePool(_Pool):
@@ -121,11 +118,6 @@ class AveragePool(_Pool):
     def __call__(self, x: Array) -> Array:
         sums = self._windows(x, 0).sum(axis=self._taps)
         return np.asarray(sums / self.counts(x).astype(x.dtype), dtype=x.dtype)
-
-    def exact(self, x: Array) -> Array:
-        counts = np.array([Fraction(int(n)) for n in self.counts(x).ravel()], dtype=object)
-        sums = self._windows(x, 0).sum(axis=self._taps)
-        return np.asarray(sums / counts.reshape(1, 1, *sums.shape[2:]), dtype=object)
 
 
 @dataclass(frozen=True, eq=False)

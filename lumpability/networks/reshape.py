@@ -21,9 +21,6 @@ __all__ = ["Flatten", "Reshape", "ShapeLayer", "Squeeze", "Transpose", "Unsqueez
 class ShapeLayer(Layer):
     """A layer that moves numbers without changing them."""
 
-    def exact(self, x: Array) -> Array:
-        return self(x)
-
 
 @dataclass(frozen=True, eq=False)
 class Flatten(ShapeLayer):

@@ -182,18 +182,11 @@ class RegionLumping:
         >>> lump(network, region=Box([0], [2])).report()["bound"]
         '0'
         """
-        sizes = {}
-        for name, network in (("before", self.network), ("after", self.quotient)):
-            sizes[name] = {
-                "hidden_neurons": network.hidden_neurons,
-                "parameters": network.parameter_count,
-                "operations": network.operation_count,
-                "bytes": network.byte_count,
-            }
         return {
             "kind": self.kind,
             "result": self.result,
-            **sizes,
+            "before": self.network.sizes,
+            "after": self.quotient.sizes,
             "layers": [dict(vars(row)) for row in self.table],
             "region": None if self.region is None else self.region.to_json(),
             "cuts": list(self.claims.cuts),

@@ -33,10 +33,8 @@ _MOVES = frozenset(
 )
 _ENTRIES = frozenset(
     [
-        *(
-            *("Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Min", "Max", "Pow", "Clip"),
-            *("Relu", "Cast"),
-        ),
+        *("Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Min", "Max", "Pow", "Clip"),
+        *("Relu", "Cast"),
         *("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "And", "Or", "Where"),
         *("Floor", "Ceil", "Round", "Sqrt", "Reciprocal"),
     ]
