@@ -16,8 +16,6 @@ from lumpability.networks.difference import Difference
 from lumpability.networks.regions import Box
 from lumpability.show.text import Table
 
-__all__ = ["compare_command"]
-
 _EXAMPLES = """\b
 Examples:
   lumpability compare net.onnx int8.onnx --box digit.vnnlib

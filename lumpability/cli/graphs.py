@@ -18,8 +18,6 @@ from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.show.text import Table, count
 
-__all__ = ["UNIT", "describe", "evidence", "summarise", "units"]
-
 UNIT = "unit"
 """The noun for what is merged, in the singular."""
 

@@ -21,8 +21,6 @@ from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.show.text import Table
 
-__all__ = ["BOX", "SIZES", "UNIT", "describe", "evidence", "summarise", "units"]
-
 UNIT = "neuron"
 """The noun for what is merged, in the singular."""
 
@@ -83,14 +81,9 @@ def summarise(
 ) -> Report:
     """Report sizes and layers before and after, the proof and its meaning, rounding, a measurement.
 
-    Parameters
-    ----------
-    box : (float, float)
-        Range of all inputs for which the effect of rounding is bounded.
-    compare : int, optional
-        Number of random points at which onnxruntime runs both networks.
-    time : bool
-        Whether to measure how long both take in onnxruntime.
+    - box: range of all inputs for which the effect of rounding is bounded
+    - compare: number of random points at which onnxruntime runs both networks
+    - time: whether to measure how long both take in onnxruntime
     """
     report = lumping.report()
     bound, effect = _effect_of_rounding(lumping, box)

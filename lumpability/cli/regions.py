@@ -13,8 +13,6 @@ from lumpability.show.text import Table
 if TYPE_CHECKING:
     from lumpability.networks.relaxed.lumping import RegionLayer, RegionLumping
 
-__all__ = ["summarise"]
-
 _REASONS = ("inactive", "carried", "identical", "proportional", "constant", "dead", "relaxed")
 
 
@@ -23,14 +21,9 @@ def summarise(
 ) -> Report:
     """Report sizes before and after, the region, the bound and its meaning, a measurement.
 
-    Parameters
-    ----------
-    box : object
-        Must be None: the effect of rounding is bounded on the region.
-    compare : int, optional
-        Number of random points of the region at which onnxruntime runs both networks.
-    time : bool
-        Whether to measure how long both take in onnxruntime.
+    - box: must be None: the effect of rounding is bounded on the region
+    - compare: number of random points of the region at which onnxruntime runs both networks
+    - time: whether to measure how long both take in onnxruntime
     """
     if box is not None:
         raise InvalidInput("the effect of rounding is bounded on the region: leave --range out")

@@ -17,8 +17,6 @@ from lumpability.files import together
 from lumpability.networks.regions import Box
 from lumpability.show.text import Table
 
-__all__ = ["relax_command"]
-
 _EXAMPLES = """\b
 Examples:
   lumpability relax net.onnx --box digit.vnnlib --tolerance 0.01 -o small.onnx

@@ -19,8 +19,6 @@ from lumpability.tables import TableLumping, lump_table
 from lumpability.tables.rounds import RoundReport
 from lumpability.vocabulary import keywords
 
-__all__ = ["describe_table", "lump_table_file", "refuse_table_options", "table_options"]
-
 _OURS = ("states", "table", "memory", "temp", "resume", "quotient")
 
 _OPTIONS = (

@@ -31,8 +31,6 @@ from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["describe_network", "network_from"]
-
 _FORMAT, _VERSION = "lumpability/network", 1
 _NAMES = ("input_name", "output_name")
 _LAYERS: dict[str, type[Layer]] = {

@@ -26,8 +26,6 @@ from lumpability.networks.layers import Dense, Layer
 from lumpability.networks.network import Network
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["read_nnet", "write_nnet"]
-
 _MAX_LAYERS, _MAX_WIDTH = 10_000, 10_000_000
 
 

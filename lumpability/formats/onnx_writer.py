@@ -23,8 +23,6 @@ from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["model_bytes", "to_onnx", "write_onnx"]
-
 _IR_VERSION, _OPSET = 7, 13
 
 _NODES = {

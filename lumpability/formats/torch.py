@@ -22,31 +22,22 @@ from lumpability.networks.pooling import AveragePool, MaxPool
 from lumpability.networks.reshape import Flatten
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["from_torch", "to_torch"]
-
 
 def from_torch(
     module: Any, *, example: Any = None, input_shape: Shape | None = None
 ) -> Network | GraphNetwork:
     """Read a torch module as a network.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        A `Sequential` of layers that the library knows is read as layers, nested ones unfolded; any other module
-        as the graph that torch's exporter makes of it.
-    example : Tensor or tuple of Tensor, optional
-        What the module is called with, see `lumpability.networks.modules.export.export`; by default random numbers
-        of the input shape.
-    input_shape : tuple of int or None, optional
-        With the batch axis; needed unless there is an example, or the first layer with weights is linear.
+    - module: a `Sequential` of layers that the library knows is read as layers, nested ones unfolded; any other
+      module as the graph that torch's exporter makes of it
+    - example: what the module is called with, see `lumpability.networks.modules.export.export`; by default
+      random numbers of the input shape
+    - input_shape: with the batch axis; needed unless there is an example, or the first layer with weights is
+      linear
 
-    Raises
-    ------
-    InvalidNetwork
-        If the exporter cannot follow the module, or the input shape is needed and missing.
-    MissingDependency
-        Without the package ``torch``; for modules that are not read as layers also without ``onnx``.
+    Raises `InvalidNetwork` if the exporter cannot follow the module, or the input shape is needed and missing.
+    Raises `MissingDependency` without the package ``torch``; for modules that are not read as layers also
+    without ``onnx``.
     """
     torch: Any = require("torch", extra="torch")
     ready = evaluated_copy(module)

@@ -26,14 +26,6 @@ from lumpability.networks.layers import Conv, Dense, Layer
 from lumpability.networks.network import Network
 from lumpability.numbers.float_arrays import Array
 
-__all__ = [
-    "DESCRIPTION",
-    "network_of_arrays",
-    "read_safetensors",
-    "write_safetensors",
-    "write_weights",
-]
-
 DESCRIPTION = "network"
 """Name of the text that describes the layers."""
 

@@ -36,8 +36,6 @@ from lumpability.errors import InvalidNetwork
 from lumpability.numbers.float_arrays import Array
 from lumpability.numbers.groups import Group
 
-__all__ = ["ACTIVATIONS", "Activation", "activation", "common_group"]
-
 
 def _same(group: Group) -> Group:
     return group
@@ -285,15 +283,9 @@ def activation(spec: str | Activation, **parameters: float) -> Activation:
 
     Raises `InvalidNetwork` if there is no activation of that name.
 
-    Parameters
-    ----------
-    spec : str or Activation
-        A key of `ACTIVATIONS`.
-    **parameters
-        ``alpha`` for "leaky_relu" and "elu", ``low`` and ``high`` for "clip".
+    - spec: a key of `ACTIVATIONS`
+    - **parameters: ``alpha`` for "leaky_relu" and "elu", ``low`` and ``high`` for "clip"
 
-    Examples
-    --------
     >>> activation("leaky_relu", alpha=0.5).value(Fraction(-3))
     Fraction(-3, 2)
     """

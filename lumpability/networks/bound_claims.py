@@ -27,8 +27,6 @@ from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
 from lumpability.structure.dense import DenseStructure, RowClasses
 
-__all__ = ["BoundClaim", "NewWeights", "aggregated", "bind"]
-
 
 @dataclass(frozen=True, eq=False)
 class NewWeights:

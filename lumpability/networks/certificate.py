@@ -37,8 +37,6 @@ from lumpability.networks.soundness import unsound
 from lumpability.networks.stored_quotient import StoredQuotient
 from lumpability.networks.weight_stages import stages_of
 
-__all__ = ["NetworkCertificate", "refute"]
-
 _SOUND = "the classes are a lumping, but "
 
 

@@ -25,8 +25,6 @@ from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.vocabulary import unknown_word
 
-__all__ = ["NetworkWitness", "check_network"]
-
 
 @dataclass(frozen=True)
 class NetworkWitness(Told):

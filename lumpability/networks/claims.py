@@ -33,18 +33,6 @@ from lumpability.partition import Partition
 from lumpability.structure.dense import BLOCK
 from lumpability.version import __version__
 
-__all__ = [
-    "KINDS",
-    "LayerClaim",
-    "NetworkClaims",
-    "Subject",
-    "SubjectReader",
-    "admits_factors",
-    "network_digest",
-    "read_network_claims",
-    "write_network_claims",
-]
-
 KINDS = ("proportional", "exact")
 """The kinds by name: units of one class may differ by a factor that the activation passes, or are equal."""
 
@@ -57,8 +45,6 @@ _MOST_LAYERS, _MOST_NUMBERS = 1 << 16, 1 << 22
 def admits_factors(kind: str) -> bool:
     """Whether units of one class may differ by a factor.
 
-    Examples
-    --------
     >>> [admits_factors(kind) for kind in KINDS]
     [True, False]
     """
@@ -114,8 +100,6 @@ class NetworkClaims:
 def network_digest(network: Network) -> str:
     """Return "sha256:" and 64 hexadecimal digits.
 
-    Notes
-    -----
     One pass over the weights, about a second for 100 million of them.
     """
     found = hashlib.sha256()

@@ -26,18 +26,12 @@ from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group
 from lumpability.structure.dense import BLOCK, DenseStructure
 
-__all__ = ["improvable"]
-
 
 def improvable(bound: BoundClaim, above: NewWeights | None) -> str | None:
     """Return a merge or removal that the claim about a layer omits, in words, or None.
 
-    Parameters
-    ----------
-    bound : BoundClaim
-        A claim that is sound, as are all claims below it.
-    above : NewWeights or None
-        The quotient's weights of the next layer; None if the layer is held.
+    - bound: a claim that is sound, as are all claims below it
+    - above: the quotient's weights of the next layer; None if the layer is held
     """
     if bound.stage.held is not None:
         return None

@@ -15,15 +15,11 @@ from lumpability.networks.activations import Activation, activation
 from lumpability.networks.layers import Layer, Shape, check_stored
 from lumpability.numbers.float_arrays import Array, to_fractions
 
-__all__ = ["Activate", "Constant", "PReLU", "Scale", "Shift", "Softmax"]
-
 
 @dataclass(frozen=True, eq=False)
 class Activate(Layer):
     """An activation from the table of `lumpability.networks.activations`.
 
-    Examples
-    --------
     >>> Activate("relu")(np.array([-1.0, 2])).tolist()
     [0.0, 2.0]
     """
@@ -83,8 +79,6 @@ class PReLU(Layer):
 class Shift(Layer):
     """Add a constant array.
 
-    Examples
-    --------
     >>> Shift(np.array([1.0, -1]))(np.array([[5.0, 5]])).tolist()
     [[6.0, 4.0]]
     """

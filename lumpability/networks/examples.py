@@ -98,21 +98,13 @@ def planted(
 def copied(network: Network, layer: int, owner: Array, factors: Array, share: Array) -> Network:
     """Return a dense network with copies in place of the units of one hidden layer: the same function.
 
-    Parameters
-    ----------
-    network : Network
-        As `Network.dense` builds it.
-    layer : int
-        Which hidden layer, counted from 0.
-    owner : array of int, shape (units,)
-        The unit of which each copy is one; every unit occurs.
-    factors : array of float, shape (units,)
-        The factor of each copy; the activation must pass it.
-    share : array of float, shape (units, units of the next layer)
-        Outgoing weights; those of first copies are adjusted so that the next layer receives the same sums.
+    - network: as `Network.dense` builds it
+    - layer: which hidden layer, counted from 0
+    - owner (array of int, shape (units,)): the unit of which each copy is one; every unit occurs
+    - factors (array of float, shape (units,)): the factor of each copy; the activation must pass it
+    - share (array of float, shape (units, units of the next layer)): outgoing weights; those of first copies
+      are adjusted so that the next layer receives the same sums
 
-    Examples
-    --------
     >>> network = Network.dense([([[1]], [1], "relu"), ([[6]], None, None)])
     >>> wide = copied(network, 0, np.array([0, 0]), np.array([1.0, 2.0]), np.array([[9.0], [2.0]]))
     >>> [layer.weight.tolist() for layer in wide.layers if isinstance(layer, Dense)]
@@ -181,8 +173,6 @@ def widened(network: Network, copies: int, *, seed: int = 0) -> Network:
 def quantised(sizes: Sequence[int], *, levels: int = 3, seed: int = 0) -> Network:
     """Return a ReLU network whose weights take few values, as after 2-bit quantisation.
 
-    Examples
-    --------
     >>> network = quantised([3, 9, 2], levels=2, seed=1)
     >>> sorted(set(network.layers[0].weight.ravel().tolist()))
     [-1.0, 0.0]

@@ -26,8 +26,6 @@ from lumpability.networks.unit_functions import Activated
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group
 
-__all__ = ["Neuron", "Pair", "RowNames", "Source", "Stages", "explain_neurons", "row_names"]
-
 Neuron = str | tuple[int, int]
 """A neuron: "2:17" or (2, 17) is neuron (or channel) 17 of layer 2."""
 

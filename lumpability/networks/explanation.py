@@ -15,8 +15,6 @@ from typing import Any
 
 from lumpability.notebook_hooks import Record, Told
 
-__all__ = ["REASONS", "ColumnEntry", "NetworkExplanation"]
-
 REASONS = {
     "same": "one and the same neuron",
     "multiples": "their columns are multiples by a factor that passes",
@@ -64,8 +62,6 @@ class ColumnEntry(Record):
     def name(self) -> str:
         """The sources in words.
 
-        Examples
-        --------
         >>> one, two = Fraction(1), Fraction(2)
         >>> ColumnEntry(("0:1", "0:4"), (one, two), one, two, one, one).name
         '0:1 + 2 0:4'

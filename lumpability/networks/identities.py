@@ -36,8 +36,6 @@ from lumpability.networks.weight_stages import Stage, stages_of
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.integers import scale_to_integers
 
-__all__ = ["LayerIdentity", "Lifting", "layer_identities", "network_statement"]
-
 
 @dataclass(frozen=True)
 class Lifting:
@@ -83,8 +81,6 @@ def layer_identities(
     `NotJustified` if these identities are not enough: units of opposite sign were merged, a unit is constant
     for another reason than its weights, layers vanished, or a factor does not pass an activation.
 
-    Examples
-    --------
     >>> from lumpability import lump
     >>> twins = Network.dense([([[1, 2]], [1, 2], "relu"), ([[3], [4]], None, None)])
     >>> lumping = lump(twins)

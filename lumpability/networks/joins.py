@@ -17,15 +17,11 @@ from lumpability.errors import InvalidNetwork, require
 from lumpability.networks.layers import Layer, Shape
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Join", "Opaque"]
-
 
 @dataclass(frozen=True, eq=False)
 class Join(Layer):
     """Several chains of layers with the same input, whose outputs are added (a residual connection).
 
-    Examples
-    --------
     >>> from lumpability.networks.elementwise import Activate
     >>> Join(((Activate("relu"),), ()))(np.array([-1.0, 2])).tolist()
     [-1.0, 4.0]

@@ -14,8 +14,6 @@ from lumpability.errors import InvalidPartition
 from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
 
-__all__ = ["joined", "layer_partitions", "offsets"]
-
 
 class Layer(Protocol):
     """A layer with weights."""
@@ -28,8 +26,6 @@ class Layer(Protocol):
 def offsets(stages: Iterable[Layer]) -> Array:
     """Return the number of the first neuron of each layer with weights, and the number of all neurons.
 
-    Examples
-    --------
     >>> from lumpability import Network
     >>> from lumpability.networks.weight_stages import stages_of
     >>> network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
@@ -42,8 +38,6 @@ def offsets(stages: Iterable[Layer]) -> Array:
 def joined(partitions: Iterable[Partition]) -> Partition:
     """Return the partition of all neurons whose blocks are those of each layer.
 
-    Examples
-    --------
     >>> joined([Partition([0, 0]), Partition([0])])
     Partition([[0, 1], [2]])
     """
@@ -63,13 +57,10 @@ def layer_partitions(
 
     Raises `InvalidPartition` if it does not fit the network or mixes neurons of different layers.
 
-    Parameters
-    ----------
-    partition : mapping of int to partition, or anything `Partition.of` takes
-        A mapping gives for the i-th layer with weights a partition of its neurons.  Anything else is a
-        partition of all neurons.
-    others : callable
-        Returns the partition of a layer that the mapping leaves out, given its number of neurons.
+    - partition (mapping of int to partition, or anything `Partition.of` takes): a mapping gives for the i-th
+      layer with weights a partition of its neurons.  Anything else is a partition of all neurons
+    - others (callable): returns the partition of a layer that the mapping leaves out, given its number of
+      neurons
     """
     if isinstance(partition, Mapping) and all(map(_is_partition, partition.values())):
         unknown = [key for key in partition if key not in range(len(stages))]

@@ -19,8 +19,6 @@ import numpy as np
 from lumpability.errors import InvalidNetwork
 from lumpability.numbers.float_arrays import Array, first_non_finite, to_fractions
 
-__all__ = ["BatchNorm", "Conv", "Dense", "Layer", "Shape"]
-
 Shape = tuple[int | None, ...]
 """Sizes of an array; None is free (usually the batch)."""
 

@@ -20,8 +20,6 @@ from lumpability.quotient import Stats
 from lumpability.refinement import Engine, EngineName, Progress
 from lumpability.vocabulary import unknown_word
 
-__all__ = ["lump_network"]
-
 
 def lump_network(
     network: Network,

@@ -27,8 +27,6 @@ from lumpability.partition import Partition
 from lumpability.quotient import Stats
 from lumpability.vocabulary import missing_attribute
 
-__all__ = ["LayerReport", "NetworkLumping"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NetworkLumping(Played):

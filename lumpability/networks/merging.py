@@ -41,8 +41,6 @@ from lumpability.refinement import Engine, EngineName, Progress, multiples, refi
 from lumpability.refinement.columns import column_factors
 from lumpability.structure.dense import DenseStructure
 
-__all__ = ["Columns", "MergedStage", "group_columns", "merge", "merge_stage", "reasons"]
-
 
 @dataclass(frozen=True, eq=False)
 class MergedStage(BoundClaim):
@@ -83,24 +81,14 @@ def merge(
 ) -> list[MergedStage]:
     """Return the classes of every stage of a network.
 
-    Parameters
-    ----------
-    kind : {"proportional", "exact"}
-    within : sequence of Partition, optional
-        For each stage, a partition of its units: merge only inside its blocks.
-    engine : str or callable
-        See `lumpability.refinement.refine`; "auto" takes the dense accelerator.
-    reflect : collection of int
-        Numbers of stages where units of opposite sign merge, with a skip.
-    progress : callable, optional
-        Called after each stage with the number of classes and of units so far.
+    - kind: {"proportional", "exact"}
+    - within: for each stage, a partition of its units: merge only inside its blocks
+    - engine (str or callable): see `lumpability.refinement.refine`; "auto" takes the dense accelerator
+    - reflect: numbers of stages where units of opposite sign merge, with a skip
+    - progress (callable): called after each stage with the number of classes and of units so far
 
-    Notes
-    -----
     Linear in the number of weights; layers without duplicates are decided by their first rows.
 
-    Examples
-    --------
     >>> twins = Network.dense([([[1, 2]], None, "relu"), ([[1], [1]], None, None)])
     >>> first, last = merge(twins)
     >>> first.partition, first.factors.tolist()
@@ -141,15 +129,10 @@ def merge_stage(
 ) -> MergedStage:
     """Return the classes of one stage, given those below it.
 
-    Parameters
-    ----------
-    below : MergedStage or None
-        The stage that this one reads, if it reads from classes.
-    kind : {"proportional", "exact"}
-    within : Partition, optional
-        Merge only inside its blocks.
-    antiparallel : bool
-        Merge units of opposite sign where the activation has a reflection.
+    - below: the stage that this one reads, if it reads from classes
+    - kind: {"proportional", "exact"}
+    - within: merge only inside its blocks
+    - antiparallel: merge units of opposite sign where the activation has a reflection
     """
     rows, count = aggregated(stage, below), stage.units
     partition, factors = Partition.discrete(count), np.full(count, Fraction(1), dtype=object)
@@ -199,8 +182,6 @@ def group_columns(
     The layer is refined as a structure (`lumpability.structure.dense`): units of one block have
     proportional columns.
 
-    Examples
-    --------
     >>> from lumpability.structure.dense import RowClasses
     >>> matrix = np.array([[1.0, 3.0, -1.0], [2.0, 6.0, -2.0]])
     >>> layer = DenseStructure(matrix, None, RowClasses.separate(2))
@@ -305,8 +286,6 @@ def _without_dead(merged: list[MergedStage]) -> list[MergedStage]:
 def reasons(one: MergedStage) -> dict[str, int]:
     """Count the units of a stage that are removed, by reason.
 
-    Examples
-    --------
     >>> twins = Network.dense([([[1, 2, 0]], None, "relu"), ([[1], [1], [1]], None, None)])
     >>> reasons(merge(twins)[0])
     {'identical': 0, 'proportional': 1, 'antiparallel': 0, 'constant': 1, 'dead': 0}

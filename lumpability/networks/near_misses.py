@@ -28,8 +28,6 @@ from lumpability.networks.network import Network
 from lumpability.notebook_hooks import Record
 from lumpability.numbers.float_arrays import Array, round_to, to_fractions
 
-__all__ = ["NearMiss", "WeightChange", "near_misses"]
-
 _SAMPLE = 64
 _CONFIRMED = 4  # candidates kept for each pair asked for, because some fail in fractions
 
@@ -99,8 +97,6 @@ class NearMiss(Record):
         Raises `NotJustified` if its type cannot hold one of them; carries ``change``.  Raises `InvalidInput` if
         the network is not the one that was lumped.
 
-        Examples
-        --------
         >>> from lumpability import lump
         >>> network = Network.dense([([[1, 2], [3, 6.5]], None, "relu"), ([[1], [1]], None, None)])
         >>> changed = lump(network).near_misses()[0].apply(network)

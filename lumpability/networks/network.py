@@ -23,8 +23,6 @@ from lumpability.notebook_hooks import Drawn
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.rationals import read_number
 
-__all__ = ["Network"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Network(Drawn):

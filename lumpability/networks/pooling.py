@@ -23,8 +23,6 @@ from lumpability.networks.layers import (
 )
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["AveragePool", "GlobalPool", "MaxPool"]
-
 
 @dataclass(frozen=True, eq=False)
 class _Pool(Layer):
@@ -79,8 +77,6 @@ class _Pool(Layer):
 class MaxPool(_Pool):
     """The largest number of each window.
 
-    Examples
-    --------
     >>> MaxPool((2,), (2,))(np.array([[[1.0, 3, 2, 0]]])).tolist()
     [[[3.0, 2.0]]]
     """
@@ -93,8 +89,6 @@ class MaxPool(_Pool):
 class AveragePool(_Pool):
     """The mean of each window; with `include_pad`, padded zeros count.
 
-    Examples
-    --------
     >>> AveragePool((2,), (2,))(np.array([[[1.0, 3, 2, 0]]])).tolist()
     [[[2.0, 1.0]]]
     """

@@ -28,8 +28,6 @@ from lumpability.networks.reshape import Reshape, ShapeLayer
 from lumpability.networks.unit_layout import Units
 from lumpability.numbers.float_arrays import Array, round_to
 
-__all__ = ["Rounding", "quotient_network"]
-
 
 @dataclass(frozen=True)
 class Rounding:
@@ -75,10 +73,7 @@ def quotient_network(
 ) -> tuple[Network, tuple[NewWeights, ...], Rounding]:
     """Return the quotient, its exact weights by stage, and the changes by rounding.
 
-    Parameters
-    ----------
-    dtype : numpy float type, optional
-        Of the new weights; the stored type of each layer by default.
+    - dtype: of the new weights; the stored type of each layer by default
     """
     layers: list[Layer] = list(network.layers)
     skips: dict[int, tuple[MergedStage, Layer]] = {}

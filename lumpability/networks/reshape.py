@@ -15,8 +15,6 @@ from lumpability.errors import InvalidNetwork
 from lumpability.networks.layers import Layer, Shape
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Flatten", "Reshape", "ShapeLayer", "Squeeze", "Transpose", "Unsqueeze"]
-
 
 class ShapeLayer(Layer):
     """A layer that moves numbers without changing them."""

@@ -27,8 +27,6 @@ from lumpability.numbers.float_arrays import Array, to_fractions
 if TYPE_CHECKING:
     from lumpability.networks.lumping import NetworkLumping
 
-__all__ = ["rounding_error_bound"]
-
 _SLACK = 1 + 1e-9
 
 
@@ -38,19 +36,10 @@ def rounding_error_bound(lumping: NetworkLumping, low: Any, high: Any) -> Array:
     Raises `NotJustified` if a layer has no bound here: a convolution, sign, batch normalisation, a layer
     without units.
 
-    Parameters
-    ----------
-    lumping : NetworkLumping
-        Of a network of dense layers with activations of bounded slope.
-    low, high : float or array_like
-        The box of inputs, broadcast to the inputs.
+    - lumping: of a network of dense layers with activations of bounded slope
+    - low, high: the box of inputs, broadcast to the inputs
+    - returns float64 array, shape (outputs,)
 
-    Returns
-    -------
-    float64 array, shape (outputs,)
-
-    Examples
-    --------
     >>> from lumpability import lump
     >>> from lumpability.networks import Network
     >>> tiny = [[1], [2.0**-30]]

@@ -26,8 +26,6 @@ from lumpability.networks.unit_functions import value_after
 from lumpability.numbers.float_arrays import Array, as_floats, is_safe, products_agree, to_fractions
 from lumpability.structure.dense import BLOCK
 
-__all__ = ["unsound"]
-
 
 def unsound(bound: BoundClaim) -> str | None:
     """Return what is wrong with the claim about one layer, if those below it are right; None if nothing is."""

@@ -31,8 +31,6 @@ from lumpability.networks.reshape import ShapeLayer
 from lumpability.networks.unit_layout import Units
 from lumpability.numbers.float_arrays import Array, round_to
 
-__all__ = ["StoredQuotient"]
-
 
 class StoredQuotient:
     """The walk through a network and its quotient."""

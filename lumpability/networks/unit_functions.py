@@ -22,20 +22,6 @@ from lumpability.networks.layers import BatchNorm, Conv
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group
 
-__all__ = [
-    "Activated",
-    "Filtered",
-    "Keyed",
-    "Normalised",
-    "Pooled",
-    "Scaled",
-    "Shifted",
-    "Sloped",
-    "Step",
-    "key_and_factor",
-    "value_after",
-]
-
 Keyed = tuple[Hashable, Fraction]
 """The effect on the common value, and the remaining factor."""
 
@@ -212,8 +198,6 @@ class Filtered(Step):
 def key_and_factor(steps: tuple[Step, ...], unit: int, factor: Fraction) -> Keyed:
     """Pull a factor through all steps; return the key of the unit's function and the remaining factor.
 
-    Examples
-    --------
     >>> from lumpability.networks.activations import activation
     >>> relu, shift = Activated(activation("relu")), Shifted(np.array([[3.0], [6.0]]))
     >>> key_and_factor((relu, shift), 0, Fraction(1)) == key_and_factor((relu, shift), 1, Fraction(2))
@@ -234,8 +218,6 @@ def value_after(steps: tuple[Step, ...], unit: int, value: Fraction | None) -> F
     If `value` is None, the pre-activation is not constant; the output may be constant all the same (after a
     batch normalisation with scale zero).
 
-    Examples
-    --------
     >>> from lumpability.networks.activations import activation
     >>> value_after((Activated(activation("relu")),), 0, Fraction(-3))
     Fraction(0, 1)

@@ -17,8 +17,6 @@ from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import ShapeLayer
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Units", "fixed"]
-
 
 def fixed(shape: Shape) -> tuple[int, ...]:
     """Return the shape with free sizes taken as one."""
@@ -29,8 +27,6 @@ def fixed(shape: Shape) -> tuple[int, ...]:
 class Units:
     """The unit and the position of every number of an array.
 
-    Examples
-    --------
     >>> from lumpability.networks.reshape import Flatten
     >>> units = Units.along((1, 2, 3), axis=1).moved(Flatten(1))
     >>> units.rows(axis=-1).tolist()
@@ -72,8 +68,6 @@ class Units:
     def keeping(self, kept: Array) -> Units | None:
         """Return the array of some units only, ascending and renumbered; None if units are not slices.
 
-        Examples
-        --------
         >>> Units.along((1, 3), axis=1).keeping(np.array([0, 2])).unit.tolist()
         [[0, 1]]
         """

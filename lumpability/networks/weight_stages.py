@@ -38,8 +38,6 @@ from lumpability.networks.unit_layout import Units, fixed
 from lumpability.numbers.float_arrays import Array
 from lumpability.numbers.groups import Group
 
-__all__ = ["Stage", "stages_of"]
-
 
 @dataclass(frozen=True, eq=False)
 class Stage:
@@ -105,8 +103,6 @@ class Stage:
 def stages_of(network: Network) -> list[Stage]:
     """Cut a network into stages.
 
-    Examples
-    --------
     >>> network = Network.dense([([[1, 2]], None, "relu"), ([[1], [1]], None, None)])
     >>> [(stage.units, stage.held) for stage in stages_of(network)]
     [(2, None), (1, 'output')]

@@ -22,8 +22,6 @@ from lumpability.errors import NotJustified
 from lumpability.networks.activations import Activation, activation
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["IDENTITY", "AffineLayer", "AffineNetwork", "Matrix", "negative_slopes"]
-
 Matrix = Any
 """A float64 array or a scipy sparse array, shape (units of the source, units of the layer)."""
 

@@ -31,8 +31,6 @@ from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import ShapeLayer
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Builder", "Value"]
-
 _ULP = 2.0**-52
 _SPARSE = 1 << 20
 """Matrices of more entries than this are stored sparse if fewer than one in ten is not zero."""
@@ -54,10 +52,7 @@ class Value:
 class Builder:
     """The affine layers made so far.
 
-    Parameters
-    ----------
-    inputs : int
-        How many numbers an input has.
+    - inputs: how many numbers an input has
     """
 
     def __init__(self, inputs: int) -> None:

@@ -33,8 +33,6 @@ from lumpability.networks.difference.unrolling import affine_layers
 from lumpability.networks.difference.witness import Witness, search
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Difference", "compare_networks"]
-
 _FEW_INPUTS = 12
 _MANY_BOXES = 2000
 

@@ -13,8 +13,6 @@ import numpy as np
 from lumpability.errors import NotJustified
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["proved_fold", "proved_reciprocals"]
-
 
 def proved_fold(
     parameters: tuple[Array, Array, Array, Array, float],
@@ -23,15 +21,8 @@ def proved_fold(
 ) -> None:
     """Check the factors and shifts of a batch normalisation, or raise `NotJustified`.
 
-    Parameters
-    ----------
-    parameters : (scale, bias, mean, variance, epsilon)
-    folded : (factor, shift, error)
-        Every factor is within the share of itself, every shift within the error of its own.
-    share : float
+    - folded: every factor is within the share of itself, every shift within the error of its own
 
-    Examples
-    --------
     >>> ones = np.ones(1)
     >>> proved_fold((ones, ones, ones, 3 * ones, 1.0), (ones / 2, ones / 2, 0 * ones), 0.0)
     >>> proved_fold((ones, ones, ones, ones, 1.0), (ones / 2, ones / 2, 0 * ones), 0.0)
@@ -53,8 +44,6 @@ def proved_fold(
 def proved_reciprocals(values: Array, share: float) -> Array:
     """Return floats within a share of 1 / values, or raise `NotJustified`.
 
-    Examples
-    --------
     >>> proved_reciprocals(np.array([4.0, 3.0]), 2.0**-52).round(6).tolist()
     [0.25, 0.333333]
     """

@@ -22,16 +22,12 @@ from lumpability.networks.difference.affine import (
 from lumpability.networks.difference.lifts import Lift
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["homogeneous", "homogeneous_box", "homogeneous_lift"]
-
 
 def homogeneous(network: AffineNetwork) -> AffineNetwork:
     """Return the network with one more input, the last one, that stands for 1.
 
     Raises `NotJustified` if an activation is not piecewise linear with its bend at zero.
 
-    Examples
-    --------
     >>> from lumpability import Network
     >>> from lumpability.networks.difference import affine_layers
     >>> network = homogeneous(affine_layers(Network.dense([([[2]], [3], "relu"), ([[1]], [1], None)])))

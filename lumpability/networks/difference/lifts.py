@@ -18,8 +18,6 @@ from lumpability.networks.difference.affine import Matrix, as_dense
 from lumpability.networks.difference.rounding import TINY, UNIT, gamma
 from lumpability.numbers.float_arrays import Array, float_sum, is_safe, two_product, two_sum
 
-__all__ = ["Lift"]
-
 
 @dataclass(frozen=True, eq=False)
 class Lift:

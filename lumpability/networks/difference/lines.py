@@ -20,8 +20,6 @@ from lumpability.networks.difference.affine import AffineLayer, apply_activation
 from lumpability.networks.difference.rounding import TINY, UNIT
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Lines", "image", "lines", "relu_chord", "slope_range"]
-
 
 @dataclass(frozen=True, eq=False)
 class Lines:
@@ -51,8 +49,6 @@ def relu_chord(low: Array, high: Array) -> tuple[Array, Array]:
 def lines(layer: AffineLayer, low: Array, high: Array) -> Lines:
     """Return lines that enclose the activation of each unit between finite bounds of its argument.
 
-    Examples
-    --------
     >>> from lumpability import Network
     >>> from lumpability.networks.difference import affine_layers
     >>> layer, _ = affine_layers(Network.dense([([[1, 1]], None, "relu"), ([[1], [1]], None, None)])).layers

@@ -21,8 +21,6 @@ from lumpability.networks.difference.lines import slope_range
 from lumpability.networks.difference.rounding import TINY, UNIT, down, up
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["PairLines", "Polygon", "difference_lines", "relu_difference_lines"]
-
 
 @dataclass(frozen=True, eq=False)
 class PairLines:
@@ -135,8 +133,6 @@ def _steep_lines(polygon: Polygon, least: Array, most: Array) -> PairLines:
 def relu_difference_lines(polygon: Polygon) -> PairLines:
     """Return lines around relu(y + t) - relu(y) on a polygon.
 
-    Examples
-    --------
     >>> unit = lambda *ends: tuple(np.array([float(end)]) for end in ends)
     >>> active = Polygon(unit(1, 2), unit(0, 3), unit(-1, 1))
     >>> [x.item() for x in relu_difference_lines(active).high]

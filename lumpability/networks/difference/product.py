@@ -16,8 +16,6 @@ from lumpability.networks.difference.ranges import (
 from lumpability.networks.difference.rounding import UNIT, down, up
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["product_bounds", "range_bounds"]
-
 
 def product_bounds(first: Ranges, second: Ranges) -> tuple[Array, Array]:
     """Return bounds of the differences of the outputs of two networks on one box."""

@@ -23,8 +23,6 @@ from lumpability.networks.difference.lines import Lines, image, lines
 from lumpability.networks.difference.rounding import TINY, UNIT, down, gamma, up
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Ranges", "box_ends", "ranges"]
-
 Terms = dict[int, Array]
 """Coefficients of the values of layers by their numbers, shape (units, functionals); 0 is the input."""
 
@@ -88,16 +86,11 @@ class Ranges:
 def box_ends(box: Any, inputs: int) -> tuple[Array, Array]:
     """Return both ends of a box as float64 arrays, shape (inputs,).
 
-    Parameters
-    ----------
-    box : Box or (low, high)
-        Of a box the doubles around its ends; of a pair floats, taken literally: two numbers for all inputs, or two
-        arrays with one number for each.
+    - box: of a box the doubles around its ends; of a pair floats, taken literally: two numbers for all inputs,
+      or two arrays with one number for each
 
-    Raises
-    ------
-    InvalidInput
-        If a number is not finite, the shape does not fit or a lower end lies above the upper one.
+    Raises `InvalidInput` if a number is not finite, the shape does not fit or a lower end lies above the upper
+    one.
     """
     named = hasattr(box, "floats")
     pair = box.floats if named else box
@@ -268,18 +261,11 @@ class Tally:
 def least(found: Ranges, terms: Terms, constant: Array, error: Array) -> Array:
     """Return lower bounds of linear functionals of units, minus an error.
 
-    Parameters
-    ----------
-    found : Ranges
-        Of all layers that are read.
-    terms : dict of int to float64 array, shape (units, functionals)
-        By the number of the layer, the coefficients of its values.
-    constant, error : float64 arrays, shape (functionals,)
-
-    Returns
-    -------
-    float64 array, shape (functionals,)
-        Not finite where numbers overflow: such a bound is no bound.
+    - found: of all layers that are read
+    - terms (dict of int to float64 array, shape (units, functionals)): by the number of the layer, the
+      coefficients of its values
+    - constant, error: float64 arrays, shape (functionals,)
+    - returns float64 array, shape (functionals,): not finite where numbers overflow: such a bound is no bound
     """
     pending, tally = dict(terms), Tally(constant, error)
     for number in range(max(pending, default=0), 0, -1):

@@ -21,8 +21,6 @@ from lumpability.numbers.float_arrays import Array
 
 _HEAD_START = 8.0
 
-__all__ = ["given_lifts", "guessed_lifts"]
-
 
 def given_lifts(relation: Sequence[Any], original: AffineNetwork) -> list[Lift]:
     """Return the lifts of all layers from those of the hidden ones: `Lift` objects or pairs (A, a)."""
@@ -58,13 +56,8 @@ def given_lifts(relation: Sequence[Any], original: AffineNetwork) -> list[Lift]:
 def guessed_lifts(original: Ranges, reduced: Ranges) -> list[Lift]:
     """Return the lifts of two aligned networks.
 
-    Parameters
-    ----------
-    original, reduced : Ranges
-        On the region for which the lifts are to be good.
+    - original, reduced: on the region for which the lifts are to be good
 
-    Examples
-    --------
     >>> from lumpability import Network
     >>> from lumpability.networks.difference import affine_layers, ranges
     >>> full = Network.dense([([[1, 3, 2]], [0, 1, 0], "relu"), ([[1], [1], [2]], None, None)])

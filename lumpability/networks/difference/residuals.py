@@ -23,8 +23,6 @@ from lumpability.networks.difference.lifts import Lift, subtracted
 from lumpability.networks.difference.rounding import UNIT
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Residual", "aligned", "residuals"]
-
 
 @dataclass(frozen=True, eq=False)
 class Residual:
@@ -67,17 +65,10 @@ def residuals(
 ) -> list[Residual]:
     """Return the residual of every layer.
 
-    Parameters
-    ----------
-    original, reduced : AffineNetwork
-        `aligned`.
-    lifts : sequence of Lift
-        One for the inputs, then one for each layer; the first and the last are identities.
+    - original, reduced: `aligned`
+    - lifts: one for the inputs, then one for each layer; the first and the last are identities
 
-    Raises
-    ------
-    InvalidInput
-        If a lift does not fit its layers.
+    Raises `InvalidInput` if a lift does not fit its layers.
     """
     sizes = [(n.inputs, *(layer.units for layer in n.layers)) for n in (reduced, original)]
     if len(lifts) != len(sizes[0]):

@@ -13,8 +13,6 @@ import numpy as np
 
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["TINY", "UNIT", "down", "gamma", "up"]
-
 UNIT = 2.0**-53
 TINY = 1e-280
 """More than what underflow changes in sums of products of numbers below 1e20."""

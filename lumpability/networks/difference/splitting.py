@@ -23,8 +23,6 @@ from lumpability.networks.difference.ranges import (
 )
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Bounded", "Split", "influence", "split"]
-
 Progress = Callable[[int, int, float], None]
 """Called with the boxes so far, the budget, and the certified bound."""
 

@@ -17,8 +17,6 @@ from lumpability.networks.difference.product import range_bounds
 from lumpability.networks.difference.ranges import ranges
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Witness", "search"]
-
 _SAMPLES, _OUTPUTS, _STARTS, _STEPS = 1000, 4, 16, 20
 
 

@@ -25,8 +25,6 @@ from lumpability.networks.tensors.index import reads_shape
 from lumpability.networks.tensors.protobuf import attributes, onnx, subgraphs
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["as_layers"]
-
 _FOLDED = frozenset(
     [
         *("Add", "Cast", "Concat", "Constant", "Div", "Floor", "Gather", "Identity", "Mul", "Neg"),
@@ -45,8 +43,6 @@ class _NotLayers(Exception):  # not an error: the network then stays a graph
 def as_layers(graph: GraphNetwork) -> Network | None:
     """Return a graph as a chain of layers, or None if layers do not describe it.
 
-    Examples
-    --------
     >>> from lumpability.networks.graph.examples import residual
     >>> [layer.title for layer in as_layers(residual()).layers]
     ['Dense', 'relu', 'Join', 'relu', 'Dense']

@@ -22,8 +22,6 @@ from lumpability.networks.tensors.call import Unproved
 from lumpability.numbers.float_arrays import Array
 from lumpability.version import __version__
 
-__all__ = ["GraphCertificate"]
-
 _MOST_LAYERS = 1 << 16
 
 

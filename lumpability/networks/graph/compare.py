@@ -16,8 +16,6 @@ import numpy as np
 from lumpability.errors import InvalidInput, require
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Comparison", "Latency", "compare_models", "latency", "session"]
-
 _SIZES = (
     *((1, 1, 0), (1, 8, 1), (2, 16, 1), (1, 8, 0), (2, 16, 0)),
     *((3, 9, 0), (1, 32, 0), (2, 64, 0), (1, 224, 0)),
@@ -96,24 +94,14 @@ def compare_models(
 ) -> Comparison:
     """Run two models at random points.
 
-    Parameters
-    ----------
-    first, second : bytes
-        ONNX files with the same inputs and outputs.
-    points : int
-        The sizes of free dimensions take turns; those at which the first model fails are left out.
-    scale : float
-        Standard deviation of the normally distributed inputs.
-    seed : int
-    ends : (array, array), optional
-        For models with one input: its lowest and highest numbers, flat; inputs are then uniform between them.
+    - first, second: ONNX files with the same inputs and outputs
+    - points: the sizes of free dimensions take turns; those at which the first model fails are left out
+    - scale: standard deviation of the normally distributed inputs
+    - ends: for models with one input: its lowest and highest numbers, flat; inputs are then uniform between
+      them
 
-    Raises
-    ------
-    InvalidInput
-        If `points` is not positive, the inputs differ, or onnxruntime cannot run a model.
-    MissingDependency
-        Without the package ``onnxruntime``.
+    Raises `InvalidInput` if `points` is not positive, the inputs differ, or onnxruntime cannot run a model.
+    Raises `MissingDependency` without the package ``onnxruntime``.
     """
     if points < 1:
         raise InvalidInput("comparing needs at least one point")
@@ -151,12 +139,8 @@ def compare_models(
 def latency(first: bytes, second: bytes, *, runs: int = 25) -> Latency:
     """Measure how long two models take, in turn, at the first sizes of free dimensions that they run at.
 
-    Raises
-    ------
-    InvalidInput
-        If onnxruntime cannot run them.
-    MissingDependency
-        Without the package ``onnxruntime``.
+    Raises `InvalidInput` if onnxruntime cannot run them.  Raises `MissingDependency` without the package
+    ``onnxruntime``.
     """
     sessions = [session(model, optimised=True) for model in (first, second)]
     ends = [(item.name, item.type, item.shape) for item in sessions[0].get_inputs()]

@@ -7,8 +7,6 @@ import numpy as np
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.tensors.protobuf import onnx
 
-__all__ = ["residual"]
-
 
 def residual() -> GraphNetwork:
     """Return a network with a residual join, half of whose units are multiples of the others.

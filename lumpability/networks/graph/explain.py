@@ -27,8 +27,6 @@ from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.vocabulary import unknown_word
 
-__all__ = ["check_graph", "classes_of", "explain_units"]
-
 
 class _Units:
     """The layers of a graph and what readers read of their units."""
@@ -98,17 +96,10 @@ def _entry(row: Any, scale: tuple[Fraction, Fraction]) -> ColumnEntry:
 def check_graph(network: GraphNetwork, partition: Any, *, kind: str = "proportional") -> Verdict:
     """Decide exactly whether every class of a partition can be one unit; see `lumpability.check`.
 
-    Parameters
-    ----------
-    network : GraphNetwork
-    partition : partition
-        A mapping from a layer, by its number among the layers with weights or by the name of its output, to a
-        partition of its units; or a partition of all units, numbered layer after layer.
-    kind : {"proportional", "exact"}
-        Units of a class may differ by a factor, or are equal.
+    - partition: a mapping from a layer, by its number among the layers with weights or by the name of its
+      output, to a partition of its units; or a partition of all units, numbered layer after layer
+    - kind ({"proportional", "exact"}): units of a class may differ by a factor, or are equal
 
-    Examples
-    --------
     >>> from lumpability.networks.graph.examples import residual
     >>> print(check_graph(residual(), {"a": [{0, 4}, {1}, {2}, {3}, {5}, {6}, {7}]}))
     proportional: every reader reads the units of each class as multiples of each other
@@ -138,8 +129,6 @@ def check_graph(network: GraphNetwork, partition: Any, *, kind: str = "proportio
 def classes_of(network: GraphNetwork) -> Partition:
     """Return the coarsest partition of all units, layer after layer, that `check_graph` accepts.
 
-    Examples
-    --------
     >>> from lumpability.networks.graph.examples import residual
     >>> [len(block) for block in classes_of(residual()).blocks]
     [2, 2, 2, 2, 2, 2, 2, 2, 1, 1]
@@ -180,19 +169,11 @@ def _witness(found: _Units, number: int, unit: int, other: int) -> NetworkWitnes
 def explain_units(network: GraphNetwork, first: Any, second: Any) -> NetworkExplanation:
     """Say why two units may share a class, or why not.
 
-    Parameters
-    ----------
-    network : GraphNetwork
-    first, second : str
-        As ``layer:unit``, the layer being the name of its output or its number among the layers with weights.
+    - first, second: as ``layer:unit``, the layer being the name of its output or its number among the layers
+      with weights
 
-    Raises
-    ------
-    InvalidInput
-        If there is no such unit.
+    Raises `InvalidInput` if there is no such unit.
 
-    Examples
-    --------
     >>> from lumpability.networks.graph.examples import residual
     >>> print(explain_units(residual(), "a:0", "a:4").claim)
     a:0 and a:4 are together: every reader reads them as multiples of each other

@@ -15,8 +15,6 @@ import numpy as np
 if TYPE_CHECKING:
     from lumpability.networks.graph.analysis import Analysis
 
-__all__ = ["Held", "LayerReport", "LayerSummary", "barriers_of", "held_by_reason", "layers_of"]
-
 
 class Held(NamedTuple):
     """What one reason keeps as it is.
@@ -84,8 +82,6 @@ class LayerReport(LayerSummary):
 def held_by_reason(layers: Iterable[LayerSummary], analysis: Analysis) -> dict[str, Held]:
     """Return what each reason keeps, most parameters first; a node that is carried keeps its own weights too.
 
-    Examples
-    --------
     >>> from lumpability.networks.graph.examples import residual
     >>> held_by_reason(residual().layers, residual().analysis)
     {}
@@ -106,8 +102,6 @@ def held_by_reason(layers: Iterable[LayerSummary], analysis: Analysis) -> dict[s
 def barriers_of(held: dict[str, Held]) -> list[dict[str, Any]]:
     """Return what is not examined as plain data.
 
-    Examples
-    --------
     >>> barriers_of({"a norm runs over it": Held(8, 64)})
     [{'title': 'a norm runs over it', 'why': 'held', 'units': 8, 'parameters': 64}]
     """
@@ -120,8 +114,6 @@ def barriers_of(held: dict[str, Held]) -> list[dict[str, Any]]:
 def layers_of(analysis: Analysis) -> list[LayerSummary]:
     """Return the nodes with weights whose units are known, in order.
 
-    Examples
-    --------
     >>> from lumpability.networks.graph.examples import residual
     >>> [(layer.output, layer.units, layer.classes, layer.coupled) for layer in residual().layers]
     [('a', 8, 2, ('b',)), ('b', 8, 3, ('a',)), ('y', 2, 2, ())]

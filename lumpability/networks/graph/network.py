@@ -20,8 +20,6 @@ from lumpability.numbers.float_arrays import Array
 if TYPE_CHECKING:
     from lumpability.networks.graph.analysis import Analysis
 
-__all__ = ["GraphNetwork"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GraphNetwork:
@@ -89,8 +87,6 @@ class GraphNetwork:
     def ends(self) -> dict[str, list[tuple[str, str, list[int | str]]]]:
         """Name, type and shape of the inputs and of the outputs; a free dimension is a string.
 
-        Examples
-        --------
         >>> from lumpability.networks.graph.examples import residual
         >>> residual().ends["input"]
         [('x', 'float32', ['N', 2])]
@@ -143,21 +139,10 @@ class GraphNetwork:
     def __call__(self, *inputs: Any) -> Any:
         """Run the model in onnxruntime.
 
-        Parameters
-        ----------
-        *inputs : array_like
-            In the order of the model's inputs.
+        - *inputs: in the order of the model's inputs
 
-        Returns
-        -------
-        array, or list of array if there are several outputs
-
-        Raises
-        ------
-        InvalidInput
-            If onnxruntime cannot run the model on these inputs.
-        MissingDependency
-            Without the package ``onnxruntime``.
+        Raises `InvalidInput` if onnxruntime cannot run the model on these inputs.  Raises `MissingDependency`
+        without the package ``onnxruntime``.
         """
         names = self.ends["input"]
         if len(names) != len(inputs):

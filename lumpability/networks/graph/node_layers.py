@@ -20,8 +20,6 @@ from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, U
 from lumpability.networks.tensors.protobuf import array_of, attributes, onnx
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["COPIED", "node_layers", "with_biases"]
-
 COPIED = -2
 """A size in the target of a Reshape that is the free size of the input's axis."""
 
@@ -55,17 +53,9 @@ def node_layers(
 
     Raises `InvalidNetwork` if the node's weights are no weights of a layer.
 
-    Parameters
-    ----------
-    node : NodeProto
-    inputs : sequence of array or None
-        Its constant inputs; None for the others.
-    moving : int
-        Position of its one input that is not constant.
-    shape : tuple of int or None
-        Of that input.
-    dtype : numpy float type
-    opset : int
+    - inputs: its constant inputs; None for the others
+    - moving: position of its one input that is not constant
+    - shape: of that input
     """
     if node.domain not in ("", "ai.onnx") or node.op_type not in _OPERATORS:
         return None

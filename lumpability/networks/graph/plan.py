@@ -20,8 +20,6 @@ from lumpability.networks.tensors.algebra import ONE, Algebra
 from lumpability.networks.tensors.call import HELD, Reader
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Plan", "packed", "plan"]
-
 
 class _Classes:
     """One reader, and which of its channels stay.
@@ -160,18 +158,9 @@ def _take_out(readers: list[_Classes], kept: Array, order: list[int]) -> bool:
 def packed(alive: Array) -> Array | tuple[Array, ...]:
     """Return the elements that stay as a box, or those that would have to come back for that.
 
-    Parameters
-    ----------
-    alive : bool array
+    - returns int array: flat numbers of the elements that stay, in the shape of the box; or a pair, an int
+      array being its only entry, of flat numbers of elements that are missing
 
-    Returns
-    -------
-    int array
-        Flat numbers of the elements that stay, in the shape of the box; or a pair, an int array being its
-        only entry, of flat numbers of elements that are missing.
-
-    Examples
-    --------
     >>> packed(np.array([[True, False], [False, False], [False, True]]))
     array([[0],
            [5]])

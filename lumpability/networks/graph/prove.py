@@ -19,8 +19,6 @@ from lumpability.networks.tensors.call import Against, Unproved
 from lumpability.networks.tensors.index import Index
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["prove"]
-
 
 def prove(original: Analysis, model: Any, kept: dict[str, Array]) -> None:
     """Check that a model computes the same as the analysed one.

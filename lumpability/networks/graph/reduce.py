@@ -39,8 +39,6 @@ from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
 from lumpability.quotient import Stats
 
-__all__ = ["GraphLumping", "reduce_graph"]
-
 _PROOF = "no rule proves that it may go"
 _CLONED = "weights that others read as well would be stored twice"
 
@@ -241,28 +239,14 @@ def reduce_graph(
 ) -> GraphLumping:
     """Reduce a network to a smaller one that computes the same function, by editing its graph.
 
-    Parameters
-    ----------
-    network : GraphNetwork
-    exact_weights : bool
-        Raise if a new weight is not representable in its type; by default it is rounded.
-    align : int
-        Keep the number of units of every layer at a multiple of this, or as it was: kernels of runtimes are made
-        for multiples of 4, 8 or 16.
-    progress : callable, optional
-        Called after each pass with (units that stay so far, units).
+    - exact_weights: raise if a new weight is not representable in its type; by default it is rounded
+    - align: keep the number of units of every layer at a multiple of this, or as it was: kernels of runtimes
+      are made for multiples of 4, 8 or 16
+    - progress (callable): called after each pass with (units that stay so far, units)
 
-    Raises
-    ------
-    NotJustified
-        With `exact_weights`, if a new weight would have to be rounded.
+    Raises `NotJustified` with `exact_weights`, if a new weight would have to be rounded.  Linear in the number
+    of weights, but for weights that are summed with factors that are no powers of two.
 
-    Notes
-    -----
-    Linear in the number of weights, but for weights that are summed with factors that are no powers of two.
-
-    Examples
-    --------
     >>> from lumpability.networks.graph.examples import residual
     >>> reduce_graph(residual()).stats.proof
     'every output has the same value in exact arithmetic, weights of 3 layers compared'

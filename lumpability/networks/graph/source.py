@@ -11,8 +11,6 @@ from weakref import WeakKeyDictionary
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.network import Network
 
-__all__ = ["graph_of", "note", "notes_of", "read_from"]
-
 _GRAPHS: WeakKeyDictionary[Network, tuple[GraphNetwork, bool]] = WeakKeyDictionary()
 _NOTES: WeakKeyDictionary[Network, dict[str, str]] = WeakKeyDictionary()
 
@@ -20,10 +18,7 @@ _NOTES: WeakKeyDictionary[Network, dict[str, str]] = WeakKeyDictionary()
 def read_from(network: Network, graph: GraphNetwork, *, reduces_more: bool) -> Network:
     """Record the graph that a network describes as layers, and return the network.
 
-    Parameters
-    ----------
-    reduces_more : bool
-        Whether units leave the graph that stay in the layers, so that `lump` reduces the graph.
+    - reduces_more: whether units leave the graph that stay in the layers, so that `lump` reduces the graph
     """
     _GRAPHS[network] = (graph, reduces_more)
     return network
@@ -32,8 +27,6 @@ def read_from(network: Network, graph: GraphNetwork, *, reduces_more: bool) -> N
 def graph_of(network: Network, *, always: bool = False) -> GraphNetwork | None:
     """Return the graph that a network was read from if it reduces more than the layers, or `always`; else None.
 
-    Examples
-    --------
     >>> graph_of(Network.dense([([[1]], None, None)]), always=True) is None
     True
     """
@@ -44,8 +37,6 @@ def graph_of(network: Network, *, always: bool = False) -> GraphNetwork | None:
 def note(network: Network, **texts: str) -> Network:
     """Record notes about a network, and return it.
 
-    Examples
-    --------
     >>> network = note(Network.dense([([[1]], None, None)]), region="0 <= x <= 1")
     >>> notes_of(network)
     {'region': '0 <= x <= 1'}

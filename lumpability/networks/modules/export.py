@@ -27,8 +27,6 @@ from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.modules.sequences import without_sequences
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Exported", "differs", "evaluated_copy", "export"]
-
 _TOLERANCE = 1e-3
 _UNREADABLE = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
 

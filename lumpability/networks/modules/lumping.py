@@ -15,8 +15,6 @@ from lumpability.networks.modules.runner import graph_module
 from lumpability.networks.modules.shrunken import shrunken
 from lumpability.networks.modules.state import Remainder, remainders
 
-__all__ = ["ModuleLumping", "lump_module"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ModuleLumping(GraphLumping):

@@ -19,16 +19,11 @@ from lumpability.networks.modules.torch_operators import OPERATORS, Given
 from lumpability.networks.tensors.protobuf import attributes
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["graph_module"]
-
 
 def graph_module(network: GraphNetwork) -> Any:
     """Return a torch module that runs a graph.
 
-    Raises
-    ------
-    InvalidNetwork
-        If an operator of the graph is not known here.
+    Raises `InvalidNetwork` if an operator of the graph is not known here.
     """
     index, known = network.index, network.analysis.known
     steps = [node for node in index.nodes if not all(not n or n in known for n in node.output)]

@@ -14,14 +14,10 @@ from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.tensors.index import Index
 from lumpability.networks.tensors.protobuf import attributes, onnx
 
-__all__ = ["without_sequences"]
-
 
 def without_sequences(model: Any) -> Any:
     """Return a model in which chunks are made by Split; the model itself if it has no sequences.
 
-    Examples
-    --------
     >>> from lumpability.networks.graph.examples import residual
     >>> model = residual().model
     >>> without_sequences(model) is model

@@ -12,8 +12,6 @@ from lumpability.networks.modules.export import Exported, differs
 from lumpability.networks.modules.state import Remainder
 from lumpability.networks.tensors.protobuf import attributes
 
-__all__ = ["shrunken"]
-
 
 def shrunken(
     exported: Exported,
@@ -23,20 +21,11 @@ def shrunken(
 ) -> Any:
     """Return a copy of a module with other parameters and the widths that follow from them.
 
-    Parameters
-    ----------
-    exported : Exported
-    quotient : GraphNetwork
-        What the copy has to compute.
-    state : mapping of str to Tensor
-        The state dict that the copy gets.
-    remainders : mapping of str to Remainder
-        Which nodes read a parameter.
+    - quotient: what the copy has to compute
+    - state: the state dict that the copy gets
+    - remainders: which nodes read a parameter
 
-    Raises
-    ------
-    NotJustified
-        If the copy does not run, or computes something else.
+    Raises `NotJustified` if the copy does not run, or computes something else.
     """
     torch = require("torch", extra="torch")
     small = copy.deepcopy(exported.module)

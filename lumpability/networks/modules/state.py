@@ -21,8 +21,6 @@ from lumpability.networks.tensors.index import Index
 from lumpability.networks.tensors.protobuf import evaluated
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Remainder", "remainders"]
-
 _MOVES = frozenset(
     [
         *(
@@ -68,20 +66,11 @@ def remainders(
 ) -> dict[str, Remainder]:
     """Return what stays of the constants of a graph that are parameters of a module.
 
-    Parameters
-    ----------
-    lumping : GraphLumping
-    parameters : mapping of str to array, optional
-        Values by the names of the graph's constants; by default all its constants.
+    - parameters: values by the names of the graph's constants; by default all its constants
 
-    Raises
-    ------
-    NotJustified
-        If a parameter is used twice and would need two values, what stays of it is no array, or the network
-        computes other numbers from it before they are used.
+    Raises `NotJustified` if a parameter is used twice and would need two values, what stays of it is no array,
+    or the network computes other numbers from it before they are used.
 
-    Examples
-    --------
     >>> from lumpability import lump
     >>> from lumpability.networks.graph.examples import residual
     >>> found = remainders(lump(residual()))

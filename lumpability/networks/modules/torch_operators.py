@@ -13,8 +13,6 @@ import numpy as np
 
 from lumpability.networks.tensors.protobuf import array_of
 
-__all__ = ["OPERATORS", "Given"]
-
 
 @dataclass(frozen=True)
 class Given:

@@ -15,8 +15,6 @@ import numpy as np
 from lumpability.networks.tensors.call import Call, Declined
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["OPERATORS", "Layer", "layer_of", "matrices_of", "restored", "serves"]
-
 OPERATORS = frozenset(["Gemm", "MatMul", "Conv", "ConvTranspose", "Einsum", "Gather"])
 
 

@@ -19,8 +19,6 @@ from lumpability.networks.tensors.call import Unproved
 from lumpability.numbers.float_arrays import Array, round_to, to_fractions
 from lumpability.structure.dense import DenseStructure, RowClasses
 
-__all__ = ["matched_cell", "matched_layer", "matched_table"]
-
 
 def matched_layer(
     call: Any, matrix: Array, bias: Array | None, reader: Any, units: slice

@@ -21,8 +21,6 @@ from lumpability.networks.tensors.call import HELD, Call, Declined, Reader
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group
 
-__all__ = ["stable_classes"]
-
 OPERATORS = frozenset({"LSTM", "GRU", "RNN"})
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -90,24 +88,13 @@ def stable_classes(
 ) -> Array:
     """Return the coarsest stable classes of one direction's units.
 
-    Parameters
-    ----------
-    inputs : array, shape (gates, inputs, units)
-    states : array, shape (gates, units, units)
-        Entry (g, i, j) is the weight from unit i to gate g of unit j.
-    start : int array, shape (units,)
-        Classes to begin with.
-    classes : int array, shape (inputs,)
-        Classes of the inputs; -1 for those that are zero.
-    factors : object array of Fraction, shape (inputs,)
+    - inputs: array, shape (gates, inputs, units)
+    - states (array, shape (gates, units, units)): entry (g, i, j) is the weight from unit i to gate g of unit j
+    - start (int array, shape (units,)): classes to begin with
+    - classes (int array, shape (inputs,)): classes of the inputs; -1 for those that are zero
+    - factors: object array of Fraction, shape (inputs,)
+    - returns int array, shape (units,): the first member of each unit's class
 
-    Returns
-    -------
-    int array, shape (units,)
-        The first member of each unit's class.
-
-    Examples
-    --------
     >>> chain = np.array([[[0.0, 1, 0], [0, 0, 1], [0, 0, 0]]])  # 0 -> 1 -> 2
     >>> none = np.zeros((1, 0, 3))
     >>> stable_classes(none, chain, np.zeros(3, int), np.zeros(0, int), np.zeros(0, object)).tolist()

@@ -11,8 +11,6 @@ from lumpability.networks.tensors.call import Reader
 from lumpability.numbers.float_arrays import Array
 from lumpability.structure.dense import DenseStructure, RowClasses
 
-__all__ = ["aggregated", "by_taps", "incoming", "structure_of"]
-
 
 def incoming(
     algebra: Any,
@@ -45,14 +43,7 @@ def incoming(
 def by_taps(
     members: tuple[Array, Array, Array], constants: tuple[Array, Array], taps: int
 ) -> RowClasses:
-    """Return rows (channel, tap) by classes (class, tap), and constant rows.
-
-    Parameters
-    ----------
-    members : (channels, classes, factors)
-    constants : (channels, values)
-    taps : int
-    """
+    """Return rows (channel, tap) by classes (class, tap), and constant rows."""
     (channels, classes, factors), (fixed, values) = members, constants
     step = np.arange(taps)
     key = (classes[:, None] * taps + step).ravel()

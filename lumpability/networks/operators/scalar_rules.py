@@ -18,8 +18,6 @@ from lumpability.networks.tensors.algebra import ONE, Algebra, Value
 from lumpability.networks.tensors.call import Call
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["OPERATORS", "Rule", "rule_of"]
-
 Rule = Callable[[list[Value]], Value]
 
 _ODD = "Tanh Atan Asin Sin Sinh Asinh Atanh Erf Softsign Tan Sign Round"

@@ -25,8 +25,6 @@ from lumpability.files import opened, reading, writing
 from lumpability.numbers.float_arrays import Array
 from lumpability.numbers.rationals import read_number, shown
 
-__all__ = ["Box"]
-
 _MOST_BYTES = 1 << 28
 
 
@@ -242,8 +240,6 @@ class Box:
 def outward(number: Fraction, sign: int) -> float:
     """Return the nearest double on one side: not above the number for the sign -1, not below it for 1.
 
-    Examples
-    --------
     >>> outward(Fraction(1, 2), 1), Fraction(outward(Fraction(1, 10), -1)) < Fraction(1, 10)
     (0.5, True)
     """

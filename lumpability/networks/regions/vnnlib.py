@@ -19,8 +19,6 @@ from typing import Any
 from lumpability.errors import InvalidInput
 from lumpability.numbers.rationals import read_number
 
-__all__ = ["box_of_text"]
-
 _TOKEN = re.compile(r"\s+|;[^\n]*|([()])|(\|[^|]*\||\"[^\"]*\"|[^\s();|\"]+)")
 _INPUT = re.compile(r"X_(0|[1-9][0-9]{0,7})\Z")
 _DEEPEST = 64
@@ -33,13 +31,8 @@ Bounds = dict[int, Fraction]
 def box_of_text(text: str) -> tuple[list[Fraction], list[Fraction]]:
     """Return the lowest and the highest value of every input.
 
-    Raises
-    ------
-    InvalidInput
-        If the text is not well formed, or holds no box; one sentence that says why.
+    Raises `InvalidInput` if the text is not well formed, or holds no box; one sentence that says why.
 
-    Examples
-    --------
     >>> box_of_text("(declare-const X_0 Real) (assert (<= X_0 0.5)) (assert (>= X_0 (- 1)))")
     ([Fraction(-1, 1)], [Fraction(1, 2)])
     """

@@ -36,8 +36,6 @@ from lumpability.networks.relaxed.derive import difference
 from lumpability.networks.relaxed.scaled import Scaled
 from lumpability.networks.relaxed.side import Refuted, side
 
-__all__ = ["RegionCertificate", "derived_bound", "refill"]
-
 
 class RegionCertificate(RegionClaims):
     """The claims of a lumping on a region, and their check.
@@ -123,8 +121,6 @@ class RegionCertificate(RegionClaims):
     def meaning(self) -> str:
         """What the bound says, in words.
 
-        Examples
-        --------
         >>> from lumpability.networks.claims import Subject
         >>> RegionCertificate("relaxed", Subject("", 0), Subject("", 0), None, (), 0, (), (), Fraction(1, 8)).meaning
         'no output differs by more than 0.125 times the largest input, or 1 if that is larger'
@@ -169,12 +165,8 @@ class RegionCertificate(RegionClaims):
 def derived_bound(claims: RegionClaims, network: Network, reduced: Network) -> Fraction:
     """Return the bound that follows from lifts and ranges, in exact arithmetic.
 
-    Raises
-    ------
-    Refuted
-        If a range does not follow.
-    InvalidInput, NotJustified
-        If the claims do not fit the networks, or a layer is not covered.
+    Raises `Refuted` if a range does not follow.  Raises `InvalidInput` or `NotJustified` if the claims do not
+    fit the networks, or a layer is not covered.
     """
     if network.input_shape != reduced.input_shape or network.output_shape != reduced.output_shape:
         raise InvalidInput("both networks have the same inputs and outputs, but these do not")

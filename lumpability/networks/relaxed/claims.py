@@ -27,8 +27,6 @@ from lumpability.networks.regions.box import Box
 from lumpability.numbers.float_arrays import Array
 from lumpability.version import __version__
 
-__all__ = ["DOMAIN", "RegionClaims", "read_claims", "write_claims"]
-
 DOMAIN = "region"
 KINDS = ("region", "relaxed")
 MAX_BYTES = 1 << 28

@@ -17,27 +17,16 @@ import numpy as np
 from lumpability.networks.difference import AffineLayer
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["class_costs", "gradient_bounds"]
-
 
 def gradient_bounds(
     layers: Sequence[AffineLayer], low: Sequence[Array], high: Sequence[Array]
 ) -> list[Array]:
     """Return for each layer a bound of how fast an output moves with each of its values.
 
-    Parameters
-    ----------
-    layers : sequence of AffineLayer
-        A chain up to the output.
-    low, high : sequence of float64 array, shape (units,)
-        Ranges of the pre-activations.
+    - layers: a chain up to the output
+    - low, high (sequence of float64 array, shape (units,)): ranges of the pre-activations
+    - returns list of float64 array, shape (units,)
 
-    Returns
-    -------
-    list of float64 array, shape (units,)
-
-    Examples
-    --------
     >>> from lumpability import Network
     >>> from lumpability.networks.difference import affine_layers
     >>> layers = affine_layers(Network.dense([([[1, 1]], None, "relu"), ([[2], [-3]], None, None)])).layers
@@ -66,22 +55,12 @@ def gradient_bounds(
 def class_costs(columns: Array, reach: Array, unit: int, leaders: Array) -> tuple[Array, Array]:
     """Return how far a unit is from the best multiples of others, and the factors.
 
-    Parameters
-    ----------
-    columns : float64 array, shape (rows + 1, units)
-        Incoming weights, and the biases as last row.
-    reach : float64 array, shape (rows + 1,)
-        Bounds of the absolute values of what the rows read, 1 for the biases.
-    unit : int
-    leaders : int array
+    - columns (float64 array, shape (rows + 1, units)): incoming weights, and the biases as last row
+    - reach (float64 array, shape (rows + 1,)): bounds of the absolute values of what the rows read, 1 for the
+      biases
+    - returns costs and factors, float64 arrays, shape (leaders,): the factor is positive; the cost is infinite
+      where no positive one is good
 
-    Returns
-    -------
-    costs, factors : float64 arrays, shape (leaders,)
-        The factor is positive; the cost is infinite where no positive one is good.
-
-    Examples
-    --------
     >>> columns = np.array([[2.0, 1.0, -1.0], [2.0, 1.5, 0.0]])
     >>> costs, factors = class_costs(columns, np.array([1.0, 1.0]), 0, np.array([1, 2]))
     >>> factors.round(3).tolist(), costs.round(3).tolist()

@@ -42,8 +42,6 @@ from lumpability.networks.relaxed.side import (
 )
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["difference"]
-
 
 @dataclass(eq=False)
 class _Pair:
@@ -81,17 +79,10 @@ class _Layer:
 def difference(whole: Side, reduced: Side, lifts: Sequence[Lift]) -> Ends:
     """Return the least and the largest difference of each output, network minus reduced network.
 
-    Parameters
-    ----------
-    whole, reduced : Side
-        Of networks with the same layers, their numbers of units aside.
-    lifts : sequence of Lift
-        One for each layer; the last one is the identity.
+    - whole, reduced: of networks with the same layers, their numbers of units aside
+    - lifts: one for each layer; the last one is the identity
 
-    Raises
-    ------
-    NotJustified, InvalidInput
-        If the networks have different layers, or a lift does not fit.
+    Raises `NotJustified` or `InvalidInput` if the networks have different layers, or a lift does not fit.
     """
     if not aligned(whole.network, reduced.network):
         raise NotJustified("the networks do not have the same layers with the same activations")

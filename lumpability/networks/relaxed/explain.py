@@ -44,8 +44,6 @@ from lumpability.numbers.float_arrays import Array
 
 _ROUNDING = 1e-12
 
-__all__ = ["PrunedLayer", "PrunedNeuron", "PruningExplanation", "explain_pruning"]
-
 
 @dataclass(frozen=True)
 class PrunedNeuron(Record):

@@ -21,8 +21,6 @@ import numpy as np
 from lumpability.networks.activations import Activation
 from lumpability.networks.relaxed.scaled import Scaled
 
-__all__ = ["slopes_between", "values_at"]
-
 WORK, BITS = 192, 96
 _ONE = 1 << WORK
 Ends = tuple[int, int]
@@ -32,8 +30,6 @@ Function = Callable[[Fraction, dict[str, float]], Ends]
 def values_at(function: Activation, z: Scaled) -> tuple[Scaled, Scaled]:
     """Return numbers that enclose a monotone activation at dyadic points.
 
-    Examples
-    --------
     >>> from lumpability.networks.activations import activation
     >>> low, high = values_at(activation("tanh"), Scaled.of([0.0, 1.0]))
     >>> low.floats().tolist(), bool((high - low).floats().max() < 1e-28)
@@ -48,8 +44,6 @@ def slopes_between(function: Activation, low: Scaled, high: Scaled) -> tuple[Sca
     The derivatives rise or, of the odd ones and sigmoid, fall with the distance from zero: the least one is at an
     end, and the largest one at an end or at zero.
 
-    Examples
-    --------
     >>> from lumpability.networks.activations import activation
     >>> least, most = slopes_between(activation("sigmoid"), Scaled.of([-1.0]), Scaled.of([2.0]))
     >>> least.floats().round(3).item(), most.floats().item()

@@ -28,8 +28,6 @@ from lumpability.networks.relaxed.functions import slopes_between, values_at
 from lumpability.networks.relaxed.scaled import Scaled
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Ends", "Lines", "PairLines", "image", "lines_of", "pair_lines"]
-
 Ends = tuple[Scaled, Scaled]
 
 

@@ -34,8 +34,6 @@ from lumpability.networks.relaxed.stable import StableUnits, sharp_ranges, stabl
 from lumpability.numbers.float_arrays import Array
 from lumpability.vocabulary import missing_attribute, unknown_word
 
-__all__ = ["RegionLayer", "RegionLumping", "lump_on_region"]
-
 
 @dataclass(frozen=True)
 class RegionLayer:

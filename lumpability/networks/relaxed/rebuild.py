@@ -21,8 +21,6 @@ from lumpability.networks.reshape import Flatten, Reshape
 from lumpability.networks.unit_layout import fixed
 from lumpability.numbers.float_arrays import Array, round_to
 
-__all__ = ["Frame"]
-
 
 @dataclass(frozen=True, eq=False)
 class Frame:

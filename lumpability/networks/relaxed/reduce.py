@@ -30,8 +30,6 @@ from lumpability.networks.quotient import quotient_network
 from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
 
-__all__ = ["Reduced", "reduce_units"]
-
 
 @dataclass(frozen=True, eq=False)
 class Reduced:
@@ -75,19 +73,14 @@ def reduce_units(
 ) -> Reduced:
     """Reduce layers whose weights and biases were adjusted.
 
-    Parameters
-    ----------
-    layers : sequence of AffineLayer
-        A chain, from the first layer with weights to the output.
-    weights : sequence of (matrix, bias)
-        Adjusted, in the type in which they are stored.
-    active : sequence of bool array, shape (units,)
-        Which units of each layer are their pre-activations on the region.
-    below : float64 array, shape (inputs,)
-        Numbers that the inputs of the first layer do not fall below on the region.
-    kind : {"proportional", "exact"}
-    carry : bool
-        Whether active units may be replaced by carried ones.
+    - layers: a chain, from the first layer with weights to the output
+    - weights: adjusted, in the type in which they are stored
+    - active (sequence of bool array, shape (units,)): which units of each layer are their pre-activations on
+      the region
+    - below (float64 array, shape (inputs,)): numbers that the inputs of the first layer do not fall below on
+      the region
+    - kind: {"proportional", "exact"}
+    - carry: whether active units may be replaced by carried ones
     """
     merged = _merged(layers, weights, kind)
     _, exact, _ = quotient_network(_dense(layers, weights), merged)

@@ -40,8 +40,6 @@ from lumpability.networks.relaxed.stable import StableUnits, stable_units
 from lumpability.notebook_hooks import Record
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Change", "CurvePoint", "RelaxedLumping", "relax"]
-
 By = Literal["constants", "classes", "both"]
 _CURVE = 12
 _MOST_STEPS = 40

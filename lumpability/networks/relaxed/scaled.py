@@ -23,8 +23,6 @@ import numpy as np
 from lumpability.errors import InvalidInput
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Scaled"]
-
 _BITS, _MOST_TERMS = 20, 1 << 13
 _MASK = (1 << _BITS) - 1
 
@@ -33,8 +31,6 @@ _MASK = (1 << _BITS) - 1
 class Scaled:
     """An array of dyadic rationals: integers times 2^-scale.
 
-    Examples
-    --------
     >>> half = Scaled.of([[0.5, -3.0]])
     >>> half, half @ Scaled.of([[1.0], [2.0**-3]])
     (Scaled([[0.5, -3.0]]), Scaled([[0.125]]))

@@ -22,18 +22,6 @@ from lumpability.networks.relaxed.lines import Ends, Lines, image, lines_of
 from lumpability.networks.relaxed.scaled import Scaled
 from lumpability.numbers.float_arrays import Array
 
-__all__ = [
-    "Refuted",
-    "Side",
-    "Terms",
-    "added",
-    "exact_ends",
-    "least_of",
-    "multiplied",
-    "rounded",
-    "side",
-]
-
 BITS = 90
 """Coefficients are rounded to multiples of 2^-BITS, far below what floats round."""
 _UNIT = 2.0**-BITS
@@ -76,12 +64,8 @@ def side(
 ) -> Side:
     """Return a network with claimed ranges.
 
-    Parameters
-    ----------
-    ends : sequence of (low, high)
-        Floats, of the pre-activations of every layer.
-    proved : bool
-        Whether to derive every range, and raise `Refuted` if one does not follow.
+    - ends: floats, of the pre-activations of every layer
+    - proved: whether to derive every range, and raise `Refuted` if one does not follow
     """
     claimed = [(Scaled.of(low), Scaled.of(high)) for low, high in ends]
     if [low.shape for low, _ in claimed] != [(layer.units,) for layer in network.layers]:

@@ -21,8 +21,6 @@ from lumpability.networks.relaxed.scaled import Scaled
 from lumpability.networks.relaxed.side import exact_ends, side
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["StableUnits", "sharp_ranges", "stable_units"]
-
 _NEAR = 1e-9
 _MOST_BOXES = 1 << 16
 _TRIED = 8
@@ -106,10 +104,8 @@ def stable_units(
 
     `progress` is called after each cut with the number of parts and `boxes`.
 
-    Raises
-    ------
-    InvalidInput
-        If the box has another number of inputs than the network, or `boxes` is not positive or too large.
+    Raises `InvalidInput` if the box has another number of inputs than the network, or `boxes` is not positive
+    or too large.
     """
     if region.n != network.inputs:
         raise InvalidInput(

@@ -24,8 +24,6 @@ import numpy as np
 from lumpability.networks.tensors.domains import Domains
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["ONE", "Algebra", "Value"]
-
 ONE = 0
 Value = tuple[int, Fraction]
 
@@ -39,8 +37,6 @@ _MOST_BITS = 4096
 class Algebra:
     """Numbers for atoms and for factors.
 
-    Examples
-    --------
     >>> algebra = Algebra()
     >>> x = algebra.atom("x")
     >>> algebra.total([(x, Fraction(2)), (x, Fraction(-2))])
@@ -108,8 +104,6 @@ class Algebra:
     def bounded(self, value: Value) -> Value:
         """Return a value whose factor is of bounded length: itself, or a new atom.
 
-        Examples
-        --------
         >>> algebra = Algebra()
         >>> algebra.bounded((ONE, Fraction(3))), algebra.bounded((ONE, Fraction(3) ** 5000))
         ((0, Fraction(3, 1)), (1, Fraction(1, 1)))
@@ -175,8 +169,6 @@ class Algebra:
     def root(self, square: Fraction) -> tuple[Fraction, bool]:
         """Return the root of a positive number, and whether it is exact or else off by a part in 2^128.
 
-        Examples
-        --------
         >>> Algebra().root(Fraction(9, 4))
         (Fraction(3, 2), True)
         """
@@ -219,10 +211,7 @@ class Algebra:
     ) -> tuple[Array, Array]:
         """Apply a rule on values to arrays of values, element by element.
 
-        Parameters
-        ----------
-        key : hashable, optional
-            Names the rule; what equal rules make of equal values is remembered.
+        - key: names the rule; what equal rules make of equal values is remembered
         """
         columns = [array for pair in operands for array in pair]
         known = {} if key is None else self._remembered.setdefault(key, {})
@@ -240,13 +229,8 @@ class Algebra:
     def spread(self, ids: Array, facs: Array, axis: int, size: int) -> tuple[Array, Array]:
         """Tell the positions of a collapsed axis apart; constants stay what they are.
 
-        Parameters
-        ----------
-        ids, facs : int array
-            Of size one along the axis.
-        axis : int
-            Counted from the last, negative.
-        size : int
+        - ids, facs: of size one along the axis
+        - axis: counted from the last, negative
         """
         distinct, inverse = np.unique(ids, return_inverse=True)
         fixed = np.array([atom in self.constants for atom in distinct.tolist()], dtype=bool)
@@ -299,16 +283,13 @@ class Algebra:
     ) -> Callable[[Sequence[Value]], Value]:
         """Return the rule of a function of one argument that is known by the factors it lets pass.
 
-        Parameters
-        ----------
-        key : hashable
-            The function's name, with all that it depends on.
-        group : {"linear", "positive", "even", "odd", "equal"}
-            f(c x) = c f(x) for every c, or for c > 0; |c| f(x); sign(c) f(|c| x); no rule.
-        of_constant : {"same", "some", "none"}
-            Whether a constant gives itself, some constant, or something that differs by position.
-        sign : {"same", "weak", 0, 1}, optional
-            Whether what it yields has the sign of its argument, is not negative if that is not, never is, is positive.
+        - key: the function's name, with all that it depends on
+        - group ({"linear", "positive", "even", "odd", "equal"}): f(c x) = c f(x) for every c, or for c > 0; |c|
+          f(x); sign(c) f(|c| x); no rule
+        - of_constant ({"same", "some", "none"}): whether a constant gives itself, some constant, or something
+          that differs by position
+        - sign ({"same", "weak", 0, 1}): whether what it yields has the sign of its argument, is not negative if
+          that is not, never is, is positive
         """
 
         def rule(values: Sequence[Value]) -> Value:

@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-__all__ = ["Domains"]
-
 Value = tuple[int, Fraction]
 
 

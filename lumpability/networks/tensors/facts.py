@@ -22,8 +22,6 @@ from lumpability.networks.tensors.protobuf import (
 )
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Facts", "Shape", "facts_at"]
-
 Shape = tuple[int, ...]
 
 _RANDOM = ("Random", "Multinomial", "Bernoulli")

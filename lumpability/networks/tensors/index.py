@@ -58,11 +58,7 @@ _SHAPES = {
 class Index:
     """A model, indexed.
 
-    Parameters
-    ----------
-    model : ModelProto
-    folder : Path, optional
-        Where external data lies.
+    - folder: where external data lies
     """
 
     def __init__(self, model: Any, folder: Path | None = None) -> None:
@@ -326,8 +322,6 @@ def is_weight(array: Array) -> bool:
 def reads_shape(op: str, slot: int) -> bool:
     """Whether an input of an operator is a shape, an extent or a position rather than data.
 
-    Examples
-    --------
     >>> reads_shape("Reshape", 1), reads_shape("Add", 1)
     (True, False)
     """

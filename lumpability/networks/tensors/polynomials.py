@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["Size", "at", "minus", "over", "plus", "product", "times"]
-
 Polynomial = tuple[tuple[tuple[int, ...], int], ...]
 Size = int | Polynomial
 
@@ -30,8 +28,6 @@ def _made(terms: dict[tuple[int, ...], int]) -> Size:
 def plus(first: Size, second: Size) -> Size:
     """Return a sum.
 
-    Examples
-    --------
     >>> x = (((1,), 1),)
     >>> plus(x, 2), plus(x, minus(2, x))
     ((((), 2), ((1,), 1)), 2)
@@ -68,8 +64,6 @@ def product(sizes: Iterable[Size]) -> Size:
 def over(first: Size, second: Size) -> Size | None:
     """Return a quotient where it is a polynomial, else None.
 
-    Examples
-    --------
     >>> x = (((1,), 1),)
     >>> over(times(6, x), 2) == times(3, x), over(x, 2), over(times(x, x), x) == x
     (True, None, True)

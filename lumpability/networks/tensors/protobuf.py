@@ -11,18 +11,6 @@ import numpy as np
 from lumpability.errors import InvalidNetwork, require
 from lumpability.numbers.float_arrays import Array
 
-__all__ = [
-    "array_of",
-    "attributes",
-    "evaluated",
-    "inferred",
-    "inferred_sizes",
-    "subgraphs",
-    "tensor_of",
-    "tensor_type",
-]
-
-
 _EVALUATED_FROM = {"DequantizeLinear": 19}
 """Operators whose older versions the evaluator lacks, and that mean the same since."""
 _INFERRED_AS = {
@@ -91,12 +79,7 @@ def tensor_of(array: Array, name: str, like: Any = None) -> Any:
 def evaluated(node: Any, inputs: Sequence[Array | None], opsets: Mapping[str, int]) -> list[Any]:
     """Run one node in onnx's own evaluator.
 
-    Parameters
-    ----------
-    node : NodeProto
-    inputs : sequence of array or None
-        In the order of the node's inputs; None where one is left out.
-    opsets : mapping of domain to version
+    - inputs: in the order of the node's inputs; None where one is left out
     """
     given = {
         name: np.asarray(value)
@@ -166,9 +149,7 @@ def inferred_sizes(
 ) -> dict[str, list[int | str | None]]:
     """Return the shapes of a node's outputs as onnx infers them where sizes may be symbols; None where it does not.
 
-    Parameters
-    ----------
-    types : mapping of str to (element type, shape or None)
+    - types: mapping of str to (element type, shape or None)
     """
     made = {
         name: onnx().helper.make_tensor_type_proto(kind, None if dims is None else list(dims))

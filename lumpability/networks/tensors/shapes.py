@@ -10,8 +10,6 @@ from typing import Any
 from lumpability.networks.tensors.polynomials import Size, minus, over, plus, product, times
 from lumpability.networks.tensors.protobuf import attributes
 
-__all__ = ["SHAPES", "Named", "Node", "crop", "is_far", "padding"]
-
 _FAR = (1 << 31) - 1
 
 

@@ -22,8 +22,6 @@ from lumpability.networks.tensors.protobuf import attributes, evaluated, inferre
 from lumpability.networks.tensors.shapes import SHAPES, Named, Node
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Sizes"]
-
 _SMALL = 1024
 _MOVES = frozenset(
     [
