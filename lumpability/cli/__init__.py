@@ -25,7 +25,6 @@ from lumpability.cli.files import convert_command, info_command
 from lumpability.cli.lump import lump_command, shrink_command
 from lumpability.cli.options import debug
 from lumpability.cli.prove import prove_command
-from lumpability.cli.pruning import explain_pruning_command
 from lumpability.cli.relax import relax_command
 from lumpability.cli.solve import solve_command
 from lumpability.cli.verify import verify_command
@@ -86,7 +85,6 @@ for _command in (
     convert_command,
     shrink_command,
     relax_command,
-    explain_pruning_command,
     demo_command,
     doctor_command,
     exercise_command,

@@ -1,4 +1,4 @@
-"""`lumpability explain-pruning`: what a pruning method did to a network, and how far its outputs can move."""
+"""What `lumpability explain` says about two networks: what was done to the first to get the second."""
 
 from __future__ import annotations
 
@@ -8,51 +8,23 @@ from typing import Any
 import click
 
 from lumpability import formats
-from lumpability.cli import options
 from lumpability.cli.console import Stages, show_json
 from lumpability.files import writing
 from lumpability.networks.regions import Box
 from lumpability.show.text import printable
 
-__all__ = ["explain_pruning_command"]
 
-_EXAMPLES = """\b
-Examples:
-  lumpability explain-pruning net.onnx pruned.onnx --box box.json
-  lumpability explain-pruning net.onnx int8.onnx --html what.html
-"""
-
-
-@click.command("explain-pruning", epilog=_EXAMPLES)
-@options.file_argument("original")
-@options.file_argument("smaller")
-@options.file_option(
-    "--region",
-    "--box",
-    default="all inputs",
-    about="The box of inputs for which the bound holds: a .vnnlib file, or JSON with the lists low and high.",
-)
-@click.option("--brief", is_flag=True, help="Print layers only, not every neuron.")
-@options.file_option("--certificate", about="Write a proof of the bound, for the command verify.")
-@options.file_option("--html", about="Also write the explanation to a small page.")
-@options.as_json
-@options.debug
-def explain_pruning_command(
-    *,
+def tell_pruning(
     original: Path,
     smaller: Path,
+    *,
     region: Path | None,
     brief: bool,
     certificate: Path | None,
     html: Path | None,
     as_json: bool,
 ) -> None:
-    """Say what was done to ORIGINAL to get SMALLER, neuron by neuron, and certify the difference.
-
-    Neurons are kept, rescaled, merged with others, made constant or dropped; weights are set to zero, rounded,
-    quantised or of lower rank. Whatever it was, the difference of the outputs is bounded for every input of the
-    region, and the bound is derived in exact arithmetic.
-    """
+    """Print what became of every neuron and weight, and the certified difference."""
     with Stages() as stages:
         with stages("reading", f"{original.name}, {smaller.name}"):
             networks: list[Any] = [formats.read(path) for path in (original, smaller)]
@@ -70,7 +42,7 @@ def explain_pruning_command(
     if as_json:
         written = {"certificate": certificate, "html": html}
         show_json(
-            "explain-pruning",
+            "explain",
             original=str(original),
             smaller=str(smaller),
             explanation=found.to_json(),

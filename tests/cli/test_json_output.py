@@ -69,7 +69,7 @@ def test_the_commands_for_networks_print_what_the_schema_says(
     assert conforms("compare", "wide.nnet", "wide.nnet")["difference"]["region"] is None
     assert conforms("lump", "wide.nnet", "--region", "box.json")["lumping"]["region"]
     assert conforms("relax", "wide.nnet", "--box", "box.json", "--units", "20")["lumping"]["curve"]
-    assert conforms("explain-pruning", "wide.nnet", "wide.nnet")["explanation"]["layers"]
+    assert conforms("explain", "wide.nnet", "wide.nnet")["explanation"]["layers"]
 
 
 def test_grading_prints_what_the_schema_says(

@@ -152,7 +152,7 @@ def test_the_curve_is_drawn(run: Run, files: Path) -> None:
 def test_pruning_is_explained_certified_and_verified(run: Run, files: Path) -> None:
     layers = [([[1, 1]], [0, -1], "relu"), ([[1], [0.3]], [0], None)]
     formats.write(Network.dense(layers, dtype=np.float32), "pruned.onnx")
-    asked = ("explain-pruning", "net.onnx", "pruned.onnx", "--box", "box.json")
+    asked = ("explain", "net.onnx", "pruned.onnx", "--box", "box.json")
     result = run(*asked, "--html", "what.html", "--certificate", "c.json")
     assert result.exit_code == 0, result.output
     assert "neuron 1 was dropped" in result.stdout
@@ -166,4 +166,21 @@ def test_pruning_is_explained_certified_and_verified(run: Run, files: Path) -> N
 
 def test_pruned_networks_of_another_depth_are_refused(run: Run, files: Path) -> None:
     formats.write(Network.dense([([[1]], None, None)], dtype=np.float32), "flat.onnx")
-    run("explain-pruning", "net.onnx", "flat.onnx").assert_refused("layers")
+    run("explain", "net.onnx", "flat.onnx").assert_refused("layers")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["net.onnx", "0:1"], "two states or neurons of one model, or the files of two networks"),
+        (["net.onnx", "0:1", "0:2", "--brief"], "--brief is for two networks"),
+        (["net.onnx", "net.onnx", "--kind", "exact"], "--kind is not for two networks"),
+        (["net.onnx"], "Missing argument"),
+    ],
+)
+def test_two_files_or_two_neurons_are_explained(
+    run: Run, files: Path, arguments: list[str], word: str
+) -> None:
+    result = run("explain", *arguments)
+    assert result.exit_code == 2
+    assert word in result.stderr

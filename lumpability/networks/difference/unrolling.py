@@ -1,7 +1,7 @@
 """From the layers of a network, or the nodes of its graph, to affine layers: `affine_layers`.
 
-Nodes of a graph are followed in order, with the free dimensions of the input taken as one: residual joins,
-concatenations and everything that moves data.  A node that only moves data is run by onnx's evaluator on the numbers of
+What is bounded takes one input at a time: no axis but the first may be free.  Nodes of a graph are followed in order:
+residual joins, concatenations and everything that moves data.  A node that only moves data is run by onnx's evaluator on the numbers of
 units; a concatenation of several tensors first becomes one affine layer with a source for each.  What is neither linear
 nor an activation or a maximum is refused by name.
 """
@@ -65,6 +65,7 @@ def affine_layers(network: Network | GraphNetwork) -> AffineNetwork:
     if graph is not None:
         return _of_graph(graph)
     assert isinstance(network, Network)
+    _refuse_free(None in network.input_shape[1:])
     shape = fixed(network.input_shape)
     numbers = np.arange(math.prod(shape)).reshape(shape)
     builder = Builder(numbers.size)
@@ -89,12 +90,14 @@ def _of_graph(network: GraphNetwork) -> AffineNetwork:
     if len(index.inputs) != 1 or len(index.outputs) != 1 or index.defaults:
         raise NotJustified("no bound for a network with several inputs or outputs")
     (item,), (output,) = index.inputs, index.outputs
+    _refuse_free(any(isinstance(size, str) for size in index.sizes(item)[1:]))
     facts = index.facts(dict.fromkeys((name for name, _ in index.symbols), 1))
     shape = facts.shape(item.name)
     if shape is None:
         raise NotJustified(f"the shape of the input {item.name!r} is not known")
     numbers = np.arange(math.prod(shape)).reshape(shape)
-    reader = _Reader(facts, Builder(numbers.size), index.opsets)
+    several = {name for name, users in index.users.items() if len(users) + (name == output) > 1}
+    reader = _Reader(facts, Builder(numbers.size), index.opsets, several)
     reader.values[item.name] = Value(0, numbers)
     for node in index.nodes:
         if not all(name in facts.values for name in node.output if name):
@@ -104,11 +107,22 @@ def _of_graph(network: GraphNetwork) -> AffineNetwork:
     return reader.builder.network(reader.values[output])
 
 
+def _refuse_free(free: bool) -> None:
+    """Refuse inputs of several shapes: a bound for one of them says nothing about the others."""
+    if free:
+        raise NotJustified(
+            "the input has free sizes besides the first one: fix them in the file, a bound is for one shape"
+        )
+
+
 class _Reader:
     """The values of the tensors of a graph that depend on its input."""
 
-    def __init__(self, facts: Facts, builder: Builder, opsets: dict[str, int]) -> None:
+    def __init__(
+        self, facts: Facts, builder: Builder, opsets: dict[str, int], several: set[str]
+    ) -> None:
         self.facts, self.builder, self.opsets = facts, builder, opsets
+        self.several = several  # tensors with several readers
         self.values: dict[str, Value] = {}
 
     def read(self, node: Any) -> None:
@@ -127,6 +141,8 @@ class _Reader:
 
     def _operand(self, name: str) -> Operand:
         if name in self.values:
+            if name in self.several:  # an activation must not change what others read
+                self.builder.shared.add(self.values[name].layer)
             return self.values[name]
         if name in self.facts.values:
             return self.facts.values[name]

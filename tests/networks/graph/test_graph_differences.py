@@ -11,9 +11,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_graphs import random_network
 
-from lumpability import compare
+from lumpability import Network, compare
 from lumpability.errors import NotJustified
 from lumpability.networks.difference import affine_layers, ranges
+from lumpability.networks.elementwise import Activate
 from lumpability.networks.graph.network import GraphNetwork
 
 RANDOM = np.random.default_rng(0)
@@ -98,3 +99,39 @@ def test_products_of_tensors_and_several_inputs_are_refused() -> None:
     other = Graph()
     with pytest.raises(NotJustified, match="several inputs"):
         affine_layers(other.model([other.add("Add", "x", "z")], x=[1, 2], z=[1, 2]))
+
+
+@pytest.mark.parametrize(
+    "function", ["Relu", "LeakyRelu", "Tanh", "Sigmoid", "Softplus", "Elu", "Atan", "Softsign"]
+)
+@pytest.mark.parametrize("reader", ["Mul", "Gemm", "Add", "Reshape", "Identity", "Sub", "Max"])
+def test_what_reads_an_argument_after_its_activation_reads_the_argument(
+    function: str, reader: str
+) -> None:
+    graph = Graph()
+    argument = graph.add("Gemm", "x", graph.const([[-1.0, 0.5], [0.25, -2.0]]))
+    value = graph.add(function, argument)
+    other = {
+        "Mul": lambda: graph.const(2.0),
+        "Gemm": lambda: graph.const([[1.0, 2.0], [3.0, -4.0]]),
+        "Add": lambda: value,
+        "Sub": lambda: graph.const(1.0),
+        "Max": lambda: graph.const(-0.25),
+        "Reshape": lambda: graph.ints(1, 2),
+    }
+    again = graph.add(reader, argument, *([other[reader]()] if reader in other else []))
+    network = graph.model([graph.add("Concat", again, value, axis=1)], x=[1, 2])
+    x = np.array([[0.75, 0.5]], dtype=np.float32)
+    assert np.allclose(affine_layers(network)(x), network(x), rtol=1e-5, atol=1e-6)
+
+
+def test_inputs_of_several_shapes_are_refused() -> None:
+    graph = Graph()
+    kernel = graph.const(np.arange(9.0).reshape(1, 1, 3, 3))
+    out = graph.add("Relu", graph.add("Conv", "x", kernel, pads=[1, 1, 1, 1]))
+    network = graph.model([out], x=["N", 1, "H", "W"])
+    with pytest.raises(NotJustified, match="free sizes besides the first"):
+        compare(network, network)
+    layers = Network((Activate("relu"),), (None, 1, None, 3), np.dtype(np.float64))
+    with pytest.raises(NotJustified, match="free sizes besides the first"):
+        compare(layers, layers, region=(0, 1))
