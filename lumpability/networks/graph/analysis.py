@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from lumpability.networks.operators import family_of, opaque
+from lumpability.networks.operators.composite import viewed
 from lumpability.networks.tensors.call import Against, Call, Declined, Work
 from lumpability.networks.tensors.index import Index, captured, is_weight, reads_shape
 
@@ -29,6 +30,11 @@ class Analysis(Work):
         First outputs of nodes whose weights are not to be added up.
     against : Against, optional
         Another graph and its analysis: values are then numbered as there, for a proof that both are equal.
+
+    Attributes
+    ----------
+    pinned : dict
+        By a number that is computed from sizes and by where it is read: the tensor whose size must not change it.
     """
 
     OUTPUT = "it is an output of the network"
@@ -46,6 +52,7 @@ class Analysis(Work):
             choices = [index.facts(facts.sizes) for facts in against.analysis.choices]
         super().__init__(index, choices, against)
         self.families: list[Any] = []
+        self.pinned: dict[str, dict[tuple[int, int], str]] = {}
         for item in (*index.inputs, *index.defaults):
             self.source(item.name)
         for name in self.choices[0].values:
@@ -59,9 +66,11 @@ class Analysis(Work):
             call = Call(self, number, node)
             family = opaque if index.local[number] else family_of(call)
             try:
+                call = call if family is opaque else viewed(call)
                 family.apply(call)
             except Declined as declined:
-                call.notes.clear()
+                call = Call(self, number, node)
+                self.unite(node.output)
                 call.notes["why"] = str(declined)
                 self.readers = [reader for reader in self.readers if reader.node != number]
                 family = opaque
@@ -98,15 +107,15 @@ class Analysis(Work):
         return found
 
     def _hold_measured(self) -> None:
-        """Hold what a Shape measures if a number that is not a shape comes of it."""
+        """Hold what a Shape measures if a number that is not a shape comes of it; pin it if it is always the same."""
         for node in self.index.nodes:
             if node.op_type in ("Shape", "Size") and node.input[0] in self.tensors:
-                for reason in self._uses_of_number(node.output[0]):
+                for reason in self._uses_of_number(node):
                     self.hold(node.input[0], reason)
 
-    def _uses_of_number(self, name: str) -> Iterator[str]:
+    def _uses_of_number(self, node: Any) -> Iterator[str]:
         """Yield what uses a folded number, or one that is computed from it, other than as a shape."""
-        pending, seen = [name], {name}
+        pending, seen = [node.output[0]], {node.output[0]}
         while pending:
             name = pending.pop()
             if name in self.index.outputs:
@@ -114,9 +123,13 @@ class Analysis(Work):
             if name in self.index.captured:
                 yield "its size is a number that a graph inside a node reads"
             for user, slot in self.index.users.get(name, []):
-                call, node = self.calls[user], self.index.nodes[user]
+                call, reader = self.calls[user], self.index.nodes[user]
                 if call is None:
-                    pending += [output for output in node.output if output not in seen]
-                    seen.update(node.output)
-                elif not reads_shape(node.op_type, slot):
+                    pending += [output for output in reader.output if output not in seen]
+                    seen.update(reader.output)
+                elif reads_shape(reader.op_type, slot):
+                    continue
+                elif name in self.known:
+                    self.pinned.setdefault(name, {})[user, slot] = node.input[0]
+                else:
                     yield f"its size is a number that {call.where} uses"

@@ -94,6 +94,10 @@ class GraphCertificate:
             return Verification.rejected(
                 "layers", f"the value of {str(unproved)!r} is not shown to be the same"
             )
+        except (LookupError, TypeError, ValueError) as error:
+            # The rules compare nodes that write the same tensors; those of another graph may have nothing in common.
+            told = f"the graphs do not have the same nodes ({type(error).__name__}: {error})"
+            return Verification.rejected("layers", told)
         text = (
             "every output of the reduced graph has the value of the original one, for every input"
         )

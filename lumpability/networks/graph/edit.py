@@ -19,7 +19,7 @@ from lumpability.networks.graph.writer import Writer
 from lumpability.networks.operators.index_maps import Input, maps, numbered, shortened
 from lumpability.networks.quotient import Rounding
 from lumpability.networks.tensors.algebra import ONE
-from lumpability.networks.tensors.call import Call, Declined, Reader
+from lumpability.networks.tensors.call import Call, Declined, Reader, View
 from lumpability.networks.tensors.index import Index, Shape
 from lumpability.numbers.float_arrays import Array, round_to
 
@@ -83,6 +83,7 @@ class Editor:
     _boxes: dict[str, Array] = field(default_factory=dict)
     _constants: dict[str, dict[tuple[int, int], Array]] = field(default_factory=dict)
     _attributes: dict[tuple[int, str], Any] = field(default_factory=dict)
+    _asked: dict[str, dict[tuple[int, int], list[tuple[int, int]]]] = field(default_factory=dict)
     _omitted: list[tuple[int, int]] = field(default_factory=list)
 
     def keeps(self, labels: Array) -> Array:
@@ -118,6 +119,13 @@ class Editor:
         assert old is not None
         box = self.box(name)
         return tuple(box.shape[a] if a in tensor.units else n for a, n in enumerate(old))
+
+    def stored(self, name: str, old: Shape | None = None) -> Shape:
+        """Return the new shape of a tensor as it is in the file; `old` is the one that is there now."""
+        view = self.analysis.views.get(name)
+        if view is None:
+            return self.shape(name, old)
+        return view.joined(self.shape(name, None if old is None else view.apart(old)))
 
     def _coordinates(self, name: str) -> tuple[Array, ...]:
         tensor = self.analysis.tensors[name]
@@ -251,7 +259,7 @@ class Editor:
         """Let a constant that states a tensor's shape follow, through the arithmetic that makes it."""
         if not self.changed(like):
             return
-        old, new = self.analysis.tensors[like].shape, self.shape(like)
+        old, new = self.analysis.choices[0].shape(like), self.stored(like)
         assert old is not None
         self._follow(call.name(slot), call.number, slot, list(zip(old, new, strict=True)))
 
@@ -265,26 +273,51 @@ class Editor:
         return Unfit(name)
 
     def _follow(self, name: str, number: int, slot: int, sizes: list[tuple[int, int]]) -> None:
+        """Let a computed shape follow, given with what it has to become, through what computes it."""
         analysis = self.analysis
         producer = analysis.index.producer.get(name)
         node = None if producer is None else analysis.index.nodes[producer]
-        alone = len(analysis.index.users.get(name, ())) == 1  # others may read it as a number
-        if producer is not None and node is not None and alone and name in analysis.derived:
-            if node.op_type == "Concat":
-                first = 0
-                for place, part in enumerate(node.input):
-                    count = analysis.choices[0].values[part].size
-                    self._follow(part, producer, place, sizes[first : first + count])
-                    first += count
-                return
-            if node.op_type in ("Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape"):
-                self._follow(node.input[0], producer, 0, sizes)
+        if producer is not None and node is not None and name in analysis.derived:
+            asked = self._asked.setdefault(name, {})
+            asked[number, slot] = sizes
+            users = analysis.index.users.get(name, ())
+            if len(users) > 1 and name not in analysis.known and len(asked) < len(users):
+                return  # others may read it as a number
+            alike = all(other == sizes for other in asked.values())
+            if len(users) == len(asked) and alike and self._follow_node(node, producer, sizes):
                 return
         known = analysis.known.get(name)
         if known is not None and known.size == len(sizes):
             pairs = zip(known.reshape(-1).tolist(), sizes, strict=True)
             follow = [new if n == old else n for n, (old, new) in pairs]
             self.replace(name, number, slot, np.array(follow, known.dtype).reshape(known.shape))
+
+    def _follow_node(self, node: Any, number: int, sizes: list[tuple[int, int]]) -> bool:
+        """Let the inputs of a node follow that computes a shape; say whether it is one that can."""
+        if node.op_type == "Concat":
+            first = 0
+            for place, part in enumerate(node.input):
+                count = self.analysis.choices[0].values[part].size
+                self._follow(part, number, place, sizes[first : first + count])
+                first += count
+            return True
+        if node.op_type in ("Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape"):
+            self._follow(node.input[0], number, 0, sizes)
+            return True
+        if node.op_type == "Mul" and len(sizes) == 1:
+            ((old, new),) = sizes
+            for slot, name in enumerate(node.input):
+                known = self.analysis.known.get(name)
+                if (
+                    known is not None
+                    and known.size == 1
+                    and old
+                    and int(known.item()) * new % old == 0
+                ):
+                    factor = int(known.item())
+                    self._follow(name, number, slot, [(factor, factor * new // old)])
+                    return True
+        return False
 
     def edited(self) -> Any:
         """Carry out all changes on a copy of the model, and check what has become of it.
@@ -297,6 +330,12 @@ class Editor:
         for call, family in zip(self.analysis.calls, self.analysis.families, strict=True):
             if call is not None and self._touched(call):
                 family.edit(call, self)
+        for name, uses in self.analysis.pinned.items():
+            for place, measured in uses.items():
+                if self.changed(measured):
+                    self._constants.setdefault(name, {}).setdefault(
+                        place, self.analysis.known[name]
+                    )
         model = type(self.analysis.index.model)()
         model.CopyFrom(self.analysis.index.model)
         writer = Writer(self.analysis, model, self.places)
@@ -307,7 +346,7 @@ class Editor:
         for item in model.graph.value_info:
             if self.changed(item.name):
                 shape = item.type.tensor_type.shape
-                for dim, size in zip(shape.dim, self.shape(item.name), strict=False):
+                for dim, size in zip(shape.dim, self.stored(item.name), strict=False):
                     if dim.HasField("dim_value"):
                         dim.dim_value = size
         self._check(model)
@@ -328,7 +367,7 @@ class Editor:
                 continue
             for facts, new in zip(self.analysis.choices, after, strict=True):
                 old = facts.shape(name)
-                if old is not None and new.shape(name) != self.shape(name, old):
+                if old is not None and new.shape(name) != self.stored(name, old):
                     raise Unfit(name)
         for call in self.analysis.calls:
             if call is not None and "sources" in call.notes and self._touched(call):
@@ -342,15 +381,20 @@ class Editor:
             [box.ravel() + first for box, first in zip(boxes, offsets, strict=False)]
         )
         node = next(n for n in index.nodes if n.output[0] == call.node.output[0])
-        short = call.notes["short"]
+        short, views = call.notes["short"], {}
+        for name in (*call.node.input, *call.node.output):
+            view = self.analysis.views.get(name)
+            if view is not None:
+                views[name] = View(view.axis, self.shape(name)[view.axis + 1])
+                node = call.node
         for facts in after:
             try:
-                numbers = numbered(node, facts, slots, index.opsets, short)
+                numbers = numbered(node, facts, slots, index.opsets, short=short, views=views)
             except Declined:
                 raise Unfit(call.name(slots[0])) from None
             for output, source in call.notes["sources"].items():
                 name = call.node.output[output]
-                shapes = [shortened(facts, node.input[s], short) for s in slots]
+                shapes = [shortened(facts, node.input[s], short, views) for s in slots]
                 inputs = [
                     Input(shape, frozenset(a for a in part.units if shape[a] > 1), shape)
                     for shape, part in zip(shapes, parts, strict=True)

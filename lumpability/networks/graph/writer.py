@@ -121,8 +121,9 @@ class Writer:
                 arrays[content] = array
             for content, uses in groups.items():
                 array = arrays[content]
-                if array is old or (
-                    not shared
+                pinned = name in self.analysis.pinned  # what computes it would yield another number
+                if (array is old and not pinned) or (
+                    not (shared or pinned)
                     and len(groups) == 1
                     and (self._in_place(name, array) or self._behind(name, array, uses))
                 ):

@@ -7,14 +7,15 @@ axis one of units.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from lumpability.networks.operators.routes import Routes
-from lumpability.networks.tensors.call import Declined
+from lumpability.networks.tensors.call import Declined, View
 from lumpability.networks.tensors.index import Facts, Shape
 from lumpability.networks.tensors.polynomials import Size
 from lumpability.networks.tensors.protobuf import evaluated
@@ -26,16 +27,22 @@ _MOST = 1 << 25
 
 
 def numbered(
-    node: Any, facts: Facts, slots: Sequence[int], opsets: Any, short: frozenset[int] = frozenset()
+    node: Any,
+    facts: Facts,
+    slots: Sequence[int],
+    opsets: Any,
+    *,
+    short: frozenset[int] = frozenset(),
+    views: Mapping[str, View] = MappingProxyType({}),
 ) -> list[Array]:
     """Run the operator on the numbers of its elements, from 1; 0 stands for what a Pad puts in.
 
-    Of the axes in `short` one position is taken.
+    Of the axes in `short` one position is taken.  Tensors with a view have its axes.
     """
     given: list[Array | None] = [facts.values.get(name) for name in node.input]
     first = 1
     for slot in slots:
-        shape = shortened(facts, node.input[slot], short)
+        shape = shortened(facts, node.input[slot], short, views)
         size = math.prod(shape)
         if first + size > _MOST:
             raise Declined("moves more elements than are followed one by one")
@@ -45,22 +52,27 @@ def numbered(
         if len(given) > 2:
             given[2] = np.array(0)
         node = _without_value(node)
+    joined = node.op_type == "Reshape" and bool(views.keys() & {node.input[0], node.output[0]})
+    if joined:
+        given[1] = np.array(shortened(facts, node.output[0], short, views), dtype=np.int64)
     if any(value is None and name for name, value in zip(node.input, given, strict=True)):
         raise Declined("takes parameters that are computed from the network's inputs")
     try:
         found = evaluated(node, given, opsets)
     except Exception as error:
-        raise Declined from error
+        raise Declined("does not run at sizes that the inputs may have") from error
     if not all(isinstance(value, np.ndarray) and value.dtype.kind == "i" for value in found):
         raise Declined
     return found
 
 
-def shortened(facts: Facts, name: str, short: frozenset[int]) -> Shape:
-    """Return the shape of an input, with size one on some axes."""
+def shortened(facts: Facts, name: str, short: frozenset[int], views: Mapping[str, View]) -> Shape:
+    """Return the shape of a tensor, or of its view, with size one on some axes."""
     shape = facts.shape(name)
     if shape is None:
         raise Declined("reads a tensor whose shape is unknown")
+    if name in views:
+        shape = views[name].apart(shape)
     return tuple(1 if axis in short else n for axis, n in enumerate(shape))
 
 

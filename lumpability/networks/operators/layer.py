@@ -85,6 +85,8 @@ def layer_of(call: Call) -> Layer:
         raise Declined("has weights that are not finite floats")
     if layer.bias is not None and not np.isfinite(layer.bias).all():
         raise Declined("has weights that are not finite floats")
+    if layer.bias is not None and layer.bias.shape != (sum(m.shape[1] for m in layer.matrices),):
+        raise Declined("has a bias that does not fit its weights")
     return layer
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.networks.operators.composite import join
 from lumpability.networks.operators.index_maps import Input, maps, numbered, shortened
 from lumpability.networks.operators.routes import Routes, routes
 from lumpability.networks.tensors.call import HELD, Call, Declined, Tensor
@@ -55,6 +56,8 @@ def apply(call: Call) -> None:
             call.work.view(part, part.units | old.units)
             for part, old in zip(parts, before, strict=True)
         ]
+    if call.op == "Reshape":
+        join(call, parts[0].units)
     outputs = [k for k, name in enumerate(call.node.output) if name]
     for k in outputs:
         call.shape(k)  # declines if it is empty
@@ -62,7 +65,9 @@ def apply(call: Call) -> None:
     short = _not_followed(parts, list(ways.values()), call.op)
     call.notes.update(short=short, ways=ways)
     numbers = [
-        numbered(call.node, facts, slots, call.work.index.opsets, short)
+        numbered(
+            call.node, facts, slots, call.work.index.opsets, short=short, views=call.work.views
+        )
         for facts in call.work.choices
     ]
     for output in outputs:
@@ -129,7 +134,7 @@ def _output(
             raise Declined("mixes units with an axis of free size")
         maps_at = []
         for facts, found in zip(work.choices, numbers, strict=True):
-            shapes = [shortened(facts, call.name(slot), short) for slot in slots]
+            shapes = [shortened(facts, call.name(slot), short, work.views) for slot in slots]
             units_of = [part.units for part in parts]
             inputs = [Input(*each) for each in zip(shapes, units_of, dims, ways, strict=True)]
             maps_at.append(maps(inputs, found, after))

@@ -36,11 +36,12 @@ def apply(call: Call) -> None:
     rank = len(shape)
     if left.rank != rank or right.rank != rank or rank < 2:
         raise Declined("multiplies tensors of different ranks that both depend on the input")
-    batch = {a for a in left.units | right.units if a < rank - 2}
+    sides = _unit_axes(call, left, right)
+    batch = {a for a in sides[0] | sides[1] if a < rank - 2}
     if any(left.shape[a] != right.shape[a] for a in batch):  # type: ignore[index]
         raise Declined("uses the units of one factor for several of the other")
-    rows, columns = rank - 2 in left.units, rank - 1 in right.units
-    inner = rank - 1 in left.units or rank - 2 in right.units
+    rows, columns = rank - 2 in sides[0], rank - 1 in sides[1]
+    inner = rank - 1 in sides[0] or rank - 2 in sides[1]
     if (inner and (rows or columns)) or (rows and columns):
         raise Declined("multiplies units on more than one axis")
     first = call.work.view(
@@ -60,6 +61,24 @@ def apply(call: Call) -> None:
     units = batch | ({rank - 2} if rows else set()) | ({rank - 1} if columns else set())
     call.yields(units, labels, values)
     call.notes["heads"] = sorted(batch)
+
+
+def _unit_axes(call: Call, *factors: Tensor) -> list[set[int]]:
+    """Return the axes of each factor along which different units leave; positions that a mask tells apart are none."""
+    against = call.work.against
+    if against is not None:
+        found = against.call(call).notes["axes"]
+    else:
+        found = [{a for a in one.units if _varies(one.labels, a)} for one in factors]
+    call.notes["axes"] = found
+    return [
+        {a for a in axes if one.shape is not None and one.shape[a] > 1}
+        for axes, one in zip(found, factors, strict=True)
+    ]
+
+
+def _varies(labels: Array, axis: int) -> bool:
+    return not bool((labels == np.take(labels, [0], axis=axis)).all())
 
 
 def _values(

@@ -9,7 +9,7 @@ fixed sizes, and their positions can be followed one by one.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from lumpability.networks.tensors.call import Call, Declined
 from lumpability.networks.tensors.polynomials import Size, times
 from lumpability.networks.tensors.shapes import Node, crop, is_far, padding
 
-__all__ = ["Routes", "routes"]
+__all__ = ["Routes", "groups_of", "routes"]
 
 _RESHAPES = frozenset(["Reshape", "Flatten", "Squeeze", "Unsqueeze"])
 _FIXED = frozenset(["GatherND", "GatherElements", "ReverseSequence"])
@@ -151,16 +151,24 @@ def _cut(call: Call, node: Node, axis: int, size: Size, rank: int) -> Hashable |
 def _regrouped(before: Sequence[Size], after: Sequence[Size]) -> Routes:
     """Return the routes of a Reshape: axes between two places with equal products before them belong together."""
     found = Routes()
-    left, right = ([axis for axis, n in enumerate(dims) if n != 1] for dims in (before, after))
-    while left or right:
-        ins, outs = _first_group(before, left, after, right)
-        left, right = left[len(ins) :], right[len(outs) :]
+    for ins, outs in groups_of(before, after):
         sizes = [tuple(before[a] for a in ins), tuple(after[a] for a in outs)]
         if len(ins) == len(outs) == 1:
             found.carried[ins[0]] = outs[0]
         elif not all(isinstance(size, int) for size in (*sizes[0], *sizes[1])):
             found.renamed.update((axis, (*sizes, axis - ins[0])) for axis in ins)
     return found
+
+
+def groups_of(
+    before: Sequence[Size], after: Sequence[Size]
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield the axes of a Reshape that belong together, those of size one apart."""
+    left, right = ([axis for axis, n in enumerate(dims) if n != 1] for dims in (before, after))
+    while left or right:
+        ins, outs = _first_group(before, left, after, right)
+        left, right = left[len(ins) :], right[len(outs) :]
+        yield ins, outs
 
 
 def _first_group(

@@ -11,18 +11,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lumpability.networks.tensors.algebra import Algebra
 from lumpability.networks.tensors.index import Facts, Index, Shape, captured
-from lumpability.networks.tensors.polynomials import Size
+from lumpability.networks.tensors.polynomials import Size, over
 from lumpability.networks.tensors.protobuf import attributes
 from lumpability.networks.tensors.sizes import Sizes
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["HELD", "Against", "Call", "Declined", "Labels", "Reader", "Tensor", "Unproved", "Work"]
+__all__ = [
+    "HELD",
+    "Against",
+    "Call",
+    "Declined",
+    "Labels",
+    "Reader",
+    "Tensor",
+    "Unproved",
+    "View",
+    "Work",
+]
 
 HELD = 0
 
@@ -101,6 +112,30 @@ class Labels:
     def hold(self, labels: Array, reason: str) -> None:
         """Let labels never leave."""
         self.unite(np.unique(labels), np.array(HELD), reason)
+
+
+class View(NamedTuple):
+    """An axis that is read as two, of a free size and of a fixed one.
+
+    Attributes
+    ----------
+    axis : int
+    inner : int
+        The fixed size.
+    """
+
+    axis: int
+    inner: int
+
+    def apart(self, shape: tuple[Any, ...], outer: Any = None) -> tuple[Any, ...]:
+        """Return a shape with the axis as two, of an outer size that may be given."""
+        outer = shape[self.axis] // self.inner if outer is None else outer
+        return (*shape[: self.axis], outer, self.inner, *shape[self.axis + 1 :])
+
+    def joined(self, shape: Shape) -> Shape:
+        """Return a shape with the two axes as one."""
+        both = shape[self.axis] * shape[self.axis + 1]
+        return (*shape[: self.axis], both, *shape[self.axis + 2 :])
 
 
 @dataclass
@@ -371,6 +406,8 @@ class Work:
     readers : list of Reader
     calls : list of Call or None
         By node; None if it is folded.
+    views : dict of str to View
+        Tensors with an axis that is read as two; their shapes here have both.
     followed : int
         Elements of large tensors that were followed one by one.
     """
@@ -385,6 +422,8 @@ class Work:
         self.tensors: dict[str, Tensor] = {}
         self.readers: list[Reader] = []
         self.calls: list[Call | None] = []
+        self.views: dict[str, View] = {}
+        self._whole: dict[str, tuple[Size, ...]] = {}
         self.followed = 0
 
     def source(self, name: str) -> None:
@@ -401,7 +440,27 @@ class Work:
 
     def shape(self, name: str) -> Shape | None:
         """Return the shape of a tensor at the first choice of sizes, None if it is unknown at one of them."""
-        return self.choices[0].shape(name) if name in self.sizes.dims else None
+        shape = self.choices[0].shape(name) if name in self.sizes.dims else None
+        return shape if shape is None or name not in self.views else self.views[name].apart(shape)
+
+    def split(self, name: str, view: View) -> None:
+        """Read an axis of a tensor as two; declines if it is no multiple of the inner one."""
+        dims = self.sizes.dims.get(name, ())
+        outer = over(dims[view.axis], view.inner) if view.axis < len(dims) else None
+        if outer is None:
+            raise Declined("reads or makes a tensor whose shape is unknown")
+        self._whole[name] = dims
+        self.views[name], self.sizes.dims[name] = view, view.apart(dims, outer)
+
+    def unite(self, names: Iterable[str]) -> None:
+        """Read no axis of some tensors as two."""
+        for name in names:
+            if self.views.pop(name, None) is not None:
+                self.sizes.dims[name] = self._whole.pop(name)
+
+    def outer(self, name: str) -> Size:
+        """Return the free size of an axis that is read as two."""
+        return self.sizes.dims[name][self.views[name].axis]
 
     def hold(self, name: str, reason: str) -> None:
         """Hold all units of a tensor."""

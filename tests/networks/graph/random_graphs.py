@@ -98,6 +98,23 @@ class Maker(Steps):
         y = self.add("Transpose", self.add("MatMul", scores, parts[2]), perm=[0, 2, 1, 3])
         return self.add("Reshape", y, self.ints(0, -1, heads * value)), heads * value
 
+    def step_joined_attention(self, x: str, channels: int) -> Found | None:
+        """Attention as torch exports it, batch and heads on one axis."""
+        if self.kind != "sequences":
+            return None
+        heads, size = self.one_of(2, 3), self.one_of(1, 2, 3)
+        turned = self.add("Transpose", x, perm=[1, 0, 2])
+        parts = []
+        for _ in range(3):
+            y = self.layer(turned, channels, heads * size)
+            y = self.add("Reshape", y, self.ints(5, -1, size))
+            parts.append(self.add("Transpose", y, perm=[1, 0, 2]))
+        scores = self.add("MatMul", parts[0], self.add("Transpose", parts[1], perm=[0, 2, 1]))
+        scores = self.add(self.one_of("Softmax", "Tanh"), scores)
+        y = self.add("Transpose", self.add("MatMul", scores, parts[2]), perm=[1, 0, 2])
+        y = self.add("Reshape", y, self.ints(5, -1, heads * size))
+        return self.add("Transpose", y, perm=[1, 0, 2]), heads * size
+
     def step_recurrent(self, x: str, channels: int) -> Found:
         op, gates = self.one_of(("LSTM", 4), ("GRU", 3), ("RNN", 1))
         direction = self.one_of("forward", "reverse", "bidirectional")
@@ -162,6 +179,7 @@ class Maker(Steps):
             return [
                 *common,
                 self.step_attention,
+                self.step_joined_attention,
                 *[self.step_recurrent] * 3,
                 self.step_positions,
                 self.step_turn,

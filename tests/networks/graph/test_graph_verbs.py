@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from graph_builder import Graph
 
@@ -12,6 +14,7 @@ from lumpability import Network, check, lump
 from lumpability.errors import InvalidInput, InvalidPartition
 from lumpability.networks.graph.examples import residual
 from lumpability.networks.graph.layers import Held
+from lumpability.networks.graph.network import GraphNetwork
 
 
 def normed() -> Any:
@@ -92,8 +95,10 @@ def test_layers_whose_units_leave_together_name_each_other() -> None:
 def test_a_node_that_is_carried_says_why() -> None:
     graph = Graph()
     hidden = graph.add("MatMul", "x", graph.const(np.ones((4, 4))))
-    network = graph.model([graph.add("Reshape", hidden, graph.ints(-1, 2))], x=["N", 4])
-    assert list(network.held) == ["Reshape 'n1' mixes units with an axis of free size"]
+    joined = graph.add("Reshape", hidden, graph.ints(-1, 2))
+    network = graph.model([graph.add("CumSum", joined, graph.const(0, np.int64))], x=["N", 4])
+    reason = "CumSum 'n2' uses an axis of free size that is joined with units"
+    assert list(network.held) == [reason]
 
 
 def test_aligned_widths_are_multiples_or_as_they_were_and_the_function_stays() -> None:
@@ -114,3 +119,14 @@ def test_the_latency_of_both_networks_is_measured_on_request() -> None:
     took = lump(residual()).latency(runs=3)
     assert min(took.before, took.after) > 0
     assert "medians of 3 runs" in str(took)
+
+
+def test_a_certificate_of_graphs_with_other_nodes_is_rejected() -> None:
+    lumping = lump(residual())
+    model = onnx.ModelProto()
+    model.CopyFrom(lumping.quotient.model)
+    node = next(node for node in model.graph.node if node.op_type == "MatMul")
+    node.input[:] = reversed(node.input)
+    other = GraphNetwork(model)
+    certificate = replace(lumping.certificate(), reduced=other.digest)
+    assert not certificate.verify(reduced=other)
