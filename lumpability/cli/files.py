@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.models import describe
+from lumpability.cli.tables import describe_table_file, refuse_table_options, table_options
 from lumpability.show.text import Table
+from lumpability.tables.reading import is_table
 
 
 @click.command("info", epilog="Example: lumpability info chain.umb")
 @options.file_argument("model")
 @options.reading
+@table_options("states", "table", "memory")
 @options.as_json
 @options.debug
-def info_command(*, model: Path, read: options.Read, as_json: bool) -> None:
+def info_command(*, model: Path, read: options.Read, as_json: bool, tables: dict[str, Any]) -> None:
     """Show what MODEL holds.
 
     For a chain: sizes, labels, rewards, and how its numbers were read. For a network: sizes, layers, and
-    the barriers at which nothing merges.
+    the barriers at which nothing merges. For an edge table: sizes, labels, rewards, and the engine.
     """
+    if not is_table(model):
+        refuse_table_options(tables, model)
     with Stages() as stages, stages("reading", model.name):
-        report = describe(read(model))
+        if is_table(model):
+            report = describe_table_file(model, read, **tables)
+        else:
+            report = describe(read(model))
     if as_json:
         show_json("info", path=str(model), model=report.data, seconds=stages.seconds)
     else:

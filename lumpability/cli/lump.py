@@ -94,7 +94,7 @@ def _box(
 @options.file_option("--report", about="Write what --json prints to a file.")
 @options.reading
 @options.writing
-@table_options
+@table_options("states", "table", "memory", "temp", "resume", "quotient")
 @options.as_json
 @options.debug
 @together()

@@ -1,4 +1,4 @@
-"""`lumpability lump` for edge tables: the options that only tables have, and the report."""
+"""The commands for edge tables: the options that only tables have, and the reports."""
 
 from __future__ import annotations
 
@@ -12,64 +12,66 @@ import click
 from lumpability.cli import options
 from lumpability.cli.console import Stages, document, show
 from lumpability.cli.failures import dashed, tell
-from lumpability.cli.report import change_of_size
+from lumpability.cli.report import Report, change_of_size
 from lumpability.files import writing
+from lumpability.numbers.rationals import shown
 from lumpability.show.text import Table
-from lumpability.tables import TableLumping, lump_table
+from lumpability.tables import TableLumping, inspect_table, lump_table
 from lumpability.tables.rounds import RoundReport
 from lumpability.vocabulary import keywords
 
-_OURS = ("states", "table", "memory", "temp", "resume", "quotient")
-
-_OPTIONS = (
-    options.file_option(
+_OPTIONS = {
+    "states": options.file_option(
         "--states",
         default="what transitions mention",
         about="Edge tables: a table of all states, with labels (boolean columns) and rewards (numbers).",
     ),
-    click.option(
+    "table": click.option(
         "--table",
         metavar="NAME",
         show_default="edges",
         help="Edge tables: the table of a DuckDB database that holds the transitions.",
     ),
-    click.option(
+    "memory": click.option(
         "--memory",
         metavar="SIZE",
         show_default="half of the machine's",
         help="Edge tables: memory to use, such as 4GB; what does not fit goes to disk.",
     ),
-    options.file_option(
+    "temp": options.file_option(
         "--temp",
         metavar="DIR",
         default="a temporary one",
         about="Edge tables: folder for the checkpoint and for what does not fit into memory.",
     ),
-    click.option(
+    "resume": click.option(
         "--resume",
         is_flag=True,
         default=None,
         help="Edge tables: go on after the last round of a run that ended early, with the same --temp.",
     ),
-    options.file_option(
+    "quotient": options.file_option(
         "--quotient", about="Edge tables: write the lumped chain as a table (-o writes the blocks)."
     ),
-)
+}
 
 
-def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that only edge tables have; the command gets those that were given as ``tables``."""
+def table_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add options that only edge tables have; the command gets those that were given as ``tables``."""
 
-    @functools.wraps(command)
-    def with_tables(*arguments: Any, **given: Any) -> Any:
-        ours = {name: given.pop(name) for name in _OURS}
-        ours = {name: value for name, value in ours.items() if value is not None}
-        return command(*arguments, tables=ours, **given)
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_tables(*arguments: Any, **given: Any) -> Any:
+            ours = {name: given.pop(name) for name in names}
+            ours = {name: value for name, value in ours.items() if value is not None}
+            return command(*arguments, tables=ours, **given)
 
-    added: Callable[..., Any] = with_tables
-    for option in reversed(_OPTIONS):
-        added = option(added)
-    return added
+        added: Callable[..., Any] = with_tables
+        for name in reversed(names):
+            added = _OPTIONS[name](added)
+        return added
+
+    return decorate
 
 
 def refuse_table_options(tables: dict[str, Any], model: Path) -> None:
@@ -133,6 +135,36 @@ def lump_table_file(
     show(_table(lumping), Table("files", tuple(files)))
     if output is None:
         tell("write the block of every state with -o, for example -o blocks.parquet", sort="Hint")
+
+
+def describe_table_file(path: Path, read: Any, **tables: Any) -> Report:
+    """Report the sizes of an edge table, what its states have, and how its numbers were read."""
+    given = {name: read.keywords.get(name) for name in ("tolerance", "type")}
+    found = inspect_table(path, **given, **tables)
+    edges, engine = found.edges, found.engine
+    data = describe_table(edges.n, edges.rows)
+    data |= {
+        "time": edges.time,
+        "keys": "texts" if edges.key == "STRING" else "integers",
+        "distinct_rates": None if edges.numerators is None else len(edges.numerators),
+        "denominator": str(edges.denominator),
+        "labels": list(edges.labels),
+        "rewards": list(edges.rewards),
+        "initial": edges.starts,
+        "engine": engine,
+    }
+    distinct = "many" if edges.numerators is None else f"{len(edges.numerators):,}"
+    rows = (
+        ("states", f"{edges.n:,}, keys are {data['keys']}"),
+        ("transitions", f"{edges.rows:,}"),
+        ("time", edges.time),
+        ("distinct rates", f"{distinct}, over the common denominator {shown(edges.denominator)}"),
+        ("labels", ", ".join(edges.labels) or "none"),
+        ("rewards", ", ".join(edges.rewards) or "none"),
+        ("initial distribution", "given" if edges.starts else "none"),
+        ("engine", f"{engine}, for ordinary lumping within this memory"),
+    )
+    return Report(data, (Table("Edge table", rows),))
 
 
 def describe_table(states: int, transitions: int) -> dict[str, Any]:

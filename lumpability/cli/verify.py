@@ -12,7 +12,7 @@ from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
 from lumpability.cli.models import describe
-from lumpability.cli.tables import describe_table
+from lumpability.cli.tables import describe_table, refuse_table_options, table_options
 from lumpability.errors import FormatError, InvalidInput
 from lumpability.formats.onnx import read_graph
 from lumpability.networks import NetworkCertificate
@@ -56,14 +56,8 @@ _MODELS = {"region": "network", "bound": "chain"}
     show_default="needed for edge tables",
     help="Edge tables: the file of blocks that the certificate is about.",
 )
-@click.option(
-    "--states",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    show_default="what transitions mention",
-    help="Edge tables: the table of all states.",
-)
 @options.reading
+@table_options("states", "table", "memory", "temp")
 @options.as_json
 @options.debug
 @click.pass_context
@@ -74,7 +68,7 @@ def verify_command(
     model: Path,
     quotient: Path | None,
     blocks: Path | None,
-    states: Path | None,
+    tables: dict[str, Any],
     read: Any,
     as_json: bool,
 ) -> None:
@@ -97,9 +91,10 @@ def verify_command(
                 )
             with stages("verifying", model.name):
                 tolerance = read.keywords["tolerance"]
-                verification = claim.verify(model, blocks, states=states, tolerance=tolerance)
+                verification = claim.verify(model, blocks, tolerance=tolerance, **tables)
             described = describe_table(claim.states, claim.transitions)
         else:
+            refuse_table_options(tables, model)
             if isinstance(claim, RegionCertificate) and quotient is None:
                 raise click.UsageError(
                     "give the reduced network that the certificate is about: --quotient"

@@ -11,15 +11,23 @@ from lumpability import lazy
 
 if TYPE_CHECKING:
     from lumpability.tables.certificate import TableCertificate
-    from lumpability.tables.lump import TABLE_ENGINES, lump_table
+    from lumpability.tables.lump import TABLE_ENGINES, inspect_table, lump_table
     from lumpability.tables.result import TableLumping
     from lumpability.tables.writing import write_chain
 
-__all__ = ["TABLE_ENGINES", "TableCertificate", "TableLumping", "lump_table", "write_chain"]
+__all__ = [
+    "TABLE_ENGINES",
+    "TableCertificate",
+    "TableLumping",
+    "inspect_table",
+    "lump_table",
+    "write_chain",
+]
 
 _HOMES = {
     "TABLE_ENGINES": "lump",
     "TableCertificate": "certificate",
+    "inspect_table": "lump",
     "lump_table": "lump",
     "TableLumping": "result",
     "write_chain": "writing",

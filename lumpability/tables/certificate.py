@@ -10,7 +10,6 @@ the coarsest is not claimed.  Nothing here knows how the partition was found.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,8 @@ from lumpability.tables.generator import TABLE_KINDS, quotient, write_generator
 from lumpability.tables.initial import respected_columns, write_initial_state
 from lumpability.tables.proof import TABLES, Proof, ranges
 from lumpability.tables.reading import Edges, open_tables, read_edges
-from lumpability.tables.session import Session, Workspace, quoted
+from lumpability.tables.session import Session, quoted
+from lumpability.tables.workspace import Workspace, read_bytes
 from lumpability.version import __version__
 
 __all__ = ["TableCertificate", "digest_of_blocks", "digest_of_quotient"]
@@ -133,7 +133,7 @@ class TableCertificate:
         states: str | Path | None = None,
         table: str = "edges",
         tolerance: float = DEFAULT_TOLERANCE,
-        memory: int = _MEMORY,
+        memory: int | str = _MEMORY,
         threads: int | None = None,
         temp: str | Path | None = None,
     ) -> Verification:
@@ -145,8 +145,8 @@ class TableCertificate:
             As for `lump_table`.
         blocks : path
             The file of blocks that the certificate is about.
-        memory : int
-            Bytes to use; what does not fit goes to disk, in `temp`.
+        memory : int or str
+            As for `lump_table`; what does not fit goes to disk, in `temp`.
 
         Returns
         -------
@@ -158,13 +158,12 @@ class TableCertificate:
         FormatError, InvalidInput
             If a file cannot be read.
         """
-        cores = threads or os.cpu_count() or 1
         with (
             Workspace(temp) as workspace,
-            Session(workspace, memory=memory, threads=cores) as session,
+            Session(workspace, memory=read_bytes(memory), threads=threads) as session,
         ):
             paths = Path(edges), None if states is None else Path(states)
-            _, attributes = open_tables(session, *paths, table=table, tolerance=tolerance)
+            _, attributes = open_tables(session, *paths, table=table)
             read = read_edges(
                 session, *paths, time=self.time, attributes=attributes, tolerance=tolerance
             )

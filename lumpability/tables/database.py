@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from lumpability.tables.session import Workspace
+from lumpability.tables.workspace import Workspace
 
 __all__ = ["Database"]
 

@@ -22,6 +22,7 @@ from lumpability.markov.examples.building import need_at_least, read_rates
 __all__ = ["Family", "components", "planted_blocks", "tandem", "write_family"]
 
 _STATES = 1 << 17  # of a range
+_PACKED = (("source", "target"), ("state",))  # columns of numbers that hardly repeat
 _PLANTED_DEGREE, _PLANTED_RATES = 10, 100
 
 Array = np.ndarray[Any, Any]
@@ -84,13 +85,19 @@ def write_family(family: Family, edges: str | Path, states: str | Path) -> None:
     )
     with replacing([edges, states]) as files:
         writers = [
-            parquet.ParquetWriter(file, schema, compression="zstd")
-            for file, schema in zip(files, schemas, strict=True)
+            parquet.ParquetWriter(
+                file,
+                schema,
+                compression="zstd",
+                use_dictionary=[name for name in schema.names if name not in packed],
+                column_encoding=dict.fromkeys(packed, "DELTA_BINARY_PACKED"),
+            )
+            for file, schema, packed in zip(files, schemas, _PACKED, strict=True)
         ]
         for low in range(0, family.n, _STATES):
             chosen = np.arange(low, min(low + _STATES, family.n))
             columns = [np.concatenate(column) for column in zip(*family.moves(chosen), strict=True)]
-            order = np.lexsort((columns[1], columns[0]))
+            order = np.argsort((columns[0] - low) * family.n + columns[1], kind="stable")
             source, target, place = (column[order] for column in columns)
             table = [source, target, numbers.take(arrow.array(place))]
             writers[0].write_table(arrow.table(table, schema=schemas[0]))

@@ -16,8 +16,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
+
 from lumpability.errors import InvalidChain, SizeLimit
+from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import shown
+from lumpability.structure import WeightedStructure
 from lumpability.tables.database import Database
 from lumpability.tables.dialects import DUCKDB, Dialect
 from lumpability.tables.reading import Edges, number_rows
@@ -26,12 +30,12 @@ __all__ = [
     "STREAMED_KINDS",
     "TABLE_KINDS",
     "check_distribution",
+    "check_row_sums",
     "check_sums",
     "generator",
     "is_balanced",
     "quotient",
     "write_generator",
-    "wrong_sum",
 ]
 
 TABLE_KINDS = ("ordinary", "bisimulation", "exact", "strict")
@@ -78,10 +82,21 @@ def check_distribution(database: Database, edges: Edges) -> None:
     )
     if found:
         state, total = found[0]
-        raise wrong_sum(database, edges, state, Fraction(int(total), one))
+        raise _wrong_sum(database, edges, state, Fraction(int(total), one))
 
 
-def wrong_sum(database: Database, edges: Edges, state: int, total: Fraction) -> InvalidChain:
+def check_row_sums(
+    database: Database, edges: Edges, structure: WeightedStructure, low: int, high: int
+) -> None:
+    """Check the same for the rows low .. high-1 of a structure."""
+    bounds, weights = structure.indptr[low : high + 1], structure.weights
+    part = ExactArray(weights.codes[bounds[0] : bounds[-1]], weights.values)
+    sums = part.segment_sums(bounds - bounds[0])
+    for place in np.flatnonzero(sums.where(lambda total: total != 1))[:1].tolist():
+        raise _wrong_sum(database, edges, low + place, sums[place])
+
+
+def _wrong_sum(database: Database, edges: Edges, state: int, total: Fraction) -> InvalidChain:
     """Return the error for a state whose probabilities do not sum to one."""
     name = state if edges.dense else database.value(f"SELECT key FROM numbers WHERE s = {state}")
     return InvalidChain(
@@ -102,9 +117,8 @@ def check_sums(database: Database, edges: Edges, kind: str, dialect: Dialect) ->
         )
         if (most or 0) >= dialect.most_weight:
             raise SizeLimit(
-                f"over the common denominator {shown(edges.denominator)} the rates of a {column} have a sum of "
-                f"{int(most).bit_length()} bits, and there is room for {dialect.most_weight.bit_length() - 1}: "
-                "use engine='memory' or engine='stream'",
+                f"over their common denominator the rates of a {column} have a sum of {int(most).bit_length()} "
+                f"bits, and there is room for {dialect.most_weight.bit_length() - 1}: use engine='memory' or engine='stream'",
                 bits=int(most).bit_length(),
             )
 

@@ -14,6 +14,7 @@ from lumpability.markov.kinds import find_kind
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
+from lumpability.tables.generator import check_row_sums
 from lumpability.tables.output import quotient_schema
 from lumpability.tables.reading import Edges, coded_rows
 from lumpability.tables.result import Found
@@ -35,6 +36,8 @@ def refine_in_memory(task: Task, session: Session, edges: Edges) -> Found:
     structure = WeightedStructure.from_edges(edges.n, columns["source"], columns["target"], weights)
     del columns
     kind = find_kind(task.kind)
+    if edges.time == "discrete":
+        check_row_sums(session, edges, structure, 0, edges.n)
     chain = CTMC(structure) if edges.time == "continuous" else DTMC(structure)
     within = initial_partition(session, edges)
     conditions = kind.conditions(chain)

@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
 from lumpability.errors import InvalidInput
 from lumpability.files import reading
-from lumpability.numbers.exact_array import ExactArray
 from lumpability.tables.database import Database
-from lumpability.tables.reading import _FLOATS, Edges
+from lumpability.tables.reading import FLOATS, Edges, read_numbers
 from lumpability.tables.session import identifier
 
 __all__ = ["respected_columns", "write_initial_state"]
@@ -97,10 +94,10 @@ def _codes(session: Database, column: str, tolerance: float) -> str:
     """Return an expression that has equal values for equal labels or rewards."""
     kind = session.columns("raw_states")[column]
     name = f"raw_states.{identifier(column)}"
-    if kind not in _FLOATS:
+    if kind not in FLOATS:
         return name
     given = [row[0] for row in session.run(f"SELECT DISTINCT {name} FROM raw_states ORDER BY 1")]
-    array, _ = ExactArray.read(np.array(given, dtype=_FLOATS[kind]), tolerance=tolerance)
+    array = read_numbers(given, kind, column, tolerance)
     first: dict[int, int] = {}
     for place, code in enumerate(array.codes.tolist()):
         first.setdefault(code, place)

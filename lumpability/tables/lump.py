@@ -19,14 +19,20 @@ All give the same partition, with the same numbers of blocks, and all prove it.
 
 from __future__ import annotations
 
-import os
 import time as clock
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lumpability.errors import InvalidInput, InvalidValue, NotJustified, TrivialLumping, warn
+from lumpability.errors import (
+    FormatError,
+    InvalidInput,
+    NotJustified,
+    TrivialLumping,
+    warn,
+)
 from lumpability.markov.kinds import find_kind
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 from lumpability.tables.database import Database
@@ -38,47 +44,19 @@ from lumpability.tables.initial import respected_columns, write_initial_state
 from lumpability.tables.reading import Edges, open_tables, read_edges
 from lumpability.tables.result import Found, TableLumping, conclude
 from lumpability.tables.rounds import RoundReport
-from lumpability.tables.session import Session, Workspace
+from lumpability.tables.session import CSV, DATABASES, Session
 from lumpability.tables.spark import SparkDatabase
 from lumpability.tables.sql import refine_by_sql
 from lumpability.tables.task import Task
+from lumpability.tables.workspace import Workspace, half_of_memory, read_bytes
 from lumpability.vocabulary import refuses_unknown_options, unknown_word
 
-__all__ = ["TABLE_ENGINES", "TableEngine", "lump_table", "read_bytes"]
+__all__ = ["TABLE_ENGINES", "Inspection", "TableEngine", "inspect_table", "lump_table"]
 
 TableEngine = Literal["auto", "memory", "stream", "hybrid", "duckdb", "spark"]
 TABLE_ENGINES = ("memory", "stream", "hybrid", "duckdb", "spark")
 """The engines of `lump_table`."""
-_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_UNITS |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
-_MEMORY = 4 << 30  # bytes, where the system does not say how much it has
-_LEAST = 32 << 20  # bytes, with which DuckDB begins at all
-
-
-def read_bytes(size: int | str) -> int:
-    """Read a number of bytes, such as 4GB or 512MiB.
-
-    Raises `InvalidValue` if it is none, or too few to begin with.
-
-    Examples
-    --------
-    >>> read_bytes("4GB"), read_bytes("512MiB"), read_bytes(10**9)
-    (4000000000, 536870912, 1000000000)
-    """
-    text = str(size).strip().upper()
-    digits = text.rstrip("KMGTIB ")
-    unit = text[len(digits) :].strip()
-    try:
-        found = int(float(digits) * _UNITS[unit])
-    except (ValueError, KeyError, OverflowError):
-        raise InvalidValue(
-            f"{size!r} is not a size of memory: write 4GB or 512MiB", value=size
-        ) from None
-    if found < _LEAST:
-        raise InvalidValue(
-            f"{size} of memory is too small to begin: give at least 32MiB", value=size
-        )
-    return found
+_TIMES = {"ctmc": "continuous", "dtmc": "discrete"}
 
 
 @refuses_unknown_options
@@ -174,7 +152,7 @@ def lump_table(
     if engine not in ("auto", *TABLE_ENGINES):
         raise unknown_word("engine", engine, ["auto", *TABLE_ENGINES])
     _check_kind(kind)
-    limit = _half_of_memory() if memory is None else read_bytes(memory)
+    limit = half_of_memory() if memory is None else read_bytes(memory)
     task = Task(
         edges=Path(edges),
         states=None if states is None else Path(states),
@@ -190,13 +168,51 @@ def lump_table(
         progress=progress,
         started=clock.perf_counter(),
     )
-    cores = threads or os.cpu_count() or 1
+    _check_files(task)
     with Workspace(temp, resume=resume) as workspace:
         if engine == "spark":
             with closing(SparkDatabase(spark, workspace)) as cluster:
                 return _run(task, cluster, engine)
-        with Session(workspace, memory=limit, threads=cores) as session:
+        with Session(workspace, memory=limit, threads=threads) as session:
             return _run(task, session, engine)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was read of an edge table, and the engine for ordinary lumping within a limit of memory."""
+
+    edges: Edges
+    engine: str
+
+
+def inspect_table(
+    edges: str | Path,
+    *,
+    states: str | Path | None = None,
+    table: str = "edges",
+    type: Literal["ctmc", "dtmc"] | None = None,  # noqa: A002  # the word of `read`
+    tolerance: float = DEFAULT_TOLERANCE,
+    memory: int | str | None = None,
+) -> Inspection:
+    """Read an edge table as `lump_table` does, and check it; see there for parameters and errors.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lumpability.tables.families import components, write_family
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_family(components(6), f"{folder}/edges.parquet", f"{folder}/states.parquet")
+    ...     found = inspect_table(f"{folder}/edges.parquet")
+    >>> found.edges.n, found.edges.rows, found.engine
+    (729, 4374, 'memory')
+    """
+    limit = half_of_memory() if memory is None else read_bytes(memory)
+    paths = Path(edges), None if states is None else Path(states)
+    with Workspace(None) as workspace, Session(workspace, memory=limit) as session:
+        time, attributes = open_tables(session, *paths, table=table)
+        time = _TIMES.get(type, time)
+        found = read_edges(session, *paths, time=time, attributes=attributes, tolerance=tolerance)
+    return Inspection(found, choose(found, "ordinary", limit))
 
 
 def _check_kind(kind: str) -> None:
@@ -209,18 +225,24 @@ def _check_kind(kind: str) -> None:
         )
 
 
-def _half_of_memory() -> int:
-    if not hasattr(os, "sysconf"):  # not every system can say
-        return _MEMORY
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+def _check_files(task: Task) -> None:
+    """Raise `FormatError` if a file cannot be what it is said to be."""
+    for path in (task.output, task.quotient):
+        if path is not None and str(path).lower().endswith((*CSV, *DATABASES)):
+            raise FormatError("tables are written as Parquet: name it .parquet", path=path)
+        if path is not None and path.resolve() in (task.edges.resolve(), _resolved(task.states)):
+            raise FormatError("is read: write to another file", path=path)
+    if task.table != "edges" and not str(task.edges).lower().endswith(DATABASES):
+        raise FormatError("is no database, which has tables by name", path=task.edges)
+
+
+def _resolved(path: Path | None) -> Path | None:
+    return None if path is None else path.resolve()
 
 
 def _run(task: Task, session: Database, engine: str) -> TableLumping:
-    time, attributes = open_tables(
-        session, task.edges, task.states, table=task.table, tolerance=task.tolerance
-    )
-    if task.type is not None:
-        time = {"ctmc": "continuous", "dtmc": "discrete"}[task.type]
+    time, attributes = open_tables(session, task.edges, task.states, table=task.table)
+    time = _TIMES.get(task.type, time)
     edges = _resumed(task, session)
     if edges is None:
         edges = read_edges(

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from lumpability.files import reading
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, read_text, shown
 from lumpability.tables.database import Database
-from lumpability.tables.session import CSV, DATABASES, identifier
+from lumpability.tables.session import CSV, DATABASES, INTEGERS, PARQUET, identifier
 
 __all__ = [
+    "FLOATS",
     "LARGEST_WORD",
     "Edges",
     "coded_rows",
@@ -34,16 +36,13 @@ __all__ = [
     "number_rows",
     "open_tables",
     "read_edges",
+    "read_numbers",
 ]
 
-SUFFIXES = (".parquet", ".pq", *CSV, *DATABASES)
+SUFFIXES = (*PARQUET, *CSV, *DATABASES)
 """Of the names of files that hold tables; a folder holds Parquet files."""
 _NUMBERS = {"rate": "continuous", "weight": "continuous", "probability": "discrete"}
-_INTEGERS = {
-    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
-    "HUGEINT", "UHUGEINT",
-}  # fmt: skip
-_FLOATS = {"FLOAT": np.float32, "DOUBLE": np.float64}
+FLOATS = {"FLOAT": np.float32, "DOUBLE": np.float64}
 LARGEST_WORD = 1 << 63
 """Integers of 64 bits are smaller."""
 MOST_VALUES = 1 << 20
@@ -117,7 +116,7 @@ def is_table(path: str | Path) -> bool:
 
 
 def open_tables(
-    session: Database, edges: Path, states: Path | None, *, table: str = "edges", tolerance: float
+    session: Database, edges: Path, states: Path | None, *, table: str = "edges"
 ) -> tuple[str, dict[str, str]]:
     """Name the tables for statements: ``raw``, and ``raw_states`` if there is a table of states.
 
@@ -140,7 +139,8 @@ def open_tables(
 
 def _open_edges(session: Database, relation: str, path: Path) -> str:
     columns = session.columns(relation)
-    number = next((name for name in _NUMBERS if name in columns), None)
+    named = [name for name in _NUMBERS if name in columns]
+    number = named[0] if named else None
     quotient = "numerator" in columns and "denominator" in columns
     missing = [name for name in ("source", "target") if name not in columns]
     if number is None and not quotient:
@@ -148,6 +148,14 @@ def _open_edges(session: Database, relation: str, path: Path) -> str:
     if missing:
         raise FormatError(
             f"has no column {' and no column '.join(map(repr, missing))}; it has {', '.join(columns)}",
+            path=path,
+        )
+    if len(named) > 1:
+        raise FormatError(f"has the columns {' and '.join(map(repr, named))}: give one", path=path)
+    if number is not None and not _is_number(columns[number]):
+        raise FormatError(
+            f"the column {number!r} is {columns[number]}: rates are integers, decimals, floats, or texts "
+            "such as 1/3",
             path=path,
         )
     if number is None:
@@ -159,6 +167,10 @@ def _open_edges(session: Database, relation: str, path: Path) -> str:
         f"CREATE OR REPLACE TEMP VIEW raw AS SELECT source, target, {rate} AS rate FROM {relation}"
     )
     return _NUMBERS.get(number or "rate", "continuous")
+
+
+def _is_number(kind: str) -> bool:
+    return kind in INTEGERS or kind in FLOATS or kind.startswith(("DECIMAL", "VARCHAR"))
 
 
 def read_edges(
@@ -188,23 +200,51 @@ def read_edges(
         with reading(edges):
             _check_known(session, key, n, dense)
     sorts = {name: _sort(name, kind, states) for name, kind in attributes.items()}
+    if sorts.get("initial") == "initial":
+        with reading(states or edges):
+            _check_initial(session, attributes["initial"], tolerance)
     labels = tuple(name for name, sort in sorts.items() if sort == "label")
     rewards = tuple(name for name, sort in sorts.items() if sort == "reward")
     return Edges(
         n, rows, time, key, dense, denominator, numerators, largest, labels, rewards,
-        "initial" in sorts,
+        sorts.get("initial") == "initial",
     )  # fmt: skip
 
 
 def _sort(name: str, kind: str, path: Path | None) -> str:
     if kind == "BOOLEAN":
         return "label"
-    if kind in _INTEGERS or kind in _FLOATS or kind.startswith("DECIMAL"):
+    if kind != "VARCHAR" and _is_number(kind):
         return "initial" if name == "initial" else "reward"
     raise FormatError(
         f"the column {name!r} is {kind}: labels are BOOLEAN, and rewards are numbers",
         path=path or "",
     )
+
+
+def _check_initial(session: Database, kind: str, tolerance: float) -> None:
+    """Check that the initial probabilities are none below zero, and sum to one."""
+    found = session.run("SELECT initial, count(*) FROM raw_states GROUP BY initial")
+    given = read_numbers([row[0] for row in found], kind, "initial", tolerance)
+    _check_sign(min(given.values, default=Fraction(0)), "initial probability")
+    total = sum(value * row[1] for value, row in zip(given, found, strict=True))
+    if total != 1:
+        raise InvalidInput(
+            f"the initial distribution sums to {shown(total)}, not to 1", total=total
+        )
+
+
+def read_numbers(given: list[Any], kind: str, column: str, tolerance: float) -> ExactArray:
+    """Return numbers of a column as rationals; floats are read as those that were meant.
+
+    Raises `InvalidInput` for a number that is not finite.
+    """
+    if kind not in FLOATS:
+        return ExactArray.read([read_text(x) if isinstance(x, str) else x for x in given])[0]
+    for number in given:
+        if not isfinite(number):
+            raise InvalidInput(f"the column {column!r} holds {number}, which is no number")
+    return ExactArray.read(np.array(given, dtype=FLOATS[kind]), tolerance=tolerance)[0]
 
 
 def _check_nulls(session: Database, relation: str, columns: Sequence[str]) -> int:
@@ -226,11 +266,17 @@ def _key_type(session: Database, *, listed: bool) -> str:
     columns = [("raw", "source"), ("raw", "target"), *([("raw_states", "state")] if listed else [])]
     for relation, column in columns:
         kind = session.columns(relation)[column]
-        if kind not in _INTEGERS and kind != "VARCHAR":
+        if kind not in INTEGERS and kind != "VARCHAR":
             raise InvalidInput(
                 f"the column {column!r} is {kind}: keys of states are integers or texts",
                 column=column,
             )
+        if kind in ("UBIGINT", "HUGEINT", "UHUGEINT"):
+            least, most = session.run(f"SELECT min({column}), max({column}) FROM {relation}")[0]
+            if max(-least - 1, most) >= LARGEST_WORD:
+                raise InvalidInput(
+                    f"the column {column!r} holds integers beyond 64 bits, with a sign: give keys as texts"
+                )
         found.add("STRING" if kind == "VARCHAR" else "BIGINT")
     if len(found) > 1:
         raise InvalidInput("some keys of states are integers and others are texts: give one type")
@@ -242,22 +288,19 @@ def _read_rates(session: Database, tolerance: float) -> tuple[tuple[int, ...] | 
     kind = session.columns("raw")["rate"]
     found = session.run(f"SELECT DISTINCT rate FROM raw LIMIT {MOST_VALUES + 1}")
     if len(found) > MOST_VALUES:
-        if kind not in _INTEGERS:
+        if kind not in INTEGERS:
             raise SizeLimit(
                 f"there are more than {MOST_VALUES} distinct rates: give them as integers over a common "
                 "denominator",
                 limit=MOST_VALUES,
             )
         least, most = session.run("SELECT min(rate), max(rate) FROM raw")[0]
-        _check_sign(Fraction(int(least)))
+        _check_sign(Fraction(int(least)), "rate")
         session.drop("rates")
         return None, 1, int(most)
     given = [row[0] for row in found]
-    if kind in _FLOATS:
-        array, _ = ExactArray.read(np.array(given, dtype=_FLOATS[kind]), tolerance=tolerance)
-    else:
-        array, _ = ExactArray.read([read_text(x) if isinstance(x, str) else x for x in given])
-    _check_sign(min(array.values, default=Fraction(0)))
+    array = read_numbers(given, kind, "rate", tolerance)
+    _check_sign(min(array.values, default=Fraction(0)), "rate")
     integers, denominator = array.integers if len(array) else ([], 1)
     order = sorted(range(len(integers)), key=integers.__getitem__)
     code = {old: new for new, old in enumerate(order)}
@@ -267,7 +310,7 @@ def _read_rates(session: Database, tolerance: float) -> tuple[tuple[int, ...] | 
     pyarrow = require("pyarrow", extra="tables")
     table = pyarrow.table(
         {
-            "rate": pyarrow.array([str(x) for x in given] if kind in _INTEGERS else given),
+            "rate": pyarrow.array([str(x) for x in given] if kind in INTEGERS else given),
             "w": [str(integers[old]) for old in array.codes.tolist()],
             "code": [code[old] for old in array.codes.tolist()],
         }
@@ -280,9 +323,9 @@ def _read_rates(session: Database, tolerance: float) -> tuple[tuple[int, ...] | 
     return numerators, int(denominator), largest
 
 
-def _check_sign(least: Fraction) -> None:
+def _check_sign(least: Fraction, what: str) -> None:
     if least < 0:
-        raise InvalidInput(f"there is a negative rate {shown(least)}", value=least)
+        raise InvalidInput(f"there is a negative {what} {shown(least)}", value=least)
 
 
 def _number_states(session: Database, key: str, *, listed: bool) -> tuple[int, bool]:
@@ -339,8 +382,8 @@ def number_rows(session: Database, edges: Edges) -> None:
     """
     if edges.largest >= LARGEST_WORD:
         raise SizeLimit(
-            f"the rates have the common denominator {shown(edges.denominator)}, over which the largest has "
-            f"{edges.largest.bit_length()} bits, and tables hold 63: use engine='memory' or engine='stream'",
+            f"over their common denominator the largest of the rates has {edges.largest.bit_length()} bits, and "
+            "tables hold 63: use engine='memory' or engine='stream'",
             bits=edges.largest.bit_length(),
         )
     key, joins = edges.key, ""
@@ -362,7 +405,7 @@ def number_rows(session: Database, edges: Edges) -> None:
 
 def _is_identity(session: Database, edges: Edges) -> bool:
     """Whether the rates are integers already."""
-    return edges.denominator == 1 and session.columns("raw")["rate"] in _INTEGERS
+    return edges.denominator == 1 and session.columns("raw")["rate"] in INTEGERS
 
 
 def coded_rows(session: Database, edges: Edges) -> str:

@@ -21,7 +21,8 @@ from lumpability.numbers.integers import smallest_unsigned
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 from lumpability.tables.reading import Edges, coded_rows
-from lumpability.tables.session import ROWS, Session
+from lumpability.tables.session import Session
+from lumpability.tables.workspace import ROWS
 
 __all__ = ["MappedRows", "write_rows"]
 
@@ -37,11 +38,22 @@ class MappedRows:
     ----------
     structure : WeightedStructure
         Its arrays are the files; parallel transitions are not summed.
-    maps : tuple of mmap
+    folder : Path
+        Holds these files.
+    maps : list of mmap
     """
 
     structure: WeightedStructure
-    maps: tuple[mmap.mmap, ...]
+    folder: Path
+    maps: list[mmap.mmap]
+
+    def scratch(self, name: str, size: int, dtype: Any) -> Array:
+        """Return an array in a file, zeros, which is read and written in the order of states."""
+        with (self.folder / name).open("wb") as file:
+            file.truncate(size * np.dtype(dtype).itemsize)
+        array, mapped = _mapped(self.folder / name, np.dtype(dtype), mode="r+b")
+        self.maps.extend(mapped)
+        return array
 
     def ranges(self, transitions: int) -> Iterator[tuple[int, int]]:
         """Yield ranges of states (low, high) of about so many transitions; give pages back after each."""
@@ -100,15 +112,13 @@ def write_rows(session: Session, edges: Edges, *, closed: bool) -> MappedRows:
     _write_pointers(folder / "pointers", lengths)
     del lengths
     kinds = {"pointers": np.dtype(np.int64), "targets": np.dtype(np.int32), "codes": np.dtype(kind)}
-    arrays, maps = [], []
-    for name, dtype in kinds.items():
-        array, mapped = _mapped(folder / name, dtype)
-        arrays.append(array)
-        maps += [] if mapped is None else [mapped]
-    pointers, targets, codes = arrays
+    found = [_mapped(folder / name, dtype) for name, dtype in kinds.items()]
+    pointers, targets, codes = (array for array, _ in found)
+    maps = [mapped for _, opened in found for mapped in opened]
     weights = ExactArray(codes, tuple(edges.values))
     trivial = Partition.trivial(edges.n)
-    return MappedRows(WeightedStructure(pointers, targets, weights, trivial, closed), tuple(maps))
+    structure = WeightedStructure(pointers, targets, weights, trivial, closed)
+    return MappedRows(structure, folder, maps)
 
 
 def _write_pointers(path: Path, lengths: Array) -> None:
@@ -149,9 +159,11 @@ def _write(
     return lengths
 
 
-def _mapped(path: Path, dtype: Any) -> tuple[Array, mmap.mmap | None]:
+def _mapped(path: Path, dtype: Any, mode: str = "rb") -> tuple[Array, list[mmap.mmap]]:
+    """Return the numbers of a file and what maps it into memory; nothing does if it is empty."""
     if not path.stat().st_size:
-        return np.empty(0, dtype=dtype), None
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return np.frombuffer(mapped, dtype=dtype), mapped
+        return np.empty(0, dtype=dtype), []
+    access = mmap.ACCESS_READ if mode == "rb" else mmap.ACCESS_WRITE
+    with path.open(mode) as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=access)
+    return np.frombuffer(mapped, dtype=dtype), [mapped]

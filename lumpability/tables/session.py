@@ -7,20 +7,31 @@ the memory limit go to the folder ``spill`` beside the file.
 
 from __future__ import annotations
 
+import glob
 import json
-import shutil
-import tempfile
+import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidInput, LumpabilityError, SizeLimit, require
+from lumpability.tables.workspace import SPILL, Workspace
 
-__all__ = ["CSV", "DATABASES", "Session", "Workspace", "identifier", "quoted", "translated"]
+__all__ = [
+    "CSV",
+    "DATABASES",
+    "INTEGERS",
+    "PARQUET",
+    "Session",
+    "Workspace",
+    "identifier",
+    "quoted",
+    "translated",
+]
 
 _OLDEST = (1, 5)
 _SMALL_MEMORY = 512 << 20  # bytes; with less, one thread alone gets through
@@ -29,9 +40,16 @@ _QUIET = "SET enable_progress_bar = false"  # it would be printed
 _LITTLE = 64 << 20  # bytes
 _PROGRAM = 200 << 20  # bytes that programs take before they do anything
 CSV, DATABASES = (".csv", ".csv.gz", ".tsv"), (".duckdb", ".db")
-"""Suffixes of files that hold tables, beside Parquet files."""
-DATABASE, SPILL, ROWS = "lumpability.duckdb", "spill", "rows"
-SPARK_FOLDER = "spark"
+PARQUET = (".parquet", ".pq")
+"""Suffixes of files that hold tables."""
+INTEGERS = {
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+    "HUGEINT", "UHUGEINT",
+}  # fmt: skip
+"""Types of integers."""
+_KEYS = ("source", "target", "state")
+_DIGITS = 38  # of decimals
+_SQLITE = b"SQLite format 3"
 
 
 def quoted(text: str | Path) -> str:
@@ -56,74 +74,6 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-class Workspace:
-    """The folder of a run: the checkpoint and what does not fit into memory.
-
-    Attributes
-    ----------
-    folder : Path
-    resumed : bool
-        Whether a checkpoint was there, and is to be used.
-    keep : bool
-        Whether the checkpoint stays if the run fails.
-    """
-
-    def __init__(self, temp: str | Path | None, *, resume: bool = False) -> None:
-        if resume and temp is None:
-            raise InvalidInput(
-                "resume=True goes on in the folder of a run that ended early: give temp=..."
-            )
-        self._given = temp is not None
-        try:
-            if temp is None:
-                self.folder = Path(tempfile.mkdtemp(prefix="lumpability-"))
-            else:
-                self.folder = Path(temp)
-                self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FormatError(
-                f"cannot be made a folder: {error.strerror}", path=str(temp)
-            ) from error
-        self.resumed = resume and (self.database.exists() or (self.folder / SPARK_FOLDER).exists())
-        self.keep = self.resumed
-        if not self.resumed:
-            self._clear(checkpoint=True)
-
-    @property
-    def database(self) -> Path:
-        """The file of the checkpoint."""
-        return self.folder / DATABASE
-
-    def disk(self) -> int:
-        """Return how many bytes the files of this run take."""
-        total = 0
-        for path in self.folder.rglob("*"):
-            with suppress(OSError):  # spilled blocks come and go
-                total += path.stat().st_size if path.is_file() else 0
-        return total
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        self._clear(checkpoint=error is None or not self.keep)
-        if not self._given:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _clear(self, *, checkpoint: bool) -> None:
-        for name in (SPILL, ROWS):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
-        if checkpoint:
-            for name in (DATABASE, f"{DATABASE}.wal"):
-                (self.folder / name).unlink(missing_ok=True)
-            shutil.rmtree(self.folder / SPARK_FOLDER, ignore_errors=True)
-
-
 class Session:
     """One connection to the database of a workspace; see `Workspace`.
 
@@ -132,18 +82,20 @@ class Session:
     workspace : Workspace
     memory : int
         Bytes that the process may use; DuckDB gets what programs leave of them.
-    threads : int
+    threads : int, optional
+        All cores by default.
     """
 
-    def __init__(self, workspace: Workspace, *, memory: int, threads: int) -> None:
+    def __init__(self, workspace: Workspace, *, memory: int, threads: int | None = None) -> None:
         duckdb = require("duckdb", extra="tables")
         _check_version(duckdb)
         self.memory, self.workspace = memory, workspace
         settings = {
             "memory_limit": f"{max(memory - _PROGRAM, memory // 2) >> 20}MiB",
-            "threads": 1 if memory < _SMALL_MEMORY else threads,
+            "threads": 1 if memory < _SMALL_MEMORY else threads or os.cpu_count() or 1,
             "temp_directory": str(workspace.folder / SPILL),
             "preserve_insertion_order": "false",
+            "autoinstall_known_extensions": "false",  # nothing is fetched from anywhere
         }
         with translated(memory):
             self.connection = duckdb.connect(str(workspace.database), config=settings)
@@ -252,20 +204,44 @@ class Session:
         lower = path.name.lower()
         if not path.exists():
             raise FormatError("cannot be read: No such file or directory", path=path)
+        if path.is_file() and not path.stat().st_size:
+            raise FormatError("is empty", path=path)
+        pattern = glob.escape(str(path))
         if path.is_dir():
             if not any(path.rglob("*.parquet")):
                 raise FormatError("holds no .parquet file", path=path)
-            return f"read_parquet({quoted(path / '**' / '*.parquet')}, union_by_name = true)"
+            return self._parquet(f"{pattern}/**/*.parquet", "union_by_name = true")
         if lower.endswith(CSV):
-            reader = f"read_csv({quoted(path)}, header = true"
-            found = self.columns(f"(SELECT * FROM {reader}))")
-            types = ", ".join(f"{quoted(column)}: 'VARCHAR'" for column in text if column in found)
-            return f"{reader}, types = {{{types}}})" if types else f"{reader})"
+            return self._csv(path, pattern, text)
         if lower.endswith(DATABASES):
             return self._attached(path, table, name)
-        return f"read_parquet({quoted(path)})"
+        return self._parquet(pattern)
+
+    def _parquet(self, pattern: str, *options: str) -> str:
+        wide = f"SELECT name FROM parquet_schema({quoted(pattern)}) WHERE precision > {_DIGITS}"
+        for (column,) in self.run(f"{wide} LIMIT 1"):  # DuckDB reads them as floats
+            raise InvalidInput(
+                f"the column {column!r} has decimals of more than {_DIGITS} digits: give texts"
+            )
+        return f"read_parquet({', '.join([quoted(pattern), *options])})"
+
+    def _csv(self, path: Path, pattern: str, text: Sequence[str]) -> str:
+        """Return the reader of a CSV file: numbers are texts, and so are keys unless all are integers."""
+        reader = f"read_csv({quoted(pattern)}, header = true, quote = '\"', escape = '\"'"
+        found = self.columns(f"{reader}, sample_size = -1)")
+        if len(found) == 1 and re.search(r"[,;|\t]", next(iter(found))):
+            raise FormatError("has rows with other columns than its first line", path=path)
+        keys = [column for column in _KEYS if column in found]
+        if any(found[column] != "BIGINT" for column in keys):
+            found |= dict.fromkeys(keys, "VARCHAR")
+        found |= {column: "VARCHAR" for column in text if column in found}
+        types = ", ".join(f"{quoted(column)}: {quoted(kind)}" for column, kind in found.items())
+        return f"{reader}, types = {{{types}}})"
 
     def _attached(self, path: Path, table: str, name: str) -> str:
+        with path.open("rb") as file:
+            if file.read(len(_SQLITE)) == _SQLITE:
+                raise FormatError("is a database of SQLite, and not of DuckDB", path=path)
         database = f"database_name = {quoted(name)}"
         if not self.run(f"SELECT 1 FROM duckdb_databases() WHERE {database}"):
             self.run(f"ATTACH {quoted(path)} AS {name} (READ_ONLY)")
@@ -348,14 +324,14 @@ def translated(memory: int) -> Iterator[None]:
             memory=memory,
         ) from error
     except duckdb.IOException as error:
-        text = _first_line(error)
+        text = _sentence(error)
         if any(part in str(error) for part in _NO_SPACE):
             raise FormatError("the disk is full", path="the working folder (temp)") from error
         if _LOCKED in text:
             raise InvalidInput(
                 "another process works in this folder: give another one with temp=..."
             ) from error
-        raise InvalidInput(text.removeprefix("IO Error: ")) from error
+        raise InvalidInput(text) from error
     except (
         duckdb.ConversionException,
         duckdb.InvalidInputException,
@@ -365,10 +341,15 @@ def translated(memory: int) -> Iterator[None]:
         duckdb.CatalogException,
         duckdb.BinderException,
     ) as error:
-        raise InvalidInput(_first_line(error)) from error
+        raise InvalidInput(_sentence(error)) from error
     except duckdb.Error as error:
-        raise LumpabilityError(f"internal error: {_first_line(error)}") from error
+        raise LumpabilityError(f"internal error: {_sentence(error)}") from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+def _sentence(error: Exception) -> str:
+    """Return what an error of DuckDB says, without its class and its advice."""
+    first, *others = re.sub(r"^[A-Z][A-Za-z ]* Error: ", "", str(error).strip()).splitlines()
+    if first.startswith("Error when sniffing file"):
+        return "is no table: rows have other columns than the first line, or a quote is not closed"
+    line = re.match(r"CSV Error on Line: (\d+)", first)
+    return f"line {line[1]}: {others[1]}" if line and len(others) > 1 else first

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidInput, require
-from lumpability.tables.session import CSV, DATABASES, SPARK_FOLDER, Workspace
+from lumpability.tables.session import CSV, DATABASES
+from lumpability.tables.workspace import SPARK_FOLDER, Workspace
 
 __all__ = ["SparkDatabase"]
 

@@ -17,16 +17,14 @@ from itertools import islice
 import numpy as np
 
 from lumpability.errors import InvalidInput, LumpabilityError, NotJustified, SizeLimit
-from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.residues import combined_residues, deciding_residues, moduli
 from lumpability.partition import Partition
-from lumpability.quotient import collapse
 from lumpability.refinement import refine
 from lumpability.refinement.kernel import quotient
-from lumpability.refinement.kernel.arrays import Field, Rows, Sweeping
+from lumpability.refinement.kernel.arrays import Field, Rows, Sweeping, blank
 from lumpability.refinement.kernel.sweep import canonical_labels, fill, fingerprint, split, sum_rows
 from lumpability.structure import WeightedStructure
-from lumpability.tables.generator import STREAMED_KINDS, wrong_sum
+from lumpability.tables.generator import STREAMED_KINDS, check_row_sums
 from lumpability.tables.in_memory import found_in_memory, initial_partition
 from lumpability.tables.reading import Edges
 from lumpability.tables.result import Found
@@ -37,7 +35,7 @@ from lumpability.tables.task import Task
 
 __all__ = ["refine_by_streaming"]
 
-_AT_ONCE = 1 << 22  # transitions of a range
+_AT_ONCE = 1 << 20  # transitions of a range
 _ATTEMPTS = 64
 _BYTES_OF_ROW = 40  # of what is finished in memory
 _BYTES_OF_SUM = 16  # in a proof
@@ -62,12 +60,13 @@ def refine_by_streaming(task: Task, session: Session, edges: Edges) -> Found:
     closed = edges.time == "continuous" and task.kind == "ordinary"
     rows = write_rows(session, edges, closed=closed)
     if edges.time == "discrete":
-        _check_distribution(session, edges, rows)
+        for low, high in rows.ranges(_AT_ONCE):
+            check_row_sums(session, edges, rows.structure, low, high)
     sweeps = _Sweeps(rows, initial_partition(session, edges), session.memory, task.progress)
     respected = len(sweeps.start)
     session.shrink()
     partition = sweeps.run()
-    matrix = collapse(rows.structure, partition)
+    matrix = quotient.collapse(rows.structure, partition)
     rows.release()
     if rows.structure.closed:
         matrix = matrix.without_diagonal()
@@ -76,15 +75,18 @@ def refine_by_streaming(task: Task, session: Session, edges: Edges) -> Found:
     )
 
 
-def _check_distribution(session: Session, edges: Edges, rows: MappedRows) -> None:
-    """Refuse rows that do not sum to one."""
-    structure = rows.structure
-    for low, high in rows.ranges(_AT_ONCE):
-        bounds = structure.indptr[low : high + 1]
-        part = ExactArray(structure.weights.codes[bounds[0] : bounds[-1]], structure.weights.values)
-        sums = part.segment_sums(bounds - bounds[0])
-        for state in np.flatnonzero(sums.where(lambda total: total != 1))[:1] + low:
-            raise wrong_sum(session, edges, int(state), sums[int(state) - low])
+def _room(labels: np.ndarray, leaving: np.ndarray) -> Sweeping:
+    """Room for sweeps from these labels; arrays for blocks take memory only where they are written to."""
+    room = Sweeping.over(len(labels), closed=False)
+    blocks, parts, slots = (blank(x.shape, x.dtype) for x in (room.blocks, room.parts, room.slots))
+    return room._replace(
+        labels=labels,
+        blocks=blocks,
+        parts=parts,
+        slots=slots,
+        expected=parts.reshape(-1)[: len(labels)],
+        leaving=leaving,
+    )
 
 
 class _Sweeps:
@@ -119,11 +121,13 @@ class _Sweeps:
     def _refine(self, residues: np.ndarray, field: Field) -> Partition:
         """Sweep until no fingerprints differ inside blocks, or what is left fits into memory."""
         n, rows = self.structure.n, Rows.of(self.structure, residues)
-        arrays = Sweeping.over(n, rows.closed)
+        leaving = self.rows.scratch("leaving", n if rows.closed else 0, np.uint64)
+        labels, count = self.start.labels, len(self.start)
+        labels.setflags(write=True)  # this partition is used up
+        self.start = Partition.trivial(0)
+        arrays = _room(labels, leaving)
         sum_rows(self._fingerprint, rows, field, arrays)
-        count = len(self.start)
-        lone = fill(self.start.labels, count, field, arrays)
-        self.start = Partition.trivial(0)  # gives its memory back
+        lone = fill(labels, count, field, arrays)
         moved = n
         while moved and lone < n:
             if self._fits(arrays.alone, n - lone):

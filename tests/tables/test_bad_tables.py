@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from decimal import Decimal
+
 import pytest
 
 from lumpability.errors import FormatError, InvalidChain, InvalidInput, NotJustified, SizeLimit
-from lumpability.tables import lump_table, session
+from lumpability.tables import lump_table, session, workspace
 
 duckdb = pytest.importorskip("duckdb")
 arrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 
+WIDE = arrow.array([Decimal(x) for x in ("1.5", "2", "3")], arrow.decimal256(50, 2))
+LARGE = arrow.array([0, 1, 2**63], arrow.uint64())
 EDGES = {"source": [0, 1, 2], "target": [1, 2, 0], "rate": [1, 2, 3]}
 STATES = {"state": [0, 1, 2], "up": [True, False, False]}
 
@@ -33,8 +39,13 @@ def write(tmp_path):
         ({"rate": [1, None, 3]}, "1 of 3 rows have no rate"),
         ({"target": [1, None, None]}, "2 of 3 rows have no target"),
         ({"rate": [1, -2, 3]}, "negative rate -2"),
-        ({"rate": [1.0, float("nan"), 3]}, "nan"),
-        ({"rate": [1.0, float("inf"), 3]}, "inf"),
+        ({"rate": [1.0, float("nan"), 3]}, "the column 'rate' holds nan, which is no number"),
+        ({"rate": [1.0, float("inf"), 3]}, "the column 'rate' holds inf, which is no number"),
+        ({"rate": [True, False, True]}, "the column 'rate' is BOOLEAN: rates are integers"),
+        ({"rate": [[1], [2], [3]]}, "the column 'rate' is BIGINT[]: rates are integers"),
+        ({"rate": WIDE}, "the column 'rate' has decimals of more than 38 digits: give texts"),
+        ({"probability": [1, 1, 1]}, "has the columns 'rate' and 'probability': give one"),
+        ({"source": LARGE}, "the column 'source' holds integers beyond 64 bits"),
         ({"rate": ["1", "two", "3"]}, "'two' is not a number"),
         ({"rate": ["1", "1/0", "3"]}, "divides by zero"),
         ({"source": [0.5, 1.5, 2.5]}, "keys of states are integers or texts"),
@@ -56,6 +67,9 @@ def test_bad_transitions_are_named(write, changes, message):
         ({"state": [0, 1, 3]}, "a transition has the source 2, which the table of states lacks"),
         ({"up": [True, None, False]}, "1 of 3 rows have no up"),
         ({"up": ["a", "b", "c"]}, "the column 'up' is VARCHAR"),
+        ({"up": [1, 2, float("nan")]}, "the column 'up' holds nan, which is no number"),
+        ({"initial": [0.5, 0.4, 0]}, "the initial distribution sums to 9/10, not to 1"),
+        ({"initial": [1.5, -0.5, 0]}, "negative initial probability -1/2"),
     ],
 )
 def test_bad_states_are_named(write, changes, message):
@@ -89,10 +103,62 @@ def test_files_that_are_not_tables_are_refused(tmp_path, write):
         lump_table(tmp_path / "chain.duckdb")
 
 
-def test_rows_of_a_dtmc_must_sum_to_one(write):
-    columns = {"source": [0, 1], "target": [1, 0], "probability": ["1/2", "1"]}
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("a,b,1\nb,a,2\n", "no column 'source'"),
+        ("source,target,rate\na,b\nb,a,2\n", "rows with other columns than its first line"),
+        ("source,target,rate\n" + "a,b,1\n" * 9999 + "b\n", "line 10001: Expected Number of"),
+        ('source,target,rate\n"a,b,1\nb,a,2\n', "or a quote is not closed"),
+        ("source,target,rate\na,b,\nb,a,2\n", "1 of 2 rows have no rate"),
+        ("source;target;rate\na;b;0,5\n", "'0,5' is not a number"),
+        ("source,target,rate\n\xe4,b,1\n", "line 2: Invalid unicode"),
+    ],
+)
+def test_bad_csv_files_are_refused_with_one_sentence(tmp_path, text, message):
+    path = tmp_path / "edges.csv"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(FormatError, match=r"edges\.csv: ") as caught:
+        lump_table(path, engine="duckdb")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
+@pytest.mark.parametrize(
+    "keys", [["1", "b"], ["2020-01-01", "2020-02-01"], ["true", "1e3"], ["a,1", 'b "x"']]
+)
+def test_keys_of_csv_files_are_texts_unless_all_are_integers(tmp_path, keys):
+    """In a column of 30,000 integers, a text at the end is found too."""
+    path, output = tmp_path / "it's [odd]*.csv", tmp_path / "blocks.parquet"
+    quoted = ['"' + key.replace('"', '""') + '"' for key in keys]
+    rows = [f"{quoted[0]},{quoted[0]},1"] * 30_000 + [f"{quoted[1]},{quoted[0]},1/3"]
+    path.write_text("\n".join(["source,target,rate", *rows]))
+    lump_table(path, engine="duckdb", output=output)
+    assert parquet.read_table(output).column("state").to_pylist() == sorted(keys)
+
+
+def test_files_are_not_what_they_cannot_be(write, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
+        connection.execute("CREATE TABLE edges (source, target, rate)")
+        connection.commit()
+    with pytest.raises(FormatError, match="is a database of SQLite, and not of DuckDB"):
+        lump_table(tmp_path / "other.db")
+    edges = write(**EDGES)
+    with pytest.raises(FormatError, match="tables are written as Parquet"):
+        lump_table(edges, output=tmp_path / "blocks.csv")
+    with pytest.raises(FormatError, match="is read: write to another file"):
+        lump_table(edges, output=edges)
+    with pytest.raises(FormatError, match="is no database, which has tables by name"):
+        lump_table(edges, table="rates")
+
+
+@pytest.mark.parametrize("rows", [([0, 1], ["1/2", "1"]), ([0, 0], ["1/2", "1/2"])])
+def test_rows_of_a_dtmc_must_sum_to_one(write, rows):
+    columns = {"source": rows[0], "target": [1, 0], "probability": rows[1]}
     for engine in ("duckdb", "stream", "memory"):
-        with pytest.raises(InvalidChain, match="sum"):
+        with pytest.raises(InvalidChain, match=r"the probabilities of state \d sum to"):
             lump_table(write(**columns), engine=engine)
 
 
@@ -145,8 +211,8 @@ def test_full_disks_and_small_limits_keep_the_checkpoint_where_it_helps(
     work = tmp_path / "work"
     with pytest.raises(InvalidInput, match=message):
         lump_table(write(**EDGES), states=write("s", **STATES), engine="duckdb", temp=work)
-    assert (work / session.DATABASE).exists() == late
-    assert not (work / session.SPILL).exists()
+    assert (work / workspace.DATABASE).exists() == late
+    assert not (work / workspace.SPILL).exists()
 
 
 def test_temporary_folders_are_removed(write, tmp_path, monkeypatch):

@@ -221,6 +221,28 @@ def test_floats_are_read_as_the_rationals_that_were_meant(tmp_path, engine):
     assert found.partition == Partition([0, 0, 1])
 
 
+@pytest.mark.parametrize("keys", [[5, 7, 9], ["source=x", "b", "c"]])
+def test_folders_may_be_partitioned_by_keys(tmp_path, keys):
+    """Names of folders are columns, as Spark and Hive write them."""
+    for i, key in enumerate(keys):
+        part = tmp_path / "edges" / f"source={str(key).replace('=', '%3D')}"
+        part.mkdir(parents=True)
+        columns = {"target": [keys[i - 1]], "rate": ["1/3"]}
+        parquet.write_table(arrow.table(columns), part / "part [0].parquet")
+    lump_table(tmp_path / "edges", output=tmp_path / "blocks.parquet")
+    blocks = parquet.read_table(tmp_path / "blocks.parquet").to_pydict()
+    assert blocks == {"state": sorted(keys), "block": [0, 0, 0]}
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "stream", "memory"])
+def test_parallel_transitions_are_summed_where_nothing_lumps(tmp_path, engine):
+    edges = tmp_path / "edges.parquet"
+    columns = {"source": [0, 0, 1, 1], "target": [1, 1, 1, 0], "rate": [1, 1, 7, 0]}
+    parquet.write_table(arrow.table(columns), edges)
+    found = lump_table(edges, kind="bisimulation", engine=engine)
+    assert found.stats.block_transitions == found.quotient.matrix.m == 2
+
+
 def test_a_discrete_chain_is_one_by_its_column(tmp_path):
     edges = tmp_path / "edges.parquet"
     columns = {

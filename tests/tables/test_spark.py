@@ -34,7 +34,7 @@ def spark():
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", ["ordinary", "strict"])
+@pytest.mark.parametrize("kind", ["ordinary", "bisimulation", "exact", "strict"])
 def test_spark_gives_the_partition_and_the_bytes_of_other_engines(spark, tmp_path, kind):
     chain = components(3, crew=2)
     edges, states = tmp_path / "edges.parquet", tmp_path / "states.parquet"

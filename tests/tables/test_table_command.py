@@ -54,6 +54,27 @@ def test_a_certificate_is_verified_on_the_table(run):
     document = json.loads(result.stdout)
     assert document["verification"]["rejection"]["field"] == "respected"
     run("verify", "proof.json", *states, code=2)
+    result = run(
+        "verify", "proof.json", *states, "--blocks", "blocks.parquet", "--memory", "1MB", code=3
+    )
+    assert "too small to begin" in result.stderr
+
+
+def test_a_table_is_described(run):
+    table = ["edges.parquet", "--states", "states.parquet", "--memory", "300MB"]
+    result = run("info", *table)
+    assert "27, keys are integers" in result.stdout
+    assert "all intact, none intact" in result.stdout
+    document = json.loads(run("info", *table, "--json").stdout)
+    jsonschema = pytest.importorskip("jsonschema")
+    text = resources.files("lumpability").joinpath("schemas/output.schema.json").read_text()
+    jsonschema.validate(document, json.loads(text))
+    assert document["model"]["transitions"] == 81
+    assert document["model"]["engine"] == "memory"
+    result = run("info", "chain.drn", "--memory", "1GB", code=2)
+    assert "--memory is for edge tables, and chain.drn is none" in result.stderr
+    result = run("info", "states.parquet", code=3)
+    assert "no column 'source'" in result.stderr
 
 
 def test_options_of_other_models_are_refused(run):

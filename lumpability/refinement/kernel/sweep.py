@@ -208,8 +208,7 @@ def sum_rows(
     if rows.closed:
         arrays.alone.fill(False)
         arrays.values.fill((1 << 64) % int(field.p) if field.p else 1)
-        look(rows._replace(closed=False), field, arrays)
-        arrays.leaving[:] = arrays.prints
+        look(rows._replace(closed=False), field, arrays._replace(prints=arrays.leaving))
 
 
 @inlined
