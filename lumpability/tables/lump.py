@@ -56,7 +56,7 @@ __all__ = ["TABLE_ENGINES", "Inspection", "TableEngine", "inspect_table", "lump_
 TableEngine = Literal["auto", "memory", "stream", "hybrid", "duckdb", "spark"]
 TABLE_ENGINES = ("memory", "stream", "hybrid", "duckdb", "spark")
 """The engines of `lump_table`."""
-_TIMES = {"ctmc": "continuous", "dtmc": "discrete"}
+_TIMES: dict[str | None, str] = {"ctmc": "continuous", "dtmc": "discrete"}
 
 
 @refuses_unknown_options
