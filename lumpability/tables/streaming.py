@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
+from mmap import mmap
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from lumpability.numbers.residues import combined_residues, deciding_residues, m
 from lumpability.partition import Partition
 from lumpability.refinement import refine
 from lumpability.refinement.kernel import quotient
-from lumpability.refinement.kernel.arrays import Field, Rows, Sweeping, blank
+from lumpability.refinement.kernel.arrays import Field, Rows, Sweeping
 from lumpability.refinement.kernel.sweep import canonical_labels, fill, fingerprint, split, sum_rows
 from lumpability.structure import WeightedStructure
 from lumpability.tables.generator import STREAMED_KINDS, check_row_sums
@@ -75,15 +76,21 @@ def refine_by_streaming(task: Task, session: Session, edges: Edges) -> Found:
     )
 
 
+def _in_small_pages(array: np.ndarray) -> np.ndarray:
+    """Return zeros of the same shape; numpy would take two megabytes for each place that is written to."""
+    pages = mmap(-1, max(array.nbytes, 1))
+    return np.frombuffer(pages, array.dtype, array.size).reshape(array.shape)
+
+
 def _room(labels: np.ndarray, leaving: np.ndarray) -> Sweeping:
     """Room for sweeps from these labels; arrays for blocks take memory only where they are written to."""
     room = Sweeping.over(len(labels), closed=False)
-    blocks, parts, slots = (blank(x.shape, x.dtype) for x in (room.blocks, room.parts, room.slots))
+    parts = _in_small_pages(room.parts)
     return room._replace(
         labels=labels,
-        blocks=blocks,
+        blocks=_in_small_pages(room.blocks),
         parts=parts,
-        slots=slots,
+        slots=_in_small_pages(room.slots),
         expected=parts.reshape(-1)[: len(labels)],
         leaving=leaving,
     )
