@@ -67,11 +67,8 @@ def whole_numbers(values: Sequence[int] | Integers) -> Integers:
     """Return integers as int64 if they are small enough for it, and else as an array of Python integers."""
     # numpy would turn a list of integers below -2^63 and above 2^63 - 1 into floats.
     given = values if isinstance(values, np.ndarray) else np.array(values, dtype=object)
-    if given.dtype.kind in "iu" and given.dtype.itemsize < 8:
-        return given.astype(np.int64)
-    items = given.tolist()
-    largest = max((abs(item) for item in items), default=0)
-    return np.array(items, dtype=np.int64 if largest.bit_length() < _SAFE_BITS else object)
+    small = _width(given) < _SAFE_BITS
+    return given.astype(np.int64 if small else object, copy=False)
 
 
 def drift(matrix: WeightedStructure, values: Integers, scale: int) -> Drift:
@@ -124,7 +121,10 @@ def _weights(weights: ExactArray) -> tuple[Integers, int | None]:
 
 
 def _width(integers: Integers) -> int:
-    return max((abs(x) for x in integers.tolist()), default=0).bit_length()
+    """Return the bits of the largest absolute value."""
+    if not len(integers):
+        return 0
+    return max(abs(int(integers.min())), abs(int(integers.max()))).bit_length()
 
 
 def _limb_bits(longest: int, weight_bits: int, value_bits: int) -> int:

@@ -23,7 +23,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.certificate.bounds.drift import Drift, drift
+from lumpability.certificate.bounds.drift import Drift, Integers, drift, whole_numbers
 from lumpability.certificate.bounds.question import Asked, Mask, absorbing, bounds_on_blocks
 from lumpability.certificate.bounds.recursion import (
     SCALE,
@@ -133,9 +133,13 @@ def _at_start(vector: ExactArray, start: ExactArray | None, *, upper: bool) -> F
 
 def _drift_of(parts: ChainParts, vector: ExactArray, earning: ExactArray | None) -> Drift:
     """Return g + Q v in every state."""
+    return drift(parts.matrix, *_integers(vector)).plus(earning)
+
+
+def _integers(vector: ExactArray) -> tuple[Integers, int]:
+    """Return the numerators of a vector over a common denominator, and this."""
     integers, scale = vector.integers
-    table = np.array(integers, dtype=object)
-    return drift(parts.matrix, table[vector.codes], scale).plus(earning)
+    return whole_numbers(integers)[vector.codes], scale
 
 
 def _refuse_drift(found: Drift, *, upper: bool, where: Mask | None = None) -> None:
@@ -155,23 +159,24 @@ def _check_until(asked: Asked, parts: ChainParts, vector: ExactArray, *, upper: 
     earning = None if asked.kind == "hitting" else asked.earning(parts)
     if earning is not None and min(earning.values) < 0:
         raise Contradiction("of", "a reward until a target must not be negative")
-    on_arrival = Fraction(1 if asked.kind == "hitting" else 0)
+    values, scale = _integers(vector)
+    on_arrival = scale if asked.kind == "hitting" else 0
     outside = ~goal
     if upper:
-        _refuse_values(vector, np.ones(len(goal), dtype=bool), lambda v: v >= 0)
-        _refuse_values(vector, goal, lambda v: v >= on_arrival)
+        _refuse_values(values < 0)
+        _refuse_values(goal & (values < on_arrival))
     else:
         never = unreachable(parts, goal)
-        _refuse_values(vector, goal, lambda v: v <= on_arrival)
-        _refuse_values(vector, never, lambda v: v <= 0)
+        _refuse_values(goal & (values > on_arrival))
+        _refuse_values(never & (values > 0))
         outside &= ~never
     _refuse_drift(_drift_of(parts, vector, earning), upper=upper, where=outside)
 
 
-def _refuse_values(vector: ExactArray, where: Mask, holds: Callable[[Fraction], bool]) -> None:
-    wrong = np.flatnonzero(~vector.where(holds) & where)
-    if len(wrong):
-        x = int(wrong[0])
+def _refuse_values(wrong: Mask) -> None:
+    states = np.flatnonzero(wrong)
+    if len(states):
+        x = int(states[0])
         raise Contradiction("vectors", f"the value in state {x} is not a bound", (x,))
 
 

@@ -171,7 +171,7 @@ def vector_of(values: Floats | Any, scale: int | None = None) -> ExactArray:
     if integers.dtype == object:
         return ExactArray.read([Fraction(x, scale) for x in integers.tolist()])[0]
     codes, distinct = intern(integers)
-    return ExactArray.of_values(codes, [Fraction(x, scale) for x in distinct.tolist()])
+    return ExactArray(codes, tuple(Fraction(x, scale) for x in distinct.tolist()))
 
 
 def exact_vector(numbers: list[Fraction]) -> ExactArray:

@@ -45,13 +45,16 @@ def reaching_ends(
     search = Reaching(task)
     guess = nominal_value(search.members, search.problem)
     estimate = search.at_start(guess[search.members.labels])
+    if accuracy is not None:
+        search.refuse_infinite(search.trivial, alone=False)
+        improve = search.rounds_on_states(guess)
+        return shrink(
+            search.trivial, improve, lambda found: accuracy * search.size(found), progress
+        ), estimate
     ends = search.trivial.better(search.on_blocks(guess, upper=False))
-    search.refuse_infinite(ends, alone=accuracy is None)
+    search.refuse_infinite(ends, alone=True)
     if search.is_proper or not search.earns:
         ends = ends.better(search.on_blocks(guess, upper=True))
-    if accuracy is not None:
-        improve = search.rounds_on_states(guess)
-        ends = shrink(ends, improve, lambda found: accuracy * search.size(found), progress)
     return ends, estimate
 
 
@@ -123,7 +126,7 @@ class Reaching:
         slack = solved(self.members, ones, self.free, residual=0.25)
         return Repair(matrix, self.members, self.free, slack)
 
-    @property
+    @cached_property
     def trivial(self) -> Ends:
         """The ends that need no search: zero, and for a probability one."""
         k = len(self.task.partition)
