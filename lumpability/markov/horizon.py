@@ -346,7 +346,7 @@ class HorizonLumping:
             now = self._pulled_back(self._on_blocks(start, self.horizon), self.horizon)
             return Enclosure(now, now)
         if mean > _MOST_STEPS:
-            raise SizeLimit(f"about {float(mean):.1e} steps are too many", steps=mean)
+            raise SizeLimit(f"more than {_MOST_STEPS:.0e} steps are too many", steps=mean)
         window = poisson_window(mean)
         last = self._level(self.horizon)
         ends = []

@@ -277,7 +277,7 @@ def evolution_of(
             )
         longest = rate * time
     if longest > _MOST_MEAN:
-        raise Contradiction("time", f"about {float(longest):.1e} steps are too many")
+        raise Contradiction("time", f"more than {_MOST_MEAN:.0e} steps are too many")
     least, most = bounds_on_blocks(asked.earning(parts), partition.labels, len(partition))
     return Evolution(asked, rows, least, most, _mass(asked.start, partition), rate, over)
 

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.bounds.certificate import BoundCertificate
-from lumpability.certificate.bounds.proofs import HULL, MEMBERS
-from lumpability.certificate.bounds.question import Asked
-from lumpability.errors import InvalidInput, NoConvergence
-from lumpability.markov.approximate.bounds.ends import Ends, Progress, Task, View
-from lumpability.markov.approximate.bounds.exact import exactly
-from lumpability.markov.approximate.bounds.interval import Interval, outward
-from lumpability.markov.approximate.bounds.longrun import average_ends, long_run_ends
+from lumpability.errors import InvalidInput
+from lumpability.markov.approximate.bounds.answering import Over, StepProgress, at_no_time, at_times
+from lumpability.markov.approximate.bounds.ends import Progress, Task, View
+from lumpability.markov.approximate.bounds.interval import Interval
 from lumpability.markov.approximate.bounds.questions import (
     Expected,
     Hitting,
@@ -31,22 +26,9 @@ from lumpability.markov.approximate.bounds.questions import (
     TimeBounded,
     Transient,
 )
-from lumpability.markov.approximate.bounds.reaching import reaching_ends
-from lumpability.markov.approximate.bounds.timed import estimates_at, evolution, timed_ends
-from lumpability.markov.approximate.tolerance import read_positive_share
 from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.foreign import plain
 from lumpability.partition import Partition
-from lumpability.version import __version__
-
-_SEARCHES = {
-    "stationary": average_ends,
-    "long_run": long_run_ends,
-    "hitting": reaching_ends,
-    "expected": reaching_ends,
-}
-Over = Literal["hull", "members"]
-StepProgress = Callable[[int, int], None]
 
 
 def bounds(chain: MarkovChain, partition: Any) -> Bounds:
@@ -147,8 +129,9 @@ class Bounds:
         >>> [str(interval) for interval in bounds(chain, [0, 1, 1]).transient([1, 2], of=[1, 0, 0])]
         ['the given numbers at time 1 in [0, 0], proved', 'the given numbers at time 2 in [0.8999999, 1], proved']
         """
-        asked = [Transient(of, t, initial=initial) for t in _listed(times)]
-        return self._at_times(asked, times, over, progress)
+        return self._at_times(
+            times, lambda time: Transient(of, time, initial=initial), over, progress
+        )
 
     def time_bounded(
         self,
@@ -183,8 +166,9 @@ class Bounds:
         >>> bounds(chain, [0, 1]).time_bounded([1], 3).upper
         Fraction(7, 8)
         """
-        asked = [TimeBounded(target, t, initial=initial) for t in _listed(times)]
-        return self._at_times(asked, times, over, progress)
+        return self._at_times(
+            times, lambda time: TimeBounded(target, time, initial=initial), over, progress
+        )
 
     def stationary(
         self, of: Any, *, accuracy: Any = None, progress: Progress | None = None
@@ -374,45 +358,21 @@ class Bounds:
                     "an accuracy is not for questions about a time: lump(chain, error=..., question=...) finds "
                     "the blocks that they need"
                 )
-            found: Interval = self._at_times([question], None, over, progress)
-            return found
+            return at_times([task], over, progress)[0]
         if over is not None:
             raise InvalidInput(f"over={over!r} is for questions about a time")
-        wanted = None if accuracy is None else float(read_positive_share(accuracy, "accuracy"))
-        ends = exactly(task)
-        if ends is not None:
-            return self._interval(task.asked, ends)
-        try:
-            with np.errstate(all="ignore"):  # overflow proves nothing, and is noticed there
-                search = _SEARCHES[task.asked.kind]
-                return self._interval(task.asked, *search(task, accuracy=wanted, progress=progress))
-        except NoConvergence:
-            ends = exactly(task.on(Partition.discrete(self.chain.n)))
-            if ends is None:
-                raise
-        return self._interval(task.asked, ends)
+        return at_no_time(task, accuracy, progress)
 
     def _at_times(
         self,
-        questions: Sequence[Question],
         times: Any,
+        question: Callable[[Any], Question],
         over: Over | None,
         progress: StepProgress | None,
     ) -> Any:
-        if over not in (None, HULL, MEMBERS):
-            raise InvalidInput(f"over is 'hull' or 'members', not {over!r}", over=over)
-        several = [self.task(question) for question in questions]
-        if not several:
-            return []
-        recursion = evolution(max(several, key=lambda task: task.asked.time or 0), over)
-        at = [task.asked.time or Fraction(0) for task in several]
-        found = timed_ends(recursion, at, progress=progress)
-        estimates = estimates_at(several[0], at)
-        intervals = [
-            self._interval(task.asked, ends, estimate, rate=recursion.rate, over=recursion.over)
-            for task, ends, estimate in zip(several, found, estimates, strict=True)
-        ]
-        return intervals if _are_several(plain(times)) else intervals[0]
+        listed, several = _listed(times)
+        found = at_times([self.task(question(time)) for time in listed], over, progress)
+        return found if several else found[0]
 
     def task(self, question: Question) -> Task:
         """Return a question with what a search for its answer needs."""
@@ -422,55 +382,14 @@ class Bounds:
     def _view(self) -> View:
         return View(self.chain, self.partition)
 
-    def _interval(
-        self,
-        asked: Asked,
-        ends: Ends,
-        estimate: float = float("nan"),
-        *,
-        rate: Fraction | None = None,
-        over: str = MEMBERS,
-    ) -> Interval:
-        """Return the interval of two ends, rounded outward to numbers of moderate length."""
-        if ends.lower is None or ends.upper is None:
-            raise NoConvergence(
-                "no vector was found that proves both ends: rates lie too far apart for floating point",
-                residual=float("inf"),
-                lower=ends.lower,
-                upper=ends.upper,
-            )
-        lower, upper = outward(ends.lower, up=False), outward(ends.upper, up=True)
-        if not np.isfinite(estimate):
-            estimate = float((lower + upper) / 2)
-        certificate = BoundCertificate(
-            self._view.digest,
-            asked,
-            self.partition,
-            rate,
-            over,
-            lower,
-            upper,
-            ends.below,
-            ends.above,
-            __version__,
-        )
-        inside = min(max(estimate, float(lower)), float(upper))
-        return Interval(lower, upper, inside, str(asked), certificate)
-
     def __repr__(self) -> str:
         return f"Bounds({self.chain.n} states, {len(self.partition)} blocks)"
 
 
-def _are_several(times: Any) -> bool:
-    if isinstance(times, np.ndarray):
-        return times.ndim > 0
-    return isinstance(times, Sequence) and not isinstance(times, str | bytes)
-
-
-def _listed(times: Any) -> list[Any]:
+def _listed(times: Any) -> tuple[list[Any], bool]:
+    """Return times as a list, and whether a sequence or an array of them was given."""
     given = plain(times)
-    return (
-        list(given)
-        if _are_several(given)
-        else [given.item() if isinstance(given, np.ndarray) else given]
-    )
+    if isinstance(given, np.ndarray):
+        return (list(given), True) if given.ndim else ([given.item()], False)
+    several = isinstance(given, Sequence) and not isinstance(given, str | bytes)
+    return (list(given), True) if several else ([given], False)

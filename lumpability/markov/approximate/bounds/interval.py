@@ -112,3 +112,17 @@ def outward(value: Fraction, *, up: bool) -> Fraction:
         -(-scaled.numerator // scaled.denominator) if up else scaled.numerator // scaled.denominator
     )
     return Fraction(whole) / Fraction(2) ** shift
+
+
+def nearest(value: Fraction) -> float:
+    """Return the nearest float, infinite beyond the range of floats.
+
+    Examples
+    --------
+    >>> nearest(Fraction(1, 2)), nearest(-Fraction(10) ** 400)
+    (0.5, -inf)
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")

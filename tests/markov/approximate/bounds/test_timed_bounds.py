@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from fractions import Fraction
 
 import numpy as np
@@ -16,7 +17,7 @@ from lumpability.certificate.bounds.proofs import evolution_of
 from lumpability.certificate.bounds.question import Asked, absorbing
 from lumpability.certificate.digest import ChainParts
 from lumpability.certificate.verification import Contradiction
-from lumpability.errors import InvalidChain, InvalidInput
+from lumpability.errors import InvalidChain, InvalidInput, LumpabilityError
 from lumpability.markov import MarkovChain
 from lumpability.markov.approximate.bounds import bounds
 from lumpability.partition import Partition
@@ -196,3 +197,19 @@ def test_the_approximate_lumping_of_a_jittered_chain_answers_closely() -> None:
     interval = small.bounds.transient(3, of="goal")
     assert 0 < interval.width < Fraction(1, 500)
     assert interval.lower <= interval.estimate <= interval.upper
+
+
+@pytest.mark.parametrize("rate", ["1e-400", "1e400"])
+def test_rates_beyond_floats_are_answered_or_refused_in_words(rate: str) -> None:
+    rates = {("b", "a"): rate, ("b", "c"): rate, ("c", "b"): 2}
+    chain = CTMC.from_rates(rates, labels={"a": ["a"]}, initial="b")
+    for partition in ([0, 1, 2], [0, 1, 0]):
+        found = bounds(chain, partition)
+        for ask in (
+            lambda found: found.transient(1, of="a"),
+            lambda found: found.time_bounded("a", 2),
+            lambda found: found.expected(until="a"),
+            lambda found: found.stationary("a"),
+        ):
+            with suppress(LumpabilityError):
+                assert ask(found).certify().verify(chain)
