@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from importlib import import_module
 from types import GenericAlias
 
 from docutils.nodes import SkipNode
 from latex2mathml.converter import convert
 from sphinx.ext.autosummary import autosummary_toc
+from sphinx.util.nodes import make_refnode
 
 import lumpability
 
@@ -42,8 +45,22 @@ nb_execution_in_temp = True  # what a tutorial writes does not stay
 nb_execution_timeout = 600  # for one cell, on a busy machine
 nb_merge_streams = True
 
-# A name in single backticks is a Python object where there is one of that name.
+# A name in single backticks is a Python object; a short name is looked up by `resolve_short_names`.
 default_role = "py:obj"
+nitpicky = True
+ELSEWHERE = {
+    "abc",
+    "click",
+    "collections",
+    "enum",
+    "fractions",
+    "hypothesis",
+    "json",
+    "networkx",
+    "numba",
+    "numpy",
+}
+ELSEWHERE |= {"onnx", "safetensors", "scipy", "sympy", "torch", "Fraction", "Sequential"}
 add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # numpydoc's parameter lists say the types, with shapes
@@ -87,6 +104,48 @@ def leave_modules_out_of_navigation(app, doctree):
             app.env.metadata[app.env.docname]["orphan"] = True
 
 
+def resolve_short_names(app, env, node, contnode):
+    """Link `lump`, `Partition.of` or `lumpability.read` to what the library calls so; an attribute to its class.
+
+    A word in one case that names nothing is a parameter or a constant, and with a space it is a command: these
+    stay as they are.  Anything else that names nothing here or in another package is reported.
+    """
+    if node.get("refdomain") != "py":
+        return None
+    target = node["reftarget"].partition("(")[0]
+    found = documented(env, target, node) or documented(env, target.rpartition(".")[0], node)
+    if found is not None:
+        return make_refnode(app.builder, node["refdoc"], found.docname, found.node_id, contnode)
+    left_alone = (
+        target.partition(".")[0] in ELSEWHERE
+        or target.rpartition(".")[2].startswith("_")
+        or " " in target
+        or re.fullmatch(r"[a-z_\d]+|[A-Z_\d]+", target)
+    )
+    return contnode if left_alone else None
+
+
+def documented(env, target, node):
+    """Return the object with this name or the end of one, in the module at hand if there are several."""
+    objects, module = env.domains.python_domain.objects, node.get("py:module") or ""
+    named = sorted(
+        (name for name in objects if target and f".{name}".endswith(f".{target}")),
+        key=lambda name: (not name.startswith(module), name.count("."), name),
+    )
+    named = named or [name for name in (defined_as(target),) if name in objects]
+    return objects[named[0]] if named else None
+
+
+def defined_as(target):
+    """Return where an object that a package offers is defined: lumpability.dispatch.lump for lumpability.lump."""
+    package, _, name = target.rpartition(".")
+    try:
+        value = getattr(import_module(package), name)
+    except (AttributeError, ImportError, ValueError):
+        return None
+    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+
+
 def formula(display):
     """Return the visitor that writes a formula as MathML."""
 
@@ -103,5 +162,6 @@ def setup(app):
     app.add_html_math_renderer("mathml", (formula("inline"), None), (formula("block"), None))
     # before Sphinx looks for lists of pages
     app.connect("doctree-read", leave_modules_out_of_navigation, priority=400)
+    app.connect("missing-reference", resolve_short_names)
     app.connect("autodoc-skip-member", skip_aliases)
     app.connect("autodoc-process-docstring", escape_formulas, priority=400)  # before numpydoc's

@@ -41,7 +41,7 @@ class History:
     condition : array of int, shape (splits,)
         Which of the kind's matrices the sums belong to: 0, or for strict lumpability also 1.
     first_part : array of int, shape (splits + 1,)
-        The parts of split i are the nodes ``first_part[i] .. first_part[i + 1] - 1``; `first_part[0]` is
+        The parts of split i are the nodes ``first_part[i] .. first_part[i + 1] - 1``; ``first_part[0]`` is
         `roots`, and the last entry is the number of nodes.
     sums : ExactArray, shape (nodes - roots,)
         For every part the sum into the splitter of each of its members; for proportional lumpability

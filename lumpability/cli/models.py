@@ -104,7 +104,7 @@ def lumped(
 ) -> Lumping | NetworkLumping:
     """Lump a model with the options that were given on the command line.
 
-    Raises `UsageError` if an option is not for this class of model.
+    Raises `click.UsageError` if an option is not for this class of model.
 
     - options: options of `lump`, None where one was not given; ``within`` is the path of a partition file
     - stages: shows the progress

@@ -115,7 +115,7 @@ def pair_ranges(
     found : list of Residual
         For these lifts.
     methods : sequence of str
-        Some of `METHODS`.
+        Some of ``METHODS``.
     """
     pair = PairRanges(original, reduced, lifts, found, *([] for _ in range(8)))
     for number in range(1, len(found) + 1):

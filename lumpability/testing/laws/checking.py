@@ -41,7 +41,7 @@ def check_refiner(
         ``refine(structure, within)`` takes a `WeightedStructure` and the `Partition` to refine, and returns
         the coarsest stable partition as anything that `Partition.of` takes.
     inputs : strategy of WeightedStructure, optional
-        In place of `lumpability.testing.structures`: for implementations that do not take every weight.
+        In place of `lumpability.testing.strategies`: for implementations that do not take every weight.
     max_examples : int, optional
         For each law; by default what the current Hypothesis profile says.
 
