@@ -9,6 +9,7 @@ memory instead of eight.  Sums are exact: see `lumpability.numbers.integers`.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -299,10 +300,24 @@ class ExactArray:
         """
         return scale_to_integers(self.values)
 
-    @property
+    @cached_property
     def is_narrow(self) -> bool:
         """Whether the common denominator is small enough to scale every distinct number by it."""
-        return self.denominator.bit_length() <= _NARROW_BITS
+        return self.is_within(_NARROW_BITS)
+
+    def is_within(self, bits: int) -> bool:
+        """Whether the common denominator has at most so many bits; a longer one is not computed, which takes seconds."""
+        common = 1
+        for below in self.denominators:
+            common = math.lcm(common, below)
+            if common.bit_length() > bits:
+                return False
+        return True
+
+    @property
+    def denominators(self) -> set[int]:
+        """The different denominators; rationals only."""
+        return {value.denominator for value in self.values}
 
     def residues(self, p: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
         """Return the distinct numbers, up to one common factor, modulo a prime; shape (k,).

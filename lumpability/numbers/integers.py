@@ -15,7 +15,7 @@ refinement takes that modulus.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import count
@@ -77,18 +77,21 @@ def prime(index: int, bits: int = _PRIME_BITS) -> int:
     return candidate
 
 
-def primes_avoiding(number: int, bits: int = _PRIME_BITS) -> Iterator[int]:
-    """Yield the primes below 2^bits, downwards, that do not divide a number.
+def primes_avoiding(numbers: Iterable[int], bits: int = _PRIME_BITS) -> Iterator[int]:
+    """Yield the primes below 2^bits, downwards, that divide none of some numbers.
 
-    Modulo these every fraction with that common denominator has a residue.
+    Modulo these every fraction with such a denominator has a residue.
 
-    >>> next(primes_avoiding(6 * prime(0))) == prime(1)
+    >>> next(primes_avoiding([6 * prime(0)])) == prime(1)
     True
     """
-    return (p for p in (prime(index, bits) for index in count()) if number % p)
+    avoided = tuple(numbers)
+    return (p for p in (prime(i, bits) for i in count()) if all(x % p for x in avoided))
 
 
-def primes_beyond(bound: int, *, avoiding: int = 1, bits: int = _PRIME_BITS) -> Iterator[int]:
+def primes_beyond(
+    bound: int, *, avoiding: Iterable[int] = (), bits: int = _PRIME_BITS
+) -> Iterator[int]:
     """Yield primes until their product exceeds `bound`: enough for a Chinese-remainder proof.
 
     Parameters
@@ -103,7 +106,7 @@ def primes_beyond(bound: int, *, avoiding: int = 1, bits: int = _PRIME_BITS) -> 
     --------
     >>> len(list(primes_beyond(2**100)))
     2
-    >>> next(primes_beyond(2, avoiding=2**61 - 1)) == prime(1)
+    >>> next(primes_beyond(2, avoiding=[2**61 - 1])) == prime(1)
     True
     """
     product = 1

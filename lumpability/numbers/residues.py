@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from math import ceil, gcd, lcm
+from math import ceil, gcd, prod
 from random import Random
 from typing import Any
 
@@ -27,11 +27,6 @@ UInt64s = np.ndarray[Any, np.dtype[np.uint64]]
 Int64s = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def common_denominator_of(components: tuple[ExactArray, ...]) -> int:
-    """Return the common denominator, which no prime used as a modulus may divide."""
-    return lcm(*(component.denominator for component in components))
-
-
 def moduli(components: tuple[ExactArray, ...]) -> Iterator[int]:
     """Yield the moduli for refinement: 0, which means 2^64, unless weights differ by large powers of two; then primes.
 
@@ -43,7 +38,7 @@ def moduli(components: tuple[ExactArray, ...]) -> Iterator[int]:
     """
     if all(component.is_narrow and _differ_visibly(component) for component in components):
         yield 0
-    yield from primes_avoiding(common_denominator_of(components))
+    yield from primes_avoiding({x for part in components for x in part.denominators})
 
 
 def combined_residues(components: tuple[ExactArray, ...], p: int, seed: int) -> UInt64s:
@@ -89,7 +84,7 @@ def deciding_residues(
             # A difference that is zero modulo 2^64 is a multiple of that.
             bound = difference >> 64 if compared.is_narrow else difference
             bits = min(64 - terms.bit_length(), 61)  # so that sums of residues stay below 2^64
-            for p in primes_beyond(bound, avoiding=compared.denominator, bits=bits):
+            for p in primes_beyond(bound, avoiding=compared.denominators, bits=bits):
                 residues = np.zeros(size, dtype=np.uint64)
                 residues[places] = compared.residues(p)
                 yield p, residues
@@ -135,7 +130,7 @@ def _restricted(component: ExactArray, chosen: Int64s) -> ExactArray:
 
 
 def _largest(weights: ExactArray) -> int:
-    """A bound on the absolute values of the weights over their common denominator."""
+    """A bound on the absolute values of the weights over a common denominator, the product of all if that is wide."""
     if weights.is_narrow:
         return max(map(abs, weights.integers[0]), default=0)
-    return ceil(max(map(abs, weights.values), default=0) * weights.denominator)
+    return ceil(max(map(abs, weights.values), default=0) * prod(weights.denominators))

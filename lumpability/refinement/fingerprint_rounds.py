@@ -59,7 +59,7 @@ def field_tables(weights: ExactArray) -> Tables:
     """
 
     def tables(attempt: int) -> FieldTables:
-        usable = primes_avoiding(weights.denominator if weights.is_rational else 1, _BITS)
+        usable = primes_avoiding(weights.denominators if weights.is_rational else (), _BITS)
         p, q = islice(usable, 2 * attempt, 2 * attempt + 2)
         primes = p, q
         if weights.is_rational:

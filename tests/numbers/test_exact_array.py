@@ -344,5 +344,15 @@ def test_residues_agree_up_to_one_common_factor_whether_scaled_or_not(numbers):
     scaled = [int(r) for r in array.residues(p)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exact_array, "_NARROW_BITS", -1)
-        inverted = [int(r) for r in array.residues(p)]
+        inverted = [int(r) for r in ExactArray.read(numbers)[0].residues(p)]
     assert scaled == [r * array.denominator % p for r in inverted]
+
+
+def test_a_wide_common_denominator_is_told_without_computing_it(monkeypatch):
+    below = [10**900 + k for k in range(1, 400)]
+    array, _ = ExactArray.read([Fraction(1, x) for x in below])
+    monkeypatch.setattr(ExactArray, "denominator", property(lambda _: pytest.fail("was computed")))
+    assert not array.is_narrow
+    assert not array.is_within(10_000)
+    assert ExactArray.read(["1/6", "1/4"])[0].is_within(4)
+    assert not ExactArray.read(["1/6", "1/4"])[0].is_within(3)

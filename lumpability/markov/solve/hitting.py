@@ -21,7 +21,7 @@ from lumpability.markov.solve.absorbing import Found, solve_absorbing
 from lumpability.markov.solve.classes import backwards_reachable
 from lumpability.markov.solve.linear import solve_exact
 from lumpability.markov.solve.solution import Effort, Method, Progress, Solution, choose_method
-from lumpability.markov.solve.vectors import target_of
+from lumpability.markov.solve.vectors import refuse_tiny, target_of
 from lumpability.numbers.exact_array import Exact, ExactArray
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -195,6 +195,8 @@ class _System:
 
     def _signed_parts(self, right: ExactArray, effort: Effort) -> list[Found]:
         """Solve for the right side, or for its positive and its negative part if there are both."""
+        refuse_tiny(self.rates.weights)
+        refuse_tiny(right)
         rates, column = self.rates.to_scipy().tocsr()[self.unknown], right.to_floats()
         inner = rates[:, self.unknown].tocsr()
         outside = np.ones(self.chain.n, dtype=bool)

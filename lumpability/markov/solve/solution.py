@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -23,8 +24,8 @@ METHODS: tuple[Method, ...] = ("auto", "exact", "direct", "iterative")
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all, or 0 where unknown); an exception from it stops the solver."""
 
-EXACT_UP_TO = 64
-"""States up to which "auto" computes in exact arithmetic."""
+EXACT_UP_TO, EXACT_BITS = 64, 20_000
+"""States, and bits of the common denominator, up to which "auto" computes in exact arithmetic."""
 ITERATIONS_FIRST = 600
 """Iterations that "auto" tries before it factorises the matrix.
 
@@ -242,4 +243,8 @@ def choose_method(chain: MarkovChain, method: Method, size: int) -> Method:
         return "exact"
     if method != "auto":
         return method
-    return "exact" if size <= EXACT_UP_TO else "auto"
+    if size > EXACT_UP_TO:
+        return "auto"
+    weights = chain.matrix.weights
+    tiny = any(0 < abs(x) < sys.float_info.min for x in weights.values)  # which floats cannot hold
+    return "exact" if tiny or weights.is_within(EXACT_BITS) else "auto"

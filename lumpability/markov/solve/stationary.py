@@ -33,6 +33,7 @@ from lumpability.markov.solve.solution import (
     choose_method,
 )
 from lumpability.markov.solve.sweeps import sweep_until_right
+from lumpability.markov.solve.vectors import refuse_tiny
 from lumpability.numbers.exact_array import Exact, ExactArray
 
 _DENSE_UP_TO = 3000
@@ -54,8 +55,8 @@ def stationary(
     chain : CTMC or DTMC
         Transient states get probability zero.
     method : {"auto", "exact", "direct", "iterative"}
-        "auto" is exact up to 64 states and for chains with parameters; "direct" eliminates without
-        subtraction up to 3,000 states, as "auto" does, and factorises a sparse matrix beyond.
+        "auto" is exact up to 64 states, unless the common denominator has more than 20,000 bits, and for chains
+        with parameters; "direct" eliminates without subtraction up to 3,000 states, as "auto" does, and factorises a sparse matrix beyond.
     tolerance : float
         For the relative error of every entry.  The reported error is a bound computed afterwards; it may be
         larger by the rounding of n rates.
@@ -134,6 +135,7 @@ def _of_class(chain: MarkovChain, states: np.ndarray[Any, Any], effort: Effort) 
         if masses and not isinstance(masses[0], Fraction):
             values[0] = masses[0] - masses[0]
         return Solution(ExactArray.of_values(codes, values), "exact", states=chain.states)
+    refuse_tiny(chain.matrix.weights)
     rates = chain.matrix.without_diagonal().to_scipy().tocsr()
     if len(states) < chain.n:
         rates = rates[states][:, states]
@@ -166,6 +168,7 @@ def stationary_masses(
     error : float
         Bound on the relative error of every mass.
     """
+    refuse_tiny(chain.matrix.weights)
     rates = chain.matrix.without_diagonal().to_scipy().tocsr()
     masses, owner, worst = np.zeros(chain.n), np.zeros(chain.n, dtype=np.int64), 0.0
     for number, states in enumerate(recurrent_classes(chain), start=1):

@@ -29,7 +29,7 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
 
-_EXACT_UP_TO, _EXACT_STEPS = 64, 1000
+_EXACT_UP_TO, _EXACT_STEPS, _EXACT_BITS = 64, 1000, 200_000
 _UNIT = 2.0**-53
 _CHECK_FROM, _CHECK_EVERY = 1000, 50  # steps
 _FASTER = 1.0625  # times the largest exit rate, so that every state has a self-loop, which prevents oscillation
@@ -208,7 +208,8 @@ def transient(
     epsilon : float
         Largest truncation error (sum of absolute values), between 0 and 1.
     exact : bool, optional
-        For a DTMC: exact arithmetic, the default up to 64 states and 1000 steps, and with parameters.
+        For a DTMC: exact arithmetic, the default up to 64 states and 1000 steps unless numbers become very long, and
+        with parameters.
     max_steps : int
         Largest number of multiplications.
     progress : callable, optional
@@ -338,7 +339,11 @@ def exactly(chain: MarkovChain, start: ExactArray, steps: int, exact: bool | Non
     """Whether this number of steps is computed in exact arithmetic, unless `exact` says it."""
     if not (chain.is_rational and start.is_rational):
         return True
-    return chain.n <= _EXACT_UP_TO and steps <= _EXACT_STEPS if exact is None else exact
+    if exact is not None:
+        return exact
+    few = chain.n <= _EXACT_UP_TO and steps <= _EXACT_STEPS
+    # Every step may multiply the denominators by the common one.
+    return few and chain.matrix.weights.is_within(_EXACT_BITS // max(steps, 1))
 
 
 def distributions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,16 @@ def initial_of(chain: MarkovChain, initial: Any = None) -> ExactArray:
     if start is None:
         raise NotUnique("the chain has no initial distribution: give initial=...")
     return start
+
+
+def refuse_tiny(numbers: ExactArray) -> None:
+    """Raise `InvalidValue` if a number is below the range of floats, where it would have no digits."""
+    least = min((abs(x) for x in numbers.values if x != 0), default=1)
+    if least < sys.float_info.min:
+        raise InvalidValue(
+            f"{shown(least)} is too small for floating point: use method='exact', or another unit of time",
+            value=least,
+        )
 
 
 def read_time(time: Any) -> Any:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, lump, read
-from lumpability.errors import InvalidChain, InvalidInput, NoConvergence, NotUnique
+from lumpability.errors import InvalidChain, InvalidInput, InvalidValue, NoConvergence, NotUnique
 from lumpability.markov.examples import (
     components,
     ehrenfest,
@@ -22,11 +22,14 @@ from lumpability.markov.examples import (
     tandem,
 )
 from lumpability.markov.solve import (
+    expected_hitting_times,
+    hitting_probabilities,
     is_irreducible,
     long_run,
     recurrent_classes,
     stationary,
     stationary_distributions,
+    transient,
 )
 from lumpability.markov.solve.gth import relative_error_bound
 
@@ -255,3 +258,40 @@ def test_the_large_cluster_takes_few_cycles(shared_file):
     solution = stationary(quotient, method="iterative")
     assert solution.iterations < 400
     assert solution.relative_error < 1e-9
+
+
+def test_numbers_with_long_unrelated_denominators_are_solved_in_floating_point():
+    """Their exact solutions have millions of digits."""
+    rates = {
+        (s, t): Fraction(s + t + 1, 10**600 + 7 * s + t) * 10**600
+        for s in range(40)
+        for t in ((s + 1) % 40, (s + 7) % 40, (s + 11) % 40)
+    }
+    chain = CTMC.from_rates(rates, labels={"a": [0]}, initial=0, states=range(40))
+    found = stationary(chain)
+    assert found.method == "direct"
+    assert found.relative_error < 1e-10
+    assert hitting_probabilities(chain, "a").method != "exact"
+    steps = DTMC.from_rates(
+        {
+            (s, t): rate / sum(r for (a, _), r in rates.items() if a == s)
+            for (s, t), rate in rates.items()
+        },
+        initial=0,
+        states=range(40),
+    )
+    assert transient(steps, 900).method == "powers"
+
+
+def test_rates_below_the_range_of_floats_are_solved_exactly_or_refused():
+    few, many = (
+        CTMC.from_rates(
+            {(i, (i + 1) % n): f"{i + 1}e-400" for i in range(n)}, initial=0, labels={"a": [1]}
+        )
+        for n in (5, 100)
+    )
+    assert stationary(few).is_exact
+    for solve in (stationary, lambda chain: expected_hitting_times(chain, "a")):
+        with pytest.raises(InvalidValue, match="too small for floating point"):
+            solve(many)
+    assert stationary(many, method="exact").is_exact
