@@ -10,8 +10,9 @@ from typing import Any
 
 from lumpability.networks.operators import family_of, opaque
 from lumpability.networks.operators.composite import viewed
-from lumpability.networks.tensors.call import Against, Call, Declined, Work
+from lumpability.networks.tensors.call import Against, Call, Work
 from lumpability.networks.tensors.index import Index, captured, is_weight, reads_shape
+from lumpability.networks.tensors.tensor import Declined
 
 __all__ = ["Analysis"]
 

@@ -18,7 +18,7 @@ from lumpability.certificate.verification import Verification
 from lumpability.errors import InvalidInput
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.prove import prove
-from lumpability.networks.tensors.call import Unproved
+from lumpability.networks.tensors.tensor import Unproved
 from lumpability.numbers.float_arrays import Array
 from lumpability.version import __version__
 

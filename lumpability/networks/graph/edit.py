@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from lumpability.networks.graph.analysis import Analysis
 from lumpability.networks.graph.plan import Plan, packed, readers_of
+from lumpability.networks.graph.shape_arithmetic import ShapeArithmetic
 from lumpability.networks.graph.writer import Writer
 from lumpability.networks.operators.index_maps import Input, maps, numbered, shortened
 from lumpability.networks.quotient import Rounding
 from lumpability.networks.tensors.algebra import ONE
-from lumpability.networks.tensors.call import Call, Declined, Reader, View
+from lumpability.networks.tensors.call import Call
 from lumpability.networks.tensors.index import Index, Shape
+from lumpability.networks.tensors.tensor import Declined, Reader
 from lumpability.numbers.float_arrays import Array, round_to
 
 __all__ = ["Editor", "Representation", "Unfit"]
@@ -83,7 +86,6 @@ class Editor:
     _boxes: dict[str, Array] = field(default_factory=dict)
     _constants: dict[str, dict[tuple[int, int], Array]] = field(default_factory=dict)
     _attributes: dict[tuple[int, str], Any] = field(default_factory=dict)
-    _asked: dict[str, dict[tuple[int, int], list[tuple[int, int]]]] = field(default_factory=dict)
     _omitted: list[tuple[int, int]] = field(default_factory=list)
 
     def keeps(self, labels: Array) -> Array:
@@ -257,11 +259,11 @@ class Editor:
 
     def shape_constant(self, call: Call, slot: int, like: str) -> None:
         """Let a constant that states a tensor's shape follow, through the arithmetic that makes it."""
-        if not self.changed(like):
-            return
-        old, new = self.analysis.choices[0].shape(like), self.stored(like)
-        assert old is not None
-        self._follow(call.name(slot), call.number, slot, list(zip(old, new, strict=True)))
+        if self.changed(like):
+            old, new = self.analysis.choices[0].shape(like), self.stored(like)
+            assert old is not None
+            sizes = list(zip(old, new, strict=True))
+            self._followed.follow(call.name(slot), (call.number, slot), sizes)
 
     def omit(self, call: Call, slot: int) -> None:
         """Ask for an input to be left out that is what it is by default."""
@@ -272,52 +274,9 @@ class Editor:
         """Return the signal that the units of a tensor have to stay."""
         return Unfit(name)
 
-    def _follow(self, name: str, number: int, slot: int, sizes: list[tuple[int, int]]) -> None:
-        """Let a computed shape follow, given with what it has to become, through what computes it."""
-        analysis = self.analysis
-        producer = analysis.index.producer.get(name)
-        node = None if producer is None else analysis.index.nodes[producer]
-        if producer is not None and node is not None and name in analysis.derived:
-            asked = self._asked.setdefault(name, {})
-            asked[number, slot] = sizes
-            users = analysis.index.users.get(name, ())
-            if len(users) > 1 and name not in analysis.known and len(asked) < len(users):
-                return  # others may read it as a number
-            alike = all(other == sizes for other in asked.values())
-            if len(users) == len(asked) and alike and self._follow_node(node, producer, sizes):
-                return
-        known = analysis.known.get(name)
-        if known is not None and known.size == len(sizes):
-            pairs = zip(known.reshape(-1).tolist(), sizes, strict=True)
-            follow = [new if n == old else n for n, (old, new) in pairs]
-            self.replace(name, number, slot, np.array(follow, known.dtype).reshape(known.shape))
-
-    def _follow_node(self, node: Any, number: int, sizes: list[tuple[int, int]]) -> bool:
-        """Let the inputs of a node follow that computes a shape; say whether it is one that can."""
-        if node.op_type == "Concat":
-            first = 0
-            for place, part in enumerate(node.input):
-                count = self.analysis.choices[0].values[part].size
-                self._follow(part, number, place, sizes[first : first + count])
-                first += count
-            return True
-        if node.op_type in ("Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape"):
-            self._follow(node.input[0], number, 0, sizes)
-            return True
-        if node.op_type == "Mul" and len(sizes) == 1:
-            ((old, new),) = sizes
-            for slot, name in enumerate(node.input):
-                known = self.analysis.known.get(name)
-                if (
-                    known is not None
-                    and known.size == 1
-                    and old
-                    and int(known.item()) * new % old == 0
-                ):
-                    factor = int(known.item())
-                    self._follow(name, number, slot, [(factor, factor * new // old)])
-                    return True
-        return False
+    @cached_property
+    def _followed(self) -> ShapeArithmetic:
+        return ShapeArithmetic(self.analysis, self.replace)
 
     def edited(self) -> Any:
         """Carry out all changes on a copy of the model, and check what has become of it.
@@ -385,7 +344,7 @@ class Editor:
         for name in (*call.node.input, *call.node.output):
             view = self.analysis.views.get(name)
             if view is not None:
-                views[name] = View(view.axis, self.shape(name)[view.axis + 1])
+                views[name] = view._replace(fixed=self.shape(name)[view.place])
                 node = call.node
         for facts in after:
             try:

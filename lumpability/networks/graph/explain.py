@@ -21,7 +21,7 @@ from lumpability.networks.graph.layers import labels_of, name_of, units_of
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.layer_partitions import layer_partitions
 from lumpability.networks.operators.contraction import columns_of
-from lumpability.networks.tensors.call import Reader
+from lumpability.networks.tensors.tensor import Reader
 from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict

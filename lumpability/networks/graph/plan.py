@@ -17,7 +17,8 @@ import numpy as np
 from lumpability.networks.graph.analysis import Analysis
 from lumpability.networks.graph.layers import labels_of
 from lumpability.networks.tensors.algebra import ONE, Algebra
-from lumpability.networks.tensors.call import HELD, Reader
+from lumpability.networks.tensors.labels import HELD
+from lumpability.networks.tensors.tensor import Reader
 from lumpability.numbers.float_arrays import Array
 
 

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from lumpability.networks.graph.analysis import Analysis
-from lumpability.networks.tensors.call import Against, Unproved
+from lumpability.networks.tensors.call import Against
 from lumpability.networks.tensors.index import Index
+from lumpability.networks.tensors.tensor import Unproved
 from lumpability.numbers.float_arrays import Array
 
 

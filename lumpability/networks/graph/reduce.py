@@ -33,8 +33,8 @@ from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.plan import plan
 from lumpability.networks.graph.prove import prove
 from lumpability.networks.quotient import Rounding
-from lumpability.networks.tensors.call import Unproved
 from lumpability.networks.tensors.index import Index
+from lumpability.networks.tensors.tensor import Unproved
 from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
 from lumpability.quotient import Stats

@@ -15,7 +15,8 @@ import numpy as np
 
 from lumpability.errors import InvalidNetwork, require
 from lumpability.networks.graph.network import GraphNetwork
-from lumpability.networks.modules.torch_operators import OPERATORS, Given
+from lumpability.networks.modules.given import Given
+from lumpability.networks.modules.torch_operators import OPERATORS
 from lumpability.networks.tensors.protobuf import attributes
 from lumpability.numbers.float_arrays import Array
 

@@ -27,8 +27,8 @@ _FAMILIES: tuple[Any, ...] = (
     product,
     elementwise,
     movement,
-    unitwise,
     group_norm,
+    unitwise,
     recurrent,
 )
 

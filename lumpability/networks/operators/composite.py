@@ -2,7 +2,8 @@
 
 A `Reshape` that joins an axis of free size and one of units into an axis of size F k is read as one that keeps both:
 the tensor gets a *view*, in which this axis is two, F and k.  The order of the elements is the same, so every operator
-here means the same on the views, its axes renumbered.  All other operators hold what has a view.
+here means the same on the views, its axes renumbered.  All other operators hold what has a view.  The same is done
+where channels and positions of groups are joined for an instance norm, which is how torch exports norms of groups.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import Any
 
 from lumpability.networks.operators import elementwise
 from lumpability.networks.operators.routes import groups_of
-from lumpability.networks.tensors.call import Call, Declined, View
+from lumpability.networks.tensors.call import Call
 from lumpability.networks.tensors.polynomials import over
+from lumpability.networks.tensors.tensor import Declined
+from lumpability.networks.tensors.views import View
 
 __all__ = ["join", "viewed"]
 
@@ -30,22 +33,23 @@ def viewed(call: Call) -> Call:
     if not known or call.op == "Reshape":
         return call
     rank = len(call.dims(call.node.output[0]))
-    axis, inner = known[0][1]
-    node = call.node
+    view, node = known[0][1], call.node
+    if view.first != (call.op == "InstanceNormalization"):
+        raise Declined("uses an axis of free size that is joined with units")
     if call.op == "Transpose":
         order = list(call.attributes.get("perm", range(rank)[::-1]))
-        axis = order.index(axis)
-        node = _with(call.node, "perm", _spread_order(order, axis))
+        view = view._replace(axis=order.index(view.axis))
+        node = _with(call.node, "perm", _spread_order(order, view.axis))
     elif call.op in _ALONG:
         along = int(call.attributes.get("axis", -1)) % rank
-        if call.version < 13 or along <= axis:
+        if call.version < 13 or along <= view.axis:
             raise Declined("works along an axis of free size that is joined with units")
         node = _with(call.node, "axis", along - rank)
     elif call.version >= 7 and (call.op == "MatMul" or call.op in _ALIKE):
-        _aligned(call, rank)
-    else:
+        _aligned(call)
+    elif not view.first:
         raise Declined("uses an axis of free size that is joined with units")
-    call.work.split(call.node.output[0], View(axis, inner))
+    call.work.split(call.node.output[0], view)
     return Call(call.work, call.number, node)
 
 
@@ -72,14 +76,14 @@ def _spread_order(order: list[int], place: int) -> list[int]:
     return [*wide[: place + 1], split + 1, *wide[place + 1 :]]
 
 
-def _aligned(call: Call, rank: int) -> None:
+def _aligned(call: Call) -> None:
     """Decline unless all operands with the joined axis have the same view, and others do not reach it."""
     views, found = call.work.views, set()
     for name in filter(None, call.node.input):
         known = call.work.known.get(name)
         own = known.ndim if known is not None else len(call.work.sizes.dims.get(name, ()))
         if name in views:
-            found.add((own - 1 - views[name].axis, views[name].inner))
+            found.add((own - 1 - views[name].axis, views[name].fixed))
     if len(found) != 1:
         raise Declined("combines axes of free sizes that are joined with different units")
     ((behind, _),) = found
@@ -100,16 +104,36 @@ def join(call: Call, units: frozenset[int]) -> None:
     if against is not None:
         before = against.analysis.views.get(name)
         if before is not None:
-            size = over(after[before.axis], against.analysis.outer(name))
+            size = over(after[before.axis], against.analysis.free(name))
             if not isinstance(size, int):
                 raise Declined("joins units with an axis of free size")
-            call.work.split(name, View(before.axis, size))
+            call.work.split(name, before._replace(fixed=size))
         return
     dims = call.dims(call.name(0))
+    normed = {call.work.index.nodes[n].op_type for n, _ in call.work.index.users.get(name, ())}
     for ins, outs in groups_of(dims, after):
-        mixed = len(ins) > 1 and outs and units & set(ins) and not isinstance(dims[ins[0]], int)
-        if mixed and all(isinstance(dims[axis], int) for axis in ins[1:]):
-            inner = over(after[outs[0]], dims[ins[0]])
-            if isinstance(inner, int) and inner > 1:
-                call.work.split(name, View(outs[0], inner))
-                return
+        if len(ins) < 2 or not outs or not units & set(ins):
+            continue
+        view = _leading(dims, ins, after, outs)
+        if normed == {"InstanceNormalization"} and outs == [1, 2] and len(after) == 3:
+            view = _grouped(dims, ins, after, units)
+        if view is not None:
+            call.work.split(name, view)
+            return
+
+
+def _leading(dims: Any, ins: list[int], after: Any, outs: list[int]) -> View | None:
+    """Return the view of an axis that joins one of free size, which comes first, and units."""
+    if isinstance(dims[ins[0]], int) or not all(isinstance(dims[axis], int) for axis in ins[1:]):
+        return None
+    size = over(after[outs[0]], dims[ins[0]])
+    return View(outs[0], size) if isinstance(size, int) and size > 1 else None
+
+
+def _grouped(dims: Any, ins: list[int], after: Any, units: frozenset[int]) -> View | None:
+    """Return the view of an axis that joins the channels of a group and positions, for a norm of groups."""
+    channels, groups = dims[ins[0]], after[1]
+    plain = isinstance(channels, int) and isinstance(groups, int) and units & set(ins) <= {ins[0]}
+    if not plain or groups == channels or channels % groups:
+        return None
+    return View(2, channels // groups, first=True)

@@ -24,7 +24,9 @@ from lumpability.networks.operators.layer import (
 from lumpability.networks.operators.matching import matched_layer, matched_table
 from lumpability.networks.operators.rows import aggregated, by_taps, incoming, structure_of
 from lumpability.networks.tensors.algebra import ONE, Value
-from lumpability.networks.tensors.call import HELD, Call, Reader, Tensor
+from lumpability.networks.tensors.call import Call
+from lumpability.networks.tensors.labels import HELD
+from lumpability.networks.tensors.tensor import Reader, Tensor
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group
 from lumpability.structure.dense import DenseStructure, RowClasses

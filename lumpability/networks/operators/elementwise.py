@@ -15,7 +15,9 @@ import numpy as np
 
 from lumpability.networks.operators.scalar_rules import OPERATORS, rule_of
 from lumpability.networks.tensors.algebra import Algebra
-from lumpability.networks.tensors.call import HELD, Call, Declined
+from lumpability.networks.tensors.call import Call
+from lumpability.networks.tensors.labels import HELD
+from lumpability.networks.tensors.tensor import Declined
 from lumpability.numbers.float_arrays import Array
 
 __all__ = ["OPERATORS"]

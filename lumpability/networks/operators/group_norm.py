@@ -15,37 +15,56 @@ from typing import Any
 import numpy as np
 
 from lumpability.networks.tensors.algebra import ONE, Value
-from lumpability.networks.tensors.call import Call, Declined
+from lumpability.networks.tensors.call import Call
+from lumpability.networks.tensors.tensor import Declined, Tensor
 from lumpability.numbers.float_arrays import Array
 
 __all__: list[str] = []
 
-OPERATORS = frozenset(["GroupNormalization"])
+OPERATORS = frozenset(["GroupNormalization", "InstanceNormalization"])
 
 
 def serves(call: Call) -> bool:
-    """Whether scales and shifts are stored."""
-    return call.moving(0) and call.constant(1) is not None and call.constant(2) is not None
+    """Whether scales and shifts are stored; an instance norm is one of groups if its input has a view."""
+    grouped = call.op == "GroupNormalization" or call.name(0) in call.work.views
+    stored = all(call.constant(slot) is not None for slot in (1, 2))
+    return grouped and call.moving(0) and stored
 
 
 def apply(call: Call) -> None:
     """Record the output."""
-    shape, groups = call.shape(), int(call.attributes.get("num_groups", 1))
-    if len(shape) < 2 or groups < 1 or shape[1] % groups:
+    shape, axes, groups = call.shape(), _axes(call), _groups(call)
+    channels = math.prod(shape[axis] for axis in axes)
+    if len(shape) < 2 or groups < 1 or channels % groups:
         raise Declined("has channels that its groups do not divide")
-    seen = call.work.view(call.tensor(0), {1})
-    values = [array.reshape(groups, -1) for array in seen.along(shape[1])]
-    weights = _weights(call, groups, shape[1])
+    seen = call.work.view(call.tensor(0), axes)
+    if len(axes) > 1:
+        wide = tuple(n if axis in axes else 1 for axis, n in enumerate(shape))
+        arrays = [np.broadcast_to(a, wide) for a in (seen.labels, seen.ids, seen.facs)]
+        seen = Tensor(shape, frozenset(axes), *arrays)
+    values = [array.reshape(groups, -1) for array in seen.along(channels)]
+    weights = _weights(call, groups, channels)
     if not call.work.algebra.domains.partial.isdisjoint(values[1].ravel().tolist()):
         raise Declined("normalises what may be infinite")
     call.notes["copies"] = _copies(call, values, weights)
-    name = call.named((call.name(0), {1}), (call.node.output[0], {1}))
+    name = call.named((call.name(0), axes), (call.node.output[0], axes))
     found = [_normalised(call, name, group) for group in zip(*values[1:], *weights, strict=True)]
-    place = [1, shape[1], *(1 for _ in shape[2:])]
+    place = [n if axis in axes else 1 for axis, n in enumerate(shape)]
     numbers = np.array(found, dtype=np.int64).reshape(-1, 2).T
     call.yields(
-        {1}, values[0].reshape(place), (numbers[0].reshape(place), numbers[1].reshape(place))
+        axes, values[0].reshape(place), (numbers[0].reshape(place), numbers[1].reshape(place))
     )
+
+
+def _axes(call: Call) -> tuple[int, ...]:
+    """Return the axes of the channels: one, or groups and channels of a group."""
+    return (1,) if call.op == "GroupNormalization" else (1, 2)
+
+
+def _groups(call: Call) -> int:
+    if call.op == "GroupNormalization":
+        return int(call.attributes.get("num_groups", 1))
+    return call.shape()[1]
 
 
 def _weights(call: Call, groups: int, channels: int) -> list[Array]:
@@ -108,17 +127,18 @@ def _normalised(call: Call, name: Any, group: tuple[Array, ...]) -> list[tuple[i
 
 def edit(call: Call, edit: Any) -> None:
     """Cut scales and shifts, and count the groups that are left."""
-    channels, groups = call.shape()[1], int(call.attributes.get("num_groups", 1))
+    size, groups = call.shape()[1], _groups(call)
     kept = edit.axis(call.node.output[0], 1)
-    if len(kept) == channels:
+    if len(kept) == size:
         return
-    stay = np.unique(kept // (channels // groups))
+    stay = np.unique(kept // (size // groups))
     for slot in (1, 2):
         known = call.constant(slot)
         assert known is not None
-        places = kept if known.size == channels else stay
+        places = kept if known.size == size else stay
         edit.constant(call, slot, known[places], places=places)
-    edit.attribute(call, "num_groups", len(stay))
+    if call.op == "GroupNormalization":
+        edit.attribute(call, "num_groups", len(stay))
 
 
 def uneven(call: Call, edit: Any) -> Array | None:

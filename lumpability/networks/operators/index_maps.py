@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from lumpability.networks.operators.routes import Routes
-from lumpability.networks.tensors.call import Declined, View
 from lumpability.networks.tensors.index import Facts, Shape
 from lumpability.networks.tensors.polynomials import Size
 from lumpability.networks.tensors.protobuf import evaluated
+from lumpability.networks.tensors.tensor import Declined
+from lumpability.networks.tensors.views import View
 from lumpability.numbers.float_arrays import Array
 
 __all__ = ["Input", "maps", "numbered", "shortened"]

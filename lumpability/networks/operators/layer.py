@@ -12,7 +12,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.networks.tensors.call import Call, Declined
+from lumpability.networks.tensors.call import Call
+from lumpability.networks.tensors.tensor import Declined
 from lumpability.numbers.float_arrays import Array
 
 OPERATORS = frozenset(["Gemm", "MatMul", "Conv", "ConvTranspose", "Einsum", "Gather"])

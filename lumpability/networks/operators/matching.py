@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.networks.operators.rows import by_taps, incoming, structure_of
-from lumpability.networks.tensors.call import Unproved
+from lumpability.networks.tensors.tensor import Unproved
 from lumpability.numbers.float_arrays import Array, round_to, to_fractions
 from lumpability.structure.dense import DenseStructure, RowClasses
 

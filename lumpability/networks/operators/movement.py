@@ -14,8 +14,10 @@ import numpy as np
 from lumpability.networks.operators.composite import join
 from lumpability.networks.operators.index_maps import Input, maps, numbered, shortened
 from lumpability.networks.operators.routes import Routes, routes
-from lumpability.networks.tensors.call import HELD, Call, Declined, Tensor
+from lumpability.networks.tensors.call import Call
+from lumpability.networks.tensors.labels import HELD
 from lumpability.networks.tensors.shapes import Node, padding
+from lumpability.networks.tensors.tensor import Declined, Tensor
 from lumpability.numbers.float_arrays import Array
 
 __all__: list[str] = []

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from lumpability.networks.tensors.algebra import Value
-from lumpability.networks.tensors.call import HELD, Call, Declined, Reader, Tensor
+from lumpability.networks.tensors.call import Call
+from lumpability.networks.tensors.labels import HELD
+from lumpability.networks.tensors.tensor import Declined, Reader, Tensor
 from lumpability.numbers.float_arrays import Array
 
 __all__: list[str] = []

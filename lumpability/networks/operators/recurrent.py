@@ -17,7 +17,9 @@ from lumpability.networks.merging import group_columns
 from lumpability.networks.operators.matching import matched_cell
 from lumpability.networks.operators.rows import aggregated, by_taps, structure_of
 from lumpability.networks.tensors.algebra import ONE
-from lumpability.networks.tensors.call import HELD, Call, Declined, Reader
+from lumpability.networks.tensors.call import Call
+from lumpability.networks.tensors.labels import HELD
+from lumpability.networks.tensors.tensor import Declined, Reader
 from lumpability.numbers.float_arrays import Array, to_fractions
 from lumpability.numbers.groups import Group
 

@@ -13,9 +13,10 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lumpability.networks.tensors.call import Call, Declined
+from lumpability.networks.tensors.call import Call
 from lumpability.networks.tensors.polynomials import Size, times
 from lumpability.networks.tensors.shapes import Node, crop, is_far, padding
+from lumpability.networks.tensors.tensor import Declined
 
 __all__ = ["Routes", "groups_of", "routes"]
 

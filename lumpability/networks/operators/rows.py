@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.networks.tensors.call import Reader
+from lumpability.networks.tensors.tensor import Reader
 from lumpability.numbers.float_arrays import Array
 from lumpability.structure.dense import DenseStructure, RowClasses
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from lumpability.networks.tensors.algebra import ONE, Value
-from lumpability.networks.tensors.call import Call, Declined, Tensor
+from lumpability.networks.tensors.call import Call
+from lumpability.networks.tensors.tensor import Declined, Tensor
 from lumpability.numbers.float_arrays import Array
 
 __all__: list[str] = []

@@ -1,9 +1,6 @@
-"""What is known of the tensors of a graph: unit axes, labels of what leaves together, values; and a node being treated.
+"""All that is known of a graph, a node being treated, and another graph that it is said to equal.
 
-A *unit axis* is one whose positions are told apart; every other axis is collapsed, and stands for all of its
-positions at once.  Labels and values are arrays of the tensor's rank with the full size on unit axes and size one
-on the others.  Each operator's family (`lumpability.networks.operators`) says what it does to the three.
-Label 0 is held: it never leaves.
+Each operator's family (`lumpability.networks.operators`) says what it does to unit axes, labels and values.
 """
 
 from __future__ import annotations
@@ -11,201 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from lumpability.networks.tensors.algebra import Algebra
 from lumpability.networks.tensors.index import Facts, Index, Shape, captured
+from lumpability.networks.tensors.labels import Labels
 from lumpability.networks.tensors.polynomials import Size, over
 from lumpability.networks.tensors.protobuf import attributes
 from lumpability.networks.tensors.sizes import Sizes
+from lumpability.networks.tensors.tensor import Declined, Reader, Tensor, Unproved
+from lumpability.networks.tensors.views import View
 from lumpability.numbers.float_arrays import Array
 
-__all__ = [
-    "HELD",
-    "Against",
-    "Call",
-    "Declined",
-    "Labels",
-    "Reader",
-    "Tensor",
-    "Unproved",
-    "View",
-    "Work",
-]
-
-HELD = 0
-
+__all__ = ["Against", "Call", "Work"]
 
 _COUNTS = ("group", "hidden_size", "num_groups", "split")
 _REAL = (1, 10, 11, 16)
 """ONNX's numbers of float, float16, double and bfloat16."""
-
-
-class Declined(Exception):  # not an error: the operator is then carried as it is
-    """An operator's family does not cover this use of it; carries the reason, a clause about the node."""
-
-    def __init__(self, reason: str = "is used in a way that no rule describes") -> None:
-        super().__init__(reason)
-
-
-class Unproved(Exception):  # an internal signal: the units are then kept
-    """A layer of a reduced graph is not shown to equal the original one; carries the name of its output."""
-
-
-class Labels:
-    """Labels that were found to leave together, as a forest, and which of them are held, and why.
-
-    Examples
-    --------
-    >>> labels = Labels()
-    >>> first, second = labels.fresh(2), labels.fresh(2)
-    >>> labels.unite(first, second)
-    >>> labels.hold(second[:1], "a norm runs over it")
-    >>> labels.roots(first).tolist(), labels.reason(int(first[0]))
-    ([0, 2], 'a norm runs over it')
-    """
-
-    def __init__(self) -> None:
-        self._parent = [HELD]
-        self._reasons = {HELD: ""}
-
-    def __len__(self) -> int:
-        return len(self._parent)
-
-    def fresh(self, count: int) -> Array:
-        """Return new labels."""
-        first = len(self._parent)
-        self._parent += range(first, first + count)
-        return np.arange(first, first + count)
-
-    def _base(self, label: int) -> int:
-        parent = self._parent
-        while parent[label] != label:
-            parent[label] = label = parent[parent[label]]
-        return label
-
-    def reason(self, label: int) -> str | None:
-        """Return why a label is held; None if it is not."""
-        return self._reasons.get(self._base(label))
-
-    def roots(self, labels: Array) -> Array:
-        """Return for each label one that stands for all that leave together with it; 0 if it is held."""
-        distinct, inverse = np.unique(labels, return_inverse=True)
-        bases = [self._base(label) for label in distinct.tolist()]
-        found = np.array([HELD if b in self._reasons else b for b in bases], dtype=np.int64)
-        return found[inverse].reshape(np.shape(labels))
-
-    def unite(self, first: Array, second: Array, reason: str = "") -> None:
-        """Let the labels of two arrays leave together, pair by pair; held ones hold the others, for the reason."""
-        pairs = np.stack(np.broadcast_arrays(first, second)).reshape(2, -1)
-        for a, b in np.unique(pairs, axis=1).T.tolist():
-            low, high = sorted((self._base(a), self._base(b)))
-            if low == HELD:
-                self._reasons.setdefault(high, reason)
-            elif low != high:
-                self._parent[high] = low
-                if high in self._reasons:
-                    self._reasons.setdefault(low, self._reasons.pop(high))
-
-    def hold(self, labels: Array, reason: str) -> None:
-        """Let labels never leave."""
-        self.unite(np.unique(labels), np.array(HELD), reason)
-
-
-class View(NamedTuple):
-    """An axis that is read as two, of a free size and of a fixed one.
-
-    Attributes
-    ----------
-    axis : int
-    inner : int
-        The fixed size.
-    """
-
-    axis: int
-    inner: int
-
-    def apart(self, shape: tuple[Any, ...], outer: Any = None) -> tuple[Any, ...]:
-        """Return a shape with the axis as two, of an outer size that may be given."""
-        outer = shape[self.axis] // self.inner if outer is None else outer
-        return (*shape[: self.axis], outer, self.inner, *shape[self.axis + 1 :])
-
-    def joined(self, shape: Shape) -> Shape:
-        """Return a shape with the two axes as one."""
-        both = shape[self.axis] * shape[self.axis + 1]
-        return (*shape[: self.axis], both, *shape[self.axis + 2 :])
-
-
-@dataclass
-class Tensor:
-    """A tensor that depends on an input.
-
-    Attributes
-    ----------
-    shape : tuple of int, or None
-        At the first choice of sizes.
-    units : frozenset of int
-        Axes whose positions are told apart.
-    labels, ids, facs : int array
-        Of the shape, with size one on the other axes.
-    """
-
-    shape: Shape | None
-    units: frozenset[int]
-    labels: Array
-    ids: Array
-    facs: Array
-
-    @property
-    def rank(self) -> int:
-        """Number of axes."""
-        assert self.shape is not None
-        return len(self.shape)
-
-    def along(self, count: int) -> tuple[Array, Array, Array]:
-        """Return labels and values of one axis, shape (count,); declines if it has other positions."""
-        if self.ids.size not in (1, count):
-            raise Declined("reads another number of units than it has weights for")
-        labels, ids, facs = (
-            np.broadcast_to(a.ravel(), (count,)) for a in (self.labels, self.ids, self.facs)
-        )
-        return labels, ids, facs
-
-
-@dataclass
-class Reader:
-    """A contraction, where units are looked at together: what it makes of each.
-
-    Attributes
-    ----------
-    node : int
-    slot : int
-    labels, ids, facs : int array, shape (n,)
-        Of the channels it reads.
-    uses : bool array, shape (rows, n)
-        Whether a row depends on a channel.
-    rows : int array, shape (rows,)
-        Labels of what it yields.
-    folds : bool
-        Whether constants can go into a bias.
-    offset : int
-        Number of its first channel on the tensor's axis.
-    sums : bool
-        Whether its weights may be added up; otherwise only channels that are zero or ignored leave it.
-    """
-
-    node: int
-    slot: int
-    labels: Array
-    ids: Array
-    facs: Array
-    uses: Array
-    rows: Array
-    folds: bool = False
-    offset: int = 0
-    sums: bool = True
 
 
 @dataclass
@@ -444,13 +265,13 @@ class Work:
         return shape if shape is None or name not in self.views else self.views[name].apart(shape)
 
     def split(self, name: str, view: View) -> None:
-        """Read an axis of a tensor as two; declines if it is no multiple of the inner one."""
+        """Read an axis of a tensor as two; declines if it is no multiple of the fixed size."""
         dims = self.sizes.dims.get(name, ())
-        outer = over(dims[view.axis], view.inner) if view.axis < len(dims) else None
-        if outer is None:
+        free = over(dims[view.axis], view.fixed) if view.axis < len(dims) else None
+        if free is None:
             raise Declined("reads or makes a tensor whose shape is unknown")
         self._whole[name] = dims
-        self.views[name], self.sizes.dims[name] = view, view.apart(dims, outer)
+        self.views[name], self.sizes.dims[name] = view, view.apart(dims, free)
 
     def unite(self, names: Iterable[str]) -> None:
         """Read no axis of some tensors as two."""
@@ -458,9 +279,9 @@ class Work:
             if self.views.pop(name, None) is not None:
                 self.sizes.dims[name] = self._whole.pop(name)
 
-    def outer(self, name: str) -> Size:
+    def free(self, name: str) -> Size:
         """Return the free size of an axis that is read as two."""
-        return self.sizes.dims[name][self.views[name].axis]
+        return self.sizes.dims[name][self.views[name].free]
 
     def hold(self, name: str, reason: str) -> None:
         """Hold all units of a tensor."""

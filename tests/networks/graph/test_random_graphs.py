@@ -11,7 +11,7 @@ from try_random_graphs import wrong
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.prove import prove
 from lumpability.networks.graph.reduce import reduce_graph
-from lumpability.networks.tensors.call import Unproved
+from lumpability.networks.tensors.tensor import Unproved
 
 pytest.importorskip("onnxruntime")
 seeds = st.integers(0, 2**32 - 1)
