@@ -49,12 +49,12 @@ def summarise(
         rows.append(("region", f"{lumping.region}{cut}"))
     rows += [
         ("result", lumping.claims.meaning),
-        ("proof", "ranges and residuals of all layers were derived in exact arithmetic"),
+        ("proof", lumping.stats.proof),
         ("meaning", report["meaning"]),
         ("new weights", _rounding(lumping)),
     ]
     rows += lines if measured is not None else lines[1:]
-    rows.append(("time", f"{lumping.seconds:.2f} s, proof included"))
+    rows.append(("time", f"{lumping.stats.seconds:.2f} s, proof included"))
     columns = ("layer", "before", "after", *_REASONS, "carrying")
     layers = tuple(_line(row) for row in lumping.table)
     table = Table("neurons by layer", layers, columns, frozenset(range(len(columns))))
@@ -68,9 +68,9 @@ def _line(row: RegionLayer) -> tuple[str, ...]:
 
 
 def _rounding(lumping: RegionLumping) -> str:
-    if not lumping.rounded:
+    if not lumping.rounding.rounded:
         return "stored as they were computed, in doubles"
     return (
-        f"rounded by at most {float(lumping.rounded):.3g}; the result includes it (--dtype float64 rounds less, "
+        f"rounded by at most {float(lumping.rounding.largest):.3g}; the result includes it (--dtype float64 rounds less, "
         "--exact-weights carries nothing)"
     )

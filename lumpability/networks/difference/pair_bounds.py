@@ -107,15 +107,9 @@ def pair_ranges(
 ) -> PairRanges:
     """Return bounds of the differences of all units of two aligned networks on a box.
 
-    Parameters
-    ----------
-    original, reduced : Ranges
-        On the same box.
-    lifts : sequence of Lift
-    found : list of Residual
-        For these lifts.
-    methods : sequence of str
-        Some of ``METHODS``.
+    - original, reduced: on the same box
+    - found: for these lifts
+    - methods: some of ``METHODS``
     """
     pair = PairRanges(original, reduced, lifts, found, *([] for _ in range(8)))
     for number in range(1, len(found) + 1):
@@ -226,13 +220,10 @@ def pair_least(
 ) -> Array:
     """Return lower bounds of linear functionals of h^ and d, minus an error.
 
-    Parameters
-    ----------
-    pair : PairRanges
-        Of all layers that are read.
-    reduced, moved : dict of int to float64 array, shape (units, functionals)
-        Coefficients of h^ and of d, by the number of the layer.
-    constant, error : float64 arrays, shape (functionals,)
+    - pair: of all layers that are read
+    - reduced, moved (dict of int to float64 array, shape (units, functionals)): coefficients of h^ and of d, by
+      the number of the layer
+    - constant, error: float64 arrays, shape (functionals,)
     """
     reduced, moved, tally = dict(reduced), dict(moved), Tally(constant, error)
     for number in range(max([*reduced, *moved], default=0), 0, -1):

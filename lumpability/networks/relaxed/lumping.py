@@ -24,6 +24,7 @@ from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.graph.source import note
 from lumpability.networks.merging import reasons
 from lumpability.networks.network import Network
+from lumpability.networks.quotient import Rounding
 from lumpability.networks.regions.box import Box
 from lumpability.networks.relaxed.certificate import RegionCertificate, derived_bound, refill
 from lumpability.networks.relaxed.claims import Ends
@@ -32,6 +33,7 @@ from lumpability.networks.relaxed.reduce import Reduced, reduce_units
 from lumpability.networks.relaxed.side import Refuted
 from lumpability.networks.relaxed.stable import StableUnits, sharp_ranges, stable_units
 from lumpability.numbers.float_arrays import Array
+from lumpability.quotient import Stats
 from lumpability.vocabulary import missing_attribute, unknown_word
 
 
@@ -84,9 +86,9 @@ class RegionLumping:
     table : tuple of RegionLayer
     lifts : tuple of Lift
         What became of the units of each layer.
-    rounded : Fraction
-        Largest change of a new weight by rounding.
-    seconds : float
+    rounding : Rounding
+        The changes of new weights by rounding to the stored type.
+    stats : Stats
 
     Examples
     --------
@@ -105,8 +107,8 @@ class RegionLumping:
     kind: str
     table: tuple[RegionLayer, ...]
     lifts: tuple[Lift, ...]
-    rounded: Fraction
-    seconds: float
+    rounding: Rounding
+    stats: Stats
     claims: RegionCertificate
     domain: ClassVar[str] = "region"
 
@@ -189,9 +191,9 @@ class RegionLumping:
             "region": None if self.region is None else self.region.to_json(),
             "cuts": list(self.claims.cuts),
             "bound": str(self.bound),
-            "largest_change": str(self.rounded),
+            "largest_change": str(self.rounding.largest),
             "meaning": MEANING,
-            "seconds": self.seconds,
+            "seconds": self.stats.seconds,
         }
 
     def __repr__(self) -> str:
@@ -232,11 +234,11 @@ def lump_on_region(
     changes = Changes.on_region(frame, stable)
     reduced = changes.reduced(frame, stable, kind=kind, carry=not exact_weights)
     found = finished(frame, stable, changes, reduced, started=started)
-    if exact_weights and found.rounded:
+    if exact_weights and found.rounding.rounded:
         raise NotJustified(
             f"a weight of the reduced network is not representable in {frame.dtype} (off by at most "
-            f"{float(found.rounded):.3g}): choose a wider dtype, or allow rounding",
-            largest=found.rounded,
+            f"{float(found.rounding.largest):.3g}): choose a wider dtype, or allow rounding",
+            largest=found.rounding.largest,
         )
     return found
 
@@ -339,11 +341,21 @@ def finished(
     started: float,
 ) -> RegionLumping:
     """Return the lumping with its stored network, and prove its bound."""
-    quotient, skipped, rounded = frame.rebuilt(reduced.weights, reduced.biases)
+    quotient, skipped, rounding = frame.rebuilt(reduced.weights, reduced.biases)
     before = [Lift.identity(layer.units) for layer in frame.affine.layers[: frame.first]]
     lifts = (*before, *reduced.lifts)
     claims = claimed(frame.network, quotient, stable, lifts, skipped=skipped, kind=kind)
     note(quotient, **_told(claims))
+    stats = Stats(
+        states=sum(layer.units for layer in frame.layers),
+        transitions=frame.network.parameter_count,
+        blocks=sum(reduced.left),
+        block_transitions=quotient.parameter_count,
+        respected_blocks=len(frame.layers),
+        engine="columns",
+        seconds=time.perf_counter() - started,
+        proof="ranges and residuals of all layers were derived in exact arithmetic",
+    )
     return RegionLumping(
         frame.network,
         quotient,
@@ -351,8 +363,8 @@ def finished(
         kind,
         layer_table(frame, changes, reduced),
         lifts,
-        rounded,
-        time.perf_counter() - started,
+        rounding,
+        stats,
         claims,
     )
 

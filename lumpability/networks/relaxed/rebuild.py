@@ -17,6 +17,7 @@ from lumpability.networks.difference.affine import negative_slopes
 from lumpability.networks.elementwise import Activate
 from lumpability.networks.layers import Conv, Dense, Layer
 from lumpability.networks.network import Network
+from lumpability.networks.quotient import Rounding
 from lumpability.networks.reshape import Flatten, Reshape
 from lumpability.networks.unit_layout import fixed
 from lumpability.numbers.float_arrays import Array, round_to
@@ -89,8 +90,8 @@ class Frame:
 
     def rebuilt(
         self, weights: Sequence[Array], biases: Sequence[Array]
-    ) -> tuple[Network, int, Fraction]:
-        """Return the network with other weights, how many layers it lacks, and the largest rounding of one.
+    ) -> tuple[Network, int, Rounding]:
+        """Return the network with other weights, how many layers it lacks, and what was rounded.
 
         Layers without units are left out: the next layer then reads the input with weights zero.
         """
@@ -101,7 +102,7 @@ class Frame:
         layers: list[Layer] = [*before]
         if len(shape) > 2:
             layers.append(Flatten(1))
-        largest = Fraction(0)
+        rounding = Rounding()
         for number in range(skipped, len(weights)):
             matrix = weights[number]
             if number == skipped and skipped:
@@ -109,7 +110,9 @@ class Frame:
             (stored, a), (bias, b) = (
                 round_to(values, self.dtype) for values in (matrix, biases[number])
             )
-            largest = max([largest, *a, *b])
+            rounding += Rounding(
+                stored.size + bias.size, len(a) + len(b), max([Fraction(0), *a, *b])
+            )
             layers.append(Dense(stored, bias if bias.any() else None))
             if self.layers[number].activation.name != "identity":
                 layers.append(Activate(self.layers[number].activation))
@@ -119,7 +122,7 @@ class Frame:
             free = wanted[:1] == (None,)
             target = (-1, *fixed(wanted[1:])) if free else fixed(wanted)
             made = replace(self.network, layers=(*layers, Reshape(target)))
-        return made, skipped, largest
+        return made, skipped, rounding
 
     def _position(self) -> int:
         return next(
