@@ -11,7 +11,8 @@ from lumpability.formats.onnx_compare import compare_in_onnxruntime, latency_in_
 from lumpability.show.text import Table
 
 if TYPE_CHECKING:
-    from lumpability.networks.relaxed.lumping import RegionLayer, RegionLumping
+    from lumpability.networks.relaxed.changes import RegionLayer
+    from lumpability.networks.relaxed.lumping import RegionLumping
 
 _REASONS = ("inactive", "carried", "identical", "proportional", "constant", "dead", "relaxed")
 

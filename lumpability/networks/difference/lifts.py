@@ -7,6 +7,7 @@ products of two floats are checked for exactness, so that the residual of an exa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.networks.difference.affine import Matrix, as_dense
-from lumpability.networks.difference.rounding import TINY, UNIT, gamma
+from lumpability.networks.difference.affine import AffineLayer, Matrix, as_dense
+from lumpability.networks.difference.rounding import TINY, UNIT, down, gamma, up
 from lumpability.numbers.float_arrays import Array, float_sum, is_safe, two_product, two_sum
 
 
@@ -103,6 +104,18 @@ class Lift:
         """Return A times coefficients of units of the original."""
         return coefficients if self.matrix is None else self.matrix @ coefficients
 
+    def range_of(self, low: Array, high: Array) -> tuple[Array, Array]:
+        """Return bounds of x A for x between low and high."""
+        if self.matrix is None:
+            return low, high
+        positive, negative = np.maximum(self.matrix, 0), np.minimum(self.matrix, 0)
+        size = np.maximum(np.abs(low), np.abs(high)) @ np.abs(self.matrix)
+        slack = gamma(2 * len(self.matrix)) * size
+        empty = ~self.matrix.any(axis=0)
+        bottom = down(low @ positive + high @ negative - slack)
+        top = up(high @ positive + low @ negative + slack)
+        return np.where(empty, 0.0, bottom), np.where(empty, 0.0, top)
+
     def rows(self, weight: Matrix) -> tuple[Matrix, Matrix]:
         """Return A W and a bound of what was rounded."""
         if self.matrix is None:
@@ -152,6 +165,18 @@ class Lift:
             return np.zeros(weight.shape[1]), np.zeros(weight.shape[1])
         product, size = self.shift @ weight, np.abs(self.shift) @ abs(weight)
         return product, gamma(len(self.shift)) * size + TINY * len(self.shift)
+
+
+def incoming(layer: AffineLayer, lifts: Sequence[Lift] = ()) -> Array:
+    """Return the weights of a layer from all sources one below the other, and the biases as last row.
+
+    With the lifts of the layers by their numbers, weights and biases are lifted: A W and a W + b.
+    """
+    rows, bias = [], layer.bias
+    for source, matrix in zip(layer.sources, map(as_dense, layer.matrices), strict=True):
+        rows.append(as_dense(lifts[source].rows(matrix)[0]) if lifts else matrix)
+        bias = bias + lifts[source].shifted(matrix)[0] if lifts else bias
+    return np.vstack([*rows, bias])
 
 
 def subtracted(a: Any, b: Any) -> tuple[Any, Any]:

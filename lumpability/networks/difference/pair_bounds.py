@@ -124,7 +124,7 @@ def _extend(pair: PairRanges, number: int, methods: Sequence[str]) -> None:
     bounds = {}
     if "signed" in methods:
         bounds["signed"] = _signed(pair, layer, residual, size, own_error)
-    y_low, y_high = _lifted_range(lift, pair.reduced.low[number - 1], pair.reduced.high[number - 1])
+    y_low, y_high = lift.range_of(pair.reduced.low[number - 1], pair.reduced.high[number - 1])
     z_low, z_high = pair.original.low[number - 1], pair.original.high[number - 1]
     if "ranges" in methods:
         bounds["ranges"] = down(z_low - y_high), up(z_high - y_low)
@@ -314,20 +314,6 @@ def _subtract_lifted(
     reduced[number] = part
 
 
-def _lifted_range(lift: Lift, low: Array, high: Array) -> tuple[Array, Array]:
-    """Return bounds of z^ A."""
-    if lift.matrix is None:
-        return low, high
-    positive, negative = np.maximum(lift.matrix, 0), np.minimum(lift.matrix, 0)
-    slack = gamma(2 * len(lift.matrix)) * (
-        np.maximum(np.abs(low), np.abs(high)) @ np.abs(lift.matrix)
-    )
-    empty = ~lift.matrix.any(axis=0)
-    bottom = down(low @ positive + high @ negative - slack)
-    top = up(high @ positive + low @ negative + slack)
-    return np.where(empty, 0.0, bottom), np.where(empty, 0.0, top)
-
-
 def tightest(bounds: dict[str, tuple[Array, Array]]) -> tuple[Array, Array, list[str]]:
     """Return the largest lower and least upper bounds, and the method of the lesser largest difference."""
     names = list(bounds)
@@ -359,7 +345,7 @@ def _activate(pair: PairRanges, number: int, polygon: Polygon) -> None:
             _chosen(split, (own.high_slope, own.high_slope, own.high_shift), lines.high),
         )
         low, high = np.where(split, -np.inf, low), np.where(split, np.inf, high)
-    lifted = _lifted_range(lift, *pair.reduced.post(number))
+    lifted = lift.range_of(*pair.reduced.post(number))
     bottom, top = pair.original.post(number)
     low = np.fmax(
         np.where(lift.shift == 0, low, down(low - lift.shift)),

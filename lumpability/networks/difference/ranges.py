@@ -78,6 +78,10 @@ class Ranges:
         low, high = self.post(layer)
         return np.maximum(np.abs(low), np.abs(high))
 
+    def reach(self, layer: AffineLayer) -> Array:
+        """Return bounds of the absolute values of what the rows of `incoming` read, 1 for the biases."""
+        return np.concatenate([*(self.size(source) for source in layer.sources), np.ones(1)])
+
     def argument_size(self, layer: int) -> Array:
         """Return bounds of the absolute pre-activations of a layer by its number."""
         return np.maximum(np.abs(self.low[layer - 1]), np.abs(self.high[layer - 1]))

@@ -15,7 +15,7 @@ import numpy as np
 
 from lumpability.errors import InvalidInput
 from lumpability.networks.difference.affine import AffineLayer, AffineNetwork, as_dense
-from lumpability.networks.difference.lifts import Lift
+from lumpability.networks.difference.lifts import Lift, incoming
 from lumpability.networks.difference.ranges import Ranges
 from lumpability.numbers.float_arrays import Array
 
@@ -68,14 +68,13 @@ def guessed_lifts(original: Ranges, reduced: Ranges) -> list[Lift]:
     """
     lifts = [Lift.identity(original.network.inputs)]
     pairs = list(zip(original.network.layers, reduced.network.layers, strict=True))
-    for number, (a, _) in enumerate(pairs[:-1], start=1):
-        below = [lifts[source] for source in a.sources]
+    for number in range(1, len(pairs)):
         after = [
             (layer, less)
             for layer, less in pairs[number:]
             if layer.sources == (number,) and layer.units == less.units
         ]
-        lifts.append(_guess(original, reduced, number, below, after[:1]))
+        lifts.append(_guess(original, reduced, number, lifts, after[:1]))
     return [*lifts, Lift.identity(original.network.outputs)]
 
 
@@ -83,7 +82,7 @@ def _guess(
     original: Ranges,
     reduced: Ranges,
     number: int,
-    below: list[Lift],
+    lifts: list[Lift],
     after: list[tuple[AffineLayer, AffineLayer]],
 ) -> Lift:
     a, b = (found.network.layers[number - 1] for found in (original, reduced))
@@ -92,8 +91,7 @@ def _guess(
     middle = np.where(np.isfinite(half), bottom + half, 0.0)
     if not b.units:
         return Lift.of(np.full(a.units, -1), np.zeros(a.units), middle, 0)
-    left, right = _columns(a, b, below)
-    reach = np.concatenate([*(reduced.size(source) for source in b.sources), np.ones(1)])
+    left, right, reach = incoming(a, lifts), incoming(b), reduced.reach(b)
     options = [] if a.units != b.units else [(np.arange(a.units), np.ones(a.units))]
     options += _options(left, right, scalable=a.slopes is not None)
     for layer, less in after:
@@ -110,16 +108,6 @@ def _guess(
         source, factor = np.where(better, candidate, source), np.where(better, by, factor)
         missed = np.where(better, off, missed)
     return Lift.of(source, factor, np.where(source >= 0, 0.0, middle), b.units)
-
-
-def _columns(a: AffineLayer, b: AffineLayer, below: list[Lift]) -> tuple[Array, Array]:
-    """Return the incoming weights of both layers, those of the first lifted, with the biases as last row."""
-    bias = a.bias.copy()
-    for lift, weight in zip(below, a.matrices, strict=True):
-        bias += lift.shifted(weight)[0]
-    lifted = [as_dense(lift.rows(w)[0]) for lift, w in zip(below, a.matrices, strict=True)]
-    left = np.concatenate([*lifted, bias[None]])
-    return left, np.concatenate([*map(as_dense, b.matrices), b.bias[None]])
 
 
 def _same_slopes(a: AffineLayer, b: AffineLayer, candidate: Array) -> Array:

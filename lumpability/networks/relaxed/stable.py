@@ -16,6 +16,7 @@ import numpy as np
 
 from lumpability.errors import InvalidInput
 from lumpability.networks.difference import AffineNetwork, Ranges, ranges
+from lumpability.networks.difference.homogeneous import homogeneous, homogeneous_box
 from lumpability.networks.regions.box import Box
 from lumpability.networks.relaxed.scaled import Scaled
 from lumpability.networks.relaxed.side import exact_ends, side
@@ -167,3 +168,9 @@ def _widest(network: AffineNetwork, region: Box) -> list[int]:
     weight = (high - low) * read
     order = np.argsort(-weight, kind="stable")[:_TRIED]
     return [int(k) for k in order if weight[k] > 0]
+
+
+def all_inputs(network: AffineNetwork) -> StableUnits:
+    """Return the ranges of the homogenised network, for bounds that hold for all inputs."""
+    wide = homogeneous(network)
+    return StableUnits(wide, None, (), (ranges(wide, homogeneous_box(network.inputs)),))

@@ -229,7 +229,7 @@ def test_acas_networks_lose_half_their_units(shared_file: Find, prop: int, left:
 @pytest.mark.parametrize(("prop", "left"), [(3, 140), (4, 123)])
 def test_parts_leave_fewer_units_of_acas_networks(shared_file: Find, prop: int, left: int) -> None:
     from lumpability.networks.difference import affine_layers
-    from lumpability.networks.relaxed.lumping import Changes
+    from lumpability.networks.relaxed.changes import Changes
     from lumpability.networks.relaxed.rebuild import Frame
     from lumpability.networks.relaxed.stable import stable_units
 
@@ -250,7 +250,7 @@ def test_parts_leave_fewer_units_of_acas_networks(shared_file: Find, prop: int, 
 def test_digit_networks_lose_most_units_on_small_boxes(
     shared_file: Find, name: str, eps: str, left: int
 ) -> None:
-    from lumpability.networks.relaxed.lumping import Changes
+    from lumpability.networks.relaxed.changes import Changes
     from lumpability.networks.relaxed.rebuild import Frame
     from lumpability.networks.relaxed.stable import stable_units
 
