@@ -110,7 +110,12 @@ class Box:
         centre, width = _numbers(x, "centre"), read_number(eps, tolerance=0)
         low, high = centre - width, centre + width
         if clip is not None:
-            least, most = _numbers(list(clip), "clip")
+            ends = _numbers(clip, "clip")
+            if ends.shape != (2,):
+                raise InvalidInput(
+                    "clip is a pair: the smallest and the largest value of all inputs"
+                )
+            least, most = ends
             low, high = np.maximum(low, least), np.minimum(high, most)
         return cls(low, high)
 

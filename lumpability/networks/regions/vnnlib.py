@@ -22,6 +22,7 @@ from lumpability.numbers.rationals import read_number
 _TOKEN = re.compile(r"\s+|;[^\n]*|([()])|(\|[^|]*\||\"[^\"]*\"|[^\s();|\"]+)")
 _INPUT = re.compile(r"X_(0|[1-9][0-9]{0,7})\Z")
 _DEEPEST = 64
+_CHANGES = ("push", "pop", "reset", "reset-assertions")
 _ORDER = {"<=": "<=", ">=": ">=", "<": "<=", ">": ">=", "=": "="}
 _EXCHANGED = {"<=": ">=", ">=": "<=", "=": "="}
 
@@ -42,6 +43,10 @@ def box_of_text(text: str) -> tuple[list[Fraction], list[Fraction]]:
     for expression in _expressions(text):
         if not isinstance(expression, list) or not expression:
             raise InvalidInput(f"is no box: {_shown(expression)} is not a command")
+        if expression[0] in _CHANGES:
+            raise InvalidInput(f"is no box: {_shown(expression)} changes what was asserted")
+        if expression[0] == "exit":
+            break
         if expression[0] in ("declare-const", "declare-fun") and len(expression) > 1:
             found = _input(expression[1])
             inputs |= set() if found is None else {found}

@@ -216,6 +216,8 @@ def finished(
 ) -> RegionLumping:
     """Return the lumping with its stored network, and prove its bound."""
     quotient, skipped, rounding = frame.rebuilt(reduced.weights, reduced.biases)
+    changed = reduced.changed
+    rounding += Rounding(0, len(changed), max(changed, default=Fraction(0)))
     before = [Lift.identity(layer.units) for layer in frame.affine.layers[: frame.first]]
     lifts = (*before, *reduced.lifts)
     claims = claimed(frame.network, quotient, stable, lifts, skipped=skipped, kind=kind)

@@ -16,7 +16,9 @@ and no matrix is inverted.  The lift (A, a) says what became of each unit: h = h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +29,7 @@ from lumpability.networks.layers import Dense, Layer
 from lumpability.networks.merging import MergedStage, merge
 from lumpability.networks.network import Network
 from lumpability.networks.quotient import quotient_network
-from lumpability.numbers.float_arrays import Array
+from lumpability.numbers.float_arrays import Array, round_to
 from lumpability.partition import Partition
 
 
@@ -55,6 +57,13 @@ class Reduced:
     stages: list[MergedStage]
     carried: list[int]
     linear: list[Array]
+    changed: list[Fraction] = field(default_factory=list)  # sums that doubles do not hold
+
+    def in_doubles(self, values: Any) -> Array:
+        """Return exact numbers as doubles, and record how far they are off."""
+        rounded, changed = round_to(np.asarray(values), np.float64)
+        self.changed.extend(changed.tolist())
+        return rounded
 
     @property
     def left(self) -> list[int]:
@@ -84,12 +93,12 @@ def reduce_units(
     """
     merged = _merged(layers, weights, kind)
     _, exact, _ = quotient_network(_dense(layers, weights), merged)
-    matrices = [np.asarray(one.matrix, dtype=np.float64) for one in exact]
+    found = Reduced([], [], [], merged, [], [])
+    matrices = [found.in_doubles(one.matrix) for one in exact]
     biases = [
-        np.zeros(matrix.shape[1]) if one.bias is None else np.asarray(one.bias, dtype=np.float64)
+        np.zeros(matrix.shape[1]) if one.bias is None else found.in_doubles(one.bias)
         for one, matrix in zip(exact, matrices, strict=True)
     ]
-    found = Reduced([], [], [], merged, [], [])
     offset: Array | None = np.where(below >= 0, 0.0, below)
     for number, one in enumerate(merged):
         matrix, bias = matrices[number], biases[number]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,3 +152,23 @@ def test_published_properties_are_read(shared: Path, name: str, inputs: int) -> 
     if not path.exists():
         pytest.skip(f"{path} does not exist")
     assert Box.read(path).n == inputs
+
+
+BOUNDED = "(declare-const X_0 Real)(assert (<= X_0 5))(assert (>= X_0 0))"
+
+
+@pytest.mark.parametrize("command", ["(push 1)", "(pop 1)", "(reset)", "(reset-assertions)"])
+def test_commands_that_change_assertions_are_refused(tmp_path: Path, command: str) -> None:
+    with pytest.raises(InvalidInput, match="changes what was asserted"):
+        Box.read(written(tmp_path, f"{BOUNDED}{command}(assert (<= X_0 1))"))
+
+
+def test_nothing_is_asserted_after_the_exit(tmp_path: Path) -> None:
+    box = Box.read(written(tmp_path, f"{BOUNDED}(exit)(assert (<= X_0 1))"))
+    assert box.high.tolist() == [5]
+
+
+@pytest.mark.parametrize("clip", [5, (1,), (0, 1, 2), "01"])
+def test_a_clip_that_is_no_pair_is_refused(clip: Any) -> None:
+    with pytest.raises(InvalidInput, match="clip is a pair"):
+        Box.around([0], 1, clip=clip)

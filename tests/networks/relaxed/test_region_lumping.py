@@ -274,3 +274,11 @@ def test_with_exact_weights_onnxruntime_gives_nearly_equal_floats(
     assert (lumping.bound, lumping.rounding.largest) == (0, 0)
     found = compare_in_onnxruntime(network, lumping.quotient, 200, ends=box.floats)
     assert found.largest_difference < 1e-5
+
+
+def test_sums_that_doubles_do_not_hold_are_no_exact_weights() -> None:
+    layers = [([[0.1, 0.2, 0.30000000000000004]], None, "relu"), ([[1], [1], [1]], None, None)]
+    network = Network.dense(layers)
+    with pytest.raises(NotJustified, match="not representable in float64"):
+        lump(network, region=Box([-1], [1]), exact_weights=True)
+    assert lump(network, region=Box([-1], [1])).rounding.rounded > 0

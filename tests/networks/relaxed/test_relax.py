@@ -131,3 +131,13 @@ def test_digits_widened_three_times_have_eighty_units(shared_file: Find) -> None
     relaxed = relax(network, region=Box([0] * 64, [1] * 64), units=80, by="classes")
     assert relaxed.quotient.hidden_neurons <= 80
     assert relaxed.bound <= Fraction(2, 100)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_point_is_a_region(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    network = dense(random, [1, 1, 2, 2, 2], act="leaky_relu")
+    region = Box(["2/3"], ["2/3"])
+    found = relax(network, region=region, tolerance="1/10", dtype=np.float32)
+    gap = network.exact(region.low) - found.quotient.exact(region.low)
+    assert max(map(abs, gap.tolist())) <= found.bound <= Fraction(1, 10)
