@@ -60,10 +60,32 @@ def solve_absorbing(rates: Any, into: Floats, right: Floats, effort: Effort) -> 
     """
     system = _System(rates, into, right)
     eliminated = len(right) <= _DENSE_UP_TO and effort.method != "iterative"
-    solve = _eliminated(rates, into, effort) if eliminated else _factorised(rates, into, effort)
-    beforehand = 40 * _UNIT * len(right) ** 2 if eliminated else math.inf
-    high, method, iterations = solve(right)
-    low = np.zeros_like(high)
+    beyond: list[
+        str
+    ] = []  # results beyond the range of floats, for which the bound beforehand is not true
+    with np.errstate(all="call", call=lambda kind, _: beyond.append(kind)):
+        solve = (_eliminated if eliminated else _factorised)(rates, into, effort)
+        high, method, iterations = solve(right)
+    beforehand = 40 * _UNIT * len(right) ** 2 if eliminated and not beyond else math.inf
+    with np.errstate(all="ignore"):
+        best, least, more = _corrected(system, solve, high)
+        residual = float(np.abs(system.rest(best, np.zeros_like(best))).max(initial=0.0))
+    iterations, error = iterations + more, min(least, beforehand)
+    if not np.isfinite(best).all() or (
+        error == math.inf and not residual <= float(right.max(initial=0.0))
+    ):
+        raise NoConvergence(
+            f"the {method} solution cannot be shown to be right (residual {residual:.1e}): lump first, or use "
+            f"method='exact', or 'direct' up to {_DENSE_UP_TO} states",
+            residual=residual,
+            iterations=iterations,
+        )
+    return Found(best, method, residual, error + _UNIT, iterations)
+
+
+def _corrected(system: _System, solve: Solver, high: Floats) -> tuple[Floats, float, int]:
+    """Correct a solution by its residuals; return the best one, a bound on its error, and the iterations."""
+    low, iterations = np.zeros_like(high), 0
     best, least = high, system.error(high, low)
     for _ in range(_CORRECTIONS):
         if least <= _GOOD:
@@ -80,15 +102,7 @@ def solve_absorbing(rates: Any, into: Floats, right: Floats, effort: Effort) -> 
         if not error < least / 2:
             break
         best, least = high, error
-    residual = float(np.abs(system.rest(best, np.zeros_like(best))).max(initial=0.0))
-    if min(least, beforehand) == math.inf and not residual <= float(right.max(initial=0.0)):
-        raise NoConvergence(
-            f"the {method} solution cannot be shown to be right (residual {residual:.1e}): lump first, or use "
-            f"method='exact', or 'direct' up to {_DENSE_UP_TO} states",
-            residual=residual,
-            iterations=iterations,
-        )
-    return Found(best, method, residual, min(least, beforehand) + _UNIT, iterations)
+    return best, least, iterations
 
 
 Solver = Callable[[Floats], tuple[Floats, str, int]]

@@ -186,12 +186,23 @@ def stationary_masses(
 def _numeric(rates: Any, effort: Effort) -> tuple[Floats, float, str, int]:
     """Solve one class in floating point; return also the relative error, the method and its iterations."""
     n = rates.shape[0]
-    if n <= _DENSE_UP_TO and effort.method != "iterative":
-        masses, used, iterations = eliminate_dense(rates.toarray(), effort.progress), "direct", 0
-    elif n == 1:
-        masses, used, iterations = np.ones(1), "direct", 0
-    else:
-        masses, used, iterations = sweep_until_right(rates, effort)
+    with np.errstate(all="ignore"):
+        if n <= _DENSE_UP_TO and effort.method != "iterative":
+            masses, used, iterations = (
+                eliminate_dense(rates.toarray(), effort.progress),
+                "direct",
+                0,
+            )
+        elif n == 1:
+            masses, used, iterations = np.ones(1), "direct", 0
+        else:
+            masses, used, iterations = sweep_until_right(rates, effort)
+    if not np.isfinite(masses).all():
+        raise NoConvergence(
+            "the rates differ too much for floating point: use method='exact'",
+            residual=math.inf,
+            iterations=iterations,
+        )
     error = relative_error_bound(rates, masses)
     if math.isfinite(error) and error > _USELESS:
         raise NoConvergence(

@@ -67,6 +67,8 @@ def _sweep(rates: Any, masses: Floats, effort: Effort) -> tuple[Floats, str, int
         masses = _cycle(rates, before)
         recent.append(masses)
         done += 2 * _SWEEPS
+        if not np.isfinite(masses).all():  # rates differ too much for floating point
+            break
         if effort.progress is not None:
             effort.progress(min(done, effort.max_iterations), effort.max_iterations)
         changes.append(float(np.abs(masses - before).sum()))

@@ -295,3 +295,23 @@ def test_rates_below_the_range_of_floats_are_solved_exactly_or_refused():
         with pytest.raises(InvalidValue, match="too small for floating point"):
             solve(many)
     assert stationary(many, method="exact").is_exact
+
+
+@pytest.mark.parametrize("method", ["direct", "iterative"])
+def test_what_overflows_is_refused_and_never_claimed(method):
+    """Rates of 1e-250 and 1e250 leave the range of floats during elimination."""
+    rates = {}
+    for i in range(12):
+        rates[i, (i + 1) % 12] = f"{i + 1}e{(-250, 250, 0, 120)[i % 4]}"
+        rates[i, (i - 1) % 12] = f"{i + 2}e{(250, -250, -130, 3)[i % 4]}"
+    chain = CTMC.from_rates(rates, states=range(12), initial=0, labels={"a": [11]})
+    for solve in (stationary, lambda chain, **how: expected_hitting_times(chain, "a", **how)):
+        right = solve(chain, method="exact")
+        try:
+            found = solve(chain, method=method)
+        except NoConvergence:
+            continue
+        assert np.isfinite(found.floats()).all()
+        if found.relative_error is not None:
+            for x, y in zip(found, right, strict=True):
+                assert abs(Fraction(x) - y) <= Fraction(found.relative_error) * y
