@@ -23,7 +23,7 @@ from lumpability.partition import Partition
 from lumpability.refinement import refine
 from lumpability.refinement.kernel import quotient
 from lumpability.refinement.kernel.arrays import Field, Rows, Sweeping
-from lumpability.refinement.kernel.sweep import canonical_labels, fill, fingerprint, split, sum_rows
+from lumpability.refinement.kernel.sweep import fill, fingerprint, partition_of, split, sum_rows
 from lumpability.structure import WeightedStructure
 from lumpability.tables.generator import STREAMED_KINDS, check_row_sums
 from lumpability.tables.in_memory import found_in_memory, initial_partition
@@ -146,10 +146,7 @@ class _Sweeps:
             if self.report is not None:
                 disk = sum(map(len, self.rows.maps))
                 self.report(RoundReport(self.number, int(count), int(n - lone), disk))
-        labels, firsts = arrays.labels, np.empty(count, dtype=np.int64)
-        number = np.empty(count, dtype=np.int32)
-        canonical_labels(labels.view(np.uint32), arrays.alone, firsts, number)
-        return Partition.from_canonical(labels, firsts)
+        return partition_of(arrays.labels, count, arrays.alone)
 
     def _fingerprint(self, rows: Rows, field: Field, arrays: Sweeping) -> None:
         for low, high in self.rows.ranges(_AT_ONCE):

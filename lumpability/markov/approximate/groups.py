@@ -10,7 +10,7 @@ Differences up to 2^-50 of the larger sum count as none, so equal rationals coun
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,16 +19,17 @@ from lumpability.refinement.kernel.arrays import (
     ONE,
     ZERO,
     Codes,
-    Float64s,
     Int32s,
     Int64s,
     Integer,
-    UInt8s,
     UInt32s,
     UInt64s,
     room_for_parts,
 )
 from lumpability.refinement.kernel.compiling import inlined, subroutine
+
+Float64s: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+UInt8s: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 
 _EQUAL = 2.0**-50
 _TOGETHER, _FROM_ZERO, _SORTED = np.uint8(0), np.uint8(1), np.uint8(2)  # how a group is cut

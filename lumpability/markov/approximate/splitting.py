@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.markov.approximate.groups import (
+    Float64s,
     Rows,
     Work,
     add_weight,
@@ -38,7 +39,6 @@ from lumpability.refinement.kernel.arrays import (
     COUNT,
     NOTE,
     ZERO,
-    Float64s,
     Integer,
     add_to_part,
     last_slot,

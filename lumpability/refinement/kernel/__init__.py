@@ -6,7 +6,7 @@ others every state s carries a fingerprint F(s) = sum over u of M[s, u] value(bl
 them never separates what belongs together.  A round is either a *sweep*, which recomputes F for all states that share a
 block, in sequence and on all cores, or it *follows* what changed: F is linear in the values, so a state that moved to
 another block changes F of its predecessors only.  The largest part of a block keeps its value there, hence following
-costs O(m log n) in all.  Sweeps come first, while many states move; then rounds follow to the end.
+costs O(m log n) in all.  Sweeps are taken while many states move.
 
 Different sums may collide, which could only leave blocks too large.  So the result is checked: sums into every block
 are compared modulo 2^64 and primes whose product exceeds any possible difference, which proves M V = V M^ (Chinese
@@ -41,6 +41,7 @@ __all__ = ["refine"]
 
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
 _ATTEMPTS = 64
+_RETURN = 1.5  # times as many states must move as are best followed, until rounds sweep again
 _FEW_WEIGHTS = 256  # which of more are used is looked up
 
 Progress = Callable[[int, int], None]
@@ -138,31 +139,38 @@ class _Rounds:
         """Refine until no fingerprints differ inside blocks; return also which states are alone."""
         field, rows = Field.modulo(p, seed, residues), Rows.of(self.structure, residues)
         arrays = Sweeping.over(self.n, rows.closed, self.threads)
-        labels, alone, leaving = arrays.labels, arrays.alone, arrays.leaving
-        self.count, self.sharing = len(within), self.n
         sweep.sum_rows(self._fingerprint, rows, field, arrays)
-        self.sharing -= sweep.fill(within.labels, self.count, field, arrays)
-        rent, sweeps, moved, follows = 0.0, 0, self.n, False
-        while moved and not follows:
-            fresh = self.count  # blocks from here on are new
-            moved = self._sweep(rows, field, arrays)
-            active = max(self.m * self.sharing / self.n, 1.0)  # there is a price in any case
-            saving, sweeps = follow.saving(moved, self.n, active), sweeps + 1
-            rent += max(saving, 0.0)
-            follows = saving >= 0 and follow.begins_to_pay(rent, sweeps, active)
-        if moved:
-            following = Following.after(arrays)
-            del arrays  # gives its memory back
-            incoming = follow.transposed(rows, leaving, alone, self.n - self.sharing)
-            agenda = follow.begin(fresh, self.count, incoming, following)
-            while moved:
-                agenda, self.count, moved, lone = follow.follow_changes(
-                    agenda, self.count, _BUDGET, incoming, field, following
-                )
-                self._after_round(lone)
-        firsts, number = np.empty(self.count, dtype=np.int64), np.empty(self.count, dtype=np.int32)
-        sweep.canonical_labels(labels.view(np.uint32), alone, firsts, number)
-        return Partition.from_canonical(labels, firsts), alone
+        incoming, rent, sweeps = None, 0, 0
+        while True:
+            self.count = len(within)
+            self.sharing = self.n - sweep.fill(within.labels, self.count, field, arrays)
+            moved, follows = self.n, False
+            while moved and not follows:
+                fresh = self.count  # blocks from here on are new
+                moved = self._sweep(rows, field, arrays)
+                active = max(self.m * self.sharing / self.n, 1.0)  # there is a price in any case
+                most = follow.most_followed(self.n, active)
+                rent, sweeps = rent + max(most - moved, 0), sweeps + 1
+                pays = incoming is not None or follow.begins_to_pay(rent, sweeps, self.n)
+                follows = moved <= most and pays
+            labels, alone, leaving = arrays.labels, arrays.alone, arrays.leaving
+            if moved:
+                following = Following.after(arrays)
+                del arrays  # gives its memory back
+                if incoming is None:
+                    incoming = follow.transposed(rows, leaving, alone, self.n - self.sharing)
+                agenda = follow.begin(fresh, self.count, incoming, following)
+                most = int(_RETURN * most)
+                while 0 < moved <= most:
+                    agenda, self.count, moved, lone = follow.follow_changes(
+                        agenda, self.count, most, _BUDGET, incoming, field, following
+                    )
+                    self._after_round(lone)
+                del following
+            within = sweep.partition_of(labels, self.count, alone)
+            if not moved:
+                return within, alone
+            arrays = Sweeping.over(self.n, False, self.threads)._replace(leaving=leaving)
 
     def _fingerprint(self, rows: Rows, field: Field, arrays: Sweeping) -> None:
         desks = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(self._ranges()))]

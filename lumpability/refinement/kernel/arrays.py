@@ -28,10 +28,8 @@ from lumpability.structure import WeightedStructure
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Bools: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
-Float64s: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Int32s: TypeAlias = np.ndarray[Any, np.dtype[np.int32]]
 Int64s: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
-UInt8s: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 UInt32s: TypeAlias = np.ndarray[Any, np.dtype[np.uint32]]
 UInt64s: TypeAlias = np.ndarray[Any, np.dtype[np.uint64]]
 Codes: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -216,23 +214,13 @@ class Field(NamedTuple):
     def modulo(cls, p: int, seed: int, residues: UInt64s) -> Field:
         """Return the field of a modulus, for weights with these residues."""
         step = max(1, min(2**62 // (int(residues.max(initial=0)) + 1), 2**31))
-        return cls(np.uint64(p), montgomery_inverse(p), np.uint64(seed), step)
-
-
-def montgomery_inverse(p: int) -> np.uint64:
-    """Return -1/p modulo 2^64 for an odd p; 0 for 0.
-
-    Examples
-    --------
-    >>> int(montgomery_inverse(7)) * 7 % 2**64 == 2**64 - 1
-    True
-    """
-    return np.uint64(-pow(p, -1, 1 << 64) % (1 << 64) if p else 0)
+        inverse = -pow(p, -1, 1 << 64) % (1 << 64) if p else 0
+        return cls(np.uint64(p), np.uint64(inverse), np.uint64(seed), step)
 
 
 @inlined
 def reduce_modulo(high: np.uint64, low: np.uint64, p: np.uint64, inverse: np.uint64) -> np.uint64:
-    """(high, low) 2^-64 mod p, where `inverse` is ``montgomery_inverse(p)`` and the number < 2^64 p."""
+    """(high, low) 2^-64 mod p, where `inverse` is -1/p and the number < 2^64 p."""
     # Adding the right multiple of p clears the low half; what is left is below 2 p.
     reduced, _ = add_product(high, low, low * inverse, p)
     return reduced - p if reduced >= p else reduced

@@ -69,10 +69,9 @@ _NEAR_LABELS = 200_000  # states, whose labels are in the cache
 
 # In transitions that are swept.
 _SWEEP_COST = 3  # of a state that is swept
-_MOVE_COST = 15  # of a state that moves and is followed,
-_FOLLOW_COST = 3  # and of a transition into it
+_FOLLOW_COST = 6  # of a transition into a state that has moved
 _TRANSPOSE_COST = 3.5  # of a transition that is transposed
-_EAGER = 0.75  # of a transition that is transposed, if that looks promising
+_EAGER = 0.66  # of a transition that is transposed, if that looks promising
 _PATIENCE = 1.5  # by how much less likely many more rounds are after each sweep
 _FIRST_SWEEPS = 30  # of which that is said; floats end after some hundreds more
 
@@ -95,19 +94,18 @@ class Agenda(NamedTuple):
     tail: Integer  # from where on ``members`` is free
 
 
-def saving(moved: int, states: int, active: float) -> float:
-    """What it would save to follow the states that moved rather than to sweep over `active` transitions."""
-    degree = active / states
-    return active + _SWEEP_COST * states - moved * (_MOVE_COST + _FOLLOW_COST * degree)
+def most_followed(states: int, active: float) -> int:
+    """How many states may move until it costs less to sweep over `active` transitions than to follow."""
+    return int((active / states + _SWEEP_COST) * states**2 / (_FOLLOW_COST * active))
 
 
-def begins_to_pay(rent: float, sweeps: int, active: float) -> bool:
-    """Whether to transpose the rows, if following would have saved so much so far (renting until the rent is the price).
+def begins_to_pay(rent: float, sweeps: int, states: int) -> bool:
+    """Whether to transpose the rows, if so many fewer states have moved than `most_followed`, all sweeps together.
 
-    Where few states move in the first rounds, many more rounds will come.
+    That is renting until the rent is the price.  Where few states move in the first rounds, many more rounds will come.
     """
     eager = _EAGER * _PATIENCE ** min(sweeps - 1, _FIRST_SWEEPS)
-    return rent > min(eager, _TRANSPOSE_COST) * active
+    return _FOLLOW_COST * rent > min(eager, _TRANSPOSE_COST) * states
 
 
 def transposed(rows: Rows, leaving: UInt64s, alone: Bools, lone: int) -> Incoming:
@@ -447,9 +445,10 @@ def begin(fresh: Integer, count: Integer, incoming: Incoming, arrays: Following)
 
 @compiled
 def follow_changes(
-    agenda: Agenda, count: Integer, budget: Integer, incoming: Incoming, field: Field, arrays: Following
+    agenda: Agenda, count: Integer, most: Integer, budget: Integer, incoming: Incoming, field: Field,
+    arrays: Following,
 ) -> tuple[Agenda, Integer, Integer, Integer]:  # fmt: skip
-    """Run rounds that follow only what changed, one at least, until nothing moves or the budget is spent.
+    """Run rounds that follow only what changed, one at least, until no states move, or too many, or the budget is spent.
 
     There are `count` blocks.  Returns the first two after the last round, how many states moved in it, and how many have
     become their whole block.
@@ -468,5 +467,5 @@ def follow_changes(
         _move(end, found, arrays)
         if moved:
             tail += end - 1
-        if moved == 0 or spent >= budget:
+        if moved == 0 or moved > most or spent >= budget:
             return Agenda(found, tail), count, moved, lone

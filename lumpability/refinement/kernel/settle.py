@@ -37,7 +37,7 @@ from lumpability.refinement.kernel.arrays import (
     UInt64s,
 )
 from lumpability.refinement.kernel.compiling import compiled, inlined, subroutine
-from lumpability.refinement.kernel.sweep import canonical_labels
+from lumpability.refinement.kernel.sweep import partition_of
 from lumpability.structure import WeightedStructure
 
 _UNVISITED, _OPEN, _UNSETTLED = np.int32(-1), np.int32(-2), np.int32(-3)
@@ -116,9 +116,8 @@ def settled(structure: WeightedStructure, within: Partition) -> Settled | None:
     total = blocks + unsettled
     if unsettled:
         labels[labels < 0] = np.arange(blocks, total)
-    firsts, number = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int32)
-    canonical_labels(labels.view(np.uint32), np.empty(0, dtype=np.bool_), firsts, number)
-    return Settled(Partition.from_canonical(labels, firsts), bool(unsettled == 0), exact)
+    partition = partition_of(labels, total, np.empty(0, dtype=np.bool_))
+    return Settled(partition, bool(unsettled == 0), exact)
 
 
 def _longest(transitions: int) -> int:

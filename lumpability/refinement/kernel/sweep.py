@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.partition import Partition
 from lumpability.refinement.kernel.arrays import (
     ALONE,
     BLOCK,
@@ -370,3 +371,10 @@ def canonical_labels(labels: UInt32s, alone: Bools, firsts: Int64s, number: Int3
             number[own], firsts[used] = used, state
             used += 1
         labels[state] = number[own]
+
+
+def partition_of(labels: Int32s, count: int, alone: Bools) -> Partition:
+    """Return the partition that labels give, in their memory; `ALONE` is marked in ``alone``."""
+    firsts, number = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int32)
+    canonical_labels(labels.view(np.uint32), alone, firsts, number)
+    return Partition.from_canonical(labels, firsts)

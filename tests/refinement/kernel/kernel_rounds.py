@@ -51,6 +51,7 @@ PATHS: dict[str, dict[str, Any]] = {
     "by rounds": {"_ROW_LENGTH": 0},
     "only sweeping": {"_ROW_LENGTH": 0, "_EAGER": inf, "_TRANSPOSE_COST": inf},
     "following": {"_ROW_LENGTH": 0, "_SWEEP_COST": 1e9},
+    "following and sweeping": {"_ROW_LENGTH": 0, "_EAGER": 0, "_RETURN": 0.3},
     "in small budgets": {"_ROW_LENGTH": 0, "_SWEEP_COST": 1e9, "_BUDGET": 1},
     "on several threads": {"_ROW_LENGTH": 0, "_HAND_OUT_COST": 0, "_FETCH_COST": 0},
 }
@@ -194,7 +195,7 @@ class Rounds:
         """Follow for one round, or for as many as the budget allows."""
         before = self.count
         self.agenda, self.count, self.moved, self.lone = follow_changes(
-            self.agenda, self.count, budget, self.incoming, self.field, self.arrays
+            self.agenda, self.count, EVERYTHING, budget, self.incoming, self.field, self.arrays
         )
         self.new = self.count - before
 
