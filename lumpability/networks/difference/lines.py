@@ -25,9 +25,7 @@ from lumpability.numbers.float_arrays import Array
 class Lines:
     """A lower and an upper line for each unit: slope times z plus intercept, exact in the floats stored.
 
-    Attributes
-    ----------
-    low_slope, low_shift, high_slope, high_shift : float64 arrays, shape (units,)
+    - low_slope, low_shift, high_slope, high_shift: float64 arrays, shape (units,)
     """
 
     low_slope: Array

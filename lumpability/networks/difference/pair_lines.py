@@ -26,9 +26,7 @@ from lumpability.numbers.float_arrays import Array
 class PairLines:
     """Lines around the difference of each unit: slopes in t and in y, and intercept.
 
-    Attributes
-    ----------
-    low, high : tuple of three float64 arrays, shape (units,)
+    - low, high: tuple of three float64 arrays, shape (units,)
     """
 
     low: tuple[Array, Array, Array]

@@ -241,11 +241,9 @@ def interval(layer: AffineLayer, found: Ranges) -> tuple[Array, Array]:
 class Tally:
     """The constants of functionals that are pushed back, and what rounding may have changed.
 
-    Attributes
-    ----------
-    total : float64 array, shape (functionals,)
-    slack : float64 array, shape (functionals,)
-        The functionals are not less than the total minus this, plus the terms that are pending.
+    - total: float64 array, shape (functionals,)
+    - slack (float64 array, shape (functionals,)): the functionals are not less than the total minus this, plus
+      the terms that are pending
     """
 
     def __init__(self, constant: Array, error: Array) -> None:

@@ -31,13 +31,9 @@ Progress = Callable[[int, int, float], None]
 class Bounded:
     """Bounds of the differences of the outputs on one box.
 
-    Attributes
-    ----------
-    low, high : float64 arrays, shape (outputs,)
-    methods : list of str
-        By output, the method of the bound.
-    cut : int
-        The input to cut next.
+    - low, high: float64 arrays, shape (outputs,)
+    - methods: by output, the method of the bound
+    - cut: the input to cut next
     """
 
     low: Array
@@ -59,14 +55,9 @@ class Bounded:
 class Split:
     """What splitting found.
 
-    Attributes
-    ----------
-    low, high : float64 arrays, shape (outputs,)
-        Bounds on the whole box.
-    boxes : int
-        Boxes that were bounded.
-    interrupted : bool
-        Whether Ctrl-C ended it.
+    - low, high (float64 arrays, shape (outputs,)): bounds on the whole box
+    - boxes: boxes that were bounded
+    - interrupted: whether Ctrl-C ended it
     """
 
     low: Array

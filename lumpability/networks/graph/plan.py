@@ -25,10 +25,7 @@ from lumpability.numbers.float_arrays import Array
 class _Classes:
     """One reader, and which of its channels stay.
 
-    Attributes
-    ----------
-    number : int array, shape (n,)
-        Class of each channel; -1 if it can always go.
+    - number (int array, shape (n,)): class of each channel; -1 if it can always go
     """
 
     def __init__(self, reader: Reader, roots: Any) -> None:
@@ -56,12 +53,8 @@ class _Classes:
 class Plan:
     """Which labels stay.
 
-    Attributes
-    ----------
-    roots : int array
-        Root of each label.
-    kept : bool array
-        Whether a root stays; of use for roots alone.
+    - roots: root of each label
+    - kept: whether a root stays; of use for roots alone
     """
 
     roots: Array

@@ -35,15 +35,9 @@ _UNREADABLE = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
 class Exported:
     """A module and its graph.
 
-    Attributes
-    ----------
-    module : torch.nn.Module
-        A copy in evaluation mode, with masks and parametrisations applied.
-    graph : GraphNetwork
-    inputs : tuple of torch.Tensor
-        The example, in the order of the graph's inputs.
-    keywords : tuple of str
-        Names of the last inputs, where the example names them.
+    - module: a copy in evaluation mode, with masks and parametrisations applied
+    - inputs: the example, in the order of the graph's inputs
+    - keywords: names of the last inputs, where the example names them
     """
 
     module: Any

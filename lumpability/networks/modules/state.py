@@ -36,14 +36,9 @@ _MOVES = frozenset(
 class Remainder:
     """What stays of a parameter.
 
-    Attributes
-    ----------
-    rows : tuple of int array
-        For each axis the positions that stay.
-    value : array
-        The new values, sums of merged columns included.
-    nodes : tuple of str
-        First outputs of the nodes that read it.
+    - rows: for each axis the positions that stay
+    - value: the new values, sums of merged columns included
+    - nodes: first outputs of the nodes that read it
     """
 
     rows: tuple[Array, ...]

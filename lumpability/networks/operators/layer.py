@@ -23,16 +23,11 @@ OPERATORS = frozenset(["Gemm", "MatMul", "Conv", "ConvTranspose", "Einsum", "Gat
 class Layer:
     """A node as matrices, one for each group of channels.
 
-    Attributes
-    ----------
-    slot, weight_slot : int
-        Inputs of the node that move, and that hold the weights.
-    axis, out_axis : int
-        Of the channels, in the input and in the output.
-    matrices : list of array, shape (channels * taps, units)
-    bias : array of shape (units,), or None
-    share, scale : Fraction
-        What the product has to be multiplied by to be comparable with the bias, and both after that.
+    - slot, weight_slot: inputs of the node that move, and that hold the weights
+    - axis, out_axis: of the channels, in the input and in the output
+    - matrices: list of array, shape (channels * taps, units)
+    - bias: array of shape (units,), or None
+    - share, scale: what the product has to be multiplied by to be comparable with the bias, and both after that
     """
 
     slot: int

@@ -40,12 +40,10 @@ def serves(call: Call) -> bool:
 class Cell:
     """Stored weights by direction and gate.
 
-    Attributes
-    ----------
-    inputs : array, shape (directions, gates, inputs, units)
-    states : array, shape (directions, gates, units, units)
-    bias : array or None, shape (directions, 2 gates, units)
-    peepholes : array or None, shape (directions, 3, units)
+    - inputs: array, shape (directions, gates, inputs, units)
+    - states: array, shape (directions, gates, units, units)
+    - bias: array or None, shape (directions, 2 gates, units)
+    - peepholes: array or None, shape (directions, 3, units)
     """
 
     inputs: Array

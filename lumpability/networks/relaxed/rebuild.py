@@ -27,15 +27,9 @@ from lumpability.numbers.float_arrays import Array, round_to
 class Frame:
     """A network as affine layers, and how to make one with other weights.
 
-    Attributes
-    ----------
-    network : Network
-    affine : AffineNetwork
-        All of its layers.
-    first : int
-        The first of these that has weights; those before it stay.
-    dtype : numpy float type
-        In which new weights are stored.
+    - affine: all of its layers
+    - first: the first of these that has weights; those before it stay
+    - dtype: in which new weights are stored
     """
 
     network: Network

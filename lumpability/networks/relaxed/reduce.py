@@ -37,18 +37,11 @@ from lumpability.partition import Partition
 class Reduced:
     """Weights and lifts of the layers from the first one with weights.
 
-    Attributes
-    ----------
-    weights, biases : list of float64 array
-        Of the reduced layers; columns and rows for the units that stay.
-    lifts : list of Lift
-        One for each layer, the last one the identity.
-    stages : list of MergedStage
-        The exact lumping of the adjusted network.
-    carried : list of int
-        Units of each layer that carry one of the layer below.
-    linear : list of bool array, shape (units,)
-        Units that became linear combinations of carried ones.
+    - weights, biases: of the reduced layers; columns and rows for the units that stay
+    - lifts: one for each layer, the last one the identity
+    - stages: the exact lumping of the adjusted network
+    - carried: units of each layer that carry one of the layer below
+    - linear (list of bool array, shape (units,)): units that became linear combinations of carried ones
     """
 
     weights: list[Array]

@@ -32,19 +32,11 @@ _TRIED = 8
 class StableUnits:
     """The ranges of all units on the parts of a box, and what is stable.
 
-    Attributes
-    ----------
-    region : Box or None
-        None for all inputs, with the homogenised network.
-    cuts : tuple of int
-        Inputs at whose middles the box is cut; see `Box.halves`.
-    parts : tuple of Ranges
-        One for each part.
-    low, high : list of float64 array, shape (units,)
-        Bounds of the pre-activations of each layer on the box.
+    - region: none for all inputs, with the homogenised network
+    - cuts: inputs at whose middles the box is cut; see `Box.halves`
+    - parts: one for each part
+    - low, high (list of float64 array, shape (units,)): bounds of the pre-activations of each layer on the box
 
-    Examples
-    --------
     >>> from lumpability import Network
     >>> from lumpability.networks.difference import affine_layers
     >>> layers = [([[1, 1, 1]], [1, 0, -3], "relu"), ([[1], [1], [1]], None, None)]

@@ -19,13 +19,8 @@ Value = tuple[int, Fraction]
 class Domains:
     """What is known of atoms.  A sign is 1 for positive, 0 for not negative, None if it is unknown.
 
-    Attributes
-    ----------
-    partial : set of int
-        Atoms that may not be finite at some inputs.
+    - partial: atoms that may not be finite at some inputs
 
-    Examples
-    --------
     >>> domains = Domains()
     >>> domains.note(1, least=0), domains.sign((1, Fraction(2))), domains.sign((1, Fraction(-2)))
     (1, 0, None)

@@ -61,16 +61,9 @@ _FOLDS = frozenset(
 class Facts:
     """What is known of a graph at one choice of the free dimensions.
 
-    Attributes
-    ----------
-    sizes : dict of str to int
-    values : dict of str to array
-        Tensors that depend on no input.
-    types : dict of str to TypeProto
-    derived : set of str
-        Tensors of `values` that depend on the shape of one that is not.
-    wrong : dict of str to str
-        By first output: what is wrong with nodes that do not fit what they read.
+    - values: tensors that depend on no input
+    - derived: tensors of `values` that depend on the shape of one that is not
+    - wrong: by first output: what is wrong with nodes that do not fit what they read
     """
 
     sizes: dict[str, int]

@@ -42,22 +42,8 @@ _ENTRIES = frozenset(
 class Sizes:
     """What is known of sizes, and what is computed from them.
 
-    Parameters
-    ----------
-    index : Index
-    choices : list of Facts
-        Trials of the free dimensions; every polynomial is checked at them.
-    algebra : Algebra
-        Names variables.
-
-    Attributes
-    ----------
-    known : dict of str to array
-        Tensors that depend on no input and no free size.
-    dims : dict of str to tuple of Size
-        Shapes; tensors of unknown shape are missing.
-    names : dict of str to hashable
-        Of tensors that depend on sizes alone: equal names, equal tensors.
+    - choices: trials of the free dimensions; every polynomial is checked at them
+    - algebra: names variables
     """
 
     def __init__(self, index: Index, choices: list[Facts], algebra: Algebra) -> None:
