@@ -284,7 +284,7 @@ def activation(spec: str | Activation, **parameters: float) -> Activation:
     Raises `InvalidNetwork` if there is no activation of that name.
 
     - spec: a key of `ACTIVATIONS`
-    - **parameters: ``alpha`` for "leaky_relu" and "elu", ``low`` and ``high`` for "clip"
+    - parameters: ``alpha`` for "leaky_relu" and "elu", ``low`` and ``high`` for "clip"
 
     >>> activation("leaky_relu", alpha=0.5).value(Fraction(-3))
     Fraction(-3, 2)

@@ -139,7 +139,7 @@ class GraphNetwork:
     def __call__(self, *inputs: Any) -> Any:
         """Run the model in onnxruntime.
 
-        - *inputs: in the order of the model's inputs
+        - inputs: in the order of the model's inputs
 
         Raises `InvalidInput` if onnxruntime cannot run the model on these inputs.  Raises `MissingDependency`
         without the package ``onnxruntime``.
