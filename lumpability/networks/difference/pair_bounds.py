@@ -46,8 +46,6 @@ from lumpability.networks.difference.residuals import Residual
 from lumpability.networks.difference.rounding import TINY, UNIT, down, gamma, up
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["METHODS", "PairRanges", "pair_least", "pair_ranges", "tightest"]
-
 METHODS = ("d*", "signed", "ranges")
 
 
@@ -57,18 +55,10 @@ class PairRanges:
 
     Lists have one entry for each layer; layer number i of the networks is at place i - 1.
 
-    Attributes
-    ----------
-    original, reduced : Ranges
-    lifts : sequence of Lift
-        One for the inputs, then one for each layer.
-    residuals : list of Residual
-    t_low, t_high : list of float64 array, shape (units of the original,)
-        Of z - z^ A.
-    d_low, d_high : list of float64 array
-        Of h - h^ A - a.
-    split : list of bool array
-        Which units are split.
+    - lifts: one for the inputs, then one for each layer
+    - t_low, t_high (list of float64 array, shape (units of the original,)): of z - z^ A
+    - d_low, d_high: of h - h^ A - a
+    - split: which units are split
     """
 
     original: Ranges

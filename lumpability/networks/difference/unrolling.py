@@ -29,8 +29,6 @@ from lumpability.networks.tensors.protobuf import evaluated, onnx
 from lumpability.networks.unit_layout import fixed
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["affine_layers"]
-
 _MOVING = frozenset(
     [
         *("Concat", "DepthToSpace", "Dropout", "Expand", "Flatten", "Gather", "GatherElements"),

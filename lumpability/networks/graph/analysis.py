@@ -14,28 +14,16 @@ from lumpability.networks.tensors.call import Against, Call, Work
 from lumpability.networks.tensors.index import Index, captured, is_weight, reads_shape
 from lumpability.networks.tensors.tensor import Declined
 
-__all__ = ["Analysis"]
-
 _LAYERS = frozenset(["Gemm", "MatMul", "Conv", "ConvTranspose", "LSTM", "GRU", "RNN"])
 
 
 class Analysis(Work):
     """What is known of a graph.
 
-    Parameters
-    ----------
-    index : Index
-    held : iterable of (tensor name, reason)
-        Tensors whose units are not to leave.
-    unsummed : collection of str
-        First outputs of nodes whose weights are not to be added up.
-    against : Against, optional
-        Another graph and its analysis: values are then numbered as there, for a proof that both are equal.
-
-    Attributes
-    ----------
-    pinned : dict
-        By a number that is computed from sizes and by where it is read: the tensor whose size must not change it.
+    - held: tensors whose units are not to leave
+    - unsummed: first outputs of nodes whose weights are not to be added up
+    - against: another graph and its analysis: values are then numbered as there, for a proof that both are
+      equal
     """
 
     OUTPUT = "it is an output of the network"

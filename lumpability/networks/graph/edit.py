@@ -26,8 +26,6 @@ from lumpability.networks.tensors.index import Index, Shape
 from lumpability.networks.tensors.tensor import Declined, Reader
 from lumpability.numbers.float_arrays import Array, round_to
 
-__all__ = ["Editor", "Representation", "Unfit"]
-
 
 class Unfit(Exception):  # an internal signal: that tensor's units are kept instead
     """The units of a tensor cannot leave; carries its name, and the reason."""
@@ -41,16 +39,12 @@ class Unfit(Exception):  # an internal signal: that tensor's units are kept inst
 class Representation:
     """What a reader reads instead of the channels it had.
 
-    Attributes
-    ----------
-    channels, classes : int array, shape (k,)
-        Channels that count, and for each the place of the channel that stays and represents it.
-    factors : object array of Fraction, shape (k,)
-    fixed : int array, shape (q,)
-        Channels that are constants and go into the bias.
-    values : object array of Fraction, shape (q,)
-    kept : int array
-        Channels that stay.
+    - channels, classes (int array, shape (k,)): channels that count, and for each the place of the channel that
+      stays and represents it
+    - factors: object array of Fraction, shape (k,)
+    - fixed (int array, shape (q,)): channels that are constants and go into the bias
+    - values: object array of Fraction, shape (q,)
+    - kept: channels that stay
     """
 
     channels: Array
@@ -65,16 +59,11 @@ class Representation:
 class Editor:
     """Changes to a graph, gathered from its operators' families and then carried out.
 
-    Attributes
-    ----------
-    kept : dict of str to int array
-        By the name of a layer's output: which of its units stay.
-    rounding : Rounding
-        The new weights, and those of them that are not representable in their type.
-    places : dict of (str, int) to int array
-        By a node's first output and an input: which entries of the constant there stay, by their flat numbers.
-    widened : list of str
-        First outputs of nodes whose weights were stored as integers and now are floats.
+    - kept: by the name of a layer's output: which of its units stay
+    - rounding: the new weights, and those of them that are not representable in their type
+    - places: by a node's first output and an input: which entries of the constant there stay, by their flat
+      numbers
+    - widened: first outputs of nodes whose weights were stored as integers and now are floats
     """
 
     analysis: Analysis
@@ -281,10 +270,7 @@ class Editor:
     def edited(self) -> Any:
         """Carry out all changes on a copy of the model, and check what has become of it.
 
-        Raises
-        ------
-        Unfit
-            With the name of a tensor whose units have to stay.
+        Raises `Unfit` with the name of a tensor whose units have to stay.
         """
         for call, family in zip(self.analysis.calls, self.analysis.families, strict=True):
             if call is not None and self._touched(call):

@@ -10,8 +10,6 @@ import numpy as np
 
 from lumpability.networks.graph.analysis import Analysis
 
-__all__ = ["ShapeArithmetic"]
-
 _SAME = frozenset(["Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape"])
 Place = tuple[int, int]
 Sizes = list[tuple[int, int]]
@@ -22,13 +20,8 @@ Sizes = list[tuple[int, int]]
 class ShapeArithmetic:
     """What has been asked for.
 
-    Attributes
-    ----------
-    analysis : Analysis
-    replace : callable
-        Asks for another constant: its name, node and slot where it is read, and its value.
-    asked : dict
-        By name and place where it is read: what a computed tensor has to become there.
+    - replace (callable): asks for another constant: its name, node and slot where it is read, and its value
+    - asked: by name and place where it is read: what a computed tensor has to become there
     """
 
     analysis: Analysis

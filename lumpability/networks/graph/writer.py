@@ -19,26 +19,16 @@ from lumpability.networks.tensors.index import Shape, names_in
 from lumpability.networks.tensors.protobuf import attributes, onnx, tensor_of
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Writer", "quantized"]
-
 
 def quantized(
     node: Any, inputs: list[Array | None], array: Array, places: Array
 ) -> list[tuple[str, Array]]:
     """Return stored integers, scales and zero points that a DequantizeLinear turns into an array, or nothing.
 
-    Parameters
-    ----------
-    node : NodeProto
-    inputs : list of array or None
-        What it reads now.
-    array : float array
-        What it is to yield.
-    places : int array, of the same shape
-        The entries of what it yields now whose scales count.
+    - inputs: what it reads now
+    - array: what it is to yield
+    - places (int array, of the same shape): the entries of what it yields now whose scales count
 
-    Examples
-    --------
     >>> node = onnx().helper.make_node("DequantizeLinear", ["q", "s"], ["w"], axis=0)
     >>> stored = [np.array([[1, 2], [3, 4]], np.int8), np.array([0.5, 0.25], np.float32)]
     >>> new = quantized(node, stored, np.array([[0.75, 1.75]], np.float32), np.array([[2, 3]]))
@@ -80,14 +70,8 @@ def quantized(
 class Writer:
     """Puts constants and attributes into a copy of the model.
 
-    Attributes
-    ----------
-    analysis : Analysis
-    model : ModelProto
-    places : dict of (str, int) to int array
-        By a node's first output and an input: which entries of the old constant stay.
-    widened : list of str
-        First outputs of nodes whose weights were stored as integers and now are floats.
+    - places: by a node's first output and an input: which entries of the old constant stay
+    - widened: first outputs of nodes whose weights were stored as integers and now are floats
     """
 
     analysis: Analysis

@@ -6,20 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Function", "Given"]
-
 
 @dataclass(frozen=True)
 class Given:
     """What a node says apart from its inputs.
 
-    Attributes
-    ----------
-    op : str
-    attributes : dict
-    version : int
-        Of the operator set.
-    outputs : int
+    - version: of the operator set
     """
 
     op: str

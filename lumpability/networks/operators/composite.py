@@ -17,8 +17,6 @@ from lumpability.networks.tensors.polynomials import over
 from lumpability.networks.tensors.tensor import Declined
 from lumpability.networks.tensors.views import View
 
-__all__ = ["join", "viewed"]
-
 _ALONG = frozenset(["Softmax", "LogSoftmax"])
 _ALIKE = elementwise.OPERATORS - {"BatchNormalization", "QuantizeLinear", "DequantizeLinear"}
 

@@ -22,8 +22,6 @@ from lumpability.networks.tensors.tensor import Declined
 from lumpability.networks.tensors.views import View
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Input", "maps", "numbered", "shortened"]
-
 _MOST = 1 << 25
 
 
@@ -90,15 +88,9 @@ def _without_value(node: Any) -> Any:
 class Input:
     """One input of a movement.
 
-    Attributes
-    ----------
-    shape : tuple of int
-    units : frozenset of int
-        Axes whose positions are told apart.
-    dims : tuple of Size
-        The shape at all sizes.
-    routes : Routes
-        Axes that are carried whole, or whose positions become something that has a name.
+    - units: axes whose positions are told apart
+    - dims: the shape at all sizes
+    - routes: axes that are carried whole, or whose positions become something that has a name
     """
 
     shape: Shape
@@ -112,27 +104,16 @@ def maps(
 ) -> tuple[frozenset[int], Array, set[tuple[int, int]], list[Any]]:
     """Split a map of elements into where units and where positions go.
 
-    Parameters
-    ----------
-    inputs : sequence of Input
-    numbers : int array
-        For each element of the output the number of one of the inputs', from 1, all inputs in a row; 0 for none.
-    dims : tuple of Size
-        Shape of the output at all sizes.
+    - numbers: for each element of the output the number of one of the inputs', from 1, all inputs in a row; 0
+      for none
+    - dims: shape of the output at all sizes
+    - returns units (frozenset of int): unit axes of the output
+    - returns source (int array): for each element of the output on its unit axes, the element of the inputs on
+      theirs; -1 for none
+    - returns mixed (set of (int, int)): input and axis that must be a unit axis first: where its positions go
+      depends on the unit
+    - returns moves (list): for each input the map of its positions, as a name; None if they stay where they are
 
-    Returns
-    -------
-    units : frozenset of int
-        Unit axes of the output.
-    source : int array
-        For each element of the output on its unit axes, the element of the inputs on theirs; -1 for none.
-    mixed : set of (int, int)
-        Input and axis that must be a unit axis first: where its positions go depends on the unit.
-    moves : list
-        For each input the map of its positions, as a name; None if they stay where they are.
-
-    Examples
-    --------
     >>> numbers = np.arange(1, 7).reshape(2, 3).T
     >>> maps([Input((2, 3), frozenset({1}), (2, 3))], numbers, (3, 2))[:3]
     (frozenset({0}), array([[0],

@@ -18,8 +18,6 @@ from lumpability.networks.tensors.polynomials import Size, times
 from lumpability.networks.tensors.shapes import Node, crop, is_far, padding
 from lumpability.networks.tensors.tensor import Declined
 
-__all__ = ["Routes", "groups_of", "routes"]
-
 _RESHAPES = frozenset(["Reshape", "Flatten", "Squeeze", "Unsqueeze"])
 _FIXED = frozenset(["GatherND", "GatherElements", "ReverseSequence"])
 
@@ -28,12 +26,8 @@ _FIXED = frozenset(["GatherND", "GatherElements", "ReverseSequence"])
 class Routes:
     """Axes of one input on their way to one output.
 
-    Attributes
-    ----------
-    carried : dict of int to int
-        Axes of the input that become axes of the output.
-    renamed : dict of int to hashable
-        Axes of free size whose positions change, and what they become.
+    - carried: axes of the input that become axes of the output
+    - renamed: axes of free size whose positions change, and what they become
     """
 
     carried: dict[int, int] = field(default_factory=dict)

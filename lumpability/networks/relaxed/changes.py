@@ -57,14 +57,9 @@ class RegionLayer:
 class Changes:
     """The units whose weights are replaced before the exact lumping.
 
-    Attributes
-    ----------
-    inactive : list of bool array, shape (units,)
-        One for each layer with weights: units that get zeros.
-    constants : list of dict of int to float
-        Units that become constants.
-    classes : list of dict of int to (int, float)
-        Units that become a multiple of another one.
+    - inactive (list of bool array, shape (units,)): one for each layer with weights: units that get zeros
+    - constants: units that become constants
+    - classes: units that become a multiple of another one
     """
 
     inactive: list[Array]

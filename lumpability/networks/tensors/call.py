@@ -22,8 +22,6 @@ from lumpability.networks.tensors.tensor import Declined, Reader, Tensor, Unprov
 from lumpability.networks.tensors.views import View
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Against", "Call", "Work"]
-
 _COUNTS = ("group", "hidden_size", "num_groups", "split")
 _REAL = (1, 10, 11, 16)
 """ONNX's numbers of float, float16, double and bfloat16."""
@@ -33,12 +31,8 @@ _REAL = (1, 10, 11, 16)
 class Against:
     """A graph that another one is said to equal.
 
-    Attributes
-    ----------
-    analysis : Analysis
-    kept : dict of str to int array
-        By the name of a layer's first output: which of its units the other graph has, for each direction
-        if it is recurrent.
+    - kept: by the name of a layer's first output: which of its units the other graph has, for each direction if
+      it is recurrent
     """
 
     analysis: Work
@@ -213,24 +207,12 @@ class Call:
 class Work:
     """All that is known of a graph; the operators' families add to it.
 
-    Attributes
-    ----------
-    index : Index
-    choices : list of Facts
-        At one or two choices of the free dimensions.
-    sizes : Sizes
-    known : dict of str to array
-        Constants that depend on no free size.
-    derived : set of str
-        Constants that depend on the shape of a tensor.
-    tensors : dict of str to Tensor
-    readers : list of Reader
-    calls : list of Call or None
-        By node; None if it is folded.
-    views : dict of str to View
-        Tensors with an axis that is read as two; their shapes here have both.
-    followed : int
-        Elements of large tensors that were followed one by one.
+    - choices: at one or two choices of the free dimensions
+    - known: constants that depend on no free size
+    - derived: constants that depend on the shape of a tensor
+    - calls: by node; None if it is folded
+    - views: tensors with an axis that is read as two; their shapes here have both
+    - followed: elements of large tensors that were followed one by one
     """
 
     def __init__(self, index: Index, choices: list[Facts], against: Against | None) -> None:

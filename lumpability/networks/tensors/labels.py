@@ -6,8 +6,6 @@ import numpy as np
 
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["HELD", "Labels"]
-
 HELD = 0
 """The label of what never leaves."""
 
@@ -15,8 +13,6 @@ HELD = 0
 class Labels:
     """Labels that were found to leave together, as a forest, and which of them are held, and why.
 
-    Examples
-    --------
     >>> labels = Labels()
     >>> first, second = labels.fresh(2), labels.fresh(2)
     >>> labels.unite(first, second)

@@ -14,8 +14,6 @@ import numpy as np
 from lumpability.networks.tensors.facts import Shape
 from lumpability.numbers.float_arrays import Array
 
-__all__ = ["Declined", "Reader", "Tensor", "Unproved"]
-
 
 class Declined(Exception):  # not an error: the operator is then carried as it is
     """An operator's family does not cover this use of it; carries the reason, a clause about the node."""
@@ -32,14 +30,9 @@ class Unproved(Exception):  # an internal signal: the units are then kept
 class Tensor:
     """A tensor that depends on an input.
 
-    Attributes
-    ----------
-    shape : tuple of int, or None
-        At the first choice of sizes.
-    units : frozenset of int
-        Axes whose positions are told apart.
-    labels, ids, facs : int array
-        Of the shape, with size one on the other axes.
+    - shape: at the first choice of sizes
+    - units: axes whose positions are told apart
+    - labels, ids, facs: of the shape, with size one on the other axes
     """
 
     shape: Shape | None
@@ -68,22 +61,12 @@ class Tensor:
 class Reader:
     """A contraction, where units are looked at together: what it makes of each.
 
-    Attributes
-    ----------
-    node : int
-    slot : int
-    labels, ids, facs : int array, shape (n,)
-        Of the channels it reads.
-    uses : bool array, shape (rows, n)
-        Whether a row depends on a channel.
-    rows : int array, shape (rows,)
-        Labels of what it yields.
-    folds : bool
-        Whether constants can go into a bias.
-    offset : int
-        Number of its first channel on the tensor's axis.
-    sums : bool
-        Whether its weights may be added up; otherwise only channels that are zero or ignored leave it.
+    - labels, ids, facs (int array, shape (n,)): of the channels it reads
+    - uses (bool array, shape (rows, n)): whether a row depends on a channel
+    - rows (int array, shape (rows,)): labels of what it yields
+    - folds: whether constants can go into a bias
+    - offset: number of its first channel on the tensor's axis
+    - sums: whether its weights may be added up; otherwise only channels that are zero or ignored leave it
     """
 
     node: int

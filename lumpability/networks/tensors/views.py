@@ -6,19 +6,12 @@ from typing import Any, NamedTuple
 
 from lumpability.networks.tensors.facts import Shape
 
-__all__ = ["View"]
-
 
 class View(NamedTuple):
     """An axis that is read as two, of a free size and of a fixed one.
 
-    Attributes
-    ----------
-    axis : int
-    fixed : int
-        The fixed size.
-    first : bool
-        Whether the axis of fixed size is the first of the two.
+    - fixed: the fixed size
+    - first: whether the axis of fixed size is the first of the two
     """
 
     axis: int
