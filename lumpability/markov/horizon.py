@@ -30,7 +30,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lumpability.certificate.bounds.poisson import poisson_window
-from lumpability.errors import InvalidInput, NotJustified, SizeLimit
+from lumpability.errors import InvalidInput, NotJustified
 from lumpability.markov.approximate.tolerance import read_steps, read_time, require_numbers
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.earned_rewards import earning_rates, with_respected_rewards
@@ -45,7 +45,7 @@ from lumpability.refinement.exact_rounds import Levels
 from lumpability.structure import WeightedStructure
 
 _BITS = 96
-_MOST_STEPS = 10**10
+_MANY = 1000
 Array = np.ndarray[Any, Any]
 
 
@@ -345,8 +345,10 @@ class HorizonLumping:
         if not mean:
             now = self._pulled_back(self._on_blocks(start, self.horizon), self.horizon)
             return Enclosure(now, now)
-        if mean > _MOST_STEPS:
-            raise SizeLimit(f"more than {_MOST_STEPS:.0e} steps are too many", steps=mean)
+        if mean > 4 * self.horizon + _MANY:  # so few steps are improbable, and say nothing
+            once = self._on_blocks(held or [Fraction(0)] * len(start), self.horizon)
+            most = [Fraction(1)] * len(once)
+            return Enclosure(*(self._pulled_back(end, self.horizon) for end in (once, most)))
         window = poisson_window(mean)
         last = self._level(self.horizon)
         ends = []

@@ -96,15 +96,23 @@ def prove(
     if len(vectors) != (2 if asked.kind == "long_run" else 1):
         raise Contradiction("vectors", f"{len(vectors)} vectors are given")
     if asked.kind == "stationary":
-        found = _drift_of(parts, vectors[0], asked.earning(parts))
-        return found.largest() if upper else found.smallest()
+        earning = asked.earning(parts)
+        found = _drift_of(parts, vectors[0], earning)
+        return _within(earning, found.largest() if upper else found.smallest())
     if asked.kind == "long_run":
+        earning = asked.earning(parts)
         _refuse_drift(_drift_of(parts, vectors[0], None), upper=upper)
-        found = _drift_of(parts, vectors[1], asked.earning(parts))
+        found = _drift_of(parts, vectors[1], earning)
         _refuse_drift(found.minus(vectors[0]), upper=upper)
-    else:
-        _check_until(asked, parts, vectors[0], upper=upper)
+        return _within(earning, _at_start(vectors[0], asked.start, upper=upper))
+    _check_until(asked, parts, vectors[0], upper=upper)
     return _at_start(vectors[0], asked.start, upper=upper)
+
+
+def _within(earning: ExactArray, end: Fraction) -> Fraction:
+    """Return an end of the expectation or average of a vector, which lies between its least and largest number."""
+    least, most = Fraction(min(earning.values)), Fraction(max(earning.values))
+    return min(max(end, least), most)
 
 
 def _on_states(vector: ExactArray, partition: Partition) -> ExactArray:
@@ -198,6 +206,7 @@ class Evolution:
     """The recursion of a question about a time, on the hull or the members of a partition."""
 
     asked: Asked
+    earning: ExactArray  # what is averaged, of states
     rows: Rows
     least: ExactArray  # the values of blocks at time zero, shape (k,)
     most: ExactArray
@@ -228,7 +237,7 @@ class Evolution:
                 recursion, start, means, steps, narrow=narrow, progress=progress
             )
         ends = [self._at_start(values) / SCALE for values in found]
-        return [end if upper else -end for end in ends], done
+        return [_within(self.earning, end if upper else -end) for end in ends], done
 
     def _at_start(self, values: list[Fraction]) -> Fraction:
         if self.mass is None:
@@ -268,7 +277,7 @@ def evolution_of(
         longest = time
     else:
         outflow = rows.outflow()
-        rate = (2 * outflow or Fraction(1)) if rate is None else rate
+        rate = (2 * outflow or 1 / max(time, Fraction(1))) if rate is None else rate
         if rate <= 0 or rate < outflow:
             raise Contradiction("rate", f"it is below {outflow}, the outflow of a block")
         if rate > 1024 * (outflow or 1):
@@ -278,8 +287,9 @@ def evolution_of(
         longest = rate * time
     if longest > _MOST_MEAN:
         raise Contradiction("time", f"more than {_MOST_MEAN:.0e} steps are too many")
-    least, most = bounds_on_blocks(asked.earning(parts), partition.labels, len(partition))
-    return Evolution(asked, rows, least, most, _mass(asked.start, partition), rate, over)
+    earning = asked.earning(parts)
+    least, most = bounds_on_blocks(earning, partition.labels, len(partition))
+    return Evolution(asked, earning, rows, least, most, _mass(asked.start, partition), rate, over)
 
 
 def _mass(start: ExactArray | None, partition: Partition) -> ExactArray | None:

@@ -11,7 +11,11 @@ from typing import Any
 from lumpability.errors import InvalidInput, NoFiniteBound
 from lumpability.markov.approximate.bounds import Interval, Question, bounds
 from lumpability.markov.approximate.bounds.ends import Task
-from lumpability.markov.approximate.bounds.goal import refined_for, starting_partition
+from lumpability.markov.approximate.bounds.goal import (
+    question_needs_start,
+    refined_for,
+    starting_partition,
+)
 from lumpability.markov.approximate.lumping import ApproximateLumping
 from lumpability.markov.approximate.nominal import nominal_quotient
 from lumpability.markov.approximate.tolerance import read_positive_share
@@ -70,6 +74,11 @@ def lump_for(
         )
     task = bounds(chain, Partition.trivial(chain.n)).task(question)
     respected = starting_partition(task)
+    if task.asked.start is None and question_needs_start(task):
+        raise InvalidInput(
+            "the chain has no initial distribution, and no blocks narrow an answer that holds from every state: "
+            "give the question initial=..."
+        )
     if respect is not None:
         names = respected_names(chain, respect, ignore)
         respected = respected.meet(Partition.by(chain.n, chain.distinctions(names)))

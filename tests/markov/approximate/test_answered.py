@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, lump, read
-from lumpability.errors import InvalidInput, NoConvergence
+from lumpability.errors import InvalidInput, NoConvergence, SizeLimit
 from lumpability.markov import MarkovChain
 from lumpability.markov.approximate.bounds import (
     Expected,
     Hitting,
     LongRun,
+    Question,
     Stationary,
     TimeBounded,
     Transient,
@@ -202,3 +204,30 @@ def test_kanban_needs_at_most_57_blocks_for_one_per_cent_of_the_span(shared: Pat
     assert small.answer.width <= Fraction(3 * 2, 100)
     assert small.answer.lower <= 0.1089 <= small.answer.upper
     assert small.answer.certify().verify(chain)
+
+
+def test_steps_that_do_not_fit_the_memory_are_refused_before_they_are_stored() -> None:
+    rates = {(0, 1): 10**9, (1, 0): 1, (0, 2): 10**9 + 7, (2, 0): 1}
+    chain = CTMC.from_rates(rates, labels={"a": [0]}, states=range(3), initial=1)
+    with pytest.raises(SizeLimit, match="too many for a refinement"):
+        lump(chain, error="1%", question=Transient("a", 1))
+    walk = DTMC([[0, 1], [1, 0]], labels={"a": [0]}, initial=0)
+    with pytest.raises(SizeLimit, match="too many for a refinement"):
+        lump(walk, error="1%", question=Transient("a", 10**12))
+    still = CTMC([[0, 0], [0, 0]], labels={"a": [1]}, initial=0)
+    assert lump(still, error="1%", question=Transient("a", 5 * 10**9)).answer.upper < 1e-18
+
+
+@pytest.mark.parametrize(
+    "question",
+    [Transient("up", 1), TimeBounded("up", 1), Hitting("up"), Expected(until="up")],
+    ids=lambda question: type(question).__name__,
+)
+def test_questions_about_every_start_are_refused_at_once(question: Question) -> None:
+    rates = {("a", "b"): 1, ("b", "c"): 2, ("c", "a"): 3}
+    chain = CTMC.from_rates(rates, labels={"up": ["a"]})
+    with pytest.raises(InvalidInput, match="no initial distribution"):
+        lump(chain, error="1%", question=question)
+    assert lump(chain, error="1%", question=LongRun("up")).answer.width < Fraction(2, 100)
+    at_home = replace(question, initial="a")
+    assert lump(chain, error="1%", question=at_home).answer.width < Fraction(2, 100)

@@ -48,6 +48,13 @@ def starting_partition(task: Task) -> Partition:
     return parted if task.asked.time is not None else parted.meet(_classes(task))
 
 
+def question_needs_start(task: Task) -> bool:
+    """Whether the answer of a question depends on the start; that of an average only with several recurrent classes."""
+    if task.asked.kind == "long_run":
+        return len(recurrent_classes(task.chain)) > 1
+    return task.asked.kind != "stationary"
+
+
 def _classes(task: Task) -> Partition:
     """Return the recurrent classes of the chain and its other states."""
     classes = recurrent_classes(task.chain)
@@ -112,8 +119,11 @@ def split(partition: Partition, width: Width) -> Partition:
     >>> split(Partition([0, 0, 0, 1]), width)
     Partition([[0], [1, 2], [3]])
     """
-    order = np.argsort(-width.contribution, kind="stable")
-    sums = np.cumsum(width.contribution[order])
+    contribution = width.contribution
+    if not contribution.sum() > 0:  # nothing is known: an end is missing
+        contribution = np.ones(len(partition))
+    order = np.argsort(-contribution, kind="stable")
+    sums = np.cumsum(contribution[order])
     labels, count = partition.labels.astype(np.int64), len(partition)
     apart = _APART * float(np.abs(width.score).max(initial=0.0))
     wanted = _SHARE * float(sums[-1])
@@ -130,5 +140,5 @@ def split(partition: Partition, width: Width) -> Partition:
         cut = middles[np.argmin(np.abs(middles - (scores[0] + scores[-1]) / 2))]
         labels[members[width.score[members] > cut]] = count
         count += 1
-        covered += float(width.contribution[block])
+        covered += float(contribution[block])
     return Partition(labels)

@@ -8,6 +8,7 @@ h and v on states, with Q h <= 0 and g + Q v <= h, bound the average from every 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -90,8 +91,11 @@ def _with_level(task: Task, found: Ends) -> Ends:
         (found.upper, found.above, True),
     ):
         if end is not None:
-            vectors = (ExactArray.constant(end, k), *evidence.vectors)
-            ends = ends.better(task.proved(vectors, upper=upper))
+            level = ExactArray.constant(end, k)
+            proved = task.proved((level, *evidence.vectors), upper=upper)
+            # An end that is the least or the largest number averaged needs no vector, and may have a worse one.
+            nothing = ExactArray.constant(Fraction(0), k)
+            ends = ends.better(proved or task.proved((level, nothing), upper=upper))
     return ends
 
 
@@ -136,7 +140,9 @@ class _Mixture:
             assert end is not None
             within = self._task.partition.restrict(states)
             vector = evidence.vectors[0].to_floats()
-            biases[states] = sign * (vector if len(vector) == within.n else vector[within.labels])
+            if sign * end < max(earning[x] for x in states.tolist()):
+                full = vector if len(vector) == within.n else vector[within.labels]
+                biases[states] = sign * full
             levels[states] = (np.ceil(float(sign * end) / grain) + 1) * grain
         return self._raised(earning, levels, biases, sign)
 

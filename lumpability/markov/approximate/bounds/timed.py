@@ -39,7 +39,7 @@ def evolution(task: Task, over: str | None = None) -> Evolution:
         if over is None:
             found = evolution_of(task.asked, task.parts, task.partition, None, over=MEMBERS)
             time = task.asked.time or Fraction(0)
-            steps = min(time * (found.rate or 1), _FEW_STEPS)
+            steps = min(time * (found.rate or Fraction(1)), Fraction(_FEW_STEPS))
             if len(found.rows.target) * steps <= _MOST_TERMS:
                 return found
         return evolution_of(task.asked, task.parts, task.partition, None, over=over or HULL)

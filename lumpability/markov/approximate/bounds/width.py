@@ -73,15 +73,11 @@ def timed_width(task: Task) -> Width:
     members = task.members()
     choices = _Choices(members)
     earning = task.asked.earning(task.parts).to_floats()
-    rate, weights = _steps(task, choices)
-    if len(weights) * members.k > _MOST_NUMBERS:
-        raise SizeLimit(
-            f"{len(weights)} steps on {members.k} blocks are too many for a refinement: ask for a larger error"
-        )
+    rate, weights = _steps(task, choices, members.k)
     above = _values(choices, -members_least(members, -earning), len(weights), rate, 1)
     below = _values(choices, members_least(members, earning), len(weights), rate, -1)
     start = members.starting(task.asked.start)
-    half = float(start @ (weights @ (above - below))) / 2
+    half = max(float(start @ (weights @ (above - below))) / 2, 0.0)
     contribution, mean = _adjoint(choices, (above, below), weights, start, rate)
     scores = choices.scores(mean)
     at_first = np.flatnonzero(above[0] > below[0])
@@ -96,12 +92,19 @@ def members_least(members: Members, values: Floats) -> Floats:
     return found
 
 
-def _steps(task: Task, choices: _Choices) -> tuple[float, Floats]:
+def _steps(task: Task, choices: _Choices, blocks: int) -> tuple[float, Floats]:
     """Return the rate of uniformisation and the weights of 0, 1, 2, ... steps."""
-    time = float(task.asked.time or 0)
+    time, outflow = float(task.asked.time or 0), float(choices.outflow.max(initial=0.0))
+    rate = 1.0 if task.discrete else 2 * outflow
+    if rate * time * blocks > _MOST_NUMBERS:
+        raise SizeLimit(
+            f"about {rate * time:.1e} steps on {blocks} blocks are too many for a refinement: the intervals of "
+            "small.bounds.transient need less memory"
+        )
     if task.discrete:
         return 1.0, np.append(np.zeros(int(time)), 1.0)
-    rate = 2 * float(choices.outflow.max(initial=0.0)) or 1.0
+    if not outflow:
+        return 1.0, np.ones(1)
     window = poisson_window(rate * time, 1e-9)
     return rate, np.append(np.zeros(window.first), window.weights)
 

@@ -39,8 +39,8 @@ def reaching_width(task: Task) -> Width:
     mass = _weights(search, chosen, free, damping)
     scores = problem.earning + members.drift_of_blocks((above + below) / 2)
     start = members.starting(task.asked.start)
-    half = float(start @ (above - below)) / 2
-    size = float(start @ above) or 1.0 if search.earns else 1.0
+    half = max(float(start @ (above - below)) / 2, 0.0)
+    size = max(float(start @ above), 1e-6 * float(above.max())) or 1.0 if search.earns else 1.0
     return Width(half, size, mass * np.maximum(excess, 0.0), scores)
 
 

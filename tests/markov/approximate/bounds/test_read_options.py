@@ -73,8 +73,10 @@ def test_what_is_no_number_of_steps_is_refused(steps: Any) -> None:
 def test_times_that_need_too_many_steps_are_refused() -> None:
     with pytest.raises(SizeLimit, match="steps are too many"):
         FOUND.transient(10**12, of="up")
-    with pytest.raises(SizeLimit, match="steps are too many"):
-        lump(CHAIN, horizon=3).probability("up", time=10**12)
+    for time in (10**12, "1e400"):
+        found = lump(CHAIN, horizon=3).reached("up", time=time)
+        assert (list(found.lower), list(found.upper)) == ([1, 1, 0], [1, 1, 1])
+        assert list(lump(CHAIN, horizon=3).probability("up", time=time).lower) == [0, 0, 0]
 
 
 def test_only_an_expected_time_is_called_time() -> None:

@@ -213,3 +213,11 @@ def test_rates_beyond_floats_are_answered_or_refused_in_words(rate: str) -> None
         ):
             with suppress(LumpabilityError):
                 assert ask(found).certify().verify(chain)
+
+
+def test_ends_lie_between_the_least_and_the_largest_of_what_is_averaged() -> None:
+    chain = CTMC([[0, "1/3", 2], [3, 0, 1], [0, 0, 0]], labels={"done": [2]}, initial=0)
+    found = bounds(chain, [0, 1, 2])
+    assert found.time_bounded("done", 100).upper == 1
+    assert found.transient(100, of=[2, 1, 1], initial=2).lower == 1
+    assert bounds(chain, [0, 0, 0]).stationary("done").lower == 0
