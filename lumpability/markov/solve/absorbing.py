@@ -31,6 +31,7 @@ _DENSE_UP_TO = 2000
 _CORRECTIONS = 6
 _GOOD = 1e-13
 _UNIT = 2.0**-53
+_LEAST = 1e-280  # smaller numbers may have lost digits
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,12 @@ def solve_absorbing(rates: Any, into: Floats, right: Floats, effort: Effort) -> 
         best, least, more = _corrected(system, solve, high)
         residual = float(np.abs(system.rest(best, np.zeros_like(best))).max(initial=0.0))
     iterations, error = iterations + more, min(least, beforehand)
-    if not np.isfinite(best).all() or (
-        error == math.inf and not residual <= float(right.max(initial=0.0))
-    ):
+    if not np.isfinite(best).all():
+        raise NoConvergence(
+            "the solution has numbers beyond the range of floating point: use method='exact'",
+            residual=residual,
+        )
+    if error == math.inf and not residual <= float(right.max(initial=0.0)):
         raise NoConvergence(
             f"the {method} solution cannot be shown to be right (residual {residual:.1e}): lump first, or use "
             f"method='exact', or 'direct' up to {_DENSE_UP_TO} states",
@@ -175,9 +179,27 @@ class _System:
         parts = np.concatenate([self.right, *(-term for term in terms)])
         return np.array(rounded_sums(self.n, owners, parts))
 
+    def _positive(self) -> Any:
+        """Return the unknown states whose true values are not zero: they reach a positive right side."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import breadth_first_order
+
+        positive = np.flatnonzero(self.right)
+        tails = np.concatenate([self.targets, np.full(len(positive), self.n + 1)])
+        heads = np.concatenate([self.sources, positive])
+        inner = tails != self.n  # known states lead nowhere
+        ones = np.ones(int(inner.sum()), dtype=np.int8)
+        size = self.n + 2
+        links = coo_array((ones, (tails[inner], heads[inner])), shape=(size, size)).tocsr()
+        found = np.zeros(size, dtype=bool)
+        found[breadth_first_order(links, self.n + 1, return_predecessors=False)] = True
+        return found[: self.n]
+
     def error(self, high: Floats, low: Floats) -> float:
         """Return a bound on the relative error of every entry; infinite if there is none."""
         if not (np.isfinite(high).all() and (high >= 0).all()):
+            return math.inf
+        if (high < _LEAST).any() and (self._positive() & (high < _LEAST)).any():
             return math.inf
         product, lost, small = self._terms(high, low)
         if not np.isfinite(product + lost + small).all():

@@ -231,3 +231,33 @@ def test_times_that_cannot_be_shown_to_be_right_are_refused():
     direct = expected_hitting_times(quotient, [quotient.states[-1]], method="direct")
     exact = expected_hitting_times(quotient, [quotient.states[-1]], method="exact")
     assert direct.floats() == pytest.approx(exact.floats(), rel=1e-12)
+
+
+def test_times_beyond_the_range_of_floats_are_refused():
+    """From 0 to 399 against the drift: a finite number of 337 digits."""
+    n = 400
+    rates = {(i, i + 1): 1 for i in range(n - 1)} | {(i + 1, i): 7 for i in range(n - 1)}
+    chain = CTMC.from_rates(
+        rates, states=range(n), labels={"full": [n - 1]}, initial=0, rewards={"r": [1] * n}
+    )
+    for solve in (expected_hitting_times, lambda c, t: expected_reward_until(c, "r", t)):
+        with pytest.raises(NoConvergence, match="beyond the range of floating point"):
+            solve(chain, "full")
+
+
+def test_probabilities_that_underflow_have_no_bound_and_true_zeros_do():
+    """Gambler's ruin: 999 / (1000^199 - 1) is about 1e-594."""
+    n = 200
+    rates = {(0, 0): 1, (n - 1, n - 1): 1}
+    for i in range(1, n - 1):
+        rates |= {(i, i + 1): "1/1001", (i, i - 1): "1000/1001"}
+    ruin = DTMC.from_rates(rates, states=range(n), labels={"top": [n - 1]}, initial=1)
+    found = hitting_probabilities(ruin, "top")
+    assert (found[1], found.relative_error, found.error_bound) == (0.0, None, None)
+    ways = {(i, i + 1): 1 for i in range(99)} | {(i + 1, i): 1 for i in range(49)}
+    earning = CTMC.from_rates(
+        ways, states=range(100), labels={"end": [99]}, rewards={"r": [1] * 30 + [0] * 70}
+    )
+    found = expected_reward_until(earning, "r", "end")
+    assert found[80] == 0.0
+    assert found.relative_error < 1e-12
