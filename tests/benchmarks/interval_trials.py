@@ -4,8 +4,8 @@
 
 Every chain is asked all questions, every fifth also with an accuracy.  Questions about a time are also asked about a
 chain drawn from the hull, averages and expectations from blocks about a mixture of members.  Answers of chains
-in continuous time at a time are not rational; they are computed to 40 digits.  The result of a run of
-100,000 chains is kept in docs/theory/intervals.md.
+in continuous time at a time are not rational; they are computed to 40 digits.  What was run is kept in
+docs/theory/intervals-trials.txt.
 """
 
 from __future__ import annotations

@@ -11,8 +11,6 @@ _FEWEST, _MOST = 7, 24  # digits
 def decimals(lower: Fraction, upper: Fraction) -> str:
     """Return an interval with about four digits more than its ends share.
 
-    Examples
-    --------
     >>> decimals(Fraction(1, 3), Fraction(2, 3)), decimals(Fraction(1, 4), Fraction(1, 4))
     ('[0.3333333, 0.6666667]', '[0.25, 0.25]')
     """

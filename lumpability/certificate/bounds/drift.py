@@ -74,15 +74,9 @@ def whole_numbers(values: Sequence[int] | Integers) -> Integers:
 def drift(matrix: WeightedStructure, values: Integers, scale: int) -> Drift:
     """Return the drift of ``values / scale``.
 
-    Parameters
-    ----------
-    matrix : WeightedStructure
-        Rates or probabilities, not negative.
-    values : array of int, shape (n,)
-    scale : int
+    - matrix: rates or probabilities, not negative
+    - values: array of int, shape (n,)
 
-    Examples
-    --------
     >>> matrix = WeightedStructure.from_edges(2, [0, 1], [1, 0], ["1/3", 2])
     >>> found = drift(matrix, np.array([0, 5]), 10)
     >>> [str(Fraction(int(x), found.denominator)) for x in found.numerators]

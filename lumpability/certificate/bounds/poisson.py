@@ -49,8 +49,6 @@ class Window:
 def poisson_window(mean: Fraction) -> Window:
     """Return bounds on the probabilities of a Poisson distribution; what is left out is below 2^-70.
 
-    Examples
-    --------
     >>> window = poisson_window(Fraction(1))
     >>> window.first, window.low[0] / window.most <= 0.36787944117144233 <= window.high[0] / window.least
     (0, True)

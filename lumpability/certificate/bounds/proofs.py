@@ -255,11 +255,8 @@ def evolution_of(
 ) -> Evolution:
     """Return the recursion of a question about a time.
 
-    Parameters
-    ----------
-    rate : Fraction or None
-        The rate of uniformisation; in continuous time None stands for twice the outflow of a row.
-    over : {"hull", "members"}
+    - rate: the rate of uniformisation; in continuous time None stands for twice the outflow of a row
+    - over: {"hull", "members"}
     """
     discrete, time = parts.time == "discrete", asked.time
     if time is None or time < 0 or (discrete and time.denominator != 1):

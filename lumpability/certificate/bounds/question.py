@@ -108,8 +108,6 @@ def _earned(parts: ChainParts, name: str) -> ExactArray:
 def absorbing(matrix: WeightedStructure, states: Mask, *, discrete: bool) -> WeightedStructure:
     """Return the matrix with some states made absorbing.
 
-    Examples
-    --------
     >>> matrix = WeightedStructure.from_edges(2, [0, 1], [1, 0], ["1/3", 2])
     >>> absorbing(matrix, np.array([False, True]), discrete=False).m
     1
@@ -131,8 +129,6 @@ def bounds_on_blocks(
 ) -> tuple[ExactArray, ExactArray]:
     """Return the least and the largest number of the states of each block.
 
-    Examples
-    --------
     >>> bounds_on_blocks(ExactArray.read([1, "1/2", 3])[0], np.array([0, 0, 1]), 2)
     (ExactArray([1/2, 3]), ExactArray([1, 3]))
     """

@@ -49,16 +49,9 @@ def _empty() -> Integers:
 class Recursion:
     """Upper bounds u_0, u_1, u_2, ... on blocks.
 
-    Parameters
-    ----------
-    rows : Rows
-    rate : Fraction or None
-        The rate L in continuous time; None in discrete time.
+    - rate: the rate L in continuous time; None in discrete time
 
-    Raises
-    ------
-    Contradiction
-        If the rate is not larger than the outflow of a row, by the rounding.
+    Raises `Contradiction` if the rate is not larger than the outflow of a row, by the rounding.
     """
 
     def __init__(self, rows: Rows, rate: Fraction | None) -> None:
@@ -122,13 +115,8 @@ def poisson_mixtures(
 
     Also return the number of steps made.
 
-    Parameters
-    ----------
-    means : list of Fraction
-    steps : int
-        Steps after which u_k is replaced by its maximum.
-    narrow : int
-        Also end once the span of u_k is at most this.
+    - steps: steps after which u_k is replaced by its maximum
+    - narrow: also end once the span of u_k is at most this
     """
     windows = [poisson_window(mean) for mean in means]
     last = min(steps, max((window.last for window in windows), default=0))

@@ -121,12 +121,9 @@ def _sums_into_blocks(
 ) -> _Sums:
     """Sum the weights of every state into every block, or without `apart` into all other blocks together.
 
-    Parameters
-    ----------
-    inner : bool
-        Whether sums into the own block count.
-    by_block : bool
-        Whether rows come block by block, in the order of ``partition.blocks.members``, and not by number of the state.
+    - inner: whether sums into the own block count
+    - by_block: whether rows come block by block, in the order of ``partition.blocks.members``, and not by
+      number of the state
     """
     labels, sources = partition.labels, matrix.sources()
     targets, weights = labels[matrix.indices], matrix.weights
@@ -145,13 +142,8 @@ def _sums_into_blocks(
 def hull_of(matrix: WeightedStructure, partition: Partition, *, inner: bool) -> Rows:
     """Return the hull of a matrix of rates or probabilities.
 
-    Parameters
-    ----------
-    inner : bool
-        Whether sums into the own block belong to it, as in discrete time.
+    - inner: whether sums into the own block belong to it, as in discrete time
 
-    Examples
-    --------
     >>> matrix = WeightedStructure.from_edges(3, [0, 1, 1, 2], [2, 2, 0, 0], [1, "11/10", 5, 3])
     >>> hull = hull_of(matrix, Partition.of([0, 0, 1]), inner=False)
     >>> hull.source.tolist(), hull.target.tolist(), hull.least, hull.most
@@ -186,8 +178,6 @@ def hull_of(matrix: WeightedStructure, partition: Partition, *, inner: bool) -> 
 def outflows_of(matrix: WeightedStructure, partition: Partition) -> tuple[ExactArray, ExactArray]:
     """Return for every block the least and the largest sum of the weights of a member into other blocks.
 
-    Examples
-    --------
     >>> matrix = WeightedStructure.from_edges(3, [0, 1, 1, 2], [2, 2, 0, 0], [1, "11/10", 5, 3])
     >>> outflows_of(matrix, Partition.of([0, 0, 1]))
     (ExactArray([1, 3]), ExactArray([11/10, 3]))
@@ -206,8 +196,6 @@ def outflows_of(matrix: WeightedStructure, partition: Partition) -> tuple[ExactA
 def members_of(matrix: WeightedStructure, partition: Partition) -> Rows:
     """Return the distinct rows of the members of every block.
 
-    Examples
-    --------
     >>> matrix = WeightedStructure.from_edges(3, [0, 1, 1, 2], [2, 2, 0, 0], [1, 1, 5, 3])
     >>> rows = members_of(matrix, Partition.of([0, 0, 1]))
     >>> rows.block.tolist(), rows.target.tolist(), rows.most

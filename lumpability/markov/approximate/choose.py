@@ -26,13 +26,8 @@ def partition_by_gaps(
 
     The kernel compares floats of twice the precision, and serves tolerances of 2^-40 and more.
 
-    Parameters
-    ----------
-    progress : callable, optional
-        Called with (blocks so far, states) between rounds.
+    - progress (callable): called with (blocks so far, states) between rounds
 
-    Examples
-    --------
     >>> matrix = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], [100, 101, 110])
     >>> partition_by_gaps(matrix, Partition([0, 0, 0, 1]), Fraction(1, 50), Fraction(0))
     Partition([[0, 1], [2], [3]])

@@ -36,8 +36,6 @@ from lumpability.structure import WeightedStructure
 def ladder(tolerance: Fraction) -> list[Fraction]:
     """Return the tolerances to go through, each half of the one before.
 
-    Examples
-    --------
     >>> [str(t) for t in ladder(Fraction(1, 10))], ladder(Fraction(0))
     (['4/5', '2/5', '1/5', '1/10'], [Fraction(0, 1)])
     """
@@ -108,8 +106,6 @@ def widest_spread(matrix: WeightedStructure, partition: Partition, absolute: Fra
 
     Once a tolerance splits nothing, no tolerance from this one on does: neighbours and clusters are nearer.
 
-    Examples
-    --------
     >>> matrix = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], [100, 101, 110])
     >>> widest_spread(matrix, Partition([0, 0, 0, 1]), Fraction(0))
     Fraction(1, 10)
@@ -136,8 +132,6 @@ def _groups(
 def split_by_values(partition: Partition, vector: ExactArray, tolerance: Fraction) -> Partition:
     """Cut the values of a vector inside blocks in the same way, down the ladder, until none splits.
 
-    Examples
-    --------
     >>> cost = ExactArray.read([100, 101, 200, 0])[0]
     >>> split_by_values(Partition.trivial(4), cost, Fraction(1, 50))
     Partition([[0, 1], [2], [3]])
@@ -165,8 +159,6 @@ def split_by_values(partition: Partition, vector: ExactArray, tolerance: Fractio
 def clusters(values: Sequence[Exact], tolerance: Fraction, absolute: Fraction) -> dict[Exact, int]:
     """Number the clusters of ascending values.
 
-    Examples
-    --------
     >>> clusters([0, 10, 11, 13, 15], Fraction(1, 5), Fraction(0))
     {0: 0, 10: 1, 11: 1, 13: 1, 15: 1}
     >>> clusters([10, 11, 13, 15, 18], Fraction(1, 5), Fraction(0))

@@ -69,10 +69,7 @@ def merging_tolerance(
 ) -> MergingTolerance:
     """Find a tolerance at which two states share a block; see `Lumping.tolerance_merging`.
 
-    Raises
-    ------
-    InvalidInput
-        If the chain has parameters.
+    Raises `InvalidInput` if the chain has parameters.
     """
     chain, partition = lumping.chain, lumping.partition
     require_numbers(chain)

@@ -35,13 +35,9 @@ def nominal_quotient(
 
     It lacks labels that are not constant on blocks.
 
-    Parameters
-    ----------
-    rewards : collection of str, optional
-        The rewards that get their means; by default all.  Others are kept where they are constant on blocks.
+    - rewards: the rewards that get their means; by default all.  Others are kept where they are constant on
+      blocks
 
-    Examples
-    --------
     >>> from lumpability import CTMC, Partition
     >>> chain = CTMC([[0, 0, 1], [0, 0, 2], [3, 3, 0]], labels={"up": [2]}, rewards={"cost": [1, 2, 0]})
     >>> quotient, dropped = nominal_quotient(chain, Partition([0, 0, 1]))
@@ -82,8 +78,6 @@ def nominal_quotient(
 def means(chain: MarkovChain, partition: Partition) -> tuple[Array, Array, ExactArray]:
     """Return the plain means over members of the sums into blocks, as compressed rows of blocks.
 
-    Examples
-    --------
     >>> from lumpability import CTMC
     >>> indptr, into, mean = means(CTMC([[0, 1, 2], [0, 0, 1], [5, 0, 0]]), Partition([0, 0, 1]))
     >>> indptr.tolist(), into.tolist(), mean

@@ -57,14 +57,8 @@ _MOST_MOVED = 8  # one of so many states moved: then a full round costs less tha
 class Splitting:
     """A partition of a structure that is split by gaps, round after round.
 
-    Parameters
-    ----------
-    structure : WeightedStructure
-        Weights are positive rationals that floats can hold; transitions inside blocks do not count.
-    within : Partition
+    - structure: weights are positive rationals that floats can hold; transitions inside blocks do not count
 
-    Examples
-    --------
     >>> structure = WeightedStructure.from_edges(4, [0, 1, 2], [3, 3, 3], [100, 101, 110])
     >>> splitting = Splitting(structure, Partition([0, 0, 0, 1]))
     >>> splitting.round(0.02, 0.0), splitting.round(0.02, 0.0), splitting.partition

@@ -27,13 +27,8 @@ def require_numbers(chain: MarkovChain) -> None:
 def read_tolerance(value: Any, what: str = "tolerance") -> Fraction:
     """Return a relative tolerance as a fraction.
 
-    Raises
-    ------
-    InvalidInput
-        If it is not a number, or not at least 0 and below 1.
+    Raises `InvalidInput` if it is not a number, or not at least 0 and below 1.
 
-    Examples
-    --------
     >>> read_tolerance("1%"), read_tolerance(0.025)
     (Fraction(1, 100), Fraction(1, 40))
     >>> read_tolerance("1%%")
@@ -58,8 +53,6 @@ def read_tolerance(value: Any, what: str = "tolerance") -> Fraction:
 def read_positive_share(value: Any, what: str) -> Fraction:
     """Return a relative error that can be reached, as a fraction: a tolerance above 0.
 
-    Examples
-    --------
     >>> read_positive_share("1e-6", "accuracy")
     Fraction(1, 1000000)
     >>> read_positive_share(0, "error")
@@ -76,13 +69,8 @@ def read_positive_share(value: Any, what: str) -> Fraction:
 def read_time(value: Any) -> Fraction:
     """Return a point of time as a fraction.
 
-    Raises
-    ------
-    InvalidInput
-        If it is not a number, or negative.
+    Raises `InvalidInput` if it is not a number, or negative.
 
-    Examples
-    --------
     >>> read_time("7/2")
     Fraction(7, 2)
     """
@@ -95,13 +83,8 @@ def read_time(value: Any) -> Fraction:
 def read_steps(value: Any, what: str) -> int:
     """Return a number of steps.
 
-    Raises
-    ------
-    InvalidInput
-        If it is not a whole number, or negative.
+    Raises `InvalidInput` if it is not a whole number, or negative.
 
-    Examples
-    --------
     >>> read_steps(3, "horizon")
     3
     """
@@ -117,13 +100,8 @@ def read_steps(value: Any, what: str) -> int:
 def read_absolute(value: Any, what: str = "absolute tolerance") -> Fraction:
     """Return an absolute tolerance, in the unit of the rates, as a fraction.
 
-    Raises
-    ------
-    InvalidInput
-        If it is not a number, or negative.
+    Raises `InvalidInput` if it is not a number, or negative.
 
-    Examples
-    --------
     >>> read_absolute("1e-6")
     Fraction(1, 1000000)
     """
@@ -146,8 +124,6 @@ def _read(text: Any, value: Any, what: str, example: str) -> Fraction:
 def in_percent(share: Fraction) -> str:
     """Return a share in per cent, with three digits.
 
-    Examples
-    --------
     >>> in_percent(Fraction(1, 100)), in_percent(Fraction(1, 128))
     ('1%', '0.781%')
     """

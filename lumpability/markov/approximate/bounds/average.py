@@ -61,11 +61,8 @@ def nominal_bias(members: Members, earning: Floats) -> tuple[Floats, float]:
 def adversary(members: Members, earning: Floats, start: Floats) -> Floats:
     """Return a vector v on blocks for which the largest entry of g + Q v is small.
 
-    Parameters
-    ----------
-    earning : array of float, shape (n,)
-    start : array of float, shape (k,)
-        A first guess; the result is no worse.
+    - earning: array of float, shape (n,)
+    - start (array of float, shape (k,)): A first guess; the result is no worse
     """
     best, least = start, float((earning + members.drift_of_blocks(start)).max())
     values, before = start, None

@@ -187,17 +187,10 @@ def shrink(
 ) -> Ends:
     """Improve ends until the half-width is as wanted; an interrupt from the keyboard keeps the best.
 
-    Parameters
-    ----------
-    improve : callable
-        Makes one more round, and returns ends or None.
-    wanted : callable
-        The half-width that is wanted, given the ends so far.
+    - improve (callable): makes one more round, and returns ends or None
+    - wanted (callable): the half-width that is wanted, given the ends so far
 
-    Raises
-    ------
-    NoConvergence
-        If several rounds improve nothing; carries ``lower`` and ``upper``, the best ends.
+    Raises `NoConvergence` if several rounds improve nothing; carries ``lower`` and ``upper``, the best ends.
     """
     ends, stalled, number = first, 0, 0
     try:

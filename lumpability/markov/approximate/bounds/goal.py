@@ -77,19 +77,12 @@ def refined_for(
 ) -> Task:
     """Refine the partition of a task until the proved half-width is as wanted.
 
-    Parameters
-    ----------
-    wanted : float
-        The half-width, relative to the `size` of the width.
-    answered : callable
-        Returns the half-width that is proved for a task; called once the width in floating point is small enough.
-    progress : callable, optional
-        Called with (blocks so far, states); an exception from it stops the refinement.
+    - wanted: the half-width, relative to the `size` of the width
+    - answered (callable): returns the half-width that is proved for a task; called once the width in floating
+      point is small enough
+    - progress (callable): called with (blocks so far, states); an exception from it stops the refinement
 
-    Raises
-    ------
-    NoConvergence
-        If no block can be split any more; carries ``residual``, the half-width.
+    Raises `NoConvergence` if no block can be split any more; carries ``residual``, the half-width.
     """
     find = _WIDTHS[task.asked.kind]
     sought = wanted

@@ -98,8 +98,6 @@ class Interval:
 def outward(value: Fraction, *, up: bool) -> Fraction:
     """Return a bound that is no better, with at most 60 significant bits; short fractions stay as they are.
 
-    Examples
-    --------
     >>> outward(Fraction(1, 3), up=True), outward(Fraction(1, 3**50), up=False) <= Fraction(1, 3**50)
     (Fraction(1, 3), True)
     """
@@ -117,8 +115,6 @@ def outward(value: Fraction, *, up: bool) -> Fraction:
 def nearest(value: Fraction) -> float:
     """Return the nearest float, infinite beyond the range of floats.
 
-    Examples
-    --------
     >>> nearest(Fraction(1, 2)), nearest(-Fraction(10) ** 400)
     (0.5, -inf)
     """

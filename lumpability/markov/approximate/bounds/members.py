@@ -28,11 +28,7 @@ _DENSE_UP_TO = 400
 class Members:
     """The rates of a chain between states and from states to blocks.
 
-    Parameters
-    ----------
-    matrix : WeightedStructure
-        Rates or probabilities.
-    partition : Partition
+    - matrix: rates or probabilities
     """
 
     def __init__(self, matrix: WeightedStructure, partition: Partition) -> None:
@@ -170,8 +166,6 @@ def rounded(values: Floats) -> tuple[Any, int]:
 
     The largest integer has about 52 bits, as the largest value does.
 
-    Examples
-    --------
     >>> integers, scale = rounded(np.array([0.5, -0.25]))
     >>> (integers / scale).tolist()
     [0.5, -0.25]

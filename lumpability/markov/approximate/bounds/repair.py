@@ -27,13 +27,8 @@ _ATTEMPTS = 12
 class Repair:
     """Raises vectors until their drift is not positive in the free states.
 
-    Parameters
-    ----------
-    matrix : WeightedStructure
-    members : Members
-    free : array of bool, shape (n,)
-    slack : array of float, shape (n,)
-        The vector w; nearly the expected time until a state is not free.
+    - free: array of bool, shape (n,)
+    - slack (array of float, shape (n,)): the vector w; nearly the expected time until a state is not free
     """
 
     def __init__(

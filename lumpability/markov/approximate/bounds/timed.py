@@ -27,13 +27,8 @@ _MOST_JUMPS = 10_000.0
 def evolution(task: Task, over: str | None = None) -> Evolution:
     """Return the recursion of a task, at twice the outflow of its rows.
 
-    Parameters
-    ----------
-    over : {"hull", "members"}, optional
-        By default the members, unless these are so many that the recursion would take long; the choice depends on
-        sizes alone.
-
-    Raises `SizeLimit` if it takes too many steps.
+    - over ({"hull", "members"}): by default the members, unless these are so many that the recursion would take
+      long; the choice depends on sizes alone
     """
     try:
         if over is None:
