@@ -23,8 +23,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from itertools import pairwise
+from time import perf_counter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,52 +32,20 @@ import numpy as np
 from lumpability.certificate.bounds.poisson import poisson_window
 from lumpability.errors import InvalidInput, NotJustified
 from lumpability.markov.approximate.tolerance import read_steps, read_time, require_numbers
-from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earned_rewards import earning_rates, with_respected_rewards
+from lumpability.markov.horizon_steps import Step, step_between, uniformised
 from lumpability.markov.kinds import find_kind
 from lumpability.markov.respected import respected_names
 from lumpability.numbers.exact_array import ExactArray
-from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
-from lumpability.quotient import pull_back
+from lumpability.quotient import Stats, pull_back
 from lumpability.refinement import Progress
 from lumpability.refinement.exact_rounds import Levels
-from lumpability.structure import WeightedStructure
 
 _BITS = 96
 _MANY = 1000
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """A matrix M_i from the blocks of one partition to those of a coarser one, as compressed rows.
-
-    Attributes
-    ----------
-    indptr, indices : int array
-    weights : ExactArray
-        Probabilities; every row sums to one.
-    """
-
-    indptr: Array
-    indices: Array
-    weights: ExactArray
-
-    def row(self, block: int) -> list[tuple[int, Fraction]]:
-        """Return the probabilities of a block, as pairs with the blocks that it goes to."""
-        places = range(int(self.indptr[block]), int(self.indptr[block + 1]))
-        return [(int(self.indices[i]), self.weights[i]) for i in places]
-
-    @cached_property
-    def integers(self) -> list[list[tuple[int, int]]]:
-        """The rows with numerators over the common denominator of the weights."""
-        numerators = self.weights.integers[0]
-        entries = list(
-            zip(self.indices.tolist(), (numerators[c] for c in self.weights.codes), strict=True)
-        )
-        bounds = self.indptr.tolist()
-        return [entries[low:high] for low, high in pairwise(bounds)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +76,8 @@ class HorizonLumping:
         M_1, M_2 and so on: `step` has them by number.
     rate : Fraction or None
         The rate L of the uniformised chain, in 1/time; None for a DTMC.
+    seconds : float
+        Time for everything from the chain to the quotient sequence.
 
     Examples
     --------
@@ -129,6 +99,41 @@ class HorizonLumping:
     partitions: tuple[Partition, ...]
     steps: tuple[Step, ...]
     rate: Fraction | None = None
+    seconds: float = 0.0
+
+    @property
+    def kind(self) -> str:
+        """The word for what holds: "horizon".
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> lump(DTMC([[0, 1], [1, 0]], labels={"a": [0]}), horizon=5).kind
+        'horizon'
+        """
+        return "horizon"
+
+    @property
+    def stats(self) -> Stats:
+        """Sizes and time, as every lumping has them; transitions of blocks are those of the last step.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> stats = lump(DTMC([[0, 1], [1, 0]], labels={"a": [0]}), horizon=5).stats
+        >>> stats.blocks, stats.proof
+        (2, 'agrees on everything within 5 steps')
+        """
+        return Stats(
+            self.chain.n,
+            self.chain.matrix.m,
+            len(self.partition),
+            len(self.steps[-1].indices) if self.steps else 0,
+            len(self.partitions[0]),
+            "rounds",
+            self.seconds,
+            f"agrees on everything within {_steps(self.horizon)}",
+        )
 
     @property
     def partition(self) -> Partition:
@@ -370,10 +375,12 @@ class HorizonLumping:
         return Enclosure(*ends)
 
     def __repr__(self) -> str:
-        steps = "1 step" if self.horizon == 1 else f"{self.horizon} steps"
-        return (
-            f"HorizonLumping({self.chain.n} states -> {len(self.partition)} blocks within {steps})"
-        )
+        blocks = f"{self.chain.n} states -> {len(self.partition)} blocks"
+        return f"HorizonLumping({blocks} within {_steps(self.horizon)})"
+
+
+def _steps(number: int) -> str:
+    return "1 step" if number == 1 else f"{number} steps"
 
 
 def lump_to_horizon(
@@ -386,6 +393,7 @@ def lump_to_horizon(
     progress: Progress | None = None,
 ) -> HorizonLumping:
     """Return the partitions that agree on 0, 1, 2, ... steps; see `lumpability.lump`."""
+    started = perf_counter()
     horizon = read_steps(horizon, "horizon")
     require_numbers(chain)
     names = find_kind("ordinary").respects if respect is None else respect
@@ -393,7 +401,7 @@ def lump_to_horizon(
     start = Partition.by(chain.n, seen.distinctions(respected_names(chain, names, ignore)))
     if within is not None:
         start = start.meet(Partition.of(within, states=chain.states))
-    matrix, rate = _uniformised(chain)
+    matrix, rate = uniformised(chain)
     levels = Levels([matrix], start)
     reached = 0
     while reached < horizon and levels.advance(reached + 1) > reached:
@@ -404,25 +412,6 @@ def lump_to_horizon(
     pairs = [(fine, coarse) for coarse, fine in pairwise(partitions)]
     if reached < horizon:
         pairs.append((partitions[-1], partitions[-1]))
-    steps = tuple(_step(matrix, fine, coarse) for fine, coarse in pairs)
-    return HorizonLumping(chain, horizon, tuple(partitions), steps, rate)
-
-
-def _uniformised(chain: MarkovChain) -> tuple[WeightedStructure, Fraction | None]:
-    """Return the probabilities of steps, and the rate of steps of a CTMC."""
-    if not isinstance(chain, CTMC):
-        return chain.matrix, None
-    exits = chain.exit_rates
-    rate = max(exits.values, default=Fraction(0)) or Fraction(1)
-    plain = chain.matrix.without_diagonal()
-    jumps = WeightedStructure(
-        plain.indptr, plain.indices, plain.weights.map(lambda w: w / rate), plain.within
-    )
-    return jumps.with_diagonal(exits.map(lambda out: 1 - out / rate)), rate
-
-
-def _step(matrix: WeightedStructure, fine: Partition, coarse: Partition) -> Step:
-    owner, positions = matrix.entries_of(fine.representatives)
-    weights = ExactArray(matrix.weights.codes[positions], matrix.weights.values)
-    columns = coarse.labels[matrix.indices[positions]]
-    return Step(*sum_entries((len(fine), len(coarse)), owner, columns, weights))
+    steps = tuple(step_between(matrix, fine, coarse) for fine, coarse in pairs)
+    seconds = perf_counter() - started
+    return HorizonLumping(chain, horizon, tuple(partitions), steps, rate, seconds)

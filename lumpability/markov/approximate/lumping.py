@@ -9,9 +9,11 @@ from functools import cached_property
 from lumpability.markov.approximate.bounds import Bounds, bounds
 from lumpability.markov.approximate.hull import Hull, hull
 from lumpability.markov.approximate.residual import Residual, residual_in
+from lumpability.markov.approximate.tolerance import in_percent
 from lumpability.markov.blocks import Blocked
 from lumpability.markov.chains import MarkovChain
 from lumpability.partition import Partition
+from lumpability.quotient import Stats
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,6 +60,41 @@ class ApproximateLumping(Blocked):
     reward_tolerance: Fraction = Fraction(0)
     dropped: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def kind(self) -> str:
+        """The word for what nearly holds: "approximate".
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> lump(DTMC([[0, 1], [1, 0]], labels={"a": [0]}), tolerance="1%").kind
+        'approximate'
+        """
+        return "approximate"
+
+    @property
+    def stats(self) -> Stats:
+        """Sizes and time, as every lumping has them; in place of a proof the residual.
+
+        Examples
+        --------
+        >>> from lumpability import DTMC, lump
+        >>> stats = lump(DTMC([[0, 1], [1, 0]], labels={"a": [0]}), tolerance="1%").stats
+        >>> stats.states, stats.blocks, stats.proof
+        (2, 2, 'sums spread by at most 0%')
+        """
+        return Stats(
+            self.chain.n,
+            self.chain.matrix.m,
+            len(self.partition),
+            self.quotient.matrix.m,
+            len(self.respected),
+            "gaps",
+            self.seconds,
+            f"sums spread by at most {in_percent(self.residual.relative)}",
+            self.dropped,
+        )
 
     @cached_property
     def residual(self) -> Residual:

@@ -1,0 +1,71 @@
+"""The matrices of a quotient sequence, and the chain of uniformised steps; see `lumpability.markov.horizon`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.sparse_sums import sum_entries
+from lumpability.partition import Partition
+from lumpability.structure import WeightedStructure
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A matrix M_i from the blocks of one partition to those of a coarser one, as compressed rows.
+
+    Attributes
+    ----------
+    indptr, indices : int array
+    weights : ExactArray
+        Probabilities; every row sums to one.
+    """
+
+    indptr: Array
+    indices: Array
+    weights: ExactArray
+
+    def row(self, block: int) -> list[tuple[int, Fraction]]:
+        """Return the probabilities of a block, as pairs with the blocks that it goes to."""
+        places = range(int(self.indptr[block]), int(self.indptr[block + 1]))
+        return [(int(self.indices[i]), self.weights[i]) for i in places]
+
+    @cached_property
+    def integers(self) -> list[list[tuple[int, int]]]:
+        """The rows with numerators over the common denominator of the weights."""
+        numerators = self.weights.integers[0]
+        entries = list(
+            zip(self.indices.tolist(), (numerators[c] for c in self.weights.codes), strict=True)
+        )
+        bounds = self.indptr.tolist()
+        return [entries[low:high] for low, high in pairwise(bounds)]
+
+
+def uniformised(chain: MarkovChain) -> tuple[WeightedStructure, Fraction | None]:
+    """Return the probabilities of steps, and the rate of steps of a CTMC."""
+    if not isinstance(chain, CTMC):
+        return chain.matrix, None
+    exits = chain.exit_rates
+    rate = max(exits.values, default=Fraction(0)) or Fraction(1)
+    plain = chain.matrix.without_diagonal()
+    jumps = WeightedStructure(
+        plain.indptr, plain.indices, plain.weights.map(lambda w: w / rate), plain.within
+    )
+    return jumps.with_diagonal(exits.map(lambda out: 1 - out / rate)), rate
+
+
+def step_between(matrix: WeightedStructure, fine: Partition, coarse: Partition) -> Step:
+    """Return the probabilities from the blocks of a partition to those of a coarser one, by first members."""
+    owner, positions = matrix.entries_of(fine.representatives)
+    weights = ExactArray(matrix.weights.codes[positions], matrix.weights.values)
+    columns = coarse.labels[matrix.indices[positions]]
+    return Step(*sum_entries((len(fine), len(coarse)), owner, columns, weights))
