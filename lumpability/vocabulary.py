@@ -115,3 +115,14 @@ def missing_attribute(value: object, name: str) -> AttributeError:
     present = FORMER.get(owner, {}).get(name)
     now = "" if present is None else f": it is called {present!r} now"
     return AttributeError(f"{owner!r} object has no attribute {name!r}{now}", name=name, obj=value)
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    Examples
+    --------
+    >>> count(1, "state"), count(8548, "block")
+    ('1 state', '8,548 blocks')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

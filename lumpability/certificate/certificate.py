@@ -19,6 +19,7 @@ from lumpability.certificate.export.statement import ChainStatement, chain_state
 from lumpability.certificate.printing import printed
 from lumpability.certificate.verification import Verification
 from lumpability.errors import InvalidInput
+from lumpability.vocabulary import count
 
 
 class Certificate(Claims):
@@ -191,6 +192,5 @@ class Certificate(Claims):
         return printed(self)
 
     def __repr__(self) -> str:
-        states = "1 state" if self.model.states == 1 else f"{self.model.states} states"
-        blocks = "1 block" if len(self.partition) == 1 else f"{len(self.partition)} blocks"
+        states, blocks = count(self.model.states, "state"), count(len(self.partition), "block")
         return f"Certificate({self.kind}: {states} -> {blocks})"

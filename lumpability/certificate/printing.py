@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lumpability.numbers.rationals import shown
 from lumpability.split_history import History
+from lumpability.vocabulary import count
 
 if TYPE_CHECKING:
     from lumpability.certificate.claims import Claims
@@ -41,12 +42,12 @@ def _lines(certificate: Claims) -> Iterator[str]:
     model = certificate.model
     yield (
         f"certificate: {certificate.kind} lumping of a {model.type}, "
-        f"{_count(model.states, 'state')} -> {_count(len(certificate.partition), 'block')}"
+        f"{count(model.states, 'state')} -> {count(len(certificate.partition), 'block')}"
     )
     yield f"model      sha256 {model.overall[:16]}..."
     respected = list(certificate.respected)
     if certificate.within is not None:
-        respected.append(f"a partition into {_count(len(certificate.within), 'block')}")
+        respected.append(f"a partition into {count(len(certificate.within), 'block')}")
     yield f"respected  {_cut(respected) or 'nothing'}"
     blocks = certificate.partition.blocks
     members = (_set(block.tolist()) for block in blocks[:_LINES])
@@ -66,7 +67,7 @@ def _lines(certificate: Claims) -> Iterator[str]:
 def _quotient(certificate: Claims) -> Iterator[str]:
     """Yield the sums, one line for each block."""
     if certificate.matrix is None:
-        yield f"           the quotient has {_count(certificate.quotient.transitions, 'transition')}"
+        yield f"           the quotient has {count(certificate.quotient.transitions, 'transition')}"
         return
     for block in range(min(certificate.matrix.n, _LINES)):
         row = [f"into B{to} {shown(weight)}" for to, weight in certificate.matrix.row(block)]
@@ -109,9 +110,5 @@ def _cut(items: list[str]) -> str:
     return ", ".join(items[:_MEMBERS]) + more
 
 
-def _more(count: int) -> str:
-    return f" ... {count - _LINES} more" if count > _LINES else ""
-
-
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number} {what}s"
+def _more(number: int) -> str:
+    return f" ... {number - _LINES} more" if number > _LINES else ""

@@ -28,7 +28,8 @@ from lumpability.markov.approximate.bounds import (
     bounds,
 )
 from lumpability.markov.approximate.tolerance import read_positive_share
-from lumpability.show.text import Table, count
+from lumpability.show.text import Table
+from lumpability.vocabulary import count
 
 _EXAMPLES = """\b
 Examples:

@@ -17,7 +17,8 @@ from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.refinement import Witness
-from lumpability.show.text import Table, count
+from lumpability.show.text import Table
+from lumpability.vocabulary import count
 
 UNIT = "state"
 """The noun for what is merged, in the singular."""

@@ -138,8 +138,6 @@ def _verdict(found: Difference) -> str:
 def _up(value: float) -> str:
     """Return a number in few digits, rounded up.
 
-    Examples
-    --------
     >>> _up(0.062561), _up(0.0), _up(2.0)
     ('0.06257', '0', '2')
     """

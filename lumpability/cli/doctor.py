@@ -24,7 +24,8 @@ from lumpability.dispatch import lump
 from lumpability.files import remove_all_leftovers
 from lumpability.markov.examples import machine_repair, tandem
 from lumpability.refinement import ENGINES, SUMS
-from lumpability.show.text import Table, count
+from lumpability.show.text import Table
+from lumpability.vocabulary import count
 
 _NEEDED = ("click", "hypothesis", "numba", "numpy", "rich", "scipy", "sympy")
 _OPTIONAL = {

@@ -16,7 +16,8 @@ from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.reduce import GraphLumping
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
-from lumpability.show.text import Table, count
+from lumpability.show.text import Table
+from lumpability.vocabulary import count
 
 UNIT = "unit"
 """The noun for what is merged, in the singular."""
@@ -72,14 +73,9 @@ def summarise(
 ) -> Report:
     """Report sizes before and after, what was not examined, the proof, rounding, a measurement.
 
-    Parameters
-    ----------
-    box : object
-        Must be None: rounding is bounded for chains of layers.
-    compare : int, optional
-        Number of random points at which onnxruntime runs the file as it is and the quotient.
-    time : bool
-        Whether to measure how long both take in onnxruntime.
+    - box: must be None: rounding is bounded for chains of layers
+    - compare: number of random points at which onnxruntime runs the file as it is and the quotient
+    - time: whether to measure how long both take in onnxruntime
     """
     if box is not None:
         raise InvalidInput(

@@ -26,7 +26,8 @@ from lumpability.networks.graph.source import graph_of
 from lumpability.networks.regions import Box
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
-from lumpability.show.text import Table, count
+from lumpability.show.text import Table
+from lumpability.vocabulary import count
 
 if TYPE_CHECKING:
     from lumpability.networks.graph.reduce import GraphLumping

@@ -19,7 +19,8 @@ from lumpability.markov.answer import Answer
 from lumpability.markov.question import KINDS, QUANTITIES, ask
 from lumpability.markov.solve.solution import METHODS
 from lumpability.numbers.rationals import read_number
-from lumpability.show.text import Table, count
+from lumpability.show.text import Table
+from lumpability.vocabulary import count
 
 _SHOWN = 40
 _MOST_NUMBERS = 100_000

@@ -91,12 +91,8 @@ def lump_table_file(
 ) -> None:
     """Lump an edge table, and report sizes, the proof and the files.
 
-    Parameters
-    ----------
-    asked : dict
-        The options of `lump_table`, and None for those of other models that were not given.
-    read : functools.partial
-        `lumpability.read`, with the options for reading numbers.
+    - asked: the options of `lump_table`, and None for those of other models that were not given
+    - read: `lumpability.read`, with the options for reading numbers
     """
     given = {name: value for name, value in asked.items() if value is not None}
     known = keywords(lump_table)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from lumpability.errors import InvalidInput, require
 from lumpability.markov.lumping import Lumping
+from lumpability.vocabulary import count
 
 
 class AnswerRow(NamedTuple):
@@ -126,6 +127,5 @@ class Answer:
         return pandas.DataFrame(self.records(), columns=list(self.columns))
 
     def __repr__(self) -> str:
-        stats, count = self.lumping.stats, len(self.rows)
-        numbers = "1 number" if count == 1 else f"{count} numbers"
+        stats, numbers = self.lumping.stats, count(len(self.rows), "number")
         return f"Answer({self.quantity}: {numbers} from {stats.blocks} blocks of {stats.states} states)"

@@ -111,10 +111,6 @@ def ask(
     epsilon : float
         As for `transient`.
 
-    Returns
-    -------
-    Answer
-
     Raises
     ------
     InvalidInput

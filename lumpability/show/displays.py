@@ -18,8 +18,9 @@ from lumpability.show.explanations import fragment, page
 from lumpability.show.graphs import short
 from lumpability.show.palette import letter
 from lumpability.show.pictures import picture
-from lumpability.show.text import Table, as_html, count, printable
+from lumpability.show.text import Table, as_html, printable
 from lumpability.structure import WeightedStructure
+from lumpability.vocabulary import count
 
 __all__ = ["html", "page", "svg"]
 

@@ -26,7 +26,8 @@ from lumpability.show.network_graphs import network_graph
 from lumpability.show.node_graphs import node_graph
 from lumpability.show.palette import colour, letter
 from lumpability.show.svg import beside, graph_svg
-from lumpability.show.text import count, printable
+from lumpability.show.text import printable
+from lumpability.vocabulary import count
 
 _TEX = {
     "\\": r"\textbackslash{}",
@@ -119,10 +120,6 @@ def picture(value: Any) -> Picture:
     ----------
     value : CTMC, DTMC, Lumping, Network, NetworkLumping, GraphNetwork or GraphLumping
         For a chain also ``partition=``, whose blocks are coloured.
-
-    Returns
-    -------
-    Picture
 
     Raises
     ------

@@ -133,10 +133,6 @@ def layer_widths(lumping: NetworkLumping, *, axes: Any = None) -> Any:
     lumping : NetworkLumping
     axes : matplotlib axes, optional
 
-    Returns
-    -------
-    matplotlib axes
-
     Raises
     ------
     MissingDependency

@@ -40,17 +40,6 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    Examples
-    --------
-    >>> count(1, "state"), count(8548, "block")
-    ('1 state', '8,548 blocks')
-    """
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def as_text(table: Table) -> str:
     """Return a table as lines of aligned text, without trailing blanks.
 

@@ -21,6 +21,7 @@ from lumpability.numbers.exact_array import Exact
 from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.testing.definitions import Matrix, block_sums, dense, generator_rows, transposed
+from lumpability.vocabulary import count
 
 _LISTED = 5
 _UNITS, _DRAWN = 4, 6
@@ -101,12 +102,8 @@ def assert_same_partition(
     more = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
     text = "\n  ".join([*lines[:_LISTED], *more])
     raise AssertionError(
-        f"the partitions differ, {_blocks(len(one))} found and {len(other)} expected:\n  {text}"
+        f"the partitions differ, {count(len(one), 'block')} found and {len(other)} expected:\n  {text}"
     )
-
-
-def _blocks(count: int) -> str:
-    return "1 block" if count == 1 else f"{count} blocks"
 
 
 def _torn_apart(partition: Partition, other: Partition) -> list[tuple[int, int]]:
@@ -156,7 +153,7 @@ def assert_quotient_correct(
     blocks = Partition.of(partition, states=chain.states)
     if quotient.n != len(blocks) or type(quotient) is not type(chain):
         raise AssertionError(
-            f"{quotient!r} cannot be the quotient of {chain!r} on {_blocks(len(blocks))}"
+            f"{quotient!r} cannot be the quotient of {chain!r} on {count(len(blocks), 'block')}"
         )
     jumps = kind == "bisimulation"
     rows = dense(chain.matrix) if jumps else generator_rows(chain)

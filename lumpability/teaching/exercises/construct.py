@@ -48,10 +48,6 @@ def exercise(kind: str = "ordinary", *, states: int = 6, rounds: int = 3, seed: 
     seed : int
         The same arguments give the same chain, on every machine.
 
-    Returns
-    -------
-    Task
-
     Raises
     ------
     InvalidInput

@@ -79,10 +79,6 @@ def grade(task: Task | NetworkTask, answer: dict[str, Any]) -> Grade:
         steps.  And ``quotient``: its matrix, rows of numbers (integers or texts such as "1/2"), blocks in the order
         of the last partition; for a CTMC the diagonal is not compared.  Either may be left out.
 
-    Returns
-    -------
-    Grade
-
     Raises
     ------
     InvalidInput

@@ -19,9 +19,10 @@ from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
 from lumpability.show.graphs import LARGEST_DRAWN, Graph, attributes, chain_graph, short
-from lumpability.show.text import count, printable
+from lumpability.show.text import printable
 from lumpability.teaching.player.numbers import WeightTable
 from lumpability.teaching.player.splits import playable_history
+from lumpability.vocabulary import count
 
 _NAMES = 20_000
 _PLAYED = 10_000  # final blocks; a history of them has less than twice as many nodes

@@ -19,8 +19,9 @@ from lumpability.numbers.float_arrays import to_fractions
 from lumpability.numbers.rationals import shown
 from lumpability.show.layout import place_layers
 from lumpability.show.network_graphs import MOST_IN_LAYER, filter_width, network_graph, unit_counts
-from lumpability.show.text import count, printable
+from lumpability.show.text import printable
 from lumpability.teaching.player.numbers import WeightTable
+from lumpability.vocabulary import count
 
 MOST_WEIGHTS = 60_000
 """Largest number of nonzero weights that the browser gets."""

@@ -25,6 +25,7 @@ from lumpability.networks.layers import Dense
 from lumpability.networks.network import Network
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
+from lumpability.vocabulary import count
 
 Draw = Callable[[SearchStrategy[Any]], Any]
 Check = Callable[..., None]
@@ -189,7 +190,7 @@ def tell(example: Any) -> str:
         return ", and ".join(tell(part) for part in example)
     if isinstance(example, WeightedStructure):
         start = [block.tolist() for block in example.within.blocks]
-        return f"{_states(example.n)}, within {start}, weights{_arrows(example)}"
+        return f"{count(example.n, 'state')}, within {start}, weights{_arrows(example)}"
     if isinstance(example, MarkovChain):
         labels = "".join(
             f", label {name!r} on {np.flatnonzero(mask).tolist()}"
@@ -197,16 +198,12 @@ def tell(example: Any) -> str:
         )
         what = "rates" if example.time == "continuous" else "probabilities"
         kind = type(example).__name__
-        return f"a {kind} of {_states(example.n)}{labels}, {what}{_arrows(example.matrix)}"
+        return f"a {kind} of {count(example.n, 'state')}{labels}, {what}{_arrows(example.matrix)}"
     if isinstance(example, Partition):
         return f"the blocks {[block.tolist() for block in example.blocks]}"
     if isinstance(example, Network):
         return "\n  ".join(["the network", *map(_layer, example.layers)])
     return str(example)
-
-
-def _states(count: int) -> str:
-    return "1 state" if count == 1 else f"{count} states"
 
 
 def _arrows(structure: WeightedStructure) -> str:
