@@ -295,7 +295,7 @@ def pad_spatial(x: Array, pads: tuple[tuple[int, int], ...], value: Any) -> Arra
 def windows(
     x: Array, kernel: tuple[int, ...], strides: tuple[int, ...], dilations: tuple[int, ...]
 ) -> Array:
-    """Return all windows as a view, shape (batch, channels, *positions, *kernel)."""
+    """Return all windows as a view; the axes are batch, channels, positions, places in the kernel."""
     spatial = len(kernel)
     axes = tuple(range(2, 2 + spatial))
     extents = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True))
