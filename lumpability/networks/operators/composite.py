@@ -44,7 +44,7 @@ def viewed(call: Call) -> Call:
             raise Declined("works along an axis of free size that is joined with units")
         node = _with(call.node, "axis", along - rank)
     elif call.version >= 7 and (call.op == "MatMul" or call.op in _ALIKE):
-        _aligned(call)
+        view = view._replace(axis=rank - 1 - _behind(call))
     elif not view.first:
         raise Declined("uses an axis of free size that is joined with units")
     call.work.split(call.node.output[0], view)
@@ -74,14 +74,15 @@ def _spread_order(order: list[int], place: int) -> list[int]:
     return [*wide[: place + 1], split + 1, *wide[place + 1 :]]
 
 
-def _aligned(call: Call) -> None:
-    """Decline unless all operands with the joined axis have the same view, and others do not reach it."""
-    views, found = call.work.views, set()
-    for name in filter(None, call.node.input):
-        known = call.work.known.get(name)
-        own = known.ndim if known is not None else len(call.work.sizes.dims.get(name, ()))
-        if name in views:
-            found.add((own - 1 - views[name].axis, views[name].fixed))
+def _behind(call: Call) -> int:
+    """Return how many axes come after the joined one; declines unless all operands with a view have the same.
+
+    Other operands must not reach that axis.
+    """
+    views, dims_of = call.work.views, call.work.sizes.dims
+    seen = [name for name in call.node.input if name in views]
+    # The view has one axis more than the tensor.
+    found = {(len(dims_of[name]) - 2 - views[name].axis, views[name].fixed) for name in seen}
     if len(found) != 1:
         raise Declined("combines axes of free sizes that are joined with different units")
     ((behind, _),) = found
@@ -93,6 +94,7 @@ def _aligned(call: Call) -> None:
         reaches = name not in views and len(dims) > behind
         if reaches and (dims[len(dims) - 1 - behind] != 1 or len(dims) > behind + 1):
             raise Declined("combines units with an axis of free size")
+    return behind
 
 
 def join(call: Call, units: frozenset[int]) -> None:

@@ -96,3 +96,18 @@ def test_whatever_is_zero_the_same_is_computed(data: st.DataObject) -> None:
     some = st.lists(st.integers(0, HEADS * WIDTH - 1), unique=True)
     rows: dict[str, Any] = {name: data.draw(some) for name in ("query", "key", "value")}
     attention(rows, computed=data.draw(st.booleans()), mask=data.draw(st.booleans()))
+
+
+def test_a_joined_axis_is_counted_from_the_last_where_ranks_differ() -> None:
+    graph, random = Graph(), np.random.default_rng(1)
+    weights = random.normal(size=(INPUTS, 12))
+    weights[:, [1, 5, 9]] = 0
+    low = graph.add("Reshape", graph.add("MatMul", "x", graph.const(weights)), graph.ints(-1, 4))
+    wide = graph.add(
+        "Reshape", graph.add("MatMul", "z", graph.const(weights)), graph.ints(3, -1, 4)
+    )
+    y = graph.add("Reshape", graph.add("Relu", graph.add("Add", low, wide)), graph.ints(3, -1, 12))
+    y = graph.add("MatMul", y, graph.const(random.normal(size=(12, 2))))
+    lumping = reduce_graph(graph.model([y], x=["N", INPUTS], z=[3, "N", INPUTS]))
+    assert lumping.compare(8).largest_difference < 1e-4
+    assert left(lumping)[:2] == [9, 9]
