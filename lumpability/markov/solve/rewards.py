@@ -271,8 +271,11 @@ def _accumulated(
     largest = float(np.abs(rho).max(initial=0.0))
     bound = wrong + abs(rest) * walk.error + time * (walk.done + len(rho) + 8) * _UNIT
     if epsilon is not None:
-        window = window or poisson_window(mean, epsilon)
-        held_wrong = (last + 1) * (window.error + (len(window.weights) + 2) * _UNIT) / walk.rate
+        # Without a window nothing changed any more long before the jumps end.
+        weight_wrong, steps = epsilon, walk.done + 1
+        if window is not None:
+            weight_wrong, steps = window.error + (len(window.weights) + 2) * _UNIT, last + 1
+        held_wrong = steps * weight_wrong / walk.rate
         bound += 2 * (held_wrong + (0.0 if walk.still else abs(rest) + held_wrong))
         bound += 16 * _UNIT * time  # the mean is rounded
     return total + rest * float(walk.vector @ rho), bound * largest

@@ -30,6 +30,7 @@ from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
 
 _EXACT_UP_TO, _EXACT_STEPS, _EXACT_BITS = 64, 1000, 200_000
+_LARGEST_MEAN = 1e290
 _UNIT = 2.0**-53
 _CHECK_FROM, _CHECK_EVERY = 1000, 50  # steps
 _FASTER = 1.0625  # times the largest exit rate, so that every state has a self-loop, which prevents oscillation
@@ -55,7 +56,11 @@ class Window:
 
 def poisson_reach(mean: float, epsilon: float) -> tuple[int, int]:
     """Return the first and the last number of steps, outside of which the probability is at most epsilon."""
-    log = math.log(2 / epsilon)
+    if not mean < _LARGEST_MEAN:
+        raise InvalidInput(
+            "the rate times the time is beyond the range of floating point: choose another unit of time"
+        )
+    log = math.log(2) - math.log(epsilon)
     below, above = math.sqrt(2 * mean * log), log / 3 + math.sqrt(log**2 / 9 + 2 * mean * log)
     return max(0, math.floor(mean - below)), math.ceil(mean + above)
 

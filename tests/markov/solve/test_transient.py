@@ -199,3 +199,17 @@ def test_times_may_be_texts():
     chain = CTMC.from_rates({("a", "b"): 1, ("b", "a"): 2}, initial="a")
     found, right = transient(chain, ["1/2", 0.5])
     assert found.floats().tolist() == right.floats().tolist()
+
+
+@pytest.mark.parametrize("time", [1e14, 1e18, 1e200])
+def test_rewards_up_to_times_without_end_need_no_memory(time):
+    chain = CTMC.from_rates({("a", "b"): 1, ("b", "a"): 2}, initial="a", rewards={"r": {"a": 3}})
+    assert accumulated_reward(chain, "r", time) == pytest.approx(2 * time, rel=1e-9)
+    assert transient(chain, time).floats() == pytest.approx([2 / 3, 1 / 3])
+
+
+def test_more_jumps_than_floats_can_count_are_refused_in_words():
+    chain = CTMC.from_rates({("a", "b"): 1e300}, initial="a", rewards={"r": {"a": 3}})
+    for ask in (transient, lambda chain, t: accumulated_reward(chain, "r", t)):
+        with pytest.raises(InvalidInput, match="another unit of time"):
+            ask(chain, 1e10)
