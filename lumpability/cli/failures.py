@@ -56,7 +56,9 @@ def dashed(name: str) -> str:
 _FLAG = re.compile(r"\b(normalize|absorbing|parametric|resume)=True")
 _CHOICE = re.compile(r"\b(kind|type|engine|constants|dtype|value_type)=(['\"])(.*?)\2")
 _FILE = re.compile(r"\b(within|temp)=(\.\.\.)?")
-_GIVEN = re.compile(r"\b(target|times|label|reward|initial|states|tolerance)=(\.\.\.|True)")
+_GIVEN = re.compile(
+    r"\b(values|sweep|target|times|label|reward|initial|states|tolerance)=(\.\.\.|True)"
+)
 _NUMBER = re.compile(r"\b(max_bytes)\b")
 _FORMER = {
     dashed(former): dashed(present)

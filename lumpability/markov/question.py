@@ -18,7 +18,7 @@ import numpy as np
 
 from lumpability.errors import InvalidInput
 from lumpability.markov.answer import Answer, AnswerRow
-from lumpability.markov.chains import MarkovChain
+from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.earned_rewards import earning_rates
 from lumpability.markov.lump import lump_chain
 from lumpability.markov.lumping import Lumping
@@ -143,6 +143,12 @@ def ask(
     rows = []
     for point in _points(sweep):
         solved = quotient.subs(point) if point else quotient
+        if quantity in _TIMED and isinstance(solved, CTMC) and solved.parameters:
+            left = ", ".join(map(str, solved.parameters))
+            raise InvalidInput(
+                f"{quantity} of a CTMC needs numbers for {left}: give values=... or sweep=...",
+                option="values",
+            )
         rows += list(_rows(question, lumping, solved, point))
     names = tuple(str(name) for name in sweep or ())
     return Answer(quantity, lumping, names, tuple(rows))

@@ -63,6 +63,7 @@ def test_wrong_usage_is_told_before_anything_is_written(run: Run, line: None) ->
         (("transient", "--times", "-1"), "-1 is negative"),
         (("hitting-time", "--target", "up", "--label", "ok"), "--label is for"),
         (("--kind", "exact"), "--kind exact is not for this question"),
+        (("transient", "--times", "1"), "needs numbers for lam, mu: give --values or --sweep"),
     ):
         outcome = run("solve", "line.json", *words)
         assert (outcome.exit_code, told in outcome.stderr) == (2, True), outcome.stderr
