@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.errors import FormatError
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import smallest_unsigned
 from lumpability.partition import Partition
@@ -99,7 +100,16 @@ def write_rows(session: Session, edges: Edges, *, closed: bool) -> MappedRows:
         Whether transitions from a state to itself are left out and the diagonal is implied.
     """
     folder = session.workspace.folder / ROWS
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+        return _written_rows(session, edges, folder, closed=closed)
+    except OSError as error:
+        raise FormatError(
+            f"cannot be written: {error.strerror}", path="the working folder (temp)"
+        ) from error
+
+
+def _written_rows(session: Session, edges: Edges, folder: Path, *, closed: bool) -> MappedRows:
     assert edges.numerators is not None
     positive = np.array([numerator > 0 for numerator in edges.numerators], dtype=bool)
     kind = smallest_unsigned(len(positive))

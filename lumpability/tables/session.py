@@ -300,8 +300,18 @@ def _check_version(duckdb: Any) -> None:
         )
 
 
-_NO_SPACE: Sequence[str] = ("No space left", "max_temp_directory_size", "not enough disk space")
+_NO_SPACE: Sequence[str] = (
+    "No space left",
+    "File too large",
+    "max_temp_directory_size",
+    "not enough disk space",
+)
 _LOCKED = "Could not set lock"
+_OF_USERS = (
+    "IOException", "ConversionException", "InvalidInputException", "OutOfRangeException", "SerializationException",
+    "HTTPException", "CatalogException", "BinderException",
+)  # fmt: skip
+"""Errors that files of users cause."""
 
 
 @contextmanager
@@ -316,34 +326,22 @@ def translated(memory: int) -> Iterator[None]:
     duckdb = require("duckdb", extra="tables")
     try:
         yield
-    except duckdb.OutOfMemoryException as error:
-        if any(text in str(error) for text in _NO_SPACE):
-            raise FormatError("the disk is full", path="the working folder (temp)") from error
-        raise SizeLimit(
-            f"a memory limit of {memory >> 20} MiB is too small for this table: give more memory",
-            memory=memory,
-        ) from error
-    except duckdb.IOException as error:
+    except duckdb.Error as error:
         text = _sentence(error)
-        if any(part in str(error) for part in _NO_SPACE):
+        if any(part in str(error) for part in _NO_SPACE):  # in errors of several classes
             raise FormatError("the disk is full", path="the working folder (temp)") from error
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise SizeLimit(
+                f"a memory limit of {memory >> 20} MiB is too small for this table: give more memory",
+                memory=memory,
+            ) from error
         if _LOCKED in text:
             raise InvalidInput(
                 "another process works in this folder: give another one with temp=..."
             ) from error
-        raise InvalidInput(text) from error
-    except (
-        duckdb.ConversionException,
-        duckdb.InvalidInputException,
-        duckdb.OutOfRangeException,
-        duckdb.SerializationException,
-        duckdb.HTTPException,
-        duckdb.CatalogException,
-        duckdb.BinderException,
-    ) as error:
-        raise InvalidInput(_sentence(error)) from error
-    except duckdb.Error as error:
-        raise LumpabilityError(f"internal error: {_sentence(error)}") from error
+        if isinstance(error, tuple(getattr(duckdb, name) for name in _OF_USERS)):
+            raise InvalidInput(text) from error
+        raise LumpabilityError(f"internal error: {text}") from error
 
 
 def _sentence(error: Exception) -> str:

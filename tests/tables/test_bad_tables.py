@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from decimal import Decimal
 
@@ -213,6 +216,26 @@ def test_full_disks_and_small_limits_keep_the_checkpoint_where_it_helps(
         lump_table(write(**EDGES), states=write("s", **STATES), engine="duckdb", temp=work)
     assert (work / workspace.DATABASE).exists() == late
     assert not (work / workspace.SPILL).exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="limits of files are set in a child process")
+@pytest.mark.parametrize("engine", ["duckdb", "stream"])
+def test_files_that_may_not_grow_end_a_run_with_one_sentence(write, tmp_path, engine):
+    """As on a full disk: a process with a small limit for files, whose working folder is empty afterwards."""
+    n, work = 50_000, tmp_path / "work"
+    edges = write(source=range(n), target=[(7919 * s) % n for s in range(n)], rate=[1] * n)
+    script = (
+        "import resource, signal, sys; from lumpability.cli import main; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
+        f"sys.argv[1:] = ['lump', {str(edges)!r}, '--engine', {engine!r}, '--temp', {str(work)!r}]; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.startswith("Error: the working folder (temp): ")
+    assert done.stderr.count("\n") == 1
+    assert not list(work.iterdir())
 
 
 def test_temporary_folders_are_removed(write, tmp_path, monkeypatch):

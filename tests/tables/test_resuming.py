@@ -19,9 +19,11 @@ pytest.importorskip("pyarrow")
 # Kills itself with SIGKILL after some number of rounds, or before some statement of SQL.
 SCRIPT = """
 import os, signal, sys
-from lumpability.tables import lump_table
+from lumpability.tables import hybrid, lump_table, streaming
 from lumpability.tables.session import Session
 
+if int(sys.argv[3]):  # nothing is finished in memory
+    hybrid._BYTES_OF_ROW = streaming._BYTES_OF_ROW = 1 << 60
 folder, engine, rounds, statements = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 run = Session.run
 
@@ -64,9 +66,9 @@ def path(tmp_path):
     return tmp_path
 
 
-def run(folder: Path, rounds: int = 0, statements: int = 0):
+def run(folder: Path, rounds: int = 0, statements: int = 0, engine: str = "duckdb"):
     """Return whether the run was killed, and the rounds that it finished."""
-    arguments = [sys.executable, "-c", SCRIPT, str(folder), "duckdb", str(rounds), str(statements)]
+    arguments = [sys.executable, "-c", SCRIPT, str(folder), engine, str(rounds), str(statements)]
     result = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert result.returncode in (0, -signal.SIGKILL), result.stderr
     return result.returncode != 0, [int(line) for line in result.stdout.split()]
@@ -84,6 +86,21 @@ def test_a_run_that_is_killed_goes_on_after_its_last_full_round(path):
     killed, second = run(path)
     assert not killed
     assert second[0] == 4
+    assert_is_done(path)
+
+
+@pytest.mark.slow
+def test_a_hybrid_run_goes_on_and_finishes_in_memory(path):
+    assert run(path, rounds=3, engine="hybrid") == (True, [1, 2, 3])
+    assert run(path, rounds=2, engine="hybrid") == (True, [4, 5])
+    assert run(path, engine="hybrid") == (False, []), "no round on tables is left"
+    assert_is_done(path)
+
+
+@pytest.mark.slow
+def test_a_streamed_run_begins_anew(path):
+    assert run(path, rounds=3, engine="stream") == (True, [1, 2, 3])
+    assert run(path, rounds=10**6, engine="stream") == (False, [1, 2, 3, 4, 5, 6])
     assert_is_done(path)
 
 
