@@ -62,22 +62,20 @@ class Proof:
         """The number of every state's block."""
         return "SELECT state.s, blocks.block FROM state JOIN blocks ON state.label = blocks.label"
 
-    def _sums(self, rows: str) -> str:
-        """Nonzero exact sums into blocks; `rows` has the columns s and block."""
+    def _sums(self, rows: str, own: str = "own.s, own.block") -> str:
+        """Nonzero exact sums into blocks; `rows` has the columns s and block, and `own` tells them apart."""
         totals = [self.dialect.total(f"gen.w{i}") for i in range(self.weights)]
         named = ", ".join(f"{t} AS {name}" for t, name in zip(totals, self.totals, strict=True))
         nonzero = " OR ".join(f"{total} <> 0" for total in totals)
         return (
-            f"SELECT own.s, own.block, target.block AS other, {named} FROM gen "
+            f"SELECT {own}, target.block AS other, {named} FROM gen "
             f"JOIN {rows} own ON gen.source = own.s JOIN final target ON gen.target = target.s "
-            f"GROUP BY own.s, own.block, target.block HAVING {nonzero}"
+            f"GROUP BY {own}, target.block HAVING {nonzero}"
         )
 
     def sums(self) -> str:
         """The sums of least members into blocks."""
-        totals = ", ".join(self.totals)
-        first = "(SELECT least AS s, block FROM blocks)"
-        return f"SELECT block, other, {totals} FROM ({self._sums(first)})"
+        return self._sums("(SELECT least AS s, block FROM blocks)", "own.block")
 
     def expected(self) -> str:
         """How many nonzero sums every block has."""
