@@ -24,7 +24,8 @@ from lumpability.numbers.rationals import shown
 from lumpability.structure import WeightedStructure
 from lumpability.tables.database import Database
 from lumpability.tables.dialects import DUCKDB, Dialect
-from lumpability.tables.reading import Edges, number_rows
+from lumpability.tables.reading import LARGEST_WORD, Edges
+from lumpability.tables.session import INTEGERS
 
 __all__ = [
     "STREAMED_KINDS",
@@ -32,6 +33,7 @@ __all__ = [
     "check_distribution",
     "check_row_sums",
     "check_sums",
+    "coded_rows",
     "generator",
     "is_balanced",
     "quotient",
@@ -67,6 +69,49 @@ def generator(kind: str, time: str) -> str:
         if has_diagonal and exits:
             parts.append(f"SELECT s, s, {exits} FROM ({diagonal})")
     return " UNION ALL ".join(parts)
+
+
+def number_rows(session: Database, edges: Edges) -> None:
+    """Name the transitions of positive weight for statements: the view ``edges``, of source, target and w.
+
+    Raises `SizeLimit` if a weight does not fit 64 bits.
+    """
+    if edges.largest >= LARGEST_WORD:
+        raise SizeLimit(
+            f"over their common denominator the largest of the rates has {edges.largest.bit_length()} bits, and "
+            "tables hold 63: use engine='memory' or engine='stream'",
+            bits=edges.largest.bit_length(),
+        )
+    whole = edges.denominator == 1 and session.columns("raw")["rate"] in INTEGERS
+    weight = "raw.rate" if whole or edges.numerators is None else "rates.w"
+    session.run(
+        f"CREATE OR REPLACE TEMP VIEW edges AS {_numbered(edges, weight, 'w')} WHERE {weight} <> 0"
+    )
+
+
+def coded_rows(edges: Edges) -> str:
+    """Return a query of source, target and code of every transition, zeros included.
+
+    The code is the place of the rate in ``edges.numerators``, or the rate itself where those are not listed.
+    """
+    return _numbered(edges, "raw.rate" if edges.numerators is None else "rates.code", "code")
+
+
+def _numbered(edges: Edges, value: str, name: str) -> str:
+    """Return a query of the transitions by the numbers of their states, with a value that gets a name."""
+    source, target, joins = "raw.source", "raw.target", ""
+    if not edges.dense:
+        source, target = "a.s", "b.s"
+        joins = (
+            f" JOIN numbers a ON CAST(raw.source AS {edges.key}) = a.key"
+            f" JOIN numbers b ON CAST(raw.target AS {edges.key}) = b.key"
+        )
+    if value.startswith("rates."):
+        joins += " JOIN rates ON raw.rate = rates.rate"
+    return (
+        f"SELECT CAST({source} AS BIGINT) AS source, CAST({target} AS BIGINT) AS target, "
+        f"CAST({value} AS BIGINT) AS {name} FROM raw{joins}"
+    )
 
 
 def check_distribution(database: Database, edges: Edges) -> None:

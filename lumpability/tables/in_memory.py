@@ -14,9 +14,9 @@ from lumpability.markov.kinds import find_kind
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
-from lumpability.tables.generator import check_row_sums
+from lumpability.tables.generator import check_row_sums, coded_rows
 from lumpability.tables.output import quotient_schema
-from lumpability.tables.reading import Edges, coded_rows
+from lumpability.tables.reading import Edges
 from lumpability.tables.result import Found
 from lumpability.tables.session import Session
 from lumpability.tables.task import Task
@@ -28,7 +28,7 @@ _BATCH = 1 << 18  # rows
 
 def refine_in_memory(task: Task, session: Session, edges: Edges) -> Found:
     """Lump the chain of a table with the engine for chains."""
-    columns = session.arrays(coded_rows(session, edges))
+    columns = session.arrays(coded_rows(edges))
     if edges.numerators is None:
         weights, _ = ExactArray.read(columns["code"])
     else:

@@ -31,9 +31,7 @@ __all__ = [
     "FLOATS",
     "LARGEST_WORD",
     "Edges",
-    "coded_rows",
     "is_table",
-    "number_rows",
     "open_tables",
     "read_edges",
     "read_numbers",
@@ -373,59 +371,3 @@ def _check_known(session: Database, key: str, n: int, dense: bool) -> None:
                 f"a transition has the {column} {found[0][0]!r}, which the table of states lacks",
                 state=found[0][0],
             )
-
-
-def number_rows(session: Database, edges: Edges) -> None:
-    """Name the transitions of positive weight for statements: the view ``edges``, of source, target and w.
-
-    Raises `SizeLimit` if a weight does not fit 64 bits.
-    """
-    if edges.largest >= LARGEST_WORD:
-        raise SizeLimit(
-            f"over their common denominator the largest of the rates has {edges.largest.bit_length()} bits, and "
-            "tables hold 63: use engine='memory' or engine='stream'",
-            bits=edges.largest.bit_length(),
-        )
-    key, joins = edges.key, ""
-    source, target, weight = "raw.source", "raw.target", "CAST(raw.rate AS BIGINT)"
-    if not edges.dense:
-        joins += (
-            f" JOIN numbers a ON CAST(raw.source AS {key}) = a.key"
-            f" JOIN numbers b ON CAST(raw.target AS {key}) = b.key"
-        )
-        source, target = "a.s", "b.s"
-    if edges.numerators is not None and not _is_identity(session, edges):
-        joins += " JOIN rates ON raw.rate = rates.rate"
-        weight = "rates.w"
-    session.run(
-        f"CREATE OR REPLACE TEMP VIEW edges AS SELECT CAST({source} AS BIGINT) AS source, "
-        f"CAST({target} AS BIGINT) AS target, {weight} AS w FROM raw{joins} WHERE {weight} <> 0"
-    )
-
-
-def _is_identity(session: Database, edges: Edges) -> bool:
-    """Whether the rates are integers already."""
-    return edges.denominator == 1 and session.columns("raw")["rate"] in INTEGERS
-
-
-def coded_rows(session: Database, edges: Edges) -> str:
-    """Return a query of source, target and code of every transition, zeros included.
-
-    The code is the place of the rate in ``edges.numerators``, or the rate itself where those are not listed.
-    """
-    key, joins = edges.key, ""
-    source, target = "raw.source", "raw.target"
-    if not edges.dense:
-        joins = (
-            f" JOIN numbers a ON CAST(raw.source AS {key}) = a.key"
-            f" JOIN numbers b ON CAST(raw.target AS {key}) = b.key"
-        )
-        source, target = "a.s", "b.s"
-    code = "CAST(raw.rate AS BIGINT)"
-    if edges.numerators is not None:
-        joins += " JOIN rates ON raw.rate = rates.rate"
-        code = "rates.code"
-    return (
-        f"SELECT CAST({source} AS BIGINT) AS source, CAST({target} AS BIGINT) AS target, "
-        f"CAST({code} AS BIGINT) AS code FROM raw{joins}"
-    )

@@ -21,7 +21,8 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import smallest_unsigned
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
-from lumpability.tables.reading import Edges, coded_rows
+from lumpability.tables.generator import coded_rows
+from lumpability.tables.reading import Edges
 from lumpability.tables.session import Session
 from lumpability.tables.workspace import ROWS
 
@@ -113,7 +114,7 @@ def _written_rows(session: Session, edges: Edges, folder: Path, *, closed: bool)
     assert edges.numerators is not None
     positive = np.array([numerator > 0 for numerator in edges.numerators], dtype=bool)
     kind = smallest_unsigned(len(positive))
-    query = coded_rows(session, edges)
+    query = coded_rows(edges)
     lengths = _write(session.batches(query), folder, edges.n, positive, kind, closed=closed)
     if lengths is None:
         ordered = session.batches(f"{query} ORDER BY source, target")

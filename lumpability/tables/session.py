@@ -339,7 +339,7 @@ def translated(memory: int) -> Iterator[None]:
             raise InvalidInput(
                 "another process works in this folder: give another one with temp=..."
             ) from error
-        if isinstance(error, tuple(getattr(duckdb, name) for name in _OF_USERS)):
+        if type(error).__name__ in _OF_USERS:
             raise InvalidInput(text) from error
         raise LumpabilityError(f"internal error: {text}") from error
 
