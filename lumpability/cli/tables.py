@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from lumpability.tables import TableLumping, inspect_table, lump_table
 from lumpability.tables.rounds import RoundReport
 from lumpability.vocabulary import keywords
 
+_NOT_HERE = ("edges", "output", "progress", "spark", "threads", "tolerance")
 _OPTIONS = {
     "states": options.file_option(
         "--states",
@@ -74,6 +76,16 @@ def table_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
     return decorate
 
 
+def _reading(read: Any) -> dict[str, Any]:
+    """Return how numbers are read; refuse options of reading that tables do not have."""
+    used = {name: read.keywords.get(name) for name in ("tolerance", "type")}
+    defaults = signature(read.func).parameters
+    for name, value in read.keywords.items():
+        if name not in used and value not in (None, defaults[name].default):
+            raise click.UsageError(f"{dashed(name)} is not for an edge table")
+    return used
+
+
 def refuse_table_options(tables: dict[str, Any], model: Path) -> None:
     """Refuse options of edge tables for another file."""
     for name in tables:
@@ -95,12 +107,12 @@ def lump_table_file(
     - read: `lumpability.read`, with the options for reading numbers
     """
     given = {name: value for name, value in asked.items() if value is not None}
-    known = keywords(lump_table)
+    known = [name for name in keywords(lump_table) if name not in _NOT_HERE]
     for name in given:
         if name not in known:
-            words = ", ".join(dashed(word) for word in known if word not in ("output", "progress"))
+            words = ", ".join(map(dashed, known))
             raise click.UsageError(f"{dashed(name)} is not for an edge table, which has {words}")
-    reading = {name: read.keywords.get(name) for name in ("tolerance", "type")}
+    reading = _reading(read)
     with Stages() as stages, stages("lumping", path.name):
         lumping = lump_table(
             path, **given, **reading, output=output, progress=functools.partial(_show, stages)
@@ -135,8 +147,7 @@ def lump_table_file(
 
 def describe_table_file(path: Path, read: Any, **tables: Any) -> Report:
     """Report the sizes of an edge table, what its states have, and how its numbers were read."""
-    given = {name: read.keywords.get(name) for name in ("tolerance", "type")}
-    found = inspect_table(path, **given, **tables)
+    found = inspect_table(path, **_reading(read), **tables)
     edges, engine = found.edges, found.engine
     data = describe_table(edges.n, edges.rows)
     data |= {

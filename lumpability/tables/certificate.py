@@ -27,7 +27,7 @@ from lumpability.tables.generator import TABLE_KINDS, quotient, write_generator
 from lumpability.tables.initial import respected_columns, write_initial_state
 from lumpability.tables.proof import TABLES, Proof, ranges
 from lumpability.tables.reading import Edges, open_tables, read_edges
-from lumpability.tables.session import Session, quoted
+from lumpability.tables.session import Session
 from lumpability.tables.workspace import Workspace, read_bytes
 from lumpability.version import __version__
 
@@ -187,7 +187,7 @@ def _claims(scanner: Scanner) -> TableCertificate:
     reader = Reader(scanner)
     return TableCertificate(
         kind=reader.kind(TABLE_KINDS),
-        time=reader.next("time").text(),
+        time=_time(reader),
         states=reader.next("states").integer(),
         transitions=reader.next("transitions").integer(),
         denominator=reader.whole(reader.next("denominator").text()),
@@ -197,6 +197,13 @@ def _claims(scanner: Scanner) -> TableCertificate:
         quotient=reader.next("quotient").text(),
         library=reader.next("library").text(),
     )
+
+
+def _time(reader: Reader) -> str:
+    time = reader.next("time").text()
+    if time not in ("continuous", "discrete"):
+        reader.fail(f"is about {time[:60]!r} time, not continuous or discrete")
+    return time
 
 
 @dataclass(frozen=True)
@@ -254,7 +261,7 @@ class _Check:
         write_initial_state(session, edges, list(claims.respected), self.states, self.tolerance)
         session.run("ALTER TABLE state RENAME TO respected")
         with reading(path):
-            relation = f"read_parquet({quoted(path)})"
+            relation = session.relation(path, "blocks", "given_blocks", text=())
             columns = session.columns(relation)
             if not {"state", "block"} <= set(columns):
                 raise FormatError("has no columns 'state' and 'block'", path=path)

@@ -52,10 +52,10 @@ def is_balanced(kind: str, time: str) -> bool:
 
 
 def generator(kind: str, time: str) -> str:
-    """Return the query of the table ``gen`` over the view ``edges``, integers over the common denominator."""
+    """Return the query of the table ``gen`` over the view ``numbered_edges``, integers over the common denominator."""
     has_diagonal = time == "continuous" and kind != "bisimulation"
-    edges = "SELECT * FROM edges" + (" WHERE source <> target" if has_diagonal else "")
-    diagonal = "SELECT source AS s, CAST(-sum(w) AS BIGINT) AS x FROM edges WHERE source <> target GROUP BY source"
+    edges = "SELECT * FROM numbered_edges" + (" WHERE source <> target" if has_diagonal else "")
+    diagonal = "SELECT source AS s, CAST(-sum(w) AS BIGINT) AS x FROM numbered_edges WHERE source <> target GROUP BY source"
     ways = {
         "exact": [("target", "source", "w AS w0", "x")],
         "strict": [
@@ -72,7 +72,7 @@ def generator(kind: str, time: str) -> str:
 
 
 def number_rows(session: Database, edges: Edges) -> None:
-    """Name the transitions of positive weight for statements: the view ``edges``, of source, target and w.
+    """Name the transitions of positive weight for statements: the view ``numbered_edges``, of source, target and w.
 
     Raises `SizeLimit` if a weight does not fit 64 bits.
     """
@@ -85,7 +85,7 @@ def number_rows(session: Database, edges: Edges) -> None:
     whole = edges.denominator == 1 and session.columns("raw")["rate"] in INTEGERS
     weight = "raw.rate" if whole or edges.numerators is None else "rates.w"
     session.run(
-        f"CREATE OR REPLACE TEMP VIEW edges AS {_numbered(edges, weight, 'w')} WHERE {weight} <> 0"
+        f"CREATE OR REPLACE TEMP VIEW numbered_edges AS {_numbered(edges, weight, 'w')} WHERE {weight} <> 0"
     )
 
 
@@ -122,7 +122,7 @@ def check_distribution(database: Database, edges: Edges) -> None:
     one = edges.denominator
     found = database.run(
         "SELECT s, coalesce(total, 0) FROM state LEFT JOIN (SELECT source, "
-        "sum(CAST(w AS DECIMAL(38, 0))) AS total FROM edges GROUP BY source) sums ON s = source "
+        "sum(CAST(w AS DECIMAL(38, 0))) AS total FROM numbered_edges GROUP BY source) sums ON s = source "
         f"WHERE coalesce(total, 0) <> {one} ORDER BY s LIMIT 1"
     )
     if found:
@@ -158,7 +158,7 @@ def check_sums(database: Database, edges: Edges, kind: str, dialect: Dialect) ->
         return
     for column in ("source", "target") if kind in ("exact", "strict") else ("source",):
         most = database.value(
-            f"SELECT max(total) FROM (SELECT sum(CAST(w AS DECIMAL(38, 0))) AS total FROM edges GROUP BY {column})"
+            f"SELECT max(total) FROM (SELECT sum(CAST(w AS DECIMAL(38, 0))) AS total FROM numbered_edges GROUP BY {column})"
         )
         if (most or 0) >= dialect.most_weight:
             raise SizeLimit(

@@ -29,6 +29,7 @@ from typing import Any, Literal
 from lumpability.errors import (
     FormatError,
     InvalidInput,
+    InvalidValue,
     NotJustified,
     TrivialLumping,
     warn,
@@ -44,7 +45,7 @@ from lumpability.tables.initial import respected_columns, write_initial_state
 from lumpability.tables.reading import Edges, open_tables, read_edges
 from lumpability.tables.result import Found, TableLumping, conclude
 from lumpability.tables.rounds import RoundReport
-from lumpability.tables.session import CSV, DATABASES, Session
+from lumpability.tables.session import DATABASES, PARQUET, Session
 from lumpability.tables.spark import SparkDatabase
 from lumpability.tables.sql import refine_by_sql
 from lumpability.tables.task import Task
@@ -56,7 +57,7 @@ __all__ = ["TABLE_ENGINES", "Inspection", "TableEngine", "inspect_table", "lump_
 TableEngine = Literal["auto", "memory", "stream", "hybrid", "duckdb", "spark"]
 TABLE_ENGINES = ("memory", "stream", "hybrid", "duckdb", "spark")
 """The engines of `lump_table`."""
-_TIMES: dict[str | None, str] = {"ctmc": "continuous", "dtmc": "discrete"}
+_TIMES = {"ctmc": "continuous", "dtmc": "discrete"}
 
 
 @refuses_unknown_options
@@ -152,6 +153,8 @@ def lump_table(
     if engine not in ("auto", *TABLE_ENGINES):
         raise unknown_word("engine", engine, ["auto", *TABLE_ENGINES])
     _check_kind(kind)
+    if threads is not None and threads < 1:
+        raise InvalidValue(f"threads={threads}: there must be one at least", value=threads)
     limit = half_of_memory() if memory is None else read_bytes(memory)
     task = Task(
         edges=Path(edges),
@@ -210,9 +213,16 @@ def inspect_table(
     paths = Path(edges), None if states is None else Path(states)
     with Workspace(None) as workspace, Session(workspace, memory=limit) as session:
         time, attributes = open_tables(session, *paths, table=table)
-        time = _TIMES.get(type, time)
+        time = _time_of(type, time)
         found = read_edges(session, *paths, time=time, attributes=attributes, tolerance=tolerance)
     return Inspection(found, choose(found, "ordinary", limit))
+
+
+def _time_of(given: str | None, read: str) -> str:
+    """Return the time of a chain of the type that was given, or by default that which was read."""
+    if given is not None and given not in _TIMES:
+        raise unknown_word("type", given, list(_TIMES))
+    return read if given is None else _TIMES[given]
 
 
 def _check_kind(kind: str) -> None:
@@ -228,7 +238,7 @@ def _check_kind(kind: str) -> None:
 def _check_files(task: Task) -> None:
     """Raise `FormatError` if a file cannot be what it is said to be."""
     for path in (task.output, task.quotient):
-        if path is not None and str(path).lower().endswith((*CSV, *DATABASES)):
+        if path is not None and not str(path).lower().endswith(PARQUET):
             raise FormatError("tables are written as Parquet: name it .parquet", path=path)
         if path is not None and path.resolve() in (task.edges.resolve(), _resolved(task.states)):
             raise FormatError("is read: write to another file", path=path)
@@ -242,7 +252,7 @@ def _resolved(path: Path | None) -> Path | None:
 
 def _run(task: Task, session: Database, engine: str) -> TableLumping:
     time, attributes = open_tables(session, task.edges, task.states, table=task.table)
-    time = _TIMES.get(task.type, time)
+    time = _time_of(task.type, time)
     edges = _resumed(task, session)
     if edges is None:
         edges = read_edges(

@@ -142,6 +142,26 @@ def test_keys_of_csv_files_are_texts_unless_all_are_integers(tmp_path, keys):
     assert parquet.read_table(output).column("state").to_pylist() == sorted(keys)
 
 
+@pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
+def test_a_view_on_the_edges_of_a_database_is_a_table(tmp_path):
+    with duckdb.connect(str(tmp_path / "chain.duckdb")) as connection:
+        connection.execute(
+            "CREATE TABLE edges AS SELECT 0 AS source, 1 AS target, 2 AS rate"
+        ).fetchall()
+        connection.execute("CREATE VIEW v AS SELECT * FROM edges").fetchall()
+    found = lump_table(tmp_path / "chain.duckdb", table="v", engine="duckdb", kind="bisimulation")
+    assert found.stats.blocks == 2
+
+
+@pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
+def test_a_path_names_one_file(tmp_path):
+    """And not another one that it would match as a pattern."""
+    for name, rows in (("q[1].csv", "1,2,1\n2,1,1\n"), ("q1.csv", "1,2,7\n2,3,5\n3,1,2\n")):
+        (tmp_path / name).write_text(f"source,target,rate\n{rows}")
+    found = lump_table(tmp_path / "q[1].csv", kind="bisimulation", engine="duckdb", respect=())
+    assert found.stats.states == 2
+
+
 def test_files_are_not_what_they_cannot_be(write, tmp_path):
     with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
         connection.execute("CREATE TABLE edges (source, target, rate)")
@@ -172,6 +192,10 @@ def test_kinds_and_engines_that_tables_lack_are_named(write):
         lump_table(write(**EDGES), kind="exact", engine="stream")
     with pytest.raises(InvalidInput, match="unknown engine 'storm'"):
         lump_table(write(**EDGES), engine="storm")
+    with pytest.raises(InvalidInput, match="unknown type 'mdp'"):
+        lump_table(write(**EDGES), type="mdp")
+    with pytest.raises(InvalidInput, match="there must be one at least"):
+        lump_table(write(**EDGES), threads=0)
     with pytest.raises(InvalidInput, match="unknown kind 'nice'"):
         lump_table(write(**EDGES), kind="nice")
 

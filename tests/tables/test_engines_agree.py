@@ -129,7 +129,7 @@ def test_every_engine_writes_the_same_bytes(tables, tmp_path, nothing_fits):
     files = tables(components(4, crew=3))
     written = set()
     for engine in ("memory", "stream", "hybrid", "duckdb"):
-        blocks, quotient = tmp_path / f"{engine}.blocks", tmp_path / f"{engine}.quotient"
+        blocks, quotient = tmp_path / f"{engine}.parquet", tmp_path / f"{engine}.q.parquet"
         lump_files(files, engine=engine, output=blocks, quotient=quotient)
         written.add((blocks.read_bytes(), quotient.read_bytes()))
     assert len(written) == 1

@@ -41,7 +41,7 @@ def test_spark_gives_the_partition_and_the_bytes_of_other_engines(spark, tmp_pat
     write_chain(chain, edges, states)
     written = []
     for engine in ("memory", "spark"):
-        blocks, quotient = tmp_path / f"{engine}.blocks", tmp_path / f"{engine}.quotient"
+        blocks, quotient = tmp_path / f"{engine}.parquet", tmp_path / f"{engine}.q.parquet"
         found = lump_table(
             edges,
             states=states,

@@ -80,6 +80,9 @@ def test_a_table_is_described(run):
 def test_options_of_other_models_are_refused(run):
     result = run("lump", "edges.parquet", "--partition", "p.json", code=2)
     assert "--partition is not for an edge table, which has --states" in result.stderr
+    for option in (["--tolerance", "1%"], ["--normalize"]):
+        result = run("lump", "edges.parquet", *option, code=2)
+        assert f"{option[0]} is not for an edge table" in result.stderr
     result = run("lump", "chain.drn", "--memory", "1GB", code=2)
     assert "--memory is for edge tables, and chain.drn is none" in result.stderr
 
