@@ -14,6 +14,7 @@ from lumpability.networks.operators import elementwise
 from lumpability.networks.operators.routes import groups_of
 from lumpability.networks.tensors.call import Call
 from lumpability.networks.tensors.polynomials import over
+from lumpability.networks.tensors.protobuf import onnx
 from lumpability.networks.tensors.tensor import Declined
 from lumpability.networks.tensors.views import View
 
@@ -52,18 +53,12 @@ def viewed(call: Call) -> Call:
 
 
 def _with(node: Any, key: str, value: Any) -> Any:
+    """Return a copy of a node with another value of an attribute."""
     copy = type(node)()
     copy.CopyFrom(node)
-    kept = [item for item in copy.attribute if item.name != key]
-    made = [item for item in copy.attribute if item.name == key]
-    changed = made[0] if made else type(node.attribute.add())(name=key)
+    kept = [item for item in node.attribute if item.name != key]
     del copy.attribute[:]
-    if isinstance(value, int):
-        changed.type, changed.i = 2, value
-    else:
-        changed.type = 7
-        changed.ints[:] = value
-    copy.attribute.extend([*kept, changed])
+    copy.attribute.extend([*kept, onnx().helper.make_attribute(key, value)])
     return copy
 
 

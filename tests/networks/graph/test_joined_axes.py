@@ -46,7 +46,8 @@ def attention(
     scores = graph.add("MatMul", queries, turned)
     if mask:
         scores = graph.add("Add", scores, graph.const(random.normal(size=(LENGTH, LENGTH))))
-    y = graph.add("MatMul", graph.add("Softmax", scores, axis=-1), parts["value"])
+    scores = graph.add("Softmax", scores, **({"axis": -1} if computed else {}))
+    y = graph.add("MatMul", scores, parts["value"])
     y = graph.add("Transpose", y, perm=[1, 0, 2])
     shape = graph.add("Concat", graph.ints(-1), graph.ints(count), axis=0)
     y = graph.add("Reshape", y, shape)
