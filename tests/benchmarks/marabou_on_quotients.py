@@ -5,8 +5,8 @@
     PYTHONPATH=. python tests/benchmarks/marabou_on_quotients.py --limit 60 # seconds on the clock for a query, 120 by default
 
 A query asks whether an output can overtake another one on a box: the networks of the shared folder on the boxes of
-their properties and on boxes around an image.  Both networks are given to Marabou layer by layer, in doubles.  The
-quotient's time includes the lumping.  Needs maraboupy.
+their properties and on boxes around an image.  Both networks are given to Marabou layer by layer, in doubles.  Needs
+maraboupy.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from lumpability.networks.difference import affine_layers
 
 PAGE = CHECKOUT / "docs" / "guides" / "marabou-table.txt"
 HEAD = (
-    "| network and box | question | hidden units | left | verdict | verdict on the quotient | CPU s | CPU s with "
-    f"the quotient |\n|{'---|' * 8}"
+    "| network and box | question | hidden units | left | verdict | on the quotient | CPU s | "
+    f"on the quotient | CPU s to lump |\n|{'---|' * 9}"
 )
 
 
@@ -106,7 +106,7 @@ def row(title: str, path: Path, box: Box, asked: list[tuple[int, int]] | int, li
     if {before, after} == {"sat", "unsat"}:
         raise AssertionError(f"{title}: the verdicts are {before} and {after}")
     counts = [f"{one.hidden_neurons:,}" for one in (network, small)]
-    columns = [title, question, *counts, before, after, f"{slow:.1f}", f"{took + fast:.1f}"]
+    columns = [title, question, *counts, before, after, f"{slow:.2f}", f"{fast:.2f}", f"{took:.2f}"]
     return f"| {' | '.join(columns)} |"
 
 

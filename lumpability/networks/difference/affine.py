@@ -54,8 +54,8 @@ class AffineLayer:
     Examples
     --------
     >>> layer = AffineLayer((0,), (np.array([[1.0, -1.0]]),), np.zeros(2))
-    >>> layer.units, layer.weight.tolist(), layer.is_exact
-    (2, [[1.0, -1.0]], True)
+    >>> layer.units, layer.weight.tolist()
+    (2, [[1.0, -1.0]])
     """
 
     sources: tuple[int, ...]
@@ -76,11 +76,6 @@ class AffineLayer:
     def sizes(self) -> tuple[Matrix, ...]:
         """The absolute values of the matrices."""
         return tuple(abs(matrix) for matrix in self.matrices)
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether weights and biases are exactly those of the network."""
-        return self.relative == 0 and self.bias_error is None
 
     @property
     def weight(self) -> Array:

@@ -40,12 +40,6 @@ class Residual:
     bias: Array
     bias_error: Array
 
-    @property
-    def largest(self) -> float:
-        """The largest absolute entry."""
-        entries = [float(abs(matrix).max()) for matrix in self.matrices if min(matrix.shape)]
-        return max([*entries, float(np.abs(self.bias).max(initial=0.0))])
-
 
 def aligned(first: AffineNetwork, second: AffineNetwork) -> bool:
     """Whether both networks have the same layers, their numbers of units aside."""

@@ -151,10 +151,6 @@ class Scaled:
             return self
         return Scaled(np.asarray(self.numbers >> (self.scale - bits), dtype=object), bits)
 
-    def up(self, bits: int) -> Scaled:
-        """Round up to a multiple of 2^-bits."""
-        return -(-self).down(bits)
-
     @cached_property
     def _slices(self) -> list[Array]:
         size, sign = np.abs(self.numbers), np.where(self.numbers < 0, -1.0, 1.0)

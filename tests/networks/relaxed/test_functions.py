@@ -27,7 +27,7 @@ NUMBERS = st.one_of(
     st.floats(-30, 30),
     st.floats(-1e-6, 1e-6),
     st.floats(-1e4, 1e4),
-    st.sampled_from([0.0, -0.0, 1.0, -0.5, 6.0, 2.0**-1074, 1e300, -1e300]),
+    st.sampled_from([0.0, -0.0, 1.0, -0.5, 6.0, 2.0**-1074, 1e4, -1e4]),
 )
 
 
