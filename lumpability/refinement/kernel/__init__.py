@@ -91,13 +91,10 @@ def refine(
     found = settled(structure, within)
     if found is None:
         return _refine_by_rounds(structure, within, progress, threads)
-    if found.complete:
-        # Hashes of sums that differ may have collided, which only left blocks too large.
-        return (
-            found.partition
-            if found.exact
-            else _refine_by_rounds(structure, found.partition, progress, threads)
-        )
+    if found.complete and found.exact:
+        return found.partition
+    if found.complete:  # sums that differ may have equal hashes, which only left blocks too large
+        return _refine_by_rounds(structure, found.partition, progress, threads)
     smaller, labels = quotient.collapse(structure, found.partition), found.partition.labels
     firsts = found.partition.representatives
     blocks = _refine_by_rounds(smaller, within.restrict(firsts), progress, threads)
