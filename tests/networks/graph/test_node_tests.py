@@ -7,9 +7,9 @@ pytest.importorskip("onnxruntime")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
-def test_a_reduced_test_of_an_operator_computes_the_same_function(part: int) -> None:
-    some = [case for number, case in enumerate(cases()) if number % 16 == part]
+@pytest.mark.filterwarnings("ignore")
+def test_a_reduced_test_of_an_operator_computes_the_same_function() -> None:
+    some = [case for number, case in enumerate(cases()) if number % 20 == 0]
     results = [(name, tried(*one)) for name, model, data in some for one in variants(model, data)]
     assert len(results) > 100
     assert not [(name, told) for name, told in results if told[0] in ("wrong", "raised")]
