@@ -159,8 +159,9 @@ class Search:
                     others = np.flatnonzero(self.status[number] == self.status[number][unit])
                     others = others[others != unit]
                     if len(others):
-                        costs = class_costs(columns, reach, unit, others)[0]
-                        found[unit] = costs.min() * self.gradients[number][unit]
+                        least = class_costs(columns, reach, unit, others)[0].min()
+                        if np.isfinite(least):  # the gradient may be zero
+                            found[unit] = least * self.gradients[number][unit]
             nearest.append(found)
         return constants, nearest
 

@@ -91,7 +91,8 @@ def test_outputs_and_their_differences_stay_in_their_bounds_for_every_kind_of_la
 def test_stored_weights_are_copied_exactly() -> None:
     weight = RANDOM.normal(size=(3, 2)).astype(np.float32)
     (layer,) = affine_layers(Network.dense([(weight, None, "relu")], dtype="float32")).layers
-    assert layer.is_exact
+    assert layer.relative == 0
+    assert layer.bias_error is None
     assert layer.weight.tolist() == weight.astype(np.float64).tolist()
     assert layer.position == 0
 
