@@ -160,8 +160,7 @@ class Search:
                     others = others[others != unit]
                     if len(others):
                         least = class_costs(columns, reach, unit, others)[0].min()
-                        if np.isfinite(least):  # the gradient may be zero
-                            found[unit] = least * self.gradients[number][unit]
+                        found[unit] = _price(least, self.gradients[number][unit])
             nearest.append(found)
         return constants, nearest
 
@@ -198,7 +197,7 @@ class Search:
                     others = np.array(leaders[status])
                     costs, factors = class_costs(columns, reach, unit, others)
                     place = int(costs.argmin())
-                    price, best = costs[place] * speed[unit], leaders[status][place]
+                    price, best = _price(costs[place], speed[unit]), leaders[status][place]
                     factor = float(factors[place])
                 position = frame.layers[number].position or 0
                 if price <= min(threshold, prices[unit]):
@@ -258,6 +257,11 @@ class Search:
             if not points or tried.left < points[-1].units:
                 points.append(CurvePoint(tried.left, tried.bound))
         return tuple(points[::-1])
+
+
+def _price(cost: float, gradient: float) -> float:
+    """Return what a change of a unit costs in the outputs; one that cannot be made costs more than any other."""
+    return cost * gradient if np.isfinite(cost) else np.inf
 
 
 def _rough_bound(
