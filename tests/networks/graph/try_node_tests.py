@@ -100,6 +100,8 @@ def _between_layers(model: Any, item: Any, value: Array) -> Iterator[tuple[Any, 
         outputs = session(model.SerializeToString()).run(None, {item.name: value})
     except Exception:  # noqa: BLE001  # onnxruntime raises classes of its own
         return
+    if not all(isinstance(found, np.ndarray) for found in outputs):  # sequences and maps
+        return
     random, kind = np.random.default_rng(value.size), item.type.tensor_type.elem_type
     for axis in {value.ndim - 1, 1} if value.ndim > 1 else {0} if value.size > 1 else set():
         copy = onnx.ModelProto()
