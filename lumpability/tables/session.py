@@ -36,7 +36,6 @@ __all__ = [
 _OLDEST = (1, 5)
 _SMALL_MEMORY = 512 << 20  # bytes; with less, one thread alone gets through
 _BATCH = 1 << 18  # rows
-_QUIET = "SET enable_progress_bar = false"  # it would be printed
 _LITTLE = 64 << 20  # bytes
 _PROGRAM = 200 << 20  # bytes that programs take before they do anything
 CSV, DATABASES = (".csv", ".csv.gz", ".tsv"), (".duckdb", ".db")
@@ -99,7 +98,7 @@ class Session:
         }
         with translated(memory):
             self.connection = duckdb.connect(str(workspace.database), config=settings)
-        self.run(_QUIET)
+        _quieten(self.connection)
 
     def __enter__(self) -> Self:
         return self
@@ -159,8 +158,8 @@ class Session:
             Whether other queries run before the last row is read; then no temporary view is known.
         """
         connection = self.connection.cursor() if beside else self.connection
-        for setting in (_QUIET, "SET preserve_insertion_order = true"):
-            connection.execute(setting).fetchall()
+        _quieten(connection)
+        connection.execute("SET preserve_insertion_order = true").fetchall()
         with translated(self.memory):
             reader = connection.sql(select).to_arrow_reader(_BATCH)
             try:
@@ -287,6 +286,12 @@ class Session:
             return None
         found = self.run(f"SELECT text FROM notes WHERE name = {quoted(name)}")
         return json.loads(found[0][0]) if found else None
+
+
+def _quieten(connection: Any) -> None:
+    """Switch off DuckDB's bar of progress, which it would print; in a notebook without widgets it cannot be set."""
+    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() != (False,):
+        connection.execute("SET enable_progress_bar = false").fetchall()
 
 
 def _check_version(duckdb: Any) -> None:

@@ -291,3 +291,20 @@ def test_sums_that_could_overflow_are_refused_by_name(write, rates, fits):
             lump_table(edges, states=states, engine="duckdb")
     for engine in ("memory", "stream"):
         assert len(lump_table(edges, states=states, engine=engine).partition) == 3
+
+
+def test_a_notebook_without_widgets_has_no_bar_of_progress_to_switch_off():
+    class Notebook:
+        """Answers as DuckDB does in Jupyter where ipywidgets is missing."""
+
+        def execute(self, statement):
+            if statement.startswith("SET"):
+                raise duckdb.InvalidInputException("Could not change the progress bar setting")
+            return self
+
+        def fetchone(self):
+            return (False,)
+
+    with pytest.raises(duckdb.InvalidInputException):
+        Notebook().execute("SET enable_progress_bar = false")
+    session._quieten(Notebook())
