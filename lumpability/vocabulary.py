@@ -16,7 +16,9 @@ from lumpability.errors import InvalidInput
 FORMER: dict[str, dict[str, str]] = {
     "lump": {"initial": "within", "strict": "exact_weights"},
     "check": {"kappa": "factors"},
-    "read": {"normalise": "fold_scaling"},
+    "read": {"normalise": "fold_scaling", "tolerance": "float_tolerance"},
+    "lump_table": {"tolerance": "float_tolerance"},
+    "MarkovChain": {"tolerance": "float_tolerance"},
     "write": {"doubles": "value_type"},
     "engine": {"reference": "definition", "structure": "definition"},
     "Lumping": {"kappa": "factors", "trace": "history"},
@@ -47,12 +49,13 @@ def refuses_unknown_options(verb: Verb) -> Verb:
     lumpability.errors.InvalidInput: sorted has no option 'reversed': it has key, reverse
     """
     known = keywords(verb)
+    owner = verb.__qualname__.split(".")[0]  # of a constructor the class
 
     @wraps(verb)
     def checked(*arguments: Any, **options: Any) -> Any:
         for name in options:
             if name not in known:
-                raise unknown_option(verb.__name__, name, known)
+                raise unknown_option(owner, name, known)
         return verb(*arguments, **options)
 
     return cast("Verb", checked)

@@ -22,6 +22,7 @@ from lumpability.markov.kinds.kind import Condition, Kind
 from lumpability.quotient import Stats, collapse
 from lumpability.refinement import definition
 from lumpability.symbolic import prove
+from lumpability.tables import lump_table
 from lumpability.testing import assert_same_function, lumpable_networks, networks, partitions
 from lumpability.vocabulary import FORMER
 
@@ -114,7 +115,10 @@ def test_the_options_of_a_verb_are_those_of_its_overloads(verb: Any) -> None:
         (lambda: lump(CHAIN, colour=1), "lump of a CTMC has no option 'colour': it has kind, "),
         (lambda: check(TWINS, [0, 0, 0, 1], factors=[1]), "'factors', which is for chains: "),
         (lambda: check(CHAIN, [0, 0, 1], antiparallel=True), "'antiparallel', which is for net"),
-        (lambda: read("c.drn", literal=True), "read has no option 'literal': it has tolerance, "),
+        (
+            lambda: read("c.drn", literal=True),
+            "read has no option 'literal': it has float_tolerance, ",
+        ),
         (
             lambda: write(CHAIN, "c.drn", digits=3),
             "write has no option 'digits': it has value_type",
@@ -142,6 +146,11 @@ def test_what_a_verb_does_not_know_is_refused_with_what_it_knows(call: Any, mess
         (lambda: lump(TWINS, strict=True), "exact_weights"),
         (lambda: check(CHAIN, [0, 0, 1], kappa=[1, 1, 1]), "factors"),
         (lambda: read("net.nnet", normalise=False), "fold_scaling"),
+        (lambda: read("net.drn", tolerance=0), "float_tolerance"),
+        (lambda: lump_table("edges.parquet", tolerance=0), "float_tolerance"),
+        (lambda: CTMC([[0, 1], [1, 0]], tolerance=0), "float_tolerance"),
+        (lambda: CTMC.from_rates({(0, 1): 1}, tolerance=0), "float_tolerance"),
+        (lambda: CTMC.from_function(lambda s: {s: 1}, 0, tolerance=0), "float_tolerance"),
         (lambda: write(CHAIN, "c.drn", doubles=True), "value_type"),
         (lambda: lump(CHAIN, engine="reference"), "definition"),
         (lambda: lump(TWINS, engine="structure"), "definition"),

@@ -27,7 +27,7 @@ from lumpability.certificate.respected import with_earned_rewards
 from lumpability.certificate.verification import Contradiction
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.integers import intern
-from lumpability.numbers.parameters import to_expression
+from lumpability.numbers.parameters import in_symbols, to_expression
 from lumpability.numbers.rationals import shown
 from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
@@ -213,7 +213,10 @@ def like(array: ExactArray, weights: ExactArray, field: str) -> ExactArray:
         return array
     functions = weights.values[0].field
     try:
-        elements = [functions.from_expr(to_expression(value)) for value in array.values]
+        elements = [
+            functions.from_expr(in_symbols(to_expression(value), functions.symbols))
+            for value in array.values
+        ]
     except ValueError:
         raise Contradiction(field, "it has a parameter that the model does not have") from None
     return ExactArray.of_values(array.codes, elements)

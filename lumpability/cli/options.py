@@ -313,9 +313,7 @@ def reading(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_read(*arguments: Any, **given: Any) -> Any:
-        names = [name for name in keywords(formats.read) if name in given and name != "tolerance"]
-        asked = {name: given.pop(name) for name in names}
-        asked["tolerance"] = given.pop("float_tolerance")
+        asked = {name: given.pop(name) for name in keywords(formats.read) if name in given}
         return command(*arguments, read=functools.partial(formats.read, **asked), **given)
 
     return _READING(with_read)

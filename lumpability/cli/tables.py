@@ -21,7 +21,7 @@ from lumpability.tables import TableLumping, inspect_table, lump_table
 from lumpability.tables.rounds import RoundReport
 from lumpability.vocabulary import keywords
 
-_NOT_HERE = ("edges", "output", "progress", "spark", "threads", "tolerance")
+_NOT_HERE = ("edges", "output", "progress", "spark", "threads", "float_tolerance")
 _OPTIONS = {
     "states": options.file_option(
         "--states",
@@ -78,7 +78,7 @@ def table_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
 
 def _reading(read: Any) -> dict[str, Any]:
     """Return how numbers are read; refuse options of reading that tables do not have."""
-    used = {name: read.keywords.get(name) for name in ("tolerance", "type")}
+    used = {name: read.keywords.get(name) for name in ("float_tolerance", "type")}
     defaults = signature(read.func).parameters
     for name, value in read.keywords.items():
         if name not in used and value not in (None, defaults[name].default):

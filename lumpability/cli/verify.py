@@ -90,8 +90,8 @@ def verify_command(
                     "give the file of blocks that the certificate is about: --blocks"
                 )
             with stages("verifying", model.name):
-                tolerance = read.keywords["tolerance"]
-                verification = claim.verify(model, blocks, tolerance=tolerance, **tables)
+                tables["float_tolerance"] = read.keywords["float_tolerance"]
+                verification = claim.verify(model, blocks, **tables)
             described = describe_table(claim.states, claim.transitions)
         else:
             refuse_table_options(tables, model)

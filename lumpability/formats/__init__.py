@@ -108,7 +108,7 @@ def _suffixes(verb: str) -> list[str]:
 def read(
     path: str | Path,
     *,
-    tolerance: float = DEFAULT_TOLERANCE,
+    float_tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
     digits: int | None = None,
     absorbing: bool = False,
@@ -127,7 +127,7 @@ def read(
     ----------
     path : str or Path
         Its suffix chooses the format.
-    tolerance : float
+    float_tolerance : float
         Largest relative change when a float of a chain is read as the rational that was meant; 0
         reads all numbers literally.  Networks hold binary values exactly, and ignore it.
     normalize : bool
@@ -205,7 +205,7 @@ def read(
     }
     options: dict[str, Any] = {n: value for n, (value, default) in own.items() if value != default}
     takes = keywords(reader)
-    common = {"tolerance": tolerance, "normalize": normalize}  # networks ignore both
+    common = {"float_tolerance": float_tolerance, "normalize": normalize}  # networks ignore both
     options |= {name: value for name, value in common.items() if name in takes}
     model: MarkovChain | Network = reader(path, **_checked(options, reader, path))
     return model

@@ -64,7 +64,7 @@ _ACTION_REST = re.compile(r"\s*(?:\[(?P<rewards>[^\]]*)\])?\s*")
 def read_drn(
     path: str | Path,
     *,
-    tolerance: float = DEFAULT_TOLERANCE,
+    float_tolerance: float = DEFAULT_TOLERANCE,
     digits: int | None = None,
     normalize: bool = False,
     absorbing: bool = False,
@@ -77,7 +77,7 @@ def read_drn(
     """
     with opened(path, max_bytes=max_bytes, text=True) as stream:
         header = read_header(stream, path)
-        body = _Body(header, path, tolerance, digits)
+        body = _Body(header, path, float_tolerance, digits)
         for chunk in chunks(stream, path=path, first_line=header.lines + 1):
             body.add(chunk)
         return body.chain(normalize, absorbing)
@@ -87,7 +87,7 @@ class _Body:
     """The states and transitions of a file, collected chunk by chunk."""
 
     def __init__(
-        self, header: Header, path: str | Path, tolerance: float, digits: int | None
+        self, header: Header, path: str | Path, float_tolerance: float, digits: int | None
     ) -> None:
         self._header, self._path = header, path
 
@@ -95,7 +95,7 @@ class _Body:
             return NumberTable(
                 path,
                 what=what,
-                tolerance=tolerance,
+                float_tolerance=float_tolerance,
                 digits=digits,
                 parameters=header.parameters,
                 placeholders=header.placeholders,

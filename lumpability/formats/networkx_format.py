@@ -67,7 +67,7 @@ def from_networkx(
     *,
     type: str | None = None,  # noqa: A002  # as for files
     weight: str = "weight",
-    tolerance: float = DEFAULT_TOLERANCE,
+    float_tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
 ) -> MarkovChain:
     """Build a chain from a graph as `to_networkx` makes it.
@@ -75,7 +75,7 @@ def from_networkx(
     - graph: parallel edges are summed
     - type: "CTMC" or "DTMC"; by default the graph's attribute ``type``
     - weight: the edge attribute that holds the rate or probability
-    - tolerance, normalize: as for `CTMC` and `DTMC`
+    - float_tolerance, normalize: as for `CTMC` and `DTMC`
 
     Raises `InvalidChain` if the type is not given, an edge has no weight, or the numbers are not a chain's.
     States that are the integers 0 .. n-1 in order are not names of their own: the chain has none.
@@ -98,7 +98,7 @@ def from_networkx(
         labels=_labels(graph, nodes),
         rewards=rewards,
         initial=initial if any("initial" in graph.nodes[node] for node in nodes) else None,
-        tolerance=tolerance,
+        float_tolerance=float_tolerance,
         normalize=normalize,
     )
     if nodes != list(range(len(nodes))):

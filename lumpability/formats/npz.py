@@ -55,7 +55,7 @@ def chain_of_arrays(
     arrays: dict[str, Array],
     path: str | Path,
     *,
-    tolerance: float,
+    float_tolerance: float,
     normalize: bool,
     kind: str | None = None,
     absorbing: bool = False,
@@ -65,16 +65,16 @@ def chain_of_arrays(
     An archive of `scipy.sparse.save_npz` holds a matrix only; `kind` is "dtmc" or "ctmc".
     """
     with reading(path):
-        return _Archive(arrays, path, tolerance, kind).chain(normalize, absorbing)
+        return _Archive(arrays, path, float_tolerance, kind).chain(normalize, absorbing)
 
 
 class _Archive:
     """The arrays of a file; each is checked when it is read."""
 
     def __init__(
-        self, arrays: dict[str, Array], path: str | Path, tolerance: float, kind: str | None
+        self, arrays: dict[str, Array], path: str | Path, float_tolerance: float, kind: str | None
     ) -> None:
-        self._arrays, self._path, self._tolerance = arrays, path, tolerance
+        self._arrays, self._path, self._tolerance = arrays, path, float_tolerance
         self._given_kind, self._is_scipy = kind, "format" in arrays and "shape" in arrays
         self._exact = "data_codes" in arrays
         self._values = self._exact_values() if self._exact else []
@@ -122,7 +122,9 @@ class _Archive:
         return array_of_codes(codes, self._values)
 
     def _floats(self, name: str, length: int) -> ExactArray:
-        array, new = ExactArray.read(self._array(name, "fiu", length), tolerance=self._tolerance)
+        array, new = ExactArray.read(
+            self._array(name, "fiu", length), float_tolerance=self._tolerance
+        )
         self._reading = self._reading + new
         return array
 

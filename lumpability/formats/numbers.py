@@ -6,7 +6,7 @@ print doubles with 16 or 17 significant digits, because that many identify a dou
 
 A fraction, an integer, or a decimal of up to 15 or of more than 17 significant digits is literal.
 A decimal of 16 or 17 significant digits is a double, read by `rationals.read_float` as the rational that was
-meant, and counted in the chain's ``reading``.  With ``tolerance=0`` every decimal is literal.
+meant, and counted in the chain's ``reading``.  With ``float_tolerance=0`` every decimal is literal.
 
 Files rounded to fewer digits have lost what was meant: 0.333333333333 three times is no distribution.
 With ``digits=N`` a decimal of N significant digits, or N after the point, is the simplest rational that
@@ -120,7 +120,7 @@ class NumberTable:
     """The distinct number tokens of a file, in order of appearance.
 
     - path: for messages
-    - tolerance: as for `rationals.read_float`; 0 reads every decimal literally
+    - float_tolerance: as for `rationals.read_float`; 0 reads every decimal literally
     - parameters: the names that may occur in expressions
     - placeholders: tokens that are names of other tokens
     - digits: the number of digits to which numbers were rounded; see the module
@@ -139,13 +139,13 @@ class NumberTable:
         path: str | Path,
         *,
         what: str = "number",
-        tolerance: float = DEFAULT_TOLERANCE,
+        float_tolerance: float = DEFAULT_TOLERANCE,
         digits: int | None = None,
         parameters: Collection[str] = (),
         placeholders: Mapping[str, str] | None = None,
         non_negative: bool = False,
     ) -> None:
-        self._path, self._what, self._tolerance, self._digits = path, what, tolerance, digits
+        self._path, self._what, self._tolerance, self._digits = path, what, float_tolerance, digits
         self._rounded = Reading()
         self._parameters, self._non_negative = frozenset(parameters), non_negative
         self._placeholders = placeholders or {}
@@ -205,7 +205,7 @@ class NumberTable:
         """Fractions and expressions by code, the doubles read."""
         items = list(self._items)
         places = [i for i, item in enumerate(items) if isinstance(item, float)]
-        doubles, reading = read_floats([items[i] for i in places], tolerance=self._tolerance)
+        doubles, reading = read_floats([items[i] for i in places], float_tolerance=self._tolerance)
         for i, value in zip(places, doubles, strict=True):
             items[i] = value
         return items, reading + self._rounded

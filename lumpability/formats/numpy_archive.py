@@ -20,7 +20,7 @@ from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 def read_archive(
     path: str | Path,
     *,
-    tolerance: float = DEFAULT_TOLERANCE,
+    float_tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
     absorbing: bool = False,
     type: str | None = None,  # noqa: A002  # as for .tra files
@@ -33,7 +33,12 @@ def read_archive(
     if layers is not None or DESCRIPTION in arrays or weights:
         return network_of_arrays(arrays, path, layers=layers)
     return chain_of_arrays(
-        arrays, path, tolerance=tolerance, normalize=normalize, kind=type, absorbing=absorbing
+        arrays,
+        path,
+        float_tolerance=float_tolerance,
+        normalize=normalize,
+        kind=type,
+        absorbing=absorbing,
     )
 
 

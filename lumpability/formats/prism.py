@@ -61,7 +61,7 @@ class _Header:
 def read_prism_files(
     path: str | Path,
     *,
-    tolerance: float = DEFAULT_TOLERANCE,
+    float_tolerance: float = DEFAULT_TOLERANCE,
     digits: int | None = None,
     normalize: bool = False,
     absorbing: bool = False,
@@ -78,11 +78,11 @@ def read_prism_files(
         raise FormatError(f"type is 'dtmc' or 'ctmc', not {type!r}", path=path)
     with opened(path, text=True) as stream:
         header = _read_header(stream, path)
-        structure, number_reading = _read_body(stream, path, header, tolerance, digits)
+        structure, number_reading = _read_body(stream, path, header, float_tolerance, digits)
     with reading(path):
         kind = wanted or header.kind or inferred_class(structure, path, normalize)
         counted = header.states is not None
-        rewards, reward_reading = read_rewards(path, structure, tolerance, counted=counted)
+        rewards, reward_reading = read_rewards(path, structure, float_tolerance, counted=counted)
         return assemble(
             kind,
             structure,
@@ -156,9 +156,11 @@ def _set_kind(header: _Header, word: str, path: Path) -> None:
 
 
 def _read_body(
-    stream: BinaryIO, path: Path, header: _Header, tolerance: float, digits: int | None
+    stream: BinaryIO, path: Path, header: _Header, float_tolerance: float, digits: int | None
 ) -> tuple[WeightedStructure, Reading]:
-    numbers = NumberTable(path, what="value", tolerance=tolerance, digits=digits, non_negative=True)
+    numbers = NumberTable(
+        path, what="value", float_tolerance=float_tolerance, digits=digits, non_negative=True
+    )
     sources: list[Array] = [np.empty(0, dtype=np.int32)]
     targets: list[Array] = [np.empty(0, dtype=np.int32)]
     codes: list[Array] = [np.empty(0, dtype=np.int32)]

@@ -44,7 +44,7 @@ def reward_files(path: Path) -> list[Path]:
 
 
 def read_rewards(
-    path: Path, structure: WeightedStructure, tolerance: float, *, counted: bool
+    path: Path, structure: WeightedStructure, float_tolerance: float, *, counted: bool
 ) -> tuple[dict[str, Reward], Reading]:
     """Read all reward files beside a ``.tra`` file.
 
@@ -63,13 +63,13 @@ def read_rewards(
         state = action = None
         if srew.exists():
             name, (states,), values, reading = _read_entries(
-                srew, 1, structure.n, tolerance, counted
+                srew, 1, structure.n, float_tolerance, counted
             )
             state, total = _one_each(srew, states, values, structure.n), total + reading
             names.append(name)
         if trew.exists():
             name, (sources, targets), values, reading = _read_entries(
-                trew, 2, structure.n, tolerance, counted
+                trew, 2, structure.n, float_tolerance, counted
             )
             action = _expected(trew, structure, sources, targets, values)
             names.append(name)
@@ -89,10 +89,10 @@ def read_rewards(
 
 
 def _read_entries(
-    path: Path, indices: int, n: int, tolerance: float, counted: bool
+    path: Path, indices: int, n: int, float_tolerance: float, counted: bool
 ) -> tuple[str | None, list[Array], ExactArray, Reading]:
     """Return the reward's name, the index columns and the numbers."""
-    numbers = NumberTable(path, what="reward", tolerance=tolerance)
+    numbers = NumberTable(path, what="reward", float_tolerance=float_tolerance)
     form = "'state reward'" if indices == 1 else "'source target reward'"
     collected: list[list[Array]] = [[np.empty(0, dtype=np.int64)] for _ in range(indices + 1)]
     with opened(path, text=True) as stream:

@@ -48,7 +48,7 @@ def read_source(
     exact: bool = True,
     parametric: bool | Iterable[str] = False,
     state_names: bool = True,
-    tolerance: float = DEFAULT_TOLERANCE,
+    float_tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
 ) -> MarkovChain:
     """Build the chain of a source file: ``.jani``, or PRISM's ``.prism``, ``.pm``, ``.sm`` or ``.nm``.
@@ -59,7 +59,7 @@ def read_source(
     - parametric: keep constants without a value as symbolic parameters; names keep these, whatever the source says
     - state_names: name states by their variables in the order of declarations, "x=1,y=0"; not possible for JANI
       with parameters and rewards
-    - tolerance, normalize: as for `lumpability.read`
+    - float_tolerance, normalize: as for `lumpability.read`
 
     Raises `FormatError` if Storm cannot read the file, a constant has no value, or it is not a Markov chain.
     """
@@ -96,7 +96,7 @@ def read_source(
             wanted.set_build_state_valuations()
         model = stormpy.build_model[number](source, options=wanted)
         order = declared_variables(text, jani=jani) if state_names else []
-        chain = _from_stormpy(model, order, tolerance=tolerance, normalize=normalize)
+        chain = _from_stormpy(model, order, float_tolerance=float_tolerance, normalize=normalize)
         return _without_added_loops(chain)
 
 
@@ -171,23 +171,23 @@ def _quietly(stormpy: Any, path: Path) -> Iterator[None]:
 
 
 def from_stormpy(
-    model: Any, *, tolerance: float = DEFAULT_TOLERANCE, normalize: bool = False
+    model: Any, *, float_tolerance: float = DEFAULT_TOLERANCE, normalize: bool = False
 ) -> MarkovChain:
     """Convert a sparse stormpy model.
 
     - model: of doubles, rationals or rational functions
-    - tolerance: for doubles, as for `CTMC`
+    - float_tolerance: for doubles, as for `CTMC`
     - normalize: rescale rows of a DTMC to sum to one
     - returns CTMC or DTMC: initial states become a uniform distribution, state valuations names, rewards on
       transitions the expected reward on leaving the state
 
     Raises `InvalidChain` if the model is neither a DTMC nor a CTMC.
     """
-    return _from_stormpy(model, (), tolerance=tolerance, normalize=normalize)
+    return _from_stormpy(model, (), float_tolerance=float_tolerance, normalize=normalize)
 
 
 def _from_stormpy(
-    model: Any, variables: Sequence[str], *, tolerance: float, normalize: bool
+    model: Any, variables: Sequence[str], *, float_tolerance: float, normalize: bool
 ) -> MarkovChain:
     """Convert a model; names of states list these variables first, in this order."""
     name = str(model.model_type).rpartition(".")[2]
@@ -200,7 +200,7 @@ def _from_stormpy(
 
     def numbers(items: list[Any]) -> ExactArray:
         nonlocal total
-        array, new = ExactArray.read([_item(x) for x in items], tolerance=tolerance)
+        array, new = ExactArray.read([_item(x) for x in items], float_tolerance=float_tolerance)
         total = total + new
         return array
 

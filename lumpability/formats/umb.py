@@ -41,14 +41,14 @@ __all__ = ["read_umb", "write_umb"]
 def read_umb(
     path: str | Path,
     *,
-    tolerance: float = DEFAULT_TOLERANCE,
+    float_tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
     state_names: bool = True,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> MarkovChain:
     """Read a CTMC or DTMC from a ``.umb`` file; options as for `lumpability.read`.
 
-    With tolerance 0 doubles are read literally, and rates as exact products of them.  Rewards on branches become
+    With float_tolerance 0 doubles are read literally, and rates as exact products of them.  Rewards on branches become
     the expected reward on leaving the state.  States without names are named by their variables, if these tell them
     apart.
     """
@@ -59,7 +59,7 @@ def read_umb(
         raise FormatError("lacks the member 'index.json'", path=path)
     index = load_index(members["index.json"], path)
     with reading(path):
-        return _Model(index, members, path, tolerance).chain(normalize, state_names)
+        return _Model(index, members, path, float_tolerance).chain(normalize, state_names)
 
 
 def _members(stream: BinaryIO, path: Path) -> Iterator[tuple[str, bytes]]:
@@ -87,10 +87,12 @@ def _members(stream: BinaryIO, path: Path) -> Iterator[tuple[str, bytes]]:
 class _Model:
     """The arrays of a file; each is checked against the index when it is read."""
 
-    def __init__(self, index: Any, members: dict[str, bytes], path: Path, tolerance: float) -> None:
+    def __init__(
+        self, index: Any, members: dict[str, bytes], path: Path, float_tolerance: float
+    ) -> None:
         self._system, self._annotations = index.transition_system, index.annotations or {}
         self._valuations = (index.valuations or {}).get("states")
-        self._members, self._path, self._tolerance = members, path, tolerance
+        self._members, self._path, self._tolerance = members, path, float_tolerance
         self._n, self._m = int(self._system.num_states), int(self._system.num_branches)
         self._reading = Reading()
 
@@ -134,7 +136,7 @@ class _Model:
         raise self._error(f"stores {name!r} as {kind} of {size} bits, which cannot be read")
 
     def _exact(self, numbers: ExactArray | Array) -> ExactArray:
-        array, new = ExactArray.read(numbers, tolerance=self._tolerance)
+        array, new = ExactArray.read(numbers, float_tolerance=self._tolerance)
         self._reading = self._reading + new
         return array
 
@@ -248,7 +250,7 @@ class _Model:
             }
             action = parts.get("choices")
             if "branches" in parts and self._m:
-                chances, _ = ExactArray.read(probabilities, tolerance=self._tolerance)
+                chances, _ = ExactArray.read(probabilities, float_tolerance=self._tolerance)
                 weighted = chances.combine(parts["branches"], operator.mul)
                 expected = weighted.segment_sums(indptr)
                 action = expected if action is None else expected.combine(action, operator.add)

@@ -267,7 +267,7 @@ def _place(what: str, state: Any, states: States) -> int:
 
 
 def read_vector(
-    what: str, value: Any, states: States, tolerance: float
+    what: str, value: Any, states: States, float_tolerance: float
 ) -> tuple[ExactArray, Reading]:
     """Read one exact number for each state: an array, a Series, or a mapping (other states have zero)."""
     if is_frame(value):
@@ -277,7 +277,7 @@ def read_vector(
     value = plain(value)
     if isinstance(value, Mapping):
         numbers = {_place(what, state, states): number for state, number in value.items()}
-        return ExactArray.read_sparse(len(states), numbers, tolerance=tolerance)
+        return ExactArray.read_sparse(len(states), numbers, float_tolerance=float_tolerance)
     if isinstance(value, np.ndarray) and value.ndim > 1 and max(value.shape) != value.size:
         raise InvalidChain(
             f"{what} is a matrix of shape {value.shape}, not one number for each state"
@@ -286,14 +286,14 @@ def read_vector(
         isinstance(value, list | tuple) and value and isinstance(value[0], list)
     ):  # a column or a row
         value = [x for row in value for x in row] if 1 in (len(value), len(value[0])) else value
-    array, reading = ExactArray.read(value, tolerance=tolerance)
+    array, reading = ExactArray.read(value, float_tolerance=float_tolerance)
     if len(array) != len(states):
         raise InvalidChain(f"{what} has {len(array)} entries for {len(states)} states")
     return array, reading
 
 
 def read_rewards(
-    rewards: Mapping[str, Any] | None, states: States, tolerance: float
+    rewards: Mapping[str, Any] | None, states: States, float_tolerance: float
 ) -> tuple[dict[str, Reward], Reading]:
     """Read rewards: each is a `Reward`, or an array or mapping from states (a state reward)."""
     result, total = {}, Reading()
@@ -307,13 +307,13 @@ def read_rewards(
                     )
             result[name] = value
         else:
-            array, reading = read_vector(f"reward {name!r}", value, states, tolerance)
+            array, reading = read_vector(f"reward {name!r}", value, states, float_tolerance)
             result[name], total = Reward(state=array), total + reading
     return result, total
 
 
 def read_initial(
-    initial: Any, states: States, tolerance: float
+    initial: Any, states: States, float_tolerance: float
 ) -> tuple[ExactArray | None, Reading]:
     """Read an initial distribution: a state, a mapping to probabilities, a Series or an array."""
     if initial is None:
@@ -324,7 +324,7 @@ def read_initial(
         and not hasattr(initial, "__array__")
     ):
         initial = {initial: 1}
-    array, reading = read_vector("the initial distribution", initial, states, tolerance)
+    array, reading = read_vector("the initial distribution", initial, states, float_tolerance)
     negative = [value for value in array.values if value and is_positive(-value)]
     if negative:
         raise InvalidChain(f"the initial distribution holds the negative {shown(negative[0])}")

@@ -29,6 +29,7 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
+from lumpability.vocabulary import refuses_unknown_options
 
 
 class MarkovChain(Drawn, ABC):
@@ -67,6 +68,7 @@ class MarkovChain(Drawn, ABC):
     reading: Reading
     rescaled: Fraction
 
+    @refuses_unknown_options
     def __init__(
         self,
         matrix: Any,
@@ -77,9 +79,9 @@ class MarkovChain(Drawn, ABC):
         initial: Any = None,
         normalize: bool = False,
         absorbing: bool = False,
-        tolerance: float = DEFAULT_TOLERANCE,
+        float_tolerance: float = DEFAULT_TOLERANCE,
     ) -> None:
-        structure, reading, states = read_matrix(matrix, tolerance, states)
+        structure, reading, states = read_matrix(matrix, float_tolerance, states)
         self._build(
             structure,
             reading,
@@ -89,9 +91,10 @@ class MarkovChain(Drawn, ABC):
             initial=initial,
             normalize=normalize,
             absorbing=absorbing,
-            tolerance=tolerance,
+            float_tolerance=float_tolerance,
         )
 
+    @refuses_unknown_options
     def _build(
         self,
         structure: WeightedStructure,
@@ -103,7 +106,7 @@ class MarkovChain(Drawn, ABC):
         initial: Any = None,
         normalize: bool = False,
         absorbing: bool = False,
-        tolerance: float = DEFAULT_TOLERANCE,
+        float_tolerance: float = DEFAULT_TOLERANCE,
     ) -> None:
         """Set all attributes, given weights that were read with `reading`; see the constructor."""
         self.reading = reading
@@ -112,7 +115,7 @@ class MarkovChain(Drawn, ABC):
         self._name(structure.n, states)
         self.rescaled = Fraction(0)
         self.matrix = self._validated(structure, normalize)
-        self._attach(labels, rewards, initial, tolerance)
+        self._attach(labels, rewards, initial, float_tolerance)
 
     def _name(self, n: int, states: Iterable[Hashable] | None) -> None:
         self.states = states if isinstance(states, States) else States(n, states)
@@ -124,11 +127,11 @@ class MarkovChain(Drawn, ABC):
         labels: Mapping[str, Any] | None,
         rewards: Mapping[str, Any] | None,
         initial: Any,
-        tolerance: float,
+        float_tolerance: float,
     ) -> None:
         self.labels = read_labels(labels, self.states)
-        self.rewards, reward_reading = read_rewards(rewards, self.states, tolerance)
-        self.initial, initial_reading = read_initial(initial, self.states, tolerance)
+        self.rewards, reward_reading = read_rewards(rewards, self.states, float_tolerance)
+        self.initial, initial_reading = read_initial(initial, self.states, float_tolerance)
         self.reading = self.reading + reward_reading + initial_reading
 
     @abstractmethod
@@ -172,8 +175,8 @@ class MarkovChain(Drawn, ABC):
     def _from_transitions(
         cls, states: States, sources: Any, targets: Any, numbers: Any, options: dict[str, Any]
     ) -> Self:
-        tolerance = options.get("tolerance", DEFAULT_TOLERANCE)
-        weights, reading = ExactArray.read(numbers, tolerance=tolerance)
+        float_tolerance = options.get("float_tolerance", DEFAULT_TOLERANCE)
+        weights, reading = ExactArray.read(numbers, float_tolerance=float_tolerance)
         structure = WeightedStructure.from_edges(len(states), sources, targets, weights)
         return cls.from_structure(structure, reading, states=states, **options)
 

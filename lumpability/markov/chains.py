@@ -44,7 +44,7 @@ class CTMC(MarkovChain):
         Initial distribution.
     normalize : bool
         Accept a generator whose rows do not sum to zero, taking the diagonal from the rates.
-    tolerance : float
+    float_tolerance : float
         Largest relative change when a float is read as the rational that was meant; 0 reads floats
         literally.
 
@@ -120,7 +120,7 @@ class DTMC(MarkovChain):
     ----------
     matrix : array_like, scipy sparse matrix or WeightedStructure, shape (n, n)
         A stochastic matrix: no negative entry, every row sums to one.
-    states, labels, rewards, initial, tolerance
+    states, labels, rewards, initial, float_tolerance
         As for `CTMC`.
     normalize : bool
         Divide every row by its sum, exactly, as is done without asking for floats whose rows sum to one

@@ -129,7 +129,7 @@ def _columns(rates: Any) -> tuple[Array, Any]:
 
 
 def read_matrix(
-    matrix: Any, tolerance: float, states: Iterable[Hashable] | None = None
+    matrix: Any, float_tolerance: float, states: Iterable[Hashable] | None = None
 ) -> tuple[WeightedStructure, Reading, Iterable[Hashable] | None]:
     """Read a dense or sparse matrix, or take a structure as it is; O(m).
 
@@ -139,18 +139,18 @@ def read_matrix(
         states, matrix = frame_entries(
             matrix, None if states is None else tuple(states), InvalidChain
         )
-    return *_read_entries(plain(matrix), tolerance), states
+    return *_read_entries(plain(matrix), float_tolerance), states
 
 
-def _read_entries(matrix: Any, tolerance: float) -> tuple[WeightedStructure, Reading]:
+def _read_entries(matrix: Any, float_tolerance: float) -> tuple[WeightedStructure, Reading]:
     if isinstance(matrix, WeightedStructure):
         return matrix, Reading()
     if hasattr(matrix, "tocsr"):
         rows = matrix.tocsr()
         _check_square(rows.shape)
-        weights, reading = ExactArray.read(rows.data, tolerance=tolerance)
+        weights, reading = ExactArray.read(rows.data, float_tolerance=float_tolerance)
         return WeightedStructure.from_rows(rows.indptr, rows.indices, weights), reading
-    return _read_dense(matrix, tolerance)
+    return _read_dense(matrix, float_tolerance)
 
 
 def _check_square(shape: tuple[int, ...]) -> None:
@@ -159,7 +159,7 @@ def _check_square(shape: tuple[int, ...]) -> None:
         raise InvalidChain(f"the matrix must be square, not {shown}", shape=shape)
 
 
-def _read_dense(matrix: Any, tolerance: float) -> tuple[WeightedStructure, Reading]:
+def _read_dense(matrix: Any, float_tolerance: float) -> tuple[WeightedStructure, Reading]:
     if not isinstance(matrix, np.ndarray):
         if not isinstance(matrix, Sequence) or not all(isinstance(x, Iterable) for x in matrix):
             raise InvalidChain(f"a {type(matrix).__name__} is not a matrix: give rows of numbers")
@@ -183,7 +183,7 @@ def _read_dense(matrix: Any, tolerance: float) -> tuple[WeightedStructure, Readi
         entries = matrix[sources, targets]
     else:
         raise InvalidChain(f"a matrix of {matrix.dtype} holds no numbers")
-    weights, reading = ExactArray.read(entries, tolerance=tolerance)
+    weights, reading = ExactArray.read(entries, float_tolerance=float_tolerance)
     return WeightedStructure.from_edges(matrix.shape[0], sources, targets, weights), reading
 
 

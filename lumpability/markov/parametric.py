@@ -12,37 +12,40 @@ from typing import Any
 
 from lumpability.errors import InvalidValue
 from lumpability.numbers.exact_array import ExactArray
-from lumpability.numbers.parameters import parameters_of, substitute, to_expression
+from lumpability.numbers.parameters import one_for_each_name, parameters_of, substitute
 from lumpability.numbers.rationals import read_number
 
 
 def parameters_in(arrays: Iterable[ExactArray]) -> tuple[Any, ...]:
-    """Return the parameters of some arrays as sympy symbols, by name.
+    """Return the parameters of some arrays as sympy symbols, one for each name, by name.
 
     >>> parameters_in([ExactArray.read(["b", 1])[0], ExactArray.read([2])[0]])
     (b,)
     """
-    return tuple(sorted({s for array in arrays for s in parameters_of(array.values)}, key=str))
+    symbols = {symbol for array in arrays for symbol in parameters_of(array.values)}
+    return tuple(one_for_each_name(symbols)) if symbols else ()
 
 
-def read_point(values: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict[Any, Any]:
-    """Read the values to substitute for parameters; keys are symbols or their names.
+def read_point(values: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict[str, Any]:
+    """Read the values to substitute for parameters, by name; keys are symbols or their names.
 
-    Raises `InvalidValue` for a parameter that does not occur, or a number that is not positive.
+    Raises `InvalidValue` for a parameter that does not occur or occurs twice, or a number that is not positive.
 
     >>> import sympy
-    >>> read_point({"mu": "1/2"}, (sympy.Symbol("mu", positive=True),))
-    {mu: 1/2}
+    >>> read_point({sympy.Symbol("mu"): "1/2"}, (sympy.Symbol("mu"),))
+    {'mu': Fraction(1, 2)}
     """
-    by_name = {str(symbol): symbol for symbol in parameters}
-    point = {}
+    names = {str(symbol) for symbol in parameters}
+    point: dict[str, Any] = {}
     for key, value in values.items():
-        symbol = by_name.get(str(key))
-        if symbol is None:
-            known = ", ".join(by_name) or "none"
+        name = str(key)
+        if name not in names:
+            known = ", ".join(sorted(names)) or "none"
             raise InvalidValue(f"there is no parameter {key}; there are {known}", parameter=key)
+        if name in point:
+            raise InvalidValue(f"parameter {key} is given twice", parameter=key)
         if getattr(value, "free_symbols", None):
-            point[symbol] = value
+            point[name] = value
             continue
         number = read_number(value)
         if number <= 0:
@@ -51,18 +54,16 @@ def read_point(values: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict[A
                 parameter=key,
                 value=number,
             )
-        point[symbol] = to_expression(number)
+        point[name] = number
     return point
 
 
-def substitute_array(array: ExactArray, point: Mapping[Any, Any]) -> ExactArray:
+def substitute_array(array: ExactArray, point: Mapping[str, Any]) -> ExactArray:
     """Substitute in every entry; arrays without these parameters are returned unchanged.
 
-    >>> import sympy
-    >>> array, _ = ExactArray.read(["2*mu", "mu/3"])
-    >>> substitute_array(array, {sympy.Symbol("mu", positive=True): 3})
+    >>> substitute_array(ExactArray.read(["2*mu", "mu/3"])[0], {"mu": 3})
     ExactArray([6, 1])
     """
-    if not set(point) & set(parameters_of(array.values)):
+    if not set(point) & {symbol.name for symbol in parameters_of(array.values)}:
         return array
     return ExactArray.of_values(array.codes, substitute(array.values, point))

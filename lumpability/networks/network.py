@@ -201,7 +201,9 @@ class Network(Drawn):
         """
         source = np.asarray(x, dtype=object)
         array = np.empty(source.shape, dtype=object)
-        array.ravel()[:] = [read_number(item, tolerance=0) for item in source.ravel().tolist()]
+        array.ravel()[:] = [
+            read_number(item, float_tolerance=0) for item in source.ravel().tolist()
+        ]
         array, single = self._batched(to_fractions(array))
         for layer in self.layers:
             array = layer.exact(array)

@@ -67,13 +67,15 @@ class ExactArray:
         self.codes.setflags(write=False)
 
     @classmethod
-    def read(cls, data: Any, *, tolerance: float = DEFAULT_TOLERANCE) -> tuple[ExactArray, Reading]:
+    def read(
+        cls, data: Any, *, float_tolerance: float = DEFAULT_TOLERANCE
+    ) -> tuple[ExactArray, Reading]:
         """Read numbers of any supported type; floats by the rule of `rationals`.
 
         Parameters
         ----------
         data : ExactArray, numpy array or iterable of numbers, texts and sympy expressions
-        tolerance : float
+        float_tolerance : float
             Largest relative change of a float; 0 reads binary values literally.
 
         Returns
@@ -94,12 +96,12 @@ class ExactArray:
             return data, Reading()
         data = plain(data)
         if isinstance(data, np.ndarray) and data.dtype.kind in "fiub":
-            return _read_numeric(data.ravel(), tolerance)
-        return _read_objects(data, tolerance)
+            return _read_numeric(data.ravel(), float_tolerance)
+        return _read_objects(data, float_tolerance)
 
     @classmethod
     def read_sparse(
-        cls, length: int, numbers: Mapping[int, Any], *, tolerance: float = DEFAULT_TOLERANCE
+        cls, length: int, numbers: Mapping[int, Any], *, float_tolerance: float = DEFAULT_TOLERANCE
     ) -> tuple[ExactArray, Reading]:
         """Read the numbers at some positions of an array that is zero elsewhere; see `read`.
 
@@ -114,7 +116,7 @@ class ExactArray:
         if gap < length:  # read a single zero for all of them
             places.insert(gap, gap)
             entries.insert(gap, 0)
-        read, reading = _read_objects(entries, tolerance, places)
+        read, reading = _read_objects(entries, float_tolerance, places)
         if gap == length:
             return read, reading
         codes = np.full(length, read.codes[gap])
@@ -165,12 +167,21 @@ class ExactArray:
             return f"ExactArray({len(self)} numbers, {len(self.values)} distinct)"
         return f"ExactArray([{', '.join(str(value) for value in self)}])"
 
+    def _with(self, other: ExactArray) -> Sequence[Sequence[Exact]]:
+        """Return the values of both arrays, in one field."""
+        if self.is_rational or other.is_rational:
+            return self.values, other.values
+        from lumpability.numbers.parameters import in_one_field
+
+        return in_one_field(self.values, other.values)
+
     def equals(self, other: ExactArray) -> bool:
         """Whether both hold the same numbers in the same order."""
         if len(self) != len(other):
             return False
-        number = {value: code for code, value in enumerate(other.values)}
-        table = np.array([number.get(value, -1) for value in self.values], dtype=np.int64)
+        ours, theirs = self._with(other)
+        number = {value: code for code, value in enumerate(theirs)}
+        table = np.array([number.get(value, -1) for value in ours], dtype=np.int64)
         return len(self) == 0 or bool(np.array_equal(table[self.codes], other.codes))
 
     def take(self, index: Any) -> ExactArray:
@@ -231,11 +242,7 @@ class ExactArray:
         width = len(other.values)
         pairs = self.codes.astype(np.int64) * width + other.codes
         codes, distinct = intern(pairs)
-        first, second = self.values, other.values
-        if not (self.is_rational or other.is_rational):
-            from lumpability.numbers.parameters import in_one_field
-
-            first, second = map(tuple, in_one_field(first, second))
+        first, second = self._with(other)
         values = [
             function(first[pair // width], second[pair % width]) for pair in distinct.tolist()
         ]
@@ -248,8 +255,9 @@ class ExactArray:
         total = len(self.values) + len(other.values)
         dtype = smallest_unsigned(total)
         shifted = other.codes.astype(dtype) + dtype.type(len(self.values))
+        ours, theirs = self._with(other)
         return ExactArray.of_values(
-            np.concatenate([self.codes.astype(dtype), shifted]), [*self.values, *other.values]
+            np.concatenate([self.codes.astype(dtype), shifted]), [*ours, *theirs]
         )
 
     def to_floats(self) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -441,7 +449,7 @@ def _used(codes: np.ndarray[Any, Any], count: int) -> list[int]:
     return np.flatnonzero(used).tolist()
 
 
-def _read_numeric(data: np.ndarray[Any, Any], tolerance: float) -> tuple[ExactArray, Reading]:
+def _read_numeric(data: np.ndarray[Any, Any], float_tolerance: float) -> tuple[ExactArray, Reading]:
     if data.dtype.kind == "f":
         codes, distinct = intern(data if data.itemsize <= 8 else data.astype(np.float64))
         if not np.isfinite(distinct).all():
@@ -449,7 +457,7 @@ def _read_numeric(data: np.ndarray[Any, Any], tolerance: float) -> tuple[ExactAr
             raise InvalidValue(
                 f"{data[index]} at position {index} is not a finite number", index=index
             )
-        values, reading = read_floats(distinct, tolerance=tolerance)
+        values, reading = read_floats(distinct, float_tolerance=float_tolerance)
         if len(set(values)) == len(values):
             return ExactArray(codes, tuple(values)), reading
         return ExactArray.of_values(codes, values), reading  # two floats were read as one rational
@@ -458,7 +466,7 @@ def _read_numeric(data: np.ndarray[Any, Any], tolerance: float) -> tuple[ExactAr
 
 
 def _read_objects(
-    data: Iterable[Any], tolerance: float, places: Iterable[int] | None = None
+    data: Iterable[Any], float_tolerance: float, places: Iterable[int] | None = None
 ) -> tuple[ExactArray, Reading]:
     """Read numbers of any types; `places` are their positions if these are not 0, 1, 2, ..."""
     from lumpability.numbers.parameters import is_symbolic, read_elements
@@ -486,15 +494,15 @@ def _read_objects(
         if isinstance(item, float | np.floating):
             floats.setdefault(getattr(item, "dtype", None), []).append(item)
     try:
-        read = (read_floats(x, tolerance=tolerance)[1] for x in floats.values())
+        read = (read_floats(x, float_tolerance=float_tolerance)[1] for x in floats.values())
         reading = sum(read, start=Reading())
     except InvalidValue:
         reading = Reading()  # the loop below finds the bad value again, with its position
     try:
         if any(is_symbolic(item) for item in distinct):
-            values = read_elements(distinct, tolerance=tolerance)
+            values = read_elements(distinct, float_tolerance=float_tolerance)
         else:
-            values = [_read_one(item, code, tolerance) for code, item in enumerate(distinct)]
+            values = [_read_one(item, code, float_tolerance) for code, item in enumerate(distinct)]
     except InvalidValue as error:
         index = positions[error.index]
         raise InvalidValue(
@@ -503,8 +511,8 @@ def _read_objects(
     return ExactArray.of_values(np.array(codes, dtype=np.int64), values), reading
 
 
-def _read_one(item: Any, index: int, tolerance: float) -> Fraction:
+def _read_one(item: Any, index: int, float_tolerance: float) -> Fraction:
     try:
-        return read_number(item, tolerance=tolerance)
+        return read_number(item, float_tolerance=float_tolerance)
     except InvalidValue as error:
         raise InvalidValue(str(error), index=index, value=item) from None

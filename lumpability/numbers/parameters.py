@@ -1,7 +1,9 @@
 """Symbolic weights: rational functions of positive parameters, as elements of one field.
 
 A weight may be a sympy expression, or a text such as "2*mu + 1/3", in parameters that stand for
-positive numbers.  All weights of an array become elements of the field Q(a, b, ...) of rational
+positive numbers.  A parameter is its name.  It is given back as it came in: a name in a text as the plain
+symbol without assumptions, which sympy's functions find by its name too, and a symbol of the user as itself.
+All weights of an array become elements of the field Q(a, b, ...) of rational
 functions.  There every element has one normal form, so equality is decided by comparison, sums are
 exact, and no simplification heuristics are involved.  Text is parsed with Python's grammar, never
 evaluated: only numbers, names, + - * / and whole powers are accepted, and only while the expression
@@ -13,7 +15,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -45,7 +47,7 @@ def is_symbolic(item: Any) -> bool:
 
 
 def parse(text: str) -> Any:
-    """Parse an arithmetic expression; names become positive sympy symbols.
+    """Parse an arithmetic expression; names become sympy symbols without assumptions.
 
     Raises `InvalidValue` if it is not arithmetic on numbers and names.
 
@@ -79,7 +81,7 @@ def _build(node: ast.expr, text: str) -> Any:
     if isinstance(node, ast.Name) and node.id.lower() not in _NOT_NUMBERS:
         # Python would take the micro sign for a Greek mu: a name is what is written.
         name = ast.get_source_segment(text, node) or node.id
-        return sympy.Symbol("lambda" if name == _LAMBDA else name, positive=True)
+        return sympy.Symbol("lambda" if name == _LAMBDA else name)
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         value = read_text(ast.get_source_segment(text, node) or "")
         return sympy.Rational(value.numerator, value.denominator)
@@ -150,31 +152,34 @@ def _terms(node: ast.expr) -> tuple[int, int]:
     return above * other_below + other_above * below, below * other_below
 
 
-def read_elements(items: Sequence[Any], *, tolerance: float = DEFAULT_TOLERANCE) -> list[Any]:
+def read_elements(items: Sequence[Any], *, float_tolerance: float = DEFAULT_TOLERANCE) -> list[Any]:
     """Read numbers and expressions as elements of the field of rational functions they span.
 
-    Raises `InvalidValue` if an expression is not a rational function, or a symbol is not known to be positive;
-    carries ``index``.
+    Raises `InvalidValue` if an expression is not a rational function, or a symbol has assumptions and is not
+    known to be positive; carries ``index``.
 
-    - tolerance: for floats, also those inside expressions
+    - float_tolerance: for floats, also those inside expressions
     """
     import sympy
 
     expressions = []
     for index, item in enumerate(items):
         try:
-            expressions.append(_expression(item, tolerance))
+            expressions.append(_expression(item, float_tolerance))
         except InvalidValue as error:
             raise InvalidValue(str(error), **{**error.evidence, "index": index}) from None
         for symbol in sorted(expressions[index].free_symbols, key=str):
-            if not symbol.is_positive:
+            if not _is_plain(symbol) and (symbol.is_Dummy or not symbol.is_positive):
                 raise InvalidValue(
-                    f"the sign of parameter {symbol} is unknown: "
-                    f"use Symbol('{symbol}', positive=True)",
+                    f"the sign of parameter {symbol} is unknown or negative: "
+                    f"use Symbol('{symbol}') or Symbol('{symbol}', positive=True)",
                     parameter=symbol,
                     index=index,
                 )
-    symbols = sorted(set().union(*(e.free_symbols for e in expressions)), key=str)
+    mentioned = set().union(*(e.free_symbols for e in expressions))
+    symbols = one_for_each_name(mentioned)
+    if len(symbols) < len(mentioned):
+        expressions = [in_symbols(expression, symbols) for expression in expressions]
     if not symbols:  # every parameter cancelled
         return [Fraction(int(e.p), int(e.q)) for e in expressions]
     domain = sympy.QQ.frac_field(*symbols)
@@ -191,7 +196,7 @@ def read_elements(items: Sequence[Any], *, tolerance: float = DEFAULT_TOLERANCE)
     return elements
 
 
-def _expression(item: Any, tolerance: float) -> Any:
+def _expression(item: Any, float_tolerance: float) -> Any:
     import sympy
 
     if isinstance(item, str) and is_symbolic(item):
@@ -199,11 +204,51 @@ def _expression(item: Any, tolerance: float) -> Any:
     if hasattr(item, "as_expr"):
         item = item.as_expr()
     if isinstance(item, sympy.Expr) and item.free_symbols:
-        meant = {f: _rational(read_number(f, tolerance=tolerance)) for f in item.atoms(sympy.Float)}
-        # Only the library's symbols come without assumptions; they are positive.
-        plain = (s for s in item.free_symbols if s == sympy.Symbol(s.name))
-        return item.xreplace(meant | {s: sympy.Symbol(s.name, positive=True) for s in plain})
-    return _rational(read_number(item, tolerance=tolerance))
+        meant = {
+            f: _rational(read_number(f, float_tolerance=float_tolerance))
+            for f in item.atoms(sympy.Float)
+        }
+        symbols = one_for_each_name(item.free_symbols)
+        return in_symbols(positive(item.xreplace(meant)), symbols)  # sqrt(x**2) is x
+    return _rational(read_number(item, float_tolerance=float_tolerance))
+
+
+def _is_plain(symbol: Any) -> bool:
+    import sympy
+
+    return bool(symbol == sympy.Symbol(symbol.name))
+
+
+def one_for_each_name(symbols: Iterable[Any]) -> list[Any]:
+    """Return one symbol for each name, by name: where some have assumptions, one of these.
+
+    >>> import sympy
+    >>> one_for_each_name([sympy.Symbol("b"), sympy.Symbol("a"), sympy.Symbol("a", positive=True)])[0].is_positive
+    True
+    """
+    ordered = sorted(symbols, key=lambda s: (not _is_plain(s), str(sorted(s.assumptions0))))
+    chosen = {symbol.name: symbol for symbol in ordered}
+    return [chosen[name] for name in sorted(chosen)]
+
+
+def in_symbols(expression: Any, symbols: Iterable[Any]) -> Any:
+    """Return an expression with these symbols in place of those of the same names."""
+    meant = {symbol.name: symbol for symbol in symbols}
+    return expression.xreplace({s: meant.get(s.name, s) for s in expression.free_symbols})
+
+
+def positive(expression: Any) -> Any:
+    """Return an expression in symbols of which sympy knows that they are positive.
+
+    >>> import sympy
+    >>> positive(sympy.Symbol("a") + 1).is_positive
+    True
+    """
+    import sympy
+
+    return in_symbols(
+        expression, [sympy.Symbol(s.name, positive=True) for s in expression.free_symbols]
+    )
 
 
 def _rational(value: Fraction) -> Any:
@@ -368,24 +413,22 @@ def substitute(values: Sequence[Any], point: Mapping[Any, Any]) -> list[Any]:
 
     Raises `InvalidValue` if a denominator becomes zero.
 
-    - point (mapping from sympy symbols to sympy expressions): other parameters stay
+    - point (mapping from names to numbers or sympy expressions): other parameters stay
 
-    >>> import sympy
-    >>> a, b = sympy.symbols("a b", positive=True)
-    >>> substitute(read_elements([a / b, a]), {a: 3, b: 2})
+    >>> substitute(read_elements(["a / b", "a"]), {"a": 3, "b": 2})
     [Fraction(3, 2), Fraction(3, 1)]
     """
     import sympy
 
+    meant = {name: _expression(number, DEFAULT_TOLERANCE) for name, number in point.items()}
     expressions = []
     for value in values:
         above, below = to_expression(value).as_numer_denom()
-        replaced = [sympy.sympify(part).xreplace(_exact(point)) for part in (above, below)]
+        named = {
+            s: meant[s.name] for s in above.free_symbols | below.free_symbols if s.name in meant
+        }
+        replaced = [part.xreplace(named) for part in (above, below)]
         if sympy.expand(replaced[1]) == 0:
             raise InvalidValue(f"{value} divides by zero for these parameters", value=value)
         expressions.append(replaced[0] / replaced[1])
     return read_elements(expressions)
-
-
-def _exact(point: Mapping[Any, Any]) -> dict[Any, Any]:
-    return {symbol: _expression(number, DEFAULT_TOLERANCE) for symbol, number in point.items()}

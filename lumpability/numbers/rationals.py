@@ -5,7 +5,7 @@ A float is a dyadic rational m 2^e, but the float of a chain usually stands for 
 1/10, and 0.050000000000000044 = 1 - 0.95 means 1/20.  So a float x is read as the simple number r that is
 too close to be a coincidence.  Let d = max(|x - r| / |x|, 2^-53) be the relative change, and let N(r) be
 the complexity: p q for a fraction p/q, m for a decimal m 10^e and for a short binary number m 2^e.  About
-N d numbers as simple as r lie so close to a random x.  The rule: |x - r| <= tolerance |x| and N d <= 10^-4;
+N d numbers as simple as r lie so close to a random x.  The rule: |x - r| <= float_tolerance |x| and N d <= 10^-4;
 of several such r, the one with the least N d.
 Floats of 32 and of 16 bits are read by the same rule with their own precision.
 Integers up to 2^53 and floats without such an r keep their binary value.  The reading of a value
@@ -227,36 +227,40 @@ def read_text(text: str) -> Fraction:
     return value / denominator
 
 
-def read_float(x: float | np.floating[Any], *, tolerance: float = DEFAULT_TOLERANCE) -> Fraction:
+def read_float(
+    x: float | np.floating[Any], *, float_tolerance: float = DEFAULT_TOLERANCE
+) -> Fraction:
     """Read a float as the rational that was meant, by the rule of the module's docstring.
 
     Raises `InvalidValue` if `x` is NaN or infinite.
 
-    - tolerance: largest relative change (raised to a few rounding errors of the type); 0 reads the binary value
+    - float_tolerance: largest relative change (raised to a few rounding errors of the type); 0 reads the binary value
       literally
 
     >>> read_float(0.3333333333333333), read_float(3.1709791983764586e-08)
     (Fraction(1, 3), Fraction(1, 31536000))
-    >>> read_float(0.1, tolerance=0)
+    >>> read_float(0.1, float_tolerance=0)
     Fraction(3602879701896397, 36028797018963968)
     >>> read_float(np.float32(0.1))
     Fraction(1, 10)
     """
-    return _read_float(float(x), tolerance, _PRECISIONS.get(getattr(x, "dtype", None), _DOUBLE))
+    return _read_float(
+        float(x), float_tolerance, _PRECISIONS.get(getattr(x, "dtype", None), _DOUBLE)
+    )
 
 
-def _read_float(x: float, tolerance: float, precision: _Precision) -> Fraction:
+def _read_float(x: float, float_tolerance: float, precision: _Precision) -> Fraction:
     if not math.isfinite(x):
         raise InvalidValue(f"{x} is not a finite number", value=x)
     numerator, denominator = abs(x).as_integer_ratio()
-    if tolerance == 0 or (denominator == 1 and numerator <= _LARGEST_EXACT_INTEGER):
+    if float_tolerance == 0 or (denominator == 1 and numerator <= _LARGEST_EXACT_INTEGER):
         return Fraction(x)
-    tolerance = max(tolerance, precision.least_tolerance)
+    float_tolerance = max(float_tolerance, precision.least_tolerance)
     best, least = (numerator, denominator), precision.chance
     for complexity, p, q in _candidates(abs(x), numerator, denominator, precision):
         change = abs(numerator * q - p * denominator) / (numerator * q)
         chance = complexity * max(change, precision.unit)
-        if change <= tolerance and chance <= least:
+        if change <= float_tolerance and chance <= least:
             best, least = (p, q), chance
     return Fraction(*best) if x > 0 else -Fraction(*best)
 
@@ -291,7 +295,7 @@ def _candidates(
 
 
 def read_floats(
-    values: Sequence[float] | np.ndarray[Any, Any], *, tolerance: float = DEFAULT_TOLERANCE
+    values: Sequence[float] | np.ndarray[Any, Any], *, float_tolerance: float = DEFAULT_TOLERANCE
 ) -> tuple[list[Fraction], Reading]:
     """Read distinct floats, each by itself, and report the changes.
 
@@ -299,7 +303,7 @@ def read_floats(
     ----------
     values : sequence of float or array of floats of 16 to 64 bits, shape (k,)
         Distinct values: a matrix is interned first, see `lumpability.numbers.exact_array.ExactArray`.
-    tolerance : float
+    float_tolerance : float
         Largest relative change; 0 reads binary values literally.
 
     Returns
@@ -333,13 +337,13 @@ def read_floats(
             value=float(array[bad[0]]),
             index=int(bad[0]),
         )
-    hopeful = _may_be_simple(array, tolerance, precision)
+    hopeful = _may_be_simple(array, float_tolerance, precision)
     fractions: list[Fraction] = []
     nearest = neighbours = 0
     largest = Fraction(0)
     for x, hope in zip(array.tolist(), hopeful.tolist(), strict=True):
         exact = Fraction(x)
-        value = _read_float(x, tolerance, precision) if hope else exact
+        value = _read_float(x, float_tolerance, precision) if hope else exact
         fractions.append(value)
         if value != exact:
             largest = max(largest, abs(value / exact - 1))
@@ -351,15 +355,15 @@ def read_floats(
 
 
 def _may_be_simple(
-    x: np.ndarray[Any, Any], tolerance: float, precision: _Precision
+    x: np.ndarray[Any, Any], float_tolerance: float, precision: _Precision
 ) -> np.ndarray[Any, Any]:
     """Mark all values that `read_float` may change, by a fast test in floating point with slack.
 
     A value that is not marked has no simple neighbour.
     """
-    if tolerance == 0 or len(x) < 1000:
-        return np.full(len(x), tolerance != 0)
-    tolerance = max(tolerance, precision.least_tolerance)
+    if float_tolerance == 0 or len(x) < 1000:
+        return np.full(len(x), float_tolerance != 0)
+    float_tolerance = max(float_tolerance, precision.least_tolerance)
     slack = 1e-15
     chance = 1.1 * precision.chance
     size = np.abs(x)
@@ -370,7 +374,7 @@ def _may_be_simple(
     def near(complexity: np.ndarray[Any, Any], value: np.ndarray[Any, Any]) -> Any:
         change = np.abs(value - size) / size
         simple = complexity * np.maximum(change - slack, precision.unit) <= chance
-        return simple & (change <= tolerance * (1 + 1e-6) + slack)
+        return simple & (change <= float_tolerance * (1 + 1e-6) + slack)
 
     exponent = np.floor(np.log10(size))
     scaled = size / 10.0**exponent
@@ -391,14 +395,14 @@ def _may_be_simple(
     return marked
 
 
-def read_number(value: Any, *, tolerance: float = DEFAULT_TOLERANCE) -> Fraction:
+def read_number(value: Any, *, float_tolerance: float = DEFAULT_TOLERANCE) -> Fraction:
     """Read one number of any supported type as a rational.
 
     Parameters
     ----------
     value : int, Fraction, Decimal, str, float, numpy scalar or sympy number
         Floats follow the policy of `read_float`; everything else is read literally.
-    tolerance : float
+    float_tolerance : float
         Largest relative change of a float; 0 reads binary values literally.
 
     Raises
@@ -423,16 +427,16 @@ def read_number(value: Any, *, tolerance: float = DEFAULT_TOLERANCE) -> Fraction
     if isinstance(value, str):
         return read_text(value)
     if isinstance(value, float | np.floating):
-        return read_float(value, tolerance=tolerance)
-    return _read_foreign(value, tolerance)
+        return read_float(value, float_tolerance=float_tolerance)
+    return _read_foreign(value, float_tolerance)
 
 
-def _read_foreign(value: Any, tolerance: float) -> Fraction:
+def _read_foreign(value: Any, float_tolerance: float) -> Fraction:
     """Read Decimal and sympy numbers; sympy is imported only for its own numbers."""
     if getattr(value, "is_Rational", False):
         return Fraction(int(value.p), int(value.q))
     if getattr(value, "is_Float", False):
-        return read_float(float(value), tolerance=tolerance)
+        return read_float(float(value), float_tolerance=float_tolerance)
     if type(value).__module__ == "decimal" and value.is_finite():
         return Fraction(value)
     raise InvalidValue(

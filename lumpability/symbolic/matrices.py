@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lumpability.errors import InvalidInput
-from lumpability.numbers.parameters import to_expression
+from lumpability.numbers.parameters import positive, to_expression
 from lumpability.symbolic.proof import Identity
 
 
@@ -76,11 +76,13 @@ def compare(
 def signs(expressions: Iterable[Any], *, zero: bool) -> tuple[list[Any], list[Any]]:
     """Sort conditions "positive" (or "not negative" if zero is allowed) into false and undecided ones.
 
+    Symbols stand for positive numbers.
+
     - zero: whether zero meets the condition
     - returns undecided, list of sympy relations: conditions to assume, each once
 
     >>> import sympy
-    >>> a, b = sympy.symbols("a b", positive=True)
+    >>> a, b = sympy.symbols("a b")
     >>> signs([a + b, a - b, -a], zero=True)
     ([-a], [a - b >= 0])
     """
@@ -91,7 +93,8 @@ def signs(expressions: Iterable[Any], *, zero: bool) -> tuple[list[Any], list[An
     undecided: dict[Any, Any] = {}
     for expression in expressions:
         reduced = sympy.factor(sympy.cancel(expression))
-        known = reduced.is_nonnegative if zero else reduced.is_positive
+        assumed = positive(reduced)
+        known = assumed.is_nonnegative if zero else assumed.is_positive
         if known is False:
             false.append(expression)
         elif known is None:

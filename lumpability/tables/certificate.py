@@ -132,7 +132,7 @@ class TableCertificate:
         *,
         states: str | Path | None = None,
         table: str = "edges",
-        tolerance: float = DEFAULT_TOLERANCE,
+        float_tolerance: float = DEFAULT_TOLERANCE,
         memory: int | str = _MEMORY,
         threads: int | None = None,
         temp: str | Path | None = None,
@@ -141,7 +141,7 @@ class TableCertificate:
 
         Parameters
         ----------
-        edges, states, table, tolerance
+        edges, states, table, float_tolerance
             As for `lump_table`.
         blocks : path
             The file of blocks that the certificate is about.
@@ -165,9 +165,13 @@ class TableCertificate:
             paths = Path(edges), None if states is None else Path(states)
             _, attributes = open_tables(session, *paths, table=table)
             read = read_edges(
-                session, *paths, time=self.time, attributes=attributes, tolerance=tolerance
+                session,
+                *paths,
+                time=self.time,
+                attributes=attributes,
+                float_tolerance=float_tolerance,
             )
-            check = _Check(self, session, read, paths[1], tolerance)
+            check = _Check(self, session, read, paths[1], float_tolerance)
             try:
                 check.run(Path(blocks))
             except Contradiction as wrong:
@@ -214,7 +218,7 @@ class _Check:
     session: Session
     edges: Edges
     states: Path | None
-    tolerance: float
+    float_tolerance: float
 
     def run(self, blocks: Path) -> None:
         """Raise `Contradiction` for the first claim that does not hold."""
@@ -258,7 +262,9 @@ class _Check:
         missing = sorted(set(claims.respected) - set(known))
         if missing:
             raise Contradiction("respected", f"the table of states has no column {missing[0]!r}")
-        write_initial_state(session, edges, list(claims.respected), self.states, self.tolerance)
+        write_initial_state(
+            session, edges, list(claims.respected), self.states, self.float_tolerance
+        )
         session.run("ALTER TABLE state RENAME TO respected")
         with reading(path):
             relation = session.relation(path, "blocks", "given_blocks", text=())

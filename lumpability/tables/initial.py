@@ -62,7 +62,7 @@ def _columns(edges: Edges, item: str, verb: str) -> tuple[str, ...]:
 
 
 def write_initial_state(
-    session: Database, edges: Edges, columns: list[str], states: Path | None, tolerance: float
+    session: Database, edges: Edges, columns: list[str], states: Path | None, float_tolerance: float
 ) -> None:
     """Make the table ``state`` of all states, each with the name of its block."""
     if not columns:
@@ -72,7 +72,7 @@ def write_initial_state(
         return
     assert states is not None
     with reading(states):
-        codes = [_codes(session, column, tolerance) for column in columns]
+        codes = [_codes(session, column, float_tolerance) for column in columns]
     key = f"CAST(raw_states.state AS {edges.key})"
     number, join = key, ""
     if not edges.dense:
@@ -90,14 +90,14 @@ def write_initial_state(
     session.drop("attributes")
 
 
-def _codes(session: Database, column: str, tolerance: float) -> str:
+def _codes(session: Database, column: str, float_tolerance: float) -> str:
     """Return an expression that has equal values for equal labels or rewards."""
     kind = session.columns("raw_states")[column]
     name = f"raw_states.{identifier(column)}"
     if kind not in FLOATS:
         return name
     given = [row[0] for row in session.run(f"SELECT DISTINCT {name} FROM raw_states ORDER BY 1")]
-    array = read_numbers(given, kind, column, tolerance)
+    array = read_numbers(given, kind, column, float_tolerance)
     first: dict[int, int] = {}
     for place, code in enumerate(array.codes.tolist()):
         first.setdefault(code, place)

@@ -70,7 +70,7 @@ def lump_table(
     kind: str = "ordinary",
     respect: Iterable[str] | str | None = None,
     ignore: Iterable[str] | str = (),
-    tolerance: float = DEFAULT_TOLERANCE,
+    float_tolerance: float = DEFAULT_TOLERANCE,
     engine: TableEngine = "auto",
     memory: int | str | None = None,
     threads: int | None = None,
@@ -100,7 +100,7 @@ def lump_table(
         As for `lumpability.lump`.  Tables have no "proportional", which compares shares and not sums.
     respect, ignore : iterable of str, optional
         As for `lumpability.lump`.
-    tolerance : float
+    float_tolerance : float
         Largest relative change when a float is read as the rational that was meant.
     engine : {"auto", "memory", "stream", "hybrid", "duckdb", "spark"}
         All give the same answer; "auto" chooses by sizes and `memory`.
@@ -164,7 +164,7 @@ def lump_table(
         kind=kind,
         respect=find_kind(kind).respects if respect is None else respect,
         ignore=ignore,
-        tolerance=tolerance,
+        float_tolerance=float_tolerance,
         output=None if output is None else Path(output),
         quotient=None if quotient is None else Path(quotient),
         certificate=None if certificate is None else Path(certificate),
@@ -194,7 +194,7 @@ def inspect_table(
     states: str | Path | None = None,
     table: str = "edges",
     type: Literal["ctmc", "dtmc"] | None = None,  # noqa: A002  # the word of `read`
-    tolerance: float = DEFAULT_TOLERANCE,
+    float_tolerance: float = DEFAULT_TOLERANCE,
     memory: int | str | None = None,
 ) -> Inspection:
     """Read an edge table as `lump_table` does, and check it; see there for parameters and errors.
@@ -214,7 +214,9 @@ def inspect_table(
     with Workspace(None) as workspace, Session(workspace, memory=limit) as session:
         time, attributes = open_tables(session, *paths, table=table)
         time = _time_of(type, time)
-        found = read_edges(session, *paths, time=time, attributes=attributes, tolerance=tolerance)
+        found = read_edges(
+            session, *paths, time=time, attributes=attributes, float_tolerance=float_tolerance
+        )
     return Inspection(found, choose(found, "ordinary", limit))
 
 
@@ -261,10 +263,10 @@ def _run(task: Task, session: Database, engine: str) -> TableLumping:
             task.states,
             time=time,
             attributes=attributes,
-            tolerance=task.tolerance,
+            float_tolerance=task.float_tolerance,
         )
         columns = respected_columns(edges, task.respect, task.ignore)
-        write_initial_state(session, edges, columns, task.states, task.tolerance)
+        write_initial_state(session, edges, columns, task.states, task.float_tolerance)
         session.remember("columns", columns)
         session.remember("edges", edges.saved())
         session.remember("identity", task.identity())

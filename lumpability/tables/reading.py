@@ -178,7 +178,7 @@ def read_edges(
     *,
     time: str,
     attributes: dict[str, str],
-    tolerance: float = DEFAULT_TOLERANCE,
+    float_tolerance: float = DEFAULT_TOLERANCE,
 ) -> Edges:
     """Read keys, numbers and states; leaves the tables ``numbers`` and ``rates``.
 
@@ -188,7 +188,7 @@ def read_edges(
     with reading(edges):
         rows = _check_nulls(session, "raw", ("source", "target", "rate"))
         key = _key_type(session, listed=states is not None)
-        numerators, denominator, largest = _read_rates(session, tolerance)
+        numerators, denominator, largest = _read_rates(session, float_tolerance)
     if states is not None:
         with reading(states):
             _check_nulls(session, "raw_states", ("state", *attributes))
@@ -200,7 +200,7 @@ def read_edges(
     sorts = {name: _sort(name, kind, states) for name, kind in attributes.items()}
     if sorts.get("initial") == "initial":
         with reading(states or edges):
-            _check_initial(session, attributes["initial"], tolerance)
+            _check_initial(session, attributes["initial"], float_tolerance)
     labels = tuple(name for name, sort in sorts.items() if sort == "label")
     rewards = tuple(name for name, sort in sorts.items() if sort == "reward")
     return Edges(
@@ -220,10 +220,10 @@ def _sort(name: str, kind: str, path: Path | None) -> str:
     )
 
 
-def _check_initial(session: Database, kind: str, tolerance: float) -> None:
+def _check_initial(session: Database, kind: str, float_tolerance: float) -> None:
     """Check that the initial probabilities are none below zero, and sum to one."""
     found = session.run("SELECT initial, count(*) FROM raw_states GROUP BY initial")
-    given = read_numbers([row[0] for row in found], kind, "initial", tolerance)
+    given = read_numbers([row[0] for row in found], kind, "initial", float_tolerance)
     _check_sign(min(given.values, default=Fraction(0)), "initial probability")
     total = sum(value * row[1] for value, row in zip(given, found, strict=True))
     if total != 1:
@@ -232,7 +232,7 @@ def _check_initial(session: Database, kind: str, tolerance: float) -> None:
         )
 
 
-def read_numbers(given: list[Any], kind: str, column: str, tolerance: float) -> ExactArray:
+def read_numbers(given: list[Any], kind: str, column: str, float_tolerance: float) -> ExactArray:
     """Return numbers of a column as rationals; floats are read as those that were meant.
 
     Raises `InvalidInput` for a number that is not finite.
@@ -242,7 +242,7 @@ def read_numbers(given: list[Any], kind: str, column: str, tolerance: float) -> 
     for number in given:
         if not isfinite(number):
             raise InvalidInput(f"the column {column!r} holds {number}, which is no number")
-    return ExactArray.read(np.array(given, dtype=FLOATS[kind]), tolerance=tolerance)[0]
+    return ExactArray.read(np.array(given, dtype=FLOATS[kind]), float_tolerance=float_tolerance)[0]
 
 
 def _check_nulls(session: Database, relation: str, columns: Sequence[str]) -> int:
@@ -281,7 +281,9 @@ def _key_type(session: Database, *, listed: bool) -> str:
     return found.pop()
 
 
-def _read_rates(session: Database, tolerance: float) -> tuple[tuple[int, ...] | None, int, int]:
+def _read_rates(
+    session: Database, float_tolerance: float
+) -> tuple[tuple[int, ...] | None, int, int]:
     """Make the table ``rates`` of the distinct numbers; return them over their denominator, and the largest."""
     kind = session.columns("raw")["rate"]
     found = session.run(f"SELECT DISTINCT rate FROM raw LIMIT {MOST_VALUES + 1}")
@@ -297,7 +299,7 @@ def _read_rates(session: Database, tolerance: float) -> tuple[tuple[int, ...] | 
         session.drop("rates")
         return None, 1, int(most)
     given = [row[0] for row in found]
-    array = read_numbers(given, kind, "rate", tolerance)
+    array = read_numbers(given, kind, "rate", float_tolerance)
     _check_sign(min(array.values, default=Fraction(0)), "rate")
     integers, denominator = array.integers if len(array) else ([], 1)
     order = sorted(range(len(integers)), key=integers.__getitem__)

@@ -24,7 +24,7 @@ class Task:
     kind: str
     respect: Iterable[str] | str
     ignore: Iterable[str] | str
-    tolerance: float
+    float_tolerance: float
     output: Path | None
     quotient: Path | None
     certificate: Path | None
@@ -40,7 +40,7 @@ class Task:
         ]
         respect = self.respect if isinstance(self.respect, str) else list(self.respect)
         ignore = self.ignore if isinstance(self.ignore, str) else list(self.ignore)
-        options = [self.table, self.type, self.kind, respect, ignore, self.tolerance]
+        options = [self.table, self.type, self.kind, respect, ignore, self.float_tolerance]
         return [__version__, files, *options]
 
 

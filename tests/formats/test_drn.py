@@ -97,8 +97,8 @@ def test_doubles_are_read_as_the_rationals_that_were_meant(tmp_path):
         read_drn(written(tmp_path, text.replace("0.94999999999999996", "0.94")))
     path = written(tmp_path, text)
     with pytest.raises(FormatError, match="row 0 sums to"):
-        read_drn(path, tolerance=0)
-    literal = read_drn(path, tolerance=0, normalize=True)
+        read_drn(path, float_tolerance=0)
+    literal = read_drn(path, float_tolerance=0, normalize=True)
     assert literal.reading.distinct == 0
     assert literal.rescaled > 0
 

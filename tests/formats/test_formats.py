@@ -42,7 +42,9 @@ def test_a_source_format_cannot_be_written(tmp_path, walk):
 
 def test_an_option_the_format_does_not_have_is_named(tmp_path, walk):
     formats.write(walk, tmp_path / "a.drn")
-    with pytest.raises(FormatError, match="has no option 'constants'; it has tolerance, digits"):
+    with pytest.raises(
+        FormatError, match="has no option 'constants'; it has float_tolerance, digits"
+    ):
         formats.read(tmp_path / "a.drn", constants="N=3")
     with pytest.raises(InvalidInput, match="write has no option 'level': it has value_type"):
         formats.write(walk, tmp_path / "a.drn", level=9)

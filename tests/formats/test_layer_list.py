@@ -102,7 +102,7 @@ def test_one_suffix_holds_chains_and_networks(tmp_path: Path) -> None:
     write(chain, tmp_path / "chain.npz")
     write(network, tmp_path / "network.npz")
     assert isinstance(read(tmp_path / "chain.npz"), CTMC)
-    assert isinstance(read(tmp_path / "network.npz", tolerance=0), Network)
+    assert isinstance(read(tmp_path / "network.npz", float_tolerance=0), Network)
     with np.load(tmp_path / "network.npz", allow_pickle=False) as arrays:  # numpy alone reads it
         assert arrays["0.weight"].tolist() == [[1, 2]]
     with pytest.raises(FormatError, match="hold a chain or a network, not a int"):

@@ -47,7 +47,7 @@ def test_only_doubles_are_counted_as_read():
 
 
 def test_tolerance_zero_reads_every_decimal_literally():
-    array, table = read("0.10000000000000001", tolerance=0)
+    array, table = read("0.10000000000000001", float_tolerance=0)
     assert list(array) == [Fraction(10000000000000001, 10**17)]
     assert table.reading.distinct == 0
 

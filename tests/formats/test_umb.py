@@ -108,7 +108,7 @@ def test_doubles_give_the_rates_that_were_meant(tmp_path):
     write_umb(chain, tmp_path / "a.umb", value_type="double")
     again = read_umb(tmp_path / "a.umb")
     assert again.matrix.equals(chain.matrix)
-    literal = read_umb(tmp_path / "a.umb", tolerance=0)
+    literal = read_umb(tmp_path / "a.umb", float_tolerance=0)
     assert not literal.matrix.equals(chain.matrix)
     assert np.allclose(literal.matrix.weights.to_floats(), chain.matrix.weights.to_floats())
 

@@ -27,7 +27,7 @@ from lumpability.testing import labelled, parametric_chains
 pytestmark = pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
 
 KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")
-A, B, C = sympy.symbols("a b c", positive=True)
+A, B, C = sympy.symbols("a b c")
 symbolic_chains = labelled(parametric_chains(), max_labels=1)
 
 
@@ -138,9 +138,41 @@ def test_a_parameter_of_unknown_sign_is_refused():
         CTMC.from_rates({("u", "d"): sympy.Symbol("x", real=True)})
 
 
-def test_a_symbol_without_assumptions_is_the_positive_parameter_of_that_name():
-    plain = CTMC.from_rates({("u", "d"): sympy.Symbol("x")})
-    assert plain.equals(CTMC.from_rates({("u", "d"): "x"}))
+def test_a_parameter_is_its_name_whatever_symbol_stands_for_it(tmp_path):
+    text, plain, positive = (
+        CTMC.from_rates({("u", "d"): x, ("v", "d"): "x + y"}, labels={"d": ["d"]})
+        for x in ("x", sympy.Symbol("x"), sympy.Symbol("x", positive=True))
+    )
+    assert plain.equals(text)
+    assert plain.equals(positive)
+    assert [x.is_positive for x in (*text.parameters, *positive.parameters)] == [
+        None,
+        None,
+        True,
+        None,
+    ]
+    for name, chain in {"text": text, "positive": positive}.items():
+        lump(chain).certificate().write(tmp_path / name)
+    assert (tmp_path / "text").read_bytes() == (tmp_path / "positive").read_bytes()
+    assert lump(text).certificate().verify(positive, lump(plain).quotient)
+    assert positive.subs({"x": 2}).equals(text.subs({sympy.Symbol("x"): 2}))
+
+
+def test_rewards_and_rates_with_different_symbols_of_a_name_are_of_one_parameter():
+    x = sympy.Symbol("x", positive=True)
+    chain = CTMC.from_rates({("u", "d"): x, ("d", "u"): 1}, rewards={"cost": {"u": "x", "d": 1}})
+    assert len(chain.parameters) == 1
+    assert chain.subs({"x": 2}).is_rational
+    assert chain.subs({"x": 2}).rewards["cost"].parts[0].is_rational
+    with pytest.raises(InvalidValue, match="given twice"):
+        chain.subs({"x": 2, x: 3})
+
+
+def test_a_formula_that_needs_the_sign_of_its_parameter_is_read():
+    x = sympy.Symbol("x")
+    assert CTMC.from_rates({("u", "d"): sympy.sqrt(x**2)}).equals(
+        CTMC.from_rates({("u", "d"): "x"})
+    )
 
 
 def test_symbolic_probabilities_must_add_up_to_one():

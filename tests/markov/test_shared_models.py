@@ -70,7 +70,7 @@ def test_reading_floats_literally_leaves_more_blocks_of_nand():
     """254,364 instead of 226,072: 1 - 0.95 and 1/20 stay apart (docs/decisions/0001)."""
     chain = load("nand20_4")
     with np.load(CHAINS / "nand20_4.npz", allow_pickle=False) as file:
-        weights, reading = ExactArray.read(file["data"], tolerance=0)
+        weights, reading = ExactArray.read(file["data"], float_tolerance=0)
         structure = WeightedStructure.from_rows(file["indptr"], file["indices"], weights)
     assert reading.neighbours == 0
     assert len(refine(structure, chain.respected("labels")).partition) == 254364

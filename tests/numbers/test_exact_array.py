@@ -68,7 +68,7 @@ def test_the_reading_says_how_many_distinct_floats_changed():
     assert list(array) == [Fraction(1, 10), Fraction(1, 10), Fraction(1, 2), Fraction(1, 10)]
     assert len(array.values) == 2
     assert (reading.distinct, reading.nearest, reading.neighbours) == (3, 1, 1)
-    literal, reading = ExactArray.read(np.array([0.1, 0.5]), tolerance=0)
+    literal, reading = ExactArray.read(np.array([0.1, 0.5]), float_tolerance=0)
     assert list(literal) == [Fraction(0.1), Fraction(0.5)]
     assert reading.largest_change == 0
 
@@ -99,9 +99,9 @@ def test_an_array_with_gaps_is_read_as_if_zeros_were_written_there(numbers, tole
         return array.codes.tolist(), array.codes.dtype, array.values, reading
 
     dense = [numbers.get(i, 0) for i in range(6)]
-    assert outcome(lambda: ExactArray.read_sparse(6, numbers, tolerance=tolerance)) == outcome(
-        lambda: ExactArray.read(dense, tolerance=tolerance)
-    )
+    assert outcome(
+        lambda: ExactArray.read_sparse(6, numbers, float_tolerance=tolerance)
+    ) == outcome(lambda: ExactArray.read(dense, float_tolerance=tolerance))
 
 
 def test_an_array_of_no_numbers_has_no_gaps():

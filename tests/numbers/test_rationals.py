@@ -69,7 +69,7 @@ def test_floats_without_a_simple_neighbour_keep_their_binary_value(x):
 
 @given(finite)
 def test_tolerance_zero_reads_the_binary_value(x):
-    assert read_float(x, tolerance=0) == Fraction(x)
+    assert read_float(x, float_tolerance=0) == Fraction(x)
 
 
 @given(finite)

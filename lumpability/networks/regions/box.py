@@ -107,7 +107,7 @@ class Box:
         >>> [str(end) for end in (*box.low, *box.high)]
         ['0', '2/5', '1/10', '3/5']
         """
-        centre, width = _numbers(x, "centre"), read_number(eps, tolerance=0)
+        centre, width = _numbers(x, "centre"), read_number(eps, float_tolerance=0)
         low, high = centre - width, centre + width
         if clip is not None:
             ends = _numbers(clip, "clip")
@@ -267,7 +267,7 @@ def _numbers(values: Any, name: str) -> Array:
     if any(isinstance(value, bool | np.bool_) for value in source.ravel().tolist()):
         raise InvalidInput(f"the {name} ends of a box hold true or false where a number should be")
     result = np.empty(source.shape, dtype=object)
-    result.ravel()[:] = [read_number(value, tolerance=0) for value in source.ravel().tolist()]
+    result.ravel()[:] = [read_number(value, float_tolerance=0) for value in source.ravel().tolist()]
     return result
 
 

@@ -139,7 +139,7 @@ def _input(word: Any) -> int | None:
 def _number(expression: Any) -> Fraction | None:
     if isinstance(expression, str):
         try:
-            return read_number(expression, tolerance=0)
+            return read_number(expression, float_tolerance=0)
         except InvalidInput:
             return None
     parts = [_number(part) for part in expression[1:]]

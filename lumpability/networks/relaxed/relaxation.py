@@ -122,7 +122,7 @@ def relax(
     else:
         from lumpability.numbers.rationals import read_number
 
-        most = read_number(tolerance, tolerance=0)
+        most = read_number(tolerance, float_tolerance=0)
         if most < 0:
             raise InvalidInput(f"a tolerance is not negative, and {tolerance} is")
         chosen = search.most(lambda tried: tried.bound <= most)

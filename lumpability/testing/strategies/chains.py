@@ -208,7 +208,7 @@ def _rates(names: Sequence[str]) -> list[Any]:
     """Return sums, multiples and a quotient of parameters, of which some are sums of others."""
     import sympy
 
-    first, *others = (sympy.Symbol(name, positive=True) for name in names)
+    first, *others = (sympy.Symbol(name) for name in names)
     rates = [sympy.Integer(0), sympy.Integer(1), first, 2 * first]
     for other in others:
         rates += [other, first + other, first * other / (first + other)]

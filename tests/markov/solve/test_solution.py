@@ -40,12 +40,28 @@ def test_names_that_are_integers_are_names():
     assert list(solution) == [Fraction(1, 4), Fraction(3, 4)]  # in the order of the states, 0 and 5
 
 
-def test_formulas_are_ordinary_expressions():
-    solution = stationary(UP_DOWN)
-    a, b = sympy.symbols("a b", positive=True)
-    assert sympy.simplify(sympy.diff(solution["up"], a) + b / (a + b) ** 2) == 0
-    assert float(solution["up"].subs({a: 1, b: 3})) == 0.75
+@pytest.mark.parametrize("given", ["text", "plain", "positive"])
+def test_formulas_are_expressions_in_the_symbols_that_were_given(given):
+    a, b = sympy.symbols("a b", positive=given == "positive" or None)
+    rates = ("a", "b") if given == "text" else (a, b)
+    solution = stationary(CTMC.from_rates({("up", "down"): rates[0], ("down", "up"): rates[1]}))
+    up = solution["up"]
+    assert up.diff(a) == sympy.diff(up, a)
+    assert sympy.simplify(up.diff(a) + b / (a + b) ** 2) == 0
+    assert float(up.subs({a: 1, b: 3})) == 0.75
+    assert sympy.limit(up, a, 0) == 1
+    assert sympy.solve(up - sympy.Rational(1, 2), a) == [b]
     assert solution.subs({"a": 1, b: 3})["up"] == Fraction(3, 4)
+    assert solution.subs({sympy.Symbol("a"): 1, sympy.Symbol("b", positive=True): 3})[
+        "up"
+    ] == up.subs({a: 1, b: 3})
+
+
+def test_sympy_finds_parameters_that_came_as_texts_by_their_names():
+    solution = stationary(UP_DOWN)
+    assert solution["up"].diff("a") == solution["up"].diff(sympy.Symbol("a")) != 0
+    assert solution["up"].subs("a", 2) == solution["up"].subs({sympy.Symbol("a"): 2})
+    assert solution["up"].subs({"a": 1, "b": 3}) == sympy.Rational(3, 4)
     assert str(solution.subs({"b": "2"})["down"]) == "a/(a + 2)"
     with pytest.raises(InvalidInput, match="floating point"):
         transient(UP_DOWN.subs({"a": 1, "b": 1}), 1).subs({"a": 1})
