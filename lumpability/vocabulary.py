@@ -6,6 +6,7 @@ A former name is refused, and the error gives the present one; nothing accepts b
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from inspect import signature
@@ -80,6 +81,8 @@ def unknown_option(
     present = FORMER.get(verb, {}).get(name)
     if present in known:
         return InvalidInput(f"{start}: it is called {present!r} now", option=name, known=known)
+    if meant := did_you_mean(name, known):
+        return InvalidInput(f"{start}: {meant}", option=name, known=known)
     if elsewhere:
         start += f", which is for {elsewhere}"
     return InvalidInput(f"{start}: it has {', '.join(known)}", option=name, known=known)
@@ -99,13 +102,23 @@ def unknown_word(what: str, word: object, known: Iterable[str]) -> InvalidInput:
     present = FORMER.get(what, {}).get(str(word))
     if present in known:
         return InvalidInput(f"unknown {what} {word!r}: it is called {present!r} now", word=word)
+    return InvalidInput(
+        f"unknown {what} {word!r}: {did_you_mean(word, known, end=' ')}choose one of {', '.join(known)}",
+        word=word,
+    )
+
+
+def did_you_mean(word: object, known: Iterable[object], *, end: str = "") -> str:
+    """Return a question with the most similar of the first ten thousand known words, or nothing.
+
+    >>> did_you_mean("dwon", ["up", "down"]), did_you_mean(3, ["up"])
+    ("did you mean 'down'?", '')
+    """
     import difflib
 
-    close = difflib.get_close_matches(str(word), known, n=1)
-    meant = f"did you mean {close[0]!r}? " if close else ""
-    return InvalidInput(
-        f"unknown {what} {word!r}: {meant}choose one of {', '.join(known)}", word=word
-    )
+    names = [name for name in itertools.islice(known, 10_000) if isinstance(name, str)]
+    close = difflib.get_close_matches(word, names, n=1) if isinstance(word, str) else []
+    return f"did you mean {close[0]!r}?{end}" if close else ""
 
 
 def missing_attribute(value: object, name: str) -> AttributeError:

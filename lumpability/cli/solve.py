@@ -118,7 +118,10 @@ def _assigned(ctx: click.Context, parameter: click.Parameter, value: tuple[str, 
     help="A reward of the chain; of reward and such.",
 )
 @click.option(
-    "--initial", metavar="STATE", show_default="as the file says", help="The state at time 0."
+    "--initial",
+    metavar="STATE",
+    show_default="as the file says",
+    help="The state at time 0; until a target: the one number from there.",
 )
 @click.option(
     "--values",
@@ -228,13 +231,15 @@ def solve_command(
 
 
 def named_state(chain: Any, name: str, *, label: bool = True) -> Any:
-    """Return a label as it is, and a state's name or number as a target."""
+    """Return a label as it is, and a state's name or number as a target; a state also by a label of its own."""
     if label and name in chain.labels:
         return name
     if name in chain.states:
         return [name] if label else name
     if name.isdecimal() and int(name) in chain.states:
         return [int(name)] if label else int(name)
+    if not label and name in chain.labels and chain.labels[name].sum() == 1:
+        return chain.states[int(chain.labels[name].argmax())]
     return name  # the error names it
 
 

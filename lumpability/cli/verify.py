@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lumpability.cli.failures import NO
 from lumpability.cli.models import describe
 from lumpability.cli.tables import describe_table, refuse_table_options, table_options
 from lumpability.errors import FormatError, InvalidInput
+from lumpability.formats import reading_options
 from lumpability.formats.onnx import read_graph
 from lumpability.networks import NetworkCertificate
 from lumpability.networks.graph.certificate import GraphCertificate
@@ -101,7 +103,11 @@ def verify_command(
                 )
             with stages("reading the model", model.name):
                 loaded = _read_model(read, model, domain)
-                reduced = None if quotient is None else _read_model(read, quotient, domain)
+                reduced = (
+                    None
+                    if quotient is None
+                    else _read_model(_fitting(read, quotient), quotient, domain)
+                )
             with stages("verifying"):
                 verification = claim.verify(loaded, reduced)
             described = describe(loaded).data
@@ -129,6 +135,12 @@ def _read_certificate(path: Path) -> tuple[Any, str]:
             f"is about a {domain[:60]!r}, not about one of {', '.join(_CERTIFICATES)}", path=path
         )
     return _CERTIFICATES[domain].read(path), _MODELS.get(domain, domain)
+
+
+def _fitting(read: Any, path: Path) -> options.Read:
+    """Return the reader of the model with the options that the format of the quotient has, too."""
+    has = reading_options(path)
+    return functools.partial(read.func, **{k: v for k, v in read.keywords.items() if k in has})
 
 
 def _read_model(read: options.Read, path: Path, domain: str) -> Any:

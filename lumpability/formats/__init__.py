@@ -104,6 +104,16 @@ def _suffixes(verb: str) -> list[str]:
     ]
 
 
+def reading_options(path: str | Path) -> list[str]:
+    """Return the options of `read` that the format of a file has.
+
+    >>> reading_options("walk.tra")[:2]
+    ['float_tolerance', 'digits']
+    """
+    known = _format_of(Path(path), "read")
+    return [] if known.reader is None else keywords(known.function(known.reader))
+
+
 @refuses_unknown_options
 def read(
     path: str | Path,

@@ -13,6 +13,18 @@ from lumpability.markov.lumping import Lumping
 from lumpability.vocabulary import count
 
 
+def _decimal(value: Any) -> Any:
+    """Return an exact number as an integer or the nearest float, if floats hold it; anything else unchanged."""
+    if not isinstance(value, Fraction):
+        return value
+    if value.denominator == 1:
+        return value.numerator
+    try:
+        return float(value) or value
+    except OverflowError:
+        return value
+
+
 class AnswerRow(NamedTuple):
     """One number."""
 
@@ -98,21 +110,28 @@ class Answer:
     def to_csv(self) -> str:
         """Return the rows as text with commas, a line of names first.
 
+        Numbers are decimals, as other programs read them; the last column has the values that are exact.
+
         Examples
         --------
         >>> from lumpability import CTMC
         >>> from lumpability.markov import ask
         >>> line = CTMC.from_rates({("up", "down"): 1, ("down", "up"): 2}, labels={"ok": ["up"]})
         >>> print(ask(line).to_csv())
-        name,states,value,error
-        up,1,2/3,0.0
-        down,1,1/3,0.0
+        name,states,value,error,exact
+        up,1,0.6666666666666666,3.9e-17,2/3
+        down,1,0.3333333333333333,1.9e-17,1/3
         <BLANKLINE>
         """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows(self.records())
+        writer.writerow((*self.columns, "exact"))
+        for *before, value, error in self.records():
+            number = _decimal(value)
+            bound, exact = error, value if isinstance(value, Fraction) else ""
+            if isinstance(value, Fraction) and isinstance(number, float):  # that of the rounding
+                bound = float(f"{float(abs(value - Fraction(number))) * 1.05:.1e}")
+            writer.writerow((*map(_decimal, before), number, bound, exact))
         return text.getvalue()
 
     def to_frame(self) -> Any:

@@ -23,8 +23,10 @@ from lumpability.numbers.foreign import by_name, is_frame, is_series, plain
 from lumpability.numbers.parameters import is_positive
 from lumpability.numbers.rationals import Reading, shown
 from lumpability.partition import Partition
+from lumpability.vocabulary import did_you_mean
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+_SHOWN_NAMES = 6
 
 
 class States(Sequence[Hashable]):
@@ -103,11 +105,20 @@ class States(Sequence[Hashable]):
         Raises `InvalidChain` if there is no such state; carries ``state``.
         """
         if name not in self:
-            raise InvalidChain(f"there is no state {name!r}", state=name)
+            raise InvalidChain(f"there is no state {self.quoted(name)}", state=name)
         if self._names is None:
             return int(name)
         place = self._index.get(name)
         return self._by_values(name) if place is None else place  # type: ignore[return-value]  # it is in
+
+    def quoted(self, name: Any) -> str:
+        """Return a name that no state has, for an error, with the name that it may be meant for."""
+        meant = did_you_mean(name, self._names or ())
+        return f"{name!r}: {meant}" if meant else repr(name)
+
+    def __repr__(self) -> str:
+        more = f", ... {self._n - _SHOWN_NAMES} more" if self._n > _SHOWN_NAMES else ""
+        return f"States([{', '.join(map(repr, self[:_SHOWN_NAMES]))}{more}])"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, States):
@@ -120,6 +131,8 @@ class States(Sequence[Hashable]):
 
 def _refuse_duplicates(names: tuple[Hashable, ...], index: Mapping[Hashable, int]) -> None:
     for i, name in enumerate(names):
+        if name != name:  # noqa: PLR0124  # NaN, as tables have it where an entry is missing
+            raise InvalidChain(f"state {i} has the name {name}, which equals no name", state=name)
         if index[name] != i:
             raise InvalidChain(f"state name {name!r} occurs twice", state=name)
 
@@ -219,7 +232,7 @@ def _read_label(name: str, value: Any, states: States) -> Mask:
                 )
             mask[_place(what, state, states)] = carries
     else:
-        items = [value] if value in states else _listed(what, value)
+        items = [value] if value in states else _listed(what, value, states)
         mask = (
             _mask_of_booleans(what, items, states)
             if _are_booleans(items) and not states.has_booleans
@@ -235,11 +248,11 @@ def _are_booleans(items: Any) -> bool:
     return len(items) > 0 and all(isinstance(item, bool | np.bool_) for item in items)
 
 
-def _listed(what: str, value: Any) -> Any:
+def _listed(what: str, value: Any, states: States) -> Any:
     if isinstance(value, np.ndarray):
         return value if value.dtype == np.bool_ else value.tolist()
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise InvalidChain(f"{what} names {value!r}, which is not a state", label=what, state=value)
+        _place(what, value, states)
     return list(value)
 
 
@@ -262,7 +275,11 @@ def _mask_of_states(what: str, items: Sequence[Any], states: States) -> Mask:
 
 def _place(what: str, state: Any, states: States) -> int:
     if state not in states:
-        raise InvalidChain(f"{what} names {state!r}, which is not a state", state=state)
+        meant = did_you_mean(state, states if states.named else ())
+        raise InvalidChain(
+            f"{what} names {state!r}, which is not a state{': ' if meant else ''}{meant}",
+            state=state,
+        )
     return states.index(state)
 
 

@@ -110,6 +110,11 @@ def _columns(rates: Any) -> tuple[Array, Any]:
             raise InvalidChain(
                 f"a table needs the columns source, target and rate; it has {', '.join(map(str, columns))}"
             )
+        for name in ("source", "target"):
+            if (missing := rates[name].isna()).any():
+                raise InvalidChain(
+                    f"row {rates.index.tolist()[int(missing.argmax())]!r} of the table has no {name}"
+                )
         sides = [np.asarray(rates[name].to_numpy()) for name in ("source", "target")]
         values = rates[number].to_numpy()
         numbers = values if values.dtype.kind in "fiu" else values.tolist()

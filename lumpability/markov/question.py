@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal, get_args
 
@@ -98,7 +98,8 @@ def ask(
     reward : str
         A reward of the chain.
     initial : state or mapping, optional
-        The chain's own initial distribution by default.
+        The chain's own initial distribution by default.  Until a target, the answer is by block, or with
+        `initial` the one number from there.
     values : mapping from parameter to number or expression, optional
     sweep : mapping from parameter to numbers, optional
         Answer for each number; of several parameters for each combination.
@@ -134,7 +135,7 @@ def ask(
     """
     wanted = () if times is None else tuple(times) if _several(times) else (times,)
     question = _Question(quantity, target, wanted, label, reward, initial, method, epsilon, states)
-    _check(question, kind)
+    _check(question, chain, kind)
     if initial is not None:
         start = initial_of(chain, initial)
         chain = _with_initial(chain, start)
@@ -158,11 +159,19 @@ def _several(times: Any) -> bool:
     return isinstance(times, Sequence | np.ndarray) and not isinstance(times, str)
 
 
-def _check(question: _Question, kind: str) -> None:
+def _check(question: _Question, chain: MarkovChain, kind: str) -> None:
     """Refuse what is missing or superfluous."""
     quantity = question.quantity
     if quantity not in QUANTITIES:
         raise unknown_word("quantity", quantity, QUANTITIES)
+    for what, word, known in (
+        ("label", question.label, chain.labels),
+        ("reward", question.reward, chain.rewards),
+    ):
+        if word is not None and word not in known:
+            if not known:
+                raise InvalidInput(f"the chain has no {what}s, so it has no {what} {word!r}")
+            raise unknown_word(what, word, known)
     if kind not in KINDS or (kind == "exact" and not question.states):
         more = " with states=True" if kind == "exact" else ""
         raise InvalidInput(
@@ -184,6 +193,11 @@ def _check(question: _Question, kind: str) -> None:
             )
         if not given and quantity in users:
             raise InvalidInput(f"{quantity} needs {name}=...: give it", option=name)
+    if question.initial is not None and question.states and quantity in _TARGETED:
+        raise InvalidInput(
+            f"the {quantity} of every state does not depend on initial=...: leave out one of the two",
+            option="initial",
+        )
     if question.label is not None and (quantity not in _LABELLED or question.states):
         raise InvalidInput(
             f"label=... is for {' and '.join(_LABELLED)}, without states=True", option="label"
@@ -287,6 +301,9 @@ def _by_state(
             quotient, question.reward or "", goal, method=question.method
         )
     found = list(solution)
+    if question.initial is not None:
+        yield AnswerRow(point, None, "start", lumping.chain.n, *_from_start(quotient, solution))
+        return
     sizes = lumping.partition.blocks.sizes.tolist()
     if question.states:
         for state, block in zip(
@@ -298,6 +315,22 @@ def _by_state(
     for block, value in enumerate(found):
         name = lumping.quotient.states[block]
         yield AnswerRow(point, None, name, sizes[block], _plain(value), _error(solution, value))
+
+
+def _from_start(quotient: MarkovChain, solution: Solution) -> tuple[Any, float | None]:
+    """Return the mean over the initial distribution, and a bound on its error."""
+    start = quotient.initial
+    assert start is not None
+    if solution.infinite is not None and solution.infinite[start.support()].any():
+        return np.inf, 0.0
+    if isinstance(solution.finite, ExactArray):
+        return _weighted(replace(solution, infinite=None), start)
+    floats = start.to_floats()
+    total = float(solution.finite @ floats)
+    rounding = (len(floats) + 2) * _UNIT * float(np.abs(solution.finite) @ floats)
+    if solution.relative_error is not None:
+        return total, solution.relative_error * float(np.abs(solution.finite) @ floats) + rounding
+    return total, None if solution.error_bound is None else solution.error_bound + rounding
 
 
 def _error(solution: Solution, value: Any) -> float | None:

@@ -43,10 +43,12 @@ def test_a_sweep_is_written_as_csv_and_as_a_plot(run: Run, line: None) -> None:
     assert outcome.exit_code == 0, outcome.stderr
     rows = list(csv.DictReader(Path("a.csv").read_text().splitlines()))
     assert [(row["mu"], row["value"]) for row in rows] == [
-        ("1", "90/11"),
-        ("3/2", "135/16"),
-        ("2", "60/7"),
+        ("1", "8.181818181818182"),
+        ("1.5", "8.4375"),
+        ("2", "8.571428571428571"),
     ]
+    assert [row["exact"] for row in rows] == ["90/11", "135/16", "60/7"]
+    assert [float(row["error"]) < 1e-15 for row in rows] == [True, True, True]
     picture = Path("a.svg").read_bytes()
     assert picture.startswith(b"<?xml")
     run(*common, "--sweep", "mu=1:2:0.5", "--plot", "b.svg", "--log", "xy")
@@ -76,6 +78,30 @@ def test_wrong_usage_is_told_before_anything_is_written(run: Run, line: None) ->
     fixed = ("--values", "lam=1,mu=2")
     run("solve", "line.json", *fixed, "--csv", "a.csv", "--plot", "a.jpeg").assert_refused(".svg")
     assert not Path("a.csv").exists()
+
+
+def test_a_start_gives_the_one_number_until_a_target(run: Run, line: None) -> None:
+    common = ("solve", "line.json", "hitting-time", "--target", "down", "--values", "lam=1/4,mu=1")
+    rows = run(*common, "--initial", "ok", "--json").document["rows"]
+    assert [(row["name"], row["value"]) for row in rows] == [("start", "4")]
+    assert run(*common, "--initial", "down", "--json").document["rows"][0]["value"] == "0"
+    assert "leave out one" in run(*common, "--initial", "up", "--states").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("hitting-time", "--target", "dwon"), "no label or state 'dwon': did you mean 'down'?"),
+        (("hitting-time", "--target", "1e9"), "the labels are ok"),
+        (("--label", "okay"), "unknown label 'okay': "),
+        (("reward", "--reward", "powr"), "did you mean 'power'?"),
+        (("transient", "--times", "1", "--initial", "upp"), "did you mean 'up'?"),
+    ],
+)
+def test_a_name_that_the_chain_does_not_have_is_told_with_the_nearest(
+    run: Run, line: None, words: tuple[str, ...], told: str
+) -> None:
+    run("solve", "line.json", *words).assert_refused(told)
 
 
 def test_networks_are_refused(run: Run) -> None:

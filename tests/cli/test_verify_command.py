@@ -97,3 +97,14 @@ def test_a_certificate_of_a_network_is_verified_by_the_same_command(run: Run) ->
     assert "sound     proved" in result.stdout
     formats.write(machine_repair(3), "machines.json")
     run("verify", "proof.json", "machines.json").assert_refused("about a network", "holds a chain")
+
+
+def test_options_of_the_model_s_format_are_not_for_the_quotient(run: Run) -> None:
+    Path("machine.tra").write_text("3 4\n0 1 0.33\n0 2 0.67\n1 0 1\n2 0 1\n")
+    common = ("--digits", "2", "--type", "dtmc")
+    assert (
+        run("lump", "machine.tra", *common, "--certificate", "c.json", "-o", "q.json").exit_code
+        == 0
+    )
+    verified = run("verify", "c.json", "machine.tra", *common, "--quotient", "q.json")
+    assert verified.exit_code == 0, verified.stderr

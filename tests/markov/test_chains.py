@@ -357,3 +357,29 @@ def test_floats_that_were_divided_by_their_sum_are_a_chain_in_every_form(form, t
     assert "divided by sums" in str(chain.reading)
     with pytest.raises(InvalidChain, match="not to 1"):
         DTMC([[0.5, 0.5 + 1e-11], [0, 1]])
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_table_with_a_missing_state_is_refused(missing):
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(
+        {"source": ["a", "b"], "target": ["b", missing], "rate": [1, 2]}, index=[7, 8]
+    )
+    with pytest.raises(InvalidChain, match="row 8 of the table has no target"):
+        CTMC.from_rates(table)
+    with pytest.raises(InvalidChain, match="equals no name"):
+        CTMC.from_rates([(0, float("nan"), 1)])
+
+
+def test_states_are_shown_and_unknown_ones_are_told_with_the_nearest():
+    chain = CTMC.from_rates({("up", "down"): 1}, labels={"ok": ["up"]})
+    assert repr(chain.states) == "States(['up', 'down'])"
+    assert repr(CTMC([[0] * 9] * 9).states) == "States([0, 1, 2, 3, 4, 5, ... 3 more])"
+    with pytest.raises(InvalidChain, match="no state 'dwon': did you mean 'down'"):
+        chain.states.index("dwon")
+    with pytest.raises(InvalidChain, match="which is not a state: did you mean 'down'"):
+        CTMC([[0, 1], [1, 0]], states=["up", "down"], labels={"bad": ["dwon"]})
+    with pytest.raises(
+        InvalidInput, match="MarkovChain has no option 'label': did you mean 'labels'"
+    ):
+        CTMC.from_rates({("up", "down"): 1}, label={})

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC
-from lumpability.errors import InvalidChain, InvalidInput, NotJustified
+from lumpability.errors import InvalidInput, NotJustified
 from lumpability.markov import ask
 from lumpability.markov.examples import machine_repair, planted
 from lumpability.markov.solve import (
@@ -149,7 +149,7 @@ def test_what_is_missing_or_superfluous_is_refused(quantity, options, message):
 
 
 def test_an_unknown_label_names_those_that_there_are():
-    with pytest.raises(InvalidChain, match="label:goal"):
+    with pytest.raises(InvalidInput, match="unknown label 'gaol': did you mean 'goal'"):
         ask(chain_of(0), label="gaol")
 
 
@@ -158,6 +158,33 @@ def test_answers_are_tables():
     chain = DTMC([[0, "1/2", "1/2"], [0, 1, 0], [0, 0, 1]], labels={"won": [1]}, initial=0)
     answer = ask(chain, "transient", times=[0, 1], label="won")
     assert answer.to_frame()["value"].tolist() == [0, Fraction(1, 2)]
-    assert answer.to_csv().splitlines()[-1] == "1,won,3,1/2,0.0"
+    assert answer.to_csv().splitlines()[-1] == "1,won,3,0.5,0.0,1/2"
     with pytest.raises(InvalidInput, match="2 numbers"):
         _ = answer.value
+
+
+@pytest.mark.parametrize("method", ["exact", "direct"])
+def test_the_number_from_a_start_is_the_mean_over_it(method):
+    chain = CTMC.from_rates(
+        {("a", "b"): 1, ("b", "c"): 2, ("c", "a"): 3, ("b", "x"): 1}, labels={"goal": ["x"]}
+    )
+    by_state = {
+        row.name: row.value for row in ask(chain, "hitting-time", target="goal", states=True).rows
+    }
+    start = {"a": "1/4", "c": "3/4"}
+    answer = ask(chain, "hitting-time", target="goal", initial=start, method=method)
+    wanted = by_state["a"] / 4 + by_state["c"] * Fraction(3, 4)
+    assert abs(Fraction(answer.value) - wanted) <= (answer.rows[0].error or 0)
+    stuck = chain.rebuilt(chain.matrix, states=chain.states, labels={"goal": ["c"]})
+    assert ask(stuck, "hitting-time", target="goal", initial="a", method=method).value == math.inf
+
+
+def test_csv_holds_decimals_within_the_error_and_exact_numbers():
+    chain = CTMC.from_rates({(0, 1): "1/3", (1, 0): 1}, labels={"goal": [1]})
+    header, *lines = ask(chain, "stationary").to_csv().splitlines()
+    assert header == "name,states,value,error,exact"
+    for line in lines:
+        _, _, value, error, exact = line.split(",")
+        assert abs(Fraction(float(value)) - Fraction(exact)) <= Fraction(float(error))
+    tiny = CTMC.from_rates({(0, 1): 1, (1, 0): 10**400}, labels={"goal": [1]})
+    assert f"1/{10**400 + 1}" in ask(tiny, "stationary", label="goal").to_csv()

@@ -150,8 +150,10 @@ class Solution:
         >>> stationary(CTMC.from_rates({("up", "down"): "a", ("down", "up"): "b"}))["up"]
         b/(a + b)
         """
-        named = self.states is not None and self.states.named and state in self.states
-        return self._at(self.states.index(state) if self.states is not None and named else state)
+        states = self.states
+        if states is not None and (isinstance(state, str) or (states.named and state in states)):
+            return self._at(states.index(state))
+        return self._at(state)
 
     def _at(self, index: int) -> Any:
         if self.infinite is not None and self.infinite[index]:

@@ -13,6 +13,7 @@ from lumpability.markov.attributes import read_initial, read_labels
 from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, read_number, shown
+from lumpability.vocabulary import did_you_mean
 
 
 def initial_of(chain: MarkovChain, initial: Any = None) -> ExactArray:
@@ -62,6 +63,13 @@ def target_of(chain: MarkovChain, target: Any) -> np.ndarray[Any, np.dtype[np.bo
     """
     if isinstance(target, str) and target in chain.labels:
         mask = chain.labels[target]
+    elif isinstance(target, str) and target not in chain.states:
+        meant = did_you_mean(target, [*chain.labels, *chain.states])
+        raise InvalidChain(
+            f"there is no label or state {target!r}: {meant or 'the labels are '}"
+            f"{'' if meant else ', '.join(chain.labels) or 'none'}",
+            target=target,
+        )
     else:
         mask = read_labels({"target": target}, chain.states)["target"]
     if not mask.any():
