@@ -15,8 +15,9 @@ In the stages of `reflect`, units of opposite sign merge too: act(-c y) = c act(
 reflection of the activation.  The pre-activation y of such a class is a second input of the next layer, with a
 row class of its own and the factors -r c; a skip past the activation carries it there.
 
-Class factors are relative to the first member.  If they are fractions with odd denominators, the class has the
-column of its first member divided by the least common denominator, so that factors and weights stay dyadic.
+Class factors are relative to the first member.  If they are fractions with odd denominators, they are multiplied by
+the least common denominator, so that factors and weights stay dyadic; if the largest is large then, all are divided
+by the power of two that leaves it between 1 and 2, so that no sum of weights gets large.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ from lumpability.partition import Partition
 from lumpability.refinement import Engine, EngineName, Progress, multiples, refine
 from lumpability.refinement.columns import column_factors
 from lumpability.structure.dense import DenseStructure
+
+_LARGE = 16
+"""A factor that sums of weights are not to be multiplied by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +81,7 @@ def merge(
     within: Sequence[Partition] | None = None,
     engine: EngineName | Engine = "auto",
     reflect: Collection[int] = (),
+    unfolded: Collection[int] = (),
     progress: Progress | None = None,
 ) -> list[MergedStage]:
     """Return the classes of every stage of a network.
@@ -85,6 +90,7 @@ def merge(
     - within: for each stage, a partition of its units: merge only inside its blocks
     - engine (str or callable): see `lumpability.refinement.refine`; "auto" takes the dense accelerator
     - reflect: numbers of stages where units of opposite sign merge, with a skip
+    - unfolded: numbers of stages where only the constant zero is folded
     - progress (callable): called after each stage with the number of classes and of units so far
 
     Linear in the number of weights; layers without duplicates are decided by their first rows.
@@ -108,6 +114,7 @@ def merge(
                 within=None if within is None else within[number],
                 engine=engine,
                 antiparallel=number in reflect,
+                only_zero=number in unfolded,
             )
         )
         if progress is not None:
@@ -126,6 +133,7 @@ def merge_stage(
     within: Partition | None = None,
     engine: EngineName | Engine = "auto",
     antiparallel: bool = False,
+    only_zero: bool = False,
 ) -> MergedStage:
     """Return the classes of one stage, given those below it.
 
@@ -133,6 +141,7 @@ def merge_stage(
     - kind: {"proportional", "exact"}
     - within: merge only inside its blocks
     - antiparallel: merge units of opposite sign where the activation has a reflection
+    - only_zero: fold no other constant
     """
     rows, count = aggregated(stage, below), stage.units
     partition, factors = Partition.discrete(count), np.full(count, Fraction(1), dtype=object)
@@ -141,7 +150,7 @@ def merge_stage(
     if stage.held is None:
         group = stage.group(kind, antiparallel=antiparallel)
         grouped = group_columns(rows.summed, group, engine)
-        constants = _constants(stage, rows.summed, grouped, above)
+        constants = _constants(stage, rows.summed, grouped, above, only_zero)
         partition = _classes(stage, grouped, constants, kind)
         partition = partition if within is None else partition.meet(within)
         factors = _factors(stage, partition, grouped)
@@ -197,10 +206,15 @@ def group_columns(
 
 
 def _constants(
-    stage: Stage, summed: DenseStructure, columns: Columns, above: Stage | None
+    stage: Stage,
+    summed: DenseStructure,
+    columns: Columns,
+    above: Stage | None,
+    only_zero: bool,
 ) -> dict[int, Fraction]:
     """Return the units with a constant output that can be added to the next bias."""
-    only_zero = above is not None and isinstance(above.layer, Conv) and above.layer.is_padded
+    padded = above is not None and isinstance(above.layer, Conv) and above.layer.is_padded
+    only_zero = only_zero or padded
     units = range(stage.units) if not stage.is_uniform else np.flatnonzero(columns.zero).tolist()
     found = {}
     for unit in units:
@@ -256,7 +270,10 @@ def _factors(stage: Stage, partition: Partition, columns: Columns) -> Array:
         odd[number] = math.lcm(odd.get(number, 1), denominator // (denominator & -denominator))
     for number, common in odd.items():
         if common > 1 and stage.is_uniform:
-            factors[partition.blocks[number]] *= common
+            members = partition.blocks[number]
+            largest = common * max(abs(factor) for factor in factors[members].tolist())
+            shift = int(largest).bit_length() - 1
+            factors[members] *= Fraction(common, 1 << shift if largest > _LARGE else 1)
     return factors
 
 

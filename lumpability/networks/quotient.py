@@ -165,7 +165,9 @@ def _fitted(values: Array, dtype: Any, one: MergedStage) -> tuple[Array, Array]:
         )
         raise NotJustified(
             f"{place}: weights of merged neurons add up to more than {np.dtype(dtype)} can hold: {wider}, or keep "
-            "these neurons apart with within=..."
+            "these neurons apart with within=...",
+            stage=one,
+            too_large=~np.isfinite(rounded),
         )
     return rounded, changed
 

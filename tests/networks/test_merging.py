@@ -426,14 +426,36 @@ def test_units_spread_over_channels_are_put_where_they_arrive() -> None:
     assert_same_function(network, lumping.quotient)
 
 
-def test_merged_weights_beyond_their_type_are_refused_with_the_remedy() -> None:
-    def twins(kind: Any, large: float) -> Network:
-        first, last = Dense(np.array([[1, 1]], kind)), Dense(np.array([[large], [large]], kind))
-        return Network((first, Activate("relu"), last), (None, 1), kind)
+def test_neurons_whose_merged_weights_are_beyond_their_type_stay_apart() -> None:
+    for kind, large in ((np.float16, 6e4), (np.float32, 3e38), (np.float64, 1.5e308)):
+        network = Network.dense(
+            [([[1, 1, 1, 2]], None, "relu"), ([[large], [large], [1], [1]], None, None)], dtype=kind
+        )
+        assert lump(network).quotient.hidden_neurons == 4
+        assert lump(network, antiparallel=True).quotient.hidden_neurons == 4
+    assert lump(network, within={0: [[0], [1], [2, 3]]}).quotient.hidden_neurons == 3
+    with pytest.raises(NotJustified, match="within= may keep classes apart"):
+        lump(network).certificate()
+    halves = Network.dense([([[1, 1]], None, "relu"), ([[6e4], [6e4]], None, None)])
+    with pytest.raises(NotJustified, match=r"can hold: give dtype='float64'"):
+        lump(Network.dense([([[1e5]], None, "relu"), ([[1]], None, None)]), dtype="float16")
+    assert lump(halves, dtype="float16").quotient.hidden_neurons == 2
 
-    with pytest.raises(NotJustified, match=r"more than float64 can hold: divide its weights"):
-        lump(twins(np.float64, 1.5e308))
-    for kind, large in ((np.float16, 6e4), (np.float32, 3e38)):
-        with pytest.raises(NotJustified, match=r"can hold: give dtype='float64'"):
-            lump(twins(kind, large))
-        assert lump(twins(kind, large), dtype="float64").quotient.hidden_neurons == 1
+
+def test_constants_stay_units_if_the_next_bias_cannot_hold_them() -> None:
+    layers = (([[0, 3]], [300, 0], "relu"), ([[300], [1]], [0], None))
+    assert lump(Network.dense(layers)).quotient.hidden_neurons == 1
+    assert lump(Network.dense(layers, dtype=np.float16)).quotient.hidden_neurons == 2
+
+
+@given(st.integers(0, 2**32), st.floats(0, 4.8))
+def test_half_precision_networks_are_lumped_whatever_their_weights(
+    seed: int, digits: float
+) -> None:
+    random = np.random.default_rng(seed)
+    layers = (
+        (random.uniform(-1, 1, (1, 6)), None, "relu"),
+        (random.uniform(-1, 1, (6, 1)) * 10**digits, None, None),
+    )
+    lumping = lump(Network.dense(layers, dtype=np.float16))
+    assert lumping.quotient.hidden_neurons <= 2

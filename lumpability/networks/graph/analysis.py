@@ -52,18 +52,7 @@ class Analysis(Work):
                 self.calls.append(None)
                 self.families.append(None)
                 continue
-            call = Call(self, number, node)
-            family = opaque if index.local[number] else family_of(call)
-            try:
-                call = call if family is opaque else viewed(call)
-                family.apply(call)
-            except Declined as declined:
-                call = Call(self, number, node)
-                self.unite(node.output)
-                call.notes["why"] = str(declined)
-                self.readers = [reader for reader in self.readers if reader.node != number]
-                family = opaque
-                family.apply(call)
+            call, family = self._applied(number, node)
             self.calls.append(call)
             self.families.append(family)
         for name in index.outputs:
@@ -75,6 +64,22 @@ class Analysis(Work):
             self.hold(name, reason)
         for reader in self.readers:
             reader.sums = index.nodes[reader.node].output[0] not in unsummed
+
+    def _applied(self, number: int, node: Any) -> tuple[Call, Any]:
+        """Let a node's family record what it yields, or carry the node."""
+        call = Call(self, number, node)
+        family = opaque if self.index.local[number] else family_of(call)
+        try:
+            call.refuse_infinite()
+            call = call if family is opaque else viewed(call)
+            family.apply(call)
+        except Declined as declined:
+            call, family = Call(self, number, node), opaque
+            self.unite(node.output)
+            call.notes["why"] = str(declined)
+            self.readers = [reader for reader in self.readers if reader.node != number]
+            family.apply(call)
+        return call, family
 
     @property
     def is_complete(self) -> bool:

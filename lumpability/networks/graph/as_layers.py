@@ -129,7 +129,10 @@ class _Reader:
         if shape is None:
             raise _NotLayers
         if self.output in self.constants:
-            layers: list[Layer] = [Constant(self.constants[self.output].astype(self.dtype))]
+            value = self.constants[self.output].astype(self.dtype)
+            if not np.isfinite(value).all():
+                raise _NotLayers
+            layers: list[Layer] = [Constant(value)]
         else:
             layers = list(with_biases(self._chain(self.nodes, self.input.name, self.output, shape)))
         names = {"input_name": self.input.name, "output_name": self.output}

@@ -17,7 +17,7 @@ from lumpability.networks.elementwise import Activate, PReLU, Scale, Shift, Soft
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer, Shape
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import Flatten, Reshape, Squeeze, Transpose, Unsqueeze
-from lumpability.networks.tensors.protobuf import array_of, attributes, onnx
+from lumpability.networks.tensors.protobuf import array_of, attributes, has_infinite, onnx
 from lumpability.numbers.float_arrays import Array
 
 COPIED = -2
@@ -62,6 +62,8 @@ def node_layers(
     if node.op_type == "Softmax" and opset < 13 and len(shape) != 2:
         return None  # before opset 13 softmax joins all axes from one on
     details = {name: _plain(value) for name, value in attributes(node).items()}
+    if has_infinite(details.values()) and node.op_type != "Clip":
+        return None
     try:
         return _OPERATORS[node.op_type](_Use(details, inputs, moving, shape, dtype))
     except InvalidNetwork:
@@ -284,6 +286,8 @@ def _clip(use: _Use) -> Layers:
         "low": -np.inf if low is None else float(low),
         "high": np.inf if high is None else float(high),
     }
+    if any(map(np.isnan, bounds.values())):
+        return None
     limits = np.finfo(use.dtype)
     bounds = {
         "low": -np.inf if bounds["low"] <= limits.min else bounds["low"],

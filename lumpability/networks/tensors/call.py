@@ -5,6 +5,7 @@ Each operator's family (`lumpability.networks.operators`) says what it does to u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +17,7 @@ from lumpability.networks.tensors.algebra import Algebra
 from lumpability.networks.tensors.index import Facts, Index, Shape, captured
 from lumpability.networks.tensors.labels import Labels
 from lumpability.networks.tensors.polynomials import Size, over
-from lumpability.networks.tensors.protobuf import attributes
+from lumpability.networks.tensors.protobuf import attributes, has_infinite
 from lumpability.networks.tensors.sizes import Sizes
 from lumpability.networks.tensors.tensor import Declined, Reader, Tensor, Unproved
 from lumpability.networks.tensors.views import View
@@ -98,6 +99,12 @@ class Call:
     def attributes(self) -> dict[str, Any]:
         """Attributes that are not graphs."""
         return attributes(self.node)
+
+    def refuse_infinite(self) -> None:
+        """Decline if an attribute is infinite or NaN; the limits of a Clip may be infinite."""
+        given = list(self.attributes.values())
+        if has_infinite(given) and (self.op != "Clip" or any(map(math.isnan, given))):
+            raise Declined("has an attribute that is not finite")
 
     @property
     def op(self) -> str:

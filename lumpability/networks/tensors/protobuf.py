@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,12 @@ def attributes(node: Any) -> dict[str, Any]:
             continue
         found[item.name] = value.decode(errors="replace") if isinstance(value, bytes) else value
     return found
+
+
+def has_infinite(values: Iterable[Any]) -> bool:
+    """Whether a number among attributes, or in their lists, is infinite or NaN."""
+    numbers = (x for value in values for x in (value if isinstance(value, list) else [value]))
+    return not all(math.isfinite(x) for x in numbers if isinstance(x, float))
 
 
 def subgraphs(node: Any) -> list[Any]:

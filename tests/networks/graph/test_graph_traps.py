@@ -9,6 +9,7 @@ import pytest
 from graph_builder import Graph
 
 from lumpability.errors import InvalidNetwork
+from lumpability.networks.graph.as_layers import as_layers
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.reduce import GraphLumping, reduce_graph
 from lumpability.networks.operators.recurrent import stable_classes
@@ -321,3 +322,26 @@ def test_what_holds_a_layer_that_is_not_understood_is_not_called_irreducible() -
     lumping = reduced(graph.model([graph.add("Gemm", "x", weights)], x=["N", 2]))
     assert lumping.is_unchanged
     assert not lumping.is_irreducible
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_carried_or_refused(bad: float) -> None:
+    graph = Graph()
+    value = onnx.numpy_helper.from_array(np.array([1, bad], np.float32))
+    graph.add("Relu", "x")
+    network = graph.model([graph.add("Constant", value=value)], x=["N", 2])
+    assert as_layers(network) is None
+    assert reduced(network).is_unchanged
+    for op, attribute in (
+        ("LeakyRelu", "alpha"),
+        ("Elu", "alpha"),
+        ("Gemm", "alpha"),
+        ("Gemm", "beta"),
+    ):
+        graph = Graph()
+        twins = graph.add("MatMul", "x", graph.const(np.ones((2, 4), np.float32)))
+        more = [graph.const(whole(4, 4)), graph.const(whole(4))] if op == "Gemm" else []
+        y = graph.add(op, twins, *more, **{attribute: bad})
+        network = graph.model([y], x=["N", 2])
+        assert reduce_graph(network).is_unchanged
+        assert any("not finite" in reason for reason in network.held)
