@@ -72,4 +72,4 @@ __getattr__ = lazy.attributes(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted(__all__)

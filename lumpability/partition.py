@@ -68,6 +68,11 @@ class Blocks(Sequence["np.ndarray[Any, np.dtype[np.int64]]"]):
     def __iter__(self) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
         return (self[i] for i in range(len(self)))
 
+    def __repr__(self) -> str:
+        if len(self.members) > _SHOWN:
+            return f"Blocks({len(self)} of {len(self.members)} states)"
+        return f"Blocks({[block.tolist() for block in self]})"
+
 
 class Partition(Shown):
     """A partition of n states into blocks, immutable, hashable, canonically numbered.
@@ -137,6 +142,7 @@ class Partition(Shown):
         Parameters
         ----------
         spec : iterable of sets of states, mapping or Series from state to block, label array, or function of a state
+            Or a partition, or a lumping, which has one.
         states : int or sequence of hashable, optional
             The number of states or their names in order.  Needed for functions; otherwise the states
             are the integers 0 .. n-1 that `spec` mentions.
@@ -159,6 +165,8 @@ class Partition(Shown):
             ...
         lumpability.errors.InvalidPartition: state 1 is in two blocks
         """
+        held = getattr(spec, "partition", None)  # arrays have a method of this name
+        spec = held if isinstance(held, Partition) else spec
         if isinstance(spec, Partition):
             names = _names(states, spec.n)
             if len(names) != spec.n:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from lumpability.errors import InvalidInput, require
 from lumpability.markov.lumping import Lumping
+from lumpability.notebook_hooks import Shown
 from lumpability.vocabulary import count
 
 
@@ -37,7 +38,7 @@ class AnswerRow(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class Answer(Shown):
     """What `ask` returns.
 
     Attributes

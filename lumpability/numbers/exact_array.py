@@ -156,8 +156,15 @@ class ExactArray:
     def __len__(self) -> int:
         return len(self.codes)
 
-    def __getitem__(self, index: int) -> Exact:
-        return self.values[self.codes[index]]
+    def __getitem__(self, index: Any) -> Exact:
+        """Return one number, or for a slice, a mask or an array of positions the array of these entries.
+
+        >>> array = ExactArray.read([0, 3, "1/2"])[0]
+        >>> array[-1], array[:2], array[[True, False, True]]
+        (Fraction(1, 2), ExactArray([0, 3]), ExactArray([0, 1/2]))
+        """
+        codes = self.codes[index]
+        return self.take(index) if codes.ndim else self.values[codes]
 
     def __iter__(self) -> Any:
         return (self.values[code] for code in self.codes.tolist())

@@ -8,8 +8,10 @@ from html import escape
 from typing import Any
 
 from lumpability.errors import SizeLimit
+from lumpability.markov.answer import Answer
 from lumpability.markov.base import MarkovChain
 from lumpability.markov.lumping import Lumping
+from lumpability.markov.solve.solution import Solution
 from lumpability.networks.lumping import NetworkLumping
 from lumpability.networks.network import Network
 from lumpability.numbers.rationals import shown
@@ -30,6 +32,7 @@ _CELL = "padding:2px 8px;text-align:center;border:1px solid #8886"
 _THICK = "2px solid currentColor"
 
 _LARGEST_PARTITION = 200
+_LARGEST_ANSWER = 50
 
 
 def svg(value: Any) -> str | None:
@@ -97,6 +100,27 @@ def _(value: NetworkLumping) -> str | None:
     columns = ("layer", "what", "units", "left", "kept because")
     table = Table(f"{value.kind} lumping", rows, columns, frozenset({0, 2, 3}))
     return _with_picture(value, table, "")
+
+
+@html.register
+def _(value: Answer) -> str:
+    return _first_rows(value.quantity, value.columns, value.records())
+
+
+@html.register
+def _(value: Solution) -> str:
+    return _first_rows("", ("state", "value"), list(value.items()))
+
+
+def _first_rows(title: str, columns: tuple[str, ...], records: Sequence[tuple[Any, ...]]) -> str:
+    rows = [tuple(_number(item) for item in record) for record in records[:_LARGEST_ANSWER]]
+    if len(records) > len(rows):
+        title = f"{title} (of {len(records):,} rows the first {len(rows)})".strip()
+    return as_html(Table(title, tuple(rows), columns, frozenset({len(columns) - 1})))
+
+
+def _number(item: Any) -> str:
+    return f"{item:.10g}" if isinstance(item, float) else shown(item)
 
 
 @html.register

@@ -20,6 +20,7 @@ from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.reduce import GraphLumping
 from lumpability.networks.lumping import NetworkLumping
 from lumpability.networks.network import Network
+from lumpability.numbers import latex
 from lumpability.partition import Partition
 from lumpability.show.graphs import LARGEST_DRAWN, Graph, chain_graph
 from lumpability.show.network_graphs import network_graph
@@ -29,22 +30,6 @@ from lumpability.show.svg import beside, graph_svg
 from lumpability.show.text import printable
 from lumpability.vocabulary import count
 
-_TEX = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-}
 _POINT = 0.03  # centimetres for one unit of the drawing
 
 
@@ -112,14 +97,14 @@ class Picture:
         return f"Picture({len(self.graph.names)} vertices)"
 
 
-@singledispatch
-def picture(value: Any) -> Picture:
+def picture(value: Any, *, partition: Any = None) -> Picture:
     """Draw a chain, a network, or a lumping with its quotient beside it.
 
     Parameters
     ----------
     value : CTMC, DTMC, Lumping, Network, NetworkLumping, GraphNetwork or GraphLumping
-        For a chain also ``partition=``, whose blocks are coloured.
+    partition : partition or lumping, optional
+        Of a chain, whose blocks are coloured.
 
     Raises
     ------
@@ -135,22 +120,30 @@ def picture(value: Any) -> Picture:
     >>> picture(lump(land_of_oz())).svg.count("<circle")
     5
     """
+    if partition is None:
+        return _drawn(value)
+    if not isinstance(value, MarkovChain):
+        raise InvalidInput("partition= colours the states of a chain: a lumping has its own")
+    return _chain_picture(value, Partition.of(partition, states=value.states))
+
+
+@singledispatch
+def _drawn(value: Any) -> Picture:
     raise InvalidInput(
         f"there is no picture of a {type(value).__name__}: give a model or a lumping"
     )
 
 
-@picture.register
-def _(value: MarkovChain, partition: Any = None) -> Picture:
+@_drawn.register
+def _chain_picture(value: MarkovChain, blocks: Partition | None = None) -> Picture:
     _check_size(value.n)
-    blocks = None if partition is None else Partition.of(partition, states=value.states)
     graph = chain_graph(value, blocks)
     return Picture(
         graph_svg(graph, f"{type(value).__name__} with {count(value.n, 'state')}"), graph
     )
 
 
-@picture.register
+@_drawn.register
 def _(value: Lumping) -> Picture:
     chain, quotient = value.chain, value.quotient
     _check_size(chain.n)
@@ -160,13 +153,13 @@ def _(value: Lumping) -> Picture:
     return Picture(beside(graph, small, titles, f"{value.kind} lumping of a chain"), graph)
 
 
-@picture.register
+@_drawn.register
 def _(value: Network) -> Picture:
     graph = network_graph(value)
     return Picture(graph_svg(graph, f"network with {value.hidden_neurons} hidden neurons"), graph)
 
 
-@picture.register
+@_drawn.register
 def _(value: NetworkLumping) -> Picture:
     graph = network_graph(value.network, value.partitions)
     small = network_graph(value.quotient)
@@ -177,13 +170,13 @@ def _(value: NetworkLumping) -> Picture:
     return Picture(beside(graph, small, titles, f"{value.kind} lumping of a network"), graph)
 
 
-@picture.register
+@_drawn.register
 def _(value: GraphNetwork) -> Picture:
     graph = node_graph(value)
     return Picture(graph_svg(graph, f"network with {value.hidden_neurons} hidden neurons"), graph)
 
 
-@picture.register
+@_drawn.register
 def _(value: GraphLumping) -> Picture:
     graph = node_graph(value)
     before, after = value.network.hidden_neurons, value.quotient.hidden_neurons
@@ -239,7 +232,7 @@ def to_tikz(graph: Graph) -> str:
       \definecolor{blockA}{HTML}{56B4E9}
       \node[state, fill=blockA, label=below:{up}] (s0) at (1.38, -1.38) {A};
       \node[state, fill=blockA, label=below:{50\%}] (s1) at (8.00, -1.38) {A};
-      \draw[->] (s0) to node[midway, fill=white, inner sep=1pt] {\scriptsize 1/2} (s1);
+      \draw[->] (s0) to node[midway, fill=white, inner sep=1pt] {\scriptsize $\frac{1}{2}$} (s1);
     \end{tikzpicture}
     """
     # Units that stay by themselves (block -1) are white and have no letter.
@@ -253,7 +246,7 @@ def to_tikz(graph: Graph) -> str:
         name_of_block = letter(block) if block >= 0 else ""
         fill = f"fill=block{name_of_block}" if block >= 0 else "fill=white"
         lines.append(
-            rf"  \node[state, {fill}, label=below:{{{_tex(name)}}}] (s{vertex}) "
+            rf"  \node[state, {fill}, label=below:{{{latex.escaped(printable(name))}}}] (s{vertex}) "
             rf"at ({x * _POINT:.2f}, {-y * _POINT:.2f}) {{{name_of_block}}};"
         )
     pairs = {(arrow.source, arrow.target) for arrow in graph.arrows}
@@ -262,7 +255,7 @@ def to_tikz(graph: Graph) -> str:
             way = "[loop above]"
         else:
             way = "[bend left=15]" if (arrow.target, arrow.source) in pairs else ""
-        label = rf"node[midway, fill=white, inner sep=1pt] {{\scriptsize {_tex(weight)}}} "
+        label = rf"node[midway, fill=white, inner sep=1pt] {{\scriptsize {latex.value(printable(weight))}}} "
         lines.append(
             rf"  \draw[->] (s{arrow.source}) to{way} {label if weight else ''}(s{arrow.target});"
         )
@@ -271,7 +264,3 @@ def to_tikz(graph: Graph) -> str:
 
 def _quoted(text: str) -> str:
     return printable(text).replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in printable(text))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from lumpability.numbers.latex import escaped, formula, latex_of
 from lumpability.symbolic.functions import SameFunction
 
 _SHOWN = 12
@@ -104,7 +105,7 @@ class Consequence:
     @property
     def latex(self) -> str:
         """The implication in LaTeX."""
-        return rf"{_tex(self.assumed)} \;\Longrightarrow\; {_tex(self.steps)}"
+        return rf"{formula(self.assumed)} \;\Longrightarrow\; {formula(self.steps)}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -231,12 +232,12 @@ class Proof:
         return "\\begin{gather*}\n" + self._lines() + "\n\\end{gather*}"
 
     def _lines(self) -> str:
-        named = [f"{_tex(name)} = {latex_of(matrix)}" for name, matrix in self.matrices.items()]
+        named = [f"{formula(name)} = {latex_of(matrix)}" for name, matrix in self.matrices.items()]
         lines = [", \\quad\n".join(named)]
         for identity in self.identities:
             value = "0" if identity.holds else f"{latex_of(identity.difference)} \\neq 0"
-            lines.append(f"{_tex(_difference(identity.text))} = {value}")
-        lines += [rf"\text{{{_escaped(text)}}}" for text in self.objections]
+            lines.append(f"{formula(_difference(identity.text))} = {value}")
+        lines += [rf"\text{{{escaped(text)}}}" for text in self.objections]
         if self.function is not None:
             lines += [rule.latex for rule in self.function.rules]
         if self.assumptions:
@@ -250,26 +251,6 @@ class Proof:
         if any(max(matrix.shape) > _SHOWN for matrix in self.matrices.values()):
             return None
         return f"$$\\begin{{gathered}}\n{self._lines()}\n\\end{{gathered}}$$"
-
-
-def latex_of(value: Any) -> str:
-    r"""Print an expression or a matrix; names of several letters are upright.
-
-    >>> import sympy
-    >>> print(latex_of(sympy.sympify("x*repair_rate + mu_1")))
-    \mu_{1} + \mathrm{repair}_{\mathrm{rate}} x
-    """
-    import sympy
-
-    names = {}
-    for symbol in getattr(value, "free_symbols", ()):
-        base, *indices = str(symbol).split("_")
-        usual = sympy.latex(symbol)
-        if len(base.rstrip("0123456789")) > 1 and "\\" not in usual:
-            shown = [rf"\mathrm{{{part}}}" for part in (base, *indices)]
-            names[symbol] = "_{".join(shown) + "}" * len(indices)
-    text: str = sympy.latex(value, symbol_names=names)
-    return text
 
 
 def _difference(text: str) -> str:
@@ -287,41 +268,3 @@ def _named(name: str, matrix: Any) -> str:
         ((start if i == middle else " " * len(start)) + line).rstrip()
         for i, line in enumerate(drawn)
     )
-
-
-def _tex(text: str) -> str:
-    """Turn a formula of this package into LaTeX: Q^ gets a hat, W_2 an index, K^-1 an inverse."""
-    return " ".join(_word(word) for word in text.split(" "))
-
-
-def _word(word: str) -> str:
-    opened = len(word) - len(word.lstrip("("))
-    body = word[opened:]
-    closing = len(body) - len(body.rstrip(")',"))
-    core, tail = (
-        (body[: len(body) - closing], body[len(body) - closing :]) if closing else (body, "")
-    )
-    return "(" * opened + _symbol(core) + tail
-
-
-def _symbol(core: str) -> str:
-    if core.endswith("^-1"):
-        return f"{_symbol(core[:-3])}^{{-1}}"
-    name, _, index = core.partition("_")
-    if not name.rstrip("^").isalpha():
-        return core
-    hat = name.endswith("^")
-    letter = name.rstrip("^")
-    shown = letter if len(letter) == 1 else rf"\{letter}"
-    shown = rf"\hat{{{shown}}}" if hat else shown
-    return f"{shown}_{{{index}}}" if index else shown
-
-
-def _escaped(text: str) -> str:
-    """Escape the characters that are commands in LaTeX text."""
-    special = {c: rf"\{c}" for c in "#$%&_{}"} | {
-        "\\": r"\textbackslash{}",
-        "^": r"\^{}",
-        "~": r"\~{}",
-    }
-    return "".join(special.get(c, c) for c in text)

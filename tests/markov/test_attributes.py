@@ -195,3 +195,9 @@ def test_a_mask_with_a_missing_value_is_refused():
     with pytest.raises(InvalidChain, match="missing value"):
         ring(labels={"x": mask})
     assert ring(labels={"x": mask.fillna(False)}).labels["x"].tolist() == [True, False, False, True]
+
+
+def test_states_and_blocks_say_what_they_hold():
+    chain = CTMC.from_rates({("a", "b"): 1, ("b", "a"): 1})
+    assert repr(chain.states) == "States(['a', 'b'])"
+    assert repr(Partition.of([{0, 1}, {2}]).blocks) == "Blocks([[0, 1], [2]])"

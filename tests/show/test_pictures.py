@@ -8,9 +8,11 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from lumpability import CTMC, Network, Partition, lump
+from lumpability import CTMC, Network, Partition, check, lump
 from lumpability.errors import FormatError, InvalidInput, SizeLimit
+from lumpability.markov import ask
 from lumpability.markov.examples import cycle_walk, hypercube_walk, land_of_oz, machine_repair
+from lumpability.markov.solve import stationary
 from lumpability.networks.examples import planted, unequal_factors
 from lumpability.show.pictures import picture
 
@@ -141,3 +143,29 @@ def test_pictures_are_written_for_programs_that_read_no_svg(tmp_path, suffix, st
         assert data.startswith(start)
         picture(model).write(path)
         assert path.read_bytes() == data
+
+
+def test_weights_of_tikz_are_mathematics_and_names_text():
+    rates = {("λ_on", "50%"): "lambda_1*mu", ("50%", "λ_on"): "1/(1+x)"}
+    tikz = picture(CTMC.from_rates(rates)).tikz
+    for text in (r"$\lambda_{1} \mu$", r"$\frac{1}{x + 1}$", r"{$\lambda$\_on}", r"{50\%}"):
+        assert text in tikz
+
+
+def test_a_lumping_is_taken_where_a_partition_is():
+    chain = machine_repair(3, repairers=2)
+    lumping = lump(chain)
+    assert picture(chain, partition=lumping).svg == picture(chain, partition=lumping.partition).svg
+    assert check(chain, lumping)
+    with pytest.raises(InvalidInput, match="colours the states of a chain"):
+        picture(lumping, partition=lumping)
+
+
+def test_answers_and_solutions_are_tables_in_notebooks():
+    chain = CTMC.from_rates(
+        {("up", "down"): 1, ("down", "<b>"): 2, ("<b>", "up"): 1}, labels={"ok": ["up"]}
+    )
+    for value in (stationary(chain), ask(chain, label="ok")):
+        cells = [cell.text for cell in ET.fromstring(value._repr_html_()).iter("td")]
+        assert "2/5" in cells
+    assert "of 1,024 rows" in stationary(hypercube_walk(10), method="direct")._repr_html_()

@@ -14,6 +14,7 @@ from lumpability.errors import InvalidInput, InvalidValue, require
 from lumpability.markov.attributes import States
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.parametric import parameters_in, read_point, substitute_array
+from lumpability.notebook_hooks import Shown
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.parameters import to_expression
 
@@ -55,7 +56,7 @@ class Effort:
 
 
 @dataclass(frozen=True, eq=False)
-class Solution:
+class Solution(Shown):
     """One number for each state (or block), exact or in floating point.
 
     Attributes

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 from string import Template
 
+from lumpability.numbers import latex
 from lumpability.show.text import printable
 
 
@@ -109,17 +110,13 @@ def _markdown(item: Item) -> str:
             return f"<!-- {text} -->\n"
 
 
-_LATEX_CHARACTERS = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    **{c: "\\" + c for c in "&%$#_{}"},
-}
-
-
 def _latex(item: Item) -> str:
     def safe(text: str) -> str:
-        return "".join(_LATEX_CHARACTERS.get(c, c) for c in printable(text))
+        return latex.sentence(printable(text))
+
+    def row(texts: Sequence[str]) -> str:
+        cells = (latex.value(printable(text)) for text in texts[1:])
+        return " & ".join([safe(texts[0]), *cells]) + r" \\"
 
     match item:
         case Heading(text, level):
@@ -130,8 +127,7 @@ def _latex(item: Item) -> str:
             points = "".join(f"  \\item {safe(text)}\n" for text in texts)
             return f"\\begin{{enumerate}}\n{points}\\end{{enumerate}}\n"
         case Grid(columns, rows):
-            lines = [" & ".join(map(safe, row)) + r" \\" for row in (columns, *rows)]
-            lines.insert(1, r"\hline")
+            lines = [" & ".join(map(safe, columns)) + r" \\", r"\hline", *map(row, rows)]
             shape = "l|" + "r" * (len(columns) - 1)
             inner = "\n".join(lines)
             return (
