@@ -290,10 +290,11 @@ class Editor:
         self.widened = writer.widened
         for item in model.graph.value_info:
             if self.changed(item.name):
-                shape = item.type.tensor_type.shape
-                for dim, size in zip(shape.dim, self.stored(item.name), strict=False):
-                    if dim.HasField("dim_value"):
-                        dim.dim_value = size
+                dims = item.type.tensor_type.shape.dim
+                before = self.analysis.choices[0].shape(item.name) or ()
+                for dim, size, new in zip(dims, before, self.stored(item.name), strict=False):
+                    if dim.HasField("dim_value") and size != new:
+                        dim.dim_value = new
         self._check(model)
         return model
 

@@ -110,6 +110,14 @@ def _filled(node: Node) -> Shape | None:
     return None if found is None else list(found)
 
 
+def _counted(node: Node) -> Shape | None:
+    start, end, step = (node.vector(slot) for slot in range(3))
+    if not start or not end or step != [1]:
+        return None
+    size = minus(end[0], start[0])
+    return [size] if node.sizes.is_extent(size) else None
+
+
 def crop(node: Any, axis: int, rank: int) -> tuple[Size, Size, Size] | None:
     """Return start, end and step of a Slice along an axis: (0, far, 1) if it is not named; None if unknown."""
     starts, ends = node.vector(1, "starts"), node.vector(2, "ends")
@@ -310,6 +318,7 @@ SHAPES: dict[str, Callable[[Node], Shape | None]] = {
     "Flatten": _flattened,
     "Expand": _expanded,
     "ConstantOfShape": _filled,
+    "Range": _counted,
     "Slice": _sliced,
     "Split": _split,
     "Concat": _concatenated,

@@ -269,3 +269,29 @@ def test_a_free_number_of_channels_is_what_the_weights_of_their_reader_say(op: s
         given = given[:, :, [0, 1]]
     wanted, found = (one.run(None, {"x": given})[0] for one in sessions)
     assert np.allclose(wanted, found, rtol=1e-4, atol=1e-5)
+
+
+def test_numbers_up_to_a_size_are_as_many_as_that() -> None:
+    """Positions are added as GPT adds them: the size of the sum is that of x, and heads are split from units."""
+    graph = Graph()
+    y = graph.add("MatMul", "x", graph.const(np.tile(random.integers(1, 9, (4, 2)), 3)))
+    size = graph.add("Squeeze", size_of(graph, 1))
+    places = graph.add("Range", graph.const(0, np.int64), size, graph.const(1, np.int64))
+    places = graph.add("Gather", graph.const(random.integers(1, 9, (32, 1))), places)
+    y = graph.add("Add", y, places)
+    target = graph.add("Concat", size_of(graph, 0), size_of(graph, 1), graph.ints(3, 2), axis=0)
+    y = graph.add("ReduceSum", graph.add("Reshape", y, target), graph.ints(2), keepdims=0)
+    network = graph.model([graph.add("MatMul", y, graph.const(np.ones((2, 2))))], x=["N", "T", 4])
+    assert network.analysis.sizes.dims[y][1] == network.analysis.sizes.dims["x"][1]
+    assert not network.held
+
+
+def test_stated_shapes_keep_what_is_not_of_units() -> None:
+    """An exporter stated a free size as a number: where units leave, only their axis is written anew."""
+    graph = Graph()
+    y = graph.add("MatMul", "x", graph.const(np.tile(random.integers(1, 9, (4, 2)), 3)))
+    network = graph.model([graph.add("MatMul", y, graph.const(np.ones((6, 2))))], x=["N", "T", 4])
+    network.model.graph.value_info.append(onnx.helper.make_tensor_value_info(y, 1, ["N", 5, 6]))
+    quotient = reduce_graph(GraphNetwork(network.model)).quotient
+    (stated,) = quotient.model.graph.value_info
+    assert [d.dim_value for d in stated.type.tensor_type.shape.dim] == [0, 5, 2]
