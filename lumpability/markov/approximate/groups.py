@@ -5,7 +5,7 @@ room for a cut, the sums are sorted and cut as `markov.approximate.gaps` defines
 gets a mark: a sum over C of pseudo-random numbers for its clusters.
 
 Sums are added in pairs of floats, whose error is below 2^-100 of the sum (Knuth's two-sum), and rounded once.
-Differences up to 2^-50 of the larger sum count as none, so equal rationals count as equal.
+Differences up to 2^-50 of the larger sum count as none (`cuts`), so equal rationals count as equal.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from lumpability.markov.approximate.cuts import Float64s, Room, cut, mixed, reach, sort
 from lumpability.partition import Partition
 from lumpability.refinement.kernel.arrays import (
     ONE,
@@ -28,12 +29,9 @@ from lumpability.refinement.kernel.arrays import (
 )
 from lumpability.refinement.kernel.compiling import inlined, subroutine
 
-Float64s: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 UInt8s: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 
-_EQUAL = 2.0**-50
 _TOGETHER, _FROM_ZERO, _SORTED = np.uint8(0), np.uint8(1), np.uint8(2)  # how a group is cut
-_FEW = 24  # values that are sorted by insertion
 
 
 class Rows(NamedTuple):
@@ -84,8 +82,9 @@ class Work(NamedTuple):
         The blocks C to look at in a narrow round, and whether a block is among them.
     into, totals, ends : array of int32, of float64, shape (m,), of int64, shape (n,)
         In full rounds the sums of the members of one block into others, and where those of each member end.
-    values, stack : array of float64, shape (m,), array of int64
-        The sums that are sorted; ranges of them that are not sorted yet.
+    values : array of float64, shape (m,)
+        The sums that are sorted.
+    room : Room
     """
 
     labels: Int32s
@@ -115,7 +114,7 @@ class Work(NamedTuple):
     totals: Float64s
     ends: Int64s
     values: Float64s
-    stack: Int64s
+    room: Room
 
     @classmethod
     def on(cls, partition: Partition, transitions: int) -> Work:
@@ -143,20 +142,11 @@ class Work(NamedTuple):
             "into": np.empty(transitions, dtype=np.int32),
             "totals": np.empty(transitions),
             "values": np.empty(transitions),
-            "stack": np.empty(128, dtype=np.int64),
+            "room": Room.of(n),
         }
         known["parts"], known["slots"] = room_for_parts(n)
         rest = [name for name in cls._fields if name not in known]
         return cls(**known, **{name: np.zeros(n, types.get(name, np.int32)) for name in rest})
-
-
-@inlined
-def mixed(number: np.uint64) -> np.uint64:
-    """A pseudo-random number for a number (splitmix64)."""
-    z: Any = number + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
 
 
 @inlined
@@ -210,12 +200,6 @@ def measure(group: Integer, total: Any, reached: Any, work: Work) -> Any:
 
 
 @inlined
-def reach(value: Any, tolerance: Any, absolute: Any) -> Any:
-    """How far a value may be above another one that is near."""
-    return max(tolerance * value, absolute) + _EQUAL * value
-
-
-@inlined
 def way_of(low: Any, high: Any, from_zero: Any, tolerance: Any, absolute: Any) -> Any:
     """How a group is cut that has positive sums between two ends, and also zeros or not."""
     near = reach(low, tolerance, absolute)
@@ -240,93 +224,6 @@ def mark(state: Integer, block: Integer, cluster: Integer, marked: Any, work: Wo
     if work.marks[state] == ZERO:
         work.marks[state] = ONE
     return marked
-
-
-@subroutine
-def sort(values: Float64s, start: Integer, end: Integer, stack: Int64s) -> None:
-    """Sort a range of values in place (Hoare's quicksort with pseudo-random pivots)."""
-    depth: Any = 2
-    stack[0], stack[1] = start, end
-    while depth > 0:
-        depth -= 2
-        low: Any = stack[depth]
-        high: Any = stack[depth + 1]
-        while high - low > _FEW:
-            size = np.uint64(high - low)
-            pivot = values[low + np.int64(mixed(size) % size)]
-            i: Any = low
-            j: Any = high - 1
-            while i <= j:
-                while values[i] < pivot:
-                    i += 1
-                while values[j] > pivot:
-                    j -= 1
-                if i <= j:
-                    values[i], values[j] = values[j], values[i]
-                    i += 1
-                    j -= 1
-            # The larger part waits, so that few parts wait at a time.
-            if j + 1 - low < high - i:
-                stack[depth], stack[depth + 1] = i, high
-                high = j + 1
-            else:
-                stack[depth], stack[depth + 1] = low, j + 1
-                low = i
-            depth += 2
-        for i in range(low + 1, high):
-            value, j = values[i], i
-            while j > low and values[j - 1] > value:
-                values[j] = values[j - 1]
-                j -= 1
-            values[j] = value
-
-
-@subroutine
-def cut(
-    values: Float64s, start: Integer, end: Integer, from_zero: Any, tolerance: Any, absolute: Any
-) -> Any:
-    """Write at which values new clusters begin over a range of ascending values; return how many do.
-
-    Values below the first of them are the lowest cluster, to which zero belongs, if it is a value too.
-    """
-    cuts: Any = start
-    first: Any = start
-    while first < end:
-        low: Any = values[first]
-        opens = first > start
-        if first == start and from_zero:
-            if low > reach(low, tolerance, absolute):
-                opens = True
-            else:
-                low = 0.0
-        last = first + 1
-        while last < end and values[last] - values[last - 1] <= reach(
-            values[last], tolerance, absolute
-        ):
-            last += 1
-        high = values[last - 1]
-        equal = _EQUAL * high
-        # Invariant: cuts <= i wherever values[i] is still to be read.
-        if opens:
-            values[cuts] = values[first]
-            cuts += 1
-        if high - low > 2 * max(tolerance * high, absolute) + equal:
-            below, above = low + 0.75 * (high - low) - equal, low + 0.25 * (high - low) + equal
-            largest = 0.0
-            before: Any = low
-            for i in range(first, last):
-                if before < below and values[i] > above:
-                    largest = max(largest, values[i] - before)
-                before = values[i]
-            before = low
-            for i in range(first, last):
-                value = values[i]
-                if before < below and value > above and value - before >= largest - equal:
-                    values[cuts] = value
-                    cuts += 1
-                before = value
-        first = last
-    return cuts - start
 
 
 @inlined
@@ -387,7 +284,7 @@ def cut_sorted(reached: Integer, size: Integer, tolerance: Any, absolute: Any, w
             end = work.offset[group]
             start = end - work.number[group]
             from_zero = work.number[group] < (size if size > 0 else work.size[group])
-            sort(work.values, start, end, work.stack)
+            sort(work.values, start, end, work.room)
             work.offset[group] = start
             work.cuts[group] = cut(work.values, start, end, from_zero, tolerance, absolute)
 

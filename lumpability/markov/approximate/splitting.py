@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.markov.approximate.cuts import Float64s
 from lumpability.markov.approximate.groups import (
-    Float64s,
     Rows,
     Work,
     add_weight,
@@ -47,11 +47,10 @@ from lumpability.refinement.kernel.arrays import (
 from lumpability.refinement.kernel.compiling import compiled, inlined, prefetch
 from lumpability.structure import WeightedStructure
 
-__all__ = ["Splitting"]
-
 _MANY = 1 << 17  # distinct weights; tables of more are not found in the cache
 _AHEAD = 8  # states
 _MOST_MOVED = 8  # one of so many states moved: then a full round costs less than to follow
+_TRANSPOSE_COST = 4  # full rounds
 
 
 class Splitting:
@@ -71,6 +70,7 @@ class Splitting:
         self.high, self.low = _tables(structure)
         self.rows = self._rows(self.structure)
         self.incoming: Rows | None = None
+        self.missed = 0  # rounds that narrow ones would have replaced
         self.work = Work.on(within, structure.m)
         self.planned = -1  # blocks on the agenda; -1 for a full round
         self.widest: float | None = None
@@ -114,6 +114,9 @@ class Splitting:
 
     def _plan(self, moved: int) -> None:
         """Choose what the next round looks at, after few states have moved."""
+        self.missed += 1
+        if self.missed < _TRANSPOSE_COST:
+            return
         if self.incoming is None:
             self.incoming = self._rows(self.structure.transposed)
         self.planned, size = plan(moved, self.rows, self.incoming, self.work)

@@ -65,6 +65,16 @@ def test_the_kernel_follows_the_definition(seed):
     assert by_kernel(generator, within, tolerance, absolute) == expected
 
 
+@pytest.mark.parametrize("spread", [1, 1000, 10**9])
+def test_large_groups_are_sorted_from_buckets_of_any_fill(spread):
+    rng = np.random.default_rng(spread)
+    numbers = rng.integers(0, 40, 700) * spread + rng.integers(1, 12, 700)
+    matrix, within = only([*numbers.tolist(), 10**12])
+    for tolerance in (Fraction(1, 50), Fraction(1, 3)):
+        expected = gaps.refine(matrix, within, tolerance)
+        assert by_kernel(matrix, within, tolerance, Fraction(0)) == expected
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_kernel_is_independent_of_numbering(seed):
     matrix, within = random_structure(seed, n=300)
