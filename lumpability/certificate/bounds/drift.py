@@ -11,22 +11,24 @@ One pass over the transitions, about 0.1 microseconds for each; a self-loop has 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from lumpability.certificate.bounds.vector import (
+    SAFE_BITS,
+    Integers,
+    Vector,
+    whole_numbers,
+    width,
+)
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
 
-Integers = np.ndarray[Any, Any]
-"""Integers as int64 if all lie below 2^62, as Python integers otherwise."""
-
 Limb = np.ndarray[Any, np.dtype[np.int64]]
 
-_SAFE_BITS = 62
 _FRACTION_BITS = 128
 
 
@@ -43,11 +45,20 @@ class Drift:
         if earning is None:
             return self
         common = earning.denominator
-        earned = np.array([int(g * common) for g in earning.values], dtype=object)[earning.codes]
+        earned = [int(g * common) * self.denominator for g in earning.values]
+        return self._plus(np.array(earned, dtype=object)[earning.codes], common)
+
+    def minus(self, vector: Vector) -> Drift:
+        """Return the drift less a vector."""
+        lost = vector.numerators.astype(object) * -self.denominator
+        return self._plus(lost, vector.scale)
+
+    def _plus(self, numerators: Integers, scale: int) -> Drift:
+        """Add numerators over the product of both denominators."""
+        if scale == 1:
+            return Drift(self.numerators + numerators, self.denominator, self.slack)
         return Drift(
-            self.numerators * common + earned * self.denominator,
-            self.denominator * common,
-            self.slack * common,
+            self.numerators * scale + numerators, self.denominator * scale, self.slack * scale
         )
 
     def largest(self) -> Fraction:
@@ -58,34 +69,21 @@ class Drift:
         """Return a lower bound of all drifts."""
         return Fraction(int(min(self.numerators - self.slack)), self.denominator)
 
-    def minus(self, vector: ExactArray) -> Drift:
-        """Return the drift less a vector of rationals."""
-        return self.plus(vector.map(lambda value: -value))
 
-
-def whole_numbers(values: Sequence[int] | Integers) -> Integers:
-    """Return integers as int64 if they are small enough for it, and else as an array of Python integers."""
-    # numpy would turn a list of integers below -2^63 and above 2^63 - 1 into floats.
-    given = values if isinstance(values, np.ndarray) else np.array(values, dtype=object)
-    small = _width(given) < _SAFE_BITS
-    return given.astype(np.int64 if small else object, copy=False)
-
-
-def drift(matrix: WeightedStructure, values: Integers, scale: int) -> Drift:
-    """Return the drift of ``values / scale``.
+def drift(matrix: WeightedStructure, vector: Vector) -> Drift:
+    """Return the drift of a vector on states.
 
     - matrix: rates or probabilities, not negative
-    - values: array of int, shape (n,)
 
     >>> matrix = WeightedStructure.from_edges(2, [0, 1], [1, 0], ["1/3", 2])
-    >>> found = drift(matrix, np.array([0, 5]), 10)
+    >>> found = drift(matrix, Vector(np.array([0, 5]), 10))
     >>> [str(Fraction(int(x), found.denominator)) for x in found.numerators]
     ['1/6', '-1']
     """
-    values = whole_numbers(values)
+    values, scale = whole_numbers(vector.numerators), vector.scale
     weights, below = _weights(matrix.weights)
     longest = int(np.diff(matrix.indptr).max(initial=0))
-    bits = _limb_bits(longest, _width(weights), _width(values))
+    bits = _limb_bits(longest, width(weights), width(values))
     value_limbs, weight_limbs = _limbs(values, bits), _limbs(weights, bits)
     sums = np.zeros((len(value_limbs) + len(weight_limbs) - 1, matrix.n), dtype=np.int64)
     for states in matrix.chunks():
@@ -114,19 +112,12 @@ def _weights(weights: ExactArray) -> tuple[Integers, int | None]:
     return whole_numbers(rounded), 1 << _FRACTION_BITS
 
 
-def _width(integers: Integers) -> int:
-    """Return the bits of the largest absolute value."""
-    if not len(integers):
-        return 0
-    return max(abs(int(integers.min())), abs(int(integers.max()))).bit_length()
-
-
 def _limb_bits(longest: int, weight_bits: int, value_bits: int) -> int:
     """Return the bits of a limb: the most for which sums over a row of products of limbs fit an int64."""
-    bits = (_SAFE_BITS - 1 - longest.bit_length()) // 2
+    bits = (SAFE_BITS - 1 - longest.bit_length()) // 2
     while True:
         pairs = min(weight_bits // bits, value_bits // bits) + 1
-        if 2 * bits + 1 + longest.bit_length() + pairs.bit_length() <= _SAFE_BITS or bits == 1:
+        if 2 * bits + 1 + longest.bit_length() + pairs.bit_length() <= SAFE_BITS or bits == 1:
             return bits
         bits -= 1
 
@@ -135,7 +126,7 @@ def _limbs(integers: Integers, bits: int) -> list[Limb]:
     """Cut integers into limbs, the lowest first; all but the last lie in [0, 2^bits)."""
     limbs = []
     rest, mask = integers, (1 << bits) - 1
-    for _ in range(_width(integers) // bits):
+    for _ in range(width(integers) // bits):
         limbs.append((rest & mask).astype(np.int64))
         rest = rest >> bits
     return [*limbs, rest.astype(np.int64)]

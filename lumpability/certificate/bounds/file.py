@@ -15,6 +15,7 @@ import numpy as np
 from lumpability.certificate.bounds.claims import BoundClaims
 from lumpability.certificate.bounds.proofs import HULL, MEMBERS, Evidence
 from lumpability.certificate.bounds.question import AIMED, AVERAGED, KINDS, TIMED, Asked, Mask
+from lumpability.certificate.bounds.vector import Vector
 from lumpability.certificate.chain_file import ChainReader, column, digest_object
 from lumpability.certificate.file import number_text, plain, read_document, write_document
 from lumpability.certificate.json_stream import MAX_BYTES
@@ -24,6 +25,7 @@ from lumpability.numbers.number_list import NumberList
 DOMAIN = "bound"
 _MOST_NUMBERS = 1 << 25
 _MOST_STEPS = 10**9
+_MOST_BITS = 1 << 30  # of all numerators of a vector
 
 
 def read_bound(path: str | Path, *, max_bytes: int = MAX_BYTES) -> BoundClaims:
@@ -97,13 +99,16 @@ class _Reader(ChainReader):
         steps = self.next("steps").integer(_MOST_STEPS)
         scanner = self.next("vectors")
         scanner.expect("[")
-        vectors: list[ExactArray] = []
+        vectors: list[Vector] = []
         while not scanner.skip("]"):
             if vectors:
                 scanner.expect(",")
             if len(vectors) == 2:
                 self.fail("holds more than two vectors")
-            vectors.append(self.array(0, n))
+            numbers = self.array(0, n)
+            if not numbers.is_within(_MOST_BITS // max(len(numbers), 1)):
+                self.fail("holds a vector whose common denominator is too long")
+            vectors.append(Vector.of(numbers))
         scanner.expect("}")
         return end, Evidence(tuple(vectors), steps)
 
@@ -111,7 +116,7 @@ class _Reader(ChainReader):
 def _items(certificate: BoundClaims) -> Iterator[tuple[str, Iterable[str]]]:
     numbers, asked = NumberList(number_text), certificate.asked
     ends = [
-        (name, end, evidence, [numbers.codes(vector) for vector in evidence.vectors])
+        (name, end, evidence, [numbers.codes(vector.exact()) for vector in evidence.vectors])
         for name, end, evidence in (
             ("lower", certificate.lower, certificate.below),
             ("upper", certificate.upper, certificate.above),

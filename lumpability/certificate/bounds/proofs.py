@@ -23,7 +23,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.certificate.bounds.drift import Drift, Integers, drift, whole_numbers
+from lumpability.certificate.bounds.drift import Drift, drift
 from lumpability.certificate.bounds.question import Asked, Mask, absorbing, bounds_on_blocks
 from lumpability.certificate.bounds.recursion import (
     SCALE,
@@ -33,6 +33,7 @@ from lumpability.certificate.bounds.recursion import (
     values_after,
 )
 from lumpability.certificate.bounds.rows import Rows, hull_of, members_of
+from lumpability.certificate.bounds.vector import Vector
 from lumpability.certificate.digest import ChainParts
 from lumpability.certificate.verification import Contradiction
 from lumpability.numbers.exact_array import ExactArray
@@ -52,13 +53,13 @@ class Evidence:
 
     Attributes
     ----------
-    vectors : tuple of ExactArray
+    vectors : tuple of Vector
         Functions v on blocks (shape (k,)) or on states (shape (n,)): one, and for the long run h and v.
     steps : int
         Steps of the recursion, for questions about a time.
     """
 
-    vectors: tuple[ExactArray, ...] = field(default=(), repr=False)
+    vectors: tuple[Vector, ...] = field(default=(), repr=False)
     steps: int = 0
 
 
@@ -115,7 +116,7 @@ def _within(earning: ExactArray, end: Fraction) -> Fraction:
     return min(max(end, least), most)
 
 
-def _on_states(vector: ExactArray, partition: Partition) -> ExactArray:
+def _on_states(vector: Vector, partition: Partition) -> Vector:
     if len(vector) == partition.n:
         return vector
     if len(vector) != len(partition):
@@ -125,29 +126,27 @@ def _on_states(vector: ExactArray, partition: Partition) -> ExactArray:
     return vector.take(partition.labels)
 
 
-def _at_start(vector: ExactArray, start: ExactArray | None, *, upper: bool) -> Fraction:
+def _at_start(vector: Vector, start: ExactArray | None, *, upper: bool) -> Fraction:
     """Return the expectation of a vector, or its extreme value without an initial distribution."""
     if start is None:
-        return Fraction(max(vector.values) if upper else min(vector.values))
-    if len(start) != len(vector):
+        return vector.largest() if upper else vector.smallest()
+    _refuse_start(start, len(vector))
+    return vector.expectation(start)
+
+
+def _refuse_start(start: ExactArray, states: int) -> None:
+    """Refuse what is not a distribution on the states."""
+    if len(start) != states:
         raise Contradiction("start", f"it has {len(start)} numbers for the states")
     if min(start.values) < 0:
         raise Contradiction("start", "a probability is negative")
-    support = start.support().tolist()
-    if sum(start[x] for x in support) != 1:
+    if sum(start[x] for x in start.support().tolist()) != 1:
         raise Contradiction("start", "the probabilities do not sum to one")
-    return sum((start[x] * vector[x] for x in support), start=Fraction(0))
 
 
-def _drift_of(parts: ChainParts, vector: ExactArray, earning: ExactArray | None) -> Drift:
+def _drift_of(parts: ChainParts, vector: Vector, earning: ExactArray | None) -> Drift:
     """Return g + Q v in every state."""
-    return drift(parts.matrix, *_integers(vector)).plus(earning)
-
-
-def _integers(vector: ExactArray) -> tuple[Integers, int]:
-    """Return the numerators of a vector over a common denominator, and this."""
-    integers, scale = vector.integers
-    return whole_numbers(integers)[vector.codes], scale
+    return drift(parts.matrix, vector).plus(earning)
 
 
 def _refuse_drift(found: Drift, *, upper: bool, where: Mask | None = None) -> None:
@@ -162,13 +161,13 @@ def _refuse_drift(found: Drift, *, upper: bool, where: Mask | None = None) -> No
         raise Contradiction("vectors", f"the drift in state {x} is {allowed}", (x,))
 
 
-def _check_until(asked: Asked, parts: ChainParts, vector: ExactArray, *, upper: bool) -> None:
+def _check_until(asked: Asked, parts: ChainParts, vector: Vector, *, upper: bool) -> None:
     goal = asked.goal(parts)
     earning = None if asked.kind == "hitting" else asked.earning(parts)
     if earning is not None and min(earning.values) < 0:
         raise Contradiction("of", "a reward until a target must not be negative")
-    values, scale = _integers(vector)
-    on_arrival = scale if asked.kind == "hitting" else 0
+    values = vector.numerators
+    on_arrival = vector.scale if asked.kind == "hitting" else 0
     outside = ~goal
     if upper:
         _refuse_values(values < 0)
@@ -192,12 +191,14 @@ def unreachable(parts: ChainParts, goal: Mask) -> Mask:
     """Return the states from which a target cannot be reached; a search against the transitions, O(m)."""
     incoming = parts.matrix.transposed
     reached, front = goal.copy(), np.flatnonzero(goal)
+    last = np.empty(parts.matrix.n, dtype=np.int64)
     while len(front):
         _, positions = incoming.entries_of(front)
         found = incoming.indices[positions]
         found = found[~reached[found]]
         reached[found] = True
-        front = np.unique(found)
+        last[found] = np.arange(len(found))
+        front = found[last[found] == np.arange(len(found))]  # each once
     return ~reached
 
 
@@ -293,7 +294,7 @@ def _mass(start: ExactArray | None, partition: Partition) -> ExactArray | None:
     """Return the initial probability of every block."""
     if start is None:
         return None
-    _at_start(start, start, upper=True)  # refuses what is not a distribution
+    _refuse_start(start, partition.n)
     sums = [Fraction(0)] * len(partition)
     for x in start.support().tolist():
         sums[partition.labels[x]] += start[x]

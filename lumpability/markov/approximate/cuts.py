@@ -107,9 +107,9 @@ def sort(values: Float64s, start: Integer, end: Integer, room: Room) -> None:
             begin += room.begins[bucket]
             room.begins[bucket] = begin - room.begins[bucket]
         for i in range(start, end):
-            bucket = np.int64((values[i] - low) * scale)
-            room.spare[room.begins[bucket]] = values[i]
-            room.begins[bucket] += 1
+            there = np.int64((values[i] - low) * scale)
+            room.spare[room.begins[there]] = values[i]
+            room.begins[there] += 1
         for i in range(size):
             values[start + i] = room.spare[i]
         # Invariant: a bucket begins now where the next one began.

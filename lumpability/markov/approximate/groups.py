@@ -124,14 +124,9 @@ class Work(NamedTuple):
         start[:count], size[:count] = blocks.bounds[:-1], blocks.sizes
         place = np.empty(n, dtype=np.int32)
         place[blocks.members] = np.arange(n, dtype=np.int32)
-        types = {
-            "least": np.float64,
-            "most": np.float64,
-            "way": np.uint8,
-            "offset": np.int64,
-            "ends": np.int64,
-        }
-        types |= {"marks": np.uint64, "waiting": np.uint8}
+        types: dict[str, Any] = dict.fromkeys(("least", "most"), np.float64)
+        types |= dict.fromkeys(("offset", "ends"), np.int64)
+        types |= {"marks": np.uint64, "way": np.uint8, "waiting": np.uint8}
         known: dict[str, Any] = {
             "labels": partition.labels.copy(),
             "members": blocks.members.astype(np.int32),
@@ -146,7 +141,8 @@ class Work(NamedTuple):
         }
         known["parts"], known["slots"] = room_for_parts(n)
         rest = [name for name in cls._fields if name not in known]
-        return cls(**known, **{name: np.zeros(n, types.get(name, np.int32)) for name in rest})
+        known.update({name: np.zeros(n, types.get(name, np.int32)) for name in rest})
+        return cls(**known)
 
 
 @inlined

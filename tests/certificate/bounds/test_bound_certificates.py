@@ -17,6 +17,7 @@ import pytest
 from lumpability import CTMC, DTMC
 from lumpability.certificate import BoundCertificate, domain_of
 from lumpability.certificate.bounds.proofs import Evidence
+from lumpability.certificate.bounds.vector import Vector
 from lumpability.errors import FormatError
 from lumpability.markov import MarkovChain
 from lumpability.markov.approximate.bounds import Interval, bounds
@@ -114,7 +115,7 @@ def mutants(certificate: BoundCertificate, rng: random.Random) -> Iterator[Bound
         for steps in {0, 1, evidence.steps // 2, evidence.steps + 7} - {evidence.steps}:
             yield changed(**{side: replace(evidence, steps=steps)})
         for i, vector in enumerate(evidence.vectors):
-            values = list(vector)
+            values = list(vector.exact())
             for change in (Fraction(1, 2**40), Fraction(-1, 3), Fraction(5)):
                 place = rng.randrange(len(values))
                 other = [v + change if j == place else v for j, v in enumerate(values)]
@@ -137,7 +138,7 @@ def mutants(certificate: BoundCertificate, rng: random.Random) -> Iterator[Bound
 
 def with_vector(evidence: Evidence, i: int, values: list[Fraction]) -> Evidence:
     vectors = list(evidence.vectors)
-    vectors[i] = ExactArray.read(values)[0]
+    vectors[i] = Vector.of(ExactArray.read(values)[0])
     return replace(evidence, vectors=tuple(vectors))
 
 

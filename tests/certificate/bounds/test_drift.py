@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumpability.certificate.bounds.drift import drift, whole_numbers
+from lumpability.certificate.bounds.drift import drift
+from lumpability.certificate.bounds.vector import Vector, whole_numbers
 from lumpability.structure import WeightedStructure
 
 WIDE = Fraction(1, 3**400)  # its denominator is beyond the width of common denominators
@@ -38,7 +39,7 @@ def structure(rows: list[list[Fraction]]) -> WeightedStructure:
 def test_the_drift_is_exact(data: st.DataObject, n: int, scale: int) -> None:
     rows = [data.draw(st.lists(rates, min_size=n, max_size=n)) for _ in range(n)]
     v = data.draw(st.lists(values, min_size=n, max_size=n))
-    found = drift(structure(rows), np.array(v, dtype=object), scale)
+    found = drift(structure(rows), Vector(np.array(v, dtype=object), scale))
     exact = by_definition(rows, v, scale)
     assert [Fraction(int(x), found.denominator) for x in found.numerators] == exact
     assert not np.any(found.slack)
@@ -51,7 +52,7 @@ def test_the_slack_covers_what_rounding_of_wide_rates_leaves_out(
     rows = [data.draw(st.lists(rates, min_size=n, max_size=n)) for _ in range(n)]
     rows[0][1] = 1 + WIDE
     v = data.draw(st.lists(values, min_size=n, max_size=n))
-    found = drift(structure(rows), np.array(v, dtype=object), 1)
+    found = drift(structure(rows), Vector(np.array(v, dtype=object), 1))
     slack = np.broadcast_to(found.slack, n)
     for x, exact in enumerate(by_definition(rows, v, 1)):
         near = Fraction(int(found.numerators[x]), found.denominator)
@@ -68,7 +69,7 @@ def test_a_long_row_of_large_numbers_does_not_overflow() -> None:
     )
     v = np.full(n, 2**61 - 1)
     v[0] = -(2**61 - 1)
-    found = drift(matrix, v, 1)
+    found = drift(matrix, Vector(v, 1))
     assert Fraction(int(found.numerators[0]), found.denominator) == Fraction(
         (n - 1) * (2**61 - 1) * 2 * (2**61 - 1), 3
     )
@@ -82,7 +83,7 @@ def test_integers_are_int64_only_where_they_fit() -> None:
 def test_weights_around_the_ends_of_64_bits_stay_integers() -> None:
     assert whole_numbers([2**63, -1]).tolist() == [2**63, -1]
     matrix = WeightedStructure.from_edges(2, [0, 1], [1, 0], [2**63, Fraction(1, 3)])
-    found = drift(matrix, np.array([0, 1]), 1)
+    found = drift(matrix, Vector(np.array([0, 1]), 1))
     assert [Fraction(int(x), found.denominator) for x in found.numerators] == [
         2**63,
         Fraction(-1, 3),

@@ -6,20 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from lumpability.certificate.bounds.proofs import Evidence, prove
 from lumpability.certificate.bounds.question import Asked, absorbing
 from lumpability.certificate.bounds.rows import hull_of
+from lumpability.certificate.bounds.vector import Vector
 from lumpability.certificate.digest import ChainParts, Digest
 from lumpability.certificate.verification import Contradiction
 from lumpability.errors import NoConvergence
-from lumpability.markov.approximate.bounds.members import Floats, Members, rounded
+from lumpability.markov.approximate.bounds.members import Members
 from lumpability.markov.chains import MarkovChain
-from lumpability.numbers.exact_array import ExactArray
-from lumpability.numbers.integers import intern
 from lumpability.partition import Partition
 
 Progress = Callable[[float, float], None]
@@ -108,7 +106,7 @@ class Task:
         """Return the same question for another partition."""
         return Task(View(self.chain, partition), self.asked)
 
-    def proved(self, vectors: tuple[ExactArray, ...], *, upper: bool) -> Ends | None:
+    def proved(self, vectors: tuple[Vector, ...], *, upper: bool) -> Ends | None:
         """Return the end that some vectors prove; None if they prove nothing."""
         evidence = Evidence(tuple(self._on_blocks(vector) for vector in vectors))
         try:
@@ -117,16 +115,16 @@ class Task:
             return None
         return Ends(upper=end, above=evidence) if upper else Ends(lower=end, below=evidence)
 
-    def _on_blocks(self, vector: ExactArray) -> ExactArray:
+    def _on_blocks(self, vector: Vector) -> Vector:
         """Return a vector on blocks if it is constant there."""
         first, labels = self.partition.representatives, self.partition.labels
-        if len(vector) == len(first) or not np.array_equal(
-            vector.codes[first][labels], vector.codes
-        ):
+        if len(vector) == len(first):
             return vector
-        return vector.take(first)
+        of_blocks = vector.take(first)
+        constant = np.array_equal(of_blocks.numerators[labels], vector.numerators)
+        return of_blocks if constant else vector
 
-    def proved_both(self, below: tuple[ExactArray, ...], above: tuple[ExactArray, ...]) -> Ends:
+    def proved_both(self, below: tuple[Vector, ...], above: tuple[Vector, ...]) -> Ends:
         """Return the ends that some vectors prove, missing where they prove nothing."""
         ends = Ends().better(self.proved(below, upper=False))
         return ends.better(self.proved(above, upper=True))
@@ -163,20 +161,6 @@ class Ends:
         if self.lower is None or self.upper is None:
             return float("inf")
         return float((self.upper - self.lower) / 2)
-
-
-def vector_of(values: Floats | Any, scale: int | None = None) -> ExactArray:
-    """Return floats, or integers over a scale, as exact numbers."""
-    integers, scale = rounded(values) if scale is None else (values, scale)
-    if integers.dtype == object:
-        return ExactArray.read([Fraction(x, scale) for x in integers.tolist()])[0]
-    codes, distinct = intern(integers)
-    return ExactArray(codes, tuple(Fraction(x, scale) for x in distinct.tolist()))
-
-
-def exact_vector(numbers: list[Fraction]) -> ExactArray:
-    """Return rationals as an array."""
-    return ExactArray.of_values(np.arange(len(numbers)), numbers)
 
 
 def shrink(

@@ -9,7 +9,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from lumpability.certificate.bounds.proofs import unreachable
-from lumpability.markov.approximate.bounds.ends import Ends, Task, exact_vector
+from lumpability.certificate.bounds.vector import Vector
+from lumpability.markov.approximate.bounds.ends import Ends, Task
 from lumpability.markov.solve.classes import recurrent_classes
 from lumpability.markov.solve.linear import solve_exact
 from lumpability.numbers.exact_array import ExactArray
@@ -40,7 +41,7 @@ def exactly(task: Task) -> Ends | None:
     return ends if ends.are_known else None
 
 
-def _until(task: Task, rows: Rows, rewards: list[Fraction]) -> tuple[ExactArray, ...] | None:
+def _until(task: Task, rows: Rows, rewards: list[Fraction]) -> tuple[Vector, ...] | None:
     """Solve -Q v = g where the target can still be reached."""
     goal = task.asked.goal(task.parts)
     never = unreachable(task.parts, goal)
@@ -52,10 +53,10 @@ def _until(task: Task, rows: Rows, rewards: list[Fraction]) -> tuple[ExactArray,
         fixed = goal[x] or never[x]
         system.append({block: _ONE} if fixed else dict(rows[block]))
         right.append(rewards[block] if not fixed else on_arrival if goal[x] else Fraction(0))
-    return (exact_vector(solve_exact(system, right)),)
+    return (_vector(solve_exact(system, right)),)
 
 
-def _averages(task: Task, rows: Rows, rewards: list[Fraction]) -> tuple[ExactArray, ...] | None:
+def _averages(task: Task, rows: Rows, rewards: list[Fraction]) -> tuple[Vector, ...] | None:
     """Solve c - Q v = g in every recurrent class, and -Q h = 0, h - Q v = g in transient blocks."""
     labels = task.partition.labels
     classes = {tuple(sorted({*labels[x].tolist()})) for x in recurrent_classes(task.chain)}
@@ -74,5 +75,9 @@ def _averages(task: Task, rows: Rows, rewards: list[Fraction]) -> tuple[ExactArr
     found = solve_exact(level_rows, levels)
     inside = {block for blocks in classes for block in blocks}
     right = [v if b in inside else v - found[b] for b, v in enumerate(biases)]
-    vectors = exact_vector(found), exact_vector(solve_exact(bias_rows, right))
+    vectors = _vector(found), _vector(solve_exact(bias_rows, right))
     return vectors[1:] if task.asked.kind == "stationary" else vectors
+
+
+def _vector(numbers: list[Fraction]) -> Vector:
+    return Vector.of(ExactArray.of_values(range(len(numbers)), numbers))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.certificate.bounds.question import Asked
+from lumpability.certificate.bounds.vector import Vector
 from lumpability.markov.approximate.bounds.average import adversary, nominal_bias
 from lumpability.markov.approximate.bounds.ends import (
     Ends,
@@ -21,16 +22,13 @@ from lumpability.markov.approximate.bounds.ends import (
     Task,
     View,
     shrink,
-    vector_of,
 )
 from lumpability.markov.approximate.bounds.krylov import averaged, solved
-from lumpability.markov.approximate.bounds.members import Floats, Members
+from lumpability.markov.approximate.bounds.members import Floats, Members, rounded
 from lumpability.markov.approximate.bounds.repair import Repair
 from lumpability.markov.solve.classes import recurrent_classes
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
-
-__all__ = ["average_ends", "long_run_ends"]
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -59,7 +57,7 @@ def _bounded(task: Task, members: Members, values: Floats, rest: Floats, guess: 
     """Return what a vector on states proves when an adversary on blocks pays for the rest g + Q x."""
     above = values + adversary(members, rest, guess)[members.labels]
     below = values - adversary(members, -rest, -guess)[members.labels]
-    return task.proved_both((vector_of(below),), (vector_of(above),))
+    return task.proved_both((rounded(below),), (rounded(above),))
 
 
 def long_run_ends(
@@ -91,10 +89,10 @@ def _with_level(task: Task, found: Ends) -> Ends:
         (found.upper, found.above, True),
     ):
         if end is not None:
-            level = ExactArray.constant(end, k)
+            level = Vector.constant(end, k)
             proved = task.proved((level, *evidence.vectors), upper=upper)
             # An end that is the least or the largest number averaged needs no vector, and may have a worse one.
-            nothing = ExactArray.constant(Fraction(0), k)
+            nothing = Vector.constant(Fraction(0), k)
             ends = ends.better(proved or task.proved((level, nothing), upper=upper))
     return ends
 
@@ -139,7 +137,7 @@ class _Mixture:
             end, evidence = (ends.upper, ends.above) if upper else (ends.lower, ends.below)
             assert end is not None
             within = self._task.partition.restrict(states)
-            vector = evidence.vectors[0].to_floats()
+            vector = evidence.vectors[0].exact().to_floats()
             if sign * end < max(earning[x] for x in states.tolist()):
                 full = vector if len(vector) == within.n else vector[within.labels]
                 biases[states] = sign * full
@@ -152,14 +150,17 @@ class _Mixture:
         members, free = self._members, self._free
         into = members.rates @ np.where(free, 0.0, levels)
         levels = levels + solved(members, into, free, residual=1e-12 * float(np.abs(into).max()))
-        level = self._repair.raised(levels, [])
+        level = self._repair.raised(levels, None)
         if level is None:
             return None
-        rest = earning.to_floats() - level.to_floats() + members.rates @ np.where(free, 0.0, biases)
+        rest = (
+            earning.to_floats()
+            - level.exact().to_floats()
+            + members.rates @ np.where(free, 0.0, biases)
+        )
         size = float(np.abs(rest).max(initial=0.0))
         biases = biases + solved(members, rest, free, residual=1e-10 * size)
-        bias = self._repair.raised(biases, [earning, level.map(lambda value: -value)])
+        bias = self._repair.raised(biases, earning, level)
         if bias is None:
             return None
-        vectors = tuple(vector.map(lambda value: sign * value) for vector in (level, bias))
-        return self._task.proved(vectors, upper=sign > 0)
+        return self._task.proved((level.times(sign), bias.times(sign)), upper=sign > 0)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.certificate.bounds.vector import Vector
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
@@ -32,9 +33,15 @@ class Members:
     """
 
     def __init__(self, matrix: WeightedStructure, partition: Partition) -> None:
+        from scipy.sparse import csr_array
+
         self.n, self.k, self.labels = matrix.n, len(partition), partition.labels
-        self.rates = matrix.without_diagonal().to_scipy().tocsr().astype(np.float64)
-        self.exits = np.asarray(self.rates.sum(axis=1)).ravel()
+        sources = matrix.sources()
+        moves = sources != matrix.indices
+        before = np.searchsorted(sources[moves], np.arange(matrix.n + 1))
+        entries = matrix.weights.to_floats()[moves], matrix.indices[moves], before
+        self.rates = csr_array(entries, shape=(matrix.n, matrix.n))
+        self.exits: Floats = np.asarray(self.rates.sum(axis=1), dtype=np.float64).ravel()
         self.sizes = partition.blocks.sizes.astype(np.float64)
         self._order, self._begins = partition.blocks.members, partition.blocks.bounds[:-1]
 
@@ -161,17 +168,17 @@ def solver(size: int, *entries: Entries) -> Callable[[Floats], Floats] | None:
     return solve
 
 
-def rounded(values: Floats) -> tuple[Any, int]:
-    """Return integers and a scale, a power of two, so that ``integers / scale`` is close to the values.
+def rounded(values: Floats) -> Vector:
+    """Return a vector close to the values, over a power of two.
 
     The largest integer has about 52 bits, as the largest value does.
 
-    >>> integers, scale = rounded(np.array([0.5, -0.25]))
-    >>> (integers / scale).tolist()
+    >>> vector = rounded(np.array([0.5, -0.25]))
+    >>> (vector.numerators / vector.scale).tolist()
     [0.5, -0.25]
     """
     largest = float(np.abs(values).max(initial=0.0))
     bits = 52 - (int(np.frexp(largest)[1]) if largest > 0 else 0)
     if bits < 0:
-        return np.array([int(x) for x in values.tolist()], dtype=object), 1
-    return np.rint(np.ldexp(values, bits)).astype(np.int64), 1 << bits
+        return Vector(np.array([int(x) for x in values.tolist()], dtype=object), 1)
+    return Vector(np.rint(np.ldexp(values, bits)).astype(np.int64), 1 << bits)

@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from lumpability.certificate.bounds.proofs import unreachable
+from lumpability.certificate.bounds.vector import Vector
 from lumpability.errors import InvalidInput, NoFiniteBound
 from lumpability.markov.approximate.bounds.ends import (
     Ends,
@@ -130,10 +131,10 @@ class Reaching:
     def trivial(self) -> Ends:
         """The ends that need no search: zero, and for a probability one."""
         k = len(self.task.partition)
-        ends = Ends().better(self.task.proved((ExactArray.constant(Fraction(0), k),), upper=False))
+        ends = Ends().better(self.task.proved((Vector.constant(Fraction(0), k),), upper=False))
         if self.earns:
             return ends
-        return ends.better(self.task.proved((ExactArray.constant(Fraction(1), k),), upper=True))
+        return ends.better(self.task.proved((Vector.constant(Fraction(1), k),), upper=True))
 
     def at_start(self, values: Floats) -> float:
         """Return the expectation of a vector at the start."""
@@ -164,9 +165,10 @@ class Reaching:
         least, most = 0.0, np.inf if self.earns else 1.0
         values = np.where(self.free, np.clip(values, least, most), self.problem.values)
         sign = 1 if upper else -1
-        earning = [self.earning.map(lambda value: sign * value)] if self.earns else []
-        vector = self.repair.raised(sign * values, earning, sign=sign)
-        return None if vector is None else self.task.proved((vector,), upper=upper)
+        earning = self.earning.map(lambda value: sign * value) if self.earns else None
+        attempts = self.repair.candidates(sign * values, earning)
+        proved = (self.task.proved((vector.times(sign),), upper=upper) for vector in attempts)
+        return next(filter(None, proved), None)
 
     def rounds_on_states(self, guess: Floats) -> Callable[[], Ends]:
         """Return rounds of Krylov steps on states, whose residual an adversary on blocks redistributes."""

@@ -7,14 +7,14 @@ costs e w / delta, and nothing if there is none.  Rounding to multiples of a pow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from lumpability.certificate.bounds.drift import drift
-from lumpability.markov.approximate.bounds.ends import vector_of
+from lumpability.certificate.bounds.vector import Vector
 from lumpability.markov.approximate.bounds.members import Floats, Members, rounded
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
@@ -34,7 +34,7 @@ class Repair:
     def __init__(
         self, matrix: WeightedStructure, members: Members, free: Mask, slack: Floats
     ) -> None:
-        self._matrix, self._free = matrix, free
+        self._matrix, self._members, self._free = matrix, members, free
         self._slack = np.where(free, np.maximum(slack, 0.0), 0.0)
         drifts = members.drift(self._slack)[free]
         self._delta = float(-drifts.max(initial=-1.0))
@@ -46,35 +46,50 @@ class Repair:
         return self._delta > 0 and bool(np.isfinite(self._slack).all())
 
     def raised(
-        self, values: Floats, plus: Sequence[ExactArray], *, sign: int = 1
-    ) -> ExactArray | None:
-        """Return an exact vector v, not below the values, times a sign; ``sum(plus) + Q v <= 0`` in free states.
+        self, values: Floats, earning: ExactArray | None, less: Vector | None = None
+    ) -> Vector | None:
+        """Return the first of the `candidates` whose drift is proved to be at most zero in free states."""
+        for candidate in self.candidates(values, earning, less):
+            if self._excess(candidate, earning, less) <= 0:
+                return candidate
+        return None
 
-        Values of states that are not free are kept; they must be multiples of the rounding.  None if it fails.
+    def candidates(
+        self, values: Floats, earning: ExactArray | None, less: Vector | None = None
+    ) -> Iterator[Vector]:
+        """Yield exact vectors v, not below the values, for ``earning - less + Q v <= 0`` in free states.
+
+        Values of states that are not free are kept; they must be multiples of the rounding.  The first vector is
+        chosen in floating point, and each of the others by the exact excess of the one before.
         """
         if not np.isfinite(values).all():
-            return None
-        integers, scale = rounded(values)
-        if integers.dtype == object:
-            return None
-        amount = 0.0
+            return
+        near = rounded(values)
+        if near.numerators.dtype == object:
+            return
+        scale = near.scale
+        grain = 4 * self._fastest / float(scale)
+        drifts = self._members.drift(values)
+        drifts += 0.0 if earning is None else earning.to_floats()
+        drifts -= 0.0 if less is None else less.exact().to_floats()
+        above = float(drifts[self._free].max(initial=0.0))
+        amount = (1.01 * above + grain) / self._delta if above > 0 and self.works else 0.0
         for _ in range(_ATTEMPTS):
             more = np.ceil(np.minimum(amount * self._slack, 2.0**900) * float(scale))
             if more.max(initial=0.0) > 2.0**61:
-                return None
-            candidate = integers + more.astype(np.int64)
-            excess = self._excess(candidate, scale, plus)
-            if excess <= 0:
-                return vector_of(sign * candidate, scale)
-            if not self.works:
-                return None
-            grain = 4 * self._fastest / float(scale)
+                return
+            candidate = Vector(near.numerators + more.astype(np.int64), scale)
+            yield candidate
+            excess = self._excess(candidate, earning, less)
+            if excess <= 0 or not self.works:
+                return
             amount = 2 * amount + (1.01 * float(excess) + grain) / self._delta
-        return None
 
-    def _excess(self, candidate: Any, scale: int, plus: Sequence[ExactArray]) -> Fraction:
-        found = drift(self._matrix, candidate, scale)
-        for vector in plus:
-            found = found.plus(vector)
+    def _excess(
+        self, candidate: Vector, earning: ExactArray | None, less: Vector | None
+    ) -> Fraction:
+        found = drift(self._matrix, candidate).plus(earning)
+        if less is not None:
+            found = found.minus(less)
         sums = (found.numerators + found.slack)[self._free]
         return Fraction(int(max(sums)), found.denominator) if len(sums) else Fraction(0)

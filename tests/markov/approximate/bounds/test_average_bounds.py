@@ -12,6 +12,7 @@ from sampled_chains import chains_with_partitions, mixed_members
 from lumpability import CTMC, DTMC
 from lumpability.certificate.bounds.proofs import Evidence, prove
 from lumpability.certificate.bounds.question import Asked
+from lumpability.certificate.bounds.vector import Vector
 from lumpability.certificate.digest import ChainParts
 from lumpability.certificate.verification import Contradiction
 from lumpability.errors import NoConvergence
@@ -95,7 +96,7 @@ def test_trap_a_float_end_is_not_a_proof() -> None:
     assert interval.lower == interval.upper == Fraction(7, 10)
     assert Fraction(interval.estimate) != Fraction(7, 10)
     asked, parts = Asked("stationary", "label:up"), ChainParts.of(chain)
-    vector = ExactArray.read([Fraction(0.1), 0])[0]
+    vector = Vector.of(ExactArray.read([Fraction(0.1), 0])[0])
     upper = prove(asked, parts, Partition([0, 1]), Evidence((vector,)), upper=True)
     assert upper >= Fraction(7, 10)
     assert upper != Fraction(float(upper))
@@ -127,11 +128,12 @@ def test_trap_a_level_that_increases_proves_nothing() -> None:
     chain = DTMC([[0, 1], [0, 1]], initial=0)
     asked = Asked("long_run", ExactArray.read([0, 1])[0], start=chain.initial)
     parts, partition = ChainParts.of(chain), Partition([0, 1])
-    zero = ExactArray.read([0, 0])[0]
+    zero = Vector.constant(Fraction(0), 2)
+    level = Vector.of(ExactArray.read([0, 1])[0])
     with pytest.raises(Contradiction, match="positive"):
         # The average is 1 from both states; h = (0, 1) satisfies g + Q v <= h but increases along the way.
-        prove(asked, parts, partition, Evidence((ExactArray.read([0, 1])[0], zero)), upper=True)
-    one = ExactArray.read([1, 1])[0]
+        prove(asked, parts, partition, Evidence((level, zero)), upper=True)
+    one = Vector.constant(Fraction(1), 2)
     assert prove(asked, parts, partition, Evidence((one, zero)), upper=True) == 1
 
 

@@ -14,6 +14,7 @@ from sampled_chains import chains_with_partitions
 from lumpability import CTMC, DTMC
 from lumpability.certificate.bounds.proofs import Evidence, prove
 from lumpability.certificate.bounds.question import Asked
+from lumpability.certificate.bounds.vector import Vector
 from lumpability.certificate.digest import ChainParts
 from lumpability.certificate.verification import Contradiction
 from lumpability.errors import InvalidInput, NoConvergence, NoFiniteBound
@@ -100,7 +101,7 @@ def test_trap_without_the_graph_search_one_would_be_a_lower_bound() -> None:
     # From state 0 the target is reached with probability 1/2; v = 1 has no drift anywhere.
     chain = DTMC([[0, "1/2", "1/2"], [0, 1, 0], [0, 0, 1]], initial=0, labels={"goal": [1]})
     asked, parts = Asked("hitting", target="label:goal", start=chain.initial), ChainParts.of(chain)
-    ones = ExactArray.read([1, 1, 1])[0]
+    ones = Vector.constant(Fraction(1), 3)
     with pytest.raises(Contradiction, match="state 2"):
         prove(asked, parts, Partition([0, 1, 2]), Evidence((ones,)), upper=False)
     found = bounds(chain, [0, 1, 2]).hitting("goal")
