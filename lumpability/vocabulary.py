@@ -47,7 +47,7 @@ def refuses_unknown_options(verb: Verb) -> Verb:
     >>> refuses_unknown_options(sorted)([1, 2], reversed=True)
     Traceback (most recent call last):
         ...
-    lumpability.errors.InvalidInput: sorted has no option 'reversed': it has key, reverse
+    lumpability.errors.InvalidInput: sorted has no option 'reversed': did you mean 'reverse'?
     """
     known = keywords(verb)
     owner = verb.__qualname__.split(".")[0]  # of a constructor the class

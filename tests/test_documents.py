@@ -29,7 +29,7 @@ PAGES = sorted(
     for path in [CHECKOUT / "README.md", *CHECKOUT.glob("docs/**/*.md")]
     if path.is_file() and "_build" not in path.parts
 )
-FLAGS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL | doctest.NORMALIZE_WHITESPACE
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 NEEDS = {
     "docs/tutorials/4-prism.md": ["stormpy"],
     "docs/tutorials/6-onnx.md": ["onnx", "onnxruntime"],

@@ -100,10 +100,10 @@ def read_expression(text: str, parameters: Collection[str]) -> Any:
 
     >>> read_expression("2*mu^2 + 1/3", ["mu"])
     2*mu**2 + 1/3
-    >>> read_expression("nan", ["mu"])
+    >>> read_expression("nu", ["mu"])
     Traceback (most recent call last):
         ...
-    lumpability.errors.InvalidValue: 'nan' mentions nan, which is not among the parameters mu
+    lumpability.errors.InvalidValue: 'nu' mentions nu, which is not among the parameters mu
     """
     expression = parse(text.replace("^", "**"))
     unknown = sorted({str(symbol) for symbol in expression.free_symbols} - set(parameters))
