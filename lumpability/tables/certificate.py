@@ -235,9 +235,9 @@ class _Check:
                 )
         self._check_respected_before(blocks)
         rows = write_generator(self.session, edges, claims.kind)
-        proof = Proof(DUCKDB, 2 if claims.kind == "strict" else 1)
+        proof = Proof(DUCKDB, edges.n, 2 if claims.kind == "strict" else 1)
         for name in TABLES:
-            self.session.store(name, getattr(proof, name)())
+            self.session.store(name, getattr(proof, name)(), temporary=True)
         for low, high in ranges(edges.n, rows, self.session.memory):
             wrong = self.session.run(f"{proof.violations(low, high)} ORDER BY own.s LIMIT 1")
             for state, block in wrong:

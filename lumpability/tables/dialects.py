@@ -33,6 +33,8 @@ class Dialect:
         The joins that keep rows without, and rows with, a partner.
     listed : callable
         ``listed(columns)``: a group's rows of some columns as one sorted list, which can be a key.
+    divided : callable
+        ``divided(number, by)``: the quotient of integers that are not negative, without a remainder.
     power : callable
         ``power(exponent)``: a power of two, of 64 bits.
     most_weight : int
@@ -46,6 +48,7 @@ class Dialect:
     anti: str
     semi: str
     listed: Callable[[str], str]
+    divided: Callable[[str, int], str]
     power: Callable[[str], str]
     most_weight: int
 
@@ -61,6 +64,7 @@ DUCKDB = Dialect(
     anti="ANTI JOIN",
     semi="SEMI JOIN",
     listed=lambda columns: f"list_sort(list(({columns})))",
+    divided=lambda number, by: f"{number} // {by}",
     power=lambda exponent: f"(1::BIGINT << CAST({exponent} AS INTEGER))",
     most_weight=1 << 63,
 )
@@ -76,6 +80,7 @@ SPARK = Dialect(
     anti="LEFT ANTI JOIN",
     semi="LEFT SEMI JOIN",
     listed=lambda columns: f"sort_array(collect_list(struct({columns})))",
+    divided=lambda number, by: f"{number} div {by}",
     power=lambda exponent: f"shiftleft(CAST(1 AS BIGINT), CAST({exponent} AS INT))",
     most_weight=1 << 31,
 )

@@ -51,19 +51,19 @@ def refine_in_memory(task: Task, session: Session, edges: Edges) -> Found:
 
 def initial_partition(session: Session, edges: Edges) -> Partition:
     """Return the initial partition of the table ``state``, where the name of a block is its least member."""
-    labels, number = np.empty(edges.n, dtype=np.int32), np.empty(edges.n, dtype=np.int32)
+    labels = np.empty(edges.n, dtype=np.int32)
     for batch in session.batches("SELECT s, label FROM state"):
         labels[batch.column("s").to_numpy()] = batch.column("label").to_numpy()
-    firsts: list[Any] = [np.empty(0, dtype=np.int64)]
-    used = 0
-    for low in range(0, edges.n, _BATCH):
-        names = labels[low : low + _BATCH]
-        first = np.flatnonzero(names == np.arange(low, low + len(names))) + low
-        number[first] = np.arange(used, used + len(first))
-        labels[low : low + _BATCH] = number[names]  # least members come first, so they have numbers
-        firsts.append(first)
-        used += len(first)
-    return Partition.from_canonical(labels, np.concatenate(firsts))
+    cuts = [slice(low, low + _BATCH) for low in range(0, edges.n, _BATCH)]
+    states = np.arange(min(_BATCH, edges.n), dtype=np.int32)
+    found = [
+        np.flatnonzero(labels[cut] == states[: len(labels[cut])] + cut.start) + cut.start
+        for cut in cuts
+    ]
+    first = np.concatenate([np.empty(0, dtype=np.int64), *found])
+    for cut in cuts:
+        labels[cut] = np.searchsorted(first, labels[cut])
+    return Partition.from_canonical(labels, first)
 
 
 def found_in_memory(

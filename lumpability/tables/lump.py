@@ -4,7 +4,7 @@
 engine     what it holds in memory                                kinds
 =========  =====================================================  ====================================
 memory     all transitions: the chain is lumped as any other      ordinary, bisimulation, exact, strict
-stream     some 25 bytes for each state; reads the transitions    ordinary, bisimulation
+stream     some 10 bytes for each state; reads the transitions    ordinary, bisimulation
            from disk once a sweep (`streaming`)
 hybrid     nothing for long: rounds on DuckDB, until the rows     ordinary, bisimulation, exact, strict
            that can still split fit into memory (`hybrid`)
@@ -327,5 +327,5 @@ def choose(edges: Edges, kind: str, memory: int) -> str:
 
 
 _BYTES_OF_ROW, _BYTES_OF_STATE = 40, 100
-_BYTES_STREAMED = 25
+_BYTES_STREAMED = 10
 _PROGRAM = 256 << 20  # bytes, before anything is read

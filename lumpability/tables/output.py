@@ -24,7 +24,7 @@ from lumpability.version import __version__
 
 __all__ = ["blocks_schema", "quotient_schema", "write_parquet"]
 
-_GROUP = 1 << 20  # rows
+_GROUP = 1 << 18  # rows
 _DIGITS = 38
 
 
@@ -68,10 +68,13 @@ def write_parquet(
     parquet = require("pyarrow.parquet", extra="tables")
     text = json.dumps({"version": __version__, **metadata}, sort_keys=True)
     described = schema.with_metadata({"lumpability": text})
-    with (
-        writing(path) as file,
-        parquet.ParquetWriter(file, described, compression="zstd") as writer,
-    ):
+    packed = [field.name for field in schema if field.type == _arrow().int64()]
+    options = {
+        "compression": "zstd",
+        "use_dictionary": [name for name in schema.names if name in ("numerator", "denominator")],
+        "column_encoding": dict.fromkeys(packed, "DELTA_BINARY_PACKED"),
+    }
+    with writing(path) as file, parquet.ParquetWriter(file, described, **options) as writer:
         for table in _regrouped(batches, schema):
             writer.write_table(table.replace_schema_metadata(described.metadata))
 

@@ -19,7 +19,7 @@ from lumpability.tables.statements import Statements
 
 __all__ = ["Finish", "RoundReport", "Rounds"]
 
-_REWRITE = 20  # the state is written anew if more than one of so many states moved
+_BYTES_OF_UPDATE = 128  # of memory, for a state that moves; of more, all states are written anew
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Rounds:
         self.database, self.statements = database, statements
         self.balanced, self.rows = balanced, rows
         self.report, self.finish = report, finish
-        self.proof = Proof(statements.dialect, statements.weights)
+        self.proof = Proof(statements.dialect, statements.n, statements.weights)
         self.number = self.seed = self.blocks = 0
         self.proving = False
 
@@ -146,7 +146,8 @@ class Rounds:
         database.store("renamed", renamed)
         moved = int(database.value("SELECT count(*) FROM renamed"))
         if moved:
-            database.relabel(statements.state(), few=_REWRITE * moved < statements.n)
+            few = 2 * moved < statements.n and _BYTES_OF_UPDATE * moved < database.memory
+            database.relabel(statements.state(), few=few)
             database.store("size", statements.size())
         self.blocks += new
         return moved
@@ -160,7 +161,7 @@ class Rounds:
         """Number the blocks, and compare the exact sums of all states; list the blocks that fail."""
         database, proof = self.database, self.proof
         for name in TABLES:
-            database.store(name, getattr(proof, name)())
+            database.store(name, getattr(proof, name)(), temporary=True)
         cuts = ranges(self.statements.n, self.rows, database.memory)
         database.store("violating", "SELECT block FROM blocks WHERE block < 0")
         for low, high in cuts:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,14 @@ class MappedRows:
     folder : Path
         Holds these files.
     maps : list of mmap
+    longest : int
+        The largest number of transitions of a row.
     """
 
     structure: WeightedStructure
     folder: Path
     maps: list[mmap.mmap]
+    longest: int
 
     def scratch(self, name: str, size: int, dtype: Any) -> Array:
         """Return an array in a file, zeros, which is read and written in the order of states."""
@@ -68,20 +72,12 @@ class MappedRows:
             self.release()
             low = high
 
-    def longest(self) -> int:
-        """Return the largest number of transitions of a row."""
-        indptr = self.structure.indptr
-        cuts = range(0, self.structure.n, _CHUNK)
-        found = max((int(np.diff(indptr[low : low + _CHUNK + 1]).max()) for low in cuts), default=0)
-        self.release()
-        return found
-
     def transitions_of(self, chosen: Array) -> int:
         """Return how many transitions leave the states of a mask."""
         indptr, total = self.structure.indptr, 0
         for low in range(0, self.structure.n, _CHUNK):
             total += int(np.diff(indptr[low : low + _CHUNK + 1])[chosen[low : low + _CHUNK]].sum())
-        self.release()
+            self.release()
         return total
 
     def release(self) -> None:
@@ -115,12 +111,14 @@ def _written_rows(session: Session, edges: Edges, folder: Path, *, closed: bool)
     positive = np.array([numerator > 0 for numerator in edges.numerators], dtype=bool)
     kind = smallest_unsigned(len(positive))
     query = coded_rows(edges)
-    lengths = _write(session.batches(query), folder, edges.n, positive, kind, closed=closed)
+    with closing(session.batches(query, listed=True)) as listed:
+        lengths = _write(listed, folder, edges.n, positive, kind, closed=closed)
     if lengths is None:
         ordered = session.batches(f"{query} ORDER BY source, target")
         lengths = _write(ordered, folder, edges.n, positive, kind, closed=closed)
         assert lengths is not None
     _write_pointers(folder / "pointers", lengths)
+    longest = int(lengths.max(initial=0))
     del lengths
     kinds = {"pointers": np.dtype(np.int64), "targets": np.dtype(np.int32), "codes": np.dtype(kind)}
     found = [_mapped(folder / name, dtype) for name, dtype in kinds.items()]
@@ -129,7 +127,7 @@ def _written_rows(session: Session, edges: Edges, folder: Path, *, closed: bool)
     weights = ExactArray(codes, tuple(edges.values))
     trivial = Partition.trivial(edges.n)
     structure = WeightedStructure(pointers, targets, weights, trivial, closed)
-    return MappedRows(structure, folder, maps)
+    return MappedRows(structure, folder, maps, longest)
 
 
 def _write_pointers(path: Path, lengths: Array) -> None:

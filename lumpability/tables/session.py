@@ -11,7 +11,7 @@ import glob
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -89,11 +89,13 @@ class Session:
         duckdb = require("duckdb", extra="tables")
         _check_version(duckdb)
         self.memory, self.workspace = memory, workspace
+        self.threads = 1 if memory < _SMALL_MEMORY else threads or os.cpu_count() or 1
         settings = {
             "memory_limit": f"{max(memory - _PROGRAM, memory // 2) >> 20}MiB",
-            "threads": 1 if memory < _SMALL_MEMORY else threads or os.cpu_count() or 1,
+            "threads": self.threads,
             "temp_directory": str(workspace.folder / SPILL),
             "preserve_insertion_order": "false",
+            "enable_external_file_cache": "false",  # files are read in order, and seldom twice
             "autoinstall_known_extensions": "false",  # nothing is fetched from anywhere
         }
         with translated(memory):
@@ -143,23 +145,28 @@ class Session:
     def shrink(self) -> None:
         """Give the memory of what was read back; statements go on with as little as they can."""
         self.run(f"SET memory_limit = '{_LITTLE >> 20}MiB'")
-        self.run("SET threads = 1")
+        self.threads = 1
 
     def register(self, name: str, table: Any) -> None:
         """Give an Arrow table a name for statements."""
         self.connection.register(name, table)
 
-    def batches(self, select: str, *, beside: bool = False) -> Iterator[Any]:
+    def batches(
+        self, select: str, *, beside: bool = False, listed: bool = False
+    ) -> Generator[Any, None, None]:
         """Yield the rows of an ordered query as Arrow record batches, in order.
 
         Parameters
         ----------
         beside : bool
             Whether other queries run before the last row is read; then no temporary view is known.
+        listed : bool
+            Whether the order is that of the table; joins keep it where one thread runs.
         """
         connection = self.connection.cursor() if beside else self.connection
         _quieten(connection)
         connection.execute("SET preserve_insertion_order = true").fetchall()
+        connection.execute(f"SET threads = {1 if listed else self.threads}").fetchall()
         with translated(self.memory):
             reader = connection.sql(select).to_arrow_reader(_BATCH)
             try:

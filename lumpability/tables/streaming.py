@@ -1,12 +1,11 @@
 """Streaming: arrays for states in memory, transitions read from disk once a sweep.
 
-The compiled sweeps and the proof of the engine for chains (`lumpability.refinement.kernel`) run over rows
-that are mapped files (`rows`), a range of states after another.  A sweep splits every block by fresh
-fingerprints of its states; sweeps are repeated until none splits, and then sums into blocks are compared
-exactly.  If the rows of the states that still share a block fit into memory, they are finished there: a
-block of one state never splits, and stands for itself as a target.
-Memory: some 25 bytes for each state, and the quotient's rows in the proof.  Time: a few nanoseconds for each
-transition in each sweep.
+Compiled sweeps (`signatures`), and the proof of the engine for chains, run over rows that are mapped files (`rows`),
+a range of states after another.  A sweep splits every block by fresh fingerprints of its states; sweeps are repeated
+until none splits, and then sums into blocks are compared exactly.  If the rows of the states that still share a block
+fit into memory, they are finished there: a block of one state never splits, and stands for itself as a target.
+Memory: some 10 bytes for each state, 50 for each block, and the quotient's rows in the proof.  Time: some 15
+nanoseconds for each transition in each sweep.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 from mmap import mmap
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +22,8 @@ from lumpability.numbers.residues import combined_residues, deciding_residues, m
 from lumpability.partition import Partition
 from lumpability.refinement import refine
 from lumpability.refinement.kernel import quotient
-from lumpability.refinement.kernel.arrays import Field, Rows, Sweeping
-from lumpability.refinement.kernel.sweep import fill, fingerprint, partition_of, split, sum_rows
+from lumpability.refinement.kernel.arrays import NOTE, Array, Field, Rows, last_slot
+from lumpability.refinement.kernel.sweep import partition_of
 from lumpability.structure import WeightedStructure
 from lumpability.tables.generator import STREAMED_KINDS, check_row_sums
 from lumpability.tables.in_memory import found_in_memory, initial_partition
@@ -32,6 +32,7 @@ from lumpability.tables.result import Found
 from lumpability.tables.rounds import RoundReport
 from lumpability.tables.rows import MappedRows, write_rows
 from lumpability.tables.session import Session
+from lumpability.tables.signatures import Blocks, count_blocks, group
 from lumpability.tables.task import Task
 
 __all__ = ["refine_by_streaming"]
@@ -40,6 +41,7 @@ _AT_ONCE = 1 << 20  # transitions of a range
 _ATTEMPTS = 64
 _BYTES_OF_ROW = 40  # of what is finished in memory
 _BYTES_OF_SUM = 16  # in a proof
+_SEVERAL = 2  # states of a block, as far as is known before the first sweep
 
 Report = Callable[[RoundReport], None]
 
@@ -64,7 +66,7 @@ def refine_by_streaming(task: Task, session: Session, edges: Edges) -> Found:
         for low, high in rows.ranges(_AT_ONCE):
             check_row_sums(session, edges, rows.structure, low, high)
     sweeps = _Sweeps(rows, initial_partition(session, edges), session.memory, task.progress)
-    respected = len(sweeps.start)
+    respected = sweeps.count
     session.shrink()
     partition = sweeps.run()
     matrix = quotient.collapse(rows.structure, partition)
@@ -76,24 +78,11 @@ def refine_by_streaming(task: Task, session: Session, edges: Edges) -> Found:
     )
 
 
-def _in_small_pages(array: np.ndarray) -> np.ndarray:
-    """Return zeros of the same shape; numpy would take two megabytes for each place that is written to."""
-    pages = mmap(-1, max(array.nbytes, 1))
-    return np.frombuffer(pages, array.dtype, array.size).reshape(array.shape)
-
-
-def _room(labels: np.ndarray, leaving: np.ndarray) -> Sweeping:
-    """Room for sweeps from these labels; arrays for blocks take memory only where they are written to."""
-    room = Sweeping.over(len(labels), closed=False)
-    parts = _in_small_pages(room.parts)
-    return room._replace(
-        labels=labels,
-        blocks=_in_small_pages(room.blocks),
-        parts=parts,
-        slots=_in_small_pages(room.slots),
-        expected=parts.reshape(-1)[: len(labels)],
-        leaving=leaving,
-    )
+def _in_small_pages(shape: int | tuple[int, ...], dtype: Any) -> Any:
+    """Return zeros that take memory where they are written to; of numpy's a place takes two megabytes."""
+    wanted = np.empty(0, dtype).itemsize * int(np.prod(shape))
+    pages = mmap(-1, max(wanted, 1))
+    return np.frombuffer(pages, dtype, int(np.prod(shape))).reshape(shape)
 
 
 class _Sweeps:
@@ -108,8 +97,18 @@ class _Sweeps:
     def __init__(
         self, rows: MappedRows, start: Partition, memory: int, report: Report | None
     ) -> None:
-        self.rows, self.structure, self.start = rows, rows.structure, start
+        n = rows.structure.n
+        self.rows, self.structure = rows, rows.structure
         self.memory, self.report, self.number = memory, report, 0
+        self.count = len(start)
+        self.blocks = Blocks(
+            start.labels,
+            _in_small_pages(n, np.uint32),
+            _in_small_pages((n + 1, 4), np.uint64),
+            _in_small_pages(0, np.uint32),
+        )
+        self.blocks.sizes[: self.count] = _SEVERAL
+        self.fresh = rows.scratch("labels", n, np.int32)
 
     def run(self) -> Partition:
         """Return the coarsest stable partition that refines the one to start from, proved."""
@@ -120,49 +119,52 @@ class _Sweeps:
             partition = self._refine(residues, Field.modulo(p, attempt + 1, residues))
             if self._is_proved(partition):
                 return partition
-            self.start = partition
         raise LumpabilityError(
             f"internal error: {_ATTEMPTS} moduli gave collisions; please report it"
         )
 
-    def _refine(self, residues: np.ndarray, field: Field) -> Partition:
+    def _refine(self, residues: Array, field: Field) -> Partition:
         """Sweep until no fingerprints differ inside blocks, or what is left fits into memory."""
-        n, rows = self.structure.n, Rows.of(self.structure, residues)
-        leaving = self.rows.scratch("leaving", n if rows.closed else 0, np.uint64)
-        labels, count = self.start.labels, len(self.start)
-        labels.setflags(write=True)  # this partition is used up
-        self.start = Partition.trivial(0)
-        arrays = _room(labels, leaving)
-        sum_rows(self._fingerprint, rows, field, arrays)
-        lone = fill(labels, count, field, arrays)
-        moved = n
-        while moved and lone < n:
-            if self._fits(arrays.alone, n - lone):
-                return self._finish_in_memory(arrays.labels, arrays.alone)
-            self._fingerprint(rows, field, arrays)
-            count, moved, single = split(count, field, arrays)
-            lone += single
+        n, rows, blocks = self.structure.n, Rows.of(self.structure, residues), self.blocks
+        blocks.labels.setflags(write=True)  # those of an earlier partition, which is used up
+        before, lone = 0, 0
+        while before < self.count and lone < n:
+            before, self.count = self.count, 0
+            blocks = blocks._replace(slots=_in_small_pages(int(last_slot(n)) + 1, np.uint32))
+            for low, high in self.rows.ranges(_AT_ONCE):
+                self.count = group(low, high, self.count, rows, field, blocks, self.fresh)
+            lone = count_blocks(self.count, blocks)
+            for low in range(0, n, _AT_ONCE):
+                blocks.labels[low : low + _AT_ONCE] = self.fresh[low : low + _AT_ONCE]
+                self.rows.release()
             self.number += 1
             if self.report is not None:
                 disk = sum(map(len, self.rows.maps))
-                self.report(RoundReport(self.number, int(count), int(n - lone), disk))
-        return partition_of(arrays.labels, count, arrays.alone)
+                self.report(RoundReport(self.number, self.count, int(n - lone), disk))
+            if self._fits(n - lone):
+                return self._finish_in_memory()
+        firsts = blocks.parts[1 : self.count + 1, NOTE].astype(np.int64)
+        return Partition.from_canonical(blocks.labels, firsts)
 
-    def _fingerprint(self, rows: Rows, field: Field, arrays: Sweeping) -> None:
-        for low, high in self.rows.ranges(_AT_ONCE):
-            fingerprint(low, high, 0, rows, field, arrays)
+    def _alone(self) -> np.ndarray:
+        """Return whether each state is its whole block."""
+        labels, sizes = self.blocks.labels, self.blocks.sizes
+        found = np.empty(len(labels), dtype=np.bool_)
+        for low in range(0, len(labels), _AT_ONCE):
+            np.equal(sizes[labels[low : low + _AT_ONCE]], 1, out=found[low : low + _AT_ONCE])
+        return found
 
-    def _fits(self, alone: np.ndarray, sharing: int) -> bool:
+    def _fits(self, sharing: int) -> bool:
         """Whether the rows of the states that share a block fit into memory."""
         allowed = self.memory // (2 * _BYTES_OF_ROW)
-        if sharing > allowed:
+        if not 0 < sharing <= allowed:
             return False
-        return self.rows.transitions_of(~alone) + sharing <= allowed
+        return self.rows.transitions_of(~self._alone()) + sharing <= allowed
 
-    def _finish_in_memory(self, labels: np.ndarray, alone: np.ndarray) -> Partition:
+    def _finish_in_memory(self) -> Partition:
         """Refine the rows of the states that share a block in memory; the others stand for themselves."""
-        structure = self.structure
-        states = np.flatnonzero(~alone)
+        structure, labels, sizes = self.structure, self.blocks.labels, self.blocks.sizes
+        states = np.flatnonzero(~self._alone())
         owner, positions = structure.entries_of(states)
         targets = structure.indices[positions]
         nodes = np.unique(np.concatenate([states, targets]))
@@ -177,14 +179,25 @@ class _Sweeps:
         )
         self.rows.release()
         partition = refine(rest).partition
-        found = labels.astype(np.int64)
-        found[states] = structure.n + partition.labels[np.searchsorted(nodes, states)]
-        return Partition(found)
+        parts, number = np.unique(
+            partition.labels[np.searchsorted(nodes, states)], return_inverse=True
+        )
+        # Blocks of one state come first, then those found here.
+        single = np.cumsum(sizes[: self.count] == 1, dtype=np.int32)
+        lone = int(single[-1])
+        for low in range(0, structure.n, _AT_ONCE):
+            labels[low : low + _AT_ONCE] = single[labels[low : low + _AT_ONCE]] - 1
+        labels[states] = lone + number
+        self.count = lone + len(parts)
+        found = partition_of(labels, self.count, np.empty(structure.n, dtype=np.bool_))
+        sizes[: self.count] = 0
+        for low in range(0, structure.n, _AT_ONCE):
+            np.add.at(sizes, labels[low : low + _AT_ONCE], 1)
+        return found
 
     def _is_proved(self, partition: Partition) -> bool:
         """Whether sums into every block agree inside blocks, exactly."""
-        structure, count = self.structure, len(partition)
-        alone = np.bincount(partition.labels, minlength=count)[partition.labels] == 1
+        structure, alone = self.structure, self._alone()
         first = partition.representatives
         shared = first[~alone[first]]
         entries = int((structure.indptr[shared + 1] - structure.indptr[shared]).sum())
@@ -196,7 +209,7 @@ class _Sweeps:
             )
         components = structure.weights.components
         assert components is not None
-        terms = self.rows.longest()
+        terms = self.rows.longest
         return all(
             self._agree(partition, alone, p, residues)
             for p, residues in deciding_residues(components, terms)

@@ -7,6 +7,7 @@ import pytest
 from lumpability import lump
 from lumpability.markov import examples
 from lumpability.tables import families, lump_table
+from lumpability.tables.session import Session
 
 pytest.importorskip("duckdb")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -35,3 +36,21 @@ def test_planted_blocks_are_found(tmp_path):
     families.write_family(families.planted_blocks(900), *files)
     found = lump_table(files[0], states=files[1])
     assert found.partition.labels.tolist() == [state % 30 for state in range(900)]
+
+
+def test_rows_in_the_order_of_sources_are_streamed_without_sorting(tmp_path, monkeypatch):
+    edges, states = tmp_path / "edges.parquet", tmp_path / "states.parquet"
+    monkeypatch.setattr(families, "_STATES", 1 << 9)  # many groups of rows, which threads share
+    families.write_family(families.planted_blocks(10_000), edges, states)
+    queries = []
+    batches = Session.batches
+    monkeypatch.setattr(
+        Session,
+        "batches",
+        lambda session, query, **options: (
+            queries.append(query) or batches(session, query, **options)
+        ),
+    )
+    lumping = lump_table(edges, states=states, engine="stream", memory="1GB", threads=2)
+    assert lumping.stats.blocks == 100
+    assert [query for query in queries if "code" in query and "ORDER BY" in query] == []
