@@ -608,6 +608,7 @@ def compare(
     relation: Sequence[Any] | None = None,
     tolerance: float | None = None,
     boxes: int | None = None,
+    cases: int | None = None,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Difference:
     """Bound the difference of the outputs of two networks, proved for every input of a region.
@@ -628,8 +629,12 @@ def compare(
     boxes : int, optional
         Parts into which the box may be split, for networks with few inputs.  By default 1, or 2000 with a
         tolerance and at most 12 inputs.
+    cases : int, optional
+        Linear programs that may be solved, one for each case of signs of units that is told apart; 0 for none.  By
+        default up to 200, with a tolerance 1000, for networks with more than 12 inputs, at most 150 unstable units
+        and at most 2 million weights.
     progress : callable, optional
-        Called with the parts so far, the most parts, and the bound so far.
+        Called with the boxes or linear programs so far, the most there may be, and the bound so far.
 
     Returns
     -------
@@ -645,8 +650,9 @@ def compare(
 
     Notes
     -----
-    For n units a layer and L layers, O(L^2) products of n x n matrices for each part.  A KeyboardInterrupt while the
-    box is split ends the splitting: the result has the best bounds so far.  The bounds hold in real arithmetic for
+    For n units a layer and L layers, O(L^2) products of n x n matrices for each part.  A linear program
+    takes about a tenth of a second, so that cases can take tens of seconds.  A KeyboardInterrupt while boxes or cases
+    are told apart ends that: the result has the best bounds so far.  The bounds hold in real arithmetic for
     the stored weights; the rounding of an execution in floats comes on top.  For deep networks on large boxes they
     can be far above what is observed.
 
@@ -675,5 +681,6 @@ def compare(
         relation=relation,
         tolerance=tolerance,
         boxes=boxes,
+        cases=cases,
         progress=progress,
     )

@@ -46,6 +46,13 @@ Examples:
     show_default="1; with --tolerance and few inputs 2000",
     help="Parts into which the box may be split for a tighter bound.",
 )
+@click.option(
+    "--cases",
+    type=click.IntRange(min=0),
+    metavar="N",
+    show_default="up to 200; with --tolerance 1000; 0 for large networks and for few inputs",
+    help="Linear programs that may be solved for cases of signs of units, for a tighter bound.",
+)
 @options.as_json
 @options.debug
 @click.pass_context
@@ -57,6 +64,7 @@ def compare_command(
     box: Path | None,
     tolerance: float | None,
     boxes: int | None,
+    cases: int | None,
     as_json: bool,
 ) -> None:
     """Bound the difference of the outputs of two networks, for every input of a box.
@@ -65,12 +73,13 @@ def compare_command(
     of FIRST. The bound is proved for real arithmetic with the stored weights. Without --box it holds for all
     inputs x, times max(1, |x|), where |x| is the largest absolute value of an input.
 
-    Ctrl-C ends the splitting, and what is proved so far is printed.
+    With many inputs, bounds are tightened by telling cases of signs of units apart, which can take tens of seconds.
+    Ctrl-C ends that, as it ends the splitting of a box, and what is proved so far is printed.
     """
     with Stages() as stages:
 
         def told(done: int, most: int, bound: float) -> None:
-            stages.detail(f"{done:,} boxes of {most:,}, at most {bound:.3g}")
+            stages.detail(f"{done:,} of {most:,}, at most {bound:.3g}")
 
         with stages("reading", f"{first.name}, {second.name}"):
             networks: list[Any] = [formats.read(path) for path in (first, second)]
@@ -82,6 +91,7 @@ def compare_command(
                 region=region,
                 tolerance=tolerance,
                 boxes=boxes,
+                cases=cases,
                 progress=told,
             )
     if as_json:
@@ -110,14 +120,19 @@ def _table(found: Difference) -> Table:
         ("outputs", str(len(found.low))),
         ("proved", f"no output differs by more than {_up(found.bound)}{times}"),
         ("found", _witness(found)),
-        ("method", found.method + (f", {found.boxes:,} boxes" if found.boxes > 1 else "")),
+        ("method", _method(found)),
     ]
     if found.tolerance is not None:
         rows.append(("verdict", f"{_verdict(found)} (tolerance {found.tolerance:g}{times})"))
     if found.interrupted:
-        rows.append(("interrupted", "the box was not split further"))
+        rows.append(("interrupted", "a longer search may prove less"))
     rows.append(("holds for", "real arithmetic with the stored weights; floats add rounding"))
     return Table("Difference of two networks", tuple(rows))
+
+
+def _method(found: Difference) -> str:
+    boxes = f", {found.boxes:,} boxes" if found.boxes > 1 else ""
+    return f"{found.method}{boxes}" + (f", {found.cases:,} linear programs" if found.cases else "")
 
 
 def _witness(found: Difference) -> str:

@@ -37,8 +37,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("LUMPABILITY_SHARED", CHECKOUT.parent / "shared"))
 PAGE = CHECKOUT / "docs" / "guides" / "certified-differences-table.txt"
 HEADER = (
-    "| network and box | copy | signed | product CROWN | auto_LiRPA | d* | least | boxes | found | CPU s |\n"
-    f"|{'---|' * 10}"
+    "| network and box | copy | signed | product CROWN | auto_LiRPA | d* | least | boxes | programs | found | CPU s |\n"
+    f"|{'---|' * 11}"
 )
 
 
@@ -110,7 +110,13 @@ def row(title: str, path: Path, box: Any, copy: Any, options: dict[str, Any]) ->
         columns += ["", "", "", ""]
     else:
         columns += single_bounds(first, second, box)
-    columns += [f"{found.bound:.3g}", str(found.boxes), f"{found.found:.3g}", f"{seconds:.2f}"]
+    columns += [
+        f"{found.bound:.3g}",
+        str(found.boxes),
+        str(found.cases),
+        f"{found.found:.3g}",
+        f"{seconds:.2f}",
+    ]
     return f"| {' | '.join(columns)} |"
 
 

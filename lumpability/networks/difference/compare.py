@@ -4,7 +4,8 @@ On a region, the outputs of two networks with the same inputs and outputs differ
 every input and in real arithmetic with the stored weights.  If both have the same layers, their numbers of units
 aside, the second counts as a relaxed lumping of the first (`residuals`, `pair_bounds`); otherwise CROWN on the
 difference and the difference of the ranges remain.  The least of all bounds counts.  For few inputs the box is split
-(`splitting`); all inputs at once are bounded by homogenisation (`homogeneous`).
+(`splitting`), for many cases of signs of units are told apart (`cases`); all inputs at once are bounded by
+homogenisation (`homogeneous`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
 from lumpability.networks.difference.affine import AffineNetwork
+from lumpability.networks.difference.cases import Case, Found, by_cases
 from lumpability.networks.difference.homogeneous import (
     homogeneous,
     homogeneous_box,
@@ -30,11 +32,17 @@ from lumpability.networks.difference.relation import given_lifts, guessed_lifts
 from lumpability.networks.difference.residuals import Residual, aligned, residuals
 from lumpability.networks.difference.splitting import Bounded, Progress, influence, split
 from lumpability.networks.difference.unrolling import affine_layers
-from lumpability.networks.difference.witness import Witness, search
+from lumpability.networks.difference.witness import Witness, better, search
 from lumpability.numbers.float_arrays import Array
 
 _FEW_INPUTS = 12
 _MANY_BOXES = 2000
+_CASES, _MANY_CASES = 200, 1000
+_OPEN, _WEIGHTS = (
+    150,
+    2_000_000,
+)  # most unstable units and weights of networks whose cases are told apart unasked
+_NEAR = 1.1  # a bound that exceeds the largest difference found by less is not tightened unasked
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,12 +59,14 @@ class Difference:
     witness : Witness
         The largest difference that was found.
     method : str
-        The method of the bound that is the largest: "d*", "signed", "product" or "ranges".
+        The method of the bound that is the largest: "d*", "signed", "product", "ranges" or "cases".
     boxes : int
         How many boxes were bounded.
+    cases : int
+        How many linear programs were solved for cases of signs of units.
     tolerance : float or None
     interrupted : bool
-        Whether Ctrl-C ended the splitting; the bounds hold all the same.
+        Whether Ctrl-C ended the search for tighter bounds; the bounds hold all the same.
     pair : PairRanges or None
         For each layer, the bounds of both networks and of their difference on the whole box; None if the networks
         have different layers.
@@ -79,6 +89,7 @@ class Difference:
     tolerance: float | None = None
     interrupted: bool = False
     pair: PairRanges | None = None
+    cases: int = 0
 
     @property
     def bound(self) -> float:
@@ -98,6 +109,7 @@ class Difference:
     def __repr__(self) -> str:
         times = " max(1, |x|)" if self.region is None else ""
         parts = "" if self.boxes == 1 else f", {self.boxes} boxes"
+        parts += f", {self.cases} programs" if self.cases else ""
         return f"Difference(at most {self.bound:.3g}{times} by {self.method}{parts}, found {self.found:.3g})"
 
     @property
@@ -114,6 +126,7 @@ class Difference:
             "region": None if self.region is None else "box",
             "method": self.method,
             "boxes": self.boxes,
+            "cases": self.cases,
             "tolerance": None if self.tolerance is None else str(self.tolerance),
             "certified": self.certified,
             "interrupted": self.interrupted,
@@ -129,6 +142,7 @@ def compare_networks(
     relation: Sequence[Any] | None = None,
     tolerance: float | None = None,
     boxes: int | None = None,
+    cases: int | None = None,
     progress: Progress | None = None,
 ) -> Difference:
     """Bound the difference of two networks; see `lumpability.compare`, which has the parameters.
@@ -146,6 +160,8 @@ def compare_networks(
             raise InvalidInput(f"{tolerance!r} is no tolerance: give a number that is not negative")
     if boxes is not None and boxes < 1:
         raise InvalidInput(f"{boxes} boxes are none: give a number of at least 1")
+    if cases is not None and cases < 0:
+        raise InvalidInput(f"{cases} cases are no number of cases: give 0 or more")
     pair = [affine_layers(network) for network in (a, b)]
     for what in ("inputs", "outputs"):
         counts = [getattr(network, what) for network in pair]
@@ -156,7 +172,7 @@ def compare_networks(
             )
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
         return _compared(
-            pair, region, relation, tolerance=tolerance, boxes=boxes, progress=progress
+            pair, region, relation, tolerance=tolerance, budget=(boxes, cases), progress=progress
         )
 
 
@@ -166,7 +182,7 @@ def _compared(
     relation: Sequence[Any] | None,
     *,
     tolerance: float | None,
-    boxes: int | None,
+    budget: tuple[int | None, int | None],
     progress: Progress | None,
 ) -> Difference:
     box = _box(pair, region)
@@ -180,28 +196,38 @@ def _compared(
     whole, layers = engine.whole()
     witness = _witness(pair, box, all_inputs=region is None)
     refuted = tolerance is not None and witness.difference > tolerance * witness.scale
+    few, (boxes, cases) = len(box[0]) <= _FEW_INPUTS, budget
     if boxes is None:
-        few = len(box[0]) <= _FEW_INPUTS and tolerance is not None and not refuted
-        boxes = _MANY_BOXES if few else 1
-    found = split(
-        engine.bound,
-        box,
-        whole,
-        boxes=boxes,
-        enough=0.0 if tolerance is None else tolerance,
-        progress=progress,
-    )
-    worst = int(np.argmax(np.maximum(-found.low, found.high)))
+        boxes = _MANY_BOXES if few and tolerance is not None and not refuted else 1
+    enough = 0.0 if tolerance is None else tolerance
+    found = split(engine.bound, box, whole, boxes=boxes, enough=enough, progress=progress)
+    low, high = found.low, found.high
+    worst = int(np.argmax(np.maximum(-low, high)))
+    method = max((part[4] for part in found.parts), key=lambda part: part.of(worst)).methods[worst]
+    if tolerance is None:
+        near = _NEAR if cases is None else 1 + 1e-6
+        enough = near * witness.difference / witness.scale
+    if cases is None:
+        cases = 0 if few or refuted or boxes > 1 else engine.cases(tolerance is not None)
+    told = Found(low, high)
+    if cases and not found.interrupted:
+        case = Case((engine.ranges[0], engine.ranges[1]), layers)
+        told = by_cases(case, low, high, programs=cases, enough=enough, progress=progress)
+        if max(-told.low.min(), told.high.max()) < max(-low.min(), high.max()):
+            method = "cases"
+        if region is not None:
+            witness = better(pair[0], pair[1], told.points, witness)
     return Difference(
-        found.low,
-        found.high,
+        told.low,
+        told.high,
         None if region is None else box,
         witness,
-        max((part[4] for part in found.parts), key=lambda part: part.of(worst)).methods[worst],
+        method,
         found.boxes,
         None if tolerance is None else float(tolerance),
-        found.interrupted,
+        found.interrupted or told.interrupted,
         layers,
+        told.programs,
     )
 
 
@@ -232,6 +258,18 @@ class _Engine:
             return
         self.lifts = guessed_lifts(*self.ranges) if lifts is None else lifts
         self.residuals = residuals(networks[0], networks[1], self.lifts)
+
+    def cases(self, decide: bool) -> int:
+        """Return how many linear programs are solved unless the caller says."""
+        unstable = sum(
+            int(((low < 0) & (high > 0)).sum())
+            for found in self.ranges
+            for low, high in zip(found.low[:-1], found.high[:-1], strict=True)
+        )
+        weights = sum(matrix.size for n in self.networks for x in n.layers for matrix in x.matrices)
+        if unstable > _OPEN or weights > _WEIGHTS:
+            return 0
+        return _MANY_CASES if decide else _CASES
 
     def whole(self) -> tuple[Bounded, PairRanges | None]:
         """Return the bounds on the whole box, and those of the layers."""

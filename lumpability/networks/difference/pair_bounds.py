@@ -33,6 +33,7 @@ from lumpability.networks.difference.pair_lines import (
     difference_lines,
 )
 from lumpability.networks.difference.ranges import (
+    NoInput,
     Ranges,
     Tally,
     Terms,
@@ -72,6 +73,7 @@ class PairRanges:
     split: list[Array]
     lines: list[PairLines]
     errors: list[Array]  # what rounding changes for each unit of a coefficient of t
+    polygons: list[Polygon]
     methods: list[str]  # of the output: the method of the least bound, of every output
 
     def d_size(self, layer: int) -> Array:
@@ -79,6 +81,12 @@ class PairRanges:
         if layer == 0:
             return np.zeros(len(self.original.input_low))
         return np.maximum(np.abs(self.d_low[layer - 1]), np.abs(self.d_high[layer - 1]))
+
+    def stable(self, layer: int) -> Array:
+        """Whether d is affine in t and y for each unit of a layer: no sign of either argument is open."""
+        ends = self.polygons[layer - 1]
+        fixed = [(low >= 0) | (high <= 0) for low, high in (ends.y, ends.z)]
+        return np.asarray(fixed[0] & fixed[1])
 
     def d(self, layer: int) -> tuple[Array, Array]:
         """Return bounds of d of a layer by its number, zero for the inputs."""
@@ -94,20 +102,27 @@ def pair_ranges(
     lifts: Sequence[Lift],
     found: list[Residual],
     methods: Sequence[str] = METHODS,
+    *,
+    within: PairRanges | None = None,
 ) -> PairRanges:
     """Return bounds of the differences of all units of two aligned networks on a box.
 
     - original, reduced: on the same box
     - found: for these lifts
     - methods: some of ``METHODS``
+    - within: bounds on more inputs, which are kept where these are tighter
+
+    Raises `NoInput` if bounds contradict each other, as they may for an empty set of inputs.
     """
-    pair = PairRanges(original, reduced, lifts, found, *([] for _ in range(8)))
+    pair = PairRanges(original, reduced, lifts, found, *([] for _ in range(9)))
     for number in range(1, len(found) + 1):
-        _extend(pair, number, methods)
+        _extend(pair, number, methods, within)
     return pair
 
 
-def _extend(pair: PairRanges, number: int, methods: Sequence[str]) -> None:
+def _extend(
+    pair: PairRanges, number: int, methods: Sequence[str], within: PairRanges | None
+) -> None:
     layer, lift = pair.original.network.layers[number - 1], pair.lifts[number]
     residual = pair.residuals[number - 1]
     size, own_error = _scales(pair, layer, residual)
@@ -119,8 +134,14 @@ def _extend(pair: PairRanges, number: int, methods: Sequence[str]) -> None:
     if "ranges" in methods:
         bounds["ranges"] = down(z_low - y_high), up(z_high - y_low)
     if "d*" in methods:
-        bounds["d*"] = _crown(pair, layer, residual, own_error)
+        units = np.arange(layer.units)
+        if within is not None and number < len(pair.residuals):
+            units = np.flatnonzero(~within.stable(number))
+        bounds["d*"] = _crown(pair, layer, residual, own_error, units)
     low, high, chosen = tightest(bounds)
+    if within is not None:
+        low = np.fmax(low, within.t_low[number - 1])
+        high = np.fmin(high, within.t_high[number - 1])
     pair.methods[:] = chosen
     exact = _is_zero(pair, layer, residual)
     low, high = np.where(exact, 0.0, low), np.where(exact, 0.0, high)
@@ -134,7 +155,10 @@ def _extend(pair: PairRanges, number: int, methods: Sequence[str]) -> None:
         + 4 * UNIT * np.maximum(np.abs(low), np.abs(high))
         + np.where(exact, 0.0, TINY)
     )
-    _activate(pair, number, Polygon(y, z, (low, high)))
+    if any(np.any(ends[0] > ends[1]) for ends in (y, z, (low, high))):
+        raise NoInput("no input of the box has the signs of a case")
+    pair.polygons.append(Polygon(y, z, (low, high)))
+    _activate(pair, number, pair.polygons[-1])
 
 
 def _scales(pair: PairRanges, layer: AffineLayer, residual: Residual) -> tuple[Array, Array]:
@@ -181,11 +205,12 @@ def _signed(
 
 
 def _crown(
-    pair: PairRanges, layer: AffineLayer, residual: Residual, own_error: Array
+    pair: PairRanges, layer: AffineLayer, residual: Residual, own_error: Array, units: Array
 ) -> tuple[Array, Array]:
-    """Return bounds of t by back-substitution in (h^, d)."""
-    low, high = np.empty(layer.units), np.empty(layer.units)
-    for columns in slices(layer.units):
+    """Return bounds of t of some units by back-substitution in (h^, d), and no bounds of the others."""
+    low, high = np.full(layer.units, -np.inf), np.full(layer.units, np.inf)
+    for part in slices(len(units)):
+        columns = units[part]
         reduced: Terms = {}
         moved: Terms = {}
         for source, weight, matrix in zip(

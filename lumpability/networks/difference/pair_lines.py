@@ -45,6 +45,10 @@ class Polygon:
         """Return the polygon with y and z exchanged, and t of the other sign."""
         return Polygon(self.z, self.y, (-self.t[1], -self.t[0]))
 
+    def of(self, units: Array) -> Polygon:
+        """Return the polygons of some units."""
+        return Polygon(*((a[units], b[units]) for a, b in (self.y, self.z, self.t)))
+
     @property
     def size(self) -> Array:
         """The largest absolute value of an end, by unit."""
@@ -144,20 +148,39 @@ def relu_difference_lines(polygon: Polygon) -> PairLines:
     return PairLines((alpha - beta, -beta, -gamma), high)
 
 
-def _upper(polygon: Polygon) -> tuple[Array, Array, Array]:
+def relu_lines(polygon: Polygon) -> list[list[tuple[Array, Array, Array]]]:
+    """Return lower and upper lines, several of each: slopes in t and in y, and intercepts."""
+    upper = list(zip(*_raised(polygon, *_candidates(polygon)), strict=True))
+    mirrored = polygon.mirrored()
+    lower = zip(*_raised(polygon, *_candidates(mirrored)), strict=True)
+    return [[(alpha - beta, -beta, -gamma) for alpha, beta, gamma in lower], upper]
+
+
+def _candidates(polygon: Polygon) -> tuple[Array, Array, Array]:
+    """Return slopes and intercepts of upper lines, shape (candidates, units); intercepts are not raised yet."""
     y, t, inside = polygon.vertices()
     value = np.maximum(y + t, 0) - np.maximum(y, 0)
     alpha, beta = _slopes(polygon)
     with np.errstate(invalid="ignore"):
         over = value - alpha[:, None] * t - beta[:, None] * y
         over = np.where(inside, over, -np.inf).max(axis=1)
+    return alpha, beta, over
+
+
+def _raised(polygon: Polygon, alpha: Array, beta: Array, over: Array) -> tuple[Array, Array, Array]:
+    """Return lines whose intercepts cover what the vertices round."""
+    chosen = np.maximum(np.abs(alpha), 1) + np.abs(beta)
+    return alpha, beta, over + 64 * UNIT * chosen * polygon.size + TINY
+
+
+def _upper(polygon: Polygon) -> tuple[Array, Array, Array]:
+    y, t, inside = polygon.vertices()
+    alpha, beta, over = _candidates(polygon)
     count = inside.sum(axis=0)
     centre_y, centre_t = (np.where(inside, x, 0).sum(axis=0) / count for x in (y, t))
-    best = np.argmin(over + alpha * centre_t + beta * centre_y, axis=0)
-    place = (best, np.arange(len(best)))
-    chosen = np.maximum(np.abs(alpha[place]), 1) + np.abs(beta[place])
-    gamma = over[place] + 64 * UNIT * chosen * polygon.size + TINY
-    return _where_stable(polygon, alpha[place], beta[place], gamma)
+    place = (np.argmin(over + alpha * centre_t + beta * centre_y, axis=0), np.arange(len(count)))
+    raised = _raised(polygon, alpha[place], beta[place], over[place])
+    return _where_stable(polygon, *raised)
 
 
 def _slopes(polygon: Polygon) -> tuple[Array, Array]:

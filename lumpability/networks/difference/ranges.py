@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import InvalidInput
+from lumpability.errors import InvalidInput, NotJustified
 from lumpability.networks.difference.affine import AffineLayer, AffineNetwork, as_dense
 from lumpability.networks.difference.lines import Lines, image, lines
 from lumpability.networks.difference.rounding import TINY, UNIT, down, gamma, up
@@ -161,15 +161,49 @@ def ranges(network: AffineNetwork, box: Any) -> Ranges:
         for layer in network.layers:
             bottom, top = interval(layer, found)
             if found.low:  # on the first layer, an interval is exact
-                for columns in slices(layer.units):
-                    below, above = _crown(layer, found, columns)
-                    bottom[columns] = np.fmax(bottom[columns], below)
-                    top[columns] = np.fmin(top[columns], above)
+                _tighten(found, layer, bottom, top, np.arange(layer.units))
             _extend(found, layer, bottom, top)
     return found
 
 
-def _crown(layer: AffineLayer, found: Ranges, columns: slice) -> tuple[Array, Array]:
+class NoInput(NotJustified):
+    """No input has the signs of units that a case asks for."""
+
+
+def narrowed(parent: Ranges, number: int, unit: int, sign: int) -> Ranges:
+    """Return bounds for the inputs at which the pre-activation of a unit has a sign, or is zero.
+
+    Stable units of later layers keep their bounds.  Raises `NoInput` if there is no such input.
+    """
+    found = Ranges(parent.network, parent.input_low, parent.input_high, [], [], [], [], [], [])
+    last = len(parent.network.layers)
+    for place, layer in enumerate(parent.network.layers, start=1):
+        low, high = parent.low[place - 1].copy(), parent.high[place - 1].copy()
+        if place == number:
+            end = low if sign > 0 else high
+            end[unit] = 0.0
+        elif place > number:
+            bottom, top = interval(layer, found)
+            low, high = np.fmax(low, bottom), np.fmin(high, top)
+            straddling = (low < 0) & (high > 0)
+            if place == last or layer.slopes is None:
+                straddling[:] = True
+            _tighten(found, layer, low, high, np.flatnonzero(straddling))
+        if np.any(low > high):
+            raise NoInput("no input of the box has the signs of a case")
+        _extend(found, layer, low, high)
+    return found
+
+
+def _tighten(found: Ranges, layer: AffineLayer, low: Array, high: Array, units: Array) -> None:
+    """Tighten bounds of some pre-activations of the next layer, in place."""
+    for part in slices(len(units)):
+        columns = units[part]
+        below, above = _crown(layer, found, columns)
+        low[columns], high[columns] = np.fmax(low[columns], below), np.fmin(high[columns], above)
+
+
+def _crown(layer: AffineLayer, found: Ranges, columns: Array) -> tuple[Array, Array]:
     """Return bounds of some pre-activations of the next layer by back-substitution."""
     terms: Terms = {}
     for source, matrix in zip(layer.sources, layer.matrices, strict=True):

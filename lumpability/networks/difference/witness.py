@@ -77,6 +77,21 @@ def search(
     return point, output, _certain(first, second, point, output)
 
 
+def better(
+    first: AffineNetwork, second: AffineNetwork, points: list[Array], than: Witness
+) -> Witness:
+    """Return the witness at one of some more points if the difference there is larger."""
+    if not points:
+        return than
+    gaps = _gaps(first, second, np.array(points))
+    place, output = (int(x) for x in np.unravel_index(np.argmax(gaps), gaps.shape))
+    difference = _certain(first, second, points[place], output)
+    if difference <= than.difference:
+        return than
+    values = [float(network(points[place][None])[0, output]) for network in (first, second)]
+    return Witness(points[place], output, difference, (values[0], values[1]))
+
+
 def _gaps(first: AffineNetwork, second: AffineNetwork, points: Array) -> Array:
     gaps = np.abs(first(points) - second(points))
     return np.where(np.isfinite(gaps), gaps, 0.0)

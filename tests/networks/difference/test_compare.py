@@ -185,6 +185,7 @@ def test_a_permuted_and_a_pruned_copy_are_matched_by_their_weights() -> None:
         (_dense(1), {"tolerance": -1.0}, "no tolerance"),
         (_dense(1), {"tolerance": np.nan}, "no tolerance"),
         (_dense(1), {"boxes": 0}, "at least 1"),
+        (_dense(1), {"cases": -1}, "0 or more"),
         (CTMC([[0, 1], [1, 0]]), {}, "cannot compare a CTMC"),
     ],
 )
@@ -236,9 +237,21 @@ def test_the_difference_of_a_rounded_copy_is_as_small_as_in_the_theory(
     shared_file: Shared, name: str, box: tuple[str, float | None], change: Any, most: float
 ) -> None:
     network = read(shared_file(f"networks/{name}.onnx"))
-    found = compare(network, _copied(network, change), region=_box(shared_file, *box))
+    found = compare(network, _copied(network, change), region=_box(shared_file, *box), cases=0)
     assert found.found <= found.bound <= most
     assert found.method == "d*"
+
+
+@pytest.mark.slow
+def test_cases_prove_less_of_an_eight_bit_copy_than_lines_of_single_units_can(
+    shared_file: Shared,
+) -> None:
+    network = read(shared_file("networks/mnistfc/mnist-net_256x2.onnx"))
+    box, copy = _box(shared_file, "mnistfc_prop_0_0.03", 0.01), _copied(network, _eight_bits)
+    found = compare(network, copy, region=box, tolerance=0.0105)
+    assert found.certified
+    assert found.method == "cases"
+    assert compare(network, copy, region=box, tolerance=0.007).certified is False
 
 
 def test_a_float16_copy_of_the_digits_network_differs_little_on_all_images(

@@ -123,6 +123,32 @@ def test_splitting_tightens_bounds_and_keeps_them_sound(seed: int) -> None:
     assert_holds(found, *map(affine_layers, networks), start, end)
 
 
+@FEWER
+@given(st.integers(0, 2**32), st.sampled_from(["relu", "leaky_relu", "joined"]))
+def test_cases_tighten_bounds_and_keep_them_sound(seed: int, kind: str) -> None:
+    networks = joined_pair(seed) if kind == "joined" else dense_pair(seed, function=kind)
+    low, high, start, end = segment(seed)
+    whole = compare(*networks, region=(low, high))
+    found = compare(*networks, region=(low, high), cases=9)
+    assert np.all((found.low >= whole.low) & (found.high <= whole.high))
+    assert_holds(found, *map(affine_layers, networks), start, end)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_cases_told_apart_to_the_end_prove_the_exact_maximum(seed: int) -> None:
+    networks = dense_pair(seed)
+    low, high, *_ = segment(seed)
+    found = compare(*networks, region=(low, high), cases=1000)
+    a, b = map(affine_layers, networks)
+    exact = max(
+        largest_difference(a, b, (low, high), output, sign)
+        for output in range(2)
+        for sign in (1, -1)
+    )
+    assert found.bound == pytest.approx(max(exact, 0), rel=1e-5, abs=1e-6)
+    assert found.bound >= exact - 1e-6
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_the_exact_maximum_lies_between_the_witness_and_the_bound(seed: int) -> None:
     networks = dense_pair(seed)
