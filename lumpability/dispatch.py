@@ -308,7 +308,8 @@ def lump(
         With `region`: the largest number of parts into which it is cut for tighter bounds; 1 by default.
     engine : {"auto", "definition", "worklist", "rounds", "kernel", "columns"} or callable
         The implementation of the refinement; all give the same answer.  "auto" chooses by the size and
-        the kind of weights.  A callable has the signature of `lumpability.refinement.refine`.
+        the kind of weights.  A callable is called with the structures, the initial partition and the normal
+        form, and returns a partition.
     progress : callable, optional
         Called with (blocks so far, states) during long runs, for networks with (classes, neurons) of
         the layers so far.  An exception from it stops the computation.

@@ -8,10 +8,10 @@ import numpy as np
 
 from lumpability.errors import SizeLimit
 from lumpability.networks.layers import Conv
+from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
 from lumpability.networks.weight_stages import Stage, stages_of
 from lumpability.numbers.float_arrays import Array
-from lumpability.partition import Partition
 from lumpability.show.arrows import Arrow
 from lumpability.show.graphs import Graph
 from lumpability.show.layout import place_layers
@@ -20,6 +20,8 @@ MOST_IN_LAYER = 160
 """Largest number of units in a layer of a network that is drawn unit by unit."""
 
 _MOST_LINKS = 3000
+_MOST_WEIGHTS = 24  # links that show their weights
+_PARTED = 0.3, 0.42  # where the weight stands, in turn by unit below
 
 
 def filter_width(stage: Stage) -> int:
@@ -36,14 +38,28 @@ def unit_counts(stages: Sequence[Stage]) -> list[int]:
     return [len(stages[0].matrix) // filter_width(stages[0]), *(stage.units for stage in stages)]
 
 
-def network_graph(network: Network, partitions: Sequence[Partition] | None = None) -> Graph:
-    """Return the graph of a network; classes of several units get a colour and a letter.
+def class_colours(stages: Sequence[MergedStage]) -> tuple[list[list[int]], list[list[int]]]:
+    """Return the number of the class of each unit, layer by layer, of a network and of its quotient.
+
+    Classes of several units are numbered in each layer; a unit by itself has -1.
+    """
+    before, after = [], []
+    for stage in stages:
+        several = stage.partition.blocks.sizes > 1
+        number = np.where(several, np.cumsum(several) - 1, -1)
+        before.append(number[stage.partition.labels].tolist())
+        after.append(number[stage.kept].tolist())
+    return before, after
+
+
+def network_graph(network: Network, colours: Sequence[Sequence[int]] | None = None) -> Graph:
+    """Return the graph of a network; classes get a colour and a letter, few links their weights.
 
     Links are left out if there are thousands of them, and after barriers.
 
     Raises `SizeLimit` if a layer is too wide to be drawn.
 
-    - partitions: of the units of each layer with weights
+    - colours: the number of the class of each unit, layer by layer, -1 for none; see `class_colours`
 
     >>> graph = network_graph(Network.dense([([[1, 2]], None, "relu"), ([[1], [1]], None, None)]))
     >>> graph.names, [(arrow.source, arrow.target) for arrow in graph.arrows]
@@ -58,15 +74,14 @@ def network_graph(network: Network, partitions: Sequence[Partition] | None = Non
         )
     layers = place_layers(sizes)
     positions = ["in", *(str(stage.position) for stage in stages)]
-    links = _links(stages, sizes)
+    found = _links(stages, sizes)
+    links = sorted(found) if len(found) <= _MOST_LINKS else []
     places = layers.points.tolist()
-    arrows = [
-        Arrow(a, b, "M{:g} {:g}L{:g} {:g}".format(*places[a], *places[b]), "", 0.0, 0.0)
-        for a, b in (links if len(links) <= _MOST_LINKS else [])
-    ]
+    weights = [found[link] if len(links) <= _MOST_WEIGHTS else "" for link in links]
+    arrows = [_line(a, b, places[a], places[b]) for a, b in links]
     blocks = [-1] * sizes[0]
     for number, size in enumerate(sizes[1:]):
-        blocks += [-1] * size if partitions is None else _numbers(partitions[number])
+        blocks += [-1] * size if colours is None else colours[number]
     return Graph(
         names=tuple(
             f"{position}:{unit}"
@@ -78,7 +93,7 @@ def network_graph(network: Network, partitions: Sequence[Partition] | None = Non
         points=layers.points,
         radius=layers.radius,
         arrows=tuple(arrows),
-        weights=("",) * len(arrows),
+        weights=tuple(weights),
         width=layers.width,
         height=layers.height,
         headings=tuple(
@@ -88,18 +103,29 @@ def network_graph(network: Network, partitions: Sequence[Partition] | None = Non
     )
 
 
-def _links(stages: Sequence[Stage], sizes: Sequence[int]) -> list[tuple[int, int]]:
-    """Return pairs of units with a weight between them."""
-    found: set[tuple[int, int]] = set()
+def _line(source: int, target: int, start: Sequence[float], end: Sequence[float]) -> Arrow:
+    """Return a link, whose weight stands where links to other units have parted from it."""
+    parted = _PARTED[source % len(_PARTED)]
+    x, y = (a + parted * (b - a) for a, b in zip(start, end, strict=True))
+    return Arrow(source, target, "M{:g} {:g}L{:g} {:g}".format(*start, *end), "", x, y)
+
+
+def _links(stages: Sequence[Stage], sizes: Sequence[int]) -> dict[tuple[int, int], str]:
+    """Return pairs of units with a weight between them, and the weight if there is one only."""
+    found: dict[tuple[int, int], str] = {}
     start = 0
     for number, stage in enumerate(stages):
         owners = _owners(stages, number)
         if owners is not None:
             rows, units = np.nonzero(stage.matrix)
             below = (owners[rows] + start).tolist()
-            found.update(zip(below, (units + start + sizes[number]).tolist(), strict=True))
+            above = (units + start + sizes[number]).tolist()
+            weights = stage.matrix[rows, units].tolist()
+            for *link, weight in zip(below, above, weights, strict=True):
+                pair = (link[0], link[1])
+                found[pair] = "" if pair in found else f"{weight:.4g}"
         start += sizes[number]
-    return sorted(found)
+    return found
 
 
 def _owners(stages: Sequence[Stage], number: int) -> Array | None:
@@ -113,10 +139,3 @@ def _owners(stages: Sequence[Stage], number: int) -> Array | None:
     owners = np.zeros(len(stage.matrix), dtype=np.int64)
     owners[feeds] = np.arange(len(feeds))[:, None]
     return owners
-
-
-def _numbers(partition: Partition) -> list[int]:
-    """Number the classes of several units; -1 for a unit by itself."""
-    several = partition.blocks.sizes > 1
-    number = np.where(several, np.cumsum(several) - 1, -1)
-    return [int(block) for block in number[partition.labels]]

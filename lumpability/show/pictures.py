@@ -23,7 +23,7 @@ from lumpability.networks.network import Network
 from lumpability.numbers import latex
 from lumpability.partition import Partition
 from lumpability.show.graphs import LARGEST_DRAWN, Graph, chain_graph
-from lumpability.show.network_graphs import network_graph
+from lumpability.show.network_graphs import class_colours, network_graph
 from lumpability.show.node_graphs import node_graph
 from lumpability.show.palette import colour, letter
 from lumpability.show.svg import beside, graph_svg
@@ -161,8 +161,8 @@ def _(value: Network) -> Picture:
 
 @_drawn.register
 def _(value: NetworkLumping) -> Picture:
-    graph = network_graph(value.network, value.partitions)
-    small = network_graph(value.quotient)
+    before, after = class_colours(value.stages)
+    graph, small = network_graph(value.network, before), network_graph(value.quotient, after)
     titles = (
         count(value.network.hidden_neurons, "hidden neuron"),
         f"quotient, {count(value.quotient.hidden_neurons, 'hidden neuron')}",

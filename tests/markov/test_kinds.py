@@ -21,9 +21,11 @@ from lumpability.errors import (
 )
 from lumpability.markov.examples import (
     exact_not_ordinary,
+    land_of_oz,
     proportional_not_ordinary,
     queue_at_changing_speed,
 )
+from lumpability.markov.kinds.ordinary import Ordinary
 from lumpability.markov.solve import long_run_reward, stationary, transient
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.refinement import fingerprint_rounds
@@ -242,3 +244,14 @@ def test_a_vector_of_zeros_is_no_stationary_distribution_to_project():
     lumping = lump(queue_at_changing_speed(1), kind="proportional")
     with pytest.raises(InvalidInput, match="zero everywhere"):
         lumping.project_stationary([0] * 6)
+
+
+def test_a_kind_of_ones_own_has_the_name_of_its_class():
+    class Jumps(Ordinary):
+        pass
+
+    lumping = lump(land_of_oz(), kind=Jumps())
+    assert lumping.kind == "jumps"
+    assert "jumps" in str(lumping.explain("rain", "snow"))
+    with pytest.raises(InvalidInput, match=r"give an object of the kind: Jumps\(\)"):
+        lump(land_of_oz(), kind=Jumps)

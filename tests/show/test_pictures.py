@@ -14,6 +14,7 @@ from lumpability.markov import ask
 from lumpability.markov.examples import cycle_walk, hypercube_walk, land_of_oz, machine_repair
 from lumpability.markov.solve import stationary
 from lumpability.networks.examples import planted, unequal_factors
+from lumpability.show.network_graphs import class_colours, network_graph
 from lumpability.show.pictures import picture
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -159,6 +160,20 @@ def test_a_lumping_is_taken_where_a_partition_is():
     assert check(chain, lumping)
     with pytest.raises(InvalidInput, match="colours the states of a chain"):
         picture(lumping, partition=lumping)
+
+
+def test_a_class_has_its_colour_in_the_quotient_and_few_links_their_weights():
+    columns = [[1, 2, -1, 0], [2, 4, 0.5, 0]]
+    network = Network.dense([(columns, None, "relu"), ([[1], [0.5], [3], [2]], None, None)])
+    before, after = class_colours(lump(network).stages)
+    assert (before, after) == ([[0, 0, -1, -1], [-1]], [[0, -1], [-1]])
+    drawn = network_graph(network)
+    weights = {
+        (arrow.source, arrow.target): w
+        for arrow, w in zip(drawn.arrows, drawn.weights, strict=True)
+    }
+    assert weights[1, 4] == "0.5"
+    assert not any(network_graph(planted([2, 9, 9, 2], copies=2)[0]).weights)
 
 
 def test_answers_and_solutions_are_tables_in_notebooks():

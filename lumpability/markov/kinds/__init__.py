@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lumpability.errors import InvalidInput
 from lumpability.markov.kinds.bisimulation import Bisimulation
 from lumpability.markov.kinds.exact import Exact
 from lumpability.markov.kinds.kind import Kind
@@ -34,6 +35,8 @@ def find_kind(kind: str | Kind) -> Kind:
     """
     if isinstance(kind, Kind):
         return kind
+    if isinstance(kind, type) and issubclass(kind, Kind):
+        raise InvalidInput(f"give an object of the kind: {kind.__name__}()")
     if not isinstance(kind, str) or kind not in KINDS:
         raise unknown_word("kind", kind, KINDS)
     return KINDS[kind]

@@ -73,7 +73,8 @@ def balance_matrix(chain: MarkovChain) -> WeightedStructure:
 class Kind(ABC):
     """One notion of lumpability.
 
-    docs/architecture.md has a recipe for a kind of your own.
+    A kind of your own defines `identity`, `conditions` and `quotient`, and the attributes below where they
+    differ; an object of it is given as ``lump(chain, kind=MyKind())``.  The page on the architecture has a recipe.
 
     Examples
     --------
@@ -84,7 +85,8 @@ class Kind(ABC):
     """
 
     name: ClassVar[str]
-    preserves: ClassVar[str]
+    """The word for it in results; by default the name of the class, in small letters."""
+    preserves: ClassVar[str] = ""
     """The sentence about what the quotient preserves; `preserved.PRESERVED` has the table."""
     respects: ClassVar[tuple[str, ...]] = ("labels", "rewards")
     """The names that the initial partition respects by default, see `MarkovChain.respected`."""
@@ -100,6 +102,11 @@ class Kind(ABC):
     """Whether the quotient of a CTMC keeps the jumps inside blocks, as self-loops."""
     has_coarsest: ClassVar[bool] = True
     """Whether every partition has a coarsest refinement of this kind, so that `lump` can find it."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "name" not in vars(cls):
+            cls.name = cls.__name__.lower()
 
     @abstractmethod
     def identity(self, chain: MarkovChain) -> str:
