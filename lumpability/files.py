@@ -142,7 +142,7 @@ def _as_text(stream: Any, path: Path) -> Any:
             raise FormatError(
                 f"begins with the byte order mark of {encoding}: save it as UTF-8", path=path
             )
-    if start.startswith(codecs.BOM_UTF8):
+    while stream.peek(_BUFFER).startswith(codecs.BOM_UTF8):  # joined files may have two
         stream.read(len(codecs.BOM_UTF8))
     if b"\r" in start and b"\n" not in start:
         return io.BufferedReader(_CarriageReturns(stream), _BUFFER)

@@ -475,6 +475,8 @@ def _is_nested(items: Sequence[Any]) -> bool:
 def _numbered(keys: list[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
     number: dict[Hashable, int] = {}
     try:
+        if missing := [place for place, key in enumerate(keys) if key != key]:  # noqa: PLR0124
+            raise InvalidPartition(f"the label at position {missing[0]} is missing: it is NaN")
         return np.array([number.setdefault(key, len(number)) for key in keys], dtype=np.int64)
     except TypeError as error:
         raise InvalidPartition(f"a block must have a hashable name: {error}") from None

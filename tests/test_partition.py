@@ -374,3 +374,9 @@ def test_five_million_states_cost_no_python_object_each():
     assert p.labels.nbytes == 4 * n
     assert peak < 80 * n  # a few arrays; a dictionary of states alone would take 100 bytes each
     assert elapsed < 30  # about two seconds; only a loop over states would take minutes
+
+
+@pytest.mark.parametrize("labels", [[0, float("nan"), 1], np.array([0, np.nan, np.nan])])
+def test_a_missing_label_is_no_label(labels):
+    with pytest.raises(InvalidPartition, match="position 1 is missing"):
+        Partition.of(labels)

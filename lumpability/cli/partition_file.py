@@ -87,6 +87,8 @@ def _from_csv(data: bytes, path: Path, states: States) -> Any:
         rows = list(csv.reader(io.StringIO(data.decode(), newline=""), strict=True))
     except csv.Error as error:
         raise FormatError(f"is no CSV: {error}", path=path) from error
+    while rows and not "".join(rows[-1]).strip():
+        rows.pop()
     if not rows or not {"state", "block"} <= set(rows[0]):
         raise FormatError("a table of blocks has the columns state and block", path=path, line=1)
     own, block = rows[0].index("state"), rows[0].index("block")
@@ -103,8 +105,7 @@ def _from_csv(data: bytes, path: Path, states: States) -> Any:
 
 def _from_lines(data: bytes, path: Path, states: States) -> Labels:
     text = data.decode()
-    lines = text.removesuffix("\n").split("\n") if text else []
-    labels = [line.strip() for line in lines]
+    labels = [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
     if len(labels) != len(states) and text.lstrip()[:1] in ("[", "{"):
         raise InvalidPartition("looks like JSON: a partition in JSON needs the suffix .json")
     if "" in labels:

@@ -9,6 +9,9 @@ microseconds for each transition, as the bridge passes single numbers.
 from __future__ import annotations
 
 import operator
+import os
+import re
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +42,8 @@ from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, Reading
 from lumpability.structure import WeightedStructure
+
+_DIVISION = re.compile(r'/\s*[^\s1-9]|\b(mod|pow)\b|"%"')  # perhaps by zero
 
 
 def read_source(
@@ -74,7 +79,10 @@ def read_source(
     if isinstance(parametric, str):
         kept = {parametric}
     with TemporaryDirectory() as folder, reading(path), _quietly(stormpy, path):
-        source = _parsed(stormpy, text, Path(folder) / path.name, values, kept)
+        plain = Path(folder) / path.name
+        if _DIVISION.search(re.sub("//.*", "", text)):
+            _refuse_division_by_zero(stormpy, text, plain, values, kept, exact=exact, path=path)
+        source = _parsed(stormpy, text, plain, values, kept)
         undefined = [c.name for c in source.constants if not c.defined]
         if undefined and not parametric:
             raise FormatError(
@@ -83,21 +91,42 @@ def read_source(
                 path=path,
                 constants=undefined,
             )
-        number = stormpy.Rational if exact else float
         if undefined:
-            number = stormpy.RationalFunction
             # JANI states rewards by transient variables; Storm has no valuations for parametric ones.
             state_names = state_names and not (jani and has_transient_variables(text))
-        wanted = stormpy.BuilderOptions()
-        wanted.set_build_all_labels()
-        wanted.set_build_all_reward_models()
-        wanted.set_exploration_checks(True)
-        if state_names:
-            wanted.set_build_state_valuations()
-        model = stormpy.build_model[number](source, options=wanted)
+        model = _built(stormpy, source, exact=exact, state_names=state_names)
         order = declared_variables(text, jani=jani) if state_names else []
         chain = _from_stormpy(model, order, float_tolerance=float_tolerance, normalize=normalize)
         return _without_added_loops(chain)
+
+
+def _built(stormpy: Any, source: Any, *, exact: bool, state_names: bool) -> Any:
+    number = stormpy.Rational if exact else float
+    if any(not constant.defined for constant in source.constants):
+        number = stormpy.RationalFunction
+    wanted = stormpy.BuilderOptions()
+    wanted.set_build_all_labels()
+    wanted.set_build_all_reward_models()
+    wanted.set_exploration_checks(True)
+    if state_names:
+        wanted.set_build_state_valuations()
+    return stormpy.build_model[number](source, options=wanted)
+
+
+def _refuse_division_by_zero(
+    stormpy: Any, text: str, plain: Path, values: str, kept: set[str], *, exact: bool, path: Path
+) -> None:
+    """Explore the source in a copy of this process first, because Storm ends its process at a division by zero."""
+    child = os.fork()
+    if child == 0:
+        try:
+            source = _parsed(stormpy, text, plain, values, kept)
+            _built(stormpy, source, exact=exact, state_names=False)
+        finally:
+            os._exit(0)  # what Python can catch is told by the process itself
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGFPE:
+        raise FormatError("divides by zero in a state that can be reached", path=path)
 
 
 def _parsed(stormpy: Any, text: str, plain: Path, values: str, kept: set[str]) -> Any:

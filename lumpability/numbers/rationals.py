@@ -420,6 +420,8 @@ def read_number(value: Any, *, float_tolerance: float = DEFAULT_TOLERANCE) -> Fr
         return value
     if isinstance(value, bool | np.bool_):
         return Fraction(int(value))
+    if isinstance(value, np.timedelta64):  # for numpy an integer, of a unit that it does not say
+        raise InvalidValue(f"{value!r} is a span of time: divide it by its unit", value=value)
     if isinstance(value, numbers.Integral):
         return Fraction(int(value))
     if isinstance(value, numbers.Rational):

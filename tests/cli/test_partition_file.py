@@ -111,3 +111,18 @@ def test_what_is_wrong_with_a_table_is_said(tmp_path: Path, text: str, message: 
     path.write_text(text)
     with pytest.raises(FormatError, match=message):
         read_partition(path, States(3))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p.txt", "\ufeff\ufeffa\nb\na\n"),
+        ("p.txt", "a\nb\na\n\n  \n"),
+        ("p.csv", "\ufeff\ufeffstate,block\n0,a\n1,b\n2,a\n\n\n"),
+    ],
+)
+def test_marks_at_the_start_and_blank_lines_at_the_end_change_no_partition(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert read_partition(tmp_path / name, States(3)) == Partition([0, 1, 0])

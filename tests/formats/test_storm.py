@@ -211,3 +211,17 @@ def test_what_cannot_be_passed_is_said():
         transition_matrix=builder.build(), state_labeling=stormpy.models.StateLabeling(1)
     )
     assert from_stormpy(stormpy.models.SparseMdp[float](components)).equals(DTMC([[1]]))
+
+
+@pytest.mark.parametrize("expression", ["1/x", "pow(x, -1)", "1/0 + x"])
+def test_a_division_by_zero_is_told_and_does_not_end_the_process(tmp_path, expression):
+    path = tmp_path / "zero.sm"
+    path.write_text(
+        f"ctmc\nmodule m\n x : [0..1] init 0;\n [] true -> {expression} : (x'=1-x);\nendmodule\n"
+    )
+    with pytest.raises(FormatError, match=r"divides by zero|Storm refuses it"):
+        formats.read(path)
+    path.write_text(
+        path.read_text().replace("true", "x=1").replace("init 0", "init 1").replace("1/0", "1/2")
+    )
+    assert formats.read(path).n == 2

@@ -247,3 +247,9 @@ def test_functions_with_coefficients_beyond_text_get_a_sentence():
     assert "very long" in shown(value)
     with pytest.raises(InvalidValue, match="4300 digits"):
         exact_text(value)
+
+
+@pytest.mark.parametrize("unit", ["ns", "us", "D"])
+def test_spans_of_time_are_no_numbers(unit):
+    with pytest.raises(InvalidValue, match="divide it by its unit"):
+        read_number(np.timedelta64(3, unit))
