@@ -16,10 +16,13 @@ from lumpability.errors import InvalidInput
 from lumpability.files import together, writing
 from lumpability.formats import SOURCES
 from lumpability.markov.answer import Answer
+from lumpability.markov.chains import MarkovChain
 from lumpability.markov.question import KINDS, QUANTITIES, ask
 from lumpability.markov.solve.solution import METHODS
+from lumpability.numbers.parameters import to_expression
 from lumpability.numbers.rationals import read_number
 from lumpability.show.text import Table
+from lumpability.symbolic.matrices import signs
 from lumpability.vocabulary import count
 
 _SHOWN = 40
@@ -269,11 +272,22 @@ def _show(answer: Answer, model: Path, written: dict[str, Path | None], stages: 
     facts = [
         ("lumping", f"{stats.states:,} -> {count(stats.blocks, 'block')}, for this question alone"),
         ("proof", stats.proof),
+        *_conditions(lumping.quotient),
         ("read", f"{model}  ({stages.seconds['reading']:.2f} s)"),
         ("solved", f"{stages.seconds['solving']:.2f} s, lumping included"),
         *(("written", str(path)) for path in written.values() if path is not None),
     ]
     show(Table(title, rows, columns, right), Table("how", tuple(facts)))
+
+
+def _conditions(quotient: MarkovChain) -> list[tuple[str, str]]:
+    """Say for which values of parameters formulas hold: those at which every rate is positive."""
+    if quotient.is_rational:
+        return []
+    weights = (to_expression(weight) for weight in quotient.matrix.weights.values)
+    assumed = [f"{name} > 0" for name in quotient.parameters]
+    assumed += [str(one) for one in signs(weights, zero=False)[1]]
+    return [("for all", ", ".join(assumed))]
 
 
 def _accuracy(error: float | None) -> str:

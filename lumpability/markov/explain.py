@@ -89,7 +89,11 @@ def state_number(states: States, given: Any) -> int:
         names = list(map(str, states))
         if names.count(text) == 1:
             return names.index(text)
-    if isinstance(given, int | np.integer) or (text.isdecimal() and len(text) < 11):
+    # A number among names that are numbers, or one with zeros before it, is a name that was mistyped.
+    meant = text.isdecimal() and len(text) < 11 and str(int(text)) == text
+    if states.named and any(map(str.isdecimal, names[:_COMPARED])):
+        meant = False
+    if isinstance(given, int | np.integer) or meant:
         number = int(given)
         if 0 <= number < len(states):
             return number

@@ -12,7 +12,7 @@ from typing import Any
 
 from lumpability.errors import InvalidValue
 from lumpability.numbers.exact_array import ExactArray
-from lumpability.numbers.parameters import one_for_each_name, parameters_of, substitute
+from lumpability.numbers.parameters import is_symbolic, one_for_each_name, parameters_of, substitute
 from lumpability.numbers.rationals import read_number
 
 
@@ -44,7 +44,7 @@ def read_point(values: Mapping[Any, Any], parameters: tuple[Any, ...]) -> dict[s
             raise InvalidValue(f"there is no parameter {key}; there are {known}", parameter=key)
         if name in point:
             raise InvalidValue(f"parameter {key} is given twice", parameter=key)
-        if getattr(value, "free_symbols", None):
+        if is_symbolic(value):
             point[name] = value
             continue
         number = read_number(value)

@@ -18,6 +18,7 @@ import numpy as np
 
 from lumpability.errors import InvalidInput
 from lumpability.markov.answer import Answer, AnswerRow
+from lumpability.markov.attributes import block_name
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.earned_rewards import earning_rates
 from lumpability.markov.lump import lump_chain
@@ -133,6 +134,10 @@ def ask(
     {'x': Fraction(1, 1)} 2/3
     {'x': Fraction(2, 1)} 1/2
     """
+    if not isinstance(chain, MarkovChain):
+        raise InvalidInput(
+            f"ask takes a CTMC or a DTMC, not a {type(chain).__name__}: read(...) a file first"
+        )
     wanted = () if times is None else tuple(times) if _several(times) else (times,)
     question = _Question(quantity, target, wanted, label, reward, initial, method, epsilon, states)
     _check(question, chain, kind)
@@ -283,8 +288,16 @@ def _of_distribution(
     else:
         sizes = lumping.partition.blocks.sizes.tolist()
         for block, value in enumerate(solution.values):
-            name = lumping.quotient.states[block]
-            yield name, sizes[block], _plain(value), _error(solution, value)
+            yield _block(lumping, block), sizes[block], _plain(value), _error(solution, value)
+
+
+def _block(lumping: Lumping, block: int) -> Any:
+    """Return the name of a block; where states have none, its members, or the number of its only one."""
+    states, partition = lumping.chain.states, lumping.partition
+    if states.named:
+        return lumping.quotient.states[block]
+    members = partition.blocks[block]
+    return int(members[0]) if len(members) == 1 else block_name(states, partition, block)
 
 
 def _by_state(
@@ -313,7 +326,7 @@ def _by_state(
             yield AnswerRow(point, None, state, 1, _plain(value), _error(solution, value))
         return
     for block, value in enumerate(found):
-        name = lumping.quotient.states[block]
+        name = _block(lumping, block)
         yield AnswerRow(point, None, name, sizes[block], _plain(value), _error(solution, value))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lumpability import CTMC, formats
+from lumpability import CTMC, DTMC, formats
 from lumpability.cli.solve import read_numbers
 from lumpability.errors import InvalidInput
 from lumpability.networks.examples import planted
@@ -131,3 +131,23 @@ def test_numbers_and_ranges() -> None:
     for text in ("a", "1:0", "1:2:0", "1:2:3:4", "0:1e9"):
         with pytest.raises(InvalidInput):
             read_numbers(text)
+
+
+def test_formulas_are_told_with_the_values_that_they_hold_for(run: Run) -> None:
+    chain = DTMC([[0, "x", "1 - x"], [0, 1, 0], [0, 0, 1]], labels={"won": [1]})
+    formats.write(chain, "game.json")
+    shown = run("solve", "game.json", "hitting-probability", "--target", "won").stdout
+    assert "x > 0, 1 - x > 0" in shown
+    assert "for all" not in run("solve", "game.json", "--values", "x=1/3").stdout
+
+
+def test_blocks_of_states_without_names_are_told_by_their_members(run: Run) -> None:
+    chain = CTMC([[0, 1, 1, 0], [0, 0, 0, 2], [0, 0, 0, 2], [1, 0, 0, 0]])
+    formats.write(chain, "m.json")
+    rows = run("solve", "m.json", "hitting-time", "--target", "3", "--json").document["rows"]
+    assert [(row["name"], row["value"]) for row in rows] == [(0, "1"), ("{1, 2}", "1/2"), (3, "0")]
+
+
+def test_a_label_that_no_state_carries_is_never_reached(run: Run) -> None:
+    formats.write(CTMC([[0, 1], [1, 0]], labels={"done": []}), "m.json")
+    run("solve", "m.json", "hitting-time", "--target", "done").assert_refused("never reached")

@@ -271,3 +271,9 @@ def test_a_certificate_with_a_factor_of_unknown_sign_is_rejected():
 def test_negative_initial_probabilities_are_refused_with_parameters_too():
     with pytest.raises(InvalidChain, match="negative"):
         CTMC([[0, 1], [1, 0]], initial=["-x", "1 + x"])
+
+
+def test_texts_of_parameters_are_substituted_as_expressions():
+    chain = CTMC.from_rates({("u", "d"): "a", ("d", "u"): "b"})
+    assert chain.subs({"b": "a"}).equals(CTMC.from_rates({("u", "d"): "a", ("d", "u"): "a"}))
+    assert chain.subs({"b": "2*a + c"}).parameters == (A, C)

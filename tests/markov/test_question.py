@@ -188,3 +188,9 @@ def test_csv_holds_decimals_within_the_error_and_exact_numbers():
         assert abs(Fraction(float(value)) - Fraction(exact)) <= Fraction(float(error))
     tiny = CTMC.from_rates({(0, 1): 1, (1, 0): 10**400}, labels={"goal": [1]})
     assert f"1/{10**400 + 1}" in ask(tiny, "stationary", label="goal").to_csv()
+
+
+@pytest.mark.parametrize("nothing", [None, "model.sm", [[0, 1], [1, 0]]])
+def test_what_is_no_chain_is_refused(nothing):
+    with pytest.raises(InvalidInput, match=r"ask takes a CTMC or a DTMC"):
+        ask(nothing)

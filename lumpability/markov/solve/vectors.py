@@ -73,5 +73,9 @@ def target_of(chain: MarkovChain, target: Any) -> np.ndarray[Any, np.dtype[np.bo
     else:
         mask = read_labels({"target": target}, chain.states)["target"]
     if not mask.any():
+        if isinstance(target, str) and target in chain.labels:
+            raise InvalidChain(
+                f"no state carries the label {target!r}, so it is never reached", target=target
+            )
         raise InvalidChain("the target is empty: name at least one state")
     return mask
