@@ -35,8 +35,9 @@ def find_kind(kind: str | Kind) -> Kind:
     """
     if isinstance(kind, Kind):
         return kind
-    if isinstance(kind, type) and issubclass(kind, Kind):
-        raise InvalidInput(f"give an object of the kind: {kind.__name__}()")
+    given: object = kind
+    if isinstance(given, type) and issubclass(given, Kind):
+        raise InvalidInput(f"give an object of the kind: {given.__name__}()")
     if not isinstance(kind, str) or kind not in KINDS:
         raise unknown_word("kind", kind, KINDS)
     return KINDS[kind]
