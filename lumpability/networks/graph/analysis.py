@@ -10,6 +10,7 @@ from typing import Any
 
 from lumpability.networks.operators import family_of, opaque
 from lumpability.networks.operators.composite import viewed
+from lumpability.networks.operators.steps import Guess, guesses
 from lumpability.networks.tensors.call import Against, Call, Work
 from lumpability.networks.tensors.index import Index, captured, is_weight, reads_shape
 from lumpability.networks.tensors.tensor import Declined
@@ -39,22 +40,14 @@ class Analysis(Work):
             choices = index.choices
         else:
             choices = [index.facts(facts.sizes) for facts in against.analysis.choices]
-        super().__init__(index, choices, against)
-        self.families: list[Any] = []
-        self.pinned: dict[str, dict[tuple[int, int], str]] = {}
-        for item in (*index.inputs, *index.defaults):
-            self.source(item.name)
-        for name in self.choices[0].values:
-            if name not in self.known:
-                self.source(name)
-        for number, node in enumerate(index.nodes):
-            if all(not name or all(name in f.values for f in self.choices) for name in node.output):
-                self.calls.append(None)
-                self.families.append(None)
-                continue
-            call, family = self._applied(number, node)
-            self.calls.append(call)
-            self.families.append(family)
+        found: dict[str, Guess] = {}
+        while True:  # until the classes of states of bodies are stable
+            super().__init__(index, choices, against)
+            self.guesses = found
+            self._pass()
+            found = self.guesses if against is not None else guesses(self)
+            if found == self.guesses:
+                break
         for name in index.outputs:
             self.hold(name, self.OUTPUT)
         for name in sorted(index.captured):
@@ -64,6 +57,24 @@ class Analysis(Work):
             self.hold(name, reason)
         for reader in self.readers:
             reader.sums = index.nodes[reader.node].output[0] not in unsummed
+
+    def _pass(self) -> None:
+        """Let every node record what it yields."""
+        self.families: list[Any] = []
+        self.pinned: dict[str, dict[tuple[int, int], str]] = {}
+        for item in (*self.index.inputs, *self.index.defaults):
+            self.source(item.name)
+        for name in self.choices[0].values:
+            if name not in self.known:
+                self.source(name)
+        for number, node in enumerate(self.index.nodes):
+            if all(not name or all(name in f.values for f in self.choices) for name in node.output):
+                self.calls.append(None)
+                self.families.append(None)
+                continue
+            call, family = self._applied(number, node)
+            self.calls.append(call)
+            self.families.append(family)
 
     def _applied(self, number: int, node: Any) -> tuple[Call, Any]:
         """Let a node's family record what it yields, or carry the node."""

@@ -60,7 +60,8 @@ def _has_no_form(graph: GraphNetwork) -> bool:
     """Whether a node reads what no layer reads: sizes as numbers, defaults, graphs, constants in odd places."""
     index, facts = graph.index, graph.index.choices[0]
     known = index.constants.keys() | index.constant_nodes.keys()
-    if index.defaults or graph.model.graph.sparse_initializer:
+    bodies = index.model is not graph.model
+    if bodies or index.defaults or graph.model.graph.sparse_initializer:
         return True
     for node in index.nodes:
         given = attributes(node)

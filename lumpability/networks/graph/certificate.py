@@ -89,7 +89,7 @@ class GraphCertificate:
                     "digest", f"the {name} is not the one that the certificate is about"
                 )
         try:
-            prove(network.analysis, reduced.model, self.kept)
+            prove(network.analysis, reduced.index.model, self.kept)
         except Unproved as unproved:
             return Verification.rejected(
                 "layers", f"the value of {str(unproved)!r} is not shown to be the same"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from lumpability.errors import InvalidInput
+from lumpability.networks.graph.bodies import inlined
 from lumpability.networks.graph.compare import session
 from lumpability.networks.graph.layers import Held, LayerSummary, held_by_reason, layers_of
 from lumpability.networks.tensors.index import Index, is_weight, reads_shape
@@ -63,8 +64,8 @@ class GraphNetwork:
 
     @cached_property
     def index(self) -> Index:
-        """The graph, indexed."""
-        return Index(self.model, self.folder)
+        """The graph, indexed, with the bodies of Scan and Loop written into it."""
+        return Index(inlined(self.model), self.folder)
 
     @cached_property
     def analysis(self) -> Analysis:
@@ -164,7 +165,7 @@ class GraphNetwork:
     def __repr__(self) -> str:
         ends = [", ".join(name for name, _, _ in self.ends[role]) for role in ("input", "output")]
         return (
-            f"GraphNetwork({ends[0]} -> {ends[1]}, {len(self.index.nodes)} nodes, "
+            f"GraphNetwork({ends[0]} -> {ends[1]}, {len(self.model.graph.node)} nodes, "
             f"{self.hidden_neurons} hidden neurons, {self.parameter_count} parameters)"
         )
 

@@ -18,6 +18,7 @@ import numpy as np
 from lumpability.errors import InvalidInput, LumpabilityError, NotJustified
 from lumpability.networks.explanation import NetworkExplanation
 from lumpability.networks.graph.analysis import Analysis
+from lumpability.networks.graph.bodies import restored
 from lumpability.networks.graph.certificate import GraphCertificate
 from lumpability.networks.graph.compare import Comparison, Latency, compare_models, latency
 from lumpability.networks.graph.edit import Editor, Unfit
@@ -124,7 +125,9 @@ class GraphLumping:
         if self.is_unchanged:
             return "no unit that was examined can leave"
         until = " before rounding" if self.rounding.rounded else ""
-        return f"smaller, and the same function for every input{until}"
+        fewer = len(self.quotient.model.functions) < len(self.network.model.functions)
+        written = "; local functions are written out" if fewer else ""
+        return f"smaller, and the same function for every input{until}{written}"
 
     def report(self) -> dict[str, Any]:
         """Return the whole result as plain data for JSON.
@@ -261,9 +264,12 @@ def reduce_graph(
             f"{found.rounded} of {found.weights} new weights are not representable in their type (off by at "
             f"most {float(found.largest):.3g}): allow rounding"
         )
-    quotient = (
-        network if state.model is network.model else GraphNetwork(state.model, network.folder)
-    )
+    quotient = network
+    if state.model is not network.index.model:
+        model = state.model
+        if network.index.model is not network.model:
+            model = restored(model, network.model)
+        quotient = GraphNetwork(model, network.folder)
     layers = tuple(
         LayerReport(
             **vars(layer),
@@ -306,10 +312,10 @@ def _proved(
     unsummed: set[str] = set()
     while True:
         first = Analysis(network.index, held, unsummed) if held or unsummed else network.analysis
-        state = _State(network.model, unsummed=unsummed)
+        state = _State(network.index.model, unsummed=unsummed)
         try:
             _reduce(first, (held, unsummed), state, align, progress)
-            if state.model is not network.model:
+            if state.model is not network.index.model:
                 prove(first, state.model, state.kept)
                 more = set(state.widened) - unsummed
                 if more:  # integers stay integers, for which there are kernels

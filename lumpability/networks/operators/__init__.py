@@ -17,8 +17,10 @@ from lumpability.networks.operators import (
     opaque,
     product,
     recurrent,
+    steps,
     unitwise,
 )
+from lumpability.networks.tensors.protobuf import STEPS
 
 __all__ = ["family_of", "opaque"]
 
@@ -42,6 +44,8 @@ def family_of(call: Any) -> Any:
     >>> [family_of(call).__name__.rpartition(".")[2] for call in residual().analysis.calls]
     ['contraction', 'elementwise', 'contraction', 'elementwise', 'elementwise', 'contraction']
     """
+    if call.node.domain == STEPS:
+        return steps if steps.serves(call) else opaque
     if call.node.domain not in ("", "ai.onnx"):
         return opaque
     for family in _FAMILIES:

@@ -73,6 +73,10 @@ class Against:
             return False
         return all(_same_input(mine, other, n) for n in (*nodes[0].input, *captured(nodes[0])) if n)
 
+    def same_input(self, other: Work, name: str) -> bool:
+        """Whether a tensor is certain to be the same in both graphs."""
+        return _same_input(self.analysis, other, name)
+
 
 def _same_input(mine: Work, other: Work, name: str) -> bool:
     """Whether a tensor is certain to be the same in two graphs."""
@@ -219,6 +223,7 @@ class Work:
     - derived: constants that depend on the shape of a tensor
     - calls: by node; None if it is folded
     - views: tensors with an axis that is read as two; their shapes here have both
+    - guesses: classes of states before every step of a body, by their names
     - followed: elements of large tensors that were followed one by one
     """
 
@@ -233,6 +238,7 @@ class Work:
         self.readers: list[Reader] = []
         self.calls: list[Call | None] = []
         self.views: dict[str, View] = {}
+        self.guesses: dict[str, Any] = {}
         self._whole: dict[str, tuple[Size, ...]] = {}
         self.followed = 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,10 @@ _INFERRED_AS = {
     "LessOrEqual": ("Less", 2),
 }
 """Operators for which onnx infers no shape, others whose outputs have the same, and the inputs that these take."""
+
+
+STEPS = "lumpability.steps"
+"""The domain of the ends of bodies of Scan and Loop, see `lumpability.networks.operators.steps`."""
 
 
 def onnx() -> Any:
@@ -125,6 +129,8 @@ def inferred(
 ) -> tuple[dict[str, Any], str]:
     """Return the types of a node's outputs as onnx infers them, or none and why not."""
     module = onnx()
+    if node.domain == STEPS:
+        return dict(zip(node.output, _type_of_step(node, types), strict=False)), ""
     like = _INFERRED_AS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
     if like is not None:
         operator, count = like
@@ -145,6 +151,28 @@ def inferred(
     except Exception:  # noqa: BLE001  # classes of its own; what has no type is carried along
         return {}, ""
     return dict(found), ""
+
+
+def _type_of_step(node: Any, types: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the type of what an end of a body yields, if it is known."""
+    given = attributes(node)
+    if node.op_type == "Count":
+        yield tensor_type(given["kind"], [])
+        return
+    known = [types.get(name) for name in node.input[: 2 if node.op_type == "Sequence" else 1]]
+    if any(one is None or not one.tensor_type.HasField("shape") for one in known):
+        return
+    kind = type(known[0])()
+    kind.CopyFrom(known[0])
+    dims = list(known[0].tensor_type.shape.dim)
+    if node.op_type == "Element":
+        del dims[given["axis"] % len(dims)]
+    elif node.op_type == "Sequence":
+        steps = known[1].tensor_type.shape.dim
+        dims.insert(given["axis"] % (len(dims) + 1), steps[given["along"] % len(steps)])
+    del kind.tensor_type.shape.dim[:]
+    kind.tensor_type.shape.dim.extend(dims)
+    yield kind
 
 
 def inferred_sizes(
