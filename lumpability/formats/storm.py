@@ -8,9 +8,11 @@ microseconds for each transition, as the bridge passes single numbers.
 
 from __future__ import annotations
 
+import faulthandler
 import operator
 import os
 import re
+import resource
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -120,6 +122,8 @@ def _refuse_division_by_zero(
     child = os.fork()
     if child == 0:
         try:
+            faulthandler.disable()  # no traceback, and no dump of memory
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             source = _parsed(stormpy, text, plain, values, kept)
             _built(stormpy, source, exact=exact, state_names=False)
         finally:

@@ -334,9 +334,9 @@ def test_explanations_of_real_chains_hold(shared_file, name):
 
 def test_a_number_is_no_state_among_names_that_are_numbers():
     chain = CTMC.from_rates({("00", "01"): 1, ("01", "10"): 1}, labels={"x": ["10"]})
-    for given in ("0", "000", "1", "5"):
+    for text in ("0", "000", "1", "5"):
         with pytest.raises(InvalidInput, match="there is no state"):
-            lump(chain).explain("00", given)
+            lump(chain).explain("00", text)
     letters = CTMC.from_rates({("a", "b"): 1, ("b", "c"): 1}, labels={"x": ["c"]})
     assert lump(letters).explain("a", "1") == lump(letters).explain("a", "b")
     with pytest.raises(InvalidInput, match="there is no state '01'"):
