@@ -99,16 +99,17 @@ def verify_command(
             described = describe_table(claim.states, claim.transitions)
         else:
             refuse_table_options(tables, model)
-            if isinstance(claim, RegionCertificate) and quotient is None:
+            region = isinstance(claim, RegionCertificate)
+            if region and quotient is None:
                 raise click.UsageError(
                     "give the reduced network that the certificate is about: --quotient"
                 )
             with stages("reading the model", model.name):
-                loaded = _read_model(read, model, domain)
+                loaded = _read_model(read, model, domain, region=region)
                 reduced = (
                     None
                     if quotient is None
-                    else _read_model(_fitting(read, quotient), quotient, domain)
+                    else _read_model(_fitting(read, quotient), quotient, domain, region=region)
                 )
             with stages("verifying"):
                 verification = claim.verify(loaded, reduced)
@@ -145,9 +146,9 @@ def _fitting(read: Any, path: Path) -> options.Read:
     return functools.partial(read.func, **{k: v for k, v in read.keywords.items() if k in has})
 
 
-def _read_model(read: options.Read, path: Path, domain: str) -> Any:
+def _read_model(read: options.Read, path: Path, domain: str, *, region: bool) -> Any:
     model = read_graph(path) if domain == "graph" else read(path)
-    if model.domain != domain:
+    if model.domain != domain and not (region and model.domain == "graph"):
         raise InvalidInput(
             f"the certificate is about a {domain}, and {path} holds a {model.domain}"
         )

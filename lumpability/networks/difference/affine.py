@@ -49,7 +49,7 @@ class AffineLayer:
     bias_error : float64 array, shape (units,), or None
         Bounds how far the biases meant are from those here; None if they are exact.
     position : int or None
-        The number of the `Dense` or `Conv` of `Network.layers` that it is made from.
+        The number of the `Dense` or `Conv` of `Network.layers`, or of the node of a graph, that it is made from.
 
     Examples
     --------

@@ -97,9 +97,9 @@ def _of_graph(network: GraphNetwork) -> AffineNetwork:
     several = {name for name, users in index.users.items() if len(users) + (name == output) > 1}
     reader = _Reader(facts, Builder(numbers.size), index.opsets, several)
     reader.values[item.name] = Value(0, numbers)
-    for node in index.nodes:
+    for position, node in enumerate(index.nodes):
         if not all(name in facts.values for name in node.output if name):
-            reader.read(node)
+            reader.read(node, position)
     if output not in reader.values:
         raise NotJustified(f"the output {output!r} does not depend on the input")
     return reader.builder.network(reader.values[output])
@@ -123,13 +123,13 @@ class _Reader:
         self.several = several  # tensors with several readers
         self.values: dict[str, Value] = {}
 
-    def read(self, node: Any) -> None:
-        """Record the values of a node's outputs, or raise `NotJustified`."""
+    def read(self, node: Any, position: int) -> None:
+        """Record the values of a node's outputs, or raise `NotJustified`; the position is kept with weights."""
         try:
             if node.op_type in _MOVING:
                 self._move(node)
             else:
-                self.values[node.output[0]] = self._computed(node)
+                self.values[node.output[0]] = self._computed(node, position)
         except (NotJustified, InvalidNetwork) as error:
             title = node.name or next(filter(None, node.output))
             raise NotJustified(f"node {title!r} ({node.op_type}): {error}", node=title) from None
@@ -146,7 +146,7 @@ class _Reader:
             return self.facts.values[name]
         raise NotJustified(f"the tensor {name!r} is not known")
 
-    def _computed(self, node: Any) -> Value:
+    def _computed(self, node: Any, position: int) -> Value:
         operands = self._operands(node)
         kind = node.op_type if node.domain in ("", "ai.onnx") else ""
         if kind in ("Add", "Sub", "Sum"):
@@ -168,7 +168,9 @@ class _Reader:
         if layers is None:
             raise NotJustified("no bound for this operator here")
         return reduce(
-            lambda value, layer: self.builder.follow(layer, value), with_biases(layers), first
+            lambda value, layer: self.builder.follow(layer, value, position),
+            with_biases(layers),
+            first,
         )
 
     def _sum(self, operands: list[Operand | None], *, subtract: bool) -> Value:

@@ -29,6 +29,7 @@ from lumpability.networks.difference.homogeneous import (
 )
 from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.difference.unrolling import affine_layers
+from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.network import Network
 from lumpability.networks.regions.box import Box
 from lumpability.networks.relaxed.claims import RegionClaims, read_claims, write_claims
@@ -59,7 +60,7 @@ class RegionCertificate(RegionClaims):
     bound : Fraction
         No output differs by more, for any input of the region.
     library : str
-    network, quotient : Network or None
+    network, quotient : Network, GraphNetwork or None
 
     Examples
     --------
@@ -70,14 +71,18 @@ class RegionCertificate(RegionClaims):
     region, proved: on the region no output differs at all
     """
 
-    def verify(self, model: Network | None = None, quotient: Network | None = None) -> Verification:
+    def verify(
+        self,
+        model: Network | GraphNetwork | None = None,
+        quotient: Network | GraphNetwork | None = None,
+    ) -> Verification:
         """Derive every range and the bound again; a falsy verification says what does not follow.
 
         Parameters
         ----------
-        model : Network, optional
+        model : Network or GraphNetwork, optional
             The network; may be left out if the certificate holds it.
-        quotient : Network, optional
+        quotient : Network or GraphNetwork, optional
             The reduced network; likewise.
 
         Returns
@@ -162,16 +167,18 @@ class RegionCertificate(RegionClaims):
         return f"RegionCertificate({self.kind}: {before} -> {after} hidden neurons, bound {float(self.bound):.4g})"
 
 
-def derived_bound(claims: RegionClaims, network: Network, reduced: Network) -> Fraction:
+def derived_bound(
+    claims: RegionClaims, network: Network | GraphNetwork, reduced: Network | GraphNetwork
+) -> Fraction:
     """Return the bound that follows from lifts and ranges, in exact arithmetic.
 
     Raises `Refuted` if a range does not follow.  Raises `InvalidInput` or `NotJustified` if the claims do not
     fit the networks, or a layer is not covered.
     """
-    if network.input_shape != reduced.input_shape or network.output_shape != reduced.output_shape:
+    whole, stored = affine_layers(network), affine_layers(reduced)
+    if whole.inputs != stored.inputs or whole.outputs != stored.outputs:
         raise InvalidInput("both networks have the same inputs and outputs, but these do not")
-    whole = affine_layers(network)
-    fewer = refill(affine_layers(reduced), claims.skipped, claims.lifts, whole)
+    fewer = refill(stored, claims.skipped, claims.lifts, whole)
     lifts: Sequence[Lift] = claims.lifts
     region = claims.region
     if region is None:

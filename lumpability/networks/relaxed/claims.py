@@ -22,6 +22,7 @@ from lumpability.certificate.file import number_text, plain, read_document, writ
 from lumpability.errors import InvalidInput
 from lumpability.networks.claims import Subject, SubjectReader
 from lumpability.networks.difference.lifts import Lift
+from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.network import Network
 from lumpability.networks.regions.box import Box
 from lumpability.numbers.float_arrays import Array
@@ -52,8 +53,8 @@ class RegionClaims:
     parts: tuple[tuple[Ends, Ends], ...]
     bound: Fraction
     library: str = __version__
-    network: Network | None = None
-    quotient: Network | None = None
+    network: Network | GraphNetwork | None = None
+    quotient: Network | GraphNetwork | None = None
 
 
 def write_claims(claims: RegionClaims, path: str | Path) -> None:

@@ -28,6 +28,7 @@ from lumpability.networks.difference.affine import apply_activation, as_dense
 from lumpability.networks.difference.lifts import Lift, incoming
 from lumpability.networks.difference.relation import guessed_lifts
 from lumpability.networks.difference.residuals import aligned
+from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.network import Network
 from lumpability.networks.regions.box import Box
 from lumpability.networks.relaxed.lumping import claimed
@@ -37,13 +38,16 @@ from lumpability.numbers.float_arrays import Array
 
 
 def explain_pruning(
-    original: Network, smaller: Network, *, region: Box | None = None
+    original: Network | GraphNetwork,
+    smaller: Network | GraphNetwork,
+    *,
+    region: Box | None = None,
 ) -> PruningExplanation:
     """Explain what was pruned, merged, rounded or quantised in a network, and certify the difference.
 
     Parameters
     ----------
-    original, smaller : Network
+    original, smaller : Network or GraphNetwork
         Of the same layers with the same activations; layers may have fewer neurons.  Joins of branches and all
         layers that `lumpability.compare` bounds are covered.
     region : Box, optional
@@ -71,12 +75,12 @@ def explain_pruning(
     (1, 0.2)
     """
     for network in (original, smaller):
-        if not isinstance(network, Network):
+        if not isinstance(network, Network | GraphNetwork):
             raise InvalidInput(
-                f"pruning is explained for chains of layers, not for a {type(network).__name__}"
+                f"pruning is explained for networks, not for a {type(network).__name__}"
             )
     whole, fewer = (affine_layers(one) for one in (original, smaller))
-    if original.input_shape != smaller.input_shape or original.output_shape != smaller.output_shape:
+    if whole.inputs != fewer.inputs or whole.outputs != fewer.outputs:
         raise InvalidInput("pruning keeps inputs and outputs, but those of the networks differ")
     if len(whole.layers) != len(fewer.layers):
         raise InvalidInput(
@@ -94,7 +98,7 @@ def explain_pruning(
     lifts = _lifts(whole, fewer, sides)
     certificate = claimed(original, smaller, stable, lifts[1:], skipped=0, kind="relaxed")
     layers = [
-        _layer(number, sides, lifts)
+        _layer(number, sides, lifts, _name(original, layer.position))
         for number, layer in enumerate(whole.layers)
         if layer.position is not None
     ]
@@ -124,7 +128,16 @@ def _lifts(whole: AffineNetwork, fewer: AffineNetwork, sides: tuple[Ranges, Rang
     return lifts
 
 
-def _layer(number: int, sides: tuple[Ranges, Ranges], lifts: Sequence[Lift]) -> PrunedLayer:
+def _name(network: Network | GraphNetwork, position: int) -> str:
+    """Return the number of a layer, or what names a node of a graph elsewhere: its output."""
+    if isinstance(network, Network):
+        return str(position)
+    return str(network.index.nodes[position].output[0])
+
+
+def _layer(
+    number: int, sides: tuple[Ranges, Ranges], lifts: Sequence[Lift], name: str
+) -> PrunedLayer:
     """Explain one layer, counted from 0, given the lifts of all layers by their numbers."""
     layer, less = (one.network.layers[number] for one in sides)
     lift, columns, left = lifts[number + 1], incoming(layer, lifts), incoming(less)
@@ -160,6 +173,7 @@ def _layer(number: int, sides: tuple[Ranges, Ranges], lifts: Sequence[Lift]) -> 
     values = [int(np.unique(part[:-1]).size) for part in (left, incoming(layer))]
     return PrunedLayer(
         layer=layer.position or 0,
+        name=name,
         units=layer.units,
         left=less.units,
         zeroed=zeroed,

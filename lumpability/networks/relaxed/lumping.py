@@ -19,6 +19,7 @@ from lumpability.networks.claims import KINDS, Subject
 from lumpability.networks.difference import affine_layers
 from lumpability.networks.difference.homogeneous import homogeneous, homogeneous_box
 from lumpability.networks.difference.lifts import Lift
+from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.source import note
 from lumpability.networks.network import Network
 from lumpability.networks.quotient import Rounding
@@ -258,8 +259,8 @@ def _told(claims: RegionCertificate) -> dict[str, str]:
 
 
 def claimed(
-    network: Network,
-    quotient: Network,
+    network: Network | GraphNetwork,
+    quotient: Network | GraphNetwork,
     stable: StableUnits,
     lifts: Sequence[Lift],
     *,

@@ -58,7 +58,9 @@ class PrunedLayer(Record):
     Attributes
     ----------
     layer : int
-        Its number in the original network.
+        Its number in the original network, or that of the node of a graph.
+    name : str
+        The same number, or the output of the node.
     units, left : int
         Neurons before and after; those of the output layer stay.
     zeroed : int
@@ -79,6 +81,7 @@ class PrunedLayer(Record):
     """
 
     layer: int
+    name: str
     units: int
     left: int
     zeroed: int
@@ -98,7 +101,7 @@ class PrunedLayer(Record):
 
     def __str__(self) -> str:
         counts = ", ".join(f"{n} {name}" for name, n in self.counts.items())
-        return f"layer {self.layer}: {self.units} -> {self.left} neurons ({counts}); {self.method}"
+        return f"layer {self.name}: {self.units} -> {self.left} neurons ({counts}); {self.method}"
 
 
 @dataclass(frozen=True, eq=False)

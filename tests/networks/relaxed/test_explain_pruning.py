@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import helper, numpy_helper
 from random_networks import FEWER, box, dense, perturbed, point
 
 from lumpability import Box, Network, explain_pruning, lump
 from lumpability.errors import InvalidInput
+from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.layers import Dense
+from lumpability.networks.relaxed.certificate import RegionCertificate
 
 REGION = Box([-1] * 4, [1] * 4)
 
@@ -157,9 +162,52 @@ def test_it_is_data_and_a_page() -> None:
     assert "neuron 1" in page
 
 
+def _skipping(weight: Any, bias: Any, last: Any) -> GraphNetwork:
+    """A graph that reads its input twice: relu(x W + b), with x beside it, times the last matrix."""
+    tensor, kind = numpy_helper.from_array, helper.make_tensor_value_info
+    nodes = [
+        helper.make_node("Gemm", ["x", "W", "b"], ["z"]),
+        helper.make_node("Relu", ["z"], ["h"]),
+        helper.make_node("Concat", ["h", "x"], ["both"], axis=1),
+        helper.make_node("MatMul", ["both", "V"], ["y"]),
+    ]
+    stored = [
+        tensor(np.asarray(value, np.float32), name)
+        for name, value in (("W", weight), ("b", bias), ("V", last))
+    ]
+    ends = kind("x", 1, ["N", len(weight)]), kind("y", 1, ["N", last.shape[1]])
+    graph = helper.make_graph(nodes, "skip", [ends[0]], [ends[1]], stored)
+    opset = helper.make_opsetid("", 18)
+    return GraphNetwork(helper.make_model(graph, opset_imports=[opset], ir_version=8))
+
+
+def test_a_pruned_graph_is_explained_by_its_nodes(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    weight, bias, last = (np.round(random.normal(size=s) * 8) / 8 for s in [(4, 6), 6, (10, 3)])
+    fewer = weight[:, [0, 1, 2, 4, 5]]
+    fewer[0, 0] = 0
+    full = _skipping(weight, bias, last)
+    less = _skipping(fewer, bias[[0, 1, 2, 4, 5]], np.delete(last, 3, axis=0))
+    found = explain_pruning(full, less, region=Box([-1] * 4, [1] * 4))
+    assert [(one.name, one.units, one.left) for one in found.layers] == [("z", 6, 5), ("y", 3, 3)]
+    assert found.layers[0].zeroed == 1
+    assert found.layers[0].neurons[3].became == "constant"
+    x = random.uniform(-1, 1, size=(1000, 4)).astype(np.float32)
+    assert np.abs(full(x) - less(x)).max() <= found.bound
+    found.certificate.write(tmp_path / "proof.json")
+    claim = RegionCertificate.read(tmp_path / "proof.json")
+    assert claim.verify(full, less)
+    other = claim.verify(full, full).rejection
+    assert other is not None
+    assert other.field == "digest"
+    tighter = replace(claim, bound=claim.bound - Fraction(1, 10**9)).verify(full, less).rejection
+    assert tighter is not None
+    assert tighter.field == "bound"
+
+
 def test_networks_that_do_not_fit_are_refused() -> None:
     full = network()
-    with pytest.raises(InvalidInput, match="chains of layers, not for a str"):
+    with pytest.raises(InvalidInput, match="for networks, not for a str"):
         explain_pruning(full, "pruned.onnx")  # type: ignore[arg-type]
     other = dense(np.random.default_rng(0), [4, 5, 3])
     with pytest.raises(InvalidInput, match="3 and 2 layers"):
