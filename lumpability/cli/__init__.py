@@ -33,7 +33,7 @@ from lumpability.formats import FORMATS
 __all__ = ["cli", "main"]
 
 
-_EPILOG = f"""Formats: {", ".join(FORMATS)}.
+_EPILOG = f"""Formats: {", ".join(FORMATS)}; edge tables for lump, info and verify: .parquet, .csv, .duckdb.
 
 \b
 Exit codes:

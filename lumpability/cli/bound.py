@@ -50,7 +50,11 @@ def _accuracy(ctx: click.Context, parameter: click.Parameter, value: str | None)
     return value
 
 
-@click.command("bound", epilog=_EXAMPLES)
+@click.command(
+    "bound",
+    epilog=_EXAMPLES,
+    short_help="Bound a quantity of a chain by an interval that is proved.",
+)
 @options.file_argument("model")
 @options.file_argument("partition")
 @click.option(

@@ -24,7 +24,9 @@ Examples:
 """
 
 
-@click.command("compare", epilog=_EXAMPLES)
+@click.command(
+    "compare", epilog=_EXAMPLES, short_help="Bound how far the outputs of two networks can differ."
+)
 @options.file_argument("first")
 @options.file_argument("second")
 @options.file_option(

@@ -22,7 +22,9 @@ _STORY = (
 
 
 @click.command(
-    "demo", epilog="Examples: lumpability demo, and lumpability demo --machines 18 to wait a moment"
+    "demo",
+    short_help="Lump a chain and a network of the library.",
+    epilog="Examples: lumpability demo, and lumpability demo --machines 18 to wait a moment",
 )
 @click.option(
     "--machines",

@@ -51,7 +51,9 @@ Examples:
 """
 
 
-@click.command("doctor", epilog=_EXAMPLES)
+@click.command(
+    "doctor", epilog=_EXAMPLES, short_help="Check what is installed, and whether it works."
+)
 @click.option(
     "--compile", "compile_all", is_flag=True, help="Compile all of the engine for large models."
 )

@@ -8,11 +8,9 @@ from typing import Any
 import click
 
 from lumpability.cli import options
-from lumpability.cli.console import Stages, show_json
-from lumpability.cli.models import describe, lumped, subject
+from lumpability.cli.failures import dashed
 from lumpability.cli.pruning import tell_pruning
-from lumpability.files import writing
-from lumpability.show.text import printable
+from lumpability.cli.separation import tell_states
 
 _EXAMPLES = """\b
 Examples:
@@ -24,7 +22,9 @@ Examples:
 """
 
 
-@click.command("explain", epilog=_EXAMPLES)
+@click.command(
+    "explain", epilog=_EXAMPLES, short_help="Say why two states share a block, or do not."
+)
 @options.file_argument("model")
 @click.argument("state")
 @click.argument("other", required=False)
@@ -64,47 +64,23 @@ def explain_command(
     For a network STATE and OTHER are neurons: 2:17 is neuron (or channel) 17 of layer 2; for graphs conv:17
     is that of the node that writes conv, as info names it.
     """
-    if other is None:
-        if not Path(state).is_file():
-            raise click.UsageError(
-                f"{state} is no file: give two states or neurons of one model, or the files of two networks"
-            )
-        region = asked.pop("region", None)
-        for name, value in asked.items():
-            if value:
-                raise click.UsageError(f"--{name.replace('_', '-')} is not for two networks")
-        tell_pruning(
-            model,
-            Path(state),
-            region=region,
-            brief=brief,
-            certificate=certificate,
-            html=html,
-            as_json=as_json,
-        )
+    two_networks = {"brief": brief, "certificate": certificate}
+    if other is not None:
+        _refuse(two_networks, "two networks, not for two states of one model")
+        tell_states(model, state, other, asked=asked, read=read, html=html, as_json=as_json)
         return
-    for option, given in (("--brief", brief), ("--certificate", certificate)):
-        if given:
-            raise click.UsageError(f"{option} is for two networks, not for two states of one model")
-    with Stages() as stages:
-        with stages("reading", model.name):
-            loaded = subject(read(model), *asked.values())
-        with stages("lumping"):
-            lumping = lumped(loaded, asked, stages, layers=loaded.domain == "network")
-        with stages("explaining"):
-            explanation = lumping.explain(state, other)
-            text = str(explanation)
-        if html is not None:
-            with stages("writing"), writing(html) as file:
-                file.write(explanation.to_html().encode("utf-8", errors="backslashreplace"))
-    if as_json:
-        show_json(
-            "explain",
-            path=str(model),
-            model=describe(loaded).data,
-            explanation=explanation.to_json(),
-            written={"html": None if html is None else str(html)},
-            seconds=stages.seconds,
+    if not Path(state).is_file():
+        raise click.UsageError(
+            f"{state} is no file: give two states or neurons of one model, or the files of two networks"
         )
-    else:
-        click.echo("\n".join(map(printable, text.splitlines())))
+    region = asked.pop("region", None)
+    _refuse(asked, "two states of one model, not for two networks")
+    written = {"html": html, "certificate": certificate}
+    tell_pruning(model, Path(state), region=region, brief=brief, as_json=as_json, written=written)
+
+
+def _refuse(given: dict[str, Any], users: str) -> None:
+    """Refuse options of the other question."""
+    for name, value in given.items():
+        if value:
+            raise click.UsageError(f"{dashed(name)} is for {users}")

@@ -42,7 +42,9 @@ def _box(
     return value
 
 
-@click.command("lump", epilog=_EXAMPLES)
+@click.command(
+    "lump", epilog=_EXAMPLES, short_help="Compute the coarsest lumping of a chain or a network."
+)
 @options.file_argument("model")
 @options.lumping
 @options.tolerance

@@ -20,11 +20,13 @@ def tell_pruning(
     *,
     region: Path | None,
     brief: bool,
-    certificate: Path | None,
-    html: Path | None,
     as_json: bool,
+    written: dict[str, Path | None],
 ) -> None:
-    """Print what became of every neuron and weight, and the certified difference."""
+    """Print what became of every neuron and weight, and the certified difference.
+
+    - written: the files "html" and "certificate" to write, or None
+    """
     with Stages() as stages:
         with stages("reading", f"{original.name}, {smaller.name}"):
             networks: list[Any] = [formats.read(path) for path in (original, smaller)]
@@ -34,13 +36,12 @@ def tell_pruning(
 
             found = explain_pruning(networks[0], networks[1], region=box)
         with stages("writing"):
-            if certificate is not None:
+            if (certificate := written["certificate"]) is not None:
                 found.certificate.write(certificate)
-            if html is not None:
+            if (html := written["html"]) is not None:
                 with writing(html) as file:
                     file.write(found.to_html().encode())
     if as_json:
-        written = {"certificate": certificate, "html": html}
         show_json(
             "explain",
             original=str(original),

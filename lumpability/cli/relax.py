@@ -26,7 +26,9 @@ Examples:
 _SHOWN = 20
 
 
-@click.command("relax", epilog=_EXAMPLES)
+@click.command(
+    "relax", epilog=_EXAMPLES, short_help="Reduce a network within a bound that is proved."
+)
 @options.file_argument("model")
 @options.file_option(
     "--region",

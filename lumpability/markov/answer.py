@@ -135,8 +135,13 @@ class Answer(Shown):
             writer.writerow((*map(_decimal, before), number, bound, exact))
         return text.getvalue()
 
-    def to_frame(self) -> Any:
+    def to_frame(self, *, exact: bool = False) -> Any:
         """Return a pandas DataFrame with a row for each number.
+
+        Parameters
+        ----------
+        exact : bool
+            Keep exact numbers, which are Fractions; by default they are rounded to floats.
 
         Raises
         ------
@@ -144,7 +149,8 @@ class Answer(Shown):
             If pandas is not installed.
         """
         pandas = require("pandas", extra="test")
-        return pandas.DataFrame(self.records(), columns=list(self.columns))
+        rows = self.records() if exact else [tuple(map(_decimal, row)) for row in self.records()]
+        return pandas.DataFrame(rows, columns=list(self.columns))
 
     def __repr__(self) -> str:
         stats, numbers = self.lumping.stats, count(len(self.rows), "number")

@@ -207,7 +207,13 @@ def read_labels(labels: Mapping[str, Any] | None, states: States) -> dict[str, M
 
     Warns `UserWarning` if a list of states names one twice: it may have been meant as a mask.
     """
-    return {name: _read_label(name, value, states) for name, value in (labels or {}).items()}
+    return {name: _read_label(name, value, states) for name, value in _named("labels", labels)}
+
+
+def _named(what: str, given: Mapping[str, Any] | None) -> Iterable[tuple[str, Any]]:
+    if given is not None and not isinstance(given, Mapping):
+        raise InvalidChain(f"{what} are a mapping from names, not a {type(given).__name__}")
+    return (given or {}).items()
 
 
 def _read_label(name: str, value: Any, states: States) -> Mask:
@@ -314,7 +320,7 @@ def read_rewards(
 ) -> tuple[dict[str, Reward], Reading]:
     """Read rewards: each is a `Reward`, or an array or mapping from states (a state reward)."""
     result, total = {}, Reading()
-    for name, value in (rewards or {}).items():
+    for name, value in _named("rewards", rewards):
         if isinstance(value, Reward):
             for part in value.parts:
                 if len(part) != len(states):

@@ -52,6 +52,7 @@ _REWARDED = ("reward", "instantaneous-reward", "accumulated-reward", "reward-unt
 _LABELLED = ("stationary", "transient")
 KINDS = ("ordinary", "bisimulation", "strict", "exact")
 _UNIT = 2.0**-53
+_FORMULAS = 40
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,13 @@ def ask(
             left = ", ".join(map(str, solved.parameters))
             raise InvalidInput(
                 f"{quantity} of a CTMC needs numbers for {left}: give values=... or sweep=...",
+                option="values",
+            )
+        if method == "auto" and solved.parameters and solved.n > _FORMULAS:
+            left = ", ".join(map(str, solved.parameters))
+            raise InvalidInput(
+                f"a formula in {left} for {solved.n} blocks takes long: give values=... or sweep=..., or method='exact' "
+                "to wait for it",
                 option="values",
             )
         rows += list(_rows(question, lumping, solved, point))

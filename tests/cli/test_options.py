@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,3 +119,15 @@ def test_the_limit_of_a_packed_file_is_raised_by_an_option(run: Run, tmp_path: P
     formats.write(proportional_not_ordinary(2), tmp_path / "c.drn.gz")
     run("info", "c.drn.gz", "--max-bytes", "100").assert_refused("raise --max-bytes")
     assert run("info", "c.drn.gz", "--max-bytes", "100000").exit_code == 0
+
+
+def test_help_lists_at_most_fifteen_commands_each_with_one_sentence(run: Run) -> None:
+    text = run("--help").stdout
+    listed = re.findall(
+        r"^  (\S+)  +(\S.*)$", text.split("Commands:\n")[1].split("\n\n")[0], re.MULTILINE
+    )
+    assert len(listed) <= 15
+    shown = [name for name, command in cli.commands.items() if not command.hidden]
+    assert sorted(name for name, _ in listed) == sorted(shown)
+    for name, sentence in listed:
+        assert re.fullmatch(r"[A-Z][^.]*\.", sentence), (name, sentence)

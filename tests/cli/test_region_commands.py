@@ -174,7 +174,7 @@ def test_pruned_networks_of_another_depth_are_refused(run: Run, files: Path) -> 
     [
         (["net.onnx", "0:1"], "two states or neurons of one model, or the files of two networks"),
         (["net.onnx", "0:1", "0:2", "--brief"], "--brief is for two networks"),
-        (["net.onnx", "net.onnx", "--kind", "exact"], "--kind is not for two networks"),
+        (["net.onnx", "net.onnx", "--kind", "exact"], "--kind is for two states of one model"),
         (["net.onnx"], "Missing argument"),
     ],
 )

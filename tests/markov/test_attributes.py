@@ -201,3 +201,9 @@ def test_states_and_blocks_say_what_they_hold():
     chain = CTMC.from_rates({("a", "b"): 1, ("b", "a"): 1})
     assert repr(chain.states) == "States(['a', 'b'])"
     assert repr(Partition.of([{0, 1}, {2}]).blocks) == "Blocks([[0, 1], [2]])"
+
+
+@pytest.mark.parametrize("what", ["labels", "rewards"])
+def test_labels_and_rewards_are_mappings(what):
+    with pytest.raises(InvalidChain, match=f"{what} are a mapping from names, not a list"):
+        CTMC([[0, 1], [1, 0]], **{what: ["a"]})

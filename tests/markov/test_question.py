@@ -194,3 +194,24 @@ def test_csv_holds_decimals_within_the_error_and_exact_numbers():
 def test_what_is_no_chain_is_refused(nothing):
     with pytest.raises(InvalidInput, match=r"ask takes a CTMC or a DTMC"):
         ask(nothing)
+
+
+def test_long_formulas_are_refused_unless_they_are_asked_for():
+    chain = CTMC.from_rates(
+        {(i, i + 1): f"a + {i}" for i in range(50)} | {(i + 1, i): "b" for i in range(50)}
+    )
+    with pytest.raises(
+        InvalidInput, match=r"a formula in a, b for 51 blocks takes long: give values="
+    ):
+        ask(chain, "hitting-time", target=[50])
+    with pytest.raises(InvalidInput, match="a formula in b for"):
+        ask(chain, "hitting-time", target=[50], sweep={"a": [1, 2]})
+    assert len(ask(chain, "hitting-time", target=[50], values={"a": 1, "b": 2}).rows) == 51
+
+
+def test_frames_hold_floats_unless_exact_numbers_are_asked_for():
+    pytest.importorskip("pandas")
+    line = CTMC.from_rates({("up", "down"): "x", ("down", "up"): 2}, labels={"ok": ["up"]})
+    answer = ask(line, label="ok", sweep={"x": [1, "1/2"]})
+    assert answer.to_frame()[["x", "value"]].dtypes.map(str).tolist() == ["float64", "float64"]
+    assert answer.to_frame(exact=True)["value"].tolist() == [Fraction(2, 3), Fraction(4, 5)]
