@@ -8,6 +8,7 @@ a body are then units like others.  What is written back is the file with other 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 from lumpability.errors import require
@@ -44,17 +45,25 @@ class _Body(NamedTuple):
             states = len(node.input) - 2
             # How many outputs of steps there are is known to nobody.
             plain = len(graph.output) == states + 1 and len(graph.input) == states + 2
+            plain = plain and all(map(_same_shape, graph.input[2:], graph.output[1:]))
             return cls(node, graph, prefix, states, (2, 2, 1)) if plain and states > 0 else None
-        states = len(node.input) - int(attributes(node).get("num_scan_inputs", 0))
+        states = len(node.input) - _whole(attributes(node).get("num_scan_inputs"))
         fits = len(graph.input) == len(node.input) and 0 < states < len(node.input)
+        counts = {"input": len(node.input) - states, "output": len(graph.output) - states}
+        for (end, count), key in product(counts.items(), ("axes", "directions")):
+            stated = attributes(node).get(f"scan_{end}_{key}", [0] * count)
+            fits = fits and isinstance(stated, list) and len(stated) == count
         return cls(node, graph, prefix, states, (0, 0, 0)) if fits and all(node.input) else None
 
-    def renamed(self, *, back: bool = False) -> Iterator[Any]:
+    @property
+    def own(self) -> set[str]:
+        """Names of the tensors that are defined in the body."""
+        stated = {item.name for item in (*self.graph.input, *self.graph.initializer)}
+        return stated | {name for node in self.graph.node for name in node.output if name}
+
+    def renamed(self) -> Iterator[Any]:
         """Yield copies of the body's nodes with names of the graph."""
-        own = set(names_in(self.graph)) & {
-            *(item.name for item in (*self.graph.input, *self.graph.initializer)),
-            *(name for node in self.graph.node for name in node.output),
-        }
+        own = self.own
         for node in self.graph.node:
             copy = type(node)()
             copy.CopyFrom(node)
@@ -64,9 +73,7 @@ class _Body(NamedTuple):
 
     def outer(self, name: str) -> str:
         """Return the name in the graph of a tensor that the body's end reads."""
-        own = {item.name for item in (*self.graph.input, *self.graph.initializer)}
-        own |= {output for node in self.graph.node for output in node.output}
-        return self.prefix + name if name in own else name
+        return self.prefix + name if name in self.own else name
 
     def ends(self) -> Iterator[Any]:
         """Yield the nodes before and after the step."""
@@ -102,6 +109,19 @@ class _Body(NamedTuple):
                 )  # fmt: skip
 
 
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _same_shape(before: Any, after: Any) -> bool:
+    """Whether a state is said to have the same shape before and after a step, all sizes named."""
+    dims = [
+        [dim.dim_value or dim.dim_param for dim in item.type.tensor_type.shape.dim]
+        for item in (before, after)
+    ]
+    return dims[0] == dims[1] and bool(dims[0]) and all(dims[0])
+
+
 def inlined(model: Any) -> Any:
     """Return a model with local functions and the bodies of Scan and Loop as nodes of its graph, or itself.
 
@@ -110,8 +130,11 @@ def inlined(model: Any) -> Any:
     model = _without_functions(model)
     bodies = {k: body for k, node in enumerate(model.graph.node) if (body := _Body.of(node))}
     names = set(names_in(model.graph)) if bodies else set()
+    if not all(isinstance(name, str) for name in names):
+        return model
     new = any(name.startswith(body.prefix) for body in bodies.values() for name in names)
-    if not bodies or new or STEPS in {item.domain for item in model.opset_import}:
+    old = any(i.domain in ("", "ai.onnx") and i.version < 9 for i in model.opset_import)
+    if not bodies or new or old or STEPS in {item.domain for item in model.opset_import}:
         return model
     flat = type(model)()
     flat.CopyFrom(model)
@@ -130,8 +153,9 @@ def inlined(model: Any) -> Any:
             (graph.value_info, (*body.graph.input, *body.graph.output, *body.graph.value_info)),
         ):
             for item in own:
-                items.append(item)
-                items[-1].name = body.outer(item.name)
+                if body.outer(item.name) != item.name:
+                    items.append(item)
+                    items[-1].name = body.outer(item.name)
     return flat
 
 
@@ -152,7 +176,7 @@ def restored(flat: Any, original: Any) -> Any:
     """
     original = _without_functions(original)
     bodies = [body for node in original.graph.node if (body := _Body.of(node))]
-    prefixes = tuple(body.prefix for body in bodies)
+    inside = {body.outer(name) for body in bodies for name in body.own}
     model = type(flat)()
     model.CopyFrom(flat)
     graph = model.graph
@@ -163,7 +187,7 @@ def restored(flat: Any, original: Any) -> Any:
         (graph.initializer, flat.graph.initializer),
         (graph.value_info, flat.graph.value_info),
     ):
-        items.extend(item for item in edited if not item.name.startswith(prefixes))
+        items.extend(item for item in edited if item.name not in inside)
     nodes = {next(filter(None, node.output)): node for node in flat.graph.node}
     for node in original.graph.node:
         body = _Body.of(node)
@@ -185,15 +209,15 @@ def _write_back(body: _Body, flat: Any, nodes: dict[str, Any], node: Any) -> Non
     kept = [nodes.get(body.prefix + next(filter(None, n.output))) for n in body.graph.node]
     del graph.node[:]
     graph.node.extend(one for one in kept if one is not None)
-    start = len(body.prefix)
+    back = {body.outer(name): name for name in names_in(body.graph)}
     for one in graph.node:
         for names in (one.input, one.output):
-            names[:] = [n[start:] if n.startswith(body.prefix) else n for n in names]
+            names[:] = [back.get(name, name) for name in names]
     del graph.initializer[:]
     for item in flat.graph.initializer:
-        if item.name.startswith(body.prefix):
+        if item.name.startswith(body.prefix) and item.name in back:
             graph.initializer.append(item)
-            graph.initializer[-1].name = item.name[start:]
+            graph.initializer[-1].name = back[item.name]
     edited = {item.name: item for item in flat.graph.value_info}
     for items in (graph.input, graph.output, graph.value_info):
         for item in list(items):

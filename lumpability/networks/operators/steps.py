@@ -51,7 +51,8 @@ def guesses(work: Any) -> dict[str, Guess]:
         after = work.tensors.get(last.name(0))
         axes = frozenset() if after is None else after.units
         if known is None:
-            first = len(axes) == 1 and after.shape == work.shape(name)
+            dims = [work.sizes.dims.get(one) for one in (last.name(0), name)]
+            first = len(axes) == 1 and dims[0] == dims[1]
             axis = next(iter(axes)) if first else None
             size = 0 if axis is None else after.shape[axis]
             found[name] = Guess(axis, (0,) * size, (True,) * size)
@@ -81,13 +82,14 @@ def apply(call: Call) -> None:
 def _state(call: Call) -> None:
     work, name = call.work, call.node.output[0]
     shape = call.shape()
-    other = None if work.against is None else work.against.call(call)
+    against = work.against
+    other = None if against is None else against.call(call)
     guess = work.guesses.get(name) if other is None else other.notes.get("guess")
     if guess is None or guess.axis is None:
         raise Declined("is a state whose units are not told apart")
     ids, facs, labels = _start(call, guess.axis)
     size = shape[guess.axis]
-    if other is None:
+    if against is None or other is None:
         if len(guess.classes) != size:
             raise Declined("is a state whose units are not told apart")
         zero = np.array(guess.zero) & (facs == 0)
@@ -98,13 +100,14 @@ def _state(call: Call) -> None:
         ids, facs = np.where(zero, ONE, atoms), np.where(zero, 0, 1)
         call.notes.update(guess=guess, before=(classes, zero), start=_start(call, guess.axis)[:2])
     else:
-        kept = work.against.units(name, (len(guess.classes),), size)
+        kept = against.units(name, (len(guess.classes),), size)
         same = zip((ids, facs), other.notes["start"], strict=True)
         if not all(np.array_equal(mine, theirs[kept]) for mine, theirs in same):
             raise Unproved(name)
         found = other.work.tensors[name]
         ids, facs = found.ids.ravel()[kept], found.facs.ravel()[kept]
         call.notes.update(kept=kept)
+    call.notes["axis"] = guess.axis
     wide = tuple(size if a == guess.axis else 1 for a in range(len(shape)))
     call.yields({guess.axis}, labels.reshape(wide), (ids.reshape(wide), facs.reshape(wide)))
 
@@ -126,7 +129,8 @@ def _start(call: Call, axis: int) -> tuple[Array, Array, Array]:
     seen = call.work.view(call.tensor(0), {axis})
     _refuse_partial(call, seen.ids)
     call.work.labels.unite(seen.labels.ravel(), labels)
-    return (*(np.broadcast_to(a.ravel(), (size,)) for a in (seen.ids, seen.facs)), labels)
+    ids, facs = (np.broadcast_to(a.ravel(), (size,)) for a in (seen.ids, seen.facs))
+    return ids, facs, labels
 
 
 def _refuse_partial(call: Call, ids: Array) -> None:
@@ -136,18 +140,20 @@ def _refuse_partial(call: Call, ids: Array) -> None:
 
 def _last(call: Call) -> None:
     """Check, or have it told to `guesses`, that a state after a step has the classes that it had before."""
-    work, state = call.work, call.work.tensors[call.name(1)]
+    work, name = call.work, call.name(1)
+    before = work.calls[work.index.producer[name]]
+    assert before is not None
     extra = range(2, len(call.node.input))
     if "axes" not in call.attributes:  # of a Loop
         for slot in extra:
             work.hold(call.name(slot), f"{call.where} counts steps by it")
     other = None if work.against is None else work.against.call(call)
     if other is not None:
-        _compare(call, other, extra)
-    name = call.name(1)
-    if name not in work.tensors or not state.units or call.name(0) not in work.tensors:
+        _compare(call, other, before, extra)
+    axis, state = before.notes.get("axis"), work.tensors[name]
+    if axis is None or call.name(0) not in work.tensors:
         raise Declined("is a state whose units are not told apart")
-    after = work.view(work.tensors[call.name(0)], state.units)
+    after = work.view(work.tensors[call.name(0)], {axis})
     _refuse_partial(call, after.ids)
     size = state.ids.size
     labels, ids, facs = after.along(size)
@@ -155,24 +161,21 @@ def _last(call: Call) -> None:
     call.notes["after"] = ids, facs
     atoms = [work.algebra.atom(("after", name, k)) for k in state.ids.ravel().tolist()]
     ids = np.array(atoms).reshape(state.ids.shape)
-    call.yields(state.units, state.labels, (np.where(state.facs == 0, ONE, ids), state.facs))
+    call.yields({axis}, state.labels, (np.where(state.facs == 0, ONE, ids), state.facs))
 
 
-def _compare(call: Call, other: Call, extra: range) -> None:
+def _compare(call: Call, other: Call, before: Call, extra: range) -> None:
     """Check that a state after a step, and the number of steps, are those of the other graph."""
     work, name = call.work, call.node.output[0]
     against = work.against
     assert against is not None
-    before = other.work.calls[other.work.index.producer[call.name(1)]]
-    mine = work.calls[work.index.producer[call.name(1)]]
-    if call.attributes != other.attributes or before is None or mine is None:
+    if call.attributes != other.attributes:
         raise Unproved(name)
-    kept = mine.notes.get("kept")
+    kept = before.notes.get("kept")
     if "after" in other.notes and kept is not None:
-        (axis,) = other.work.tensors[call.name(1)].units
         if call.name(0) not in work.tensors:
             raise Unproved(name)
-        seen = work.view(work.tensors[call.name(0)], {axis})
+        seen = work.view(work.tensors[call.name(0)], {before.notes["axis"]})
         pairs = zip(seen.along(len(kept))[1:], other.notes["after"], strict=True)
         same = all(np.array_equal(a, b[kept]) for a, b in pairs)
     else:
@@ -181,8 +184,8 @@ def _compare(call: Call, other: Call, extra: range) -> None:
         same = same and all(against.same_input(work, call.name(slot)) for slot in extra)
     else:
         for slot, axis in zip(extra, call.attributes["axes"], strict=True):
-            dims = [w.sizes.dims.get(c.name(slot)) for w, c in ((work, call), (other.work, other))]
-            same = same and None not in dims and dims[0][axis] == dims[1][axis]
+            dims = [one.dims(one.name(slot))[axis] for one in (call, other)]
+            same = same and dims[0] == dims[1]
     if not same:
         raise Unproved(name)
 

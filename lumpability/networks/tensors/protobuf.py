@@ -159,8 +159,11 @@ def _type_of_step(node: Any, types: Mapping[str, Any]) -> Iterator[Any]:
     if node.op_type == "Count":
         yield tensor_type(given["kind"], [])
         return
-    known = [types.get(name) for name in node.input[: 2 if node.op_type == "Sequence" else 1]]
-    if any(one is None or not one.tensor_type.HasField("shape") for one in known):
+    read = node.input[: 2 if node.op_type == "Sequence" else 1]
+    known = [types[name] for name in read if name in types]
+    if len(known) < len(read) or not all(one.tensor_type.HasField("shape") for one in known):
+        return
+    if node.op_type in ("Element", "Sequence") and not known[-1].tensor_type.shape.dim:
         return
     kind = type(known[0])()
     kind.CopyFrom(known[0])
