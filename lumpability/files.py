@@ -288,7 +288,7 @@ def _created(path: Path, target: Path, unfinished: Path) -> BinaryIO:
         raise FormatError("cannot be written: it is not a regular file", path=path)
     remove_leftovers(target)
     handle = unfinished.open("xb")
-    _lock(handle)
+    hold(handle)
     return handle
 
 
@@ -312,7 +312,7 @@ def _remove(candidates: Iterable[Path]) -> list[Path]:
             if time.time() - left.stat().st_mtime < _STALE:
                 continue
             with left.open("rb") as handle:
-                if not _lock(handle):
+                if not hold(handle):
                     continue
             left.unlink()
             removed.append(left)

@@ -95,7 +95,7 @@ def verify_command(
                 raise click.UsageError("--quotient is not compared for a table: --blocks alone is")
             with stages("verifying", model.name):
                 tables["float_tolerance"] = read.keywords["float_tolerance"]
-                verification = claim.verify(model, blocks, **tables)
+                verification = claim.verify(model, blocks, quotient=quotient, **tables)
             described = describe_table(claim.states, claim.transitions)
         else:
             refuse_table_options(tables, model)
@@ -124,8 +124,8 @@ def verify_command(
             seconds=stages.seconds,
         )
     else:
-        about_interval = isinstance(claim, BoundCertificate)
-        show(_table(certificate, model, verification, stages, about_interval=about_interval))
+        soundness_only = isinstance(claim, BoundCertificate | TableCertificate)
+        show(_table(certificate, model, verification, stages, soundness_only=soundness_only))
     if not verification:
         ctx.exit(NO)
 
@@ -179,13 +179,13 @@ def _table(
     verification: Verification,
     stages: Stages,
     *,
-    about_interval: bool,
+    soundness_only: bool,
 ) -> Table:
     coarsest = ("coarsest", "proved" if verification.coarsest else "not proved")
     rows = [
         ("verdict", "accepted" if verification else "rejected"),
         ("sound", "proved" if verification.sound else "not proved"),
-        *(() if about_interval else (coarsest,)),
+        *(() if soundness_only else (coarsest,)),
         ("proof" if verification else "because", verification.text.partition(": ")[2]),
         ("model", str(model)),
         ("time", f"{sum(stages.seconds.values()):.2f} s"),

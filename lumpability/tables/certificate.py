@@ -25,6 +25,7 @@ from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 from lumpability.tables.dialects import DUCKDB
 from lumpability.tables.generator import TABLE_KINDS, quotient, write_generator
 from lumpability.tables.initial import respected_columns, write_initial_state
+from lumpability.tables.output import quotient_schema
 from lumpability.tables.proof import TABLES, Proof, ranges
 from lumpability.tables.reading import Edges, open_tables, read_edges
 from lumpability.tables.session import Session
@@ -131,6 +132,7 @@ class TableCertificate:
         blocks: str | Path,
         *,
         states: str | Path | None = None,
+        quotient: str | Path | None = None,
         table: str = "edges",
         float_tolerance: float = DEFAULT_TOLERANCE,
         memory: int | str = _MEMORY,
@@ -145,6 +147,8 @@ class TableCertificate:
             As for `lump_table`.
         blocks : path
             The file of blocks that the certificate is about.
+        quotient : path, optional
+            A file that must hold the quotient of the certificate, as `lump_table` writes it.
         memory : int or str
             As for `lump_table`; what does not fit goes to disk, in `temp`.
 
@@ -174,6 +178,8 @@ class TableCertificate:
             check = _Check(self, session, read, paths[1], float_tolerance)
             try:
                 check.run(Path(blocks))
+                if quotient is not None:
+                    check.compare_quotient(Path(quotient))
             except Contradiction as wrong:
                 text = f"rejected: {wrong.rejection}"
                 return Verification(False, False, wrong.rejection, text)
@@ -249,6 +255,19 @@ class _Check:
                     (int(least), int(state)),
                 )
         self._check_digests()
+
+    def compare_quotient(self, path: Path) -> None:
+        """Raise `Contradiction` if a file does not hold the certified quotient."""
+        with reading(path):
+            relation = self.session.relation(path, "quotient", "given_quotient", text=())
+            wanted = quotient_schema().names
+            if list(self.session.columns(relation)) != wanted:
+                raise FormatError(f"has not the columns {', '.join(wanted)}", path=path)
+            rows = self.session.batches(f"SELECT * FROM {relation} ORDER BY source, target")
+            if digest_of_quotient(rows) != self.claims.quotient:
+                raise Contradiction(
+                    "quotient", "the file of the quotient is not the one that was certified"
+                )
 
     def _name(self, state: int) -> str:
         if self.edges.dense:

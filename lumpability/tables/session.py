@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidInput, LumpabilityError, SizeLimit, require
-from lumpability.tables.workspace import SPILL, Workspace
+from lumpability.tables.workspace import BUSY, SPILL, Workspace
 
 __all__ = [
     "CSV",
@@ -348,9 +348,7 @@ def translated(memory: int) -> Iterator[None]:
                 memory=memory,
             ) from error
         if _LOCKED in text:
-            raise InvalidInput(
-                "another process works in this folder: give another one with temp=..."
-            ) from error
+            raise InvalidInput(BUSY) from error
         if type(error).__name__ in _OF_USERS:
             raise InvalidInput(text) from error
         raise LumpabilityError(f"internal error: {text}") from error

@@ -12,14 +12,17 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from lumpability.errors import FormatError, InvalidInput, InvalidValue
+from lumpability.files import hold
 
 __all__ = ["DATABASE", "ROWS", "SPARK_FOLDER", "SPILL", "Workspace", "half_of_memory", "read_bytes"]
 
 DATABASE, SPILL, ROWS, SPARK_FOLDER = "lumpability.duckdb", "spill", "rows", "spark"
 """Names in the folder: the checkpoint, what DuckDB and streaming write, and Spark's tables."""
+LOCK = "lock"
+BUSY = "another process works in this folder: give another one with temp=..."
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
 _MEMORY = 4 << 30  # bytes, where the system does not say how much it has
@@ -87,10 +90,27 @@ class Workspace:
             raise FormatError(
                 f"cannot be made a folder: {error.strerror}", path=str(temp)
             ) from error
+        self._lock = self._locked()
         self.resumed = resume and (self.database.exists() or (self.folder / SPARK_FOLDER).exists())
         self.keep = self.resumed
         if not self.resumed:
             self._clear(checkpoint=True)
+
+    def _locked(self) -> BinaryIO:
+        """Return the file that keeps other processes out of the folder as long as it is open.
+
+        Raises `InvalidInput` if another one is in it.
+        """
+        path = self.folder / LOCK
+        try:
+            file = path.open("wb")
+        except OSError as error:
+            raise FormatError(f"cannot be written: {error.strerror}", path=path) from error
+        with suppress(OSError):
+            if hold(file) and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                return file
+        file.close()  # it is held, or was removed by its holder in between
+        raise InvalidInput(BUSY)
 
     @property
     def database(self) -> Path:
@@ -115,6 +135,9 @@ class Workspace:
         where: TracebackType | None,
     ) -> None:
         self._clear(checkpoint=error is None or not self.keep)
+        with suppress(OSError):  # where files that are open cannot be removed, it stays
+            (self.folder / LOCK).unlink()
+        self._lock.close()
         if not self._given:
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -12,6 +12,7 @@ import pytest
 from lumpability import CTMC
 from lumpability.errors import InvalidInput
 from lumpability.tables import lump_table, write_chain
+from lumpability.tables.workspace import Workspace
 
 pytest.importorskip("duckdb")
 pytest.importorskip("pyarrow")
@@ -157,4 +158,14 @@ def test_without_resume_a_run_begins_anew(path):
         progress=reports.append,
     )
     assert reports[0].number == 1
+    assert not list((path / "work").iterdir())
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_in_which_a_run_works_is_refused_and_left_alone(path, resume):
+    with Workspace(path / "work") as workspace:
+        workspace.database.write_text("a checkpoint")
+        with pytest.raises(InvalidInput, match="another process works in this folder"):
+            lump_table(path / "edges.parquet", temp=path / "work", resume=resume, engine="stream")
+        assert workspace.database.read_text() == "a checkpoint"
     assert not list((path / "work").iterdir())

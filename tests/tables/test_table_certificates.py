@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lumpability import CTMC
+from lumpability.errors import FormatError
 from lumpability.markov.examples import components
 from lumpability.tables import TableCertificate, lump_table, write_chain
 
@@ -69,6 +70,25 @@ def test_certificates_of_every_kind_and_engine_hold(tmp_path, kind):
         assert not verification.coarsest
         texts.add(paths["proof"].read_text())
     assert len(texts) == 1
+
+
+def test_a_file_of_the_quotient_is_compared_with_the_certified_one(tmp_path):
+    quotient = tmp_path / "quotient.parquet"
+    paths = certify(components(2), tmp_path, quotient=quotient)
+    proof = TableCertificate.read(paths["proof"])
+
+    def check():
+        options = {"states": paths["states"], "quotient": quotient}
+        return proof.verify(paths["edges"], paths["blocks"], **options)
+
+    assert check()
+    change(quotient, "numerator", 0, 7)
+    verification = check()
+    assert not verification
+    assert verification.rejection.field == "quotient"
+    shutil.copy(paths["blocks"], quotient)
+    with pytest.raises(FormatError, match="has not the columns source, target, numerator"):
+        check()
 
 
 def change(path, column, row, value):
