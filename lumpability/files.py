@@ -319,7 +319,7 @@ def _remove(candidates: Iterable[Path]) -> list[Path]:
     return removed
 
 
-def _lock(handle: BinaryIO) -> bool:
+def hold(handle: BinaryIO) -> bool:
     """Hold a file as long as it is open; whether nobody else does."""
     try:
         import fcntl

@@ -91,8 +91,6 @@ def verify_command(
                 raise click.UsageError(
                     "give the file of blocks that the certificate is about: --blocks"
                 )
-            if quotient is not None:
-                raise click.UsageError("--quotient is not compared for a table: --blocks alone is")
             with stages("verifying", model.name):
                 tables["float_tolerance"] = read.keywords["float_tolerance"]
                 verification = claim.verify(model, blocks, quotient=quotient, **tables)
