@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -32,9 +32,6 @@ from lumpability.numbers.float_arrays import Array
 from lumpability.partition import Partition
 from lumpability.structure.dense import BLOCK
 from lumpability.version import __version__
-
-if TYPE_CHECKING:
-    from lumpability.networks.graph.network import GraphNetwork
 
 KINDS = ("proportional", "exact")
 """The kinds by name: units of one class may differ by a factor that the activation passes, or are equal."""
@@ -62,8 +59,8 @@ class Subject:
     hidden_neurons: int
 
     @classmethod
-    def of(cls, network: Network | GraphNetwork) -> Subject:
-        """Identify a network, a graph by the bytes of its file; one pass over its weights."""
+    def of(cls, network: Any) -> Subject:
+        """Identify a `Network`, or a `GraphNetwork` by the bytes of its file; one pass over its weights."""
         if not isinstance(network, Network):
             return cls(f"sha256:{network.digest}", network.hidden_neurons)
         return cls(network_digest(network), network.hidden_neurons)
