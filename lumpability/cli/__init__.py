@@ -29,11 +29,14 @@ from lumpability.cli.relax import relax_command
 from lumpability.cli.solve import solve_command
 from lumpability.cli.verify import verify_command
 from lumpability.formats import FORMATS
+from lumpability.tables.reading import SUFFIXES
 
 __all__ = ["cli", "main"]
 
 
 _EPILOG = f"""Formats: {", ".join(FORMATS)}; edge tables for lump, info and verify: .parquet, .csv, .duckdb.
+
+For edge tables larger than memory (info, lump, verify): {", ".join(SUFFIXES)}.
 
 \b
 Exit codes:

@@ -134,10 +134,10 @@ def bound_command(
     as_json: bool,
     **asked: str | None,
 ) -> None:
-    """Bound a quantity of the Markov chain in MODEL by a proved interval, from the blocks in PARTITION.
+    """Bound a quantity of the chain in MODEL by a proved interval.
 
-    PARTITION is a file as check reads it. Any partition will do: the closer it is to a lumping, the narrower the
-    interval. Both ends are proved in exact arithmetic.
+    The interval is computed from the blocks in PARTITION, a file as check reads it. Any partition will do: the
+    closer it is to a lumping, the narrower the interval. Both ends are proved in exact arithmetic.
 
     Ask one question: --stationary, --long-run, --transient, --time-bounded, --hitting, or --until.
     """

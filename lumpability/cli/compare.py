@@ -69,9 +69,9 @@ def compare_command(
     cases: int | None,
     as_json: bool,
 ) -> None:
-    """Bound the difference of the outputs of two networks, for every input of a box.
+    """Bound how far the outputs of two networks are apart.
 
-    Both networks have the same inputs and outputs; SECOND may be a pruned, quantised, rounded or reduced copy
+    The bound holds for every input of a box. Both networks have the same inputs and outputs; SECOND may be a pruned, quantised, rounded or reduced copy
     of FIRST. The bound is proved for real arithmetic with the stored weights. Without --box it holds for all
     inputs x, times max(1, |x|), where |x| is the largest absolute value of an input.
 

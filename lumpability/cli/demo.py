@@ -36,9 +36,9 @@ _STORY = (
 @options.as_json
 @options.debug
 def demo_command(machines: int, as_json: bool) -> None:
-    """Lump a chain and a network of the library, and refute a wrong partition.
+    """Lump a chain and a network of the library.
 
-    In the chain identical machines fail one by one, and two repairers share their time among all machines
+    A wrong partition of the chain is refuted. In the chain identical machines fail one by one, and two repairers share their time among all machines
     that are down. A state says of every machine whether it is up, so there are 2^machines states. Only
     the number of machines that are down matters, and the lumping finds that. In the network every hidden
     neuron has four copies, scaled by different factors, and the lumping merges them.

@@ -109,7 +109,7 @@ def exercise_command(
     solution: Path | None,
     read: options.Read,
 ) -> None:
-    """Make a task sheet: find the coarsest lumping of a small chain (or network) by hand.
+    """Make a task sheet: find the coarsest lumping by hand.
 
     The chain has small numbers and takes exactly the given number of rounds. A network has neurons to
     merge in every hidden layer. The sheet holds its task in a comment, so that "lumpability grade" can
@@ -156,7 +156,7 @@ def _made(
 @options.debug
 @click.pass_context
 def grade_command(ctx: click.Context, *, task: Path, answer: Path, as_json: bool) -> None:
-    """Check ANSWER, a student's JSON file, against the sheet TASK.
+    """Check ANSWER, a student's file, against the sheet TASK.
 
     The answer has "rounds", the partitions after each round (or "steps", with any number of partitions),
     and "quotient", a matrix; for a network "classes" and "layers". The sheet says how to write them. The

@@ -49,7 +49,9 @@ def explain_command(
     as_json: bool,
     **asked: Any,
 ) -> None:
-    """Say why STATE and OTHER share a block of the coarsest lumping of MODEL, or why they do not.
+    """Say why STATE and OTHER share a block, or why they do not.
+
+    The blocks are those of the coarsest lumping of MODEL.
 
     With two files of networks, lumpability explain ORIGINAL SMALLER, say what was done to ORIGINAL to get
     SMALLER. Neurons are kept, rescaled, merged with others, made constant or dropped; weights are set to zero,

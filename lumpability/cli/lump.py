@@ -118,7 +118,7 @@ def lump_command(
     tables: dict[str, Any],
     **asked: Any,
 ) -> None:
-    """Compute the coarsest lumping of MODEL, a Markov chain or a neural network.
+    """Compute the coarsest lumping of MODEL, a chain or a network.
 
     The coarsest lumping of a kind is unique, and it is found exactly. States share a block unless labels,
     rewards or the rates into blocks tell them apart. Neurons are merged if they are proportional, and

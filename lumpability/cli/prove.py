@@ -40,9 +40,9 @@ def prove_command(
     as_json: bool,
     **asked: Any,
 ) -> None:
-    """Lump MODEL and print the proof: matrices, identity, assumptions, what follows.
+    """Lump MODEL and print the proof.
 
-    This is for models that are small enough to be read; a certificate proves the others. Parameters of a
+    The proof has matrices, their identity, assumptions, and what follows. This is for models that are small enough to be read; a certificate proves the others. Parameters of a
     chain are kept as symbols. The exit code is 1 if the quotient is not exact, because
     weights of a network were rounded.
     """

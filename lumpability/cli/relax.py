@@ -83,7 +83,7 @@ def relax_command(
     as_json: bool,
     **asked: Any,
 ) -> None:
-    """Reduce the network MODEL further than exactly, and prove how far its outputs move.
+    """Reduce a network further than exactly, and prove the cost.
 
     Neurons become constants, in the middle of their range, or multiples of other neurons. The bound of the
     difference is derived in exact arithmetic and holds for every input of the region, in real arithmetic

@@ -74,9 +74,9 @@ def verify_command(
     read: Any,
     as_json: bool,
 ) -> None:
-    """Check in exact arithmetic, without the engine, that CERTIFICATE holds for MODEL.
+    """Check in exact arithmetic that CERTIFICATE holds for MODEL.
 
-    The command reads the model itself and trusts nothing in the certificate. It proves that the
+    The engine is not used. The command reads the model itself and trusts nothing in the certificate. It proves that the
     partition is a lumping (sound) and, if the certificate claims it, that no coarser partition is one
     (coarsest). A certificate of bound is about an interval: the command computes its ends again.
 

@@ -147,7 +147,7 @@ def compare_functions(
         if size > largest:
             raise SizeLimit(
                 f"the network has {size} multiplications, more than the {largest} that are expanded: "
-                "raise largest, or verify the certificate, which has no limit",
+                "verify the certificate, which has no limit",
                 size=size,
                 limit=largest,
             )

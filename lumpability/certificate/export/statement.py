@@ -176,8 +176,8 @@ def chain_statement(claims: Claims, model: Any) -> ChainStatement:
     )
     if not parts.matrix.weights.is_rational:
         raise NotJustified(
-            "a proof assistant is given numbers, not parameters: substitute numbers first, or take the "
-            "symbolic proof, lumpability.symbolic.prove"
+            "a proof assistant is given numbers, not parameters: substitute numbers first, or print the "
+            "symbolic proof"
         )
     matrices = collapsed_conditions(parts, kind, partition, kappa)
     quotient = quotient_parts(parts, kind, partition, kappa, matrices)
