@@ -53,7 +53,6 @@ def _accuracy(ctx: click.Context, parameter: click.Parameter, value: str | None)
 @click.command(
     "bound",
     epilog=_EXAMPLES,
-    short_help="Bound a quantity of a chain by an interval that is proved.",
 )
 @options.file_argument("model")
 @options.file_argument("partition")

@@ -24,7 +24,7 @@ Examples:
 """
 
 
-@click.command("check", epilog=_EXAMPLES, short_help="Decide whether a partition is a lumping.")
+@click.command("check", epilog=_EXAMPLES)
 @options.file_argument("model")
 @options.file_argument("partition")
 @options.kind

@@ -24,9 +24,7 @@ Examples:
 """
 
 
-@click.command(
-    "compare", epilog=_EXAMPLES, short_help="Bound how far the outputs of two networks can differ."
-)
+@click.command("compare", epilog=_EXAMPLES)
 @options.file_argument("first")
 @options.file_argument("second")
 @options.file_option(

@@ -23,7 +23,6 @@ _STORY = (
 
 @click.command(
     "demo",
-    short_help="Lump a chain and a network of the library.",
     epilog="Examples: lumpability demo, and lumpability demo --machines 18 to wait a moment",
 )
 @click.option(

@@ -51,9 +51,7 @@ Examples:
 """
 
 
-@click.command(
-    "doctor", epilog=_EXAMPLES, short_help="Check what is installed, and whether it works."
-)
+@click.command("doctor", epilog=_EXAMPLES)
 @click.option(
     "--compile", "compile_all", is_flag=True, help="Compile all of the engine for large models."
 )

@@ -41,9 +41,7 @@ Examples:
 """
 
 
-@click.command(
-    "exercise", epilog=_MAKE_EXAMPLES, short_help="Make a task sheet about a small chain."
-)
+@click.command("exercise", epilog=_MAKE_EXAMPLES)
 @click.option(
     "--kind",
     type=click.Choice(_KINDS),
@@ -147,9 +145,7 @@ def _made(
         raise click.UsageError(str(error)) from None
 
 
-@click.command(
-    "grade", epilog=_GRADE_EXAMPLES, short_help="Check a student's answer to a task sheet."
-)
+@click.command("grade", epilog=_GRADE_EXAMPLES)
 @options.file_argument("task")
 @options.file_argument("answer")
 @options.as_json

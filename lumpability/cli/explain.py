@@ -22,9 +22,7 @@ Examples:
 """
 
 
-@click.command(
-    "explain", epilog=_EXAMPLES, short_help="Say why two states share a block, or do not."
-)
+@click.command("explain", epilog=_EXAMPLES)
 @options.file_argument("model")
 @click.argument("state")
 @click.argument("other", required=False)

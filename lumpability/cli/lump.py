@@ -42,9 +42,7 @@ def _box(
     return value
 
 
-@click.command(
-    "lump", epilog=_EXAMPLES, short_help="Compute the coarsest lumping of a chain or a network."
-)
+@click.command("lump", epilog=_EXAMPLES)
 @options.file_argument("model")
 @options.lumping
 @options.tolerance

@@ -23,7 +23,7 @@ Examples:
 """
 
 
-@click.command("prove", epilog=_EXAMPLES, short_help="Lump a small model and print the proof.")
+@click.command("prove", epilog=_EXAMPLES)
 @options.file_argument("model")
 @options.lumping
 @click.option("--latex", is_flag=True, help="Print LaTeX, an environment of amsmath.")

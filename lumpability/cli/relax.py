@@ -26,9 +26,7 @@ Examples:
 _SHOWN = 20
 
 
-@click.command(
-    "relax", epilog=_EXAMPLES, short_help="Reduce a network within a bound that is proved."
-)
+@click.command("relax", epilog=_EXAMPLES)
 @options.file_argument("model")
 @options.file_option(
     "--region",

@@ -95,7 +95,7 @@ def _assigned(ctx: click.Context, parameter: click.Parameter, value: tuple[str, 
     return found or None
 
 
-@click.command("solve", epilog=_EXAMPLES, short_help="Answer one question about a chain.")
+@click.command("solve", epilog=_EXAMPLES)
 @options.file_argument("model")
 @click.argument("quantity", type=click.Choice(QUANTITIES), default="stationary")
 @click.option(

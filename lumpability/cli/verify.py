@@ -43,7 +43,7 @@ _MODELS = {"region": "network", "bound": "chain"}
 """The `domain` of models, where a certificate names another."""
 
 
-@click.command("verify", epilog=_EXAMPLES, short_help="Check a certificate without the engine.")
+@click.command("verify", epilog=_EXAMPLES)
 @options.file_argument("certificate")
 @options.file_argument("model")
 @options.file_option(
