@@ -169,9 +169,9 @@ class _Rounds:
                 return within, alone
             arrays = Sweeping.over(self.n, False, self.threads)._replace(leaving=leaving)
 
-    def _fingerprint(self, rows: Rows, field: Field, arrays: Sweeping) -> None:
+    def _fingerprint(self, count: int, rows: Rows, field: Field, arrays: Sweeping) -> None:
         desks = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(self._ranges()))]
-        _in_parallel(sweep.fingerprint, desks, rows, field, arrays)
+        _in_parallel(sweep.fingerprint, desks, count, rows, field, arrays)
 
     def _ranges(self) -> int:
         return sweep.ranges_for(self.n, self.sharing, self.m, self.threads)
@@ -181,7 +181,7 @@ class _Rounds:
         if self._ranges() == 1:
             self.count, moved, lone = sweep.sweep_all(self.count, rows, field, arrays)
         else:
-            self._fingerprint(rows, field, arrays)
+            self._fingerprint(self.count, rows, field, arrays)
             self.count, moved, lone = sweep.split(self.count, field, arrays)
         self._after_round(lone)
         return moved

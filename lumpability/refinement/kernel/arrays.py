@@ -74,17 +74,13 @@ class Sweeping(NamedTuple):
     """The partition that sweeps have reached, and what else they use."""
 
     labels: Int32s  # (n,): the number of each state's block
-    alone: (
-        Bools  # (n,): whether a state is its whole block: such states cannot split, and are skipped
-    )
+    alone: Bools  # (n,): whether a state is its whole block; it cannot split then, and is skipped
     blocks: UInt32s  # (n, 4): its SIZE, its LARGEST part while it splits, and two more, see `sweep` and `follow`
     parts: UInt64s  # the table of parts, see the module
     slots: UInt32s
-    prints: (
-        UInt64s  # (n,): fingerprints; later, at the places of ``different``, the numbers of parts
-    )
-    values: UInt64s  # (n,): the value of each state's block
-    expected: UInt64s  # fingerprints of representatives, in the memory of parts, of which there are none yet
+    prints: UInt64s  # (n,): fingerprints; later, at the places of ``different``, numbers of parts
+    values: UInt64s  # (n,): the value of each state's block, unless there are few blocks
+    expected: UInt64s  # values of few blocks, later fingerprints of representatives; where parts come afterwards
     different: Int32s  # (n + 1,): the states that differ from the representative of their block
     totals: UInt64s  # (ranges, 2049): a running total for each range of states that is fingerprinted at a time
     leaving: UInt64s  # (n,) or (0,): the sum of each row, if rows are closed
@@ -116,10 +112,8 @@ class Following(NamedTuple):
     parts: UInt64s
     slots: UInt32s
     splitters: UInt64s  # the memory of parts, which become the splitters of the next round in place
-    members: Int32s  # (2 n,): the states of each block, one after another, with gaps
-    gains: (
-        UInt64s  # (n + 2, 2): what states gain in a round, and in a word the state below its block
-    )
+    members: Int32s  # (3 n,): the states of each block, one after another, with gaps
+    gains: UInt64s  # (n + 2, 2): what states gain in a round, and a word: the state below its block
 
     @classmethod
     def after(cls, sweeps: Sweeping) -> Following:
@@ -131,7 +125,7 @@ class Following(NamedTuple):
             sweeps.parts,
             sweeps.slots,
             splitters=sweeps.parts,
-            members=np.empty(2 * n, dtype=np.int32),
+            members=np.empty(3 * n, dtype=np.int32),
             gains=np.empty((n + 2, 2), dtype=np.uint64),  # the dummy, and one more, see `_add_gain`
         )
 

@@ -128,20 +128,6 @@ def _agree_modulo(
     return bool(different == ZERO)
 
 
-@inlined
-def _blocks_begun(state: Integer, firsts: Int64s) -> np.uint32:
-    """How many blocks have members below a state (by bisection: numpy's takes long to compile)."""
-    low: Any = np.uint32(0)
-    high: Any = np.uint32(len(firsts))
-    while low < high:
-        middle = np.uint32((low + high) // np.uint32(2))
-        if firsts[middle] < state:
-            low = np.uint32(middle + np.uint32(1))
-        else:
-            high = middle
-    return low
-
-
 @compiled
 def first_unstable(
     low: Integer, high: Integer, desk: Integer, rows: Rows, p: np.uint64, labels: Int32s, expected: Expected,
@@ -155,11 +141,9 @@ def first_unstable(
     indptr, indices, codes, residues, closed = rows
     pointers, columns, wanted, firsts = expected
     sums = desks[desk]
-    fresh = _blocks_begun(low, firsts)  # the next to begin
     for state in range(np.uint64(low), np.uint64(high)):
         own = np.uint32(labels[state])
-        if own == fresh:
-            fresh += np.uint32(1)
+        if np.uint64(firsts[own]) == state:
             continue
         begin, end = np.uint64(indptr[state]), np.uint64(indptr[state + ONE])
         entry, last = np.uint64(pointers[own]), np.uint64(pointers[own + ONE])

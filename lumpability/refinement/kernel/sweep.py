@@ -65,6 +65,8 @@ _LONG = 40  # transitions in a row, after which its end may as well come as a su
 _STRIDE = 17  # one of so many states votes; prime, as regular models have all sorts of periods
 _AHEAD = 8  # states or parts
 _NEAR_SLOTS = np.uint64(1 << 14)  # that are in the cache
+_FEW = 2048  # blocks, whose values are in the fastest cache,
+_FAR = 200_000  # when the values of more states would be in none
 
 # Nanoseconds, measured on a machine with 2 cores; only ratios matter, and they decide about time alone.
 _SUM_COST = 0.85  # of a transition
@@ -110,9 +112,16 @@ def fill(labels: Int32s, count: Integer, field: Field, arrays: Sweeping) -> Inte
             alone[np.uint32(blocks[block, MEMBER])] = True
             lone += 1
         arrays.expected[block] = block_value(block, field)
-    for state in range(len(labels)):
-        arrays.values[state] = arrays.expected[np.uint32(labels[state])]
+    if not _are_few(count, field, arrays):
+        for state in range(len(labels)):
+            arrays.values[state] = arrays.expected[np.uint32(labels[state])]
     return lone
+
+
+@inlined
+def _are_few(count: Integer, field: Field, arrays: Sweeping) -> bool:
+    """Whether so few blocks, of many states, have values modulo 2^64, and states have none of their own."""
+    return bool(field.p == ZERO and count <= _FEW and len(arrays.alone) > _FAR)
 
 
 @inlined
@@ -140,20 +149,27 @@ def _fingerprint_row(state: Integer, rows: Rows, field: Field, arrays: Sweeping)
 
 @subroutine
 def _sum_values(
-    begin: Integer, end: Integer, total: Integer, rows: Rows, values: UInt64s, totals: UInt64s
+    begin: Integer, end: Integer, total: Integer, few: bool, rows: Rows, arrays: Sweeping, totals: UInt64s
 ) -> np.uint64:  # fmt: skip
     """Write the running total of weight x value of the target modulo 2^64, from `total` on; return the last."""
     indices, codes, residues = rows.indices, rows.codes, rows.residues
     totals[0] = total
-    for entry in range(begin, end):
-        total += residues[codes[entry]] * values[np.uint32(indices[entry])]
-        totals[entry - begin + ONE] = total
+    labels, values, expected = arrays.labels, arrays.values, arrays.expected
+    if few:
+        for entry in range(begin, end):
+            value = expected[np.uint32(labels[np.uint32(indices[entry])])]
+            total += residues[codes[entry]] * value
+            totals[entry - begin + ONE] = total
+    else:
+        for entry in range(begin, end):
+            total += residues[codes[entry]] * values[np.uint32(indices[entry])]
+            totals[entry - begin + ONE] = total
     return total
 
 
 @inlined
 def _fingerprint_all(
-    low: Integer, high: Integer, rows: Rows, arrays: Sweeping, totals: UInt64s
+    low: Integer, high: Integer, few: bool, rows: Rows, arrays: Sweeping, totals: UInt64s
 ) -> None:
     """Fingerprint the states low .. high-1 modulo 2^64, as differences of running totals."""
     indptr, prints = rows.indptr, arrays.prints
@@ -163,12 +179,13 @@ def _fingerprint_all(
     state = np.uint64(low)
     while state < np.uint64(high):
         end = min(begin + np.uint64(len(totals) - 1), last)
-        total = _sum_values(begin, end, total, rows, arrays.values, totals)
+        total = _sum_values(begin, end, total, few, rows, arrays, totals)
         while state < np.uint64(high) and np.uint64(indptr[state + ONE]) <= end:
             after = totals[np.uint64(indptr[state + ONE]) - begin]
             prints[state] = after - before
             if rows.closed:
-                prints[state] -= arrays.leaving[state] * arrays.values[state]
+                own = arrays.expected[arrays.labels[state]] if few else arrays.values[state]
+                prints[state] -= arrays.leaving[state] * own
             before = after
             state += ONE
         begin = end
@@ -176,22 +193,22 @@ def _fingerprint_all(
 
 @compiled
 def fingerprint(
-    low: Integer, high: Integer, desk: Integer, rows: Rows, field: Field, arrays: Sweeping
-) -> None:
-    """Fingerprint the states low .. high-1; some that are alone are left out.
+    low: Integer, high: Integer, desk: Integer, count: Integer, rows: Rows, field: Field, arrays: Sweeping
+) -> None:  # fmt: skip
+    """Fingerprint the states low .. high-1 of `count` blocks; some that are alone are left out.
 
     Where rows are closed, ``leaving`` times the own value is what the understood diagonal adds, and a stored one is
     in both.  Whoever runs at the same time has another desk for running totals.
     """
-    prints, alone = arrays.prints, arrays.alone
+    prints, alone, few = arrays.prints, arrays.alone, _are_few(count, field, arrays)
     for first in range(low, high, _TOGETHER):
         end = min(first + _TOGETHER, high)
         skipped = 0
         for state in range(first, end):
             skipped += alone[state]
         short = rows.indptr[end] - rows.indptr[first] < _LONG * (end - first)
-        if field.p == ZERO and short and 10 * skipped < 7 * (end - first):
-            _fingerprint_all(first, end, rows, arrays, arrays.totals[desk])
+        if few or (field.p == ZERO and short and 10 * skipped < 7 * (end - first)):
+            _fingerprint_all(first, end, few, rows, arrays, arrays.totals[desk])
         elif skipped < end - first:
             for state in range(first, end):
                 if not alone[state]:
@@ -203,13 +220,13 @@ def fingerprint(
 
 
 def sum_rows(
-    look: Callable[[Rows, Field, Sweeping], object], rows: Rows, field: Field, arrays: Sweeping
+    look: Callable[[int, Rows, Field, Sweeping], object], rows: Rows, field: Field, arrays: Sweeping
 ) -> None:
-    """Write the sum of each row, if rows are closed: what `look` finds as fingerprints if all blocks have the value 1."""
+    """Write the sum of each row, if rows are closed: what `look` finds as fingerprints if all states have the value 1."""
     if rows.closed:
         arrays.alone.fill(False)
         arrays.values.fill((1 << 64) % int(field.p) if field.p else 1)
-        look(rows._replace(closed=False), field, arrays._replace(prints=arrays.leaving))
+        look(_FEW + 1, rows._replace(closed=False), field, arrays._replace(prints=arrays.leaving))
 
 
 @inlined
@@ -335,10 +352,18 @@ def split(count: Integer, field: Field, arrays: Sweeping) -> tuple[Integer, Inte
     found = _find_parts(listed, arrays)
     measure_parts(found, arrays.blocks, arrays.parts, arrays.slots)
     moved, lone = _make_blocks(found, count, arrays)
+    few = _are_few(count + found, field, arrays)
     for place in range(listed):
         state = np.uint32(different[place])
         new = np.int64(count) + np.int64(np.uint32(part_of[place])) - 1
-        arrays.labels[state], arrays.values[state] = new, block_value(new, field)
+        arrays.labels[state] = new
+        if not few:
+            arrays.values[state] = block_value(new, field)
+    for block in range(count + found if few else 0):
+        arrays.expected[block] = block_value(block, field)
+    if not few and _are_few(count, field, arrays):
+        for own in range(len(arrays.labels)):
+            arrays.values[own] = block_value(np.uint32(arrays.labels[own]), field)
     return count + found, moved, lone
 
 
@@ -347,7 +372,7 @@ def sweep_all(
     count: Integer, rows: Rows, field: Field, arrays: Sweeping
 ) -> tuple[Integer, Integer, Integer]:
     """Fingerprint all states, and return what `split` does."""
-    fingerprint(FIRST, len(arrays.alone), FIRST, rows, field, arrays)
+    fingerprint(FIRST, len(arrays.alone), FIRST, count, rows, field, arrays)
     return split(count, field, arrays)
 
 

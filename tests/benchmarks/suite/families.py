@@ -12,7 +12,7 @@ from lumpability.markov import examples
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
 
-__all__ = ["herman", "marked_path", "peer_to_peer", "planted_blocks", "polling_of_design"]
+__all__ = ["herman", "leader", "marked_path", "peer_to_peer", "planted_blocks", "polling_of_design"]
 
 _DEGREE = 10
 _ROWS = 1 << 20  # of a planted chain that are drawn at a time
@@ -82,6 +82,31 @@ def herman(processes: int) -> DTMC:
     values = [Fraction(1, 1 << k) for k in range(processes + 1)]
     structure = WeightedStructure.from_rows(indptr, targets, ExactArray.of_values(codes, values))
     return DTMC(structure, labels={"stable": count == 1})
+
+
+def leader(processes: int, numbers: int) -> DTMC:
+    """Return the election of a leader in a synchronous ring (Itai and Rodeh 1990).
+
+    All pick a number, which then goes round the ring, and whoever meets its own does not stand.  If nobody stands, all
+    pick again.  As in PRISM's case study, but for what those remember who do not stand: with 5 processes and 8 numbers
+    the quotient is that of ``leader5_8``, and there are 420 states less.
+    """
+    draws = numbers**processes
+    picked = np.arange(draws)[:, None] // numbers ** np.arange(processes) % numbers
+    stands = np.ones(picked.shape, dtype=bool)
+    for steps in range(1, processes):
+        stands &= picked != np.roll(picked, -steps, axis=1)
+    found, outcome = np.unique(stands @ 2 ** np.arange(processes), return_inverse=True)
+    first = 1 + (processes - 1) * draws  # of the outcomes
+    last = first + len(found)
+    targets = np.concatenate(
+        [np.arange(1, first), first + outcome, np.where(found > 0, last, 0), [last]]
+    )
+    indptr = np.append(0, np.arange(draws, draws + last + 1))
+    codes = np.append(np.zeros(draws, dtype=np.uint8), np.ones(last, dtype=np.uint8))
+    weights = ExactArray.of_values(codes, [Fraction(1, draws), Fraction(1)])
+    structure = WeightedStructure.from_rows(indptr, targets.astype(np.int32), weights)
+    return DTMC(structure, labels={"elected": [last]}, initial=0)
 
 
 def peer_to_peer(clients: int, blocks: int) -> CTMC:

@@ -32,6 +32,7 @@ FAMILIES: dict[str, Callable[[int], Chain]] = {
     "components": examples.components,
     "ehrenfest": examples.ehrenfest,
     "herman": families.herman,
+    "leader": lambda processes: families.leader(processes, 8),
     "machine_repair": examples.machine_repair,
     "marked_path": families.marked_path,
     "peer_to_peer": lambda blocks: families.peer_to_peer(4, blocks),
@@ -75,7 +76,7 @@ LARGE = {
     "tandem": 5773,
     "torus_walk": 5000,
 }
-OF_DESIGN = ("herman:15", "peer_to_peer:5", "polling_of_design:14")
+OF_DESIGN = ("herman:15", "leader:6", "peer_to_peer:5", "polling_of_design:14")
 
 
 def generated(*, large: bool) -> dict[str, list[str]]:

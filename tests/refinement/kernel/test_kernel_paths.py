@@ -135,8 +135,8 @@ def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(
     sweep_module.fill(labels, count, field, arrays)
     arrays.alone[:] |= random.random(s.n) < lonely
     middle = int(cut * s.n)
-    sweep_module.fingerprint(0, middle, 0, rows, field, arrays)
-    sweep_module.fingerprint(middle, s.n, 0, rows, field, arrays)
+    sweep_module.fingerprint(0, middle, 0, count, rows, field, arrays)
+    sweep_module.fingerprint(middle, s.n, 0, count, rows, field, arrays)
     values = [value_of(number, field) for number in range(count)]
     factor = pow(2**64, -1, p) if p else 1
     weights = table[s.weights.codes].tolist()
@@ -146,6 +146,34 @@ def test_a_fingerprint_is_the_sum_of_weights_times_values_of_blocks(
         span = range(int(s.indptr[state]), int(s.indptr[state + 1]))
         total = sum(weights[i] * (values[targets[i]] - own) for i in span)
         assert int(arrays.prints[state]) == total * factor % modulus
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_few_blocks_of_many_states_have_values_and_many_blocks_give_theirs_to_states(closed):
+    n, random = sweep_module._FAR + 1, np.random.default_rng(1)
+    first, labels = random.integers(0, n, n), random.integers(0, 3, n)
+    targets = np.stack([first, (first + random.integers(1, n, n)) % n], axis=1)
+    weights = random.integers(1, 60, (n, 2), dtype=np.uint64)
+    rows = Rows(
+        2 * np.arange(n + 1),
+        targets.ravel().astype(np.int32),
+        weights.ravel().astype(np.uint8),
+        np.arange(60, dtype=np.uint64),
+        closed,
+    )
+    field, arrays, count = field_modulo(0, 3, rows.residues), Sweeping.over(n, closed), 3
+    arrays.leaving[:] = weights.sum(axis=1) if closed else []
+    sweep_module.fill(labels.astype(np.int32), count, field, arrays)
+    for few in (True, False):
+        assert (count <= sweep_module._FEW) == few
+        values = np.array([value_of(number, field) for number in range(count)], dtype=np.uint64)
+        own, others = values[arrays.labels], values[arrays.labels[targets]]
+        sums = (weights * (others - own[:, None] if closed else others)).sum(axis=1)
+        sweep_module.fingerprint(0, n, 0, count, rows, field, arrays)
+        assert np.array_equal(arrays.prints, sums)
+        before = arrays.labels.copy()
+        count, _, _ = sweep_module.split(count, field, arrays)
+        assert Partition(arrays.labels) == Partition.by(n, [before, Partition(sums).labels])
 
 
 @pytest.mark.parametrize("p", [0, P])
