@@ -68,7 +68,18 @@ _HOMES = {
     "lump": "dispatch",
 }
 
-__getattr__ = lazy.attributes(__name__, _HOMES)
+_COMMANDS = {
+    "ask": "lumpability.markov.ask",
+    "bound": "lump(chain, tolerance=...).bounds",
+    "explain": "lump(model).explain(one, other)",
+    "info": "print(read(path))",
+    "prove": "lumpability.symbolic.prove",
+    "solve": "lumpability.markov.ask and lumpability.markov.solve",
+    "verify": "Certificate.read(path).verify(model)",
+}
+"""What commands of the shell are called here."""
+
+__getattr__ = lazy.attributes(__name__, _HOMES, _COMMANDS)
 
 
 def __dir__() -> list[str]:

@@ -9,13 +9,17 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Any
 
 
-def attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+def attributes(
+    package: str, homes: Mapping[str, str], elsewhere: Mapping[str, str] = MappingProxyType({})
+) -> Callable[[str], Any]:
     """Return the function `__getattr__` of a package.
 
     - package: its name
+    - elsewhere: what to use in place of a name that people look for
     - homes: for each public name that is imported late, the module of the package that defines it. Modules of
       the package are found without being listed
 
@@ -30,6 +34,7 @@ def attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
             return value
         if not name.startswith("_") and find_spec(f"{package}.{name}") is not None:
             return import_module(f"{package}.{name}")
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        hint = f": use {elsewhere[name]}" if name in elsewhere else ""
+        raise AttributeError(f"module {package!r} has no attribute {name!r}{hint}")
 
     return get

@@ -80,7 +80,7 @@ class Partition(Shown):
     Parameters
     ----------
     labels : array_like of int, shape (n,)
-        States with equal labels share a block; the labels are renumbered by first member.
+        States with equal labels share a block; the labels are renumbered by first member.  Or a list of blocks.
 
     Raises
     ------
@@ -107,7 +107,10 @@ class Partition(Shown):
     __slots__ = ("__dict__", "_labels", "_representatives")
 
     def __init__(self, labels: Any) -> None:
-        self._labels, self._representatives = _canonical(np.asarray(labels))
+        given = labels
+        if isinstance(labels, list | tuple) and _is_nested(labels):  # blocks, as in `repr`
+            given = _from_blocks(labels, None)
+        self._labels, self._representatives = _canonical(np.asarray(given))
         self._labels.setflags(write=False)
 
     @classmethod
@@ -507,7 +510,10 @@ def _from_mapping(
 ) -> np.ndarray[Any, np.dtype[np.int64]]:
     for state in names:
         if state not in block_of:
-            raise InvalidPartition(f"state {state!r} is in no block", state=state)
+            known = set(names)
+            strangers = [] if isinstance(names, range) else [s for s in block_of if s not in known]
+            more = f", and {strangers[0]!r} is not a state of the model" if strangers else ""
+            raise InvalidPartition(f"state {state!r} is in no block{more}", state=state)
     if len(block_of) > len(names):
         known = set(names)
         stranger = next(state for state in block_of if state not in known)

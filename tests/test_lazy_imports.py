@@ -98,3 +98,8 @@ def test_names_that_are_not_there_are_attribute_errors() -> None:
         with pytest.raises(AttributeError, match="no attribute 'nothing'"):
             _ = module.nothing
     assert {*lumpability.__all__} <= {*dir(lumpability)}
+
+
+def test_commands_of_the_shell_that_have_another_name_here_are_told():
+    with pytest.raises(AttributeError, match=r"no attribute 'verify': use Certificate.read"):
+        lumpability.verify  # noqa: B018

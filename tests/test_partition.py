@@ -327,7 +327,7 @@ def test_the_evidence_is_the_state_at_fault():
     assert caught.value.state == "up"
 
 
-@pytest.mark.parametrize("bad", [[0.5, 1.5], ["a"], [[0, 1]], np.array([1 + 1j]), 3])
+@pytest.mark.parametrize("bad", [[0.5, 1.5], ["a"], np.array([[0, 1]]), np.array([1 + 1j]), 3])
 def test_labels_must_be_a_row_of_integers(bad):
     with pytest.raises(InvalidPartition, match="one-dimensional array of integers"):
         Partition(bad)
@@ -380,3 +380,9 @@ def test_five_million_states_cost_no_python_object_each():
 def test_a_missing_label_is_no_label(labels):
     with pytest.raises(InvalidPartition, match="position 1 is missing"):
         Partition.of(labels)
+
+
+@given(st.lists(st.integers(0, 3), max_size=12))
+def test_the_text_of_a_partition_builds_it(labels):
+    partition = Partition(labels)
+    assert eval(repr(partition), {"Partition": Partition}) == partition
