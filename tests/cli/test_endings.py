@@ -278,3 +278,20 @@ def _read_until(terminal: int, text: bytes, seconds: float) -> bytes:
         except OSError:  # the other side is closed
             break
     return seen
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
+def test_interrupting_while_the_program_starts_shows_one_line(environment: dict[str, str]) -> None:
+    code = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(name, path, target=None):\n"
+        "        if name == 'lumpability.cli': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted)\n"
+        "from lumpability.__main__ import main\n"
+        "main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "Error: interrupted\n")
