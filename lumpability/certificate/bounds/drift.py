@@ -61,6 +61,18 @@ class Drift:
             self.numerators * scale + numerators, self.denominator * scale, self.slack * scale
         )
 
+    def centred(self) -> Drift:
+        """Return the drift less a constant, so that the largest and the least number have nearly the same size."""
+        middle = (int(max(self.numerators)) + int(min(self.numerators))) // 2
+        return Drift(self.numerators - middle, self.denominator, self.slack)
+
+    def to_floats(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return floats near the drifts; NaN if one is too large."""
+        try:
+            return (self.numerators / self.denominator).astype(np.float64)
+        except OverflowError:
+            return np.full(len(self.numerators), np.nan)
+
     def largest(self) -> Fraction:
         """Return an upper bound of all drifts."""
         return Fraction(int(max(self.numerators + self.slack)), self.denominator)

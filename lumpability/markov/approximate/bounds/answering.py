@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from lumpability.version import __version__
 Over = Literal["hull", "members"]
 StepProgress = Callable[[int, int], None]
 
+_FINE = 1e-12
 _SEARCHES = {
     "stationary": average_ends,
     "long_run": long_run_ends,
@@ -55,9 +57,15 @@ def at_no_time(task: Task, accuracy: Any, progress: Progress | None) -> Interval
     ends = exactly(task)
     if ends is not None:
         return _interval(task, ends)
+    search = _SEARCHES[task.asked.kind]
     try:
         with np.errstate(all="ignore"):  # overflow proves nothing, and is noticed there
-            found, estimate = _SEARCHES[task.asked.kind](task, accuracy=wanted, progress=progress)
+            if wanted is None and task.is_of_quotient:
+                with suppress(
+                    NoConvergence
+                ):  # blocks that move alike leave nothing to an adversary
+                    return _interval(task, *search(task, accuracy=_FINE, progress=progress))
+            found, estimate = search(task, accuracy=wanted, progress=progress)
         return _interval(task, found, estimate)
     except NoConvergence:
         ends = exactly(task.on(Partition.discrete(task.chain.n)))
@@ -82,7 +90,9 @@ def _interval(
             lower=ends.lower,
             upper=ends.upper,
         )
-    lower, upper = outward(ends.lower, up=False), outward(ends.upper, up=True)
+    width = ends.upper - ends.lower
+    lower = outward(ends.lower, up=False, width=width)
+    upper = outward(ends.upper, up=True, width=width)
     if not np.isfinite(estimate):
         estimate = nearest((lower + upper) / 2)
     certificate = BoundCertificate(

@@ -25,13 +25,13 @@ _ROUNDS = 60
 
 
 def bias_system(
-    size: int, generator: Entries, weights: Floats, damping: float = 0.0
+    size: int, generator: Entries, weights: Floats, damping: float = 0.0, *, roughly: bool = False
 ) -> Callable[[Floats], tuple[Floats, float]] | None:
     """Return a solver of (damping - Q) v + c 1 = g, weights v = 0, for v and c; None if it is singular."""
     blocks, last, ones = np.arange(size), np.full(size, size), np.ones(size)
     borders = (blocks, last, ones), (last, blocks, weights)
     damped = diagonal(np.full(size, damping))
-    solve = solver(size + 1, negated(generator), damped, *borders)
+    solve = solver(size + 1, negated(generator), damped, *borders, roughly=roughly)
 
     def both(right: Floats) -> tuple[Floats, float]:
         assert solve is not None

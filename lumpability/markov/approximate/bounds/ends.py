@@ -11,7 +11,7 @@ import numpy as np
 
 from lumpability.certificate.bounds.proofs import Evidence, prove
 from lumpability.certificate.bounds.question import Asked, absorbing
-from lumpability.certificate.bounds.rows import hull_of
+from lumpability.certificate.bounds.rows import Rows, hull_of
 from lumpability.certificate.bounds.vector import Vector
 from lumpability.certificate.digest import ChainParts, Digest
 from lumpability.certificate.verification import Contradiction
@@ -51,14 +51,18 @@ class View:
         return Members(self.chain.matrix, self.partition)
 
     @cached_property
+    def quotient(self) -> Rows | None:
+        """The rates between blocks of a lumping; None for other partitions."""
+        hull = hull_of(self.chain.matrix, self.partition, inner=False)
+        return hull if hull.least.equals(hull.most) else None
+
+    @cached_property
     def negated_generator(self) -> list[dict[int, Fraction]] | None:
         """The rows of -Q on the blocks of a small lumping, exactly; None for other partitions."""
         blocks = len(self.partition)
-        if blocks > _EXACT_UP_TO:
+        if blocks > _EXACT_UP_TO or self.quotient is None:
             return None
-        hull = hull_of(self.chain.matrix, self.partition, inner=False)
-        if not hull.least.equals(hull.most):
-            return None
+        hull = self.quotient
         rows = [{block: Fraction(0)} for block in range(blocks)]
         for b, c, rate in zip(hull.source.tolist(), hull.target.tolist(), hull.most, strict=True):
             rows[b][b] += rate
@@ -92,6 +96,15 @@ class Task:
     def discrete(self) -> bool:
         """Whether time counts steps."""
         return self.parts.time == "discrete"
+
+    @property
+    def is_of_quotient(self) -> bool:
+        """Whether the partition is a lumping whose blocks part what is asked about."""
+        asked = [self.asked.earning(self.parts).codes]
+        if self.asked.target is not None:
+            asked.append(self.asked.goal(self.parts))
+        seen = Partition.by(self.chain.n, asked)
+        return self.partition.refines(seen) and self.view.quotient is not None
 
     def members(self, partition: Partition | None = None) -> Members:
         """Return the chain as its blocks see it, stopped at the target of a question about a time; or as others do."""

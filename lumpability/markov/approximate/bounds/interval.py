@@ -9,7 +9,7 @@ from lumpability.certificate.bounds.certificate import BoundCertificate
 from lumpability.certificate.bounds.decimals import decimals
 from lumpability.certificate.bounds.proofs import HULL
 
-_BITS = 60
+_BITS, _BITS_OF_WIDTH = 60, 7
 
 
 @dataclass(frozen=True)
@@ -95,16 +95,21 @@ class Interval:
         return f"Interval({self})"
 
 
-def outward(value: Fraction, *, up: bool) -> Fraction:
+def outward(value: Fraction, *, up: bool, width: Fraction = Fraction(0)) -> Fraction:
     """Return a bound that is no better, with at most 60 significant bits; short fractions stay as they are.
+
+    - width: that of the interval, of which its ends keep two digits
 
     >>> outward(Fraction(1, 3), up=True), outward(Fraction(1, 3**50), up=False) <= Fraction(1, 3**50)
     (Fraction(1, 3), True)
     """
     above, below = value.numerator, value.denominator
-    if below.bit_length() <= _BITS:
+    bits = _BITS
+    if width:
+        bits = max(bits, int(abs(value) / width).bit_length() + _BITS_OF_WIDTH)
+    if below.bit_length() <= bits:
         return value
-    shift = _BITS - (abs(above).bit_length() - below.bit_length())
+    shift = bits - (abs(above).bit_length() - below.bit_length())
     scaled = Fraction(above) * Fraction(2) ** shift / below
     whole = (
         -(-scaled.numerator // scaled.denominator) if up else scaled.numerator // scaled.denominator

@@ -2,18 +2,28 @@
 
 A residual r is first corrected on blocks, by the mean of the members, and then by the inverse of the diagonal.
 GMRES with this preconditioner needs few steps where the partition is nearly a lumping; otherwise it is ordinary
-GMRES.  Nothing here is proved.
+GMRES.  What is solved for is always a correction: the solution so far is a vector of integers and its residual exact
+before it is rounded, so that corrections go on beyond the precision of floats.  Nothing here is proved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from lumpability.certificate.bounds.drift import drift
+from lumpability.certificate.bounds.vector import Vector
 from lumpability.markov.approximate.bounds.average import bias_system
-from lumpability.markov.approximate.bounds.members import Floats, Members, diagonal, solver
+from lumpability.markov.approximate.bounds.members import (
+    Floats,
+    Members,
+    diagonal,
+    rounded,
+    solver,
+)
+from lumpability.numbers.exact_array import ExactArray
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Map = Callable[[Floats], Floats]
@@ -21,35 +31,48 @@ Map = Callable[[Floats], Floats]
 _STEPS, _SLOW, _MOST_ROUNDS = 20, 0.7, 100
 
 
+class System(NamedTuple):
+    """A large linear system: roughly solved by Krylov steps, or with a factorisation."""
+
+    steps: Map
+    directly: Map
+
+
 class Solution:
-    """A rough solution of a large system, which Krylov steps improve, and a factorisation where these are slow.
+    """A solution of a large system, which Krylov steps improve, and a factorisation where these are slow.
 
     Attributes
     ----------
-    values : array of float, shape (n,)
+    values : Vector
     rest : array of float, shape (n,)
         The residual.
     """
 
-    def __init__(self, values: Floats, steps: Map, residual: Map, directly: Map) -> None:
-        self.values, self.rest = values, residual(values)
-        self._steps, self._residual, self._directly = steps, residual, directly
+    def __init__(
+        self, values: Vector, rest: Floats, system: System, residual: Callable[[Vector], Floats]
+    ) -> None:
+        self.values, self.rest = values, rest
+        self._system, self._residual = system, residual
         self.largest = np.inf
 
     def improve(self) -> None:
         """Make some more steps."""
         before = self.largest
-        self._move(self._steps(self.values))
+        self._correct(self._system.steps(self.rest))
         if self.largest > _SLOW * before:
-            self._move(self.values + self._directly(self.rest))
+            now = self.values, self.rest, self.largest
+            self._correct(self._system.directly(self.rest))
+            if self.largest > now[-1]:  # an incomplete factorisation may lead away
+                self.values, self.rest, self.largest = now
 
-    def _move(self, values: Floats) -> None:
-        if np.isfinite(values).all():
-            self.values, self.rest = values, self._residual(values)
+    def _correct(self, correction: Floats) -> None:
+        if np.isfinite(correction).all():
+            self.values = rounded(correction, onto=self.values)
+            self.rest = self._residual(self.values)
         self.largest = float(np.abs(self.rest).max(initial=0.0))
 
 
-def averaged(members: Members, earning: Floats, start: Floats) -> Solution:
+def averaged(members: Members, earning: ExactArray, start: Floats) -> Solution:
     """Return a solution of (-Q + 1 u^T) x = g, u uniform; its residual is that of g + Q x = c, centred."""
     n = members.n
     coarse = bias_system(members.k, members.nominal, members.sizes / n)
@@ -64,27 +87,26 @@ def averaged(members: Members, earning: Floats, start: Floats) -> Solution:
         found: Floats = (values + average)[members.labels]
         return found
 
-    steps = _gmres(apply, earning, members.exits + 1 / n, None if coarse is None else on_blocks)
+    steps = _gmres(apply, members.exits + 1 / n, None if coarse is None else on_blocks)
 
-    def centred(values: Floats) -> Floats:
-        found: Floats = earning + members.drift(values)
-        found -= (found.max() + found.min()) / 2
-        return found
-
-    def directly(rest: Floats) -> Floats:
-        solve = bias_system(n, members.of_states, np.full(n, 1 / n))
-        return np.zeros(n) if solve is None else solve(rest)[0]
-
-    def without_mean(values: Floats) -> Floats:
-        found = steps(values)
+    def without_mean(residual: Floats) -> Floats:
+        found = steps(residual)
         found -= found.mean()
         return found
 
-    return Solution(start, without_mean, centred, directly)
+    def directly(rest: Floats) -> Floats:
+        solve = bias_system(n, members.of_states, np.full(n, 1 / n), roughly=True)
+        return np.zeros(n) if solve is None else solve(rest)[0]
+
+    def centred(values: Vector) -> Floats:
+        return drift(members.matrix, values).plus(earning).centred().to_floats()
+
+    rest = earning.to_floats() + members.drift(start)
+    return Solution(rounded(start), rest, System(without_mean, directly), centred)
 
 
-def absorbed(members: Members, right: Floats, free: Mask, start: Floats) -> Solution:
-    """Return a solution of -Q x = b in free states, x = 0 in the others."""
+def absorbed(members: Members, free: Mask) -> System:
+    """Return the systems -Q x = b in free states, x = 0 in the others."""
     inside = free.astype(np.float64)
     counts = members.sums(inside)
     shares = np.divide(1.0, counts, out=np.zeros(members.k), where=counts > 0)
@@ -104,37 +126,43 @@ def absorbed(members: Members, right: Floats, free: Mask, start: Floats) -> Solu
         return found
 
     exits = np.where(free, members.exits, 1.0)
-    goal = np.where(free, right, 0.0)
-    steps = _gmres(apply, goal, exits, None if coarse is None else on_blocks)
+    steps = _gmres(apply, exits, None if coarse is None else on_blocks)
 
     def directly(rest: Floats) -> Floats:
         states = np.flatnonzero(free)
         place = np.zeros(members.n, dtype=np.int64)
         place[states] = np.arange(len(states))
-        solve = solver(len(states), (place[rows[kept]], place[columns[kept]], -data[kept]))
+        solve = solver(
+            len(states), (place[rows[kept]], place[columns[kept]], -data[kept]), roughly=True
+        )
         found = np.zeros(members.n)
         if solve is not None:
             found[states] = solve(rest[states])
         return found
 
-    return Solution(start, steps, lambda x: np.where(free, right + members.drift(x), 0.0), directly)
+    return System(steps, directly)
 
 
 def solved(members: Members, right: Floats, free: Mask, *, residual: float) -> Floats:
     """Return a solution of -Q x = b in free states, x = 0 in the others, up to a largest residual if possible."""
-    found = absorbed(members, right, free, np.zeros(members.n))
+
+    def rest(values: Vector) -> Floats:
+        return np.where(free, right + members.drift_beyond_floats(values), 0.0)
+
+    start, first = rounded(np.zeros(members.n)), np.where(free, right, 0.0)
+    found = Solution(start, first, absorbed(members, free), rest)
     for _ in range(_MOST_ROUNDS):
         before = found.largest
         found.improve()
         if found.largest <= residual or found.largest > _SLOW * before:
             break
-    return found.values
+    return found.values.exact().to_floats()
 
 
-def _gmres(apply: Map, right: Floats, exits: Floats, on_blocks: Map | None) -> Map:
+def _gmres(apply: Map, exits: Floats, on_blocks: Map | None) -> Map:
     from scipy.sparse.linalg import LinearOperator, gmres
 
-    n = len(right)
+    n = len(exits)
     divisor = np.where(exits > 0, exits, 1.0)
 
     def precondition(residual: Floats) -> Floats:
@@ -148,15 +176,12 @@ def _gmres(apply: Map, right: Floats, exits: Floats, on_blocks: Map | None) -> M
     operator = LinearOperator((n, n), matvec=lambda x: apply(x.ravel()), dtype=np.float64)
     inverse = LinearOperator((n, n), matvec=precondition, dtype=np.float64)
 
-    def steps(start: Floats) -> Floats:
-        # The correction is solved for, so that its rounding is relative to the residual.
-        residual = right - apply(start)
+    def steps(residual: Floats) -> Floats:
         if not np.any(residual):
-            return start
-        found, _ = gmres(
+            return np.zeros(n)
+        found: Floats = gmres(
             operator, residual, M=inverse, restart=_STEPS, maxiter=1, rtol=0.0, atol=0.0
-        )
-        improved: Floats = start + found
-        return improved if np.isfinite(improved).all() else start
+        )[0]
+        return found if np.isfinite(found).all() else np.zeros(n)
 
     return steps

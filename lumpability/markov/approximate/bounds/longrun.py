@@ -40,10 +40,11 @@ def average_ends(
     earning = task.asked.earning(task.parts)
     floats, members = earning.to_floats(), task.members()
     guess, estimate = nominal_bias(members, floats)
-    ends = _bounded(task, members, np.zeros(members.n), floats, guess)
+    nothing = rounded(np.zeros(members.n))
+    ends = _bounded(task, members, nothing, floats, guess)
     if accuracy is not None:
         span = float(max(earning.values) - min(earning.values))
-        found = averaged(members, floats, guess[members.labels])
+        found = averaged(members, earning, guess[members.labels])
 
         def improve() -> Ends:
             found.improve()
@@ -53,11 +54,11 @@ def average_ends(
     return ends, estimate
 
 
-def _bounded(task: Task, members: Members, values: Floats, rest: Floats, guess: Floats) -> Ends:
+def _bounded(task: Task, members: Members, values: Vector, rest: Floats, guess: Floats) -> Ends:
     """Return what a vector on states proves when an adversary on blocks pays for the rest g + Q x."""
-    above = values + adversary(members, rest, guess)[members.labels]
-    below = values - adversary(members, -rest, -guess)[members.labels]
-    return task.proved_both((rounded(below),), (rounded(above),))
+    above = rounded(adversary(members, rest, guess)[members.labels], onto=values)
+    below = rounded(-adversary(members, -rest, -guess)[members.labels], onto=values)
+    return task.proved_both((below,), (above,))
 
 
 def long_run_ends(
@@ -125,7 +126,7 @@ class _Mixture:
         for states in classes:
             self._free[states] = False
         slack = solved(self._members, np.ones(task.chain.n), self._free, residual=0.25)
-        self._repair = Repair(task.chain.matrix, self._members, self._free, slack)
+        self._repair = Repair(self._members, self._free, slack)
 
     def proved(self, inside: Sequence[Ends], *, upper: bool) -> Ends | None:
         """Return the end of the mixture; a lower one by the negated problem."""

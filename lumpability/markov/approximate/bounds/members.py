@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.bounds.vector import Vector
+from lumpability.certificate.bounds.drift import drift
+from lumpability.certificate.bounds.vector import SAFE_BITS, Vector, whole_numbers, width
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
@@ -23,7 +24,9 @@ Ints = np.ndarray[Any, Any]
 Entries = tuple[Ints, Ints, Floats]
 """Rows, columns and numbers of a sparse matrix; those of one place are added."""
 
-_DENSE_UP_TO = 400
+_DENSE_UP_TO, _COMPLETE_UP_TO = 400, 10_000  # rows
+_FEW_BITS = 30  # fewer than 52 by so many are precise enough
+_BITS = 53  # of integers that keep checks fast
 
 
 class Members:
@@ -35,7 +38,8 @@ class Members:
     def __init__(self, matrix: WeightedStructure, partition: Partition) -> None:
         from scipy.sparse import csr_array
 
-        self.n, self.k, self.labels = matrix.n, len(partition), partition.labels
+        self.matrix, self.labels = matrix, partition.labels
+        self.n, self.k = matrix.n, len(partition)
         sources = matrix.sources()
         moves = sources != matrix.indices
         before = np.searchsorted(sources[moves], np.arange(matrix.n + 1))
@@ -74,6 +78,10 @@ class Members:
         """Return Q x for a vector on states."""
         found: Floats = self.rates @ values - self.exits * values
         return found
+
+    def drift_beyond_floats(self, vector: Vector, earning: ExactArray | None = None) -> Floats:
+        """Return g + Q v, rounded once."""
+        return drift(self.matrix, vector).plus(earning).to_floats()
 
     def best(self, scores: Floats) -> Ints:
         """Return for every block the member with the largest score."""
@@ -151,34 +159,75 @@ def assembled(size: int, *entries: Entries) -> Any:
     return coo_array((data, (rows, columns)), shape=(size, size)).tocsc()
 
 
-def solver(size: int, *entries: Entries) -> Callable[[Floats], Floats] | None:
-    """Return a function that solves systems with a sum of matrices; None if it is singular in floating point."""
+def solver(
+    size: int, *entries: Entries, roughly: bool = False
+) -> Callable[[Floats], Floats] | None:
+    """Return a function that solves systems with a sum of matrices; None if it is singular in floating point.
+
+    - roughly: whether large matrices may be factorised incompletely, within ten times their memory
+    """
     matrix = assembled(size, *entries)
     if isinstance(matrix, np.ndarray):
         from scipy.linalg.lapack import dgetrf, dgetrs
 
         factors, pivots, singular = dgetrf(matrix)
         return None if singular else lambda right: dgetrs(factors, pivots, right)[0]
-    from scipy.sparse.linalg import splu
+    from scipy.sparse.linalg import spilu, splu
 
     try:
-        solve: Callable[[Floats], Floats] = splu(matrix).solve
+        factors = (
+            spilu(matrix, drop_tol=1e-6) if roughly and size > _COMPLETE_UP_TO else splu(matrix)
+        )
+        solve: Callable[[Floats], Floats] = factors.solve
     except RuntimeError:  # "Factor is exactly singular"
         return None
     return solve
 
 
-def rounded(values: Floats) -> Vector:
-    """Return a vector close to the values, over a power of two.
+def rounded(values: Floats, onto: Vector | None = None) -> Vector:
+    """Return a vector close to the values, or to their sum with another one, over a power of two.
 
-    The largest integer has about 52 bits, as the largest value does.
+    Values keep 52 bits, or at least 22 if sums have no more than 53 then.
 
     >>> vector = rounded(np.array([0.5, -0.25]))
     >>> (vector.numerators / vector.scale).tolist()
     [0.5, -0.25]
+    >>> rounded(np.array([2.0**-80, 0]), onto=vector).exact()[0] - Fraction(1, 2) == Fraction(1, 2**80)
+    True
     """
     largest = float(np.abs(values).max(initial=0.0))
-    bits = 52 - (int(np.frexp(largest)[1]) if largest > 0 else 0)
-    if bits < 0:
-        return Vector(np.array([int(x) for x in values.tolist()], dtype=object), 1)
-    return Vector(np.rint(np.ldexp(values, bits)).astype(np.int64), 1 << bits)
+    wanted = max(52 - int(np.frexp(largest)[1]), 0) if largest > 0 else 0
+    bits, before = wanted, np.zeros(len(values), dtype=np.int64)
+    if onto is not None:
+        before, present = onto.numerators, onto.scale.bit_length() - 1
+        room = max(_BITS - width(before), 0)
+        bits = max(
+            present, wanted if wanted - _FEW_BITS > present + room else min(wanted, present + room)
+        )
+        before = _whole(before, width(before) + bits - present) * (1 << bits - present)
+    return Vector(whole_numbers(before + _integers(np.rint(np.ldexp(values, bits)))), 1 << bits)
+
+
+def rounded_up(values: Floats, onto: Vector) -> Vector:
+    """Return a vector plus values that are not negative, rounded up at its own scale."""
+    try:
+        more = np.ceil(values * float(onto.scale))
+    except OverflowError:
+        more = np.full(len(values), np.inf)
+    if not np.isfinite(more).all():
+        return onto
+    return Vector(
+        whole_numbers(_whole(onto.numerators, SAFE_BITS + 1) + _integers(more)), onto.scale
+    )
+
+
+def _whole(integers: Any, bits: int) -> Any:
+    """Return integers as Python integers if so many bits do not fit int64."""
+    return integers.astype(object) if bits > SAFE_BITS else integers
+
+
+def _integers(values: Floats) -> Any:
+    """Return whole floats as integers."""
+    if np.abs(values).max(initial=0.0) < 2.0**SAFE_BITS:
+        return values.astype(np.int64)
+    return np.array([int(x) for x in values.tolist()], dtype=object)

@@ -23,8 +23,8 @@ from lumpability.markov.approximate.bounds.ends import (
     Task,
     shrink,
 )
-from lumpability.markov.approximate.bounds.krylov import absorbed, solved
-from lumpability.markov.approximate.bounds.members import Floats
+from lumpability.markov.approximate.bounds.krylov import Solution, absorbed, solved
+from lumpability.markov.approximate.bounds.members import Floats, rounded, rounded_up
 from lumpability.markov.approximate.bounds.repair import Repair
 from lumpability.markov.approximate.bounds.until import (
     Until,
@@ -116,16 +116,16 @@ class Reaching:
     @cached_property
     def repair(self) -> Repair:
         """Repairs vectors by expected times: on blocks if these are finite there, else on states."""
-        n, matrix = self.task.chain.n, self.task.chain.matrix
+        n = self.task.chain.n
         ones = np.ones(n)
         if self.is_proper:
             problem = Until(ones, ~self.free, np.zeros(n))
             worst = worst_case(self.members, problem, nominal_value(self.members, problem))
-            found = Repair(matrix, self.members, self.free, worst[self.members.labels])
+            found = Repair(self.members, self.free, worst[self.members.labels])
             if found.works:
                 return found
         slack = solved(self.members, ones, self.free, residual=0.25)
-        return Repair(matrix, self.members, self.free, slack)
+        return Repair(self.members, self.free, slack)
 
     @cached_property
     def trivial(self) -> Ends:
@@ -148,7 +148,11 @@ class Reaching:
     def on_blocks(self, guess: Floats, *, upper: bool) -> Ends | None:
         """Return an end from the worst choice of members."""
         values = worst_case(self.members, self.problem, guess) if upper else self.below(guess)
-        return self.proved(values[self.members.labels], upper=upper)
+        values = np.where(self.free, values[self.members.labels], self.problem.values)
+        if not np.isfinite(values).all():
+            return None
+        rest = self.problem.earning + self.members.drift(values)
+        return self.proved(rounded(values), rest, upper=upper)
 
     def below(self, guess: Floats, *, damping: float = 0.0) -> Floats:
         """Return the values on blocks of an adversary who minimises."""
@@ -160,22 +164,30 @@ class Reaching:
         missed = Until(problem.earning, problem.fixed, self.never.astype(np.float64))
         return 1 - worst_case(self.members, missed, 1 - guess, damping=damping)
 
-    def proved(self, values: Floats, *, upper: bool) -> Ends | None:
-        """Return the end that a vector on states proves once it is repaired."""
-        least, most = 0.0, np.inf if self.earns else 1.0
-        values = np.where(self.free, np.clip(values, least, most), self.problem.values)
+    def proved(self, values: Vector, rest: Floats, *, upper: bool) -> Ends | None:
+        """Return the end that a vector v on states proves once it is repaired; `rest` is nearly g + Q v."""
+        given = values.numerators if values.scale < 2**62 else values.numerators.astype(object)
+        numerators = np.where(self.free, np.maximum(given, 0), 0)
+        if not self.earns:
+            numerators = np.minimum(numerators, values.scale)
+            numerators[self.goal] = values.scale
         sign = 1 if upper else -1
         earning = self.earning.map(lambda value: sign * value) if self.earns else None
-        attempts = self.repair.candidates(sign * values, earning)
+        near = Vector(sign * numerators, values.scale)
+        attempts = self.repair.candidates(near, sign * rest, earning)
         proved = (self.task.proved((vector.times(sign),), upper=upper) for vector in attempts)
         return next(filter(None, proved), None)
 
     def rounds_on_states(self, guess: Floats) -> Callable[[], Ends]:
         """Return rounds of Krylov steps on states, whose residual an adversary on blocks redistributes."""
-        members, problem, values = self.members, self.problem, self.problem.values
-        right = problem.earning + members.rates @ values
-        start = np.where(self.free, guess[members.labels], 0.0)
-        found = absorbed(members, right, self.free, start)
+        members = self.members
+        start = np.where(self.free, guess[members.labels], self.problem.values)
+
+        def residual(values: Vector) -> Floats:
+            return np.where(self.free, members.drift_beyond_floats(values, self.earning), 0.0)
+
+        rest = np.where(self.free, self.problem.earning + members.drift(start), 0.0)
+        found = Solution(rounded(start), rest, absorbed(members, self.free), residual)
 
         def worst(rest: Floats) -> Floats:
             problem = Until(rest, ~self.free, np.zeros(members.n))
@@ -183,10 +195,14 @@ class Reaching:
 
         def improve() -> Ends:
             found.improve()
-            above = below = found.values + values
-            if self.is_proper:
-                above, below = above + worst(found.rest), below - worst(-found.rest)
-            ends = Ends().better(self.proved(below, upper=False))
-            return ends.better(self.proved(above, upper=True))
+            ends = Ends()
+            for upper, sign in ((False, -1), (True, 1)):
+                values, rest = found.values, found.rest
+                if self.is_proper:
+                    more = worst(sign * rest)
+                    values = rounded_up(more, onto=values.times(sign)).times(sign)
+                    rest = rest + sign * members.drift(more)
+                ends = ends.better(self.proved(values, rest, upper=upper))
+            return ends
 
         return improve

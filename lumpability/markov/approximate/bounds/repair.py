@@ -15,9 +15,8 @@ import numpy as np
 
 from lumpability.certificate.bounds.drift import drift
 from lumpability.certificate.bounds.vector import Vector
-from lumpability.markov.approximate.bounds.members import Floats, Members, rounded
+from lumpability.markov.approximate.bounds.members import Floats, Members, rounded, rounded_up
 from lumpability.numbers.exact_array import ExactArray
-from lumpability.structure import WeightedStructure
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -31,12 +30,10 @@ class Repair:
     - slack (array of float, shape (n,)): the vector w; nearly the expected time until a state is not free
     """
 
-    def __init__(
-        self, matrix: WeightedStructure, members: Members, free: Mask, slack: Floats
-    ) -> None:
-        self._matrix, self._members, self._free = matrix, members, free
+    def __init__(self, members: Members, free: Mask, slack: Floats) -> None:
+        self._members, self._free = members, free
         self._slack = np.where(free, np.maximum(slack, 0.0), 0.0)
-        drifts = members.drift(self._slack)[free]
+        drifts = members.drift_beyond_floats(rounded(self._slack))[free]
         self._delta = float(-drifts.max(initial=-1.0))
         self._fastest = float(members.exits.max(initial=0.0))
 
@@ -49,36 +46,31 @@ class Repair:
         self, values: Floats, earning: ExactArray | None, less: Vector | None = None
     ) -> Vector | None:
         """Return the first of the `candidates` whose drift is proved to be at most zero in free states."""
-        for candidate in self.candidates(values, earning, less):
+        if not np.isfinite(values).all():
+            return None
+        rest = self._members.drift(values)
+        rest += 0.0 if earning is None else earning.to_floats()
+        rest -= 0.0 if less is None else less.exact().to_floats()
+        for candidate in self.candidates(rounded(values), rest, earning, less):
             if self._excess(candidate, earning, less) <= 0:
                 return candidate
         return None
 
     def candidates(
-        self, values: Floats, earning: ExactArray | None, less: Vector | None = None
+        self, near: Vector, rest: Floats, earning: ExactArray | None, less: Vector | None = None
     ) -> Iterator[Vector]:
-        """Yield exact vectors v, not below the values, for ``earning - less + Q v <= 0`` in free states.
+        """Yield vectors v, not below a given one, for ``earning - less + Q v <= 0`` in free states.
 
-        Values of states that are not free are kept; they must be multiples of the rounding.  The first vector is
-        chosen in floating point, and each of the others by the exact excess of the one before.
+        Values of states that are not free are kept.  The first vector is chosen by the `rest`, which is nearly what
+        should not be positive, and each of the others by the exact excess of the one before.
         """
-        if not np.isfinite(values).all():
-            return
-        near = rounded(values)
-        if near.numerators.dtype == object:
-            return
-        scale = near.scale
-        grain = 4 * self._fastest / float(scale)
-        drifts = self._members.drift(values)
-        drifts += 0.0 if earning is None else earning.to_floats()
-        drifts -= 0.0 if less is None else less.exact().to_floats()
-        above = float(drifts[self._free].max(initial=0.0))
+        grain = 4 * self._fastest / float(near.scale)
+        above = float(rest[self._free].max(initial=0.0))
         amount = (1.01 * above + grain) / self._delta if above > 0 and self.works else 0.0
         for _ in range(_ATTEMPTS):
-            more = np.ceil(np.minimum(amount * self._slack, 2.0**900) * float(scale))
-            if more.max(initial=0.0) > 2.0**61:
+            if not amount < 2.0**900:
                 return
-            candidate = Vector(near.numerators + more.astype(np.int64), scale)
+            candidate = rounded_up(amount * self._slack, onto=near)
             yield candidate
             excess = self._excess(candidate, earning, less)
             if excess <= 0 or not self.works:
@@ -88,7 +80,7 @@ class Repair:
     def _excess(
         self, candidate: Vector, earning: ExactArray | None, less: Vector | None
     ) -> Fraction:
-        found = drift(self._matrix, candidate).plus(earning)
+        found = drift(self._members.matrix, candidate).plus(earning)
         if less is not None:
             found = found.minus(less)
         sums = (found.numerators + found.slack)[self._free]

@@ -174,6 +174,22 @@ def test_rates_may_lie_apart_as_far_as_they_will_in_small_chains(
         assert found.hitting("a", accuracy="1e-9").lower == 1
 
 
+def test_stiff_lumpings_of_many_blocks_give_narrow_intervals() -> None:
+    """A queue that is seldom full: the time until then has ten digits, and all of its blocks are states."""
+    n = 90
+    rates = {(x, x + 1): 1 for x in range(n)} | {(x + 1, x): "5/4" for x in range(n)}
+    chain = CTMC.from_rates(rates, states=range(n + 1), labels={"full": [n]}, initial=0)
+    gains = [Fraction(1)]
+    for _ in range(n - 1):
+        gains.append(1 + Fraction(5, 4) * gains[-1])
+    found = bounds(chain, range(n + 1))
+    for accuracy in (None, 1e-20):
+        interval = found.expected(until="full", accuracy=accuracy)
+        assert sum(gains) in interval
+        assert interval.width <= 2 * Fraction(accuracy or 1e-12) * interval.upper
+        assert interval.certify().verify(chain)
+
+
 def test_long_runs_of_stiff_small_chains_are_exact() -> None:
     rates = {(0, 2): "9e-12", (3, 1): 6 * 10**9, (3, 2): 2 * 10**6}
     chain = CTMC.from_rates(rates, states=range(4), labels={"a": [2]}, initial=3)
