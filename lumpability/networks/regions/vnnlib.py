@@ -41,7 +41,7 @@ def box_of_text(text: str) -> tuple[list[Fraction], list[Fraction]]:
     low: Bounds = {}
     high: Bounds = {}
     for expression in _expressions(text):
-        if not isinstance(expression, list) or not expression:
+        if not isinstance(expression, list) or not expression or isinstance(expression[0], list):
             raise InvalidInput(f"is no box: {_shown(expression)} is not a command")
         if expression[0] in _CHANGES:
             raise InvalidInput(f"is no box: {_shown(expression)} changes what was asserted")
@@ -107,7 +107,7 @@ def _assert(expression: Any, low: Bounds, high: Bounds) -> None:
             for one in rest:
                 _assert(one, low, high)
             return
-        if head in _ORDER and len(rest) == 2:
+        if isinstance(head, str) and head in _ORDER and len(rest) == 2:
             relation, (left, right) = _ORDER[head], rest
             if _input(left) is None:
                 relation, left, right = _EXCHANGED[relation], right, left

@@ -95,6 +95,8 @@ def test_bounds_may_have_either_side_and_any_nesting(tmp_path: Path) -> None:
         (f"(declare-const X_0 Real) {BOUNDS} (assert (<= X_0 Y_0))", "not a bound of one input"),
         ("(declare-const X_0 Real) (assert (or (<= X_0 0) (>= X_0 1)))", "not a bound of one"),
         ("(declare-const X_0 Real) (assert (<= X_0 nan))", "not a bound of one input"),
+        ("(declare-const X_0 Real) (assert ((<= X_0 1)))", "not a bound of one input"),
+        ("((declare-const X_0 Real))", "is not a command"),
         ("(declare-const X_0 Real) (assert (<= X_0 (/ 1 0)))", "not a bound of one input"),
         ("(declare-const X_0 Real) (assert (<= X_0 0)) (assert (>= X_0 1))", "the box is empty"),
         ("(assert", "ends inside an expression"),
