@@ -166,8 +166,9 @@ class NetworkLumping(Played):
                 "the same function for every input"
             )
         barriers = sorted({row.held for row in self.table if row.held not in (None, "output")})
-        kept = f" (kept as they are: units {', '.join(map(str, barriers))})" if barriers else ""
-        return f"irreducible: every layer's neurons are pairwise distinguishable{kept}"
+        if barriers:
+            return f"no neuron that was examined can leave (kept as they are: units {', '.join(barriers)})"
+        return "irreducible: every layer's neurons are pairwise distinguishable"
 
     def certificate(self) -> NetworkCertificate:
         """Return a certificate, with everything needed to check the lumping; see `NetworkCertificate.verify`.

@@ -18,6 +18,7 @@ from lumpability.certificate.verification import Verification
 from lumpability.errors import InvalidInput
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.prove import prove
+from lumpability.networks.graph.source import graph_behind
 from lumpability.networks.tensors.tensor import Unproved
 from lumpability.numbers.float_arrays import Array
 from lumpability.version import __version__
@@ -80,6 +81,7 @@ class GraphCertificate:
                 "a certificate of a graph says which units stay, and the weights are in the files: "
                 "give the network and the reduced network"
             )
+        network, reduced = (graph_behind(one) for one in (network, reduced))
         for one, digest, name in (
             (network, self.original, "network"),
             (reduced, self.reduced, "reduced network"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from weakref import WeakKeyDictionary
 
+from lumpability.errors import InvalidInput
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.network import Network
 
@@ -32,6 +33,19 @@ def graph_of(network: Network, *, always: bool = False) -> GraphNetwork | None:
     """
     graph, reduces_more = _GRAPHS.get(network, (None, False))
     return graph if always or reduces_more else None
+
+
+def graph_behind(network: Network | GraphNetwork) -> GraphNetwork:
+    """Return a graph itself, or the one that a network of layers was read from.
+
+    Raises `InvalidInput` if there is none.
+    """
+    if isinstance(network, GraphNetwork):
+        return network
+    found = graph_of(network, always=True)
+    if found is None:
+        raise InvalidInput("the certificate is about graphs: read the network from its ONNX file")
+    return found
 
 
 def note(network: Network, **texts: str) -> Network:

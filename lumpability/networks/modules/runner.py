@@ -1,12 +1,14 @@
 """A graph as a torch module: its nodes are run one after the other by torch's functions.
 
-The module's parameters are the graph's float constants, under their names with dots replaced, so that it can be trained
-on.  The operators that torch's exporter makes of usual networks are here; a graph with others is refused by name.
+The module's parameters are the weights of the graph, under their names with dots replaced, so that it can be trained
+on; running means and variances, and constants that nodes make, are buffers.  The operators that torch's exporter makes of usual networks are here; a graph with others is refused by name.
 `lumpability.networks.modules.shrunken` runs module and graph side by side before either is handed out.
 """
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -35,19 +37,29 @@ def graph_module(network: GraphNetwork) -> Any:
         )
     read = {name for node in steps for name in node.input} | set(index.outputs)
     constants = {name: value for name, value in known.items() if name in read}
-    ends = ([item.name for item in index.inputs], index.outputs)
-    version = index.opsets[""]
-    return _class()(
+    ends = ([item.name for item in index.inputs], list(index.outputs))
+    measured = {
+        name for node in steps if node.op_type == "BatchNormalization" for name in node.input[3:]
+    }
+    trained = index.constants.keys() - measured
+    return _made(
         [(node.op_type, attributes(node), list(node.input), list(node.output)) for node in steps],
         constants,
         ends,
-        version,
+        index.opsets[""],
+        trained,
     ).eval()
 
 
+def _made(*given: Any) -> Any:
+    """Return a module; a copy or a file of one is made by this."""
+    ends = given[2]
+    return _class(len(ends[0]))(*given)
+
+
 @cache
-def _class() -> Callable[..., Any]:
-    """Return the class of modules that run graphs; torch is imported when it is first needed."""
+def _class(count: int) -> Callable[..., Any]:
+    """Return the class of modules that run graphs of some inputs; torch is imported when it is first needed."""
     torch = require("torch", extra="torch")
 
     class GraphModule(torch.nn.Module):  # type: ignore[misc, name-defined]
@@ -59,14 +71,16 @@ def _class() -> Callable[..., Any]:
             constants: dict[str, Array],
             ends: tuple[list[str], list[str]],
             version: int,
+            trained: set[str],
         ) -> None:
             super().__init__()
-            self.steps, self.ends, self.version = steps, ends, version
+            self.steps, self.ends, self.version, self.trained = steps, ends, version, trained
             self.names: dict[str, str] = {}
             for number, (name, value) in enumerate(constants.items()):
-                plain = f"{name.replace('.', '_').replace('/', '_')}_{number}"
+                plain = re.sub(r"\W", "_", name)
+                plain = f"{plain}_{number}" if hasattr(self, plain) else plain
                 tensor = torch.from_numpy(np.array(value))
-                if tensor.is_floating_point() and tensor.ndim:
+                if name in trained and tensor.is_floating_point() and tensor.ndim:
                     self.register_parameter(plain, torch.nn.Parameter(tensor))
                 else:
                     self.register_buffer(plain, tensor)
@@ -84,4 +98,15 @@ def _class() -> Callable[..., Any]:
             outputs = tuple(found[name] for name in self.ends[1])
             return outputs[0] if len(outputs) == 1 else outputs
 
+        def __reduce__(self) -> tuple[Any, ...]:
+            found = {k: getattr(self, n).detach().cpu().numpy() for k, n in self.names.items()}
+            return _made, (self.steps, found, self.ends, self.version, self.trained)
+
+        def extra_repr(self) -> str:
+            """Name the operators, in order."""
+            return ", ".join(op for op, *_ in self.steps)
+
+    plain = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    names = [inspect.Parameter(name, plain) for name in ("self", *(f"x{k}" for k in range(count)))]
+    GraphModule.forward.__signature__ = inspect.Signature(names)  # type: ignore[attr-defined]
     return GraphModule

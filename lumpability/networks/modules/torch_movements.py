@@ -93,7 +93,8 @@ def _pad(torch: Any, given: Given, x: Any, *more: Any) -> Any:
     along = given.axes(axes) or list(range(x.ndim))
     wide = {axis % x.ndim: (found[k], found[k + len(along)]) for k, axis in enumerate(along)}
     sides = [n for axis in reversed(range(x.ndim)) for n in wide.get(axis, (0, 0))]
-    mode = {"edge": "replicate"}.get(given.get("mode", "constant"), given.get("mode", "constant"))
+    mode = given.get("mode", "constant")
+    mode = {"edge": "replicate", "wrap": "circular"}.get(mode, mode)
     if mode == "constant":
         fill = given.get("value", 0.0) if value is None else float(value)
         return torch.nn.functional.pad(x, sides, value=fill)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import onnx
 import pytest
 from graph_builder import Graph
 
-from lumpability import Network, check, lump
+from lumpability import Network, check, lump, read
 from lumpability.errors import InvalidInput, InvalidPartition
+from lumpability.formats import write
+from lumpability.networks.graph.certificate import GraphCertificate
 from lumpability.networks.graph.examples import residual
 from lumpability.networks.graph.layers import Held
 from lumpability.networks.graph.network import GraphNetwork
@@ -130,3 +133,17 @@ def test_a_certificate_of_graphs_with_other_nodes_is_rejected() -> None:
     other = GraphNetwork(model)
     certificate = replace(lumping.certificate(), reduced=other.digest)
     assert not certificate.verify(reduced=other)
+
+
+def test_certificates_of_graphs_take_networks_that_layers_describe(tmp_path: Path) -> None:
+    path, small = tmp_path / "net.onnx", tmp_path / "small.onnx"
+    write(residual(), path)
+    network = read(path)
+    lumping = lump(network)
+    lumping.certificate().write(tmp_path / "claim.json")
+    write(lumping.quotient, small)
+    claim = GraphCertificate.read(tmp_path / "claim.json")
+    assert claim.verify(network, read(small))
+    layers = Network.dense([([[1]], None, None)])
+    with pytest.raises(InvalidInput, match="read the network from its ONNX file"):
+        claim.verify(layers, layers)

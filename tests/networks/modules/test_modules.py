@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import io
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from lumpability import lump
 from lumpability.errors import InvalidInput, InvalidNetwork, NotJustified
+from lumpability.networks.modules.runner import graph_module
 
 torch: Any = pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
@@ -169,3 +172,23 @@ def test_a_parameter_that_would_need_two_values_is_refused() -> None:
     assert lumping.quotient.hidden_neurons < lumping.network.hidden_neurons
     with pytest.raises(NotJustified, match="two values"):
         lumping.state_dict()
+
+
+def test_a_module_of_a_graph_is_trained_copied_and_stored() -> None:
+    """Running means are buffers: torch differentiates by none of them."""
+    module = Residual().eval()
+    with torch.no_grad():
+        module.first.weight[4:], module.first.bias[4:] = (
+            module.first.weight[:4],
+            module.first.bias[:4],
+        )
+    x = torch.randn(2, 3, 8, 8)
+    small = graph_module(lump(module, x).quotient)
+    assert {"norm_running_mean", "norm_running_var"} <= {name for name, _ in small.named_buffers()}
+    assert "norm_weight" in {name for name, _ in small.named_parameters()}
+    small(x).sum().backward()
+    stored = io.BytesIO()
+    torch.save(small, stored)
+    stored.seek(0)
+    for other in (copy.deepcopy(small), torch.load(stored, weights_only=False)):
+        assert torch.equal(other(x), small(x))
