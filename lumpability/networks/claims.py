@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -142,7 +143,7 @@ def _layer(layer: Layer, shape: Shape) -> Iterator[bytes]:
 
 def _values(values: Array) -> Iterator[bytes]:
     """Yield the values as doubles, row by row, a portion at a time."""
-    rows = values.reshape(len(values), -1) if values.ndim > 1 else values.reshape(-1, 1)
+    rows = values.reshape(len(values), math.prod(values.shape[1:]))
     step = max(1, BLOCK // max(rows.shape[1], 1))
     for low in range(0, len(rows), step):
         part = rows[low : low + step].astype("<f8", order="C") + 0.0  # -0.0 becomes 0.0

@@ -133,7 +133,7 @@ class Builder:
             return self._normalised(layer, value)
         if isinstance(layer, Shift):
             shift = np.broadcast_to(layer.value, value.numbers.shape).astype(np.float64)
-            return self.scaled(value, np.ones(shift.shape), shift)
+            return self.shifted(value, shift)
         if isinstance(layer, Scale):
             factor = np.broadcast_to(layer.value, value.numbers.shape).astype(np.float64)
             by = proved_reciprocals(factor, _ULP) if layer.divide else factor
@@ -164,6 +164,19 @@ class Builder:
             slopes = ordered
         place = value.layer - 1
         self.layers[place] = replace(self.layers[place], activation=function, slopes=slopes)
+        return value
+
+    def shifted(self, value: Value, shift: Array) -> Value:
+        """Return the value plus shifts in its shape; they become the biases of a layer that has none."""
+        own, flat = self.layers[value.layer - 1] if value.layer else None, value.flat
+        if own is None or value.layer in self.shared or own.activation is not IDENTITY:
+            return self.scaled(value, np.ones(shift.shape), shift)
+        whole = np.array_equal(np.sort(flat), np.arange(own.units))
+        if own.bias.any() or own.bias_error is not None or not whole:
+            return self.scaled(value, np.ones(shift.shape), shift)
+        bias = np.zeros(own.units)
+        bias[flat] = shift.ravel()
+        self.layers[value.layer - 1] = replace(own, bias=bias)
         return value
 
     def scaled(

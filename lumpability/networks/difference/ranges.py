@@ -105,7 +105,8 @@ def box_ends(box: Any, inputs: int) -> tuple[Array, Array]:
         ends = []
     if len(ends) != 2 or any(end.dtype.kind not in "iuf" for end in ends):
         raise InvalidInput(
-            "a box has a lower and an upper end: give a Box, or a pair (low, high) of floats"
+            "a box has a lower and an upper end: give a Box, as Box.read(path) reads one, or a pair (low, high) "
+            "of floats"
         )
     found = []
     for name, end in zip(("low", "high"), ends, strict=True):

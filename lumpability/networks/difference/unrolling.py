@@ -4,6 +4,10 @@ What is bounded takes one input at a time: no axis but the first may be free.  N
 residual joins, concatenations and everything that moves data.  A node that only moves data is run by onnx's evaluator on the numbers of
 units; a concatenation of several tensors first becomes one affine layer with a source for each.  What is neither linear
 nor an activation or a maximum is refused by name.
+
+A value that is quantised and dequantised, with step s to integers from p to q around a zero point o, is
+s round(clip(x / s, p - o, q - o)) in real arithmetic: x clipped to the multiples of s at both ends, and off by s / 2
+at most.  A change of the floating-point type rounds an execution, but changes nothing in real arithmetic.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from scipy import sparse
 from lumpability.errors import InvalidNetwork, NotJustified
 from lumpability.networks.difference.affine import AffineNetwork
 from lumpability.networks.difference.builder import Builder, Value
-from lumpability.networks.elementwise import Scale
+from lumpability.networks.elementwise import Activate, Scale
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.node_layers import node_layers, with_biases
 from lumpability.networks.graph.source import graph_of
@@ -36,6 +40,8 @@ _MOVING = frozenset(
         *("Transpose", "Unsqueeze"),
     ]
 )
+_FLOATS = frozenset([1, 10, 11, 16])
+"""The codes of float, float16, double and bfloat16 in ONNX files."""
 Operand = Value | Array
 
 
@@ -122,12 +128,17 @@ class _Reader:
         self.facts, self.builder, self.opsets = facts, builder, opsets
         self.several = several  # tensors with several readers
         self.values: dict[str, Value] = {}
+        self.quantised: dict[str, tuple[Value, float, Array]] = {}  # with step and zero point
 
     def read(self, node: Any, position: int) -> None:
         """Record the values of a node's outputs, or raise `NotJustified`; the position is kept with weights."""
         try:
             if node.op_type in _MOVING:
                 self._move(node)
+            elif node.op_type == "QuantizeLinear":
+                self._quantise(node)
+            elif node.op_type == "DequantizeLinear" and node.input[0] in self.quantised:
+                self.values[node.output[0]] = self._dequantised(node)
             else:
                 self.values[node.output[0]] = self._computed(node, position)
         except (NotJustified, InvalidNetwork) as error:
@@ -144,6 +155,10 @@ class _Reader:
             return self.values[name]
         if name in self.facts.values:
             return self.facts.values[name]
+        if name in self.quantised:
+            raise NotJustified(
+                "no bound for arithmetic with integers: only values that are dequantised at once are covered"
+            )
         raise NotJustified(f"the tensor {name!r} is not known")
 
     def _computed(self, node: Any, position: int) -> Value:
@@ -154,6 +169,12 @@ class _Reader:
         if kind in ("Max", "Min"):
             return self._largest(operands, sign=1 if kind == "Max" else -1)
         first = operands[0]
+        if kind in ("ReduceMean", "ReduceSum"):
+            return self._reduced(node, operands)
+        if kind == "Cast" and isinstance(first, Value):
+            if onnx().helper.get_attribute_value(node.attribute[0]) not in _FLOATS:
+                raise NotJustified("no bound for a change to integers")
+            return first
         if kind in ("Neg", "Abs") and isinstance(first, Value):
             negative = self.builder.scaled(first, -np.ones(first.numbers.shape))
             return negative if kind == "Neg" else self.builder.largest(first, negative)
@@ -171,6 +192,60 @@ class _Reader:
             lambda value, layer: self.builder.follow(layer, value, position),
             with_biases(layers),
             first,
+        )
+
+    def _reduced(self, node: Any, operands: list[Operand | None]) -> Value:
+        """Return means or sums along constant axes."""
+        options = {item.name: onnx().helper.get_attribute_value(item) for item in node.attribute}
+        value, axes = operands[0], options.get("axes")
+        if len(operands) > 1 and operands[1] is not None:
+            axes = operands[1]
+        if not isinstance(value, Value) or isinstance(axes, Value):
+            raise NotJustified("the axes depend on the input")
+        shape = value.numbers.shape
+        none = axes is None or not len(axes)
+        if none and options.get("noop_with_empty_axes", 0):
+            return value
+        given = range(len(shape)) if axes is None or none else np.asarray(axes).tolist()
+        along = tuple(sorted(int(axis) % len(shape) for axis in given))
+        kept = tuple(1 if axis in along else size for axis, size in enumerate(shape))
+        columns = np.broadcast_to(np.arange(math.prod(kept)).reshape(kept), shape).ravel()
+        count = math.prod(shape[axis] for axis in along)
+        mean = node.op_type == "ReduceMean"
+        entries = np.full(columns.size, 1 / count if mean else 1.0)
+        matrix = sparse.csr_array((entries, (np.arange(columns.size), columns)))
+        if not options.get("keepdims", 1):
+            kept = tuple(size for axis, size in enumerate(shape) if axis not in along)
+        return self.builder.append([(value, matrix)], kept, relative=2.0**-52 if mean else 0.0)
+
+    def _quantise(self, node: Any) -> None:
+        """Record the integers of `QuantizeLinear`, which only `DequantizeLinear` may read."""
+        value, *rest = self._operands(node)
+        step, zero = ([np.asarray(x) for x in rest if x is not None] + [np.uint8(0)])[:2]
+        single = isinstance(value, Value) and step.size == zero.size == 1 and bool(step > 0)
+        if not single or zero.dtype.kind not in "iu" or zero.dtype.itemsize > 2:
+            raise NotJustified(
+                "no bound for this quantisation: one step and one zero point are covered"
+            )
+        assert isinstance(value, Value)
+        self.quantised[node.output[0]] = value, float(step), zero.ravel()
+
+    def _dequantised(self, node: Any) -> Value:
+        """Return a value that was quantised and is dequantised with the same step and zero point."""
+        value, step, zero = self.quantised[node.input[0]]
+        given = [self.facts.values.get(name) for name in node.input[1:] if name]
+        known = ([*given, np.uint8(0)])[:2]
+        if any(x is None for x in known) or known[0] != step or known[1] != zero[0]:
+            raise NotJustified("it is dequantised otherwise than it was quantised")
+        kind = np.iinfo(zero.dtype)
+        ends = {
+            name: step * (end - int(zero[0]))
+            for name, end in (("low", kind.min), ("high", kind.max))
+        }
+        clipped = self.builder.activated(value, Activate("clip", **ends).function)
+        shape = value.numbers.shape
+        return self.builder.scaled(
+            clipped, np.ones(shape), np.zeros(shape), shift_error=np.full(shape, step / 2)
         )
 
     def _sum(self, operands: list[Operand | None], *, subtract: bool) -> Value:
@@ -199,12 +274,11 @@ class _Reader:
         assert isinstance(value, Value)
         value = Value(value.layer, np.broadcast_to(value.numbers, shape))
         shift = np.broadcast_to(constants[0], shape).astype(np.float64) if constants else None
-        factor = np.ones(shape)
         if subtract and place == 1:
-            factor = -factor
-        elif subtract and shift is not None:
-            shift = -shift
-        return self.builder.scaled(value, factor, shift)
+            return self.builder.scaled(value, -np.ones(shape), shift)
+        if shift is None:
+            return value
+        return self.builder.shifted(value, -shift if subtract else shift)
 
     def _largest(self, operands: list[Operand | None], *, sign: int) -> Value:
         shape = np.broadcast_shapes(*(_shape(x) for x in operands))

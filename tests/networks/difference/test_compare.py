@@ -55,11 +55,20 @@ def _dense(seed: int = 0) -> Network:
 
 
 def test_a_network_differs_from_itself_by_exactly_zero() -> None:
-    # Slack for rounding must not turn the difference of a unit without a residual into an interval.
     for found in (compare(_dense(), _dense(), region=(-1, 1)), compare(_dense(), _dense())):
-        assert found.bound == 0
+        assert found.bound == found.found == 0
+    assert compare(_dense(), _dense(), region=(-1, 1), tolerance=0).certified
+
+
+def test_units_without_a_residual_differ_by_exactly_zero() -> None:
+    # Slack for rounding must not turn the difference of such a unit into an interval.
+    whole = _dense()
+    *layers, last = whole.layers
+    moved = replace(last, bias=np.ones(last.units))  # type: ignore[type-var, attr-defined]
+    other = Network((*layers, moved), whole.input_shape, whole.dtype)
+    for found in (compare(whole, other, region=(-1, 1)), compare(whole, other)):
         assert found.pair is not None
-        assert not any(np.any(d) for d in (*found.pair.d_low, *found.pair.d_high))
+        assert not any(np.any(d) for d in (*found.pair.d_low[:-1], *found.pair.d_high[:-1]))
 
 
 def test_an_exact_lumping_with_factors_differs_by_exactly_zero() -> None:
@@ -212,7 +221,7 @@ def test_what_is_not_covered_is_refused_by_name() -> None:
         compare(soft, soft, region=(0, 1))
     curved = Network.dense([([[1]], None, "tanh"), ([[1]], None, None)])
     with pytest.raises(NotJustified, match="tanh: give a region"):
-        compare(curved, curved)
+        compare(curved, Network.dense([([[2]], None, "tanh"), ([[1]], None, None)]))
 
 
 def _box(shared_file: Shared, name: str, width: float | None = None) -> Any:

@@ -141,3 +141,62 @@ def test_inputs_of_several_shapes_are_refused() -> None:
     layers = Network((Activate("relu"),), (None, 1, None, 3), np.dtype(np.float64))
     with pytest.raises(NotJustified, match="free sizes besides the first"):
         compare(layers, layers, region=(0, 1))
+
+
+@pytest.mark.parametrize(("zero", "kind"), [(0, np.uint8), (100, np.uint8), (-7, np.int8)])
+def test_bounds_hold_for_copies_whose_values_are_quantised(zero: int, kind: Any) -> None:
+    weight, last = RANDOM.normal(size=(3, 6)), RANDOM.normal(size=(6, 2))
+    networks = []
+    for quantised in (False, True):
+        graph = Graph()
+        hidden = graph.add("Relu", graph.add("MatMul", "x", graph.const(weight)))
+        if quantised:
+            step, start = graph.const(0.02), graph.const(zero, kind)
+            integers = graph.add("QuantizeLinear", hidden, step, start)
+            hidden = graph.add("DequantizeLinear", integers, step, start)
+        networks.append(graph.model([graph.add("MatMul", hidden, graph.const(last))], x=["N", 3]))
+    found = compare(*networks, region=(-1, 1))
+    x = RANDOM.uniform(-1, 1, size=(3000, 3)).astype(np.float32)
+    gaps = networks[0](x) - networks[1](x)
+    assert np.all(gaps >= found.low - 1e-5)
+    assert np.all(gaps <= found.high + 1e-5)
+    assert 0 < np.abs(gaps).max() < found.bound
+
+
+@pytest.mark.parametrize("op", ["ReduceMean", "ReduceSum"])
+@pytest.mark.parametrize(("axes", "keepdims"), [((2, 3), 0), ((-1,), 1), ((1, 2), 1), ((), 1)])
+def test_means_and_sums_along_axes_are_affine(
+    op: str, axes: tuple[int, ...], keepdims: int
+) -> None:
+    graph = Graph()
+    given = [graph.ints(*axes)] if axes else []
+    network = graph.model([graph.add(op, "x", *given, keepdims=keepdims)], x=[1, 2, 3, 4])
+    x = RANDOM.normal(size=(1, 2, 3, 4)).astype(np.float32)
+    found = affine_layers(network)(x.reshape(1, -1))
+    assert np.allclose(found.ravel(), network(x).ravel(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_bias_that_is_added_makes_the_same_layer_as_one_within() -> None:
+    weight, bias = RANDOM.normal(size=(3, 4)), RANDOM.normal(size=4)
+    layers = []
+    for within in (True, False):
+        graph = Graph()
+        constants = graph.const(weight), graph.const(bias)
+        if within:
+            value = graph.add("Gemm", "x", *constants)
+        else:
+            value = graph.add("Add", graph.add("MatMul", "x", constants[0]), constants[1])
+        single = graph.add("Cast", graph.add("Cast", value, to=10), to=1)
+        layers.append(affine_layers(graph.model([graph.add("Relu", single)], x=[1, 3])).layers)
+    assert len(layers[0]) == len(layers[1]) == 1
+    assert np.array_equal(layers[0][0].bias, layers[1][0].bias)
+
+
+def test_arithmetic_with_integers_is_refused_in_words() -> None:
+    graph = Graph()
+    step = graph.const(0.02)
+    integers = graph.add("QuantizeLinear", "x", step)
+    moved = graph.add("Reshape", integers, graph.ints(1, 2))
+    network = graph.model([graph.add("DequantizeLinear", moved, step)], x=[1, 2])
+    with pytest.raises(NotJustified, match="only values that are dequantised at once"):
+        compare(network, _joined(), region=(-1, 1))
