@@ -28,8 +28,8 @@ CHECKOUT = Path(__file__).parents[2]
 PAGE = CHECKOUT / "docs" / "guides" / "performance-table.txt"
 README = CHECKOUT / "README.md"
 REFINING = Limits(seconds=1800, gibibytes=20)
-OTHERS = Limits(seconds=150, gibibytes=16)  # Storm in rationals, symbolic rates
-BASELINE = Limits(seconds=60, gibibytes=16)  # numpy, which takes all rows in every round
+OTHERS = Limits(seconds=110, gibibytes=16)  # Storm in rationals, symbolic rates
+BASELINE = Limits(seconds=40, gibibytes=16)  # numpy, which takes all rows in every round
 SMALLEST = 9_000  # transitions
 # Numbers do not change what a kernel does, so some models of every sort will do.
 WITH_NUMBERS = re.compile(
