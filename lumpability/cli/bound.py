@@ -155,7 +155,7 @@ def bound_command(
             raise click.UsageError("--plot is for --times")
         with stages("bounding"):
             found = bounds(chain, blocks)
-            intervals = _answers(found, questions, accuracy, over)
+            intervals = _answers(found, questions, accuracy, over, stages)
         with stages("writing"):
             if certificate is not None:
                 intervals[0].certify().write(certificate)
@@ -212,20 +212,28 @@ def _questions(chain: Any, times: Any, asked: dict[str, str | None]) -> list[Que
 
 
 def _answers(
-    found: Bounds, questions: list[Question], accuracy: str | None, over: Any
+    found: Bounds, questions: list[Question], accuracy: str | None, over: Any, stages: Stages
 ) -> list[Interval]:
+    def progress(now: float, wanted: float) -> None:
+        timed = isinstance(now, int)
+        stages.detail(f"{now:,} steps" if timed else f"half-width {now:.1e} of {wanted:.1e}")
+
     first = questions[0]
     if len(questions) == 1:
-        return [found.answer(first, accuracy=accuracy, over=over)]
+        return [found.answer(first, accuracy=accuracy, over=over, progress=progress)]
     if accuracy is not None:
         raise click.UsageError("--accuracy is not for --times")
     times = [getattr(question, "time", None) for question in questions]
     answers: list[Interval]
     if isinstance(first, Transient):
-        answers = found.transient(times, of=first.of, initial=first.initial, over=over)
+        answers = found.transient(
+            times, of=first.of, initial=first.initial, over=over, progress=progress
+        )
     else:
         assert isinstance(first, TimeBounded)
-        answers = found.time_bounded(first.target, times, initial=first.initial, over=over)
+        answers = found.time_bounded(
+            first.target, times, initial=first.initial, over=over, progress=progress
+        )
     return answers
 
 
@@ -259,7 +267,7 @@ def _show(
         (
             interval.question,
             decimals(interval.lower, interval.upper),
-            f"{float(interval.width / 2):.1e}",
+            f"{float(interval.width / 2):.1e}" if interval.width else "exact",
         )
         for interval in intervals
     )

@@ -34,7 +34,7 @@ from lumpability.errors import InvalidInput, NotJustified
 from lumpability.markov.approximate.tolerance import read_steps, read_time, require_numbers
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earned_rewards import earning_rates, with_respected_rewards
-from lumpability.markov.horizon_steps import Step, step_between, uniformised
+from lumpability.markov.horizon_steps import Enclosure, Step, step_between, uniformised
 from lumpability.markov.kinds import find_kind
 from lumpability.markov.respected import respected_names
 from lumpability.numbers.exact_array import ExactArray
@@ -42,23 +42,10 @@ from lumpability.partition import Partition
 from lumpability.quotient import Stats, pull_back
 from lumpability.refinement import Progress
 from lumpability.refinement.exact_rounds import Levels
+from lumpability.vocabulary import count
 
 _BITS = 96
 _MANY = 1000
-Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Enclosure:
-    """Lower and upper ends for every state, shape (n,).
-
-    Attributes
-    ----------
-    lower, upper : ExactArray
-    """
-
-    lower: ExactArray
-    upper: ExactArray
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -132,7 +119,7 @@ class HorizonLumping:
             len(self.partitions[0]),
             "rounds",
             self.seconds,
-            f"agrees on everything within {_steps(self.horizon)}",
+            f"agrees on everything within {count(self.horizon, 'step')}",
         )
 
     @property
@@ -376,11 +363,7 @@ class HorizonLumping:
 
     def __repr__(self) -> str:
         blocks = f"{self.chain.n} states -> {len(self.partition)} blocks"
-        return f"HorizonLumping({blocks} within {_steps(self.horizon)})"
-
-
-def _steps(number: int) -> str:
-    return "1 step" if number == 1 else f"{number} steps"
+        return f"HorizonLumping({blocks} within {count(self.horizon, 'step')})"
 
 
 def lump_to_horizon(

@@ -20,6 +20,19 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, eq=False)
+class Enclosure:
+    """Lower and upper ends for every state, shape (n,).
+
+    Attributes
+    ----------
+    lower, upper : ExactArray
+    """
+
+    lower: ExactArray
+    upper: ExactArray
+
+
+@dataclass(frozen=True, eq=False)
 class Step:
     """A matrix M_i from the blocks of one partition to those of a coarser one, as compressed rows.
 
