@@ -121,10 +121,12 @@ class _Reader(SubjectReader):
         bound = self.rational(self.next("bound").text())
         if bound < 0:
             self.fail("holds a negative 'bound'")
+        if bound > 1 << 1000:
+            self.fail("holds a 'bound' beyond the range of doubles")
         self.next("lifts")
         lifts = tuple(self.items(self._lift, _MOST_LAYERS))
         self.next("parts")
-        parts = tuple(self.items(lambda: self._part(lifts), _MOST_PARTS))
+        parts = tuple(self.items(lambda: self._part(lifts, carried=region is None), _MOST_PARTS))
         return RegionClaims(
             kind, original, reduced, region, cuts, skipped, lifts, parts, bound, library
         )
@@ -159,7 +161,8 @@ class _Reader(SubjectReader):
         self.scanner.expect("}")
         return Lift(flat.reshape(rows, units), shift)
 
-    def _part(self, lifts: tuple[Lift, ...]) -> tuple[Ends, Ends]:
+    def _part(self, lifts: tuple[Lift, ...], *, carried: bool) -> tuple[Ends, Ends]:
+        """Read ranges of both networks; for all inputs, every layer but the last carries one more unit."""
         self.scanner.expect("[")
         sides = []
         for number, axis in enumerate((1, 0)):
@@ -167,11 +170,12 @@ class _Reader(SubjectReader):
                 self.scanner.expect(",")
             self.scanner.expect("[")
             ends: list[Array] = []
-            for lift in lifts:
+            for place, lift in enumerate(lifts, start=1):
+                more = int(carried and place < len(lifts))
                 for _ in ("low", "high"):
                     if ends:
                         self.scanner.expect(",")
-                    ends.append(self._floats(lift.full.shape[axis]))
+                    ends.append(self._floats(lift.full.shape[axis] + more))
             self.scanner.expect("]")
             sides.append(tuple(zip(ends[::2], ends[1::2], strict=True)))
         self.scanner.expect("]")

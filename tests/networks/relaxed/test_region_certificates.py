@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import region_attacks
 from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import FEWER, box, dense, point
@@ -40,6 +41,28 @@ def test_a_certificate_survives_its_file(tmp_path: Path) -> None:
     again = tmp_path / "again.json"
     found.write(again)
     assert again.read_bytes() == (tmp_path / "c.json").read_bytes()
+
+
+def test_a_certificate_about_all_inputs_survives_its_file(tmp_path: Path) -> None:
+    relaxed = relax(example().network, units=4)
+    relaxed.certificate().write(tmp_path / "c.json")
+    found = RegionCertificate.read(tmp_path / "c.json")
+    assert found.region is None
+    assert found.verify(relaxed.network, relaxed.quotient)
+
+
+def test_an_absurd_bound_is_refused_when_the_file_is_read(tmp_path: Path) -> None:
+    claims = replace(example().certificate(), bound=Fraction(10**400))
+    claims.write(tmp_path / "c.json")
+    with pytest.raises(FormatError, match="beyond the range of doubles"):
+        RegionCertificate.read(tmp_path / "c.json")
+
+
+def test_no_attack_on_a_file_is_wrongly_accepted() -> None:
+    counts = dict(region_attacks.run(every=61))
+    assert sum(count.total() for count in counts.values()) > 150
+    assert not sum(count["wrongly accepted"] for count in counts.values())
+    assert sum(count["still right"] for count in counts.values()) < 60
 
 
 def test_files_follow_the_published_schema(tmp_path: Path) -> None:
