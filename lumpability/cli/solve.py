@@ -20,7 +20,7 @@ from lumpability.markov.chains import MarkovChain
 from lumpability.markov.question import KINDS, QUANTITIES, ask
 from lumpability.markov.solve.solution import METHODS
 from lumpability.numbers.parameters import to_expression
-from lumpability.numbers.rationals import read_number
+from lumpability.numbers.rationals import brief, read_number
 from lumpability.show.text import Table
 from lumpability.symbolic.matrices import signs
 from lumpability.vocabulary import count
@@ -253,15 +253,13 @@ def _draw(answer: Answer, path: Path, log: str | None) -> None:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, Fraction) and len(str(value)) > 16:
-        return f"{float(value):.10g}"
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    return f"{value:.10g}" if isinstance(value, float) else brief(value)
 
 
 def _show(answer: Answer, model: Path, written: dict[str, Path | None], stages: Stages) -> None:
     lumping, records = answer.lumping, answer.records()
     rows = tuple(
-        (*map(_text, record[:-1]), _accuracy(record[-1]))
+        (*map(_text, record[:-1]), _accuracy(*record[-2:]))
         for record in itertools.islice(records, _SHOWN)
     )
     more = len(records) - len(rows)
@@ -290,9 +288,11 @@ def _conditions(quotient: MarkovChain) -> list[tuple[str, str]]:
     return [("for all", ", ".join(assumed))]
 
 
-def _accuracy(error: float | None) -> str:
+def _accuracy(value: Any, error: float | None) -> str:
     if error is None:
         return "unknown"
+    if error == 0 and isinstance(value, Fraction) and _text(value) != str(value):
+        return "exact, shown rounded"
     return "exact" if error == 0 else f"{error:.1e}"
 
 

@@ -56,6 +56,7 @@ _LARGEST_EXACT_INTEGER = 2**53
 _MAX_TEXT, _MAX_EXPONENT = 100_000, 5000
 _DIGITS_AT_ONCE = 4000  # Python converts no more than 4300 digits between integers and text
 _SHOWN_BITS = 300
+_BRIEF = 16
 _TEXT = re.compile(
     r"\s*(?P<head>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[eE](?P<exponent>[+-]?[0-9]{1,9}))?"
     r"(?:\s*/\s*(?P<denominator>[0-9]+))?\s*",
@@ -145,6 +146,21 @@ def shown(value: Any) -> str:
     if value.denominator == 1:
         return f"{near} (an integer of {bits[0]} bits)"
     return f"{near} (a fraction with a denominator of {bits[1]} bits)"
+
+
+def brief(value: Any) -> str:
+    """Return an exact number as text for pictures and tables: a long fraction as the nearest short decimal.
+
+    >>> brief(Fraction(1, 3)), brief(Fraction(352115733488927608429447, 175921860444160000000000))
+    ('1/3', '2.001546213')
+    """
+    text = shown(value)
+    if not isinstance(value, Fraction) or len(text) <= _BRIEF:
+        return text
+    try:
+        return f"{float(value):.10g}" if float(value) or not value else text
+    except OverflowError:
+        return text
 
 
 def _log10(number: int) -> float:

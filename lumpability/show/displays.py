@@ -14,7 +14,7 @@ from lumpability.markov.lumping import Lumping
 from lumpability.markov.solve.solution import Solution
 from lumpability.networks.lumping import NetworkLumping
 from lumpability.networks.network import Network
-from lumpability.numbers.rationals import shown
+from lumpability.numbers.rationals import brief
 from lumpability.partition import Partition
 from lumpability.show.explanations import fragment, page
 from lumpability.show.graphs import short
@@ -120,7 +120,7 @@ def _first_rows(title: str, columns: tuple[str, ...], records: Sequence[tuple[An
 
 
 def _number(item: Any) -> str:
-    return f"{item:.10g}" if isinstance(item, float) else shown(item)
+    return f"{item:.10g}" if isinstance(item, float) else brief(item)
 
 
 @html.register
@@ -169,7 +169,7 @@ def matrix_html(
         cells = "".join(
             f'<td style="{_CELL}{_edges(top=state in first, left=column in first)}'
             f'{_edges(bottom=state == order[-1], right=column == order[-1])}">'
-            f"{escape(shown(entries[column])) if column in entries else ''}</td>"
+            f"{escape(brief(entries[column])) if column in entries else ''}</td>"
             for column in order
         )
         rows.append(

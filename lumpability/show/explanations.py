@@ -16,7 +16,7 @@ from lumpability.errors import InvalidInput
 from lumpability.markov.explanation import EqualSum, Explanation, Flow, Step
 from lumpability.networks.checking import NetworkWitness
 from lumpability.networks.explanation import NetworkExplanation
-from lumpability.numbers.rationals import shown
+from lumpability.numbers.rationals import brief, shown
 
 _TRANSITIONS = 24
 _ROWS = 100
@@ -103,7 +103,7 @@ def _flows(told: Step) -> str:
 
 def _flow(flow: Flow) -> str:
     listed = [
-        f"{escape(s)} → {escape(t)}: {escape(shown(weight))}"
+        f"{escape(s)} → {escape(t)}: {escape(brief(weight))}"
         for s, t, weight in flow.transitions[:_TRANSITIONS]
     ]
     more = len(flow.transitions) - len(listed)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.markov.chains import CTMC, MarkovChain
-from lumpability.numbers.rationals import shown
+from lumpability.numbers.rationals import brief
 from lumpability.partition import Partition
 from lumpability.show.arrows import Arrow, arrows
 from lumpability.show.layout import Points, along_a_line, longest_way, spread
@@ -118,7 +118,7 @@ def attributes(chain: MarkovChain, state: int, names: Collection[str] | None = N
         if names is not None and f"reward:{name}" not in names:
             continue
         values = [part[state] for part in reward.parts if part[state] != 0]
-        found += [f"{name} {shown(value)}" for value in values]
+        found += [f"{name} {brief(value)}" for value in values]
     return found
 
 
@@ -140,7 +140,7 @@ def chain_graph(chain: MarkovChain, partition: Partition | None = None) -> Graph
     )
     return Graph.of(
         [str(state) for state in chain.states],
-        [(source, target, shown(weight)) for source, target, weight in triples],
+        [(source, target, brief(weight)) for source, target, weight in triples],
         notes=[", ".join(attributes(chain, state)) for state in range(chain.n)],
         blocks=[-1] * chain.n if plain else blocks.labels.tolist(),
     )

@@ -17,6 +17,7 @@ from lumpability.errors import InvalidValue
 from lumpability.numbers.parameters import read_elements
 from lumpability.numbers.rationals import (
     Reading,
+    brief,
     exact_text,
     read_float,
     read_floats,
@@ -253,3 +254,10 @@ def test_functions_with_coefficients_beyond_text_get_a_sentence():
 def test_spans_of_time_are_no_numbers(unit):
     with pytest.raises(InvalidValue, match="divide it by its unit"):
         read_number(np.timedelta64(3, unit))
+
+
+def test_tables_show_long_fractions_as_decimals_and_short_ones_as_they_are():
+    assert brief(Fraction(-22, 7)) == "-22/7"
+    assert brief(Fraction(10**30 + 1, 3 * 10**30)) == "0.3333333333"
+    assert brief(Fraction(7**400 + 1, 2)).startswith("about 5.5e337")
+    assert brief(Fraction(1, 7**400)).startswith("about 9.1e-339")

@@ -27,7 +27,7 @@ from lumpability.markov.chains import MarkovChain
 from lumpability.markov.earned_rewards import with_respected_rewards
 from lumpability.markov.kinds import find_kind
 from lumpability.markov.respected import respected_names, warn_if_trivial
-from lumpability.numbers.rationals import shown
+from lumpability.numbers.rationals import brief
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict, collapse
 from lumpability.refinement import Progress
@@ -92,7 +92,7 @@ def check_within(
     if found.relative <= relative:
         text = (
             f"ordinary within {in_percent(relative)}: sums spread by at most "
-            f"{in_percent(found.relative)}, and by at most {shown(found.absolute)} in absolute terms"
+            f"{in_percent(found.relative)}, and by at most {brief(found.absolute)} in absolute terms"
         )
         return Verdict("ordinary", None, text, residual=found)
     text = (
