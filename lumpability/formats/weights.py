@@ -9,7 +9,7 @@ of them is.  Nothing is unpickled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,23 +72,51 @@ def read_safetensors(
     path: str | Path, *, layers: LayerList | None = None, max_bytes: int = DEFAULT_MAX_BYTES
 ) -> Network:
     """Read a network from a ``.safetensors``; `layers` as for `network_of_arrays`."""
-    path = Path(path)
-    module = require("safetensors", extra="onnx")
-    with reading(path):
-        check_size(path, size := path.stat().st_size, size, max_bytes)
-        data = path.read_bytes()
-    try:
-        arrays = {name: _array(**item) for name, item in module.deserialize(data)}
-    except Exception as error:  # the package raises a class of its own compiled part
-        raise FormatError(f"is not a safetensors file: {error}", path=path) from error
+    arrays = _Stored(Path(path), max_bytes)
     if layers is not None:
         return _bare(arrays, path, layers)
-    end = 8 + int.from_bytes(data[:8], "little")  # the package has checked the header
-    metadata = parse_object(data[8:end], path, decimals=False).get("__metadata__") or {}
-    if DESCRIPTION not in metadata:
+    if DESCRIPTION not in arrays.metadata:
         raise FormatError(_UNDESCRIBED, path=path)
     with reading(path):
-        return network_from(metadata[DESCRIPTION], arrays, path)
+        return network_from(arrays.metadata[DESCRIPTION], arrays, path)
+
+
+class _Stored(Mapping[str, Array]):
+    """The arrays of a safetensors file; one is read when it is asked for, so that a file may exceed memory.
+
+    - max_bytes: of all that is read
+    """
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        module = require("safetensors", extra="onnx")
+        with reading(path), path.open("rb") as file:
+            try:
+                with module.safe_open(path, framework="np"):
+                    pass
+            except Exception as error:  # the package raises a class of its own compiled part
+                raise FormatError(f"is not a safetensors file: {error}", path=path) from error
+            self.start = 8 + int.from_bytes(file.read(8), "little")  # the header has been checked
+            self.tensors = parse_object(file.read(self.start - 8), path, decimals=False)
+        self.path, self.max_bytes, self.read = path, max_bytes, 0
+        self.metadata: dict[str, str] = self.tensors.pop("__metadata__", None) or {}
+
+    def __getitem__(self, name: str) -> Array:
+        tensor = self.tensors[name]
+        low, high = tensor["data_offsets"]
+        self.read += high - low
+        check_size(self.path, self.read, self.read, self.max_bytes)
+        with self.path.open("rb") as file:
+            file.seek(self.start + low)
+            data = file.read(high - low)
+        if len(data) != high - low:
+            raise FormatError("was shortened while it was read", path=self.path)
+        return _array(shape=tensor["shape"], dtype=tensor["dtype"], data=data)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
 
 
 def write_safetensors(network: Network, path: str | Path) -> None:

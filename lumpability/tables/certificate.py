@@ -23,7 +23,7 @@ from lumpability.errors import FormatError
 from lumpability.files import reading
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 from lumpability.tables.dialects import DUCKDB
-from lumpability.tables.generator import TABLE_KINDS, quotient, write_generator
+from lumpability.tables.generator import TABLE_KINDS, quotient_rows, write_generator
 from lumpability.tables.initial import respected_columns, write_initial_state
 from lumpability.tables.output import quotient_schema
 from lumpability.tables.proof import TABLES, Proof, ranges
@@ -240,8 +240,8 @@ class _Check:
                     f"the table has {found}, and the certificate says {getattr(claims, field)}",
                 )
         self._check_respected_before(blocks)
-        rows = write_generator(self.session, edges, claims.kind)
-        proof = Proof(DUCKDB, edges.n, 2 if claims.kind == "strict" else 1)
+        rows, moduli = write_generator(self.session, edges, claims.kind)
+        proof = Proof(DUCKDB, edges.n, moduli)
         for name in TABLES:
             self.session.store(name, getattr(proof, name)(), temporary=True)
         for low, high in ranges(edges.n, rows, self.session.memory):
@@ -254,7 +254,7 @@ class _Check:
                     "into blocks differ",
                     (int(least), int(state)),
                 )
-        self._check_digests()
+        self._check_digests(moduli)
 
     def compare_quotient(self, path: Path) -> None:
         """Raise `Contradiction` if a file does not hold the certified quotient."""
@@ -318,7 +318,7 @@ class _Check:
                 (int(mixed[0][1]), int(mixed[0][2])),
             )
 
-    def _check_digests(self) -> None:
+    def _check_digests(self, moduli: tuple[int, ...]) -> None:
         session, claims = self.session, self.claims
         blocks, renamed = session.run(
             "SELECT count(*), count(*) FILTER (WHERE label <> block) FROM blocks"
@@ -330,8 +330,8 @@ class _Check:
         found = digest_of_blocks(session.batches("SELECT block FROM final ORDER BY s"))
         if found != claims.partition:
             raise Contradiction("partition", "the file of blocks is not the one that was certified")
-        entries = f"{quotient(claims.kind, self.edges)} ORDER BY source, target"
-        if digest_of_quotient(session.batches(entries)) != claims.quotient:
+        entries = quotient_rows(session, self.edges, claims.kind, moduli)
+        if digest_of_quotient(entries) != claims.quotient:
             raise Contradiction(
                 "quotient", "the sums of the blocks are not those that were certified"
             )

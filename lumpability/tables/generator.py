@@ -9,34 +9,41 @@ exact         Q transposed                                 P transposed
 strict        Q and its transposed matrix, two weights     P and its transposed matrix
 ============  ===========================================  =======================================
 
+If sums of weights have more than 63 bits, each weight is a number of columns, its residues modulo primes (`moduli_of`).
+
 Rows of Q and of P have one sum.  For the others a first split compares the sums of rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from math import prod
+from typing import Any
 
 import numpy as np
 
-from lumpability.errors import InvalidChain, SizeLimit
+from lumpability.errors import InvalidChain, SizeLimit, require
 from lumpability.numbers.exact_array import ExactArray
+from lumpability.numbers.integers import primes_beyond
 from lumpability.numbers.rationals import shown
 from lumpability.structure import WeightedStructure
 from lumpability.tables.database import Database
 from lumpability.tables.dialects import DUCKDB, Dialect
+from lumpability.tables.output import DIGITS
 from lumpability.tables.reading import LARGEST_WORD, Edges
 from lumpability.tables.session import INTEGERS
 
 __all__ = [
     "STREAMED_KINDS",
     "TABLE_KINDS",
-    "check_distribution",
     "check_row_sums",
-    "check_sums",
     "coded_rows",
-    "generator",
+    "has_wide_quotient",
+    "integer_of",
     "is_balanced",
     "quotient",
+    "quotient_rows",
     "write_generator",
 ]
 
@@ -51,41 +58,54 @@ def is_balanced(kind: str, time: str) -> bool:
     return kind == "ordinary" or (kind == "bisimulation" and time == "discrete")
 
 
-def generator(kind: str, time: str) -> str:
-    """Return the query of the table ``gen`` over the view ``numbered_edges``, integers over the common denominator."""
+def generator(kind: str, time: str, primes: tuple[int, ...]) -> str:
+    """Return the query of the table ``gen`` over the view ``numbered_edges``, integers over the common denominator.
+
+    Every matrix has a column of weights for each of the `primes`; see `moduli_of`.
+    """
     has_diagonal = time == "continuous" and kind != "bisimulation"
     edges = "SELECT * FROM numbered_edges" + (" WHERE source <> target" if has_diagonal else "")
-    diagonal = "SELECT source AS s, CAST(-sum(w) AS BIGINT) AS x FROM numbered_edges WHERE source <> target GROUP BY source"
+    count = len(primes)
+    own, zeros = [f"w{i}" for i in range(count)], ["0"] * count
+    exits = [f"({p} - sum(w{i}) % {p}) % {p}" if p else f"-sum(w{i})" for i, p in enumerate(primes)]
+    diagonal = ", ".join(f"CAST({term} AS BIGINT) AS x{i}" for i, term in enumerate(exits))
+    diagonal = (
+        f"SELECT source AS s, {diagonal} FROM numbered_edges WHERE source <> target GROUP BY source"
+    )
     ways = {
-        "exact": [("target", "source", "w AS w0", "x")],
-        "strict": [
-            ("source", "target", "w AS w0, 0 AS w1", "x, x"),
-            ("target", "source", "0, w", ""),
-        ],
-    }.get(kind, [("source", "target", "w AS w0", "x")])
+        "exact": [("target", "source", own)],
+        "strict": [("source", "target", [*own, *zeros]), ("target", "source", [*zeros, *own])],
+    }.get(kind, [("source", "target", own)])
     parts = []
-    for source, target, weights, exits in ways:
-        parts.append(f"SELECT {source} AS source, {target} AS target, {weights} FROM ({edges})")
-        if has_diagonal and exits:
-            parts.append(f"SELECT s, s, {exits} FROM ({diagonal})")
+    for source, target, weights in ways:
+        named = ", ".join(f"{weight} AS w{i}" for i, weight in enumerate(weights))
+        parts.append(f"SELECT {source} AS source, {target} AS target, {named} FROM ({edges})")
+    if has_diagonal:
+        columns = ", ".join(f"x{i}" for i in range(count))
+        parts.append(f"SELECT s, s, {', '.join([columns] * len(ways))} FROM ({diagonal})")
     return " UNION ALL ".join(parts)
 
 
-def number_rows(session: Database, edges: Edges) -> None:
-    """Name the transitions of positive weight for statements: the view ``numbered_edges``, of source, target and w.
+def number_rows(session: Database, edges: Edges, primes: tuple[int, ...]) -> None:
+    """Name the transitions of positive weight for statements: the view ``numbered_edges``.
 
-    Raises `SizeLimit` if a weight does not fit 64 bits.
+    Its columns are source, target and w0, ...: the weight, or its residues modulo primes.
     """
-    if edges.largest >= LARGEST_WORD:
-        raise SizeLimit(
-            f"over their common denominator the largest of the rates has {edges.largest.bit_length()} bits, and "
-            "tables hold 63: use engine='memory' or engine='stream'",
-            bits=edges.largest.bit_length(),
-        )
     whole = edges.denominator == 1 and session.columns("raw")["rate"] in INTEGERS
-    weight = "raw.rate" if whole or edges.numerators is None else "rates.w"
+    if primes == (0,):
+        values = ["raw.rate" if whole or edges.numerators is None else "rates.w"]
+    elif edges.numerators is None:
+        values = [f"raw.rate % {p}" for p in primes]
+    else:
+        arrow = require("pyarrow", extra="tables")
+        columns: dict[str, list[int]] = {"code": list(range(len(edges.numerators)))}
+        columns |= {f"w{i}": [x % p for x in edges.numerators] for i, p in enumerate(primes)}
+        session.register("residues", arrow.table(columns))
+        values = [f"residues.w{i}" for i in range(len(primes))]
+    named = {f"w{i}": value for i, value in enumerate(values)}
+    positive = " OR ".join(f"{value} <> 0" for value in values)
     session.run(
-        f"CREATE OR REPLACE TEMP VIEW numbered_edges AS {_numbered(edges, weight, 'w')} WHERE {weight} <> 0"
+        f"CREATE OR REPLACE TEMP VIEW numbered_edges AS {_numbered(edges, named)} WHERE {positive}"
     )
 
 
@@ -94,11 +114,11 @@ def coded_rows(edges: Edges) -> str:
 
     The code is the place of the rate in ``edges.numerators``, or the rate itself where those are not listed.
     """
-    return _numbered(edges, "raw.rate" if edges.numerators is None else "rates.code", "code")
+    return _numbered(edges, {"code": "raw.rate" if edges.numerators is None else "rates.code"})
 
 
-def _numbered(edges: Edges, value: str, name: str) -> str:
-    """Return a query of the transitions by the numbers of their states, with a value that gets a name."""
+def _numbered(edges: Edges, values: dict[str, str]) -> str:
+    """Return a query of the transitions by the numbers of their states, with values by name."""
     source, target, joins = "raw.source", "raw.target", ""
     if not edges.dense:
         source, target = "a.s", "b.s"
@@ -106,28 +126,37 @@ def _numbered(edges: Edges, value: str, name: str) -> str:
             f" JOIN numbers a ON CAST(raw.source AS {edges.key}) = a.key"
             f" JOIN numbers b ON CAST(raw.target AS {edges.key}) = b.key"
         )
-    if value.startswith("rates."):
+    tables = {value.partition(".")[0] for value in values.values()}
+    if tables != {"raw"}:
         joins += " JOIN rates ON raw.rate = rates.rate"
+    if "residues" in tables:
+        joins += " JOIN residues ON rates.code = residues.code"
+    named = ", ".join(f"CAST({value} AS BIGINT) AS {name}" for name, value in values.items())
     return (
         f"SELECT CAST({source} AS BIGINT) AS source, CAST({target} AS BIGINT) AS target, "
-        f"CAST({value} AS BIGINT) AS {name} FROM raw{joins}"
+        f"{named} FROM raw{joins}"
     )
 
 
-def check_distribution(database: Database, edges: Edges) -> None:
+def check_distribution(
+    database: Database, edges: Edges, dialect: Dialect, primes: tuple[int, ...]
+) -> None:
     """Check that the rows of a DTMC sum to one, exactly.
 
     Raises `InvalidChain` for the first state whose row does not.
     """
-    one = edges.denominator
+    one = [edges.denominator % p if p else edges.denominator for p in primes]
+    sums = ", ".join(f"{dialect.total(f'w{i}', p)} AS t{i}" for i, p in enumerate(primes))
+    totals = [f"coalesce(t{i}, 0)" for i in range(len(primes))]
+    wrong = " OR ".join(f"{total} <> {wanted}" for total, wanted in zip(totals, one, strict=True))
     found = database.run(
-        "SELECT s, coalesce(total, 0) FROM state LEFT JOIN (SELECT source, "
-        "sum(CAST(w AS DECIMAL(38, 0))) AS total FROM numbered_edges GROUP BY source) sums ON s = source "
-        f"WHERE coalesce(total, 0) <> {one} ORDER BY s LIMIT 1"
+        f"SELECT s, {', '.join(totals)} FROM state LEFT JOIN (SELECT source, {sums} FROM numbered_edges "
+        f"GROUP BY source) sums ON s = source WHERE {wrong} ORDER BY s LIMIT 1"
     )
-    if found:
-        state, total = found[0]
-        raise _wrong_sum(database, edges, state, Fraction(int(total), one))
+    for state, *total in found:
+        raise _wrong_sum(
+            database, edges, state, Fraction(integer_of(total, primes), edges.denominator)
+        )
 
 
 def check_row_sums(
@@ -149,53 +178,125 @@ def _wrong_sum(database: Database, edges: Edges, state: int, total: Fraction) ->
     )
 
 
-def check_sums(database: Database, edges: Edges, kind: str, dialect: Dialect) -> None:
-    """Check that sums of weights times changes of values cannot overflow; done before the table ``gen`` is made.
+def moduli_of(database: Database, edges: Edges, kind: str, dialect: Dialect) -> tuple[int, ...]:
+    """Return (0,) if sums of weights times changes of values cannot overflow as they are, or primes.
 
-    Raises `SizeLimit` if the rates out of a state, or into one, have too large a sum.
+    The product of the primes exceeds every difference of two sums of weights, so sums are equal exactly if those of
+    residues are (Chinese remainder theorem).
+
+    Raises `SizeLimit` if residues are needed, and the dialect has none.
     """
-    if edges.largest * edges.rows < dialect.most_weight:
-        return
-    for column in ("source", "target") if kind in ("exact", "strict") else ("source",):
-        most = database.value(
-            f"SELECT max(total) FROM (SELECT sum(CAST(w AS DECIMAL(38, 0))) AS total FROM numbered_edges GROUP BY {column})"
-        )
-        if (most or 0) >= dialect.most_weight:
-            raise SizeLimit(
-                f"over their common denominator the rates of a {column} have a sum of {int(most).bit_length()} "
-                f"bits, and there is room for {dialect.most_weight.bit_length() - 1}: use engine='memory' or engine='stream'",
-                bits=int(most).bit_length(),
+    bound = edges.largest * edges.rows
+    if bound < dialect.most_weight:
+        return (0,)
+    most = edges.largest
+    if edges.largest < LARGEST_WORD:
+        number_rows(database, edges, (0,))
+        for column in ("source", "target") if kind in ("exact", "strict") else ("source",):
+            found = database.value(
+                "SELECT max(total) FROM (SELECT sum(CAST(w0 AS DECIMAL(38, 0))) AS total FROM numbered_edges "
+                f"GROUP BY {column})"
             )
+            most = max(most, int(found or 0))
+    if most < dialect.most_weight:
+        return (0,)
+    if not dialect.residues:
+        raise SizeLimit(
+            f"over their common denominator the rates of a state have a sum of {most.bit_length()} bits, and there "
+            f"is room for {dialect.most_weight.bit_length() - 1}: use another engine",
+            bits=most.bit_length(),
+        )
+    return tuple(primes_beyond(2 * bound))
 
 
-def write_generator(session: Database, edges: Edges, kind: str, dialect: Dialect = DUCKDB) -> int:
-    """Check the numbers of a table and write its matrix as the table ``gen``; return its number of rows."""
-    number_rows(session, edges)
-    check_sums(session, edges, kind, dialect)
+def integer_of(residues: Sequence[Any], primes: tuple[int, ...]) -> int:
+    """Return the integer with such residues that is nearest to zero; for (0,) the number itself.
+
+    Examples
+    --------
+    >>> integer_of([5, 2], (7, 11)), integer_of([12], (0,))
+    (-9, 12)
+    """
+    if primes == (0,):
+        return int(residues[0])
+    product = prod(primes)
+    parts = zip(residues, primes, strict=True)
+    found = sum(int(x) * (product // p) * pow(product // p, -1, p) for x, p in parts) % product
+    return found - product if 2 * found > product else found
+
+
+def write_generator(
+    session: Database, edges: Edges, kind: str, dialect: Dialect = DUCKDB
+) -> tuple[int, tuple[int, ...]]:
+    """Check the numbers of a table and write its matrix as the table ``gen``.
+
+    Returns its number of rows, and the moduli of its columns of weights.
+    """
+    primes = moduli_of(session, edges, kind, dialect)
+    number_rows(session, edges, primes)
     if edges.time == "discrete":
-        check_distribution(session, edges)
-    session.store("gen", generator(kind, edges.time))
-    return int(session.value("SELECT count(*) FROM gen"))
+        check_distribution(session, edges, dialect, primes)
+    session.store("gen", generator(kind, edges.time, primes))
+    rows = int(session.value("SELECT count(*) FROM gen"))
+    return rows, primes * (2 if kind == "strict" else 1)
 
 
-def quotient(kind: str, edges: Edges) -> str:
+def has_wide_quotient(edges: Edges, kind: str) -> bool:
+    """Whether numbers of the quotient may have more than 38 digits; then its file has texts."""
+    members = edges.n if kind == "exact" else 1
+    return bool(max(edges.largest * edges.rows, edges.denominator) * members >= 10**DIGITS)
+
+
+def quotient_rows(
+    database: Database, edges: Edges, kind: str, moduli: tuple[int, ...]
+) -> Iterator[Any]:
+    """Yield the transitions between blocks as record batches, from the tables that a proof leaves."""
+    ordered = f"{quotient(kind, edges, moduli)} ORDER BY source, target"
+    primes = _of_one_matrix(moduli, kind)
+    if primes == (0,):
+        yield from database.batches(ordered)
+        return
+    arrow = require("pyarrow", extra="tables")
+    for batch in database.batches(ordered):
+        *residues, above, below = (column.to_pylist() for column in batch.columns[2:])
+        sums = [integer_of(row, primes) for row in zip(*residues, strict=True)]
+        numerators = [str(total * factor) for total, factor in zip(sums, above, strict=True)]
+        denominators = [str(edges.denominator * factor) for factor in below]
+        columns = [*batch.columns[:2], arrow.array(numerators), arrow.array(denominators)]
+        names = ["source", "target", "numerator", "denominator"]
+        yield arrow.RecordBatch.from_arrays(columns, names)
+
+
+def _of_one_matrix(moduli: tuple[int, ...], kind: str) -> tuple[int, ...]:
+    return moduli[: len(moduli) // (2 if kind == "strict" else 1)]
+
+
+def quotient(kind: str, edges: Edges, moduli: tuple[int, ...]) -> str:
     """Return the query of the transitions between blocks, from the tables that a proof leaves.
 
     For the exact kind, row C of ``sums`` holds q(B, s) for the least s of C; Q^[B, C] is that, times the size of C
-    over the size of B.
+    over the size of B.  For residues these two factors are columns.
     """
+    primes = _of_one_matrix(moduli, kind)
     wide = "DECIMAL(38, 0)"
     loops = kind == "bisimulation" or edges.time == "discrete"
+    ends, above, below, joins = "block AS source, other AS target", "1", "1", ""
     if kind == "exact":
-        query = (
-            f"SELECT other AS source, sums.block AS target, "
-            f"CAST(t0 * own.members AS {wide}) AS numerator, "
-            f"CAST(CAST({edges.denominator} AS {wide}) * origin.members AS {wide}) AS denominator FROM sums "
-            "JOIN blocks own ON sums.block = own.block JOIN blocks origin ON other = origin.block"
+        ends, above, below = (
+            "other AS source, sums.block AS target", "own.members", "origin.members"
+        )  # fmt: skip
+        joins = (
+            " JOIN blocks own ON sums.block = own.block JOIN blocks origin ON other = origin.block"
+        )
+    if primes == (0,):
+        numbers = (
+            f"CAST(t0 * {above} AS {wide}) AS numerator, "
+            f"CAST(CAST({edges.denominator} AS {wide}) * {below} AS {wide}) AS denominator"
         )
     else:
-        query = (
-            f"SELECT block AS source, other AS target, CAST(t0 AS {wide}) AS numerator, "
-            f"CAST({edges.denominator} AS {wide}) AS denominator FROM sums WHERE t0 <> 0"
+        numbers = ", ".join(
+            [*(f"t{i}" for i in range(len(primes))), f"{above} AS above, {below} AS below"]
         )
+    nonzero = " OR ".join(f"t{i} <> 0" for i in range(len(primes)))
+    query = f"SELECT {ends}, {numbers} FROM sums{joins} WHERE {nonzero}"
     return query if loops else f"SELECT * FROM ({query}) WHERE source <> target"

@@ -15,6 +15,7 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.refinement import refine
 from lumpability.structure import WeightedStructure
+from lumpability.tables.generator import integer_of
 from lumpability.tables.rounds import Rounds
 
 __all__ = ["finish_in_memory"]
@@ -34,7 +35,8 @@ def finish_in_memory(rounds: Rounds, pending: int) -> bool:
     rows = database.value(f"SELECT count(*) FROM gen JOIN {_PENDING} p ON gen.source = p.s")
     if rows + pending > allowed:
         return False
-    columns = ", ".join(f"gen.w{i}" for i in range(rounds.statements.weights))
+    moduli = rounds.statements.moduli
+    columns = ", ".join(f"gen.w{i}" for i in range(len(moduli)))
     found = database.arrays(
         f"SELECT gen.source, gen.target, {columns} FROM gen JOIN {_PENDING} p ON gen.source = p.s"
     )
@@ -47,8 +49,14 @@ def finish_in_memory(rounds: Rounds, pending: int) -> bool:
     sources = np.searchsorted(states, found["source"])
     targets = np.searchsorted(states, found["target"])
     structures = []
-    for i in range(rounds.statements.weights):
-        weights, _ = ExactArray.read(found[f"w{i}"])
+    count = len(moduli) // moduli.count(moduli[0])  # columns of a matrix
+    for first in range(0, len(moduli), count):
+        residues = [found[f"w{first + i}"] for i in range(count)]
+        given = residues[0]
+        if moduli[0]:
+            rows = zip(*(column.tolist() for column in residues), strict=True)
+            given = [integer_of(row, moduli[:count]) for row in rows]
+        weights, _ = ExactArray.read(given)
         structures.append(WeightedStructure.from_edges(len(states), sources, targets, weights))
     within = Partition(labels)
     partition = refine(structures, within).partition

@@ -14,7 +14,7 @@ from lumpability.markov.kinds import find_kind
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
-from lumpability.tables.generator import check_row_sums, coded_rows
+from lumpability.tables.generator import check_row_sums, coded_rows, has_wide_quotient
 from lumpability.tables.output import quotient_schema
 from lumpability.tables.reading import Edges
 from lumpability.tables.result import Found
@@ -105,7 +105,8 @@ def _entries(
 ) -> Iterator[Any]:
     """Yield the transitions between blocks, over the same denominators as the engines of SQL."""
     arrow = require("pyarrow", extra="tables")
-    schema = quotient_schema()
+    wide = has_wide_quotient(edges, kind)
+    schema, number = quotient_schema(wide=wide), str if wide else Decimal
     sizes = partition.blocks.sizes if kind == "exact" else None
     for states in matrix.chunks():
         owner, targets, weights = matrix.rows(states)
@@ -115,7 +116,7 @@ def _entries(
             below = [edges.denominator * size for size in sizes[sources].tolist()]
         above = [value * over for value, over in zip(weights, below, strict=True)]
         assert all(value.denominator == 1 for value in above)
-        numbers = ([Decimal(value.numerator) for value in above], [Decimal(x) for x in below])
+        numbers = ([number(value.numerator) for value in above], [number(x) for x in below])
         columns = [
             arrow.array(sources.astype(np.int64)),
             arrow.array(targets.astype(np.int64)),

@@ -5,7 +5,7 @@ file       columns                  content
 =========  =======================  ==========================================================
 blocks     state, block             every state's key, in the order of keys, with its block's number
 quotient   source, target,          transitions between blocks; the rate is numerator / denominator,
-           numerator, denominator   decimals of 38 digits, exactly
+           numerator, denominator   decimals of 38 digits, or texts if they may have more, exactly
 =========  =======================  ==========================================================
 
 Row groups have a fixed size and rows an order, so equal input gives equal bytes, whatever engine ran.
@@ -25,7 +25,7 @@ from lumpability.version import __version__
 __all__ = ["blocks_schema", "quotient_schema", "write_parquet"]
 
 _GROUP = 1 << 18  # rows
-_DIGITS = 38
+DIGITS = 38
 
 
 def _arrow() -> Any:
@@ -39,10 +39,10 @@ def blocks_schema(key: str) -> Any:
     return arrow.schema([("state", kind), ("block", arrow.int64())])
 
 
-def quotient_schema() -> Any:
-    """Return the schema of the file of the quotient."""
+def quotient_schema(*, wide: bool = False) -> Any:
+    """Return the schema of the file of the quotient; wide numbers are texts."""
     arrow = _arrow()
-    number = arrow.decimal128(_DIGITS, 0)
+    number = arrow.string() if wide else arrow.decimal128(DIGITS, 0)
     return arrow.schema(
         [
             ("source", arrow.int64()),

@@ -45,12 +45,12 @@ class Proof:
 
     dialect: Dialect
     n: int
-    weights: int = 1
+    moduli: tuple[int, ...] = (0,)
 
     @property
     def totals(self) -> list[str]:
         """The columns of sums."""
-        return [f"t{i}" for i in range(self.weights)]
+        return [f"t{i}" for i in range(len(self.moduli))]
 
     def blocks(self) -> str:
         """The blocks, numbered by least member."""
@@ -68,7 +68,7 @@ class Proof:
 
         Grouping by one number takes half of the time of grouping by two.
         """
-        totals = [self.dialect.total(f"gen.w{i}") for i in range(self.weights)]
+        totals = [self.dialect.total(f"gen.w{i}", p) for i, p in enumerate(self.moduli)]
         named = ", ".join(f"{t} AS {name}" for t, name in zip(totals, self.totals, strict=True))
         nonzero = " OR ".join(f"{total} <> 0" for total in totals)
         pair = f"own.{by} * {self.n} + target.block"
@@ -104,7 +104,7 @@ class Proof:
 
     def unproved(self) -> str:
         """States of blocks of several, except those whose transitions are the sums of their block one by one."""
-        same = " AND ".join(f"marked.t{i} = gen.w{i}" for i in range(self.weights))
+        same = " AND ".join(f"marked.t{i} = gen.w{i}" for i in range(len(self.moduli)))
         seen = (
             "SELECT gen.source AS s, count(*) AS rows, count(marked.mark) AS agreed, sum(marked.mark) AS marks "
             "FROM gen JOIN final target ON gen.target = target.s JOIN final own ON gen.source = own.s "

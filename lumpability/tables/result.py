@@ -26,6 +26,7 @@ from lumpability.tables.certificate import (
     digest_of_quotient,
 )
 from lumpability.tables.database import Database
+from lumpability.tables.generator import has_wide_quotient
 from lumpability.tables.output import blocks_schema, quotient_schema, write_parquet
 from lumpability.tables.reading import Edges
 from lumpability.tables.session import identifier
@@ -120,7 +121,8 @@ def conclude(
         batches = _with_keys(session, edges, found.numbers())
         write_parquet(task.output, batches, blocks_schema(edges.key), metadata)
     if task.quotient is not None:
-        write_parquet(task.quotient, found.entries(), quotient_schema(), metadata)
+        schema = quotient_schema(wide=has_wide_quotient(edges, task.kind))
+        write_parquet(task.quotient, found.entries(), schema, metadata)
     if task.certificate is not None:
         TableCertificate(
             kind=task.kind,

@@ -77,7 +77,7 @@ class Rounds:
         self.database, self.statements = database, statements
         self.balanced, self.rows = balanced, rows
         self.report, self.finish = report, finish
-        self.proof = Proof(statements.dialect, statements.n, statements.weights)
+        self.proof = Proof(statements.dialect, statements.n, statements.moduli)
         self.number = self.seed = self.blocks = 0
         self.proving = False
 

@@ -9,6 +9,7 @@ Parquet files, and a fixed cost of some seconds.
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 from lumpability.tables.database import Database
 from lumpability.tables.dialects import BITS, DUCKDB, Dialect
-from lumpability.tables.generator import is_balanced, quotient, write_generator
+from lumpability.tables.generator import is_balanced, quotient, quotient_rows, write_generator
 from lumpability.tables.reading import Edges
 from lumpability.tables.result import Found
 from lumpability.tables.rounds import Finish, Rounds
@@ -47,14 +48,15 @@ def refine_by_sql(
     bits : int
         Of the values of blocks; few force collisions, which tests do.
     """
-    rows = session.recall("rows")
-    if rows is None:
-        rows = write_generator(session, edges, task.kind, dialect)
+    saved = session.recall("rows")
+    if saved is None:
+        saved = write_generator(session, edges, task.kind, dialect)
         session.remember("respected", session.value("SELECT count(DISTINCT label) FROM state"))
-        session.remember("rows", rows)
+        session.remember("rows", saved)
+    rows, moduli = saved[0], tuple(saved[1])
     rounds = Rounds(
         session,
-        Statements(dialect, edges.n, 2 if task.kind == "strict" else 1, bits),
+        Statements(dialect, edges.n, moduli, bits),
         balanced=is_balanced(task.kind, edges.time),
         rows=rows,
         report=task.progress,
@@ -66,13 +68,19 @@ def refine_by_sql(
 
 
 def _found(task: Task, session: Database, edges: Edges, rounds: Rounds) -> Found:
-    entries = quotient(task.kind, edges)
+    moduli = rounds.statements.moduli
+    entries = quotient(task.kind, edges, moduli)
     blocks, transitions = session.run(
         f"SELECT (SELECT count(*) FROM blocks), (SELECT count(*) FROM ({entries}))"
     )[0]
 
     def matrix() -> WeightedStructure:
-        rows = session.run(f"{entries} ORDER BY source, target")
+        batches = quotient_rows(session, edges, task.kind, moduli)
+        rows: list[Any] = [
+            row
+            for batch in batches
+            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        ]
         weights, _ = ExactArray.read([Fraction(int(a), int(b)) for *_, a, b in rows])
         sources, targets = (np.array([row[i] for row in rows], dtype=np.int64) for i in (0, 1))
         return WeightedStructure.from_edges(blocks, sources, targets, weights)
@@ -83,7 +91,7 @@ def _found(task: Task, session: Database, edges: Edges, rounds: Rounds) -> Found
         respected=session.recall("respected"),
         rounds=rounds.number,
         numbers=lambda: session.batches("SELECT block FROM final ORDER BY s"),
-        entries=lambda: session.batches(f"{entries} ORDER BY source, target"),
+        entries=lambda: quotient_rows(session, edges, task.kind, moduli),
         matrix=matrix,
         partition=lambda: Partition(session.arrays("SELECT block FROM final ORDER BY s")["block"]),
         least="SELECT block, least FROM blocks",

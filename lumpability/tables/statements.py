@@ -35,21 +35,21 @@ class Statements:
     dialect : Dialect
     n : int
         Number of states.
-    weights : int
-        Number of matrices: one, or two for strict lumping.
+    moduli : tuple of int
+        Of every column of weights: 0 for integers, or a prime for residues of them.
     bits : int
         Bits of the values of blocks; few in tests, which force collisions.
     """
 
     dialect: Dialect
     n: int
-    weights: int = 1
+    moduli: tuple[int, ...] = (0,)
     bits: int = BITS
 
     @property
     def keys(self) -> list[str]:
         """The columns by which blocks are split."""
-        count = sum(len(self.dialect.products(f"w{i}")) for i in range(self.weights))
+        count = sum(len(self.dialect.products(f"w{i}", p)) for i, p in enumerate(self.moduli))
         return [f"d{i}" for i in range(count)]
 
     def start(self, base: int, seed: int) -> str:
@@ -74,7 +74,8 @@ class Statements:
 
     def touched(self) -> str:
         """States whose sums change by what was renamed, in blocks of several states."""
-        sums = [term for i in range(self.weights) for term in self.dialect.products(f"gen.w{i}")]
+        weights = [(f"gen.w{i}", p) for i, p in enumerate(self.moduli)]
+        sums = [term for weight in weights for term in self.dialect.products(*weight)]
         named = ", ".join(f"{term} AS {key}" for term, key in zip(sums, self.keys, strict=True))
         nonzero = " OR ".join(f"{term} <> 0" for term in sums)
         return self._with_label(
@@ -84,7 +85,7 @@ class Statements:
 
     def touched_by_row_sums(self) -> str:
         """States with the sums of their rows, by which blocks are split at first."""
-        sums = [self.dialect.total(f"w{i}") for i in range(self.weights)]
+        sums = [self.dialect.total(f"w{i}", p) for i, p in enumerate(self.moduli)]
         zeros = ["0"] * (len(self.keys) - len(sums))
         named = ", ".join(
             f"{term} AS {key}" for term, key in zip([*sums, *zeros], self.keys, strict=True)

@@ -12,6 +12,7 @@ from lumpability.errors import InvalidInput, require
 from lumpability.files import writing
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.numbers.exact_array import ExactArray
+from lumpability.tables.reading import LARGEST_WORD
 
 __all__ = ["write_chain"]
 
@@ -19,7 +20,7 @@ __all__ = ["write_chain"]
 def write_chain(chain: MarkovChain, edges: str | Path, states: str | Path | None = None) -> None:
     """Write a chain of the library as tables that `lump_table` reads.
 
-    Numbers are integers if all of them are, and otherwise texts such as "1/3".  States are the numbers 0 .. n-1.
+    Numbers are integers if all of them are, and have 64 bits, and otherwise texts such as "1/3".  States are the numbers 0 .. n-1.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def write_chain(chain: MarkovChain, edges: str | Path, states: str | Path | None
     if not chain.matrix.weights.is_rational:
         raise InvalidInput("a chain with parameters has no edge table: substitute numbers first")
     name = "rate" if isinstance(chain, CTMC) else "probability"
-    whole = all(value.denominator == 1 for value in chain.matrix.weights.values)
+    whole = all(x.denominator == 1 and x < LARGEST_WORD for x in chain.matrix.weights.values)
     kind = arrow.int64() if whole else arrow.string()
     schema = arrow.schema([("source", arrow.int64()), ("target", arrow.int64()), (name, kind)])
     with writing(edges) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:

@@ -60,7 +60,35 @@ def test_damaged_files_and_missing_arrays_are_named(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="without a list of layers"):
         read(tmp_path / "w.safetensors")
     with pytest.raises(SizeLimit, match="more than 10 bytes"):
-        read(tmp_path / "w.safetensors", max_bytes=10)
+        read(tmp_path / "w.safetensors", layers=LAYERS, max_bytes=10)
+
+
+def test_only_the_layers_that_are_named_are_read_of_a_safetensors(tmp_path: Path) -> None:
+    """A tensor of four gigabytes lies between them, in a file with a hole."""
+    pytest.importorskip("safetensors")
+    path, first, hole = tmp_path / "large.safetensors", np.float32([[1, 2], [3, 4]]), 1 << 32
+    places = {
+        "a.weight": ([2, 2], 0),
+        "b.weight": ([1 << 15, 1 << 15], 16),
+        "c.weight": ([1, 2], 16 + hole),
+    }
+    header = {
+        name: {"dtype": "F32", "shape": shape, "data_offsets": [low, low + 4 * shape[0] * shape[1]]}
+        for name, (shape, low) in places.items()
+    }
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text + first.tobytes())
+        file.seek(hole, 1)
+        file.write(np.float32([[5, 6]]).tobytes())
+    layers = [("a", "relu"), ("c", None)]
+    network = read(path, layers=layers, max_bytes=100)
+    assert [layer.weight.T.tolist() for layer in (network.layers[0], network.layers[-1])] == [
+        first.tolist(),
+        [[5, 6]],
+    ]
+    with pytest.raises(SizeLimit, match="more than 100 bytes"):
+        read(path, layers=[*layers, ("b", None)], max_bytes=100)
 
 
 def test_a_comparison_counts_equal_points() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, lump
 from lumpability.markov.examples import components, tandem
+from lumpability.numbers.integers import prime
 from lumpability.partition import Partition
 from lumpability.tables import generator, lump_table, rounds, statements, streaming, write_chain
 from lumpability.tables import lump as lump_module
@@ -100,6 +102,46 @@ def assert_every_path_gives_the_definition(chain, kind, names):
 @given(chains, st.sampled_from(KINDS), st.sampled_from(sorted(PATHS)))
 def test_every_engine_gives_the_coarsest_partition_and_its_quotient(chain, kind, path):
     assert_every_path_gives_the_definition(chain, kind, [path])
+
+
+WIDE = [
+    1,
+    3,
+    2**62,
+    2**63 - 1,
+    2**63,
+    2**64 + 1,
+    2**127 - 1,
+    2**127,
+    2**200 + 1,
+    prime(0),
+    2**200 + 1 + prime(0),
+]
+
+
+@st.composite
+def wide_chains(draw):
+    """Chains with weights of up to 200 bits, some of which are equal modulo 2^64 or modulo the first prime."""
+    n = draw(st.integers(2, 5))
+    ends = st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)).filter(
+        lambda pair: pair[0] != pair[1]
+    )
+    numbers = st.builds(Fraction, st.sampled_from(WIDE), st.sampled_from([1, 1, 3]))
+    rates = draw(st.dictionaries(ends, numbers, min_size=1, max_size=12))
+    marked = draw(st.sets(st.integers(0, n - 1), max_size=n))
+    return CTMC.from_rates(rates, states=range(n), labels={"marked": sorted(marked)})
+
+
+@settings(max_examples=8)
+@given(wide_chains(), st.sampled_from(KINDS), st.sampled_from(sorted(PATHS)))
+def test_weights_of_any_size_give_the_coarsest_partition_and_its_quotient(chain, kind, path):
+    assert_every_path_gives_the_definition(chain, kind, [path])
+
+
+def test_weights_that_agree_modulo_a_prime_are_told_apart():
+    rates = {(0, 3): 2**200, (1, 3): 2**200 + prime(0), (2, 3): 2**200, (3, 0): 1}
+    chain = CTMC.from_rates(rates, states=range(4), labels={"end": [3]})
+    assert lumped(chain, engine="duckdb").partition == Partition([0, 1, 0, 2])
 
 
 @pytest.mark.slow
