@@ -79,7 +79,7 @@ def on_the_full_chain(chain: Any, target: str, proved: Interval) -> None:
         seconds = time.process_time() - began
         value = float(chain.initial.to_floats()[free] @ found)
         assert abs(value - proved.estimate) <= 1e-6 * value
-        name = f"   the same by ILU ({order}) and GMRES, not proved"
+        name = f"   by ILU ({order}) and GMRES, not proved"
         print(
             f"{name:<52}{chain.n:>9,}{chain.n:>7}{value:>14.8g}{'':>10}{seconds:>8.2f}", flush=True
         )
