@@ -76,6 +76,8 @@ def _finer(axis: int, before: tuple[Array, Array], after: tuple[Array, Array]) -
 
 def apply(call: Call) -> None:
     """Record the output."""
+    if call.op in ("Element", "Sequence") and not call.moving(0):
+        raise Declined("is a part of a constant")
     {"State": _state, "Element": _element, "Last": _last, "Sequence": _sequence}[call.op](call)
 
 

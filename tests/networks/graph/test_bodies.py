@@ -269,3 +269,11 @@ def test_local_functions_are_written_out_if_units_leave_them_and_carried_otherwi
         assert lumping.quotient.parameter_count == 5 * left
         assert lumping.is_unchanged == (left == 8)
         assert ("written out" in lumping.result) == (left == 4)
+
+
+def test_a_scan_over_a_constant_is_carried() -> None:
+    network = scan(cell(6, 4), 6, 4)
+    model = network.model
+    del model.graph.input[:]
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((5, 3, 4), np.float32), "x"))
+    assert reduce_graph(GraphNetwork(model)).quotient is not None
