@@ -28,7 +28,9 @@ Examples:
 @options.file_argument("first")
 @options.file_argument("second")
 @options.file_option(
+    "--region",
     "--box",
+    "box",
     default="all inputs",
     about="The box of inputs: a .vnnlib file, or JSON with the lists low and high.",
 )
@@ -153,9 +155,11 @@ def _verdict(found: Difference) -> str:
 def _up(value: float) -> str:
     """Return a number in few digits, rounded up.
 
-    >>> _up(0.062561), _up(0.0), _up(2.0)
-    ('0.06257', '0', '2')
+    >>> _up(0.062561), _up(0.0), _up(2.0), _up(4e-280)
+    ('0.06257', '0', '2', '1e-200')
     """
+    if 0 < value < 1e-200:  # the slack for underflow, and nothing else
+        return "1e-200"
     text = f"{value:.4g}"
     if float(text) >= value:
         return text
