@@ -144,11 +144,11 @@ def verdict(text: str, original: RegionCertificate, path: Path) -> str:
 
 def _holds(claim: RegionCertificate, original: RegionCertificate) -> bool:
     ours, theirs = claim.region, original.region
-    within = theirs is None or (
-        ours is not None
-        and ours.n == theirs.n
-        and bool(np.all(ours.low >= theirs.low) and np.all(ours.high <= theirs.high))
-    )
+    within = theirs is None
+    if ours is not None and theirs is not None and ours.n == theirs.n:
+        # Bounds are derived on the doubles around a box.
+        (low, high), (least, most) = ours.floats, theirs.floats
+        within = bool(np.all(low >= least) and np.all(high <= most))
     if within and claim.bound >= original.bound:
         return True
     found = compare(original.network, original.quotient, region=ours, cases=50)
