@@ -96,7 +96,7 @@ def value(text: str) -> str:
     >>> print(value("-1/2"), value("2*λ_1"), value("a few"))
     $-\frac{1}{2}$ $2 \lambda_{1}$ a few
     """
-    number = re.fullmatch(r"(-?)(\d+)(?:/(\d+)|(\.\d+))?", text)
+    number = re.fullmatch(r"(-?)(\d+)(?:/([1-9]\d*)|(\.\d+))?", text)
     if number:
         sign, whole, below, decimals = number.groups(default="")
         return f"${sign}" + (rf"\frac{{{whole}}}{{{below}}}$" if below else f"{whole}{decimals}$")
@@ -118,6 +118,9 @@ def latex_of(value: Any) -> str:
     names = {}
     for symbol in getattr(value, "free_symbols", ()):
         base, *indices = str(symbol).split("_")
+        if not all((base, *indices)):  # no index could be set
+            names[symbol] = rf"\mathrm{{{escaped(str(symbol))}}}"
+            continue
         base = _GREEK.get(base, base)
         usual = sympy.latex(sympy.Symbol("_".join([base, *indices])))
         if str(symbol).startswith(tuple(_GREEK)):
