@@ -183,7 +183,9 @@ class Program:
         on_equal, on_upper = found.eqlin.marginals, found.ineqlin.marginals
         pull = cost - self.equal[0].T @ on_equal
         bound = self._proved(cost, on_equal, on_upper)
-        return Solution(bound, found.x[: len(self.ends[0][0])], self._worst(found.x, pull))
+        inputs = len(self.ends[0][0])  # the solver keeps their ends up to its tolerance
+        point = np.clip(found.x[:inputs], self.low[:inputs], self.high[:inputs])
+        return Solution(bound, point, self._worst(found.x, pull))
 
     def _refute(self) -> None:
         """Raise `NoInput` if the least violation of the rows is proved to be positive."""

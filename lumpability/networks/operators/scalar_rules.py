@@ -271,7 +271,9 @@ def _chosen(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
         scale = next(factor for _, factor in both if factor)
         parts = [(a, f / scale) for a, f in both]
         atom, _ = _free(algebra, "Where", [test, *parts])
-        return algebra.domains.note(atom, least=algebra.domains.of_all(parts)), scale
+        domains = algebra.domains
+        partial, sunk = domains.touches(parts), domains.are_sunk(parts)
+        return domains.note(atom, least=domains.of_all(parts), partial=partial, sunk=sunk), scale
 
     return rule
 

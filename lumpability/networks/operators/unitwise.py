@@ -86,7 +86,8 @@ def apply(call: Call) -> None:
     else:
         sized = call.op == "Resize" and call.name(3)  # its sizes are those of the output
         name += call.stored(*range(1, 3 if sized else len(call.node.input)))
-        values = call.work.algebra.apply([(seen.ids, seen.facs)], _rule(call, name))
+        given, lifts = [(seen.ids, seen.facs)], call.op == "Softmax"
+        values = call.work.algebra.apply(given, _rule(call, name), lifts=lifts)
     arrays = [seen.labels, *values]
     if len(shape) != tensor.rank:  # keepdims=0
         arrays = [array.reshape(np.delete(array.shape, sorted(axes))) for array in arrays]

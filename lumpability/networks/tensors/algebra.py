@@ -125,6 +125,7 @@ class Algebra:
         for k, value in enumerate(distinct.tolist()):
             if isinstance(value, float) and not np.isfinite(value):
                 ids[k], facs[k] = self.atom(("not finite", str(value)), constant=True), 1
+                self.domains.note(int(ids[k]), partial=True, sunk=value == -math.inf)
                 self.infinite.add(int(ids[k]))
             elif isinstance(value, int | float):
                 facs[k] = self.number(Fraction(value))
@@ -158,8 +159,9 @@ class Algebra:
         number = self.atom(("sum", normal), constant=all(a in self.constants for a, _ in left))
         if len(normal) <= _LONGEST:
             self.terms[number] = normal
-        partial = self.domains.touches(normal)
-        self.domains.note(number, least=self.domains.of_sum(normal), partial=partial)
+        domains = self.domains
+        partial, sunk = domains.touches(normal), domains.are_sunk(normal)
+        domains.note(number, least=domains.of_sum(normal), partial=partial, sunk=sunk)
         return number, lead
 
     def nothing(self, *atoms: int) -> Value:
@@ -208,10 +210,13 @@ class Algebra:
         operands: Sequence[tuple[Array, Array]],
         rule: Callable[[list[Value]], Value],
         key: Hashable = None,
+        *,
+        lifts: bool = False,
     ) -> tuple[Array, Array]:
         """Apply a rule on values to arrays of values, element by element.
 
         - key: names the rule; what equal rules make of equal values is remembered
+        - lifts: whether what is made of minus infinity counts as finite
         """
         columns = [array for pair in operands for array in pair]
         known = {} if key is None else self._remembered.setdefault(key, {})
@@ -221,6 +226,7 @@ class Algebra:
                 values = [(a, self.fractions[f]) for a, f in list(pairwise(row))[::2]]
                 found, factor = rule(values)
                 partial = self.domains.touches(values)
+                partial = partial and not (lifts and self.domains.are_sunk(values))
                 known[row] = self.domains.note(found, partial=partial), factor
             return known[row]
 
@@ -271,11 +277,13 @@ class Algebra:
         if lead != 1:
             distinct = np.array([self.number(self.fractions[f] / lead) for f in distinct.tolist()])
         key = (place, atoms.tobytes(), distinct[inverse].tobytes())
-        least, partial = None, not self.domains.partial.isdisjoint(atoms.tolist())
+        least, sunk, partial = None, False, not self.domains.partial.isdisjoint(atoms.tolist())
         if len(atoms) <= _LONGEST**2:
             parts = zip(atoms.tolist(), factors.tolist(), strict=True)
-            least = self.domains.of_all((a, self.fractions[f] / lead) for a, f in parts)
-        found = self.domains.note(self.atom(("stack", key)), least=least, partial=partial)
+            scaled = [(a, self.fractions[f] / lead) for a, f in parts]
+            least, sunk = self.domains.of_all(scaled), self.domains.are_sunk(scaled)
+        atom = self.atom(("stack", key))
+        found = self.domains.note(atom, least=least, partial=partial, sunk=sunk)
         return found, self.number(lead)
 
     def unary(

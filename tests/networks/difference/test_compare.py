@@ -304,3 +304,18 @@ def test_no_sample_in_onnxruntime_exceeds_the_bound(shared_file: Shared) -> None
     assert np.all(gaps >= found.low - rounding)
     assert np.all(gaps <= found.high + rounding)
     assert abs(abs(gaps[0, found.witness.output]) - found.witness.difference) < rounding
+
+
+def test_the_largest_difference_found_is_at_an_input_of_the_region():
+    """Solvers keep the ends of a box up to a tolerance only."""
+    seeds = np.random.default_rng(82)
+    inputs, units = int(seeds.integers(1, 5)), int(seeds.integers(2, 7))
+    scale = 10.0 ** seeds.integers(-9, 3)
+    weights, last = seeds.normal(size=(inputs, units)) * scale, seeds.normal(size=(units, 1))
+    bias = seeds.normal(size=units) * scale
+    other = weights * (1 + 0.1 * seeds.normal(size=weights.shape))
+    a, b = (Network.dense([(w, bias, "relu"), (last, None, None)]) for w in (weights, other))
+    low, high = np.full(inputs, -1.1), np.full(inputs, 0.7)
+    point = compare(a, b, region=(low, high), cases=30).witness.point
+    assert (low <= point).all()
+    assert (point <= high).all()

@@ -111,3 +111,38 @@ def test_what_is_finite_is_zero_times_zero(function: Function, cancel: Function)
     after = reduce_graph(before).quotient
     x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
     assert np.allclose(before(x), after(x), rtol=1e-4)
+
+
+@pytest.mark.parametrize("bias", [np.inf, -np.inf])
+def test_zero_times_a_stored_infinity_is_no_number(bias: float) -> None:
+    """A unit that is infinite is not dead where its weights are zero."""
+    graph = Graph()
+    units = graph.add("MatMul", "x", graph.const(FIRST))
+    shifted = graph.add("Add", units, graph.const([bias, 1.0, 2.0, 0.0]))
+    hidden = graph.add("MatMul", shifted, graph.const([[0.0, 0], [1, 2], [1, -1], [2, 1]]))
+    given = graph.model([graph.add("Relu", hidden)], x=["N", 3])
+    lumping = reduce_graph(given)
+    x = np.array([[1.0, -2, 0.5]], np.float32)
+    assert not np.isfinite(given(x)).all()
+    np.testing.assert_array_equal(given(x), lumping.quotient(x))
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_a_mask_of_minus_infinity_does_not_hold_the_values_of_attention(chosen: bool) -> None:
+    """A softmax of what is finite or minus infinite counts as finite."""
+    graph = Graph()
+    hidden = np.triu(np.ones((3, 3), bool), 1)
+    scores = graph.add("MatMul", "x", graph.add("Transpose", "x", perm=[0, 2, 1]))
+    if chosen:
+        low = graph.const(-np.inf)
+        masked = graph.add("Where", graph.const(hidden, np.bool_), low, scores)
+    else:
+        masked = graph.add("Add", scores, graph.const(np.where(hidden, -np.inf, 0.0)))
+    values = graph.add("MatMul", "x", graph.const([[1.0, 1, 0, 2], [2, 2, 0, -1]]))
+    mixed = graph.add("MatMul", graph.add("Softmax", masked, axis=-1), values)
+    y = graph.add("MatMul", mixed, graph.const([[1.0], [2], [5], [3]]))
+    given = graph.model([y], x=["N", 3, 2])
+    lumping = reduce_graph(given)
+    assert lumping.quotient.parameter_count < given.parameter_count
+    x = np.random.default_rng(0).normal(size=(2, 3, 2)).astype(np.float32)
+    np.testing.assert_allclose(given(x), lumping.quotient(x), rtol=1e-5)
