@@ -143,6 +143,7 @@ def _layer(layer: Layer, shape: Shape) -> Iterator[bytes]:
 
 def _values(values: Array) -> Iterator[bytes]:
     """Yield the values as doubles, row by row, a portion at a time."""
+    values = np.atleast_1d(values)
     rows = values.reshape(len(values), math.prod(values.shape[1:]))
     step = max(1, BLOCK // max(rows.shape[1], 1))
     for low in range(0, len(rows), step):

@@ -192,7 +192,7 @@ def rounded(values: Floats, onto: Vector | None = None) -> Vector:
     >>> vector = rounded(np.array([0.5, -0.25]))
     >>> (vector.numerators / vector.scale).tolist()
     [0.5, -0.25]
-    >>> rounded(np.array([2.0**-80, 0]), onto=vector).exact()[0] - Fraction(1, 2) == Fraction(1, 2**80)
+    >>> (rounded(np.array([2.0**-80, 0]), onto=vector).exact()[0] - vector.exact()[0]) * 2**80 == 1
     True
     """
     largest = float(np.abs(values).max(initial=0.0))
