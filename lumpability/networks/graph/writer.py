@@ -2,7 +2,8 @@
 
 A constant that others read as well is cloned.  One that is computed from a stored one by transpositions or by
 dequantisation is written there if the stored type holds what it becomes; otherwise its new value is stored where it is
-read, and what is not read any more is forgotten.
+read, and what is not read any more is forgotten.  A node that only measures a constant becomes the constant that it
+yields, so that it does not keep the old one.
 """
 
 from __future__ import annotations
@@ -93,9 +94,10 @@ class Writer:
         index = self.analysis.index
         for (number, key), value in attributes.items():
             self._set(self.node(number), key, value)
+        measures = self._stated_measures(constants)
         for name, wanted in constants.items():
             old = self.analysis.known[name]
-            users = set(index.users.get(name, ()))
+            users = set(index.users.get(name, ())) - measures
             shared = name in index.captured or name in index.outputs or users - wanted.keys()
             groups: dict[tuple[Shape, bytes], list[tuple[int, int]]] = {}
             arrays: dict[tuple[Shape, bytes], Array] = {}
@@ -122,6 +124,32 @@ class Writer:
     def node(self, number: int) -> Any:
         """Return a node of the copy."""
         return self.model.graph.node[self.analysis.index.places[number]]
+
+    def _stated_measures(self, changed: Iterable[str]) -> set[tuple[int, int]]:
+        """Turn nodes that measure constants which change into constants; return where they read."""
+        index, known = self.analysis.index, self.analysis.known
+        behind, found = self._behind_all(changed), set()
+        for number, node in enumerate(index.nodes):
+            measures = node.op_type in ("Shape", "Size") and node.domain in ("", "ai.onnx")
+            if measures and node.input[0] in known and behind & self._behind_all(node.input[:1]):
+                value = onnx().numpy_helper.from_array(known[node.output[0]])
+                stated = onnx().helper.make_node(
+                    "Constant", [], node.output, node.name, value=value
+                )
+                self.node(number).CopyFrom(stated)
+                found.add((number, 0))
+        return found
+
+    def _behind_all(self, names: Iterable[str]) -> set[str]:
+        """Return constants and all that they are computed from."""
+        index, found, pending = self.analysis.index, set(), list(names)
+        while pending:
+            name = pending.pop()
+            if name and name not in found:
+                found.add(name)
+                place = index.producer.get(name)
+                pending += [] if place is None else index.nodes[place].input
+        return found
 
     def _set(self, node: Any, key: str, value: Any) -> None:
         made = onnx().helper.make_attribute(key, value)

@@ -224,3 +224,21 @@ def test_other_sums_over_named_axes_are_carried(equation: str) -> None:
     h = graph.add("MatMul", "x", graph.const(TWINS[:, [0, 0, 2]]))
     y = graph.add("Einsum", h, graph.const(np.ones((3, 3))), equation=equation)
     assert reduced(graph.model([y], x=["N", 3, 3])).kept.get("t0a", np.arange(3)).size == 3
+
+
+@pytest.mark.parametrize("between", [(), ("Identity",), ("Cast", "Identity")])
+def test_a_node_that_measures_a_weight_does_not_keep_it(between: tuple[str, ...]) -> None:
+    """Torch's exporter makes the bias of a convolution without one from the shape of its weights."""
+    graph, random = Graph(), np.random.default_rng(3)
+    first, last = random.normal(size=(8, 2, 3, 3)), random.normal(size=(4, 8, 3, 3))
+    first[4:] = 0
+    h = graph.add("Relu", graph.add("Conv", "x", graph.const(first), pads=[1] * 4))
+    weight = measured = graph.const(last)
+    for op in between:
+        measured = graph.add(op, measured, **({"to": 1} if op == "Cast" else {}))
+    width = graph.add("Slice", graph.add("Shape", measured), graph.ints(0), graph.ints(1))
+    bias = graph.add("Expand", graph.const(0.0), width)
+    lumping = reduced(graph.model([graph.add("Conv", h, weight, bias)], x=["N", 2, 5, 5]))
+    assert lumping.quotient.parameter_count == 4 * 2 * 9 + 4 * 4 * 9 + 1
+    names = {item.name for item in lumping.quotient.model.graph.initializer}
+    assert (weight in names) == (not between)
