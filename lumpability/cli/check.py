@@ -82,7 +82,7 @@ def check_command(
             "check",
             path=str(model),
             partition=str(partition),
-            model=describe(loaded).data,
+            model=describe(loaded, kind, antiparallel).data,
             verdict=report.data,
             seconds=stages.seconds,
         )

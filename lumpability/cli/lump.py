@@ -11,7 +11,7 @@ import click
 from lumpability.cli import options
 from lumpability.cli.console import Stages, document, show
 from lumpability.cli.failures import tell
-from lumpability.cli.models import describe, lumped, summarise, units
+from lumpability.cli.models import describe, layer_options, lumped, summarise, units
 from lumpability.cli.networks import BOX
 from lumpability.cli.partition_file import write_partition
 from lumpability.cli.tables import lump_table_file, refuse_table_options, table_options
@@ -165,7 +165,8 @@ def lump_command(
             alone = html is not None or (partition is not None and asked.get("region") is not None)
             lumping = lumped(loaded, asked, stages, for_networks=options_told, layers=alone)
         with stages("reporting"):
-            summary, described = summarise(lumping, **told), describe(loaded)
+            summary = summarise(lumping, **told)
+            described = describe(loaded, *layer_options(asked))
         with stages("writing"):
             if certificate is not None:  # first, because it may be refused
                 lumping.certificate().write(certificate)

@@ -6,7 +6,7 @@ a model chooses between them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -49,12 +49,18 @@ def subject(model: Any, *options: Any) -> Any:
     return model if source is None else source
 
 
-def describe(model: Any) -> Report:
+def layer_options(options: Mapping[str, Any]) -> list[Any]:
+    """Return the values of the options of `lump` that only layers have, None for one that was not given."""
+    return [options.get(name) for name in ("kind", "within", "dtype", "antiparallel", "engine")]
+
+
+def describe(model: Any, *options: Any) -> Report:
     """Report the sizes of a model, its labels, and how its numbers were read.
 
-    A network that `lump` reduces as the graph that it was read from is described as that graph.
+    A network that `lump` reduces as the graph that it was read from is described as that graph, without an option for
+    layers.
     """
-    shown = subject(model)
+    shown = subject(model, *options)
     report: Report = _WINGS[shown.domain].describe(shown)
     return report
 
@@ -119,10 +125,15 @@ def lumped(
         if layers:
             raise click.UsageError("this needs a lumping for all inputs: leave --region out")
         given["region"] = Box.read(given["region"])
-    if layers and model.domain == "network":
-        given.setdefault("kind", "proportional")
-    if layers and model.domain == "graph":
-        raise InvalidInput("a page plays chains and chains of layers; this network is a graph")
+    if layers and subject(model, *layer_options(given)).domain == "graph":
+        raise InvalidInput(
+            "a page, and a proof to read, show layers, and lump reduces this network as a graph: leave it out"
+            + (
+                ", or give --kind proportional for the layers alone"
+                if model.domain == "network"
+                else ""
+            )
+        )
     if model.domain == "chain":
         given |= dict.fromkeys(for_networks)  # `lump` refuses them, and names the existing options
     with options_of(model):

@@ -13,6 +13,8 @@ from lumpability.errors import NotJustified
 from lumpability.formats.onnx_compare import compare_in_onnxruntime, latency_in_onnxruntime
 from lumpability.markov.attributes import States
 from lumpability.networks import Network, NetworkLumping
+from lumpability.networks.graph.reduce import reduce_graph
+from lumpability.networks.graph.source import graph_of
 from lumpability.networks.joins import Join, Opaque
 from lumpability.networks.lumping import LayerReport
 from lumpability.networks.rounding_bound import rounding_error_bound
@@ -87,6 +89,8 @@ def summarise(
     """
     report = lumping.report()
     bound, effect = _effect_of_rounding(lumping, box)
+    source = graph_of(lumping.network)
+    graph = None if source is None else reduce_graph(source)
     pair = (lumping.network, lumping.quotient)
     timed, lines = execution(
         None if compare is None else compare_in_onnxruntime(*pair, compare),
@@ -100,6 +104,7 @@ def summarise(
         "factors": [[str(factor) for factor in layer] for layer in lumping.factors],
         "barriers": _barriers(lumping.network),
         "bound": bound,
+        "graph": None if graph is None else graph.report()["after"],
         **timed,
     }
     made, kept = lumping.rounding, str(lumping.quotient.dtype)
@@ -107,8 +112,14 @@ def summarise(
         (name, change_of_size(report["before"][key], report["after"][key]))
         for key, name in SIZES.items()
     ]
+    if lumping.network.dtype != lumping.quotient.dtype:
+        rows.append(("type", f"{lumping.network.dtype} -> {kept}, of inputs and outputs too"))
     same = f"smaller, and the same function for every input{' before rounding' if made.rounded else ''}"
     rows.append(("result", lumping.result if lumping.is_irreducible else same))
+    if graph is not None:
+        before, after = graph.network.hidden_neurons, graph.quotient.hidden_neurons
+        told = "layers were reduced, as an option asks; without options for layers"
+        rows.append(("graph", f"{told}, {before - after:,} of {before:,} units leave the graph"))
     rows += _barrier_rows(lumping.network)
     rows += [
         ("proof", lumping.stats.proof.partition(";")[0]),

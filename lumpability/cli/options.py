@@ -16,7 +16,7 @@ import click
 
 from lumpability import formats
 from lumpability.cli.failures import DEBUG
-from lumpability.errors import InvalidInput
+from lumpability.errors import InvalidInput, InvalidNetwork
 from lumpability.markov import KINDS
 from lumpability.markov.approximate.tolerance import read_absolute, read_tolerance
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
@@ -79,6 +79,20 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
 def _joined(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str | None:
     """Join the values of a repeatable option with commas; None if it was not given."""
     return ",".join(value) if value else None
+
+
+def _layers(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:
+    """Return names of layers with the activations that follow them; None if the option was not given."""
+    from lumpability.networks.activations import activation
+
+    found = []
+    for item in _names(ctx, parameter, value) or ():
+        name, _, function = item.partition(":")
+        try:
+            found.append((name, activation(function) if function else None))
+        except InvalidNetwork as error:
+            raise click.BadParameter(str(error)) from None
+    return found or None
 
 
 def _tolerance(ctx: click.Context, parameter: click.Parameter, value: float) -> float:
@@ -291,6 +305,15 @@ _READING = _added(
         default=True,
         show_default=True,
         help="PRISM and JANI sources, UMB files: name states by the values of their variables.",
+    ),
+    click.option(
+        "--layers",
+        metavar="NAME:FUNCTION,...",
+        multiple=True,
+        callback=_layers,
+        show_default="the file's own list",
+        help=".npz and .safetensors files of weights alone: the layers by name, each with the activation that "
+        "follows it: net.1:relu,net.3:relu,net.5.",
     ),
     click.option(
         "--fold-scaling/--no-fold-scaling",

@@ -10,7 +10,7 @@ import click
 from lumpability.cli import options
 from lumpability.cli.console import Stages, show_json
 from lumpability.cli.failures import NO, tell
-from lumpability.cli.models import describe, lumped
+from lumpability.cli.models import describe, layer_options, lumped
 from lumpability.files import writing
 from lumpability.show.text import printable
 from lumpability.symbolic import Proof, export, prove
@@ -61,7 +61,7 @@ def prove_command(
         show_json(
             "prove",
             path=str(model),
-            model=describe(loaded).data,
+            model=describe(loaded, *layer_options(asked)).data,
             proof=_data(proof),
             written={"coq": None if coq is None else str(coq)},
             seconds=stages.seconds,

@@ -9,7 +9,7 @@ import click
 
 from lumpability.cli import options
 from lumpability.cli.console import Stages, show_json
-from lumpability.cli.models import describe, lumped, subject
+from lumpability.cli.models import describe, layer_options, lumped, subject
 from lumpability.files import writing
 from lumpability.show.text import printable
 
@@ -27,7 +27,7 @@ def tell_states(
     """Print their equal sums, or the splits that separate them; `asked` are the options of the lumping."""
     with Stages() as stages:
         with stages("reading", model.name):
-            loaded = subject(read(model), *asked.values())
+            loaded = subject(read(model), *layer_options(asked))
         with stages("lumping"):
             lumping = lumped(loaded, asked, stages, layers=loaded.domain == "network")
         with stages("explaining"):
@@ -40,7 +40,7 @@ def tell_states(
         show_json(
             "explain",
             path=str(model),
-            model=describe(loaded).data,
+            model=describe(loaded, *layer_options(asked)).data,
             explanation=explanation.to_json(),
             written={"html": None if html is None else str(html)},
             seconds=stages.seconds,

@@ -122,7 +122,7 @@ def verify_command(
             seconds=stages.seconds,
         )
     else:
-        soundness_only = isinstance(claim, BoundCertificate | TableCertificate)
+        soundness_only = isinstance(claim, BoundCertificate | TableCertificate | GraphCertificate)
         show(_table(certificate, model, verification, stages, soundness_only=soundness_only))
     if not verification:
         ctx.exit(NO)

@@ -5,7 +5,8 @@
                 {"layer": "Activate", "function": "relu"}, ...]}
 
 Every layer is named by its class and described by its fields: numbers as numbers, arrays by the names under
-which they are stored, the branches of a join as lists of layers.  Reading checks every field against its
+which they are stored, the branches of a join as lists of layers.  A dense layer with a name, that of another
+program, has its weight stored as there: transposed, with the shape (outputs, inputs).  Reading checks every field against its
 type before it makes a layer.  An `Opaque` layer, a piece of an ONNX graph, has no description.
 """
 
@@ -79,12 +80,18 @@ def _described(
                 for b, branch in enumerate(layer.branches)
             ]
         else:
+            name = getattr(layer, "name", None)
+            where = where if name is None else f"{name}."
+            while any(where + item.name in arrays for item in fields(layer)):  # type: ignore[arg-type]
+                where = f"_{where}"
             for item in fields(layer):  # type: ignore[arg-type]
                 value = getattr(layer, item.name)
                 if isinstance(value, np.ndarray):
-                    arrays[where + item.name] = value
+                    turned = value.ndim == 2 and name is not None
+                    arrays[where + item.name] = value.T if turned else value
                     value = where + item.name
-                description[item.name] = value
+                if item.name != "name" or name is not None:
+                    description[item.name] = value
         result.append(description)
     return result
 
@@ -118,6 +125,7 @@ class _Reader:
         self._read: dict[str, Callable[[Any, str], Any]] = {
             "Array": self._array,
             "Array | None": lambda v, what: None if v is None else self._array(v, what),
+            "str | None": lambda v, what: None if v is None else self._typed(v, str, what),
             "bool": lambda v, what: self._typed(v, bool, what),
             "int": lambda v, what: self._typed(v, int, what),
             "float": lambda v, what: float(self._typed(v, (int, float), what)),
@@ -181,6 +189,8 @@ class _Reader:
                 n: self._read[annotation](given.pop(n, None), f"{where} {n}")
                 for n, annotation in known.items()
             }
+        if kind is Dense and read["name"] is not None:
+            read["weight"] = read["weight"].T
         if given:
             raise FormatError(f"layer {where} has no {shown(next(iter(given)))}", path=self._path)
         windows = [

@@ -6,6 +6,7 @@ Names, shapes and types of input and output are those of the network.  The file 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,8 @@ def to_onnx(network: Network) -> Any:
     graph = onnx.helper.make_graph(
         writer.nodes,
         "lumpability",
-        [value(network.input_name, code, _sizes(network.input_shape))],
-        [value(network.output_name, code, _sizes(network.output_shape))],
+        [value(network.input_name, code, _sizes(network.input_shape, network.axis_names))],
+        [value(network.output_name, code, _sizes(network.output_shape, network.axis_names[:1]))],
         writer.stored,
     )
     opsets = [onnx.helper.make_opsetid(domain, v) for domain, v in sorted(writer.opsets.items())]
@@ -87,8 +88,9 @@ def to_onnx(network: Network) -> Any:
     return model
 
 
-def _sizes(shape: Shape) -> list[int | str]:
-    return [f"free_{axis}" if size is None else size for axis, size in enumerate(shape)]
+def _sizes(shape: Shape, names: Sequence[str]) -> list[int | str]:
+    names = [*names, *[""] * len(shape)]
+    return [(names[k] or f"free_{k}") if size is None else size for k, size in enumerate(shape)]
 
 
 class _Writer:

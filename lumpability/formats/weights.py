@@ -3,7 +3,7 @@
 Files of this library hold their own list of layers (`lumpability.formats.layer_list`): as the text `network`
 among the arrays of an ``.npz``, as metadata of that name in a ``.safetensors``.  Files of other programs hold only
 weights; the caller says which of them form layers and what follows each.  Their matrices have the shape
-(outputs, inputs), as in most frameworks.  Numbers of bfloat16 and of eight bits are read as the float32 that each
+(outputs, inputs), as in most frameworks; layers that were read of them are written so again, under their names.  Numbers of bfloat16 and of eight bits are read as the float32 that each
 of them is.  Nothing is unpickled.
 """
 
@@ -129,7 +129,10 @@ def write_safetensors(network: Network, path: str | Path) -> None:
         handle.write(module.save(plain, {DESCRIPTION: text}))
 
 
-_UNDESCRIBED = "holds weights without a list of layers: say which form them with layers=[(prefix, activation), ...]"
+_UNDESCRIBED = (
+    "holds weights without a list of layers: say which form them with layers=[(prefix, activation), ...], or "
+    "--layers PREFIX:ACTIVATION,..."
+)
 
 
 def _described(network: Network, path: str | Path) -> tuple[str, dict[str, Any]]:
@@ -192,4 +195,6 @@ def _layer(
             f"layer {prefix!r} has no {unknown[0]!r}: it has {', '.join((*known, 'input_shape'))}",
             path=path,
         )
-    return Conv(weight, bias, **fields) if known else Dense(weight.T, bias)
+    if known:
+        return Conv(weight, bias, **fields, name=prefix)
+    return Dense(weight.T, bias, name=prefix)

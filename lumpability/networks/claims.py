@@ -127,7 +127,7 @@ def _layer(layer: Layer, shape: Shape) -> Iterator[bytes]:
             inner = value
         elif item.name == "axis" and value < 0:
             settings["axis"] = value + len(shape)
-        elif value is not None:
+        elif value is not None and item.name != "name":
             settings[item.name] = _plain(value)
     shapes = {name: list(values.shape) for name, values in arrays.items()}
     branches = [len(branch) for branch in inner]

@@ -113,6 +113,8 @@ class Dense(Layer):
     weight : float array, shape (n_in, n_out)
         Column s holds the incoming weights of neuron s.
     bias : float array, shape (n_out,), or None
+    name : str or None
+        In a file of a framework, which holds ``NAME.weight`` with the shape (n_out, n_in).  It is no part of the function.
 
     Examples
     --------
@@ -123,6 +125,7 @@ class Dense(Layer):
 
     weight: Array
     bias: Array | None = None
+    name: str | None = None
 
     def __post_init__(self) -> None:
         check_stored(self.weight, "the weight of a dense layer")
@@ -142,7 +145,7 @@ class Dense(Layer):
 
     def with_matrix(self, matrix: Array, bias: Array | None) -> Dense:
         """Return the layer with other weights, one column for each neuron."""
-        return Dense(matrix, bias)
+        return replace(self, weight=matrix, bias=bias)
 
     def output_shape(self, shape: Shape) -> Shape:
         if not shape or shape[-1] != self.weight.shape[0]:
@@ -175,6 +178,8 @@ class Conv(Layer):
     pads : tuple of (int, int)
         Zeros before and after each spatial axis.
     groups : int
+    name : str or None
+        In a file of a framework; no part of the function.
 
     Examples
     --------
@@ -189,6 +194,7 @@ class Conv(Layer):
     pads: tuple[tuple[int, int], ...] = ()
     dilations: tuple[int, ...] = ()
     groups: int = 1
+    name: str | None = None
 
     def __post_init__(self) -> None:
         check_stored(self.weight, "the weight of a convolution")

@@ -18,6 +18,7 @@ from lumpability.networks.certificate import NetworkCertificate
 from lumpability.networks.claims import Subject
 from lumpability.networks.explain import Neuron, explain_neurons
 from lumpability.networks.explanation import NetworkExplanation
+from lumpability.networks.graph.source import graph_of
 from lumpability.networks.merging import MergedStage, reasons
 from lumpability.networks.near_misses import NearMiss, near_misses
 from lumpability.networks.network import Network
@@ -159,16 +160,19 @@ class NetworkLumping(Played):
         >>> lumping.result
         '2 -> 1 hidden neurons, 6 -> 3 parameters, the same function for every input'
         """
+        alone = ""
+        if graph_of(self.network) is not None:
+            alone = "; the layers alone, as an option asks: without it the graph is reduced"
         if not self.is_irreducible:
             return (
                 f"{self.network.hidden_neurons} -> {self.quotient.hidden_neurons} hidden neurons, "
                 f"{self.network.parameter_count} -> {self.quotient.parameter_count} parameters, "
-                "the same function for every input"
+                f"the same function for every input{alone}"
             )
         barriers = sorted({row.held for row in self.table if row.held not in (None, "output")})
         if barriers:
-            return f"no neuron that was examined can leave (kept as they are: units {', '.join(barriers)})"
-        return "irreducible: every layer's neurons are pairwise distinguishable"
+            return f"no neuron that was examined can leave (kept as they are: units {', '.join(barriers)}){alone}"
+        return f"irreducible: every layer's neurons are pairwise distinguishable{alone}"
 
     def certificate(self) -> NetworkCertificate:
         """Return a certificate, with everything needed to check the lumping; see `NetworkCertificate.verify`.

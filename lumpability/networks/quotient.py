@@ -283,5 +283,5 @@ def _without_placeholders(
         return result
     zero = np.zeros((before.weight.shape[0], after.units), dtype=after.weight.dtype)
     result[low:high] = [None] * (high - low)
-    result[high] = Dense(zero, after.bias)
+    result[high] = replace(after, weight=zero)
     return result

@@ -201,10 +201,10 @@ class StoredQuotient:
         return True
 
     def _same_settings(self, layer: Layer, mine: Layer, but: Iterable[str]) -> bool:
-        """Compare everything but some arrays."""
+        """Compare everything but some arrays, and names."""
         if type(layer) is not type(mine):
             return False
-        names = [item.name for item in fields(layer) if item.name not in but]  # type: ignore[arg-type]
+        names = [item.name for item in fields(layer) if item.name not in (*but, "name")]  # type: ignore[arg-type]
         return all(self._same(getattr(layer, name), getattr(mine, name)) for name in names)
 
     def _same(self, one: Any, other: Any) -> bool:

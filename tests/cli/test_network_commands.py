@@ -84,8 +84,8 @@ def test_json_and_report_are_one_document_with_documented_keys(
     lumping = document["lumping"]
     assert list(lumping) == [
         *("kind", "result", "before", "after", "layers", "origin", "weights", "meaning", "seconds"),
-        *("irreducible", "proof", "engine", "factors", "barriers", "bound", "comparison"),
-        "latency",
+        *("irreducible", "proof", "engine", "factors", "barriers", "bound", "graph"),
+        *("comparison", "latency"),
     ]
     assert (lumping["before"]["hidden_neurons"], lumping["after"]["hidden_neurons"]) == (56, 14)
     assert lumping["irreducible"] is False
@@ -214,6 +214,10 @@ def test_compare_measures_with_onnxruntime(run: Run, tmp_path: Path) -> None:
     assert re.search(shown, result.stdout)
     found = run("lump", "small.onnx", "--compare", "5", "--json").document["lumping"]["comparison"]
     assert found == {"points": 5, "bitwise_equal": 5, "largest_difference": "0.0"}
+    narrow = run("lump", "wide.onnx", "--dtype", "float16", "--compare", "5", "-o", "half.onnx")
+    assert narrow.exit_code == 0
+    assert "float32 -> float16, of inputs and outputs too" in narrow.stdout
+    assert 0 < float(re.search(r"largest difference (\S+)", narrow.stdout)[1]) < 10
 
 
 def test_what_onnxruntime_cannot_do_is_said_before_anything_is_written(
@@ -509,5 +513,45 @@ def test_units_of_a_graph_are_named_by_nodes_in_every_command(run: Run, tmp_path
     assert "b:0 and b:1" in refuted.stdout
     assert "are together" in run("explain", "net.onnx", "a:0", "a:4", "--html", "why.html").stdout
     assert "leave together with" in run("info", "net.onnx").stdout
-    refused = run("lump", "net.onnx", "--kind", "proportional", "--html", "play.html")
-    assert refused.exit_code == 0  # as layers
+
+
+@pytest.mark.parametrize(
+    "option", [("--kind", "proportional"), ("--dtype", "float16"), ("--antiparallel",)]
+)
+def test_an_option_for_layers_says_what_the_graph_would_lose(
+    run: Run, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    pytest.importorskip("onnx")
+    from lumpability.networks.graph.examples import residual
+
+    (tmp_path / "net.onnx").write_bytes(residual().to_bytes())
+    run("lump", "net.onnx", "--html", "p.html").assert_refused("--kind proportional")
+    found = run("lump", "net.onnx", *option, "--html", "p.html")
+    assert found.exit_code == 0
+    assert "without options for layers, 8 of 16 units leave the graph" in found.stdout
+    document = run("lump", "net.onnx", *option, "--json").document
+    assert document["lumping"]["graph"]["hidden_neurons"] == 8
+    assert document["model"]["class"] == "Network"
+    network = formats.read("net.onnx")
+    assert "the layers alone" in lump(network, kind="exact").result
+
+
+def test_weights_of_another_program_come_back_under_its_names(run: Run, tmp_path: Path) -> None:
+    tensors: Any = pytest.importorskip("safetensors.numpy")
+    first = np.float32([[1, 2], [2, 4], [3, -1]])
+    arrays = {"net.1.weight": first, "net.1.bias": np.float32([1, 2, 0])}
+    arrays |= {"net.3.weight": np.float32([[1, 1, 1], [1, 2, 3]])}
+    tensors.save_file(arrays, tmp_path / "pm.safetensors")
+    layers = ["--layers", "net.1:relu,net.3"]
+    assert run("lump", "pm.safetensors", *layers, "-o", "small.safetensors").exit_code == 0
+    found = tensors.load_file(tmp_path / "small.safetensors")
+    shapes = {"net.1.weight": (2, 2), "net.1.bias": (2,), "net.3.weight": (2, 2)}
+    assert {name: array.shape for name, array in found.items()} == shapes
+    assert found["net.1.weight"].tolist() == [[1, 2], [3, -1]]
+    plain, named = (
+        formats.read("small.safetensors", layers=how)
+        for how in (None, [("net.1", "relu"), ("net.3", None)])
+    )
+    assert plain.exact(["1/3", 2]).tolist() == named.exact(["1/3", 2]).tolist()
+    run("lump", "pm.safetensors").assert_refused("--layers")
+    assert "did you mean 'relu'" in run("lump", "pm.safetensors", "--layers", "net.1:Relu").stderr

@@ -43,7 +43,7 @@ def names_of(verb: Callable[..., object]) -> set[str]:
         (
             read,
             ["info", "lump", "check", "explain", "verify", "convert", "prove"],
-            {"--layers", "--tolerance"},  # which is called --float-tolerance there
+            {"--tolerance"},  # which is called --float-tolerance there
         ),
         (write, ["lump", "convert"], set()),
     ],

@@ -94,39 +94,38 @@ def compare_models(
 ) -> Comparison:
     """Run two models at random points.
 
-    - first, second: ONNX files with the same inputs and outputs
+    - first, second: ONNX files with the same inputs and outputs, but for the width of floats
     - points: the sizes of free dimensions take turns; those at which the first model fails are left out
     - scale: standard deviation of the normally distributed inputs
     - ends: for models with one input: its lowest and highest numbers, flat; inputs are then uniform between
       them
 
-    Raises `InvalidInput` if `points` is not positive, the inputs differ, or onnxruntime cannot run a model.
+    Inputs are numbers of the narrower type, so that both models are given the same.  Raises `InvalidInput` if `points` is not positive, the inputs differ, or onnxruntime cannot run a model.
     Raises `MissingDependency` without the package ``onnxruntime``.
     """
     if points < 1:
         raise InvalidInput("comparing needs at least one point")
     sessions = [session(model) for model in (first, second)]
-    inputs = [[(i.name, i.type, i.shape) for i in one.get_inputs()] for one in sessions]
-    if [(n, t) for n, t, _ in inputs[0]] != [(n, t) for n, t, _ in inputs[1]]:
-        raise InvalidInput("comparing needs two networks with the same inputs")
+    kinds = _narrower(*sessions)
+    ends_of = [(item.name, item.shape) for item in sessions[0].get_inputs()]
     random = np.random.default_rng(seed)
     sizes, done, equal, largest = list(_SIZES), 0, 0, 0.0
     while done < points and sizes:
         size = sizes[done % len(sizes)]
-        shapes = _shapes([(name, shape) for name, _, shape in inputs[0]], *size)
-        feeds = {name: _random(random, kind, shapes[name], scale) for name, kind, _ in inputs[0]}
+        shapes = _shapes(ends_of, *size)
+        feeds = {name: _random(random, kind, shapes[name], scale) for name, kind in kinds.items()}
         if ends is not None:
             ((name, values),) = feeds.items()
             feeds[name] = _between(random, ends, values)
         try:
-            wanted = sessions[0].run(None, feeds)
+            wanted = sessions[0].run(None, _cast(feeds, sessions[0]))
         except Exception as error:  # onnxruntime raises classes of its own
             sizes.remove(size)
             if not sizes:
                 raise InvalidInput(f"onnxruntime cannot run the network: {error}") from error
             continue
         try:
-            found = sessions[1].run(None, feeds)
+            found = sessions[1].run(None, _cast(feeds, sessions[1]))
         except Exception as error:
             raise InvalidInput(f"onnxruntime cannot run the reduced network: {error}") from error
         pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(wanted, found, strict=True)]
@@ -143,21 +142,23 @@ def latency(first: bytes, second: bytes, *, runs: int = 25) -> Latency:
     ``onnxruntime``.
     """
     sessions = [session(model, optimised=True) for model in (first, second)]
-    ends = [(item.name, item.type, item.shape) for item in sessions[0].get_inputs()]
+    ends = [(item.name, item.shape) for item in sessions[0].get_inputs()]
+    kinds = _narrower(*sessions)
     random = np.random.default_rng(0)
     for size in _SIZES:
-        shapes = _shapes([(name, shape) for name, _, shape in ends], *size)
-        feeds = {name: _random(random, kind, shapes[name], 1.0) for name, kind, _ in ends}
+        shapes = _shapes(ends, *size)
+        drawn = {name: _random(random, kind, shapes[name], 1.0) for name, kind in kinds.items()}
+        feeds = [_cast(drawn, one) for one in sessions]
         try:
-            for one in sessions:
-                one.run(None, feeds)
+            for one, given in zip(sessions, feeds, strict=True):
+                one.run(None, given)
         except Exception:  # noqa: BLE001, S112  # onnxruntime raises classes of its own; other sizes are tried
             continue
         times: tuple[list[float], list[float]] = ([], [])
         for _ in range(runs):
-            for one, mine in zip(sessions, times, strict=True):
+            for one, given, mine in zip(sessions, feeds, times, strict=True):
                 started = time.perf_counter()
-                one.run(None, feeds)
+                one.run(None, given)
                 mine.append(time.perf_counter() - started)
         return Latency(statistics.median(times[0]), statistics.median(times[1]), runs)
     raise InvalidInput("onnxruntime runs the networks at none of the sizes that were tried")
@@ -184,10 +185,42 @@ def _shapes(
     }
 
 
-def _random(random: np.random.Generator, kind: str, shape: list[int], scale: float) -> Array:
-    names = {"float": "float32", "double": "float64"}
-    inner = kind.removeprefix("tensor(").removesuffix(")")
-    dtype = np.dtype(names.get(inner, inner))
+def _types(one: Any) -> dict[str, Any]:
+    """Return the type of each input of a session."""
+    names, found = {"float": "float32", "double": "float64"}, {}
+    for item in one.get_inputs():
+        inner = item.type.removeprefix("tensor(").removesuffix(")")
+        try:
+            found[item.name] = np.dtype(names.get(inner, inner))
+        except TypeError:
+            raise InvalidInput(f"no random inputs are made of the type {inner}") from None
+    return found
+
+
+def _narrower(*sessions: Any) -> dict[str, Any]:
+    """Return the type of each input; where two sessions have floats of different widths, the narrower one."""
+    first, second = map(_types, sessions)
+    pairs = list(zip(first.values(), second.values(), strict=False))
+    alike = all(a == b or (a.kind, b.kind) == ("f", "f") for a, b in pairs)
+    if list(first) != list(second) or not alike:
+        told = [
+            ", ".join(f"{name} ({kind})" for name, kind in one.items()) for one in (first, second)
+        ]
+        raise InvalidInput(
+            f"comparing needs two networks with the same inputs, not {told[0]} and {told[1]}"
+        )
+    return {
+        name: min(pair, key=lambda kind: kind.itemsize)
+        for name, pair in zip(first, pairs, strict=True)
+    }
+
+
+def _cast(feeds: dict[str, Array], one: Any) -> dict[str, Array]:
+    """Return inputs in the types that a session takes."""
+    return {name: feeds[name].astype(kind, copy=False) for name, kind in _types(one).items()}
+
+
+def _random(random: np.random.Generator, dtype: Any, shape: list[int], scale: float) -> Array:
     if dtype.kind == "f":
         return (scale * random.normal(size=shape)).astype(dtype)
     return random.integers(0, 2, size=shape).astype(dtype)
@@ -202,7 +235,7 @@ def _between(random: np.random.Generator, ends: tuple[Array, Array], like: Array
 
 def _difference(a: Array, b: Array) -> float:
     """Return the largest difference of two outputs; infinite if their shapes differ."""
-    if a.shape != b.shape or a.dtype != b.dtype:
+    if a.shape != b.shape or (a.dtype != b.dtype and (a.dtype.kind, b.dtype.kind) != ("f", "f")):
         return float("inf")
     if a.dtype.kind not in "fiub":
         return 0.0 if a.tolist() == b.tolist() else float("inf")
