@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
+from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_overloads, overload
 
 from lumpability.errors import InvalidInput
@@ -55,9 +56,12 @@ def _for_both_wings(verb: Verb) -> Verb:
     def checked(model: Any, *arguments: Any, **given: Any) -> Any:
         domain = _domain(model)
         if domain not in known:
-            raise InvalidInput(
+            told = (
                 f"cannot {verb.__name__} a {type(model).__name__}: give a CTMC, a DTMC or a Network"
             )
+            told += ", or a torch module with an example" if _MODULE in known else ""
+            told += "; read(path) reads a file" if isinstance(model, str | PathLike) else ""
+            raise InvalidInput(told)
         for name in given:
             if name not in known[domain]:
                 others = [f"{other}s" for other, words in known.items() if name in words]
@@ -66,7 +70,7 @@ def _for_both_wings(verb: Verb) -> Verb:
                     name,
                     known[domain],
                     of=type(model).__name__,
-                    elsewhere=others[0] if others else "",
+                    elsewhere=" and ".join(others),
                 )
         return verb(model, *arguments, **given)
 
@@ -519,7 +523,7 @@ def check(
         For chains anything that `Partition.of` takes, of the states.  For networks a mapping from i, for
         the i-th layer with weights, to a partition of its neurons (neurons of other layers stay
         separate); or a partition of all neurons, numbered layer after layer, as
-        `NetworkLumping.partition` has them.  For graphs the same; the mapping may name layers by their
+        `NetworkLumping.partition` has them, or named "2:17" for number 17 of layer 2.  For graphs the same; the mapping may name layers by their
         outputs.
     kind : str or Kind, optional
         The notion of lumpability, as for `lump`.  For chains also "weak", which has no coarsest lumping.

@@ -126,6 +126,7 @@ def test_the_options_of_a_verb_are_those_of_its_overloads(verb: Any) -> None:
         (lambda: lump(CTMC), "cannot lump a ABCMeta: give a CTMC, a DTMC or a Network"),
         (lambda: lump(CHAIN, kind=["exact"]), "unknown kind"),
         (lambda: lump(CHAIN, kind=Exact), "give an object of the kind"),
+        (lambda: lump("net.onnx"), r"or a torch module with an example; read\(path\) reads a file"),
         (lambda: lump([[0, 1]]), "cannot lump a list: give a CTMC, a DTMC or a Network"),
         (lambda: check({}, []), "cannot check a dict: give a CTMC, a DTMC or a Network"),
         (lambda: lump(CHAIN, kind="ordinari"), "did you mean 'ordinary'"),

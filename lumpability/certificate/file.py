@@ -98,6 +98,16 @@ class Reader:
         return int(text)
 
 
+_CLASSES = {
+    "chain": "lumpability.Certificate",
+    "bound": "lumpability.certificate.bounds.BoundCertificate",
+    "network": "lumpability.networks.NetworkCertificate",
+    "graph": "lumpability.networks.graph.certificate.GraphCertificate",
+    "region": "lumpability.networks.relaxed.certificate.RegionCertificate",
+    "table": "lumpability.tables.TableCertificate",
+}
+
+
 def read_document(
     path: str | Path, domain: str, claims: Callable[[Scanner], T], max_bytes: int = MAX_BYTES
 ) -> T:
@@ -109,7 +119,8 @@ def read_document(
         scanner = Scanner(stream, path, max_bytes=max_bytes)
         found = Reader(scanner).domain()
         if found != domain:
-            scanner.fail(f"is about a {found[:60]}, not about a {domain}")
+            reader = f": read it with {_CLASSES[found]}.read" if found in _CLASSES else ""
+            scanner.fail(f"is about a {found[:60]}, not about a {domain}{reader}")
         read = claims(scanner)
         scanner.expect("}")
         scanner.end()

@@ -35,6 +35,7 @@ import numpy as np
 from lumpability.errors import InvalidNetwork
 from lumpability.numbers.float_arrays import Array
 from lumpability.numbers.groups import Group
+from lumpability.vocabulary import did_you_mean
 
 
 def _same(group: Group) -> Group:
@@ -293,7 +294,8 @@ def activation(spec: str | Activation, **parameters: float) -> Activation:
         return spec
     if spec not in ACTIVATIONS:
         raise InvalidNetwork(
-            f"there is no activation {spec!r}: choose one of {', '.join(sorted(ACTIVATIONS))}",
+            f"there is no activation {spec!r}: {did_you_mean(spec.lower(), ACTIVATIONS, end=' ')}choose one of "
+            f"{', '.join(sorted(ACTIVATIONS))}",
             activation=spec,
         )
     return ACTIVATIONS[spec](**parameters)

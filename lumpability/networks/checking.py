@@ -80,7 +80,7 @@ def check_network(network: Network, partition: Any, *, kind: str, antiparallel: 
     if kind not in KINDS:
         raise unknown_word("kind", kind, KINDS)
     stages = stages_of(network)
-    given = layer_partitions(partition, stages)
+    given = layer_partitions(partition, stages, names=(stage.position for stage in stages))
     below: MergedStage | None = None
     for number, (stage, wanted) in enumerate(zip(stages, given, strict=True)):
         above = stages[number + 1] if number + 1 < len(stages) else None

@@ -5,7 +5,7 @@ Neurons (channels) of layers with weights are numbered layer after layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,15 +52,18 @@ def layer_partitions(
     partition: Any,
     stages: Sequence[Layer],
     others: Callable[[int], Partition] = Partition.discrete,
+    *,
+    names: Iterable[object],
 ) -> list[Partition]:
     """Read a partition of the network's neurons as one partition for each layer with weights.
 
     Raises `InvalidPartition` if it does not fit the network or mixes neurons of different layers.
 
     - partition (mapping of int to partition, or anything `Partition.of` takes): a mapping gives for the i-th
-      layer with weights a partition of its neurons.  Anything else is a partition of all neurons
+      layer with weights a partition of its neurons.  Anything else is a partition of all neurons, by number or name
     - others (callable): returns the partition of a layer that the mapping leaves out, given its number of
       neurons
+    - names: of the layers with weights: neuron 17 of layer 2 has the name "2:17"
     """
     if isinstance(partition, Mapping) and all(map(_is_partition, partition.values())):
         unknown = [key for key in partition if key not in range(len(stages))]
@@ -75,7 +78,11 @@ def layer_partitions(
             for number, stage in enumerate(stages)
         ]
     bounds = offsets(stages)
-    whole = Partition.of(partition, states=int(bounds[-1]))
+    every: Any = int(bounds[-1])
+    if _has_names(partition):
+        counts = zip(names, stages, strict=True)
+        every = [f"{name}:{unit}" for name, stage in counts for unit in range(stage.units)]
+    whole = Partition.of(partition, states=every)
     layer = np.repeat(np.arange(len(stages)), np.diff(bounds))
     mixed = np.flatnonzero(layer[whole.representatives][whole.labels] != layer)
     if len(mixed):
@@ -86,6 +93,15 @@ def layer_partitions(
         whole.restrict(np.arange(low, high))
         for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
     ]
+
+
+def _has_names(partition: Any) -> bool:
+    """Whether the blocks hold texts, or a mapping is from texts."""
+    if isinstance(partition, Mapping):
+        return any(isinstance(key, str) for key in partition)
+    blocks = partition if isinstance(partition, Sequence | Set) else ()
+    inside = [b for b in blocks if isinstance(b, Sequence | Set) and not isinstance(b, str)]
+    return any(isinstance(unit, str) for block in inside for unit in block)
 
 
 def _is_partition(value: Any) -> bool:

@@ -44,7 +44,10 @@ def lump_network(
     if kind not in KINDS:
         raise unknown_word("kind", kind, KINDS)
     stages = stages_of(network)
-    start = None if within is None else layer_partitions(within, stages, Partition.trivial)
+    start = None
+    if within is not None:
+        names = [stage.position for stage in stages]
+        start = layer_partitions(within, stages, Partition.trivial, names=names)
     reflect = _worth_reflecting(network, kind, start, engine) if antiparallel else frozenset()
     merge_all = partial(merge, network, kind, engine=engine, reflect=reflect, progress=progress)
     start, merged, (quotient, weights, rounding) = _fitting(network, merge_all, start, dtype)

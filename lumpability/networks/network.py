@@ -37,6 +37,8 @@ class Network(Drawn):
         Of input and output: float16, float32 or float64.
     input_name, output_name : str
         As in the file it came from.
+    axis_names : tuple of str
+        Of the input's axes, empty or missing where the file gives none.
     output_shape : tuple of int or None
 
     Raises
@@ -59,6 +61,7 @@ class Network(Drawn):
     dtype: Any = np.float32
     input_name: str = "input"
     output_name: str = "output"
+    axis_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -100,12 +103,19 @@ class Network(Drawn):
         """
         built: list[Layer] = []
         size: int | None = None
-        for number, (weight, bias, function) in enumerate(layers):
-            matrix = np.asarray(weight, dtype=dtype)
+        for number, given in enumerate(layers):
+            try:
+                weight, bias, function = given
+            except (TypeError, ValueError):
+                raise InvalidNetwork(
+                    f"layer {number} is not (weight, bias, activation): give all three, None where there is none"
+                ) from None
+            matrix = _floats(weight, dtype, f"layer {number}: a weight")
             if matrix.ndim != 2:
                 raise InvalidNetwork(f"layer {number}: a weight has 2 axes, not {matrix.ndim}")
             size = matrix.shape[0] if size is None else size
-            built.append(Dense(matrix, None if bias is None else np.asarray(bias, dtype=dtype)))
+            offset = None if bias is None else _floats(bias, dtype, f"layer {number}: a bias")
+            built.append(Dense(matrix, offset))
             if function is not None:
                 built.append(
                     Activate(function) if isinstance(function, str | Activation) else function
@@ -317,6 +327,17 @@ class Network(Drawn):
             f"Network({_shown(self.input_shape[-1:])} -> {_shown(self.output_shape[-1:])}, "
             f"{self.hidden_neurons} hidden neurons, {self.parameter_count} parameters)"
         )
+
+
+def _floats(values: Any, dtype: Any, what: str) -> Array:
+    """Return numbers as floats; fractions in texts are no floats."""
+    try:
+        return np.asarray(values, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise InvalidNetwork(
+            f"{what} is an array of floats, which the network holds exactly; fractions are rounded by float(Fraction("
+            f"text)): {error}"
+        ) from None
 
 
 def _units(layers: Sequence[Layer]) -> list[int]:

@@ -48,7 +48,9 @@ def prove_network(lumping: NetworkLumping, *, largest: int = MOST_OPERATIONS) ->
     except (NotJustified, InvalidInput) as reason:
         layers, note = [], f"; no identity for each layer: {reason}"
     else:
-        note = ""
+        gone = sum(int((~one.live).sum()) for one in lumping.stages)
+        told = f"; what is constant or dead is left out of it: {gone} of the classes below"
+        note = told if gone else ""
     matrices: dict[str, Any] = {}
     identities = []
     for number, layer in enumerate(layers, 1):

@@ -13,6 +13,7 @@ import pytest
 from lumpability import lump
 from lumpability.errors import FormatError
 from lumpability.formats import read, write
+from lumpability.formats.onnx_writer import to_onnx
 from lumpability.networks import Network
 from lumpability.networks.elementwise import Activate, PReLU, Scale, Shift, Softmax
 from lumpability.networks.joins import Join
@@ -307,3 +308,13 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
         write(Network((Activate("gelu"),), (None, 1), np.float32), path)
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_name_of_the_batch_axis_stays(tmp_path: Path) -> None:
+    network = Network.dense([([[1, 2]], [1, 2], "relu"), ([[1], [1]], None, None)])
+    model = to_onnx(network)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    quotient = to_onnx(lump(read(tmp_path / "net.onnx")).quotient)
+    for item in (*quotient.graph.input, *quotient.graph.output):
+        assert item.type.tensor_type.shape.dim[0].dim_param == "batch"

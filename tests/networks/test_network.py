@@ -69,6 +69,10 @@ def test_literal_floats_keep_their_binary_value() -> None:
         ([([[1.0, 2]], None, None), ([[1.0]], None, None)], "layer 1: a dense layer with 1 inputs"),
         ([([1.0], None, None)], "2 axes"),
         ([], "at least one layer"),
+        ([([["1/3"]], None, None)], "layer 0: a weight is an array of floats"),
+        ([([[1.0]], ["x"], None)], "layer 0: a bias is an array of floats"),
+        ([([[1.0]], None)], r"layer 0 is not \(weight, bias, activation\)"),
+        ([([[1.0]], None, "ReLU")], "'ReLU': did you mean 'relu'"),
     ],
 )
 def test_networks_that_make_no_sense_are_refused(layers: list[object], message: str) -> None:

@@ -15,6 +15,7 @@ from lumpability.networks.certificate import NetworkCertificate
 from lumpability.networks.claims import Subject
 from lumpability.networks.examples import planted, unequal_factors
 from lumpability.networks.layers import Dense
+from lumpability.networks.weight_stages import stages_of
 
 
 @pytest.fixture
@@ -52,6 +53,12 @@ def test_a_verdict_names_units_classes_and_sums() -> None:
     assert json.loads(json.dumps(witness.to_json()))["sums"] == ["1", "1"]
     assert "<p>units 0 and 1 of layer 2: their sums" in witness.to_html()
     assert check(network, {0: [{0, 1}]})
+    names = [
+        f"{stage.position}:{unit}" for stage in stages_of(network) for unit in range(stage.units)
+    ]
+    assert check(network, [names[:2], *([name] for name in names[2:])])
+    with pytest.raises(InvalidPartition, match="'9:0'"):
+        check(network, [["9:0"]])
 
 
 def test_partitions_of_the_wrong_shape_are_refused() -> None:

@@ -109,3 +109,13 @@ def test_a_wrong_partition_of_units_is_not_proved_layer_by_layer() -> None:
     assert not proof
     assert not proof.identities[0].holds
     assert proof.function  # the quotient itself is right
+
+
+def test_the_title_counts_the_classes_that_the_quotient_leaves_out() -> None:
+    network = Network.dense([([[1, 2, 5]], [1, 2, 0], "relu"), ([[3], [4], [0]], None, None)])
+    proof = prove(lump(network))
+    assert proof
+    assert (
+        "3 neurons to 1; what is constant or dead is left out of it: 1 of the classes"
+        in proof.title
+    )

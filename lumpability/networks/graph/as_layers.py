@@ -137,7 +137,8 @@ class _Reader:
         else:
             layers = list(with_biases(self._chain(self.nodes, self.input.name, self.output, shape)))
         names = {"input_name": self.input.name, "output_name": self.output}
-        return Network(tuple(layers), shape, self.dtype, **names)
+        axes = tuple(dim.dim_param for dim in self.input.type.tensor_type.shape.dim)
+        return Network(tuple(layers), shape, self.dtype, **names, axis_names=axes)
 
     def _dtype(self) -> Any:
         code = self.input.type.tensor_type.elem_type

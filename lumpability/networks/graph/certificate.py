@@ -90,6 +90,10 @@ class GraphCertificate:
                 return Verification.rejected(
                     "digest", f"the {name} is not the one that the certificate is about"
                 )
+        unknown = [name for name in self.kept if name not in network.index.producer]
+        if unknown:
+            told = f"no node of the network writes {unknown[0][:60]!r}"
+            return Verification.rejected("layers", told)
         try:
             prove(network.analysis, reduced.index.model, self.kept)
         except Unproved as unproved:

@@ -116,7 +116,9 @@ def check_graph(network: GraphNetwork, partition: Any, *, kind: str = "proportio
         partition = {
             found.names.index(k) if isinstance(k, str) else k: v for k, v in partition.items()
         }
-    for number, classes in enumerate(layer_partitions(partition, network.layers)):
+    for number, classes in enumerate(
+        layer_partitions(partition, network.layers, names=found.names)
+    ):
         for members in classes.blocks:
             for other in members.tolist()[1:]:
                 witness = _witness(found, number, int(members[0]), other)

@@ -71,8 +71,8 @@ class ModuleLumping(GraphLumping):
         """Return a smaller module that computes the same, in evaluation mode.
 
         It is a copy of the module with smaller parameters, of the same class, where the module's code does not depend
-        on its widths; otherwise a module that runs the nodes of the reduced graph by torch's functions.  Either is
-        run beside the reduced graph before it is returned.
+        on its widths; otherwise a module that runs the nodes of the reduced graph by torch's functions, and whose
+        attribute `reason` says why.  Either is run beside the reduced graph before it is returned.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class ModuleLumping(GraphLumping):
         try:
             return shrunken(self.exported, self.quotient, self.state_dict(), self.remainders)
         except NotJustified as reason:
-            module = graph_module(self.quotient)
+            module = graph_module(self.quotient, str(reason))
             if differs(
                 replace(self.exported, keywords=()), module, self.exported.inputs, self.quotient
             ):

@@ -23,8 +23,10 @@ from lumpability.networks.tensors.protobuf import attributes
 from lumpability.numbers.float_arrays import Array
 
 
-def graph_module(network: GraphNetwork) -> Any:
+def graph_module(network: GraphNetwork, reason: str = "") -> Any:
     """Return a torch module that runs a graph.
+
+    - reason: why it is not of the class that the graph came from
 
     Raises `InvalidNetwork` if an operator of the graph is not known here.
     """
@@ -42,13 +44,15 @@ def graph_module(network: GraphNetwork) -> Any:
         name for node in steps if node.op_type == "BatchNormalization" for name in node.input[3:]
     }
     trained = index.constants.keys() - measured
-    return _made(
+    module = _made(
         [(node.op_type, attributes(node), list(node.input), list(node.output)) for node in steps],
         constants,
         ends,
         index.opsets[""],
         trained,
     ).eval()
+    module.reason = reason
+    return module
 
 
 def _made(*given: Any) -> Any:
@@ -63,7 +67,9 @@ def _class(count: int) -> Callable[..., Any]:
     torch = require("torch", extra="torch")
 
     class GraphModule(torch.nn.Module):  # type: ignore[misc, name-defined]
-        """A graph whose nodes are run by torch."""
+        """A graph whose nodes are run by torch; `reason` says why it is not of another class."""
+
+        reason: str = ""
 
         def __init__(
             self,
@@ -100,7 +106,8 @@ def _class(count: int) -> Callable[..., Any]:
 
         def __reduce__(self) -> tuple[Any, ...]:
             found = {k: getattr(self, n).detach().cpu().numpy() for k, n in self.names.items()}
-            return _made, (self.steps, found, self.ends, self.version, self.trained)
+            given = (self.steps, found, self.ends, self.version, self.trained)
+            return _made, given, {"reason": self.reason}
 
         def extra_repr(self) -> str:
             """Name the operators, in order."""

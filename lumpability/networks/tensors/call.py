@@ -24,6 +24,8 @@ from lumpability.networks.tensors.views import View
 from lumpability.numbers.float_arrays import Array
 
 _COUNTS = ("group", "hidden_size", "num_groups", "split")
+_ON_INTEGERS = ("QLinear", "QGemm", "QAttention", "DynamicQuantize")
+"""The first letters of operators on integers, besides those that end in Integer."""
 _REAL = (1, 10, 11, 16)
 """ONNX's numbers of float, float16, double and bfloat16."""
 
@@ -188,6 +190,10 @@ class Call:
     def why(self) -> str:
         """Why the node is carried as it is, for reports."""
         told = "is an operator without a rule, which may use all units together"
+        if self.op.startswith(_ON_INTEGERS) or self.op.endswith("Integer"):
+            told = (
+                "computes with integers, without a rule: lump the float model first, then quantise"
+            )
         return str(self.notes.get("why", told))
 
     def only_first_output(self) -> None:

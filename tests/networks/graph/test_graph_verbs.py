@@ -11,8 +11,8 @@ import onnx
 import pytest
 from graph_builder import Graph
 
-from lumpability import Network, check, lump, read
-from lumpability.errors import InvalidInput, InvalidPartition
+from lumpability import Certificate, Network, check, lump, read
+from lumpability.errors import FormatError, InvalidInput, InvalidPartition
 from lumpability.formats import write
 from lumpability.networks.graph.certificate import GraphCertificate
 from lumpability.networks.graph.examples import residual
@@ -144,6 +144,21 @@ def test_certificates_of_graphs_take_networks_that_layers_describe(tmp_path: Pat
     write(lumping.quotient, small)
     claim = GraphCertificate.read(tmp_path / "claim.json")
     assert claim.verify(network, read(small))
+    for garbage in ("", "nolayer"):
+        other = replace(claim, kept={**claim.kept, garbage: np.array([0])})
+        assert "no node" in other.verify(network, read(small)).text
+    with pytest.raises(FormatError, match=r"graph\.certificate\.GraphCertificate\.read"):
+        Certificate.read(tmp_path / "claim.json")
     layers = Network.dense([([[1]], None, None)])
     with pytest.raises(InvalidInput, match="read the network from its ONNX file"):
         claim.verify(layers, layers)
+
+
+def test_operators_on_integers_name_the_remedy() -> None:
+    graph = Graph()
+    weights = graph.const(np.ones((4, 2)), np.int8)
+    narrow, scale, zero = graph.add("DynamicQuantizeLinear", "x", outputs=3)
+    product = graph.add("MatMulInteger", narrow, weights, zero)
+    y = graph.add("Mul", graph.add("Cast", product, to=1), scale)
+    (reason,) = lump(graph.model([y], x=["N", 4])).held
+    assert "lump the float model first, then quantise" in reason

@@ -157,6 +157,10 @@ def test_a_module_whose_code_counts_on_its_widths_becomes_one_that_runs_the_grap
         np.testing.assert_allclose(small(x), module(x), rtol=1e-4, atol=1e-6)
     small(x).sum().backward()
     assert all(p.grad is not None for p in small.parameters())
+    assert "depends on its widths" in small.reason
+    assert copy.deepcopy(small).reason == small.reason
+    again = lump(small, torch.randn(1, 3))
+    assert again.quotient.parameter_count == lumping.quotient.parameter_count
 
 
 def test_a_parameter_that_would_need_two_values_is_refused() -> None:
