@@ -49,11 +49,28 @@ def shrunken(
             "smaller widths and load state_dict(), or write the quotient as ONNX"
         ) from error
     if other:
+        node = next((n for n in quotient.index.nodes if _has_new_bias(n, quotient, state)), None)
+        if node is not None:
+            raise NotJustified(
+                f"units that are constant give {node.op_type} {node.name or node.output[0]!r} a bias, for which {kind} "
+                "has no parameter: give the layer a bias of zeros first, or write the quotient as ONNX"
+            )
         raise NotJustified(
             f"the code of {kind} depends on its widths: with smaller parameters it computes something "
             "else; write the quotient as ONNX"
         )
     return small
+
+
+def _has_new_bias(node: Any, quotient: GraphNetwork, state: Mapping[str, Any]) -> bool:
+    """Whether a layer adds numbers that are no parameter of the module."""
+    name = (
+        node.input[2]
+        if node.op_type in ("Conv", "ConvTranspose", "Gemm") and node.input[2:]
+        else ""
+    )
+    value = quotient.analysis.known.get(name)
+    return name not in state and value is not None and bool(value.any())
 
 
 def _groups(quotient: GraphNetwork, output: str) -> int:

@@ -196,3 +196,26 @@ def test_a_module_of_a_graph_is_trained_copied_and_stored() -> None:
     stored.seek(0)
     for other in (copy.deepcopy(small), torch.load(stored, weights_only=False)):
         assert torch.equal(other(x), small(x))
+
+
+def test_a_layer_without_a_bias_that_would_need_one_is_named() -> None:
+    first, last = nn.Linear(3, 4), nn.Conv1d(4, 2, 1, bias=False)
+
+    class Channels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = first, last
+
+        def forward(self, x: Any) -> Any:
+            return self.last(torch.relu(self.first(x))[:, :, None])
+
+    with torch.no_grad():
+        first.weight[2:] = 0
+        first.bias[2:] = 1
+    lumping = lump(Channels(), torch.randn(1, 3))
+    small, x = lumping.to_torch(), torch.randn(5, 3)
+    assert "a bias, for which Channels has no parameter" in small.reason
+    np.testing.assert_allclose(small(x).detach(), Channels()(x).detach(), rtol=1e-4, atol=1e-6)
+    names = {item.name for item in lumping.quotient.model.graph.initializer}
+    assert "last.weight" in names
+    assert not any(name.startswith("last.weight_") for name in names)
