@@ -115,7 +115,7 @@ def summarise(
     if lumping.network.dtype != lumping.quotient.dtype:
         rows.append(("type", f"{lumping.network.dtype} -> {kept}, of inputs and outputs too"))
     same = f"smaller, and the same function for every input{' before rounding' if made.rounded else ''}"
-    rows.append(("result", lumping.result if lumping.is_irreducible else same))
+    rows.append(("result", lumping.result.partition(";")[0] if lumping.is_irreducible else same))
     if graph is not None:
         before, after = graph.network.hidden_neurons, graph.quotient.hidden_neurons
         told = "layers were reduced, as an option asks; without options for layers"

@@ -252,7 +252,8 @@ def _cast(layers: list[Layer], dtype: Any) -> tuple[list[Layer], Rounding]:
         for name, values in layer.parameters.items():
             if name in vars(layer):
                 fields[name], changed = round_to(values, dtype)
-                rounding += Rounding(0, len(changed), max(changed.tolist(), default=Fraction(0)))
+                size = 0 if values.dtype == dtype else values.size  # others have been counted
+                rounding += Rounding(size, len(changed), max(changed.tolist(), default=Fraction(0)))
         result.append(replace(layer, **fields) if fields else layer)  # type: ignore[type-var]
     return result, rounding
 

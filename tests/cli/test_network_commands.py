@@ -532,6 +532,7 @@ def test_an_option_for_layers_says_what_the_graph_would_lose(
     document = run("lump", "net.onnx", *option, "--json").document
     assert document["lumping"]["graph"]["hidden_neurons"] == 8
     assert document["model"]["class"] == "Network"
+    assert document["lumping"]["weights"]["new"] == (98 if "float16" in option else 34)
     network = formats.read("net.onnx")
     assert "the layers alone" in lump(network, kind="exact").result
 
