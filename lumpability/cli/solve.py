@@ -105,6 +105,12 @@ def _assigned(ctx: click.Context, parameter: click.Parameter, value: tuple[str, 
     help="A label or a state; of hitting-time and such.",
 )
 @click.option(
+    "--avoid",
+    metavar="NAME",
+    show_default="none",
+    help="A label or a state not to be visited before the target; of hitting-probability.",
+)
+@click.option(
     "--times",
     metavar="NUMBERS",
     callback=numbers_option,
@@ -215,7 +221,9 @@ def solve_command(
         if chain.domain != "chain":
             raise click.UsageError(f"solve is for Markov chains, not for a {type(chain).__name__}")
         named = {
-            name: named_state(chain, asked[name]) for name in ("target",) if asked[name] is not None
+            name: named_state(chain, asked[name])
+            for name in ("target", "avoid")
+            if asked[name] is not None
         }
         start = None if initial is None else named_state(chain, initial, label=False)
         with stages("solving"):

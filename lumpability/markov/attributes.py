@@ -8,6 +8,7 @@ needs no Python object for each of them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -43,6 +44,7 @@ class States(Sequence[Hashable]):
 
     def __init__(self, n: int, names: Iterable[Hashable] | None = None) -> None:
         self._n = n
+        names = names.tolist() if isinstance(names, np.ndarray) else names
         self._names = None if names is None else tuple(names)
         if self._names is not None and len(self._names) != n:
             raise InvalidChain(
@@ -59,7 +61,10 @@ class States(Sequence[Hashable]):
     @cached_property
     def _index(self) -> dict[Hashable, int]:
         assert self._names is not None
-        return {name: i for i, name in enumerate(self._names)}
+        try:
+            return {name: i for i, name in enumerate(self._names)}
+        except TypeError as error:
+            raise InvalidChain(f"a name of a state cannot be looked up ({error})") from None
 
     def __len__(self) -> int:
         return self._n
@@ -205,7 +210,7 @@ def read_labels(labels: Mapping[str, Any] | None, states: States) -> dict[str, M
     A label is given by a predicate of a state, by the states that carry it, or by booleans: in the order of
     the states, or as a mapping or a Series from states to booleans.
 
-    Warns `UserWarning` if a list of states names one twice: it may have been meant as a mask.
+    Warns `UserWarning` if a list of states names one twice; raises `InvalidChain` if it may be a mask of numbers.
     """
     return {name: _read_label(name, value, states) for name, value in _named("labels", labels)}
 
@@ -264,6 +269,8 @@ def _listed(what: str, value: Any, states: States) -> Any:
 
 def _mask_of_booleans(what: str, items: Any, states: States) -> Mask:
     mask = np.array(items, dtype=bool)
+    if mask.size and max(mask.shape) == mask.size:  # a row or a column
+        mask = mask.ravel()
     if mask.shape != (len(states),):
         raise InvalidChain(f"{what} has {mask.size} entries for {len(states)} states")
     return mask
@@ -271,12 +278,25 @@ def _mask_of_booleans(what: str, items: Any, states: States) -> Mask:
 
 def _mask_of_states(what: str, items: Sequence[Any], states: States) -> Mask:
     mask = np.zeros(len(states), dtype=bool)
-    for state in items:
-        place = _place(what, state, states)
-        if mask[place]:
-            warn(f"{what} names {state!r} twice; if this is a mask, give booleans")
-        mask[place] = True
+    places = [_place(what, state, states) for state in items]
+    mask[places] = True
+    if np.count_nonzero(mask) < len(places):
+        _tell_twice(what, items, places, states)
     return mask
+
+
+def _tell_twice(what: str, items: Sequence[Any], places: list[int], states: States) -> None:
+    """Warn that a list names a state twice; refuse it if it may be a mask of zeros and ones."""
+    twice = Counter(places).most_common(1)[0][0]
+    if len(items) != len(states) or any(item not in (0, 1) for item in items):
+        warn(f"{what} names {states[twice]!r} twice; if this is a mask, give booleans")
+        return
+    ones = [str(i) for i, item in enumerate(items) if item]
+    raise InvalidChain(
+        f"{what} is a list of {len(items)} zeros and ones that names {states[twice]!r} twice: a mask is given by "
+        f"booleans (this one has {', '.join(ones[:_SHOWN_NAMES]) or 'no state'}), and names occur once",
+        label=what,
+    )
 
 
 def _place(what: str, state: Any, states: States) -> int:
@@ -344,7 +364,7 @@ def read_initial(
     if (
         isinstance(initial, Hashable)
         and not isinstance(initial, ExactArray)
-        and not hasattr(initial, "__array__")
+        and (np.isscalar(initial) or not hasattr(initial, "__array__"))
     ):
         initial = {initial: 1}
     array, reading = read_vector("the initial distribution", initial, states, float_tolerance)
@@ -367,16 +387,23 @@ def _total(array: ExactArray) -> Exact:
 
 
 _SHOWN = 4
+_WIDTH = 60  # characters
 _DESCRIBED = 2000  # blocks; nobody reads the names of more
 
 
+def listed(names: Sequence[str], size: int) -> str:
+    """Name a set by its first members: "{a, b, c, d, ... 7 more}"; by fewer if they are long."""
+    shown = [*names[:_SHOWN]]
+    while len(shown) > 1 and sum(map(len, shown)) > _WIDTH:
+        shown.pop()
+    more = [f"... {size - len(shown)} more"] if size > len(shown) else []
+    return "{" + ", ".join([*shown, *more]) + "}"
+
+
 def block_name(states: States, partition: Partition, block: int) -> str:
-    """Name a block by its first members: "{a, b, c, d, ... 7 more}"."""
+    """Name a block by its first members; see `listed`."""
     members = partition.blocks[block]
-    shown = [str(states[i]) for i in members[:_SHOWN].tolist()]
-    if len(members) > _SHOWN:
-        shown.append(f"... {len(members) - _SHOWN} more")
-    return "{" + ", ".join(shown) + "}"
+    return listed([str(states[i]) for i in members[:_SHOWN].tolist()], len(members))
 
 
 def block_names(states: States, partition: Partition) -> list[Any] | None:

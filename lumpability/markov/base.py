@@ -22,6 +22,7 @@ from lumpability.markov.attributes import (
     read_labels,
     read_rewards,
 )
+from lumpability.markov.graph_attributes import graph_attributes
 from lumpability.markov.matrices import explore, read_matrix, transitions, with_loops
 from lumpability.markov.parametric import parameters_in, read_point, substitute_array
 from lumpability.notebook_hooks import Drawn
@@ -254,9 +255,13 @@ class MarkovChain(Drawn, ABC):
         Parameters
         ----------
         graph : networkx.DiGraph or MultiDiGraph
-            Nodes are the states, in order; parallel edges are summed.
+            Nodes are the states, in order; parallel edges are summed.  The integers 0 .. n-1 in order
+            are no names of their own.  Attributes of nodes hold labels, rewards and initial
+            probabilities, as `lumpability.formats.networkx_format.to_networkx` writes them.
         weight : str
             The edge attribute that holds the number.
+        **options
+            As for the constructor; ``labels``, ``rewards`` and ``initial`` replace those of the graph.
 
         Raises
         ------
@@ -283,7 +288,13 @@ class MarkovChain(Drawn, ABC):
                     target=target,
                 )
             triples.append((source, target, data[weight]))
-        return cls.from_rates(triples, states=graph.nodes, **options)
+        nodes = list(graph.nodes)
+        _, sources, targets, numbers = transitions(triples, nodes)
+        numbered = nodes == list(range(len(nodes))) and all(type(node) is int for node in nodes)
+        states = States(len(nodes), None if numbered else nodes)
+        return cls._from_transitions(
+            states, sources, targets, numbers, graph_attributes(graph, nodes) | options
+        )
 
     @property
     def n(self) -> int:

@@ -9,14 +9,14 @@ that holds in one state and not in the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from lumpability.markov.attributes import States
+from lumpability.markov.attributes import States, listed
 from lumpability.markov.formulas import Formula
 from lumpability.notebook_hooks import Record, Told
 from lumpability.numbers.exact_array import Exact
@@ -39,15 +39,20 @@ class Group(Record):
 
     size: int
     first: tuple[str, ...]
+    common: str | None = field(
+        default=None, repr=False
+    )  # what its states and no others have in common
 
     @classmethod
     def of(cls, states: States, members: Any) -> Group:
         """Return the group of some states, given by number in ascending order."""
         chosen = np.asarray(members)
-        return cls(len(chosen), tuple(str(states[i]) for i in chosen[:_MEMBERS].tolist()))
+        first = tuple(str(states[i]) for i in chosen[:_MEMBERS].tolist())
+        values = states.valuation if len(chosen) > 1 else None
+        return cls(len(chosen), first, None if values is None else values.description(chosen))
 
     def __str__(self) -> str:
-        return "{" + ", ".join(_capped(self.first, self.size)) + "}"
+        return listed(self.first, self.size) if self.common is None else f"{{{self.common}}}"
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,10 @@ class Flow(Record):
 
     def __str__(self) -> str:
         of = "" if self.leaving is None else f" of {shown(self.leaving)}"
-        listed = (
-            f"{s} -> {t}: {shown(weight)}" for s, t, weight in self.transitions[:_TRANSITIONS]
-        )
-        how = "; ".join(_capped(listed, len(self.transitions))) or "no transitions"
+        texts = [f"{s} -> {t}: {shown(weight)}" for s, t, weight in self.transitions[:_TRANSITIONS]]
+        if len(self.transitions) > len(texts):
+            texts.append(f"... {len(self.transitions) - len(texts)} more")
+        how = "; ".join(texts) or "no transitions"
         return f"{self.state}: {shown(self.total)}{of}  ({how})"
 
     def to_json(self) -> dict[str, Any]:
@@ -244,12 +249,6 @@ class Explanation(Told):
         formula = self.formula
         text = None if formula is None else {**formula.to_json(), "text": str(formula)}
         return {**super().to_json(), "formula": text}
-
-
-def _capped(texts: Iterable[str], total: int) -> list[str]:
-    """Return the first texts, and a count of the others."""
-    listed = list(texts)
-    return listed if len(listed) == total else [*listed, f"... {total - len(listed)} more"]
 
 
 def _row(row: EqualSum, one: str, other: str) -> str:

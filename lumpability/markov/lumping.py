@@ -275,6 +275,11 @@ class Lumping(Blocked, Played):
         InvalidInput
             For a chain with parameters; see `coarser_when`.
 
+        Warns
+        -----
+        UserWarning
+            If there are none; `tolerance_merging` finds what small changes of many weights would merge.
+
         Notes
         -----
         Finds pairs whose rows in the quotient differ in up to two entries, transitions between the two

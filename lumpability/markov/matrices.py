@@ -65,7 +65,10 @@ def transitions(
         names, places = _numbered(ends)
     else:
         listed = ends.ravel().tolist()
-        firsts = dict.fromkeys(listed)
+        try:
+            firsts = dict.fromkeys(listed)
+        except TypeError as error:
+            raise InvalidChain(f"a name of a state cannot be looked up ({error})") from None
         if states is not None:
             names = tuple(states)
         elif all(type(name) is int for name in firsts):
@@ -121,12 +124,20 @@ def _columns(rates: Any) -> tuple[Array, Any]:
         if all(side.dtype.kind in "iu" for side in sides):
             return np.column_stack(sides), numbers
         pairs: Any = zip(*(rates[name].tolist() for name in ("source", "target")), strict=True)
-    elif isinstance(rates, Mapping):
-        pairs, numbers = rates.keys(), list(rates.values())
     else:
-        listed = [(source, target, number) for source, target, number in rates]
-        pairs, numbers = [(s, t) for s, t, _ in listed], [number for *_, number in listed]
-    listed_pairs = [(source, target) for source, target in pairs]
+        try:
+            if isinstance(rates, Mapping):
+                pairs, numbers = rates.keys(), list(rates.values())
+            else:
+                listed = [(source, target, number) for source, target, number in rates]
+                pairs, numbers = [(s, t) for s, t, _ in listed], [number for *_, number in listed]
+            pairs = [(source, target) for source, target in pairs]
+        except (TypeError, ValueError) as error:
+            raise InvalidChain(
+                "transitions are a mapping (source, target) -> number, triples (source, target, number), or a "
+                f"table ({error})"
+            ) from None
+    listed_pairs = list(pairs)
     ends = np.empty((len(listed_pairs), 2), dtype=object)
     for place, (source, target) in enumerate(listed_pairs):
         ends[place, 0], ends[place, 1] = source, target

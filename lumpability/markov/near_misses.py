@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import InvalidInput, NotJustified
+from lumpability.errors import InvalidInput, NotJustified, warn
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.distinguishing import Separation
 from lumpability.markov.explanation import Group
@@ -144,6 +144,8 @@ def find_near_misses(separation: Separation, limit: int = 10) -> list[NearMiss]:
     - separation: of a lumping of kind "ordinary" or "bisimulation", without parameters
     - returns list of NearMiss: by number of changed weights, then by the sum of the changes
 
+    Warns `UserWarning` if there are none among blocks that may be merged.
+
     A row with r entries has (r + 1) r / 2 + 1 hashes to sort.  If these are more than four million, only
     single entries are left out.  Each row is compared with the next 8 rows of the same hash, and of all
     pairs the 20,000 with the smallest blocks are compared in full; beyond these limits some are not found.
@@ -160,7 +162,13 @@ def find_near_misses(separation: Separation, limit: int = 10) -> list[NearMiss]:
         )
     if limit < 1:
         raise InvalidInput(f"the limit must be at least 1, not {limit}", limit=limit)
-    return _Search(separation).best(limit)
+    found = _Search(separation).best(limit)
+    if not found and len(separation.partition) > len(separation.respected):
+        warn(
+            "no two blocks differ in so few sums that a few other weights would merge them: "
+            "lumping.tolerance_merging(state, other) tells the tolerance that merges two states"
+        )
+    return found
 
 
 class _Search:

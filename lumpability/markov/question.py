@@ -66,6 +66,7 @@ class _Question:
     method: Method
     epsilon: float
     states: bool
+    avoid: Any
 
 
 def ask(
@@ -73,6 +74,7 @@ def ask(
     quantity: Quantity = "stationary",
     *,
     target: Any = None,
+    avoid: Any = None,
     times: Any = None,
     label: str | None = None,
     reward: str | None = None,
@@ -94,6 +96,8 @@ def ask(
         "hitting-probability" and "hitting-time" (of `target`), "reward" (per unit of time in the long run),
         "instantaneous-reward" and "accumulated-reward" (at and up to `times`), "reward-until" (`target`).
     target : label name, states, boolean array or predicate
+    avoid : label name, states, boolean array or predicate, optional
+        Of "hitting-probability": states that must not be visited before the target.
     times : number or sequence of numbers
     label : str, optional
         Only the probability of this label; without it, that of every block.
@@ -140,7 +144,9 @@ def ask(
             f"ask takes a CTMC or a DTMC, not a {type(chain).__name__}: read(...) a file first"
         )
     wanted = () if times is None else tuple(times) if _several(times) else (times,)
-    question = _Question(quantity, target, wanted, label, reward, initial, method, epsilon, states)
+    question = _Question(
+        quantity, target, wanted, label, reward, initial, method, epsilon, states, avoid
+    )
     _check(question, chain, kind)
     if initial is not None:
         start = initial_of(chain, initial)
@@ -206,6 +212,8 @@ def _check(question: _Question, chain: MarkovChain, kind: str) -> None:
             )
         if not given and quantity in users:
             raise InvalidInput(f"{quantity} needs {name}=...: give it", option=name)
+    if question.avoid is not None and quantity != "hitting-probability":
+        raise InvalidInput("avoid=... is for hitting-probability", option="avoid")
     if question.initial is not None and question.states and quantity in _TARGETED:
         raise InvalidInput(
             f"the {quantity} of every state does not depend on initial=...: leave out one of the two",
@@ -235,6 +243,9 @@ def _lumped(chain: MarkovChain, question: _Question, kind: str) -> Lumping:
     within = None
     if question.target is not None:
         within = Partition(target_of(chain, question.target).astype(np.int64))
+        if question.avoid is not None:
+            avoided = target_of(chain, question.avoid, "avoid").astype(np.int64)
+            within = Partition(within.labels * 2 + avoided)
     elif question.states and question.quantity == "transient":
         respect = ["initial", *(respect or ["labels", "rewards"])]
     return lump_chain(
@@ -316,7 +327,10 @@ def _by_state(
     if question.quantity == "hitting-time":
         solution = expected_hitting_times(quotient, goal, method=question.method)
     elif question.quantity == "hitting-probability":
-        solution = hitting_probabilities(quotient, goal, method=question.method)
+        avoided = question.avoid
+        if avoided is not None:
+            avoided = target_of(lumping.chain, avoided)[lumping.partition.representatives]
+        solution = hitting_probabilities(quotient, goal, avoid=avoided, method=question.method)
     else:
         solution = expected_reward_until(
             quotient, question.reward or "", goal, method=question.method

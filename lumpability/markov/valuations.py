@@ -11,14 +11,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from lumpability.partition import Partition
 
-_MOST_VALUES = 100_000  # a fifth of a second
-_MOST_WORK = 100_000_000
+_MOST_VALUES = 400_000  # half a second
+_MOST_WORK = 400_000_000
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 
 
@@ -80,6 +81,40 @@ class Valuation:
             variables, np.array([[place[x] for x in row] for row in rows], dtype=np.int32), values
         )
 
+    @cached_property
+    def _varied(self) -> Any:
+        """Which variables have several values."""
+        return (self.codes != self.codes[:1]).any(axis=0)
+
+    @cached_property
+    def _sorted(self) -> list[tuple[list[int], Codes]]:
+        """The variables whose names differ by a number only, with their values in every state, sorted."""
+        return [(group, np.sort(self.codes[:, group], axis=1)) for group in _groups(self.variables)]
+
+    def description(self, members: Any) -> str | None:
+        """Return what some states have in common; None if other states fit that, too.
+
+        Examples
+        --------
+        >>> Valuation.of(["x=0,y=0", "x=1,y=0", "x=0,y=1"]).description([0, 2])
+        'x=0'
+        """
+        codes, first = self.codes, int(members[0])
+        fixed = (codes[members] == codes[first]).all(axis=0) & self._varied
+        places = np.flatnonzero(fixed).tolist()
+        fits = (codes[:, places] == codes[first, places]).all(axis=1)
+        common = ",".join(f"{self.variables[i]}={self.values[codes[first, i]]}" for i in places)
+        parts = [common] if common else []
+        if parts and int(fits.sum()) == len(members):
+            return common
+        for group, rows in self._sorted:
+            if not fixed[group].all() and (rows[members] == rows[first]).all():
+                fits &= (rows == rows[first]).all(axis=1)
+                counts = Counter(self.values[code] for code in rows[first].tolist())
+                shown = ", ".join(f"{_times(count)} {value}" for value, count in counts.items())
+                parts.append(f"{_range([self.variables[i] for i in group])}: {shown}")
+        return "; ".join(parts) if parts and int(fits.sum()) == len(members) else None
+
 
 def _by_size(value: str) -> tuple[bool, int, str]:
     number = value.removeprefix("-").isdecimal() and len(value) < 20
@@ -99,15 +134,9 @@ def block_descriptions(valuation: Valuation, partition: Partition) -> list[str |
     large = np.flatnonzero(blocks.sizes > 1)
     if len(large) * valuation.codes.size > _MOST_WORK:
         return [None] * len(partition)
-    groups = _groups(valuation.variables)
-    sorted_rows = [np.sort(valuation.codes[:, group], axis=1) for group in groups]
     found: list[str | None] = [None] * len(partition)
-    varied = (valuation.codes != valuation.codes[:1]).any(axis=0)
     for block in large.tolist():
-        members = blocks[block]
-        found[block] = _description(
-            valuation, members, varied, list(zip(groups, sorted_rows, strict=True))
-        )
+        found[block] = valuation.description(blocks[block])
     return found
 
 
@@ -117,28 +146,6 @@ def _groups(variables: Sequence[str]) -> list[list[int]]:
     for place, variable in enumerate(variables):
         stems.setdefault(re.sub(r"\d+", "#", variable), []).append(place)
     return [places for places in stems.values() if len(places) > 1]
-
-
-def _description(
-    valuation: Valuation, members: Any, varied: Any, groups: list[tuple[list[int], Codes]]
-) -> str | None:
-    codes, first = valuation.codes, int(members[0])
-    fixed = (codes[members] == codes[first]).all(axis=0) & varied
-    places = np.flatnonzero(fixed).tolist()
-    fits = (codes[:, places] == codes[first, places]).all(axis=1)
-    common = ",".join(
-        f"{valuation.variables[i]}={valuation.values[codes[first, i]]}" for i in places
-    )
-    parts = [common] if common else []
-    if parts and int(fits.sum()) == len(members):
-        return common
-    for group, rows in groups:
-        if not fixed[group].all() and (rows[members] == rows[first]).all():
-            fits &= (rows == rows[first]).all(axis=1)
-            counts = Counter(valuation.values[code] for code in rows[first].tolist())
-            shown = ", ".join(f"{_times(count)} {value}" for value, count in counts.items())
-            parts.append(f"{_range([valuation.variables[i] for i in group])}: {shown}")
-    return "; ".join(parts) if parts and int(fits.sum()) == len(members) else None
 
 
 def _times(count: int) -> str:

@@ -33,7 +33,9 @@ def plain(value: Any) -> Any:
     >>> plain(sympy.eye(2)), plain("abc")
     ([[1, 0], [0, 1]], 'abc')
     """
-    if type(value) is np.ndarray or isinstance(value, str | bytes | list | tuple):
+    if type(value) is np.ndarray:
+        return value if value.ndim else value.item()
+    if isinstance(value, str | bytes | list | tuple):
         return value
     if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
         raise InvalidInput("entries of the array are masked: fill them, as array.filled(0) does")
@@ -88,8 +90,9 @@ def frame_entries(
     - returns entries, array, shape (n, n)
     """
     rows, columns = frame.index.tolist(), frame.columns.tolist()
+    entries = _entries(frame)
     if rows == columns == list(range(len(rows))):
-        return (None if names is None else list(names)), frame.to_numpy()
+        return (None if names is None else list(names)), entries
     wanted = rows if names is None else list(names)
     for name in columns:
         if names is None and name not in set(rows):
@@ -100,4 +103,17 @@ def frame_entries(
             )
     down = _places(frame.index, wanted, "the table", error)
     across = _places(frame.columns, wanted, "the table's columns", error)
-    return wanted, frame.to_numpy()[np.ix_(down, across)]
+    return wanted, entries[np.ix_(down, across)]
+
+
+def _entries(frame: Any) -> np.ndarray[Any, Any]:
+    """Return the entries of a frame, each with the precision of its column's type."""
+    types = {str(dtype) for dtype in frame.dtypes}
+    if len(types) < 2 and "Float32" not in types:
+        return np.asarray(frame.to_numpy())
+    found = np.empty(frame.shape, dtype=object)
+    for place in range(frame.shape[1]):
+        column = frame.iloc[:, place]
+        dense = column.sparse.to_dense() if hasattr(column, "sparse") else column
+        found[:, place] = list(dense.to_numpy())
+    return found

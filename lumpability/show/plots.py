@@ -26,6 +26,7 @@ _UNDATED: dict[str, dict[str, None]] = {
     "png": {},
     "svg": {"Date": None},
 }
+_NAMED = 36  # characters of a name in a legend or beside a bar
 _BEFORE, _AFTER = "#b9c3d0", "#1a5fb4"
 
 
@@ -39,6 +40,12 @@ def new_axes(axes: Any, width: float = 6.4) -> Any:
         return axes
     pyplot = require("matplotlib.pyplot", extra="plot")
     return pyplot.subplots(figsize=(width, 3.6), layout="constrained")[1]
+
+
+def _short(name: Any) -> str:
+    """Return a name that leaves the axes room."""
+    text = str(name)
+    return text if len(text) <= _NAMED else f"{text[: _NAMED - 4]} ..."
 
 
 def _legend(axes: Any, **more: Any) -> None:
@@ -101,23 +108,24 @@ def answer_values(answer: Answer, *, log: str = "", largest: int = 10, axes: Any
     timed = "time" in answer.columns
     if not (answer.parameters or timed):
         rows = sorted(answer.rows, key=lambda row: -float(row.value))[:largest][::-1]
-        drawn.barh(
-            [str(row.name) for row in rows], [float(row.value) for row in rows], color=_AFTER
-        )
+        drawn.barh(range(len(rows)), [float(row.value) for row in rows], color=_AFTER)
+        drawn.set_yticks(range(len(rows)), [_short(row.name) for row in rows])
         drawn.set(xlabel=answer.quantity)
         _scale(drawn, log)
         return drawn
     over = "time" if timed else answer.parameters[0]
-    lines: dict[str, list[tuple[float, float]]] = {}
+    lines: dict[tuple[Any, ...], list[tuple[float, float]]] = {}
     for row in answer.rows:
         fixed = [f"{name} = {x}" for name, x in row.point.items() if name != over]
         place = row.time if timed else row.point[over]
-        line = lines.setdefault(", ".join([str(row.name), *fixed]), [])
+        line = lines.setdefault((row.name, *fixed), [])
         line.append((float(place), float(row.value)))
     shown = sorted(lines, key=lambda name: -max(y for _, y in lines[name]))[:largest]
     for name in (name for name in lines if name in shown):
         drawn.plot(
-            *zip(*lines[name], strict=True), marker="." if len(lines[name]) < 40 else "", label=name
+            *zip(*lines[name], strict=True),
+            marker="." if len(lines[name]) < 40 else "",
+            label=", ".join([_short(name[0]), *name[1:]]),
         )
     drawn.set(xlabel=over, ylabel=answer.quantity)
     _scale(drawn, log)
@@ -277,7 +285,7 @@ def transient_masses(
     drawn = new_axes(axes)
     chosen = np.sort(np.argsort(-whole[-1], kind="stable")[:largest]).tolist()
     for block in chosen:
-        (line,) = drawn.plot(times, whole[:, block], label=str(lumping.quotient.states[block]))
+        (line,) = drawn.plot(times, whole[:, block], label=_short(lumping.quotient.states[block]))
         drawn.plot(times, small[:, block], "o", color=line.get_color(), markersize=4)
     drawn.set(xlabel="time", ylabel="probability", title="lines: chain; dots: quotient")
     _scale(drawn, log)

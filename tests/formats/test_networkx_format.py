@@ -23,6 +23,11 @@ def test_a_graph_holds_all_of_a_chain(repair):
     }
     assert graph.edges["worn", "up"] == {"weight": Fraction(1, 10)}
     assert from_networkx(graph).equals(repair)
+    assert type(repair).from_networkx(graph).equals(repair)
+    given = type(repair).from_networkx(graph, labels={"on": ["up"]}, initial="up")
+    assert list(given.labels) == ["on"]
+    assert list(given.rewards) == ["cost", "time"]
+    assert given.initial[given.states.index("up")] == 1
 
 
 def test_graphs_made_by_hand_are_read():
@@ -48,6 +53,9 @@ def test_what_is_missing_is_said():
     assert isinstance(from_networkx(graph, type="CTMC"), CTMC)
     graph.add_edge("b", "a", weight=1)
     assert isinstance(from_networkx(graph, type="DTMC"), DTMC)
-    graph.nodes["a"]["rewards"] = {"r": 3}
+    graph.nodes["a"]["labels"] = "ok"
+    with pytest.raises(InvalidChain, match="the labels of node 'a' are 'ok', not a list of names"):
+        CTMC.from_networkx(graph)
+    graph.nodes["a"].update({"labels": ["ok"], "rewards": {"r": 3}})
     with pytest.raises(InvalidChain, match="is not a mapping with 'state' and 'action'"):
         from_networkx(graph, type="CTMC")

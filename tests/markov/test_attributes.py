@@ -98,9 +98,17 @@ def test_labels_that_could_mean_several_things_are_refused(value):
         label(value)
 
 
-def test_a_list_that_names_a_state_twice_may_be_a_mask_of_numbers():
-    with pytest.warns(UserWarning, match="give booleans"):
-        assert label([1, 1, 1, 0]) == [True, True, False, False]
+@pytest.mark.parametrize("value", [[1, 1, 1, 0], [0, 0, 0, 0], np.array([0, 1, 1, 1])])
+def test_zeros_and_ones_for_all_states_that_name_one_twice_tell_both_readings(value):
+    with pytest.raises(InvalidChain, match="zeros and ones that names"):
+        label(value)
+
+
+def test_a_list_that_names_a_state_twice_warns():
+    with pytest.warns(UserWarning, match="names 2 twice"):
+        assert label([2, 2, 1]) == [False, True, True, False]
+    chain = CTMC([[0, 1], [1, 0]], labels={"all": [1, 0]})
+    assert chain.labels["all"].tolist() == [True, True]
 
 
 def test_booleans_are_names_where_states_are_called_so():
@@ -207,3 +215,41 @@ def test_states_and_blocks_say_what_they_hold():
 def test_labels_and_rewards_are_mappings(what):
     with pytest.raises(InvalidChain, match=f"{what} are a mapping from names, not a list"):
         CTMC([[0, 1], [1, 0]], **{what: ["a"]})
+
+
+def test_every_column_of_a_frame_is_read_with_its_own_precision():
+    short = np.array([0, 0.1], np.float32)
+    for columns in (
+        {"a": short, "b": [0.3, 0]},
+        {"a": short, "b": [3, 0]},
+        {"a": pd.array(short, dtype="Float32"), "b": pd.array([3, 0], dtype="Float32")},
+        {"a": pd.arrays.SparseArray(short), "b": [3, 0]},
+    ):
+        chain = CTMC(pd.DataFrame(columns, index=["a", "b"]))
+        assert chain.matrix.row(1) == [(0, Fraction(1, 10))]
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (4, 1)])
+def test_a_mask_may_be_a_row_or_a_column(shape):
+    assert label(np.array(MASK).reshape(shape)) == MASK
+
+
+def test_numbers_of_numpy_name_states():
+    assert label(np.array(2)) == label(np.int64(2)) == [False, False, True, False]
+    assert list(CTMC(RING, initial=np.int64(2)).initial) == [0, 0, 1, 0]
+    assert list(map(type, CTMC(RING, states=np.array(list("abcd"))).states)) == [str] * 4
+
+
+@pytest.mark.parametrize(
+    ("build", "text"),
+    [
+        (lambda: CTMC.from_rates([("a", "b")]), "triples"),
+        (lambda: CTMC.from_rates({"a": 1, "b": 2}), "mapping"),
+        (lambda: CTMC.from_rates(5), "not iterable"),
+        (lambda: CTMC.from_rates([(["a"], "b", 1)]), "name of a state cannot be looked up"),
+        (lambda: CTMC(RING, states=[[0], [1], [2], [3]]), "name of a state cannot be looked up"),
+    ],
+)
+def test_transitions_and_names_of_another_form_are_refused_in_words(build, text):
+    with pytest.raises(InvalidChain, match=text):
+        build()

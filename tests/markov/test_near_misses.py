@@ -14,7 +14,10 @@ from lumpability import CTMC, check, lump, read
 from lumpability.errors import InvalidInput, NotJustified
 from lumpability.markov import near_misses as module
 
-pytestmark = pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::lumpability.errors.TrivialLumping"),
+    pytest.mark.filterwarnings("ignore:no two blocks differ in so few sums"),
+]
 
 
 @given(chain=chains(), kind=st.sampled_from(["ordinary", "bisimulation"]))
@@ -105,6 +108,14 @@ def test_kinds_and_chains_without_an_answer_are_refused():
 def test_nothing_to_merge_gives_nothing():
     assert lump(CTMC([[0]])).near_misses() == []
     assert lump(CTMC([[0, 1], [1, 0]], labels={"a": [0]})).near_misses() == []
+
+
+def test_where_many_weights_differ_a_tolerance_is_advised():
+    rates = {(s, t): Fraction(100 + (s == 1), 100) for s in (0, 1) for t in range(2, 7)}
+    rates |= {(t, t + 1): 1 for t in range(2, 6)}
+    chain = CTMC.from_rates(rates, labels={str(t): [t] for t in range(2, 7)})
+    with pytest.warns(UserWarning, match=r"lumping.tolerance_merging\(state, other\)"):
+        assert lump(chain).near_misses() == []
 
 
 def test_large_quotients_leave_single_entries_out(monkeypatch):

@@ -62,6 +62,36 @@ def is_irreducible(chain: MarkovChain) -> bool:
     return len(classes) == 1 and len(classes[0]) == chain.n
 
 
+def cyclic_classes(
+    chain: MarkovChain, owner: np.ndarray[Any, np.dtype[np.int64]]
+) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
+    """Return the cyclic class of every recurrent state, from 0 on, and the period of every recurrent class.
+
+    - owner: the number of the recurrent class from 1 on; 0 for transient states, which count as one class of period 1
+
+    O(n + m) up to a logarithm: with distances l from a state of the class, its period is the greatest common divisor
+    of l(s) + 1 - l(u) over its transitions s -> u, and cyclic classes are l modulo the period.
+
+    >>> from lumpability import DTMC
+    >>> phases, periods = cyclic_classes(DTMC([[0, 1, 0], [1, 0, 0], [0, 0, 1]]), np.array([1, 1, 2]))
+    >>> phases.tolist(), periods.tolist()
+    ([0, 1, 0], [1, 2, 1])
+    """
+    from scipy.sparse.csgraph import dijkstra
+
+    numbers, firsts = np.unique(owner, return_index=True)
+    roots = firsts[numbers > 0]
+    far = dijkstra(_graph(chain), indices=roots, unweighted=True, min_only=True)
+    levels = np.where(owner > 0, far, 0).astype(np.int64)
+    sources, targets = chain.matrix.sources(), chain.matrix.indices
+    inside = owner[sources] > 0
+    steps = np.abs(levels[sources] + 1 - levels[targets])[inside]
+    periods = np.zeros(int(owner.max(initial=0)) + 1, dtype=np.int64)
+    periods[0] = 1
+    np.gcd.at(periods, owner[sources[inside]], steps)
+    return levels % periods[owner], periods
+
+
 def backwards_reachable(
     chain: MarkovChain,
     target: np.ndarray[Any, np.dtype[np.bool_]],

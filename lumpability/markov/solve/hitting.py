@@ -1,6 +1,6 @@
 """Hitting probabilities and times of a set of states.
 
-The hitting probability h is 1 on the target, 0 where the target cannot be reached, and solves
+The hitting probability h is 1 on the target, 0 where the target cannot be reached or what is to be avoided is, and solves
 sum over u of q(s, u) (h(u) - h(s)) = 0 elsewhere.  The expected time k is 0 on the target, infinite where
 h < 1, and solves sum over u of q(s, u) (k(u) - k(s)) = -1 elsewhere; for a DTMC the same with P, and time
 counts steps.  The graph determines the states with h = 0 and h = 1, so that the remaining system
@@ -31,6 +31,7 @@ def hitting_probabilities(
     chain: MarkovChain,
     target: Any,
     *,
+    avoid: Any = None,
     method: Method = "auto",
     tolerance: float = 1e-12,
     max_iterations: int = 10_000,
@@ -42,6 +43,8 @@ def hitting_probabilities(
     ----------
     chain : CTMC or DTMC
     target : label name, states, boolean array or predicate
+    avoid : label name, states, boolean array or predicate, optional
+        States that must not be visited before the target: the probability is that of "not avoid until target".
     method, tolerance, max_iterations, progress
         As for `stationary`.
 
@@ -56,9 +59,14 @@ def hitting_probabilities(
     >>> chain = DTMC([["1/2", "1/4", "1/4"], [0, 1, 0], [0, 0, 1]])
     >>> hitting_probabilities(chain, [1]).values
     ExactArray([1/2, 1, 0])
+    >>> ring = DTMC([[0, "1/2", "1/2"], ["1/2", 0, "1/2"], ["1/2", "1/2", 0]])
+    >>> hitting_probabilities(ring, [1], avoid=[2]).values
+    ExactArray([1/2, 1, 0])
     """
     goal = target_of(chain, target)
-    never, surely = _certain(chain, goal)
+    never, surely = _certain(
+        chain, goal, None if avoid is None else target_of(chain, avoid, "avoid")
+    )
     system = _System(chain, ~never & ~surely)
     right = system.sums_into(surely)
     effort = Effort(method, tolerance, max_iterations, progress)
@@ -129,9 +137,9 @@ def expected_until(
     return system.solve(right, effort, infinite=~surely)
 
 
-def _certain(chain: MarkovChain, goal: Mask) -> tuple[Mask, Mask]:
+def _certain(chain: MarkovChain, goal: Mask, avoided: Mask | None = None) -> tuple[Mask, Mask]:
     """Return the states from which the target is never reached, and those from which it surely is."""
-    never = ~backwards_reachable(chain, goal)
+    never = ~backwards_reachable(chain, goal, avoiding=None if avoided is None else avoided & ~goal)
     # The target may be missed from states that can reach a state that never reaches it.
     return never, ~backwards_reachable(chain, never, avoiding=goal)
 

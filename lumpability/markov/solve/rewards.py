@@ -21,20 +21,18 @@ from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.earned_rewards import earning_rates
 from lumpability.markov.solve.classes import recurrent_classes
 from lumpability.markov.solve.hitting import expected_until, hitting_probabilities
+from lumpability.markov.solve.poisson import UNIT, poisson_reach, poisson_window
 from lumpability.markov.solve.solution import Floats, Method, Progress, Solution, choose_method
 from lumpability.markov.solve.stationary import stationary_distributions
 from lumpability.markov.solve.transient import (
     Steps,
     distributions,
     exactly,
-    poisson_reach,
-    poisson_window,
+    refuse_slow,
     transient,
 )
 from lumpability.markov.solve.vectors import initial_of, read_time
 from lumpability.numbers.exact_array import ExactArray
-
-_UNIT = 2.0**-53
 
 
 def long_run(
@@ -110,11 +108,11 @@ def long_run(
 def _mixture_error(parts: list[Solution], reached: list[Solution], n: int) -> float | None:
     """Bound the relative error of sums of products of numbers that are not negative."""
     errors = [[one.relative_error for one in solutions] for solutions in (parts, reached)]
-    factor = 1 + 2 * (n + len(parts) + 2) * _UNIT
+    factor = 1 + 2 * (n + len(parts) + 2) * UNIT
     for known in errors:
         worst = max((math.inf if error is None else error) for error in known)
         factor *= 1 + worst
-    return factor - 1 + _UNIT if factor < math.inf else None
+    return factor - 1 + UNIT if factor < math.inf else None
 
 
 def _inner(vector: ExactArray, other: ExactArray | Floats) -> Any:
@@ -231,11 +229,13 @@ def accumulated(
             # The state after the last step earns nothing.
             earned = (_inner(earning, v) for v, _ in zip(vectors, range(steps), strict=False))
             return sum(earned), 0.0
-        return _accumulated(Steps(chain, start, epsilon), earning, float(time), None, progress)
+        walk = Steps(chain, start, epsilon)
+        walk.expect(steps)
+        return _accumulated(walk, earning, float(time), None, progress)
     walk = Steps(chain, start, epsilon)
     if walk.rate == 0 or time == 0:
         total = _inner(earning, walk.vector) * float(time)
-        return total, abs(total) * len(earning) * _UNIT
+        return total, abs(total) * len(earning) * UNIT
     mean = walk.rate * float(time)
     # An error of a weight counts for all steps before it.
     finer = epsilon / (8 * (poisson_reach(mean, epsilon)[1] + 1))
@@ -264,21 +264,26 @@ def _accumulated(
         total += held * float(walk.vector @ rho)
         spent += held
         wrong += held * walk.error
+        refuse_slow(walk, last)
         walk.advance()
         if progress is not None:
             progress(walk.done, last)
     rest = time - spent
     largest = float(np.abs(rho).max(initial=0.0))
-    bound = wrong + abs(rest) * walk.error + time * (walk.done + len(rho) + 8) * _UNIT
+    bound = wrong + abs(rest) * walk.error + time * (walk.done + len(rho) + 8) * UNIT
     if epsilon is not None:
         # Without a window nothing changed any more long before the jumps end.
         weight_wrong, steps = epsilon, walk.done + 1
         if window is not None:
-            weight_wrong, steps = window.error + (len(window.weights) + 2) * _UNIT, last + 1
+            weight_wrong, steps = window.error + (len(window.weights) + 2) * UNIT, last + 1
         held_wrong = steps * weight_wrong / walk.rate
         bound += 2 * (held_wrong + (0.0 if walk.still else abs(rest) + held_wrong))
-        bound += 16 * _UNIT * time  # the mean is rounded
-    return total + rest * float(walk.vector @ rho), bound * largest
+        bound += 16 * UNIT * time  # the mean is rounded
+    remaining = rest * walk.vector
+    if walk.still:
+        remaining, _, error = walk.coming(rest)
+        bound += abs(rest) * (error - walk.error)
+    return total + float(remaining @ rho), bound * largest
 
 
 def expected_reward_until(

@@ -2,7 +2,8 @@
 
 With a rate L at least as large as every exit rate, P = I + Q/L is stochastic and
 p(t) = sum over k of e^(-Lt) (Lt)^k / k!  p(0) P^k (Jensen 1953).  The sum is truncated on both sides, so that the
-omitted Poisson weights add up to at most epsilon (Fox and Glynn 1988; here by Chernoff's bound).
+omitted Poisson weights add up to at most epsilon (`lumpability.markov.solve.poisson`).  Where steps would not end,
+small matrices are squared (`lumpability.markov.solve.squaring`).
 
 The stated bound holds for the whole error in the L1 norm.  Each of its parts is proved: the omitted weights; the
 rounding of the others, whose ratios are exact to two units; the rounding of each step, which later steps do not
@@ -20,74 +21,29 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import InvalidInput, NoConvergence, SizeLimit
+from lumpability.errors import InvalidInput, SizeLimit
 from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.solve.limits import Limit
+from lumpability.markov.solve.poisson import (
+    UNIT,
+    Window,
+    poisson_distance,
+    poisson_reach,
+    poisson_window,
+)
 from lumpability.markov.solve.solution import Floats, Progress, Solution
-from lumpability.markov.solve.stationary import stationary_masses
+from lumpability.markov.solve.squaring import by_squaring
 from lumpability.markov.solve.vectors import initial_of, read_time
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.structure import WeightedStructure
 
 _EXACT_UP_TO, _EXACT_STEPS, _EXACT_BITS = 64, 1000, 200_000
-_LARGEST_MEAN = 1e290
-_UNIT = 2.0**-53
 _CHECK_FROM, _CHECK_EVERY = 1000, 50  # steps
+MAX_STEPS = 10_000_000
+_PATIENCE = 20_000  # steps, and eight for each state, before a limit that is far makes them end
+_SQUARED = 64  # states
 _FASTER = 1.0625  # times the largest exit rate, so that every state has a self-loop, which prevents oscillation
-
-
-@dataclass(frozen=True)
-class Window:
-    """The Poisson weights that matter."""
-
-    first: int  # the number of steps that `weights[0]` belongs to
-    weights: Floats  # sum to one
-    error: float  # bound on the sum of all errors of weights: the omitted ones, and rounding
-
-    @property
-    def last(self) -> int:
-        """The largest number of steps."""
-        return self.first + len(self.weights) - 1
-
-    def later(self) -> Floats:
-        """Return the probability of more than k steps, for k from `first` to `last`."""
-        return np.append(np.cumsum(self.weights[:0:-1])[::-1], 0.0)
-
-
-def poisson_reach(mean: float, epsilon: float) -> tuple[int, int]:
-    """Return the first and the last number of steps, outside of which the probability is at most epsilon."""
-    if not mean < _LARGEST_MEAN:
-        raise InvalidInput(
-            "the rate times the time is beyond the range of floating point: choose another unit of time"
-        )
-    log = math.log(2) - math.log(epsilon)
-    below, above = math.sqrt(2 * mean * log), log / 3 + math.sqrt(log**2 / 9 + 2 * mean * log)
-    return max(0, math.floor(mean - below)), math.ceil(mean + above)
-
-
-def poisson_window(mean: float, epsilon: float) -> Window:
-    """Return the weights of a Poisson distribution, except for a mass of at most `epsilon`.
-
-    >>> window = poisson_window(100.0, 1e-10)
-    >>> window.error <= 2.1e-10, window.first > 20, window.last < 190
-    (True, True, True)
-    """
-    if mean == 0:
-        return Window(0, np.ones(1), 0.0)
-    first, last = poisson_reach(mean, epsilon)
-    mode = math.floor(mean)
-    up = np.cumprod(mean / np.arange(mode + 1, last + 1, dtype=np.float64))
-    down = np.cumprod(np.arange(mode, first, -1, dtype=np.float64) / mean)
-    weights = np.concatenate([down[::-1], [1.0], up])
-    weights /= weights.sum()
-    away = np.abs(np.arange(first, last + 1) - mode)
-    rounding = 2 * (2 * float(weights @ away) + len(weights)) * _UNIT
-    return Window(first, weights, 2 * epsilon + rounding)
-
-
-def _poisson_distance(mean: float, relative: float) -> float:
-    """Bound the L1 distance of Poisson distributions whose means differ relatively (Adell and Jodra 2006)."""
-    return 2 * min(mean * relative, math.sqrt(mean) * relative)
 
 
 class Steps:
@@ -109,20 +65,23 @@ class Steps:
     error : float
         Bound on the error of `vector` in the L1 norm.
     still : bool
-        Whether `vector` and `error` hold for all steps to come.
+        Whether the vectors of all steps to come are known; see `coming`.
+    needed : float
+        An estimate of the steps until then; infinite if they do not seem to end.
     """
 
     def __init__(self, chain: MarkovChain, start: ExactArray, tolerance: float) -> None:
         self._chain, self._tolerance = chain, tolerance
         self._jumps, self.rate = _jumps(chain)
-        self.vector, self.error, self.done = start.to_floats(), chain.n * 2.0**-1000 + _UNIT, 0
+        self.vector, self.error, self.done = start.to_floats(), chain.n * 2.0**-1000 + UNIT, 0
         degrees = (
             np.diff(chain.matrix.indptr).max(initial=0),
             np.diff(self._jumps.indptr).max(initial=0),
         )
         # Rounding of rows when they are made, and of sums when they are multiplied and normalised.
-        self._each = 2 * (int(degrees[0]) + int(degrees[1]) + 8) * _UNIT
-        self._watch, self.still = False, self.rate == 0
+        self._each = 2 * (int(degrees[0]) + int(degrees[1]) + 8) * UNIT
+        self.still, self.needed = self.rate == 0, 0.0
+        self._watch, self._mark, self._limit = False, (0, 2.0), Limit(chain)
 
     def expect(self, total: float) -> None:
         """Announce the largest number of steps; if it is large, check whether the vector still changes."""
@@ -140,21 +99,35 @@ class Steps:
             self._look()
 
     def _look(self) -> None:
-        """End the steps if a stationary vector is near."""
-        if self.done == _CHECK_EVERY:
-            try:
-                self._stationary = stationary_masses(self._chain)
-            except NoConvergence:
-                self._watch = False
-                return
-        masses, owner, error = self._stationary
-        inside = np.bincount(owner, np.where(owner > 0, self.vector, 0.0))
-        limit = masses * inside[owner]
-        distance = float(np.abs(self.vector - limit).sum()) * (1 + 1e-9)
+        """End the steps if a limit is near; estimate how many more it takes."""
+        if not self._limit.exists:
+            self._watch, self.needed = False, math.inf
+            return
+        limit, distance, error = self._limit.near(self.vector)
         if distance <= self._tolerance:
-            self.vector = limit / limit.sum()
-            self.error += 2 * (distance + error + len(limit) * _UNIT)
-            self.still = True
+            self.vector, self.error, self.still = limit, self.error + error, True
+        elif self.done >= 2 * self._mark[0]:
+            before, further = self._mark
+            shrinking = math.log(max(further / distance, 1.0)) / (self.done - before)
+            self.needed = (
+                math.log(distance / self._tolerance) / shrinking if shrinking else math.inf
+            )
+            self._mark = self.done, distance
+
+    def coming(self, steps: float) -> tuple[Floats, Floats, float]:
+        """Return the sum of the vectors of the coming steps, the vector after them, and a bound on each one's error.
+
+        Only once they are still; with a period they come again and again.
+        """
+        period = self._limit.period if self.done else 1
+        if period == 1:
+            return steps * self.vector, self.vector, self.error
+        total, vector, after = np.zeros(len(self.vector)), self.vector, self.vector
+        for place in range(period):
+            total += (steps + period - 1 - place) // period * vector
+            after = vector if place == steps % period else after
+            vector = self._jumps @ vector
+        return total, after, self.error + period * self._each
 
 
 def _jumps(chain: MarkovChain) -> tuple[Any, float]:
@@ -179,16 +152,22 @@ class _Effort:
     progress: Progress | None
 
     def advance(self, steps: Steps, total: float) -> None:
-        """Make a step, unless there were too many."""
-        if steps.done >= self.max_steps:
-            raise SizeLimit(
-                f"about {total:.3g} steps are needed, more than max_steps={self.max_steps}, and the chain "
-                "still moves: raise it, or use the stationary distribution if the time is long enough",
-                steps=total,
-            )
+        """Make a step, unless there were too many, or will be."""
+        refuse_slow(steps, total, self.max_steps)
         steps.advance()
         if self.progress is not None:
             self.progress(steps.done, int(total))
+
+
+def refuse_slow(steps: Steps, total: float, max_steps: int = MAX_STEPS) -> None:
+    """Raise `SizeLimit` if there were too many steps, or as soon as too many are to be expected."""
+    slow = total > max_steps and steps.done >= _PATIENCE + 8 * len(steps.vector)
+    if steps.done >= max_steps or (slow and steps.needed > 4 * max_steps):
+        raise SizeLimit(
+            f"about {total:.3g} steps are needed, more than max_steps={max_steps}, and after {steps.done} "
+            "the chain still moves: raise it, or use the stationary distribution if the time is long enough",
+            steps=total,
+        )
 
 
 def transient(
@@ -198,7 +177,7 @@ def transient(
     initial: Any = None,
     epsilon: float = 1e-10,
     exact: bool | None = None,
-    max_steps: int = 10_000_000,
+    max_steps: int = MAX_STEPS,
     progress: Progress | None = None,
 ) -> Any:
     """Return the distribution at a time, or at each of several times.
@@ -216,7 +195,7 @@ def transient(
         For a DTMC: exact arithmetic, the default up to 64 states and 1000 steps unless numbers become very long, and
         with parameters.
     max_steps : int
-        Largest number of multiplications.
+        Largest number of multiplications; beyond it chains of up to 64 states are squared.
     progress : callable, optional
         Called with (steps done, steps in all); an exception from it stops the computation.
 
@@ -231,12 +210,13 @@ def transient(
     InvalidInput
         For a negative time, a DTMC at a fraction of a step, or exact arithmetic for a CTMC.
     SizeLimit
-        If more than `max_steps` multiplications are needed.
+        If more than `max_steps` multiplications are needed, and squaring is no way out; as soon as this is to be
+        expected.
 
     Notes
     -----
     O(m) for each step: about L t + 7 sqrt(L t) of them for a CTMC with largest exit rate L, or fewer if
-    it is stationary before.
+    it is stationary before.  Up to 64 states the alternative is `lumpability.markov.solve.squaring`.
 
     Examples
     --------
@@ -252,14 +232,20 @@ def transient(
     if not 0 < epsilon < 1:
         raise InvalidInput(f"epsilon must lie between 0 and 1, not {epsilon}", epsilon=epsilon)
     effort = _Effort(epsilon, max_steps, progress)
-    if isinstance(chain, CTMC):
-        if exact:
-            raise InvalidInput(
-                "probabilities of a CTMC at a given time are not rational: leave exact=True out"
-            )
-        found = _uniformization(chain, start, [float(t) for t in times], effort)
-    else:
-        found = _powers(chain, start, times, exact, effort)
+    if exact and isinstance(chain, CTMC):
+        raise InvalidInput(
+            "probabilities of a CTMC at a given time are not rational: leave exact=True out"
+        )
+    try:
+        if isinstance(chain, CTMC):
+            found = _uniformization(chain, start, [float(t) for t in times], effort)
+        else:
+            found = _powers(chain, start, times, exact, effort)
+    except SizeLimit:
+        if exact or chain.n > _SQUARED or not chain.is_rational or not start.is_rational:
+            raise
+        limit = Limit(chain)
+        found = [by_squaring(chain, start, t, limit, epsilon / 4) for t in times]
     named = [replace(solution, states=chain.states) for solution in found]
     return named if several else named[0]
 
@@ -300,8 +286,8 @@ def _uniformization(
             mixed[0] += weight * steps.error
             if steps.still or steps.done == window.last:
                 # The mean and the mixture are rounded too.
-                bound = mixed[0] + window.error + _poisson_distance(means[i], 8 * _UNIT)
-                bound += 2 * len(window.weights) * _UNIT
+                bound = mixed[0] + window.error + poisson_distance(means[i], 8 * UNIT)
+                bound += 2 * len(window.weights) * UNIT
                 found[i] = Solution(
                     sums, "uniformization", error_bound=bound, iterations=steps.done
                 )
@@ -336,7 +322,10 @@ def _powers(
     for t in sorted(times):
         while steps.done < t and not steps.still:
             effort.advance(steps, total)
-        found[t] = Solution(steps.vector, "powers", error_bound=steps.error, iterations=steps.done)
+        now, error = steps.vector, steps.error
+        if steps.still:
+            _, now, error = steps.coming(int(t) - steps.done)
+        found[t] = Solution(now, "powers", error_bound=error, iterations=steps.done)
     return [found[t] for t in times]
 
 

@@ -56,7 +56,9 @@ def read_time(time: Any) -> Any:
     raise InvalidInput(f"the time must be finite and not negative, not {shown(time)}", time=time)
 
 
-def target_of(chain: MarkovChain, target: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def target_of(
+    chain: MarkovChain, target: Any, what: str = "target"
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return a set of states as a mask: a label's name, states, a mask or a predicate.
 
     Raises `InvalidChain` for an unknown state, or no state at all.
@@ -71,11 +73,11 @@ def target_of(chain: MarkovChain, target: Any) -> np.ndarray[Any, np.dtype[np.bo
             target=target,
         )
     else:
-        mask = read_labels({"target": target}, chain.states)["target"]
+        mask = read_labels({what: target}, chain.states)[what]
     if not mask.any():
         if isinstance(target, str) and target in chain.labels:
             raise InvalidChain(
                 f"no state carries the label {target!r}, so it is never reached", target=target
             )
-        raise InvalidChain("the target is empty: name at least one state")
+        raise InvalidChain(f"the {what} is empty: name at least one state")
     return mask

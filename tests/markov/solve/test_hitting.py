@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 
 from lumpability import CTMC, DTMC, Reward, lump
 from lumpability.errors import InvalidChain, InvalidInput, InvalidValue, NoConvergence, NotUnique
+from lumpability.markov import ask as ask_chain
 from lumpability.markov.examples import machine_repair, moran, planted
 from lumpability.markov.solve import (
     absorbing,
@@ -75,6 +76,33 @@ def test_hitting_times_are_infinite_exactly_where_the_target_may_be_missed(seed,
             assert sum(r * reach[t] for t, r in moves) == leaving * reach[state]
             if times[state] != math.inf:
                 assert sum(r * times[t] for t, r in moves) + 1 == leaving * times[state]
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    target=st.sets(st.integers(0, 5), min_size=1),
+    avoid=st.sets(st.integers(0, 5), min_size=1),
+)
+def test_to_avoid_states_is_to_make_them_absorbing(seed, target, avoid):
+    chain, _ = planted("bisimulation", [2, 3, 1], seed=seed)
+    kept = {(s, t): w for s in range(6) for t, w in chain.matrix.row(s) if s not in avoid - target}
+    stopped = CTMC.from_rates(kept, states=range(6))
+    found = hitting_probabilities(chain, list(target), avoid=list(avoid))
+    right = hitting_probabilities(stopped, list(target))
+    assert list(found) == list(right)
+    answer = ask_chain(
+        chain, "hitting-probability", target=list(target), avoid=list(avoid), states=True
+    )
+    assert [row.value for row in answer.rows] == list(right)
+
+
+def test_avoid_is_for_probabilities():
+    chain = gambler(4, Fraction(1, 2))
+    assert hitting_probabilities(chain, "rich", avoid=[1])[2] == Fraction(2, 3) / 2
+    with pytest.raises(InvalidInput, match="is for hitting-probability"):
+        ask_chain(chain, "hitting-time", target="rich", avoid=[0])
+    with pytest.raises(InvalidChain, match="no label or state 'poor'"):
+        hitting_probabilities(chain, "rich", avoid="poor")
 
 
 def test_infinite_values_are_not_handed_out_as_numbers():

@@ -15,7 +15,8 @@ from lumpability import CTMC, DTMC, lump
 from lumpability.errors import InvalidInput, NotUnique, SizeLimit
 from lumpability.markov.examples import hypercube_walk, machine_repair, planted
 from lumpability.markov.solve import accumulated_reward, transient
-from lumpability.markov.solve.transient import multiply_exactly, poisson_window
+from lumpability.markov.solve.poisson import poisson_window
+from lumpability.markov.solve.transient import multiply_exactly
 from lumpability.numbers.exact_array import ExactArray
 
 
@@ -103,7 +104,6 @@ def test_multiplication_by_a_matrix_keeps_zeros():
         (float("inf"), {}, InvalidInput, "finite"),
         (1, {"epsilon": 2}, InvalidInput, "epsilon"),
         (1, {"exact": True}, InvalidInput, "not rational"),
-        (10**9, {"max_steps": 10}, SizeLimit, "max_steps"),
     ],
 )
 def test_impossible_requests_are_refused(time, options, error, text):
@@ -139,10 +139,7 @@ def test_progress_is_reported_and_can_cancel():
 def test_the_bound_holds_for_the_whole_error_rounding_included(n, exponents, time):
     rates = np.array([10.0**k if k > -6 else 0.0 for k in exponents]).reshape(5, 5)[:n, :n]
     chain = CTMC(rates, initial=0)
-    try:
-        found = transient(chain, time, max_steps=5000)
-    except SizeLimit:
-        return
+    found = transient(chain, time, max_steps=5000)
     mpmath.mp.dps = 60
     generator = mpmath.matrix(n, n)
     for s in range(n):
@@ -167,10 +164,63 @@ def test_a_million_steps_and_more_are_answered_when_nothing_moves_any_more():
     assert accumulated_reward(repair, "r", 1e9) == pytest.approx(1001, rel=1e-8)
 
 
-def test_a_chain_that_still_moves_after_all_steps_allowed_is_refused_not_cut_short():
-    slow = CTMC([[0, 1, 1e-9], [1, 0, 0], [1e-9, 0, 0]], initial=0)
+def _slow(states: int) -> CTMC:
+    """Return two parts with rare changes between them, of rates that differ by 10^12."""
+    rates = {(s, s ^ 1): 1 for s in range(states)} | {(0, 2): 1e-12, (2, 0): 3e-12}
+    rates |= {(s, s - 2): 1 for s in range(4, states)}
+    return CTMC.from_rates(rates, initial=0, rewards={"r": {0: 1}})
+
+
+def test_a_chain_that_moves_too_slowly_is_refused_before_all_steps_are_made():
+    with pytest.raises(SizeLimit, match=r"after 2\d\d\d\d the chain still moves"):
+        transient(_slow(300), 1e11)
     with pytest.raises(SizeLimit, match="still moves"):
-        transient(slow, 1e9, max_steps=3000)
+        accumulated_reward(_slow(6), "r", 1e11)
+    with pytest.raises(SizeLimit, match="max_steps=100"):
+        transient(_slow(300), 1e11, max_steps=100)
+
+
+@pytest.mark.parametrize("time", [1e9, 1e11, 1e14])
+def test_a_small_chain_that_moves_slowly_is_squared(time):
+    found = transient(_slow(4), time)
+    assert found.method == "squaring"
+    share = (
+        3 + np.exp(-2e-12 * time)
+    ) / 4  # half of each part is spent in the state that leaves it
+    exact = np.array([share, share, 1 - share, 1 - share]) / 2
+    assert np.abs(found.floats() - exact).sum() <= found.error_bound + 1e-11 < 2e-10
+
+
+@given(seed=st.integers(0, 10**6), time=st.integers(0, 300))
+def test_squaring_is_the_power_and_the_exponential_within_its_bound(seed, time):
+    rates, _ = planted("bisimulation", [2, 3], seed=seed)
+    jumps = DTMC.from_structure(rates.matrix, normalize=True, absorbing=True)
+    for chain in (rates, jumps):
+        found = transient(chain, time, initial=0, max_steps=0)
+        right = transient(chain, time, initial=0)
+        wrong = np.abs(found.floats() - right.floats()).sum()
+        assert wrong <= found.error_bound + right.error_bound
+        assert found.error_bound < 1e-9
+
+
+@pytest.mark.parametrize("steps", [10**9, 10**9 + 1, 10**18 + 5])
+def test_a_chain_with_a_period_is_answered_after_any_number_of_steps(steps):
+    ring = DTMC.from_rates(
+        {(s, (s + 1) % 6): "1/3" for s in range(6)} | {(s, (s + 4) % 6): "2/3" for s in range(6)},
+        initial=1,
+        rewards={"even": {0: 1, 2: 1, 4: 4}},
+    )  # of period 3
+    found = transient(ring, steps)
+    right = np.zeros(6)
+    right[[(1 + steps) % 3, (1 + steps) % 3 + 3]] = 1 / 2
+    assert np.abs(found.floats() - right).sum() <= found.error_bound < 1e-9
+    assert accumulated_reward(ring, "even", steps) == pytest.approx(steps, rel=1e-8)
+    both = DTMC.from_rates(
+        {(0, 1): "1/2", (0, 3): "1/2", (1, 2): 1, (2, 1): 1, (3, 4): 1, (4, 5): 1, (5, 3): 1},
+        initial=0,
+    )
+    found = transient(both, steps).floats()
+    assert np.flatnonzero(found).tolist() == [1 + (steps - 1) % 2, 3 + (steps - 1) % 3]
 
 
 def test_many_steps_of_a_dtmc_are_bounded_too():

@@ -19,7 +19,7 @@ import numpy as np
 from lumpability.errors import SizeLimit
 from lumpability.markov.approximate.bounds.ends import Task
 from lumpability.markov.approximate.bounds.members import Floats, Ints, Members
-from lumpability.markov.solve.transient import poisson_window
+from lumpability.markov.solve.poisson import poisson_window
 
 _MOST_NUMBERS = 200_000_000
 
