@@ -23,7 +23,6 @@ from lumpability.markov import Lumping
 from lumpability.markov.attributes import States
 from lumpability.networks import NetworkLumping
 from lumpability.networks.graph.source import graph_of
-from lumpability.networks.regions import Box
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.show.text import Table
@@ -124,7 +123,7 @@ def lumped(
     if "region" in given:
         if layers:
             raise click.UsageError("this needs a lumping for all inputs: leave --region out")
-        given["region"] = Box.read(given["region"])
+        given["region"] = regions.read_region(given["region"])
     if layers and subject(model, *layer_options(given)).domain == "graph":
         raise InvalidInput(
             "a page, and a proof to read, show layers, and lump reduces this network as a graph: leave it out"

@@ -9,8 +9,8 @@ import click
 
 from lumpability import formats
 from lumpability.cli.console import Stages, show_json
+from lumpability.cli.regions import read_region
 from lumpability.files import writing
-from lumpability.networks.regions import Box
 from lumpability.show.text import printable
 
 
@@ -30,7 +30,7 @@ def tell_pruning(
     with Stages() as stages:
         with stages("reading", f"{original.name}, {smaller.name}"):
             networks: list[Any] = [formats.read(path) for path in (original, smaller)]
-            box = None if region is None else Box.read(region)
+            box = read_region(region)
         with stages("explaining"):
             from lumpability.networks.relaxed.explain import explain_pruning
 

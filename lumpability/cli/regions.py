@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lumpability.cli.networks import SIZES
 from lumpability.cli.report import Report, change_of_size, execution
 from lumpability.errors import InvalidInput
 from lumpability.formats.onnx_compare import compare_in_onnxruntime, latency_in_onnxruntime
+from lumpability.networks.regions import Box
 from lumpability.show.text import Table
 
 if TYPE_CHECKING:
@@ -15,6 +18,23 @@ if TYPE_CHECKING:
     from lumpability.networks.relaxed.lumping import RegionLumping
 
 _REASONS = ("inactive", "carried", "identical", "proportional", "constant", "dead", "relaxed")
+
+
+_PLACED = re.compile(r"(.+):([1-9][0-9]{0,3})")
+
+
+def read_region(path: Path | None) -> Box | None:
+    """Return the box of a file; FILE:2 is the second one of several."""
+    if path is None:
+        return None
+    placed = None if path.exists() else _PLACED.fullmatch(str(path))
+    if placed is None:
+        return Box.read(path)
+    boxes, number = Box.read_all(placed[1]), int(placed[2])
+    if number > len(boxes):
+        count = "one box" if len(boxes) == 1 else f"{len(boxes)} boxes"
+        raise InvalidInput(f"{placed[1]} holds {count}, and no number {number}")
+    return boxes[number - 1]
 
 
 def summarise(
@@ -70,7 +90,7 @@ def _line(row: RegionLayer) -> tuple[str, ...]:
 
 def _rounding(lumping: RegionLumping) -> str:
     if not lumping.rounding.rounded:
-        return "stored as they were computed, in doubles"
+        return "none was rounded"
     return (
         f"rounded by at most {float(lumping.rounding.largest):.3g}; the result includes it (--dtype float64 rounds less, "
         "--exact-weights carries nothing)"

@@ -12,9 +12,9 @@ from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import tell
 from lumpability.cli.models import describe, summarise
+from lumpability.cli.regions import read_region
 from lumpability.errors import InvalidInput
 from lumpability.files import together
-from lumpability.networks.regions import Box
 from lumpability.show.text import Table
 
 _EXAMPLES = """\b
@@ -96,7 +96,7 @@ def relax_command(
                 raise InvalidInput(
                     f"relax is for networks that are chains of layers; {model} is not"
                 )
-            box = None if region is None else Box.read(region)
+            box = read_region(region)
         with stages("relaxing"):
             from lumpability.networks.relaxed.relaxation import relax
 

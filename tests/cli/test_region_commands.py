@@ -80,7 +80,7 @@ def test_bad_boxes_are_refused_in_one_line(run: Run, files: Path, text: str, wor
 
 def test_a_vnnlib_file_that_is_no_box_and_a_missing_file_are_refused(run: Run, files: Path) -> None:
     (files / "or.vnnlib").write_text(f"{VNNLIB} (assert (or (<= X_0 0) (>= X_0 1)))")
-    run("lump", "net.onnx", "--region", "or.vnnlib").assert_refused("no box")
+    run("lump", "net.onnx", "--region", "or.vnnlib").assert_refused("holds 2 boxes")
     run("lump", "net.onnx", "--region", "none.json").assert_refused("none.json")
 
 

@@ -128,7 +128,7 @@ class Box:
         Raises
         ------
         FormatError
-            If the file cannot be read or holds no box: see `lumpability.networks.regions.vnnlib`.
+            If the file cannot be read, or does not hold one box: see `lumpability.networks.regions.vnnlib`.
 
         Examples
         --------
@@ -138,7 +138,34 @@ class Box:
         ...     Box.read(f"{folder}/box.json")
         Box(2 inputs, widths from 1/2 to 1)
         """
-        from lumpability.networks.regions.vnnlib import box_of_text
+        boxes = cls.read_all(path)
+        if len(boxes) > 1:
+            raise FormatError(
+                f"holds {len(boxes)} boxes, and one is needed: Box.read_all(path) reads all of them, and on the "
+                f"command line {Path(path).name}:1 is the first",
+                path=path,
+            )
+        return boxes[0]
+
+    @classmethod
+    def read_all(cls, path: str | Path) -> list[Box]:
+        """Read the boxes of a file, whose union is the region: a ``.vnnlib`` file may assert a disjunction.
+
+        Raises
+        ------
+        FormatError
+            If the file cannot be read or holds no box.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> text = "(declare-const X_0 Real) (assert (or (= X_0 1) (and (>= X_0 2) (<= X_0 3))))"
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = Path(f"{folder}/two.vnnlib").write_text(text)
+        ...     Box.read_all(f"{folder}/two.vnnlib")
+        [Box(1 input, width 0), Box(1 input, width 1)]
+        """
+        from lumpability.networks.regions.vnnlib import boxes_of_text
 
         path = Path(path)
         name = path.name.lower().removesuffix(".gz")
@@ -151,7 +178,8 @@ class Box:
             text = stream.read(_MOST_BYTES + 1).decode()
             if len(text) > _MOST_BYTES:
                 raise InvalidInput("is too long for a box")
-            return cls(*(box_of_text(text) if name.endswith(".vnnlib") else _ends_of_json(text)))
+            every = boxes_of_text(text) if name.endswith(".vnnlib") else [_ends_of_json(text)]
+            return [cls(*ends) for ends in every]
 
     def write(self, path: str | Path) -> None:
         """Write the box as JSON, whole or not at all; numbers are texts such as "1/3".

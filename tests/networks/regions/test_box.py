@@ -83,6 +83,21 @@ def test_bounds_may_have_either_side_and_any_nesting(tmp_path: Path) -> None:
     assert box.high.tolist() == [Fraction(1, 2), Fraction(1, 3)]
 
 
+TWO = "(and (>= X_0 0) (<= X_0 1) (<= Y_0 3)) (and (<= 4 X_0) (<= X_0 5))"
+
+
+def test_a_disjunction_is_several_boxes_without_those_that_are_empty(tmp_path: Path) -> None:
+    text = (
+        f"(declare-const X_0 Real) (declare-const Y_0 Real) (set-logic QF_LRA) (assert (or {TWO}))"
+    )
+    boxes = Box.read_all(written(tmp_path, text))
+    assert [(one.low.tolist(), one.high.tolist()) for one in boxes] == [([0], [1]), ([4], [5])]
+    (one,) = Box.read_all(written(tmp_path, f"{text} (assert (or (<= X_0 2) (<= X_0 3)))"))
+    assert one.high.tolist() == [1]
+    same = "(declare-const X_0 Real) (assert (or (and (= X_0 1) (<= Y_0 1)) (and (= X_0 1) (>= Y_0 2))))"
+    assert Box.read(written(tmp_path, same)).low.tolist() == [1]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -93,7 +108,15 @@ def test_bounds_may_have_either_side_and_any_nesting(tmp_path: Path) -> None:
         (f"(declare-const X_0 Real) {BOUNDS} (assert (<= X_1 0))", "X_1 is bounded but not"),
         (f"(declare-const X_0 Real) {BOUNDS} (assert (<= X_0 X_0))", "not a bound of one input"),
         (f"(declare-const X_0 Real) {BOUNDS} (assert (<= X_0 Y_0))", "not a bound of one input"),
-        ("(declare-const X_0 Real) (assert (or (<= X_0 0) (>= X_0 1)))", "not a bound of one"),
+        ("(declare-const X_0 Real) (assert (or (<= X_0 0) (>= X_0 1)))", "X_0 has no lower bound"),
+        (f"(declare-const X_0 Real) (assert (or {TWO}", "ends inside"),
+        (f"(declare-const X_0 Real) (assert (or {TWO}))", "holds 2 boxes, and one is needed"),
+        (f"(declare-const X_0 Real)\n;\n(asert {TWO})", r"line 3: \(asert .* is not a command"),
+        (f"(declare-const X_0 Real)\n(assert (or {TWO}) 1)", "line 2: .* is not a command"),
+        (
+            "(declare-const X_0 Real)" + "(assert (or (<= X_0 1) (>= X_0 0)))" * 11,
+            "more than 1,024 boxes",
+        ),
         ("(declare-const X_0 Real) (assert (<= X_0 nan))", "not a bound of one input"),
         ("(declare-const X_0 Real) (assert ((<= X_0 1)))", "not a bound of one input"),
         ("((declare-const X_0 Real))", "is not a command"),
