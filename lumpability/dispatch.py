@@ -8,7 +8,8 @@ verb is first used on one; a torch module becomes a graph.  The same word has th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import wraps
+from dataclasses import replace
+from functools import partial, wraps
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_overloads, overload
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from lumpability.networks.modules.lumping import ModuleLumping
     from lumpability.networks.network import Network
     from lumpability.networks.regions.box import Box
+    from lumpability.networks.relaxed.certificate import RegionCertificate
     from lumpability.networks.relaxed.lumping import RegionLumping
     from lumpability.quotient import Verdict
     from lumpability.refinement import Engine, EngineName, Progress
@@ -679,7 +681,7 @@ def compare(
             )
     from lumpability.networks.difference import compare_networks
 
-    return compare_networks(
+    found = compare_networks(
         a,
         b,
         region=region,
@@ -689,3 +691,15 @@ def compare(
         cases=cases,
         progress=progress,
     )
+    return replace(found, certify=partial(_certified, a, b, region, relation))
+
+
+def _certified(
+    a: Network | GraphNetwork,
+    b: Network | GraphNetwork,
+    region: Any,
+    relation: Sequence[Any] | None,
+) -> RegionCertificate:
+    from lumpability.networks.relaxed.lumping import related
+
+    return related(a, b, region, relation=relation).certificate

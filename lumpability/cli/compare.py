@@ -11,9 +11,9 @@ from lumpability import formats
 from lumpability.cli import options
 from lumpability.cli.console import Stages, show, show_json
 from lumpability.cli.failures import NO
+from lumpability.cli.regions import read_region
 from lumpability.dispatch import compare
 from lumpability.networks.difference import Difference
-from lumpability.networks.regions import Box
 from lumpability.show.text import Table
 
 _EXAMPLES = """\b
@@ -32,7 +32,7 @@ Examples:
     "--box",
     "box",
     default="all inputs",
-    about="The box of inputs: a .vnnlib file, or JSON with the lists low and high.",
+    about="The box of inputs: a .vnnlib file, or JSON with the lists low and high; FILE:2 is the second of several.",
 )
 @click.option(
     "--tolerance",
@@ -55,6 +55,9 @@ Examples:
     show_default="up to 200; with --tolerance 1000; 0 for large networks and for few inputs",
     help="Linear programs that may be solved for cases of signs of units, for a tighter bound.",
 )
+@options.file_option(
+    "--certificate", about="Write a proof of a bound that others can check, for the command verify."
+)
 @options.as_json
 @options.debug
 @click.pass_context
@@ -67,6 +70,7 @@ def compare_command(
     tolerance: float | None,
     boxes: int | None,
     cases: int | None,
+    certificate: Path | None,
     as_json: bool,
 ) -> None:
     """Bound how far the outputs of two networks are apart.
@@ -77,6 +81,9 @@ def compare_command(
 
     With many inputs, bounds are tightened by telling cases of signs of units apart, which can take tens of seconds.
     Ctrl-C ends that, as it ends the splitting of a box, and what is proved so far is printed.
+
+    A certificate is for two networks with the same layers; layers may have fewer neurons. Its bound is derived in
+    exact arithmetic, without parts and cases, and can be larger than the one that is printed.
     """
     with Stages() as stages:
 
@@ -85,7 +92,7 @@ def compare_command(
 
         with stages("reading", f"{first.name}, {second.name}"):
             networks: list[Any] = [formats.read(path) for path in (first, second)]
-            region = None if box is None else Box.read(box)
+            region = read_region(box)
         with stages("bounding"):
             found = compare(
                 networks[0],
@@ -96,6 +103,10 @@ def compare_command(
                 cases=cases,
                 progress=told,
             )
+        with stages("writing"):
+            proof = None if certificate is None else found.certificate()
+            if certificate is not None and proof is not None:
+                proof.write(certificate)
     if as_json:
         show_json(
             "compare",
@@ -103,15 +114,16 @@ def compare_command(
             second=str(second),
             box=None if box is None else str(box),
             difference=found.to_json(),
+            written={"certificate": None if certificate is None else str(certificate)},
             seconds=stages.seconds,
         )
     else:
-        show(_table(found))
+        show(_table(found, networks, None if proof is None else proof.meaning))
     if tolerance is not None and not found.certified:
         ctx.exit(NO)
 
 
-def _table(found: Difference) -> Table:
+def _table(found: Difference, networks: list[Any], meaning: str | None) -> Table:
     """Return the result for people."""
     times = " x max(1, |x|)" if found.region is None else ""
     rows: list[tuple[str, str]] = [
@@ -126,10 +138,34 @@ def _table(found: Difference) -> Table:
     ]
     if found.tolerance is not None:
         rows.append(("verdict", f"{_verdict(found)} (tolerance {found.tolerance:g}{times})"))
+    if meaning is not None:
+        rows.append(("certificate", f"proves that {meaning}"))
     if found.interrupted:
         rows.append(("interrupted", "a longer search may prove less"))
-    rows.append(("holds for", "real arithmetic with the stored weights; floats add rounding"))
+    digits, kind = min(_types(network) for network in networks)
+    rows.append(
+        (
+            "holds for",
+            f"real arithmetic with the stored weights; a run rounds each step to {digits} digits ({kind})",
+        )
+    )
     return Table("Difference of two networks", tuple(rows))
+
+
+def _types(network: Any) -> tuple[int, str]:
+    """Return the digits and the name of the least precise type of floats in a network."""
+    if network.domain == "graph":
+        stored = [*network.index.constants.values(), *network.index.constant_nodes.values()]
+        kinds = {network.ends["input"][0][1], *(str(array.dtype) for array in stored)}
+    else:
+        stored = [value for layer in network.layers for value in layer.parameters.values()]
+        kinds = {str(network.dtype), *(str(array.dtype) for array in stored)}
+    return min(
+        ((_DIGITS[kind], kind) for kind in kinds if kind in _DIGITS), default=(15, "float64")
+    )
+
+
+_DIGITS = {"bfloat16": 2, "float16": 3, "float32": 6, "float64": 15}
 
 
 def _method(found: Difference) -> str:

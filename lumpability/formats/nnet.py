@@ -7,8 +7,9 @@ one line for each.  The network that is read maps raw inputs to raw outputs:
 
     x -> (x - mean) / range -> layers -> y * range + mean.
 
-Minima and maxima describe the inputs for which the network was made; they are not applied.  Steps that change
-nothing are left out.  Numbers are read as float64.  Julian 2016 (NNet repository).
+Minima and maxima describe the inputs for which the network was made; they are not applied, whereas the programs of
+the NNet repository cut inputs off there.  Steps that change nothing are left out.  Numbers are read as float64.
+Julian 2016 (NNet repository).
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def test_the_bound_and_what_was_found_are_printed(run: Run, box: str) -> None:
     assert found.exit_code == 0
     assert "no output differs by more than 0.25" in found.stdout
     assert "output 0 differs by 0.25" in found.stdout
-    assert "stored weights; floats add rounding" in found.stdout
+    assert "a run rounds each step to 15 digits (float64)" in found.stdout
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,36 @@ def test_bad_input_is_told_in_one_line_with_exit_code_3(
     run: Run, arguments: tuple[str, ...], why: str
 ) -> None:
     run("compare", "a.nnet", *arguments).assert_refused(why)
+
+
+def test_a_certificate_of_the_difference_is_written_and_verified(run: Run) -> None:
+    found = run("compare", "a.nnet", "b.nnet", "--box", "box.json", "--certificate", "proof.json")
+    assert found.exit_code == 0
+    assert (
+        "certificate  proves that on the region no output differs by more than 0.25" in found.stdout
+    )
+    assert run("verify", "proof.json", "a.nnet", "--quotient", "b.nnet").exit_code == 0
+    formats.write(Network.dense([([[1]], None, None)]), "linear.nnet")
+    found = run("compare", "a.nnet", "linear.nnet", "--box", "box.json", "--certificate", "c.json")
+    found.assert_refused("only neurons and weights may differ")
+    assert not Path("c.json").exists()
+
+
+def test_one_of_several_boxes_is_chosen_by_its_number(run: Run) -> None:
+    disjuncts = "(and (>= X_0 0) (<= X_0 1)) (and (>= X_0 4) (<= X_0 8))"
+    Path("two.vnnlib").write_text(f"(declare-const X_0 Real)(assert (or {disjuncts}))")
+    run("compare", "a.nnet", "b.nnet", "--box", "two.vnnlib").assert_refused("two.vnnlib:1")
+    run("compare", "a.nnet", "b.nnet", "--box", "two.vnnlib:3").assert_refused("holds 2 boxes")
+    found = run("compare", "a.nnet", "b.nnet", "--box", "two.vnnlib:2")
+    assert "no output differs by more than 2" in found.stdout
+
+
+@pytest.mark.parametrize(("kind", "digits"), [("float16", 3), ("float32", 6)])
+def test_the_least_precise_type_is_told(run: Run, kind: str, digits: int) -> None:
+    copy = Network.dense([([[1, -1]], None, "relu"), ([[1], [1]], None, None)], dtype=kind)
+    formats.write(copy, "copy.npz")
+    told = run("compare", "a.nnet", "copy.npz").stdout
+    assert f"a run rounds each step to {digits} digits ({kind})" in told
 
 
 def test_a_file_with_one_number_is_no_box_of_two_inputs(run: Run) -> None:

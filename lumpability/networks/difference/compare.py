@@ -10,7 +10,7 @@ homogenisation (`homogeneous`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,8 @@ class Difference:
     pair : PairRanges or None
         For each layer, the bounds of both networks and of their difference on the whole box; None if the networks
         have different layers.
+    certify : callable or None
+        What `certificate` calls.
 
     Examples
     --------
@@ -91,6 +93,7 @@ class Difference:
     interrupted: bool = False
     pair: PairRanges | None = None
     cases: int = 0
+    certify: Callable[[], Any] | None = None
 
     @property
     def bound(self) -> float:
@@ -117,6 +120,32 @@ class Difference:
     def found(self) -> float:
         """The largest difference that was found, divided by what bounds are multiplied by."""
         return self.witness.difference / self.witness.scale
+
+    def certificate(self) -> Any:
+        """Return a certificate of a bound, with everything needed to derive it again.
+
+        It uses residuals and ranges alone, without parts and cases, so that its bound may be larger than `bound`.
+
+        Returns
+        -------
+        RegionCertificate
+
+        Raises
+        ------
+        InvalidInput
+            If the networks do not have the same layers with the same activations, their numbers of units aside.
+
+        Examples
+        --------
+        >>> from lumpability import Network, compare
+        >>> first, second = (Network.dense([([[w]], None, None)]) for w in (1, 2))
+        >>> proof = compare(first, second, region=(0, 1)).certificate()
+        >>> proof.bound, bool(proof.verify())
+        (Fraction(1, 1), True)
+        """
+        if self.certify is None:
+            raise InvalidInput("lumpability.compare makes differences that have certificates")
+        return self.certify()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; numbers are texts, as in other reports."""

@@ -2,19 +2,24 @@
 
 From the inputs up, with the lift of the layers below: the incoming weights and bias of unit s, lifted, are compared
 with the columns of the reduced layer, each with its best factor; then its outgoing weights with the rows of the
-reduced layer; and a unit without a counterpart counts as constant, in the middle of its range.  Of these the one is
-taken with the least interval bound of what it misses.  A wrong guess makes bounds looser, never wrong.
+reduced layer; and a unit without a counterpart counts as a constant, which the layer that reads it determines.  Of
+these the one is taken with the least interval bound of what it misses.  A wrong guess makes bounds looser, never wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.networks.difference.affine import AffineLayer, AffineNetwork, as_dense
+from lumpability.networks.difference.affine import (
+    AffineLayer,
+    AffineNetwork,
+    apply_activation,
+    as_dense,
+)
 from lumpability.networks.difference.lifts import Lift, incoming
 from lumpability.networks.difference.ranges import Ranges
 from lumpability.numbers.float_arrays import Array
@@ -53,10 +58,12 @@ def given_lifts(relation: Sequence[Any], original: AffineNetwork) -> list[Lift]:
     return [*lifts, Lift.identity(original.outputs)]
 
 
-def guessed_lifts(original: Ranges, reduced: Ranges) -> list[Lift]:
+def guessed_lifts(original: Ranges, reduced: Ranges, *, in_order: bool = False) -> list[Lift]:
     """Return the lifts of two aligned networks.
 
     - original, reduced: on the region for which the lifts are to be good
+    - in_order: whether layers of equal size keep their units one by one, and others merge only what differs by less
+      than a constant would
 
     >>> from lumpability import Network
     >>> from lumpability.networks.difference import affine_layers, ranges
@@ -67,39 +74,61 @@ def guessed_lifts(original: Ranges, reduced: Ranges) -> list[Lift]:
     [[0.0, 1.0, 0.0], [1.0, 0.0, 2.0]]
     """
     lifts = [Lift.identity(original.network.inputs)]
-    pairs = list(zip(original.network.layers, reduced.network.layers, strict=True))
-    for number in range(1, len(pairs)):
-        after = [
-            (layer, less)
-            for layer, less in pairs[number:]
-            if layer.sources == (number,) and layer.units == less.units
+    for number in range(1, len(original.network.layers) + 1):
+        tried = [
+            (_guess(original, reduced, number, below, in_order=in_order), below)
+            for below in _with_constants(original.network, lifts, number)
         ]
-        lifts.append(_guess(original, reduced, number, lifts, after[:1]))
-    return [*lifts, Lift.identity(original.network.outputs)]
+        (lift, _), below = min(tried, key=lambda one: one[0][1])
+        lifts = [*below, lift]
+    return lifts
+
+
+def _with_constants(network: AffineNetwork, lifts: list[Lift], number: int) -> Iterator[list[Lift]]:
+    """Yield lifts with some choices of constants for units without a counterpart that this layer reads first.
+
+    They are the middles of their ranges, zeros, and what units without incoming weights would be.  The biases of
+    the reduced layer say which of them were meant.
+    """
+    yield lifts
+    read = {source for layer in network.layers[: number - 1] for source in layer.sources}
+    fresh = [
+        (source, constant)
+        for source in sorted({*network.layers[number - 1].sources} - read)
+        if (constant := ~lifts[source].full.any(axis=0)).any()
+    ]
+    for zero in (True, False) if fresh else ():
+        changed = list(lifts)
+        for source, constant in fresh:
+            layer, lift = network.layers[source - 1], lifts[source]
+            below = zip(layer.sources, layer.matrices, strict=True)
+            bias = sum((lifts[k].shifted(matrix)[0] for k, matrix in below), start=layer.bias)
+            value = 0.0 if zero else apply_activation(layer, bias)
+            changed[source] = Lift(lift.matrix, np.where(constant, value, lift.shift))
+        yield changed
 
 
 def _guess(
-    original: Ranges,
-    reduced: Ranges,
-    number: int,
-    lifts: list[Lift],
-    after: list[tuple[AffineLayer, AffineLayer]],
-) -> Lift:
+    original: Ranges, reduced: Ranges, number: int, lifts: list[Lift], *, in_order: bool
+) -> tuple[Lift, float]:
+    """Return the lift of a layer, and the sum of what it misses of each unit."""
     a, b = (found.network.layers[number - 1] for found in (original, reduced))
     bottom, top = original.post(number)
     half = np.where(np.isfinite(top - bottom), (top - bottom) / 2, np.inf)
     middle = np.where(np.isfinite(half), bottom + half, 0.0)
     if not b.units:
-        return Lift.of(np.full(a.units, -1), np.zeros(a.units), middle, 0)
+        return Lift.of(np.full(a.units, -1), np.zeros(a.units), middle, 0), 0.0
     left, right, reach = incoming(a, lifts), incoming(b), reduced.reach(b)
+    if number == len(original.network.layers) or (in_order and a.units == b.units):
+        return Lift.identity(a.units), float((reach @ np.abs(left - right)).sum())
     options = [] if a.units != b.units else [(np.arange(a.units), np.ones(a.units))]
     options += _options(left, right, scalable=a.slopes is not None)
-    for layer, less in after:
-        rows = [as_dense(x.matrices[0]).T for x in (layer, less)]
-        options += [(best, 1 / by) for best, by in _options(*rows, scalable=a.slopes is not None)]
+    if (above := _above(original, reduced, number)) is not None:
+        found = _options(*above, scalable=a.slopes is not None)
+        options += [(best, 1 / by) for best, by in found]
     source, factor = np.full(a.units, -1), np.zeros(a.units)
     # A counterpart moves along with the unit, and a constant does not: hence the head start.
-    missed = _HEAD_START * half
+    missed = half if in_order else _HEAD_START * half
     for candidate, by in options:
         off = reach @ np.abs(left - right[:, candidate] * by)
         better = _same_slopes(a, b, candidate) & (
@@ -107,7 +136,17 @@ def _guess(
         )
         source, factor = np.where(better, candidate, source), np.where(better, by, factor)
         missed = np.where(better, off, missed)
-    return Lift.of(source, factor, np.where(source >= 0, 0.0, middle), b.units)
+    lift = Lift.of(source, factor, np.where(source >= 0, 0.0, middle), b.units)
+    return lift, float(missed.sum())
+
+
+def _above(original: Ranges, reduced: Ranges, number: int) -> tuple[Array, Array] | None:
+    """Return the outgoing weights of both layers, by unit, into the first layer that reads them alone."""
+    pairs = zip(original.network.layers, reduced.network.layers, strict=True)
+    for layer, less in list(pairs)[number:]:
+        if layer.sources == (number,) and layer.units == less.units:
+            return as_dense(layer.matrices[0]).T, as_dense(less.matrices[0]).T
+    return None
 
 
 def _same_slopes(a: AffineLayer, b: AffineLayer, candidate: Array) -> Array:
@@ -125,5 +164,7 @@ def _options(left: Array, right: Array, *, scalable: bool) -> list[tuple[Array, 
         factor = np.maximum(inner, 0) / np.where(theirs > 0, theirs, 1)
         best = np.argmin(own[:, None] - factor * inner, axis=1)
         chosen = factor[np.arange(len(best)), best]
-        found.append((best, np.where(chosen > 0, chosen, 1.0)))
+        chosen = np.where(chosen > 0, chosen, 1.0)
+        # A factor of few digits is found off by an ulp.
+        found += [(best, chosen.astype(np.float32).astype(np.float64)), (best, chosen)]
     return found

@@ -178,6 +178,10 @@ class _Reader:
         if kind in ("Neg", "Abs") and isinstance(first, Value):
             negative = self.builder.scaled(first, -np.ones(first.numbers.shape))
             return negative if kind == "Neg" else self.builder.largest(first, negative)
+        if kind == "DynamicQuantizeLinear":
+            raise NotJustified(
+                "no bound where the step of a quantisation depends on the input: quantise with fixed steps"
+            )
         if kind in ("Mul", "Div"):
             return self._scaled(operands, divide=kind == "Div")
         if not isinstance(first, Value) or any(isinstance(x, Value) for x in operands[1:]):

@@ -18,22 +18,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from lumpability.errors import InvalidInput
-from lumpability.networks.difference import (
-    AffineNetwork,
-    Ranges,
-    affine_layers,
-    ranges,
-)
+from lumpability.networks.difference import AffineNetwork, Ranges
 from lumpability.networks.difference.affine import apply_activation, as_dense
 from lumpability.networks.difference.lifts import Lift, incoming
-from lumpability.networks.difference.relation import guessed_lifts
-from lumpability.networks.difference.residuals import aligned
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.network import Network
 from lumpability.networks.regions.box import Box
-from lumpability.networks.relaxed.lumping import claimed
+from lumpability.networks.relaxed.lumping import related
 from lumpability.networks.relaxed.pruned import PrunedLayer, PrunedNeuron, PruningExplanation
-from lumpability.networks.relaxed.stable import all_inputs, stable_units
 from lumpability.numbers.float_arrays import Array
 
 
@@ -79,53 +71,14 @@ def explain_pruning(
             raise InvalidInput(
                 f"pruning is explained for networks, not for a {type(network).__name__}"
             )
-    whole, fewer = (affine_layers(one) for one in (original, smaller))
-    if whole.inputs != fewer.inputs or whole.outputs != fewer.outputs:
-        raise InvalidInput("pruning keeps inputs and outputs, but those of the networks differ")
-    if len(whole.layers) != len(fewer.layers):
-        raise InvalidInput(
-            f"the networks have {len(whole.layers)} and {len(fewer.layers)} layers: only neurons and weights "
-            "are explained, not layers that went"
-        )
-    if not aligned(whole, fewer):
-        raise InvalidInput(
-            "the networks do not have the same layers with the same activations: only neurons and weights are "
-            "explained"
-        )
-    stable = all_inputs(whole) if region is None else stable_units(whole, region)
-    region_ends = (-1.0, 1.0) if stable.region is None else stable.region.floats
-    sides = ranges(whole, region_ends), ranges(fewer, region_ends)
-    lifts = _lifts(whole, fewer, sides)
-    certificate = claimed(original, smaller, stable, lifts[1:], skipped=0, kind="relaxed")
+    found = related(original, smaller, region, in_order=True)
+    certificate = found.certificate
     layers = [
-        _layer(number, sides, lifts, _name(original, layer.position))
-        for number, layer in enumerate(whole.layers)
+        _layer(number, found.sides, found.lifts, _name(original, layer.position))
+        for number, layer in enumerate(found.sides[0].network.layers)
         if layer.position is not None
     ]
     return PruningExplanation(tuple(layers), certificate.bound, certificate.meaning, certificate)
-
-
-def _lifts(whole: AffineNetwork, fewer: AffineNetwork, sides: tuple[Ranges, Ranges]) -> list[Lift]:
-    """Return the lifts of inputs and all layers: guessed where there are fewer neurons, else neuron by neuron."""
-    lifts = guessed_lifts(*sides)
-    for number, (layer, less) in enumerate(zip(whole.layers, fewer.layers, strict=True), start=1):
-        if layer.units == less.units:
-            lifts[number] = Lift.identity(layer.units)
-            continue
-        # A unit that no other stands for well is explained as a constant.
-        lift, columns = lifts[number], incoming(layer, lifts)
-        reach, offs = sides[1].reach(less), []
-        factors = [lift.factor, lift.factor.astype(np.float32).astype(np.float64)]
-        for factor in factors:  # a guess is off by an ulp where few digits were meant
-            matrix = Lift.of(lift.source, factor, lift.shift, less.units).full
-            offs.append(reach @ np.abs(columns - incoming(less) @ matrix))
-        off, factor = np.minimum(*offs), np.where(offs[1] <= offs[0], factors[1], factors[0])
-        low, high = sides[0].post(number)
-        constant = off > (high - low) / 2
-        source = np.where(constant, -1, lift.source)
-        shift = np.where(constant, (low + high) / 2, lift.shift)
-        lifts[number] = Lift.of(source, factor, shift, less.units)
-    return lifts
 
 
 def _name(network: Network | GraphNetwork, position: int) -> str:

@@ -16,9 +16,12 @@ from typing import Any, ClassVar
 
 from lumpability.errors import InvalidInput, LumpabilityError, NotJustified
 from lumpability.networks.claims import KINDS, Subject
-from lumpability.networks.difference import affine_layers
+from lumpability.networks.difference import Ranges, affine_layers, ranges
 from lumpability.networks.difference.homogeneous import homogeneous, homogeneous_box
 from lumpability.networks.difference.lifts import Lift
+from lumpability.networks.difference.ranges import box_ends
+from lumpability.networks.difference.relation import given_lifts, guessed_lifts
+from lumpability.networks.difference.residuals import aligned
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.source import note
 from lumpability.networks.network import Network
@@ -30,7 +33,13 @@ from lumpability.networks.relaxed.claims import Ends
 from lumpability.networks.relaxed.rebuild import Frame
 from lumpability.networks.relaxed.reduce import Reduced
 from lumpability.networks.relaxed.side import Refuted
-from lumpability.networks.relaxed.stable import StableUnits, sharp_ranges, stable_units
+from lumpability.networks.relaxed.stable import (
+    StableUnits,
+    all_inputs,
+    cut_further,
+    sharp_ranges,
+    stable_units,
+)
 from lumpability.quotient import Stats
 from lumpability.vocabulary import missing_attribute, unknown_word
 
@@ -193,10 +202,15 @@ def lump_on_region(
     if not isinstance(region, Box):
         raise InvalidInput(f"the region is a Box, not a {type(region).__name__}")
     frame = Frame.of(network, dtype)
-    stable = stable_units(frame.affine, region, boxes, progress=progress)
-    changes = Changes.on_region(frame, stable)
-    reduced = changes.reduced(frame, stable, kind=kind, carry=not exact_weights)
-    found = finished(frame, stable, changes, reduced, started=started)
+    fewest: tuple[StableUnits, Changes, Reduced] | None = None
+    for stable in cut_further(frame.affine, region, boxes, progress=progress):
+        changes = Changes.on_region(frame, stable)
+        reduced = changes.reduced(frame, stable, kind=kind, carry=not exact_weights)
+        # Bounds on smaller parts are mostly tighter, but not always: fewer parts count where they leave as few.
+        if fewest is None or sum(reduced.left[:-1]) < sum(fewest[2].left[:-1]):
+            fewest = stable, changes, reduced
+    assert fewest is not None
+    found = finished(frame, *fewest, started=started)
     if exact_weights and found.rounding.rounded:
         raise NotJustified(
             f"a weight of the reduced network is not representable in {frame.dtype} (off by at most "
@@ -256,6 +270,60 @@ def _told(claims: RegionCertificate) -> dict[str, str]:
     if claims.region is not None:
         told["region"] = json.dumps(claims.region.to_json())
     return told
+
+
+@dataclass(frozen=True, eq=False)
+class Related:
+    """Two networks with the same layers, how they are related, and the proof of their difference.
+
+    - sides: the ranges of both on the region, or on [-1, 1] for all inputs
+    - lifts: one for the inputs, then one for each layer
+    """
+
+    sides: tuple[Ranges, Ranges]
+    lifts: list[Lift]
+    certificate: RegionCertificate
+
+
+def related(
+    original: Network | GraphNetwork,
+    smaller: Network | GraphNetwork,
+    region: Any,
+    *,
+    relation: Sequence[Any] | None = None,
+    in_order: bool = False,
+) -> Related:
+    """Relate the units of two networks and certify the difference.
+
+    - region: a Box, or its two ends, or None for all inputs
+    - relation: see `lumpability.compare`; by default it is guessed
+    - in_order: see `guessed_lifts`
+
+    Raises `InvalidInput` if the networks do not have the same layers, their numbers of units aside.
+    """
+    whole, fewer = (affine_layers(one) for one in (original, smaller))
+    if whole.inputs != fewer.inputs or whole.outputs != fewer.outputs:
+        raise InvalidInput("the inputs and outputs stay, but those of the networks differ")
+    if len(whole.layers) != len(fewer.layers):
+        raise InvalidInput(
+            f"the networks have {len(whole.layers)} and {len(fewer.layers)} layers: only neurons and weights "
+            "may differ, not the number of layers"
+        )
+    if not aligned(whole, fewer):
+        raise InvalidInput(
+            "the networks do not have the same layers with the same activations: only neurons and weights may "
+            "differ"
+        )
+    if region is not None and not isinstance(region, Box):
+        region = Box(*box_ends(region, whole.inputs))
+    stable = all_inputs(whole) if region is None else stable_units(whole, region)
+    ends = (-1.0, 1.0) if region is None else region.floats
+    sides = ranges(whole, ends), ranges(fewer, ends)
+    lifts = guessed_lifts(*sides, in_order=in_order)
+    if relation is not None:
+        lifts = given_lifts(relation, whole)
+    certificate = claimed(original, smaller, stable, lifts[1:], skipped=0, kind="relaxed")
+    return Related(sides, lifts, certificate)
 
 
 def claimed(

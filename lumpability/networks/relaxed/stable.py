@@ -9,7 +9,7 @@ after another, each time the one that leaves the fewest units unstable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,14 +86,19 @@ class StableUnits:
         return count, width
 
 
-def stable_units(
+def stable_units(network: AffineNetwork, region: Box) -> StableUnits:
+    """Return the stable units of a network on a box, which is not cut; raises what `cut_further` does."""
+    return next(cut_further(network, region, 1))
+
+
+def cut_further(
     network: AffineNetwork,
     region: Box,
-    boxes: int = 1,
+    boxes: int,
     *,
     progress: Callable[[int, int], object] | None = None,
-) -> StableUnits:
-    """Return the stable units of a network on a box that is cut into at most so many parts.
+) -> Iterator[StableUnits]:
+    """Yield the stable units of a network on a box that is cut into 1, 2, 4, ... parts, at most so many.
 
     `progress` is called after each cut with the number of parts and `boxes`.
 
@@ -111,14 +116,15 @@ def stable_units(
             f"the region is cut into 1 to {_MOST_BOXES:,} boxes, not {boxes:,}", boxes=boxes
         )
     found = _on_parts(network, region, ())
+    yield found
     while 2 ** (len(found.cuts) + 1) <= boxes and found.unstable[0]:
         tried = [_on_parts(network, region, (*found.cuts, k)) for k in _widest(network, region)]
         if not tried:
-            break
+            return
         found = min(tried, key=lambda one: one.unstable)
         if progress is not None:
             progress(len(found.parts), boxes)
-    return found
+        yield found
 
 
 def _on_parts(network: AffineNetwork, region: Box, cuts: Sequence[int]) -> StableUnits:

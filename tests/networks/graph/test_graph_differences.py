@@ -200,3 +200,8 @@ def test_arithmetic_with_integers_is_refused_in_words() -> None:
     network = graph.model([graph.add("DequantizeLinear", moved, step)], x=[1, 2])
     with pytest.raises(NotJustified, match="only values that are dequantised at once"):
         compare(network, _joined(), region=(-1, 1))
+    graph = Graph()
+    integers, _, _ = graph.add("DynamicQuantizeLinear", "x", outputs=3)
+    network = graph.model([graph.add("Cast", integers, to=1)], x=[1, 2])
+    with pytest.raises(NotJustified, match="depends on the input: quantise with fixed steps"):
+        compare(network, _joined(), region=(-1, 1))

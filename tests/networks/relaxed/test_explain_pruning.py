@@ -17,6 +17,7 @@ from random_networks import FEWER, box, dense, perturbed, point
 
 from lumpability import Box, Network, explain_pruning, lump
 from lumpability.errors import InvalidInput
+from lumpability.networks.difference import affine_layers, ranges
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.layers import Dense
 from lumpability.networks.relaxed.certificate import RegionCertificate
@@ -129,6 +130,34 @@ def test_changes_of_weights_are_told(change: Any, told: str) -> None:
         assert found.layers[1].values < found.layers[1].values_before
 
 
+@FEWER
+@given(st.integers(0, 2**32), st.sampled_from(["zeros", "biases", "middles"]))
+def test_a_mask_that_was_lumped_away_is_explained_by_layer(seed: int, mask: str) -> None:
+    random = np.random.default_rng(seed)
+    full = dense(random, [4, 12, 10, 3])
+    region = Box([0] * 4, [1] * 4)
+    masked, gone = full, []
+    for number, kept in ((0, 7), (2, 6)):
+        layer = masked.layers[number]
+        assert isinstance(layer, Dense)
+        assert layer.bias is not None
+        weight, bias = layer.weight.copy(), layer.bias.copy()
+        cut = random.permutation(len(bias))[kept:]
+        low, high = ranges(affine_layers(masked), region).post(number // 2 + 1)
+        weight[:, cut] = 0
+        if mask != "biases":
+            bias[cut] = 0 if mask == "zeros" else ((low + high) / 2)[cut]
+        masked = changed(masked, number, weight=weight, bias=bias)
+        gone.append(sorted(cut.tolist()))
+    found = explain_pruning(full, lump(masked).quotient, region=region)
+    for layer, cut in zip(found.layers, gone, strict=False):
+        assert [one.unit for one in layer.neurons if one.became in ("dropped", "constant")] == cut
+        assert layer.counts["kept"] == layer.units - len(cut)
+        assert layer.residual < 1e-12
+        if mask == "zeros":
+            assert layer.counts["dropped"] == len(cut)
+
+
 def test_masked_neurons_are_dropped() -> None:
     full = network()
     weight = weights(full, 2).copy()
@@ -191,7 +220,7 @@ def test_a_pruned_graph_is_explained_by_its_nodes(tmp_path: Path) -> None:
     found = explain_pruning(full, less, region=Box([-1] * 4, [1] * 4))
     assert [(one.name, one.units, one.left) for one in found.layers] == [("z", 6, 5), ("y", 3, 3)]
     assert found.layers[0].zeroed == 1
-    assert found.layers[0].neurons[3].became == "constant"
+    assert found.layers[0].neurons[3].became == "dropped"
     x = random.uniform(-1, 1, size=(1000, 4)).astype(np.float32)
     assert np.abs(full(x) - less(x)).max() <= found.bound
     found.certificate.write(tmp_path / "proof.json")
