@@ -152,6 +152,7 @@ def _for_the_shell(message: str) -> str:
     """
     message = _FLAG.sub(r"--\1", message)
     message = _GIVEN.sub(r"--\1", message)
+    message = message.replace("digits=N", "--digits N")
     message = _NUMBER.sub(lambda found: dashed(found[1]), message)
     message = _CHOICE.sub(lambda found: f"{dashed(found[1])} {found[3]}", message)
     return _FILE.sub(r"--\1 FILE", message)

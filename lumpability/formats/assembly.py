@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import FormatError, SizeLimit, warn
+from lumpability.errors import FormatError, InvalidChain, SizeLimit, warn
 from lumpability.formats.tokens import Array
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
@@ -30,6 +30,7 @@ INITIAL = "init"
 
 _MOST_ENTRIES = 1 << 35
 _NEARLY = 1 / 1000
+_ROUNDED = "give digits=N if numbers were rounded to N digits"
 
 
 class LossyWrite(UserWarning):
@@ -209,24 +210,32 @@ def assemble(
     reading: Reading | None = None,
     normalize: bool = False,
     absorbing: bool = False,
+    decimals: bool = False,
 ) -> MarkovChain:
     """Build the chain of a file; the label ``init`` becomes its initial distribution.
 
     - initial: takes precedence over marks
     - reading: how the numbers of the file were read
     - normalize, absorbing: as for the chain
+    - decimals: whether the file's reader has the option ``digits``, which an error about a sum then names
     """
     refuse_absurd(len(labels), structure.n, "labels")
     plain = {name: mask for name, mask in labels.items() if name != INITIAL}
     if initial is None and INITIAL in labels:
         initial = uniform_over(labels[INITIAL])
-    return kind.from_structure(
-        structure,
-        reading,
-        states=states,
-        labels=plain,
-        rewards=rewards,
-        initial=initial,
-        normalize=normalize,
-        **({"absorbing": True} if absorbing else {}),
-    )
+    try:
+        return kind.from_structure(
+            structure,
+            reading,
+            states=states,
+            labels=plain,
+            rewards=rewards,
+            initial=initial,
+            normalize=normalize,
+            **({"absorbing": True} if absorbing else {}),
+        )
+    except InvalidChain as error:
+        total = error.evidence.get("total")
+        if not decimals or not isinstance(total, Fraction) or not 0 < abs(total - 1) < _NEARLY:
+            raise
+        raise InvalidChain(f"{error}, or {_ROUNDED}", **error.evidence) from None

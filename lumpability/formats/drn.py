@@ -159,7 +159,7 @@ class _Body:
             expected, found = self._states.count + i, int(numbers[i])
             chunk.fail(
                 int(spans.starts[first[i]]),
-                f"state {found} comes where state {expected} should: states are listed in order",
+                f"state {found} comes where state {expected} should: states are listed in order, from 0 on",
                 value=found,
             )
         self._states.add(chunk, chunk.between(first + 2, last))
@@ -280,6 +280,7 @@ class _Body:
             reading=self._weights.reading + self._rewards.reading,
             normalize=normalize,
             absorbing=absorbing,
+            decimals=True,
         )
         if header.kind is CTMC and not header.automaton:
             self._check_exits(structure)

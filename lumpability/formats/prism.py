@@ -92,6 +92,7 @@ def read_prism_files(
             reading=number_reading + reward_reading,
             normalize=normalize,
             absorbing=absorbing,
+            decimals=True,
         )
 
 

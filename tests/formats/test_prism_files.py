@@ -92,6 +92,19 @@ def test_the_type_is_inferred_only_where_it_is_clear(tmp_path, tra, kind):
         formats.read(path, type="mdp")
 
 
+def test_a_row_that_misses_one_by_the_last_of_13_digits_names_the_option_for_it(tmp_path):
+    text = "3 4\n0 1 0.3333333333333\n0 2 0.6666666666666\n1 1 1\n2 2 1\n"
+    path = written(tmp_path, tra=text)
+    with pytest.raises(
+        FormatError, match=r"off by -1e-13.* or give digits=N if numbers were rounded"
+    ):
+        formats.read(path, type="dtmc")
+    assert formats.read(path, type="dtmc", digits=13).reading.rescaled < Fraction(1, 10**12)
+    halves = written(tmp_path, tra="2 2\n0 1 0.5\n1 1 1\n")
+    with pytest.raises(FormatError, match=r"sums to 1/2 .*to rescale$"):
+        formats.read(halves, type="dtmc")
+
+
 def test_rounded_rows_of_a_dtmc_are_refused_or_rescaled(tmp_path):
     path = written(tmp_path, tra="2 3\n0 0 0.333333\n0 1 0.666666\n1 1 1\n")
     with pytest.raises(

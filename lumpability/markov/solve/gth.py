@@ -154,7 +154,8 @@ def _changes_along_tree(
 
     cost = 1 + math.log(flow.max()) - np.log(flow)
     tree = minimum_spanning_tree(coo_array((cost, (sources, targets)), shape=(n, n)).tocsr())
-    order, before = breadth_first_order(tree, 0, directed=False)
+    # From the largest flow on, so that no small flow carries the rounding of large ones behind it.
+    order, before = breadth_first_order(tree, int(sources[flow.argmax()]), directed=False)
     if len(order) < n:
         return None
     # Equal flows may take either direction of an edge: the one with the larger flow is in the tree.

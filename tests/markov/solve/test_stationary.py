@@ -184,9 +184,9 @@ def test_every_entry_is_as_right_as_its_bound_says_however_small(n, exponents, m
     )
 
 
-@pytest.mark.parametrize("machines", [8, 12])
-def test_rare_failures_have_their_probability(machines):
-    chain = machine_repair(machines, repairers=2, failure="1/10000")
+@pytest.mark.parametrize(("machines", "failure"), [(8, "1/10000"), (12, "1/10000"), (12, "1000")])
+def test_rare_failures_have_their_probability_and_rare_repairs_too(machines, failure):
+    chain = machine_repair(machines, repairers=2, failure=failure)
     lumping = lump(chain)
     exact = stationary(lumping.quotient)
     assert exact.is_exact
