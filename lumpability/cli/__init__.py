@@ -34,9 +34,7 @@ from lumpability.tables.reading import SUFFIXES
 __all__ = ["cli", "main"]
 
 
-_EPILOG = f"""Formats: {", ".join(FORMATS)}; edge tables for lump, info and verify: .parquet, .csv, .duckdb.
-
-For edge tables larger than memory (info, lump, verify): {", ".join(SUFFIXES)}.
+_EPILOG = f"""Formats: {", ".join(FORMATS)}. Edge tables ({", ".join(SUFFIXES)}) may be larger than memory for info, lump and verify.
 
 \b
 Exit codes:

@@ -15,6 +15,7 @@ from lumpability.cli.models import describe, layer_options, lumped, summarise, u
 from lumpability.cli.networks import BOX
 from lumpability.cli.partition_file import write_partition
 from lumpability.cli.tables import lump_table_file, refuse_table_options, table_options
+from lumpability.cli.weights import is_streamed, lump_weights_file
 from lumpability.files import together, writing
 from lumpability.formats.interval_drn import write_interval_drn
 from lumpability.markov.approximate import ApproximateLumping
@@ -128,7 +129,8 @@ def lump_command(
     With --horizon, states of a chain share a block unless so many steps can tell them apart.
 
     An edge table (.parquet, .csv, .duckdb, or a folder of Parquet files) with the columns source, target and
-    rate may be larger than memory.
+    rate may be larger than memory; so may a .safetensors with gated layers, gate_proj, up_proj and down_proj, whose
+    equal units are merged.
     """
     if is_table(model):
         others = {"compare": compare, "range": inputs, "html": html, "partition": partition}
@@ -137,12 +139,25 @@ def lump_command(
             model,
             asked={**asked, **others, **tables},
             read=read,
+            write=write,
             output=output,
             report=report,
             as_json=as_json,
         )
         return
     refuse_table_options(tables, model)
+    if is_streamed(model, read):
+        others = {"compare": compare, "time": time, "range": inputs, "html": html}
+        others |= {"certificate": certificate, "interval": interval, "partition": partition}
+        lump_weights_file(
+            model,
+            asked={**asked, **others},
+            read=read,
+            output=output,
+            report=report,
+            as_json=as_json,
+        )
+        return
     told = {
         name: value
         for name, value in (("compare", compare), ("box", inputs), ("time", time))

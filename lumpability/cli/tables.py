@@ -14,10 +14,14 @@ from lumpability.cli import options
 from lumpability.cli.console import Stages, document, show
 from lumpability.cli.failures import dashed, tell
 from lumpability.cli.report import Report, change_of_size
+from lumpability.errors import FormatError, SizeLimit
 from lumpability.files import writing
+from lumpability.formats import FORMATS
+from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.rationals import shown
 from lumpability.show.text import Table
-from lumpability.tables import TableLumping, inspect_table, lump_table
+from lumpability.tables import TableLumping, inspect_table, lump_table, read_table
+from lumpability.tables.reading import is_table
 from lumpability.tables.rounds import RoundReport
 from lumpability.vocabulary import keywords
 
@@ -53,7 +57,9 @@ _OPTIONS = {
         help="Edge tables: go on after the last round of a run that ended early, with the same --temp.",
     ),
     "quotient": options.file_option(
-        "--quotient", about="Edge tables: write the lumped chain as a table (-o writes the blocks)."
+        "--quotient",
+        about="Edge tables: write the lumped chain, as a table (.parquet, .csv) or a chain (.drn, ...); -o writes "
+        "the blocks.",
     ),
 }
 
@@ -97,6 +103,7 @@ def lump_table_file(
     *,
     asked: dict[str, Any],
     read: Any,
+    write: Callable[[Any, Path], None],
     output: Path | None,
     report: Path | None,
     as_json: bool,
@@ -104,22 +111,32 @@ def lump_table_file(
     """Lump an edge table, and report sizes, the proof and the files.
 
     - asked: the options of `lump_table`, and None for those of other models that were not given
-    - read: `lumpability.read`, with the options for reading numbers
+    - read, write: `lumpability.read` and `write`, with the options for numbers
     """
     given = {name: value for name, value in asked.items() if value is not None}
     known = [name for name in keywords(lump_table) if name not in _NOT_HERE]
     for name in given:
         if name not in known:
             words = ", ".join(map(dashed, known))
-            raise click.UsageError(f"{dashed(name)} is not for an edge table, which has {words}")
+            raise click.UsageError(
+                f"{dashed(name)} is not for an edge table, which has {words}; lumpability convert makes a chain of it"
+            )
+    chain_file = _chain_file(given)
     reading = _reading(read)
     with Stages() as stages, stages("lumping", path.name):
         lumping = lump_table(
             path, **given, **reading, output=output, progress=functools.partial(_show, stages)
         )
+        if chain_file is not None:
+            if lumping.quotient is None:
+                raise SizeLimit(
+                    f"{chain_file}: the lumped chain has {lumping.stats.block_transitions:,} transitions, which are "
+                    "too many for this format: name it .parquet or .csv"
+                )
+            write(lumping.quotient, chain_file)
     written = {
         "blocks": output,
-        "quotient": lumping.quotient_file,
+        "quotient": chain_file or lumping.quotient_file,
         "certificate": asked["certificate"],
         "report": report,
     }
@@ -143,6 +160,23 @@ def lump_table_file(
     show(_table(lumping), Table("files", tuple(files)))
     if output is None:
         tell("write the block of every state with -o, for example -o blocks.parquet", sort="Hint")
+
+
+def _chain_file(given: dict[str, Any]) -> Path | None:
+    """Take the name of a file for the lumped chain that is no table out of the options."""
+    path: Path | None = given.get("quotient")
+    if path is None or is_table(path):
+        return None
+    chains = [name for name, known in FORMATS.items() if known.writer and "chain" in known.holds]
+    if not path.name.lower().endswith(tuple(chains)):
+        raise FormatError(f"a lumped chain is written as {', '.join(chains)}", path=path)
+    del given["quotient"]
+    return path
+
+
+def read_table_file(path: Path, read: Any, **tables: Any) -> MarkovChain:
+    """Read an edge table, and perhaps a table of states, as a chain."""
+    return read_table(path, **_reading(read), **tables)
 
 
 def describe_table_file(path: Path, read: Any, **tables: Any) -> Report:
@@ -208,7 +242,7 @@ def _table(lumping: TableLumping) -> Table:
         ("transitions", f"{stats.transitions:,} -> {stats.block_transitions:,}"),
         ("initial blocks", f"{stats.respected_blocks:,}"),
         ("proof", stats.proof),
-        ("rounds", f"{lumping.rounds:,}"),
+        *([("rounds", f"{lumping.rounds:,}")] if lumping.rounds else []),
         ("time", f"{stats.seconds:.2f} s, proof included ({stats.engine})"),
     )
     return Table(f"Edge table, {lumping.kind} lumping", rows)

@@ -1,7 +1,7 @@
 """Reading and writing models: the suffix of a file's name chooses the format.
 
 Chains: PRISM's explicit files, Storm's DRN, UMB, the library's own JSON, NPZ, and PRISM and JANI
-sources.  Networks: ONNX, NNet and others.  Each format has a module of its own, imported when first
+sources, and edge tables that fit into memory.  Networks: ONNX, NNet and others.  Each format has a module of its own, imported when first
 used, so that optional packages are needed only for the formats that need them.  See
 docs/guides/formats.md for what each format holds.
 """
@@ -61,8 +61,12 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
+    ".csv": Format("edge_table", "read_edge_table", "write_edge_table"),
+    ".csv.gz": Format("edge_table", "read_edge_table", None),
+    ".db": Format("edge_table", "read_edge_table", None),
     ".drn": Format("drn", "read_drn", "write_drn"),
     ".drn.gz": Format("drn", "read_drn", "write_drn"),
+    ".duckdb": Format("edge_table", "read_edge_table", None),
     ".jani": Format("storm", "read_source", None),
     ".json": Format("json_format", "read_json", "write_json"),
     ".json.gz": Format("json_format", "read_json", "write_json"),
@@ -71,11 +75,14 @@ FORMATS: dict[str, Format] = {
     ".npz": Format("numpy_archive", "read_archive", "write_archive", ("chain", "network")),
     ".onnx": Format("onnx", "read_onnx", "write_onnx", ("network", "graph")),
     ".onnx.gz": Format("onnx", "read_onnx", "write_onnx", ("network", "graph")),
+    ".parquet": Format("edge_table", "read_edge_table", "write_edge_table"),
     ".pm": Format("storm", "read_source", None),
+    ".pq": Format("edge_table", "read_edge_table", "write_edge_table"),
     ".prism": Format("storm", "read_source", None),
     ".safetensors": Format("weights", "read_safetensors", "write_safetensors", ("network",)),
     ".sm": Format("storm", "read_source", None),
     ".tra": Format("prism", "read_prism_files", "write_prism_files"),
+    ".tsv": Format("edge_table", "read_edge_table", None),
     ".umb": Format("umb", "read_umb", "write_umb"),
 }
 """Every known suffix, in lower case; a longer one takes precedence over a shorter one."""
@@ -89,6 +96,8 @@ def _format_of(path: Path, verb: str) -> Format:
     for suffix in sorted(FORMATS, key=len, reverse=True):
         if name.endswith(suffix):
             return FORMATS[suffix]
+    if verb == "read" and path.is_dir():
+        return FORMATS[".parquet"]
     raise FormatError(
         f"the suffix of the name does not say the format; known to {verb} are "
         f"{', '.join(_suffixes(verb))}",
@@ -149,7 +158,7 @@ def read(
     absorbing : bool
         For ``.tra``, ``.drn`` and ``.npz``: give states of a DTMC without transitions a self-loop.
     type : {"ctmc", "dtmc"}, optional
-        For ``.tra``, and matrices of scipy in ``.npz``: what the file holds, if it does not say.
+        For ``.tra``, matrices of scipy in ``.npz``, and edge tables: what the file holds, if it does not say.
     constants : str or mapping, optional
         For PRISM and JANI sources: values of constants, ``"N=3,rate=1/2"``, also in place of the source's.
     exact : bool

@@ -72,7 +72,7 @@ def read_safetensors(
     path: str | Path, *, layers: LayerList | None = None, max_bytes: int = DEFAULT_MAX_BYTES
 ) -> Network:
     """Read a network from a ``.safetensors``; `layers` as for `network_of_arrays`."""
-    arrays = _Stored(Path(path), max_bytes)
+    arrays = Stored(Path(path), max_bytes)
     if layers is not None:
         return _bare(arrays, path, layers)
     if DESCRIPTION not in arrays.metadata:
@@ -81,7 +81,7 @@ def read_safetensors(
         return network_from(arrays.metadata[DESCRIPTION], arrays, path)
 
 
-class _Stored(Mapping[str, Array]):
+class Stored(Mapping[str, Array]):
     """The arrays of a safetensors file; one is read when it is asked for, so that a file may exceed memory.
 
     - max_bytes: of all that is read

@@ -11,6 +11,7 @@ from lumpability import lazy
 
 if TYPE_CHECKING:
     from lumpability.tables.certificate import TableCertificate
+    from lumpability.tables.chain import read_table
     from lumpability.tables.lump import TABLE_ENGINES, inspect_table, lump_table
     from lumpability.tables.result import TableLumping
     from lumpability.tables.writing import write_chain
@@ -21,6 +22,7 @@ __all__ = [
     "TableLumping",
     "inspect_table",
     "lump_table",
+    "read_table",
     "write_chain",
 ]
 
@@ -29,6 +31,7 @@ _HOMES = {
     "TableCertificate": "certificate",
     "inspect_table": "lump",
     "lump_table": "lump",
+    "read_table": "chain",
     "TableLumping": "result",
     "write_chain": "writing",
 }

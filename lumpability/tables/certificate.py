@@ -27,7 +27,7 @@ from lumpability.tables.generator import TABLE_KINDS, quotient_rows, write_gener
 from lumpability.tables.initial import respected_columns, write_initial_state
 from lumpability.tables.output import quotient_schema
 from lumpability.tables.proof import TABLES, Proof, ranges
-from lumpability.tables.reading import Edges, open_tables, read_edges
+from lumpability.tables.reading import Edges, read_edges
 from lumpability.tables.session import Session
 from lumpability.tables.workspace import Workspace, read_bytes
 from lumpability.version import __version__
@@ -167,13 +167,8 @@ class TableCertificate:
             Session(workspace, memory=read_bytes(memory), threads=threads) as session,
         ):
             paths = Path(edges), None if states is None else Path(states)
-            _, attributes = open_tables(session, *paths, table=table)
             read = read_edges(
-                session,
-                *paths,
-                time=self.time,
-                attributes=attributes,
-                float_tolerance=float_tolerance,
+                session, *paths, table=table, time=self.time, float_tolerance=float_tolerance
             )
             check = _Check(self, session, read, paths[1], float_tolerance)
             try:

@@ -21,23 +21,15 @@ from lumpability.tables.result import Found
 from lumpability.tables.session import Session
 from lumpability.tables.task import Task
 
-__all__ = ["found_in_memory", "initial_partition", "refine_in_memory"]
+__all__ = ["found_in_memory", "initial_partition", "refine_in_memory", "structure_of"]
 
 _BATCH = 1 << 18  # rows
 
 
 def refine_in_memory(task: Task, session: Session, edges: Edges) -> Found:
     """Lump the chain of a table with the engine for chains."""
-    columns = session.arrays(coded_rows(edges))
-    if edges.numerators is None:
-        weights, _ = ExactArray.read(columns["code"])
-    else:
-        weights = ExactArray.of_values(columns["code"], edges.values)
-    structure = WeightedStructure.from_edges(edges.n, columns["source"], columns["target"], weights)
-    del columns
+    structure = structure_of(session, edges)
     kind = find_kind(task.kind)
-    if edges.time == "discrete":
-        check_row_sums(session, edges, structure, 0, edges.n)
     chain = CTMC(structure) if edges.time == "continuous" else DTMC(structure)
     within = initial_partition(session, edges)
     conditions = kind.conditions(chain)
@@ -47,6 +39,19 @@ def refine_in_memory(task: Task, session: Session, edges: Edges) -> Found:
         assert kind.witness(conditions, partition) is None
     matrix = kind.quotient(chain, conditions, partition)
     return found_in_memory(task, session, edges, partition, matrix, respected=len(within))
+
+
+def structure_of(session: Session, edges: Edges) -> WeightedStructure:
+    """Return the transitions of a table; those of a DTMC have been checked."""
+    columns = session.arrays(coded_rows(edges))
+    if edges.numerators is None:
+        weights, _ = ExactArray.read(columns["code"])
+    else:
+        weights = ExactArray.of_values(columns["code"], edges.values)
+    structure = WeightedStructure.from_edges(edges.n, columns["source"], columns["target"], weights)
+    if edges.time == "discrete":
+        check_row_sums(session, edges, structure, 0, edges.n)
+    return structure
 
 
 def initial_partition(session: Session, edges: Edges) -> Partition:

@@ -42,10 +42,11 @@ from lumpability.tables.generator import STREAMED_KINDS, TABLE_KINDS
 from lumpability.tables.hybrid import finish_in_memory
 from lumpability.tables.in_memory import refine_in_memory
 from lumpability.tables.initial import respected_columns, write_initial_state
+from lumpability.tables.output import WRITTEN
 from lumpability.tables.reading import Edges, open_tables, read_edges
 from lumpability.tables.result import Found, TableLumping, conclude
 from lumpability.tables.rounds import RoundReport
-from lumpability.tables.session import DATABASES, PARQUET, Session
+from lumpability.tables.session import DATABASES, Session
 from lumpability.tables.spark import SparkDatabase
 from lumpability.tables.sql import refine_by_sql
 from lumpability.tables.task import Task
@@ -116,7 +117,7 @@ def lump_table(
     resume : bool
         Go on after the last full round of a run that ended early, with the same `temp`.
     output, quotient : path, optional
-        Parquet files to write: the block of every state, and the lumped chain.
+        Files to write, ``.parquet`` or ``.csv``: the block of every state, and the lumped chain.
     certificate : path, optional
         File with which others check the file of blocks, see `TableCertificate`.
     progress : callable, optional
@@ -210,21 +211,17 @@ def inspect_table(
     (729, 4374, 'memory')
     """
     limit = half_of_memory() if memory is None else read_bytes(memory)
-    paths = Path(edges), None if states is None else Path(states)
+    time, paths = time_of(type), (Path(edges), None if states is None else Path(states))
     with Workspace(None) as workspace, Session(workspace, memory=limit) as session:
-        time, attributes = open_tables(session, *paths, table=table)
-        time = _time_of(type, time)
-        found = read_edges(
-            session, *paths, time=time, attributes=attributes, float_tolerance=float_tolerance
-        )
+        found = read_edges(session, *paths, table=table, time=time, float_tolerance=float_tolerance)
     return Inspection(found, choose(found, "ordinary", limit))
 
 
-def _time_of(given: str | None, read: str) -> str:
-    """Return the time of a chain of the type that was given, or by default that which was read."""
-    if given is not None and given not in _TIMES:
-        raise unknown_word("type", given, list(_TIMES))
-    return read if given is None else _TIMES[given]
+def time_of(type: str | None) -> str | None:  # noqa: A002  # the word of `read`
+    """Return the time of a chain of this type, and None for none."""
+    if type is not None and type not in _TIMES:
+        raise unknown_word("type", type, list(_TIMES))
+    return None if type is None else _TIMES[type]
 
 
 def _check_kind(kind: str) -> None:
@@ -240,8 +237,12 @@ def _check_kind(kind: str) -> None:
 def _check_files(task: Task) -> None:
     """Raise `FormatError` if a file cannot be what it is said to be."""
     for path in (task.output, task.quotient):
-        if path is not None and not str(path).lower().endswith(PARQUET):
-            raise FormatError("tables are written as Parquet: name it .parquet", path=path)
+        if path is not None and not str(path).lower().endswith(WRITTEN):
+            raise FormatError(
+                "tables are written as .parquet or .csv: the output is the block of every state, and the "
+                "quotient is the lumped chain",
+                path=path,
+            )
         if path is not None and path.resolve() in (task.edges.resolve(), _resolved(task.states)):
             raise FormatError("is read: write to another file", path=path)
     if task.table != "edges" and not str(task.edges).lower().endswith(DATABASES):
@@ -253,16 +254,14 @@ def _resolved(path: Path | None) -> Path | None:
 
 
 def _run(task: Task, session: Database, engine: str) -> TableLumping:
-    time, attributes = open_tables(session, task.edges, task.states, table=task.table)
-    time = _time_of(task.type, time)
     edges = _resumed(task, session)
     if edges is None:
         edges = read_edges(
             session,
             task.edges,
             task.states,
-            time=time,
-            attributes=attributes,
+            table=task.table,
+            time=time_of(task.type),
             float_tolerance=task.float_tolerance,
         )
         columns = respected_columns(edges, task.respect, task.ignore)
@@ -305,6 +304,7 @@ def _resumed(task: Task, session: Database) -> Edges | None:
             f"the checkpoint in {session.workspace.folder} is of other tables or options: run without resume",
             path=str(session.workspace.folder),
         )
+    open_tables(session, task.edges, task.states, table=task.table)
     return Edges.restored(saved)
 
 

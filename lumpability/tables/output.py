@@ -9,21 +9,30 @@ quotient   source, target,          transitions between blocks; the rate is nume
 =========  =======================  ==========================================================
 
 Row groups have a fixed size and rows an order, so equal input gives equal bytes, whatever engine ran.
+A ``.csv`` has the same rows as text; there, a quotient has one column ``rate`` or ``probability``, such as 1/3, and
+a block without transitions one of rate 0 to itself.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lumpability.errors import require
 from lumpability.files import writing
 from lumpability.version import __version__
 
-__all__ = ["blocks_schema", "quotient_schema", "write_parquet"]
+__all__ = ["WRITTEN", "blocks_schema", "metadata_of", "quotient_schema", "write_table"]
 
+WRITTEN = (".parquet", ".pq", ".csv")
+"""Suffixes of the tables that are written."""
 _GROUP = 1 << 18  # rows
 DIGITS = 38
 
@@ -53,18 +62,33 @@ def quotient_schema(*, wide: bool = False) -> Any:
     )
 
 
-def write_parquet(
+def metadata_of(path: Path) -> dict[str, Any]:
+    """Return what `write_table` has written with the rows of a Parquet file; nothing for other tables."""
+    if not path.is_file() or not path.name.lower().endswith((".parquet", ".pq")):
+        return {}
+    schema = require("pyarrow.parquet", extra="tables").read_schema(path)
+    try:
+        found = json.loads((schema.metadata or {}).get(b"lumpability", b"{}"))
+    except ValueError:  # not of this library
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_table(
     path: str | Path, batches: Iterable[Any], schema: Any, metadata: dict[str, Any]
 ) -> None:
-    """Write record batches as one Parquet file, whole or not at all.
+    """Write record batches as one Parquet or CSV file, whole or not at all.
 
     Raises `FormatError` if it cannot be written.
 
     Parameters
     ----------
     metadata : dict
-        Plain data, stored under the key ``lumpability``.
+        Plain data, which a Parquet file stores under the key ``lumpability``.
     """
+    if str(path).lower().endswith(".csv"):
+        _write_csv(path, batches, schema, metadata)
+        return
     parquet = require("pyarrow.parquet", extra="tables")
     text = json.dumps({"version": __version__, **metadata}, sort_keys=True)
     described = schema.with_metadata({"lumpability": text})
@@ -94,3 +118,32 @@ def _regrouped(batches: Iterable[Any], schema: Any) -> Iterator[Any]:
             rows -= _GROUP
     if rows:
         yield arrow.Table.from_batches(waiting, schema).combine_chunks()
+
+
+def _plain(column: Any) -> Any:
+    """Return truth values as the texts true and false, and other columns as they are."""
+    arrow = _arrow()
+    return column.cast(arrow.string()) if column.type == arrow.bool_() else column
+
+
+def _write_csv(
+    path: str | Path, batches: Iterable[Any], schema: Any, metadata: dict[str, Any]
+) -> None:
+    names, quotient = schema.names, "numerator" in schema.names
+    alone = np.full(metadata.get("blocks", 0), quotient)
+    if quotient:
+        names = [*names[:2], "rate" if metadata["time"] == "continuous" else "probability"]
+    with writing(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(names)
+        for batch in batches:
+            columns = [_plain(column).to_pylist() for column in batch.columns]
+            if quotient:
+                above, below = columns[2:]
+                rates = [Fraction(int(a), int(b)) for a, b in zip(above, below, strict=True)]
+                columns[2:] = [rates]
+                alone[columns[0]] = alone[columns[1]] = False
+            table.writerows(zip(*columns, strict=True))
+        table.writerows((block, block, 0) for block in np.flatnonzero(alone).tolist())
+        text.detach()

@@ -25,6 +25,7 @@ from lumpability.files import reading
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, read_text, shown
 from lumpability.tables.database import Database
+from lumpability.tables.output import metadata_of
 from lumpability.tables.session import CSV, DATABASES, INTEGERS, PARQUET, identifier
 
 __all__ = [
@@ -115,24 +116,31 @@ def is_table(path: str | Path) -> bool:
 
 def open_tables(
     session: Database, edges: Path, states: Path | None, *, table: str = "edges"
-) -> tuple[str, dict[str, str]]:
+) -> tuple[str, dict[str, str], int | None]:
     """Name the tables for statements: ``raw``, and ``raw_states`` if there is a table of states.
 
-    Returns the time of the chain, and the other columns of the states with their types.
+    Returns the time of the chain, the other columns of the states with their types, and the number of states of a
+    quotient that says it.
     """
     with reading(edges):
         numbers = [*_NUMBERS, "numerator", "denominator"]
         relation = session.relation(edges, table, "given", text=numbers)
         time = _open_edges(session, relation, edges)
+        written = metadata_of(edges)
+    count = written.get("blocks")
+    if written.get("time") in ("continuous", "discrete") and isinstance(count, int):
+        time = written["time"]
+    else:
+        count = None
     if states is None:
-        return time, {}
+        return time, {}, count
     with reading(states):
         relation = session.relation(states, "states", "given_states", text=())
         columns = session.columns(relation)
         if "state" not in columns:
             raise FormatError(f"has no column 'state'; it has {', '.join(columns)}", path=states)
         session.run(f"CREATE OR REPLACE TEMP VIEW raw_states AS SELECT * FROM {relation}")
-    return time, {name: kind for name, kind in columns.items() if name != "state"}
+    return time, {name: kind for name, kind in columns.items() if name != "state"}, None
 
 
 def _open_edges(session: Database, relation: str, path: Path) -> str:
@@ -176,15 +184,18 @@ def read_edges(
     edges: Path,
     states: Path | None,
     *,
-    time: str,
-    attributes: dict[str, str],
+    table: str = "edges",
+    time: str | None = None,
     float_tolerance: float = DEFAULT_TOLERANCE,
 ) -> Edges:
-    """Read keys, numbers and states; leaves the tables ``numbers`` and ``rates``.
+    """Open the tables and read keys, numbers and states; leaves the tables ``numbers`` and ``rates``.
 
     Raises `InvalidInput` for nulls, negative or malformed numbers, duplicate states, and states that the table of
     states lacks.
+
+    - time: by default that of the column of numbers
     """
+    named, attributes, count = open_tables(session, edges, states, table=table)
     with reading(edges):
         rows = _check_nulls(session, "raw", ("source", "target", "rate"))
         key = _key_type(session, listed=states is not None)
@@ -193,7 +204,7 @@ def read_edges(
         with reading(states):
             _check_nulls(session, "raw_states", ("state", *attributes))
     with reading(edges if states is None else states):
-        n, dense = _number_states(session, key, listed=states is not None)
+        n, dense = _number_states(session, key, count, listed=states is not None)
     if states is not None:
         with reading(edges):
             _check_known(session, key, n, dense)
@@ -204,7 +215,7 @@ def read_edges(
     labels = tuple(name for name, sort in sorts.items() if sort == "label")
     rewards = tuple(name for name, sort in sorts.items() if sort == "reward")
     return Edges(
-        n, rows, time, key, dense, denominator, numerators, largest, labels, rewards,
+        n, rows, time or named, key, dense, denominator, numerators, largest, labels, rewards,
         sorts.get("initial") == "initial",
     )  # fmt: skip
 
@@ -328,9 +339,19 @@ def _check_sign(least: Fraction, what: str) -> None:
         raise InvalidInput(f"there is a negative {what} {shown(least)}", value=least)
 
 
-def _number_states(session: Database, key: str, *, listed: bool) -> tuple[int, bool]:
-    """Number the states in the order of their keys; returns how many there are, and if the keys are the numbers."""
+def _number_states(
+    session: Database, key: str, count: int | None, *, listed: bool
+) -> tuple[int, bool]:
+    """Number the states in the order of their keys; returns how many there are, and if the keys are the numbers.
+
+    - count: of states with the keys 0, 1, ..., if it is known
+    """
     session.drop("numbers")
+    if count is not None:
+        ends = "(SELECT source AS key FROM raw UNION ALL SELECT target FROM raw)"
+        least, most = session.run(f"SELECT min(key), max(key) FROM {ends}")[0]
+        if least is None or (key == "BIGINT" and least >= 0 and most < count):
+            return count, True
     if listed:
         keys = f"SELECT CAST(state AS {key}) AS key FROM raw_states"
         total = session.value("SELECT count(*) FROM raw_states")

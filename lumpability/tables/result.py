@@ -7,8 +7,9 @@ piece, the same bytes for every engine.
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,12 @@ from lumpability.tables.certificate import (
 )
 from lumpability.tables.database import Database
 from lumpability.tables.generator import has_wide_quotient
-from lumpability.tables.output import blocks_schema, quotient_schema, write_parquet
-from lumpability.tables.reading import Edges
+from lumpability.tables.output import blocks_schema, quotient_schema, write_table
+from lumpability.tables.reading import Edges, read_numbers
 from lumpability.tables.session import identifier
 from lumpability.tables.task import Task
 
-__all__ = ["Found", "TableLumping", "conclude"]
+__all__ = ["Found", "TableLumping", "chain_of", "conclude"]
 
 SMALL_QUOTIENT = 1_000_000
 """Transitions of a quotient that is returned as a chain."""
@@ -119,10 +120,10 @@ def conclude(
     metadata = {"kind": task.kind, "states": edges.n, "blocks": found.blocks, "time": edges.time}
     if task.output is not None:
         batches = _with_keys(session, edges, found.numbers())
-        write_parquet(task.output, batches, blocks_schema(edges.key), metadata)
+        write_table(task.output, batches, blocks_schema(edges.key), metadata)
     if task.quotient is not None:
         schema = quotient_schema(wide=has_wide_quotient(edges, task.kind))
-        write_parquet(task.quotient, found.entries(), schema, metadata)
+        write_table(task.quotient, found.entries(), schema, metadata)
     if task.certificate is not None:
         TableCertificate(
             kind=task.kind,
@@ -152,7 +153,7 @@ def conclude(
         stats,
         found.rounds,
         found.partition() if task.output is None else None,
-        _quotient_chain(session, edges, found) if small else None,
+        _quotient_chain(task, session, edges, found) if small else None,
         task.output,
         task.quotient,
     )
@@ -186,22 +187,74 @@ class _Keys:
         return whole.slice(0, count)
 
 
-def _quotient_chain(session: Database, edges: Edges, found: Found) -> MarkovChain:
-    """Return the quotient as a chain, with the labels and rewards of the least members that all members share."""
-    kept: dict[str, list[Any]] = {name: [] for name in (*edges.labels, *edges.rewards)}
+def _quotient_chain(task: Task, session: Database, edges: Edges, found: Found) -> MarkovChain:
+    """Return the quotient as a chain, with the labels and rewards that its blocks respect."""
+    columns = [name for name in session.recall("columns") if name != "initial"]
+    starts = _starts(task, session, edges, found) if edges.starts else None
+    return chain_of(
+        session,
+        edges,
+        found.matrix(),
+        found.least,
+        columns,
+        initial=starts,
+        float_tolerance=task.float_tolerance,
+    )
+
+
+def _starts(task: Task, session: Database, edges: Edges, found: Found) -> dict[int, Fraction]:
+    """Return the initial probabilities of blocks, zeros left out."""
+    query = select_states(edges, ["initial"], f"SELECT s, s AS least FROM range({edges.n}) AS t(s)")
+    query = f"({query}) starts WHERE initial <> 0"
+    kind = session.columns("raw_states")["initial"]
+    listed = [row[0] for row in session.run(f"SELECT DISTINCT initial FROM {query} ORDER BY 1")]
+    values = read_numbers(listed, kind, "initial", task.float_tolerance)
+    rank = "dense_rank() OVER (ORDER BY initial) - 1"
+    rows = session.arrays(f"SELECT s, {rank} AS code FROM {query} ORDER BY s")
+    totals: dict[int, Fraction] = {}
+    low = 0
+    for batch in found.numbers():
+        blocks = batch.column("block").to_numpy()
+        own = slice(*np.searchsorted(rows["s"], [low, low + len(blocks)]))
+        pairs = blocks[rows["s"][own] - low] * len(listed) + rows["code"][own]
+        for pair, count in zip(*np.unique(pairs, return_counts=True), strict=True):
+            block, code = divmod(int(pair), len(listed))
+            totals[block] = totals.get(block, Fraction(0)) + values[code] * int(count)
+        low += len(blocks)
+    return totals
+
+
+def select_states(edges: Edges, columns: Iterable[str], least: str) -> str:
+    """Return a query of the columns of chosen states; `least` is one of their numbers, and of others."""
+    key = f"CAST(raw_states.state AS {edges.key})"
+    join = f"raw_states ON {key} = b.least"
+    if not edges.dense:
+        join = f"numbers ON numbers.s = b.least JOIN raw_states ON {key} = numbers.key"
+    names = "".join(f", raw_states.{identifier(name)}" for name in columns)
+    return f"SELECT b.*{names} FROM ({least}) b JOIN {join}"
+
+
+def chain_of(
+    session: Database,
+    edges: Edges,
+    matrix: WeightedStructure,
+    least: str,
+    columns: Iterable[str],
+    **attributes: Any,
+) -> MarkovChain:
+    """Return a chain with columns of the table of states; `least` is a query of ``block`` and ``least``, a state."""
+    kept: dict[str, list[Any]] = {name: [] for name in columns}
     if kept:
-        key = f"CAST(raw_states.state AS {edges.key})"
-        join = f"raw_states ON {key} = b.least"
-        if not edges.dense:
-            join = f"numbers ON numbers.s = b.least JOIN raw_states ON {key} = numbers.key"
-        names = ", ".join(f"raw_states.{identifier(name)}" for name in kept)
-        query = f"SELECT {names} FROM ({found.least}) b JOIN {join} ORDER BY b.block"
-        for row in session.run(query):
+        rows = session.run(f"{select_states(edges, kept, least)} ORDER BY b.block")
+        for _, _, *row in rows:
             for values, value in zip(kept.values(), row, strict=True):
                 values.append(value)
+    if "initial" in kept and edges.starts:
+        attributes["initial"] = kept["initial"]
     kind = CTMC if edges.time == "continuous" else DTMC
     return kind(
-        found.matrix(),
-        labels={name: np.array(kept[name], dtype=bool) for name in edges.labels},
-        rewards={name: kept[name] for name in edges.rewards},
+        matrix,
+        labels={name: np.array(kept[name], dtype=bool) for name in edges.labels if name in kept},
+        rewards={name: kept[name] for name in edges.rewards if name in kept},
+        **attributes,
     )

@@ -1,4 +1,4 @@
-"""Chains as edge tables: the transitions as one Parquet file, states with labels and rewards as another."""
+"""Chains as edge tables: the transitions as one file, states with labels and rewards as another."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput, require
-from lumpability.files import writing
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.numbers.exact_array import ExactArray
+from lumpability.tables.output import write_table
 from lumpability.tables.reading import LARGEST_WORD
 
 __all__ = ["write_chain"]
@@ -20,14 +20,15 @@ __all__ = ["write_chain"]
 def write_chain(chain: MarkovChain, edges: str | Path, states: str | Path | None = None) -> None:
     """Write a chain of the library as tables that `lump_table` reads.
 
-    Numbers are integers if all of them are, and have 64 bits, and otherwise texts such as "1/3".  States are the numbers 0 .. n-1.
+    Numbers are integers if all of them are, and have 64 bits, and otherwise texts such as "1/3".  States are the
+    numbers 0 .. n-1; one without transitions has one of rate 0 to itself.
 
     Parameters
     ----------
     chain : CTMC or DTMC
         Without parameters.
     edges, states : path
-        Parquet files; the second one gets labels, rewards per time, and the initial distribution.
+        ``.parquet`` or ``.csv``; the second one gets labels, rewards per time, and the initial distribution.
 
     Raises
     ------
@@ -44,28 +45,36 @@ def write_chain(chain: MarkovChain, edges: str | Path, states: str | Path | None
     ...     lump_table(f"{folder}/edges.parquet", states=f"{folder}/states.parquet", respect="first full")
     TableLumping(ordinary: 20 states -> 5 blocks, Q V = V Q^ holds exactly)
     """
-    arrow, parquet = require("pyarrow", extra="tables"), require("pyarrow.parquet", extra="tables")
+    arrow = require("pyarrow", extra="tables")
     if not chain.matrix.weights.is_rational:
         raise InvalidInput("a chain with parameters has no edge table: substitute numbers first")
     name = "rate" if isinstance(chain, CTMC) else "probability"
     whole = all(x.denominator == 1 and x < LARGEST_WORD for x in chain.matrix.weights.values)
     kind = arrow.int64() if whole else arrow.string()
     schema = arrow.schema([("source", arrow.int64()), ("target", arrow.int64()), (name, kind)])
-    with writing(edges) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-        for columns in _transitions(chain, whole):
-            writer.write_table(arrow.table(columns, schema=schema))
+    rows = (
+        arrow.record_batch(
+            [arrow.array(x, field.type) for x, field in zip(columns, schema, strict=True)], schema
+        )
+        for columns in _transitions(chain, whole)
+    )
+    write_table(edges, rows, schema, {})
     if states is not None:
-        with writing(states) as file:
-            parquet.write_table(arrow.table(_attributes(chain)), file, compression="zstd")
+        attributes = arrow.record_batch(_attributes(chain))
+        write_table(states, [attributes], attributes.schema, {})
 
 
 def _transitions(chain: MarkovChain, whole: bool) -> Iterator[list[Any]]:
     matrix = chain.matrix
     values = [int(value) if whole else str(value) for value in matrix.weights.values]
     table = np.array(values, dtype=np.int64 if whole else object)
+    alone = np.diff(matrix.indptr) == 0
     for states in matrix.chunks():
         owner, positions = matrix.entries_of(states)
+        alone[matrix.indices[positions]] = False
         yield [states[owner], matrix.indices[positions], table[matrix.weights.codes[positions]]]
+    lonely = np.flatnonzero(alone)
+    yield [lonely, lonely, np.full(len(lonely), 0 if whole else "0", table.dtype)]
 
 
 def _attributes(chain: MarkovChain) -> dict[str, Any]:

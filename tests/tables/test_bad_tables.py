@@ -171,8 +171,8 @@ def test_files_are_not_what_they_cannot_be(write, tmp_path):
     with pytest.raises(FormatError, match="is a database of SQLite, and not of DuckDB"):
         lump_table(tmp_path / "other.db")
     edges = write(**EDGES)
-    with pytest.raises(FormatError, match="tables are written as Parquet"):
-        lump_table(edges, output=tmp_path / "blocks.csv")
+    with pytest.raises(FormatError, match=r"tables are written as \.parquet or \.csv"):
+        lump_table(edges, output=tmp_path / "blocks.drn")
     with pytest.raises(FormatError, match="is read: write to another file"):
         lump_table(edges, output=edges)
     with pytest.raises(FormatError, match="is no database, which has tables by name"):

@@ -1,0 +1,466 @@
+"""Networks larger than memory: the layers of a ``.safetensors`` are lumped while their weights stream from disk.
+
+A unit of a layer F(W x + b) has a row of W, an entry of b, and a column of the next W.  A unit of a gated layer
+D (F(G x) * U x) has a row of G, one of U, and a column of D.  Units with equal rows compute the same function,
+whatever F is: one of them stays, with the sum of their columns.  A unit whose column is zero then is removed, and so
+is one that is zero itself: by its row of U, or by its row and bias where F(0) = 0.
+
+Rows are first told apart by a hash, the sum of their bits times random odd numbers modulo 2^64, and those with one
+hash are compared bit by bit, so nothing rests on chance.  In a sequence of layers, the rows that are compared are
+those of the reduced matrix; where a sum of columns was rounded, those of the file.  Every weight is read three times;
+a unit takes some 50 bytes of memory.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from lumpability.errors import FormatError, InvalidNetwork, NotJustified, require
+from lumpability.files import reading, writing
+from lumpability.formats.weights import Stored
+from lumpability.networks.activations import Activation, activation
+from lumpability.networks.quotient import Rounding
+from lumpability.partition import Partition
+
+Array = np.ndarray[Any, Any]
+Gated = tuple[str, str, str]
+_CHUNK = 1 << 20  # weights
+_KINDS = ("F16", "BF16", "F32", "F64")
+_DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}  # binary
+_INFINITE = "{} holds values that are not finite, or sums that are too large"
+_GATED = (("gate_proj", "up_proj", "down_proj"), ("w1", "w3", "w2"))
+"""Names of the layers of gated MLPs in well-known models."""
+
+
+@dataclass(frozen=True)
+class ReducedLayer:
+    """A hidden layer: its name, its units, the classes of equal units, and the units that stay."""
+
+    name: str
+    units: int
+    classes: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class WeightsLumping:
+    """What `lump_weights` has found.
+
+    Attributes
+    ----------
+    layers : tuple of ReducedLayer
+    parameters, reduced_parameters : int
+        Of the whole file, before and after.
+    rounding : Rounding or None
+        The sums of weights that the stored type cannot hold; None if no file was written.
+    seconds : float
+    """
+
+    layers: tuple[ReducedLayer, ...]
+    parameters: int
+    reduced_parameters: int
+    rounding: Rounding | None
+    seconds: float
+
+    def __repr__(self) -> str:
+        units, kept = (sum(getattr(x, name) for x in self.layers) for name in ("units", "kept"))
+        sizes = f"{self.parameters} -> {self.reduced_parameters} parameters"
+        return f"WeightsLumping({units} -> {kept} hidden units, {sizes}, equal bit by bit)"
+
+
+def lump_weights(
+    path: str | Path,
+    output: str | Path | None = None,
+    *,
+    layers: Iterable[tuple[str, str | Activation | None]] | None = None,
+    gated: Iterable[Gated] | None = None,
+    exact_weights: bool = False,
+) -> WeightsLumping:
+    """Merge equal hidden units of a ``.safetensors`` of any size, and remove those without effect.
+
+    Parameters
+    ----------
+    path, output : path
+        Nothing is written without `output`.
+    layers : sequence of (prefix, activation), optional
+        A network of dense layers, as for `lumpability.read`.
+    gated : sequence of (gate, up, down), optional
+        Prefixes of gated layers; by default those that are called ``gate_proj``, ``up_proj``, ``down_proj`` or
+        ``w1``, ``w3``, ``w2``.
+    exact_weights : bool
+        Refuse if the stored type cannot hold a sum of weights, rather than round it.
+
+    Raises
+    ------
+    FormatError
+        If the file has no such layers, or their weights are no finite floats or do not fit together.
+    NotJustified
+        If `exact_weights` is not possible.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from safetensors.numpy import load_file, save_file
+    >>> gate, down = np.array([[1, 2], [3, 4], [1, 2]], np.float32), np.array([[1, 2, 3]], np.float32)
+    >>> weights = {"gate_proj.weight": gate, "up_proj.weight": gate, "down_proj.weight": down}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_file(weights, f"{folder}/net.safetensors")
+    ...     lumping = lump_weights(f"{folder}/net.safetensors", f"{folder}/small.safetensors")
+    ...     print(lumping, load_file(f"{folder}/small.safetensors")["down_proj.weight"])
+    WeightsLumping(3 -> 2 hidden units, 15 -> 10 parameters, equal bit by bit) [[4. 2.]]
+    """
+    started = time.perf_counter()
+    with reading(path), Path(path).open("rb") as file:
+        weights = _Weights(Path(path), file)
+        hidden = [*_plain_layers(weights, layers or ()), *_gated_layers(weights, layers, gated)]
+        if not hidden:
+            raise FormatError(
+                "holds weights without a list of layers, and no gated layers by name: say which form them with "
+                "layers=[(prefix, activation), ...] or gated=[(gate, up, down), ...]",
+                path=path,
+            )
+        reports = [weights.reduce(layer) for layer in hidden]
+        rounding = None
+        if output is not None:
+            rounding = weights.write(output, exact=exact_weights)
+    shapes = {name: weights.shape(name) for name in weights.tensors}
+    reduced = sum(int(np.prod(weights.reduced_shape(name))) for name in shapes)
+    before = sum(int(np.prod(shape)) for shape in shapes.values())
+    return WeightsLumping(tuple(reports), before, reduced, rounding, time.perf_counter() - started)
+
+
+@dataclass(frozen=True)
+class _Hidden:
+    """A hidden layer: tensors with a row for each unit, with a column for each, and those that make a unit zero."""
+
+    name: str
+    rows: tuple[str, ...]
+    column: str
+    vanishing: tuple[str, ...]
+
+
+def _plain_layers(
+    weights: _Weights, layers: Iterable[tuple[str, str | Activation | None]]
+) -> Iterator[_Hidden]:
+    listed = list(layers)
+    for (prefix, function), (after, _) in pairwise(listed):
+        rows = weights.of_layer(prefix)
+        zero = function is None or activation(function).value(Fraction(0)) == 0
+        yield _Hidden(prefix, rows, weights.of_layer(after)[0], rows if zero else ())
+
+
+def _gated_layers(
+    weights: _Weights, layers: Any, gated: Iterable[Gated] | None
+) -> Iterator[_Hidden]:
+    if gated is None:
+        gated = [] if layers is not None else gated_layers(weights.tensors)
+    for gate, up, down in gated:
+        own = weights.of_layer(up)
+        yield _Hidden(gate, (*weights.of_layer(gate), *own), weights.of_layer(down)[0], own)
+
+
+def gated_layers(names: Iterable[str]) -> list[Gated]:
+    """Return the gated layers among tensors that have well-known names.
+
+    >>> gated_layers(f"mlp.{name}_proj.weight" for name in ("down", "gate", "up"))
+    [('mlp.gate_proj', 'mlp.up_proj', 'mlp.down_proj')]
+    """
+    known, found = set(names), []
+    for name in sorted(known):
+        for gate, *others in _GATED:
+            start, end, _ = name.rpartition(f"{gate}.weight")
+            layer = (f"{start}{gate}", *(f"{start}{other}" for other in others))
+            whole = end and start[-1:] in ("", ".") and name == f"{layer[0]}.weight"
+            if whole and all(f"{part}.weight" in known for part in layer):
+                found.append((layer[0], layer[1], layer[2]))
+    return found
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """The classes of units that stay; `members` of those with several, each from one of `starts` on."""
+
+    first: Array
+    several: Array
+    members: Array
+    starts: Array
+
+    @classmethod
+    def of(cls, partition: Partition, kept: Array) -> _Classes:
+        """Return the classes of a mask."""
+        order = np.argsort(partition.labels, kind="stable")
+        sizes = partition.blocks.sizes
+        several = kept & (sizes > 1)
+        members = order[several[partition.labels[order]]]
+        ends = np.cumsum(sizes[several])
+        return cls(
+            partition.representatives[kept],
+            np.flatnonzero(several[kept]),
+            members,
+            ends - sizes[several],
+        )
+
+
+@dataclass
+class _Weights:
+    """The tensors of an open file, and the rows and classes of columns that stay of those that have been reduced."""
+
+    path: Path
+    file: BinaryIO
+    rows: dict[str, Array] = field(default_factory=dict)
+    columns: dict[str, _Classes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        stored = Stored(self.path, 0)
+        self.tensors, self.start, self.metadata = stored.tensors, stored.start, stored.metadata
+        self.map = mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def of_layer(self, prefix: str) -> tuple[str, ...]:
+        """Return the names of the weight and, if there is one, the bias of a layer."""
+        names = [name for name in (f"{prefix}.weight", f"{prefix}.bias") if name in self.tensors]
+        if f"{prefix}.weight" not in names:
+            raise FormatError(f"there is no tensor {prefix + '.weight'!r}", path=self.path)
+        for name, axes in zip(names, (2, 1), strict=False):
+            kind, shape = self.tensors[name]["dtype"], self.shape(name)
+            if kind not in _KINDS or len(shape) != axes:
+                raise InvalidNetwork(
+                    f"{name} is {kind} of shape {shape}: layers are matrices of floats"
+                )
+        return tuple(names)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape in the file."""
+        return tuple(self.tensors[name]["shape"])
+
+    def reduced_shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape after the reduction."""
+        shape = list(self.shape(name))
+        if name in self.rows:
+            shape[0] = len(self.rows[name])
+        if name in self.columns:
+            shape[1] = len(self.columns[name].first)
+        return tuple(shape)
+
+    def matrix(self, name: str) -> Array:
+        """Return the numbers in the file, mapped; a bias as one column."""
+        kind = self.tensors[name]["dtype"]
+        dtype = (
+            require("ml_dtypes", extra="onnx").bfloat16
+            if kind == "BF16"
+            else f"<f{int(kind[1:]) // 8}"
+        )
+        shape, low = self.shape(name), self.start + self.tensors[name]["data_offsets"][0]
+        count = int(np.prod(shape))
+        numbers = np.frombuffer(self.map, dtype, count, low) if count else np.empty(0, dtype)
+        return numbers.reshape(shape if len(shape) > 1 else (-1, 1))
+
+    def released(self, pieces: Iterable[Any]) -> Iterator[Any]:
+        """Yield pieces; after each, give back the pages that were read."""
+        for piece in pieces:
+            yield piece
+            if hasattr(mmap, "MADV_DONTNEED"):
+                self.map.madvise(mmap.MADV_DONTNEED)
+
+    def parts(self, name: str, chosen: Array | None = None) -> Iterator[tuple[slice, Array]]:
+        """Yield rows of a tensor, a number of them at a time: all, or those that are chosen."""
+        matrix = self.matrix(name)
+        total, step = (
+            len(matrix if chosen is None else chosen),
+            max(_CHUNK // max(matrix.shape[1], 1), 1),
+        )
+        cuts = (slice(low, min(low + step, total)) for low in range(0, total, step))
+        for cut in self.released(cuts):
+            yield cut, matrix[cut if chosen is None else chosen[cut]]
+
+    def reduce(self, layer: _Hidden) -> ReducedLayer:
+        """Find the units of a layer that stay."""
+        sizes = {len(self.matrix(name)) for name in layer.rows}
+        units = self.shape(layer.column)[1]
+        if sizes != {units}:
+            raise InvalidNetwork(
+                f"{', '.join(layer.rows)} have {', '.join(map(str, sorted(sizes)))} rows, and {layer.column} has "
+                f"{units} columns: these must be equal"
+            )
+        for name in (*layer.rows, layer.column):
+            if name in (self.columns if name == layer.column else self.rows):
+                raise InvalidNetwork(f"{name} is used twice: copy it first")
+        seed = 0
+        while True:
+            partition = Partition(self._hashes(layer, seed))
+            if all(self._agree(name, partition) for name in layer.rows):
+                break
+            seed += 1  # two rows that differ have one hash
+        kept = ~self._zero_rows(layer)[partition.representatives]
+        every = _Classes.of(partition, np.ones(len(partition), dtype=bool))
+        used = np.zeros(len(partition), dtype=bool)
+        for _, part in self.parts(layer.column):
+            used |= (_bits(_summed(part, every, layer.column).numbers, layer.column) != 0).any(
+                axis=0
+            )
+        kept &= used
+        kept[:1] |= not kept.any()  # a layer has a unit
+        classes = _Classes.of(partition, kept)
+        self.rows |= dict.fromkeys(layer.rows, classes.first)
+        self.columns[layer.column] = classes
+        return ReducedLayer(layer.name, units, len(partition), len(classes.first))
+
+    def _reduced(self, name: str, part: Array) -> _Sums:
+        """Return rows with the columns of merged inputs added."""
+        if name not in self.columns:
+            return _Sums(part, np.zeros(len(part), dtype=bool))
+        return _summed(part, self.columns[name], name)
+
+    def _hashes(self, layer: _Hidden, seed: int) -> Array:
+        total = np.zeros(len(self.matrix(layer.rows[0])), dtype=np.uint64)
+        for number, name in enumerate(layer.rows):
+            for cut, part in self.parts(name):
+                sums = self._reduced(name, part)
+                total[cut] += np.where(
+                    sums.rounded,
+                    _hash(_bits(part, name), [seed, number, 1])
+                    if sums.rounded.any()
+                    else np.uint64(0),
+                    _hash(_bits(sums.numbers, name), [seed, number, 0]),
+                )
+        # np.unique sorts; the partition numbers the classes by their first members.
+        return np.unique(total, return_inverse=True)[1]
+
+    def _agree(self, name: str, partition: Partition) -> bool:
+        """Whether the rows of every class are equal, bit by bit."""
+        others = np.setdiff1d(np.arange(partition.n), partition.representatives)
+        firsts = partition.representatives[partition.labels[others]]
+        matrix = self.matrix(name)
+        for cut, part in self.parts(name, others):
+            first = matrix[firsts[cut]]
+            equal = (_bits(part, name) == _bits(first, name)).all(axis=1)
+            if name in self.columns and not equal.all():
+                a, b = self._reduced(name, part), self._reduced(name, first)
+                same = (_bits(a.numbers, name) == _bits(b.numbers, name)).all(axis=1)
+                equal |= same & ~a.rounded & ~b.rounded
+            if not equal.all():
+                return False
+        return True
+
+    def _zero_rows(self, layer: _Hidden) -> Array:
+        zero = np.full(self.shape(layer.column)[1], bool(layer.vanishing))
+        for name in layer.vanishing:
+            for cut, part in self.parts(name):
+                sums = self._reduced(name, part)
+                zero[cut] &= ~sums.rounded & ~_bits(sums.numbers, name).any(axis=1)
+        return zero
+
+    def write(self, output: str | Path, *, exact: bool) -> Rounding:
+        """Write the reduced tensors, one after the other."""
+        names = sorted(self.tensors, key=lambda name: self.tensors[name]["data_offsets"])
+        header: dict[str, Any] = {"__metadata__": self.metadata} if self.metadata else {}
+        end = 0
+        for name in names:
+            low, high = self.tensors[name]["data_offsets"]
+            shape, count = self.reduced_shape(name), int(np.prod(self.shape(name)))
+            size = (high - low) * int(np.prod(shape)) // max(count, 1)
+            header[name] = {"dtype": self.tensors[name]["dtype"], "shape": list(shape)}
+            header[name]["data_offsets"] = [end, end + size]
+            end += size
+        text = json.dumps(header, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)
+        rounding = Rounding()
+        with writing(output) as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            for name in names:
+                if name not in self.rows and name not in self.columns:
+                    self._copy(name, file)
+                    continue
+                for _, part in self.parts(name, self.rows.get(name)):
+                    sums = self._reduced(name, part)
+                    rounding += Rounding(sums.numbers.size, sums.changed, sums.largest)
+                    file.write(np.ascontiguousarray(sums.numbers).tobytes())
+                if exact and rounding.rounded:
+                    raise NotJustified(
+                        f"{name} cannot hold {rounding.rounded} of its new weights (off by at most "
+                        f"{float(rounding.largest):.3g}): allow rounding",
+                        rounding=rounding,
+                    )
+        return rounding
+
+    def _copy(self, name: str, file: BinaryIO) -> None:
+        low, high = (self.start + place for place in self.tensors[name]["data_offsets"])
+        file.writelines(
+            self.map[place : min(place + 8 * _CHUNK, high)]
+            for place in self.released(range(low, high, 8 * _CHUNK))
+        )
+
+
+def _bits(numbers: Array, name: str) -> Array:
+    """Return the bits of floats, one zero for both; refuse what is not finite."""
+    kind = np.dtype(f"u{numbers.dtype.itemsize}")
+    bits = np.ascontiguousarray(numbers).view(kind)
+    sign = kind.type(1 << (8 * kind.itemsize - 1))
+    negative = bits == sign
+    if negative.any():
+        bits = np.where(negative, kind.type(0), bits)
+    infinite = np.array(np.inf, numbers.dtype).view(kind)[()]
+    if ((bits & infinite) == infinite).any():
+        raise InvalidNetwork(_INFINITE.format(name))
+    return bits
+
+
+def _hash(bits: Array, seed: Sequence[int]) -> Array:
+    """Return for each row the sum of its bits times random odd numbers, modulo 2^64."""
+    wide = 8 // bits.itemsize
+    words = bits.view(np.uint64) if bits.shape[1] % wide == 0 else bits.astype(np.uint64)
+    random = np.random.default_rng(seed)
+    odd = random.integers(0, 1 << 64, size=words.shape[1], dtype=np.uint64) | np.uint64(1)
+    found: Array = words @ odd
+    return found
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Numbers in the stored type, and which rows hold one that was rounded; how many were, and by how much."""
+
+    numbers: Array
+    rounded: Array
+    changed: int = 0
+    largest: Fraction = Fraction(0)
+
+
+def _summed(part: Array, classes: _Classes, name: str) -> _Sums:
+    """Return rows with one column for each class, the sum of its members' columns.
+
+    Sums of doubles are exact where the binary digits of all terms lie within 53; others are made of fractions.
+    """
+    result = part[:, classes.first]
+    if not len(classes.several):
+        return _Sums(result, np.zeros(len(part), dtype=bool))
+    terms = part[:, classes.members].astype(np.float64)
+    sums = np.add.reduceat(terms, classes.starts, axis=1)
+    exponents = np.frexp(terms)[1]
+    highest = np.maximum.reduceat(np.where(terms == 0, -5000, exponents), classes.starts, axis=1)
+    lowest = np.minimum.reduceat(np.where(terms == 0, 5000, exponents), classes.starts, axis=1)
+    ends = np.append(classes.starts[1:], len(classes.members))
+    carries = np.ceil(np.log2(ends - classes.starts))
+    sure = highest - lowest + _DIGITS[part.dtype.name] + carries <= _DIGITS["float64"]
+    with np.errstate(over="ignore"):
+        stored = sums.astype(part.dtype)
+    if not np.isfinite(stored).all():
+        raise InvalidNetwork(_INFINITE.format(name))
+    off = np.abs(stored.astype(np.float64) - sums)
+    rounded = sure & (off != 0)
+    largest = Fraction(float(off[rounded].max())) if rounded.any() else Fraction(0)
+    for row, place in np.argwhere(~sure).tolist():
+        exact = sum(map(Fraction, terms[row, classes.starts[place] : ends[place]].tolist()))
+        stored[row, place] = float(exact)
+        change = abs(Fraction(float(stored[row, place])) - exact)
+        rounded[row, place], largest = change != 0, max(largest, change)
+    result[:, classes.several] = stored
+    return _Sums(result, rounded.any(axis=1), int(rounded.sum()), largest)
