@@ -26,7 +26,7 @@ from lumpability.numbers.rationals import read_number
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Network(Drawn):
-    """A feed-forward network.  Immutable.
+    """A feed-forward network.  Immutable; ``network(x)`` evaluates it, ``network.exact(x)`` in rationals.
 
     Attributes
     ----------

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lumpability import lump, read
+from lumpability import lump, read, write
 from lumpability.errors import FormatError, InvalidInput, NotJustified, SizeLimit
 from lumpability.formats.numpy_archive import read_archive
 from lumpability.formats.onnx_compare import compare_in_onnxruntime
@@ -166,3 +166,19 @@ def test_weights_with_more_axes_are_convolutions(tmp_path: Path) -> None:
         read(tmp_path / "c.npz", layers=[("c", "relu")])
     with pytest.raises(FormatError, match="has no 'stride': it has strides"):
         read(tmp_path / "c.npz", layers=[("c", "relu", {"stride": 1})])
+
+
+def test_names_stay_where_a_skip_is_stored_beside_a_layer(tmp_path: Path) -> None:
+    """Merging units of opposite sign makes two layers of one: only the first has its name."""
+    tensors: Any = pytest.importorskip("safetensors.numpy")
+    first = np.random.default_rng(0).integers(1, 9, (2, 8)).astype(np.float32)
+    first, last = np.concatenate([first, -first]), np.arange(12, dtype=np.float32).reshape(3, 4)
+    arrays = {"0.weight": first, "2.weight": last}
+    tensors.save_file(arrays, tmp_path / "w.safetensors")
+    network = read(tmp_path / "w.safetensors", layers=[("0", "relu"), ("2", None)])
+    quotient, point = lump(network, antiparallel=True).quotient, [*range(7), "-1/3"]
+    for name in ("small.safetensors", "small.npz"):
+        write(quotient, tmp_path / name)
+        assert read(tmp_path / name).exact(point).tolist() == network.exact(point).tolist()
+    shapes = {k: v.shape for k, v in tensors.load_file(tmp_path / "small.safetensors").items()}
+    assert shapes == {"0.weight": (2, 8), "2.weight": (3, 2), "_2.weight": (3, 2)}
