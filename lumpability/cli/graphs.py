@@ -35,7 +35,7 @@ def describe(network: GraphNetwork) -> Report:
             role: [{"name": name, "dtype": kind, "shape": shape} for name, kind, shape in found]
             for role, found in network.ends.items()
         },
-        **_sizes(network),
+        **network.sizes,
         "nodes": len(network.index.nodes),
         "replaceable": network.index.replaceable,
         "layers": [vars(layer) for layer in layers],
@@ -84,10 +84,7 @@ def summarise(
     timed, lines = execution(
         None if compare is None else lumping.compare(compare), lumping.latency() if time else None
     )
-    data = {
-        **lumping.report(),
-        **timed,
-    }
+    data = {**lumping.report(), **timed}
     rows = [
         (name, change_of_size(data["before"][key], data["after"][key]))
         for key, name in _SIZES.items()
@@ -109,14 +106,6 @@ def summarise(
     units_left = tuple(_layer_line(layer, f"{layer.left:,}") for layer in lumping.table)
     layers = Table("units by layer", units_left, columns, frozenset(range(2, 8)))
     return Report(data, (Table("Network (graph), lumped", tuple(rows)), layers))
-
-
-def _sizes(network: GraphNetwork) -> dict[str, int]:
-    return {
-        "hidden_neurons": network.hidden_neurons,
-        "parameters": network.parameter_count,
-        "bytes": network.byte_count,
-    }
 
 
 _COLUMNS = ("units", "different", "zero", "held", "parameters")

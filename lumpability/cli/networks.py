@@ -104,7 +104,7 @@ def summarise(
         "factors": [[str(factor) for factor in layer] for layer in lumping.factors],
         "barriers": _barriers(lumping.network),
         "bound": bound,
-        "graph": None if graph is None else graph.report()["after"],
+        "graph": None if graph is None else graph.quotient.sizes,
         **timed,
     }
     made, kept = lumping.rounding, str(lumping.quotient.dtype)

@@ -110,6 +110,15 @@ class GraphNetwork:
         """Bytes of the stored weights."""
         return sum(array.nbytes for array in self._weights())
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """All counts, under the names they have in reports."""
+        return {
+            "hidden_neurons": self.hidden_neurons,
+            "parameters": self.parameter_count,
+            "bytes": self.byte_count,
+        }
+
     def _weights(self) -> list[Array]:
         index = self.index
         stated = [

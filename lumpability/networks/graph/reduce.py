@@ -138,17 +138,10 @@ class GraphLumping:
         >>> reduce_graph(residual()).report()["after"]["hidden_neurons"]
         8
         """
-        sizes = {
-            name: {
-                "hidden_neurons": network.hidden_neurons,
-                "parameters": network.parameter_count,
-                "bytes": network.byte_count,
-            }
-            for name, network in (("before", self.network), ("after", self.quotient))
-        }
         return {
             "kind": self.kind,
-            **sizes,
+            "before": self.network.sizes,
+            "after": self.quotient.sizes,
             "irreducible": self.is_irreducible,
             "result": self.result,
             "proof": self.stats.proof,
