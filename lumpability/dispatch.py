@@ -92,7 +92,7 @@ def _refuse_others(option: str, kind: Any, **options: Any) -> None:
 
 
 def _lump_on_region(
-    network: Network, region: Box, boxes: int | None, options: dict[str, Any]
+    network: Network, region: Any, boxes: int | None, options: dict[str, Any]
 ) -> Any:
     """Reduce a network on a region, or refuse options that have no meaning there."""
     others = {"within": None, "antiparallel": False, "align": 1, "engine": "auto"}
@@ -198,7 +198,7 @@ def lump(
 def lump(
     model: Network,
     *,
-    region: Box,
+    region: Box | tuple[Any, Any],
     boxes: int | None = None,
     kind: str | None = None,
     dtype: Any = None,
@@ -241,7 +241,7 @@ def lump(
     exact_weights: bool = False,
     antiparallel: bool = False,
     align: int = 1,
-    region: Box | None = None,
+    region: Box | tuple[Any, Any] | None = None,
     boxes: int | None = None,
     engine: EngineName | Engine = "auto",
     progress: Progress | None = None,
@@ -306,7 +306,7 @@ def lump(
         fewer parameters.
     align : int
         For networks as graphs: keep the number of units of every layer at a multiple of this, or as it was.
-    region : Box, optional
+    region : Box or (low, high), optional
         For networks of ReLU, leaky ReLU and linear layers: the reduced network equals the network on this box of
         inputs, and need not elsewhere.  Units that are zero on the box go, units that are linear on it
         are carried where that leaves fewer (with `exact_weights` they are kept).

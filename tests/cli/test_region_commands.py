@@ -184,3 +184,17 @@ def test_two_files_or_two_neurons_are_explained(
     result = run("explain", *arguments)
     assert result.exit_code == 2
     assert word in result.stderr
+
+
+def test_a_graph_is_told_which_commands_take_regions(run: Run, files: Path) -> None:
+    from onnx import helper
+
+    nodes = [helper.make_node("Add", ["x", "z"], ["y"])]
+    ends = [helper.make_tensor_value_info(name, 1, ["N", 1]) for name in "xzy"]
+    graph = helper.make_graph(nodes, "graph", ends[:2], ends[2:])
+    opset = helper.make_opsetid("", 18)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=8)
+    (files / "graph.onnx").write_bytes(model.SerializeToString())
+    found = run("lump", "graph.onnx", "--box", "box.json")
+    assert found.exit_code == 2
+    assert "compare and explain take it" in found.stderr

@@ -52,9 +52,8 @@ def homogeneous_lift(lift: Lift) -> Lift:
     if lift.matrix is None and not lift.shift.any():
         return Lift.identity(len(lift.shift) + 1)
     units = len(lift.shift)
-    matrix = np.eye(units) if lift.matrix is None else lift.matrix
-    full = np.zeros((len(matrix) + 1, units + 1))
-    full[:-1, :-1], full[-1, :-1], full[-1, -1] = matrix, lift.shift, 1.0
+    full = np.zeros((len(lift.full) + 1, units + 1))
+    full[:-1, :-1], full[-1, :-1], full[-1, -1] = lift.full, lift.shift, 1.0
     return Lift(full, np.zeros(units + 1))
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def explain_pruning(
     original: Network | GraphNetwork,
     smaller: Network | GraphNetwork,
     *,
-    region: Box | None = None,
+    region: Box | tuple[Any, Any] | None = None,
 ) -> PruningExplanation:
     """Explain what was pruned, merged, rounded or quantised in a network, and certify the difference.
 
@@ -42,7 +43,7 @@ def explain_pruning(
     original, smaller : Network or GraphNetwork
         Of the same layers with the same activations; layers may have fewer neurons.  Joins of branches and all
         layers that `lumpability.compare` bounds are covered.
-    region : Box, optional
+    region : Box or (low, high), optional
         The inputs for which residuals and the bound hold; by default all, and the bound is then one of the
         difference over max(1, abs(x)).
 

@@ -19,7 +19,6 @@ from lumpability.networks.claims import KINDS, Subject
 from lumpability.networks.difference import Ranges, affine_layers, ranges
 from lumpability.networks.difference.homogeneous import homogeneous, homogeneous_box
 from lumpability.networks.difference.lifts import Lift
-from lumpability.networks.difference.ranges import box_ends
 from lumpability.networks.difference.relation import given_lifts, guessed_lifts
 from lumpability.networks.difference.residuals import aligned
 from lumpability.networks.graph.network import GraphNetwork
@@ -187,7 +186,7 @@ MEANING = (
 
 def lump_on_region(
     network: Network,
-    region: Box,
+    region: Any,
     *,
     boxes: int = 1,
     kind: str = "proportional",
@@ -199,8 +198,6 @@ def lump_on_region(
     started = time.perf_counter()
     if kind not in KINDS:
         raise unknown_word("kind", kind, KINDS)
-    if not isinstance(region, Box):
-        raise InvalidInput(f"the region is a Box, not a {type(region).__name__}")
     frame = Frame.of(network, dtype)
     fewest: tuple[StableUnits, Changes, Reduced] | None = None
     for stable in cut_further(frame.affine, region, boxes, progress=progress):
@@ -314,10 +311,8 @@ def related(
             "the networks do not have the same layers with the same activations: only neurons and weights may "
             "differ"
         )
-    if region is not None and not isinstance(region, Box):
-        region = Box(*box_ends(region, whole.inputs))
     stable = all_inputs(whole) if region is None else stable_units(whole, region)
-    ends = (-1.0, 1.0) if region is None else region.floats
+    ends = (-1.0, 1.0) if stable.region is None else stable.region.floats
     sides = ranges(whole, ends), ranges(fewer, ends)
     lifts = guessed_lifts(*sides, in_order=in_order)
     if relation is not None:

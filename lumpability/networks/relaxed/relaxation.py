@@ -61,7 +61,7 @@ class RelaxedLumping(RegionLumping):
 def relax(
     network: Network,
     *,
-    region: Box | None = None,
+    region: Box | tuple[Any, Any] | None = None,
     tolerance: Any = None,
     units: int | None = None,
     by: By = "both",
@@ -74,7 +74,7 @@ def relax(
     ----------
     network : Network
         Of ReLU, leaky ReLU and linear layers, in a chain.
-    region : Box, optional
+    region : Box or (low, high), optional
         The inputs for which the bound holds.  Without it all inputs x, and the bound is one of the difference over
         max(1, abs(x)); then neurons become multiples of others, and no constants.
     tolerance : number or str, optional

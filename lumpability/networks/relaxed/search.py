@@ -21,7 +21,6 @@ from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.difference.pair_bounds import pair_ranges
 from lumpability.networks.difference.residuals import residuals
 from lumpability.networks.network import Network
-from lumpability.networks.regions.box import Box
 from lumpability.networks.relaxed.certificate import refill
 from lumpability.networks.relaxed.changes import Changes
 from lumpability.networks.relaxed.costs import class_costs, gradient_bounds
@@ -98,7 +97,7 @@ class Search:
     def __init__(
         self,
         network: Network,
-        region: Box | None,
+        region: Any,
         by: By,
         dtype: Any,
         progress: Callable[[int, int], object] | None,

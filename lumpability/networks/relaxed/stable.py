@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from lumpability.errors import InvalidInput
 from lumpability.networks.difference import AffineNetwork, Ranges, ranges
 from lumpability.networks.difference.homogeneous import homogeneous, homogeneous_box
+from lumpability.networks.difference.ranges import box_ends
 from lumpability.networks.regions.box import Box
 from lumpability.networks.relaxed.scaled import Scaled
 from lumpability.networks.relaxed.side import exact_ends, side
@@ -86,25 +88,28 @@ class StableUnits:
         return count, width
 
 
-def stable_units(network: AffineNetwork, region: Box) -> StableUnits:
+def stable_units(network: AffineNetwork, region: Any) -> StableUnits:
     """Return the stable units of a network on a box, which is not cut; raises what `cut_further` does."""
     return next(cut_further(network, region, 1))
 
 
 def cut_further(
     network: AffineNetwork,
-    region: Box,
+    region: Any,
     boxes: int,
     *,
     progress: Callable[[int, int], object] | None = None,
 ) -> Iterator[StableUnits]:
     """Yield the stable units of a network on a box that is cut into 1, 2, 4, ... parts, at most so many.
 
-    `progress` is called after each cut with the number of parts and `boxes`.
+    - region: a Box, or its two ends as `box_ends` takes them
+    - progress: called after each cut with the number of parts and `boxes`
 
     Raises `InvalidInput` if the box has another number of inputs than the network, or `boxes` is not positive
     or too large.
     """
+    if not isinstance(region, Box):
+        region = Box(*box_ends(region, network.inputs))
     if region.n != network.inputs:
         raise InvalidInput(
             f"the box has {region.n} inputs, but the network has {network.inputs}",

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_networks import FEWER, box, dense, point
 
-from lumpability import Network, lump, read
+from lumpability import Network, explain_pruning, lump, read, relax
 from lumpability.errors import InvalidInput, NotJustified
 from lumpability.networks.difference import affine_layers
 from lumpability.networks.elementwise import Activate, Shift, Softmax
@@ -144,6 +144,15 @@ def test_convolutions_are_unrolled() -> None:
     assert np.allclose(lumping.quotient(x), network(x))
 
 
+def test_a_region_may_be_a_pair_of_ends_as_for_compare() -> None:
+    network = Network.dense([([[1, 1]], [0, -3], "relu"), ([[1], [1]], None, None)])
+    for region in ((0, 2), ([0], [2.0])):
+        for found in (lump(network, region=region), relax(network, region=region, units=0)):
+            assert found.region is not None
+            assert found.region.to_json() == {"low": ["0"], "high": ["2"]}
+        assert explain_pruning(network, network, region=region).bound == 0
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -152,7 +161,7 @@ def test_convolutions_are_unrolled() -> None:
         ({"region": Box([0], [1]), "within": {}}, "within has no meaning"),
         ({"region": Box([0], [1]), "boxes": 0}, "1 to 65,536 boxes"),
         ({"region": Box([0], [1]), "kind": "strict"}, "unknown kind"),
-        ({"region": (0, 1)}, "the region is a Box"),
+        ({"region": "box.json"}, "a box has a lower and an upper end"),
         ({"boxes": 2}, "give region"),
     ],
 )
