@@ -57,7 +57,7 @@ _FLAG = re.compile(r"\b(normalize|absorbing|parametric|resume)=True")
 _CHOICE = re.compile(r"\b(kind|type|engine|constants|dtype|value_type)=(['\"])(.*?)\2")
 _FILE = re.compile(r"\b(within|temp)=(\.\.\.)?")
 _GIVEN = re.compile(
-    r"\b(values|sweep|target|times|label|reward|initial|states|tolerance)=(\.\.\.|True)"
+    r"\b(values|sweep|target|avoid|times|label|reward|initial|states|tolerance)=(\.\.\.|True)"
 )
 _NUMBER = re.compile(r"\b(max_bytes)\b")
 _FORMER = {

@@ -329,7 +329,7 @@ def _by_state(
     elif question.quantity == "hitting-probability":
         avoided = question.avoid
         if avoided is not None:
-            avoided = target_of(lumping.chain, avoided)[lumping.partition.representatives]
+            avoided = target_of(lumping.chain, avoided, "avoid")[lumping.partition.representatives]
         solution = hitting_probabilities(quotient, goal, avoid=avoided, method=question.method)
     else:
         solution = expected_reward_until(

@@ -141,6 +141,19 @@ def test_formulas_are_told_with_the_values_that_they_hold_for(run: Run) -> None:
     assert "for all" not in run("solve", "game.json", "--values", "x=1/3").stdout
 
 
+def test_states_are_avoided_on_the_way_to_the_target(run: Run) -> None:
+    steps = {(i, j): "1/2" for i in range(1, 5) for j in (i - 1, i + 1)} | {(0, 0): 1, (5, 5): 1}
+    chain = DTMC.from_rates(steps, labels={"rich": [5], "broke": [1], "none": []}, initial=3)
+    formats.write(chain, "game.json")
+    asked = ("solve", "game.json", "hitting-probability", "--target", "rich", "--initial", "3")
+    for avoid, value in (("broke", "1/2"), ("0", "3/5"), ("none", "3/5"), ("2", "1/3")):
+        (row,) = run(*asked, "--avoid", avoid, "--json").document["rows"]
+        assert row["value"] == value
+    refused = run("solve", "game.json", "hitting-time", "--target", "rich", "--avoid", "broke")
+    assert refused.exit_code == 2
+    assert "--avoid is for hitting-probability" in refused.stderr
+
+
 def test_blocks_of_states_without_names_are_told_by_their_members(run: Run) -> None:
     chain = CTMC([[0, 1, 1, 0], [0, 0, 0, 2], [0, 0, 0, 2], [1, 0, 0, 0]])
     formats.write(chain, "m.json")

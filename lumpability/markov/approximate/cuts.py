@@ -97,7 +97,7 @@ def sort(values: Float64s, start: Integer, end: Integer, room: Room) -> None:
         return
     buckets = min(size // 4, len(room.begins) - 1)
     scale = buckets * (1 - 2.0**-40) / (high - low)  # the last bucket holds the largest value
-    if buckets > _FEW:
+    if buckets > _FEW and scale < 1e300:  # not so for subnormal differences
         for bucket in range(buckets):
             room.begins[bucket] = 0
         for i in range(start, end):

@@ -140,7 +140,7 @@ class Proportional(Kind):
             state = int(np.flatnonzero(factors.codes == doubtful[0])[0])
             first = int(partition.representatives[partition.labels[state]])
             raise NotJustified(
-                f"the rates of state {state} are {shown(factors[state])} times those of state {first}, and "
+                f"the rates of state number {state} are {shown(factors[state])} times those of number {first}, and "
                 "this factor is not evidently positive for all parameters: substitute x = y + d for a "
                 "parameter x that is larger than y",
                 index=state,

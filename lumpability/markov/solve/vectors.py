@@ -61,7 +61,7 @@ def target_of(
 ) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return a set of states as a mask: a label's name, states, a mask or a predicate.
 
-    Raises `InvalidChain` for an unknown state, or no state at all.
+    Raises `InvalidChain` for an unknown state, or a target without states.
     """
     if isinstance(target, str) and target in chain.labels:
         mask = chain.labels[target]
@@ -74,10 +74,10 @@ def target_of(
         )
     else:
         mask = read_labels({what: target}, chain.states)[what]
-    if not mask.any():
+    if what == "target" and not mask.any():
         if isinstance(target, str) and target in chain.labels:
             raise InvalidChain(
                 f"no state carries the label {target!r}, so it is never reached", target=target
             )
-        raise InvalidChain(f"the {what} is empty: name at least one state")
+        raise InvalidChain("the target is empty: name at least one state")
     return mask
