@@ -14,6 +14,7 @@ from lumpability.cli.failures import NO
 from lumpability.cli.regions import read_region
 from lumpability.dispatch import compare
 from lumpability.networks.difference import Difference
+from lumpability.networks.relaxed.lumping import with_same_layers
 from lumpability.show.text import Table
 
 _EXAMPLES = """\b
@@ -94,6 +95,8 @@ def compare_command(
             networks: list[Any] = [formats.read(path) for path in (first, second)]
             region = read_region(box)
         with stages("bounding"):
+            if certificate is not None:  # refused before the work, not after it
+                with_same_layers(networks[0], networks[1])
             found = compare(
                 networks[0],
                 networks[1],

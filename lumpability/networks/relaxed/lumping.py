@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from lumpability.errors import InvalidInput, LumpabilityError, NotJustified
 from lumpability.networks.claims import KINDS, Subject
-from lumpability.networks.difference import Ranges, affine_layers, ranges
+from lumpability.networks.difference import AffineNetwork, Ranges, affine_layers, ranges
 from lumpability.networks.difference.homogeneous import homogeneous, homogeneous_box
 from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.difference.relation import given_lifts, guessed_lifts
@@ -298,7 +298,22 @@ def related(
 
     Raises `InvalidInput` if the networks do not have the same layers, their numbers of units aside.
     """
-    whole, fewer = (affine_layers(one) for one in (original, smaller))
+    whole, fewer = with_same_layers(original, smaller)
+    stable = all_inputs(whole) if region is None else stable_units(whole, region)
+    ends = (-1.0, 1.0) if stable.region is None else stable.region.floats
+    sides = ranges(whole, ends), ranges(fewer, ends)
+    lifts = guessed_lifts(*sides, in_order=in_order)
+    if relation is not None:
+        lifts = given_lifts(relation, whole)
+    certificate = claimed(original, smaller, stable, lifts[1:], skipped=0, kind="relaxed")
+    return Related(sides, lifts, certificate)
+
+
+def with_same_layers(
+    original: Network | GraphNetwork, smaller: Network | GraphNetwork
+) -> tuple[AffineNetwork, AffineNetwork]:
+    """Return both networks as affine layers, or raise `InvalidInput` if more than numbers of units differ."""
+    whole, fewer = affine_layers(original), affine_layers(smaller)
     if whole.inputs != fewer.inputs or whole.outputs != fewer.outputs:
         raise InvalidInput("the inputs and outputs stay, but those of the networks differ")
     if len(whole.layers) != len(fewer.layers):
@@ -311,14 +326,7 @@ def related(
             "the networks do not have the same layers with the same activations: only neurons and weights may "
             "differ"
         )
-    stable = all_inputs(whole) if region is None else stable_units(whole, region)
-    ends = (-1.0, 1.0) if stable.region is None else stable.region.floats
-    sides = ranges(whole, ends), ranges(fewer, ends)
-    lifts = guessed_lifts(*sides, in_order=in_order)
-    if relation is not None:
-        lifts = given_lifts(relation, whole)
-    certificate = claimed(original, smaller, stable, lifts[1:], skipped=0, kind="relaxed")
-    return Related(sides, lifts, certificate)
+    return whole, fewer
 
 
 def claimed(
