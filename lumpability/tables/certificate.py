@@ -32,8 +32,6 @@ from lumpability.tables.session import Session
 from lumpability.tables.workspace import Workspace, read_bytes
 from lumpability.version import __version__
 
-__all__ = ["TableCertificate", "digest_of_blocks", "digest_of_quotient"]
-
 _MEMORY = 2 << 30  # bytes
 _MOST_COLUMNS = 10_000
 

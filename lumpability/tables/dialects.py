@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["BITS", "DUCKDB", "SPARK", "Dialect"]
-
 BITS = 60
 """Bits of the value of a block."""
 

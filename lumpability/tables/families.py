@@ -19,8 +19,6 @@ from lumpability.errors import require
 from lumpability.files import replacing
 from lumpability.markov.examples.building import need_at_least, read_rates
 
-__all__ = ["Family", "components", "planted_blocks", "tandem", "write_family"]
-
 _STATES = 1 << 17  # of a range
 _PACKED = (("source", "target"), ("state",))  # columns of numbers that hardly repeat
 _PLANTED_DEGREE, _PLANTED_RATES = 10, 100

@@ -34,19 +34,6 @@ from lumpability.tables.output import DIGITS
 from lumpability.tables.reading import LARGEST_WORD, Edges
 from lumpability.tables.session import INTEGERS
 
-__all__ = [
-    "STREAMED_KINDS",
-    "TABLE_KINDS",
-    "check_row_sums",
-    "coded_rows",
-    "has_wide_quotient",
-    "integer_of",
-    "is_balanced",
-    "quotient",
-    "quotient_rows",
-    "write_generator",
-]
-
 TABLE_KINDS = ("ordinary", "bisimulation", "exact", "strict")
 """The kinds that edge tables have."""
 STREAMED_KINDS = ("ordinary", "bisimulation")

@@ -18,8 +18,6 @@ from lumpability.structure import WeightedStructure
 from lumpability.tables.generator import integer_of
 from lumpability.tables.rounds import Rounds
 
-__all__ = ["finish_in_memory"]
-
 _BYTES_OF_ROW = 80
 _PENDING = "(SELECT state.s, state.label FROM state JOIN size ON state.label = size.label)"
 

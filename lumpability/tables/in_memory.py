@@ -21,8 +21,6 @@ from lumpability.tables.result import Found
 from lumpability.tables.session import Session
 from lumpability.tables.task import Task
 
-__all__ = ["found_in_memory", "initial_partition", "refine_in_memory", "structure_of"]
-
 _BATCH = 1 << 18  # rows
 
 

@@ -15,8 +15,6 @@ from lumpability.tables.database import Database
 from lumpability.tables.reading import FLOATS, Edges, read_numbers
 from lumpability.tables.session import identifier
 
-__all__ = ["respected_columns", "write_initial_state"]
-
 
 def respected_columns(
     edges: Edges, respect: Iterable[str] | str, ignore: Iterable[str] | str

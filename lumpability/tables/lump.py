@@ -53,8 +53,6 @@ from lumpability.tables.task import Task
 from lumpability.tables.workspace import Workspace, half_of_memory, read_bytes
 from lumpability.vocabulary import refuses_unknown_options, unknown_word
 
-__all__ = ["TABLE_ENGINES", "Inspection", "TableEngine", "inspect_table", "lump_table"]
-
 TableEngine = Literal["auto", "memory", "stream", "hybrid", "duckdb", "spark"]
 TABLE_ENGINES = ("memory", "stream", "hybrid", "duckdb", "spark")
 """The engines of `lump_table`."""

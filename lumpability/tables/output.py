@@ -29,8 +29,6 @@ from lumpability.errors import require
 from lumpability.files import writing
 from lumpability.version import __version__
 
-__all__ = ["WRITTEN", "blocks_schema", "metadata_of", "quotient_schema", "write_table"]
-
 WRITTEN = (".parquet", ".pq", ".csv")
 """Suffixes of the tables that are written."""
 _GROUP = 1 << 18  # rows

@@ -19,8 +19,6 @@ from itertools import pairwise
 
 from lumpability.tables.dialects import Dialect
 
-__all__ = ["TABLES", "Proof", "ranges"]
-
 TABLES = ("blocks", "final", "sums", "expected", "marked", "unproved")
 """The tables of a proof, in the order in which they are made."""
 _MARKS = 30

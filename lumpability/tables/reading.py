@@ -28,16 +28,6 @@ from lumpability.tables.database import Database
 from lumpability.tables.output import metadata_of
 from lumpability.tables.session import CSV, DATABASES, INTEGERS, PARQUET, identifier
 
-__all__ = [
-    "FLOATS",
-    "LARGEST_WORD",
-    "Edges",
-    "is_table",
-    "open_tables",
-    "read_edges",
-    "read_numbers",
-]
-
 SUFFIXES = (*PARQUET, *CSV, *DATABASES)
 """Of the names of files that hold tables; a folder holds Parquet files."""
 _NUMBERS = {"rate": "continuous", "weight": "continuous", "probability": "discrete"}

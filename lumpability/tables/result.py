@@ -33,8 +33,6 @@ from lumpability.tables.reading import Edges, read_numbers
 from lumpability.tables.session import identifier
 from lumpability.tables.task import Task
 
-__all__ = ["Found", "TableLumping", "chain_of", "conclude"]
-
 SMALL_QUOTIENT = 1_000_000
 """Transitions of a quotient that is returned as a chain."""
 

@@ -17,8 +17,6 @@ from lumpability.tables.database import Database
 from lumpability.tables.proof import TABLES, Proof, ranges
 from lumpability.tables.statements import Statements
 
-__all__ = ["Finish", "RoundReport", "Rounds"]
-
 _BYTES_OF_UPDATE = 128  # of memory, for a state that moves; of more, all states are written anew
 
 

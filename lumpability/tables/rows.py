@@ -27,8 +27,6 @@ from lumpability.tables.reading import Edges
 from lumpability.tables.session import Session
 from lumpability.tables.workspace import ROWS
 
-__all__ = ["MappedRows", "write_rows"]
-
 Array = np.ndarray[Any, Any]
 _CHUNK = 1 << 20  # states
 

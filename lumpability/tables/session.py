@@ -21,18 +21,6 @@ import numpy as np
 from lumpability.errors import FormatError, InvalidInput, LumpabilityError, SizeLimit, require
 from lumpability.tables.workspace import BUSY, SPILL, Workspace
 
-__all__ = [
-    "CSV",
-    "DATABASES",
-    "INTEGERS",
-    "PARQUET",
-    "Session",
-    "Workspace",
-    "identifier",
-    "quoted",
-    "translated",
-]
-
 _OLDEST = (1, 5)
 _SMALL_MEMORY = 512 << 20  # bytes; with less, one thread alone gets through
 _BATCH = 1 << 18  # rows

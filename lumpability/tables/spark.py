@@ -21,8 +21,6 @@ from lumpability.errors import FormatError, InvalidInput, require
 from lumpability.tables.session import CSV, DATABASES
 from lumpability.tables.workspace import SPARK_FOLDER, Workspace
 
-__all__ = ["SparkDatabase"]
-
 _OLDEST = 4
 _MANIFEST = "tables.json"
 _MEMORY = 1 << 40  # bytes: Spark bounds memory itself, so that proofs need no ranges

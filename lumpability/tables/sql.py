@@ -25,8 +25,6 @@ from lumpability.tables.rounds import Finish, Rounds
 from lumpability.tables.statements import Statements
 from lumpability.tables.task import Task
 
-__all__ = ["refine_by_sql"]
-
 
 def refine_by_sql(
     task: Task,

@@ -23,8 +23,6 @@ from dataclasses import dataclass
 
 from lumpability.tables.dialects import BITS, Dialect
 
-__all__ = ["Statements"]
-
 
 @dataclass(frozen=True)
 class Statements:

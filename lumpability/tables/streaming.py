@@ -35,8 +35,6 @@ from lumpability.tables.session import Session
 from lumpability.tables.signatures import Blocks, count_blocks, group
 from lumpability.tables.task import Task
 
-__all__ = ["refine_by_streaming"]
-
 _AT_ONCE = 1 << 20  # transitions of a range
 _ATTEMPTS = 64
 _BYTES_OF_ROW = 40  # of what is finished in memory

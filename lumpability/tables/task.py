@@ -10,8 +10,6 @@ from typing import Any
 from lumpability.tables.rounds import RoundReport
 from lumpability.version import __version__
 
-__all__ = ["Task"]
-
 
 @dataclass(frozen=True)
 class Task:

@@ -17,8 +17,6 @@ from typing import BinaryIO, Self
 from lumpability.errors import FormatError, InvalidInput, InvalidValue
 from lumpability.files import hold
 
-__all__ = ["DATABASE", "ROWS", "SPARK_FOLDER", "SPILL", "Workspace", "half_of_memory", "read_bytes"]
-
 DATABASE, SPILL, ROWS, SPARK_FOLDER = "lumpability.duckdb", "spill", "rows", "spark"
 """Names in the folder: the checkpoint, what DuckDB and streaming write, and Spark's tables."""
 LOCK = "lock"

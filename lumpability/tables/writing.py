@@ -14,8 +14,6 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.tables.output import write_table
 from lumpability.tables.reading import LARGEST_WORD
 
-__all__ = ["write_chain"]
-
 
 def write_chain(chain: MarkovChain, edges: str | Path, states: str | Path | None = None) -> None:
     """Write a chain of the library as tables that `lump_table` reads.
