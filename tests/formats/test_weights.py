@@ -16,6 +16,7 @@ from lumpability.formats.onnx_compare import compare_in_onnxruntime
 from lumpability.formats.weights import read_safetensors
 from lumpability.networks import Network
 from lumpability.networks.examples import planted
+from lumpability.networks.regions import Box
 from lumpability.networks.reshape import Flatten
 from lumpability.networks.rounding_bound import rounding_error_bound
 
@@ -182,3 +183,13 @@ def test_names_stay_where_a_skip_is_stored_beside_a_layer(tmp_path: Path) -> Non
         assert read(tmp_path / name).exact(point).tolist() == network.exact(point).tolist()
     shapes = {k: v.shape for k, v in tensors.load_file(tmp_path / "small.safetensors").items()}
     assert shapes == {"0.weight": (2, 8), "2.weight": (3, 2), "_2.weight": (3, 2)}
+
+
+def test_names_stay_when_a_network_is_reduced_on_a_region(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", **ARRAYS)
+    network = read(tmp_path / "w.npz", layers=LAYERS)
+    lumping = lump(network, region=Box.around([1, 1], 0.5))
+    write(lumping.quotient, tmp_path / "small.npz")
+    with np.load(tmp_path / "small.npz") as found:
+        assert found["a.weight"].shape == (found["b.weight"].shape[1], 2)
+        assert found["a.bias"].shape == found["a.weight"].shape[:1]

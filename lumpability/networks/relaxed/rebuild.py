@@ -97,6 +97,10 @@ class Frame:
         if len(shape) > 2:
             layers.append(Flatten(1))
         rounding = Rounding()
+        own = [layer for layer in self.network.layers if isinstance(layer, Dense)]
+        named = len(own) == len(weights) and not any(
+            isinstance(one, Conv) for one in self.network.layers
+        )
         for number in range(skipped, len(weights)):
             matrix = weights[number]
             if number == skipped and skipped:
@@ -107,7 +111,9 @@ class Frame:
             rounding += Rounding(
                 stored.size + bias.size, len(a) + len(b), max([Fraction(0), *a, *b])
             )
-            layers.append(Dense(stored, bias if bias.any() else None))
+            name = own[number].name if named else None
+            added = bias.any() or (name is not None and own[number].bias is not None)
+            layers.append(Dense(stored, bias if added else None, name))
             if self.layers[number].activation.name != "identity":
                 layers.append(Activate(self.layers[number].activation))
         made = replace(self.network, layers=tuple(layers))
