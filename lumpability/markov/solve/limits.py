@@ -62,4 +62,5 @@ class Limit:
         inside = np.bincount(owner, np.where(owner > 0, vector, 0.0))
         limit = masses * inside[owner]
         distance = float(np.abs(vector - limit).sum()) * (1 + 1e-9)
-        return limit / limit.sum(), distance, 2 * (distance + error + len(limit) * UNIT)
+        whole = limit.sum() or 1.0  # none while all mass is in transient states
+        return limit / whole, distance, 2 * (distance + error + len(limit) * UNIT)

@@ -191,6 +191,13 @@ def test_a_small_chain_that_moves_slowly_is_squared(time):
     assert np.abs(found.floats() - exact).sum() <= found.error_bound + 1e-11 < 2e-10
 
 
+def test_a_long_way_to_the_first_recurrent_state_has_no_limit_at_first():
+    steps = {(s, s + 1): 1 for s in range(1200)} | {(1200, 1200): 1}
+    found = transient(DTMC.from_rates(steps, initial=0), 10**9)
+    assert found[1200] == 1
+    assert found.error_bound < 1e-9
+
+
 @given(seed=st.integers(0, 10**6), time=st.integers(0, 300))
 def test_squaring_is_the_power_and_the_exponential_within_its_bound(seed, time):
     rates, _ = planted("bisimulation", [2, 3], seed=seed)
