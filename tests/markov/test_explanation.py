@@ -341,3 +341,17 @@ def test_a_number_is_no_state_among_names_that_are_numbers():
     assert lump(letters).explain("a", "1") == lump(letters).explain("a", "b")
     with pytest.raises(InvalidInput, match="there is no state '01'"):
         lump(letters).explain("a", "01")
+
+
+def test_a_block_has_one_name_in_the_lumping_and_in_explanations():
+    names = [f"m1={a},m2={b}" for a in "01" for b in "01"]
+    rates = {(s, t): 1 + (s < t) for s, t in [(0, 1), (0, 2), (1, 3), (2, 3), (3, 1), (3, 2)]}
+    chain = CTMC.from_rates(
+        {(names[s], names[t]): rate for (s, t), rate in rates.items()},
+        labels={"none": [names[0]], "both": [names[3]]},
+    )
+    lumping = lump(chain)
+    name = lumping.quotient.states[lumping.block_of(names[1])]
+    told = lumping.explain(names[1], names[2])
+    assert str(told.block) == f"{{{name}}}" == "{m1..m2: once 0, once 1}"
+    assert told.block.to_json() == {"size": 2, "first": [names[1], names[2]]}

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from lumpability import lump
+from lumpability import CTMC, lump
+from lumpability.markov import ask
 from lumpability.markov.examples import machine_repair
 from lumpability.networks.examples import planted
 
@@ -16,6 +17,7 @@ pytest.importorskip("matplotlib", reason="plots need matplotlib")
 import matplotlib.pyplot as plt
 
 from lumpability.show.plots import (
+    answer_values,
     class_sizes,
     layer_widths,
     stationary_masses,
@@ -41,6 +43,20 @@ def test_the_block_probabilities_of_chain_and_quotient_agree_over_time():
     assert len(axes.lines) == 6
     for whole, small in zip(axes.lines[::2], axes.lines[1::2], strict=True):
         assert whole.get_ydata() == pytest.approx(small.get_ydata(), abs=1e-9)
+
+
+def test_long_names_leave_the_axes_room_and_stay_apart():
+    names = [f"{'x' * 50}{i}" for i in range(3)]
+    line = CTMC.from_rates(
+        {(names[0], names[1]): "a", (names[1], names[2]): 1, (names[2], names[0]): 1},
+        labels={"end": [names[2]], "start": [names[0]]},
+    )
+    drawn = answer_values(ask(line, sweep={"a": [1, 2]}))
+    assert len(drawn.lines) == 3
+    assert {len(line.get_label()) for line in drawn.lines} == {36}
+    drawn = answer_values(ask(line.subs({"a": 1})))
+    assert len(drawn.patches) == 3
+    assert {len(label.get_text()) for label in drawn.get_yticklabels()} == {36}
 
 
 def test_plots_go_into_the_axes_they_are_given():
