@@ -8,6 +8,7 @@ these the one is taken with the least interval bound of what it misses.  A wrong
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ from lumpability.networks.difference.ranges import Ranges
 from lumpability.numbers.float_arrays import Array
 
 _HEAD_START = 8.0
+_ROUNDED = 1e-9
+"""Incoming weights that differ by a smaller share count as equal."""
 
 
 def given_lifts(relation: Sequence[Any], original: AffineNetwork) -> list[Lift]:
@@ -77,35 +80,56 @@ def guessed_lifts(original: Ranges, reduced: Ranges, *, in_order: bool = False) 
     for number in range(1, len(original.network.layers) + 1):
         tried = [
             (_guess(original, reduced, number, below, in_order=in_order), below)
-            for below in _with_constants(original.network, lifts, number)
+            for below in _with_constants(original, reduced.network, lifts, number)
         ]
         (lift, _), below = min(tried, key=lambda one: one[0][1])
         lifts = [*below, lift]
     return lifts
 
 
-def _with_constants(network: AffineNetwork, lifts: list[Lift], number: int) -> Iterator[list[Lift]]:
-    """Yield lifts with some choices of constants for units without a counterpart that this layer reads first.
+def _with_constants(
+    original: Ranges, reduced: AffineNetwork, lifts: list[Lift], number: int
+) -> Iterator[list[Lift]]:
+    """Yield lifts with some choices for units that this layer reads first; its biases say what was meant.
 
-    They are the middles of their ranges, zeros, and what units without incoming weights would be.  The biases of
-    the reduced layer say which of them were meant.
+    Constants are the middles of their ranges, zeros, or what units without incoming weights would be.  Units that are
+    only near to the counterpart of others may be constants too.
     """
     yield lifts
-    read = {source for layer in network.layers[: number - 1] for source in layer.sources}
-    fresh = [
-        (source, constant)
-        for source in sorted({*network.layers[number - 1].sources} - read)
-        if (constant := ~lifts[source].full.any(axis=0)).any()
-    ]
-    for zero in (True, False) if fresh else ():
+    layers = original.network.layers
+    read = {source for layer in layers[: number - 1] for source in layer.sources}
+    fresh = []
+    for source in sorted({*layers[number - 1].sources} - read - {0}):
+        constant = ~lifts[source].full.any(axis=0)
+        shared = np.bincount(lifts[source].source + 1, minlength=1)[lifts[source].source + 1] > 1
+        choices = [constant]
+        if (shared & ~constant).any():
+            columns = incoming(layers[source - 1], lifts)
+            off = np.abs(columns - incoming(reduced.layers[source - 1]) @ lifts[source].full)
+            near = off.sum(axis=0) > _ROUNDED * np.abs(columns).sum(axis=0)
+            choices += [constant | (shared & near)]
+        fresh.append((source, choices))
+    for place, value in itertools.product((0, -1), ("zero", "bias", "middle")):
         changed = list(lifts)
-        for source, constant in fresh:
-            layer, lift = network.layers[source - 1], lifts[source]
-            below = zip(layer.sources, layer.matrices, strict=True)
-            bias = sum((lifts[k].shifted(matrix)[0] for k, matrix in below), start=layer.bias)
-            value = 0.0 if zero else apply_activation(layer, bias)
-            changed[source] = Lift(lift.matrix, np.where(constant, value, lift.shift))
-        yield changed
+        for source, choices in fresh:
+            layer, lift, constant = layers[source - 1], lifts[source], choices[place]
+            if not constant.any():
+                continue
+            shift = np.zeros(layer.units)
+            if value == "bias":
+                below = zip(layer.sources, layer.matrices, strict=True)
+                bias = sum((lifts[k].shifted(matrix)[0] for k, matrix in below), start=layer.bias)
+                shift = apply_activation(layer, bias)
+            elif value == "middle":
+                shift = _middle(*original.post(source))
+            source_of, factor = (
+                np.where(constant, -1, lift.source),
+                np.where(constant, 0, lift.factor),
+            )
+            shift = np.where(constant, shift, lift.shift)
+            changed[source] = Lift.of(source_of, factor, shift, len(lift.full))
+        if any(one is not other for one, other in zip(changed, lifts, strict=True)):
+            yield changed
 
 
 def _guess(
@@ -115,7 +139,7 @@ def _guess(
     a, b = (found.network.layers[number - 1] for found in (original, reduced))
     bottom, top = original.post(number)
     half = np.where(np.isfinite(top - bottom), (top - bottom) / 2, np.inf)
-    middle = np.where(np.isfinite(half), bottom + half, 0.0)
+    middle = _middle(bottom, top)
     if not b.units:
         return Lift.of(np.full(a.units, -1), np.zeros(a.units), middle, 0), 0.0
     left, right, reach = incoming(a, lifts), incoming(b), reduced.reach(b)
@@ -128,7 +152,8 @@ def _guess(
         options += [(best, 1 / by) for best, by in found]
     source, factor = np.full(a.units, -1), np.zeros(a.units)
     # A counterpart moves along with the unit, and a constant does not: hence the head start.
-    missed = half if in_order else _HEAD_START * half
+    rounded = _ROUNDED * (reach @ np.abs(left))
+    missed = np.maximum(half, rounded) if in_order else _HEAD_START * half
     for candidate, by in options:
         off = reach @ np.abs(left - right[:, candidate] * by)
         better = _same_slopes(a, b, candidate) & (
@@ -138,6 +163,12 @@ def _guess(
         missed = np.where(better, off, missed)
     lift = Lift.of(source, factor, np.where(source >= 0, 0.0, middle), b.units)
     return lift, float(missed.sum())
+
+
+def _middle(bottom: Array, top: Array) -> Array:
+    """Return the middles of ranges, 0 where there is none."""
+    middle = bottom + (top - bottom) / 2
+    return np.where(np.isfinite(middle), middle, 0.0)
 
 
 def _above(original: Ranges, reduced: Ranges, number: int) -> tuple[Array, Array] | None:
