@@ -7,8 +7,9 @@ is one that is zero itself: by its row of U, or by its row and bias where F(0) =
 
 Rows are first told apart by a hash, the sum of their bits times random odd numbers modulo 2^64, and those with one
 hash are compared bit by bit, so nothing rests on chance.  In a sequence of layers, the rows that are compared are
-those of the reduced matrix; where a sum of columns was rounded, those of the file.  Every weight is read three times;
-a unit takes some 50 bytes of memory.
+those of the reduced matrix; where a sum of columns was rounded, those of the file.  A unit that has an effect only on
+units that a later layer removes stays; a second run removes it.  Every weight is read three times; a unit takes some
+50 bytes of memory.
 """
 
 from __future__ import annotations

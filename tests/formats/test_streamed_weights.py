@@ -73,7 +73,7 @@ def test_equal_units_of_a_gated_layer_are_merged(tmp_path, monkeypatch, dtype, c
 
 
 @given(st.data())
-def test_a_sequence_of_layers_computes_the_same_function_and_cannot_be_merged_further(
+def test_a_sequence_of_layers_computes_the_same_function_with_no_equal_units(
     tmp_path_factory, data
 ):
     """Weights are small integers, so that sums are exact; layer b merges only after a has merged."""
@@ -103,7 +103,8 @@ def test_a_sequence_of_layers_computes_the_same_function_and_cannot_be_merged_fu
         ]
         rows = np.column_stack(rows) + 0.0
         assert len(rows) == layer.kept == len(np.unique(rows, axis=0))
-        assert layer.kept == 1 or stored[f"{after}.weight"].any(axis=0).all()
+        # A unit of a layer before the last may have an effect on removed units alone.
+        assert after != "d" or layer.kept == 1 or stored["d.weight"].any(axis=0).all()
 
 
 def test_columns_that_cancel_leave_a_unit_without_effect(tmp_path):
