@@ -5,7 +5,7 @@ D (F(G x) * U x) has a row of G, one of U, and a column of D.  Units with equal 
 whatever F is: one of them stays, with the sum of their columns.  A unit whose column is zero then is removed, and so
 is one that is zero itself: by its row of U, or by its row and bias where F(0) = 0.
 
-Rows are first told apart by a hash, the sum of their bits times random odd numbers modulo 2^64, and those with one
+Rows are first told apart by a hash, the sum of their mixed bits times random odd numbers modulo 2^64, and those with one
 hash are compared bit by bit, so nothing rests on chance.  In a sequence of layers, the rows that are compared are
 those of the reduced matrix; where a sum of columns was rounded, those of the file.  A unit that has an effect only on
 units that a later layer removes stays; a second run removes it.  Every weight is read three times; a unit takes some
@@ -38,6 +38,7 @@ Gated = tuple[str, str, str]
 _CHUNK = 1 << 20  # weights
 _KINDS = ("F16", "BF16", "F32", "F64")
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}  # binary
+_MIXER = np.uint64(0x9E3779B97F4A7C15)
 _INFINITE = "{} holds values that are not finite, or sums that are too large"
 _GATED = (("gate_proj", "up_proj", "down_proj"), ("w1", "w3", "w2"))
 """Names of the layers of gated MLPs in well-known models."""
@@ -419,6 +420,9 @@ def _hash(bits: Array, seed: Sequence[int]) -> Array:
     """Return for each row the sum of its bits times random odd numbers, modulo 2^64."""
     wide = 8 // bits.itemsize
     words = bits.view(np.uint64) if bits.shape[1] % wide == 0 else bits.astype(np.uint64)
+    # Bits of round numbers are zeros at the low end, and products keep those: high bits are mixed into low ones.
+    words = (words ^ (words >> np.uint64(32))) * _MIXER
+    words ^= words >> np.uint64(32)
     random = np.random.default_rng(seed)
     odd = random.integers(0, 1 << 64, size=words.shape[1], dtype=np.uint64) | np.uint64(1)
     found: Array = words @ odd

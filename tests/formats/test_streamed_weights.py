@@ -166,6 +166,15 @@ def test_rows_with_one_hash_are_compared(tmp_path, monkeypatch):
     assert sorted(set(seeds)) == [0, 1]
 
 
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
+def test_rows_of_round_numbers_have_hashes_of_their_own(dtype):
+    """The last bits of such floats are zeros, and stay zeros in products modulo 2^64."""
+    values = np.array([-1, 0, 0.5, 1, 2], dtype)
+    rows = values[np.array(list(np.ndindex(5, 5, 5, 5)))]
+    found = streamed_weights._hash(streamed_weights._bits(rows, "rows"), [0, 0, 0])
+    assert len(np.unique(found)) == len(rows)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
