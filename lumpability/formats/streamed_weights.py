@@ -5,8 +5,8 @@ D (F(G x) * U x) has a row of G, one of U, and a column of D.  Units with equal 
 whatever F is: one of them stays, with the sum of their columns.  A unit whose column is zero then is removed, and so
 is one that is zero itself: by its row of U, or by its row and bias where F(0) = 0.
 
-Rows are first told apart by a hash, the sum of their mixed bits times random odd numbers modulo 2^64, and those with one
-hash are compared bit by bit, so nothing rests on chance.  In a sequence of layers, the rows that are compared are
+Rows are first told apart by a hash, the sum of their mixed bits times random odd numbers modulo 2^64, and those with
+one hash are compared bit by bit, so nothing rests on chance.  In a sequence of layers, the rows that are compared are
 those of the reduced matrix; where a sum of columns was rounded, those of the file.  A unit that has an effect only on
 units that a later layer removes stays; a second run removes it.  Every weight is read three times; a unit takes some
 50 bytes of memory.
