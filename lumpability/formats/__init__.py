@@ -203,7 +203,7 @@ def read(
     >>> read("walk.txt")
     Traceback (most recent call last):
         ...
-    lumpability.errors.FormatError: walk.txt: the suffix of the name does not say the format; known to read are .drn, ...
+    lumpability.errors.FormatError: walk.txt: the suffix of the name does not say the format; known to read are ...umb
     """
     path = Path(path)
     known = _format_of(path, "read")
