@@ -34,7 +34,8 @@ from lumpability.tables.reading import SUFFIXES
 __all__ = ["cli", "main"]
 
 
-_EPILOG = f"""Formats: {", ".join(FORMATS)}. Edge tables ({", ".join(SUFFIXES)}) may be larger than memory for info, lump and verify.
+_EPILOG = f"""Formats: {", ".join(FORMATS)}. Edge tables ({", ".join(SUFFIXES)}) may be larger
+than memory for info, lump and verify.
 
 \b
 Exit codes:

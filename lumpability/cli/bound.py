@@ -50,10 +50,7 @@ def _accuracy(ctx: click.Context, parameter: click.Parameter, value: str | None)
     return value
 
 
-@click.command(
-    "bound",
-    epilog=_EXAMPLES,
-)
+@click.command("bound", epilog=_EXAMPLES)
 @options.file_argument("model")
 @options.file_argument("partition")
 @click.option(

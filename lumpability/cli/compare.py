@@ -76,8 +76,8 @@ def compare_command(
 ) -> None:
     """Bound how far the outputs of two networks are apart.
 
-    The bound holds for every input of a box. Both networks have the same inputs and outputs; SECOND may be a pruned, quantised, rounded or reduced copy
-    of FIRST. The bound is proved for real arithmetic with the stored weights. Without --box it holds for all
+    The bound holds for every input of a box. Both networks have the same inputs and outputs; SECOND may be a
+    pruned, quantised, rounded or reduced copy of FIRST. The bound is proved for real arithmetic with the stored weights. Without --box it holds for all
     inputs x, times max(1, |x|), where |x| is the largest absolute value of an input.
 
     With many inputs, bounds are tightened by telling cases of signs of units apart, which can take tens of seconds.

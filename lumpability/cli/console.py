@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 
 from lumpability.cli.failures import WARNINGS
+from lumpability.files import writing
 from lumpability.show.text import Table, as_rich, as_text
 
 if TYPE_CHECKING:
@@ -40,6 +42,40 @@ def document(command: str, **content: Any) -> str:
 def show_json(command: str, **content: Any) -> None:
     """Print the one JSON document of a command to stdout."""
     click.echo(document(command, **content))
+
+
+def deliver(
+    command: str,
+    path: Path,
+    *,
+    model: dict[str, Any],
+    lumping: dict[str, Any],
+    written: Mapping[str, Path | None],
+    tables: Sequence[Table],
+    seconds: dict[str, float],
+    as_json: bool,
+) -> None:
+    """Tell a lumping: to the file ``written["report"]``, if there is one, and to stdout as JSON or as tables."""
+    report = written["report"]
+    if as_json or report is not None:
+        text = document(
+            command,
+            path=str(path),
+            model=model,
+            lumping=lumping,
+            written={name: None if file is None else str(file) for name, file in written.items()},
+            seconds=seconds,
+        )
+    if report is not None:
+        with writing(report) as stream:
+            stream.write(f"{text}\n".encode())
+    if as_json:
+        click.echo(text)
+        return
+    took = f"  ({seconds['reading']:.2f} s)" if "reading" in seconds else ""
+    files = [("read", f"{path}{took}")]
+    files += [("written", str(file)) for file in written.values() if file is not None]
+    show(*tables, Table("files", tuple(files)))
 
 
 class Stages:

@@ -22,8 +22,7 @@ _STORY = (
 
 
 @click.command(
-    "demo",
-    epilog="Examples: lumpability demo, and lumpability demo --machines 18 to wait a moment",
+    "demo", epilog="Examples: lumpability demo, and lumpability demo --machines 18 to wait a moment"
 )
 @click.option(
     "--machines",
@@ -37,8 +36,8 @@ _STORY = (
 def demo_command(machines: int, as_json: bool) -> None:
     """Lump a chain and a network of the library.
 
-    A wrong partition of the chain is refuted. In the chain identical machines fail one by one, and two repairers share their time among all machines
-    that are down. A state says of every machine whether it is up, so there are 2^machines states. Only
+    A wrong partition of the chain is refuted. In the chain identical machines fail one by one, and two repairers
+    share their time among all machines that are down. A state says of every machine whether it is up, so there are 2^machines states. Only
     the number of machines that are down matters, and the lumping finds that. In the network every hidden
     neuron has four copies, scaled by different factors, and the lumping merges them.
     """

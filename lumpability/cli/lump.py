@@ -9,17 +9,16 @@ from typing import Any
 import click
 
 from lumpability.cli import options
-from lumpability.cli.console import Stages, document, show
+from lumpability.cli.console import Stages, deliver
 from lumpability.cli.failures import tell
 from lumpability.cli.models import describe, layer_options, lumped, summarise, units
 from lumpability.cli.networks import BOX
 from lumpability.cli.partition_file import write_partition
 from lumpability.cli.tables import lump_table_file, refuse_table_options, table_options
 from lumpability.cli.weights import is_streamed, lump_weights_file
-from lumpability.files import together, writing
+from lumpability.files import together
 from lumpability.formats.interval_drn import write_interval_drn
 from lumpability.markov.approximate import ApproximateLumping
-from lumpability.show.text import Table
 from lumpability.tables.reading import is_table
 
 _EXAMPLES = """\b
@@ -194,25 +193,17 @@ def lump_command(
                 write_interval_drn(lumping.interval, interval, nominal=lumping.quotient)
             if html is not None:
                 lumping.player(title=model.name).write(html)
-    if as_json or report is not None:
-        text = document(
-            str(click.get_current_context().info_name),
-            path=str(model),
-            model=described.data,
-            lumping=summary.data,
-            written={name: None if path is None else str(path) for name, path in written.items()},
-            seconds=stages.seconds,
-        )
-    if report is not None:
-        with writing(report) as file:
-            file.write(f"{text}\n".encode())
-    if as_json:
-        click.echo(text)
-        return
-    files = [("read", f"{model}  ({stages.seconds['reading']:.2f} s)")]
-    files += [("written", str(path)) for path in written.values() if path is not None]
-    show(*summary.tables, Table("files", tuple(files)))
-    if output is None and asked.get("horizon") is None:
+    deliver(
+        str(click.get_current_context().info_name),
+        model,
+        model=described.data,
+        lumping=summary.data,
+        written=written,
+        tables=summary.tables,
+        seconds=stages.seconds,
+        as_json=as_json,
+    )
+    if not as_json and output is None and asked.get("horizon") is None:
         suffix = "drn" if loaded.domain == "chain" else "onnx"
         tell(f"write the lumped model with -o, for example -o small.{suffix}", sort="Hint")
 

@@ -11,11 +11,10 @@ from typing import Any
 import click
 
 from lumpability.cli import options
-from lumpability.cli.console import Stages, document, show
+from lumpability.cli.console import Stages, deliver
 from lumpability.cli.failures import dashed, tell
 from lumpability.cli.report import Report, change_of_size
 from lumpability.errors import FormatError, SizeLimit
-from lumpability.files import writing
 from lumpability.formats import FORMATS
 from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.rationals import shown
@@ -140,25 +139,17 @@ def lump_table_file(
         "certificate": asked["certificate"],
         "report": report,
     }
-    if as_json or report is not None:
-        text = document(
-            "lump",
-            path=str(path),
-            model=describe_table(lumping.stats.states, lumping.stats.transitions),
-            lumping=_data(lumping),
-            written={name: None if file is None else str(file) for name, file in written.items()},
-            seconds=stages.seconds,
-        )
-    if report is not None:
-        with writing(report) as file:
-            file.write(f"{text}\n".encode())
-    if as_json:
-        click.echo(text)
-        return
-    files = [("read", str(path))]
-    files += [("written", str(file)) for file in written.values() if file is not None]
-    show(_table(lumping), Table("files", tuple(files)))
-    if output is None:
+    deliver(
+        "lump",
+        path,
+        model=describe_table(lumping.stats.states, lumping.stats.transitions),
+        lumping=_data(lumping),
+        written=written,
+        tables=[_table(lumping)],
+        seconds=stages.seconds,
+        as_json=as_json,
+    )
+    if not as_json and output is None:
         tell("write the block of every state with -o, for example -o blocks.parquet", sort="Hint")
 
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import click
 
-from lumpability.cli.console import Stages, document, show
+from lumpability.cli.console import Stages, deliver
 from lumpability.cli.failures import dashed
 from lumpability.cli.report import Report, change_of_size, rounding
-from lumpability.files import writing
 from lumpability.formats.streamed_weights import WeightsLumping, gated_layers, lump_weights
 from lumpability.formats.weights import DESCRIPTION, Stored
 from lumpability.show.text import Table
@@ -75,23 +74,16 @@ def lump_weights_file(
             exact_weights=bool(asked.get("exact_weights")),
         )
     written = {"quotient": output, "report": report}
-    text = document(
+    deliver(
         "lump",
-        path=str(path),
+        path,
         model=described.data,
         lumping=_data(lumping),
-        written={name: None if file is None else str(file) for name, file in written.items()},
+        written=written,
+        tables=[_table(lumping)],
         seconds=stages.seconds,
+        as_json=as_json,
     )
-    if report is not None:
-        with writing(report) as file:
-            file.write(f"{text}\n".encode())
-    if as_json:
-        click.echo(text)
-        return
-    files = [("read", str(path))]
-    files += [("written", str(file)) for file in written.values() if file is not None]
-    show(_table(lumping), Table("files", tuple(files)))
 
 
 def _data(lumping: WeightsLumping) -> dict[str, Any]:

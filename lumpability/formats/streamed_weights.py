@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import mmap
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -28,18 +28,15 @@ import numpy as np
 
 from lumpability.errors import FormatError, InvalidNetwork, NotJustified, require
 from lumpability.files import reading, writing
+from lumpability.formats.weight_rows import Array, Classes, Sums, bits_of, hash_of, summed
 from lumpability.formats.weights import Stored
 from lumpability.networks.activations import Activation, activation
 from lumpability.networks.quotient import Rounding
 from lumpability.partition import Partition
 
-Array = np.ndarray[Any, Any]
 Gated = tuple[str, str, str]
 _CHUNK = 1 << 20  # weights
 _KINDS = ("F16", "BF16", "F32", "F64")
-_DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}  # binary
-_MIXER = np.uint64(0x9E3779B97F4A7C15)
-_INFINITE = "{} holds values that are not finite, or sums that are too large"
 _GATED = (("gate_proj", "up_proj", "down_proj"), ("w1", "w3", "w2"))
 """Names of the layers of gated MLPs in well-known models."""
 
@@ -188,31 +185,6 @@ def gated_layers(names: Iterable[str]) -> list[Gated]:
     return found
 
 
-@dataclass(frozen=True)
-class _Classes:
-    """The classes of units that stay; `members` of those with several, each from one of `starts` on."""
-
-    first: Array
-    several: Array
-    members: Array
-    starts: Array
-
-    @classmethod
-    def of(cls, partition: Partition, kept: Array) -> _Classes:
-        """Return the classes of a mask."""
-        order = np.argsort(partition.labels, kind="stable")
-        sizes = partition.blocks.sizes
-        several = kept & (sizes > 1)
-        members = order[several[partition.labels[order]]]
-        ends = np.cumsum(sizes[several])
-        return cls(
-            partition.representatives[kept],
-            np.flatnonzero(several[kept]),
-            members,
-            ends - sizes[several],
-        )
-
-
 @dataclass
 class _Weights:
     """The tensors of an open file, and the rows and classes of columns that stay of those that have been reduced."""
@@ -220,7 +192,7 @@ class _Weights:
     path: Path
     file: BinaryIO
     rows: dict[str, Array] = field(default_factory=dict)
-    columns: dict[str, _Classes] = field(default_factory=dict)
+    columns: dict[str, Classes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         stored = Stored(self.path, 0)
@@ -303,24 +275,24 @@ class _Weights:
                 break
             seed += 1  # two rows that differ have one hash
         kept = ~self._zero_rows(layer)[partition.representatives]
-        every = _Classes.of(partition, np.ones(len(partition), dtype=bool))
+        every = Classes.of(partition, np.ones(len(partition), dtype=bool))
         used = np.zeros(len(partition), dtype=bool)
         for _, part in self.parts(layer.column):
-            used |= (_bits(_summed(part, every, layer.column).numbers, layer.column) != 0).any(
+            used |= (bits_of(summed(part, every, layer.column).numbers, layer.column) != 0).any(
                 axis=0
             )
         kept &= used
         kept[:1] |= not kept.any()  # a layer has a unit
-        classes = _Classes.of(partition, kept)
+        classes = Classes.of(partition, kept)
         self.rows |= dict.fromkeys(layer.rows, classes.first)
         self.columns[layer.column] = classes
         return ReducedLayer(layer.name, units, len(partition), len(classes.first))
 
-    def _reduced(self, name: str, part: Array) -> _Sums:
+    def _reduced(self, name: str, part: Array) -> Sums:
         """Return rows with the columns of merged inputs added."""
         if name not in self.columns:
-            return _Sums(part, np.zeros(len(part), dtype=bool))
-        return _summed(part, self.columns[name], name)
+            return Sums(part, np.zeros(len(part), dtype=bool))
+        return summed(part, self.columns[name], name)
 
     def _hashes(self, layer: _Hidden, seed: int) -> Array:
         total = np.zeros(len(self.matrix(layer.rows[0])), dtype=np.uint64)
@@ -329,10 +301,10 @@ class _Weights:
                 sums = self._reduced(name, part)
                 total[cut] += np.where(
                     sums.rounded,
-                    _hash(_bits(part, name), [seed, number, 1])
+                    hash_of(bits_of(part, name), [seed, number, 1])
                     if sums.rounded.any()
                     else np.uint64(0),
-                    _hash(_bits(sums.numbers, name), [seed, number, 0]),
+                    hash_of(bits_of(sums.numbers, name), [seed, number, 0]),
                 )
         # np.unique sorts; the partition numbers the classes by their first members.
         return np.unique(total, return_inverse=True)[1]
@@ -344,10 +316,10 @@ class _Weights:
         matrix = self.matrix(name)
         for cut, part in self.parts(name, others):
             first = matrix[firsts[cut]]
-            equal = (_bits(part, name) == _bits(first, name)).all(axis=1)
+            equal = (bits_of(part, name) == bits_of(first, name)).all(axis=1)
             if name in self.columns and not equal.all():
                 a, b = self._reduced(name, part), self._reduced(name, first)
-                same = (_bits(a.numbers, name) == _bits(b.numbers, name)).all(axis=1)
+                same = (bits_of(a.numbers, name) == bits_of(b.numbers, name)).all(axis=1)
                 equal |= same & ~a.rounded & ~b.rounded
             if not equal.all():
                 return False
@@ -358,7 +330,7 @@ class _Weights:
         for name in layer.vanishing:
             for cut, part in self.parts(name):
                 sums = self._reduced(name, part)
-                zero[cut] &= ~sums.rounded & ~_bits(sums.numbers, name).any(axis=1)
+                zero[cut] &= ~sums.rounded & ~bits_of(sums.numbers, name).any(axis=1)
         return zero
 
     def write(self, output: str | Path, *, exact: bool) -> Rounding:
@@ -400,72 +372,3 @@ class _Weights:
             self.map[place : min(place + 8 * _CHUNK, high)]
             for place in self.released(range(low, high, 8 * _CHUNK))
         )
-
-
-def _bits(numbers: Array, name: str) -> Array:
-    """Return the bits of floats, one zero for both; refuse what is not finite."""
-    kind = np.dtype(f"u{numbers.dtype.itemsize}")
-    bits = np.ascontiguousarray(numbers).view(kind)
-    sign = kind.type(1 << (8 * kind.itemsize - 1))
-    negative = bits == sign
-    if negative.any():
-        bits = np.where(negative, kind.type(0), bits)
-    infinite = np.array(np.inf, numbers.dtype).view(kind)[()]
-    if ((bits & infinite) == infinite).any():
-        raise InvalidNetwork(_INFINITE.format(name))
-    return bits
-
-
-def _hash(bits: Array, seed: Sequence[int]) -> Array:
-    """Return for each row the sum of its bits times random odd numbers, modulo 2^64."""
-    wide = 8 // bits.itemsize
-    words = bits.view(np.uint64) if bits.shape[1] % wide == 0 else bits.astype(np.uint64)
-    # Bits of round numbers are zeros at the low end, and products keep those: high bits are mixed into low ones.
-    words = (words ^ (words >> np.uint64(32))) * _MIXER
-    words ^= words >> np.uint64(32)
-    random = np.random.default_rng(seed)
-    odd = random.integers(0, 1 << 64, size=words.shape[1], dtype=np.uint64) | np.uint64(1)
-    found: Array = words @ odd
-    return found
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """Numbers in the stored type, and which rows hold one that was rounded; how many were, and by how much."""
-
-    numbers: Array
-    rounded: Array
-    changed: int = 0
-    largest: Fraction = Fraction(0)
-
-
-def _summed(part: Array, classes: _Classes, name: str) -> _Sums:
-    """Return rows with one column for each class, the sum of its members' columns.
-
-    Sums of doubles are exact where the binary digits of all terms lie within 53; others are made of fractions.
-    """
-    result = part[:, classes.first]
-    if not len(classes.several):
-        return _Sums(result, np.zeros(len(part), dtype=bool))
-    terms = part[:, classes.members].astype(np.float64)
-    sums = np.add.reduceat(terms, classes.starts, axis=1)
-    exponents = np.frexp(terms)[1]
-    highest = np.maximum.reduceat(np.where(terms == 0, -5000, exponents), classes.starts, axis=1)
-    lowest = np.minimum.reduceat(np.where(terms == 0, 5000, exponents), classes.starts, axis=1)
-    ends = np.append(classes.starts[1:], len(classes.members))
-    carries = np.ceil(np.log2(ends - classes.starts))
-    sure = highest - lowest + _DIGITS[part.dtype.name] + carries <= _DIGITS["float64"]
-    with np.errstate(over="ignore"):
-        stored = sums.astype(part.dtype)
-    if not np.isfinite(stored).all():
-        raise InvalidNetwork(_INFINITE.format(name))
-    off = np.abs(stored.astype(np.float64) - sums)
-    rounded = sure & (off != 0)
-    largest = Fraction(float(off[rounded].max())) if rounded.any() else Fraction(0)
-    for row, place in np.argwhere(~sure).tolist():
-        exact = sum(map(Fraction, terms[row, classes.starts[place] : ends[place]].tolist()))
-        stored[row, place] = float(exact)
-        change = abs(Fraction(float(stored[row, place])) - exact)
-        rounded[row, place], largest = change != 0, max(largest, change)
-    result[:, classes.several] = stored
-    return _Sums(result, rounded.any(axis=1), int(rounded.sum()), largest)

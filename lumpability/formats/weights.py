@@ -3,8 +3,8 @@
 Files of this library hold their own list of layers (`lumpability.formats.layer_list`): as the text `network`
 among the arrays of an ``.npz``, as metadata of that name in a ``.safetensors``.  Files of other programs hold only
 weights; the caller says which of them form layers and what follows each.  Their matrices have the shape
-(outputs, inputs), as in most frameworks; layers that were read of them are written so again, under their names.  Numbers of bfloat16 and of eight bits are read as the float32 that each
-of them is.  Nothing is unpickled.
+(outputs, inputs), as in most frameworks; layers that were read of them are written so again, under their names.
+Numbers of bfloat16 and of eight bits are read as the float32 that each of them is.  Nothing is unpickled.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from lumpability import read
 from lumpability.cli import cli
 from lumpability.cli import weights as weights_commands
 from lumpability.errors import FormatError, NotJustified
-from lumpability.formats import streamed_weights
+from lumpability.formats import streamed_weights, weight_rows
 from lumpability.formats.streamed_weights import lump_weights
 
 safetensors = pytest.importorskip("safetensors.numpy")
@@ -152,13 +152,13 @@ def test_rows_that_are_equal_only_after_rounding_are_not_merged(tmp_path):
 
 def test_rows_with_one_hash_are_compared(tmp_path, monkeypatch):
     """With hashes that are all zero at first, rows that differ are told apart by the second random numbers."""
-    seeds, hash_of = [], streamed_weights._hash
+    seeds, hash_of = [], streamed_weights.hash_of
 
     def colliding(bits, seed):
         seeds.append(seed[0])
         return np.zeros(len(bits), np.uint64) if seed[0] == 0 else hash_of(bits, seed)
 
-    monkeypatch.setattr(streamed_weights, "_hash", colliding)
+    monkeypatch.setattr(streamed_weights, "hash_of", colliding)
     safetensors.save_file(
         repeated(np.random.default_rng(1), 6, 3, 2, np.float32), tmp_path / "net.safetensors"
     )
@@ -171,7 +171,7 @@ def test_rows_of_round_numbers_have_hashes_of_their_own(dtype):
     """The last bits of such floats are zeros, and stay zeros in products modulo 2^64."""
     values = np.array([-1, 0, 0.5, 1, 2], dtype)
     rows = values[np.array(list(np.ndindex(5, 5, 5, 5)))]
-    found = streamed_weights._hash(streamed_weights._bits(rows, "rows"), [0, 0, 0])
+    found = weight_rows.hash_of(weight_rows.bits_of(rows, "rows"), [0, 0, 0])
     assert len(np.unique(found)) == len(rows)
 
 
@@ -219,7 +219,7 @@ def test_the_commands_take_weights_without_a_list_of_layers(tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-def test_a_hundred_megabytes_take_fifty_of_memory(tmp_path):
+def test_a_file_of_a_hundred_megabytes_adds_about_its_size_to_memory_at_most(tmp_path):
     """The process is measured before and after; the file holds 100 MB of bfloat16."""
     random = np.random.default_rng(0)
     shapes = {"gate_proj": (8192, 2048), "up_proj": (8192, 2048), "down_proj": (2048, 8192)}

@@ -39,10 +39,8 @@ from lumpability.numbers.float_arrays import Array
 _FEW_INPUTS = 12
 _MANY_BOXES = 2000
 _CASES, _MANY_CASES = 200, 1000
-_OPEN, _WEIGHTS = (
-    150,
-    2_000_000,
-)  # most unstable units and weights of networks whose cases are told apart unasked
+_OPEN, _WEIGHTS = 150, 2_000_000
+"""Most unstable units, and weights, of networks whose cases are told apart unasked."""
 _NEAR = 1.1  # a bound that exceeds the largest difference found by less is not tightened unasked
 
 
