@@ -106,7 +106,7 @@ def test_warnings_name_the_line_that_calls_the_library(tmp_path):
     for call in (
         lambda: lump(CTMC([[0, 1], [1, 0]])),
         lambda: write(chain, tmp_path / "c.drn"),
-        lambda: CTMC([[0, 1], [1, 0]], labels={"up": [0, 0]}),
+        lambda: CTMC([[0, 1, 0], [1, 0, 1], [0, 1, 0]], labels={"up": [0, 0]}),
     ):
         with pytest.warns(UserWarning, match=".") as told:
             call()
