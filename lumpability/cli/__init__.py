@@ -1,8 +1,8 @@
 """The command line, `lumpability COMMAND`: results on stdout, everything else on stderr.
 
-One file for each command (`files` has the two that only read and write).  `failures` defines how commands end,
-`console` where they print, and `models` the functions that they need for each class of model, which `chains` and
-`networks` provide.
+One file for each command (`files` has the two that only read and write).  `command` is the frame of all of them,
+`failures` defines how they end, and `models` the functions that they need for each class of model, which `chains`
+and `networks` provide.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import click
 from lumpability import __version__
 from lumpability.cli.bound import bound_command
 from lumpability.cli.check import check_command
+from lumpability.cli.command import DEBUGGING
 from lumpability.cli.compare import compare_command
 from lumpability.cli.demo import demo_command
 from lumpability.cli.doctor import doctor_command
@@ -23,7 +24,6 @@ from lumpability.cli.explain import explain_command
 from lumpability.cli.failures import ReportingGroup
 from lumpability.cli.files import convert_command, info_command
 from lumpability.cli.lump import lump_command, shrink_command
-from lumpability.cli.options import debug
 from lumpability.cli.prove import prove_command
 from lumpability.cli.relax import relax_command
 from lumpability.cli.solve import solve_command
@@ -66,7 +66,6 @@ Shell completion, a line for the shell's start-up file (bash; zsh and fish likew
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="lumpability")
-@debug
 def cli() -> None:
     """Exact lumping of Markov chains and neural networks: merge states that behave alike, provably.
 
@@ -74,6 +73,7 @@ def cli() -> None:
     """
 
 
+cli.params.append(DEBUGGING)
 for _command in (
     lump_command,
     check_command,

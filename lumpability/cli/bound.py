@@ -9,12 +9,12 @@ import click
 
 from lumpability.certificate.bounds.decimals import decimals
 from lumpability.cli import options
-from lumpability.cli.console import Stages, show, show_json
+from lumpability.cli.command import Outcome, command
+from lumpability.cli.console import Stages
+from lumpability.cli.failures import dashed
 from lumpability.cli.models import describe, units
 from lumpability.cli.partition_file import read_partition
-from lumpability.cli.solve import named_state, numbers_option
-from lumpability.errors import InvalidInput
-from lumpability.files import together
+from lumpability.cli.solve import named_state, read_chain, read_times
 from lumpability.markov.approximate.bounds import (
     Bounds,
     Expected,
@@ -40,54 +40,33 @@ Examples:
 """
 
 
-def _accuracy(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Refuse what is not a share above zero, before a file is read."""
-    if value is not None:
-        try:
-            read_positive_share(value, "accuracy")
-        except InvalidInput as error:
-            raise click.BadParameter(str(error)) from None
-    return value
+_ASKED = options.added(
+    *(
+        click.option(f"--{name}", metavar=metavar, show_default="not asked", help=about)
+        for name, metavar, about in (
+            ("stationary", "NAME", "The stationary average of a label or reward."),
+            ("long-run", "NAME", "The long-run average from the start."),
+            ("transient", "NAME", "A label or reward at --times."),
+            ("time-bounded", "TARGET", "Whether a label or state is reached within --times."),
+            ("hitting", "TARGET", "Whether a label or state is ever reached."),
+            ("until", "TARGET", "What is earned until a label or state is reached."),
+        )
+    )
+)
+"""The questions, of which one is asked."""
 
 
-@click.command("bound", epilog=_EXAMPLES)
+@command("bound", examples=_EXAMPLES)
 @options.file_argument("model")
 @options.file_argument("partition")
-@click.option(
-    "--stationary",
-    metavar="NAME",
-    show_default="not asked",
-    help="The stationary average of a label or reward.",
-)
-@click.option(
-    "--long-run",
-    metavar="NAME",
-    show_default="not asked",
-    help="The long-run average from the start.",
-)
-@click.option(
-    "--transient", metavar="NAME", show_default="not asked", help="A label or reward at --times."
-)
-@click.option(
-    "--time-bounded",
-    metavar="TARGET",
-    show_default="not asked",
-    help="Whether a label or state is reached within --times.",
-)
-@click.option(
-    "--hitting",
-    metavar="TARGET",
-    show_default="not asked",
-    help="Whether a label or state is ever reached.",
-)
+@_ASKED
 @click.option(
     "--expected", metavar="NAME", show_default="the time", help="What a reward earns until --until."
 )
-@click.option("--until", metavar="TARGET", show_default="not asked", help="A label or state.")
 @click.option(
     "--times",
     metavar="NUMBERS",
-    callback=numbers_option,
+    callback=options.read_by(read_times),
     show_default="none",
     help="Points of time: 1,2,5 or FIRST:LAST:STEP; numbers of steps for a DTMC.",
 )
@@ -97,7 +76,7 @@ def _accuracy(ctx: click.Context, parameter: click.Parameter, value: str | None)
 @click.option(
     "--accuracy",
     metavar="SHARE",
-    callback=_accuracy,
+    callback=options.checked_by(lambda share: read_positive_share(share, "accuracy")),
     show_default="blocks alone",
     help="Shrink to this half-width, such as 1e-6 or 0.1%, relative to the range of what is averaged; not for --times.",
 )
@@ -114,10 +93,8 @@ def _accuracy(ctx: click.Context, parameter: click.Parameter, value: str | None)
     "--plot", about="With --times: draw the intervals and the exact curve: .pdf, .png or .svg."
 )
 @options.reading
-@options.as_json
-@options.debug
-@together()
 def bound_command(
+    stages: Stages,
     *,
     model: Path,
     partition: Path,
@@ -127,9 +104,8 @@ def bound_command(
     certificate: Path | None,
     plot: Path | None,
     read: options.Read,
-    as_json: bool,
     **asked: str | None,
-) -> None:
+) -> Outcome:
     """Bound a quantity of the chain in MODEL by a proved interval.
 
     The interval is computed from the blocks in PARTITION, a file as check reads it. Any partition will do: the
@@ -137,47 +113,42 @@ def bound_command(
 
     Ask one question: --stationary, --long-run, --transient, --time-bounded, --hitting, or --until.
     """
-    with Stages() as stages:
-        with stages("reading", model.name):
-            chain = read(model)
-            if chain.domain != "chain":
-                raise click.UsageError(
-                    f"bound is for Markov chains, not for a {type(chain).__name__}"
-                )
-            blocks = read_partition(partition, units(chain))
-        questions = _questions(chain, times, asked)
-        if certificate is not None and len(questions) > 1:
-            raise click.UsageError("--certificate is for one interval: give one number of --times")
-        if plot is not None and times is None:
-            raise click.UsageError("--plot is for --times")
-        with stages("bounding"):
-            found = bounds(chain, blocks)
-            intervals = _answers(found, questions, accuracy, over, stages)
-        with stages("writing"):
-            if certificate is not None:
-                intervals[0].certify().write(certificate)
-            if plot is not None:
-                _draw(chain, intervals, plot)
-    written = {"certificate": certificate, "plot": plot}
-    if as_json:
-        show_json(
-            "bound",
-            path=str(model),
-            partition=str(partition),
-            model=describe(chain).data,
-            blocks=len(blocks),
-            intervals=[_data(interval) for interval in intervals],
-            written={name: None if path is None else str(path) for name, path in written.items()},
-            seconds=stages.seconds,
-        )
-        return
-    _show(found, intervals, model, written, stages)
+    chain = read_chain(stages, read, model, "bound")
+    blocks = read_partition(partition, units(chain))
+    questions = _questions(chain, times, asked)
+    if certificate is not None and len(questions) > 1:
+        raise click.UsageError("--certificate is for one interval: give one number of --times")
+    if plot is not None and times is None:
+        raise click.UsageError("--plot is for --times")
+    with stages("bounding"):
+        found = bounds(chain, blocks)
+        intervals = _answers(found, questions, accuracy, over, stages)
+    with stages("writing"):
+        if certificate is not None:
+            intervals[0].certify().write(certificate)
+        if plot is not None:
+            from lumpability.show.intervals import intervals_over_time
+            from lumpability.show.plots import save
+
+            save(intervals_over_time(intervals, chain), plot)
+    return Outcome(
+        lambda: {
+            "path": str(model),
+            "partition": str(partition),
+            "model": describe(chain).data,
+            "blocks": len(blocks),
+            "intervals": [_data(interval) for interval in intervals],
+        },
+        _tables(found, intervals, stages),
+        read=model,
+        written={"certificate": certificate, "plot": plot},
+    )
 
 
 def _questions(chain: Any, times: Any, asked: dict[str, str | None]) -> list[Question]:
     """Return the question that was asked, once for each time."""
-    names = ("stationary", "long_run", "transient", "time_bounded", "hitting", "until")
-    given = [name for name in names if asked[name] is not None]
+    others = ("expected", "initial")
+    given = [name for name, of in asked.items() if of is not None and name not in others]
     if len(given) != 1:
         raise click.UsageError(
             "ask one question: --stationary, --long-run, --transient, --time-bounded, --hitting or --until"
@@ -186,12 +157,10 @@ def _questions(chain: Any, times: Any, asked: dict[str, str | None]) -> list[Que
     if asked["expected"] is not None and kind != "until":
         raise click.UsageError("--expected is for --until")
     timed = kind in ("transient", "time_bounded")
-    if timed != (times is not None):
-        raise click.UsageError(
-            f"--{kind.replace('_', '-')} needs --times"
-            if timed
-            else "--times is for --transient and --time-bounded"
-        )
+    if timed and times is None:
+        raise click.UsageError(f"{dashed(kind)} needs --times")
+    if times is not None and not timed:
+        raise click.UsageError("--times is for --transient and --time-bounded")
     initial = asked["initial"]
     start = None if initial is None else named_state(chain, initial, label=False)
     if kind == "stationary":
@@ -234,13 +203,6 @@ def _answers(
     return answers
 
 
-def _draw(chain: Any, intervals: list[Interval], path: Path) -> None:
-    from lumpability.show.intervals import intervals_over_time
-    from lumpability.show.plots import save
-
-    save(intervals_over_time(intervals, chain), path)
-
-
 def _data(interval: Interval) -> dict[str, Any]:
     time = interval.certify().asked.time
     return {
@@ -253,13 +215,7 @@ def _data(interval: Interval) -> dict[str, Any]:
     }
 
 
-def _show(
-    found: Bounds,
-    intervals: list[Interval],
-    model: Path,
-    written: dict[str, Path | None],
-    stages: Stages,
-) -> None:
+def _tables(found: Bounds, intervals: list[Interval], stages: Stages) -> list[Table]:
     rows = tuple(
         (
             interval.question,
@@ -269,11 +225,9 @@ def _show(
         for interval in intervals
     )
     covers = "every chain in the hull" if intervals[0].holds_in_hull else "this chain"
-    facts = [
+    facts = (
         ("blocks", f"{found.chain.n:,} states in {count(len(found.partition), 'block')}"),
         ("proved for", f"{covers}, in exact arithmetic"),
-        ("read", f"{model}  ({stages.seconds['reading']:.2f} s)"),
         ("bounded", f"{stages.seconds['bounding']:.2f} s"),
-        *(("written", str(path)) for path in written.values() if path is not None),
-    ]
-    show(Table("bound", rows, ("question", "interval", "half-width")), Table("how", tuple(facts)))
+    )
+    return [Table("bound", rows, ("question", "interval", "half-width")), Table("how", facts)]

@@ -61,112 +61,82 @@ def units(chain: MarkovChain) -> States:
 
 
 def summarise(lumping: Lumping | ApproximateLumping | HorizonLumping) -> Report:
-    """Report sizes before and after, the proof, what was dropped, and the largest blocks."""
-    if isinstance(lumping, ApproximateLumping):
-        return _summarise_approximate(lumping)
-    if isinstance(lumping, HorizonLumping):
-        return _summarise_horizon(lumping)
-    chain, stats = lumping.chain, lumping.stats
-    largest = _largest_blocks(chain.states, lumping.partition)
+    """Report sizes before and after, what holds, what was dropped, and the largest blocks."""
+    chain, stats, partition = lumping.chain, lumping.stats, lumping.partition
+    largest = _largest_blocks(chain.states, partition)
     data = {
         "kind": lumping.kind,
         "blocks": stats.blocks,
         "transitions": stats.block_transitions,
         "initial_blocks": stats.respected_blocks,
         "proof": stats.proof,
-        "coarsest": True,
         "engine": stats.engine,
         "seconds": stats.seconds,
         "dropped": list(stats.dropped),
         "largest_blocks": largest,
-        "kappa": None if lumping.factors is None else [str(factor) for factor in lumping.factors],
     }
     factor = f"{smaller(stats.states, stats.blocks)} times smaller" if stats.blocks else "empty"
     gain = "no two can be merged" if stats.blocks == stats.states else factor
     rows = [
         ("states", f"{stats.states:,} -> {stats.blocks:,}  ({gain})"),
         ("transitions", f"{stats.transitions:,} -> {stats.block_transitions:,}"),
-        ("time", f"{stats.seconds:.2f} s, proof included ({stats.engine})"),
-        ("proof", f"{stats.proof}; coarsest by construction"),
-        ("respected", count(stats.respected_blocks, "block")),
     ]
+    if isinstance(lumping, ApproximateLumping):
+        data |= _tolerances(lumping)
+        rows += [("time", f"{stats.seconds:.2f} s"), *_tolerance_rows(lumping)]
+    elif isinstance(lumping, HorizonLumping):
+        sizes = [len(level) for level in lumping.partitions]
+        rate = None if lumping.rate is None else str(lumping.rate)
+        data |= {"horizon": lumping.horizon, "blocks_by_step": sizes, "rate": rate}
+        data["coarsest"] = lumping.is_lumping
+        rows += [("time", f"{stats.seconds:.2f} s"), *_horizon_rows(lumping, sizes)]
+    else:
+        factors = None if lumping.factors is None else [str(x) for x in lumping.factors]
+        data |= {"coarsest": True, "kappa": factors}
+        rows += [
+            ("time", f"{stats.seconds:.2f} s, proof included ({stats.engine})"),
+            ("proof", f"{stats.proof}; coarsest by construction"),
+        ]
+    rows.append(("respected", count(stats.respected_blocks, "block")))
     if stats.dropped:
         rows.append(("dropped", f"{', '.join(stats.dropped)}: not constant on blocks"))
-    rows += _reading_rows(chain)
     title = f"{type(chain).__name__}, {lumping.kind} lumping"
-    tables = [Table(title, tuple(rows))]
+    tables = [Table(title, (*rows, *_reading_rows(chain)))]
     if stats.blocks < stats.states:
         tables.append(_block_table(lumping, largest))
     return Report(data, tuple(tables))
 
 
-def _summarise_approximate(lumping: ApproximateLumping) -> Report:
-    """Report sizes, tolerances and the residual with its witness."""
-    chain, quotient, found = lumping.chain, lumping.quotient, lumping.residual
-    largest = _largest_blocks(chain.states, lumping.partition)
-    data = {
-        "kind": "approximate",
-        "blocks": quotient.n,
-        "transitions": quotient.matrix.m,
-        "initial_blocks": len(lumping.respected),
+def _tolerances(lumping: ApproximateLumping) -> dict[str, Any]:
+    return {
         "tolerance": str(lumping.tolerance),
         "absolute": str(lumping.absolute),
         "reward_tolerance": str(lumping.reward_tolerance),
-        "residual": _residual(chain.states, lumping.partition, found),
-        "seconds": lumping.seconds,
-        "dropped": list(lumping.dropped),
-        "largest_blocks": largest,
+        "residual": _residual(lumping.chain.states, lumping.partition, lumping.residual),
     }
-    size = f"{smaller(chain.n, quotient.n)} times smaller" if quotient.n else "empty"
-    gain = "no two are near" if quotient.n == chain.n else size
+
+
+def _tolerance_rows(lumping: ApproximateLumping) -> list[tuple[str, str]]:
+    found = lumping.residual
     spread = f"{in_percent(found.relative)} relative, {shown(found.absolute)} absolute"
     rows = [
-        ("states", f"{chain.n:,} -> {quotient.n:,}  ({gain})"),
-        ("transitions", f"{chain.matrix.m:,} -> {quotient.matrix.m:,}"),
-        ("time", f"{lumping.seconds:.2f} s"),
         ("tolerance", in_percent(lumping.tolerance)),
         ("residual", f"sums spread by at most {spread}"),
     ]
     if found.witness is not None:
-        rows.append(("where", found.witness_text(chain, lumping.partition)))
-    rows += [
-        ("quotient", "means over blocks, an estimate; the interval chain bounds"),
-        ("respected", count(len(lumping.respected), "block")),
-    ]
-    if lumping.dropped:
-        rows.append(("dropped", f"{', '.join(lumping.dropped)}: not constant on blocks"))
-    rows += _reading_rows(chain)
-    tables = [Table(f"{type(chain).__name__}, approximate lumping", tuple(rows))]
-    if quotient.n < chain.n:
-        tables.append(_block_table(lumping, largest))
-    return Report(data, tuple(tables))
+        rows.append(("where", found.witness_text(lumping.chain, lumping.partition)))
+    return [*rows, ("quotient", "means over blocks, an estimate; the interval chain bounds")]
 
 
-def _summarise_horizon(lumping: HorizonLumping) -> Report:
-    """Report how many blocks agree on how many steps."""
-    chain, partition = lumping.chain, lumping.partition
-    sizes = [len(level) for level in lumping.partitions]
-    data = {
-        "kind": "horizon",
-        "horizon": lumping.horizon,
-        "blocks": sizes[-1],
-        "blocks_by_step": sizes,
-        "coarsest": lumping.is_lumping,
-        "rate": None if lumping.rate is None else str(lumping.rate),
-        "largest_blocks": _largest_blocks(chain.states, partition),
-    }
-    factor = f"{smaller(chain.n, sizes[-1])} times smaller" if sizes[-1] else "empty"
-    steps = count(lumping.horizon, "step")
+def _horizon_rows(lumping: HorizonLumping, sizes: list[int]) -> list[tuple[str, str]]:
     all_steps = "; on all steps, as no round splits more" if lumping.is_lumping else ""
     rows = [
-        ("states", f"{chain.n:,} -> {sizes[-1]:,}  ({factor})"),
-        ("agree on", f"everything within {steps}{all_steps}"),
+        ("proof", f"{lumping.stats.proof}{all_steps}"),
         ("after steps", _listed([f"{i}: {size:,}" for i, size in enumerate(sizes)])),
     ]
     if lumping.rate is not None:
         rows.append(("steps", f"of the uniformised chain, {shown(lumping.rate)} per unit of time"))
-    rows += _reading_rows(chain)
-    return Report(data, (Table(f"{type(chain).__name__}, finite horizon", tuple(rows)),))
+    return rows
 
 
 def _residual(states: States, partition: Partition, found: Residual) -> dict[str, Any]:
@@ -249,19 +219,20 @@ def _plain(state: Any) -> int | str:
     return state if isinstance(state, int) else str(state)
 
 
-def _block_table(lumping: Blocked, blocks: list[dict[str, Any]]) -> Table:
-    names = lumping.quotient.states
+def _block_table(lumping: Blocked | HorizonLumping, blocks: list[dict[str, Any]]) -> Table:
+    states, partition = lumping.chain.states, lumping.partition
+    names = lumping.quotient.states if isinstance(lumping, Blocked) else None
     rows = tuple(
         (
             f"{b['block']}",
             f"{b['size']:,}",
-            block_name(lumping.chain.states, lumping.partition, b["block"])
-            if not names.named or b["size"] == 1
+            block_name(states, partition, b["block"])
+            if names is None or not names.named or b["size"] == 1
             else str(names[b["block"]]),
         )
         for b in blocks
     )
-    title = "largest blocks" if len(lumping.partition) > len(blocks) else "blocks"
+    title = "largest blocks" if len(partition) > len(blocks) else "blocks"
     return Table(title, rows, ("block", "states", "members"), frozenset({0, 1}))
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
-
 from lumpability.cli import options
-from lumpability.cli.console import Stages, show, show_json
-from lumpability.cli.failures import NO, tell
+from lumpability.cli.command import Outcome, command
+from lumpability.cli.console import Stages
 from lumpability.cli.models import describe, judge, options_of, subject, units
 from lumpability.cli.partition_file import read_factors, read_partition
 from lumpability.dispatch import check
@@ -24,7 +22,7 @@ Examples:
 """
 
 
-@click.command("check", epilog=_EXAMPLES)
+@command("check", examples=_EXAMPLES)
 @options.file_argument("model")
 @options.file_argument("partition")
 @options.kind
@@ -37,11 +35,8 @@ Examples:
 @options.antiparallel
 @options.tolerance
 @options.reading
-@options.as_json
-@options.debug
-@click.pass_context
 def check_command(
-    ctx: click.Context,
+    stages: Stages,
     *,
     model: Path,
     partition: Path,
@@ -51,8 +46,7 @@ def check_command(
     tolerance: str | None,
     absolute: str | None,
     read: options.Read,
-    as_json: bool,
-) -> None:
+) -> Outcome:
     """Decide whether PARTITION is a lumping of MODEL.
 
     PARTITION is a file. In JSON (suffix .json): a list of blocks, each a list of states; or a mapping
@@ -64,38 +58,33 @@ def check_command(
     The exit code is 0 for yes and 1 for no. If no, the output names two states of one block, and a block
     into which (or neurons from which) their exact sums differ.
     """
-    with Stages() as stages:
-        with stages("reading", model.name):
-            loaded = subject(read(model), kind, antiparallel)
-            blocks = read_partition(partition, units(loaded))
-            asked = {"tolerance": tolerance, "absolute": absolute, "antiparallel": antiparallel}
-            given: dict[str, Any] = {name: x for name, x in asked.items() if x is not None}
-            if factors is not None:
-                given["factors"] = read_factors(factors, units(loaded))
-        if kind == "weak":
-            given["progress"] = stages.progress
-        with stages("checking"), options_of(loaded):
-            verdict = check(loaded, blocks, kind=kind, **given)
-        report = judge(loaded, blocks, verdict)
-    if as_json:
-        show_json(
-            "check",
-            path=str(model),
-            partition=str(partition),
-            model=describe(loaded, kind, antiparallel).data,
-            verdict=report.data,
-            seconds=stages.seconds,
-        )
-    else:
-        show(*report.tables)
-        if not verdict and KINDS[verdict.kind].has_coarsest and loaded.domain != "graph":
-            chosen = "" if kind is None else f" --kind {kind}"
-            chosen += " --antiparallel" if antiparallel else ""
-            chosen += "" if tolerance is None else f" --tolerance {tolerance}"
-            what = (
-                "the coarsest lumping" if tolerance is None else "a partition within the tolerance"
-            )
-            command = f"lumpability lump {model} --within {partition}{chosen}"
-            tell(f"{what} inside this partition: {command}", sort="Hint")
-    if not verdict:
-        ctx.exit(NO)
+    with stages("reading", model.name):
+        loaded = subject(read(model), kind, antiparallel)
+        blocks = read_partition(partition, units(loaded))
+        asked = {"tolerance": tolerance, "absolute": absolute, "antiparallel": antiparallel}
+        given: dict[str, Any] = {name: x for name, x in asked.items() if x is not None}
+        if factors is not None:
+            given["factors"] = read_factors(factors, units(loaded))
+    if kind == "weak":
+        given["progress"] = stages.progress
+    with stages("checking"), options_of(loaded):
+        verdict = check(loaded, blocks, kind=kind, **given)
+    report = judge(loaded, blocks, verdict)
+    hint = ""
+    if not verdict and KINDS[verdict.kind].has_coarsest and loaded.domain != "graph":
+        chosen = "" if kind is None else f" --kind {kind}"
+        chosen += " --antiparallel" if antiparallel else ""
+        chosen += "" if tolerance is None else f" --tolerance {tolerance}"
+        what = "the coarsest lumping" if tolerance is None else "a partition within the tolerance"
+        hint = f"Hint: {what} inside this partition: lumpability lump {model} --within {partition}{chosen}"
+    return Outcome(
+        lambda: {
+            "path": str(model),
+            "partition": str(partition),
+            "model": describe(loaded, kind, antiparallel).data,
+            "verdict": report.data,
+        },
+        report.tables,
+        hint=hint,
+        holds=bool(verdict),
+    )

@@ -9,8 +9,8 @@ import click
 
 from lumpability import formats
 from lumpability.cli import options
-from lumpability.cli.console import Stages, show, show_json
-from lumpability.cli.failures import NO
+from lumpability.cli.command import Outcome, command
+from lumpability.cli.console import Stages
 from lumpability.cli.regions import read_region
 from lumpability.dispatch import compare
 from lumpability.networks.difference import Difference
@@ -25,16 +25,10 @@ Examples:
 """
 
 
-@click.command("compare", epilog=_EXAMPLES)
+@command("compare", examples=_EXAMPLES)
 @options.file_argument("first")
 @options.file_argument("second")
-@options.file_option(
-    "--region",
-    "--box",
-    "box",
-    default="all inputs",
-    about="The box of inputs: a .vnnlib file, or JSON with the lists low and high; FILE:2 is the second of several.",
-)
+@options.region
 @click.option(
     "--tolerance",
     type=float,
@@ -56,24 +50,18 @@ Examples:
     show_default="up to 200; with --tolerance 1000; 0 for large networks and for few inputs",
     help="Linear programs that may be solved for cases of signs of units, for a tighter bound.",
 )
-@options.file_option(
-    "--certificate", about="Write a proof of a bound that others can check, for the command verify."
-)
-@options.as_json
-@options.debug
-@click.pass_context
+@options.certificate
 def compare_command(
-    ctx: click.Context,
+    stages: Stages,
     *,
     first: Path,
     second: Path,
-    box: Path | None,
+    region: Path | None,
     tolerance: float | None,
     boxes: int | None,
     cases: int | None,
     certificate: Path | None,
-    as_json: bool,
-) -> None:
+) -> Outcome:
     """Bound how far the outputs of two networks are apart.
 
     The bound holds for every input of a box. Both networks have the same inputs and outputs; SECOND may be a
@@ -86,44 +74,33 @@ def compare_command(
     A certificate is for two networks with the same layers; layers may have fewer neurons. Its bound is derived in
     exact arithmetic, without parts and cases, and can be larger than the one that is printed.
     """
-    with Stages() as stages:
 
-        def told(done: int, most: int, bound: float) -> None:
-            stages.detail(f"{done:,} of {most:,}, at most {bound:.3g}")
+    def told(done: int, most: int, bound: float) -> None:
+        stages.detail(f"{done:,} of {most:,}, at most {bound:.3g}")
 
-        with stages("reading", f"{first.name}, {second.name}"):
-            networks: list[Any] = [formats.read(path) for path in (first, second)]
-            region = read_region(box)
-        with stages("bounding"):
-            if certificate is not None:  # refused before the work, not after it
-                with_same_layers(networks[0], networks[1])
-            found = compare(
-                networks[0],
-                networks[1],
-                region=region,
-                tolerance=tolerance,
-                boxes=boxes,
-                cases=cases,
-                progress=told,
-            )
-        with stages("writing"):
-            proof = None if certificate is None else found.certificate()
-            if certificate is not None and proof is not None:
-                proof.write(certificate)
-    if as_json:
-        show_json(
-            "compare",
-            first=str(first),
-            second=str(second),
-            box=None if box is None else str(box),
-            difference=found.to_json(),
-            written={"certificate": None if certificate is None else str(certificate)},
-            seconds=stages.seconds,
-        )
-    else:
-        show(_table(found, networks, None if proof is None else proof.meaning))
-    if tolerance is not None and not found.certified:
-        ctx.exit(NO)
+    with stages("reading", f"{first.name}, {second.name}"):
+        networks: list[Any] = [formats.read(path) for path in (first, second)]
+        box = read_region(region)
+    with stages("bounding"):
+        if certificate is not None:  # refused before the work, not after it
+            with_same_layers(*networks)
+        effort: dict[str, Any] = {"tolerance": tolerance, "boxes": boxes, "cases": cases}
+        found = compare(*networks, region=box, **effort, progress=told)
+    with stages("writing"):
+        proof = None if certificate is None else found.certificate()
+        if certificate is not None and proof is not None:
+            proof.write(certificate)
+    return Outcome(
+        lambda: {
+            "first": str(first),
+            "second": str(second),
+            "box": None if region is None else str(region),
+            "difference": found.to_json(),
+        },
+        [_table(found, networks, None if proof is None else proof.meaning)],
+        written={"certificate": certificate},
+        holds=tolerance is None or bool(found.certified),
+    )
 
 
 def _table(found: Difference, networks: list[Any], meaning: str | None) -> Table:

@@ -1,19 +1,15 @@
-"""Results go to stdout, progress and hints to stderr; with --json one document goes to stdout alone."""
+"""Tables go to stdout, progress to stderr."""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import click
 
-from lumpability.cli.failures import WARNINGS
-from lumpability.files import writing
 from lumpability.show.text import Table, as_rich, as_text
 
 if TYPE_CHECKING:
@@ -28,54 +24,6 @@ def show(*tables: Table) -> None:
         Console().print(as_rich(tables))
     else:
         click.echo("\n\n".join(as_text(table) for table in tables))
-
-
-def document(command: str, **content: Any) -> str:
-    """Return the one JSON document of a command."""
-    from lumpability import __version__
-
-    told = click.get_current_context().meta[WARNINGS]
-    whole = {"lumpability": __version__, "command": command, **content, "warnings": told}
-    return json.dumps(whole, indent=2)
-
-
-def show_json(command: str, **content: Any) -> None:
-    """Print the one JSON document of a command to stdout."""
-    click.echo(document(command, **content))
-
-
-def deliver(
-    command: str,
-    path: Path,
-    *,
-    model: dict[str, Any],
-    lumping: dict[str, Any],
-    written: Mapping[str, Path | None],
-    tables: Sequence[Table],
-    seconds: dict[str, float],
-    as_json: bool,
-) -> None:
-    """Tell a lumping: to the file ``written["report"]``, if there is one, and to stdout as JSON or as tables."""
-    report = written["report"]
-    if as_json or report is not None:
-        text = document(
-            command,
-            path=str(path),
-            model=model,
-            lumping=lumping,
-            written={name: None if file is None else str(file) for name, file in written.items()},
-            seconds=seconds,
-        )
-    if report is not None:
-        with writing(report) as stream:
-            stream.write(f"{text}\n".encode())
-    if as_json:
-        click.echo(text)
-        return
-    took = f"  ({seconds['reading']:.2f} s)" if "reading" in seconds else ""
-    files = [("read", f"{path}{took}")]
-    files += [("written", str(file)) for file in written.values() if file is not None]
-    show(*tables, Table("files", tuple(files)))
 
 
 class Stages:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from lumpability.cli import options
-from lumpability.cli.console import Stages, show, show_json
+from lumpability.cli.command import Outcome, command
+from lumpability.cli.console import Stages
 from lumpability.cli.models import describe, judge, summarise
 from lumpability.dispatch import check, lump
 from lumpability.markov.examples import machine_repair
@@ -21,8 +21,9 @@ _STORY = (
 )
 
 
-@click.command(
-    "demo", epilog="Examples: lumpability demo, and lumpability demo --machines 18 to wait a moment"
+@command(
+    "demo",
+    examples="Examples: lumpability demo, and lumpability demo --machines 18 to wait a moment",
 )
 @click.option(
     "--machines",
@@ -31,9 +32,7 @@ _STORY = (
     show_default=True,
     help="Number of machines; the chain has 2^machines states.",
 )
-@options.as_json
-@options.debug
-def demo_command(machines: int, as_json: bool) -> None:
+def demo_command(stages: Stages, *, machines: int) -> Outcome:
     """Lump a chain and a network of the library.
 
     A wrong partition of the chain is refuted. In the chain identical machines fail one by one, and two repairers
@@ -41,20 +40,19 @@ def demo_command(machines: int, as_json: bool) -> None:
     the number of machines that are down matters, and the lumping finds that. In the network every hidden
     neuron has four copies, scaled by different factors, and the lumping merges them.
     """
-    with Stages() as stages:
-        with stages("building"):
-            chain = machine_repair(machines, repairers=_REPAIRERS)
-        # The chain decides which functions are compiled, so the first run uses the same chain.
-        with stages("compiling", "the engine, once on this machine"):
-            lump(chain, progress=stages.progress)
-        with stages("lumping"):
-            lumping = lump(chain, progress=stages.progress)
-        with stages("checking"):
-            wrong = Partition.of([str(state)[0] for state in chain.states], states=chain.states)
-            verdict = check(chain, wrong)
-        with stages("lumping the network"):
-            merged = summarise(lump(planted(_SIZES, copies=_COPIES)[0]))
-    model, found, refuted = describe(chain), summarise(lumping), judge(chain, wrong, verdict)
+    with stages("building"):
+        chain = machine_repair(machines, repairers=_REPAIRERS)
+    # The chain decides which functions are compiled, so the first run uses the same chain.
+    with stages("compiling", "the engine, once on this machine"):
+        lump(chain, progress=stages.progress)
+    with stages("lumping"):
+        lumping = lump(chain, progress=stages.progress)
+    with stages("checking"):
+        wrong = Partition.of([str(state)[0] for state in chain.states], states=chain.states)
+        verdict = check(chain, wrong)
+    with stages("lumping the network"):
+        merged = summarise(lump(planted(_SIZES, copies=_COPIES)[0]))
+    found, refuted = summarise(lumping), judge(chain, wrong, verdict)
     code = (
         "from lumpability import lump",
         "from lumpability.markov.examples import machine_repair",
@@ -62,27 +60,29 @@ def demo_command(machines: int, as_json: bool) -> None:
         f"print(lump(machine_repair({machines}, repairers={_REPAIRERS})))",
         f"print(lump(planted({_SIZES}, copies={_COPIES})[0]))",
     )
-    if as_json:
-        show_json(
-            "demo",
-            model=model.data,
-            lumping=found.data,
-            verdict=refuted.data,
-            network=merged.data,
-            python=list(code),
-            seconds=stages.seconds,
-        )
-        return
     ready = (
         f"ready after a first run of {stages.seconds['compiling']:.2f} s: compiled once, then kept"
     )
     title = f"{machines} machines, {_REPAIRERS} repairers for all that are down"
-    show(
-        Table(title, (*_STORY, ("engine", ready))),
-        *found.tables,
-        Table("a wrong idea: only the first machine matters, so let its state be the block", ()),
-        *refuted.tables,
-        Table("a network: every hidden neuron has four copies, scaled by different factors", ()),
-        *merged.tables,
-        Table("the same in Python", tuple((line,) for line in code)),
+    return Outcome(
+        lambda: {
+            "model": describe(chain).data,
+            "lumping": found.data,
+            "verdict": refuted.data,
+            "network": merged.data,
+            "python": list(code),
+        },
+        [
+            Table(title, (*_STORY, ("engine", ready))),
+            *found.tables,
+            Table(
+                "a wrong idea: only the first machine matters, so let its state be the block", ()
+            ),
+            *refuted.tables,
+            Table(
+                "a network: every hidden neuron has four copies, scaled by different factors", ()
+            ),
+            *merged.tables,
+            Table("the same in Python", tuple((line,) for line in code)),
+        ],
     )

@@ -17,9 +17,8 @@ from typing import Any
 import click
 
 from lumpability import __version__
-from lumpability.cli import options
-from lumpability.cli.console import Stages, show, show_json
-from lumpability.cli.failures import NO
+from lumpability.cli.command import Outcome, command
+from lumpability.cli.console import Stages
 from lumpability.dispatch import lump
 from lumpability.files import remove_all_leftovers
 from lumpability.markov.examples import machine_repair, tandem
@@ -51,14 +50,11 @@ Examples:
 """
 
 
-@click.command("doctor", epilog=_EXAMPLES)
+@command("doctor", examples=_EXAMPLES)
 @click.option(
     "--compile", "compile_all", is_flag=True, help="Compile all of the engine for large models."
 )
-@options.as_json
-@options.debug
-@click.pass_context
-def doctor_command(ctx: click.Context, *, compile_all: bool, as_json: bool) -> None:
+def doctor_command(stages: Stages, *, compile_all: bool) -> Outcome:
     """Check what is installed, and whether it works.
 
     Shows versions, optional packages and how to install missing ones, processors, and whether the
@@ -67,35 +63,32 @@ def doctor_command(ctx: click.Context, *, compile_all: bool, as_json: bool) -> N
     and batch jobs. The exit code is 0 if all engines agree, and 1 if one fails.
     """
     started = time.time()
-    with Stages() as stages:
-        with stages("looking"):
-            versions = {name: _version(name) for name in _NEEDED}
-            optional = {name: _version(name) for name in _OPTIONAL}
-        with stages("lumping", "a small chain, with every engine"):
-            trials = {engine: _trial(engine) for engine in ENGINES if ENGINES[engine].serves(SUMS)}
-        if compile_all:
-            with stages("compiling", "all of the engine for large models"):
-                _compile_all()
-        compiled = _compiled(started)
-        leftovers = sorted(path.name for path in remove_all_leftovers(Path()))
+    with stages("looking"):
+        versions = {name: _version(name) for name in _NEEDED}
+        optional = {name: _version(name) for name in _OPTIONAL}
+    with stages("lumping", "a small chain, with every engine"):
+        trials = {engine: _trial(engine) for engine in ENGINES if ENGINES[engine].serves(SUMS)}
+    if compile_all:
+        with stages("compiling", "all of the engine for large models"):
+            _compile_all()
+    compiled = _compiled(started)
+    leftovers = sorted(path.name for path in remove_all_leftovers(Path()))
     healthy = all(versions.values()) and all(trial["agrees"] for trial in trials.values())
-    if as_json:
-        show_json(
-            "doctor",
-            healthy=healthy,
-            python=platform.python_version(),
-            executable=sys.executable,
-            platform=platform.platform(),
-            cores=os.cpu_count(),
-            versions=versions,
-            optional=optional,
-            compiled=compiled,
-            engines=trials,
-            leftovers=leftovers,
-            seconds=stages.seconds,
-        )
-    else:
-        show(
+    removed = Table("removed leftovers", tuple((name,) for name in leftovers))
+    return Outcome(
+        lambda: {
+            "healthy": healthy,
+            "python": platform.python_version(),
+            "executable": sys.executable,
+            "platform": platform.platform(),
+            "cores": os.cpu_count(),
+            "versions": versions,
+            "optional": optional,
+            "compiled": compiled,
+            "engines": trials,
+            "leftovers": leftovers,
+        },
+        [
             Table("lumpability", _about(compiled)),
             Table("packages", tuple((n, v or "ABSENT") for n, v in versions.items())),
             Table("optional packages", tuple(_offer(n, v) for n, v in optional.items())),
@@ -103,15 +96,11 @@ def doctor_command(ctx: click.Context, *, compile_all: bool, as_json: bool) -> N
                 f"engines, on {_MACHINES} machines ({2**_MACHINES} states)",
                 tuple((engine, trial["text"]) for engine, trial in trials.items()),
             ),
-            *(
-                [Table("removed leftovers", tuple((name,) for name in leftovers))]
-                if leftovers
-                else []
-            ),
+            *([removed] if leftovers else []),
             Table(f"all is well: {'yes' if healthy else 'no'}", ()),
-        )
-    if not healthy:
-        ctx.exit(NO)
+        ],
+        holds=healthy,
+    )
 
 
 def _version(package: str) -> str | None:

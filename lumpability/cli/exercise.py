@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from lumpability.cli import options
-from lumpability.cli.console import Stages, show, show_json
-from lumpability.cli.failures import NO
+from lumpability.cli.command import Outcome, command
+from lumpability.cli.console import Stages
 from lumpability.errors import InvalidInput
-from lumpability.files import reading, together, writing
+from lumpability.files import reading, writing
 from lumpability.show.text import Table
 from lumpability.teaching.exercises import (
     FORMATS,
@@ -41,7 +41,7 @@ Examples:
 """
 
 
-@click.command("exercise", epilog=_MAKE_EXAMPLES)
+@command("exercise", examples=_MAKE_EXAMPLES, in_json=False)
 @click.option(
     "--kind",
     type=click.Choice(_KINDS),
@@ -91,9 +91,8 @@ Examples:
 @options.file_option("-o", "--output", default="stdout", about="Write the sheet to a file.")
 @options.file_option("--solution", about="Also write the solution to a file.")
 @options.reading
-@options.debug
-@together()
 def exercise_command(
+    stages: Stages,
     *,
     kind: str | None,
     network: bool,
@@ -106,7 +105,7 @@ def exercise_command(
     output: Path | None,
     solution: Path | None,
     read: options.Read,
-) -> None:
+) -> Outcome:
     """Make a task sheet: find the coarsest lumping by hand.
 
     The chain has small numbers and takes exactly the given number of rounds. A network has neurons to
@@ -114,20 +113,22 @@ def exercise_command(
     check answers.
     """
     if chain is None:
-        task = _made(network, kind, states, rounds, seed)
+        with stages("making"):
+            task = _made(network, kind, states, rounds, seed)
     else:
-        model = read(chain)
+        with stages("reading", chain.name):
+            model = read(chain)
         if network or model.domain != "chain":
             raise click.UsageError("--chain takes a Markov chain, not a network")
         task = Task(model, kind or "ordinary")
     text = sheet(task, markup=_markup(markup, output), seed=show_seed)
     if solution is not None:
-        answer = solution_of(task, markup=_markup(markup, solution))
-        _write(answer, solution)
-    if output is None:
-        click.echo(text)
-    else:
-        _write(text, output)
+        with writing(solution) as file:
+            file.write(solution_of(task, markup=_markup(markup, solution)).encode())
+    if output is not None:
+        with writing(output) as file:
+            file.write(text.encode())
+    return Outcome(dict, text=text if output is None else "")
 
 
 def _made(
@@ -145,13 +146,10 @@ def _made(
         raise click.UsageError(str(error)) from None
 
 
-@click.command("grade", epilog=_GRADE_EXAMPLES)
+@command("grade", examples=_GRADE_EXAMPLES)
 @options.file_argument("task")
 @options.file_argument("answer")
-@options.as_json
-@options.debug
-@click.pass_context
-def grade_command(ctx: click.Context, *, task: Path, answer: Path, as_json: bool) -> None:
+def grade_command(stages: Stages, *, task: Path, answer: Path) -> Outcome:
     """Check ANSWER, a student's file, against the sheet TASK.
 
     The answer has "rounds", the partitions after each round (or "steps", with any number of partitions),
@@ -159,36 +157,27 @@ def grade_command(ctx: click.Context, *, task: Path, answer: Path, as_json: bool
     exit code is 0 if the answer is right. It is 1 if not; the command then names the first wrong step,
     with the states and sums that show it.
     """
-    with Stages() as stages:
-        with stages("reading", answer.name):
-            asked, given = read_task(task), read_answer(answer)
-        with stages("checking"), reading(answer):
-            result = grade(asked, given)
-    if as_json:
-        show_json(
-            "grade",
-            task=str(task),
-            answer=str(answer),
-            correct=bool(result),
-            right=list(result.right),
-            wrong=result.wrong,
-            why=result.why,
-            seconds=stages.seconds,
-        )
-    else:
-        rows = [("verdict", "right" if result else "wrong")]
-        rows += [("right", step) for step in result.right]
-        if result.wrong is not None and result.why is not None:
-            rows += [("wrong", result.wrong), ("because", result.why)]
-        show(Table(f"{answer.name}: {asked.kind} lumping", tuple(rows)))
-    if not result:
-        ctx.exit(NO)
+    with stages("reading", answer.name):
+        asked, given = read_task(task), read_answer(answer)
+    with stages("checking"), reading(answer):
+        result = grade(asked, given)
+    rows = [("verdict", "right" if result else "wrong")]
+    rows += [("right", step) for step in result.right]
+    if result.wrong is not None and result.why is not None:
+        rows += [("wrong", result.wrong), ("because", result.why)]
+    return Outcome(
+        lambda: {
+            "task": str(task),
+            "answer": str(answer),
+            "correct": bool(result),
+            "right": list(result.right),
+            "wrong": result.wrong,
+            "why": result.why,
+        },
+        [Table(f"{answer.name}: {asked.kind} lumping", tuple(rows))],
+        holds=bool(result),
+    )
 
 
 def _markup(asked: str | None, path: Path | None) -> str:
     return asked or _SUFFIXES.get(path.suffix.lower() if path else "", "markdown")
-
-
-def _write(text: str, path: Path) -> None:
-    with writing(path) as file:
-        file.write(text.encode())

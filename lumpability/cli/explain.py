@@ -7,10 +7,14 @@ from typing import Any
 
 import click
 
+from lumpability import formats
 from lumpability.cli import options
+from lumpability.cli.command import Outcome, command
+from lumpability.cli.console import Stages
 from lumpability.cli.failures import dashed
-from lumpability.cli.pruning import tell_pruning
-from lumpability.cli.separation import tell_states
+from lumpability.cli.models import describe, layer_options, lumped, subject
+from lumpability.cli.regions import read_region
+from lumpability.files import writing
 
 _EXAMPLES = """\b
 Examples:
@@ -22,7 +26,7 @@ Examples:
 """
 
 
-@click.command("explain", epilog=_EXAMPLES)
+@command("explain", examples=_EXAMPLES)
 @options.file_argument("model")
 @click.argument("state")
 @click.argument("other", required=False)
@@ -33,9 +37,8 @@ Examples:
 )
 @options.file_option("--html", about="Also write the explanation to a small page.")
 @options.reading
-@options.as_json
-@options.debug
 def explain_command(
+    stages: Stages,
     *,
     model: Path,
     state: str,
@@ -44,9 +47,8 @@ def explain_command(
     certificate: Path | None,
     html: Path | None,
     read: options.Read,
-    as_json: bool,
     **asked: Any,
-) -> None:
+) -> Outcome:
     """Say why STATE and OTHER share a block, or why they do not.
 
     The blocks are those of the coarsest lumping of MODEL.
@@ -64,19 +66,59 @@ def explain_command(
     For a network STATE and OTHER are neurons: 2:17 is neuron (or channel) 17 of layer 2; for graphs conv:17
     is that of the node that writes conv, as info names it.
     """
-    two_networks = {"brief": brief, "certificate": certificate}
-    if other is not None:
+    if other is None:
+        found, about = _two_networks(stages, model, state, asked)
+        text = "\n".join([found.meaning, *map(str, found.layers)]) if brief else str(found)
+    else:
+        two_networks = {"brief": brief, "certificate": certificate}
         _refuse(two_networks, "two networks, not for two states of one model")
-        tell_states(model, state, other, asked=asked, read=read, html=html, as_json=as_json)
-        return
-    if not Path(state).is_file():
+        found, about = _two_states(stages, read, model, (state, other), asked)
+        text = str(found)
+    with stages("writing"):
+        if certificate is not None:
+            found.certificate.write(certificate)
+        if html is not None:
+            with writing(html) as file:
+                file.write(found.to_html().encode("utf-8", errors="backslashreplace"))
+    return Outcome(
+        lambda: {**about, "explanation": found.to_json()},
+        text=text,
+        written={"html": html, "certificate": certificate},
+    )
+
+
+def _two_states(
+    stages: Stages, read: options.Read, model: Path, pair: tuple[str, str], asked: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Explain two states or neurons of one model."""
+    with stages("reading", model.name):
+        loaded = subject(read(model), *layer_options(asked))
+    with stages("lumping"):
+        lumping = lumped(loaded, asked, stages, layers=loaded.domain == "network")
+    with stages("explaining"):
+        found = lumping.explain(*pair)
+    described = describe(loaded, *layer_options(asked)).data
+    return found, {"path": str(model), "model": described}
+
+
+def _two_networks(
+    stages: Stages, original: Path, smaller: str, asked: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Explain what was done to a network to get another one."""
+    if not Path(smaller).is_file():
         raise click.UsageError(
-            f"{state} is no file: give two states or neurons of one model, or the files of two networks"
+            f"{smaller} is no file: give two states or neurons of one model, or the files of two networks"
         )
     region = asked.pop("region", None)
     _refuse(asked, "two states of one model, not for two networks")
-    written = {"html": html, "certificate": certificate}
-    tell_pruning(model, Path(state), region=region, brief=brief, as_json=as_json, written=written)
+    with stages("reading", f"{original.name}, {Path(smaller).name}"):
+        networks: list[Any] = [formats.read(path) for path in (original, smaller)]
+        box = read_region(region)
+    with stages("explaining"):
+        from lumpability.networks.relaxed.explain import explain_pruning
+
+        found = explain_pruning(*networks, region=box)
+    return found, {"original": str(original), "smaller": smaller}
 
 
 def _refuse(given: dict[str, Any], users: str) -> None:

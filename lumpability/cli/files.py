@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
-
 from lumpability.cli import options
-from lumpability.cli.console import Stages, show, show_json
+from lumpability.cli.command import Outcome, command
+from lumpability.cli.console import Stages
 from lumpability.cli.models import describe
 from lumpability.cli.tables import (
     describe_table_file,
@@ -21,13 +20,13 @@ from lumpability.show.text import Table
 from lumpability.tables.reading import is_table
 
 
-@click.command("info", epilog="Example: lumpability info chain.umb")
+@command("info", examples="Example: lumpability info chain.umb")
 @options.file_argument("model")
 @options.reading
 @table_options("states", "table", "memory")
-@options.as_json
-@options.debug
-def info_command(*, model: Path, read: options.Read, as_json: bool, tables: dict[str, Any]) -> None:
+def info_command(
+    stages: Stages, *, model: Path, read: options.Read, tables: dict[str, Any]
+) -> Outcome:
     """Show what MODEL holds.
 
     For a chain: sizes, labels, rewards, and how its numbers were read. For a network: sizes, layers, and
@@ -35,36 +34,31 @@ def info_command(*, model: Path, read: options.Read, as_json: bool, tables: dict
     """
     if not is_table(model):
         refuse_table_options(tables, model)
-    with Stages() as stages, stages("reading", model.name):
+    with stages("reading", model.name):
         if is_table(model):
             report = describe_table_file(model, read, **tables)
         elif is_streamed(model, read):
             report = describe_weights_file(model)
         else:
             report = describe(read(model))
-    if as_json:
-        show_json("info", path=str(model), model=report.data, seconds=stages.seconds)
-    else:
-        show(*report.tables)
+    return Outcome(lambda: {"path": str(model), "model": report.data}, report.tables)
 
 
-@click.command("convert", epilog="Example: lumpability convert chain.tra chain.drn.gz")
+@command("convert", examples="Example: lumpability convert chain.tra chain.drn.gz")
 @options.file_argument("source")
 @options.file_argument("target")
 @options.reading
 @options.writing
 @table_options("states", "table")
-@options.as_json
-@options.debug
 def convert_command(
+    stages: Stages,
     *,
     source: Path,
     target: Path,
     read: options.Read,
     write: options.Write,
-    as_json: bool,
     tables: dict[str, Any],
-) -> None:
+) -> Outcome:
     """Rewrite the model SOURCE as TARGET.
 
     The suffixes choose the formats. A warning names what the format of TARGET cannot hold. An edge table
@@ -72,19 +66,12 @@ def convert_command(
     """
     if not is_table(source):
         refuse_table_options(tables, source)
-    with Stages() as stages:
-        with stages("reading", source.name):
-            model = read_table_file(source, read, **tables) if tables else read(source)
-        with stages("writing", target.name):
-            write(model, target)
+    with stages("reading", source.name):
+        model = read_table_file(source, read, **tables) if tables else read(source)
+    with stages("writing", target.name):
+        write(model, target)
     report = describe(model)
-    if as_json:
-        show_json(
-            "convert",
-            path=str(source),
-            model=report.data,
-            written=str(target),
-            seconds=stages.seconds,
-        )
-    else:
-        show(*report.tables, Table("files", (("read", str(source)), ("written", str(target)))))
+    return Outcome(
+        lambda: {"path": str(source), "model": report.data, "written": str(target)},
+        [*report.tables, Table("files", (("read", str(source)), ("written", str(target))))],
+    )

@@ -69,15 +69,15 @@ def evidence(network: GraphNetwork, partition: Partition, verdict: Verdict) -> d
 
 
 def summarise(
-    lumping: GraphLumping, *, box: Any = None, compare: int | None = None, time: bool = False
+    lumping: GraphLumping, *, inputs: Any = None, compare: int | None = None, time: bool = False
 ) -> Report:
     """Report sizes before and after, what was not examined, the proof, rounding, a measurement.
 
-    - box: must be None: rounding is bounded for chains of layers
+    - inputs: must be None: rounding is bounded for chains of layers
     - compare: number of random points at which onnxruntime runs the file as it is and the quotient
     - time: whether to measure how long both take in onnxruntime
     """
-    if box is not None:
+    if inputs is not None:
         raise InvalidInput(
             "the effect of rounding is bounded for networks that are chains of layers"
         )

@@ -9,14 +9,14 @@ from typing import Any
 import click
 
 from lumpability.cli import options
-from lumpability.cli.console import Stages, deliver
-from lumpability.cli.failures import tell
+from lumpability.cli.command import Outcome, command
+from lumpability.cli.console import Stages
+from lumpability.cli.failures import dashed
 from lumpability.cli.models import describe, layer_options, lumped, summarise, units
 from lumpability.cli.networks import BOX
 from lumpability.cli.partition_file import write_partition
 from lumpability.cli.tables import lump_table_file, refuse_table_options, table_options
 from lumpability.cli.weights import is_streamed, lump_weights_file
-from lumpability.files import together
 from lumpability.formats.interval_drn import write_interval_drn
 from lumpability.markov.approximate import ApproximateLumping
 from lumpability.tables.reading import is_table
@@ -42,7 +42,7 @@ def _box(
     return value
 
 
-@click.command("lump", epilog=_EXAMPLES)
+@command("lump", examples=_EXAMPLES)
 @options.file_argument("model")
 @options.lumping
 @options.tolerance
@@ -83,10 +83,7 @@ def _box(
     "--html",
     about="Write a page that plays the lumping step by step in a browser; one file, loads nothing.",
 )
-@options.file_option(
-    "--certificate",
-    about="Write a proof that others can check: .json or .json.gz, for the command verify.",
-)
+@options.certificate
 @options.file_option(
     "--interval",
     about="With --tolerance: write the interval chain on blocks, for Storm: .drn or .drn.gz.",
@@ -95,10 +92,8 @@ def _box(
 @options.reading
 @options.writing
 @table_options("states", "table", "memory", "temp", "resume", "quotient")
-@options.as_json
-@options.debug
-@together()
 def lump_command(
+    stages: Stages,
     *,
     model: Path,
     compare: int | None,
@@ -112,10 +107,9 @@ def lump_command(
     report: Path | None,
     read: options.Read,
     write: options.Write,
-    as_json: bool,
     tables: dict[str, Any],
     **asked: Any,
-) -> None:
+) -> Outcome:
     """Compute the coarsest lumping of MODEL, a chain or a network.
 
     The coarsest lumping of a kind is unique, and it is found exactly. States share a block unless labels,
@@ -131,38 +125,7 @@ def lump_command(
     rate may be larger than memory; so may a .safetensors with gated layers, gate_proj, up_proj and down_proj, whose
     equal units are merged.
     """
-    if is_table(model):
-        others = {"compare": compare, "range": inputs, "html": html, "partition": partition}
-        others |= {"certificate": certificate, "interval": interval}
-        lump_table_file(
-            model,
-            asked={**asked, **others, **tables},
-            read=read,
-            write=write,
-            output=output,
-            report=report,
-            as_json=as_json,
-        )
-        return
-    refuse_table_options(tables, model)
-    if is_streamed(model, read):
-        others = {"compare": compare, "time": time, "range": inputs, "html": html}
-        others |= {"certificate": certificate, "interval": interval, "partition": partition}
-        lump_weights_file(
-            model,
-            asked={**asked, **others},
-            read=read,
-            output=output,
-            report=report,
-            as_json=as_json,
-        )
-        return
-    told = {
-        name: value
-        for name, value in (("compare", compare), ("box", inputs), ("time", time))
-        if value is not None
-    }
-    options_told = {"range" if name == "box" else name for name in told}
+    for_networks = {"compare": compare, "range": inputs, "time": time}
     written = {
         "quotient": output,
         "partition": partition,
@@ -171,53 +134,64 @@ def lump_command(
         "interval": interval,
         "report": report,
     }
+    if is_table(model) or is_streamed(model, read):
+        others = {
+            name: path for name, path in written.items() if name not in ("quotient", "report")
+        }
+        given = {**asked, **for_networks, **others}
+        if is_table(model):
+            given |= tables
+            return lump_table_file(
+                stages, model, given, read=read, write=write, output=output, report=report
+            )
+        refuse_table_options(tables, model)
+        return lump_weights_file(stages, model, given, read=read, output=output, report=report)
+    refuse_table_options(tables, model)
     _refuse_outputs(asked, interval, output=output, html=html, certificate=certificate)
-    with Stages() as stages:
-        with stages("reading", model.name):
-            loaded = read(model)
-        with stages("lumping"):
-            alone = html is not None or (partition is not None and asked.get("region") is not None)
-            lumping = lumped(loaded, asked, stages, for_networks=options_told, layers=alone)
-        with stages("reporting"):
-            summary = summarise(lumping, **told)
-            described = describe(loaded, *layer_options(asked))
-        with stages("writing"):
-            if certificate is not None:  # first, because it may be refused
-                lumping.certificate().write(certificate)
-            if output is not None:
-                write(lumping.quotient, output)
-            if partition is not None:
-                named = loaded if loaded.domain == "chain" else lumping.network
-                write_partition(lumping.partition, partition, units(named))
-            if interval is not None and isinstance(lumping, ApproximateLumping):
-                write_interval_drn(lumping.interval, interval, nominal=lumping.quotient)
-            if html is not None:
-                lumping.player(title=model.name).write(html)
-    deliver(
-        str(click.get_current_context().info_name),
-        model,
-        model=described.data,
-        lumping=summary.data,
+    with stages("reading", model.name):
+        loaded = read(model)
+    with stages("lumping"):
+        alone = html is not None or (partition is not None and asked.get("region") is not None)
+        told = {name: value for name, value in for_networks.items() if value is not None}
+        lumping = lumped(loaded, asked, stages, for_networks=told, layers=alone)
+    with stages("reporting"):
+        summary = summarise(
+            lumping, **{"inputs" if name == "range" else name: x for name, x in told.items()}
+        )
+        described = describe(loaded, *layer_options(asked))
+    with stages("writing"):
+        if certificate is not None:  # first, because it may be refused
+            lumping.certificate().write(certificate)
+        if output is not None:
+            write(lumping.quotient, output)
+        if partition is not None:
+            named = loaded if loaded.domain == "chain" else lumping.network
+            write_partition(lumping.partition, partition, units(named))
+        if interval is not None and isinstance(lumping, ApproximateLumping):
+            write_interval_drn(lumping.interval, interval, nominal=lumping.quotient)
+        if html is not None:
+            lumping.player(title=model.name).write(html)
+    suffix = "drn" if loaded.domain == "chain" else "onnx"
+    hint = f"Hint: write the lumped model with -o, for example -o small.{suffix}"
+    return Outcome(
+        lambda: {"path": str(model), "model": described.data, "lumping": summary.data},
+        summary.tables,
+        read=model,
         written=written,
-        tables=summary.tables,
-        seconds=stages.seconds,
-        as_json=as_json,
+        hint=hint if output is None and asked["horizon"] is None else "",
     )
-    if not as_json and output is None and asked.get("horizon") is None:
-        suffix = "drn" if loaded.domain == "chain" else "onnx"
-        tell(f"write the lumped model with -o, for example -o small.{suffix}", sort="Hint")
 
 
 def _refuse_outputs(
     asked: dict[str, Any], interval: Path | None, *, output: Path | None, **proofs: Path | None
 ) -> None:
     """Refuse outputs that a lumping with a tolerance or a horizon, or without one, does not have."""
-    if asked.get("tolerance") is None and interval is not None:
+    if asked["tolerance"] is None and interval is not None:
         raise click.UsageError("--interval is for a lumping with --tolerance")
     for option, lacking in (("tolerance", proofs), ("horizon", {"output": output, **proofs})):
         for name, path in lacking.items():
-            if asked.get(option) is not None and path is not None:
-                raise click.UsageError(f"--{name} is for a lumping without --{option}")
+            if asked[option] is not None and path is not None:
+                raise click.UsageError(f"{dashed(name)} is for a lumping without {dashed(option)}")
 
 
 shrink_command = click.Command(

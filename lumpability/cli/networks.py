@@ -77,18 +77,18 @@ def units(network: Network) -> States:
 def summarise(
     lumping: NetworkLumping,
     *,
-    box: tuple[float, float] = BOX,
+    inputs: tuple[float, float] = BOX,
     compare: int | None = None,
     time: bool = False,
 ) -> Report:
     """Report sizes and layers before and after, the proof and its meaning, rounding, a measurement.
 
-    - box: range of all inputs for which the effect of rounding is bounded
+    - inputs: range of all inputs, for which the effect of rounding is bounded
     - compare: number of random points at which onnxruntime runs both networks
     - time: whether to measure how long both take in onnxruntime
     """
     report = lumping.report()
-    bound, effect = _effect_of_rounding(lumping, box)
+    bound, effect = _effect_of_rounding(lumping, inputs)
     source = graph_of(lumping.network)
     graph = None if source is None else reduce_graph(source)
     pair = (lumping.network, lumping.quotient)

@@ -6,7 +6,6 @@ An option has the name that the same option has in Python, with hyphens for unde
 from __future__ import annotations
 
 import functools
-import math
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,8 +14,7 @@ from typing import Any
 import click
 
 from lumpability import formats
-from lumpability.cli.failures import DEBUG
-from lumpability.errors import InvalidInput, InvalidNetwork
+from lumpability.errors import InvalidInput
 from lumpability.markov import KINDS
 from lumpability.markov.approximate.tolerance import read_absolute, read_tolerance
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
@@ -71,50 +69,43 @@ def _output(ctx: click.Context, parameter: click.Parameter, value: Path | None) 
     return value
 
 
-def _names(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:
-    """Split the values of a repeatable option at commas; None if it was not given."""
-    return [name for item in value for name in item.split(",") if name] if value else None
+def read_by(read: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Return a callback that reads a value, or refuses it as wrong usage; None if the option was not given."""
 
-
-def _joined(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> str | None:
-    """Join the values of a repeatable option with commas; None if it was not given."""
-    return ",".join(value) if value else None
-
-
-def _layers(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:
-    """Return names of layers with the activations that follow them; None if the option was not given."""
-    from lumpability.networks.activations import activation
-
-    found = []
-    for item in _names(ctx, parameter, value) or ():
-        name, _, function = item.partition(":")
+    def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        if value is None or value == ():
+            return None
         try:
-            found.append((name, activation(function) if function else None))
-        except InvalidNetwork as error:
-            raise click.BadParameter(str(error)) from None
-    return found or None
-
-
-def _tolerance(ctx: click.Context, parameter: click.Parameter, value: float) -> float:
-    if not 0 <= value < 1 or math.isnan(value):
-        raise click.BadParameter(f"{value} is not a relative change: give 0 or a small number")
-    return value
-
-
-def _share(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Refuse what is not a relative tolerance, or for --absolute not a number, before a file is read."""
-    if value is not None:
-        try:
-            (read_absolute if parameter.name == "absolute" else read_tolerance)(value)
+            return read(value)
         except InvalidInput as error:
             raise click.BadParameter(str(error)) from None
-    return value
+
+    return callback
 
 
-def _added(*options: Option) -> Option:
+def checked_by(read: Callable[[Any], object]) -> Callable[..., Any]:
+    """Return a callback that refuses what cannot be read, and leaves the value as it was given."""
+    return read_by(lambda value: (read(value), value)[1])
+
+
+def _names(values: tuple[str, ...]) -> list[str]:
+    """Split the values of a repeatable option at commas."""
+    return [name for item in values for name in item.split(",") if name]
+
+
+def _layers(values: tuple[str, ...]) -> Any:
+    """Return names of layers with the activations that follow them."""
+    from lumpability.networks.activations import activation
+
+    parted = [item.partition(":") for item in _names(values)]
+    return [(name, activation(word) if word else None) for name, _, word in parted] or None
+
+
+def added(*options: Option) -> Option:
     """Return the options as one decorator; --help lists them in this order."""
 
     def add(command: Command) -> Command:
+        """Add the options to a command, which gets None for one that is not given."""
         return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
 
     return add
@@ -135,13 +126,33 @@ antiparallel = click.option(
     "leaves fewer parameters.",
 )
 
-_LUMPING = _added(
+dtype = click.option(
+    "--dtype",
+    type=_Words("dtype", ["float16", "float32", "float64"]),
+    show_default="as stored",
+    help="Networks: type of the new weights.",
+)
+
+region = file_option(
+    "--region",
+    "--box",
+    default="all inputs",
+    about="Networks: the box of inputs for which the result holds, a .vnnlib file, or JSON with the lists low and "
+    "high; FILE:2 is the second of several.",
+)
+
+certificate = file_option(
+    "--certificate",
+    about="Write a proof that others can check, .json or .json.gz, for the command verify.",
+)
+
+lumping = added(
     kind,
     click.option(
         "--respect",
         metavar="NAMES",
         multiple=True,
-        callback=_names,
+        callback=read_by(_names),
         show_default="labels,rewards; for exact and strict initial too",
         help="Chains: what a block may not mix, separated by commas: labels, rewards, initial (the "
         'initial distribution), or single ones by name (label:up or up). --respect "" is nothing.',
@@ -150,7 +161,7 @@ _LUMPING = _added(
         "--ignore",
         metavar="NAMES",
         multiple=True,
-        callback=_names,
+        callback=read_by(_names),
         show_default="nothing",
         help="Chains: labels and rewards, by name, not to respect.",
     ),
@@ -166,12 +177,7 @@ _LUMPING = _added(
         help="Implementation of the refinement; the answer is the same. The last ones are for edge tables.",
     ),
     antiparallel,
-    click.option(
-        "--dtype",
-        type=_Words("dtype", ["float16", "float32", "float64"]),
-        show_default="as stored",
-        help="Networks: type of the new weights.",
-    ),
+    dtype,
     click.option(
         "--exact-weights",
         is_flag=True,
@@ -185,13 +191,7 @@ _LUMPING = _added(
         show_default="1",
         help="ONNX networks: keep the units of every layer at a multiple of N, for which kernels are made.",
     ),
-    file_option(
-        "--region",
-        "--box",
-        default="all inputs",
-        about="Networks: a box of inputs, in a .vnnlib or .json file, on which the function stays the same; "
-        "elsewhere it may change.",
-    ),
+    region,
     click.option(
         "--boxes",
         type=click.IntRange(min=1),
@@ -201,39 +201,31 @@ _LUMPING = _added(
     ),
 )
 
+"""All options of `lumpability.lump` but tolerances; the command gets None for one that is not given."""
 
-def lumping(command: Command) -> Command:
-    """Add all options of `lumpability.lump`; the command gets None for one that is not given."""
-    return _LUMPING(command)
-
-
-_TOLERANCE = _added(
+tolerance = added(
     click.option(
         "--tolerance",
         metavar="SHARE",
-        callback=_share,
+        callback=checked_by(read_tolerance),
         show_default="none: exactly",
         help="Chains: sums of rates that differ by this share, such as 1% or 0.01, count as near.",
     ),
     click.option(
         "--absolute",
         metavar="RATE",
-        callback=_share,
+        callback=checked_by(read_absolute),
         show_default="none",
         help="With --tolerance: sums that differ by no more than this rate count as near, too.",
     ),
 )
 
-
-def tolerance(command: Command) -> Command:
-    """Add the tolerances for sums of rates; the command gets None for one that is not given."""
-    return _TOLERANCE(command)
-
+"""The tolerances for sums of rates."""
 
 reward_tolerance = click.option(
     "--reward-tolerance",
     metavar="SHARE",
-    callback=_share,
+    callback=checked_by(read_tolerance),
     show_default="none: equal",
     help="With --tolerance: rewards of a block may differ by this share.",
 )
@@ -246,14 +238,14 @@ horizon = click.option(
     help="Chains: keep apart only what K steps can tell apart; those of a CTMC are uniformised.",
 )
 
-_READING = _added(
+_READING = added(
     click.option(
         "--float-tolerance",
         type=float,
         default=DEFAULT_TOLERANCE,
         show_default=True,
         metavar="T",
-        callback=_tolerance,
+        callback=checked_by(read_tolerance),
         help="Largest relative change when a float is read as the rational that was meant "
         "(0.050000000000000044 as 1/20); 0 takes binary values literally, as networks always do.",
     ),
@@ -285,7 +277,7 @@ _READING = _added(
         "--constants",
         metavar="N=3,...",
         multiple=True,
-        callback=_joined,
+        callback=read_by(",".join),
         show_default="as the source says",
         help="PRISM and JANI sources: values of constants; may be repeated.",
     ),
@@ -310,7 +302,7 @@ _READING = _added(
         "--layers",
         metavar="NAME:FUNCTION,...",
         multiple=True,
-        callback=_layers,
+        callback=read_by(_layers),
         show_default="the file's own list",
         help=".npz and .safetensors files of weights alone: the layers by name, each with the activation that "
         "follows it: net.1:relu,net.3:relu,net.5.",
@@ -357,22 +349,3 @@ def writing(command: Command) -> Command:
         help="Chains: how numbers are written. double takes the nearest doubles, for tools that read no "
         "exact rationals.",
     )(with_write)
-
-
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document to stdout, nothing else."
-)
-
-
-def _set_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.meta[DEBUG] = True
-
-
-debug = click.option(
-    "--debug",
-    is_flag=True,
-    expose_value=False,
-    callback=_set_debug,
-    help="Show the traceback of an error.",
-)

@@ -38,15 +38,15 @@ def read_region(path: Path | None) -> Box | None:
 
 
 def summarise(
-    lumping: RegionLumping, *, box: Any = None, compare: int | None = None, time: bool = False
+    lumping: RegionLumping, *, inputs: Any = None, compare: int | None = None, time: bool = False
 ) -> Report:
     """Report sizes before and after, the region, the bound and its meaning, a measurement.
 
-    - box: must be None: the effect of rounding is bounded on the region
+    - inputs: must be None: the effect of rounding is bounded on the region
     - compare: number of random points of the region at which onnxruntime runs both networks
     - time: whether to measure how long both take in onnxruntime
     """
-    if box is not None:
+    if inputs is not None:
         raise InvalidInput("the effect of rounding is bounded on the region: leave --range out")
     measured = None
     if compare is not None:

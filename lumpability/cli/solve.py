@@ -11,9 +11,10 @@ from typing import Any
 import click
 
 from lumpability.cli import options
-from lumpability.cli.console import Stages, document, show
+from lumpability.cli.command import Outcome, command
+from lumpability.cli.console import Stages
 from lumpability.errors import InvalidInput
-from lumpability.files import together, writing
+from lumpability.files import writing
 from lumpability.formats import SOURCES
 from lumpability.markov.answer import Answer
 from lumpability.markov.chains import MarkovChain
@@ -61,23 +62,18 @@ def read_numbers(text: str) -> list[Fraction]:
     return found
 
 
-def numbers_option(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    """Read the numbers of an option, or refuse them as a usage error."""
-    if value is None:
-        return None
-    try:
-        found = read_numbers(value)
-    except InvalidInput as error:
-        raise click.BadParameter(str(error)) from None
+def read_times(text: str) -> list[Fraction]:
+    """Read numbers and ranges that are not negative."""
+    found = read_numbers(text)
     if min(found) < 0:
-        raise click.BadParameter(f"{min(found)} is negative")
+        raise InvalidInput(f"{min(found)} is negative")
     return found
 
 
-def _assigned(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> Any:
-    """Read NAME=NUMBERS, which may be repeated; commas separate assignments where a name follows."""
+def _assigned(values: tuple[str, ...]) -> dict[str, list[Fraction]]:
+    """Read NAME=NUMBERS, several of them; commas separate assignments where a name follows."""
     found: dict[str, list[Fraction]] = {}
-    for text in value:
+    for text in values:
         pieces: list[str] = []
         for piece in text.split(","):
             if "=" in piece or not pieces:
@@ -87,15 +83,12 @@ def _assigned(ctx: click.Context, parameter: click.Parameter, value: tuple[str, 
         for piece in pieces:
             name, equals, numbers = piece.partition("=")
             if not equals:
-                raise click.BadParameter(f"{piece!r} assigns nothing: give NAME=NUMBERS")
-            try:
-                found[name.strip()] = read_numbers(numbers)
-            except InvalidInput as error:
-                raise click.BadParameter(str(error)) from None
-    return found or None
+                raise InvalidInput(f"{piece!r} assigns nothing: give NAME=NUMBERS")
+            found[name.strip()] = read_numbers(numbers)
+    return found
 
 
-@click.command("solve", epilog=_EXAMPLES)
+@command("solve", examples=_EXAMPLES)
 @options.file_argument("model")
 @click.argument("quantity", type=click.Choice(QUANTITIES), default="stationary")
 @click.option(
@@ -113,7 +106,7 @@ def _assigned(ctx: click.Context, parameter: click.Parameter, value: tuple[str, 
 @click.option(
     "--times",
     metavar="NUMBERS",
-    callback=numbers_option,
+    callback=options.read_by(read_times),
     show_default="none",
     help="Points of time: 1,2,5 or FIRST:LAST:STEP; numbers of steps for a DTMC.",
 )
@@ -137,7 +130,7 @@ def _assigned(ctx: click.Context, parameter: click.Parameter, value: tuple[str, 
     metavar="NAME=X,...",
     show_default="parameters stay",
     multiple=True,
-    callback=_assigned,
+    callback=options.read_by(_assigned),
     help="Numbers in place of parameters.",
 )
 @click.option(
@@ -145,7 +138,7 @@ def _assigned(ctx: click.Context, parameter: click.Parameter, value: tuple[str, 
     metavar="NAME=A:B:STEP",
     show_default="no sweep",
     multiple=True,
-    callback=_assigned,
+    callback=options.read_by(_assigned),
     help="Answer for each of these numbers in place of a parameter, or of a constant of a PRISM or JANI "
     "source; the chain is lumped once, for all.",
 )
@@ -183,10 +176,8 @@ def _assigned(ctx: click.Context, parameter: click.Parameter, value: tuple[str, 
     help="Logarithmic axes of the plot.",
 )
 @options.reading
-@options.as_json
-@options.debug
-@together()
 def solve_command(
+    stages: Stages,
     *,
     model: Path,
     quantity: Any,
@@ -196,9 +187,8 @@ def solve_command(
     plot: Path | None,
     log: str | None,
     read: options.Read,
-    as_json: bool,
     **asked: Any,
-) -> None:
+) -> Outcome:
     """Answer one question about the Markov chain in MODEL.
 
     The chain is lumped for this question: only what it needs is kept apart. The quotient is solved, exactly if
@@ -214,31 +204,39 @@ def solve_command(
     fixed = {name: numbers[0] for name, numbers in (values or {}).items()}
     if log is not None and plot is None:
         raise click.UsageError("--log is for --plot")
-    with Stages() as stages:
-        with stages("reading", model.name):
-            swept = [*fixed, *(asked["sweep"] or ())] if model.suffix.lower() in SOURCES else []
-            chain = read(model, **({"parametric": swept} if swept else {}))
-        if chain.domain != "chain":
-            raise click.UsageError(f"solve is for Markov chains, not for a {type(chain).__name__}")
-        named = {
-            name: named_state(chain, asked[name])
-            for name in ("target", "avoid")
-            if asked[name] is not None
-        }
-        start = None if initial is None else named_state(chain, initial, label=False)
-        with stages("solving"):
-            answer = ask(chain, quantity, **(asked | named), initial=start, values=fixed or None)
-        with stages("writing"):
-            if csv is not None:
-                with writing(csv) as file:
-                    file.write(answer.to_csv().encode(errors="backslashreplace"))
-            if plot is not None:
-                _draw(answer, plot, log)
-    written = {"csv": csv, "plot": plot}
-    if as_json:
-        click.echo(_document(model, answer, written, stages))
-    else:
-        _show(answer, model, written, stages)
+    swept = [*fixed, *(asked["sweep"] or ())] if model.suffix.lower() in SOURCES else []
+    chain = read_chain(stages, read, model, "solve", **({"parametric": swept} if swept else {}))
+    named = {
+        name: named_state(chain, asked[name])
+        for name in ("target", "avoid")
+        if asked[name] is not None
+    }
+    start = None if initial is None else named_state(chain, initial, label=False)
+    with stages("solving"):
+        answer = ask(chain, quantity, **(asked | named), initial=start, values=fixed or None)
+    with stages("writing"):
+        if csv is not None:
+            with writing(csv) as file:
+                file.write(answer.to_csv().encode(errors="backslashreplace"))
+        if plot is not None:
+            from lumpability.show.plots import answer_values, save
+
+            save(answer_values(answer, log=log or ""), plot)
+    return Outcome(
+        lambda: {"path": str(model), **_data(answer)},
+        _tables(answer, stages),
+        read=model,
+        written={"csv": csv, "plot": plot},
+    )
+
+
+def read_chain(stages: Stages, read: options.Read, model: Path, verb: str, **more: Any) -> Any:
+    """Read a model that must be a Markov chain."""
+    with stages("reading", model.name):
+        chain = read(model, **more)
+    if chain.domain != "chain":
+        raise click.UsageError(f"{verb} is for Markov chains, not for a {type(chain).__name__}")
+    return chain
 
 
 def named_state(chain: Any, name: str, *, label: bool = True) -> Any:
@@ -254,17 +252,11 @@ def named_state(chain: Any, name: str, *, label: bool = True) -> Any:
     return name  # the error names it
 
 
-def _draw(answer: Answer, path: Path, log: str | None) -> None:
-    from lumpability.show.plots import answer_values, save
-
-    save(answer_values(answer, log=log or ""), path)
-
-
 def _text(value: Any) -> str:
     return f"{value:.10g}" if isinstance(value, float) else brief(value)
 
 
-def _show(answer: Answer, model: Path, written: dict[str, Path | None], stages: Stages) -> None:
+def _tables(answer: Answer, stages: Stages) -> list[Table]:
     lumping, records = answer.lumping, answer.records()
     rows = tuple(
         (*map(_text, record[:-1]), _accuracy(*record[-2:]))
@@ -279,11 +271,9 @@ def _show(answer: Answer, model: Path, written: dict[str, Path | None], stages: 
         ("lumping", f"{stats.states:,} -> {count(stats.blocks, 'block')}, for this question alone"),
         ("proof", stats.proof),
         *_conditions(lumping.quotient),
-        ("read", f"{model}  ({stages.seconds['reading']:.2f} s)"),
         ("solved", f"{stages.seconds['solving']:.2f} s, lumping included"),
-        *(("written", str(path)) for path in written.values() if path is not None),
     ]
-    show(Table(title, rows, columns, right), Table("how", tuple(facts)))
+    return [Table(title, rows, columns, right), Table("how", tuple(facts))]
 
 
 def _conditions(quotient: MarkovChain) -> list[tuple[str, str]]:
@@ -304,7 +294,7 @@ def _accuracy(value: Any, error: float | None) -> str:
     return "exact" if error == 0 else f"{error:.1e}"
 
 
-def _document(model: Path, answer: Answer, written: dict[str, Path | None], stages: Stages) -> str:
+def _data(answer: Answer) -> dict[str, Any]:
     rows = [
         {
             "point": {name: str(value) for name, value in row.point.items()},
@@ -319,14 +309,10 @@ def _document(model: Path, answer: Answer, written: dict[str, Path | None], stag
         for row in answer.rows
     ]
     stats = answer.lumping.stats
-    return document(
-        "solve",
-        path=str(model),
-        quantity=answer.quantity,
-        states=stats.states,
-        blocks=stats.blocks,
-        proof=stats.proof,
-        rows=rows,
-        written={name: None if path is None else str(path) for name, path in written.items()},
-        seconds=stages.seconds,
-    )
+    return {
+        "quantity": answer.quantity,
+        "states": stats.states,
+        "blocks": stats.blocks,
+        "proof": stats.proof,
+        "rows": rows,
+    }

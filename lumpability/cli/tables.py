@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from lumpability.cli import options
-from lumpability.cli.console import Stages, deliver
-from lumpability.cli.failures import dashed, tell
+from lumpability.cli.command import Outcome
+from lumpability.cli.console import Stages
+from lumpability.cli.failures import dashed
 from lumpability.cli.report import Report, change_of_size
 from lumpability.errors import FormatError, SizeLimit
 from lumpability.formats import FORMATS
@@ -98,15 +99,15 @@ def refuse_table_options(tables: dict[str, Any], model: Path) -> None:
 
 
 def lump_table_file(
+    stages: Stages,
     path: Path,
-    *,
     asked: dict[str, Any],
+    *,
     read: Any,
     write: Callable[[Any, Path], None],
     output: Path | None,
     report: Path | None,
-    as_json: bool,
-) -> None:
+) -> Outcome:
     """Lump an edge table, and report sizes, the proof and the files.
 
     - asked: the options of `lump_table`, and None for those of other models that were not given
@@ -122,10 +123,9 @@ def lump_table_file(
             )
     chain_file = _chain_file(given)
     reading = _reading(read)
-    with Stages() as stages, stages("lumping", path.name):
-        lumping = lump_table(
-            path, **given, **reading, output=output, progress=functools.partial(_show, stages)
-        )
+    with stages("lumping", path.name):
+        progress = functools.partial(_show, stages)
+        lumping = lump_table(path, **given, **reading, output=output, progress=progress)
         if chain_file is not None:
             if lumping.quotient is None:
                 raise SizeLimit(
@@ -133,24 +133,24 @@ def lump_table_file(
                     "too many for this format: name it .parquet or .csv"
                 )
             write(lumping.quotient, chain_file)
-    written = {
-        "blocks": output,
-        "quotient": chain_file or lumping.quotient_file,
-        "certificate": asked["certificate"],
-        "report": report,
-    }
-    deliver(
-        "lump",
-        path,
-        model=describe_table(lumping.stats.states, lumping.stats.transitions),
-        lumping=_data(lumping),
-        written=written,
-        tables=[_table(lumping)],
-        seconds=stages.seconds,
-        as_json=as_json,
+    stats = lumping.stats
+    write_blocks = "Hint: write the block of every state with -o, for example -o blocks.parquet"
+    return Outcome(
+        lambda: {
+            "path": str(path),
+            "model": describe_table(stats.states, stats.transitions),
+            "lumping": _data(lumping),
+        },
+        [_table(lumping)],
+        read=path,
+        written={
+            "blocks": output,
+            "quotient": chain_file or lumping.quotient_file,
+            "certificate": asked["certificate"],
+            "report": report,
+        },
+        hint=write_blocks if output is None else "",
     )
-    if not as_json and output is None:
-        tell("write the block of every state with -o, for example -o blocks.parquet", sort="Hint")
 
 
 def _chain_file(given: dict[str, Any]) -> Path | None:

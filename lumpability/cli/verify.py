@@ -10,8 +10,8 @@ import click
 
 from lumpability.certificate import BoundCertificate, Certificate, Verification, domain_of
 from lumpability.cli import options
-from lumpability.cli.console import Stages, show, show_json
-from lumpability.cli.failures import NO
+from lumpability.cli.command import Outcome, command
+from lumpability.cli.console import Stages
 from lumpability.cli.models import describe
 from lumpability.cli.tables import describe_table, refuse_table_options, table_options
 from lumpability.errors import FormatError, InvalidInput
@@ -43,7 +43,7 @@ _MODELS = {"region": "network", "bound": "chain"}
 """The `domain` of models, where a certificate names another."""
 
 
-@click.command("verify", epilog=_EXAMPLES)
+@command("verify", examples=_EXAMPLES)
 @options.file_argument("certificate")
 @options.file_argument("model")
 @options.file_option(
@@ -51,20 +51,15 @@ _MODELS = {"region": "network", "bound": "chain"}
     default="not checked",
     about="The lumped model: also check that the certificate is about it.",
 )
-@click.option(
+@options.file_option(
     "--blocks",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    show_default="needed for edge tables",
-    help="Edge tables: the file of blocks that the certificate is about.",
+    default="needed for edge tables",
+    about="Edge tables: the file of blocks that the certificate is about.",
 )
 @options.reading
 @table_options("states", "table", "memory", "temp")
-@options.as_json
-@options.debug
-@click.pass_context
 def verify_command(
-    ctx: click.Context,
+    stages: Stages,
     *,
     certificate: Path,
     model: Path,
@@ -72,8 +67,7 @@ def verify_command(
     blocks: Path | None,
     tables: dict[str, Any],
     read: Any,
-    as_json: bool,
-) -> None:
+) -> Outcome:
     """Check in exact arithmetic that CERTIFICATE holds for MODEL.
 
     The engine is not used. The command reads the model itself and trusts nothing in the certificate. It proves that the
@@ -82,50 +76,44 @@ def verify_command(
 
     The exit code is 0 if every claim was proved, and 1 with the claim that fails if not.
     """
-    with Stages() as stages:
-        with stages("reading", certificate.name):
-            claim, named = _read_certificate(certificate)
-            domain = _MODELS.get(named, named)
-        if domain == TableCertificate.domain:
-            if blocks is None:
-                raise click.UsageError(
-                    "give the file of blocks that the certificate is about: --blocks"
-                )
-            with stages("verifying", model.name):
-                tables["float_tolerance"] = read.keywords["float_tolerance"]
-                verification = claim.verify(model, blocks, quotient=quotient, **tables)
-            described = describe_table(claim.states, claim.transitions)
-        else:
-            refuse_table_options(tables, model)
-            region = isinstance(claim, RegionCertificate)
-            if region and quotient is None:
-                raise click.UsageError(
-                    "give the reduced network that the certificate is about: --quotient"
-                )
-            with stages("reading the model", model.name):
-                loaded = _read_model(read, model, domain, region=region)
-                reduced = (
-                    None
-                    if quotient is None
-                    else _read_model(_fitting(read, quotient), quotient, domain, region=region)
-                )
-            with stages("verifying"):
-                verification = claim.verify(loaded, reduced)
-            described = describe(loaded).data
-    if as_json:
-        show_json(
-            "verify",
-            path=str(model),
-            certificate=str(certificate),
-            model=described,
-            verification=_data(claim.kind, verification),
-            seconds=stages.seconds,
-        )
+    with stages("reading", certificate.name):
+        claim, named = _read_certificate(certificate)
+        domain = _MODELS.get(named, named)
+    if domain == TableCertificate.domain:
+        if blocks is None:
+            raise click.UsageError(
+                "give the file of blocks that the certificate is about: --blocks"
+            )
+        with stages("verifying", model.name):
+            tables["float_tolerance"] = read.keywords["float_tolerance"]
+            verification = claim.verify(model, blocks, quotient=quotient, **tables)
+        described = describe_table(claim.states, claim.transitions)
     else:
-        soundness_only = isinstance(claim, BoundCertificate | TableCertificate | GraphCertificate)
-        show(_table(certificate, model, verification, stages, soundness_only=soundness_only))
-    if not verification:
-        ctx.exit(NO)
+        refuse_table_options(tables, model)
+        region = isinstance(claim, RegionCertificate)
+        if region and quotient is None:
+            raise click.UsageError(
+                "give the reduced network that the certificate is about: --quotient"
+            )
+        with stages("reading the model", model.name):
+            loaded = _read_model(read, model, domain, region=region)
+            reduced = None
+            if quotient is not None:
+                reduced = _read_model(_fitting(read, quotient), quotient, domain, region=region)
+        with stages("verifying"):
+            verification = claim.verify(loaded, reduced)
+        described = describe(loaded).data
+    soundness_only = isinstance(claim, BoundCertificate | TableCertificate | GraphCertificate)
+    return Outcome(
+        lambda: {
+            "path": str(model),
+            "certificate": str(certificate),
+            "model": described,
+            "verification": _data(claim.kind, verification),
+        },
+        [_table(certificate, model, verification, stages, soundness_only=soundness_only)],
+        holds=bool(verification),
+    )
 
 
 def _read_certificate(path: Path) -> tuple[Any, str]:

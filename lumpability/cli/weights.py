@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from lumpability.cli.console import Stages, deliver
+from lumpability.cli.command import Outcome
+from lumpability.cli.console import Stages
 from lumpability.cli.failures import dashed
 from lumpability.cli.report import Report, change_of_size, rounding
 from lumpability.formats.streamed_weights import WeightsLumping, gated_layers, lump_weights
@@ -51,14 +52,14 @@ def describe_weights_file(path: Path) -> Report:
 
 
 def lump_weights_file(
+    stages: Stages,
     path: Path,
-    *,
     asked: dict[str, Any],
+    *,
     read: Any,
     output: Path | None,
     report: Path | None,
-    as_json: bool,
-) -> None:
+) -> Outcome:
     """Lump the layers of a file that were named, or its gated layers, and report sizes and rounding."""
     for name, value in asked.items():
         if value is not None and name != "exact_weights":
@@ -66,23 +67,18 @@ def lump_weights_file(
                 f"{dashed(name)} is not for weights without a list of layers, which have --exact-weights"
             )
     described = describe_weights_file(path)
-    with Stages() as stages, stages("lumping", path.name):
+    with stages("lumping", path.name):
         lumping = lump_weights(
             path,
             output,
             layers=read.keywords["layers"],
-            exact_weights=bool(asked.get("exact_weights")),
+            exact_weights=bool(asked["exact_weights"]),
         )
-    written = {"quotient": output, "report": report}
-    deliver(
-        "lump",
-        path,
-        model=described.data,
-        lumping=_data(lumping),
-        written=written,
-        tables=[_table(lumping)],
-        seconds=stages.seconds,
-        as_json=as_json,
+    return Outcome(
+        lambda: {"path": str(path), "model": described.data, "lumping": _data(lumping)},
+        [_table(lumping)],
+        read=path,
+        written={"quotient": output, "report": report},
     )
 
 

@@ -37,12 +37,12 @@ def test_json_is_one_document_of_its_schema(run: Run, machines: Path) -> None:
         text = schemas.joinpath(f"{name}.schema.json").read_text()
         jsonschema.validate(found, json.loads(text))
     assert document["explanation"]["kind"] == "exact"
-    assert document["written"] == {"html": None}
+    assert document["written"] == {"html": None, "certificate": None}
 
 
 def test_a_page_is_written(run: Run, machines: Path) -> None:
     document = run("explain", "machines.json", "0", "7", "--html", "why.html", "--json").document
-    assert document["written"] == {"html": "why.html"}
+    assert document["written"] == {"html": "why.html", "certificate": None}
     page = Path("why.html").read_text()
     assert page == lump(machine_repair(3)).explain("0", "7").to_html()
 
