@@ -123,6 +123,11 @@ class Activation:
         """Whether both are the same function."""
         return self.name == other.name and self.parameters == other.parameters
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # One of the table is stored by its name, because its functions have no names.
+        named = vars(self).get("_named")
+        return super().__reduce_ex__(protocol) if named is None else (_by_name, named)
+
     def __repr__(self) -> str:
         shown = "".join(f", {key}={value:g}" for key, value in self.parameters.items())
         return f"Activation({self.name!r}{shown})"
@@ -298,4 +303,10 @@ def activation(spec: str | Activation, **parameters: float) -> Activation:
             f"{', '.join(sorted(ACTIVATIONS))}",
             activation=spec,
         )
-    return ACTIVATIONS[spec](**parameters)
+    made = ACTIVATIONS[spec](**parameters)
+    vars(made)["_named"] = (spec, parameters)
+    return made
+
+
+def _by_name(name: str, parameters: dict[str, float]) -> Activation:
+    return activation(name, **parameters)

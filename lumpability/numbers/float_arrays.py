@@ -24,6 +24,8 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.numbers.integers import scale_to_integers
+
 Array = np.ndarray[Any, Any]
 
 _SPLIT = float(2**27 + 1)
@@ -40,6 +42,26 @@ def to_fractions(values: Any) -> Array:
     else:
         items = [Fraction(value) for value in source.astype(np.float64).ravel().tolist()]
     result.ravel()[:] = items
+    return result
+
+
+def exact_sum(rows: Array, factors: Array) -> Array:
+    """Return the sum of rows of floats times rationals, exactly: an object array of fractions.
+
+    Everything is a multiple of one fraction, so that only integers are multiplied.
+
+    >>> exact_sum(np.array([[0.5, 3], [1, 0]]), np.array([Fraction(1), Fraction(1, 3)])).tolist()
+    [Fraction(5, 6), Fraction(3, 1)]
+    """
+    whole, denominator = scale_to_integers(factors.tolist())
+    parts, exponents = np.frexp(rows.astype(np.float64))
+    mantissas, shifts = np.ldexp(parts, 53).astype(np.int64), exponents - 53
+    low = int(shifts[mantissas != 0].min(initial=0))
+    shifts[mantissas == 0] = low
+    integers = mantissas.astype(object) << (shifts - low).astype(object)
+    result = np.empty(rows.shape[1], dtype=object)
+    sums = np.array(whole, dtype=object) @ integers if whole else [0] * rows.shape[1]
+    result[:] = [Fraction(total, denominator << -low) for total in sums]
     return result
 
 

@@ -22,7 +22,7 @@ from functools import cached_property
 import numpy as np
 
 from lumpability.numbers.exact_array import ExactArray
-from lumpability.numbers.float_arrays import Array, as_floats, float_sum, to_fractions
+from lumpability.numbers.float_arrays import Array, as_floats, exact_sum, float_sum, to_fractions
 from lumpability.partition import Partition
 from lumpability.structure.protocol import Rows
 
@@ -112,15 +112,9 @@ class DenseStructure:
         rows = self.below.constant_rows[chosen]
         values = self.below.constants[chosen]
         stacked = np.vstack([self._stored_bias[None], self.matrix[rows]])
-        factors, exactly = as_floats(np.concatenate([[Fraction(1)], values]))
-        sums, exact = float_sum(stacked, factors, exactly, np.array([0]))
-        if exact[0]:
-            return np.asarray(sums[0])
-        total = to_fractions(self._stored_bias)
-        for row, value in zip(rows.tolist(), values.tolist(), strict=True):
-            places = np.flatnonzero(self.matrix[row])
-            total[places] += to_fractions(self.matrix[row, places]) * value
-        return total
+        exactly = np.concatenate([[Fraction(1)], values])
+        sums, exact = float_sum(stacked, *as_floats(exactly), np.array([0]))
+        return np.asarray(sums[0]) if exact[0] else exact_sum(stacked, exactly)
 
     def __repr__(self) -> str:
         classes = "1 class" if self.classes == 1 else f"{self.classes} classes"
@@ -200,15 +194,11 @@ class DenseStructure:
 
     def fractions(self, classes: Array, columns: Array) -> Array:
         """Return entries as an object array of fractions, shape (classes, columns)."""
-        bounds = self._bounds
-        result = np.full((len(classes), len(columns)), Fraction(0), dtype=object)
+        result = np.empty((len(classes), len(columns)), dtype=object)
         for i, number in enumerate(np.asarray(classes).tolist()):
-            for k in range(int(bounds[number]), int(bounds[number + 1])):
-                row = self.matrix[self.below.members[k]][columns]
-                places = np.flatnonzero(row)
-                if len(places):
-                    exact = to_fractions(row[places])
-                    result[i, places] += exact * self.below.factors[k]
+            members = slice(int(self._bounds[number]), int(self._bounds[number + 1]))
+            rows = self.matrix[np.ix_(self.below.members[members], columns)]
+            result[i] = exact_sum(rows, self.below.factors[members])
         return result
 
     def entries(self, classes: Array, columns: Array) -> Array:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -9,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lumpability import lump
 from lumpability.errors import InvalidInput, InvalidNetwork
 from lumpability.networks import Network
+from lumpability.networks.activations import ACTIVATIONS
 from lumpability.networks.elementwise import Activate, Constant, PReLU, Scale, Shift, Softmax
 from lumpability.networks.joins import Join
 from lumpability.networks.layers import BatchNorm, Conv, Dense, Layer
@@ -45,6 +50,19 @@ def test_rational_and_float_evaluation_agree_and_shapes_are_foretold(layer: Laye
     exact, found = network.exact(x.astype(object)), network(x)
     assert found.shape == exact.shape == network.output_shape
     np.testing.assert_allclose(found, exact.astype(np.float64), rtol=1e-12)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_copies_of_networks_and_of_their_lumpings_compute_the_same(
+    copied: Callable[..., Network],
+) -> None:
+    steps = [Activate(name) for name in ACTIVATIONS if name != "leaky_relu"]
+    steps.append(Activate("leaky_relu", alpha=0.25))
+    network = Network((Dense(np.array([[1.0, 1, 2]])), *steps), (None, 1), np.float64)
+    again = copied(network)
+    assert again([0.5]).tolist() == network([0.5]).tolist()
+    assert [layer.title for layer in again.layers] == [layer.title for layer in network.layers]
+    assert repr(copied(lump(network))) == repr(lump(network))
 
 
 @given(st.lists(st.integers(-8, 8), min_size=2, max_size=2))

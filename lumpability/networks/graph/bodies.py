@@ -1,8 +1,9 @@
-"""The bodies of Scan and Loop, written into the graph around them and back; and local functions, written out.
+"""The graphs inside Scan, Loop and If, written into the graph around them and back; and local functions, written out.
 
 A step of a body becomes nodes of the graph itself, with four operators of its own at the ends (`operators.steps`): a
 state as it is before a step, an element of a sequence, a state after the last step, a sequence of outputs.  States of
-a body are then units like others.  What is written back is the file with other constants.
+a body are then units like others.  Both branches of an If become nodes as well, and a fifth operator chooses between
+what they yield.  What is written back is the file with other constants.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from lumpability.networks.tensors.protobuf import STEPS, attributes, onnx, subgr
 
 
 class _Body(NamedTuple):
-    """A body that can be written into the graph.
+    """A graph inside a node that can be written into the graph around it.
 
+    - place: its number among the graphs of the node
     - states: number of its states
     - given: number of inputs of the node before the states, and of the body's inputs and outputs before them
     """
@@ -26,34 +28,55 @@ class _Body(NamedTuple):
     node: Any
     graph: Any
     prefix: str
-    states: int
-    given: tuple[int, int, int]
+    place: int = 0
+    states: int = 0
+    given: tuple[int, int, int] = (0, 0, 0)
 
     @classmethod
-    def of(cls, node: Any) -> _Body | None:
-        """Return the body of a node, or None if it has none or stays as it is."""
+    def all_of(cls, node: Any) -> list[_Body]:
+        """Return the graphs inside a node, of an If first the one for true; none if they stay as they are."""
         graphs = subgraphs(node)
-        if node.domain not in ("", "ai.onnx") or node.op_type not in ("Scan", "Loop"):
-            return None
-        if len(graphs) != 1 or graphs[0].sparse_initializer or any(map(subgraphs, graphs[0].node)):
-            return None
-        (graph,) = graphs
-        if not any(node.output) or not any(True for _ in graph.node):
-            return None
-        prefix = f"{next(filter(None, node.output))}/body/"
+        if node.domain not in ("", "ai.onnx") or not graphs or not any(node.output):
+            return []
+        if any(graph.sparse_initializer or any(map(subgraphs, graph.node)) for graph in graphs):
+            return []
+        first = next(filter(None, node.output))
+        if node.op_type == "If":
+            names = [item.name for item in node.attribute if item.type == 5]
+            if sorted(names) != ["else_branch", "then_branch"] or len(graphs) != 2:
+                return []
+            both = [
+                cls(node, graphs[k], f"{first}/{names[k].removesuffix('_branch')}/", k)
+                for k in map(names.index, ("then_branch", "else_branch"))
+            ]
+            ends = [[item.name for item in one.graph.output] for one in both]
+            plain = all(len(end) == len(node.output) for end in ends)
+            plain = plain and not any(one.graph.input for one in both)
+            plain = plain and all(
+                one.own.issuperset(end) for one, end in zip(both, ends, strict=True)
+            )
+            return both if plain else []
+        if node.op_type in ("Scan", "Loop") and len(graphs) == 1 and graphs[0].node:
+            body = cls._of_steps(node, graphs[0], f"{first}/body/")
+            return [] if body is None else [body]
+        return []
+
+    @classmethod
+    def _of_steps(cls, node: Any, graph: Any, prefix: str) -> _Body | None:
+        """Return the body of a Scan or a Loop, or None if it stays as it is."""
         if node.op_type == "Loop":
             states = len(node.input) - 2
             # How many outputs of steps there are is known to nobody.
             plain = len(graph.output) == states + 1 and len(graph.input) == states + 2
             plain = plain and all(map(_same_shape, graph.input[2:], graph.output[1:]))
-            return cls(node, graph, prefix, states, (2, 2, 1)) if plain and states > 0 else None
+            return cls(node, graph, prefix, 0, states, (2, 2, 1)) if plain and states > 0 else None
         states = len(node.input) - _whole(attributes(node).get("num_scan_inputs"))
         fits = len(graph.input) == len(node.input) and 0 < states < len(node.input)
         counts = {"input": len(node.input) - states, "output": len(graph.output) - states}
         for (end, count), key in product(counts.items(), ("axes", "directions")):
             stated = attributes(node).get(f"scan_{end}_{key}", [0] * count)
             fits = fits and isinstance(stated, list) and len(stated) == count
-        return cls(node, graph, prefix, states, (0, 0, 0)) if fits and all(node.input) else None
+        return cls(node, graph, prefix, 0, states) if fits and all(node.input) else None
 
     @property
     def own(self) -> set[str]:
@@ -109,6 +132,14 @@ class _Body(NamedTuple):
                 )  # fmt: skip
 
 
+def _choices(node: Any, then: _Body, other: _Body) -> Iterator[Any]:
+    """Yield the nodes that choose between what the branches of an If yield."""
+    ends = [[body.outer(item.name) for item in body.graph.output] for body in (then, other)]
+    for name, *both in zip(node.output, *ends, strict=True):
+        if name:
+            yield _node("If", [node.input[0], *both], [name], name=node.name)
+
+
 def _whole(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
@@ -123,16 +154,17 @@ def _same_shape(before: Any, after: Any) -> bool:
 
 
 def inlined(model: Any) -> Any:
-    """Return a model with local functions and the bodies of Scan and Loop as nodes of its graph, or itself.
+    """Return a model with local functions and the graphs of Scan, Loop and If as nodes of its graph, or itself.
 
     - model: ModelProto
     """
     model = _without_functions(model)
-    bodies = {k: body for k, node in enumerate(model.graph.node) if (body := _Body.of(node))}
+    bodies = {k: found for k, node in enumerate(model.graph.node) if (found := _Body.all_of(node))}
     names = set(names_in(model.graph)) if bodies else set()
     if not all(isinstance(name, str) for name in names):
         return model
-    new = any(name.startswith(body.prefix) for body in bodies.values() for name in names)
+    prefixes = tuple(body.prefix for some in bodies.values() for body in some)
+    new = any(name.startswith(prefixes) for name in names)
     old = any(i.domain in ("", "ai.onnx") and i.version < 9 for i in model.opset_import)
     if not bodies or new or old or STEPS in {item.domain for item in model.opset_import}:
         return model
@@ -145,17 +177,19 @@ def inlined(model: Any) -> Any:
         if number not in bodies:
             graph.node.append(node)
             continue
-        body = bodies[number]
-        graph.node.extend(body.ends())
-        graph.node.extend(body.renamed())
-        for items, own in (
-            (graph.initializer, body.graph.initializer),
-            (graph.value_info, (*body.graph.input, *body.graph.output, *body.graph.value_info)),
-        ):
-            for item in own:
-                if body.outer(item.name) != item.name:
-                    items.append(item)
-                    items[-1].name = body.outer(item.name)
+        some = bodies[number]
+        graph.node.extend(some[0].ends() if len(some) == 1 else _choices(node, *some))
+        for body in some:
+            graph.node.extend(body.renamed())
+            inner = body.graph
+            for items, own in (
+                (graph.initializer, inner.initializer),
+                (graph.value_info, (*inner.input, *inner.output, *inner.value_info)),
+            ):
+                for item in own:
+                    if body.outer(item.name) != item.name:
+                        items.append(item)
+                        items[-1].name = body.outer(item.name)
     return flat
 
 
@@ -175,47 +209,52 @@ def restored(flat: Any, original: Any) -> Any:
     Local functions stay written out: their weights are constants of the graph, which others do not share.
     """
     original = _without_functions(original)
-    bodies = [body for node in original.graph.node if (body := _Body.of(node))]
-    inside = {body.outer(name) for body in bodies for name in body.own}
+    bodies = {k: _Body.all_of(node) for k, node in enumerate(original.graph.node)}
+    prefixes = tuple(body.prefix for some in bodies.values() for body in some)
+    taken = set(names_in(original.graph))
     model = type(flat)()
     model.CopyFrom(flat)
     graph = model.graph
-    for items in (model.opset_import, graph.node, graph.initializer, graph.value_info):
-        del items[:]
+    del model.opset_import[:], graph.node[:]
     model.opset_import.extend(item for item in flat.opset_import if item.domain != STEPS)
-    for items, edited in (
-        (graph.initializer, flat.graph.initializer),
-        (graph.value_info, flat.graph.value_info),
-    ):
-        items.extend(item for item in edited if item.name not in inside)
+    for items in (graph.input, graph.initializer, graph.value_info):
+        for k in reversed([k for k, one in enumerate(items) if one.name.startswith(prefixes)]):
+            del items[k]
     nodes = {next(filter(None, node.output)): node for node in flat.graph.node}
-    for node in original.graph.node:
-        body = _Body.of(node)
-        found = nodes.get(next(filter(None, node.output))) if body is None else node
+    for number, node in enumerate(original.graph.node):
+        some = bodies[number]
+        found = node if some else nodes.get(next(filter(None, node.output)))
         if found is not None:
             graph.node.append(found)
-        if body is not None:
-            _write_back(body, flat, nodes, graph.node[-1])
+        for body in some:
+            _write_back(body, flat, nodes, graph.node[-1], taken)
     return model
 
 
-def _write_back(body: _Body, flat: Any, nodes: dict[str, Any], node: Any) -> None:
-    """Write the edited nodes of a body into a copy of its Scan or Loop."""
+def _write_back(body: _Body, flat: Any, nodes: dict[str, Any], node: Any, taken: set[str]) -> None:
+    """Write the edited nodes of a body into a copy of its Scan, Loop or If."""
     before, first, _ = body.given
     for k in range(body.states):
         state = nodes[body.prefix + body.graph.input[first + k].name]
         node.input[before + k] = state.input[0]
-    graph = next(item.g for item in node.attribute if item.type == 5)
+    graph = subgraphs(node)[body.place]
     kept = [nodes.get(body.prefix + next(filter(None, n.output))) for n in body.graph.node]
     del graph.node[:]
     graph.node.extend(one for one in kept if one is not None)
     back = {body.outer(name): name for name in names_in(body.graph)}
+    for item in flat.graph.initializer:
+        if item.name.startswith(body.prefix) and item.name not in back:  # a constant was cloned
+            name = item.name.removeprefix(body.prefix)
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            back[item.name] = name
     for one in graph.node:
         for names in (one.input, one.output):
             names[:] = [back.get(name, name) for name in names]
     del graph.initializer[:]
     for item in flat.graph.initializer:
-        if item.name.startswith(body.prefix) and item.name in back:
+        if item.name.startswith(body.prefix):
             graph.initializer.append(item)
             graph.initializer[-1].name = back[item.name]
     edited = {item.name: item for item in flat.graph.value_info}

@@ -62,6 +62,9 @@ class GraphNetwork:
         model.ParseFromString(data)
         return cls(model, folder)
 
+    def __reduce__(self) -> Any:
+        return GraphNetwork.from_bytes, (self.to_bytes(), self.folder)
+
     @cached_property
     def index(self) -> Index:
         """The graph, indexed, with the bodies of Scan and Loop written into it."""

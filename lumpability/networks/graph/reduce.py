@@ -96,7 +96,7 @@ class GraphLumping:
     @property
     def is_unchanged(self) -> bool:
         """Whether nothing leaves."""
-        return self.quotient.model is self.network.model
+        return self.quotient is self.network
 
     @property
     def held(self) -> dict[str, Held]:

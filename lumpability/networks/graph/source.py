@@ -6,6 +6,8 @@ says so in its file.  Both are kept beside the network, so that one that is made
 
 from __future__ import annotations
 
+import copyreg
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from lumpability.errors import InvalidInput
@@ -62,3 +64,20 @@ def note(network: Network, **texts: str) -> Network:
 def notes_of(network: Network) -> dict[str, str]:
     """Return the notes about a network."""
     return dict(_NOTES.get(network, {}))
+
+
+def _restored(
+    state: dict[str, Any], graph: tuple[GraphNetwork, bool] | None, notes: dict[str, str] | None
+) -> Network:
+    """Return a network with what was known beside it."""
+    network = object.__new__(Network)
+    vars(network).update(state)
+    if graph is not None:
+        _GRAPHS[network] = graph
+    if notes is not None:
+        _NOTES[network] = notes
+    return network
+
+
+# Copies of a network, here and in other processes, know its graph and its notes.
+copyreg.pickle(Network, lambda one: (_restored, (vars(one), _GRAPHS.get(one), _NOTES.get(one))))

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.networks.operators.rows import by_taps, incoming, structure_of
+from lumpability.networks.operators.rows import incoming, structure_of
+from lumpability.networks.tensors.algebra import ONE, Algebra
 from lumpability.networks.tensors.tensor import Unproved
 from lumpability.numbers.float_arrays import Array, round_to, to_fractions
-from lumpability.structure.dense import DenseStructure, RowClasses
+from lumpability.structure.dense import DenseStructure
 
 
 def matched_layer(
@@ -38,19 +39,16 @@ def matched_layer(
     group = int(kept[0]) // width
     if not bool((kept // width == group).all()):
         raise Unproved(name)
-    algebra = call.work.algebra
     old_reader = [r for r in other.work.readers if r.node == other.number][group]
     old_bias = None if before.bias is None else before.bias[group * width : (group + 1) * width]
-    sides = []
-    for part, some, shift in (
-        (old_reader, before.matrices[group], old_bias),
-        (reader, matrix, bias),
-    ):
-        known = (part.ids == 0) & (not layer.pads)
-        rows = incoming(algebra, part, known, layer.taps, layer.share)
-        live = (part.facs != 0) & ~known
-        sides.append(_Side(some, shift, rows, np.unique(part.ids[live]), part))
-    _agree(algebra, sides, layer.taps, kept - group * width, name)
+    sides = [
+        _Side(call.work.algebra, some, shift, part, layer.taps, layer.share, folds=not layer.pads)
+        for part, some, shift in (
+            (old_reader, before.matrices[group], old_bias),
+            (reader, matrix, bias),
+        )
+    ]
+    _agree(sides, kept - group * width, name)
     found = other.work.tensors[name]
     return found.ids.ravel()[kept], found.facs.ravel()[kept]
 
@@ -70,66 +68,77 @@ def _same_function(call: Any, other: Any) -> bool:
 
 @dataclass
 class _Side:
-    """One of two layers that are compared: weights, rows by classes, atoms of the classes, channels."""
+    """One of two layers that are compared.
 
+    - part: its channels with their values
+    - folds: whether constant channels go into the bias
+    """
+
+    algebra: Algebra
     matrix: Array
     bias: Array | None
-    rows: RowClasses
-    atoms: Array
     part: Any
+    taps: int = 1
+    share: Fraction = Fraction(1)
+    folds: bool = False
+
+    def __post_init__(self) -> None:
+        known = (self.part.ids == ONE) & self.folds
+        self.rows = incoming(self.algebra, self.part, known, self.taps, self.share, scaled=True)
+        live = np.flatnonzero((self.part.facs != 0) & ~known)
+        self.atoms, first = np.unique(self.part.ids[live], return_index=True)
+        # The first channel of a class took over what left it, and rows are divided by its factor.
+        self.channel = live[first]
+        self.leads = self.algebra.fractions_of(self.part.facs[self.channel])
 
     @cached_property
     def summed(self) -> DenseStructure:
         return structure_of(self.matrix, self.bias, self.rows)
 
+    def rows_of(self, classes: Array) -> Array:
+        """Return the rows of some classes, tap by tap."""
+        return np.asarray((classes[:, None] * self.taps + np.arange(self.taps)).ravel())
 
-def _agree(algebra: Any, sides: list[_Side], taps: int, kept: Array, name: str) -> None:
+
+def _agree(sides: list[_Side], kept: Array, name: str) -> None:
     """Check that columns of the second layer are some of the first, class by class, up to rounding."""
     old, new = sides
     if not np.isin(new.atoms, old.atoms).all():
         raise Unproved(name)
     where = np.searchsorted(old.atoms, new.atoms)
     gone = np.setdiff1d(np.arange(len(old.atoms)), where)
-    step = np.arange(taps)
-    if not algebra.domains.partial.isdisjoint(old.atoms[gone].tolist()):
+    if not old.algebra.domains.partial.isdisjoint(old.atoms[gone].tolist()):
         raise Unproved(name)  # zero times what is not finite is no number
-    if len(gone):
-        lost = old.summed.entries((gone[:, None] * taps + step).ravel(), kept)
-        if bool((lost != 0).any()):
-            raise Unproved(name)
-    part = new.part
-    live = np.flatnonzero((part.facs != 0) & np.isin(part.ids, new.atoms))
-    _, first = np.unique(part.ids[live], return_index=True)  # it took over what left its class
-    channel = live[first]
-    factors = np.array([algebra.fractions[f] for f in part.facs[channel].tolist()], dtype=object)
-    _compare(
-        old.summed.entries((where[:, None] * taps + step).ravel(), kept),
-        new.summed.entries(np.arange(new.summed.classes), np.arange(new.matrix.shape[1])),
-        new.matrix[(channel[:, None] * taps + step).ravel()],
-        np.repeat(factors, taps),
-        name,
-    )
+    if len(gone) and bool((old.summed.entries(old.rows_of(gone), kept) != 0).any()):
+        raise Unproved(name)
+    ratios = old.leads[where] / new.leads
+    single = np.diff(old.rows.starts, append=len(old.rows.members))[where * old.taps] == 1
+    single &= np.array([ratio == 1 for ratio in ratios.tolist()], dtype=bool)
+    every = np.arange(new.matrix.shape[1])
+    for some in (np.flatnonzero(single), np.flatnonzero(~single)):
+        wanted = old.summed.entries(old.rows_of(where[some]), kept)
+        given = new.summed.entries(new.rows_of(some), every)
+        if not all(single[some]):
+            wanted = to_fractions(wanted) * np.repeat(ratios[some], new.taps)[:, None]
+        _compare(wanted, given, new.matrix[new.rows_of(new.channel[some])], name)
     stored = np.zeros(new.matrix.shape[1], new.matrix.dtype) if new.bias is None else new.bias
     shift = to_fractions(new.summed.bias) - to_fractions(stored)  # by constants that stay
     wanted = (to_fractions(old.summed.bias[kept]) - shift)[None]
-    _compare(wanted, to_fractions(stored)[None], stored[None], np.array([Fraction(1)]), name)
+    _compare(wanted, to_fractions(stored)[None], stored[None], name)
 
 
-def _compare(wanted: Array, given: Array, behind: Array, factors: Array, name: str) -> None:
-    """Check that sums agree, or are off by what one weight each, with a factor, lost in being rounded."""
+def _compare(wanted: Array, given: Array, behind: Array, name: str) -> None:
+    """Check that sums agree, or are off by what one weight each lost in being rounded."""
     differ = np.asarray(wanted != given, dtype=bool)
     if np.dtype(object) not in {wanted.dtype, given.dtype}:
-        # Where a weight stands alone with the factor one, it is the sum that was rounded.
-        alone = (given == behind) & (wanted.astype(behind.dtype) == behind)
-        plain = np.array([factor == 1 for factor in factors.tolist()], dtype=bool)
-        differ &= ~(alone & plain[:, None])
+        # Where a weight stands alone, it is the sum that was rounded.
+        differ &= ~((given == behind) & (wanted.astype(behind.dtype) == behind))
     rows, columns = np.nonzero(differ)
     if not len(rows):
         return
     stored = behind[rows, columns]
     off = to_fractions(given[rows, columns]) - to_fractions(wanted[rows, columns])
-    exact = to_fractions(stored) - off / factors[rows]
-    if not np.array_equal(round_to(exact, behind.dtype)[0], stored):
+    if not np.array_equal(round_to(to_fractions(stored) - off, behind.dtype)[0], stored):
         raise Unproved(name)
 
 
@@ -156,7 +165,7 @@ def matched_cell(
     name = next(filter(None, call.node.output))
     before, old_units, old_zero = (other.notes[key] for key in ("cell", "units", "zero"))
     kept = call.work.against.units(name, old_units.shape, cell.states.shape[-1])
-    algebra, none = call.work.algebra, np.zeros(0, np.int64)
+    algebra = call.work.algebra
     attributes = [
         {k: v for k, v in one.attributes.items() if k != "hidden_size"} for one in (call, other)
     ]
@@ -185,17 +194,14 @@ def matched_cell(
         )
         for old, old_ids, old_facs, new, new_ids, new_facs in pairs:
             for gate, gate_new in zip(old, new, strict=True):
-                sides = []
-                for matrix, ids, facs in ((gate, old_ids, old_facs), (gate_new, new_ids, new_facs)):
-                    part = _Part(ids, facs.astype(np.int64))
-                    live = np.flatnonzero(part.facs)
-                    atoms, number = np.unique(ids[live], return_inverse=True)
-                    factors = np.array(
-                        [algebra.fractions[f] for f in part.facs[live].tolist()], dtype=object
+                sides = [
+                    _Side(algebra, matrix, None, _Part(ids, facs.astype(np.int64)))
+                    for matrix, ids, facs in (
+                        (gate, old_ids, old_facs),
+                        (gate_new, new_ids, new_facs),
                     )
-                    rows = by_taps((live, number, factors), (none, none.astype(object)), 1)
-                    sides.append(_Side(matrix, None, rows, atoms, part))
-                _agree(algebra, sides, 1, chosen, name)
+                ]
+                _agree(sides, chosen, name)
     return units, zero
 
 

@@ -28,15 +28,13 @@ def incoming(
     """
     live = np.flatnonzero((reader.facs != 0) & ~known)
     _, first, number = np.unique(reader.ids[live], return_index=True, return_inverse=True)
-    factors = np.array([algebra.fractions[f] for f in reader.facs[live].tolist()], dtype=object)
+    factors = algebra.fractions_of(reader.facs[live])
     if scaled and len(live):
         alone = np.bincount(number)[number] == 1
         factors[alone] = Fraction(1)
         factors[~alone] = factors[~alone] / factors[first[number[~alone]]]
     fixed = np.flatnonzero(known & (reader.facs != 0))
-    values = np.array(
-        [algebra.fractions[f] * share for f in reader.facs[fixed].tolist()], dtype=object
-    )
+    values = algebra.fractions_of(reader.facs[fixed]) * share
     return by_taps((live, number, factors), (fixed, values), taps)
 
 

@@ -268,6 +268,8 @@ def _chosen(call: Call, algebra: Algebra, name: Any, slots: list[int]) -> Rule:
         test, *both = values
         if both[0] == both[1]:
             return both[0]
+        if test[0] == ONE:
+            return both[0] if test[1] else both[1]
         scale = next(factor for _, factor in both if factor)
         parts = [(a, f / scale) for a, f in both]
         atom, _ = _free(algebra, "Where", [test, *parts])
@@ -354,6 +356,7 @@ _RULES: dict[str, Callable[..., Rule]] = {
     "Max": _homogeneous(max),
     "Min": _homogeneous(min),
     "Where": _chosen,
+    "If": _chosen,
     "Pow": _power,
     "Reciprocal": _reciprocal,
     "BatchNormalization": _normalised,

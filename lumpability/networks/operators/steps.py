@@ -1,8 +1,10 @@
-"""The ends of the bodies of Scan and Loop: their states are lumped from the coarsest guess until it is stable.
+"""The ends of the graphs inside Scan, Loop and If: states are lumped from the coarsest guess until it is stable.
 
 States that are guessed to be equal before a step are units of equal value; the step is then evaluated like any other
 part of the graph.  States that it leaves with different values are told apart, and all is done once more.  What is
 stable begins equal and stays equal, however many steps there are: exact lumpability, the direction incoming.
+
+An If is linear in what its two branches yield together, like Where, and units leave both branches or none.
 """
 
 from __future__ import annotations
@@ -12,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from lumpability.networks.operators import elementwise
 from lumpability.networks.tensors.algebra import ONE
 from lumpability.networks.tensors.call import Call
 from lumpability.networks.tensors.tensor import Declined, Unproved
 from lumpability.numbers.float_arrays import Array
 
-OPERATORS = frozenset({"State", "Element", "Last", "Sequence"})
+OPERATORS = frozenset({"State", "Element", "Last", "Sequence", "If"})
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ def apply(call: Call) -> None:
     """Record the output."""
     if call.op in ("Element", "Sequence") and not call.moving(0):
         raise Declined("is a part of a constant")
-    {"State": _state, "Element": _element, "Last": _last, "Sequence": _sequence}[call.op](call)
+    made = {"State": _state, "Element": _element, "Last": _last, "Sequence": _sequence, "If": _if}
+    made[call.op](call)
 
 
 def _state(call: Call) -> None:
@@ -222,6 +226,18 @@ def _sequence(call: Call) -> None:
             raise Unproved(call.node.output[0])
     ids = _each(call, ("sequence", call.node.output[0]), ids)
     call.yields({a + (a >= axis) for a in given.units}, labels, (ids, facs))
+
+
+def _if(call: Call) -> None:
+    if not all(map(call.moving, (1, 2))):
+        raise Declined("has a branch that yields a constant")
+    first, second = (call.dims(call.name(slot)) for slot in (1, 2))
+    if first != second or first != call.dims(call.node.output[0]):
+        raise Declined("has branches that yield tensors of different shapes")
+    test = call.constant(0)
+    if len(first) < (len(call.dims(call.name(0))) if test is None else test.ndim):
+        raise Declined("has branches that yield single numbers")
+    elementwise.apply(call)
 
 
 def edit(call: Call, edit: Any) -> None:

@@ -101,6 +101,12 @@ class Algebra:
             self.fractions.append(factor)
         return found
 
+    def fractions_of(self, numbers: Array) -> Array:
+        """Return factors, given by their numbers, as an object array."""
+        found = np.empty(len(numbers), dtype=object)
+        found[:] = [self.fractions[number] for number in numbers.tolist()]
+        return found
+
     def bounded(self, value: Value) -> Value:
         """Return a value whose factor is of bounded length: itself, or a new atom.
 

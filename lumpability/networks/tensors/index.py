@@ -17,6 +17,7 @@ import numpy as np
 from lumpability.errors import InvalidNetwork
 from lumpability.networks.tensors.facts import Facts, Shape, facts_at
 from lumpability.networks.tensors.protobuf import (
+    STEPS,
     array_of,
     attributes,
     evaluated,
@@ -148,8 +149,23 @@ class Index:
             node = self.nodes[self.producer[name]]
             channels = {_channels(node, facts) for facts in trials}
             certain = not self.symbols or (len(channels) == 1 and channels != {None})
+            certain = certain and name not in self.branches
             if certain and all(name in facts.wrong for facts in trials):
                 raise InvalidNetwork(message)
+
+    @cached_property
+    def branches(self) -> set[str]:
+        """Tensors that are computed in branches of an If alone: nobody knows whether these run."""
+        needed, pending = set(), list(self.outputs)
+        while pending:
+            name = pending.pop()
+            if name not in needed:
+                needed.add(name)
+                node = self.nodes[self.producer[name]] if name in self.producer else None
+                if node is not None:
+                    chosen = node.domain == STEPS and node.op_type == "If"
+                    pending += node.input[:1] if chosen else (*node.input, *captured(node))
+        return self.producer.keys() - needed
 
     def facts(self, sizes: dict[str, int]) -> Facts:
         """Fold constants and infer shapes with the free dimensions set to some sizes."""

@@ -23,7 +23,7 @@ _INFERRED_AS = {
 
 
 STEPS = "lumpability.steps"
-"""The domain of the ends of bodies of Scan and Loop, see `lumpability.networks.operators.steps`."""
+"""The domain of the ends of graphs inside Scan, Loop and If, see `lumpability.networks.operators.steps`."""
 
 
 def onnx() -> Any:
@@ -161,6 +161,9 @@ def _type_of_step(node: Any, types: Mapping[str, Any]) -> Iterator[Any]:
         return
     read = node.input[: 2 if node.op_type == "Sequence" else 1]
     known = [types[name] for name in read if name in types]
+    if node.op_type == "If":
+        yield from _type_of_both(*(types.get(name) for name in node.input[1:]))
+        return
     if len(known) < len(read) or not all(one.tensor_type.HasField("shape") for one in known):
         return
     if node.op_type in ("Element", "Sequence") and not known[-1].tensor_type.shape.dim:
@@ -175,6 +178,23 @@ def _type_of_step(node: Any, types: Mapping[str, Any]) -> Iterator[Any]:
         dims.insert(given["axis"] % (len(dims) + 1), steps[given["along"] % len(steps)])
     del kind.tensor_type.shape.dim[:]
     kind.tensor_type.shape.dim.extend(dims)
+    yield kind
+
+
+def _type_of_both(first: Any, second: Any) -> Iterator[Any]:
+    """Yield what is common to two types, if they are of tensors and anything is."""
+    if first is None or second is None or not first.tensor_type.elem_type:
+        return
+    kind = type(first)()
+    kind.CopyFrom(first)
+    mine, other = kind.tensor_type, second.tensor_type
+    if mine.elem_type != other.elem_type:
+        return
+    if not other.HasField("shape") or len(mine.shape.dim) != len(other.shape.dim):
+        mine.ClearField("shape")
+    for one, two in zip(mine.shape.dim, other.shape.dim, strict=False):
+        if one != two:
+            one.Clear()
     yield kind
 
 

@@ -1,4 +1,4 @@
-"""States of the bodies of Scan and Loop are lumped; what comes back is the file with other constants."""
+"""States of Scan and Loop and both branches of If are lumped; what comes back is the file with other constants."""
 
 from typing import Any
 
@@ -210,10 +210,95 @@ def test_states_that_decide_when_a_loop_ends_stay() -> None:
     assert not lumping.is_irreducible
 
 
+def branching(
+    then: np.ndarray, other: np.ndarray, other_nodes: list[Any] | None = None
+) -> GraphNetwork:
+    """x -> MatMul -> Relu -> one of two layers, as the sum of x is positive or not -> MatMul."""
+    make, wide = helper.make_node, then.shape[1]
+    nodes = {
+        "then": [make("MatMul", ["h", "A"], ["p"]), make("Relu", ["p"], ["a"])],
+        "else": other_nodes or [make("MatMul", ["h", "B"], ["b"])],
+    }
+    weights = {"then": stored(A=then), "else": stored(B=other)}
+    graphs = {
+        f"{key}_branch": helper.make_graph(
+            nodes[key], key, [], [kind(key[0].translate({116: "a", 101: "b"}), "N", wide)], own
+        )
+        for key, own in weights.items()
+    }
+    graph = helper.make_graph(
+        [
+            make("MatMul", ["x", "W"], ["z"]),
+            make("Relu", ["z"], ["h"]),
+            make("ReduceSum", ["x"], ["s"], keepdims=0),
+            make("Greater", ["s", "zero"], ["c"]),
+            make("If", ["c"], ["y"], **graphs),
+            make("MatMul", ["y", "V"], ["out"]),
+        ],
+        "graph",
+        [kind("x", "N", 3)],
+        [kind("out", "N", 2)],
+        stored(
+            W=np.kron([1, 2], random.normal(size=(3, 4))),
+            V=random.normal(size=(wide, 2)),
+            zero=0.0,
+        ),
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    return GraphNetwork(model)
+
+
+def test_units_leave_both_branches_of_an_if_where_both_agree() -> None:
+    first, second = (np.tile(random.normal(size=(8, 3)), 2) for _ in range(2))
+    lumping = reduced(branching(first, second))
+    assert {name: units.tolist() for name, units in lumping.kept.items()} == {
+        "z": [0, 1, 2, 3],
+        "y/then/p": [0, 1, 2],
+        "y/else/b": [0, 1, 2],
+        "out": [0, 1],
+    }
+    assert lumping.quotient.parameter_count == 3 * 4 + 2 * 4 * 3 + 3 * 2 + 1
+    inner = {
+        item.name: [numpy_helper.to_array(one).shape for one in item.g.initializer]
+        for item in lumping.quotient.model.graph.node[4].attribute
+    }
+    assert inner == {"then_branch": [(4, 3)], "else_branch": [(4, 3)]}
+    second[0, -1] += 1
+    assert reduced(branching(first, second)).kept["y/then/p"].tolist() == [0, 1, 2, 5]
+
+
+def test_factors_of_units_pass_an_if_where_they_are_the_same_in_both_branches() -> None:
+    first = np.tile(random.normal(size=(8, 3)), 2) * [1, 1, 1, 2, 2, 2]
+    assert reduced(branching(first, 3 * first)).kept["y/else/b"].size == 3
+    assert reduced(branching(first, np.tile(first[:, :3], 2))).kept["y/else/b"].size == 6
+
+
+def test_a_constant_that_two_nodes_of_a_branch_read_is_cloned_inside_it() -> None:
+    make, weights = helper.make_node, random.normal(size=(8, 8))
+    nodes = [
+        make("MatMul", ["h", "B"], ["q"]),
+        make("Relu", ["q"], ["r"]),
+        make("MatMul", ["r", "B"], ["b"]),
+    ]
+    lumping = reduced(branching(np.tile(weights[:, :4], 2), np.tile(weights[:, :4], 2), nodes))
+    assert lumping.quotient.parameter_count < lumping.network.parameter_count
+    assert reduced(lumping.quotient).is_unchanged
+
+
+def test_a_branch_that_yields_a_constant_is_carried() -> None:
+    weights = np.tile(random.normal(size=(8, 3)), 2)
+    lumping = reduced(branching(weights, weights, [helper.make_node("Neg", ["B"], ["b"])]))
+    assert {name for name in lumping.held if "yields a constant" in name}
+    assert lumping.kept["y/then/p"].size == 6
+
+
 def test_a_graph_comes_back_from_its_bodies_as_it_was() -> None:
-    for model in (scan(cell(6, 4), 6, 4).model, loop(cell(6, 4)).model):
+    three = (scan(cell(6, 4), 6, 4), loop(cell(6, 4)), branching(np.eye(8), np.eye(8)))
+    for model in (network.model for network in three):
         flat = inlined(model)
         assert not {"Scan", "Loop"} & {node.op_type for node in flat.graph.node}
+        assert all(item.type != 5 for node in flat.graph.node for item in node.attribute)
         assert restored(flat, model) == model
         assert restored(flat, model).SerializeToString() == model.SerializeToString()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -152,6 +155,20 @@ def test_certificates_of_graphs_take_networks_that_layers_describe(tmp_path: Pat
     layers = Network.dense([([[1]], None, None)])
     with pytest.raises(InvalidInput, match="read the network from its ONNX file"):
         claim.verify(layers, layers)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_copies_of_a_network_know_the_graph_that_it_was_read_from(
+    tmp_path: Path, copied: Callable[[Any], Any]
+) -> None:
+    (tmp_path / "net.onnx").write_bytes(residual().to_bytes())
+    network = read(tmp_path / "net.onnx")
+    lumping = lump(copied(network))
+    assert repr(lumping) == repr(lump(network))
+    again = copied(lumping)
+    assert again.quotient.to_bytes() == lumping.quotient.to_bytes()
+    assert again.certificate().verify()
+    assert copied(lump(lumping.quotient)).is_unchanged
 
 
 def test_operators_on_integers_name_the_remedy() -> None:
