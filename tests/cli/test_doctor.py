@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from importlib import metadata
@@ -115,37 +113,22 @@ def test_the_packages_that_doctor_knows_are_those_of_the_project() -> None:
     ],
 )
 def test_the_shell_completes_commands_options_and_choices(
-    environment: dict[str, str], words: str, completions: set[str]
+    run: Run, monkeypatch: pytest.MonkeyPatch, words: str, completions: set[str]
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "lumpability"],
-        env={
-            **environment,
-            "_LUMPABILITY_COMPLETE": "bash_complete",
-            "COMP_WORDS": words,
-            "COMP_CWORD": str(words.count(" ")),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert {line.partition(",")[2] for line in done.stdout.splitlines()} == completions
+    monkeypatch.setenv("_LUMPABILITY_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    assert {line.partition(",")[2] for line in run().stdout.splitlines()} == completions
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_completion_script_is_printed(environment: dict[str, str], shell: str) -> None:
+def test_the_completion_script_is_printed(
+    run: Run, monkeypatch: pytest.MonkeyPatch, shell: str
+) -> None:
     if shell == "bash" and shutil.which("bash") is None:
         pytest.skip("click asks bash for its version")
-    done = subprocess.run(
-        [sys.executable, "-m", "lumpability"],
-        env={**environment, "_LUMPABILITY_COMPLETE": f"{shell}_source"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert f"_LUMPABILITY_COMPLETE={shell}_complete" in done.stdout
+    monkeypatch.setenv("_LUMPABILITY_COMPLETE", f"{shell}_source")
+    assert f"_LUMPABILITY_COMPLETE={shell}_complete" in run().stdout
 
 
 @pytest.mark.parametrize("name", list(cli.commands))

@@ -172,16 +172,7 @@ def network_mutants() -> dict[str, IntegerStatement]:
 
 
 MUTANTS = chain_mutants() | network_mutants()
-ALWAYS = {
-    "ordinary: rate",
-    "ordinary: partition",
-    "exact: quotient",
-    "strict: rate",
-    "proportional: kappa",
-    "network: weight",
-    "network: factor below",
-    "network: a class is used",
-}
+ALWAYS = {"proportional: kappa", "network: factor below"}
 
 
 @pytest.mark.parametrize(

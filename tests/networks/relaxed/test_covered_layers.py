@@ -65,8 +65,10 @@ def pair(seed: int) -> tuple[Network, Network]:
 
 
 @FEWER
-@given(SEEDS)
-def test_the_certified_difference_holds_and_has_the_size_of_that_of_compare(seed: int) -> None:
+@given(SEEDS, SEEDS)
+def test_the_certified_difference_holds_has_the_size_of_that_of_compare_and_nothing_less_is_accepted(
+    seed: int, which: int
+) -> None:
     whole, other = pair(seed)
     region = Box([-1] * 16, [1] * 16)
     found = explain_pruning(whole, other, region=region)
@@ -75,25 +77,12 @@ def test_the_certified_difference_holds_and_has_the_size_of_that_of_compare(seed
     assert gap.max() <= float(found.bound) + 1e-12
     # The checker does not know every method of the search: 120 pairs had ratios from .01 to 1.7.
     assert float(found.bound) <= 3 * compare_networks(whole, other, region=region).bound
-    assert found.certificate.verify()
-
-
-@FEWER
-@given(SEEDS)
-def test_a_bound_tightened_by_a_billionth_is_refused_for_all_layers(seed: int) -> None:
-    whole, other = pair(seed)
-    claims = explain_pruning(whole, other, region=Box([-1] * 16, [1] * 16)).certificate
+    claims = found.certificate
+    assert claims.verify()
     tight = replace(claims, bound=claims.bound - Fraction(1, 10**9))
     assert tight.verify().rejection.field == "bound"
-
-
-@FEWER
-@given(SEEDS, SEEDS)
-def test_ranges_tightened_by_a_billionth_are_refused_for_all_layers(seed: int, which: int) -> None:
-    whole, other = pair(seed)
-    claims = explain_pruning(whole, other, region=Box([-1] * 16, [1] * 16)).certificate
-    verdict = tightened(claims, np.random.default_rng(which)).verify()
-    assert verdict.rejection.field == "ranges"
+    tight = tightened(claims, np.random.default_rng(which))
+    assert tight.verify().rejection.field == "ranges"
 
 
 def tightened(claims: RegionCertificate, random: np.random.Generator) -> RegionCertificate:
