@@ -50,6 +50,7 @@ def test_every_mutant_of_a_small_certificate_is_rejected_or_true(kind: str, tmp_
     assert sum(v == "rejected" for _, v in verdicts) > 0.8 * len(verdicts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=8)  # each makes some thousand mutants
 @given(data=st.data(), random=st.randoms(use_true_random=False))
