@@ -1,8 +1,8 @@
 """Files: read within limits, written whole or not at all.
 
 A packed file of a few megabytes can unpack to terabytes.  Unpacking therefore counts what comes out
-and stops at `DEFAULT_MAX_BYTES`, or, unless ``max_bytes=`` says otherwise, where it passes both 32 MiB and 100
-times what went in (1 GiB for packed networks, in which pruning leaves zeros).  A file is written under a
+and stops at ``max_bytes``; by default at 8 GiB, and where it passes both a size that every file may have (32 MiB,
+more for networks, in which pruning leaves zeros) and 100 times what went in.  A file is written under a
 temporary name beside its target and renamed when complete: if the program stops early, the old file stays
 as it was, and the next run removes the unfinished one.  Every error becomes a `FormatError` that names the file.
 """
@@ -26,11 +26,11 @@ from typing import Any, BinaryIO, cast
 
 from lumpability.errors import FormatError, InvalidInput, SizeLimit
 
-DEFAULT_MAX_BYTES = 8 << 30
-"""Largest number of bytes that a packed file may unpack to, unless ``max_bytes=`` says otherwise."""
-
-_MAX_RATIO = 100
-_RATIO_FLOOR, _NETWORK_FLOOR = 32 << 20, 1 << 30  # pruned networks hold many zeros
+_MAX_BYTES = 8 << 30
+_LIMITS = (
+    32 << 20,
+    100,
+)  # the size that every packed file may have, and how many times its own beyond
 _STALE = 60  # seconds after which a file that nobody holds is a leftover
 _MARK = "[0-9a-f]" * 8  # in the name of an unfinished file, as a pattern
 _BUFFER = 1 << 20
@@ -45,38 +45,50 @@ _OTHER_MARKS = (
 )
 
 
-def check_size(path: str | Path, unpacked: int, packed: int, max_bytes: int) -> None:
+def check_size(
+    path: str | Path,
+    unpacked: int,
+    packed: int,
+    max_bytes: int | None,
+    limits: tuple[int, int] = _LIMITS,
+) -> None:
     """Refuse a packed file that unpacks beyond the limits.
 
     Raises `SizeLimit`, which names the limit and carries ``path`` and ``limit``.
+
+    - max_bytes: in place of the limits by default
+    - limits: the size up to which a file may be packed as much as it is, and the ratio beyond
 
     >>> check_size("bomb.drn.gz", unpacked=10**6, packed=1000, max_bytes=10**5)
     Traceback (most recent call last):
         ...
     lumpability.errors.SizeLimit: bomb.drn.gz: unpacks to more than 100000 bytes; if it is meant to, raise max_bytes
     """
-    if unpacked > max_bytes:
+    limit = _MAX_BYTES if max_bytes is None else max_bytes
+    if unpacked > limit:
         raise SizeLimit(
-            f"{path}: unpacks to more than {max_bytes} bytes; if it is meant to, raise max_bytes",
+            f"{path}: unpacks to more than {limit} bytes; if it is meant to, raise max_bytes",
             path=str(path),
-            limit=max_bytes,
+            limit=limit,
         )
-    floor = _NETWORK_FLOOR if str(path).lower().endswith(".onnx.gz") else _RATIO_FLOOR
-    if max_bytes == DEFAULT_MAX_BYTES and unpacked > max(floor, _MAX_RATIO * packed):
+    floor, ratio = limits
+    if max_bytes is None and unpacked > max(floor, ratio * packed):
         raise SizeLimit(
-            f"{path}: unpacks to more than {floor >> 20} MiB and {_MAX_RATIO} times its size; if it is meant "
+            f"{path}: unpacks to more than {floor >> 20} MiB and {ratio} times its size; if it is meant "
             "to, give max_bytes",
             path=str(path),
-            limit=_MAX_RATIO,
+            limit=ratio,
         )
 
 
 class _Unpacked(io.RawIOBase):
     """The unpacked bytes of a file, counted."""
 
-    def __init__(self, source: Any, packed: BinaryIO, path: Path, max_bytes: int) -> None:
+    def __init__(
+        self, source: Any, packed: BinaryIO, path: Path, max_bytes: int | None, limits: Any
+    ) -> None:
         self._source, self._size = source, os.fstat(packed.fileno()).st_size
-        self._path, self._max_bytes = path, max_bytes
+        self._path, self._limits = path, (max_bytes, limits)
         self._total = 0
 
     def readable(self) -> bool:
@@ -85,7 +97,7 @@ class _Unpacked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         count: int = self._source.readinto(buffer)
         self._total += count
-        check_size(self._path, self._total, self._size, self._max_bytes)
+        check_size(self._path, self._total, self._size, *self._limits)
         return count
 
 
@@ -153,7 +165,8 @@ def _as_text(stream: Any, path: Path) -> Any:
 def opened(
     path: str | Path,
     *,
-    max_bytes: int = DEFAULT_MAX_BYTES,
+    max_bytes: int | None = None,
+    limits: tuple[int, int] = _LIMITS,
     by_content: bool = False,
     text: bool = False,
 ) -> Iterator[BinaryIO]:
@@ -162,7 +175,8 @@ def opened(
     Raises `FormatError` if the file cannot be read or is damaged, and `SizeLimit` if it unpacks beyond the
     limits.
 
-    - max_bytes: largest size after unpacking
+    - max_bytes: largest size after unpacking, in place of the limits by default
+    - limits: see `check_size`
     - by_content: look at the first bytes instead of the suffix, and unpack gzip and xz
     - text: skip a byte order mark, and read lines that end with carriage returns alone
     """
@@ -172,7 +186,7 @@ def opened(
         if source is None:
             yield _as_text(plain, path) if text else plain
         else:
-            raw = _Unpacked(source, plain, path, max_bytes)
+            raw = _Unpacked(source, plain, path, max_bytes, limits)
             with io.BufferedReader(raw, _BUFFER) as unpacked:
                 yield _as_text(unpacked, path) if text else unpacked
 

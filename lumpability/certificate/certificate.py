@@ -107,8 +107,14 @@ class Certificate(Claims):
         write_claims(self, path)
 
     @classmethod
-    def read(cls, path: str | Path) -> Certificate:
+    def read(cls, path: str | Path, *, max_bytes: int | None = None) -> Certificate:
         """Read a file of `write`, as a stream; only `verify` decides whether its claims hold.
+
+        Parameters
+        ----------
+        path : str or Path
+        max_bytes : int, optional
+            Of the text after unpacking, in place of the limits by default.
 
         Raises
         ------
@@ -128,7 +134,7 @@ class Certificate(Claims):
         ...     bool(Certificate.read(f"{folder}/oz.json").verify(chain))
         True
         """
-        return cls(**vars(read_claims(path)))
+        return cls(**vars(read_claims(path, max_bytes=max_bytes)))
 
     def statement(self, model: Any) -> ChainStatement:
         """Return the identity as one between matrices of integers, after verifying the certificate.

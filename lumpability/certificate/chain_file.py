@@ -17,7 +17,7 @@ import numpy as np
 from lumpability.certificate.claims import Claims
 from lumpability.certificate.digest import Digest
 from lumpability.certificate.file import Reader, number_text, plain, read_document, write_document
-from lumpability.certificate.json_stream import MAX_BYTES, Scanner
+from lumpability.certificate.json_stream import Scanner
 from lumpability.certificate.kinds import KINDS
 from lumpability.errors import InvalidValue
 from lumpability.numbers.exact_array import Exact, ExactArray
@@ -36,9 +36,11 @@ _MOST_NUMBERS = 1 << 25
 _MOST_PARAMETERS, _MOST_EXPRESSIONS = 100, 20_000  # expressions take a millisecond each
 
 
-def read_claims(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Claims:
+def read_claims(path: str | Path, *, max_bytes: int | None = None) -> Claims:
     """Read a certificate of a chain as a stream of at most so many bytes after unpacking."""
-    return read_document(path, "chain", lambda scanner: ChainReader(scanner).claims(), max_bytes)
+    return read_document(
+        path, "chain", lambda scanner: ChainReader(scanner).claims(), max_bytes=max_bytes
+    )
 
 
 def write_claims(certificate: Claims, path: str | Path) -> None:

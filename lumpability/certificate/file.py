@@ -20,6 +20,8 @@ from lumpability.files import opened, writing
 
 FORMAT, VERSION = "lumpability/certificate", 1
 
+_REGULAR = (128 << 20, 100)  # columns that repeat are packed a thousand times
+
 LONGEST_INTEGER = 4000
 """Digits of the longest integer in a certificate; Python refuses to print or read more than 4300."""
 
@@ -109,14 +111,21 @@ _CLASSES = {
 
 
 def read_document(
-    path: str | Path, domain: str, claims: Callable[[Scanner], T], max_bytes: int = MAX_BYTES
+    path: str | Path,
+    domain: str,
+    claims: Callable[[Scanner], T],
+    *,
+    max_bytes: int | None,
+    most: int = MAX_BYTES,
 ) -> T:
     """Read a certificate about a domain as a stream; `claims` reads what follows the head.
 
     Raises `FormatError` if it is not valid, with the place in the message, and `SizeLimit` if it is too large.
+
+    - max_bytes: of the text, after unpacking; by default `most`, and what `opened` unpacks
     """
-    with opened(path, max_bytes=max_bytes, text=True) as stream:
-        scanner = Scanner(stream, path, max_bytes=max_bytes)
+    with opened(path, max_bytes=max_bytes, limits=_REGULAR, text=True) as stream:
+        scanner = Scanner(stream, path, max_bytes=max_bytes or most)
         found = Reader(scanner).domain()
         if found != domain:
             reader = f": read it with {_CLASSES[found]}.read" if found in _CLASSES else ""

@@ -318,7 +318,7 @@ _READING = added(
         type=click.IntRange(min=1),
         metavar="N",
         show_default="a limit of each format",
-        help="Packed files: the size that they may unpack to.",
+        help="Packed files and certificates: the size that they may unpack to.",
     ),
 )
 

@@ -77,7 +77,8 @@ def verify_command(
     The exit code is 0 if every claim was proved, and 1 with the claim that fails if not.
     """
     with stages("reading", certificate.name):
-        claim, named = _read_certificate(certificate)
+        most = read.keywords.pop("max_bytes")
+        claim, named = _read_certificate(certificate, most)
         domain = _MODELS.get(named, named)
     if domain == TableCertificate.domain:
         if blocks is None:
@@ -96,10 +97,11 @@ def verify_command(
                 "give the reduced network that the certificate is about: --quotient"
             )
         with stages("reading the model", model.name):
-            loaded = _read_model(read, model, domain, region=region)
+            loaded = _read_model(read, model, domain, most, region=region)
             reduced = None
             if quotient is not None:
-                reduced = _read_model(_fitting(read, quotient), quotient, domain, region=region)
+                fitting = _fitting(read, quotient)
+                reduced = _read_model(fitting, quotient, domain, most, region=region)
         with stages("verifying"):
             verification = claim.verify(loaded, reduced)
         described = describe(loaded).data
@@ -116,14 +118,14 @@ def verify_command(
     )
 
 
-def _read_certificate(path: Path) -> tuple[Any, str]:
+def _read_certificate(path: Path, max_bytes: int | None) -> tuple[Any, str]:
     """Return a certificate and the domain of the models that it can be about."""
     domain = domain_of(path)
     if domain not in _CERTIFICATES:
         raise FormatError(
             f"is about a {domain[:60]!r}, not about one of {', '.join(_CERTIFICATES)}", path=path
         )
-    return _CERTIFICATES[domain].read(path), _MODELS.get(domain, domain)
+    return _CERTIFICATES[domain].read(path, max_bytes=max_bytes), _MODELS.get(domain, domain)
 
 
 def _fitting(read: Any, path: Path) -> options.Read:
@@ -132,8 +134,13 @@ def _fitting(read: Any, path: Path) -> options.Read:
     return functools.partial(read.func, **{k: v for k, v in read.keywords.items() if k in has})
 
 
-def _read_model(read: options.Read, path: Path, domain: str, *, region: bool) -> Any:
-    model = read_graph(path) if domain == "graph" else read(path)
+def _read_model(
+    read: options.Read, path: Path, domain: str, max_bytes: int | None, *, region: bool
+) -> Any:
+    # The limit is for the certificate, too, so it may be given for a model that is not packed.
+    limited = max_bytes is not None and "max_bytes" in reading_options(path)
+    limit = {"max_bytes": max_bytes} if limited else {}
+    model = read_graph(path, **limit) if domain == "graph" else read(path, **limit)
     if model.domain != domain and not (region and model.domain == "graph"):
         raise InvalidInput(
             f"the certificate is about a {domain}, and {path} holds a {model.domain}"

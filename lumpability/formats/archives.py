@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError
-from lumpability.files import DEFAULT_MAX_BYTES, check_size, opened, reading, writing
+from lumpability.files import check_size, opened, reading, writing
 from lumpability.formats.tokens import Array, shown
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _UNSOUND = (ValueError, TypeError, SyntaxError, TokenError, OverflowError, RecursionError)
 
 
-def read_arrays(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> dict[str, Array]:
+def read_arrays(path: str | Path, *, max_bytes: int | None = None) -> dict[str, Array]:
     """Read all arrays of an archive.
 
     Raises `FormatError` if the file is not an archive, is damaged, or holds Python objects; names the member.

@@ -39,7 +39,7 @@ from pathlib import Path
 import numpy as np
 
 from lumpability.errors import FormatError
-from lumpability.files import DEFAULT_MAX_BYTES, opened
+from lumpability.files import opened
 from lumpability.formats.assembly import assemble, refuse_absurd
 from lumpability.formats.drn_header import Header, read_header, split_labels
 from lumpability.formats.drn_writer import write_drn
@@ -68,7 +68,7 @@ def read_drn(
     digits: int | None = None,
     normalize: bool = False,
     absorbing: bool = False,
-    max_bytes: int = DEFAULT_MAX_BYTES,
+    max_bytes: int | None = None,
 ) -> MarkovChain:
     """Read a CTMC or DTMC from a ``.drn`` or ``.drn.gz`` file; options as for `lumpability.read`.
 

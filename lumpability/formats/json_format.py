@@ -26,7 +26,7 @@ from lumpability.formats.assembly import (
     state_names,
 )
 from lumpability.formats.numbers import read_exact
-from lumpability.formats.strict_json import MAX_BYTES, check_version, read_document, write_pieces
+from lumpability.formats.strict_json import check_version, read_document, write_pieces
 from lumpability.formats.tokens import Array, shown
 from lumpability.markov.attributes import Mask, Reward
 from lumpability.markov.chains import MarkovChain
@@ -107,7 +107,7 @@ def _plain(value: Exact) -> str | int:
 
 
 def read_json(
-    path: str | Path, *, normalize: bool = False, max_bytes: int = MAX_BYTES
+    path: str | Path, *, normalize: bool = False, max_bytes: int | None = None
 ) -> MarkovChain:
     """Read a chain from a ``.json`` or ``.json.gz`` file of this library; options as for `lumpability.read`.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lumpability.files import DEFAULT_MAX_BYTES
 from lumpability.formats.archives import read_arrays
 from lumpability.formats.npz import chain_of_arrays, write_npz
 from lumpability.formats.weights import DESCRIPTION, LayerList, network_of_arrays, write_weights
@@ -24,7 +23,7 @@ def read_archive(
     normalize: bool = False,
     absorbing: bool = False,
     type: str | None = None,  # noqa: A002  # as for .tra files
-    max_bytes: int = DEFAULT_MAX_BYTES,
+    max_bytes: int | None = None,
     layers: LayerList | None = None,
 ) -> MarkovChain | Network:
     """Read a chain or a network from an ``.npz``, which is never unpickled."""

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lumpability.errors import FormatError, InvalidNetwork, require
-from lumpability.files import DEFAULT_MAX_BYTES, opened, reading
+from lumpability.files import opened, reading
 from lumpability.formats.onnx_writer import write_onnx
 from lumpability.networks.graph.as_layers import as_layers
 from lumpability.networks.graph.network import GraphNetwork
@@ -23,8 +23,10 @@ from lumpability.networks.network import Network
 
 __all__ = ["read_graph", "read_onnx", "write_onnx"]
 
+_PRUNED = (128 << 20, 100)  # zeros are packed a thousand times
 
-def read_onnx(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Network | GraphNetwork:
+
+def read_onnx(path: str | Path, *, max_bytes: int | None = None) -> Network | GraphNetwork:
     """Read a network from an ``.onnx`` file, or from ``.onnx.gz``, which is unpacked in memory.
 
     Raises `FormatError` if the file is damaged, stores weights outside its folder, or has NaN or infinite weights.
@@ -43,12 +45,12 @@ def _is_weak(layer: Layer) -> bool:
     )
 
 
-def read_graph(path: str | Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> GraphNetwork:
+def read_graph(path: str | Path, *, max_bytes: int | None = None) -> GraphNetwork:
     """Read a network from an ONNX file as the graph that it is; otherwise as `read_onnx`."""
     onnx = require("onnx", extra="onnx")
     path = Path(path)
     model = onnx.ModelProto()
-    with opened(path, max_bytes=max_bytes) as handle:
+    with opened(path, max_bytes=max_bytes, limits=_PRUNED) as handle:
         data = handle.read()
     try:
         model.ParseFromString(data)

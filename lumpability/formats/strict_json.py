@@ -14,37 +14,34 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lumpability.errors import FormatError, SizeLimit
-from lumpability.files import DEFAULT_MAX_BYTES, opened
+from lumpability.files import opened
 from lumpability.formats.tokens import shown
 
-MAX_BYTES = 1 << 30
-"""Largest JSON text read unless ``max_bytes=`` says otherwise; parsing takes about ten times as much."""
-
+_MAX_BYTES = 1 << 30  # parsing takes about ten times as much, and of many small lists 27 times
+_PACKED = (16 << 20, 30)
 _PIECE = 1 << 20
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def read_document(path: str | Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+def read_document(path: str | Path, *, max_bytes: int | None = None) -> dict[str, Any]:
     """Read a JSON object from a file, ``.gz`` or plain; decimal numbers are refused.
 
     Raises `FormatError` if it is not JSON, not an object, or holds NaN, a decimal number or a key twice, and
-    `SizeLimit` if the text has more than `max_bytes` bytes.
+    `SizeLimit` if the text has more than `max_bytes` bytes, by default 1 GiB.
     """
-    path = Path(path)
-    if max_bytes == MAX_BYTES and path.suffix.lower() == ".gz":
-        max_bytes = DEFAULT_MAX_BYTES  # as for every packed file
-    with opened(path, max_bytes=max_bytes, text=True) as stream:
+    limit = _MAX_BYTES if max_bytes is None else max_bytes
+    with opened(path, max_bytes=max_bytes, limits=_PACKED, text=True) as stream:
         pieces, size = [], 0
-        while size <= max_bytes and (piece := stream.read(_PIECE)):  # read(n) takes n bytes at once
+        while size <= limit and (piece := stream.read(_PIECE)):  # read(n) takes n bytes at once
             pieces.append(piece)
             size += len(piece)
     text = b"".join(pieces)
-    if size > max_bytes:
+    if size > limit:
         raise SizeLimit(
-            f"{path}: has more than {max_bytes} bytes; raise max_bytes, or use DRN or NPZ for a model of "
+            f"{path}: has more than {limit} bytes; raise max_bytes, or use DRN or NPZ for a model of "
             "this size",
             path=str(path),
-            limit=max_bytes,
+            limit=limit,
         )
     return parse_object(text, path, decimals=False)
 

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidInput
-from lumpability.files import DEFAULT_MAX_BYTES, opened, reading
+from lumpability.files import opened, reading
 from lumpability.formats.assembly import assemble, uniform_over
 from lumpability.formats.tokens import Array, shown
 from lumpability.formats.umb_parts import bits, load_index, rationals
@@ -44,7 +44,7 @@ def read_umb(
     float_tolerance: float = DEFAULT_TOLERANCE,
     normalize: bool = False,
     state_names: bool = True,
-    max_bytes: int = DEFAULT_MAX_BYTES,
+    max_bytes: int | None = None,
 ) -> MarkovChain:
     """Read a CTMC or DTMC from a ``.umb`` file; options as for `lumpability.read`.
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidNetwork, require
-from lumpability.files import DEFAULT_MAX_BYTES, check_size, reading, writing
+from lumpability.files import check_size, reading, writing
 from lumpability.formats.archives import write_arrays
 from lumpability.formats.layer_list import describe_network, network_from
 from lumpability.formats.strict_json import parse_object
@@ -69,7 +69,7 @@ def write_weights(network: Network, path: str | Path) -> None:
 
 
 def read_safetensors(
-    path: str | Path, *, layers: LayerList | None = None, max_bytes: int = DEFAULT_MAX_BYTES
+    path: str | Path, *, layers: LayerList | None = None, max_bytes: int | None = None
 ) -> Network:
     """Read a network from a ``.safetensors``; `layers` as for `network_of_arrays`."""
     arrays = Stored(Path(path), max_bytes)
@@ -87,7 +87,7 @@ class Stored(Mapping[str, Array]):
     - max_bytes: of all that is read
     """
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
+    def __init__(self, path: Path, max_bytes: int | None) -> None:
         module = require("safetensors", extra="onnx")
         with reading(path), path.open("rb") as file:
             try:

@@ -63,12 +63,16 @@ class Step:
         return [entries[low:high] for low, high in pairwise(bounds)]
 
 
-def uniformised(chain: MarkovChain) -> tuple[WeightedStructure, Fraction | None]:
-    """Return the probabilities of steps, and the rate of steps of a CTMC."""
+def uniformised(chain: MarkovChain, rate: Any = None) -> tuple[WeightedStructure, Any]:
+    """Return the probabilities of steps, for a CTMC I + Q/rate, and the rate: the largest exit rate, or a larger one.
+
+    >>> uniformised(CTMC([[0, 1], [2, 0]]), 4)[0].row(1)
+    [(0, Fraction(1, 2)), (1, Fraction(1, 2))]
+    """
     if not isinstance(chain, CTMC):
         return chain.matrix, None
     exits = chain.exit_rates
-    rate = max(exits.values, default=Fraction(0)) or Fraction(1)
+    rate = rate or max(exits.values, default=Fraction(0)) or Fraction(1)
     plain = chain.matrix.without_diagonal()
     jumps = WeightedStructure(
         plain.indptr, plain.indices, plain.weights.map(lambda w: w / rate), plain.within

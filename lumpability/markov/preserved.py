@@ -1,10 +1,11 @@
 """The table of what the quotient of each kind preserves; every row is a property test.
 
 A row says whether the quotient of one kind determines one quantity.  "Every start" means every initial
-distribution; a "uniform start" gives the states of a block equal probabilities.  Rewards are constant on
-blocks.  p, pi, r belong to the chain, p^, pi^, r^ to the quotient; V is the indicator of the partition, and
-D = diag(1/|C|) V^T spreads a block's probability uniformly.
-The tests (tests/markov/test_preserves.py) check the rows that hold on random chains in exact arithmetic, and
+distribution, with p^(0) = p(0) V; a "uniform start" gives the states of a block equal probabilities.  Rewards and
+targets are constant on blocks, and chains with stationary quantities irreducible.  p, pi, r belong to the chain,
+p^, pi^, r^ to the quotient; V is the indicator of the partition, and D = diag(1/|C|) V^T spreads a block's
+probability uniformly.
+The tests (tests/markov/test_preserved.py) check the rows that hold on random chains in exact arithmetic, and
 find a counterexample for each row that does not.
 """
 
@@ -12,27 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lumpability.errors import InvalidInput
 from lumpability.markov.kinds import find_kind
 
 QUANTITIES: dict[str, str] = {
-    "block probabilities, every start": "p(t) V = p^(t), with p^(0) = p(0) V",
-    "block probabilities, uniform start": "p(t) V = p^(t) for p(0) = p^(0) D",
-    "state probabilities, uniform start": "p(t) = p^(t) D for p(0) = p^(0) D",
-    "stationary block masses": "pi V Q^ = 0 (irreducible chains)",
-    "stationary masses weighted with kappa": "pi K V Q^ = 0",
-    "stationary state probabilities": "pi^ D Q = 0",
-    "hitting probabilities, every start": "h = V h^ for a target made of blocks",
-    "hitting probabilities, uniform start": "D h = h^ for a target made of blocks",
-    "hitting times, every start": "k = V k^ for a target made of blocks",
-    "hitting times, uniform start": "D k = k^ for a target made of blocks",
-    "rewards, every start": "p(t) V r^ = p^(t) r^",
-    "rewards, uniform start": "p(t) V r^ = p^(t) r^ for p(0) = p^(0) D",
-    "single jumps": "r(s, C) = r^(B, C) for s in B and every block C, self-loops included",
-}
-"""Quantities, and for each the equation that holds if it is preserved."""
-
-FORMULAS: dict[str, str] = {
     "block probabilities, every start": r"p(t) V = \hat p(t)",
     "block probabilities, uniform start": r"p(t) V = \hat p(t), \; p(0) = \hat p(0) D",
     "state probabilities, uniform start": r"p(t) = \hat p(t) D",
@@ -47,7 +30,7 @@ FORMULAS: dict[str, str] = {
     "rewards, uniform start": r"p(t) V \hat r = \hat p(t) \hat r, \; p(0) = \hat p(0) D",
     "single jumps": r"r(s, C) = \hat r(B, C) \text{ for } s \in B",
 }
-"""The same equations in LaTeX."""
+"""Quantities, and for each the equation that holds if it is preserved, in LaTeX."""
 
 WEAK: dict[str, str] = {
     "block probabilities, every start": "from the start checked",
@@ -101,7 +84,7 @@ class Claim:
     kind, quantity : str
     holds : bool
     equation : str
-        The equation that holds if the quantity is preserved.
+        The equation that holds if the quantity is preserved, in LaTeX.
     """
 
     kind: str
@@ -119,16 +102,6 @@ PRESERVED: tuple[Claim, ...] = tuple(
 """The table, for CTMCs; for DTMCs read P for Q (proportional lumping is for CTMCs only)."""
 
 
-def claims_about(kind: str) -> list[Claim]:
-    """Return the rows of one kind.
-
-    Raises `InvalidInput` for a kind that has no rows.
-    """
-    if kind not in _KEPT:
-        raise InvalidInput(f"no table for {kind!r}: choose one of {', '.join(_KEPT)}", kind=kind)
-    return [claim for claim in PRESERVED if claim.kind == kind]
-
-
 def as_table() -> str:
     """Return the table as Markdown, quantities down and kinds across, weak lumpability last."""
     holds = {(claim.kind, claim.quantity): claim.holds for claim in PRESERVED}
@@ -137,8 +110,8 @@ def as_table() -> str:
         f"| quantity | {' | '.join(_KEPT)} | weak | equation |",
         "|---" * (len(_KEPT) + 3) + "|",
     ]
-    for quantity in QUANTITIES:
+    for quantity, equation in QUANTITIES.items():
         marks = " | ".join(mark[holds.get((kind, quantity))] for kind in _KEPT)
         weak = "" if quantity == _WEIGHTED else WEAK.get(quantity, "no")
-        lines.append(f"| {quantity} | {marks} | {weak} | ${FORMULAS[quantity]}$ |")
+        lines.append(f"| {quantity} | {marks} | {weak} | ${equation}$ |")
     return "\n".join(lines)

@@ -144,8 +144,14 @@ class NetworkCertificate(NetworkClaims):
         write_network_claims(self, path)
 
     @classmethod
-    def read(cls, path: str | Path) -> NetworkCertificate:
+    def read(cls, path: str | Path, *, max_bytes: int | None = None) -> NetworkCertificate:
         """Read a file of `write`, as a stream; only `verify` decides whether its claims hold.
+
+        Parameters
+        ----------
+        path : str or Path
+        max_bytes : int, optional
+            Of the text after unpacking, in place of the limits by default.
 
         Raises
         ------
@@ -154,7 +160,7 @@ class NetworkCertificate(NetworkClaims):
         SizeLimit
             If it is too large.
         """
-        return cls(**vars(read_network_claims(path)))
+        return cls(**vars(read_network_claims(path, max_bytes=max_bytes)))
 
     def statement(
         self, model: Network | None = None, quotient: Network | None = None

@@ -167,9 +167,15 @@ def _line(data: Any) -> bytes:
     return json.dumps(data, sort_keys=True).encode() + b"\n"
 
 
-def read_network_claims(path: str | Path, *, max_bytes: int = MAX_BYTES) -> NetworkClaims:
+def read_network_claims(path: str | Path, *, max_bytes: int | None = None) -> NetworkClaims:
     """Read a certificate of a network as a stream of at most so many bytes after unpacking."""
-    return read_document(path, "network", lambda scanner: _Reader(scanner).claims(), max_bytes)
+    return read_document(
+        path,
+        "network",
+        lambda scanner: _Reader(scanner).claims(),
+        max_bytes=max_bytes,
+        most=MAX_BYTES,
+    )
 
 
 def write_network_claims(certificate: NetworkClaims, path: str | Path) -> None:

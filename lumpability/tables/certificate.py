@@ -117,12 +117,12 @@ class TableCertificate:
         write_document(path, self.domain, [(key, plain(value)) for key, value in items.items()])
 
     @classmethod
-    def read(cls, path: str | Path) -> TableCertificate:
+    def read(cls, path: str | Path, *, max_bytes: int | None = None) -> TableCertificate:
         """Read a file of `write`; only `verify` decides whether its claims hold.
 
         Raises `FormatError` if it is not a certificate of a table.
         """
-        return read_document(path, cls.domain, _claims)
+        return read_document(path, cls.domain, _claims, max_bytes=max_bytes)
 
     def verify(
         self,

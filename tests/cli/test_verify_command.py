@@ -28,6 +28,14 @@ def test_what_lump_writes_verify_accepts(run: Run, machines: Path) -> None:
     assert "Q V = V Q^ holds exactly, and no two of 4 blocks can be merged" in result.stdout
 
 
+def test_the_limit_is_that_of_the_certificate_and_of_the_model(run: Run, machines: Path) -> None:
+    run("lump", "machines.json", "--certificate", "proof.json.gz")
+    run("convert", "machines.json", "machines.tra")  # a format that is never packed
+    asked = ("verify", "proof.json.gz", "machines.tra", "--max-bytes")
+    run(*asked, "100").assert_refused("raise --max-bytes")
+    assert run(*asked, "100000").exit_code == 0
+
+
 def test_verify_json_is_one_document_with_documented_keys(run: Run, machines: Path) -> None:
     run("lump", "machines.json", "--certificate", "proof.json", "--kind", "exact")
     document = run("verify", "proof.json", "machines.json", "--json").document

@@ -7,10 +7,12 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lumpability
-from lumpability import formats
+from lumpability import Network, formats, lump
+from lumpability.certificate import Certificate, file
 from lumpability.errors import FormatError, SizeLimit
 from lumpability.files import opened, remove_leftovers, replacing, together, writing
 
@@ -176,10 +178,43 @@ def test_a_budget_that_is_given_replaces_the_ratio(tmp_path):
 
 
 def test_a_pruned_network_of_zeros_is_no_bomb(tmp_path):
+    pytest.importorskip("onnx")
     path = tmp_path / "a.onnx.gz"
-    path.write_bytes(gzip.compress(bytes(100 << 20)))
-    with opened(path) as stream:
-        assert len(stream.read()) == 100 << 20
+    zeros = np.zeros((1 << 20, 10), dtype=np.float32)  # 40 MiB, packed a thousand times
+    formats.write(Network.dense([(zeros, None, "relu"), (zeros[:10, :1], None, None)]), path)
+    assert path.stat().st_size < 1 << 17
+    assert formats.read(path).parameter_count == zeros.size + 10
+
+
+def packed(path: Path, start: bytes, filling: bytes, size: int) -> Path:
+    """Write a packed file of some bytes and very many copies of others."""
+    block = gzip.compress(filling * ((1 << 20) // len(filling)))
+    path.write_bytes(gzip.compress(start) + block * (size >> 20))
+    return path
+
+
+def test_small_packed_json_cannot_fill_the_memory(tmp_path):
+    """A list in JSON takes three bytes, and 64 in Python."""
+    path = packed(tmp_path / "a.json.gz", b'{"format": [[]', b",[]", 20 << 20)
+    with pytest.raises(SizeLimit, match="more than 16 MiB and 30 times its size"):
+        formats.read(path)
+    with pytest.raises(SizeLimit, match="more than 1000 bytes"):
+        formats.read(path, max_bytes=1000)
+
+
+def test_small_packed_certificates_cannot_fill_the_memory(tmp_path, chain, monkeypatch):
+    path = tmp_path / "a.json.gz"
+    lump(chain).certificate().write(path)
+    start = gzip.decompress(path.read_bytes()).partition(b'"partition": [')[0]
+    large = packed(tmp_path / "b.json.gz", start + b'"partition": [0', b",0", 3 << 20)
+    monkeypatch.setattr(file, "_REGULAR", (2 << 20, 100))
+    with pytest.raises(SizeLimit, match="more than 2 MiB and 100 times its size"):
+        Certificate.read(large)
+    with pytest.raises(FormatError, match="a list of more than"):
+        Certificate.read(large, max_bytes=1 << 30)
+    with pytest.raises(SizeLimit, match="raise max_bytes"):
+        Certificate.read(path, max_bytes=100)
+    assert Certificate.read(path, max_bytes=100_000).verify(chain)
 
 
 def written_together(*paths: Path, error: type[Exception] | None = None) -> None:

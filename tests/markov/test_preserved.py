@@ -10,7 +10,7 @@ import pytest
 from lumpability import lump
 from lumpability.errors import InvalidInput, NotJustified
 from lumpability.markov.examples import planted
-from lumpability.markov.preserved import PRESERVED, Claim, as_table, claims_about
+from lumpability.markov.preserved import PRESERVED, Claim, as_table
 from lumpability.markov.solve import is_irreducible
 from lumpability.testing.laws.promises import is_promise_kept
 
@@ -48,8 +48,3 @@ def test_an_unknown_quantity_is_refused():
 def test_the_documentation_shows_this_table(checkout):
     page = checkout / "docs" / "theory" / "preserved.md"
     assert as_table() in page.read_text(encoding="utf-8")
-
-
-def test_a_kind_without_table_is_refused():
-    with pytest.raises(InvalidInput, match="no table for 'weak'"):
-        claims_about("weak")

@@ -139,8 +139,14 @@ class BoundCertificate(BoundClaims):
         write_bound(self, path)
 
     @classmethod
-    def read(cls, path: str | Path) -> BoundCertificate:
+    def read(cls, path: str | Path, *, max_bytes: int | None = None) -> BoundCertificate:
         """Read a file of `write`, as a stream; only `verify` decides whether its claims hold.
+
+        Parameters
+        ----------
+        path : str or Path
+        max_bytes : int, optional
+            Of the text after unpacking, in place of the limits by default.
 
         Raises
         ------
@@ -149,7 +155,7 @@ class BoundCertificate(BoundClaims):
         SizeLimit
             If it is too large.
         """
-        return cls(**vars(read_bound(path)))
+        return cls(**vars(read_bound(path, max_bytes=max_bytes)))
 
     def __repr__(self) -> str:
         return f"BoundCertificate({self.asked}: {decimals(self.lower, self.upper)})"

@@ -18,7 +18,6 @@ from lumpability.certificate.bounds.question import AIMED, AVERAGED, KINDS, TIME
 from lumpability.certificate.bounds.vector import Vector
 from lumpability.certificate.chain_file import ChainReader, column, digest_object
 from lumpability.certificate.file import number_text, plain, read_document, write_document
-from lumpability.certificate.json_stream import MAX_BYTES
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.number_list import NumberList
 
@@ -28,9 +27,11 @@ _MOST_STEPS = 10**9
 _MOST_BITS = 1 << 30  # of all numerators of a vector
 
 
-def read_bound(path: str | Path, *, max_bytes: int = MAX_BYTES) -> BoundClaims:
+def read_bound(path: str | Path, *, max_bytes: int | None = None) -> BoundClaims:
     """Read a certificate of an interval as a stream of at most so many bytes after unpacking."""
-    return read_document(path, DOMAIN, lambda scanner: _Reader(scanner).bound_claims(), max_bytes)
+    return read_document(
+        path, DOMAIN, lambda scanner: _Reader(scanner).bound_claims(), max_bytes=max_bytes
+    )
 
 
 def write_bound(certificate: BoundClaims, path: str | Path) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 from lumpability.errors import InvalidChain, NotJustified, SizeLimit
 from lumpability.markov.attributes import block_name
 from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.horizon_steps import uniformised
 from lumpability.markov.kinds import exact, ordinary
 from lumpability.markov.kinds.kind import Condition, Kind
 from lumpability.numbers.exact_array import Exact
@@ -336,14 +337,9 @@ def _inside_blocks(chain: MarkovChain, partition: Partition) -> list[Exact]:
 
 def _probabilities(chain: MarkovChain) -> list[dict[int, Exact]]:
     """Return the rows of P, or of I + Q/L with L twice the largest exit rate (their sum if symbolic)."""
-    if not isinstance(chain, CTMC):
-        return [dict(chain.matrix.row(s)) for s in range(chain.n)]
-    exits = list(chain.exit_rates)
-    rate = 2 * max(exits) if chain.is_rational else sum(set(exits))
-    rates = chain.matrix.without_diagonal()
-    rows = []
-    for state, leaving in enumerate(exits):
-        row = {target: weight / rate for target, weight in rates.row(state)} if rate != 0 else {}
-        row[state] = 1 - leaving / rate if rate != 0 else Fraction(1)
-        rows.append(row)
-    return rows
+    rate = None
+    if isinstance(chain, CTMC):
+        exits = chain.exit_rates.values
+        rate = 2 * max(exits) if chain.is_rational else sum(exits)
+    steps, _ = uniformised(chain, rate)
+    return [dict(steps.row(s)) for s in range(chain.n)]

@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import NoConvergence
-from lumpability.markov.solve.gth import eliminate, exact_products, rounded_sums
+from lumpability.markov.solve.gth import eliminate, rounded_sums
 from lumpability.markov.solve.linear import first_success, solve_numeric
 from lumpability.markov.solve.solution import Effort, Floats
+from lumpability.numbers.float_arrays import two_product, two_sum
 
 _DENSE_UP_TO = 2000
 _CORRECTIONS = 6
@@ -157,19 +158,12 @@ class _System:
         self.targets = np.concatenate([edges.col, np.full(len(known), self.n)])
         self.rates = np.concatenate([edges.data, into[known]])
 
-    def _differences(self, high: Floats, low: Floats) -> tuple[Floats, Floats]:
-        """Return x(s) - x(u) for every edge with twice the digits."""
-        high, low = np.append(high, 0.0), np.append(low, 0.0)
-        a, b = high[self.sources], high[self.targets]
-        main = a - b
-        part = main - a
-        lost = (a - (main - part)) - (b + part)
-        return main, lost + (low[self.sources] - low[self.targets])
-
     def _terms(self, high: Floats, low: Floats) -> tuple[Floats, Floats, Floats]:
-        main, rest = self._differences(high, low)
-        product, lost = exact_products(self.rates, main)
-        return product, lost, self.rates * rest
+        """Return q(s, u) (x(s) - x(u)) for every edge, as three numbers whose sum it is."""
+        high, low = np.append(high, 0.0), np.append(low, 0.0)
+        main, lost = two_sum(high[self.sources], -high[self.targets])
+        small = self.rates * (lost + (low[self.sources] - low[self.targets]))
+        return *two_product(self.rates, main), small
 
     def rest(self, high: Floats, low: Floats) -> Floats:
         """Return the right side minus the left one."""
@@ -226,8 +220,5 @@ class _System:
 
 def _added(high: Floats, low: Floats, more: Floats) -> tuple[Floats, Floats]:
     """Add to a number with twice the digits (Dekker 1971)."""
-    total = high + more
-    part = total - high
-    lost = (high - (total - part)) + (more - part) + low
-    rounded = total + lost
-    return rounded, lost - (rounded - total)
+    total, lost = two_sum(high, more)
+    return two_sum(total, lost + low)

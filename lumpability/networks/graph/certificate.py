@@ -120,15 +120,21 @@ class GraphCertificate:
         write_document(path, "graph", [(key, plain(value)) for key, value in items.items()])
 
     @classmethod
-    def read(cls, path: str | Path) -> GraphCertificate:
+    def read(cls, path: str | Path, *, max_bytes: int | None = None) -> GraphCertificate:
         """Read a certificate from a file.
+
+        Parameters
+        ----------
+        path : str or Path
+        max_bytes : int, optional
+            Of the text after unpacking, in place of the limits by default.
 
         Raises
         ------
         FormatError
             If it is not valid.
         """
-        return read_document(path, "graph", _claims)
+        return read_document(path, "graph", _claims, max_bytes=max_bytes)
 
 
 def _text(units: Array) -> str:

@@ -150,8 +150,14 @@ class RegionCertificate(RegionClaims):
         write_claims(self, path)
 
     @classmethod
-    def read(cls, path: str | Path) -> RegionCertificate:
+    def read(cls, path: str | Path, *, max_bytes: int | None = None) -> RegionCertificate:
         """Read a file of `write`; only `verify` decides whether its claims hold.
+
+        Parameters
+        ----------
+        path : str or Path
+        max_bytes : int, optional
+            Of the text after unpacking, in place of the limits by default.
 
         Raises
         ------
@@ -160,7 +166,7 @@ class RegionCertificate(RegionClaims):
         SizeLimit
             If it is too large.
         """
-        return cls(**vars(read_claims(path)))
+        return cls(**vars(read_claims(path, max_bytes=max_bytes)))
 
     def __repr__(self) -> str:
         before, after = self.original.hidden_neurons, self.reduced.hidden_neurons

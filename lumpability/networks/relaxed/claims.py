@@ -102,9 +102,15 @@ def _texts(values: Array) -> list[str]:
     return [float(value).hex() for value in values]
 
 
-def read_claims(path: str | Path, *, max_bytes: int = MAX_BYTES) -> RegionClaims:
+def read_claims(path: str | Path, *, max_bytes: int | None = None) -> RegionClaims:
     """Read a certificate of a lumping on a region as a stream."""
-    return read_document(path, DOMAIN, lambda scanner: _Reader(scanner).claims(), max_bytes)
+    return read_document(
+        path,
+        DOMAIN,
+        lambda scanner: _Reader(scanner).claims(),
+        max_bytes=max_bytes,
+        most=MAX_BYTES,
+    )
 
 
 class _Reader(SubjectReader):

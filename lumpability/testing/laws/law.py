@@ -133,8 +133,6 @@ class Law:
         chosen(given(example=inputs, data=st.data())(obeys))()
 
     def _report(self, variant: str, example: Any, broken: AssertionError) -> str:
-        from lumpability.testing.laws.law import tell
-
         name = f"{self.name}, {variant}" if variant else self.name
         return (
             f"the law {name!r} does not hold: {self.statement} ({self.source})\n"

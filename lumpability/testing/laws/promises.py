@@ -14,11 +14,11 @@ from typing import Any
 
 from lumpability.errors import InvalidInput
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
+from lumpability.markov.horizon_steps import uniformised
 from lumpability.markov.solve import expected_hitting_times, hitting_probabilities, stationary
 from lumpability.markov.solve.transient import multiply_exactly
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.quotient import project, pull_back, spread
-from lumpability.testing.strategies.lumpable import uniformized
 
 _STEPS = 5
 
@@ -45,10 +45,10 @@ def is_promise_kept(lumping: Any, quantity: str) -> bool:
 
 def _runs(lumping: Any, start: ExactArray) -> list[tuple[ExactArray, ExactArray]]:
     """Return p U^k and p V U^^k for k = 0, 1, ..."""
-    whole, small = lumping.chain.matrix, lumping.quotient.matrix
+    chains, rate = (lumping.chain, lumping.quotient), None
     if isinstance(lumping.chain, CTMC):
-        rate = 1 + max([*lumping.chain.exit_rates.values, *lumping.quotient.exit_rates.values])
-        whole, small = uniformized(lumping.chain, rate), uniformized(lumping.quotient, rate)
+        rate = 1 + max(out for chain in chains for out in chain.exit_rates.values)
+    whole, small = (uniformised(chain, rate)[0] for chain in chains)
     vector, block_vector = start, project(start, lumping.partition)
     found = []
     for _ in range(_STEPS):

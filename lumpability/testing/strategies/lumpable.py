@@ -17,32 +17,15 @@ from hypothesis import strategies as st
 from lumpability.errors import InvalidInput
 from lumpability.markov.chains import CTMC, DTMC, MarkovChain
 from lumpability.markov.examples.planted import unfold
+from lumpability.markov.horizon_steps import uniformised
 from lumpability.markov.kinds import find_kind
-from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import read_number
 from lumpability.partition import Partition
 from lumpability.refinement import Witness
-from lumpability.structure import WeightedStructure
 from lumpability.testing.definitions import find_witness
 
 KINDS = ("ordinary", "bisimulation", "exact", "strict", "proportional")
 """Kinds that can be built in."""
-
-
-def uniformized(chain: CTMC, rate: Any) -> WeightedStructure:
-    """Return I + Q/rate, exactly: its powers determine p(t) for all t.
-
-    >>> uniformized(CTMC([[0, 1], [2, 0]]), 4).row(1)
-    [(0, Fraction(1, 2)), (1, Fraction(1, 2))]
-    """
-    generator = chain.generator()
-    scaled = generator.weights.map(lambda weight: weight / rate)
-    return WeightedStructure.from_edges(
-        chain.n,
-        np.concatenate([generator.sources(), np.arange(chain.n)]),
-        np.concatenate([generator.indices, np.arange(chain.n)]),
-        scaled.concatenate(ExactArray.constant(Fraction(1), chain.n)),
-    )
 
 
 def _check(kind: str, time: str) -> None:
@@ -61,7 +44,7 @@ def _chain(rates: Any, time: str) -> MarkovChain:
     chain = CTMC(rates)
     if time == "continuous":
         return chain
-    return DTMC(uniformized(chain, 1 + max(chain.exit_rates.values)))
+    return DTMC(uniformised(chain, 1 + max(chain.exit_rates.values))[0])
 
 
 @st.composite
