@@ -205,12 +205,11 @@ def test_small_packed_json_cannot_fill_the_memory(tmp_path):
 def test_small_packed_certificates_cannot_fill_the_memory(tmp_path, chain, monkeypatch):
     path = tmp_path / "a.json.gz"
     lump(chain).certificate().write(path)
-    start = gzip.decompress(path.read_bytes()).partition(b'"partition": [')[0]
-    large = packed(tmp_path / "b.json.gz", start + b'"partition": [0', b",0", 3 << 20)
+    large = packed(tmp_path / "b.json.gz", b"", b" ", 3 << 20)
     monkeypatch.setattr(file, "_REGULAR", (2 << 20, 100))
     with pytest.raises(SizeLimit, match="more than 2 MiB and 100 times its size"):
         Certificate.read(large)
-    with pytest.raises(FormatError, match="a list of more than"):
+    with pytest.raises(FormatError, match="is cut off"):
         Certificate.read(large, max_bytes=1 << 30)
     with pytest.raises(SizeLimit, match="raise max_bytes"):
         Certificate.read(path, max_bytes=100)
