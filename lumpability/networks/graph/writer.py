@@ -17,7 +17,7 @@ import numpy as np
 
 from lumpability.networks.graph.analysis import Analysis
 from lumpability.networks.tensors.index import Shape, names_in
-from lumpability.networks.tensors.protobuf import attributes, onnx, tensor_of
+from lumpability.networks.tensors.protobuf import attributes, onnx, tensor_of, tensor_type
 from lumpability.numbers.float_arrays import Array
 
 
@@ -160,33 +160,20 @@ class Writer:
         node.attribute.append(made)
 
     def _in_place(self, name: str, array: Array) -> bool:
+        """Write a constant where the file states it, with its stated shape; say if it is stated anywhere."""
         graph = self.model.graph
-        for item in graph.initializer:
-            if item.name == name:
-                new = tensor_of(array, name, item.data_type)
-                new.doc_string = item.doc_string
-                item.CopyFrom(new)
-                for stated in (*graph.input, *graph.value_info):
-                    if stated.name == name:
-                        kind = onnx().helper.make_tensor_type_proto(
-                            item.data_type, list(array.shape)
-                        )
-                        stated.type.CopyFrom(kind)
-                return True
+        stated = [item for item in graph.initializer if item.name == name]
         producer = self.analysis.index.producer.get(name)
-        if producer is None:
-            return False
-        for item in self.node(producer).attribute:
-            if self.node(producer).op_type == "Constant" and item.name == "value":
-                item.t.CopyFrom(tensor_of(array, item.t.name, item.t.data_type))
-                for stated in graph.value_info:
-                    if stated.name == name:
-                        kind = onnx().helper.make_tensor_type_proto(
-                            item.t.data_type, list(array.shape)
-                        )
-                        stated.type.CopyFrom(kind)
-                return True
-        return False
+        if producer is not None and self.node(producer).op_type == "Constant":
+            stated += [item.t for item in self.node(producer).attribute if item.name == "value"]
+        for item in stated:
+            new = tensor_of(array, item.name, item.data_type)
+            new.doc_string = item.doc_string
+            item.CopyFrom(new)
+            for end in (*graph.input, *graph.value_info):
+                if end.name == name:
+                    end.type.CopyFrom(tensor_type(item.data_type, array.shape))
+        return bool(stated)
 
     def _behind(self, name: str, array: Array, uses: list[tuple[int, int]]) -> bool:
         """Write a constant to where it is computed from, through transpositions and dequantisation; say if that was done.

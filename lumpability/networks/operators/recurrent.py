@@ -202,7 +202,7 @@ def apply(call: Call) -> None:
         _outputs(call, labels, units, zero)
         return
     classes = np.where(x_facs == 0, -1, np.unique(x_ids, return_inverse=True)[1])
-    factors = np.array([algebra.fractions[f] for f in x_facs.tolist()], dtype=object)
+    factors = algebra.fractions_of(x_facs)
     for d in range(count):
         zero[d] = _zero_units(call, cell, d, x_facs != 0, starts)
         start = _start(cell, d, [(ids[d], facs[d]) for ids, facs in starts], call.op)

@@ -321,7 +321,9 @@ class Algebra:
                 "equal": (Fraction(1), (factor,)),
             }[group]
             found = self.atom((key, atom, *name), constant=known and of_constant == "some")
-            base = self.domains.of_atom(atom) if group == "linear" or factor > 0 else None
+            base = (
+                self.domains.sign((atom, Fraction(1))) if group == "linear" or factor > 0 else None
+            )
             if sign == "weak" and base:
                 base = 0
             least = base if isinstance(sign, str) else sign

@@ -64,10 +64,6 @@ class Domains:
         """Whether one of the values is partial."""
         return bool(self.partial) and not self.partial.isdisjoint(atom for atom, _ in values)
 
-    def of_atom(self, atom: int) -> int | None:
-        """Return the sign of an atom."""
-        return self._least.get(atom)
-
     def sign(self, value: Value) -> int | None:
         """Return the sign of a value."""
         atom, factor = value
