@@ -92,20 +92,26 @@ def _refuse_others(option: str, kind: Any, **options: Any) -> None:
 
 
 def _lump_on_region(
-    network: Network, region: Any, boxes: int | None, options: dict[str, Any]
-) -> Any:
+    model: Network | GraphNetwork, region: Any, boxes: int | None, options: dict[str, Any]
+) -> RegionLumping:
     """Reduce a network on a region, or refuse options that have no meaning there."""
-    others = {"within": None, "antiparallel": False, "align": 1, "engine": "auto"}
-    for name, default in others.items():
-        value = options.pop(name)
-        if type(value) is not type(default) or value != default:
-            raise InvalidInput(f"{name} has no meaning with a region: leave it out")
+    from lumpability.networks.relaxed.graphs import graph_to_reduce, lump_graph_on_region
     from lumpability.networks.relaxed.lumping import lump_on_region
 
+    others = {"within": None, "antiparallel": False, "align": 1, "engine": "auto"}
+    graph = graph_to_reduce(model)
+    if graph is not None:
+        others |= {"kind": None, "dtype": None}
+    for name, default in others.items():
+        value = options.pop(name, default)
+        if type(value) is not type(default) or value != default:
+            where = "a region" if graph is None else "a region and a graph"
+            raise InvalidInput(f"{name} has no meaning with {where}: leave it out")
+    boxes = 1 if boxes is None else boxes
+    if graph is not None:
+        return lump_graph_on_region(graph, region, boxes=boxes, **options)
     kind = options.pop("kind") or "proportional"
-    return lump_on_region(
-        network, region, boxes=1 if boxes is None else boxes, kind=kind, **options
-    )
+    return lump_on_region(cast("Network", model), region, boxes=boxes, kind=kind, **options)
 
 
 def _require_tolerance(**options: Any) -> None:
@@ -215,6 +221,15 @@ def lump(
 ) -> GraphLumping: ...
 @overload
 def lump(
+    model: GraphNetwork,
+    *,
+    region: Box | tuple[Any, Any],
+    boxes: int | None = None,
+    exact_weights: bool = False,
+    progress: Progress | None = None,
+) -> RegionLumping: ...
+@overload
+def lump(
     model: Any,
     example: Any,
     *,
@@ -308,8 +323,9 @@ def lump(
         For networks as graphs: keep the number of units of every layer at a multiple of this, or as it was.
     region : Box or (low, high), optional
         For networks of ReLU, leaky ReLU and linear layers: the reduced network equals the network on this box of
-        inputs, and need not elsewhere.  Units that are zero on the box go, units that are linear on it
-        are carried where that leaves fewer (with `exact_weights` they are kept).
+        inputs, and need not elsewhere.  Units that are zero on the box go.  In chains of layers units that are linear
+        on it are carried where that leaves fewer (with `exact_weights` they are kept).  Networks with joins, maxima
+        or concatenations are reduced as the graph that they were read from.
     boxes : int, optional
         With `region`: the largest number of parts into which it is cut for tighter bounds; 1 by default.
     engine : {"auto", "definition", "worklist", "rounds", "kernel", "columns"} or callable
@@ -433,15 +449,6 @@ def lump(
             engine=engine,
             progress=progress,
         )
-    if model.domain == _GRAPH:
-        from lumpability.networks.graph.reduce import reduce_graph
-
-        graph = cast("GraphNetwork", model)
-        return reduce_graph(graph, exact_weights=exact_weights, align=align, progress=progress)
-    from lumpability.networks.graph.source import graph_of
-    from lumpability.networks.lump import lump_network
-
-    network = cast("Network", model)
     if region is not None:
         options = {
             "kind": kind,
@@ -453,9 +460,18 @@ def lump(
             "engine": engine,
             "progress": progress,
         }
-        return cast("RegionLumping", _lump_on_region(network, region, boxes, options))
+        return _lump_on_region(cast("Network | GraphNetwork", model), region, boxes, options)
     if boxes is not None:
         raise InvalidInput("boxes are parts of a region: give region=... too")
+    if model.domain == _GRAPH:
+        from lumpability.networks.graph.reduce import reduce_graph
+
+        graph = cast("GraphNetwork", model)
+        return reduce_graph(graph, exact_weights=exact_weights, align=align, progress=progress)
+    from lumpability.networks.graph.source import graph_of
+    from lumpability.networks.lump import lump_network
+
+    network = cast("Network", model)
     anyhow = not antiparallel and (kind, within, dtype, engine) == _ANYHOW
     source = graph_of(network, always=align != 1) if anyhow else None
     if align != 1 and source is None:

@@ -6,12 +6,13 @@ A summary lists the units that are kept whole, with their parameters and the nod
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from lumpability.cli.report import Report, change_of_size, execution, rounding
 from lumpability.errors import InvalidInput
 from lumpability.markov.attributes import States
-from lumpability.networks.graph.layers import Held, LayerSummary, barriers_of
+from lumpability.networks.graph.layers import Held, LayerReport, LayerSummary, barriers_of
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.reduce import GraphLumping
 from lumpability.partition import Partition
@@ -102,10 +103,15 @@ def summarise(
     rows += [("proof", lumping.stats.proof), ("new weights", told)]
     rows += lines
     rows.append(("time", f"{lumping.stats.seconds:.2f} s, proof included"))
+    tables = Table("Network (graph), lumped", tuple(rows)), layers_left(lumping.table)
+    return Report(data, tables)
+
+
+def layers_left(table: Iterable[LayerReport]) -> Table:
+    """Return what became of the units of each node with weights."""
     columns = ("layer", "kind", "left", *_COLUMNS, "leave together with")
-    units_left = tuple(_layer_line(layer, f"{layer.left:,}") for layer in lumping.table)
-    layers = Table("units by layer", units_left, columns, frozenset(range(2, 8)))
-    return Report(data, (Table("Network (graph), lumped", tuple(rows)), layers))
+    lines = tuple(_layer_line(layer, f"{layer.left:,}") for layer in table)
+    return Table("units by layer", lines, columns, frozenset(range(2, 8)))
 
 
 _COLUMNS = ("units", "different", "zero", "held", "parameters")

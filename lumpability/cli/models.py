@@ -123,10 +123,6 @@ def lumped(
     if "region" in given:
         if layers:
             raise click.UsageError("this needs a lumping for all inputs: leave --region out")
-        if model.domain == "graph":
-            raise click.UsageError(
-                "lump takes --region for chains of layers, and this network is a graph: compare and explain take it"
-            )
         given["region"] = regions.read_region(given["region"])
     if layers and subject(model, *layer_options(given)).domain == "graph":
         raise InvalidInput(

@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lumpability.cli.graphs import layers_left
 from lumpability.cli.networks import SIZES
 from lumpability.cli.report import Report, change_of_size, execution
 from lumpability.errors import InvalidInput
 from lumpability.formats.onnx_compare import compare_in_onnxruntime, latency_in_onnxruntime
+from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.regions import Box
 from lumpability.show.text import Table
 
@@ -63,6 +65,7 @@ def summarise(
     rows = [
         (name, change_of_size(report["before"][key], report["after"][key]))
         for key, name in SIZES.items()
+        if key in report["before"]
     ]
     if lumping.region is not None:
         parts = len(lumping.claims.parts)
@@ -76,9 +79,13 @@ def summarise(
     ]
     rows += lines if measured is not None else lines[1:]
     rows.append(("time", f"{lumping.stats.seconds:.2f} s, proof included"))
-    columns = ("layer", "before", "after", *_REASONS, "carrying")
-    layers = tuple(_line(row) for row in lumping.table)
-    table = Table("neurons by layer", layers, columns, frozenset(range(len(columns))))
+    units_left: tuple[Any, ...] = lumping.table
+    if isinstance(lumping.network, GraphNetwork):
+        table = layers_left(units_left)
+    else:
+        columns = ("layer", "before", "after", *_REASONS, "carrying")
+        layers = tuple(_line(row) for row in units_left)
+        table = Table("neurons by layer", layers, columns, frozenset(range(len(columns))))
     name = "on a region" if lumping.region is not None else "relaxed"
     return Report(data, (Table(f"Network, lumped {name}", tuple(rows)), table))
 

@@ -83,7 +83,7 @@ def relax_command(
     with stages("relaxing"):
         from lumpability.networks.relaxed.relaxation import relax
 
-        relaxed = relax(loaded, region=box, **asked, progress=stages.progress)
+        relaxed: Any = relax(loaded, region=box, **asked, progress=stages.progress)
     with stages("writing"):
         if certificate is not None:
             relaxed.certificate().write(certificate)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from lumpability.errors import InvalidInput
 from lumpability.formats.onnx_writer import model_bytes
 from lumpability.networks.graph.compare import Comparison, Latency, compare_models, latency
+from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.source import graph_of
 from lumpability.networks.network import Network
 from lumpability.numbers.float_arrays import Array
@@ -17,8 +18,8 @@ __all__ = ["Comparison", "compare_in_onnxruntime", "latency_in_onnxruntime"]
 
 
 def compare_in_onnxruntime(
-    network: Network,
-    other: Network,
+    network: Network | GraphNetwork,
+    other: Network | GraphNetwork,
     points: int = 1000,
     *,
     scale: float = 1.0,
@@ -29,7 +30,7 @@ def compare_in_onnxruntime(
 
     Parameters
     ----------
-    network, other : Network
+    network, other : Network or GraphNetwork
         With equal input shapes.
     points : int
     scale : float
@@ -53,16 +54,20 @@ def compare_in_onnxruntime(
     >>> print(compare_in_onnxruntime(network, lump(network).quotient, points=10))
     onnxruntime: outputs bitwise equal at ... of 10 random points, largest difference ...
     """
-    if network.input_shape != other.input_shape or points < 1:
+    shapes = {one.input_shape for one in (network, other) if isinstance(one, Network)}
+    if len(shapes) > 1 or points < 1:
         raise InvalidInput("comparing needs equal input shapes and at least one point")
     models = [_model(one) for one in (network, other)]
     return compare_models(models[0], models[1], points, scale=scale, seed=seed, ends=ends)
 
 
-def latency_in_onnxruntime(network: Network, other: Network) -> Latency:
+def latency_in_onnxruntime(
+    network: Network | GraphNetwork, other: Network | GraphNetwork
+) -> Latency:
     """Measure how long two networks take in turn; see `lumpability.networks.graph.compare.latency`."""
     return latency(_model(network), _model(other))
 
 
-def _model(network: Network) -> bytes:
-    return model_bytes(graph_of(network, always=True) or network)
+def _model(network: Network | GraphNetwork) -> bytes:
+    source = graph_of(network, always=True) if isinstance(network, Network) else None
+    return model_bytes(source or network)

@@ -186,7 +186,42 @@ def test_two_files_or_two_neurons_are_explained(
     assert word in result.stderr
 
 
-def test_a_graph_is_told_which_commands_take_regions(run: Run, files: Path) -> None:
+def test_a_graph_is_lumped_on_a_region_certified_and_verified(run: Run, files: Path) -> None:
+    from onnx import helper, numpy_helper
+
+    stored = {
+        "a": [[1, 1, 1]],
+        "b": [0, -3, -1],
+        "c": np.eye(3),
+        "d": [0, 0, -9],
+        "e": np.ones((3, 1)),
+    }
+    nodes = [
+        helper.make_node("Gemm", ["x", "a", "b"], ["z"]),
+        helper.make_node("Relu", ["z"], ["h"]),
+        helper.make_node("Gemm", ["h", "c", "d"], ["w"]),
+        helper.make_node("Relu", ["w"], ["g"]),
+        helper.make_node("Add", ["h", "g"], ["s"]),
+        helper.make_node("MatMul", ["s", "e"], ["y"]),
+    ]
+    ends = [[helper.make_tensor_value_info(name, 1, ["N", 1])] for name in "xy"]
+    weights = [numpy_helper.from_array(np.float32(value), name) for name, value in stored.items()]
+    opset = helper.make_opsetid("", 18)
+    graph = helper.make_graph(nodes, "graph", *ends, weights)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=8)
+    (files / "graph.onnx").write_bytes(model.SerializeToString())
+    asked = ("--box", "box.json", "-o", "small.onnx", "--certificate", "c.json", "--compare", "5")
+    result = run("lump", "graph.onnx", *asked)
+    assert result.exit_code == 0, result.output
+    assert "on the region no output differs at all" in result.stdout
+    verified = run("verify", "c.json", "graph.onnx", "--quotient", "small.onnx")
+    assert verified.exit_code == 0, verified.output
+    refused = run("lump", "graph.onnx", "--box", "box.json", "--dtype", "float16")
+    assert refused.exit_code == 3
+    assert "dtype has no meaning with a region and a graph" in refused.stderr
+
+
+def test_a_graph_of_several_inputs_has_no_region(run: Run, files: Path) -> None:
     from onnx import helper
 
     nodes = [helper.make_node("Add", ["x", "z"], ["y"])]
@@ -196,5 +231,5 @@ def test_a_graph_is_told_which_commands_take_regions(run: Run, files: Path) -> N
     model = helper.make_model(graph, opset_imports=[opset], ir_version=8)
     (files / "graph.onnx").write_bytes(model.SerializeToString())
     found = run("lump", "graph.onnx", "--box", "box.json")
-    assert found.exit_code == 2
-    assert "compare and explain take it" in found.stderr
+    assert found.exit_code == 3
+    assert "several inputs" in found.stderr

@@ -12,6 +12,7 @@ normalisation, division and averages round: `AffineLayer.relative` and `bias_err
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -72,6 +73,11 @@ class AffineLayer:
         """Number of units."""
         return len(self.bias)
 
+    @property
+    def terms(self) -> Iterator[tuple[int, Matrix]]:
+        """Each source with its matrix."""
+        return zip(self.sources, self.matrices, strict=True)
+
     @cached_property
     def sizes(self) -> tuple[Matrix, ...]:
         """The absolute values of the matrices."""
@@ -121,14 +127,21 @@ class AffineNetwork:
 
     def __call__(self, x: Array) -> Array:
         """Evaluate in float64, for inputs of shape (points, inputs)."""
-        values = [np.asarray(x, dtype=np.float64)]
+        return self.values(x)[-1][1]
+
+    def values(self, x: Array) -> list[tuple[Array, Array]]:
+        """Return the arguments and the values of every layer, those of the input first."""
+        start = np.asarray(x, dtype=np.float64)
+        found = [(start, start)]
         for layer in self.layers:
-            terms = [
-                values[s] @ matrix for s, matrix in zip(layer.sources, layer.matrices, strict=True)
-            ]
-            total = sum(terms[1:], start=terms[0]) + layer.bias
-            values.append(apply_activation(layer, total))
-        return values[-1]
+            total = sum(found[s][1] @ matrix for s, matrix in layer.terms) + layer.bias
+            found.append((total, apply_activation(layer, total)))
+        return found
+
+
+def added(terms: dict[int, Any], source: int, part: Any) -> None:
+    """Add coefficients of the values of a layer to those that are there."""
+    terms[source] = terms[source] + part if source in terms else part
 
 
 def as_dense(matrix: Matrix) -> Array:

@@ -11,7 +11,7 @@ homogenisation (`homogeneous`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -338,15 +338,9 @@ class _Engine:
 
 
 def _witness(pair: list[AffineNetwork], box: tuple[Array, Array], *, all_inputs: bool) -> Witness:
-    if all_inputs:
-        ones = np.ones(pair[0].inputs)
-        tried = [
-            search(pair[0], pair[1], -size * ones, size * ones) for size in (1.0, 10.0, 1000.0)
-        ]
-        scales = [max(1.0, float(np.abs(point).max())) for point, _, _ in tried]
-        place = int(np.argmax([t[2] / s for t, s in zip(tried, scales, strict=True)]))
-        (point, output, difference), scale = tried[place], scales[place]
-    else:
-        (point, output, difference), scale = search(pair[0], pair[1], *box), 1.0
-    values = [float(network(point[None])[0, output]) for network in pair]
-    return Witness(point, output, difference, (values[0], values[1]), scale)
+    if not all_inputs:
+        return search(pair[0], pair[1], *box)
+    ones = np.ones(pair[0].inputs)
+    tried = [search(pair[0], pair[1], -size * ones, size * ones) for size in (1.0, 10.0, 1000.0)]
+    scaled = [replace(one, scale=max(1.0, float(np.abs(one.point).max()))) for one in tried]
+    return max(scaled, key=lambda one: one.difference / one.scale)

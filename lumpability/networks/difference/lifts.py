@@ -173,9 +173,10 @@ def incoming(layer: AffineLayer, lifts: Sequence[Lift] = ()) -> Array:
     With the lifts of the layers by their numbers, weights and biases are lifted: A W and a W + b.
     """
     rows, bias = [], layer.bias
-    for source, matrix in zip(layer.sources, map(as_dense, layer.matrices), strict=True):
-        rows.append(as_dense(lifts[source].rows(matrix)[0]) if lifts else matrix)
-        bias = bias + lifts[source].shifted(matrix)[0] if lifts else bias
+    for source, matrix in layer.terms:
+        dense = as_dense(matrix)
+        rows.append(as_dense(lifts[source].rows(dense)[0]) if lifts else dense)
+        bias = bias + lifts[source].shifted(dense)[0] if lifts else bias
     return np.vstack([*rows, bias])
 
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lumpability.networks.difference.affine import AffineLayer, as_dense
+from lumpability.networks.difference.affine import AffineLayer, added, as_dense
 from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.difference.pair_lines import (
     PairLines,
@@ -216,18 +216,14 @@ def _crown(
         for source, weight, matrix in zip(
             layer.sources, layer.matrices, residual.matrices, strict=True
         ):
-            _add(reduced, source, both_signs(as_dense(matrix[:, columns])))
+            added(reduced, source, both_signs(as_dense(matrix[:, columns])))
             if source:
-                _add(moved, source, both_signs(as_dense(weight[:, columns])))
+                added(moved, source, both_signs(as_dense(weight[:, columns])))
         error = np.tile((own_error + 4 * UNIT * np.abs(residual.bias))[columns], 2)
         below = pair_least(pair, reduced, moved, both_signs(residual.bias[columns]), error)
         count = len(below) // 2
         low[columns], high[columns] = below[:count], -below[count:]
     return low, high
-
-
-def _add(terms: Terms, source: int, part: Array) -> None:
-    terms[source] = terms[source] + part if source in terms else part
 
 
 def pair_least(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from lumpability.networks.difference.affine import added
 from lumpability.networks.difference.ranges import (
     Ranges,
     Tally,
     Terms,
     both_signs,
     least_on_inputs,
-    through_affine,
-    through_lines,
+    to_inputs,
 )
 from lumpability.networks.difference.rounding import UNIT, down, up
 from lumpability.numbers.float_arrays import Array
@@ -23,13 +23,9 @@ def product_bounds(first: Ranges, second: Ranges) -> tuple[Array, Array]:
     tally = Tally(np.zeros(2 * outputs), np.zeros(2 * outputs))
     inputs: Terms = {}
     for found, sign in ((first, 1.0), (second, -1.0)):
-        last = len(found.network.layers)
-        pending: Terms = {last: sign * both_signs(np.eye(outputs))}
-        for number in range(last, 0, -1):
-            if number in pending:
-                pushed = through_lines(found, number, pending.pop(number), tally)
-                through_affine(found, number, pushed, pending, tally)
-        inputs[0] = inputs[0] + pending[0] if inputs else pending[0]
+        pending: Terms = {len(found.network.layers): sign * both_signs(np.eye(outputs))}
+        to_inputs(found, pending, tally)
+        added(inputs, 0, pending[0])
     tally.slack = tally.slack + 2 * UNIT * (first.size(0) @ np.abs(inputs[0]))
     least_on_inputs(first, inputs, tally)
     bound = tally.bound()

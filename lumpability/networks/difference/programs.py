@@ -120,7 +120,7 @@ class Program:
         argument, value = np.full(layer.units, -1), np.full(layer.units, -1)
         argument[live] = self._variables(low[live], high[live])
         terms = []
-        for source, matrix in zip(layer.sources, layer.matrices, strict=True):
+        for source, matrix in layer.terms:
             read = np.flatnonzero(values[source] >= 0)
             terms.append((values[source][read], matrix[read][:, live]))
         equal.affine(layer.bias[live], argument[live], terms)

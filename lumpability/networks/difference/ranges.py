@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
-from lumpability.networks.difference.affine import AffineLayer, AffineNetwork, as_dense
+from lumpability.networks.difference.affine import AffineLayer, AffineNetwork, added, as_dense
 from lumpability.networks.difference.lines import Lines, image, lines
 from lumpability.networks.difference.rounding import TINY, UNIT, down, gamma, up
 from lumpability.numbers.float_arrays import Array
@@ -207,9 +207,8 @@ def _tighten(found: Ranges, layer: AffineLayer, low: Array, high: Array, units: 
 def _crown(layer: AffineLayer, found: Ranges, columns: Array) -> tuple[Array, Array]:
     """Return bounds of some pre-activations of the next layer by back-substitution."""
     terms: Terms = {}
-    for source, matrix in zip(layer.sources, layer.matrices, strict=True):
-        part = both_signs(as_dense(matrix[:, columns]))
-        terms[source] = terms[source] + part if source in terms else part
+    for source, matrix in layer.terms:
+        added(terms, source, both_signs(as_dense(matrix[:, columns])))
     error = np.tile((weight_error(layer, found) + 4 * UNIT * reach(layer, found))[columns], 2)
     below = least(found, terms, both_signs(layer.bias[columns]), error)
     count = len(below) // 2
@@ -305,12 +304,17 @@ def least(found: Ranges, terms: Terms, constant: Array, error: Array) -> Array:
     - returns float64 array, shape (functionals,): not finite where numbers overflow: such a bound is no bound
     """
     pending, tally = dict(terms), Tally(constant, error)
+    to_inputs(found, pending, tally)
+    least_on_inputs(found, pending, tally)
+    return tally.bound()
+
+
+def to_inputs(found: Ranges, pending: Terms, tally: Tally) -> None:
+    """Replace the values of all layers by lines of what they are computed from, in place, until inputs are left."""
     for number in range(max(pending, default=0), 0, -1):
         if number in pending:
             pushed = through_lines(found, number, pending.pop(number), tally)
             through_affine(found, number, pushed, pending, tally)
-    least_on_inputs(found, pending, tally)
-    return tally.bound()
 
 
 def least_on_inputs(found: Ranges, pending: Terms, tally: Tally) -> None:
@@ -340,7 +344,7 @@ def through_affine(found: Ranges, number: int, pushed: Array, pending: Terms, ta
     """
     layer = found.network.layers[number - 1]
     tally.add(layer.bias @ pushed, found.errors[number - 1] @ np.abs(pushed))
-    for source, matrix in zip(layer.sources, layer.matrices, strict=True):
+    for source, matrix in layer.terms:
         part = matrix @ pushed
         if source in pending:
             part = pending[source] + part

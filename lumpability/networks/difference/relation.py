@@ -9,7 +9,7 @@ these the one is taken with the least interval bound of what it misses.  A wrong
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,12 +61,19 @@ def given_lifts(relation: Sequence[Any], original: AffineNetwork) -> list[Lift]:
     return [*lifts, Lift.identity(original.outputs)]
 
 
-def guessed_lifts(original: Ranges, reduced: Ranges, *, in_order: bool = False) -> list[Lift]:
+def guessed_lifts(
+    original: Ranges,
+    reduced: Ranges,
+    *,
+    in_order: bool = False,
+    kept: Mapping[int, Array] | None = None,
+) -> list[Lift]:
     """Return the lifts of two aligned networks.
 
     - original, reduced: on the region for which the lifts are to be good
     - in_order: whether layers of equal size keep their units one by one, and others merge only what differs by less
       than a constant would
+    - kept: by the number of a layer the units that the reduced one has, where they are known
 
     >>> from lumpability import Network
     >>> from lumpability.networks.difference import affine_layers, ranges
@@ -78,8 +85,9 @@ def guessed_lifts(original: Ranges, reduced: Ranges, *, in_order: bool = False) 
     """
     lifts = [Lift.identity(original.network.inputs)]
     for number in range(1, len(original.network.layers) + 1):
+        known = None if kept is None else kept.get(number)
         tried = [
-            (_guess(original, reduced, number, below, in_order=in_order), below)
+            (_guess(original, reduced, number, below, in_order=in_order, known=known), below)
             for below in _with_constants(original, reduced.network, lifts, number)
         ]
         (lift, _), below = min(tried, key=lambda one: one[0][1])
@@ -117,8 +125,8 @@ def _with_constants(
                 continue
             shift = np.zeros(layer.units)
             if value == "bias":
-                below = zip(layer.sources, layer.matrices, strict=True)
-                bias = sum((lifts[k].shifted(matrix)[0] for k, matrix in below), start=layer.bias)
+                moved = (lifts[k].shifted(matrix)[0] for k, matrix in layer.terms)
+                bias = sum(moved, start=layer.bias)
                 shift = apply_activation(layer, bias)
             elif value == "middle":
                 shift = _middle(*original.post(source))
@@ -133,7 +141,13 @@ def _with_constants(
 
 
 def _guess(
-    original: Ranges, reduced: Ranges, number: int, lifts: list[Lift], *, in_order: bool
+    original: Ranges,
+    reduced: Ranges,
+    number: int,
+    lifts: list[Lift],
+    *,
+    in_order: bool,
+    known: Array | None,
 ) -> tuple[Lift, float]:
     """Return the lift of a layer, and the sum of what it misses of each unit."""
     a, b = (found.network.layers[number - 1] for found in (original, reduced))
@@ -161,6 +175,9 @@ def _guess(
         )
         source, factor = np.where(better, candidate, source), np.where(better, by, factor)
         missed = np.where(better, off, missed)
+    if known is not None:
+        source[known], factor[known] = np.arange(len(known)), 1.0
+        missed[known] = reach @ np.abs(left[:, known] - right)
     lift = Lift.of(source, factor, np.where(source >= 0, 0.0, middle), b.units)
     return lift, float(missed.sum())
 
@@ -193,7 +210,8 @@ def _options(left: Array, right: Array, *, scalable: bool) -> list[tuple[Array, 
     found = [(np.argmin(theirs - 2 * inner, axis=1), np.ones(left.shape[1]))]
     if scalable:
         factor = np.maximum(inner, 0) / np.where(theirs > 0, theirs, 1)
-        best = np.argmin(own[:, None] - factor * inner, axis=1)
+        off = own[:, None] - factor * inner
+        best = np.argmax(off <= off.min(axis=1, keepdims=True) + _ROUNDED * own[:, None], axis=1)
         chosen = factor[np.arange(len(best)), best]
         chosen = np.where(chosen > 0, chosen, 1.0)
         # A factor of few digits is found off by an ulp.

@@ -13,14 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lumpability.networks.difference.affine import as_dense
-from lumpability.networks.difference.ranges import (
-    Ranges,
-    Tally,
-    Terms,
-    through_affine,
-    through_lines,
-)
+from lumpability.networks.difference.affine import added, as_dense
+from lumpability.networks.difference.ranges import Ranges, Tally, Terms, to_inputs
 from lumpability.numbers.float_arrays import Array
 
 Progress = Callable[[int, int, float], None]
@@ -142,13 +136,9 @@ def influence(found: Ranges) -> Array:
         columns = np.flatnonzero(unstable)
         pending: Terms = {}
         tally = Tally(np.zeros(len(columns)), np.zeros(len(columns)))
-        for source, matrix in zip(layer.sources, layer.matrices, strict=True):
-            part = as_dense(matrix[:, columns])
-            pending[source] = pending[source] + part if source in pending else part
-        for below in range(number - 1, 0, -1):
-            if below in pending:
-                pushed = through_lines(found, below, pending.pop(below), tally)
-                through_affine(found, below, pushed, pending, tally)
+        for source, matrix in layer.terms:
+            added(pending, source, as_dense(matrix[:, columns]))
+        to_inputs(found, pending, tally)
         if 0 in pending:
             moved = np.abs(pending[0]) * width[:, None] / (high - low)[columns]
             total = total + np.nan_to_num(moved).sum(axis=1)

@@ -67,7 +67,7 @@ def affine_layers(network: Network | GraphNetwork) -> AffineNetwork:
     """
     graph = network if isinstance(network, GraphNetwork) else _graph_of_opaque(network)
     if graph is not None:
-        return _of_graph(graph)
+        return unrolled(graph)[0]
     assert isinstance(network, Network)
     _refuse_free(None in network.input_shape[1:])
     shape = fixed(network.input_shape)
@@ -88,8 +88,11 @@ def _graph_of_opaque(network: Network) -> GraphNetwork | None:
     return graph_of(network) if opaque else None
 
 
-def _of_graph(network: GraphNetwork) -> AffineNetwork:
-    """Return the graph of an ONNX file as affine layers; raises `NotJustified`, which names the node."""
+def unrolled(network: GraphNetwork) -> tuple[AffineNetwork, dict[str, Value]]:
+    """Return the graph of an ONNX file as affine layers, and the units of its tensors after activations.
+
+    Raises `NotJustified`, which names the node.
+    """
     index = network.index
     if len(index.inputs) != 1 or len(index.outputs) != 1 or index.defaults:
         raise NotJustified("no bound for a network with several inputs or outputs")
@@ -108,7 +111,7 @@ def _of_graph(network: GraphNetwork) -> AffineNetwork:
             reader.read(node, position)
     if output not in reader.values:
         raise NotJustified(f"the output {output!r} does not depend on the input")
-    return reader.builder.network(reader.values[output])
+    return reader.builder.network(reader.values[output]), reader.values
 
 
 def _refuse_free(free: bool) -> None:

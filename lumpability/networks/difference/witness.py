@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.networks.difference.affine import AffineNetwork, apply_activation
+from lumpability.networks.difference.affine import AffineNetwork, added, apply_activation
 from lumpability.networks.difference.product import range_bounds
 from lumpability.networks.difference.ranges import ranges
 from lumpability.numbers.float_arrays import Array
@@ -54,18 +54,15 @@ class Witness:
 
 def search(
     first: AffineNetwork, second: AffineNetwork, low: Array, high: Array, *, seed: int = 0
-) -> tuple[Array, int, float]:
-    """Return the point of a box with the largest difference found, the output, and the difference.
-
-    The difference is rounded down: both networks differ by at least so much there.
-    """
+) -> Witness:
+    """Return the point of a box with the largest difference found."""
     random = np.random.default_rng(seed)
     points = random.uniform(low, high, size=(_SAMPLES, len(low)))
     corners = np.where(random.integers(0, 2, size=points.shape).astype(bool), low, high)
     points[1::2] = corners[1::2]
     points[0] = (low + high) / 2
     gaps = _gaps(first, second, points)
-    best, value = None, -1.0
+    best, value = (points[0], 0), -1.0
     for output in np.argsort(-gaps.max(axis=0), kind="stable")[:_OUTPUTS].tolist():
         starts = points[np.argsort(-gaps[:, output], kind="stable")[:_STARTS]]
         climbed = _climbed(first, second, starts, (low, high), output)
@@ -73,8 +70,7 @@ def search(
         place = int(np.argmax(ends))
         if ends[place] > value:
             best, value = (climbed[place], output), float(ends[place])
-    point, output = (points[0], 0) if best is None else best
-    return point, output, _certain(first, second, point, output)
+    return _at(first, second, *best)
 
 
 def better(
@@ -85,11 +81,7 @@ def better(
         return than
     gaps = _gaps(first, second, np.array(points))
     place, output = (int(x) for x in np.unravel_index(np.argmax(gaps), gaps.shape))
-    difference = _certain(first, second, points[place], output)
-    if difference <= than.difference:
-        return than
-    values = [float(network(points[place][None])[0, output]) for network in (first, second)]
-    return Witness(points[place], output, difference, (values[0], values[1]))
+    return max(than, _at(first, second, points[place], output), key=lambda one: one.difference)
 
 
 def _gaps(first: AffineNetwork, second: AffineNetwork, points: Array) -> Array:
@@ -118,31 +110,29 @@ def _climbed(
     return points
 
 
-def _certain(first: AffineNetwork, second: AffineNetwork, point: Array, output: int) -> float:
+def _at(first: AffineNetwork, second: AffineNetwork, point: Array, output: int) -> Witness:
+    """Return a witness; its difference is rounded down: both networks differ by at least so much there."""
     low, high = range_bounds(*(ranges(network, (point, point)) for network in (first, second)))
-    return float(max(low[output], -high[output], 0.0))
+    values = [float(network(point[None])[0, output]) for network in (first, second)]
+    difference = float(max(low[output], -high[output], 0.0))
+    return Witness(point, output, difference, (values[0], values[1]))
 
 
 def _gradients(network: AffineNetwork, points: Array, output: int) -> Array:
     """Return the derivatives of an output by the inputs, shape (points, inputs)."""
-    values, slopes = [points], []
-    for layer in network.layers:
-        terms = [values[s] @ m for s, m in zip(layer.sources, layer.matrices, strict=True)]
-        total = sum(terms[1:], start=terms[0]) + layer.bias
-        values.append(apply_activation(layer, total))
-        if layer.slopes is not None:
-            slopes.append(np.where(total > 0, 1.0, layer.slopes))
-        else:
-            step = 1e-6 * (1 + np.abs(total))
-            slopes.append((apply_activation(layer, total + step) - values[-1]) / step)
-    pending = {len(network.layers): np.zeros_like(values[-1])}
-    pending[len(network.layers)][:, output] = 1.0
-    for number in range(len(network.layers), 0, -1):
+    values, last = network.values(points), len(network.layers)
+    pending = {last: np.zeros_like(values[-1][1])}
+    pending[last][:, output] = 1.0
+    for number in range(last, 0, -1):
         if number not in pending:
             continue
-        layer = network.layers[number - 1]
-        moved = pending.pop(number) * slopes[number - 1]
-        for source, matrix in zip(layer.sources, layer.matrices, strict=True):
-            part = (matrix @ moved.T).T
-            pending[source] = pending[source] + part if source in pending else part
+        layer, (total, value) = network.layers[number - 1], values[number]
+        step = 1e-6 * (1 + np.abs(total))
+        if layer.slopes is not None:
+            slopes = np.where(total > 0, 1.0, layer.slopes)
+        else:
+            slopes = (apply_activation(layer, total + step) - value) / step
+        moved = pending.pop(number) * slopes
+        for source, matrix in layer.terms:
+            added(pending, source, (matrix @ moved.T).T)
     return pending.get(0, np.zeros_like(points))

@@ -30,6 +30,7 @@ from lumpability.networks.difference.homogeneous import (
 from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.difference.unrolling import affine_layers
 from lumpability.networks.graph.network import GraphNetwork
+from lumpability.networks.graph.source import graph_of
 from lumpability.networks.network import Network
 from lumpability.networks.regions.box import Box
 from lumpability.networks.relaxed.claims import RegionClaims, read_claims, write_claims
@@ -106,14 +107,12 @@ class RegionCertificate(RegionClaims):
             raise InvalidInput(
                 "a certificate about a region needs both networks: give the network and the reduced one"
             )
-        for claimed, found, name in (
-            (self.original, network, "network"),
-            (self.reduced, reduced, "reduced network"),
-        ):
-            if Subject.of(found) != claimed:
-                return _rejected("digest", f"it is about another {name}")
+        whole, fewer = _meant(self.original, network), _meant(self.reduced, reduced)
+        if whole is None or fewer is None:
+            name = "network" if whole is None else "reduced network"
+            return _rejected("digest", f"it is about another {name}")
         try:
-            bound = derived_bound(self, network, reduced)
+            bound = derived_bound(self, whole, fewer)
         except (Refuted, InvalidInput, NotJustified, ValueError) as error:
             return _rejected("ranges", str(error))
         if bound > self.bound:
@@ -171,6 +170,14 @@ class RegionCertificate(RegionClaims):
     def __repr__(self) -> str:
         before, after = self.original.hidden_neurons, self.reduced.hidden_neurons
         return f"RegionCertificate({self.kind}: {before} -> {after} hidden neurons, bound {float(self.bound):.4g})"
+
+
+def _meant(claimed: Subject, found: Network | GraphNetwork) -> Network | GraphNetwork | None:
+    """Return the network that a claim is about, or the graph that it was read from; None if it is about another."""
+    graph = graph_of(found, always=True) if isinstance(found, Network) else None
+    return next(
+        (one for one in (found, graph) if one is not None and Subject.of(one) == claimed), None
+    )
 
 
 def derived_bound(

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lumpability.errors import InvalidInput, NotJustified
+from lumpability.networks.difference.affine import added
 from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.difference.residuals import aligned
 from lumpability.networks.relaxed.lines import Ends, PairLines, moved, pair_lines
@@ -33,7 +34,6 @@ from lumpability.networks.relaxed.scaled import Scaled
 from lumpability.networks.relaxed.side import (
     Side,
     Terms,
-    added,
     least_of,
     multiplied,
     rounded,

@@ -155,7 +155,7 @@ def _silent(network: AffineNetwork, number: int) -> dict[int, float]:
         found[unit] = float(apply_activation(layer, layer.bias)[unit])
     read = np.zeros(layer.units, dtype=bool)
     for above in network.layers[number + 1 :]:
-        for source, matrix in zip(above.sources, above.matrices, strict=True):
+        for source, matrix in above.terms:
             if source == number + 1:
                 read |= as_dense(matrix).any(axis=1)
     return {**found, **dict.fromkeys(np.flatnonzero(~read).tolist(), 0.0)}

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ from lumpability.networks.difference.homogeneous import homogeneous, homogeneous
 from lumpability.networks.difference.lifts import Lift
 from lumpability.networks.difference.relation import given_lifts, guessed_lifts
 from lumpability.networks.difference.residuals import aligned
+from lumpability.networks.graph.layers import LayerReport
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.source import note
 from lumpability.networks.network import Network
@@ -39,6 +40,7 @@ from lumpability.networks.relaxed.stable import (
     sharp_ranges,
     stable_units,
 )
+from lumpability.numbers.float_arrays import Array
 from lumpability.quotient import Stats
 from lumpability.vocabulary import missing_attribute, unknown_word
 
@@ -49,12 +51,13 @@ class RegionLumping:
 
     Attributes
     ----------
-    network, quotient : Network
+    network, quotient : Network or GraphNetwork
     region : Box or None
         None for all inputs.
     kind : str
         "region" if everything but the rounding of new weights is exact on the region, else "relaxed".
-    table : tuple of RegionLayer
+    table : tuple of RegionLayer or LayerReport
+        The latter for graphs.
     lifts : tuple of Lift
         What became of the units of each layer.
     rounding : Rounding
@@ -72,11 +75,11 @@ class RegionLumping:
     ([Fraction(2, 1)], [Fraction(2, 1)])
     """
 
-    network: Network
-    quotient: Network
+    network: Network | GraphNetwork
+    quotient: Network | GraphNetwork
     region: Box | None
     kind: str
-    table: tuple[RegionLayer, ...]
+    table: tuple[RegionLayer, ...] | tuple[LayerReport, ...]
     lifts: tuple[Lift, ...]
     rounding: Rounding
     stats: Stats
@@ -182,6 +185,7 @@ MEANING = (
     "its own rounding"
 )
 """What the bound covers, a sentence of every report."""
+PROOF = "ranges and residuals of all layers were derived in exact arithmetic"
 
 
 def lump_on_region(
@@ -233,7 +237,7 @@ def finished(
     before = [Lift.identity(layer.units) for layer in frame.affine.layers[: frame.first]]
     lifts = (*before, *reduced.lifts)
     claims = claimed(frame.network, quotient, stable, lifts, skipped=skipped, kind=kind)
-    note(quotient, **_told(claims))
+    note(quotient, **told(claims))
     stats = Stats(
         states=sum(layer.units for layer in frame.layers),
         transitions=frame.network.parameter_count,
@@ -242,7 +246,7 @@ def finished(
         respected_blocks=len(frame.layers),
         engine="columns",
         seconds=time.perf_counter() - started,
-        proof="ranges and residuals of all layers were derived in exact arithmetic",
+        proof=PROOF,
     )
     return RegionLumping(
         frame.network,
@@ -257,16 +261,16 @@ def finished(
     )
 
 
-def _told(claims: RegionCertificate) -> dict[str, str]:
+def told(claims: RegionCertificate) -> dict[str, str]:
     """Return what the file of the reduced network says about it."""
-    told = {
+    found = {
         "replaces": claims.original.digest,
         "bound": str(claims.bound),
         "meaning": claims.meaning,
     }
     if claims.region is not None:
-        told["region"] = json.dumps(claims.region.to_json())
-    return told
+        found["region"] = json.dumps(claims.region.to_json())
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,23 +293,27 @@ def related(
     *,
     relation: Sequence[Any] | None = None,
     in_order: bool = False,
+    kept: Mapping[int, Array] | None = None,
+    kind: str = "relaxed",
 ) -> Related:
     """Relate the units of two networks and certify the difference.
 
-    - region: a Box, or its two ends, or None for all inputs
+    - region: a Box, or its two ends, or None for all inputs; or the stable units of the original on one
     - relation: see `lumpability.compare`; by default it is guessed
-    - in_order: see `guessed_lifts`
+    - in_order, kept: see `guessed_lifts`
 
     Raises `InvalidInput` if the networks do not have the same layers, their numbers of units aside.
     """
     whole, fewer = with_same_layers(original, smaller)
-    stable = all_inputs(whole) if region is None else stable_units(whole, region)
+    stable = region
+    if not isinstance(region, StableUnits):
+        stable = all_inputs(whole) if region is None else stable_units(whole, region)
     ends = (-1.0, 1.0) if stable.region is None else stable.region.floats
     sides = ranges(whole, ends), ranges(fewer, ends)
-    lifts = guessed_lifts(*sides, in_order=in_order)
+    lifts = guessed_lifts(*sides, in_order=in_order, kept=kept)
     if relation is not None:
         lifts = given_lifts(relation, whole)
-    certificate = claimed(original, smaller, stable, lifts[1:], skipped=0, kind="relaxed")
+    certificate = claimed(original, smaller, stable, lifts[1:], skipped=0, kind=kind)
     return Related(sides, lifts, certificate)
 
 
@@ -369,4 +377,4 @@ def claimed(
         raise LumpabilityError(
             f"internal error: a range failed its proof ({error}); please report it with the network"
         ) from None
-    return RegionCertificate(**{**vars(claims), "bound": bound})
+    return replace(claims, bound=bound)

@@ -52,8 +52,8 @@ class Frame:
         affine = affine_layers(network)
         if not affine.is_chain:
             raise NotJustified(
-                "the network is no chain of layers: what joins branches or takes a maximum is not reduced on "
-                "a region (compare and explain_pruning cover it)"
+                "the network is no chain of layers: what joins branches or takes a maximum is reduced on a region "
+                "as a graph, by lump alone, and where it was read from an ONNX file"
             )
         first = next((k for k, one in enumerate(affine.layers) if one.position is not None), None)
         if first is None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lumpability.networks.difference.affine import AffineLayer, AffineNetwork, as_dense
+from lumpability.networks.difference.affine import AffineLayer, AffineNetwork, added, as_dense
 from lumpability.networks.relaxed.lines import Ends, Lines, image, lines_of
 from lumpability.networks.relaxed.scaled import Scaled
 from lumpability.numbers.float_arrays import Array
@@ -146,11 +146,6 @@ def _pushed(found: Side, number: int, units: Array, sign: int) -> Scaled:
             through, constant = through_lines(found, below, pending.pop(below), constant)
             constant = through_affine(found, below, through, pending, constant)
     return constant + least_of(pending[0], found.posts[0]) if 0 in pending else constant
-
-
-def added(terms: Terms, source: int, part: Scaled) -> None:
-    """Add coefficients of the values of a layer."""
-    terms[source] = terms[source] + part if source in terms else part
 
 
 def least_of(coefficients: Scaled, ends: Ends) -> Scaled:

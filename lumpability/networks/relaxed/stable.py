@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,13 +53,13 @@ class StableUnits:
     cuts: tuple[int, ...]
     parts: tuple[Ranges, ...]
 
-    @property
+    @cached_property
     def low(self) -> list[Array]:
         """Lower bounds of each layer."""
         every = zip(*(part.low for part in self.parts), strict=True)
         return [np.min(ends, axis=0) for ends in every]
 
-    @property
+    @cached_property
     def high(self) -> list[Array]:
         """Upper bounds of each layer."""
         every = zip(*(part.high for part in self.parts), strict=True)
@@ -165,7 +166,7 @@ def _widest(network: AffineNetwork, region: Box) -> list[int]:
     low, high = region.floats
     read = np.zeros(network.inputs)
     for layer in network.layers:
-        for source, matrix in zip(layer.sources, layer.matrices, strict=True):
+        for source, matrix in layer.terms:
             if source == 0:
                 read += np.asarray(abs(matrix).sum(axis=1)).ravel()
     weight = (high - low) * read
