@@ -8,7 +8,8 @@ expectation
     E_x g(X_i) = (M_i M_(i-1) ... M_1 g)(B),     x in B.
 
 In the same way the targets that are reached within i steps, and the rewards of i steps, follow from blocks.  P_k has
-at most as many blocks as the coarsest lumping, which is what remains for large k, and often far fewer.
+at most as many blocks as the coarsest lumping, which is what remains for large k, and often far fewer.  Values of
+i steps are constant on blocks of P_k too, so that the rows of its first members, up to k times, give the same answers.
 
 A chain in continuous time is uniformised, P = I + Q / L with the largest exit rate L; the number of its steps until t is
 Poisson distributed with mean L t.  What happens after more than k steps is bounded by its probability, between
@@ -20,16 +21,17 @@ of exact sums, each for the predecessors of what was split.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from time import perf_counter
 from typing import Any, ClassVar
 
 import numpy as np
 
-from lumpability.certificate.bounds.poisson import poisson_window
+from lumpability.certificate.bounds.recursion import SCALE, poisson_mixtures
 from lumpability.errors import InvalidInput, NotJustified
 from lumpability.markov.approximate.tolerance import read_steps, read_time, require_numbers
 from lumpability.markov.chains import MarkovChain
@@ -44,7 +46,6 @@ from lumpability.refinement import Progress
 from lumpability.refinement.exact_rounds import Levels
 from lumpability.vocabulary import count
 
-_BITS = 96
 _MANY = 1000
 
 
@@ -80,6 +81,7 @@ class HorizonLumping:
     """
 
     domain: ClassVar[str] = "chain"
+    kind: ClassVar[str] = "horizon"
 
     chain: MarkovChain
     horizon: int
@@ -87,18 +89,6 @@ class HorizonLumping:
     steps: tuple[Step, ...]
     rate: Fraction | None = None
     seconds: float = 0.0
-
-    @property
-    def kind(self) -> str:
-        """The word for what holds: "horizon".
-
-        Examples
-        --------
-        >>> from lumpability import DTMC, lump
-        >>> lump(DTMC([[0, 1], [1, 0]], labels={"a": [0]}), horizon=5).kind
-        'horizon'
-        """
-        return "horizon"
 
     @property
     def stats(self) -> Stats:
@@ -237,16 +227,11 @@ class HorizonLumping:
                 "rewards of uniformised steps are not rewards until a time: ask chains in discrete time"
             )
         earning = self._constant(earning_rates(self.chain, reward), f"reward {reward!r}")
-        number = self._number(steps)
-        values = [Fraction(0)] * len(self.partitions[0])
-        for i in range(1, number + 1):
-            rates = self._on_blocks(earning, i)
-            matrix = self.step(i)
-            values = [
-                rates[block] + sum((w * values[c] for c, w in matrix.row(block)), Fraction(0))
-                for block in range(len(rates))
-            ]
-        return self._pulled_back(values, number)
+        values = np.array([Fraction(0)] * len(earning), dtype=object)
+        for _ in range(self._number(steps)):
+            sums, factor = self._last.sums(values)
+            values = sums / factor + earning
+        return self._pulled_back(list(values))
 
     def _indicator(self, label: str) -> list[Fraction]:
         if label not in self.chain.labels:
@@ -257,26 +242,23 @@ class HorizonLumping:
         return self._constant(values, f"label {label!r}")
 
     def _constant(self, values: ExactArray, what: str) -> list[Fraction]:
-        """Return the value of every block of P_0."""
+        """Return the value of every block."""
         start = self.partitions[0]
-        chosen = values.take(start.representatives)
-        if not pull_back(chosen, start).equals(values):
+        if not pull_back(values.take(start.representatives), start).equals(values):
             raise NotJustified(
                 f"the {what} was not respected, and blocks mix its states with others"
             )
-        return list(chosen)
+        return list(values.take(self.partition.representatives))
 
-    def _level(self, number: int) -> Partition:
-        return self.partitions[min(number, len(self.partitions) - 1)]
+    def _pulled_back(self, values: list[Fraction]) -> ExactArray:
+        return pull_back(ExactArray.of_values(np.arange(len(values)), values), self.partition)
 
-    def _on_blocks(self, values: list[Fraction], number: int) -> list[Fraction]:
-        """Return the values of blocks of P_0 for those of P_i."""
-        coarse = self.partitions[0].labels[self._level(number).representatives]
-        return [values[block] for block in coarse.tolist()]
-
-    def _pulled_back(self, values: list[Fraction], number: int) -> ExactArray:
-        level = self._level(number)
-        return pull_back(ExactArray.of_values(np.arange(len(level)), values), level)
+    @cached_property
+    def _last(self) -> Step:
+        """The probabilities between blocks, by first members: they serve all steps, as values of i steps agree on P_i."""
+        if self.is_lumping:
+            return self.steps[-1]
+        return step_between(uniformised(self.chain)[0], self.partition, self.partition)
 
     def _number(self, steps: int | None) -> int:
         if steps is None:
@@ -292,41 +274,18 @@ class HorizonLumping:
     def _answer(
         self, start: list[Fraction], held: list[Fraction] | None, steps: int | None, time: Any
     ) -> ExactArray | Enclosure:
-        if self.rate is None:
-            if time is not None:
-                raise InvalidInput("a chain in discrete time has steps: give steps=...")
-            number = self._number(steps)
-            for i, values, scale in self._values(start, held):
-                if i == number:
-                    return self._pulled_back([Fraction(v, scale) for v in values], i)
-            raise AssertionError("steps are at most the horizon")
-        if time is None or steps is not None:
-            raise InvalidInput("a chain in continuous time has times: give time=...")
-        return self._until(start, held, read_time(time))
-
-    def _values(
-        self, start: list[Fraction], held: list[Fraction] | None, bits: int = 0, up: bool = False
-    ) -> Iterator[tuple[int, list[int], int]]:
-        """Yield for each number of steps numerators of the values of blocks, and their denominator.
-
-        With `bits` these are rounded to multiples of 2^-bits, down or up; probabilities keep their order.
-        """
-        scale = 1 << bits
-        values = [int(value * scale) for value in start]
-        yield 0, values, scale
-        for i in range(1, self.horizon + 1):
-            matrix = self.step(i)
-            factor = matrix.weights.denominator
-            sums = [sum(w * values[c] for c, w in row) for row in matrix.integers]
-            if bits:
-                sums = [-(-total // factor) if up else total // factor for total in sums]
-            else:
-                scale *= factor
-            if held is not None:
-                kept = self._on_blocks(held, i)
-                sums = [scale if keeps else total for keeps, total in zip(kept, sums, strict=True)]
-            values = sums
-            yield i, values, scale
+        if self.rate is not None:
+            if time is None or steps is not None:
+                raise InvalidInput("a chain in continuous time has times: give time=...")
+            return self._until(start, held, read_time(time))
+        if time is not None:
+            raise InvalidInput("a chain in discrete time has steps: give steps=...")
+        values, scale = np.array([int(value) for value in start], dtype=object), 1
+        for _ in range(self._number(steps)):
+            values, factor = self._last.sums(values)
+            scale *= factor
+            values = values if held is None else np.where(held, scale, values)
+        return self._pulled_back([Fraction(value, scale) for value in values])
 
     def _until(
         self, start: list[Fraction], held: list[Fraction] | None, time: Fraction
@@ -334,31 +293,21 @@ class HorizonLumping:
         """Mix the values after all numbers of steps with bounds of their Poisson probabilities."""
         assert self.rate is not None
         mean = self.rate * time
-        if not mean:
-            now = self._pulled_back(self._on_blocks(start, self.horizon), self.horizon)
-            return Enclosure(now, now)
         if mean > 4 * self.horizon + _MANY:  # so few steps are improbable, and say nothing
-            once = self._on_blocks(held or [Fraction(0)] * len(start), self.horizon)
-            most = [Fraction(1)] * len(once)
-            return Enclosure(*(self._pulled_back(end, self.horizon) for end in (once, most)))
-        window = poisson_window(mean)
-        last = self._level(self.horizon)
+            once = self._pulled_back(held or [Fraction(0)] * len(start))
+            return Enclosure(once, ExactArray.constant(Fraction(1), self.chain.n))
         ends = []
-        for up in (False, True):
-            chances = window.high if up else window.low
-            totals = np.zeros(len(last), dtype=object)
-            for i, values, _ in self._values(start, held, _BITS, up):
-                if window.first <= i <= window.last:
-                    place = self._level(i).labels[last.representatives]
-                    totals += np.array(values, dtype=object)[place] * chances[i - window.first]
-            if up:
-                rest = window.before + window.after
-                rest += sum(window.high[max(self.horizon + 1 - window.first, 0) :])
-                found = [Fraction(int(total) + (rest << _BITS), window.least) for total in totals]
-            else:
-                found = [Fraction(int(total), window.most) for total in totals]
-            found = [min(value / (1 << _BITS), Fraction(1)) for value in found]
-            ends.append(self._pulled_back(found, self.horizon))
+        for sign in (-1, 1):
+            first = np.array([sign * int(value) * SCALE for value in start], dtype=object)
+
+            def step(values: Any, first: Any = first) -> Any:
+                sums, factor = self._last.sums(values)
+                sums = -(-sums // factor)
+                return sums if held is None else np.where(held, first, sums)
+
+            (found,), _ = poisson_mixtures(step, first, [mean], self.horizon)
+            clipped = [min(max(sign * value / SCALE, Fraction(0)), Fraction(1)) for value in found]
+            ends.append(self._pulled_back(clipped))
         return Enclosure(*ends)
 
     def __repr__(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,15 +51,15 @@ class Step:
         places = range(int(self.indptr[block]), int(self.indptr[block + 1]))
         return [(int(self.indices[i]), self.weights[i]) for i in places]
 
+    def sums(self, values: Array) -> tuple[Array, int]:
+        """Return M times an array of exact numbers as objects, over the denominator that is returned too."""
+        integers, denominator = self._integers
+        return np.add.reduceat(integers * values[self.indices], self.indptr[:-1]), denominator
+
     @cached_property
-    def integers(self) -> list[list[tuple[int, int]]]:
-        """The rows with numerators over the common denominator of the weights."""
-        numerators = self.weights.integers[0]
-        entries = list(
-            zip(self.indices.tolist(), (numerators[c] for c in self.weights.codes), strict=True)
-        )
-        bounds = self.indptr.tolist()
-        return [entries[low:high] for low, high in pairwise(bounds)]
+    def _integers(self) -> tuple[Array, int]:
+        numerators, denominator = self.weights.integers
+        return np.array(numerators, dtype=object)[self.weights.codes], denominator
 
 
 def uniformised(chain: MarkovChain, rate: Any = None) -> tuple[WeightedStructure, Any]:

@@ -54,16 +54,17 @@ def row(name: str, chain: Any, blocks: int, ask: Callable[[], Interval]) -> Inte
     assert verification, verification
     half = float(interval.width / 2)
     print(
-        f"{name:<52}{chain.n:>9,}{blocks:>7}{interval.estimate:>14.8g}{half:>10.1e}{asked:>8.2f}{checked:>8.2f}",
+        f"{name:<54}{chain.n:>9,}{blocks:>7}{interval.estimate:>14.8g}{half:>10.1e}{asked:>8.2f}{checked:>8.2f}",
         flush=True,
     )
     return interval
 
 
 def on_the_full_chain(chain: Any, target: str, proved: Interval) -> None:
-    """Print the time until a target by scipy's ILU and GMRES on all states, for each order of the columns.
+    """Print the time until a target by scipy's GMRES on all states, for several incomplete factorisations.
 
-    GMRES runs until the answer is within 1e-6 of the proved one, which is checked.  Seconds are of the processor.
+    Each runs until the answer is within 1e-6 of the proved one, which is checked.  Seconds are of the processor, without
+    those for making the matrix.
     """
     from scipy.sparse import diags_array
     from scipy.sparse.linalg import LinearOperator, gmres, spilu
@@ -72,16 +73,25 @@ def on_the_full_chain(chain: Any, target: str, proved: Interval) -> None:
     free = np.flatnonzero(~chain.labels[target])
     exits = np.asarray(rates.sum(axis=1)).ravel()
     system = (diags_array(exits) - rates).tocsr()[free][:, free].tocsc()
-    for order in ("COLAMD", "MMD_AT_PLUS_A", "NATURAL"):
+    ways: dict[str, dict[str, Any] | None] = {
+        "ILU as scipy has it": {},
+        "ILU, drop_tol 0.1": {"drop_tol": 0.1},
+        "ILU, minimum degree": {"permc_spec": "MMD_AT_PLUS_A"},
+        "ILU in the order of states": {"permc_spec": "NATURAL"},
+        "no preconditioner": None,
+    }
+    for way, options in ways.items():
         began = time.process_time()
-        inverse = LinearOperator(system.shape, spilu(system, permc_spec=order).solve)
+        inverse = None
+        if options is not None:
+            inverse = LinearOperator(system.shape, spilu(system, **options).solve)
         found, _ = gmres(system, np.ones(len(free)), M=inverse, rtol=1e-7, restart=50)
         seconds = time.process_time() - began
         value = float(chain.initial.to_floats()[free] @ found)
         assert abs(value - proved.estimate) <= 1e-6 * value
-        name = f"   by ILU ({order}) and GMRES, not proved"
+        name = f"   GMRES, {way}, not proved"
         print(
-            f"{name:<52}{chain.n:>9,}{chain.n:>7}{value:>14.8g}{'':>10}{seconds:>8.2f}", flush=True
+            f"{name:<54}{chain.n:>9,}{chain.n:>7}{value:>14.8g}{'':>10}{seconds:>8.2f}", flush=True
         )
 
 
@@ -132,12 +142,13 @@ def real(shared: Path) -> None:
     chain, k = jittered(plain), len(partition)
     found = bounds(chain, partition)
     row("p2p4_4: time until done, blocks", chain, k, lambda: found.expected(until="done"))
-    proved = row(
-        "p2p4_4: time until done, accuracy 1e-6",
-        chain,
-        k,
-        lambda: found.expected(until="done", accuracy=1e-6),
-    )
+    for asked, of in (("first", bounds(chain, partition)), ("again", found)):
+        proved = row(
+            f"p2p4_4: time until done, accuracy 1e-6, {asked}",
+            chain,
+            k,
+            lambda of=of: of.expected(until="done", accuracy=1e-6),
+        )
     on_the_full_chain(chain, "done", proved)
     plain = read(shared / "chains" / "embedded8.npz")
     partition = lump(plain).partition
@@ -190,7 +201,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="leave the large chain out")
     given = parser.parse_args()
     print(
-        f"{'question':<52}{'states':>9}{'blocks':>7}{'estimate':>14}{'+-':>10}{'ask s':>8}{'check s':>8}"
+        f"{'question':<54}{'states':>9}{'blocks':>7}{'estimate':>14}{'+-':>10}{'ask s':>8}{'check s':>8}"
     )
     machines()
     real(given.shared)

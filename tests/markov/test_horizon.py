@@ -105,11 +105,14 @@ def test_chains_in_continuous_time_are_answered_within_the_truncation(time):
                 assert wide or high - low < Fraction(1, 10**15)
 
 
-def test_the_width_is_the_probability_of_more_steps():
-    chain = CTMC([[0, 1], [0, 0]], labels={"done": [1]})
+def test_the_width_is_at_most_the_probability_of_more_steps():
+    chain = CTMC([[0, 1, 0], [0, 0, 0], [0, 0, 0]], labels={"done": [1]})
     found = lump(chain, horizon=1).reached("done", time=1)
     assert float(found.lower[0]) == pytest.approx(np.exp(-1))
     assert float(found.upper[0]) == pytest.approx(1 - np.exp(-1))
+    sure = CTMC([[0, 1], [0, 0]], labels={"done": [1]})  # no later step leads anywhere else
+    found = lump(sure, horizon=1).reached("done", time=1)
+    assert float(found.lower[0]) == pytest.approx(1 - np.exp(-1))
 
 
 def test_symmetry_makes_horizons_smaller_too():

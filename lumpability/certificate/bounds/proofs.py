@@ -17,7 +17,6 @@ Norris 1997 (long run); Chatterjee, Quatmann and others, TACAS 2025 (until).  Al
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -27,6 +26,7 @@ from lumpability.certificate.bounds.drift import Drift, drift
 from lumpability.certificate.bounds.question import Asked, Mask, absorbing, bounds_on_blocks
 from lumpability.certificate.bounds.recursion import (
     SCALE,
+    Progress,
     Recursion,
     ceilings,
     poisson_mixtures,
@@ -43,8 +43,6 @@ _MOST_STEPS = 10**7
 _MOST_MEAN = 10**10
 
 HULL, MEMBERS = "hull", "members"
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,7 @@ def prove(
     upper: bool,
     rate: Fraction | None = None,
     over: str = HULL,
+    never: Mask | None = None,
 ) -> Fraction:
     """Return the end of an interval that the evidence proves.
 
@@ -83,6 +82,8 @@ def prove(
         The rate of uniformisation, for questions about a time in continuous time.
     over : {"hull", "members"}
         For questions about a time: the rows of the recursion.
+    never : array of bool, optional
+        What `unreachable` returns, if it is known already.
 
     Raises
     ------
@@ -106,7 +107,7 @@ def prove(
         found = _drift_of(parts, vectors[1], earning)
         _refuse_drift(found.minus(vectors[0]), upper=upper)
         return _within(earning, _at_start(vectors[0], asked.start, upper=upper))
-    _check_until(asked, parts, vectors[0], upper=upper)
+    _check_until(asked, parts, vectors[0], never, upper=upper)
     return _at_start(vectors[0], asked.start, upper=upper)
 
 
@@ -151,17 +152,16 @@ def _drift_of(parts: ChainParts, vector: Vector, earning: ExactArray | None) -> 
 
 def _refuse_drift(found: Drift, *, upper: bool, where: Mask | None = None) -> None:
     """Check that a drift is at most zero, for a lower end at least zero, in some states."""
-    if upper:
-        wrong = (found.numerators + found.slack > 0).astype(bool)
-    else:
-        wrong = (found.numerators - found.slack < 0).astype(bool)
+    wrong = found.most.signs() > 0 if upper else found.least.signs() < 0
     states = np.flatnonzero(wrong if where is None else wrong & where)
     if len(states):
         x, allowed = int(states[0]), "positive" if upper else "negative"
         raise Contradiction("vectors", f"the drift in state {x} is {allowed}", (x,))
 
 
-def _check_until(asked: Asked, parts: ChainParts, vector: Vector, *, upper: bool) -> None:
+def _check_until(
+    asked: Asked, parts: ChainParts, vector: Vector, never: Mask | None, *, upper: bool
+) -> None:
     goal = asked.goal(parts)
     earning = None if asked.kind == "hitting" else asked.earning(parts)
     if earning is not None and min(earning.values) < 0:
@@ -173,7 +173,7 @@ def _check_until(asked: Asked, parts: ChainParts, vector: Vector, *, upper: bool
         _refuse_values(values < 0)
         _refuse_values(goal & (values < on_arrival))
     else:
-        never = unreachable(parts, goal)
+        never = unreachable(parts, goal) if never is None else never
         _refuse_values(goal & (values > on_arrival))
         _refuse_values(never & (values > 0))
         outside &= ~never
@@ -225,17 +225,17 @@ class Evolution:
         progress: Progress | None = None,
     ) -> tuple[list[Fraction], int]:
         """Return the upper or the lower ends at some times, and the steps made."""
-        recursion = Recursion(self.rows, self.rate)
+        step = Recursion(self.rows, self.rate).step
         start = ceilings(self.most if upper else self.least.map(lambda value: -value))
         if self.rate is None:
             numbers = [int(time) for time in times]
             found, done = values_after(
-                recursion, start, numbers, steps, narrow=narrow, progress=progress
+                step, start, numbers, steps, narrow=narrow, progress=progress
             )
         else:
             means = [self.rate * time for time in times]
             found, done = poisson_mixtures(
-                recursion, start, means, steps, narrow=narrow, progress=progress
+                step, start, means, steps, narrow=narrow, progress=progress
             )
         ends = [self._at_start(values) / SCALE for values in found]
         return [_within(self.earning, end if upper else -end) for end in ends], done

@@ -12,7 +12,7 @@ one; a box without this is not monotone.  Lower bounds are upper bounds of -g, n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -24,6 +24,8 @@ from lumpability.certificate.verification import Contradiction
 from lumpability.numbers.exact_array import ExactArray
 
 Integers = np.ndarray[Any, np.dtype[np.object_]]
+Step = Callable[[Integers], Integers]
+Progress = Callable[[int, int], None]
 
 _BITS = 64
 _OFTEN = 64  # steps between reports of progress
@@ -103,36 +105,31 @@ class Recursion:
 
 
 def poisson_mixtures(
-    recursion: Recursion,
+    step: Step,
     start: Integers,
     means: list[Fraction],
     steps: int,
     *,
     narrow: int = -1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[list[list[Fraction]], int]:
     """Return for every mean m the bounds w_B = sum over k of Poisson(m, k) u_k(B), times `SCALE`.
 
     Also return the number of steps made.
 
+    - step (callable): returns the next u, whose maximum is not larger
     - steps: steps after which u_k is replaced by its maximum
     - narrow: also end once the span of u_k is at most this
     """
     windows = [poisson_window(mean) for mean in means]
     last = min(steps, max((window.last for window in windows), default=0))
     totals = [np.array([0] * len(start), dtype=object) for _ in windows]
-    done, values = 0, start
-    least = min(start)
-    while True:
+    done, values, least = 0, start, min(start)
+    for done, values in _walk(step, start, last, narrow, progress):
         least = min(least, *values)
         for i, window in enumerate(windows):
             if window.first <= done <= window.last:
                 totals[i] += window.high[done - window.first] * values
-        if done >= last or max(values) - min(values) <= narrow:
-            break
-        values, done = recursion.step(values), done + 1
-        if progress is not None and done % _OFTEN == 0:
-            progress(done, last)
     levels = (int(least), int(max(values)), int(max(start)))
     found = [
         _mixture(window, total, levels, done) for window, total in zip(windows, totals, strict=True)
@@ -160,25 +157,32 @@ def _mixture(
 
 
 def values_after(
-    recursion: Recursion,
+    step: Step,
     start: Integers,
     times: list[int],
     steps: int,
     *,
     narrow: int = -1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[list[list[Fraction]], int]:
     """Return u_t for every number of steps t, and the steps made; see `poisson_mixtures`."""
-    last = min(steps, max(times, default=0))
     found: dict[int, list[Fraction]] = {}
     done, values = 0, start
-    while True:
+    for done, values in _walk(step, start, min(steps, max(times, default=0)), narrow, progress):
         if done in times:
             found[done] = [Fraction(int(x)) for x in values.tolist()]
-        if done >= last or max(values) - min(values) <= narrow:
-            break
-        values, done = recursion.step(values), done + 1
-        if progress is not None and done % _OFTEN == 0:
-            progress(done, last)
     limit = [Fraction(int(max(values)))] * len(start)
     return [found.get(time, limit) for time in times], done
+
+
+def _walk(
+    step: Step, start: Integers, last: int, narrow: int, progress: Progress | None
+) -> Iterator[tuple[int, Integers]]:
+    """Yield 0, 1, 2, ... and u_0, u_1, u_2, ... up to the last step, or until their span is narrow."""
+    done, values = 0, start
+    yield done, values
+    while done < last and max(values) - min(values) > narrow:
+        values, done = step(values), done + 1
+        yield done, values
+        if progress is not None and done % _OFTEN == 0:
+            progress(done, last)

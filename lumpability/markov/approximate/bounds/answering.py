@@ -14,7 +14,7 @@ from lumpability.certificate.bounds.proofs import HULL, MEMBERS
 from lumpability.errors import InvalidInput, NoConvergence
 from lumpability.markov.approximate.bounds.ends import Ends, Progress, Task
 from lumpability.markov.approximate.bounds.exact import exactly
-from lumpability.markov.approximate.bounds.interval import Interval, nearest, outward
+from lumpability.markov.approximate.bounds.interval import Interval, float_inside, outward
 from lumpability.markov.approximate.bounds.longrun import average_ends, long_run_ends
 from lumpability.markov.approximate.bounds.reaching import reaching_ends
 from lumpability.markov.approximate.bounds.timed import estimates_at, evolution, timed_ends
@@ -93,8 +93,6 @@ def _interval(
     width = ends.upper - ends.lower
     lower = outward(ends.lower, up=False, width=width)
     upper = outward(ends.upper, up=True, width=width)
-    if not np.isfinite(estimate):
-        estimate = nearest((lower + upper) / 2)
     certificate = BoundCertificate(
         task.view.digest,
         task.asked,
@@ -107,5 +105,5 @@ def _interval(
         ends.above,
         __version__,
     )
-    inside = min(max(estimate, nearest(lower)), nearest(upper))
+    inside = float_inside(lower, upper, estimate)
     return Interval(lower, upper, inside, str(task.asked), certificate)

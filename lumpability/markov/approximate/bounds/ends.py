@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from lumpability.certificate.bounds.proofs import Evidence, prove
-from lumpability.certificate.bounds.question import Asked, absorbing
+from lumpability.certificate.bounds.proofs import Evidence, prove, unreachable
+from lumpability.certificate.bounds.question import Asked, Mask, absorbing
 from lumpability.certificate.bounds.rows import Rows, hull_of
 from lumpability.certificate.bounds.vector import Vector
 from lumpability.certificate.digest import ChainParts, Digest
@@ -97,6 +97,13 @@ class Task:
         """Whether time counts steps."""
         return self.parts.time == "discrete"
 
+    @cached_property
+    def never(self) -> Mask | None:
+        """The states that cannot reach the target; None without one."""
+        if self.asked.target is None:
+            return None
+        return unreachable(self.parts, self.asked.goal(self.parts))
+
     @property
     def is_of_quotient(self) -> bool:
         """Whether the partition is a lumping whose blocks part what is asked about."""
@@ -127,7 +134,9 @@ class Task:
         """Return the end that some vectors prove; None if they prove nothing."""
         evidence = Evidence(tuple(self._on_blocks(vector) for vector in vectors))
         try:
-            end = prove(self.asked, self.parts, self.partition, evidence, upper=upper)
+            end = prove(
+                self.asked, self.parts, self.partition, evidence, upper=upper, never=self.never
+            )
         except Contradiction:
             return None
         return Ends(upper=end, above=evidence) if upper else Ends(lower=end, below=evidence)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from lumpability.certificate.bounds.proofs import unreachable
 from lumpability.certificate.bounds.vector import Vector
 from lumpability.markov.approximate.bounds.ends import Ends, Task
 from lumpability.markov.solve.classes import recurrent_classes
@@ -44,7 +43,8 @@ def exactly(task: Task) -> Ends | None:
 def _until(task: Task, rows: Rows, rewards: list[Fraction]) -> tuple[Vector, ...] | None:
     """Solve -Q v = g where the target can still be reached."""
     goal = task.asked.goal(task.parts)
-    never = unreachable(task.parts, goal)
+    never = task.never
+    assert never is not None
     if not task.partition.refines(Partition(goal + 2 * never)):
         return None
     on_arrival = Fraction(task.asked.kind == "hitting")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf, isfinite, nextafter
 
 from lumpability.certificate.bounds.certificate import BoundCertificate
 from lumpability.certificate.bounds.decimals import decimals
@@ -117,13 +118,22 @@ def outward(value: Fraction, *, up: bool, width: Fraction = Fraction(0)) -> Frac
     return Fraction(whole) / Fraction(2) ** shift
 
 
-def nearest(value: Fraction) -> float:
-    """Return the nearest float, infinite beyond the range of floats.
+def float_inside(lower: Fraction, upper: Fraction, estimate: float) -> float:
+    """Return the estimate if it lies in an interval, else the middle or a float near an end; none may lie inside.
 
-    >>> nearest(Fraction(1, 2)), nearest(-Fraction(10) ** 400)
-    (0.5, -inf)
+    >>> float_inside(Fraction(1, 3), Fraction(1, 2), float("nan"))
+    0.4166666666666667
+    >>> float_inside(Fraction(0), Fraction(1, 3), 0.5) < Fraction(1, 3)
+    True
     """
+    middle, low, high = (_nearest(value) for value in ((lower + upper) / 2, lower, upper))
+    ends = (high, nextafter(high, -inf)) if estimate > middle else (low, nextafter(low, inf))
+    near = (estimate, *ends, middle) if isfinite(estimate) else (middle,)
+    return next((value for value in near if lower <= value <= upper), middle)
+
+
+def _nearest(value: Fraction) -> float:
     try:
         return float(value)
     except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
+        return inf if value > 0 else -inf

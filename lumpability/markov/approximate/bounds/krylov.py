@@ -20,6 +20,7 @@ from lumpability.markov.approximate.bounds.members import (
     Floats,
     Members,
     diagonal,
+    negated,
     rounded,
     solver,
 )
@@ -29,6 +30,7 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Map = Callable[[Floats], Floats]
 
 _STEPS, _SLOW, _MOST_ROUNDS = 20, 0.7, 100
+_ENOUGH = 1e-8  # of the residual; what is left is corrected with an exact one
 
 
 class System(NamedTuple):
@@ -106,35 +108,30 @@ def averaged(members: Members, earning: ExactArray, start: Floats) -> Solution:
 
 
 def absorbed(members: Members, free: Mask) -> System:
-    """Return the systems -Q x = b in free states, x = 0 in the others."""
+    """Return the systems -Q x = b in free states, x = 0 in the others; blocks lie in one of the two sorts."""
     inside = free.astype(np.float64)
-    counts = members.sums(inside)
-    shares = np.divide(1.0, counts, out=np.zeros(members.k), where=counts > 0)
-    rows, columns, data = members.of_states
-    kept = free[rows] & free[columns]
-    into, of = members.labels[rows[kept]].astype(np.int64), members.labels[columns[kept]]
-    empty = diagonal((counts == 0).astype(np.float64))
-    coarse = solver(members.k, (into, of, -data[kept] * shares[into]), empty)
+    fixed = members.sums(inside) == 0
+    coarse = solver(members.k, negated(members.nominal, ~fixed), diagonal(fixed.astype(np.float64)))
 
-    def apply(x: Floats) -> Floats:
-        return np.where(free, members.exits * x - members.rates @ (inside * x), x)
+    def apply(x: Floats) -> Floats:  # of x that vanishes in the others, as corrections do
+        found: Floats = inside * (members.exits * x - members.rates @ x)
+        return found
 
     def on_blocks(residual: Floats) -> Floats:
         assert coarse is not None
-        means = shares * members.sums(residual * inside)
-        found: Floats = coarse(means)[members.labels] * inside
+        found: Floats = coarse(members.means(residual))[members.labels]
         return found
 
-    exits = np.where(free, members.exits, 1.0)
-    steps = _gmres(apply, exits, None if coarse is None else on_blocks)
+    steps = _gmres(apply, members.exits, None if coarse is None else on_blocks)
 
     def directly(rest: Floats) -> Floats:
         states = np.flatnonzero(free)
         place = np.zeros(members.n, dtype=np.int64)
         place[states] = np.arange(len(states))
-        solve = solver(
-            len(states), (place[rows[kept]], place[columns[kept]], -data[kept]), roughly=True
-        )
+        rows, columns, data = members.of_states
+        kept = free[rows] & free[columns]
+        inner = place[rows[kept]], place[columns[kept]], -data[kept]
+        solve = solver(len(states), inner, roughly=True)
         found = np.zeros(members.n)
         if solve is not None:
             found[states] = solve(rest[states])
@@ -180,7 +177,7 @@ def _gmres(apply: Map, exits: Floats, on_blocks: Map | None) -> Map:
         if not np.any(residual):
             return np.zeros(n)
         found: Floats = gmres(
-            operator, residual, M=inverse, restart=_STEPS, maxiter=1, rtol=0.0, atol=0.0
+            operator, residual, M=inverse, restart=_STEPS, maxiter=1, rtol=_ENOUGH, atol=0.0
         )[0]
         return found if np.isfinite(found).all() else np.zeros(n)
 

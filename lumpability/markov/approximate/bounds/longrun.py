@@ -28,6 +28,7 @@ from lumpability.markov.approximate.bounds.members import Floats, Members, round
 from lumpability.markov.approximate.bounds.repair import Repair
 from lumpability.markov.solve.classes import recurrent_classes
 from lumpability.numbers.exact_array import ExactArray
+from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -121,10 +122,10 @@ class _Mixture:
 
     def __init__(self, task: Task, classes: Sequence[Ints], earning: ExactArray) -> None:
         self._task, self._classes, self._earning = task, classes, earning
-        self._members = task.members()
         self._free = np.ones(task.chain.n, dtype=bool)
         for states in classes:
             self._free[states] = False
+        self._members = task.members(task.partition.meet(Partition(self._free.astype(np.int64))))
         slack = solved(self._members, np.ones(task.chain.n), self._free, residual=0.25)
         self._repair = Repair(self._members, self._free, slack)
 

@@ -55,14 +55,21 @@ class Members:
         return np.repeat(np.arange(self.n), np.diff(self.rates.indptr))
 
     @cached_property
-    def leaving(self) -> Any:
-        """The rates of states into other blocks, a csr_array, n x k."""
+    def _indicator(self) -> Any:
+        """The matrix V, n x k, with a one where a state lies in a block."""
         from scipy.sparse import csr_array
 
-        into = self.labels[self.rates.indices]
-        out = into != self.labels[self.sources]
-        entries = self.rates.data[out], (self.sources[out], into[out])
+        entries = np.ones(self.n), self.labels, np.arange(self.n + 1)
         return csr_array(entries, shape=(self.n, self.k))
+
+    @cached_property
+    def leaving(self) -> Any:
+        """The rates of states into other blocks, a csr_array, n x k."""
+        rates = self.rates.copy()
+        rates.data[self.labels[rates.indices] == self.labels[self.sources]] = 0.0
+        found = rates @ self._indicator
+        found.sort_indices()
+        return found
 
     @cached_property
     def outflow(self) -> Floats:
@@ -108,10 +115,9 @@ class Members:
     @cached_property
     def nominal(self) -> Entries:
         """The generator of the mean of the members."""
-        counts = np.diff(self.leaving.indptr)
-        rows = np.repeat(self.labels, counts).astype(np.int64)
-        shares = self.leaving.data / self.sizes[rows]
-        return joined((rows, self.leaving.indices, shares), diagonal(-self.means(self.outflow)))
+        summed = (self._indicator.T @ self.leaving).tocoo()
+        shares = summed.data / self.sizes[summed.row]
+        return joined((summed.row, summed.col, shares), diagonal(-self.means(self.outflow)))
 
     def generator(self, policy: Ints) -> Entries:
         """Return the generator on blocks in which every block behaves like the chosen member."""
@@ -216,9 +222,7 @@ def rounded_up(values: Floats, onto: Vector) -> Vector:
         more = np.full(len(values), np.inf)
     if not np.isfinite(more).all():
         return onto
-    return Vector(
-        whole_numbers(_whole(onto.numerators, SAFE_BITS + 1) + _integers(more)), onto.scale
-    )
+    return Vector(whole_numbers(onto.numerators + _integers(more)), onto.scale)
 
 
 def _whole(integers: Any, bits: int) -> Any:

@@ -14,7 +14,6 @@ from functools import cached_property
 
 import numpy as np
 
-from lumpability.certificate.bounds.proofs import unreachable
 from lumpability.certificate.bounds.vector import Vector
 from lumpability.errors import InvalidInput, NoFiniteBound
 from lumpability.markov.approximate.bounds.ends import (
@@ -24,7 +23,7 @@ from lumpability.markov.approximate.bounds.ends import (
     shrink,
 )
 from lumpability.markov.approximate.bounds.krylov import Solution, absorbed, solved
-from lumpability.markov.approximate.bounds.members import Floats, rounded, rounded_up
+from lumpability.markov.approximate.bounds.members import Floats, rounded
 from lumpability.markov.approximate.bounds.repair import Repair
 from lumpability.markov.approximate.bounds.until import (
     Until,
@@ -34,6 +33,8 @@ from lumpability.markov.approximate.bounds.until import (
 )
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
+
+_ENOUGH = 0.25  # by which a slack falls per unit of time
 
 
 def reaching_ends(
@@ -47,10 +48,10 @@ def reaching_ends(
     guess = nominal_value(search.members, search.problem)
     estimate = search.at_start(guess[search.members.labels])
     if accuracy is not None:
-        search.refuse_infinite(search.trivial, alone=False)
+        search.refuse_infinite(None, alone=False)
         improve = search.rounds_on_states(guess)
         return shrink(
-            search.trivial, improve, lambda found: accuracy * search.size(found), progress
+            Ends(), improve, lambda found: accuracy * search.size(found), progress
         ), estimate
     ends = search.trivial.better(search.on_blocks(guess, upper=False))
     search.refuse_infinite(ends, alone=True)
@@ -66,7 +67,8 @@ class Reaching:
         self.task, n = task, task.chain.n
         self.earns = task.asked.kind == "expected"
         self.goal = task.asked.goal(task.parts)
-        self.never = unreachable(task.parts, self.goal)
+        assert task.never is not None
+        self.never = task.never
         self.free = ~self.goal & ~self.never
         self.partition = task.partition.meet(Partition(self.goal + 2 * self.never))
         self.members = task.members(self.partition)
@@ -92,7 +94,7 @@ class Reaching:
         """Whether every choice of members meets the target, or states that cannot reach it."""
         return self.staying is None
 
-    def refuse_infinite(self, ends: Ends, *, alone: bool) -> None:
+    def refuse_infinite(self, ends: Ends | None, *, alone: bool) -> None:
         """Refuse a question whose answer is infinite, or without a finite bound on blocks `alone`."""
         if not self.earns:
             return
@@ -111,21 +113,22 @@ class Reaching:
             )
         else:
             return
-        raise NoFiniteBound(message, state=name, lower=ends.lower)
+        raise NoFiniteBound(message, state=name, lower=(ends or self.trivial).lower)
 
     @cached_property
     def repair(self) -> Repair:
         """Repairs vectors by expected times: on blocks if these are finite there, else on states."""
-        n = self.task.chain.n
-        ones = np.ones(n)
-        if self.is_proper:
-            problem = Until(ones, ~self.free, np.zeros(n))
-            worst = worst_case(self.members, problem, nominal_value(self.members, problem))
-            found = Repair(self.members, self.free, worst[self.members.labels])
-            if found.works:
-                return found
-        slack = solved(self.members, ones, self.free, residual=0.25)
-        return Repair(self.members, self.free, slack)
+        members, n = self.members, self.task.chain.n
+        problem = Until(np.ones(n), ~self.free, np.zeros(n))
+        times = nominal_value(members, problem)
+        found = Repair(members, self.free, times[members.labels])
+        if not found.delta > _ENOUGH and self.is_proper:
+            times = worst_case(members, problem, times)
+            found = Repair(members, self.free, times[members.labels])
+        if not found.works:
+            slack = solved(members, problem.earning, self.free, residual=0.25)
+            found = Repair(members, self.free, slack)
+        return found
 
     @cached_property
     def trivial(self) -> Ends:
@@ -189,20 +192,11 @@ class Reaching:
         rest = np.where(self.free, self.problem.earning + members.drift(start), 0.0)
         found = Solution(rounded(start), rest, absorbed(members, self.free), residual)
 
-        def worst(rest: Floats) -> Floats:
-            problem = Until(rest, ~self.free, np.zeros(members.n))
-            return worst_case(members, problem, np.zeros(members.k))[members.labels]
-
         def improve() -> Ends:
             found.improve()
             ends = Ends()
-            for upper, sign in ((False, -1), (True, 1)):
-                values, rest = found.values, found.rest
-                if self.is_proper:
-                    more = worst(sign * rest)
-                    values = rounded_up(more, onto=values.times(sign)).times(sign)
-                    rest = rest + sign * members.drift(more)
-                ends = ends.better(self.proved(values, rest, upper=upper))
-            return ends
+            for upper in (False, True):
+                ends = ends.better(self.proved(found.values, found.rest, upper=upper))
+            return ends if ends.are_known else self.trivial.better(ends)
 
         return improve

@@ -34,13 +34,13 @@ class Repair:
         self._members, self._free = members, free
         self._slack = np.where(free, np.maximum(slack, 0.0), 0.0)
         drifts = members.drift_beyond_floats(rounded(self._slack))[free]
-        self._delta = float(-drifts.max(initial=-1.0))
+        self.delta = float(-drifts.max(initial=-1.0))
         self._fastest = float(members.exits.max(initial=0.0))
 
     @property
     def works(self) -> bool:
         """Whether the slack has negative drift in all free states."""
-        return self._delta > 0 and bool(np.isfinite(self._slack).all())
+        return self.delta > 0 and bool(np.isfinite(self._slack).all())
 
     def raised(
         self, values: Floats, earning: ExactArray | None, less: Vector | None = None
@@ -66,7 +66,7 @@ class Repair:
         """
         grain = 4 * self._fastest / float(near.scale)
         above = float(rest[self._free].max(initial=0.0))
-        amount = (1.01 * above + grain) / self._delta if above > 0 and self.works else 0.0
+        amount = (1.01 * above + grain) / self.delta if above > 0 and self.works else 0.0
         for _ in range(_ATTEMPTS):
             if not amount < 2.0**900:
                 return
@@ -75,7 +75,7 @@ class Repair:
             excess = self._excess(candidate, earning, less)
             if excess <= 0 or not self.works:
                 return
-            amount = 2 * amount + (1.01 * float(excess) + grain) / self._delta
+            amount = 2 * amount + (1.01 * float(excess) + grain) / self.delta
 
     def _excess(
         self, candidate: Vector, earning: ExactArray | None, less: Vector | None
@@ -83,5 +83,4 @@ class Repair:
         found = drift(self._members.matrix, candidate).plus(earning)
         if less is not None:
             found = found.minus(less)
-        sums = (found.numerators + found.slack)[self._free]
-        return Fraction(int(max(sums)), found.denominator) if len(sums) else Fraction(0)
+        return found.largest(self._free) if self._free.any() else Fraction(0)
