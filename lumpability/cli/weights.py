@@ -100,7 +100,10 @@ def _table(lumping: WeightsLumping) -> Table:
     rows = [
         ("hidden units", f"{change_of_size(*units)}, in {count(len(lumping.layers), 'layer')}"),
         ("parameters", change_of_size(lumping.parameters, lumping.reduced_parameters)),
-        ("proof", "the rows of merged units are equal, bit by bit; their columns are added"),
+        (
+            "proof",
+            "rows of merged units are equal, bit by bit, and columns are added; or one gate and one column",
+        ),
         ("time", f"{lumping.seconds:.2f} s"),
     ]
     if made is not None:

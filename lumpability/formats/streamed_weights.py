@@ -2,14 +2,16 @@
 
 A unit of a layer F(W x + b) has a row of W, an entry of b, and a column of the next W.  A unit of a gated layer
 D (F(G x) * U x) has a row of G, one of U, and a column of D.  Units with equal rows compute the same function,
-whatever F is: one of them stays, with the sum of their columns.  A unit whose column is zero then is removed, and so
-is one that is zero itself: by its row of U, or by its row and bias where F(0) = 0.
+whatever F is: one of them stays, with the sum of their columns.  Of the others in a gated layer, those with one row
+of G and one column d of D contribute d F(g x) (u + u' + ...) x: one of them stays, with the sum of their rows of U.
+A unit whose column is zero then is removed, and so is one that is zero itself: by its row of U, or by its row and
+bias where F(0) = 0.
 
-Rows are first told apart by a hash, the sum of their mixed bits times random odd numbers modulo 2^64, and those with
-one hash are compared bit by bit, so nothing rests on chance.  In a sequence of layers, the rows that are compared are
-those of the reduced matrix; where a sum of columns was rounded, those of the file.  A unit that has an effect only on
-units that a later layer removes stays; a second run removes it.  Every weight is read three times; a unit takes some
-50 bytes of memory.
+Rows and columns are first told apart by a hash, the sum of their mixed bits times random odd numbers modulo 2^64,
+and those with one hash are compared bit by bit, so nothing rests on chance.  In a sequence of layers, the rows that
+are compared are those of the reduced matrix; where a sum of columns was rounded, those of the file.  What can be
+merged or removed only after another unit has changed stays; a second run finds it.  Every weight is read three times;
+a unit takes some 50 bytes of memory.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 import json
 import mmap
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -28,7 +30,15 @@ import numpy as np
 
 from lumpability.errors import FormatError, InvalidNetwork, NotJustified, require
 from lumpability.files import reading, writing
-from lumpability.formats.weight_rows import Array, Classes, Sums, bits_of, hash_of, summed
+from lumpability.formats.weight_rows import (
+    Array,
+    Classes,
+    Sums,
+    bits_of,
+    hash_of,
+    sum_of_rows,
+    summed,
+)
 from lumpability.formats.weights import Stored
 from lumpability.networks.activations import Activation, activation
 from lumpability.networks.quotient import Rounding
@@ -140,12 +150,16 @@ def lump_weights(
 
 @dataclass(frozen=True)
 class _Hidden:
-    """A hidden layer: tensors with a row for each unit, with a column for each, and those that make a unit zero."""
+    """A hidden layer: tensors with a row for each unit, with a column for each, and those that make a unit zero.
+
+    The output is linear in those of ``linear``.
+    """
 
     name: str
     rows: tuple[str, ...]
     column: str
     vanishing: tuple[str, ...]
+    linear: tuple[str, ...] = ()
 
 
 def _plain_layers(
@@ -165,7 +179,18 @@ def _gated_layers(
         gated = [] if layers is not None else gated_layers(weights.tensors)
     for gate, up, down in gated:
         own = weights.of_layer(up)
-        yield _Hidden(gate, (*weights.of_layer(gate), *own), weights.of_layer(down)[0], own)
+        yield _Hidden(gate, (*weights.of_layer(gate), *own), weights.of_layer(down)[0], own, own)
+
+
+def _by_words(words: Array) -> Partition:
+    """Return the units with one word each as classes."""
+    return Partition(np.unique(words, return_inverse=True)[1])
+
+
+def _pairs(partition: Partition) -> tuple[Array, Array]:
+    """Return the units that are not the first of their class, and the first of each."""
+    others = np.setdiff1d(np.arange(partition.n), partition.representatives)
+    return others, partition.representatives[partition.labels[others]]
 
 
 def gated_layers(names: Iterable[str]) -> list[Gated]:
@@ -187,11 +212,11 @@ def gated_layers(names: Iterable[str]) -> list[Gated]:
 
 @dataclass
 class _Weights:
-    """The tensors of an open file, and the rows and classes of columns that stay of those that have been reduced."""
+    """The tensors of an open file, and the classes of rows and of columns of those that have been reduced."""
 
     path: Path
     file: BinaryIO
-    rows: dict[str, Array] = field(default_factory=dict)
+    rows: dict[str, Classes] = field(default_factory=dict)
     columns: dict[str, Classes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -220,7 +245,7 @@ class _Weights:
         """Return the shape after the reduction."""
         shape = list(self.shape(name))
         if name in self.rows:
-            shape[0] = len(self.rows[name])
+            shape[0] = len(self.rows[name].first)
         if name in self.columns:
             shape[1] = len(self.columns[name].first)
         return tuple(shape)
@@ -268,14 +293,12 @@ class _Weights:
         for name in (*layer.rows, layer.column):
             if name in (self.columns if name == layer.column else self.rows):
                 raise InvalidNetwork(f"{name} is used twice: copy it first")
-        seed = 0
-        while True:
-            partition = Partition(self._hashes(layer, seed))
-            if all(self._agree(name, partition) for name in layer.rows):
-                break
-            seed += 1  # two rows that differ have one hash
-        kept = ~self._zero_rows(layer)[partition.representatives]
-        every = Classes.of(partition, np.ones(len(partition), dtype=bool))
+        zero, seed, found = self._zero_rows(layer), 0, None
+        while found is None:  # two rows that differ have one hash
+            found, seed = self._merged(layer, zero, seed), seed + 1
+        partition, linear = found
+        kept = ~zero[partition.representatives]
+        every = Classes.of(partition, np.ones(len(partition), dtype=bool), ~linear)
         used = np.zeros(len(partition), dtype=bool)
         for _, part in self.parts(layer.column):
             used |= (bits_of(summed(part, every, layer.column).numbers, layer.column) != 0).any(
@@ -283,9 +306,9 @@ class _Weights:
             )
         kept &= used
         kept[:1] |= not kept.any()  # a layer has a unit
-        classes = Classes.of(partition, kept)
-        self.rows |= dict.fromkeys(layer.rows, classes.first)
-        self.columns[layer.column] = classes
+        classes = self.columns[layer.column] = Classes.of(partition, kept, ~linear)
+        self.rows |= dict.fromkeys(layer.rows, Classes.of(partition, kept, ~kept))
+        self.rows |= dict.fromkeys(layer.linear, Classes.of(partition, kept, linear))
         return ReducedLayer(layer.name, units, len(partition), len(classes.first))
 
     def _reduced(self, name: str, part: Array) -> Sums:
@@ -294,9 +317,48 @@ class _Weights:
             return Sums(part, np.zeros(len(part), dtype=bool))
         return summed(part, self.columns[name], name)
 
-    def _hashes(self, layer: _Hidden, seed: int) -> Array:
+    def _merged(self, layer: _Hidden, zero: Array, seed: int) -> tuple[Partition, Array] | None:
+        """Return the partition of units, and which of its classes are of units with one gate and column.
+
+        Nothing, if a hash with this seed is that of two rows or columns.
+        """
+        own = [name for name in layer.rows if name not in layer.linear]
+        gates = self._hashes(layer, own, seed)
+        partition = _by_words(gates + self._hashes(layer, layer.linear, seed))
+        others, firsts = _pairs(partition)
+        if not all(self._agree(name, others, firsts) for name in layer.rows):
+            return None
+        linear = np.zeros(len(partition), dtype=bool)
+        if not layer.linear or any(name in self.columns for name in layer.rows):
+            return partition, linear
+        alone = (partition.blocks.sizes == 1)[partition.labels] & ~zero
+        keys = gates + self._hashes_of_columns(layer.column, seed)
+        together = _by_words(np.where(alone, keys, np.uint64(0)))
+        joined = Partition(np.where(alone, len(partition), partition.labels)).meet(together)
+        others, firsts = (units[alone[firsts]] for units in _pairs(joined))
+        same = all(self._agree(name, others, firsts) for name in own)
+        if not same or not self._agree_in_columns(layer.column, others, firsts):
+            return None
+        return joined, (joined.blocks.sizes > 1) & alone[joined.representatives]
+
+    def _hashes_of_columns(self, name: str, seed: int) -> Array:
+        total = np.zeros(self.shape(name)[1], dtype=np.uint64)
+        for cut, part in self.parts(name):
+            columns = np.ascontiguousarray(bits_of(part, name).T)
+            total += hash_of(columns, [seed, cut.start, 2])
+        return total
+
+    def _agree_in_columns(self, name: str, others: Array, firsts: Array) -> bool:
+        """Whether columns are equal, bit by bit."""
+        return all(
+            np.array_equal(bits_of(part[:, others], name), bits_of(part[:, firsts], name))
+            for _, part in self.parts(name)
+        )
+
+    def _hashes(self, layer: _Hidden, names: Sequence[str], seed: int) -> Array:
         total = np.zeros(len(self.matrix(layer.rows[0])), dtype=np.uint64)
-        for number, name in enumerate(layer.rows):
+        for name in names:
+            number = layer.rows.index(name)
             for cut, part in self.parts(name):
                 sums = self._reduced(name, part)
                 total[cut] += np.where(
@@ -306,13 +368,10 @@ class _Weights:
                     else np.uint64(0),
                     hash_of(bits_of(sums.numbers, name), [seed, number, 0]),
                 )
-        # np.unique sorts; the partition numbers the classes by their first members.
-        return np.unique(total, return_inverse=True)[1]
+        return total
 
-    def _agree(self, name: str, partition: Partition) -> bool:
-        """Whether the rows of every class are equal, bit by bit."""
-        others = np.setdiff1d(np.arange(partition.n), partition.representatives)
-        firsts = partition.representatives[partition.labels[others]]
+    def _agree(self, name: str, others: Array, firsts: Array) -> bool:
+        """Whether rows are equal, bit by bit."""
         matrix = self.matrix(name)
         for cut, part in self.parts(name, others):
             first = matrix[firsts[cut]]
@@ -354,10 +413,9 @@ class _Weights:
                 if name not in self.rows and name not in self.columns:
                     self._copy(name, file)
                     continue
-                for _, part in self.parts(name, self.rows.get(name)):
-                    sums = self._reduced(name, part)
-                    rounding += Rounding(sums.numbers.size, sums.changed, sums.largest)
-                    file.write(np.ascontiguousarray(sums.numbers).tobytes())
+                for numbers, made in self._written(name):
+                    rounding += made
+                    file.write(np.ascontiguousarray(numbers).tobytes())
                 if exact and rounding.rounded:
                     raise NotJustified(
                         f"{name} cannot hold {rounding.rounded} of its new weights (off by at most "
@@ -365,6 +423,20 @@ class _Weights:
                         rounding=rounding,
                     )
         return rounding
+
+    def _written(self, name: str) -> Iterator[tuple[Array, Rounding]]:
+        """Yield the reduced rows of a tensor, with sums of columns, or of rows, and what was rounded."""
+        classes, matrix = self.rows.get(name), self.matrix(name)
+        for cut, part in self.parts(name, None if classes is None else classes.first):
+            sums = self._reduced(name, part)
+            rounding = Rounding(sums.numbers.size, sums.changed, sums.largest)
+            for place, members in () if classes is None else classes.groups(cut):
+                step = max(_CHUNK // len(members), 1)
+                for low in range(0, matrix.shape[1], step):
+                    total = sum_of_rows(matrix[members, low : low + step], name)
+                    sums.numbers[place, low : low + step] = total.numbers[:, 0]
+                    rounding += Rounding(0, total.changed, total.largest)
+            yield sums.numbers, rounding
 
     def _copy(self, name: str, file: BinaryIO) -> None:
         low, high = (self.start + place for place in self.tensors[name]["data_offsets"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -20,7 +20,7 @@ _INFINITE = "{} holds values that are not finite, or sums that are too large"
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes of units that stay; `members` of those with several, each from one of `starts` on."""
+    """The classes of units that stay; `members` of those that are summed, each from one of `starts` on."""
 
     first: Array
     several: Array
@@ -28,11 +28,11 @@ class Classes:
     starts: Array
 
     @classmethod
-    def of(cls, partition: Partition, kept: Array) -> Classes:
-        """Return the classes of a mask."""
+    def of(cls, partition: Partition, kept: Array, summed: Array) -> Classes:
+        """Return the classes of a mask; of those of another one with several members, members are summed."""
         order = np.argsort(partition.labels, kind="stable")
         sizes = partition.blocks.sizes
-        several = kept & (sizes > 1)
+        several = kept & summed & (sizes > 1)
         members = order[several[partition.labels[order]]]
         ends = np.cumsum(sizes[several])
         return cls(
@@ -41,6 +41,13 @@ class Classes:
             members,
             ends - sizes[several],
         )
+
+    def groups(self, cut: slice) -> Iterator[tuple[int, Array]]:
+        """Yield the places, from the start of a range of the classes on, and the members that are summed there."""
+        ends = np.append(self.starts[1:], len(self.members))
+        low, high = np.searchsorted(self.several, [cut.start, cut.stop])
+        for i in range(low, high):
+            yield int(self.several[i]) - cut.start, self.members[self.starts[i] : ends[i]]
 
 
 def bits_of(numbers: Array, name: str) -> Array:
@@ -110,3 +117,9 @@ def summed(part: Array, classes: Classes, name: str) -> Sums:
         rounded[row, place], largest = change != 0, max(largest, change)
     result[:, classes.several] = stored
     return Sums(result, rounded.any(axis=1), int(rounded.sum()), largest)
+
+
+def sum_of_rows(part: Array, name: str) -> Sums:
+    """Return the sum of all rows, as a column."""
+    place = np.zeros(1, dtype=np.int64)
+    return summed(part.T, Classes(place, place, np.arange(len(part)), place), name)

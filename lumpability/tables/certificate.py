@@ -26,7 +26,7 @@ from lumpability.tables.dialects import DUCKDB
 from lumpability.tables.generator import TABLE_KINDS, quotient_rows, write_generator
 from lumpability.tables.initial import respected_columns, write_initial_state
 from lumpability.tables.output import quotient_schema
-from lumpability.tables.proof import TABLES, Proof, ranges
+from lumpability.tables.proof import Proof
 from lumpability.tables.reading import Edges, read_edges
 from lumpability.tables.session import Session
 from lumpability.tables.workspace import Workspace, read_bytes
@@ -235,10 +235,10 @@ class _Check:
         self._check_respected_before(blocks)
         rows, moduli = write_generator(self.session, edges, claims.kind)
         proof = Proof(DUCKDB, edges.n, moduli)
-        for name in TABLES:
-            self.session.store(name, getattr(proof, name)(), temporary=True)
-        for low, high in ranges(edges.n, rows, self.session.memory):
-            wrong = self.session.run(f"{proof.violations(low, high)} ORDER BY own.s LIMIT 1")
+        for name, query in proof.tables().items():
+            self.session.store(name, query, temporary=True)
+        for violations in proof.violations(rows, self.session.memory):
+            wrong = self.session.run(f"{violations} ORDER BY own.s LIMIT 1")
             for state, block in wrong:
                 least = self.session.value(f"SELECT least FROM blocks WHERE block = {block}")
                 raise Contradiction(
@@ -283,13 +283,10 @@ class _Check:
             columns = session.columns(relation)
             if not {"state", "block"} <= set(columns):
                 raise FormatError("has no columns 'state' and 'block'", path=path)
-            key = f"CAST(b.state AS {edges.key})"
-            number, join = key, ""
-            if not edges.dense:
-                number, join = "numbers.s", f"JOIN numbers ON {key} = numbers.key"
+            number, join = edges.number_of("b.state", "numbers")
             session.store(
                 "state",
-                f"SELECT CAST({number} AS BIGINT) AS s, CAST(b.block AS BIGINT) AS label FROM {relation} b {join}",
+                f"SELECT CAST({number} AS BIGINT) AS s, CAST(b.block AS BIGINT) AS label FROM {relation} b{join}",
             )
             listed = session.value(f"SELECT count(*) FROM {relation}")
         rows, distinct, low, high = session.run(

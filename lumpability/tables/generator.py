@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from lumpability.errors import InvalidChain, SizeLimit, require
+from lumpability.errors import InvalidChain, require
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.integers import primes_beyond
 from lumpability.numbers.rationals import shown
@@ -45,20 +45,13 @@ def is_balanced(kind: str, time: str) -> bool:
     return kind == "ordinary" or (kind == "bisimulation" and time == "discrete")
 
 
-def generator(kind: str, time: str, primes: tuple[int, ...]) -> str:
-    """Return the query of the table ``gen`` over the view ``numbered_edges``, integers over the common denominator.
+def _matrix(kind: str, time: str, count: int) -> str:
+    """Return the query of the table ``gen`` over the view ``numbered_edges``, without the diagonal of a generator.
 
-    Every matrix has a column of weights for each of the `primes`; see `moduli_of`.
+    - count: of columns of weights of one matrix, see `moduli_of`
     """
-    has_diagonal = time == "continuous" and kind != "bisimulation"
-    edges = "SELECT * FROM numbered_edges" + (" WHERE source <> target" if has_diagonal else "")
-    count = len(primes)
+    edges = "SELECT * FROM numbered_edges" + " WHERE source <> target" * _has_diagonal(kind, time)
     own, zeros = [f"w{i}" for i in range(count)], ["0"] * count
-    exits = [f"({p} - sum(w{i}) % {p}) % {p}" if p else f"-sum(w{i})" for i, p in enumerate(primes)]
-    diagonal = ", ".join(f"CAST({term} AS BIGINT) AS x{i}" for i, term in enumerate(exits))
-    diagonal = (
-        f"SELECT source AS s, {diagonal} FROM numbered_edges WHERE source <> target GROUP BY source"
-    )
     ways = {
         "exact": [("target", "source", own)],
         "strict": [("source", "target", [*own, *zeros]), ("target", "source", [*zeros, *own])],
@@ -67,10 +60,25 @@ def generator(kind: str, time: str, primes: tuple[int, ...]) -> str:
     for source, target, weights in ways:
         named = ", ".join(f"{weight} AS w{i}" for i, weight in enumerate(weights))
         parts.append(f"SELECT {source} AS source, {target} AS target, {named} FROM ({edges})")
-    if has_diagonal:
-        columns = ", ".join(f"x{i}" for i in range(count))
-        parts.append(f"SELECT s, s, {', '.join([columns] * len(ways))} FROM ({diagonal})")
     return " UNION ALL ".join(parts)
+
+
+def _has_diagonal(kind: str, time: str) -> bool:
+    return time == "continuous" and kind != "bisimulation"
+
+
+def _diagonal(kind: str, primes: tuple[int, ...]) -> str:
+    """Return the query of the rows that a generator's diagonal adds to ``gen``: what leaves a state, negative."""
+    exits = [f"({p} - sum(w{i}) % {p}) % {p}" if p else f"-sum(w{i})" for i, p in enumerate(primes)]
+    ends = ["target" if kind == "exact" else "source"] * 2
+    columns = dict(zip(("source", "target"), ends, strict=True))
+    columns |= {
+        f"w{i}": f"CAST({term} AS BIGINT)"
+        for i, term in enumerate(exits * (2 if kind == "strict" else 1))
+    }
+    named = ", ".join(f"{term} AS {name}" for name, term in columns.items())
+    own = " OR ".join(f"w{i} <> 0" for i in range(len(primes)))  # not of the transposed matrix
+    return f"SELECT {named} FROM gen WHERE {own} GROUP BY {ends[0]}"
 
 
 def number_rows(session: Database, edges: Edges, primes: tuple[int, ...]) -> None:
@@ -106,23 +114,17 @@ def coded_rows(edges: Edges) -> str:
 
 def _numbered(edges: Edges, values: dict[str, str]) -> str:
     """Return a query of the transitions by the numbers of their states, with values by name."""
-    source, target, joins = "raw.source", "raw.target", ""
-    if not edges.dense:
-        source, target = "a.s", "b.s"
-        joins = (
-            f" JOIN numbers a ON CAST(raw.source AS {edges.key}) = a.key"
-            f" JOIN numbers b ON CAST(raw.target AS {edges.key}) = b.key"
-        )
+    source, joins = edges.number_of("raw.source", "a")
+    target, other = edges.number_of("raw.target", "b")
+    joins += other
     tables = {value.partition(".")[0] for value in values.values()}
     if tables != {"raw"}:
         joins += " JOIN rates ON raw.rate = rates.rate"
     if "residues" in tables:
         joins += " JOIN residues ON rates.code = residues.code"
-    named = ", ".join(f"CAST({value} AS BIGINT) AS {name}" for name, value in values.items())
-    return (
-        f"SELECT CAST({source} AS BIGINT) AS source, CAST({target} AS BIGINT) AS target, "
-        f"{named} FROM raw{joins}"
-    )
+    columns = {"source": source, "target": target, **values}
+    named = ", ".join(f"CAST({value} AS BIGINT) AS {name}" for name, value in columns.items())
+    return f"SELECT {named} FROM raw{joins}"
 
 
 def check_distribution(
@@ -170,8 +172,6 @@ def moduli_of(database: Database, edges: Edges, kind: str, dialect: Dialect) -> 
 
     The product of the primes exceeds every difference of two sums of weights, so sums are equal exactly if those of
     residues are (Chinese remainder theorem).
-
-    Raises `SizeLimit` if residues are needed, and the dialect has none.
     """
     bound = edges.largest * edges.rows
     if bound < dialect.most_weight:
@@ -187,13 +187,7 @@ def moduli_of(database: Database, edges: Edges, kind: str, dialect: Dialect) -> 
             most = max(most, int(found or 0))
     if most < dialect.most_weight:
         return (0,)
-    if not dialect.residues:
-        raise SizeLimit(
-            f"over their common denominator the rates of a state have a sum of {most.bit_length()} bits, and there "
-            f"is room for {dialect.most_weight.bit_length() - 1}: use another engine",
-            bits=most.bit_length(),
-        )
-    return tuple(primes_beyond(2 * bound))
+    return tuple(primes_beyond(2 * bound, bits=dialect.prime_bits))
 
 
 def integer_of(residues: Sequence[Any], primes: tuple[int, ...]) -> int:
@@ -223,9 +217,17 @@ def write_generator(
     number_rows(session, edges, primes)
     if edges.time == "discrete":
         check_distribution(session, edges, dialect, primes)
-    session.store("gen", generator(kind, edges.time, primes))
+    session.store("gen", _matrix(kind, edges.time, len(primes)))
+    if _has_diagonal(kind, edges.time):
+        session.append("gen", _diagonal(kind, primes))
     rows = int(session.value("SELECT count(*) FROM gen"))
     return rows, primes * (2 if kind == "strict" else 1)
+
+
+def is_listed_once(session: Database, edges: Edges, kind: str) -> bool:
+    """Whether ``gen`` is known to have no two rows with one source and target: the table of transitions ascends."""
+    pair = f"CAST(source AS BIGINT) * {edges.n} + CAST(target AS BIGINT)"
+    return kind != "strict" and edges.dense and session.ascends(f"SELECT {pair} AS pair FROM raw")
 
 
 def has_wide_quotient(edges: Edges, kind: str) -> bool:

@@ -8,6 +8,8 @@ the table, restricted to the states that shared a block.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lumpability.errors import require
@@ -18,6 +20,7 @@ from lumpability.structure import WeightedStructure
 from lumpability.tables.generator import integer_of
 from lumpability.tables.rounds import Rounds
 
+Array = np.ndarray[Any, Any]
 _BYTES_OF_ROW = 80
 _PENDING = "(SELECT state.s, state.label FROM state JOIN size ON state.label = size.label)"
 
@@ -44,9 +47,7 @@ def finish_in_memory(rounds: Rounds, pending: int) -> bool:
         "ON state.s = used.s ORDER BY state.s"
     )
     states, labels = names["s"], names["label"]
-    sources = np.searchsorted(states, found["source"])
-    targets = np.searchsorted(states, found["target"])
-    structures = []
+    matrices = []
     count = len(moduli) // moduli.count(moduli[0])  # columns of a matrix
     for first in range(0, len(moduli), count):
         residues = [found[f"w{first + i}"] for i in range(count)]
@@ -54,16 +55,32 @@ def finish_in_memory(rounds: Rounds, pending: int) -> bool:
         if moduli[0]:
             rows = zip(*(column.tolist() for column in residues), strict=True)
             given = [integer_of(row, moduli[:count]) for row in rows]
-        weights, _ = ExactArray.read(given)
-        structures.append(WeightedStructure.from_edges(len(states), sources, targets, weights))
+        matrices.append(ExactArray.read(given)[0])
     within = Partition(labels)
-    partition = refine(structures, within).partition
+    partition = refine_rest(states, within, found["source"], found["target"], matrices)
     _rename(rounds, states, labels, within, partition)
     return True
 
 
+def refine_rest(
+    states: Array,
+    within: Partition,
+    sources: Array,
+    targets: Array,
+    matrices: list[ExactArray],
+    *,
+    closed: bool = False,
+) -> Partition:
+    """Return the coarsest stable partition of states, some of which have rows; their numbers ascend."""
+    ends = np.searchsorted(states, sources), np.searchsorted(states, targets)
+    made = (WeightedStructure.from_edges(len(states), *ends, weights) for weights in matrices)
+    return refine(
+        [WeightedStructure(x.indptr, x.indices, x.weights, within, closed) for x in made]
+    ).partition
+
+
 def _rename(
-    rounds: Rounds, states: np.ndarray, labels: np.ndarray, within: Partition, partition: Partition
+    rounds: Rounds, states: Array, labels: Array, within: Partition, partition: Partition
 ) -> None:
     """Give the parts of every block new names, except the one with its least member."""
     arrow = require("pyarrow", extra="tables")

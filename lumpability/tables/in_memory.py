@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
-from lumpability.errors import require
+from lumpability.errors import TrivialLumping, require
 from lumpability.markov.chains import CTMC, DTMC
-from lumpability.markov.kinds import find_kind
+from lumpability.markov.lump import lump_chain
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
@@ -26,16 +27,13 @@ _BATCH = 1 << 18  # rows
 
 def refine_in_memory(task: Task, session: Session, edges: Edges) -> Found:
     """Lump the chain of a table with the engine for chains."""
-    structure = structure_of(session, edges)
-    kind = find_kind(task.kind)
-    chain = CTMC(structure) if edges.time == "continuous" else DTMC(structure)
+    chain = (CTMC if edges.time == "continuous" else DTMC)(structure_of(session, edges))
     within = initial_partition(session, edges)
-    conditions = kind.conditions(chain)
-    refinement = kind.coarsest(conditions, within)
-    partition = refinement.partition
-    if not refinement.proved:
-        assert kind.witness(conditions, partition) is None
-    matrix = kind.quotient(chain, conditions, partition)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrivialLumping)  # `lump_table` says it itself
+        given: dict[str, Any] = {"respect": (), "ignore": (), "within": within}
+        lumping = lump_chain(chain, kind=task.kind, engine="auto", progress=None, **given)
+    partition, matrix = lumping.partition, lumping.quotient.matrix
     return found_in_memory(task, session, edges, partition, matrix, respected=len(within))
 
 

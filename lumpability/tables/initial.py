@@ -71,39 +71,27 @@ def write_initial_state(
     assert states is not None
     with reading(states):
         codes = [_codes(session, column, float_tolerance) for column in columns]
-    key = f"CAST(raw_states.state AS {edges.key})"
-    number, join = key, ""
-    if not edges.dense:
-        number, join = "numbers.s", f" JOIN numbers ON {key} = numbers.key"
-    named = ", ".join(f"{code} AS k{i}" for i, code in enumerate(codes))
+    named = "".join(f", {code} AS k{i}" for i, code in enumerate(codes))
     keys = ", ".join(f"k{i}" for i in range(len(codes)))
-    rows = f"SELECT CAST({number} AS BIGINT) AS s, {named} FROM raw_states{join}"
-    same = " AND ".join(f"r.k{i} = p.k{i}" for i in range(len(codes)))
-    session.store("attributes", rows, temporary=True)
     session.store(
-        "state",
-        f"SELECT r.s, p.label FROM attributes r JOIN (SELECT {keys}, min(s) AS label FROM attributes "
-        f"GROUP BY {keys}) p ON {same}",
+        "attributes", f"SELECT CAST(state AS BIGINT) AS s{named} FROM listed", temporary=True
     )
+    parts = f"SELECT {keys}, min(s) AS label FROM attributes GROUP BY {keys}"
+    session.store("state", f"SELECT s, label FROM attributes JOIN ({parts}) parts USING ({keys})")
     session.drop("attributes")
 
 
 def _codes(session: Database, column: str, float_tolerance: float) -> str:
     """Return an expression that has equal values for equal labels or rewards."""
-    kind = session.columns("raw_states")[column]
-    name = f"raw_states.{identifier(column)}"
+    kind, name = session.columns("listed")[column], identifier(column)
     if kind not in FLOATS:
         return name
-    given = [row[0] for row in session.run(f"SELECT DISTINCT {name} FROM raw_states ORDER BY 1")]
-    array = read_numbers(given, kind, column, float_tolerance)
-    first: dict[int, int] = {}
-    for place, code in enumerate(array.codes.tolist()):
-        first.setdefault(code, place)
-    merged = [i for i, code in enumerate(array.codes.tolist()) if first[code] != i]
-    if not merged:
-        return name
-    codes = array.codes.tolist()
-    cases = " ".join(
-        f"WHEN {given[i]!r}::{kind} THEN {given[first[codes[i]]]!r}::{kind}" for i in merged
-    )
-    return f"CASE {name} {cases} ELSE {name} END"
+    given = [row[0] for row in session.run(f"SELECT DISTINCT {name} FROM listed ORDER BY 1")]
+    first: dict[int, float] = {}
+    merged = []
+    for number, code in zip(
+        given, read_numbers(given, kind, column, float_tolerance).codes.tolist(), strict=True
+    ):
+        if first.setdefault(code, number) is not number:
+            merged.append(f"WHEN CAST({number!r} AS {kind}) THEN CAST({first[code]!r} AS {kind})")
+    return f"CASE {name} {' '.join(merged)} ELSE {name} END" if merged else name

@@ -22,7 +22,7 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,7 +43,12 @@ from lumpability.tables.hybrid import finish_in_memory
 from lumpability.tables.in_memory import refine_in_memory
 from lumpability.tables.initial import respected_columns, write_initial_state
 from lumpability.tables.output import WRITTEN
-from lumpability.tables.reading import Edges, open_tables, read_edges
+from lumpability.tables.reading import (
+    Edges,
+    number_listed_states,
+    open_tables,
+    read_edges,
+)
 from lumpability.tables.result import Found, TableLumping, conclude
 from lumpability.tables.rounds import RoundReport
 from lumpability.tables.session import DATABASES, Session
@@ -265,7 +270,7 @@ def _run(task: Task, session: Database, engine: str) -> TableLumping:
         columns = respected_columns(edges, task.respect, task.ignore)
         write_initial_state(session, edges, columns, task.states, task.float_tolerance)
         session.remember("columns", columns)
-        session.remember("edges", edges.saved())
+        session.remember("edges", asdict(edges))
         session.remember("identity", task.identity())
     chosen = choose(edges, task.kind, session.memory) if engine == "auto" else engine
     found = conclude(task, session, edges, chosen, _refine(task, session, edges, chosen))
@@ -303,7 +308,9 @@ def _resumed(task: Task, session: Database) -> Edges | None:
             path=str(session.workspace.folder),
         )
     open_tables(session, task.edges, task.states, table=task.table)
-    return Edges.restored(saved)
+    edges = Edges.restored(saved)
+    number_listed_states(session, edges)
+    return edges
 
 
 def choose(edges: Edges, kind: str, memory: int) -> str:

@@ -19,10 +19,9 @@ from itertools import pairwise
 
 from lumpability.tables.dialects import Dialect
 
-TABLES = ("blocks", "final", "sums", "expected", "marked", "unproved")
-"""The tables of a proof, in the order in which they are made."""
 _MARKS = 30
 """Sums of a block that are marked, so that totals of marks have 64 bits."""
+_BYTES = 100  # of memory, for a transition
 
 
 @dataclass(frozen=True)
@@ -50,16 +49,23 @@ class Proof:
         """The columns of sums."""
         return [f"t{i}" for i in range(len(self.moduli))]
 
-    def blocks(self) -> str:
-        """The blocks, numbered by least member."""
-        return (
-            "SELECT label, least, members, row_number() OVER (ORDER BY least) - 1 AS block FROM "
-            "(SELECT label, min(s) AS least, count(*) AS members FROM state GROUP BY label)"
-        )
+    def tables(self, *, apart: bool = False) -> dict[str, str]:
+        """The queries of the tables, in the order in which they are made.
 
-    def final(self) -> str:
-        """The number of every state's block."""
-        return "SELECT state.s, blocks.block FROM state JOIN blocks ON state.label = blocks.label"
+        - apart: whether every state is a block, and has one transition to each of its targets
+        """
+        columns = ", ".join(f"w{i} AS {total}" for i, total in enumerate(self.totals))
+        return {
+            "blocks": "SELECT label, least, members, row_number() OVER (ORDER BY least) - 1 AS block FROM "
+            "(SELECT label, min(s) AS least, count(*) AS members FROM state GROUP BY label)",
+            "final": "SELECT state.s, blocks.block FROM state JOIN blocks ON state.label = blocks.label",
+            "sums": f"SELECT source AS block, target AS other, {columns} FROM gen"
+            if apart
+            else self._sums("(SELECT least AS s, block FROM blocks)", "block"),
+            "expected": f"SELECT block, count(*) AS entries FROM {self._shared()} GROUP BY block",
+            "marked": self._marked(),
+            "unproved": self._unproved(),
+        }
 
     def _sums(self, rows: str, by: str) -> str:
         """Nonzero exact sums into blocks; `rows` has the columns s and block, and `by` is the one to group by.
@@ -71,19 +77,11 @@ class Proof:
         nonzero = " OR ".join(f"{total} <> 0" for total in totals)
         pair = f"own.{by} * {self.n} + target.block"
         return (
-            f"SELECT {self.dialect.divided('pair', self.n)} AS {by}, pair % {self.n} AS other, "
+            f"SELECT pair {self.dialect.divided} {self.n} AS {by}, pair % {self.n} AS other, "
             f"{', '.join(self.totals)} FROM (SELECT {pair} AS pair, {named} FROM gen "
             f"JOIN {rows} own ON gen.source = own.s JOIN final target ON gen.target = target.s "
             f"GROUP BY {pair} HAVING {nonzero})"
         )
-
-    def sums(self) -> str:
-        """The sums of least members into blocks."""
-        return self._sums("(SELECT least AS s, block FROM blocks)", "block")
-
-    def expected(self) -> str:
-        """How many nonzero sums every block of several states has."""
-        return f"SELECT block, count(*) AS entries FROM {self._shared()} GROUP BY block"
 
     def _shared(self) -> str:
         """The sums of blocks that have several states."""
@@ -92,7 +90,7 @@ class Proof:
             f"(SELECT sums.* FROM sums {self.dialect.semi} {several} ON sums.block = several.block)"
         )
 
-    def marked(self) -> str:
+    def _marked(self) -> str:
         """Sums with their marks, of blocks that have few of them and several members."""
         return (
             f"SELECT sums.*, {self.dialect.power('place')} AS mark FROM "
@@ -100,7 +98,7 @@ class Proof:
             f"sums JOIN expected ON sums.block = expected.block WHERE expected.entries <= {_MARKS}"
         )
 
-    def unproved(self) -> str:
+    def _unproved(self) -> str:
         """States of blocks of several, except those whose transitions are the sums of their block one by one."""
         same = " AND ".join(f"marked.t{i} = gen.w{i}" for i in range(len(self.moduli)))
         seen = (
@@ -117,8 +115,16 @@ class Proof:
             f"AND seen.agreed = expected.entries AND expected.entries <= {_MARKS} AND seen.marks = {full}, false)"
         )
 
-    def violations(self, low: int, high: int) -> str:
-        """States low .. high-1 whose sums differ from those of the least member of their block."""
+    def violations(self, rows: int, memory: int) -> Iterator[str]:
+        """States whose sums differ from those of the least member of their block, by ranges.
+
+        The transitions of a range, of so many in all, take about an eighth of the memory.
+        """
+        count = min(max(8 * _BYTES * rows // memory, 1), max(self.n, 1))
+        for low, high in pairwise(self.n * i // count for i in range(count + 1)):
+            yield self._violations(low, high)
+
+    def _violations(self, low: int, high: int) -> str:
         rows = f"(SELECT s, block FROM unproved WHERE s >= {low} AND s < {high})"
         same = " AND ".join(f"found.{total} = sums.{total}" for total in self.totals)
         return (
@@ -150,17 +156,3 @@ class Proof:
             "JOIN blocks ON own.block = blocks.block LEFT JOIN ("
             f"SELECT s, {listed} AS sums FROM ({self._sums(rows, 's')}) GROUP BY s) listed ON own.s = listed.s)"
         )
-
-
-def ranges(n: int, rows: int, memory: int) -> Iterator[tuple[int, int]]:
-    """Cut the states into ranges whose transitions take about an eighth of the memory.
-
-    Examples
-    --------
-    >>> list(ranges(10, 1000, 64_000))
-    [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7), (7, 8), (8, 9), (9, 10)]
-    """
-    bytes_each = 100 * max(rows, 1)
-    count = min(max(8 * bytes_each // max(memory, 1), 1), max(n, 1))
-    bounds = [n * i // count for i in range(count + 1)]
-    yield from pairwise(bounds)

@@ -12,7 +12,7 @@ A table of states has the column ``state``; booleans in other columns are labels
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
@@ -40,50 +40,25 @@ MOST_VALUES = 1 << 20
 
 @dataclass(frozen=True)
 class Edges:
-    """What was read of the tables; the rows stay where they are.
+    """What was read of the tables; the rows stay where they are."""
 
-    Attributes
-    ----------
-    n : int
-        Number of states.
-    rows : int
-        Number of transitions as listed, parallel ones and zeros included.
-    time : {"continuous", "discrete"}
-    key : {"BIGINT", "STRING"}
-        The type of the keys of states.
-    dense : bool
-        Whether the keys are 0 .. n-1.
-    denominator : int
-        The common denominator of the rates.
-    numerators : tuple of int or None
-        The distinct rates times the denominator; None if there are too many, which are integers then.
-    largest : int
-        The largest rate times the denominator.
-    labels, rewards : tuple of str
-        Columns of the table of states.
-    starts : bool
-        Whether there is an initial distribution.
-    """
-
-    n: int
-    rows: int
-    time: str
-    key: str
-    dense: bool
-    denominator: int
-    numerators: tuple[int, ...] | None
-    largest: int
-    labels: tuple[str, ...]
+    n: int  # states
+    rows: int  # transitions as listed, parallel ones and zeros included
+    time: str  # continuous or discrete
+    key: str  # BIGINT or STRING: the type of the keys of states
+    dense: bool  # whether the keys are 0 .. n-1
+    denominator: int  # common to all rates
+    numerators: (
+        tuple[int, ...] | None
+    )  # of distinct rates; None if there are too many, which are integers then
+    largest: int  # numerator
+    labels: tuple[str, ...]  # columns of the table of states
     rewards: tuple[str, ...]
-    starts: bool
-
-    def saved(self) -> dict[str, Any]:
-        """Return the same as plain data."""
-        return asdict(self)
+    starts: bool  # whether there is an initial distribution
 
     @classmethod
     def restored(cls, data: dict[str, Any]) -> Edges:
-        """Return what `saved` has saved."""
+        """Return what was saved as plain data."""
         lists = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
         return cls(**(data | lists))
 
@@ -91,6 +66,13 @@ class Edges:
     def values(self) -> list[Fraction]:
         """The distinct rates, zero perhaps among them."""
         return [Fraction(numerator, self.denominator) for numerator in self.numerators or ()]
+
+    def number_of(self, column: str, numbers: str) -> tuple[str, str]:
+        """Return an expression for the number of the state with a key, and the join that it needs."""
+        key = f"CAST({column} AS {self.key})"
+        if self.dense:
+            return key, ""
+        return f"{numbers}.s", f" JOIN numbers {numbers} ON {key} = {numbers}.key"
 
 
 def is_table(path: str | Path) -> bool:
@@ -204,10 +186,21 @@ def read_edges(
             _check_initial(session, attributes["initial"], float_tolerance)
     labels = tuple(name for name, sort in sorts.items() if sort == "label")
     rewards = tuple(name for name, sort in sorts.items() if sort == "reward")
-    return Edges(
+    found = Edges(
         n, rows, time or named, key, dense, denominator, numerators, largest, labels, rewards,
         sorts.get("initial") == "initial",
     )  # fmt: skip
+    number_listed_states(session, found)
+    return found
+
+
+def number_listed_states(session: Database, edges: Edges) -> None:
+    """Name the table of states, if there is one, with numbers in place of keys: the view ``listed``."""
+    others = [*edges.labels, *edges.rewards, *(["initial"] if edges.starts else [])]
+    if others:
+        number, join = edges.number_of("raw_states.state", "numbers")
+        columns = ", ".join([f"{number} AS state", *map(identifier, others)])
+        session.run(f"CREATE OR REPLACE TEMP VIEW listed AS SELECT {columns} FROM raw_states{join}")
 
 
 def _sort(name: str, kind: str, path: Path | None) -> str:

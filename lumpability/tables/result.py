@@ -82,33 +82,21 @@ class TableLumping:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The partition and the quotient that an engine has found and proved.
-
-    Attributes
-    ----------
-    blocks, transitions, respected : int
-        Numbers of blocks, of transitions between them, and of blocks of the initial partition.
-    rounds : int
-    numbers : callable
-        Yields record batches of ``block``, the number of every state's block, in the order of states.
-    entries : callable
-        Yields record batches of the quotient's transitions, see `quotient_schema`.
-    matrix : callable
-        Returns the matrix of the quotient.
-    partition : callable
-    least : str
-        A query of ``block`` and ``least``, the least member.
-    """
+    """The partition and the quotient that an engine has found and proved."""
 
     blocks: int
-    transitions: int
-    respected: int
+    transitions: int  # between blocks
+    respected: int  # blocks of the initial partition
     rounds: int
-    numbers: Callable[[], Iterator[Any]]
-    entries: Callable[[], Iterator[Any]]
-    matrix: Callable[[], WeightedStructure]
+    numbers: Callable[
+        [], Iterator[Any]
+    ]  # batches of ``block``, the number of every state's block, in order
+    entries: Callable[
+        [], Iterator[Any]
+    ]  # batches of the transitions between blocks, see `quotient_schema`
+    matrix: Callable[[], WeightedStructure]  # of the quotient
     partition: Callable[[], Partition]
-    least: str
+    least: str  # a query of ``block`` and ``least``, the least member
 
 
 def conclude(
@@ -189,47 +177,29 @@ def _quotient_chain(task: Task, session: Database, edges: Edges, found: Found) -
     """Return the quotient as a chain, with the labels and rewards that its blocks respect."""
     columns = [name for name in session.recall("columns") if name != "initial"]
     starts = _starts(task, session, edges, found) if edges.starts else None
-    return chain_of(
-        session,
-        edges,
-        found.matrix(),
-        found.least,
-        columns,
-        initial=starts,
-        float_tolerance=task.float_tolerance,
-    )
+    given = {"initial": starts, "float_tolerance": task.float_tolerance}
+    return chain_of(session, edges, found.matrix(), found.least, columns, **given)
 
 
 def _starts(task: Task, session: Database, edges: Edges, found: Found) -> dict[int, Fraction]:
     """Return the initial probabilities of blocks, zeros left out."""
-    query = select_states(edges, ["initial"], f"SELECT s, s AS least FROM range({edges.n}) AS t(s)")
-    query = f"({query}) starts WHERE initial <> 0"
-    kind = session.columns("raw_states")["initial"]
-    listed = [row[0] for row in session.run(f"SELECT DISTINCT initial FROM {query} ORDER BY 1")]
-    values = read_numbers(listed, kind, "initial", task.float_tolerance)
+    query = "FROM listed WHERE initial <> 0 ORDER BY 1"
+    kind = session.columns("listed")["initial"]
+    given = [row[0] for row in session.run(f"SELECT DISTINCT initial {query}")]
+    values = read_numbers(given, kind, "initial", task.float_tolerance)
     rank = "dense_rank() OVER (ORDER BY initial) - 1"
-    rows = session.arrays(f"SELECT s, {rank} AS code FROM {query} ORDER BY s")
+    rows = session.arrays(f"SELECT CAST(state AS BIGINT) AS s, {rank} AS code {query}")
     totals: dict[int, Fraction] = {}
     low = 0
     for batch in found.numbers():
         blocks = batch.column("block").to_numpy()
         own = slice(*np.searchsorted(rows["s"], [low, low + len(blocks)]))
-        pairs = blocks[rows["s"][own] - low] * len(listed) + rows["code"][own]
+        pairs = blocks[rows["s"][own] - low] * len(given) + rows["code"][own]
         for pair, count in zip(*np.unique(pairs, return_counts=True), strict=True):
-            block, code = divmod(int(pair), len(listed))
+            block, code = divmod(int(pair), len(given))
             totals[block] = totals.get(block, Fraction(0)) + values[code] * int(count)
         low += len(blocks)
     return totals
-
-
-def select_states(edges: Edges, columns: Iterable[str], least: str) -> str:
-    """Return a query of the columns of chosen states; `least` is one of their numbers, and of others."""
-    key = f"CAST(raw_states.state AS {edges.key})"
-    join = f"raw_states ON {key} = b.least"
-    if not edges.dense:
-        join = f"numbers ON numbers.s = b.least JOIN raw_states ON {key} = numbers.key"
-    names = "".join(f", raw_states.{identifier(name)}" for name in columns)
-    return f"SELECT b.*{names} FROM ({least}) b JOIN {join}"
 
 
 def chain_of(
@@ -243,8 +213,9 @@ def chain_of(
     """Return a chain with columns of the table of states; `least` is a query of ``block`` and ``least``, a state."""
     kept: dict[str, list[Any]] = {name: [] for name in columns}
     if kept:
-        rows = session.run(f"{select_states(edges, kept, least)} ORDER BY b.block")
-        for _, _, *row in rows:
+        names = ", ".join(f"listed.{identifier(name)}" for name in kept)
+        rows = f"SELECT {names} FROM ({least}) b JOIN listed ON listed.state = b.least ORDER BY b.block"
+        for row in session.run(rows):
             for values, value in zip(kept.values(), row, strict=True):
                 values.append(value)
     if "initial" in kept and edges.starts:

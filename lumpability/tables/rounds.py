@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from lumpability.errors import LumpabilityError
 from lumpability.tables.database import Database
-from lumpability.tables.proof import TABLES, Proof, ranges
-from lumpability.tables.statements import Statements
+from lumpability.tables.proof import Proof
+from lumpability.tables.statements import FIRST_SIZE, SIZE, STATE, Statements
 
 _BYTES_OF_UPDATE = 128  # of memory, for a state that moves; of more, all states are written anew
 
@@ -48,18 +48,11 @@ Finish = Callable[["Rounds", int], bool]
 class Rounds:
     """A refinement on tables ``gen`` and ``state``, which may have been begun by an earlier process.
 
-    Parameters
-    ----------
-    database : Database
-    statements : Statements
-    balanced : bool
-        Whether all rows have the same sum, so that the first split by row sums is left out.
-    rows : int
-        Number of rows of ``gen``, by which the proof cuts its ranges.
-    report : callable, optional
-        Called with a `RoundReport` after every round.
-    finish : callable, optional
-        Called between rounds; may finish the refinement in memory and rename the states, see `hybrid`.
+    - balanced: whether all rows have the same sum, so that the first split by row sums is left out
+    - rows: of ``gen``, by which the proof cuts its ranges
+    - listed_once: returns whether ``gen`` is known to have no two rows with one source and target
+    - report: called after every round
+    - finish: called between rounds; may finish the refinement in memory and rename the states, see `hybrid`
     """
 
     def __init__(
@@ -69,11 +62,12 @@ class Rounds:
         *,
         balanced: bool,
         rows: int,
+        listed_once: Callable[[], bool],
         report: Callable[[RoundReport], None] | None = None,
         finish: Finish | None = None,
     ) -> None:
         self.database, self.statements = database, statements
-        self.balanced, self.rows = balanced, rows
+        self.balanced, self.rows, self.listed_once = balanced, rows, listed_once
         self.report, self.finish = report, finish
         self.proof = Proof(statements.dialect, statements.n, statements.moduli)
         self.number = self.seed = self.blocks = 0
@@ -98,7 +92,7 @@ class Rounds:
 
     def _begin(self) -> None:
         with self.database.transaction():
-            self.database.store("size", self.statements.first_size())
+            self.database.store("size", FIRST_SIZE)
             self.blocks = self.database.value("SELECT count(DISTINCT label) FROM state")
             if not self.balanced:
                 self._split(self.statements.touched_by_row_sums())
@@ -145,8 +139,8 @@ class Rounds:
         moved = int(database.value("SELECT count(*) FROM renamed"))
         if moved:
             few = 2 * moved < statements.n and _BYTES_OF_UPDATE * moved < database.memory
-            database.relabel(statements.state(), few=few)
-            database.store("size", statements.size())
+            database.relabel(STATE, few=few)
+            database.store("size", SIZE)
         self.blocks += new
         return moved
 
@@ -158,12 +152,11 @@ class Rounds:
     def _is_proved(self) -> bool:
         """Number the blocks, and compare the exact sums of all states; list the blocks that fail."""
         database, proof = self.database, self.proof
-        for name in TABLES:
-            database.store(name, getattr(proof, name)(), temporary=True)
-        cuts = ranges(self.statements.n, self.rows, database.memory)
+        apart = self.blocks == self.statements.n and self.listed_once()
+        for name, query in proof.tables(apart=apart).items():
+            database.store(name, query, temporary=True)
         database.store("violating", "SELECT block FROM blocks WHERE block < 0")
-        for low, high in cuts:
-            violations = proof.violations(low, high)
+        for violations in proof.violations(self.rows, database.memory):
             database.append("violating", f"SELECT DISTINCT block FROM ({violations})")
         return not database.value("SELECT count(*) FROM violating")
 

@@ -112,10 +112,7 @@ class Session:
 
     def store(self, name: str, select: str, *, temporary: bool = False) -> None:
         """Make a table of what a query returns, in place of the one that has the name."""
-        kind = "TEMP TABLE" if temporary else "TABLE"
-        self.run(f"CREATE OR REPLACE {kind} {name}_next AS {select}")
-        self.run(f"DROP TABLE IF EXISTS {name}")
-        self.run(f"ALTER TABLE {name}_next RENAME TO {name}")
+        self.run(f"CREATE OR REPLACE {'TEMP ' * temporary}TABLE {name} AS {select}")
 
     def append(self, name: str, select: str) -> None:
         """Add to a table what a query returns."""

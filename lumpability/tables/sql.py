@@ -18,7 +18,13 @@ from lumpability.partition import Partition
 from lumpability.structure import WeightedStructure
 from lumpability.tables.database import Database
 from lumpability.tables.dialects import BITS, DUCKDB, Dialect
-from lumpability.tables.generator import is_balanced, quotient, quotient_rows, write_generator
+from lumpability.tables.generator import (
+    is_balanced,
+    is_listed_once,
+    quotient,
+    quotient_rows,
+    write_generator,
+)
 from lumpability.tables.reading import Edges
 from lumpability.tables.result import Found
 from lumpability.tables.rounds import Finish, Rounds
@@ -57,6 +63,7 @@ def refine_by_sql(
         Statements(dialect, edges.n, moduli, bits),
         balanced=is_balanced(task.kind, edges.time),
         rows=rows,
+        listed_once=lambda: is_listed_once(session, edges, task.kind),
         report=task.progress,
         finish=finish,
     )

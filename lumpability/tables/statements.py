@@ -23,26 +23,31 @@ from dataclasses import dataclass
 
 from lumpability.tables.dialects import BITS, Dialect
 
+STATE = (
+    "SELECT state.s, coalesce(renamed.label, state.label) AS label "
+    "FROM state LEFT JOIN renamed ON state.s = renamed.u"
+)
+"""The states with their new names."""
+FIRST_SIZE = "SELECT label, count(*) AS c FROM state GROUP BY label HAVING count(*) > 1"
+"""The sizes of blocks of several states, counted; `SIZE` has them after renaming."""
+SIZE = (
+    "SELECT label, CAST(sum(change) AS BIGINT) AS c FROM (SELECT label, c AS change FROM size "
+    "UNION ALL SELECT label, count(*) AS change FROM renamed GROUP BY label "
+    "UNION ALL SELECT old AS label, -count(*) AS change FROM renamed GROUP BY old) "
+    "GROUP BY label HAVING sum(change) > 1"
+)
+
 
 @dataclass(frozen=True)
 class Statements:
-    """The queries of a round, in a dialect.
-
-    Attributes
-    ----------
-    dialect : Dialect
-    n : int
-        Number of states.
-    moduli : tuple of int
-        Of every column of weights: 0 for integers, or a prime for residues of them.
-    bits : int
-        Bits of the values of blocks; few in tests, which force collisions.
-    """
+    """The queries of a round, in a dialect."""
 
     dialect: Dialect
-    n: int
-    moduli: tuple[int, ...] = (0,)
-    bits: int = BITS
+    n: int  # states
+    moduli: tuple[int, ...] = (
+        0,
+    )  # of every column of weights: 0 for integers, or a prime for residues of them
+    bits: int = BITS  # of the values of blocks; few in tests, which force collisions
 
     @property
     def keys(self) -> list[str]:
@@ -110,12 +115,8 @@ class Statements:
     def renamed(self, round_number: int, seed: int, *, stripped: bool) -> str:
         """States with a new name: those in parts that do not keep the old one.
 
-        Parameters
-        ----------
-        round_number : int
-            From 1.
-        stripped : bool
-            Whether a touched part keeps the name of a block of which a rest remains.
+        - round_number: from 1
+        - stripped: whether a touched part keeps the name of a block of which a rest remains
         """
         same = " AND ".join(f"t.{key} = p.{key}" for key in self.keys)
         first = round_number * self.n
@@ -134,24 +135,3 @@ class Statements:
         value = self.dialect.value
         delta = f"{value('label', seed, self.bits)} - {value('old', seed, self.bits)}"
         return f"SELECT u, old, CAST(label AS BIGINT) AS label, {delta} AS delta FROM ({moved})"
-
-    def state(self) -> str:
-        """The states with their new names."""
-        return (
-            "SELECT state.s, coalesce(renamed.label, state.label) AS label "
-            "FROM state LEFT JOIN renamed ON state.s = renamed.u"
-        )
-
-    def size(self) -> str:
-        """The sizes of blocks after renaming."""
-        return (
-            "SELECT label, CAST(sum(change) AS BIGINT) AS c FROM ("
-            "SELECT label, c AS change FROM size "
-            "UNION ALL SELECT label, count(*) AS change FROM renamed GROUP BY label "
-            "UNION ALL SELECT old AS label, -count(*) AS change FROM renamed GROUP BY old) "
-            "GROUP BY label HAVING sum(change) > 1"
-        )
-
-    def first_size(self) -> str:
-        """The sizes of blocks of several states, counted."""
-        return "SELECT label, count(*) AS c FROM state GROUP BY label HAVING count(*) > 1"

@@ -20,12 +20,11 @@ import numpy as np
 from lumpability.errors import InvalidInput, LumpabilityError, NotJustified, SizeLimit
 from lumpability.numbers.residues import combined_residues, deciding_residues, moduli
 from lumpability.partition import Partition
-from lumpability.refinement import refine
 from lumpability.refinement.kernel import quotient
 from lumpability.refinement.kernel.arrays import NOTE, Array, Field, Rows, last_slot
 from lumpability.refinement.kernel.sweep import partition_of
-from lumpability.structure import WeightedStructure
 from lumpability.tables.generator import STREAMED_KINDS, check_row_sums
+from lumpability.tables.hybrid import refine_rest
 from lumpability.tables.in_memory import found_in_memory, initial_partition
 from lumpability.tables.reading import Edges
 from lumpability.tables.result import Found
@@ -166,17 +165,11 @@ class _Sweeps:
         owner, positions = structure.entries_of(states)
         targets = structure.indices[positions]
         nodes = np.unique(np.concatenate([states, targets]))
-        rest = WeightedStructure.from_edges(
-            len(nodes),
-            np.searchsorted(nodes, states)[owner],
-            np.searchsorted(nodes, targets),
-            structure.weights.take(positions),
-        )
-        rest = WeightedStructure(
-            rest.indptr, rest.indices, rest.weights, Partition(labels[nodes]), structure.closed
-        )
+        within, weights = Partition(labels[nodes]), structure.weights.take(positions)
         self.rows.release()
-        partition = refine(rest).partition
+        partition = refine_rest(
+            nodes, within, states[owner], targets, [weights], closed=structure.closed
+        )
         parts, number = np.unique(
             partition.labels[np.searchsorted(nodes, states)], return_inverse=True
         )

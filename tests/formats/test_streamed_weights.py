@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from importlib import resources
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -70,6 +71,47 @@ def test_equal_units_of_a_gated_layer_are_merged(tmp_path, monkeypatch, dtype, c
     assert (tmp_path / "same.safetensors").read_bytes() == (
         tmp_path / "small.safetensors"
     ).read_bytes()
+
+
+@pytest.mark.parametrize("chunk", [1, 1 << 20])
+def test_units_of_one_gate_and_column_are_merged_through_the_rows_up(tmp_path, monkeypatch, chunk):
+    """Units 0 and 3 have one gate and one column; unit 2 has the gate, and unit 1 the column."""
+    monkeypatch.setattr(streamed_weights, "_CHUNK", chunk)
+    weights = {
+        "gate_proj.weight": np.array([[1, 2], [3, 4], [1, 2], [1, 2]], np.float32),
+        "up_proj.weight": np.array([[1, 0], [5, 6], [7, 8], [2, -9]], np.float32),
+        "up_proj.bias": np.array([1, 2, 3, 4], np.float32),
+        "down_proj.weight": np.array([[1, 1, 2, 1], [0, 0, 1, 0]], np.float32),
+    }
+    safetensors.save_file(weights, tmp_path / "net.safetensors")
+    found = lump_weights(tmp_path / "net.safetensors", tmp_path / "small.safetensors")
+    assert (found.layers[0].classes, found.layers[0].kept, found.rounding.rounded) == (3, 3, 0)
+    small = safetensors.load_file(tmp_path / "small.safetensors")
+    assert small["gate_proj.weight"].tolist() == [[1, 2], [3, 4], [1, 2]]
+    assert small["up_proj.weight"].tolist() == [[3, -9], [5, 6], [7, 8]]
+    assert small["up_proj.bias"].tolist() == [5, 2, 3]
+    assert small["down_proj.weight"].tolist() == [[1, 1, 2], [0, 0, 1]]
+
+
+@given(st.data())
+def test_a_reduced_gated_layer_computes_the_same_function(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("gated")
+    units = data.draw(st.integers(1, 6))
+    values = st.sampled_from([-1.0, -0.0, 0.0, 1.0])
+
+    def matrix(rows, columns):
+        row = st.lists(values, min_size=columns, max_size=columns)
+        return np.array(data.draw(st.lists(row, min_size=rows, max_size=rows)), np.float32)
+
+    shapes = ((units, 2), (units, 2), (2, units))
+    weights = {f"{n}.weight": matrix(*shape) for n, shape in zip(NAMES, shapes, strict=True)}
+    paths = [folder / f"{name}.safetensors" for name in ("net", "small", "smaller")]
+    safetensors.save_file(weights, paths[0])
+    for before, after in pairwise(paths):
+        lump_weights(before, after)
+        x = np.array([0.7, -1.3])
+        small = safetensors.load_file(after)
+        np.testing.assert_allclose(gated(small, x), gated(weights, x), rtol=1e-6, atol=1e-9)
 
 
 @given(st.data())

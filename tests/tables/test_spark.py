@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from fractions import Fraction
 
 import pytest
 
-from lumpability import lump
+from lumpability import CTMC, lump
 from lumpability.markov.examples import components
+from lumpability.numbers.integers import prime
 from lumpability.tables import lump_table, write_chain
 
 pytest.importorskip("pyspark")
@@ -33,10 +35,25 @@ def spark():
     session.stop()
 
 
+def wide():
+    """A chain that lumps, with rates of up to 200 bits; some are equal modulo the first prime of 31 bits."""
+    weights = [2**40, 2**200, 2**200 + prime(0, 31), Fraction(2**90 + 1, 3)]
+    rates = {}
+    for block, weight in enumerate(weights):
+        for member in range(3):
+            state = 3 * block + member
+            rates[state, 3 * ((block + 1) % 4) + (member + block) % 3] = weight
+            rates[state, 3 * ((block + 2) % 4) + (member + 1) % 3] = weights[block - 1] + 5
+    return CTMC.from_rates(rates, states=range(12), labels={"up": [0, 1, 2]})
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", ["ordinary", "bisimulation", "exact", "strict"])
+@pytest.mark.parametrize(
+    "kind", ["ordinary", "bisimulation", "exact", "strict", "exact of wide", "strict of wide"]
+)
 def test_spark_gives_the_partition_and_the_bytes_of_other_engines(spark, tmp_path, kind):
-    chain = components(3, crew=2)
+    kind, of, _ = kind.partition(" of ")
+    chain = wide() if of else components(3, crew=2)
     edges, states = tmp_path / "edges.parquet", tmp_path / "states.parquet"
     write_chain(chain, edges, states)
     written = []
