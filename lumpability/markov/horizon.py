@@ -46,6 +46,9 @@ from lumpability.refinement import Progress
 from lumpability.refinement.exact_rounds import Levels
 from lumpability.vocabulary import count
 
+Array = np.ndarray[Any, Any]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
 _MANY = 1000
 
 
@@ -184,8 +187,7 @@ class HorizonLumping:
         >>> lump(chain, horizon=2).probability("a")
         ExactArray([3/4, 1/2])
         """
-        start = self._indicator(of)
-        return self._answer(start, None, steps, time)
+        return self._answer(of, steps, time, held=False)
 
     def reached(
         self, target: str, *, steps: int | None = None, time: Any = None
@@ -202,8 +204,7 @@ class HorizonLumping:
         >>> [float(end[0]) for end in (found.lower, found.upper)]
         [0.632120558828557..., 0.632120558828557...]
         """
-        start = self._indicator(target)
-        return self._answer(start, start, steps, time)
+        return self._answer(target, steps, time, held=True)
 
     def earned(self, reward: str, *, steps: int | None = None) -> ExactArray:
         """Return the expected reward of the first steps of a DTMC, from every state, in exact arithmetic.
@@ -226,29 +227,33 @@ class HorizonLumping:
             raise NotJustified(
                 "rewards of uniformised steps are not rewards until a time: ask chains in discrete time"
             )
-        earning = self._constant(earning_rates(self.chain, reward), f"reward {reward!r}")
-        values = np.array([Fraction(0)] * len(earning), dtype=object)
+        of_states = earning_rates(self.chain, reward)
+        self._require_respected(of_states.codes, f"reward {reward!r}")
+        earning: Array = np.array(
+            list(of_states.take(self.partition.representatives)), dtype=object
+        )
+        values = 0 * earning
         for _ in range(self._number(steps)):
             sums, factor = self._last.sums(values)
             values = sums / factor + earning
         return self._pulled_back(list(values))
 
-    def _indicator(self, label: str) -> list[Fraction]:
+    def _indicator(self, label: str) -> Mask:
+        """Return which blocks have a label."""
         if label not in self.chain.labels:
             known = ", ".join(self.chain.labels) or "none"
             raise InvalidInput(f"there is no label {label!r}; the chain has {known}", label=label)
-        mask = self.chain.labels[label]
-        values = ExactArray(mask.astype(np.uint8), (Fraction(0), Fraction(1)))
-        return self._constant(values, f"label {label!r}")
+        mask: Mask = self.chain.labels[label]
+        self._require_respected(mask.astype(np.int64), f"label {label!r}")
+        found: Mask = mask[self.partition.representatives]
+        return found
 
-    def _constant(self, values: ExactArray, what: str) -> list[Fraction]:
-        """Return the value of every block."""
+    def _require_respected(self, codes: Array, what: str) -> None:
         start = self.partitions[0]
-        if not pull_back(values.take(start.representatives), start).equals(values):
+        if not np.array_equal(codes[start.representatives][start.labels], codes):
             raise NotJustified(
                 f"the {what} was not respected, and blocks mix its states with others"
             )
-        return list(values.take(self.partition.representatives))
 
     def _pulled_back(self, values: list[Fraction]) -> ExactArray:
         return pull_back(ExactArray.of_values(np.arange(len(values)), values), self.partition)
@@ -272,38 +277,38 @@ class HorizonLumping:
         return steps
 
     def _answer(
-        self, start: list[Fraction], held: list[Fraction] | None, steps: int | None, time: Any
+        self, label: str, steps: int | None, time: Any, *, held: bool
     ) -> ExactArray | Enclosure:
+        """Return the probability of a label, or of having been there if it is held."""
+        start = self._indicator(label)
         if self.rate is not None:
             if time is None or steps is not None:
                 raise InvalidInput("a chain in continuous time has times: give time=...")
-            return self._until(start, held, read_time(time))
+            return self._until(start, read_time(time), held)
         if time is not None:
             raise InvalidInput("a chain in discrete time has steps: give steps=...")
-        values, scale = np.array([int(value) for value in start], dtype=object), 1
+        values, scale = start.astype(int).astype(object), 1
         for _ in range(self._number(steps)):
             values, factor = self._last.sums(values)
             scale *= factor
-            values = values if held is None else np.where(held, scale, values)
+            values = np.where(start, scale, values) if held else values
         return self._pulled_back([Fraction(value, scale) for value in values])
 
-    def _until(
-        self, start: list[Fraction], held: list[Fraction] | None, time: Fraction
-    ) -> Enclosure:
+    def _until(self, start: Mask, time: Fraction, held: bool) -> Enclosure:
         """Mix the values after all numbers of steps with bounds of their Poisson probabilities."""
         assert self.rate is not None
         mean = self.rate * time
         if mean > 4 * self.horizon + _MANY:  # so few steps are improbable, and say nothing
-            once = self._pulled_back(held or [Fraction(0)] * len(start))
+            once = self._pulled_back([Fraction(held and x) for x in start.tolist()])
             return Enclosure(once, ExactArray.constant(Fraction(1), self.chain.n))
         ends = []
         for sign in (-1, 1):
-            first = np.array([sign * int(value) * SCALE for value in start], dtype=object)
+            first = sign * SCALE * start.astype(int).astype(object)
 
-            def step(values: Any, first: Any = first) -> Any:
+            def step(values: Array, first: Array = first) -> Array:
                 sums, factor = self._last.sums(values)
                 sums = -(-sums // factor)
-                return sums if held is None else np.where(held, first, sums)
+                return np.where(start, first, sums) if held else sums
 
             (found,), _ = poisson_mixtures(step, first, [mean], self.horizon)
             clipped = [min(max(sign * value / SCALE, Fraction(0)), Fraction(1)) for value in found]
