@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 _CHAIN, _NETWORK, _GRAPH, _MODULE = "chain", "network", "graph", "module"
 _DOMAINS = {"MarkovChain": _CHAIN, "Network": _NETWORK, "GraphNetwork": _GRAPH, "Any": _MODULE}
 """The domain of each class by which the overloads of the verbs annotate the model; torch modules have any."""
-_ANYHOW = (None, None, None, "auto")
-"""The defaults of kind, partition, type and engine."""
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
@@ -79,39 +77,38 @@ def _for_both_wings(verb: Verb) -> Verb:
     return cast("Verb", checked)
 
 
-def _refuse_others(option: str, kind: Any, **options: Any) -> None:
-    """Refuse options that have no meaning with a tolerance, a horizon or an error."""
+def _refuse(what: str, kind: Any = None, /, **options: Any) -> None:
+    """Refuse options that have no meaning with a tolerance, a horizon, an error or a region."""
     if kind is not None and getattr(kind, "name", kind) != "ordinary":
         raise InvalidInput(
-            f"{option} is for ordinary lumping, not for {getattr(kind, 'name', kind)!r}: leave kind out",
+            f"{what} is for ordinary lumping, not for {getattr(kind, 'name', kind)!r}: leave kind out",
             kind=kind,
         )
     for name, value in options.items():
         if value is not None:
-            raise InvalidInput(f"{name} has no meaning with {option}: leave it out", given=name)
+            raise InvalidInput(f"{name} has no meaning with {what}: leave it out", given=name)
 
 
 def _lump_on_region(
-    model: Network | GraphNetwork, region: Any, boxes: int | None, options: dict[str, Any]
+    model: Network | GraphNetwork,
+    region: Any,
+    *,
+    kind: Any,
+    dtype: Any,
+    layered: dict[str, Any],
+    **options: Any,
 ) -> RegionLumping:
-    """Reduce a network on a region, or refuse options that have no meaning there."""
+    """Reduce a network on a region, as layers or as the graph from which it was read."""
     from lumpability.networks.relaxed.graphs import graph_to_reduce, lump_graph_on_region
     from lumpability.networks.relaxed.lumping import lump_on_region
 
-    others = {"within": None, "antiparallel": False, "align": 1, "engine": "auto"}
     graph = graph_to_reduce(model)
     if graph is not None:
-        others |= {"kind": None, "dtype": None}
-    for name, default in others.items():
-        value = options.pop(name, default)
-        if type(value) is not type(default) or value != default:
-            where = "a region" if graph is None else "a region and a graph"
-            raise InvalidInput(f"{name} has no meaning with {where}: leave it out")
-    boxes = 1 if boxes is None else boxes
-    if graph is not None:
-        return lump_graph_on_region(graph, region, boxes=boxes, **options)
-    kind = options.pop("kind") or "proportional"
-    return lump_on_region(cast("Network", model), region, boxes=boxes, kind=kind, **options)
+        _refuse("a region and a graph", **layered, kind=kind, dtype=dtype)
+        return lump_graph_on_region(graph, region, **options)
+    _refuse("a region", **layered)
+    network, notion = cast("Network", model), kind or "proportional"
+    return lump_on_region(network, region, kind=notion, dtype=dtype, **options)
 
 
 def _require_tolerance(**options: Any) -> None:
@@ -389,100 +386,60 @@ def lump(
         )
     if example is not None:
         raise InvalidInput(f"an example is for torch modules, not for a {type(model).__name__}")
+    chosen = None if engine == "auto" else engine
     if model.domain == _CHAIN:
-        chain = cast("MarkovChain", model)
-        if horizon is not None and error is None and question is None:
-            from lumpability.markov.horizon import lump_to_horizon
-
-            chosen = None if engine == "auto" else engine
-            given = {"tolerance": tolerance, "absolute": absolute, "engine": chosen}
-            given["reward_tolerance"] = reward_tolerance
-            _refuse_others("a horizon", kind, **given)
-            return lump_to_horizon(
-                chain,
-                horizon=horizon,
-                respect=respect,
-                ignore=ignore,
-                within=within,
-                progress=progress,
-            )
-        if error is not None or question is not None:
-            tolerances = {"absolute": absolute, "reward_tolerance": reward_tolerance}
-            if error is None or question is None:
-                raise InvalidInput("an error is for a question: give both, or neither")
-            from lumpability.markov.approximate.answered import lump_for
-
-            tolerances["engine"] = None if engine == "auto" else engine
-            _refuse_others("an error", kind, tolerance=tolerance, horizon=horizon, **tolerances)
-            return lump_for(
-                chain,
-                error=error,
-                question=question,
-                respect=respect,
-                ignore=ignore,
-                within=within,
-                progress=progress,
-            )
-        if tolerance is not None:
-            from lumpability.markov.approximate.lump import lump_within
-
-            _refuse_others("a tolerance", kind, engine=None if engine == "auto" else engine)
-            return lump_within(
-                chain,
-                tolerance=tolerance,
-                absolute=absolute,
-                reward_tolerance=reward_tolerance,
-                respect=respect,
-                ignore=ignore,
-                within=within,
-                progress=progress,
-            )
-        _require_tolerance(absolute=absolute, reward_tolerance=reward_tolerance)
-        from lumpability.markov.lump import lump_chain
-
-        return lump_chain(
-            chain,
-            kind=kind or "ordinary",
+        lumping: Lumping = _lump_chain(
+            cast("MarkovChain", model),
+            kind=kind,
+            engine=chosen,
+            horizon=horizon,
+            asked=(error, question),
+            tolerances={
+                "tolerance": tolerance,
+                "absolute": absolute,
+                "reward_tolerance": reward_tolerance,
+            },
             respect=respect,
             ignore=ignore,
             within=within,
-            engine=engine,
             progress=progress,
         )
+        return lumping
+    graph = cast("GraphNetwork | None", model if model.domain == _GRAPH else None)
+    network = cast("Network", model)
     if region is not None:
-        options = {
-            "kind": kind,
-            "within": within,
-            "dtype": dtype,
-            "exact_weights": exact_weights,
-            "antiparallel": antiparallel,
-            "align": align,
-            "engine": engine,
-            "progress": progress,
-        }
-        return _lump_on_region(cast("Network | GraphNetwork", model), region, boxes, options)
+        return _lump_on_region(
+            graph or network,
+            region,
+            boxes=1 if boxes is None else boxes,
+            kind=kind,
+            dtype=dtype,
+            exact_weights=exact_weights,
+            progress=progress,
+            layered={
+                "within": within,
+                "antiparallel": antiparallel or None,
+                "align": None if align == 1 else align,
+                "engine": chosen,
+            },
+        )
     if boxes is not None:
         raise InvalidInput("boxes are parts of a region: give region=... too")
-    if model.domain == _GRAPH:
+    if not antiparallel and all(one is None for one in (graph, kind, within, dtype, chosen)):
+        from lumpability.networks.graph.source import graph_of
+
+        graph = graph_of(network, always=align != 1)
+    if graph is not None:
         from lumpability.networks.graph.reduce import reduce_graph
 
-        graph = cast("GraphNetwork", model)
         return reduce_graph(graph, exact_weights=exact_weights, align=align, progress=progress)
-    from lumpability.networks.graph.source import graph_of
-    from lumpability.networks.lump import lump_network
-
-    network = cast("Network", model)
-    anyhow = not antiparallel and (kind, within, dtype, engine) == _ANYHOW
-    source = graph_of(network, always=align != 1) if anyhow else None
-    if align != 1 and source is None:
+    if align != 1:
         raise InvalidInput(
             "align is for networks as graphs: read the network from an ONNX file, and give no option of layers",
             option="align",
         )
-    if source is not None:
-        from lumpability.networks.graph.reduce import reduce_graph
+    from lumpability.networks.lump import lump_network
 
-        return reduce_graph(source, exact_weights=exact_weights, align=align, progress=progress)
     return lump_network(
         network,
         kind=cast("str", kind or "proportional"),
@@ -493,6 +450,41 @@ def lump(
         engine=engine,
         progress=progress,
     )
+
+
+def _lump_chain(
+    chain: MarkovChain,
+    *,
+    kind: str | Kind | None,
+    engine: EngineName | Engine | None,
+    horizon: int | None,
+    asked: tuple[Any, Question | None],
+    tolerances: dict[str, Any],
+    **conditions: Any,
+) -> Any:
+    """Lump a chain: for a question, up to a horizon, within a tolerance, or exactly."""
+    error, question = asked
+    if error is not None or question is not None:
+        if error is None or question is None:
+            raise InvalidInput("an error is for a question: give both, or neither")
+        from lumpability.markov.approximate.answered import lump_for
+
+        _refuse("an error", kind, horizon=horizon, engine=engine, **tolerances)
+        return lump_for(chain, error=error, question=question, **conditions)
+    if horizon is not None:
+        from lumpability.markov.horizon import lump_to_horizon
+
+        _refuse("a horizon", kind, engine=engine, **tolerances)
+        return lump_to_horizon(chain, horizon=horizon, **conditions)
+    if tolerances["tolerance"] is not None:
+        from lumpability.markov.approximate.lump import lump_within
+
+        _refuse("a tolerance", kind, engine=engine)
+        return lump_within(chain, **tolerances, **conditions)
+    _require_tolerance(**tolerances)
+    from lumpability.markov.lump import lump_chain
+
+    return lump_chain(chain, kind=kind or "ordinary", engine=engine or "auto", **conditions)
 
 
 @overload
@@ -600,7 +592,7 @@ def check(
         if tolerance is not None:
             from lumpability.markov.approximate.lump import check_within
 
-            _refuse_others("a tolerance", kind, factors=factors)
+            _refuse("a tolerance", kind, factors=factors)
             return check_within(chain, partition, tolerance=tolerance, absolute=absolute)
         _require_tolerance(absolute=absolute)
         from lumpability.markov.lump import check_chain

@@ -456,7 +456,7 @@ def _canonical_bytes(
     elif len(used) <= _FEW:
         numbers = (labels != used[0]).view(np.uint8)
         for further, label in enumerate(used[2:], start=1):
-            numbers += (labels == label) * np.uint8(further)
+            numbers += (labels == label).view(np.uint8) * np.uint8(further)
     else:
         table = np.zeros(high + 1, dtype=np.int32)
         table[used] = np.arange(len(used), dtype=np.int32)

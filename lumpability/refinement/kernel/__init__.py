@@ -41,7 +41,7 @@ __all__ = ["refine"]
 
 _BUDGET = 30_000_000  # transitions followed between two reports of progress
 _ATTEMPTS = 64
-_RETURN = 1.5  # times as many states must move as are best followed, until rounds sweep again
+_RETURN = 2  # times as many states must move as are best followed, until rounds sweep again
 _FEW_WEIGHTS = 256  # which of more are used is looked up
 
 Progress = Callable[[int, int], None]

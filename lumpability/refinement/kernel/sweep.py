@@ -72,7 +72,7 @@ _FAR = 200_000  # when the values of more states would be in none
 _SUM_COST = 0.85  # of a transition
 _SCATTERED = 3  # times as much, where rows are summed one by one, as most states are alone
 _STATE_COST = 2.5  # of a state
-_HAND_OUT_COST = 60_000  # of each thread, which has to be woken
+_HAND_OUT_COST = 1_000_000  # of threads, which have to be woken
 _FETCH_COST = 1  # of a state that another thread had in its cache
 
 
@@ -83,7 +83,7 @@ def ranges_for(states: int, sharing: int, transitions: int, threads: int) -> int
     """
     active = transitions * sharing // states
     alone = _STATE_COST * states + _SUM_COST * min(_SCATTERED * active, transitions)
-    together = alone / threads + _HAND_OUT_COST * threads + _FETCH_COST * sharing
+    together = alone / threads + _HAND_OUT_COST + _FETCH_COST * sharing
     return 1 if alone <= together else threads
 
 
