@@ -102,7 +102,14 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        cli.main(prog_name="lumpability")
+        sys.exit(cli.main(prog_name="lumpability", standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (
+        click.Abort
+    ):  # an interrupt before or after the command, for which click would exit with 1
+        raise KeyboardInterrupt from None
     finally:
         _silence_closed_stdout()
 

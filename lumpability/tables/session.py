@@ -88,7 +88,7 @@ class Session:
         }
         with translated(memory):
             self.connection = duckdb.connect(str(workspace.database), config=settings)
-        _quieten(self.connection)
+            _quieten(self.connection)
 
     def __enter__(self) -> Self:
         return self
@@ -149,10 +149,10 @@ class Session:
             Whether the order is that of the table; joins keep it where one thread runs.
         """
         connection = self.connection.cursor() if beside else self.connection
-        _quieten(connection)
-        connection.execute("SET preserve_insertion_order = true").fetchall()
-        connection.execute(f"SET threads = {1 if listed else self.threads}").fetchall()
         with translated(self.memory):
+            _quieten(connection)
+            connection.execute("SET preserve_insertion_order = true").fetchall()
+            connection.execute(f"SET threads = {1 if listed else self.threads}").fetchall()
             reader = connection.sql(select).to_arrow_reader(_BATCH)
             try:
                 yield from reader
@@ -313,7 +313,7 @@ _OF_USERS = (
 
 @contextmanager
 def translated(memory: int) -> Iterator[None]:
-    """Turn errors of DuckDB into errors of this library, in one sentence.
+    """Turn errors of DuckDB into errors of this library, in one sentence, and interrupted queries into interrupts.
 
     Parameters
     ----------
@@ -323,6 +323,10 @@ def translated(memory: int) -> Iterator[None]:
     duckdb = require("duckdb", extra="tables")
     try:
         yield
+    except (duckdb.InterruptException, RuntimeError) as error:  # a signal came during a query
+        if "nterrupted" not in str(error):
+            raise
+        raise KeyboardInterrupt from error
     except duckdb.Error as error:
         text = _sentence(error)
         if any(part in str(error) for part in _NO_SPACE):  # in errors of several classes
