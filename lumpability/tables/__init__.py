@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lumpability.tables.chain import read_table
     from lumpability.tables.lump import TABLE_ENGINES, inspect_table, lump_table
     from lumpability.tables.result import TableLumping
-    from lumpability.tables.writing import write_chain
+    from lumpability.tables.writing import write_chain, write_family
 
 __all__ = [
     "TABLE_ENGINES",
@@ -24,6 +24,7 @@ __all__ = [
     "lump_table",
     "read_table",
     "write_chain",
+    "write_family",
 ]
 
 _HOMES = {
@@ -34,6 +35,7 @@ _HOMES = {
     "read_table": "chain",
     "TableLumping": "result",
     "write_chain": "writing",
+    "write_family": "writing",
 }
 
 __getattr__ = lazy.attributes(__name__, _HOMES)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,9 +27,8 @@ from lumpability.tables.generator import TABLE_KINDS, quotient_rows, write_gener
 from lumpability.tables.initial import respected_columns, write_initial_state
 from lumpability.tables.output import quotient_schema
 from lumpability.tables.proof import Proof
-from lumpability.tables.reading import Edges, read_edges
+from lumpability.tables.reading import Edges, opened
 from lumpability.tables.session import Session
-from lumpability.tables.workspace import Workspace, read_bytes
 from lumpability.version import __version__
 
 _MEMORY = 2 << 30  # bytes
@@ -102,18 +101,7 @@ class TableCertificate:
 
         Raises `FormatError` if it cannot be written.
         """
-        items = {
-            "kind": self.kind,
-            "time": self.time,
-            "states": self.states,
-            "transitions": self.transitions,
-            "denominator": str(self.denominator),
-            "respected": list(self.respected),
-            "blocks": self.blocks,
-            "partition": self.partition,
-            "quotient": self.quotient,
-            "library": self.library,
-        }
+        items = asdict(self) | {"denominator": str(self.denominator)}
         write_document(path, self.domain, [(key, plain(value)) for key, value in items.items()])
 
     @classmethod
@@ -160,15 +148,15 @@ class TableCertificate:
         FormatError, InvalidInput
             If a file cannot be read.
         """
-        with (
-            Workspace(temp) as workspace,
-            Session(workspace, memory=read_bytes(memory), threads=threads) as session,
-        ):
-            paths = Path(edges), None if states is None else Path(states)
-            read = read_edges(
-                session, *paths, table=table, time=self.time, float_tolerance=float_tolerance
-            )
-            check = _Check(self, session, read, paths[1], float_tolerance)
+        given: dict[str, Any] = {
+            "table": table,
+            "time": self.time,
+            "float_tolerance": float_tolerance,
+        }
+        limits: dict[str, Any] = {"memory": memory, "threads": threads, "temp": temp}
+        with opened(edges, states, **limits, **given) as (session, read):
+            listed = None if states is None else Path(states)
+            check = _Check(self, session, read, listed, float_tolerance)
             try:
                 check.run(Path(blocks))
                 if quotient is not None:

@@ -11,10 +11,8 @@ from lumpability.markov.chains import MarkovChain
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE
 from lumpability.tables.in_memory import structure_of
 from lumpability.tables.lump import choose, time_of
-from lumpability.tables.reading import read_edges
+from lumpability.tables.reading import opened
 from lumpability.tables.result import chain_of
-from lumpability.tables.session import Session
-from lumpability.tables.workspace import Workspace, half_of_memory
 
 
 def read_table(
@@ -54,11 +52,13 @@ def read_table(
     >>> chain, list(chain.states)
     (CTMC(2 states, 2 transitions), ['down', 'up'])
     """
-    time, limit = time_of(type), half_of_memory()
-    paths = Path(edges), None if states is None else Path(states)
-    with Workspace(None) as workspace, Session(workspace, memory=limit) as session:
-        found = read_edges(session, *paths, table=table, time=time, float_tolerance=float_tolerance)
-        if choose(found, "ordinary", limit) != "memory":
+    reading_of: dict[str, Any] = {
+        "table": table,
+        "time": time_of(type),
+        "float_tolerance": float_tolerance,
+    }
+    with opened(edges, states, **reading_of) as (session, found):
+        if choose(found, "ordinary", session.memory) != "memory":
             raise SizeLimit(
                 f"{edges}: {found.rows:,} transitions of {found.n:,} states do not fit into memory as a chain: "
                 "lump the table first, with lump and --quotient small.parquet",

@@ -23,10 +23,7 @@ def respected_columns(
 
     Raises `InvalidInput` for a name that is no label or reward.
 
-    Parameters
-    ----------
-    respect, ignore : iterable of str
-        As for `lumpability.lump`: "labels", "rewards", "initial", or single ones by name.
+    - respect, ignore: as for `lumpability.lump`: "labels", "rewards", "initial", or single ones by name
     """
     ignored = {name for item in _listed(ignore) for name in _columns(edges, item, "ignore")}
     wanted = [name for item in _listed(respect) for name in _columns(edges, item, "respect")]

@@ -47,6 +47,7 @@ from lumpability.tables.reading import (
     Edges,
     number_listed_states,
     open_tables,
+    opened,
     read_edges,
 )
 from lumpability.tables.result import Found, TableLumping, conclude
@@ -55,7 +56,7 @@ from lumpability.tables.session import DATABASES, Session
 from lumpability.tables.spark import SparkDatabase
 from lumpability.tables.sql import refine_by_sql
 from lumpability.tables.task import Task
-from lumpability.tables.workspace import Workspace, half_of_memory, read_bytes
+from lumpability.tables.workspace import Workspace, read_bytes
 from lumpability.vocabulary import refuses_unknown_options, unknown_word
 
 TableEngine = Literal["auto", "memory", "stream", "hybrid", "duckdb", "spark"]
@@ -159,7 +160,7 @@ def lump_table(
     _check_kind(kind)
     if threads is not None and threads < 1:
         raise InvalidValue(f"threads={threads}: there must be one at least", value=threads)
-    limit = half_of_memory() if memory is None else read_bytes(memory)
+    limit = read_bytes(memory)
     task = Task(
         edges=Path(edges),
         states=None if states is None else Path(states),
@@ -206,18 +207,21 @@ def inspect_table(
     Examples
     --------
     >>> import tempfile
-    >>> from lumpability.tables.families import components, write_family
+    >>> from lumpability.markov.examples.families import components
+    >>> from lumpability.tables import write_family
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_family(components(6), f"{folder}/edges.parquet", f"{folder}/states.parquet")
     ...     found = inspect_table(f"{folder}/edges.parquet")
     >>> found.edges.n, found.edges.rows, found.engine
     (729, 4374, 'memory')
     """
-    limit = half_of_memory() if memory is None else read_bytes(memory)
-    time, paths = time_of(type), (Path(edges), None if states is None else Path(states))
-    with Workspace(None) as workspace, Session(workspace, memory=limit) as session:
-        found = read_edges(session, *paths, table=table, time=time, float_tolerance=float_tolerance)
-    return Inspection(found, choose(found, "ordinary", limit))
+    given: dict[str, Any] = {
+        "table": table,
+        "time": time_of(type),
+        "float_tolerance": float_tolerance,
+    }
+    with opened(edges, states, memory=memory, **given) as (session, found):
+        return Inspection(found, choose(found, "ordinary", session.memory))
 
 
 def time_of(type: str | None) -> str | None:  # noqa: A002  # the word of `read`

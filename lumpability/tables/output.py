@@ -32,6 +32,7 @@ from lumpability.version import __version__
 WRITTEN = (".parquet", ".pq", ".csv")
 """Suffixes of the tables that are written."""
 _GROUP = 1 << 18  # rows
+_STATES = ("source", "target", "state", "block")
 DIGITS = 38
 
 
@@ -79,26 +80,29 @@ def write_table(
 
     Raises `FormatError` if it cannot be written.
 
-    Parameters
-    ----------
-    metadata : dict
-        Plain data, which a Parquet file stores under the key ``lumpability``.
+    - metadata: plain data, which a Parquet file stores under the key ``lumpability``
     """
     if str(path).lower().endswith(".csv"):
         _write_csv(path, batches, schema, metadata)
         return
-    parquet = require("pyarrow.parquet", extra="tables")
     text = json.dumps({"version": __version__, **metadata}, sort_keys=True)
     described = schema.with_metadata({"lumpability": text})
-    packed = [field.name for field in schema if field.type == _arrow().int64()]
-    options = {
-        "compression": "zstd",
-        "use_dictionary": [name for name in schema.names if name in ("numerator", "denominator")],
-        "column_encoding": dict.fromkeys(packed, "DELTA_BINARY_PACKED"),
-    }
-    with writing(path) as file, parquet.ParquetWriter(file, described, **options) as writer:
+    with writing(path) as file, parquet_writer(file, described) as writer:
         for table in _regrouped(batches, schema):
             writer.write_table(table.replace_schema_metadata(described.metadata))
+
+
+def parquet_writer(file: Any, schema: Any) -> Any:
+    """Return a writer of Parquet: numbers of states hardly repeat, unlike rates and labels."""
+    parquet = require("pyarrow.parquet", extra="tables")
+    packed = [x.name for x in schema if x.name in _STATES and x.type == _arrow().int64()]
+    return parquet.ParquetWriter(
+        file,
+        schema,
+        compression="zstd",
+        use_dictionary=[name for name in schema.names if name not in _STATES],
+        column_encoding=dict.fromkeys(packed, "DELTA_BINARY_PACKED"),
+    )
 
 
 def _regrouped(batches: Iterable[Any], schema: Any) -> Iterator[Any]:

@@ -11,7 +11,8 @@ A table of states has the column ``state``; booleans in other columns are labels
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
@@ -26,7 +27,8 @@ from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import DEFAULT_TOLERANCE, read_text, shown
 from lumpability.tables.database import Database
 from lumpability.tables.output import metadata_of
-from lumpability.tables.session import CSV, DATABASES, INTEGERS, PARQUET, identifier
+from lumpability.tables.session import CSV, DATABASES, INTEGERS, PARQUET, Session, identifier
+from lumpability.tables.workspace import Workspace, read_bytes
 
 SUFFIXES = (*PARQUET, *CSV, *DATABASES)
 """Of the names of files that hold tables; a folder holds Parquet files."""
@@ -192,6 +194,25 @@ def read_edges(
     )  # fmt: skip
     number_listed_states(session, found)
     return found
+
+
+@contextmanager
+def opened(
+    edges: str | Path,
+    states: str | Path | None,
+    *,
+    memory: int | str | None = None,
+    threads: int | None = None,
+    temp: str | Path | None = None,
+    **given: Any,
+) -> Iterator[tuple[Session, Edges]]:
+    """Read tables with DuckDB, for as long as they are used; other options as of `read_edges`."""
+    paths = Path(edges), None if states is None else Path(states)
+    with (
+        Workspace(temp) as workspace,
+        Session(workspace, memory=read_bytes(memory), threads=threads) as session,
+    ):
+        yield session, read_edges(session, *paths, **given)
 
 
 def number_listed_states(session: Database, edges: Edges) -> None:

@@ -33,23 +33,12 @@ _CHUNK = 1 << 20  # states
 
 @dataclass(frozen=True, eq=False)
 class MappedRows:
-    """Compressed rows, whose targets and codes are files.
+    """Compressed rows, whose targets and codes are files."""
 
-    Attributes
-    ----------
-    structure : WeightedStructure
-        Its arrays are the files; parallel transitions are not summed.
-    folder : Path
-        Holds these files.
-    maps : list of mmap
-    longest : int
-        The largest number of transitions of a row.
-    """
-
-    structure: WeightedStructure
-    folder: Path
+    structure: WeightedStructure  # its arrays are the files; parallel transitions are not summed
+    folder: Path  # of these files
     maps: list[mmap.mmap]
-    longest: int
+    longest: int  # transitions of a row
 
     def scratch(self, name: str, size: int, dtype: Any) -> Array:
         """Return an array in a file, zeros, which is read and written in the order of states."""
@@ -89,10 +78,7 @@ class MappedRows:
 def write_rows(session: Session, edges: Edges, *, closed: bool) -> MappedRows:
     """Write the rows of a table to files, and map them.
 
-    Parameters
-    ----------
-    closed : bool
-        Whether transitions from a state to itself are left out and the diagonal is implied.
+    - closed: whether transitions from a state to itself are left out and the diagonal is implied
     """
     folder = session.workspace.folder / ROWS
     try:

@@ -64,18 +64,13 @@ def identifier(name: str) -> str:
 class Session:
     """One connection to the database of a workspace; see `Workspace`.
 
-    Parameters
-    ----------
-    workspace : Workspace
-    memory : int
-        Bytes that the process may use; DuckDB gets what programs leave of them.
-    threads : int, optional
-        All cores by default.
+    - memory: bytes that the process may use; DuckDB gets what programs leave of them
+    - threads: all cores by default
     """
 
     def __init__(self, workspace: Workspace, *, memory: int, threads: int | None = None) -> None:
         duckdb = require("duckdb", extra="tables")
-        _check_version(duckdb)
+        check_version(duckdb, _OLDEST, "DuckDB")
         self.memory, self.workspace = memory, workspace
         self.threads = 1 if memory < _SMALL_MEMORY else threads or os.cpu_count() or 1
         settings = {
@@ -141,12 +136,8 @@ class Session:
     ) -> Generator[Any, None, None]:
         """Yield the rows of an ordered query as Arrow record batches, in order.
 
-        Parameters
-        ----------
-        beside : bool
-            Whether other queries run before the last row is read; then no temporary view is known.
-        listed : bool
-            Whether the order is that of the table; joins keep it where one thread runs.
+        - beside: whether other queries run before the last row is read; then no temporary view is known
+        - listed: whether the order is that of the table; joins keep it where one thread runs
         """
         connection = self.connection.cursor() if beside else self.connection
         with translated(self.memory):
@@ -183,14 +174,8 @@ class Session:
     def relation(self, path: Path, table: str, name: str, *, text: Sequence[str]) -> str:
         """Return what to select from, for a path.
 
-        Parameters
-        ----------
-        table : str
-            The table of a database.
-        name : str
-            For an attached database.
-        text : sequence of str
-            Columns of CSV files that are read as text, because they hold exact numbers.
+        - table: of a database, which is attached under a name
+        - text: columns of CSV files that are read as text, because they hold exact numbers
         """
         lower = path.name.lower()
         if not path.exists():
@@ -286,14 +271,14 @@ def _quieten(connection: Any) -> None:
         connection.execute("SET enable_progress_bar = false").fetchall()
 
 
-def _check_version(duckdb: Any) -> None:
-    version = tuple(int(part) for part in duckdb.__version__.split(".")[:2])
-    if version < _OLDEST:
-        oldest = ".".join(map(str, _OLDEST))
+def check_version(module: Any, oldest: tuple[int, int], name: str) -> None:
+    """Raise `InvalidInput` if an engine of SQL is older than a version."""
+    found = module.__version__
+    if tuple(int(part) for part in found.split(".")[:2]) < oldest:
         raise InvalidInput(
-            f"edge tables need DuckDB {oldest} or newer, and this is {duckdb.__version__}: "
-            "pip install --upgrade duckdb",
-            version=duckdb.__version__,
+            f"edge tables need {name} {'.'.join(map(str, oldest))} or newer, and this is {found}: "
+            f"pip install --upgrade {module.__name__}",
+            version=found,
         )
 
 
@@ -315,10 +300,7 @@ _OF_USERS = (
 def translated(memory: int) -> Iterator[None]:
     """Turn errors of DuckDB into errors of this library, in one sentence, and interrupted queries into interrupts.
 
-    Parameters
-    ----------
-    memory : int
-        The limit in bytes, which the message names.
+    - memory: the limit in bytes, which the message names
     """
     duckdb = require("duckdb", extra="tables")
     try:

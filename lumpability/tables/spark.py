@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidInput, require
-from lumpability.tables.session import CSV, DATABASES
+from lumpability.tables.session import CSV, DATABASES, check_version
 from lumpability.tables.workspace import SPARK_FOLDER, Workspace
 
-_OLDEST = 4
+_OLDEST = (4, 0)
 _MANIFEST = "tables.json"
 _MEMORY = 1 << 40  # bytes: Spark bounds memory itself, so that proofs need no ranges
 _TYPES = {
@@ -41,30 +41,15 @@ _SETTINGS = {
 
 
 class SparkDatabase:
-    """The tables of a refinement in a Spark session; see `lumpability.tables.database.Database`.
+    """The tables of a refinement in a Spark session, by default the one that is active, or a new one.
 
-    Parameters
-    ----------
-    spark : pyspark.sql.SparkSession or None
-        By default the session that is active, or a new one.
-    workspace : Workspace
-        Its folder must be one that all executors see under this name.
-
-    Raises
-    ------
-    InvalidInput
-        If Spark is older than version 4.
+    All executors must see the folder of the workspace under its name.
     """
 
     memory = _MEMORY
 
     def __init__(self, spark: Any, workspace: Workspace) -> None:
-        pyspark = require("pyspark", extra="spark")
-        if int(pyspark.__version__.split(".")[0]) < _OLDEST:
-            raise InvalidInput(
-                f"edge tables need Spark {_OLDEST} or newer, and this is {pyspark.__version__}",
-                version=pyspark.__version__,
-            )
+        check_version(require("pyspark", extra="spark"), _OLDEST, "Spark")
         if spark is None:
             spark = require("pyspark.sql", extra="spark").SparkSession.builder.getOrCreate()
         self.spark, self.workspace = spark, workspace

@@ -43,14 +43,8 @@ def refine_by_sql(
 ) -> Found:
     """Refine by rounds of SQL.
 
-    Parameters
-    ----------
-    dialect : Dialect
-        Of the engine of SQL.
-    finish : callable, optional
-        Finishes in memory what fits there, see `hybrid`.
-    bits : int
-        Of the values of blocks; few force collisions, which tests do.
+    - finish: finishes in memory what fits there, see `hybrid`
+    - bits: of the values of blocks; few force collisions, which tests do
     """
     saved = session.recall("rows")
     if saved is None:
@@ -80,14 +74,13 @@ def _found(task: Task, session: Database, edges: Edges, rounds: Rounds) -> Found
     )[0]
 
     def matrix() -> WeightedStructure:
-        batches = quotient_rows(session, edges, task.kind, moduli)
-        rows: list[Any] = [
-            row
-            for batch in batches
-            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        ]
-        weights, _ = ExactArray.read([Fraction(int(a), int(b)) for *_, a, b in rows])
-        sources, targets = (np.array([row[i] for row in rows], dtype=np.int64) for i in (0, 1))
+        columns: list[list[Any]] = [[], [], [], []]
+        for batch in quotient_rows(session, edges, task.kind, moduli):
+            for column, part in zip(columns, batch.columns, strict=True):
+                column.extend(part.to_pylist())
+        sources, targets = (np.array(column, dtype=np.int64) for column in columns[:2])
+        numbers = [Fraction(int(a), int(b)) for a, b in zip(*columns[2:], strict=True)]
+        weights, _ = ExactArray.read(numbers)
         return WeightedStructure.from_edges(blocks, sources, targets, weights)
 
     return Found(

@@ -27,8 +27,8 @@ _MEMORY = 4 << 30  # bytes, where the system does not say how much it has
 _LEAST = 32 << 20  # bytes, with which DuckDB begins at all
 
 
-def read_bytes(size: int | str) -> int:
-    """Read a number of bytes, such as 4GB or 512MiB.
+def read_bytes(size: int | str | None) -> int:
+    """Read a number of bytes, such as 4GB or 512MiB; by default half of the machine's memory.
 
     Raises `InvalidValue` if it is none, or too few to begin with.
 
@@ -37,6 +37,8 @@ def read_bytes(size: int | str) -> int:
     >>> read_bytes("4GB"), read_bytes("512MiB"), read_bytes(10**9)
     (4000000000, 536870912, 1000000000)
     """
+    if size is None:
+        return half_of_memory()
     text = str(size).strip().upper()
     digits = text.rstrip("KMGTIB ")
     unit = text[len(digits) :].strip()
@@ -63,13 +65,7 @@ def half_of_memory() -> int:
 class Workspace:
     """The folder of a run: the checkpoint and what does not fit into memory.
 
-    Attributes
-    ----------
-    folder : Path
-    resumed : bool
-        Whether a checkpoint was there, and is to be used.
-    keep : bool
-        Whether the checkpoint stays if the run fails.
+    A checkpoint that is there and is to be used is ``resumed``; with ``keep`` it stays if the run fails.
     """
 
     def __init__(self, temp: str | Path | None, *, resume: bool = False) -> None:

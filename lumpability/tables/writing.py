@@ -1,4 +1,4 @@
-"""Chains as edge tables: the transitions as one file, states with labels and rewards as another."""
+"""Chains and families of chains as edge tables: the transitions as one file, states with labels as another."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import InvalidInput, require
+from lumpability.files import replacing
 from lumpability.markov.chains import CTMC, MarkovChain
+from lumpability.markov.examples.families import Family
 from lumpability.numbers.exact_array import ExactArray
-from lumpability.tables.output import write_table
+from lumpability.tables.output import parquet_writer, write_table
 from lumpability.tables.reading import LARGEST_WORD
+
+_STATES = 1 << 17  # of a range of a family
 
 
 def write_chain(chain: MarkovChain, edges: str | Path, states: str | Path | None = None) -> None:
@@ -60,6 +64,58 @@ def write_chain(chain: MarkovChain, edges: str | Path, states: str | Path | None
     if states is not None:
         attributes = arrow.record_batch(_attributes(chain))
         write_table(states, [attributes], attributes.schema, {})
+
+
+def write_family(family: Family, edges: str | Path, states: str | Path) -> None:
+    """Write the transitions and the states of a family as Parquet files; both, or none of them.
+
+    Files are written range after range of states, so that chains of any size need little memory.
+
+    Parameters
+    ----------
+    family : Family
+        Of `lumpability.markov.examples.families`: ``planted_blocks``, ``tandem``, ``components``.
+    edges, states : path
+
+    Raises
+    ------
+    FormatError
+        If a file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from lumpability.markov.examples.families import components
+    >>> from lumpability.tables import lump_table, write_family
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     edges, states = f"{folder}/edges.parquet", f"{folder}/states.parquet"
+    ...     write_family(components(4, crew=2), edges, states)
+    ...     lump_table(edges, states=states)
+    TableLumping(ordinary: 81 states -> 15 blocks, Q V = V Q^ holds exactly)
+    """
+    arrow = require("pyarrow", extra="tables")
+    whole = all(rate.denominator == 1 for rate in family.rates)
+    kind = arrow.int64() if whole else arrow.string()
+    numbers = arrow.array([int(r) if whole else str(r) for r in family.rates], type=kind)
+    names = list(family.labels(np.arange(0)))
+    key = arrow.int64()
+    schemas = (
+        arrow.schema([("source", key), ("target", key), ("rate", kind)]),
+        arrow.schema([("state", key), *((name, arrow.bool_()) for name in names)]),
+    )
+    with replacing([edges, states]) as files:
+        writers = list(map(parquet_writer, files, schemas))
+        for low in range(0, family.n, _STATES):
+            chosen = np.arange(low, min(low + _STATES, family.n))
+            columns = [np.concatenate(column) for column in zip(*family.moves(chosen), strict=True)]
+            order = np.argsort((columns[0] - low) * family.n + columns[1], kind="stable")
+            source, target, place = (column[order] for column in columns)
+            table = [source, target, numbers.take(arrow.array(place))]
+            writers[0].write_table(arrow.table(table, schema=schemas[0]))
+            marked = [chosen, *family.labels(chosen).values()]
+            writers[1].write_table(arrow.table(marked, schema=schemas[1]))
+        for writer in writers:
+            writer.close()
 
 
 def _transitions(chain: MarkovChain, whole: bool) -> Iterator[list[Any]]:

@@ -3,7 +3,7 @@
     PYTHONPATH=. python tests/benchmarks/edge_tables.py [--sizes 1e5 1e6] [--folder DIR] [--write FILE]
 
 Planted chains of the sizes given in states, with ten transitions from every state, and two queues in series,
-which need as many rounds as a queue has places.  They are written by `lumpability.tables.families`.  All
+which need as many rounds as a queue has places.  They are written by `write_family`.  All
 engines must write the same bytes.  CPU seconds are user and system time of the whole process, start included;
 memory is its peak resident set; disk is what the working folder took at most after a round.
 """
@@ -21,7 +21,8 @@ from typing import Any
 
 from suite.measuring import titled
 
-from lumpability.tables.families import planted_blocks, tandem, write_family
+from lumpability.markov.examples.families import planted_blocks, tandem
+from lumpability.tables import write_family
 
 MEMORY = {"stream": "400MB", "duckdb": "2GB", "hybrid": "2GB", "memory": "16GB"}
 COLUMNS = (

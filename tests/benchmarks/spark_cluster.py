@@ -16,8 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from lumpability.tables import lump_table
-from lumpability.tables.families import planted_blocks, write_family
+from lumpability.markov.examples.families import planted_blocks
+from lumpability.tables import lump_table, write_family
 from lumpability.tables.rounds import RoundReport
 
 EXECUTOR = "CoarseGrainedExecutorBackend"

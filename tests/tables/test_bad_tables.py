@@ -214,8 +214,10 @@ def test_a_version_of_duckdb_that_is_too_old_is_refused(write, monkeypatch):
 
 
 def test_a_version_of_spark_that_is_too_old_is_refused(write, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyspark", SimpleNamespace(__version__="3.5.1"))
-    with pytest.raises(InvalidInput, match=r"need Spark 4 or newer, and this is 3\.5\.1"):
+    monkeypatch.setitem(
+        sys.modules, "pyspark", SimpleNamespace(__version__="3.5.1", __name__="pyspark")
+    )
+    with pytest.raises(InvalidInput, match=r"need Spark 4.0 or newer, and this is 3\.5\.1"):
         lump_table(write(**EDGES), engine="spark")
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from lumpability import lump
 from lumpability.markov import examples
-from lumpability.tables import families, lump_table
+from lumpability.markov.examples import families
+from lumpability.tables import lump_table, write_family, writing
 from lumpability.tables.session import Session
 
 pytest.importorskip("duckdb")
@@ -19,9 +20,9 @@ parquet = pytest.importorskip("pyarrow.parquet")
     [("components", {"count": 3, "crew": 2}), ("tandem", {"first": 5, "second": 3})],
 )
 def test_a_family_is_the_chain_of_the_examples(name, arguments, states, tmp_path, monkeypatch):
-    monkeypatch.setattr(families, "_STATES", states)
+    monkeypatch.setattr(writing, "_STATES", states)
     files = tmp_path / "edges.parquet", tmp_path / "states.parquet"
-    families.write_family(getattr(families, name)(**arguments), *files)
+    write_family(getattr(families, name)(**arguments), *files)
     chain = getattr(examples, name)(**arguments)
     columns = parquet.read_table(files[0]).to_pydict()
     listed = zip(columns["source"], columns["target"], columns["rate"], strict=True)
@@ -33,15 +34,15 @@ def test_a_family_is_the_chain_of_the_examples(name, arguments, states, tmp_path
 
 def test_planted_blocks_are_found(tmp_path):
     files = tmp_path / "edges.parquet", tmp_path / "states.parquet"
-    families.write_family(families.planted_blocks(900), *files)
+    write_family(families.planted_blocks(900), *files)
     found = lump_table(files[0], states=files[1])
     assert found.partition.labels.tolist() == [state % 30 for state in range(900)]
 
 
 def test_rows_in_the_order_of_sources_are_streamed_without_sorting(tmp_path, monkeypatch):
     edges, states = tmp_path / "edges.parquet", tmp_path / "states.parquet"
-    monkeypatch.setattr(families, "_STATES", 1 << 9)  # many groups of rows, which threads share
-    families.write_family(families.planted_blocks(10_000), edges, states)
+    monkeypatch.setattr(writing, "_STATES", 1 << 9)  # many groups of rows, which threads share
+    write_family(families.planted_blocks(10_000), edges, states)
     queries = []
     batches = Session.batches
     monkeypatch.setattr(

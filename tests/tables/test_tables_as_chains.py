@@ -12,7 +12,7 @@ from lumpability.cli import cli
 from lumpability.errors import FormatError, SizeLimit
 from lumpability.formats.assembly import LossyWrite
 from lumpability.markov.examples import components, tandem
-from lumpability.tables import TABLE_ENGINES, chain, lump_table, read_table, write_chain
+from lumpability.tables import TABLE_ENGINES, lump_table, read_table, workspace, write_chain
 
 duckdb = pytest.importorskip("duckdb")
 pytest.importorskip("pyarrow")
@@ -79,7 +79,7 @@ def test_keys_are_names_of_states(tmp_path):
 
 
 def test_a_table_that_does_not_fit_is_not_read_as_a_chain(tmp_path, monkeypatch):
-    monkeypatch.setattr(chain, "half_of_memory", lambda: 64 << 20)
+    monkeypatch.setattr(workspace, "half_of_memory", lambda: 64 << 20)
     write_chain(components(2), tmp_path / "edges.parquet")
     with pytest.raises(SizeLimit, match="18 transitions of 9 states do not fit into memory"):
         read(tmp_path / "edges.parquet")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.markov.chains import CTMC
+from lumpability.markov.examples import families
 from lumpability.markov.examples.building import (
     assemble,
     bits_of,
@@ -186,22 +187,5 @@ def components(
     >>> chain.n, len(lump(chain).partition)
     (81, 15)
     """
-    need_at_least(1, count=count, crew=crew)
-    failing, finding, mending = read_rates(failure=failure, detection=detection, repair=repair)
-    check_size(3**count)
-    state = np.arange(3**count)
-    units = 3 ** np.arange(count)
-    condition = (state[:, None] // units % 3).astype(np.int8)
-    under_repair = (condition == 2).sum(axis=1)
-    shares = [mending * min(d, crew) / d for d in range(1, count + 1)]
-    moves = []
-    for component, unit in enumerate(units.tolist()):
-        intact, failed, mended = (state[condition[:, component] == c] for c in range(3))
-        share = ExactArray.of_values(under_repair[mended] - 1, shares)
-        moves += [
-            (intact, intact + unit, failing),
-            (failed, failed + unit, finding),
-            (mended, mended - 2 * unit, share),
-        ]
-    labels = {"all intact": state == 0, "none intact": np.all(condition != 0, axis=1)}
-    return assemble(CTMC, len(state), moves, labels=labels, initial=0)
+    rates = {"failure": failure, "detection": detection, "repair": repair}
+    return families.components(count, crew=crew, **rates).chain()

@@ -9,6 +9,7 @@ import numpy as np
 
 from lumpability.errors import InvalidValue, SizeLimit
 from lumpability.markov.chains import CTMC
+from lumpability.markov.examples import families
 from lumpability.markov.examples.building import assemble, bits_of, need_at_least, read_rates
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.rationals import read_number
@@ -106,23 +107,8 @@ def tandem(
     >>> len(lump(chain, respect="first full").partition), len(lump(chain).partition)
     (5, 20)
     """
-    need_at_least(1, first=first, second=second)
-    rates = read_rates(arrival=arrival, first=first_service, second=second_service)
-    state = np.arange((first + 1) * (second + 1))
-    i, j = state // (second + 1), state % (second + 1)
-    passing, lost = state[(i > 0) & (j < second)], state[(i > 0) & (j == second)]
-    return assemble(
-        CTMC,
-        len(state),
-        [
-            (state[i < first], state[i < first] + second + 1, rates[0]),
-            (passing, passing - second, rates[1]),
-            (lost, lost - second - 1, rates[1]),
-            (state[j > 0], state[j > 0] - 1, rates[2]),
-        ],
-        labels={"first full": i == first, "second empty": j == 0},
-        initial=0,
-    )
+    services = {"first_service": first_service, "second_service": second_service}
+    return families.tandem(first, second, arrival=arrival, **services).chain()
 
 
 def polling(stations: int, *, arrival: Any = "1/2", service: Any = 1, switching: Any = 200) -> CTMC:

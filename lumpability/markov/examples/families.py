@@ -1,7 +1,7 @@
-"""Families of chains written straight to Parquet files, so that chains of any size need little memory.
+"""Families of chains given by functions of their states, so that a chain of any size can be written range by range.
 
-A family says which transitions leave a range of states; files are written range after range.  The
-chains are those of `lumpability.markov.examples` where the names agree, and so are their lumpings.
+A family says which transitions leave a range of states.  `lumpability.tables.write_family` writes it to files;
+`Family.chain` builds it in memory.
 """
 
 from __future__ import annotations
@@ -10,17 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lumpability.errors import require
-from lumpability.files import replacing
-from lumpability.markov.examples.building import need_at_least, read_rates
+from lumpability.markov.chains import CTMC
+from lumpability.markov.examples.building import assemble, check_size, need_at_least, read_rates
+from lumpability.numbers.exact_array import ExactArray
 
-_STATES = 1 << 17  # of a range
-_PACKED = (("source", "target"), ("state",))  # columns of numbers that hardly repeat
 _PLANTED_DEGREE, _PLANTED_RATES = 10, 100
 
 Array = np.ndarray[Any, Any]
@@ -32,17 +29,6 @@ Moves = list[tuple[Array, Array, Array]]
 class Family:
     """A chain given by a function of its states.
 
-    Attributes
-    ----------
-    n : int
-        Number of states.
-    rates : tuple of Fraction
-        Distinct rates (1/time).
-    moves : callable
-        Returns the transitions of an array of states.
-    labels : callable
-        Returns the labels of an array of states, as boolean arrays by name.
-
     Examples
     --------
     >>> family = tandem(4, 3)
@@ -50,59 +36,20 @@ class Family:
     (20, 47)
     """
 
-    n: int
-    rates: tuple[Fraction, ...]
-    moves: Callable[[Array], Moves]
-    labels: Callable[[Array], dict[str, Array]]
+    n: int  # states
+    rates: tuple[Fraction, ...]  # distinct ones (1/time)
+    moves: Callable[[Array], Moves]  # the transitions of an array of states
+    labels: Callable[[Array], dict[str, Array]]  # of an array of states, boolean arrays by name
 
-
-def write_family(family: Family, edges: str | Path, states: str | Path) -> None:
-    """Write the transitions and the states of a family as Parquet files; both, or none of them.
-
-    Raises `FormatError` if a file cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from lumpability.tables import lump_table
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     edges, states = f"{folder}/edges.parquet", f"{folder}/states.parquet"
-    ...     write_family(components(4, crew=2), edges, states)
-    ...     lump_table(edges, states=states)
-    TableLumping(ordinary: 81 states -> 15 blocks, Q V = V Q^ holds exactly)
-    """
-    arrow, parquet = require("pyarrow", extra="tables"), require("pyarrow.parquet", extra="tables")
-    whole = all(rate.denominator == 1 for rate in family.rates)
-    kind = arrow.int64() if whole else arrow.string()
-    numbers = arrow.array([int(r) if whole else str(r) for r in family.rates], type=kind)
-    names = list(family.labels(np.arange(0)))
-    key = arrow.int64()
-    schemas = (
-        arrow.schema([("source", key), ("target", key), ("rate", kind)]),
-        arrow.schema([("state", key), *((name, arrow.bool_()) for name in names)]),
-    )
-    with replacing([edges, states]) as files:
-        writers = [
-            parquet.ParquetWriter(
-                file,
-                schema,
-                compression="zstd",
-                use_dictionary=[name for name in schema.names if name not in packed],
-                column_encoding=dict.fromkeys(packed, "DELTA_BINARY_PACKED"),
-            )
-            for file, schema, packed in zip(files, schemas, _PACKED, strict=True)
+    def chain(self) -> CTMC:
+        """Return the chain, which starts in state 0, in memory."""
+        check_size(self.n)
+        states = np.arange(self.n)
+        moves = [
+            (source, target, ExactArray.of_values(place, self.rates))
+            for source, target, place in self.moves(states)
         ]
-        for low in range(0, family.n, _STATES):
-            chosen = np.arange(low, min(low + _STATES, family.n))
-            columns = [np.concatenate(column) for column in zip(*family.moves(chosen), strict=True)]
-            order = np.argsort((columns[0] - low) * family.n + columns[1], kind="stable")
-            source, target, place = (column[order] for column in columns)
-            table = [source, target, numbers.take(arrow.array(place))]
-            writers[0].write_table(arrow.table(table, schema=schemas[0]))
-            marked = [chosen, *family.labels(chosen).values()]
-            writers[1].write_table(arrow.table(marked, schema=schemas[1]))
-        for writer in writers:
-            writer.close()
+        return assemble(CTMC, self.n, moves, labels=self.labels(states), initial=0)
 
 
 def planted_blocks(states: int, *, seed: int = 0) -> Family:
