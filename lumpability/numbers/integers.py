@@ -34,6 +34,7 @@ _SAFE_BITS = 62
 _PRIME_BITS = 61
 _CHUNK = 1 << 16
 _LONG = 1 << 12
+_SHORT = 256  # for so few a Python loop is faster than calls of numpy
 
 
 def common_denominator(values: Sequence[Fraction]) -> int:
@@ -140,6 +141,11 @@ def intern(array: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarra
     """
     if _is_constant(array):  # such as the row sums of a DTMC
         return np.zeros(array.shape, dtype=np.uint8), array[:1].copy()
+    if len(array) < _SHORT and array.ndim == 1 and array.dtype.kind in "iu":
+        values = array.tolist()
+        number = {value: code for code, value in enumerate(sorted(set(values)))}
+        codes = np.array([number[value] for value in values], smallest_unsigned(len(number)))
+        return codes, np.array(list(number), dtype=array.dtype)
     if len(array) >= _LONG and array.dtype.kind in "iufb" and array.itemsize <= 8:
         found = number_words(array.view(f"u{array.itemsize}"))
         if found is not None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from lumpability.numbers.float_arrays import (
 )
 from lumpability.numbers.groups import Group
 from lumpability.partition import Partition
+from lumpability.refinement.exact_rounds import scrambled
 from lumpability.refinement.normal_form import Multiples, NormalForm
 from lumpability.structure import Structure
 from lumpability.structure.dense import BLOCK, DenseStructure
@@ -224,13 +226,8 @@ class _Scan:
             nonzero = values[:, missing] != 0
             first[missing] = values[nonzero.argmax(axis=0), missing]
             self.first[self.active] = first
-        divisor = self.group.parts(np.where(first == 0, 1.0, first))
-        with np.errstate(over="ignore", under="ignore"):
-            quotients = values / divisor + 0.0  # -0.0 becomes 0.0
-        bits = quotients.view(np.uint64)
-        bits ^= bits >> _FOLD
-        bits *= _multipliers(rows)[:, None]
-        self.hash[self.active] += bits.sum(axis=0, dtype=np.uint64)
+        multipliers = scrambled(rows.astype(np.uint64) * _ODD, seed=0) | np.uint64(1)
+        self._add_to_hash(values, multipliers[:, None])
 
     def _hash_bias(self) -> None:
         bias = self.layer.bias
@@ -241,13 +238,16 @@ class _Scan:
         if not self.rough_rows:  # weights all zero: the bias itself comes first
             first = np.where(first == 0, exact, first)
             self.first[self.active] = first
-        known = first != 0
-        divisor = self.group.parts(np.where(known, first, 1.0))
+        self._add_to_hash(np.where(first == 0, 0.0, exact)[None], _ODD)
+
+    def _add_to_hash(self, values: Array, multipliers: Any) -> None:
+        """Hash rows of the active columns, divided by the first entries of these."""
         with np.errstate(over="ignore", under="ignore"):
-            quotients = np.where(known, exact / divisor, 0.0) + 0.0
+            quotients = values / self.divisors(self.active) + 0.0  # -0.0 becomes 0.0
         bits = quotients.view(np.uint64)
         bits ^= bits >> _FOLD
-        self.hash[self.active] += bits * _ODD
+        bits *= multipliers
+        self.hash[self.active] += bits.sum(axis=0, dtype=np.uint64)
 
     @property
     def is_rough(self) -> bool:
@@ -286,14 +286,6 @@ def _repeated(values: Array) -> Array:
     result = np.empty(len(values), dtype=bool)
     result[order] = same[1:] | same[:-1]
     return result
-
-
-def _multipliers(rows: Array) -> Array:
-    """One odd pseudo-random multiplier for each row number (splitmix64)."""
-    x = (rows.astype(np.uint64) + np.uint64(1)) * _ODD
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray((x ^ (x >> np.uint64(31))) | np.uint64(1))
 
 
 def _agreement(layer: DenseStructure, members: Array, leaders: Array, scan: _Scan) -> Array:

@@ -15,8 +15,7 @@ from collections import defaultdict
 
 from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
-from lumpability.refinement.entries import Entries
-from lumpability.refinement.refinable import RefinableBlocks
+from lumpability.refinement.refinable import Entries, RefinableBlocks
 from lumpability.structure import WeightedStructure
 
 __all__ = ["split_by_shares"]

@@ -17,10 +17,9 @@ from collections.abc import Sequence
 from lumpability.errors import InvalidInput
 from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
-from lumpability.refinement.entries import Entries
 from lumpability.refinement.normal_form import SHARES, SUMS, NormalForm
 from lumpability.refinement.proportional_worklist import split_by_shares
-from lumpability.refinement.refinable import RefinableBlocks
+from lumpability.refinement.refinable import Entries, RefinableBlocks
 from lumpability.structure import WeightedStructure
 
 __all__ = ["refine", "split_all", "split_by_sums"]
