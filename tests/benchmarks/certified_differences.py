@@ -7,16 +7,19 @@
 
 Networks and boxes are those of the shared folder; copies are made here: float16 rounds every weight to half
 precision, int8 rounds the weights of each layer to multiples of their largest absolute value over 127.
-The peer column is auto_LiRPA's CROWN on f - f^, where that package is installed.
+The peer column is auto_LiRPA's CROWN on f - f^, where auto_LiRPA 0.3, without what it depends on, is installed
+beside torch, appdirs, packaging, pyyaml, sortedcontainers and tqdm.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 import tempfile
 import time
+import types
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -138,9 +141,12 @@ def auto_lirpa(first: Network, second: Network, low: Any, high: Any) -> str:
     """Return the bound of auto_LiRPA's CROWN on f - f^, or nothing without the package."""
     try:
         import torch
+
+        put_back_names()
         from auto_LiRPA import BoundedModule, BoundedTensor, PerturbationLpNorm
     except ImportError:
         return ""
+    torch.set_default_dtype(torch.float64)
     halves = []
     for network in (first, second):
         parts: list[Any] = []
@@ -164,7 +170,24 @@ def auto_lirpa(first: Network, second: Network, low: Any, high: Any) -> str:
     model = BoundedModule(Gap(), middle)
     inputs = BoundedTensor(middle, PerturbationLpNorm(x_L=ends[0], x_U=ends[1]))
     below, above = model.compute_bounds(x=(inputs,), method="CROWN")
-    return f"{max(float((-below).max()), float(above.max())):.3g}"
+    return f"{max(float((-below.detach()).max()), float(above.detach().max())):.3g}"
+
+
+def put_back_names() -> None:
+    """Put names where auto_LiRPA 0.3 looks for them; torch and numpy have moved them since."""
+    import torch
+    from torch.onnx._internal.torchscript_exporter import _globals
+    from torch.onnx._internal.torchscript_exporter import utils as moved
+
+    def set_opset(version: int) -> None:
+        _globals.GLOBALS.export_onnx_opset_version = version
+
+    sets = types.ModuleType("numpy.lib.arraysetops")
+    sets.isin = np.isin  # type: ignore[attr-defined]
+    sys.modules.setdefault(sets.__name__, sets)
+    importlib.import_module("torch.onnx.utils")._optimize_graph = moved._optimize_graph
+    importlib.import_module("torch.onnx.symbolic_helper")._set_opset_version = set_opset
+    torch._C.Node.__getitem__ = lambda node, name: getattr(node, node.kindOf(name))(name)
 
 
 def search_nets(count: int, start: int) -> int:
