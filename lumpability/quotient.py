@@ -106,8 +106,6 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
     It is the quotient exactly when the partition is stable, which `refinement.stability.disagreement`
     decides.  O(transitions of the first members).
 
-    Examples
-    --------
     >>> structure = WeightedStructure.from_edges(3, [0, 0, 1, 2], [1, 2, 0, 0], ["1/2", "1/2", 1, 1])
     >>> quotient = collapse(structure, Partition.of([{0}, {1, 2}]))
     >>> quotient.row(0), quotient.row(1)
@@ -125,8 +123,6 @@ def collapse(structure: WeightedStructure, partition: Partition) -> WeightedStru
 def project(vector: ExactArray, partition: Partition) -> ExactArray:
     """Sum a vector over blocks: x V, shape (len(partition),); exact, O(n).
 
-    Examples
-    --------
     >>> vector, _ = ExactArray.read(["1/2", "1/3", "1/6"])
     >>> project(vector, Partition.of([0, 1, 0]))
     ExactArray([2/3, 1/3])
@@ -163,8 +159,6 @@ def _zero_in(vector: ExactArray) -> Exact:
 def pull_back(vector: ExactArray, partition: Partition) -> ExactArray:
     """Give every state the value of its block: V f, shape (n,).
 
-    Examples
-    --------
     >>> vector, _ = ExactArray.read([5, 7])
     >>> pull_back(vector, Partition.of([0, 1, 0]))
     ExactArray([5, 7, 5])

@@ -29,8 +29,6 @@ SMALL_SYMBOLIC = 1_000
 def is_small(structure: WeightedStructure) -> bool:
     """Whether plain Python is fast enough for a structure.
 
-    Examples
-    --------
     >>> is_small(WeightedStructure.from_edges(2, [0], [1], [1]))
     True
     """
@@ -43,8 +41,6 @@ def engine_for(structures: Sequence[Structure], normal: NormalForm) -> EngineNam
     The kernel takes a pass for each monomial of rational functions.  If there are too many monomials
     (`ExactArray.components`), rounds in a prime field evaluate the functions instead.
 
-    Examples
-    --------
     >>> engine_for([WeightedStructure.from_edges(2, [0], [1], [1])], SUMS)
     'worklist'
     """

@@ -44,21 +44,12 @@ _PATIENCE = 3  # doublings of the rows read without a new group before columns a
 
 
 def refine(structures: Sequence[Structure], within: Partition, normal: NormalForm) -> Partition:
-    """Return the coarsest stable partition of a layer that refines `within`.
+    """Return the coarsest stable partition of a layer that refines `within`, where all classes and the bias are alone.
 
     Raises `InvalidInput` for structures or a normal form that are not served.
 
-    Parameters
-    ----------
-    within : Partition
-        Every class of rows and the bias are alone.
-
-    Notes
-    -----
     Reads a few rows when all columns differ; otherwise O(rows) for the columns that share a block.
 
-    Examples
-    --------
     >>> from lumpability.refinement.normal_form import multiples
     >>> from lumpability.structure.dense import RowClasses
     >>> matrix = np.array([[1.0, 3.0, -1.0], [2.0, 6.0, -2.0]])
@@ -89,13 +80,8 @@ def refine(structures: Sequence[Structure], within: Partition, normal: NormalFor
 def column_factors(layer: DenseStructure, leader: Array, group: Group) -> dict[int, Fraction]:
     """Return the factor of each column over its leader, for columns that differ from it.
 
-    Parameters
-    ----------
-    leader : int array, shape (units,)
-        For every unit a unit whose column of [A W; b] is the same up to a factor of the group.
+    - leader: for every unit a unit whose column of [A W; b] is the same up to a factor of the group.
 
-    Examples
-    --------
     >>> from lumpability.structure.dense import RowClasses
     >>> layer = DenseStructure(np.array([[1.0, 3.0]]), None, RowClasses.separate(1))
     >>> column_factors(layer, np.array([0, 0]), Group.POSITIVE)

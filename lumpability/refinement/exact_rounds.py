@@ -30,15 +30,8 @@ Array = np.ndarray[Any, Any]
 class Levels:
     """The partitions of all rounds so far; further rounds are computed on request.
 
-    Parameters
-    ----------
-    matrices : sequence of WeightedStructure
-        Sums of all of them must agree.  Diagonals are explicit.
-    normal : NormalForm
-        Decides when two vectors of sums count as equal.
+    - matrices: sums of all of them must agree.  Diagonals are explicit.
 
-    Examples
-    --------
     >>> line = WeightedStructure.from_edges(4, [0, 1, 2], [1, 2, 3], [1, 1, 1])
     >>> levels = Levels([line], Partition.of([{0, 1, 2}, {3}]))
     >>> levels.depth(0, 3), levels.depth(0, 2), levels.depth(0, 1)
@@ -123,8 +116,6 @@ class Levels:
     def advance(self, level: int) -> int:
         """Compute rounds up to a level; return the last level, up to this, at which a block was split.
 
-        Examples
-        --------
         >>> line = WeightedStructure.from_edges(4, [0, 1, 2], [1, 2, 3], [1, 1, 1])
         >>> levels = Levels([line], Partition.of([{0, 1, 2}, {3}]))
         >>> levels.advance(1), levels.advance(9)
@@ -219,8 +210,6 @@ def _equal_rows(rows: WeightedStructure) -> Array:
 def scrambled(numbers: Array, seed: int) -> Array:
     """Return pseudo-random 64-bit numbers for given ones (Steele, Lea and Flood: splitmix64).
 
-    Examples
-    --------
     >>> numbers = scrambled(np.arange(3, dtype=np.uint64), seed=0)
     >>> len(set(numbers.tolist())), numbers.dtype
     (3, dtype('uint64'))

@@ -89,16 +89,10 @@ def refine(
 ) -> Partition:
     """Return the coarsest stable partition that refines `within`, proved stable.
 
-    Parameters
-    ----------
-    structures : sequence of WeightedStructure
-        With positive weights for `SHARES`.
-    normal : {SUMS, SHARES}
-    progress : callable, optional
-        Called with (blocks so far, states) after every round.
+    - structures: with positive weights for `SHARES`
+    - normal: `SUMS` or `SHARES`
+    - progress: called with (blocks so far, states) after every round
 
-    Examples
-    --------
     >>> structure = WeightedStructure.from_edges(4, [0, 0, 1, 1], [2, 3, 2, 3], [1, 2, 3, 6])
     >>> start = Partition.of([0, 0, 1, 2])
     >>> refine([structure], start, SHARES), refine([structure], start)
@@ -135,10 +129,7 @@ def propose(
 
     If totals of shares vanish modulo every prime that is tried, it is the partition after the splits so far.
 
-    Parameters
-    ----------
-    tables : callable
-        ``tables(attempt)`` gives residues of ``structure.weights.values``.
+    - tables: ``tables(attempt)`` gives residues of ``structure.weights.values``.
     """
     partition = within
     if structure.n == 0 or structure.m == 0:

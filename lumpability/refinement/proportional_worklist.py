@@ -22,15 +22,8 @@ __all__ = ["split_by_shares"]
 
 
 def split_by_shares(structure: WeightedStructure, within: Partition) -> RefinableBlocks:
-    """Split until the states of each block have proportional weights into the other blocks.
+    """Split until the states of each block have proportional weights, which are positive, into the other blocks.
 
-    Parameters
-    ----------
-    structure : WeightedStructure
-        With positive weights.
-
-    Examples
-    --------
     >>> structure = WeightedStructure.from_edges(4, [0, 0, 1, 1], [2, 3, 2, 3], [1, 2, 3, 6])
     >>> split_by_shares(structure, Partition.of([0, 0, 1, 2])).partition()
     Partition([[0, 1], [2], [3]])

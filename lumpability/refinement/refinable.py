@@ -54,8 +54,6 @@ class RefinableBlocks:
     Invariant: ``order[starts[b]:ends[b]]`` are the members of block b, `place` is the inverse of `order`,
     and ``node_of[b]`` is the number of its node.
 
-    Examples
-    --------
     >>> from fractions import Fraction
     >>> blocks = RefinableBlocks(Partition.trivial(3))
     >>> blocks.split(0, {1: Fraction(5)}, splitter=0)
@@ -91,21 +89,10 @@ class RefinableBlocks:
     ) -> list[int]:
         """Split a block by values, none of them zero; states without one have value zero.
 
-        Parameters
-        ----------
-        values : dict of int to Exact
-            Of some members of the block.
-        splitter, condition : int
-            Recorded as the reason: the node, and the number of the matrix.
+        - values: of some members of the block
+        - splitter, condition: recorded as the reason: the node, and the number of the matrix
 
-        Returns
-        -------
-        list of int
-            The numbers of the parts, the largest first, which keeps the number of the block.
-
-        Notes
-        -----
-        O(members with a value).
+        Returns the numbers of the parts, the largest first, which keeps the number of the block.  O(members with a value).
         """
         groups: defaultdict[Exact, list[int]] = defaultdict(list)
         for state, value in values.items():
@@ -156,13 +143,7 @@ class RefinableBlocks:
         return Partition(np.array(self.block_of, dtype=np.int64))
 
     def history(self, zero: Exact) -> History:
-        """Return the history of all splits; each block must be a single state.
-
-        Parameters
-        ----------
-        zero : Exact
-            The zero of the field of weights.
-        """
+        """Return the history of all splits; each block must be a single state, and zero is that of the field of weights."""
         assert len(self) == len(self.order)
         starts, ends = np.array(self._nodes, dtype=np.int64).reshape(-1, 2).T
         split_node, splitter, condition = np.array(self._splits, dtype=np.int64).reshape(-1, 3).T

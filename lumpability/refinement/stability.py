@@ -29,8 +29,6 @@ Array = np.ndarray[Any, Any]
 def first_rows(structure: WeightedStructure, partition: Partition) -> WeightedStructure:
     """Return M^: the sums of the rows of the first members of blocks; O(their transitions), plus sorting.
 
-    Examples
-    --------
     >>> structure = WeightedStructure.from_edges(3, [0, 0, 1, 2], [1, 2, 0, 0], ["1/2", "1/2", 1, 1])
     >>> rows = first_rows(structure, Partition.of([{0}, {1, 2}]))
     >>> rows.row(0), rows.row(1)
@@ -51,8 +49,6 @@ def first_rows(structure: WeightedStructure, partition: Partition) -> WeightedSt
 def initial_of_blocks(structure: WeightedStructure, partition: Partition) -> Partition | None:
     """Return the initial partition of the structure on blocks; None means a single block.
 
-    Examples
-    --------
     >>> structure = WeightedStructure.from_edges(3, [], [], [], within=Partition.of([0, 0, 1]))
     >>> initial_of_blocks(structure, Partition.of([{0}, {1}, {2}]))
     Partition([[0, 1], [2]])
@@ -67,8 +63,6 @@ def is_stable(structure: WeightedStructure, partition: Partition) -> bool:
 
     Raises `ValueError` if the weights have no `components`.
 
-    Examples
-    --------
     >>> structure = WeightedStructure.from_edges(3, [0, 2], [1, 1], ["x + y", "y + x"])
     >>> is_stable(structure, Partition.of([{0, 2}, {1}])), is_stable(structure, Partition.trivial(3))
     (True, False)
@@ -89,26 +83,11 @@ def disagreement(
 ) -> Witness | None:
     """Decide exactly whether a partition is stable; return a witness against it, or None.
 
-    Parameters
-    ----------
-    partition : Partition
-        Of the same states.
-    normal : NormalForm
-        Decides when two vectors of sums count as equal.
-
-    Returns
-    -------
-    Witness or None
-        The first state, in ascending order, whose normal form is not that of the first member of its
-        block, and the first block in which the two differ, their own block last.
-
-    Notes
-    -----
+    The witness is the first state, in ascending order, whose normal form is not that of the first member of its
+    block, and the first block in which the two differ, their own block last.
     O(m) exact additions, chunk by chunk; each chunk sums the rows of its blocks' first members again.  States
     that are alone are skipped.
 
-    Examples
-    --------
     >>> structure = WeightedStructure.from_edges(3, [0, 2], [1, 1], [1, 2])
     >>> print(disagreement(structure, Partition.of([{0, 2}, {1}])))
     states 0 and 2: 1 against 2 into block 1

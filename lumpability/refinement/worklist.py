@@ -30,12 +30,8 @@ def refine(
 ) -> Partition:
     """Return the coarsest stable partition that refines `within`.
 
-    Parameters
-    ----------
-    normal : {SUMS, SHARES}
+    - normal: `SUMS` or `SHARES`
 
-    Examples
-    --------
     >>> structure = WeightedStructure.from_edges(3, [0, 2], [1, 1], [3, 4])
     >>> refine([structure], Partition.trivial(3))
     Partition([[0], [1], [2]])
@@ -60,8 +56,6 @@ def split_all(
 def split_by_sums(matrices: Sequence[WeightedStructure], within: Partition) -> RefinableBlocks:
     """Split until every block is stable for all matrices; return the blocks, which record every split.
 
-    Examples
-    --------
     >>> structure = WeightedStructure.from_edges(3, [0, 2], [1, 1], [3, 4])
     >>> from fractions import Fraction
     >>> history = split_by_sums([structure], Partition.trivial(3)).history(Fraction(0))

@@ -70,15 +70,10 @@ class DenseStructure:
 
     States 0 .. units - 1 are the units, then come the classes of rows, and last the bias.
 
-    Parameters
-    ----------
-    matrix : float array, shape (rows, columns)
-    bias : float array, shape (columns,), or None
-    below : RowClasses
-        The class or the constant value of each row.
+    - matrix: float array, shape (rows, columns)
+    - bias: float array, shape (columns,), or None
+    - below: the class or the constant value of each row.
 
-    Examples
-    --------
     >>> rows = RowClasses(np.array([0, 1]), np.array([0]), to_fractions([1, 2]), np.array([2]), to_fractions([3]))
     >>> summed = DenseStructure(np.array([[1.0, 2], [3, 4], [5, 6]]), np.array([0.5, 0]), rows)
     >>> summed.block(0, 1)[0].tolist(), summed.bias.tolist()
@@ -177,11 +172,7 @@ class DenseStructure:
     ) -> tuple[Array, Array]:
         """Return aggregated rows low .. high - 1 for some columns, and which rows are exact.
 
-        Returns
-        -------
-        values : float array, shape (high - low, columns)
-        exact : bool array, shape (high - low,)
-            Rows that are not exact must be read with `fractions`.
+        Rows that are not exact must be read with `fractions`.
         """
         if self._plain:
             exact = np.ones(high - low, dtype=bool)
@@ -237,15 +228,6 @@ class DenseStructure:
     def zero_classes(self, groups: Array, columns: Array) -> Array:
         """Return for each group of rows (shape (units, k)) whether all its entries vanish.
 
-        Parameters
-        ----------
-        groups : int array, shape (units, k)
-            Classes of rows.
-        columns : int array
-            Columns that count.
-
-        Notes
-        -----
         Reads columns in growing portions, and only rows that have been zero so far.
         """
         alive = np.arange(len(groups))

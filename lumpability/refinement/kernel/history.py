@@ -82,8 +82,6 @@ def split_history(
 
     None if weights are symbolic, or sums too large.
 
-    Examples
-    --------
     >>> matrix = WeightedStructure.from_edges(3, [0, 1], [2, 2], [1, "3/2"])
     >>> history = split_history([matrix], Partition.of([{0, 1}, {2}]))
     >>> [history.blocks(part) for part in (2, 3)], history.sums

@@ -77,8 +77,6 @@ class Settled(NamedTuple):
 def settled(structure: WeightedStructure, within: Partition) -> Settled | None:
     """Settle as many states as possible; return None if too few settle, or too many weights would be confused.
 
-    Examples
-    --------
     >>> structure = WeightedStructure.from_edges(4, [0, 1, 2], [1, 3, 3], [2, 2, 2])
     >>> settled(structure, Partition.of([{0, 1, 2}, {3}]))
     Settled(partition=Partition([[0], [1, 2], [3]]), complete=True, exact=True)
