@@ -88,7 +88,7 @@ def write_table(
     text = json.dumps({"version": __version__, **metadata}, sort_keys=True)
     described = schema.with_metadata({"lumpability": text})
     with writing(path) as file, parquet_writer(file, described) as writer:
-        for table in _regrouped(batches, schema):
+        for table in regrouped(batches, schema):
             writer.write_table(table.replace_schema_metadata(described.metadata))
 
 
@@ -105,7 +105,7 @@ def parquet_writer(file: Any, schema: Any) -> Any:
     )
 
 
-def _regrouped(batches: Iterable[Any], schema: Any) -> Iterator[Any]:
+def regrouped(batches: Iterable[Any], schema: Any) -> Iterator[Any]:
     """Yield tables of `_GROUP` rows, the last one of fewer."""
     arrow = _arrow()
     waiting: list[Any] = []

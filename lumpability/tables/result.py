@@ -28,7 +28,7 @@ from lumpability.tables.certificate import (
 )
 from lumpability.tables.database import Database
 from lumpability.tables.generator import has_wide_quotient
-from lumpability.tables.output import blocks_schema, quotient_schema, write_table
+from lumpability.tables.output import blocks_schema, quotient_schema, regrouped, write_table
 from lumpability.tables.reading import Edges, read_numbers
 from lumpability.tables.session import identifier
 from lumpability.tables.task import Task
@@ -148,29 +148,17 @@ def conclude(
 def _with_keys(session: Database, edges: Edges, numbers: Iterator[Any]) -> Iterator[Any]:
     """Put the keys of states before the numbers of their blocks."""
     arrow = require("pyarrow", extra="tables")
-    first = 0
-    keys = None if edges.dense else _Keys(session)
-    for batch in numbers:
-        count = batch.num_rows
-        state = arrow.array(np.arange(first, first + count)) if keys is None else keys.take(count)
-        yield arrow.RecordBatch.from_arrays([state, batch.column("block")], ["state", "block"])
-        first += count
-
-
-class _Keys:
-    """The keys of states in the order of their numbers, as many at a time as are wanted."""
-
-    def __init__(self, session: Database) -> None:
-        self._batches = session.batches("SELECT key FROM numbers ORDER BY s", beside=True)
-        self._waiting: list[Any] = []
-
-    def take(self, count: int) -> Any:
-        arrow = require("pyarrow", extra="tables")
-        while sum(map(len, self._waiting)) < count:
-            self._waiting.append(next(self._batches).column("key"))
-        whole = arrow.concat_arrays(self._waiting)
-        self._waiting = [whole.slice(count)]
-        return whole.slice(0, count)
+    kept, listed = blocks_schema(edges.key), "SELECT key AS state FROM numbers ORDER BY s"
+    first, keys = 0, None
+    if not edges.dense:
+        keys = regrouped(session.batches(listed, beside=True), arrow.schema([kept.field("state")]))
+    for table in regrouped(numbers, arrow.schema([kept.field("block")])):
+        if keys is None:
+            state = arrow.array(np.arange(first, first + table.num_rows))
+            first += table.num_rows
+        else:
+            state = next(keys).column("state")
+        yield from table.add_column(0, kept.field("state"), state).to_batches()
 
 
 def _quotient_chain(task: Task, session: Database, edges: Edges, found: Found) -> MarkovChain:

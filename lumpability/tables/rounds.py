@@ -9,6 +9,7 @@ splits at least one block, so this ends, whatever the values are.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,12 +34,15 @@ class RoundReport:
         States in blocks that may still split.
     disk : int
         Bytes that the working folder takes.
+    seconds : float
+        Since the refinement began, or went on.
     """
 
     number: int
     blocks: int
     pending: int
     disk: int
+    seconds: float
 
 
 Finish = Callable[["Rounds", int], bool]
@@ -72,6 +76,7 @@ class Rounds:
         self.proof = Proof(statements.dialect, statements.n, statements.moduli)
         self.number = self.seed = self.blocks = 0
         self.proving = False
+        self.started = time.perf_counter()
 
     def run(self) -> None:
         """Refine until the partition is proved stable.
@@ -117,7 +122,9 @@ class Rounds:
         with self.database.transaction():
             self.save(proving=not self._split(self.statements.touched()))
         if self.report is not None:
-            self.report(RoundReport(self.number, self.blocks, pending, self.database.disk()))
+            seconds = time.perf_counter() - self.started
+            disk = self.database.disk()
+            self.report(RoundReport(self.number, self.blocks, pending, disk, seconds))
 
     def _split(self, touched: str) -> int:
         """Split blocks by the keys of touched states; return how many states were renamed."""

@@ -10,6 +10,7 @@ nanoseconds for each transition in each sweep.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from itertools import islice
 from mmap import mmap
@@ -97,7 +98,7 @@ class _Sweeps:
         n = rows.structure.n
         self.rows, self.structure = rows, rows.structure
         self.memory, self.report, self.number = memory, report, 0
-        self.count = len(start)
+        self.count, self.started = len(start), time.perf_counter()
         self.blocks = Blocks(
             start.labels,
             _in_small_pages(n, np.uint32),
@@ -137,7 +138,8 @@ class _Sweeps:
             self.number += 1
             if self.report is not None:
                 disk = sum(map(len, self.rows.maps))
-                self.report(RoundReport(self.number, self.count, int(n - lone), disk))
+                seconds = time.perf_counter() - self.started
+                self.report(RoundReport(self.number, self.count, int(n - lone), disk, seconds))
             if self._fits(n - lone):
                 return self._finish_in_memory()
         firsts = blocks.parts[1 : self.count + 1, NOTE].astype(np.int64)

@@ -304,3 +304,6 @@ def test_progress_is_reported_after_every_round(tables):
     assert [report.number for report in reports] == list(range(1, len(reports) + 1))
     assert isinstance(reports[0], rounds.RoundReport)
     assert reports[-1].blocks == 15
+    seconds = [report.seconds for report in reports]
+    assert seconds == sorted(seconds)
+    assert seconds[0] > 0

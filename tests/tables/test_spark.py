@@ -71,3 +71,22 @@ def test_spark_gives_the_partition_and_the_bytes_of_other_engines(spark, tmp_pat
         assert found.quotient.matrix.equals(lump(chain, kind=kind).quotient.matrix)
         written.append((blocks.read_bytes(), quotient.read_bytes()))
     assert written[0] == written[1]
+
+
+def test_a_run_on_spark_goes_on_after_its_last_full_round(spark, tmp_path):
+    edges, states, work = tmp_path / "edges.parquet", tmp_path / "states.parquet", tmp_path / "work"
+    write_chain(components(3), edges, states)
+    given = {"states": states, "engine": "spark", "spark": spark, "temp": work}
+    numbers = []
+
+    def stop_after_one(report):
+        numbers.append(report.number)
+        if report.number == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lump_table(edges, **given, progress=stop_after_one)
+    found = lump_table(edges, **given, resume=True, progress=stop_after_one)
+    assert numbers == list(range(1, found.rounds + 1))
+    assert found.partition == lump(components(3)).partition
+    assert not list(work.iterdir())
