@@ -335,7 +335,8 @@ class _Weights:
         keys = gates + self._hashes_of_columns(layer.column, seed)
         together = _by_words(np.where(alone, keys, np.uint64(0)))
         joined = Partition(np.where(alone, len(partition), partition.labels)).meet(together)
-        others, firsts = (units[alone[firsts]] for units in _pairs(joined))
+        others, firsts = _pairs(joined)
+        others, firsts = others[alone[firsts]], firsts[alone[firsts]]
         same = all(self._agree(name, others, firsts) for name in own)
         if not same or not self._agree_in_columns(layer.column, others, firsts):
             return None

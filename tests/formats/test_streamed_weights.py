@@ -75,13 +75,13 @@ def test_equal_units_of_a_gated_layer_are_merged(tmp_path, monkeypatch, dtype, c
 
 @pytest.mark.parametrize("chunk", [1, 1 << 20])
 def test_units_of_one_gate_and_column_are_merged_through_the_rows_up(tmp_path, monkeypatch, chunk):
-    """Units 0 and 3 have one gate and one column; unit 2 has the gate, and unit 1 the column."""
+    """Units 0 and 3 have one gate and one column; unit 2 has the gate, unit 1 the column, and unit 4 is unit 1."""
     monkeypatch.setattr(streamed_weights, "_CHUNK", chunk)
     weights = {
-        "gate_proj.weight": np.array([[1, 2], [3, 4], [1, 2], [1, 2]], np.float32),
-        "up_proj.weight": np.array([[1, 0], [5, 6], [7, 8], [2, -9]], np.float32),
-        "up_proj.bias": np.array([1, 2, 3, 4], np.float32),
-        "down_proj.weight": np.array([[1, 1, 2, 1], [0, 0, 1, 0]], np.float32),
+        "gate_proj.weight": np.array([[1, 2], [3, 4], [1, 2], [1, 2], [3, 4]], np.float32),
+        "up_proj.weight": np.array([[1, 0], [5, 6], [7, 8], [2, -9], [5, 6]], np.float32),
+        "up_proj.bias": np.array([1, 2, 3, 4, 2], np.float32),
+        "down_proj.weight": np.array([[1, 1, 2, 1, 7], [0, 0, 1, 0, 0]], np.float32),
     }
     safetensors.save_file(weights, tmp_path / "net.safetensors")
     found = lump_weights(tmp_path / "net.safetensors", tmp_path / "small.safetensors")
@@ -90,7 +90,7 @@ def test_units_of_one_gate_and_column_are_merged_through_the_rows_up(tmp_path, m
     assert small["gate_proj.weight"].tolist() == [[1, 2], [3, 4], [1, 2]]
     assert small["up_proj.weight"].tolist() == [[3, -9], [5, 6], [7, 8]]
     assert small["up_proj.bias"].tolist() == [5, 2, 3]
-    assert small["down_proj.weight"].tolist() == [[1, 1, 2], [0, 0, 1]]
+    assert small["down_proj.weight"].tolist() == [[1, 8, 2], [0, 0, 1]]
 
 
 @given(st.data())
@@ -206,6 +206,25 @@ def test_rows_with_one_hash_are_compared(tmp_path, monkeypatch):
     )
     assert lump_weights(tmp_path / "net.safetensors").layers[0].classes == 6
     assert sorted(set(seeds)) == [0, 1]
+
+
+def test_gates_and_columns_with_one_hash_are_compared(tmp_path, monkeypatch):
+    """Hashes of the rows up differ, and all others are equal with the first random numbers."""
+    hash_of = streamed_weights.hash_of
+
+    def colliding(bits, seed):
+        found = hash_of(bits, seed)
+        return found if seed[0] or seed[1:] == [1, 0] else np.zeros_like(found)
+
+    monkeypatch.setattr(streamed_weights, "hash_of", colliding)
+    random = np.random.default_rng(2)
+    shapes = [(6, 3), (6, 3), (2, 6)]
+    weights = {
+        f"{n}.weight": random.standard_normal(s).astype(np.float32)
+        for n, s in zip(NAMES, shapes, strict=True)
+    }
+    safetensors.save_file(weights, tmp_path / "net.safetensors")
+    assert lump_weights(tmp_path / "net.safetensors").layers[0].classes == 6
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
