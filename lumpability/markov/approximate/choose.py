@@ -32,7 +32,7 @@ def partition_by_gaps(
     >>> partition_by_gaps(matrix, Partition([0, 0, 0, 1]), Fraction(1, 50), Fraction(0))
     Partition([[0, 1], [2], [3]])
     """
-    chosen = by_definition if _is_for_definition(matrix, tolerance, absolute) else by_kernel
+    chosen = gaps.refine if _is_for_definition(matrix, tolerance, absolute) else by_kernel
     return chosen(matrix, within, tolerance, absolute, progress=progress)
 
 
@@ -42,26 +42,6 @@ def _is_for_definition(matrix: WeightedStructure, tolerance: Fraction, absolute:
     ends = [*matrix.weights.values, absolute or 1]
     fits_floats = Fraction(1, _LARGEST) < min(ends) <= max(ends) < _LARGEST
     return tolerance < _LEAST_TOLERANCE or not fits_floats
-
-
-def by_definition(
-    matrix: WeightedStructure,
-    within: Partition,
-    tolerance: Fraction,
-    absolute: Fraction,
-    *,
-    progress: Progress | None = None,
-) -> Partition:
-    """Follow `gaps.refine` in exact arithmetic; tolerances of the ladder that split nothing are skipped."""
-    partition, widest = within, Fraction(1)
-    for rung in gaps.ladder(tolerance):
-        if rung >= widest:
-            continue
-        partition = gaps.refine_at(matrix, partition, rung, absolute)
-        widest = gaps.widest_spread(matrix, partition, absolute)
-        if progress is not None:
-            progress(len(partition), matrix.n)
-    return partition
 
 
 def by_kernel(

@@ -30,6 +30,7 @@ import numpy as np
 
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.partition import Partition
+from lumpability.refinement import Progress
 from lumpability.structure import WeightedStructure
 
 
@@ -50,8 +51,10 @@ def refine(
     within: Partition,
     tolerance: Fraction,
     absolute: Fraction = Fraction(0),
+    *,
+    progress: Progress | None = None,
 ) -> Partition:
-    """Return the partition by gaps, down the ladder.
+    """Return the partition by gaps, down the ladder; tolerances that split nothing are skipped.
 
     Parameters
     ----------
@@ -59,6 +62,8 @@ def refine(
         Rates or probabilities; sums into the own block do not count.
     within : Partition
         The initial partition.
+    progress : callable, optional
+        Called with (blocks so far, states) between tolerances.
 
     Examples
     --------
@@ -66,9 +71,14 @@ def refine(
     >>> refine(matrix, Partition([0, 0, 0, 1]), Fraction(1, 50))
     Partition([[0, 1], [2], [3]])
     """
-    partition = within
+    partition, widest = within, Fraction(1)
     for rung in ladder(tolerance):
+        if rung >= widest:
+            continue
         partition = refine_at(matrix, partition, rung, absolute)
+        widest = widest_spread(matrix, partition, absolute)
+        if progress is not None:
+            progress(len(partition), matrix.n)
     return partition
 
 

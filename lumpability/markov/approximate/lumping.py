@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import ClassVar
 
 from lumpability.markov.approximate.bounds import Bounds, bounds
 from lumpability.markov.approximate.hull import Hull, hull
@@ -51,6 +52,8 @@ class ApproximateLumping(Blocked):
     ([(1, Fraction(201, 2))], [(1, Fraction(100, 1), Fraction(101, 1))])
     """
 
+    kind: ClassVar[str] = "approximate"
+
     chain: MarkovChain
     partition: Partition
     tolerance: Fraction
@@ -60,18 +63,6 @@ class ApproximateLumping(Blocked):
     reward_tolerance: Fraction = Fraction(0)
     dropped: tuple[str, ...] = ()
     seconds: float = 0.0
-
-    @property
-    def kind(self) -> str:
-        """The word for what nearly holds: "approximate".
-
-        Examples
-        --------
-        >>> from lumpability import DTMC, lump
-        >>> lump(DTMC([[0, 1], [1, 0]], labels={"a": [0]}), tolerance="1%").kind
-        'approximate'
-        """
-        return "approximate"
 
     @property
     def stats(self) -> Stats:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lumpability import Partition, lump
 from lumpability.markov.approximate import gaps, residual
-from lumpability.markov.approximate.choose import by_definition, by_kernel, partition_by_gaps
+from lumpability.markov.approximate.choose import by_kernel, partition_by_gaps
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.structure import WeightedStructure
 from lumpability.testing import ctmcs, dtmcs, labelled
@@ -58,8 +58,10 @@ def test_the_kernel_follows_the_definition(seed):
     matrix, within = random_structure(seed)
     tolerance = [Fraction(1, 100), Fraction(1, 7), Fraction(1, 1000)][seed % 3]
     absolute = Fraction(seed % 5 // 4, 3)
-    expected = gaps.refine(matrix, within, tolerance, absolute)
-    assert by_definition(matrix, within, tolerance, absolute) == expected
+    expected = within
+    for rung in gaps.ladder(tolerance):
+        expected = gaps.refine_at(matrix, expected, rung, absolute)
+    assert gaps.refine(matrix, within, tolerance, absolute) == expected
     assert by_kernel(matrix, within, tolerance, absolute) == expected
     generator = replace(matrix, closed=True)  # as `lump` hands over chains in continuous time
     assert by_kernel(generator, within, tolerance, absolute) == expected
@@ -143,7 +145,7 @@ def test_sums_of_a_block_spread_by_at_most_twice_the_tolerance(chain, tolerance)
 @given(CHAINS, TOLERANCES)
 def test_the_exact_quotient_has_the_same_partition(chain, tolerance):
     """What `lump` uses to begin with fewer states."""
-    whole = by_definition(chain.matrix, chain.respected(), tolerance, Fraction(0))
+    whole = gaps.refine(chain.matrix, chain.respected(), tolerance, Fraction(0))
     assert lump(chain, tolerance=tolerance).partition == whole
 
 
@@ -174,7 +176,7 @@ def test_zero_is_near_to_zero_only_unless_an_absolute_tolerance_is_given():
 
 def test_numbers_at_the_tolerance_stay_together_and_beyond_it_part():
     matrix, within = only(["99", "100", "1", "1.01"])
-    for refine in (by_definition, by_kernel):
+    for refine in (gaps.refine, by_kernel):
         assert refine(matrix, within, Fraction(1, 100), Fraction(0)) == Partition([0, 0, 1, 1, 2])
         assert refine(matrix, within, Fraction(99, 10_000), Fraction(0)) == Partition(
             [0, 1, 2, 3, 4]
