@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumpability import CTMC, DTMC, Partition, check, lump
-from lumpability.errors import InvalidInput
+from lumpability.errors import InvalidChain, InvalidInput
 from lumpability.markov.approximate import hull, residual
 from lumpability.testing import ctmcs, dtmcs
 
@@ -106,3 +106,13 @@ def test_weights_beyond_floats_and_empty_chains():
     still = CTMC([[0, 0], [0, 0]])
     assert not residual(still, Partition([0, 0]))
     assert list(hull(still, Partition([0, 1])).largest_outflow) == [0, 0]
+
+
+def test_trap_a_zero_quotient_is_no_zero_residual_and_large_spreads_are_not_capped():
+    """Norms relative to a quotient that is zero have been published as 0, and spreads beyond 2 as 2."""
+    still = CTMC([[0, 0, 3], [0, 0, 0], [0, 0, 0]])
+    found = residual(still, Partition([0, 0, 1]))
+    assert (found.relative, found.absolute) == (1, 3)
+    assert residual(still, Partition([0, 1, 2])).relative == 0
+    with pytest.raises(InvalidChain, match="sum"):
+        DTMC([[0, 3], [1, 0]])
