@@ -221,9 +221,8 @@ def _cast(feeds: dict[str, Array], one: Any) -> dict[str, Array]:
 
 
 def _random(random: np.random.Generator, dtype: Any, shape: list[int], scale: float) -> Array:
-    if dtype.kind == "f":
-        return (scale * random.normal(size=shape)).astype(dtype)
-    return random.integers(0, 2, size=shape).astype(dtype)
+    drawn = scale * random.normal(size=shape) if dtype.kind == "f" else random.integers(0, 2, shape)
+    return np.asarray(drawn, dtype=dtype)  # of a single number numpy draws no array
 
 
 def _between(random: np.random.Generator, ends: tuple[Array, Array], like: Array) -> Array:

@@ -127,6 +127,13 @@ def test_the_latency_of_both_networks_is_measured_on_request() -> None:
     assert "medians of 3 runs" in str(took)
 
 
+def test_networks_that_take_a_single_number_are_compared() -> None:
+    graph = Graph()
+    h = graph.add("Relu", graph.add("Mul", "x", graph.const([[1.0, 1.0]])))
+    network = graph.model([graph.add("MatMul", h, graph.const([[1.0], [2.0]]))], x=[])
+    assert lump(network).compare(3).points == 3
+
+
 def test_a_certificate_of_graphs_with_other_nodes_is_rejected() -> None:
     lumping = lump(residual())
     model = onnx.ModelProto()
