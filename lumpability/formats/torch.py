@@ -186,14 +186,10 @@ _READERS: dict[str, Callable[[Any], list[Layer]]] = {
     "MaxPool1d": _pool(1, MaxPool),
     "MaxPool2d": _pool(2, MaxPool),
     "PReLU": _prelu,
-    "ReLU": _plain("relu"),
     "ReLU6": lambda module: [Activate("clip", low=0.0, high=6.0)],
-    "SiLU": _plain("silu"),
-    "Sigmoid": _plain("sigmoid"),
     "Softmax": _softmax,
     "Softplus": _softplus,
-    "Softsign": _plain("softsign"),
-    "Tanh": _plain("tanh"),
+    **{name: _plain(name.lower()) for name in ("ReLU", "SiLU", "Sigmoid", "Softsign", "Tanh")},
 }
 
 

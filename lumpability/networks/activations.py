@@ -173,9 +173,7 @@ def _equal_rows(
 ) -> Activation:
     known = {} if at_zero is None else {Fraction(0): at_zero}
     reason = "not homogeneous: only equal rows give equal values"
-    return Activation(
-        name, function, Group.ONE, reason, carry=lambda c: c, image=_one, at=known, **more
-    )
+    return Activation(name, function, Group.ONE, reason, image=_one, at=known, **more)
 
 
 def _gated(name: str, function: Callable[[Array], Any], lipschitz: Fraction) -> Activation:

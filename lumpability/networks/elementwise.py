@@ -53,8 +53,16 @@ class Activate(Layer):
         return self.function.name
 
 
+class _Broadcast(Layer):
+    """The base of layers that combine their input with a constant, their only array."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        (value,) = self.parameters.values()
+        return broadcast(shape, value)
+
+
 @dataclass(frozen=True, eq=False)
-class PReLU(Layer):
+class PReLU(_Broadcast):
     """A leaky ReLU with stored slopes: x where x >= 0, else slope x.
 
     Attributes
@@ -68,15 +76,12 @@ class PReLU(Layer):
     def __post_init__(self) -> None:
         check_stored(self.slope, "the slope of a PReLU")
 
-    def output_shape(self, shape: Shape) -> Shape:
-        return broadcast(shape, self.slope)
-
     def __call__(self, x: Array) -> Array:
         return np.where(x >= 0, x, x * self.slope)
 
 
 @dataclass(frozen=True, eq=False)
-class Shift(Layer):
+class Shift(_Broadcast):
     """Add a constant array.
 
     >>> Shift(np.array([1.0, -1]))(np.array([[5.0, 5]])).tolist()
@@ -88,15 +93,12 @@ class Shift(Layer):
     def __post_init__(self) -> None:
         check_stored(self.value, "an added constant")
 
-    def output_shape(self, shape: Shape) -> Shape:
-        return broadcast(shape, self.value)
-
     def __call__(self, x: Array) -> Array:
         return np.asarray(x + self.value)
 
 
 @dataclass(frozen=True, eq=False)
-class Scale(Layer):
+class Scale(_Broadcast):
     """Multiply by a constant array, or divide by it.
 
     Attributes
@@ -119,9 +121,6 @@ class Scale(Layer):
         """The exact factor as fractions."""
         value = to_fractions(self.value)
         return np.asarray(Fraction(1) / value, dtype=object) if self.divide else value
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return broadcast(shape, self.value)
 
     def __call__(self, x: Array) -> Array:
         return np.asarray(x / self.value if self.divide else x * self.value)

@@ -28,13 +28,16 @@ class _Classes:
     - number (int array, shape (n,)): class of each channel; -1 if it can always go
     """
 
-    def __init__(self, reader: Reader, roots: Any) -> None:
+    def __init__(self, reader: Reader, roots: Any, endless: list[int]) -> None:
         self.labels, self.rows = roots(reader.labels), roots(reader.rows)
         self.uses = reader.uses
         free = reader.facs == 0
         if reader.folds and reader.sums:
             free = free | (reader.ids == ONE)
-        _, number = np.unique(reader.ids, return_inverse=True)
+        # Sums of several infinite numbers may be no numbers where their sum as one is infinite.
+        lone = np.isin(reader.ids, endless)
+        keys = np.where(lone, -1 - np.arange(len(reader.ids)), reader.ids)
+        _, number = np.unique(keys, return_inverse=True)
         if not reader.sums:
             number = np.arange(len(reader.ids))
         self.number = np.where(free, -1, number)
@@ -70,7 +73,8 @@ def plan(analysis: Analysis, align: int = 1) -> Plan:
     count = len(analysis.labels)
     roots = analysis.labels.roots(np.arange(count))
     kept = np.zeros(count, dtype=bool)
-    readers = [_Classes(reader, lambda labels: roots[labels]) for reader in analysis.readers]
+    endless = list(analysis.algebra.constants & analysis.algebra.domains.partial)
+    readers = [_Classes(one, lambda labels: roots[labels], endless) for one in analysis.readers]
     _need(readers, kept)
     order = _order(analysis, readers, roots)
     while _take_out(readers, kept, order):

@@ -10,6 +10,7 @@ from typing import Any
 
 from lumpability.networks.modules.given import Function, Given
 from lumpability.networks.modules.torch_movements import MOVEMENTS
+from lumpability.networks.tensors.protobuf import onnx
 
 
 def _plain(name: str) -> Function:
@@ -61,19 +62,10 @@ def _softmax(name: str) -> Function:
 
 
 def _cast(torch: Any, given: Given, x: Any, like: Any = None) -> Any:
-    kinds = {
-        1: "float32",
-        2: "uint8",
-        3: "int8",
-        5: "int16",
-        6: "int32",
-        7: "int64",
-        9: "bool",
-        10: "float16",
-        11: "float64",
-        16: "bfloat16",
-    }
-    return x.to(getattr(torch, kinds[given.get("to")]) if like is None else like.dtype)
+    if like is not None:
+        return x.to(like.dtype)
+    kind = onnx().helper.tensor_dtype_to_np_dtype(given.get("to"))
+    return x.to(getattr(torch, kind.name))
 
 
 def _gemm(torch: Any, given: Given, a: Any, b: Any, c: Any = None) -> Any:
@@ -172,26 +164,16 @@ def _reduced(name: str) -> Function:
     return run
 
 
-def _where(torch: Any, given: Given, test: Any, a: Any, b: Any) -> Any:
-    return torch.where(test, a, b)
+_ALIKE = "abs exp log sqrt erf floor ceil sin cos tanh sigmoid relu neg round sign reciprocal pow add sub mul where"
+_ACTIVATIONS = "Selu Softplus Softsign HardSwish Mish"
+"""What torch calls as ONNX does, but for capital letters."""
 
 
 OPERATORS: dict[str, Function] = {
     **MOVEMENTS,
-    **{
-        name.capitalize(): _plain(name)
-        for name in ["abs", "exp", "log", "sqrt", "erf", "floor", "ceil", "sin", "cos"]
-    },
-    **{
-        name.capitalize(): _plain(name)
-        for name in ["tanh", "sigmoid", "relu", "neg", "round", "sign"]
-    },
-    "Reciprocal": _plain("reciprocal"),
+    **{name.capitalize(): _plain(name) for name in _ALIKE.split()},
+    **{name: _functional(name.lower()) for name in _ACTIVATIONS.split()},
     "Not": _plain("logical_not"),
-    "Pow": _plain("pow"),
-    "Add": _plain("add"),
-    "Sub": _plain("sub"),
-    "Mul": _plain("mul"),
     "MatMul": _plain("matmul"),
     "Equal": _plain("eq"),
     "Less": _plain("lt"),
@@ -206,17 +188,11 @@ OPERATORS: dict[str, Function] = {
     "Div": _div,
     "Clip": _clip,
     "PRelu": _prelu,
-    "Where": _where,
     "Identity": lambda torch, given, x: x,
     "Dropout": lambda torch, given, x, *_: x,
     "LeakyRelu": _functional("leaky_relu", negative_slope=("alpha", 0.01)),
     "Elu": _functional("elu", alpha=("alpha", 1.0)),
     "Celu": _functional("celu", alpha=("alpha", 1.0)),
-    "Selu": _functional("selu"),
-    "Softplus": _functional("softplus"),
-    "Softsign": _functional("softsign"),
-    "HardSwish": _functional("hardswish"),
-    "Mish": _functional("mish"),
     "HardSigmoid": lambda torch, given, x: torch.clamp(
         given.get("alpha", 0.2) * x + given.get("beta", 0.5), 0, 1
     ),

@@ -109,8 +109,7 @@ def _embed(call: Call, layer: Layer, shape: tuple[int, ...]) -> None:
 def _per_channel(call: Call, layer: Layer, seen: Tensor) -> None:
     """A depthwise convolution: units pass, their kernels up to a factor being part of the function's name."""
     algebra = call.work.algebra
-    weights = call.constant(1)
-    assert weights is not None
+    weights = call.weights(1)
     size = weights.shape[2:]
     kernels = np.stack([m[:, 0] for m in layer.matrices])
     leads, shapes = np.zeros(len(kernels), np.int64), np.zeros(len(kernels), np.int64)
@@ -245,8 +244,7 @@ def edit(call: Call, edit: Any) -> None:
     if layer.depthwise:
         _edit_channels(call, layer, edit, kept_units)
         return
-    given = call.constant(layer.weight_slot)
-    assert given is not None
+    given = call.weights(layer.weight_slot)
     numbers = matrices_of(call, np.arange(given.size).reshape(given.shape))
     weights: list[Array] = []
     places: list[Array] = []
@@ -286,29 +284,20 @@ def edit(call: Call, edit: Any) -> None:
             layer.bias_slot,
             _as_given(call, np.concatenate(biases)),
             rounds=True,
-            places=_as_given(call, np.minimum(kept_units, _bias_size(call) - 1)),
+            places=_as_given(call, np.minimum(kept_units, call.weights(2).size - 1)),
         )
     if layer.groups > 1:
         edit.attribute(call, "group", groups)
 
 
-def _bias_size(call: Call) -> int:
-    """Return how many numbers the stored bias has; one may serve all units."""
-    given = call.constant(2)
-    assert given is not None
-    return int(given.size)
-
-
 def _as_given(call: Call, bias: Array) -> Array:
     """Return a bias with the axes that it had."""
-    given = call.constant(2)
-    assert given is not None
+    given = call.weights(2)
     return bias.reshape((1,) * (given.ndim - 1) + (-1,))
 
 
 def _edit_channels(call: Call, layer: Layer, edit: Any, kept: Array) -> None:
-    weights = call.constant(1)
-    assert weights is not None
+    weights = call.weights(1)
     if len(kept) == len(weights):
         return
     numbers = np.arange(weights.size).reshape(weights.shape)

@@ -71,8 +71,7 @@ def _weights(call: Call, groups: int, channels: int) -> list[Array]:
     """Return scales and shifts, shape (groups, channels of a group); old versions have one for each group."""
     found = []
     for slot in (1, 2):
-        known = call.constant(slot)
-        assert known is not None
+        known = call.weights(slot)
         if known.size not in (groups, channels) or not np.isfinite(known).all():
             raise Declined("has weights that do not fit")
         found.append(np.repeat(known.ravel(), channels // known.size).reshape(groups, -1))
@@ -133,8 +132,7 @@ def edit(call: Call, edit: Any) -> None:
         return
     stay = np.unique(kept // (size // groups))
     for slot in (1, 2):
-        known = call.constant(slot)
-        assert known is not None
+        known = call.weights(slot)
         places = kept if known.size == size else stay
         edit.constant(call, slot, known[places], places=places)
     if call.op == "GroupNormalization":

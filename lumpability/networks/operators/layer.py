@@ -72,7 +72,7 @@ def layer_of(call: Call) -> Layer:
         "Gemm": _gemm,
         "MatMul": _matmul,
         "Conv": _convolution,
-        "ConvTranspose": _transposed,
+        "ConvTranspose": _convolution,
         "Einsum": _einsum,
         "Gather": _embedding,
     }[call.op](call)
@@ -105,8 +105,7 @@ def _gemm(call: Call) -> Layer:
 
 def _matmul(call: Call) -> Layer:
     slot = 0 if call.moving(0) else 1
-    weights, rank = call.constant(1 - slot), call.tensor(slot).rank
-    assert weights is not None
+    weights, rank = call.weights(1 - slot), call.tensor(slot).rank
     if weights.ndim != 2 or rank < 1:
         raise Declined("multiplies by weights of more than two axes")
     axis = rank - 1 if slot == 0 else max(rank - 2, 0)
@@ -141,8 +140,7 @@ def _einsum(call: Call) -> Layer:
     found = _letters(call)
     assert found is not None
     slot, data, _, summed = found
-    weights = call.constant(1 - slot)
-    assert weights is not None
+    weights = call.weights(1 - slot)
     before = data.partition("...")[0]
     place = data.index(summed)
     axis = place if summed in before else call.tensor(slot).rank - (len(data) - place)
@@ -156,17 +154,9 @@ def _is_turned(call: Call) -> bool:
 
 
 def _convolution(call: Call) -> Layer:
-    weights = call.constant(1)
-    assert weights is not None
+    weights, pads = call.weights(1), call.op == "ConvTranspose" or _pads(call)
     taps, matrices = math.prod(weights.shape[2:]), matrices_of(call, weights)
-    return Layer(0, 1, 1, 1, matrices, call.constant(2), taps=taps, pads=_pads(call))
-
-
-def _transposed(call: Call) -> Layer:
-    weights = call.constant(1)
-    assert weights is not None
-    taps, matrices = math.prod(weights.shape[2:]), matrices_of(call, weights)
-    return Layer(0, 1, 1, 1, matrices, call.constant(2), taps=taps, pads=True)
+    return Layer(0, 1, 1, 1, matrices, call.constant(2), taps=taps, pads=pads)
 
 
 def matrices_of(call: Call, weights: Array) -> list[Array]:
@@ -185,8 +175,7 @@ def matrices_of(call: Call, weights: Array) -> list[Array]:
 
 
 def _embedding(call: Call) -> Layer:
-    table, rank = call.constant(0), len(call.shape())
-    assert table is not None
+    table, rank = call.weights(0), len(call.shape())
     return Layer(1, 0, -1, rank - 1, [table])
 
 
@@ -197,8 +186,7 @@ def _pads(call: Call) -> bool:
 
 def restored(call: Call, layer: Layer, parts: list[Array]) -> Array:
     """Return matrices in the layout of the node's weights."""
-    given = call.constant(layer.weight_slot)
-    assert given is not None
+    given = call.weights(layer.weight_slot)
     if call.op == "Conv":
         return np.concatenate([m.T.reshape(m.shape[1], -1, *given.shape[2:]) for m in parts])
     if call.op == "ConvTranspose":

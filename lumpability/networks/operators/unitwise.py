@@ -200,8 +200,7 @@ def edit(call: Call, edit: Any) -> None:
     if call.op == "InstanceNormalization":
         kept = edit.axis(call.node.output[0], 1)
         for slot in (1, 2):
-            array = call.constant(slot)
-            assert array is not None
+            array = call.weights(slot)
             edit.constant(call, slot, array[kept], places=kept)
     if call.op == "Resize" and call.name(3):
         edit.shape_constant(call, 3, call.node.output[0])

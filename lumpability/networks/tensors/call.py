@@ -130,6 +130,10 @@ class Call:
         """Return an input that is the same number whatever the sizes, or None."""
         return self.work.known.get(self.name(slot))
 
+    def weights(self, slot: int) -> Array:
+        """Return an input that is a constant, as `serves` has found."""
+        return self.work.known[self.name(slot)]
+
     def moving(self, slot: int) -> bool:
         """Whether an input is a tensor that depends on the graph's inputs or on sizes."""
         name = self.name(slot)

@@ -113,6 +113,17 @@ def test_what_is_finite_is_zero_times_zero(function: Function, cancel: Function)
     assert np.allclose(before(x), after(x), rtol=1e-4)
 
 
+def test_units_that_are_always_infinite_stay_apart() -> None:
+    """Their sum with weights of both signs is no number; their weights added up may make it infinite."""
+    graph = Graph()
+    zero = graph.add("MatMul", "x", graph.const(np.zeros((3, 2))))
+    last = graph.const([[1.0], [-3.0]])
+    given = graph.model([graph.add("MatMul", graph.add("Reciprocal", zero), last)], x=["N", 3])
+    x = np.ones((2, 3), np.float32)
+    assert np.isnan(given(x)).all()
+    np.testing.assert_array_equal(given(x), reduce_graph(given).quotient(x))
+
+
 @pytest.mark.parametrize("bias", [np.inf, -np.inf])
 def test_zero_times_a_stored_infinity_is_no_number(bias: float) -> None:
     """A unit that is infinite is not dead where its weights are zero."""

@@ -30,6 +30,8 @@ from lumpability.numbers.float_arrays import Array
 FLOATS = (1, 10, 11)
 _KINDS = ("node", "simple", "pytorch-operator", "pytorch-converted")
 _TOLERANCE = 1e-3
+_WIDEST = 512
+"""Units of the widest layer that is put before an operator."""
 Data = dict[str, Any]
 
 
@@ -104,12 +106,14 @@ def _between_layers(model: Any, item: Any, value: Array) -> Iterator[tuple[Any, 
         return
     random, kind = np.random.default_rng(value.size), item.type.tensor_type.elem_type
     for axis in {value.ndim - 1, 1} if value.ndim > 1 else {0} if value.size > 1 else set():
+        count = value.shape[axis]
+        if count > _WIDEST:
+            continue
         copy = onnx.ModelProto()
         copy.CopyFrom(model)
         nodes = list(copy.graph.node)
         del copy.graph.node[:], copy.graph.output[:]
         copy.graph.input[0].name = "given"
-        count = value.shape[axis]
         columns = np.repeat(np.arange(count), 2)[:count]
         weights = random.integers(-1, 2, (count, count))[:, columns]
         weights = weights * random.choice([1, 1, 2, 0, -1], count)
