@@ -106,10 +106,6 @@ def _layers(module: Any) -> list[Layer]:
     return _READERS[name](module)
 
 
-def _linear(module: Any) -> list[Layer]:
-    return [Dense(_needed(module.weight).T, _array(module.bias))]
-
-
 def _conv(module: Any) -> list[Layer]:
     weight = _needed(module.weight)
     axes = weight.ndim - 2
@@ -182,7 +178,7 @@ _READERS: dict[str, Callable[[Any], list[Layer]]] = {
     "Hardtanh": lambda module: [Activate("clip", low=module.min_val, high=module.max_val)],
     "Identity": lambda module: [],
     "LeakyReLU": lambda module: [Activate("leaky_relu", alpha=float(module.negative_slope))],
-    "Linear": _linear,
+    "Linear": lambda module: [Dense(_needed(module.weight).T, _array(module.bias))],
     "MaxPool1d": _pool(1, MaxPool),
     "MaxPool2d": _pool(2, MaxPool),
     "PReLU": _prelu,
@@ -219,7 +215,8 @@ def _module(torch: Any, layer: Layer, shape: Shape) -> Any:
     if isinstance(layer, Dense):
         made = nn.Linear(*layer.weight.shape, bias=layer.bias is not None)
         return _filled(torch, made, weight=layer.weight.T, bias=layer.bias)
-    if isinstance(layer, Conv) and layer.weight.ndim in (3, 4) and _is_symmetric(layer):
+    symmetric = isinstance(layer, Conv) and all(before == after for before, after in layer.pads)
+    if isinstance(layer, Conv) and layer.weight.ndim in (3, 4) and symmetric:
         kind = nn.Conv1d if layer.weight.ndim == 3 else nn.Conv2d  # axes
         made = kind(
             layer.weight.shape[1] * layer.groups,
@@ -249,10 +246,6 @@ def _module(torch: Any, layer: Layer, shape: Shape) -> Any:
     if isinstance(layer, Activate) and layer.function.name in _WRITERS:
         return _WRITERS[layer.function.name](nn, **layer.function.parameters)
     raise InvalidNetwork(f"a layer {layer.title} has no torch module here: write ONNX")
-
-
-def _is_symmetric(layer: Conv) -> bool:
-    return all(before == after for before, after in layer.pads)
 
 
 def _filled(torch: Any, module: Any, **values: Array | None) -> Any:

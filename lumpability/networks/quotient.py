@@ -26,7 +26,7 @@ from lumpability.networks.merging import MergedStage
 from lumpability.networks.network import Network
 from lumpability.networks.reshape import Reshape, ShapeLayer
 from lumpability.networks.unit_layout import Units
-from lumpability.numbers.float_arrays import Array, round_to
+from lumpability.numbers.float_arrays import Array, round_to, varying_axes
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _narrowed(layer: Layer, units: Units, fewer: Units, kept: Array) -> Layer:
         return replace(layer, **taken)
     if isinstance(layer, Reshape):
         target = list(layer.target)
-        for axis in units.moved(layer).axes():
+        for axis in varying_axes(units.moved(layer).unit):
             if target[axis] > 0:
                 target[axis] = target[axis] // units.count * len(kept)
         return Reshape(tuple(target))

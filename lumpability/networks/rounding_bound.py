@@ -70,7 +70,9 @@ def rounding_error_bound(lumping: NetworkLumping, low: Any, high: Any) -> Array:
         elif isinstance(layer, Activate) and layer.function.lipschitz is not None:
             slope = float(layer.function.lipschitz)
             error = error * slope * _SLACK
-            reach = slope * np.maximum(np.abs(lower), np.abs(upper)) + abs(_at_zero(layer))
+            reach = slope * np.maximum(np.abs(lower), np.abs(upper)) + abs(
+                layer(np.zeros(1)).item()
+            )
             lower, upper = -reach * _SLACK, reach * _SLACK
         elif not (isinstance(layer, ShapeLayer) and _keeps_order(layer, shape)):
             raise NotJustified(f"there is no error bound for a layer {layer.title} here")
@@ -81,10 +83,6 @@ def _keeps_order(layer: ShapeLayer, shape: Shape) -> bool:
     """Whether the numbers of an array are read in the same order before and after the layer."""
     numbers = np.arange(math.prod(fixed(shape))).reshape(fixed(shape))
     return bool(np.array_equal(layer(numbers).ravel(), numbers.ravel()))
-
-
-def _at_zero(layer: Activate) -> float:
-    return float(layer(np.zeros(1)).item())
 
 
 def _change(stored: Array, exact: Array) -> Array:

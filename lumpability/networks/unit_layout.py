@@ -15,7 +15,7 @@ import numpy as np
 from lumpability.networks.layers import Conv, Dense, Layer, Shape
 from lumpability.networks.pooling import AveragePool, GlobalPool, MaxPool
 from lumpability.networks.reshape import ShapeLayer
-from lumpability.numbers.float_arrays import Array
+from lumpability.numbers.float_arrays import Array, varying_axes
 
 
 def fixed(shape: Shape) -> tuple[int, ...]:
@@ -73,7 +73,7 @@ class Units:
         """
         if len(kept) == self.count:
             return self
-        axes = self.axes()
+        axes = varying_axes(self.unit)
         if len(axes) != 1:
             return None
         (axis,) = axes
@@ -89,14 +89,6 @@ class Units:
         return np.array_equal(self.unit, other.unit) and np.array_equal(
             self.position, other.position
         )
-
-    def axes(self) -> list[int]:
-        """Return the axes along which the unit changes."""
-        return [
-            axis
-            for axis in range(self.unit.ndim)
-            if np.any(np.take(self.unit, [0], axis=axis) != self.unit)
-        ]
 
     def by_unit(self, values: Array) -> Array:
         """Broadcast values against the array and return them as (units, positions)."""

@@ -35,7 +35,7 @@ from lumpability.networks.unit_functions import (
     scaled_by_unit,
 )
 from lumpability.networks.unit_layout import Units, fixed
-from lumpability.numbers.float_arrays import Array
+from lumpability.numbers.float_arrays import Array, varying_axes
 from lumpability.numbers.groups import Group
 
 
@@ -117,7 +117,9 @@ def _cut(network: Network) -> Iterator[Stage]:
         shape = network.shapes[position + 1]
         reads = False
         if current is not None and units is not None:
-            if isinstance(layer, Dense | Conv) and not _is_filter(layer, units):
+            # A depthwise convolution has one filter for each unit.
+            filters = isinstance(layer, Conv) and layer.is_depthwise and _is_channelwise(units)
+            if isinstance(layer, Dense | Conv) and not filters:
                 rows = units.rows_of_weight(layer)
                 reads = rows is not None
                 held = None if reads else _why_mixed(layer)
@@ -150,7 +152,7 @@ def _follow(layer: Layer, units: Units, shape: tuple[int, ...]) -> tuple[Step | 
     """Return the effect of a layer on each unit, and the positions of units after it; None for a barrier."""
     if isinstance(layer, ShapeLayer):
         moved = units.through(layer, shape)
-        return (None, moved) if len(moved.axes()) <= 1 else None
+        return (None, moved) if len(varying_axes(moved.unit)) <= 1 else None
     if isinstance(layer, Activate):
         return Activated(layer.function), units
     if isinstance(layer, MaxPool | AveragePool | GlobalPool):
@@ -170,11 +172,6 @@ def _follow(layer: Layer, units: Units, shape: tuple[int, ...]) -> tuple[Step | 
     if isinstance(layer, BatchNorm) and _is_channelwise(units):
         return Normalised(layer), units
     return None
-
-
-def _is_filter(layer: Layer, units: Units) -> bool:
-    """Whether a layer is a depthwise convolution, one filter for each unit."""
-    return isinstance(layer, Conv) and layer.is_depthwise and _is_channelwise(units)
 
 
 def _is_channelwise(units: Units) -> bool:

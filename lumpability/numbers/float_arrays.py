@@ -65,6 +65,19 @@ def exact_sum(rows: Array, factors: Array) -> Array:
     return result
 
 
+def varying_axes(values: Array) -> list[int]:
+    """Return the axes along which an array changes.
+
+    >>> varying_axes(np.array([[1, 2, 2], [1, 2, 2]]))
+    [1]
+    """
+    return [
+        axis
+        for axis, size in enumerate(values.shape)
+        if size > 1 and bool((values != np.take(values, [0], axis=axis)).any())
+    ]
+
+
 def first_non_finite(values: Array) -> tuple[int, ...] | None:
     """Return the index of the first NaN or infinity, or None.
 

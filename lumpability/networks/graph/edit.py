@@ -118,19 +118,15 @@ class Editor:
             return self.shape(name, old)
         return view.joined(self.shape(name, None if old is None else view.apart(old)))
 
-    def _coordinates(self, name: str) -> tuple[Array, ...]:
-        tensor = self.analysis.tensors[name]
-        return np.unravel_index(self.box(name), tensor.labels.shape)
-
     def axis(self, name: str, axis: int) -> Array:
         """Return the positions of an axis that stay; the same for all others or `Unfit`."""
         tensor = self.analysis.tensors[name]
         assert tensor.shape is not None
         if axis not in tensor.units:
             return np.arange(tensor.shape[axis])
-        line = np.moveaxis(self._coordinates(name)[axis], axis, 0).reshape(
-            self.box(name).shape[axis], -1
-        )
+        box = self.box(name)
+        places = np.unravel_index(box, tensor.labels.shape)[axis]
+        line = np.moveaxis(places, axis, 0).reshape(box.shape[axis], -1)
         if not bool((line == line[:, :1]).all()):
             raise Unfit(name)
         return np.asarray(line[:, 0])

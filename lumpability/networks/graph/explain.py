@@ -42,15 +42,16 @@ class _Units:
         readers = self.analysis.readers
         self.roots = [self.analysis.labels.roots(reader.labels) for reader in readers]
 
+    def _label(self, number: int, unit: int) -> int:
+        return int(labels_of(self.analysis, self.calls[number]).ravel()[unit])
+
     def root(self, number: int, unit: int) -> int:
         """Return what stands for all that leaves together with a unit; 0 if it is held."""
-        label = labels_of(self.analysis, self.calls[number]).ravel()[unit]
-        return int(self.analysis.labels.roots(np.array([label]))[0])
+        return int(self.analysis.labels.roots(np.array([self._label(number, unit)]))[0])
 
     def held(self, number: int, unit: int) -> str | None:
         """Return why a unit never leaves."""
-        label = labels_of(self.analysis, self.calls[number]).ravel()[unit]
-        return self.analysis.labels.reason(int(label))
+        return self.analysis.labels.reason(self._label(number, unit))
 
     def difference(self, first: int, second: int) -> Reader | None:
         """Return a reader that reads two units, given by their roots, as no multiples of each other."""

@@ -153,9 +153,12 @@ def _scaled(values: Array, factor: float) -> Array | None:
     return narrow if exact and np.array_equal(narrow.astype(np.longdouble), wide) else None
 
 
-def _add(use: _Use) -> Layers:
-    value = use.inputs[1 - use.moving]
-    return None if value is None else [Shift(value)]
+def _combined(layer: Callable[[Array], Layer]) -> Callable[[_Use], Layers]:
+    def combined(use: _Use) -> Layers:
+        value = use.inputs[1 - use.moving]
+        return None if value is None else [layer(value)]
+
+    return combined
 
 
 def _subtract(use: _Use) -> Layers:
@@ -165,11 +168,6 @@ def _subtract(use: _Use) -> Layers:
     if use.moving == 0:
         return [Shift(-value)]
     return [Scale(np.array(-1, dtype=value.dtype)), Shift(value)]
-
-
-def _multiply(use: _Use) -> Layers:
-    value = use.inputs[1 - use.moving]
-    return None if value is None else [Scale(value)]
 
 
 def _divide(use: _Use) -> Layers:
@@ -317,7 +315,7 @@ def _activation(name: str) -> Callable[[_Use], Layers]:
 
 _OPERATORS: dict[str, Callable[[_Use], Layers]] = {
     **{name: _activation(name.lower()) for name in _ACTIVATIONS},
-    "Add": _add,
+    "Add": _combined(Shift),
     "AveragePool": lambda use: _pool(
         use, AveragePool, include_pad=bool(use.details.get("count_include_pad", 0))
     ),
@@ -336,7 +334,7 @@ _OPERATORS: dict[str, Callable[[_Use], Layers]] = {
     "LeakyRelu": lambda use: [Activate("leaky_relu", alpha=float(use.details.get("alpha", 0.01)))],
     "MatMul": _matmul,
     "MaxPool": lambda use: _pool(use, MaxPool),
-    "Mul": _multiply,
+    "Mul": _combined(Scale),
     "Neg": lambda use: [Scale(np.array(-1, dtype=use.dtype))],
     "PRelu": _prelu,
     "Reshape": _reshape,

@@ -18,7 +18,7 @@ from lumpability.networks.tensors.algebra import Algebra
 from lumpability.networks.tensors.call import Call
 from lumpability.networks.tensors.labels import HELD
 from lumpability.networks.tensors.tensor import Declined
-from lumpability.numbers.float_arrays import Array
+from lumpability.numbers.float_arrays import Array, varying_axes
 
 __all__ = ["OPERATORS"]
 
@@ -54,7 +54,7 @@ def apply(call: Call) -> None:
         if tensor is not None:
             units |= {axis + rank - tensor.rank for axis in tensor.units}
         elif array is not None:
-            units |= {axis + rank - array.ndim for axis in _varying(array)}
+            units |= {axis + rank - array.ndim for axis in varying_axes(array)}
     units = {axis for axis in units if shape[axis] > 1}
     compact = tuple(n if axis in units else 1 for axis, n in enumerate(shape))
     count = math.prod(compact)
@@ -126,15 +126,6 @@ def _aligned(call: Call, slot: int, known: Array) -> Array:
     if call.version < 7 and call.op == "PRelu" and known.size > 1:
         return known.reshape((-1,) + (1,) * (rank - 2))
     return known
-
-
-def _varying(array: Array) -> set[int]:
-    """Return the axes along which an array is not constant."""
-    return {
-        axis
-        for axis in range(array.ndim)
-        if array.shape[axis] > 1 and not bool((array == np.take(array, [0], axis=axis)).all())
-    }
 
 
 def _shown(algebra: Algebra, array: Array, rank: int, units: set[int]) -> tuple[Array, Array]:

@@ -44,8 +44,7 @@ def apply(call: Call) -> None:
         seen = Tensor(shape, frozenset(axes), *arrays)
     values = [array.reshape(groups, -1) for array in seen.along(channels)]
     weights = _weights(call, groups, channels)
-    if not call.work.algebra.domains.partial.isdisjoint(values[1].ravel().tolist()):
-        raise Declined("normalises what may be infinite")
+    call.refuse_partial(values[1])
     call.notes["copies"] = _copies(call, values, weights)
     name = call.named((call.name(0), axes), (call.node.output[0], axes))
     found = [_normalised(call, name, group) for group in zip(*values[1:], *weights, strict=True)]

@@ -20,7 +20,7 @@ from lumpability.networks.tensors.polynomials import Size
 from lumpability.networks.tensors.protobuf import evaluated
 from lumpability.networks.tensors.tensor import Declined
 from lumpability.networks.tensors.views import View
-from lumpability.numbers.float_arrays import Array
+from lumpability.numbers.float_arrays import Array, varying_axes
 
 _MOST = 1 << 25
 
@@ -130,7 +130,7 @@ def maps(
         )
         first += count
     source = np.append(np.concatenate(compact), -1)[numbers - 1]
-    units = frozenset(_varying(source))
+    units = frozenset(varying_axes(source))
     open_axes = {axis for axis, size in enumerate(dims) if not isinstance(size, int)}
     open_axes |= {axis for one in inputs for axis in one.routes.carried.values()}
     mixed: set[tuple[int, int]] = set()
@@ -180,11 +180,3 @@ def _positions(inputs: Sequence[Input], part: int, axis: int, numbers: Array) ->
     every = [np.full(math.prod(one.shape), -1) for one in inputs]
     every[part] = np.broadcast_to(line, shape).ravel()
     return np.asarray(np.append(np.concatenate(every), -1)[numbers - 1])
-
-
-def _varying(values: Array) -> list[int]:
-    return [
-        axis
-        for axis in range(values.ndim)
-        if values.shape[axis] > 1 and not bool((values == np.take(values, [0], axis=axis)).all())
-    ]

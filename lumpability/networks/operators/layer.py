@@ -154,7 +154,9 @@ def _is_turned(call: Call) -> bool:
 
 
 def _convolution(call: Call) -> Layer:
-    weights, pads = call.weights(1), call.op == "ConvTranspose" or _pads(call)
+    weights, given = call.weights(1), call.attributes
+    pads = call.op == "ConvTranspose" or any(given.get("pads", ()))
+    pads = pads or given.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
     taps, matrices = math.prod(weights.shape[2:]), matrices_of(call, weights)
     return Layer(0, 1, 1, 1, matrices, call.constant(2), taps=taps, pads=pads)
 
@@ -177,11 +179,6 @@ def matrices_of(call: Call, weights: Array) -> list[Array]:
 def _embedding(call: Call) -> Layer:
     table, rank = call.weights(0), len(call.shape())
     return Layer(1, 0, -1, rank - 1, [table])
-
-
-def _pads(call: Call) -> bool:
-    given = call.attributes
-    return any(given.get("pads", ())) or given.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
 
 
 def restored(call: Call, layer: Layer, parts: list[Array]) -> Array:

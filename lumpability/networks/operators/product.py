@@ -16,7 +16,7 @@ from lumpability.networks.tensors.algebra import Value
 from lumpability.networks.tensors.call import Call
 from lumpability.networks.tensors.labels import HELD
 from lumpability.networks.tensors.tensor import Declined, Reader, Tensor
-from lumpability.numbers.float_arrays import Array
+from lumpability.numbers.float_arrays import Array, varying_axes
 
 __all__: list[str] = []
 
@@ -71,16 +71,12 @@ def _unit_axes(call: Call, *factors: Tensor) -> list[set[int]]:
     if against is not None:
         found = against.call(call).notes["axes"]
     else:
-        found = [{a for a in one.units if _varies(one.labels, a)} for one in factors]
+        found = [one.units & {*varying_axes(one.labels)} for one in factors]
     call.notes["axes"] = found
     return [
         {a for a in axes if one.shape is not None and one.shape[a] > 1}
         for axes, one in zip(found, factors, strict=True)
     ]
-
-
-def _varies(labels: Array, axis: int) -> bool:
-    return not bool((labels == np.take(labels, [0], axis=axis)).all())
 
 
 def _values(

@@ -184,8 +184,7 @@ def apply(call: Call) -> None:
             call.shape(output)
     seen = call.work.view(call.tensor(0), {2})
     x_labels, x_ids, x_facs = seen.along(width)
-    if not call.work.algebra.domains.partial.isdisjoint(x_ids.tolist()):
-        raise Declined("reads what may be infinite")
+    call.refuse_partial(x_ids)
     labels = call.work.labels.fresh(count * size).reshape(count, size)
     if size == 1:
         labels = np.full((count, size), HELD)

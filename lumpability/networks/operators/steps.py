@@ -133,15 +133,10 @@ def _start(call: Call, axis: int) -> tuple[Array, Array, Array]:
     if call.work.sizes.fill(call.name(0)) is not None:
         raise Declined("begins with a constant of a shape that is computed")
     seen = call.work.view(call.tensor(0), {axis})
-    _refuse_partial(call, seen.ids)
+    call.refuse_partial(seen.ids)
     call.work.labels.unite(seen.labels.ravel(), labels)
     ids, facs = (np.broadcast_to(a.ravel(), (size,)) for a in (seen.ids, seen.facs))
     return ids, facs, labels
-
-
-def _refuse_partial(call: Call, ids: Array) -> None:
-    if not call.work.algebra.domains.partial.isdisjoint(ids.ravel().tolist()):
-        raise Declined("reads what may be infinite")
 
 
 def _last(call: Call) -> None:
@@ -160,7 +155,7 @@ def _last(call: Call) -> None:
     if axis is None or call.name(0) not in work.tensors:
         raise Declined("is a state whose units are not told apart")
     after = work.view(work.tensors[call.name(0)], {axis})
-    _refuse_partial(call, after.ids)
+    call.refuse_partial(after.ids)
     size = state.ids.size
     labels, ids, facs = after.along(size)
     work.labels.unite(labels, state.labels.ravel())
@@ -208,7 +203,7 @@ def _element(call: Call) -> None:
     given = call.tensor(0)
     axis = int(call.attributes["axis"]) % given.rank
     seen = call.work.view(given, given.units - {axis})
-    _refuse_partial(call, seen.ids)
+    call.refuse_partial(seen.ids)
     labels, ids, facs = (np.squeeze(a, axis) for a in (seen.labels, seen.ids, seen.facs))
     units = {a - (a > axis) for a in seen.units}
     ids = _each(call, ("element", axis - given.rank, call.attributes["turned"]), ids)
@@ -218,7 +213,7 @@ def _element(call: Call) -> None:
 def _sequence(call: Call) -> None:
     given = call.tensor(0)
     axis = int(call.attributes["axis"]) % (given.rank + 1)
-    _refuse_partial(call, given.ids)
+    call.refuse_partial(given.ids)
     labels, ids, facs = (np.expand_dims(a, axis) for a in (given.labels, given.ids, given.facs))
     if call.work.against is not None:
         other = call.work.against.call(call)

@@ -106,6 +106,11 @@ class Call:
         """Attributes that are not graphs."""
         return attributes(self.node)
 
+    def refuse_partial(self, ids: Array) -> None:
+        """Decline if one of some atoms may not be finite."""
+        if not self.work.algebra.domains.partial.isdisjoint(ids.ravel().tolist()):
+            raise Declined("reads what may be infinite")
+
     def refuse_infinite(self) -> None:
         """Decline if an attribute is infinite or NaN; the limits of a Clip may be infinite."""
         given = list(self.attributes.values())
