@@ -13,10 +13,12 @@ stays of moderate size when multiplied out, so that no short text can exhaust ti
 from __future__ import annotations
 
 import ast
+import heapq
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from itertools import count
 from typing import Any
 
 from lumpability.errors import InvalidValue, SizeLimit
@@ -186,13 +188,16 @@ def read_elements(items: Sequence[Any], *, float_tolerance: float = DEFAULT_TOLE
     elements = []
     for index, (item, expression) in enumerate(zip(items, expressions, strict=True)):
         try:
-            elements.append(domain.from_sympy(expression))
+            element = domain.from_sympy(expression)
         except (sympy.CoercionFailed, ValueError, ZeroDivisionError):
             raise InvalidValue(
                 f"{item} is not a rational function of its parameters with rational coefficients",
                 value=item,
                 index=index,
             ) from None
+        if element.denom.LC < 0:  # sympy leaves 1/(2 - b) so, which is -1/(b - 2)
+            element = element.raw_new(-element.numer, -element.denom)
+        elements.append(element)
     return elements
 
 
@@ -288,29 +293,60 @@ def is_positive(value: Any) -> bool:
     return signs[0] == signs[1] and len(signs[0]) == 1
 
 
-def add(values: Sequence[Any]) -> Any:
+def add(values: Iterable[Any]) -> Any:
     """Add up elements of one field, or refuse sums whose terms would exhaust time and memory.
 
     Raises `SizeLimit` if the common denominator or the numerators over it get too many terms.
 
+    The two shortest are added first, and so on, because every sum is brought into lowest terms.
+
     >>> add(read_elements(["x", "1/x", "2"]))
     (x**2 + 2*x + 1)/x
     """
-    total = values[0]
-    for value in values[1:]:
-        if not isinstance(value, Fraction) and not isinstance(total, Fraction):
-            pairs = max(len(total.numer), len(total.denom)) * max(
-                len(value.numer), len(value.denom)
+    order = count()
+    left = [(_length(value), next(order), value) for value in values]
+    heapq.heapify(left)
+    while len(left) > 1:
+        first, _, value = heapq.heappop(left)
+        second, _, other = heapq.heappop(left)
+        if first * second > _MAX_PAIRS and value.denom != other.denom:
+            raise SizeLimit(
+                f"a sum of weights with {len(value.denom)} and {len(other.denom)} terms in their denominators "
+                f"needs more than {_MAX_PAIRS} products: give weights with fewer terms, or numbers for some "
+                "parameters",
+                limit=_MAX_PAIRS,
             )
-            if pairs > _MAX_PAIRS and total.denom != value.denom:
-                raise SizeLimit(
-                    f"a sum of weights with {len(total.denom)} and {len(value.denom)} terms in their "
-                    f"denominators needs more than {_MAX_PAIRS} products: give weights with fewer terms, "
-                    "or numbers for some parameters",
-                    limit=_MAX_PAIRS,
-                )
-        total = total + value
-    return total
+        total = _sum(value, other)
+        heapq.heappush(left, (_length(total), next(order), total))
+    return left[0][2]
+
+
+def _sum(first: Any, second: Any) -> Any:
+    """Add as Henrici (1956) does: common divisors of denominators are short, those of whole sums are not looked for.
+
+    In normal form all coefficients are integers without a common divisor, and that of the denominator's leading term
+    is positive; so is what this returns.
+    """
+    import sympy
+
+    if isinstance(first, Fraction) or isinstance(second, Fraction):
+        return first + second
+    ring = first.field.ring
+    integral = ring.clone(domain=sympy.ZZ)
+    a, b, c, d = (
+        part.set_ring(integral) for part in (first.numer, first.denom, second.numer, second.denom)
+    )
+    shared, b, d = b.cofactors(d)
+    total = a * d + c * b
+    if not total:
+        return first - first
+    _, total, shared = total.cofactors(shared)
+    return first.raw_new(total.set_ring(ring), (b * d * shared).set_ring(ring))
+
+
+def _length(value: Any) -> int:
+    """Return the number of terms of a numerator or a denominator, whichever has more."""
+    return 1 if isinstance(value, Fraction) else max(len(value.numer), len(value.denom))
 
 
 def in_one_field(*groups: Sequence[Any]) -> list[Sequence[Any]]:

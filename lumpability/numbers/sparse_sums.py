@@ -81,6 +81,8 @@ def _sum_rational(shape: tuple[int, int], rows: Any, columns: Any, weights: Exac
 
 
 def _sum_symbolic(shape: tuple[int, int], rows: Any, columns: Any, weights: ExactArray) -> Rows:
+    from lumpability.numbers.parameters import add
+
     terms: dict[tuple[int, int], list[int]] = {}
     places = zip(rows.tolist(), columns.tolist(), strict=True)
     for place, code in zip(places, weights.codes.tolist(), strict=True):
@@ -90,8 +92,7 @@ def _sum_symbolic(shape: tuple[int, int], rows: Any, columns: Any, weights: Exac
     for place, codes in terms.items():
         key = tuple(sorted(codes))
         if key not in known:
-            first, *others = (weights.values[code] for code in key)
-            known[key] = sum(others, start=first)
+            known[key] = add([weights.values[code] for code in key])
         sums[place] = known[key]
     ordered = sorted(sums)
     counts = np.bincount([row for row, _ in ordered], minlength=shape[0])

@@ -8,9 +8,9 @@ import sympy
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lumpability import CTMC, DTMC
+from lumpability import CTMC, DTMC, lump
 from lumpability.errors import InvalidValue, SizeLimit
-from lumpability.numbers.parameters import is_symbolic, parse, read_elements, to_expression
+from lumpability.numbers.parameters import add, is_symbolic, parse, read_elements, to_expression
 
 mu, nu = sympy.symbols("mu nu")
 
@@ -225,9 +225,34 @@ def test_short_texts_that_take_long_are_refused_at_once(text):
     assert time.perf_counter() - before < 1
 
 
+def test_a_function_has_one_form_whatever_its_signs():
+    first, *others = read_elements(
+        ["1/(2 - b)", "-1/(b - 2)", "-(b - 2)**(-1)", "(2 - b)/(b - 2)**2"]
+    )
+    assert others == [first] * 3
+    rates = {("s", "g"): "1/(2 - b)", ("t", "g"): "-1/(b - 2)", ("g", "s"): 1, ("g", "t"): 1}
+    assert len(lump(CTMC.from_rates(rates, labels={"g": ["g"]})).partition) == 2
+
+
+@given(st.lists(st.tuples(*[st.integers(-3, 3)] * 5), min_size=1, max_size=5))
+def test_sums_have_the_form_of_functions_that_are_read(numbers):
+    texts = [f"({a}*x + {b})/({c}*x - y + {d}*x*y + {5 + e})" for a, b, c, d, e in numbers]
+    total = add(read_elements([*texts, "x*y"])[:-1])
+    assert total == read_elements(["+".join(texts), "x*y"])[0]
+
+
+def test_long_sums_of_functions_take_seconds():
+    before = time.process_time()
+    assert len(add(read_elements([f"1/(a + {i})" for i in range(1, 150)])).denom) == 150
+    assert len(add(read_elements([f"1/(a + {i}*b)" for i in range(1, 50)])).denom) == 50
+    assert time.process_time() - before < 5
+
+
 def test_sums_that_never_end_are_refused():
     rates = [f"1/(a+{k}*b+c+d+e+f+1)**8" for k in range(1, 6)]
     before = time.perf_counter()
     with pytest.raises(SizeLimit, match="terms"):
         DTMC([[*rates, "1"], *([0] * 5 + [1] for _ in range(5))])
+    with pytest.raises(SizeLimit, match="terms"):
+        CTMC.from_rates([("s", "t", rate) for rate in rates])
     assert time.perf_counter() - before < 20
