@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -195,7 +196,9 @@ def matched_cell(
         for old, old_ids, old_facs, new, new_ids, new_facs in pairs:
             for gate, gate_new in zip(old, new, strict=True):
                 sides = [
-                    _Side(algebra, matrix, None, _Part(ids, facs.astype(np.int64)))
+                    _Side(
+                        algebra, matrix, None, SimpleNamespace(ids=ids, facs=facs.astype(np.int64))
+                    )
                     for matrix, ids, facs in (
                         (gate, old_ids, old_facs),
                         (gate_new, new_ids, new_facs),
@@ -213,10 +216,3 @@ def _same_lengths(call: Any, other: Any) -> bool:
         return bool(call.name(4) == other.name(4))
     mine, theirs = (one.work.sizes.identity(one.name(4)) for one in (call, other))
     return bool(mine is not None and mine == theirs)
-
-
-class _Part:
-    """Channels with their values."""
-
-    def __init__(self, ids: Array, facs: Array) -> None:
-        self.ids, self.facs = ids, facs

@@ -258,27 +258,20 @@ def _initial(call: Call, slot: int, labels: Array) -> tuple[Array, Array]:
 
 def _start(cell: Cell, d: int, starts: list[tuple[Array, Array]], op: str) -> Array:
     """Return classes of units by bias, peepholes and initial values."""
-    size = cell.states.shape[-1]
-    rows: list[list[Any]] = [[] for _ in range(size)]
+    columns: list[list[Any]] = []
     if cell.bias is not None:
         parts = to_fractions(cell.bias[d])
         half = len(parts) // 2
         both = [*(parts[:half] + parts[half:])]
-        both = (
-            [*both[:2], parts[2], parts[5]] if op == "GRU" else both
-        )  # its last two may be used apart
-        for part in both:
-            for row, value in zip(rows, part, strict=True):
-                row.append(value)
+        if op == "GRU":  # its last two may be used apart
+            both = [*both[:2], parts[2], parts[5]]
+        columns += [part.tolist() for part in both]
     if cell.peepholes is not None:
-        for part in cell.peepholes[d]:
-            for row, value in zip(rows, part.tolist(), strict=True):
-                row.append(value)
-    for ids, facs in starts:
-        for row, atom, factor in zip(rows, ids.tolist(), facs.tolist(), strict=True):
-            row += [atom, factor]
+        columns += cell.peepholes[d].tolist()
+    for pair in starts:
+        columns += [array.tolist() for array in pair]
     numbers: dict[Any, int] = {}
-    return np.array([numbers.setdefault(tuple(row), len(numbers)) for row in rows])
+    return np.array([numbers.setdefault(row, len(numbers)) for row in zip(*columns, strict=True)])
 
 
 def _zero_units(
