@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, get_args
 
@@ -358,14 +358,7 @@ def _from_start(quotient: MarkovChain, solution: Solution) -> tuple[Any, float |
     assert start is not None
     if solution.infinite is not None and solution.infinite[start.support()].any():
         return np.inf, 0.0
-    if isinstance(solution.finite, ExactArray):
-        return _weighted(replace(solution, infinite=None), start)
-    floats = start.to_floats()
-    total = float(solution.finite @ floats)
-    rounding = (len(floats) + 2) * _UNIT * float(np.abs(solution.finite) @ floats)
-    if solution.relative_error is not None:
-        return total, solution.relative_error * float(np.abs(solution.finite) @ floats) + rounding
-    return total, None if solution.error_bound is None else solution.error_bound + rounding
+    return _weighted(solution, start, per_entry=True)
 
 
 def _error(solution: Solution, value: Any) -> float | None:
@@ -378,20 +371,26 @@ def _error(solution: Solution, value: Any) -> float | None:
     return solution.error_bound
 
 
-def _weighted(solution: Solution, weights: ExactArray) -> tuple[Any, float | None]:
-    """Return a sum over a distribution, and a bound on its error."""
-    if isinstance(solution.values, ExactArray):
-        total = sum(x * w for x, w in zip(solution.values, weights, strict=True))
+def _weighted(
+    solution: Solution, weights: ExactArray, *, per_entry: bool = False
+) -> tuple[Any, float | None]:
+    """Return a sum over a distribution, and a bound on its error.
+
+    The solution is the distribution; with `per_entry` the weights are, and its error bound holds for every entry.
+    """
+    values = solution.finite
+    if isinstance(values, ExactArray):
+        total = sum(x * w for x, w in zip(values, weights, strict=True))
         return _plain(total), 0.0
     floats = weights.to_floats()
-    total = float(solution.values @ floats)
-    size = float(solution.values @ np.abs(floats))
+    total, size = float(values @ floats), float(np.abs(values) @ np.abs(floats))
     rounding = (len(floats) + 2) * _UNIT * size
     if solution.relative_error is not None:
         return total, solution.relative_error * size + rounding
-    if solution.error_bound is not None:
-        return total, solution.error_bound * float(np.abs(floats).max(initial=0.0)) + rounding
-    return total, None
+    if solution.error_bound is None:
+        return total, None
+    largest = 1.0 if per_entry else float(np.abs(floats).max(initial=0.0))
+    return total, solution.error_bound * largest + rounding
 
 
 def _plain(value: Any) -> Any:

@@ -258,12 +258,10 @@ class Bounds:
         Parameters
         ----------
         target : label name, states, boolean array or predicate
-        initial : state, mapping or array, optional
+        initial
             As for `transient`.
-        accuracy : number or str, optional
-            The half-width wanted; see `stationary`.
-        progress : callable, optional
-            As for `stationary`.
+        accuracy, progress
+            As for `stationary`; the half-width is that of a probability.
 
         Raises
         ------
@@ -295,12 +293,10 @@ class Bounds:
         of : str or array, optional
             As for `transient`, not negative; one per unit of time, or step, by default.
         until : label name, states, boolean array or predicate
-        initial : state, mapping or array, optional
+        initial
             As for `transient`.
-        accuracy : number or str, optional
-            The half-width wanted, relative to the upper end; see `stationary`.
-        progress : callable, optional
-            As for `stationary`.
+        accuracy, progress
+            As for `stationary`; the half-width is relative to the upper end.
 
         Raises
         ------

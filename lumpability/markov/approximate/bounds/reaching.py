@@ -50,12 +50,15 @@ def reaching_ends(
     if accuracy is not None:
         search.refuse_infinite(None, alone=False)
         improve = search.rounds_on_states(guess)
-        return shrink(
-            Ends(), improve, lambda found: accuracy * search.size(found), progress
-        ), estimate
+        least = 1e-6 * float(guess.max())
+
+        def wanted(found: Ends) -> float:
+            return accuracy * (max(float(found.upper or 0), least) if search.earns else 1.0)
+
+        return shrink(Ends(), improve, wanted, progress), estimate
     ends = search.trivial.better(search.on_blocks(guess, upper=False))
     search.refuse_infinite(ends, alone=True)
-    if search.is_proper or not search.earns:
+    if search.staying is None or not search.earns:
         ends = ends.better(search.on_blocks(guess, upper=True))
     return ends, estimate
 
@@ -80,19 +83,9 @@ class Reaching:
         self.problem = Until(self.earning.to_floats(), ~self.free, on_arrival)
 
     @cached_property
-    def largest(self) -> float:
-        """The largest value of a block, by the mean of the members."""
-        return float(nominal_value(self.members, self.problem).max())
-
-    @cached_property
     def staying(self) -> int | None:
         """A state with which an adversary stays among the free states for ever; None if there is none."""
         return never_leaving(self.members, ~self.free)
-
-    @property
-    def is_proper(self) -> bool:
-        """Whether every choice of members meets the target, or states that cannot reach it."""
-        return self.staying is None
 
     def refuse_infinite(self, ends: Ends | None, *, alone: bool) -> None:
         """Refuse a question whose answer is infinite, or without a finite bound on blocks `alone`."""
@@ -122,7 +115,7 @@ class Reaching:
         problem = Until(np.ones(n), ~self.free, np.zeros(n))
         times = nominal_value(members, problem)
         found = Repair(members, self.free, times[members.labels])
-        if not found.delta > _ENOUGH and self.is_proper:
+        if not found.delta > _ENOUGH and self.staying is None:
             times = worst_case(members, problem, times)
             found = Repair(members, self.free, times[members.labels])
         if not found.works:
@@ -143,10 +136,6 @@ class Reaching:
         """Return the expectation of a vector at the start."""
         start = self.task.asked.start
         return float(values.mean() if start is None else start.to_floats() @ values)
-
-    def size(self, ends: Ends) -> float:
-        """Return what an accuracy is relative to: one for a probability, else the upper end unless it is nothing."""
-        return 1.0 if not self.earns else max(float(ends.upper or 0), 1e-6 * self.largest)
 
     def on_blocks(self, guess: Floats, *, upper: bool) -> Ends | None:
         """Return an end from the worst choice of members."""

@@ -77,19 +77,19 @@ def _evolved(members: Members, values: Floats, time: Fraction, discrete: bool) -
     from scipy.sparse.linalg import expm_multiply
 
     generator = assembled(members.k, members.nominal)
+    found: Floats
     if isinstance(generator, np.ndarray):
+        step = generator + np.eye(members.k)
         power = (
-            np.linalg.matrix_power(generator + np.eye(members.k), int(time))
-            if discrete
-            else expm(generator * float(time))
+            np.linalg.matrix_power(step, int(time)) if discrete else expm(generator * float(time))
         )
-        found: Floats = power @ values
-        return found
-    if float(time) * float(members.outflow.max()) > _MOST_JUMPS:
-        return np.full(members.k, np.nan)
-    if not discrete:
-        evolved: Floats = expm_multiply(generator * float(time), values)
-        return evolved
-    for _ in range(int(time)):
-        values = values + generator @ values
-    return values
+        found = power @ values
+    elif float(time) * float(members.outflow.max()) > _MOST_JUMPS:
+        found = np.full(members.k, np.nan)
+    elif not discrete:
+        found = expm_multiply(generator * float(time), values)
+    else:
+        found = values
+        for _ in range(int(time)):
+            found = found + generator @ found
+    return found
