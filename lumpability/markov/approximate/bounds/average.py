@@ -9,29 +9,28 @@ A = -Q + 1 u^T, u uniform, the solution of A x = g has c = u^T x, so Krylov step
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from lumpability.markov.approximate.bounds.members import (
-    Entries,
     Floats,
     Members,
-    diagonal,
-    negated,
+    bordered,
     solver,
+    stopped,
 )
 
 _ROUNDS = 60
 
 
 def bias_system(
-    size: int, generator: Entries, weights: Floats, damping: float = 0.0, *, roughly: bool = False
+    generator: Any, weights: Floats, damping: float = 0.0, *, roughly: bool = False
 ) -> Callable[[Floats], tuple[Floats, float]] | None:
     """Return a solver of (damping - Q) v + c 1 = g, weights v = 0, for v and c; None if it is singular."""
-    blocks, last, ones = np.arange(size), np.full(size, size), np.ones(size)
-    borders = (blocks, last, ones), (last, blocks, weights)
-    damped = diagonal(np.full(size, damping))
-    solve = solver(size + 1, negated(generator), damped, *borders, roughly=roughly)
+    ones = np.ones(len(weights))
+    damped = stopped(generator, True, damping * ones)
+    solve = solver(bordered(damped, ones, weights), roughly=roughly)
 
     def both(right: Floats) -> tuple[Floats, float]:
         assert solve is not None
@@ -41,11 +40,11 @@ def bias_system(
     return None if solve is None else both
 
 
-def bias(members: Members, generator: Entries, earning: Floats) -> tuple[Floats, float] | None:
+def bias(members: Members, generator: Any, earning: Floats) -> tuple[Floats, float] | None:
     """Return the bias and the average of a generator on blocks, with a little damping if it has several classes."""
     weights = members.sizes / members.n
     for damping in (0.0, 1e-9 * float(members.exits.max(initial=0.0) or 1.0)):
-        solve = bias_system(members.k, generator, weights, damping)
+        solve = bias_system(generator, weights, damping)
         found = None if solve is None else solve(earning)
         if found is not None and np.isfinite(found[0]).all():
             return found

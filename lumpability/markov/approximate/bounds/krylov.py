@@ -19,10 +19,9 @@ from lumpability.markov.approximate.bounds.average import bias_system
 from lumpability.markov.approximate.bounds.members import (
     Floats,
     Members,
-    diagonal,
-    negated,
     rounded,
     solver,
+    stopped,
 )
 from lumpability.numbers.exact_array import ExactArray
 
@@ -77,7 +76,7 @@ class Solution:
 def averaged(members: Members, earning: ExactArray, start: Floats) -> Solution:
     """Return a solution of (-Q + 1 u^T) x = g, u uniform; its residual is that of g + Q x = c, centred."""
     n = members.n
-    coarse = bias_system(members.k, members.nominal, members.sizes / n)
+    coarse = bias_system(members.nominal, members.sizes / n)
 
     def apply(x: Floats) -> Floats:
         image: Floats = members.exits * x - members.rates @ x + x.mean()
@@ -97,7 +96,7 @@ def averaged(members: Members, earning: ExactArray, start: Floats) -> Solution:
         return found
 
     def directly(rest: Floats) -> Floats:
-        solve = bias_system(n, members.of_states, np.full(n, 1 / n), roughly=True)
+        solve = bias_system(members.of_states, np.full(n, 1 / n), roughly=True)
         return np.zeros(n) if solve is None else solve(rest)[0]
 
     def centred(values: Vector) -> Floats:
@@ -111,7 +110,7 @@ def absorbed(members: Members, free: Mask) -> System:
     """Return the systems -Q x = b in free states, x = 0 in the others; blocks lie in one of the two sorts."""
     inside = free.astype(np.float64)
     fixed = members.sums(inside) == 0
-    coarse = solver(members.k, negated(members.nominal, ~fixed), diagonal(fixed.astype(np.float64)))
+    coarse = solver(stopped(members.nominal, ~fixed, fixed.astype(np.float64)))
 
     def apply(x: Floats) -> Floats:  # of x that vanishes in the others, as corrections do
         found: Floats = inside * (members.exits * x - members.rates @ x)
@@ -125,17 +124,8 @@ def absorbed(members: Members, free: Mask) -> System:
     steps = _gmres(apply, members.exits, None if coarse is None else on_blocks)
 
     def directly(rest: Floats) -> Floats:
-        states = np.flatnonzero(free)
-        place = np.zeros(members.n, dtype=np.int64)
-        place[states] = np.arange(len(states))
-        rows, columns, data = members.of_states
-        kept = free[rows] & free[columns]
-        inner = place[rows[kept]], place[columns[kept]], -data[kept]
-        solve = solver(len(states), inner, roughly=True)
-        found = np.zeros(members.n)
-        if solve is not None:
-            found[states] = solve(rest[states])
-        return found
+        solve = solver(stopped(members.of_states, free, 1 - inside), roughly=True)
+        return np.zeros(members.n) if solve is None else solve(rest)
 
     return System(steps, directly)
 

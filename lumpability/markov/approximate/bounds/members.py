@@ -21,8 +21,6 @@ from lumpability.structure import WeightedStructure
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, Any]
-Entries = tuple[Ints, Ints, Floats]
-"""Rows, columns and numbers of a sparse matrix; those of one place are added."""
 
 _DENSE_UP_TO, _COMPLETE_UP_TO = 400, 10_000  # rows
 _FEW_BITS = 30  # fewer than 52 by so many are precise enough
@@ -113,66 +111,56 @@ class Members:
         return np.full(self.k, 1 / self.k) if start is None else self.sums(start.to_floats())
 
     @cached_property
-    def nominal(self) -> Entries:
-        """The generator of the mean of the members."""
-        summed = (self._indicator.T @ self.leaving).tocoo()
-        shares = summed.data / self.sizes[summed.row]
-        return joined((summed.row, summed.col, shares), diagonal(-self.means(self.outflow)))
+    def nominal(self) -> Any:
+        """The generator of the mean of the members, k x k."""
+        from scipy.sparse import diags_array
 
-    def generator(self, policy: Ints) -> Entries:
+        means = diags_array(1 / self.sizes) @ (self._indicator.T @ self.leaving)
+        return _generator(means, self.means(self.outflow))
+
+    def generator(self, policy: Ints) -> Any:
         """Return the generator on blocks in which every block behaves like the chosen member."""
-        begins = self.leaving.indptr[policy].astype(np.int64)
-        counts = self.leaving.indptr[policy + 1] - begins
-        rows = np.repeat(np.arange(self.k), counts)
-        places = np.arange(len(rows)) + (begins - np.cumsum(counts) + counts)[rows]
-        entries = rows, self.leaving.indices[places], self.leaving.data[places]
-        return joined(entries, diagonal(-self.outflow[policy]))
+        return _generator(self.leaving[policy], self.outflow[policy])
 
     @cached_property
-    def of_states(self) -> Entries:
-        """The generator of the chain."""
-        return joined((self.sources, self.rates.indices, self.rates.data), diagonal(-self.exits))
+    def of_states(self) -> Any:
+        """The generator of the chain, n x n."""
+        return _generator(self.rates, self.exits)
 
 
-def joined(*entries: Entries) -> Entries:
-    """Return the entries of a sum of matrices."""
-    rows, columns, data = (np.concatenate(parts) for parts in zip(*entries, strict=True))
-    return rows.astype(np.int64), columns, data
+def _generator(rates: Any, outflow: Floats) -> Any:
+    """Return rates with their outflow on the diagonal, as an array up to 400 rows and as a csr_array beyond."""
+    if len(outflow) <= _DENSE_UP_TO:
+        return rates.toarray() - np.diag(outflow)
+    from scipy.sparse import diags_array
+
+    return (rates - diags_array(outflow)).tocsr()
 
 
-def diagonal(values: Floats) -> Entries:
-    """Return the entries of a diagonal matrix."""
-    places = np.arange(len(values))
-    return places, places, values
+def stopped(generator: Any, moving: Any, ending: Floats) -> Any:
+    """Return D - Q in the rows that move and D in the others, for a generator Q and a diagonal D."""
+    if isinstance(generator, np.ndarray):
+        return np.diag(ending) - np.where(np.reshape(moving, (-1, 1)), generator, 0.0)
+    from scipy.sparse import diags_array
+
+    return (diags_array(ending) - diags_array(np.where(moving, 1.0, 0.0)) @ generator).tocsr()
 
 
-def negated(entries: Entries, where: Any = None) -> Entries:
-    """Return the entries of -A, of A's rows in a set of states only if it is given."""
-    rows, columns, data = entries
-    if where is None:
-        return rows, columns, -data
-    kept = where[rows]
-    return rows[kept], columns[kept], -data[kept]
+def bordered(matrix: Any, column: Floats, row: Floats) -> Any:
+    """Return a square matrix with one more column and one more row, and zero in the corner."""
+    across, down = row[np.newaxis], column[:, np.newaxis]
+    if isinstance(matrix, np.ndarray):
+        return np.block([[matrix, down], [across, np.zeros((1, 1))]])
+    from scipy.sparse import block_array, csr_array
+
+    return block_array([[matrix, csr_array(down)], [csr_array(across), None]])
 
 
-def assembled(size: int, *entries: Entries) -> Any:
-    """Return a sum of square matrices, as an array up to 400 rows and as a csc_array beyond."""
-    rows, columns, data = joined(*entries)
-    if size <= _DENSE_UP_TO:
-        return np.bincount(rows * size + columns, data, size * size).reshape(size, size)
-    from scipy.sparse import coo_array
-
-    return coo_array((data, (rows, columns)), shape=(size, size)).tocsc()
-
-
-def solver(
-    size: int, *entries: Entries, roughly: bool = False
-) -> Callable[[Floats], Floats] | None:
-    """Return a function that solves systems with a sum of matrices; None if it is singular in floating point.
+def solver(matrix: Any, *, roughly: bool = False) -> Callable[[Floats], Floats] | None:
+    """Return a function that solves systems with a matrix; None if it is singular in floating point.
 
     - roughly: whether large matrices may be factorised incompletely, within ten times their memory
     """
-    matrix = assembled(size, *entries)
     if isinstance(matrix, np.ndarray):
         from scipy.linalg.lapack import dgetrf, dgetrs
 
@@ -180,13 +168,15 @@ def solver(
         return None if singular else lambda right: dgetrs(factors, pivots, right)[0]
     from scipy.sparse.linalg import spilu, splu
 
+    columns = matrix.tocsc()
     try:
-        factors = (
-            spilu(matrix, drop_tol=1e-6) if roughly and size > _COMPLETE_UP_TO else splu(matrix)
-        )
-        solve: Callable[[Floats], Floats] = factors.solve
+        if roughly and columns.shape[0] > _COMPLETE_UP_TO:
+            factors = spilu(columns, drop_tol=1e-6)
+        else:
+            factors = splu(columns)
     except RuntimeError:  # "Factor is exactly singular"
         return None
+    solve: Callable[[Floats], Floats] = factors.solve
     return solve
 
 

@@ -12,7 +12,7 @@ from lumpability.certificate.bounds.recursion import SCALE
 from lumpability.certificate.verification import Contradiction
 from lumpability.errors import SizeLimit
 from lumpability.markov.approximate.bounds.ends import Ends, Task
-from lumpability.markov.approximate.bounds.members import Floats, Members, assembled
+from lumpability.markov.approximate.bounds.members import Floats, Members
 
 _NARROW = 50
 """Steps end once the values differ by at most 2^-50 of the span of what is averaged."""
@@ -76,7 +76,7 @@ def _evolved(members: Members, values: Floats, time: Fraction, discrete: bool) -
     from scipy.linalg import expm
     from scipy.sparse.linalg import expm_multiply
 
-    generator = assembled(members.k, members.nominal)
+    generator = members.nominal
     found: Floats
     if isinstance(generator, np.ndarray):
         step = generator + np.eye(members.k)

@@ -14,13 +14,11 @@ from typing import Any
 import numpy as np
 
 from lumpability.markov.approximate.bounds.members import (
-    Entries,
     Floats,
     Ints,
     Members,
-    diagonal,
-    negated,
     solver,
+    stopped,
 )
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -95,15 +93,12 @@ def _at_least_as_good(policy: Ints, before: Ints | None, scores: Floats) -> Ints
 def _evaluated(members: Members, problem: Until, policy: Ints, damping: float) -> Floats | None:
     fixed = problem.fixed[policy]
     right = np.where(fixed, problem.values[policy], problem.earning[policy])
-    return _solved(members, members.generator(policy), fixed, right, damping)
+    return _solved(members.generator(policy), fixed, right, damping)
 
 
-def _solved(
-    members: Members, generator: Entries, fixed: Mask, right: Floats, damping: float
-) -> Floats | None:
+def _solved(generator: Any, fixed: Mask, right: Floats, damping: float) -> Floats | None:
     """Return v with v = b in fixed blocks and (damping - Q) v = b in the others; None if it cannot be found."""
-    ending = diagonal(np.where(fixed, 1.0, damping))
-    solve = solver(members.k, negated(generator, ~fixed), ending)
+    solve = solver(stopped(generator, ~fixed, np.where(fixed, 1.0, damping)))
     found = None if solve is None else solve(right)
     return found if found is not None and np.isfinite(found).all() else None
 
@@ -114,7 +109,7 @@ def nominal_value(members: Members, problem: Until) -> Floats:
     fixed = count > 0
     sums = members.sums(np.where(problem.fixed, problem.values, 0.0))
     right = np.where(fixed, sums / np.maximum(count, 1), members.means(problem.earning))
-    found = _solved(members, members.nominal, fixed, right, _little(members))
+    found = _solved(members.nominal, fixed, right, _little(members))
     return np.zeros(members.k) if found is None else found
 
 

@@ -20,9 +20,9 @@ from lumpability.markov.approximate.bounds.members import (
     Floats,
     Ints,
     Members,
-    diagonal,
-    negated,
+    bordered,
     solver,
+    stopped,
 )
 from lumpability.markov.approximate.bounds.width import Width
 from lumpability.markov.solve.classes import recurrent_classes
@@ -60,17 +60,15 @@ def _of_class(members: Members, earning: Floats) -> tuple[Floats, Floats]:
 
 def _stationary(members: Members, policy: Ints) -> Floats:
     """Return the stationary distribution on blocks of some choices; damped if there are several."""
-    rows, columns, rates = negated(members.generator(policy))
-    blocks, ones = np.arange(members.k), np.ones(members.k)
-    last = np.full(members.k, members.k)
-    borders = (last, blocks, ones), (blocks, last, members.sizes / members.n)
+    generator, shares = members.generator(policy), members.sizes / members.n
+    ones = np.ones(members.k)
     for damping in (0.0, 1e-9 * float(members.exits.max(initial=0.0) or 1.0)):
-        damped = diagonal(np.full(members.k, damping))
-        solve = solver(members.k + 1, (columns, rows, rates), damped, *borders)
+        damped = stopped(generator, True, damping * ones)
+        solve = solver(bordered(damped.T, shares, ones))
         found = None if solve is None else solve(np.append(np.zeros(members.k), 1.0))[:-1]
         if found is not None and np.isfinite(found).all():
             return np.maximum(found, 0.0)
-    return members.sizes / members.n
+    return shares
 
 
 def _chances(task: Task, classes: list[Ints]) -> Floats:
@@ -83,13 +81,9 @@ def _chances(task: Task, classes: list[Ints]) -> Floats:
     for number, states in enumerate(classes):
         class_of[states] = number
     free = class_of < 0
-    rates, sources = task.view.members.rates, task.view.members.sources
-    kept = free[sources] & free[rates.indices]
-    exits = diagonal(np.where(free, task.view.members.exits, 1.0))
-    solve = solver(n, (rates.indices[kept], sources[kept], -rates.data[kept]), exits)
-    visits = np.zeros(n) if solve is None else solve(np.where(free, start, 0.0))
-    arriving = free[sources] & ~free[rates.indices]
-    flow = visits[sources[arriving]] * rates.data[arriving]
-    chances: Floats = np.bincount(class_of[~free], start[~free], len(classes)).astype(np.float64)
-    chances += np.bincount(class_of[rates.indices[arriving]], flow, len(classes))
-    return chances
+    moving = stopped(task.view.members.of_states, free, np.where(free, 0.0, 1.0))
+    solve = solver(moving.T)
+    arriving = (
+        start if solve is None else solve(start)
+    )  # where the chain leaves the transient states
+    return np.bincount(class_of[~free], arriving[~free], len(classes)).astype(np.float64)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.markov.approximate.bounds.ends import Task
-from lumpability.markov.approximate.bounds.members import Floats, Ints, diagonal, negated, solver
+from lumpability.markov.approximate.bounds.members import Floats, Ints, solver, stopped
 from lumpability.markov.approximate.bounds.reaching import Reaching
 from lumpability.markov.approximate.bounds.until import Until, nominal_value, worst_case
 from lumpability.markov.approximate.bounds.width import Width
@@ -47,11 +47,8 @@ def reaching_width(task: Task) -> Width:
 def _weights(search: Reaching, chosen: Ints, free: Mask, damping: float) -> Floats:
     """Return the expected time in every free block under the choices of the one who maximises."""
     members = search.members
-    rows, columns, rates = negated(members.generator(chosen), free)
-    inside = free[columns]
     little = damping + 1e-12 * float(members.exits.max(initial=1.0))
-    ending = diagonal(np.where(free, little, 1.0))
-    solve = solver(members.k, (columns[inside], rows[inside], rates[inside]), ending)
+    solve = solver(stopped(members.generator(chosen), free, np.where(free, little, 1.0)).T)
     start = np.where(free, members.starting(search.task.asked.start), 0.0)
     found: Floats = start if solve is None else np.maximum(solve(start), 0.0)
-    return found
+    return np.where(free, found, 0.0)
