@@ -257,10 +257,11 @@ def _targets(names: Sequence[Path]) -> list[Path]:
     for name in names:
         try:
             targets.append(name.resolve())
-        except (OSError, RuntimeError) as error:  # which of them, depends on the version of Python
-            raise FormatError(
-                "cannot be written: its symbolic links form a loop", path=name
-            ) from error
+            loops = targets[-1].is_symlink()  # from Python 3.13 on
+        except (OSError, RuntimeError):  # which of them, depends on the version of Python
+            loops = True
+        if loops:
+            raise FormatError("cannot be written: its symbolic links form a loop", path=name)
         if targets[-1] in targets[:-1]:
             raise FormatError("is to be written twice", path=name)
     return targets
