@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from lumpability.cli.report import Report, change_of_size, execution, rounding
+from lumpability.cli.report import Report, execution, rounding, size_rows
 from lumpability.errors import InvalidInput
 from lumpability.markov.attributes import States
 from lumpability.networks.graph.layers import Held, LayerReport, LayerSummary, barriers_of
@@ -86,15 +86,8 @@ def summarise(
         None if compare is None else lumping.compare(compare), lumping.latency() if time else None
     )
     data = {**lumping.report(), **timed}
-    rows = [
-        (name, change_of_size(data["before"][key], data["after"][key]))
-        for key, name in _SIZES.items()
-    ]
-    rows += [
-        ("result", lumping.result),
-        *_held_rows(lumping.held),
-        *_replaceable(lumping.network),
-    ]
+    rows = size_rows(data, _SIZES)
+    rows += [("result", lumping.result), *_held_rows(lumping.held), *_replaceable(lumping.network)]
     if lumping.integers:
         told = "units stay where sums of their weights are no integers of the stored type"
         rows.append(("integers", f"{', '.join(lumping.integers[:3])}: {told}"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lumpability.cli.report import Report, change_of_size, execution, rounding
+from lumpability.cli.report import Report, execution, rounding, size_rows
 from lumpability.errors import NotJustified
 from lumpability.formats.onnx_compare import compare_in_onnxruntime, latency_in_onnxruntime
 from lumpability.markov.attributes import States
@@ -108,10 +108,7 @@ def summarise(
         **timed,
     }
     made, kept = lumping.rounding, str(lumping.quotient.dtype)
-    rows = [
-        (name, change_of_size(report["before"][key], report["after"][key]))
-        for key, name in SIZES.items()
-    ]
+    rows = size_rows(report, SIZES)
     if lumping.network.dtype != lumping.quotient.dtype:
         rows.append(("type", f"{lumping.network.dtype} -> {kept}, of inputs and outputs too"))
     same = f"smaller, and the same function for every input{' before rounding' if made.rounded else ''}"

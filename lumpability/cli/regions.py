@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lumpability.cli.graphs import layers_left
 from lumpability.cli.networks import SIZES
-from lumpability.cli.report import Report, change_of_size, execution
+from lumpability.cli.report import Report, execution, size_rows
 from lumpability.errors import InvalidInput
 from lumpability.formats.onnx_compare import compare_in_onnxruntime, latency_in_onnxruntime
 from lumpability.networks.graph.network import GraphNetwork
@@ -57,16 +57,8 @@ def summarise(
     took = latency_in_onnxruntime(lumping.network, lumping.quotient) if time else None
     timed, lines = execution(measured, took)
     report = lumping.report()
-    data = {
-        **report,
-        "irreducible": lumping.is_irreducible,
-        **timed,
-    }
-    rows = [
-        (name, change_of_size(report["before"][key], report["after"][key]))
-        for key, name in SIZES.items()
-        if key in report["before"]
-    ]
+    data = {**report, "irreducible": lumping.is_irreducible, **timed}
+    rows = size_rows(report, SIZES)
     if lumping.region is not None:
         parts = len(lumping.claims.parts)
         cut = "" if parts == 1 else f", cut into {parts} parts"

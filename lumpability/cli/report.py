@@ -41,6 +41,12 @@ def change_of_size(before: int, after: int) -> str:
     return f"{before:,} -> {after:,}{gain}"
 
 
+def size_rows(report: dict[str, Any], sizes: dict[str, str]) -> list[tuple[str, str]]:
+    """Return a row for each size of a network before and after; `sizes` has the keys and names of all."""
+    before, after = report["before"], report["after"]
+    return [(sizes[key], change_of_size(before[key], after[key])) for key in sizes if key in before]
+
+
 def rounding(weights: int, rounded: int, largest: Fraction, dtype: str) -> str:
     """Say whether a type holds all new weights.
 

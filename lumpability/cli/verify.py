@@ -78,8 +78,7 @@ def verify_command(
     """
     with stages("reading", certificate.name):
         most = read.keywords.pop("max_bytes")
-        claim, named = _read_certificate(certificate, most)
-        domain = _MODELS.get(named, named)
+        claim, domain = _read_certificate(certificate, most)
     if domain == TableCertificate.domain:
         if blocks is None:
             raise click.UsageError(

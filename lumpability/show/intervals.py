@@ -13,10 +13,9 @@ from lumpability.errors import InvalidInput
 from lumpability.markov.approximate.bounds import Interval
 from lumpability.markov.chains import MarkovChain
 from lumpability.markov.solve import transient
-from lumpability.show.plots import new_axes
+from lumpability.show.plots import AFTER, BEFORE, legend, new_axes
 
 _SOLVED_UP_TO = 100_000  # states
-_BAND, _CURVE = "#b9c3d0", "#1a5fb4"
 
 
 def intervals_over_time(
@@ -58,7 +57,7 @@ def intervals_over_time(
         places,
         [float(interval.lower) for interval in intervals],
         [float(interval.upper) for interval in intervals],
-        color=_BAND,
+        color=BEFORE,
         label="proved interval",
     )
     if chain is not None and chain.n <= _SOLVED_UP_TO and asked[0].start is not None:
@@ -69,7 +68,7 @@ def intervals_over_time(
             chain = chain.rebuilt(stopped, states=chain.states, validate=False)
         earned = asked[0].earning(parts).to_floats()
         found = transient(chain, places, initial=asked[0].start)
-        drawn.plot(places, [np.dot(x.floats(), earned) for x in found], color=_CURVE, label="exact")
+        drawn.plot(places, [np.dot(x.floats(), earned) for x in found], color=AFTER, label="exact")
     drawn.set(xlabel="time", ylabel=str(asked[0]).partition(" at ")[0].partition(" within ")[0])
-    drawn.legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
+    legend(drawn)
     return drawn

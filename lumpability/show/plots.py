@@ -27,7 +27,7 @@ _UNDATED: dict[str, dict[str, None]] = {
     "svg": {"Date": None},
 }
 _NAMED = 36  # characters of a name in a legend or beside a bar
-_BEFORE, _AFTER = "#b9c3d0", "#1a5fb4"
+BEFORE, AFTER = "#b9c3d0", "#1a5fb4"
 
 
 def new_axes(axes: Any, width: float = 6.4) -> Any:
@@ -48,7 +48,7 @@ def _short(name: Any) -> str:
     return text if len(text) <= _NAMED else f"{text[: _NAMED - 4]} ..."
 
 
-def _legend(axes: Any, **more: Any) -> None:
+def legend(axes: Any, **more: Any) -> None:
     """Add a legend at the right of the axes."""
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0, **more)
 
@@ -76,14 +76,17 @@ def save(axes: Any, path: str | Path) -> None:
     FormatError
         For another suffix, or if the file cannot be written.
     """
-    path = Path(path)
-    kind = path.suffix.lower()[1:]
+    write_figure(axes.figure, path, bbox_inches="tight")
+    require("matplotlib.pyplot", extra="plot").close(axes.figure)
+
+
+def write_figure(figure: Any, path: str | Path, **options: Any) -> None:
+    """Write a figure of matplotlib without the time at which it was made."""
+    matplotlib, kind = require("matplotlib", extra="plot"), Path(path).suffix.lower()[1:]
     if kind not in _UNDATED:
         raise FormatError(f"a plot is written as {', '.join(f'.{x}' for x in _UNDATED)}", path=path)
-    figure, matplotlib = axes.figure, require("matplotlib", extra="plot")
     with matplotlib.rc_context({"svg.hashsalt": "lumpability"}), writing(path) as file:
-        figure.savefig(file, format=kind, bbox_inches="tight", metadata=_UNDATED[kind])
-    require("matplotlib.pyplot", extra="plot").close(figure)
+        figure.savefig(file, format=kind, metadata=_UNDATED[kind], **options)
 
 
 def answer_values(answer: Answer, *, log: str = "", largest: int = 10, axes: Any = None) -> Any:
@@ -108,7 +111,7 @@ def answer_values(answer: Answer, *, log: str = "", largest: int = 10, axes: Any
     timed = "time" in answer.columns
     if not (answer.parameters or timed):
         rows = sorted(answer.rows, key=lambda row: -float(row.value))[:largest][::-1]
-        drawn.barh(range(len(rows)), [float(row.value) for row in rows], color=_AFTER)
+        drawn.barh(range(len(rows)), [float(row.value) for row in rows], color=AFTER)
         drawn.set_yticks(range(len(rows)), [_short(row.name) for row in rows])
         drawn.set(xlabel=answer.quantity)
         _scale(drawn, log)
@@ -129,7 +132,7 @@ def answer_values(answer: Answer, *, log: str = "", largest: int = 10, axes: Any
         )
     drawn.set(xlabel=over, ylabel=answer.quantity)
     _scale(drawn, log)
-    _legend(drawn, fontsize="small")
+    legend(drawn, fontsize="small")
     return drawn
 
 
@@ -157,11 +160,11 @@ def layer_widths(lumping: NetworkLumping, *, axes: Any = None) -> Any:
     drawn = new_axes(axes, max(4.0, 0.5 * len(lumping.table)))
     rows = lumping.table
     place = np.arange(len(rows))
-    drawn.bar(place - 0.2, [row.units for row in rows], 0.4, color=_BEFORE, label="before")
-    drawn.bar(place + 0.2, [row.left for row in rows], 0.4, color=_AFTER, label="after")
+    drawn.bar(place - 0.2, [row.units for row in rows], 0.4, color=BEFORE, label="before")
+    drawn.bar(place + 0.2, [row.left for row in rows], 0.4, color=AFTER, label="after")
     drawn.set_xticks(place, [str(row.layer) for row in rows])
     drawn.set(xlabel="layer", ylabel="units")
-    _legend(drawn)
+    legend(drawn)
     return drawn
 
 
@@ -179,14 +182,14 @@ def relaxation_curve(relaxed: RelaxedLumping, *, axes: Any = None) -> Any:
     axes = new_axes(axes)
     points = [point for point in relaxed.curve if point.bound > 0]
     units, bounds = [point.units for point in points], [point.bound for point in points]
-    axes.plot(bounds, units, color=_BEFORE, marker=".", drawstyle="steps-post", label="tried")
+    axes.plot(bounds, units, color=BEFORE, marker=".", drawstyle="steps-post", label="tried")
     left = relaxed.quotient.hidden_neurons
     axes.plot(
-        [float(relaxed.bound)], [left], color=_AFTER, marker="o", label="certified", linestyle=""
+        [float(relaxed.bound)], [left], color=AFTER, marker="o", label="certified", linestyle=""
     )
     axes.set(xlabel="largest difference of an output", ylabel="hidden units left", xscale="log")
     axes.set_ylim(bottom=0)
-    _legend(axes)
+    legend(axes)
     return axes
 
 
@@ -208,8 +211,8 @@ def class_sizes(lumping: Lumping | NetworkLumping, *, axes: Any = None) -> Any:
     """
     drawn = new_axes(axes)
     sizes, counts = np.unique(lumping.partition.blocks.sizes, return_counts=True)
-    drawn.vlines(sizes, 0.7, counts, color=_BEFORE)
-    drawn.scatter(sizes, counts, color=_AFTER)
+    drawn.vlines(sizes, 0.7, counts, color=BEFORE)
+    drawn.scatter(sizes, counts, color=AFTER)
     drawn.set(xscale="log", yscale="log", xlabel="members", ylabel="classes")
     return drawn
 
@@ -245,8 +248,8 @@ def stationary_masses(lumping: Lumping, *, log: str = "", axes: Any = None) -> A
     drawn = new_axes(axes)
     top = max(float(whole.max()), float(small.max())) * 1.05
     low = float(small[small > 0].min()) if log else 0.0
-    drawn.plot([low, top], [low, top], color=_BEFORE, zorder=0)
-    drawn.scatter(whole, small, color=_AFTER)
+    drawn.plot([low, top], [low, top], color=BEFORE, zorder=0)
+    drawn.scatter(whole, small, color=AFTER)
     drawn.set(
         xlabel="chain, summed over blocks", ylabel="quotient", title="stationary distribution"
     )
@@ -289,5 +292,5 @@ def transient_masses(
         drawn.plot(times, small[:, block], "o", color=line.get_color(), markersize=4)
     drawn.set(xlabel="time", ylabel="probability", title="lines: chain; dots: quotient")
     _scale(drawn, log)
-    _legend(drawn, fontsize="small")
+    legend(drawn, fontsize="small")
     return drawn

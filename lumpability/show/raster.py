@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lumpability.errors import require
-from lumpability.files import writing
+from lumpability.show.plots import write_figure
 
 _INK, _PAPER = "#1c1e23", "#ffffff"
 _HATCHES = {"stripes": "////", "dots": "....", "cross": "++++"}
@@ -37,10 +37,7 @@ def write_raster(svg: str, path: str | Path) -> None:
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
     _Drawing(axes).group(root, 0.0, 0.0)
-    kind = Path(path).suffix.lower()[1:]
-    undated = {"CreationDate": None} if kind == "pdf" else {}
-    with writing(path) as file:
-        figure.savefig(file, format=kind, facecolor=_PAPER, metadata=undated)
+    write_figure(figure, path, facecolor=_PAPER)
 
 
 class _Drawing:
