@@ -42,6 +42,8 @@ def lump_chain(
     progress: Progress | None,
 ) -> Lumping:
     """Compute the coarsest lumping of a chain and its quotient, exactly; see `lumpability.lump`."""
+    import scipy.sparse  # noqa: F401  # the time that is told is without what is imported at the first call
+
     started = time.perf_counter()
     notion = find_kind(kind)
     seen = with_respected_rewards(chain, keeps_jumps=notion.keeps_jumps)

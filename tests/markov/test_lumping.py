@@ -308,3 +308,16 @@ def test_blocks_are_found_by_names_and_listed_as_a_table():
         s for s, up in zip(chain.states, chain.labels["operational"], strict=True) if up
     }
     assert lump(CTMC([[0, 1], [1, 0]], labels={"x": [0]})).block_of(1) == 1
+
+
+def test_the_time_of_a_lumping_is_without_imports():
+    code = (
+        "import sys, time\n"
+        "seen, clock = [], time.perf_counter\n"
+        "time.perf_counter = lambda: (seen.append(set(sys.modules)), clock())[1]\n"
+        "from lumpability import CTMC, lump\n"
+        "lump(CTMC([[0, 1, 1], [2, 0, 0], [2, 0, 0]], labels={'a': [0]}))\n"
+        "print(len(seen), seen[-1] - seen[0])\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "2 set()\n"

@@ -200,6 +200,32 @@ def test_rare_failures_have_their_probability_and_rare_repairs_too(machines, fai
     assert found.floats() == pytest.approx(entries, rel=1e-12, abs=0)
 
 
+@pytest.mark.parametrize("more", ["", ",ws_fail=1/500000", ",line_fail=1/50,switch_fail=1/3"])
+def test_every_block_of_a_cluster_is_right(shared_file, more):
+    pytest.importorskip("stormpy")
+    source = shared_file("chains/prism-language/cluster.sm")
+    chain = read(source, constants=f"N=2{more}")
+    lumping = lump(chain)
+    exact = stationary(lumping.quotient, method="exact").values
+    for solution in (stationary(lumping.quotient), stationary(chain)):
+        found = solution.floats()
+        if len(found) == chain.n:
+            found = np.bincount(lumping.partition.labels, found)
+        assert max(abs(Fraction(x) / y - 1) for x, y in zip(found, exact, strict=True)) < 1e-10
+
+
+@pytest.mark.slow
+def test_a_cluster_beyond_elimination_is_as_right_as_its_quotient(shared_file):
+    pytest.importorskip("stormpy")
+    chain = read(shared_file("chains/prism-language/cluster.sm"), constants="N=10")
+    lumping = lump(chain)
+    small, large = stationary(lumping.quotient), stationary(chain)
+    assert lumping.quotient.n < 3000 < chain.n
+    assert max(small.relative_error, large.relative_error) < 1e-10
+    found = np.bincount(lumping.partition.labels, large.floats())
+    assert found == pytest.approx(small.floats(), rel=1e-10, abs=0)
+
+
 def test_a_wrong_distribution_gets_no_small_bound():
     chain = machine_repair(6, failure="1/10000")
     rates = chain.matrix.to_scipy().tocsr()
