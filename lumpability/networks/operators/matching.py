@@ -113,13 +113,13 @@ def _agree(sides: list[_Side], kept: Array, name: str) -> None:
     if len(gone) and bool((old.summed.entries(old.rows_of(gone), kept) != 0).any()):
         raise Unproved(name)
     ratios = old.leads[where] / new.leads
+    same = np.array([ratio == 1 for ratio in ratios.tolist()], dtype=bool)
     single = np.diff(old.rows.starts, append=len(old.rows.members))[where * old.taps] == 1
-    single &= np.array([ratio == 1 for ratio in ratios.tolist()], dtype=bool)
     every = np.arange(new.matrix.shape[1])
-    for some in (np.flatnonzero(single), np.flatnonzero(~single)):
+    for some in map(np.flatnonzero, (same & single, same & ~single, ~same)):  # floats first
         wanted = old.summed.entries(old.rows_of(where[some]), kept)
         given = new.summed.entries(new.rows_of(some), every)
-        if not all(single[some]):
+        if not same[some].all():
             wanted = to_fractions(wanted) * np.repeat(ratios[some], new.taps)[:, None]
         _compare(wanted, given, new.matrix[new.rows_of(new.channel[some])], name)
     stored = np.zeros(new.matrix.shape[1], new.matrix.dtype) if new.bias is None else new.bias

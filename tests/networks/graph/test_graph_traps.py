@@ -12,6 +12,7 @@ from lumpability.errors import InvalidNetwork
 from lumpability.networks.graph.as_layers import as_layers
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.graph.reduce import GraphLumping, reduce_graph
+from lumpability.networks.operators import matching
 from lumpability.networks.operators.recurrent import stable_classes
 from lumpability.partition import Partition
 from lumpability.refinement import refine
@@ -345,3 +346,20 @@ def test_numbers_that_are_not_finite_are_carried_or_refused(bad: float) -> None:
         network = graph.model([y], x=["N", 2])
         assert reduce_graph(network).is_unchanged
         assert any("not finite" in reason for reason in network.held)
+
+
+def test_sums_that_were_rounded_are_compared_in_floats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounding to single precision is seen in double precision: no fraction is made for each weight."""
+    sizes: list[int] = []
+    exact = matching.to_fractions
+    monkeypatch.setattr(
+        matching, "to_fractions", lambda values: sizes.append(np.size(values)) or exact(values)
+    )
+    random, graph = np.random.default_rng(0), Graph()
+    twins = np.tile(random.normal(size=(3, 32)), 2)
+    h = graph.add("Relu", graph.add("MatMul", "x", graph.const(twins)))
+    y = graph.add("MatMul", h, graph.const(random.normal(size=(64, 40))))
+    lumping = reduced(graph.model([y], x=["N", 3]))
+    assert lumping.kept["t0a"].size == 32
+    assert lumping.rounding.rounded > 100
+    assert max(sizes) <= 64
