@@ -14,9 +14,6 @@ from collections.abc import Sequence
 
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.kinds.kind import Condition, Kind
-from lumpability.partition import Partition
-from lumpability.quotient import collapse
-from lumpability.structure import WeightedStructure
 
 
 class Bisimulation(Kind):
@@ -34,8 +31,3 @@ class Bisimulation(Kind):
 
     def conditions(self, chain: MarkovChain) -> Sequence[Condition]:
         return [Condition(chain.matrix)]
-
-    def quotient(
-        self, chain: MarkovChain, conditions: Sequence[Condition], partition: Partition
-    ) -> WeightedStructure:
-        return collapse(conditions[0].matrix, partition)

@@ -18,13 +18,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from lumpability.errors import NotJustified
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.kinds.kind import Condition, Kind, balance_matrix
 from lumpability.markov.matrices import divide_rows
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.partition import Partition
-from lumpability.quotient import collapse, spread
+from lumpability.quotient import collapse
 from lumpability.structure import WeightedStructure
 
 
@@ -55,24 +54,3 @@ class Exact(Kind):
         rows = ExactArray.of_values(np.arange(len(sizes)), [Fraction(b) for b in sizes])
         quotient = divide_rows(divide_rows(incoming, columns).transposed, rows)
         return quotient.without_diagonal() if isinstance(chain, CTMC) else quotient
-
-    def lift(self, vector: ExactArray, chain: MarkovChain, partition: Partition) -> ExactArray:
-        return lift_uniformly(vector, chain, partition)
-
-    def lift_stationary(
-        self, vector: ExactArray, chain: MarkovChain, partition: Partition
-    ) -> ExactArray:
-        return spread(vector, partition)
-
-
-def lift_uniformly(vector: ExactArray, chain: MarkovChain, partition: Partition) -> ExactArray:
-    """Spread block probabilities uniformly, unless the chain's own initial distribution is not uniform.
-
-    Raises `NotJustified` if the chain has an initial distribution that is not uniform inside blocks.
-    """
-    if chain.initial is not None and not partition.refines(Partition(chain.initial.codes)):
-        raise NotJustified(
-            "the initial distribution is not uniform inside blocks, so probabilities at a given time "
-            "need not be uniform: lump with respect=[..., 'initial'], or use lift_stationary"
-        )
-    return spread(vector, partition)

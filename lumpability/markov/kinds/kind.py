@@ -19,7 +19,7 @@ from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
-from lumpability.quotient import Verdict, project
+from lumpability.quotient import Verdict, collapse, project, spread
 from lumpability.refinement import (
     SUMS,
     Engine,
@@ -73,7 +73,7 @@ def balance_matrix(chain: MarkovChain) -> WeightedStructure:
 class Kind(ABC):
     """One notion of lumpability.
 
-    A kind of your own defines `identity`, `conditions` and `quotient`, and the attributes below where they
+    A kind of your own defines `identity` and `conditions`, and `quotient` and the attributes below where they
     differ; an object of it is given as ``lump(chain, kind=MyKind())``.  The page on the architecture has a recipe.
 
     Examples
@@ -95,7 +95,7 @@ class Kind(ABC):
     outgoing: ClassVar[bool] = True
     """Whether sums into blocks agree inside blocks."""
     incoming: ClassVar[bool] = False
-    """Whether sums from blocks agree inside blocks."""
+    """Whether sums from blocks agree inside blocks, so that uniform probabilities inside blocks stay uniform."""
     scaled: ClassVar[bool] = False
     """Whether states have factors, so that shares are compared in place of sums."""
     keeps_jumps: ClassVar[bool] = False
@@ -122,11 +122,13 @@ class Kind(ABC):
             If the kind makes no sense for this class of chain.
         """
 
-    @abstractmethod
     def quotient(
         self, chain: MarkovChain, conditions: Sequence[Condition], partition: Partition
     ) -> WeightedStructure:
-        """Return the matrix of the quotient chain: rates or probabilities."""
+        """Return the matrix of the quotient chain: by default the sums of the first members of blocks."""
+        quotient = collapse(conditions[0].matrix, partition)
+        inside = not isinstance(chain, CTMC) or self.keeps_jumps
+        return quotient if inside else quotient.without_diagonal()
 
     def coarsest(
         self,
@@ -196,18 +198,25 @@ class Kind(ABC):
         return project(vector, partition)
 
     def lift(self, vector: ExactArray, chain: MarkovChain, partition: Partition) -> ExactArray:
-        """Spread block probabilities at any time over states, where the theory justifies it.
+        """Spread block probabilities at any time over states, where the theory justifies it: uniformly.
 
         Raises
         ------
         NotJustified
             If it does not, with the reason.
         """
-        raise NotJustified(
-            f"{self.name} lumping does not determine how a block's probability is spread over its "
-            "states: only block probabilities are preserved; use kind='exact' or 'strict'",
-            kind=self.name,
-        )
+        if not self.incoming:
+            raise NotJustified(
+                f"{self.name} lumping does not determine how a block's probability is spread over its "
+                "states: only block probabilities are preserved; use kind='exact' or 'strict'",
+                kind=self.name,
+            )
+        if chain.initial is not None and not partition.refines(Partition(chain.initial.codes)):
+            raise NotJustified(
+                "the initial distribution is not uniform inside blocks, so probabilities at a given time "
+                "need not be uniform: lump with respect=[..., 'initial'], or use lift_stationary"
+            )
+        return spread(vector, partition)
 
     def lift_stationary(
         self, vector: ExactArray, chain: MarkovChain, partition: Partition
@@ -219,4 +228,4 @@ class Kind(ABC):
         NotJustified
             If the quotient does not determine it, with the reason.
         """
-        return self.lift(vector, chain, partition)
+        return spread(vector, partition) if self.incoming else self.lift(vector, chain, partition)

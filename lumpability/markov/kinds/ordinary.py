@@ -15,9 +15,6 @@ from dataclasses import replace
 
 from lumpability.markov.chains import CTMC, MarkovChain
 from lumpability.markov.kinds.kind import Condition, Kind
-from lumpability.partition import Partition
-from lumpability.quotient import collapse
-from lumpability.structure import WeightedStructure
 
 
 class Ordinary(Kind):
@@ -35,9 +32,3 @@ class Ordinary(Kind):
     def conditions(self, chain: MarkovChain) -> Sequence[Condition]:
         # The generator's diagonal is implicit, because storing it would copy the matrix.
         return [Condition(replace(chain.matrix, closed=isinstance(chain, CTMC)))]
-
-    def quotient(
-        self, chain: MarkovChain, conditions: Sequence[Condition], partition: Partition
-    ) -> WeightedStructure:
-        quotient = collapse(conditions[0].matrix, partition)
-        return quotient.without_diagonal() if isinstance(chain, CTMC) else quotient

@@ -35,7 +35,7 @@ from lumpability.numbers.exact_array import Exact, ExactArray
 from lumpability.numbers.parameters import is_positive
 from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
-from lumpability.quotient import Verdict, collapse, project
+from lumpability.quotient import Verdict, project
 from lumpability.refinement import SHARES, Progress, Refinement, Witness
 from lumpability.refinement.stability import disagreement
 from lumpability.structure import WeightedStructure
@@ -113,12 +113,6 @@ class Proportional(Kind):
             f"{block_name(chain.states, partition, witness.block)} are {shown(witness.total)} and "
             f"{shown(witness.other_total)}"
         )
-
-    def quotient(
-        self, chain: MarkovChain, conditions: Sequence[Condition], partition: Partition
-    ) -> WeightedStructure:
-        # First members have kappa 1, so their rates are those of the quotient.
-        return collapse(conditions[0].matrix, partition).without_diagonal()
 
     def factors(self, conditions: Sequence[Condition], partition: Partition) -> ExactArray:
         leaving = _leaving(conditions[0].matrix, partition)

@@ -12,12 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lumpability.markov.chains import CTMC, MarkovChain
-from lumpability.markov.kinds.exact import lift_uniformly
 from lumpability.markov.kinds.kind import Condition, Kind, balance_matrix
-from lumpability.numbers.exact_array import ExactArray
-from lumpability.partition import Partition
-from lumpability.quotient import collapse, spread
-from lumpability.structure import WeightedStructure
 
 
 class Strict(Kind):
@@ -39,17 +34,3 @@ class Strict(Kind):
     def conditions(self, chain: MarkovChain) -> Sequence[Condition]:
         matrix = balance_matrix(chain)
         return [Condition(matrix), Condition(matrix.transposed, "in")]
-
-    def quotient(
-        self, chain: MarkovChain, conditions: Sequence[Condition], partition: Partition
-    ) -> WeightedStructure:
-        quotient = collapse(conditions[0].matrix, partition)
-        return quotient.without_diagonal() if isinstance(chain, CTMC) else quotient
-
-    def lift(self, vector: ExactArray, chain: MarkovChain, partition: Partition) -> ExactArray:
-        return lift_uniformly(vector, chain, partition)
-
-    def lift_stationary(
-        self, vector: ExactArray, chain: MarkovChain, partition: Partition
-    ) -> ExactArray:
-        return spread(vector, partition)

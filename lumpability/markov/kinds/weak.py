@@ -30,7 +30,6 @@ from lumpability.numbers.exact_array import Exact
 from lumpability.partition import Partition
 from lumpability.quotient import Verdict
 from lumpability.refinement import Progress
-from lumpability.structure import WeightedStructure
 
 MAX_STATES = 200
 """States up to which `check(..., kind="weak")` computes; `check_weak` takes another limit."""
@@ -153,11 +152,6 @@ class Weak(Kind):
             "with kind='weak'",
             kind=self.name,
         )
-
-    def quotient(
-        self, chain: MarkovChain, conditions: Sequence[Condition], partition: Partition
-    ) -> WeightedStructure:
-        raise NotJustified("weak lumping is a check only", kind=self.name)
 
     def verdict(
         self, chain: MarkovChain, partition: Partition, progress: Progress | None = None

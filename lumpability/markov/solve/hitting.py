@@ -104,26 +104,11 @@ def expected_hitting_times(
     [Fraction(2, 1), Fraction(3, 2), Fraction(0, 1), inf]
     """
     ones = ExactArray.constant(Fraction(1), chain.n)
-    return expected_until(
-        chain,
-        ones,
-        target,
-        method=method,
-        tolerance=tolerance,
-        max_iterations=max_iterations,
-        progress=progress,
-    )
+    return expected_until(chain, ones, target, Effort(method, tolerance, max_iterations, progress))
 
 
 def expected_until(
-    chain: MarkovChain,
-    earning: ExactArray,
-    target: Any,
-    *,
-    method: Method = "auto",
-    tolerance: float = 1e-12,
-    max_iterations: int = 10_000,
-    progress: Progress | None = None,
+    chain: MarkovChain, earning: ExactArray, target: Any, effort: Effort
 ) -> Solution:
     """Return for every state the expected reward until the target; infinite where it may be missed.
 
@@ -132,9 +117,7 @@ def expected_until(
     goal = target_of(chain, target)
     _, surely = _certain(chain, goal)
     system = _System(chain, surely & ~goal)
-    right = earning.take(system.unknown)
-    effort = Effort(method, tolerance, max_iterations, progress)
-    return system.solve(right, effort, infinite=~surely)
+    return system.solve(earning.take(system.unknown), effort, infinite=~surely)
 
 
 def _certain(chain: MarkovChain, goal: Mask, avoided: Mask | None = None) -> tuple[Mask, Mask]:

@@ -22,7 +22,14 @@ from lumpability.markov.earned_rewards import earning_rates
 from lumpability.markov.solve.classes import recurrent_classes
 from lumpability.markov.solve.hitting import expected_until, hitting_probabilities
 from lumpability.markov.solve.poisson import UNIT, poisson_reach, poisson_window
-from lumpability.markov.solve.solution import Floats, Method, Progress, Solution, choose_method
+from lumpability.markov.solve.solution import (
+    Effort,
+    Floats,
+    Method,
+    Progress,
+    Solution,
+    choose_method,
+)
 from lumpability.markov.solve.stationary import stationary_distributions
 from lumpability.markov.solve.transient import (
     Steps,
@@ -310,5 +317,5 @@ def expected_reward_until(
     >>> expected_reward_until(chain, "cost", [1]).values
     ExactArray([5, 0])
     """
-    earning = earning_rates(chain, reward)
-    return expected_until(chain, earning, target, method=method, progress=progress)
+    effort = Effort(method, progress=progress)
+    return expected_until(chain, earning_rates(chain, reward), target, effort)
