@@ -27,7 +27,7 @@ from lumpability.tables.generator import TABLE_KINDS, quotient_rows, write_gener
 from lumpability.tables.initial import respected_columns, write_initial_state
 from lumpability.tables.output import quotient_schema
 from lumpability.tables.proof import Proof
-from lumpability.tables.reading import Edges, opened
+from lumpability.tables.reading import Edges, key_of, opened
 from lumpability.tables.session import Session
 from lumpability.version import __version__
 
@@ -229,10 +229,10 @@ class _Check:
             wrong = self.session.run(f"{violations} ORDER BY own.s LIMIT 1")
             for state, block in wrong:
                 least = self.session.value(f"SELECT least FROM blocks WHERE block = {block}")
+                names = (repr(key_of(self.session, edges, s)) for s in (state, least))
                 raise Contradiction(
                     "partition",
-                    f"states {self._name(state)} and {self._name(least)} share block {block}, but their sums "
-                    "into blocks differ",
+                    f"states {' and '.join(names)} share block {block}, but their sums into blocks differ",
                     (int(least), int(state)),
                 )
         self._check_digests(moduli)
@@ -249,11 +249,6 @@ class _Check:
                 raise Contradiction(
                     "quotient", "the file of the quotient is not the one that was certified"
                 )
-
-    def _name(self, state: int) -> str:
-        if self.edges.dense:
-            return repr(state)
-        return repr(self.session.value(f"SELECT key FROM numbers WHERE s = {state}"))
 
     def _check_respected_before(self, path: Path) -> None:
         """Read the blocks into the table ``state``; check that they list all states and mix nothing respected."""

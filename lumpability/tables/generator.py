@@ -31,7 +31,7 @@ from lumpability.structure import WeightedStructure
 from lumpability.tables.database import Database
 from lumpability.tables.dialects import DUCKDB, Dialect
 from lumpability.tables.output import DIGITS
-from lumpability.tables.reading import LARGEST_WORD, Edges
+from lumpability.tables.reading import LARGEST_WORD, Edges, key_of
 from lumpability.tables.session import INTEGERS
 
 TABLE_KINDS = ("ordinary", "bisimulation", "exact", "strict")
@@ -161,7 +161,7 @@ def check_row_sums(
 
 def _wrong_sum(database: Database, edges: Edges, state: int, total: Fraction) -> InvalidChain:
     """Return the error for a state whose probabilities do not sum to one."""
-    name = state if edges.dense else database.value(f"SELECT key FROM numbers WHERE s = {state}")
+    name = key_of(database, edges, state)
     return InvalidChain(
         f"the probabilities of state {name!r} sum to {shown(total)}, not to 1", state=name
     )

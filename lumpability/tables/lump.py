@@ -243,6 +243,7 @@ def _check_kind(kind: str) -> None:
 
 def _check_files(task: Task) -> None:
     """Raise `FormatError` if a file cannot be what it is said to be."""
+    read = [path.resolve() for path in (task.edges, task.states) if path is not None]
     for path in (task.output, task.quotient):
         if path is not None and not str(path).lower().endswith(WRITTEN):
             raise FormatError(
@@ -250,14 +251,10 @@ def _check_files(task: Task) -> None:
                 "quotient is the lumped chain",
                 path=path,
             )
-        if path is not None and path.resolve() in (task.edges.resolve(), _resolved(task.states)):
+        if path is not None and path.resolve() in read:
             raise FormatError("is read: write to another file", path=path)
     if task.table != "edges" and not str(task.edges).lower().endswith(DATABASES):
         raise FormatError("is no database, which has tables by name", path=task.edges)
-
-
-def _resolved(path: Path | None) -> Path | None:
-    return None if path is None else path.resolve()
 
 
 def _run(task: Task, session: Database, engine: str) -> TableLumping:

@@ -196,6 +196,13 @@ def read_edges(
     return found
 
 
+def key_of(session: Database, edges: Edges, state: int) -> Any:
+    """Return the key of a state by its number."""
+    if edges.dense:
+        return state
+    return session.value(f"SELECT key FROM numbers WHERE s = {state}")
+
+
 @contextmanager
 def opened(
     edges: str | Path,

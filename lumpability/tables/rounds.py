@@ -108,12 +108,8 @@ class Rounds:
         found = self.database.run("SELECT label FROM size ORDER BY c DESC, label LIMIT 1")
         return int(found[0][0]) if found else 0
 
-    def pending(self) -> int:
-        """Return how many states share a block."""
-        return int(self.database.value("SELECT coalesce(sum(c), 0) FROM size"))
-
     def _round(self) -> None:
-        pending = self.pending()
+        pending = int(self.database.value("SELECT coalesce(sum(c), 0) FROM size"))
         if not pending:
             self.save(proving=True)
             return
@@ -123,7 +119,7 @@ class Rounds:
             self.save(proving=not self._split(self.statements.touched()))
         if self.report is not None:
             seconds = time.perf_counter() - self.started
-            disk = self.database.disk()
+            disk = self.database.workspace.disk()
             self.report(RoundReport(self.number, self.blocks, pending, disk, seconds))
 
     def _split(self, touched: str) -> int:

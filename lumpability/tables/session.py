@@ -91,10 +91,6 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.connection.close()
 
-    def disk(self) -> int:
-        """Return how many bytes the working folder takes."""
-        return self.workspace.disk()
-
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """Execute a statement and return its rows."""
         with translated(self.memory):

@@ -74,10 +74,6 @@ class SparkDatabase:
         for name, value in self.before.items():
             self.spark.conf.set(name, value)
 
-    def disk(self) -> int:
-        """Return how many bytes the working folder takes."""
-        return self.workspace.disk()
-
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """Execute a statement and return its rows."""
         with _translated():
