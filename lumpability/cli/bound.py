@@ -14,7 +14,7 @@ from lumpability.cli.console import Stages
 from lumpability.cli.failures import dashed
 from lumpability.cli.models import describe, units
 from lumpability.cli.partition_file import read_partition
-from lumpability.cli.solve import named_state, read_chain, read_times
+from lumpability.cli.solve import named_state, read_chain, times_option
 from lumpability.markov.approximate.bounds import (
     Bounds,
     Expected,
@@ -63,13 +63,7 @@ _ASKED = options.added(
 @click.option(
     "--expected", metavar="NAME", show_default="the time", help="What a reward earns until --until."
 )
-@click.option(
-    "--times",
-    metavar="NUMBERS",
-    callback=options.read_by(read_times),
-    show_default="none",
-    help="Points of time: 1,2,5 or FIRST:LAST:STEP; numbers of steps for a DTMC.",
-)
+@times_option
 @click.option(
     "--initial", metavar="STATE", show_default="as the file says", help="The state at time 0."
 )

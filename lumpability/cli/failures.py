@@ -53,13 +53,12 @@ def dashed(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-_FLAG = re.compile(r"\b(normalize|absorbing|parametric|resume)=True")
 _CHOICE = re.compile(r"\b(kind|type|engine|constants|dtype|value_type)=(['\"])(.*?)\2")
 _FILE = re.compile(r"\b(within|temp)=(\.\.\.)?")
 _GIVEN = re.compile(
-    r"\b(values|sweep|target|avoid|times|label|reward|initial|states|tolerance)=(\.\.\.|True)"
+    r"\b(normalize|absorbing|parametric|resume|values|sweep|target|avoid|times|label|reward|initial|states|"
+    r"tolerance)=(\.\.\.|True)"
 )
-_NUMBER = re.compile(r"\b(max_bytes)\b")
 _FORMER = {
     dashed(former): dashed(present)
     for verb in ("lump", "check", "read", "write")
@@ -150,10 +149,8 @@ def _for_the_shell(message: str) -> str:
     >>> _for_the_shell("pass normalize=True, or use kind='exact'")
     'pass --normalize, or use --kind exact'
     """
-    message = _FLAG.sub(r"--\1", message)
     message = _GIVEN.sub(r"--\1", message)
-    message = message.replace("digits=N", "--digits N")
-    message = _NUMBER.sub(lambda found: dashed(found[1]), message)
+    message = re.sub(r"\bmax_bytes\b", "--max-bytes", message.replace("digits=N", "--digits N"))
     message = _CHOICE.sub(lambda found: f"{dashed(found[1])} {found[3]}", message)
     return _FILE.sub(r"--\1 FILE", message)
 

@@ -70,6 +70,15 @@ def read_times(text: str) -> list[Fraction]:
     return found
 
 
+times_option = click.option(
+    "--times",
+    metavar="NUMBERS",
+    callback=options.read_by(read_times),
+    show_default="none",
+    help="Points of time: 1,2,5 or FIRST:LAST:STEP; numbers of steps for a DTMC.",
+)
+
+
 def _assigned(values: tuple[str, ...]) -> dict[str, list[Fraction]]:
     """Read NAME=NUMBERS, several of them; commas separate assignments where a name follows."""
     found: dict[str, list[Fraction]] = {}
@@ -103,13 +112,7 @@ def _assigned(values: tuple[str, ...]) -> dict[str, list[Fraction]]:
     show_default="none",
     help="A label or a state not to be visited before the target; of hitting-probability.",
 )
-@click.option(
-    "--times",
-    metavar="NUMBERS",
-    callback=options.read_by(read_times),
-    show_default="none",
-    help="Points of time: 1,2,5 or FIRST:LAST:STEP; numbers of steps for a DTMC.",
-)
+@times_option
 @click.option(
     "--label", metavar="NAME", show_default="all blocks", help="Only the probability of this label."
 )
