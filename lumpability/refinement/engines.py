@@ -150,8 +150,6 @@ def find_engine(name: str) -> Accelerator:
 
     Raises `InvalidInput` if there is none; the message lists the names.
 
-    Examples
-    --------
     >>> find_engine("worklist").serves(SHARES)
     True
     """
@@ -170,8 +168,6 @@ def divided(
 
     Raises `InvalidInput` if a target of a transition is not alone in its block of `within`.
 
-    Examples
-    --------
     >>> from lumpability.numbers.groups import Group
     >>> pair = WeightedStructure.from_edges(3, [0, 1], [2, 2], [2, 6])
     >>> [one] = divided([pair], Partition.of([0, 0, 1]), Multiples(Group.POSITIVE))

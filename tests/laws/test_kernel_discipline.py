@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from lumpability.refinement.kernel.compiling import add_product, interpreted_add_product
 
 HERE = Path(__file__).resolve().parent
+KERNEL = HERE.parents[1] / "lumpability" / "refinement" / "kernel"
 words = st.integers(0, 2**64 - 1).map(np.uint64)
 
 
@@ -60,3 +61,9 @@ def test_the_kernel_obeys_the_laws_with_bounds_checked_and_without_a_compiler(
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert " passed" in result.stdout
+
+
+def test_the_compiled_code_can_be_read_in_one_sitting() -> None:
+    files = list(KERNEL.glob("*.py"))
+    assert len(files) <= 10
+    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files) <= 2600

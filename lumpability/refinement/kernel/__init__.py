@@ -91,14 +91,24 @@ def refine(
     found = settled(structure, within)
     if found is None:
         return _refine_by_rounds(structure, within, progress, threads)
-    if found.complete and found.exact:
-        return found.partition
-    if found.complete:  # sums that differ may have equal hashes, which only left blocks too large
+    if found.complete:
+        if found.exact or _is_proved_as_it_is(structure, found.partition, threads):
+            return found.partition
+        # Sums that differ had equal hashes, which only left blocks too large.
         return _refine_by_rounds(structure, found.partition, progress, threads)
     smaller, labels = quotient.collapse(structure, found.partition), found.partition.labels
     firsts = found.partition.representatives
     blocks = _refine_by_rounds(smaller, within.restrict(firsts), progress, threads)
     return Partition.from_canonical(gather(blocks.labels, labels), firsts[blocks.representatives])
+
+
+def _is_proved_as_it_is(structure: WeightedStructure, partition: Partition, threads: int) -> bool:
+    """Whether a partition is stable; it has not been refined by rounds."""
+    components = structure.weights.components
+    assert components is not None
+    alone = np.zeros(structure.n, dtype=np.bool_)
+    alone[partition.representatives[np.bincount(partition.labels) == 1]] = True
+    return _Rounds(structure, threads, None).is_proved(partition, alone, components)
 
 
 def _refine_by_rounds(
@@ -216,7 +226,7 @@ class _Rounds:
     def _agree(self, partition: Partition, alone: Bools, p: int, residues: UInt64s) -> bool:
         """Whether sums into every block agree modulo p, or 2^64 for 0, inside all blocks."""
         rows, labels, ranges = Rows.of(self.structure, residues), partition.labels, self._ranges()
-        desks = np.zeros((ranges, self.count), dtype=np.uint64)
+        desks = np.zeros((ranges, len(partition)), dtype=np.uint64)
         expected = quotient.expected_sums(rows, alone, partition, desks[0])
         bounds = [(*bounds, i) for i, bounds in enumerate(self._row_ranges(ranges))]
         unstable = _in_parallel(

@@ -139,6 +139,16 @@ def test_large_and_symbolic_weights_settle_too_and_are_proved(structure, shift):
         assert kernel.refine(other, other.within) == coarsest(other, other.within)
 
 
+def test_what_settles_entirely_is_proved_without_a_round(monkeypatch):
+    """Rounds need more memory than the walk and the proof."""
+    monkeypatch.delattr(kernel._Rounds, "run")
+    large = [3**40 + 1, 3**40 + 2, 3**40 + 2, 3**41]
+    structure = WeightedStructure.from_edges(4, [0, 1, 2, 0], [3, 3, 3, 2], large)
+    found = settled(structure, structure.within)
+    assert found == (Partition([[0], [1, 2], [3]]), True, False)
+    assert kernel.refine(structure, structure.within) == found.partition
+
+
 @pytest.mark.parametrize("longest", [1, 2, 5])
 @given(structure=mostly_forwards())
 def test_states_with_long_rows_may_be_left_to_the_rounds(longest, structure):
