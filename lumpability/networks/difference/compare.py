@@ -235,7 +235,7 @@ def _compared(
         if lifts is not None:
             lifts = [*(homogeneous_lift(lift) for lift in lifts[:-1]), lifts[-1]]
     engine = _Engine(bounded, box, lifts)
-    whole, layers = engine.whole()
+    whole, layers = engine.bounded(engine.ranges)
     witness = _witness(pair, box, all_inputs=region is None)
     refuted = tolerance is not None and witness.difference > tolerance * witness.scale
     few, (boxes, cases) = len(box[0]) <= _FEW_INPUTS, budget
@@ -313,15 +313,12 @@ class _Engine:
             return 0
         return _MANY_CASES if decide else _CASES
 
-    def whole(self) -> tuple[Bounded, PairRanges | None]:
-        """Return the bounds on the whole box, and those of the layers."""
-        return self._bounded(self.ranges)
-
     def bound(self, low: Array, high: Array) -> Bounded:
         """Return the bounds on a box."""
-        return self._bounded([ranges(network, (low, high)) for network in self.networks])[0]
+        return self.bounded([ranges(network, (low, high)) for network in self.networks])[0]
 
-    def _bounded(self, pair: list[Ranges]) -> tuple[Bounded, PairRanges | None]:
+    def bounded(self, pair: list[Ranges]) -> tuple[Bounded, PairRanges | None]:
+        """Return the bounds for some ranges, and those of the layers."""
         bounds = {"product": product_bounds(*pair), "ranges": range_bounds(*pair)}
         layers = None
         if self.lifts is not None:

@@ -255,11 +255,6 @@ def reach(layer: AffineLayer, found: Ranges) -> Array:
     return np.asarray(total)
 
 
-def terms_of(layer: AffineLayer) -> int:
-    """Return the number of products that a pre-activation adds."""
-    return sum(int(matrix.shape[0]) for matrix in layer.matrices)
-
-
 def interval(layer: AffineLayer, found: Ranges) -> tuple[Array, Array]:
     """Return bounds of the pre-activations of a layer by interval arithmetic."""
     bottom, top = layer.bias.copy(), layer.bias.copy()
@@ -268,7 +263,8 @@ def interval(layer: AffineLayer, found: Ranges) -> tuple[Array, Array]:
         positive, negative = (matrix + size) / 2, (matrix - size) / 2
         bottom += low @ positive + high @ negative
         top += high @ positive + low @ negative
-    slack = gamma(2 * terms_of(layer)) * reach(layer, found) + weight_error(layer, found)
+    count = sum(int(matrix.shape[0]) for matrix in layer.matrices)
+    slack = gamma(2 * count) * reach(layer, found) + weight_error(layer, found)
     return down(bottom - slack), up(top + slack)
 
 

@@ -72,17 +72,9 @@ def split(
 ) -> Split:
     """Bound a box by its parts.
 
-    Parameters
-    ----------
-    bound : callable
-        From both ends of a box to its bounds.
-    box : (low, high)
-    whole : Bounded
-        Of the box.
-    boxes : int
-        Most boxes to bound, the whole one included.
-    enough : float
-        Parts with this bound are not cut.
+    - bound: from both ends of a box to its bounds, which are `whole` for the box itself
+    - boxes: most boxes to bound, the whole one included
+    - enough: parts with this bound are not cut
     """
     found = Split(whole.low, whole.high, parts=[(-whole.largest, 0, *box, whole)])
     try:

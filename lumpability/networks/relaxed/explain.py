@@ -105,19 +105,13 @@ def _layer(
     silent = _silent(sides[1].network, number)
     neurons = []
     for unit in range(layer.units):
-        source, factor = int(lift.source[unit]), float(lift.factor[unit])
-        if not stays[unit]:
-            value = float(lift.shift[unit])
-            became = "dropped" if value == 0 else "constant"
-            neurons.append(PrunedNeuron(unit, became, None, 0.0, value, float(missed[unit])))
-            continue
-        if source in silent and members[source] == 1:
-            value = silent[source]
-            became = "dropped" if value == 0 else "constant"
-            neurons.append(PrunedNeuron(unit, became, source, 0.0, value, float(off[unit])))
-            continue
+        source, factor, value = int(lift.source[unit]), float(lift.factor[unit]), 0.0
         became = "merged" if members[source] > 1 else "kept" if factor == 1 else "rescaled"
-        neurons.append(PrunedNeuron(unit, became, source, factor, 0.0, float(off[unit])))
+        if not stays[unit] or (source in silent and members[source] == 1):
+            value = silent[source] if stays[unit] else float(lift.shift[unit])
+            became, factor = "constant" if value else "dropped", 0.0
+        of, far = (source, off) if stays[unit] else (None, missed)
+        neurons.append(PrunedNeuron(unit, became, of, factor, value, float(far[unit])))
     weights = left[:-1]
     reference = _reference(columns[:-1], lift, less.units)
     zeroed = int(((weights == 0) & (reference != 0)).sum())

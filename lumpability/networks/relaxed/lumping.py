@@ -71,6 +71,8 @@ class RegionLumping:
     >>> lumping = lump(network, region=Box([0], [2]))
     >>> lumping
     RegionLumping(region: 3 -> 1 hidden neurons on a box of 1 input, bound 0)
+    >>> lumping.result, lumping.bound, bool(lumping.certificate().verify())
+    ('3 -> 1 hidden neurons, 9 -> 3 parameters; on the region no output differs at all', Fraction(0, 1), True)
     >>> lumping.quotient.exact(["1/3"]).tolist(), network.exact(["1/3"]).tolist()
     ([Fraction(2, 1)], [Fraction(2, 1)])
     """
@@ -94,40 +96,17 @@ class RegionLumping:
         """No output of the stored networks differs by more on the region, in real arithmetic.
 
         For all inputs, the difference divided by max(1, abs(x)).
-
-        Examples
-        --------
-        >>> from lumpability import lump
-        >>> network = Network.dense([([[1]], [3], "relu"), ([[1]], None, None)])
-        >>> lump(network, region=Box([0], [2])).bound
-        Fraction(0, 1)
         """
         return self.claims.bound
 
     @property
     def is_irreducible(self) -> bool:
-        """Whether all units stay.
-
-        Examples
-        --------
-        >>> from lumpability import lump
-        >>> network = Network.dense([([[1]], [3], "relu"), ([[1]], None, None)])
-        >>> lump(network, region=Box([0], [2])).is_irreducible
-        True
-        """
+        """Whether all units stay."""
         return all(row.units == row.left for row in self.table)
 
     @property
     def result(self) -> str:
-        """The result in one sentence.
-
-        Examples
-        --------
-        >>> from lumpability import lump
-        >>> network = Network.dense([([[1, 1]], [0, -3], "relu"), ([[1], [1]], None, None)])
-        >>> lump(network, region=Box([0], [2])).result
-        '2 -> 1 hidden neurons, 6 -> 2 parameters; on the region no output differs at all'
-        """
+        """The result in one sentence."""
         return (
             f"{self.network.hidden_neurons} -> {self.quotient.hidden_neurons} hidden neurons, "
             f"{self.network.parameter_count} -> {self.quotient.parameter_count} parameters; "
@@ -135,27 +114,11 @@ class RegionLumping:
         )
 
     def certificate(self) -> RegionCertificate:
-        """Return a certificate, with everything needed to derive the bound again.
-
-        Examples
-        --------
-        >>> from lumpability import lump
-        >>> network = Network.dense([([[1, 1]], [0, -3], "relu"), ([[1], [1]], None, None)])
-        >>> bool(lump(network, region=Box([0], [2])).certificate().verify())
-        True
-        """
+        """Return a certificate, with everything needed to derive the bound again."""
         return self.claims
 
     def report(self) -> dict[str, Any]:
-        """Return the whole result as plain data for JSON.
-
-        Examples
-        --------
-        >>> from lumpability import lump
-        >>> network = Network.dense([([[1, 1]], [0, -3], "relu"), ([[1], [1]], None, None)])
-        >>> lump(network, region=Box([0], [2])).report()["bound"]
-        '0'
-        """
+        """Return the whole result as plain data for JSON."""
         return {
             "kind": self.kind,
             "result": self.result,
