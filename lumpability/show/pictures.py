@@ -154,8 +154,8 @@ def _(value: Lumping) -> Picture:
 
 
 @_drawn.register
-def _(value: Network) -> Picture:
-    graph = network_graph(value)
+def _(value: Network | GraphNetwork) -> Picture:
+    graph = network_graph(value) if isinstance(value, Network) else node_graph(value)
     return Picture(graph_svg(graph, f"network with {value.hidden_neurons} hidden neurons"), graph)
 
 
@@ -168,12 +168,6 @@ def _(value: NetworkLumping) -> Picture:
         f"quotient, {count(value.quotient.hidden_neurons, 'hidden neuron')}",
     )
     return Picture(beside(graph, small, titles, f"{value.kind} lumping of a network"), graph)
-
-
-@_drawn.register
-def _(value: GraphNetwork) -> Picture:
-    graph = node_graph(value)
-    return Picture(graph_svg(graph, f"network with {value.hidden_neurons} hidden neurons"), graph)
 
 
 @_drawn.register

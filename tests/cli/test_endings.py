@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 import lumpability.cli.lump
@@ -157,6 +158,15 @@ def test_the_exit_code_says_how_it_ended(
     assert (result.exit_code, result.stdout) == (code, "")
     assert len(result.stderr.splitlines()) == (0 if code == 141 else 1)
     assert not Path("out.drn").exists()
+
+
+def test_an_interrupt_outside_of_a_command_is_no_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    def aborted(**_: object) -> None:
+        raise click.Abort
+
+    monkeypatch.setattr(lumpability.cli.cli, "main", aborted)
+    with pytest.raises(KeyboardInterrupt):
+        lumpability.cli.main()
 
 
 def test_warnings_of_the_library_are_single_lines_on_stderr(

@@ -307,6 +307,13 @@ def test_sums_that_could_overflow_are_of_residues(write, rates, fits, monkeypatc
     assert taken == [fits]
 
 
+def test_an_interrupted_query_is_an_interrupt():
+    with pytest.raises(KeyboardInterrupt), session.translated(1 << 30):
+        raise RuntimeError("Query interrupted")
+    with pytest.raises(RuntimeError, match="another"), session.translated(1 << 30):
+        raise RuntimeError("another")
+
+
 def test_a_notebook_without_widgets_has_no_bar_of_progress_to_switch_off():
     class Notebook:
         """Answers as DuckDB does in Jupyter where ipywidgets is missing."""

@@ -213,7 +213,8 @@ def _left_together(
     if pair is None:
         return None
     first, second = (seen[state] for state in pair)
-    places = sorted({*first, *second}, key=lambda place: (place[1] == _own(before, pair), place))
+    own = int(before.labels[pair[0]])
+    places = sorted({*first, *second}, key=lambda place: (place[1] == own, place))
     direction, block = next(p for p in places if first.get(p, 0) != second.get(p, 0))
     a, b = (_names(task)[state] for state in pair)
     zero: Exact = 0
@@ -223,10 +224,6 @@ def _left_together(
         f"{a} and {b} share a block, but their {what} {_way(direction)} "
         f"{block_text(task.chain, before, block)} are {' and '.join(sums)}"
     )
-
-
-def _own(partition: Partition, pair: tuple[int, int]) -> int:
-    return int(partition.labels[pair[0]])
 
 
 def _keys(seen: list[Observation], before: Partition) -> list[Any]:

@@ -253,8 +253,8 @@ def _sums(task: Task, partition: Partition) -> Grid:
     """Return the sums that a round compares: one row for each state, block after block."""
     chain = task.chain
     seen = observations(chain, partition, kind=task.kind)
-    directions = {"exact": ("in",), "strict": ("out", "in")}.get(task.kind, ("out",))
-    places = [(direction, block) for direction in directions for block in range(len(partition))]
+    conditions = find_kind(task.kind).conditions(chain)
+    places = [(one.direction, block) for one in conditions for block in range(len(partition))]
     heads = [
         f"{'into' if direction == 'out' else 'from'} {block_text(chain, partition, block)}"
         for direction, block in places

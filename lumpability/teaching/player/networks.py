@@ -26,6 +26,7 @@ from lumpability.vocabulary import count
 MOST_WEIGHTS = 60_000
 """Largest number of nonzero weights that the browser gets."""
 
+_REASONS = ("identical", "proportional", "antiparallel", "constant", "dead")
 _NAMES = 5_000
 _LISTED = 60
 
@@ -92,13 +93,7 @@ def _layers(lumping: NetworkLumping) -> list[dict[str, Any]]:
                 "allows": None if row.held is not None else one.group.name,
                 "uniform": one.stage.is_uniform,
                 "function": printable(", ".join(after)),
-                "reasons": {
-                    "identical": row.identical,
-                    "proportional": row.proportional,
-                    "antiparallel": row.antiparallel,
-                    "constant": row.constant,
-                    "dead": row.dead,
-                },
+                "reasons": {name: getattr(row, name) for name in _REASONS},
             }
         )
     return found
