@@ -41,7 +41,7 @@ def apply(call: Call) -> None:
     layer = layer_of(call)
     call.notes["layer"] = layer
     if call.op == "Gather":
-        _embed(call, layer, shape)
+        _embed(call, layer)
         return
     seen = call.work.view(call.tensor(layer.slot), {layer.axis})
     against = call.work.against
@@ -78,12 +78,10 @@ def apply(call: Call) -> None:
             ids[units], facs[units] = _grouped(call, matrix, bias, reader, group)
         else:
             ids[units], facs[units] = matched_layer(call, matrix, bias, reader, units)
-    place = [1] * len(shape)
-    place[layer.out_axis] = len(labels)
-    call.yields({layer.out_axis}, labels.reshape(place), (ids.reshape(place), facs.reshape(place)))
+    call.yields_along(layer.out_axis, labels, (ids, facs))
 
 
-def _embed(call: Call, layer: Layer, shape: tuple[int, ...]) -> None:
+def _embed(call: Call, layer: Layer) -> None:
     """An embedding's units are the columns of its table; rows are told apart by the index."""
     (table,) = layer.matrices
     index = call.tensor(1)
@@ -95,15 +93,9 @@ def _embed(call: Call, layer: Layer, shape: tuple[int, ...]) -> None:
         values = _numbered(call, found, None, ("embedding", call.number))
     else:
         values = matched_table(call, table)
-    place = [1] * len(shape)
-    place[-1] = table.shape[1]
     alone = table.shape[1] == 1
     labels = np.full(1, HELD) if alone else call.work.labels.fresh(table.shape[1])
-    call.yields(
-        {len(shape) - 1},
-        labels.reshape(place),
-        (values[0].reshape(place), values[1].reshape(place)),
-    )
+    call.yields_along(layer.out_axis, labels, values)
 
 
 def _per_channel(call: Call, layer: Layer, seen: Tensor) -> None:
@@ -142,9 +134,7 @@ def _per_channel(call: Call, layer: Layer, seen: Tensor) -> None:
         sums[kernel] = sum(values, Fraction(0)) / lead
     labels, *units = seen.along(len(leads))
     found = algebra.map([*units, shapes, leads, *constant], rule)
-    place = [1] * len(call.shape())
-    place[1] = len(leads)
-    call.yields({1}, labels.reshape(place), (found[0].reshape(place), found[1].reshape(place)))
+    call.yields_along(1, labels, found)
 
 
 def _grouped(

@@ -114,8 +114,7 @@ def _state(call: Call) -> None:
         ids, facs = found.ids.ravel()[kept], found.facs.ravel()[kept]
         call.notes.update(kept=kept)
     call.notes["axis"] = guess.axis
-    wide = tuple(size if a == guess.axis else 1 for a in range(len(shape)))
-    call.yields({guess.axis}, labels.reshape(wide), (ids.reshape(wide), facs.reshape(wide)))
+    call.yields_along(guess.axis, labels, (ids, facs))
 
 
 def _start(call: Call, axis: int) -> tuple[Array, Array, Array]:

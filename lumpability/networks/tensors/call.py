@@ -225,6 +225,13 @@ class Call:
             shape, axes, np.broadcast_to(labels, compact), ids, facs
         )
 
+    def yields_along(self, axis: int, labels: Array, values: tuple[Array, Array]) -> None:
+        """Record an output whose units lie along one axis, given as rows."""
+        place = [1] * len(self.shape())
+        place[axis] = len(labels)
+        ids, facs = (array.reshape(place) for array in values)
+        self.yields({axis}, labels.reshape(place), (ids, facs))
+
     def reader(self, reader: Reader) -> None:
         """Record a reader."""
         self.work.readers.append(reader)
