@@ -10,9 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lumpability.certificate.bounds.claims import BoundClaims
 from lumpability.certificate.bounds.decimals import decimals
-from lumpability.certificate.bounds.file import read_bound, write_bound
+from lumpability.certificate.bounds.file import BoundClaims, read_bound, write_bound
 from lumpability.certificate.bounds.proofs import prove
 from lumpability.certificate.digest import ChainParts, Digest
 from lumpability.certificate.verification import Contradiction, Verification

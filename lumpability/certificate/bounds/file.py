@@ -6,25 +6,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lumpability.certificate.bounds.claims import BoundClaims
 from lumpability.certificate.bounds.proofs import HULL, MEMBERS, Evidence
 from lumpability.certificate.bounds.question import AIMED, AVERAGED, KINDS, TIMED, Asked, Mask
 from lumpability.certificate.bounds.vector import Vector
 from lumpability.certificate.chain_file import ChainReader, column, digest_object
+from lumpability.certificate.digest import Digest
 from lumpability.certificate.file import number_text, plain, read_document, write_document
 from lumpability.numbers.exact_array import ExactArray
 from lumpability.numbers.number_list import NumberList
+from lumpability.partition import Partition
 
 DOMAIN = "bound"
 _MOST_NUMBERS = 1 << 25
 _MOST_STEPS = 10**9
 _MOST_BITS = 1 << 30  # of all numerators of a vector
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BoundClaims:
+    """The fields of a certificate; `lumpability.certificate.bounds.certificate` documents each."""
+
+    model: Digest
+    asked: Asked
+    partition: Partition
+    rate: Fraction | None
+    over: str
+    lower: Fraction
+    upper: Fraction
+    below: Evidence
+    above: Evidence
+    library: str
 
 
 def read_bound(path: str | Path, *, max_bytes: int | None = None) -> BoundClaims:

@@ -10,6 +10,7 @@ merged, where sums into the merged block count as one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -26,7 +27,7 @@ from lumpability.numbers.rationals import shown
 from lumpability.partition import Partition
 from lumpability.quotient import collapse
 
-_SMALLEST = 40  # halvings
+_SMALLEST = Fraction(1, 2**40)
 _STEPS = 7
 _ZERO = Fraction(0)
 
@@ -82,29 +83,23 @@ def merging_tolerance(
         return bool(labels[blocks[0]] == labels[blocks[1]])
 
     merged = Partition(np.where(partition.labels == blocks[1], blocks[0], partition.labels))
-    alone = residual(chain, merged)
+    tolerance = _ZERO if blocks[0] == blocks[1] else _small_tolerance(together)
+    small = None
+    if tolerance is not None:
+        small = lump_within(chain, tolerance=tolerance, respect=(), within=respected)
     names = chain.states[state], chain.states[other]
-    if blocks[0] == blocks[1]:
-        return _found(lumping, respected, names, _ZERO, alone)
-    if not together(Fraction(1, 2)):
-        return MergingTolerance(names, None, None, alone)
-    halvings = 1
-    while halvings < _SMALLEST and together(Fraction(1, 2 ** (halvings + 1))):
-        halvings += 1
-    high = Fraction(1, 2**halvings)
+    return MergingTolerance(names, tolerance, small, residual(chain, merged))
+
+
+def _small_tolerance(together: Callable[[Fraction], bool]) -> Fraction | None:
+    """Return a small tolerance at which two states are together; None if they are apart at 1/2."""
+    high = Fraction(1, 2)
+    if not together(high):
+        return None
+    while high > _SMALLEST and together(high / 2):
+        high /= 2
     low = high / 2
     for _ in range(_STEPS):
         middle = (low + high) / 2
         low, high = (low, middle) if together(middle) else (middle, high)
-    return _found(lumping, respected, names, high, alone)
-
-
-def _found(
-    lumping: Blocked,
-    respected: Partition,
-    names: tuple[object, object],
-    tolerance: Fraction,
-    alone: Residual,
-) -> MergingTolerance:
-    small = lump_within(lumping.chain, tolerance=tolerance, respect=(), within=respected)
-    return MergingTolerance(names, tolerance, small, alone)
+    return high

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lumpability.certificate.bounds.proofs import unreachable
 from lumpability.errors import InvalidInput, NoConvergence
 from lumpability.markov.approximate.bounds.ends import Task
 from lumpability.markov.approximate.bounds.width import Width, timed_width
@@ -40,8 +39,8 @@ def starting_partition(task: Task) -> Partition:
     the recurrent classes.
     """
     if task.asked.kind in ("hitting", "expected"):
-        goal = task.asked.goal(task.parts)
-        return Partition(goal + 2 * unreachable(task.parts, goal))
+        assert task.never is not None
+        return Partition(task.asked.goal(task.parts) + 2 * task.never)
     earning = task.asked.earning(task.parts)
     few = len(earning.values) <= _MOST_VALUES
     parted = Partition(earning.codes) if few else Partition.trivial(task.chain.n)
