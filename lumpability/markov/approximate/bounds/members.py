@@ -63,9 +63,12 @@ class Members:
     @cached_property
     def leaving(self) -> Any:
         """The rates of states into other blocks, a csr_array, n x k."""
-        rates = self.rates.copy()
-        rates.data[self.labels[rates.indices] == self.labels[self.sources]] = 0.0
-        found = rates @ self._indicator
+        from scipy.sparse import csr_array
+
+        rates = self.rates
+        inside = self.labels[rates.indices] == self.labels[self.sources]
+        entries = np.where(inside, 0.0, rates.data), rates.indices, rates.indptr
+        found = csr_array(entries, shape=rates.shape) @ self._indicator
         found.sort_indices()
         return found
 
