@@ -23,6 +23,7 @@ from lumpability.numbers.integers import intern
 from lumpability.numbers.sparse_sums import sum_entries
 from lumpability.partition import Partition
 from lumpability.quotient import project
+from lumpability.refinement.choose import is_small
 from lumpability.structure import WeightedStructure
 
 Array = np.ndarray[Any, Any]
@@ -83,13 +84,17 @@ def means(chain: MarkovChain, partition: Partition) -> tuple[Array, Array, Exact
     >>> indptr.tolist(), into.tolist(), mean
     ([0, 1, 2], [1, 0], ExactArray([3/2, 5]))
     """
-    matrix, labels = chain.matrix, partition.labels
-    rows, columns, weights = labels[matrix.sources()], labels[matrix.indices], matrix.weights
-    if chain.time == "continuous":
-        outer = np.flatnonzero(rows != columns)
-        rows, columns, weights = rows[outer], columns[outer], weights.take(outer)
-    shape = len(partition), len(partition)
-    indptr, into, totals = sum_entries(shape, rows, columns, weights)
+    matrix, labels, inner = chain.matrix, partition.labels, chain.time == "discrete"
+    if is_small(matrix) or not matrix.weights.is_narrow:
+        rows, columns, weights = labels[matrix.sources()], labels[matrix.indices], matrix.weights
+        counts = np.flatnonzero(inner | (rows != columns))
+        shape = len(partition), len(partition)
+        found = sum_entries(shape, rows[counts], columns[counts], weights.take(counts))
+    else:
+        from lumpability.markov.approximate.block_totals import totals_between_blocks
+
+        found = totals_between_blocks(matrix, partition, inner=inner)
+    indptr, into, totals = found
     sizes = np.repeat(partition.blocks.sizes, np.diff(indptr))
     return indptr, into, _divided(totals, sizes)
 
