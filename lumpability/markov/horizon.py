@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lumpability.certificate.bounds.recursion import SCALE, poisson_mixtures
+from lumpability.certificate.bounds.recursion import poisson_mixtures
 from lumpability.errors import InvalidInput, NotJustified
 from lumpability.markov.approximate.tolerance import read_steps, read_time, require_numbers
 from lumpability.markov.chains import MarkovChain
@@ -50,6 +50,7 @@ Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 _MANY = 1000
+_ONE = 1 << 96  # values are integers over it
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -303,7 +304,7 @@ class HorizonLumping:
             return Enclosure(once, ExactArray.constant(Fraction(1), self.chain.n))
         ends = []
         for sign in (-1, 1):
-            first = sign * SCALE * start.astype(int).astype(object)
+            first = sign * _ONE * start.astype(int).astype(object)
 
             def step(values: Array, first: Array = first) -> Array:
                 sums, factor = self._last.sums(values)
@@ -311,7 +312,7 @@ class HorizonLumping:
                 return np.where(start, first, sums) if held else sums
 
             (found,), _ = poisson_mixtures(step, first, [mean], self.horizon)
-            clipped = [min(max(sign * value / SCALE, Fraction(0)), Fraction(1)) for value in found]
+            clipped = [min(max(sign * value / _ONE, Fraction(0)), Fraction(1)) for value in found]
             ends.append(self._pulled_back(clipped))
         return Enclosure(*ends)
 

@@ -102,7 +102,7 @@ def test_chains_in_continuous_time_are_answered_within_the_truncation(time):
             for low, high, value in zip(ends.lower, ends.upper, values.tolist(), strict=True):
                 assert float(low) - 1e-12 <= value <= float(high) + 1e-12
                 assert 0 <= low <= high <= 1
-                assert wide or high - low < Fraction(1, 10**15)
+                assert wide or high - low < Fraction(1, 10**20)
 
 
 def test_the_width_is_at_most_the_probability_of_more_steps():
