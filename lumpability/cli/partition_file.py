@@ -21,7 +21,7 @@ import numpy as np
 
 from lumpability.errors import FormatError, InvalidPartition
 from lumpability.files import opened, writing
-from lumpability.formats.strict_json import parse_strictly
+from lumpability.formats.strict_json import PACKED, parse_strictly
 from lumpability.markov.attributes import States
 from lumpability.partition import Partition
 
@@ -34,7 +34,8 @@ def read_partition(path: Path, states: States) -> Partition:
 
     Raises `FormatError` if the file is of neither form, or misses, repeats or invents a state.
     """
-    with opened(path, text=True) as file:  # names the file in every error
+    limits = {"limits": PACKED} if _is_json(path) else {}
+    with opened(path, text=True, **limits) as file:  # names the file in every error
         text = file.read()
         form = _from_json if _is_json(path) else _from_csv if _is_csv(path) else _from_lines
         return Partition.of(form(text, path, states), states=states)
@@ -45,7 +46,7 @@ def read_factors(path: Path, states: States) -> Any:
 
     Raises `FormatError` if the file is of neither form, or invents a state.
     """
-    with opened(path, text=True) as file:
+    with opened(path, text=True, limits=PACKED) as file:
         found = parse_strictly(file.read(), path, decimals=False)
         if isinstance(found, dict):
             state = _resolver(states)

@@ -18,7 +18,9 @@ from lumpability.files import opened
 from lumpability.formats.tokens import shown
 
 _MAX_BYTES = 1 << 30  # parsing takes about ten times as much, and of many small lists 27 times
-_PACKED = (16 << 20, 30)
+PACKED = (16 << 20, 30)
+"""The limits of packed JSON, see `files.check_size`."""
+_MOST_OF_PART = 16 << 20  # bytes of JSON that is a part of another file
 _PIECE = 1 << 20
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -30,7 +32,7 @@ def read_document(path: str | Path, *, max_bytes: int | None = None) -> dict[str
     `SizeLimit` if the text has more than `max_bytes` bytes, by default 1 GiB.
     """
     limit = _MAX_BYTES if max_bytes is None else max_bytes
-    with opened(path, max_bytes=max_bytes, limits=_PACKED, text=True) as stream:
+    with opened(path, max_bytes=max_bytes, limits=PACKED, text=True) as stream:
         pieces, size = [], 0
         while size <= limit and (piece := stream.read(_PIECE)):  # read(n) takes n bytes at once
             pieces.append(piece)
@@ -43,20 +45,25 @@ def read_document(path: str | Path, *, max_bytes: int | None = None) -> dict[str
             path=str(path),
             limit=limit,
         )
-    return parse_object(text, path, decimals=False)
+    return parse_object(text, path, decimals=False, most=limit)
 
 
-def parse_object(text: bytes, path: str | Path, *, decimals: bool) -> dict[str, Any]:
+def parse_object(
+    text: bytes, path: str | Path, *, decimals: bool, most: int = _MOST_OF_PART
+) -> dict[str, Any]:
     """Parse a JSON object strictly.
 
     - path: for messages
     - decimals: whether numbers such as 0.5 are accepted, as doubles
+    - most: bytes
 
     >>> parse_object(b'{"a": 1, "a": 2}', "a.json", decimals=False)
     Traceback (most recent call last):
         ...
     lumpability.errors.FormatError: a.json: holds the key 'a' twice in one object
     """
+    if len(text) > most:
+        raise SizeLimit(f"{path}: holds JSON of more than {most} bytes", path=str(path), limit=most)
     document = parse_strictly(text, path, decimals=decimals)
     if not isinstance(document, dict):
         raise FormatError(f"is a JSON {type(document).__name__}, not an object", path=path)

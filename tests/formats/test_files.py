@@ -13,8 +13,11 @@ import pytest
 import lumpability
 from lumpability import Network, formats, lump
 from lumpability.certificate import Certificate, file
+from lumpability.cli.partition_file import read_partition
 from lumpability.errors import FormatError, SizeLimit
 from lumpability.files import opened, remove_leftovers, replacing, together, writing
+from lumpability.formats.umb_parts import load_index
+from lumpability.markov.attributes import States
 
 
 def left_behind(folder: Path) -> list[str]:
@@ -200,6 +203,19 @@ def test_small_packed_json_cannot_fill_the_memory(tmp_path):
         formats.read(path)
     with pytest.raises(SizeLimit, match="more than 1000 bytes"):
         formats.read(path, max_bytes=1000)
+    with pytest.raises(SizeLimit, match="more than 16 MiB and 30 times its size"):
+        read_partition(path, States(2))
+    with pytest.raises(SizeLimit, match="holds JSON of more than 16777216 bytes"):
+        load_index(b" " * (17 << 20), "a.umb")
+
+
+def test_small_packed_tables_cannot_fill_the_memory(tmp_path):
+    pytest.importorskip("duckdb")
+    path = packed(tmp_path / "a.csv.gz", b"source,target,weight\n", b"0,1,1\n", 40 << 20)
+    with pytest.raises(SizeLimit, match="more than 32 MiB and 100 times its size"):
+        formats.read(path)
+    path.write_bytes(gzip.compress(b"source,target,weight\n0,1,1\n0,1,1\n"))
+    assert formats.read(path, max_bytes=1000).matrix.row(0) == [(1, 2)]
 
 
 def test_small_packed_certificates_cannot_fill_the_memory(tmp_path, chain, monkeypatch):
