@@ -27,10 +27,8 @@ from typing import Any, BinaryIO, cast
 from lumpability.errors import FormatError, InvalidInput, SizeLimit
 
 _MAX_BYTES = 8 << 30
-_LIMITS = (
-    32 << 20,
-    100,
-)  # the size that every packed file may have, and how many times its own beyond
+LIMITS = (32 << 20, 100)
+"""The size in bytes that every packed file may have, and how many times its own beyond."""
 _STALE = 60  # seconds after which a file that nobody holds is a leftover
 _MARK = "[0-9a-f]" * 8  # in the name of an unfinished file, as a pattern
 _BUFFER = 1 << 20
@@ -50,7 +48,7 @@ def check_size(
     unpacked: int,
     packed: int,
     max_bytes: int | None,
-    limits: tuple[int, int] = _LIMITS,
+    limits: tuple[int, int] = LIMITS,
 ) -> None:
     """Refuse a packed file that unpacks beyond the limits.
 
@@ -166,7 +164,7 @@ def opened(
     path: str | Path,
     *,
     max_bytes: int | None = None,
-    limits: tuple[int, int] = _LIMITS,
+    limits: tuple[int, int] = LIMITS,
     by_content: bool = False,
     text: bool = False,
 ) -> Iterator[BinaryIO]:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from lumpability.errors import FormatError, InvalidPartition
-from lumpability.files import opened, writing
+from lumpability.files import LIMITS, opened, writing
 from lumpability.formats.strict_json import PACKED, parse_strictly
 from lumpability.markov.attributes import States
 from lumpability.partition import Partition
@@ -34,8 +34,8 @@ def read_partition(path: Path, states: States) -> Partition:
 
     Raises `FormatError` if the file is of neither form, or misses, repeats or invents a state.
     """
-    limits = {"limits": PACKED} if _is_json(path) else {}
-    with opened(path, text=True, **limits) as file:  # names the file in every error
+    limits = PACKED if _is_json(path) else LIMITS
+    with opened(path, text=True, limits=limits) as file:  # names the file in every error
         text = file.read()
         form = _from_json if _is_json(path) else _from_csv if _is_csv(path) else _from_lines
         return Partition.of(form(text, path, states), states=states)
