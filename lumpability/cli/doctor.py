@@ -24,6 +24,7 @@ from lumpability.files import remove_all_leftovers
 from lumpability.markov.examples import machine_repair, tandem
 from lumpability.refinement import ENGINES, SUMS
 from lumpability.show.text import Table
+from lumpability.tables.workspace import remove_left_folders
 from lumpability.vocabulary import count
 
 _NEEDED = ("click", "hypothesis", "numba", "numpy", "rich", "scipy", "sympy")
@@ -59,7 +60,7 @@ def doctor_command(stages: Stages, *, compile_all: bool) -> Outcome:
 
     Shows versions, optional packages and how to install missing ones, processors, and whether the
     compiled engine is ready; then lumps a small chain with every engine. The first run compiles the engine
-    for some seconds. Unfinished files that killed runs left in this folder are removed. With --compile it compiles everything, so that no later run has to; use it for images
+    for some seconds. Unfinished files that killed runs left in this folder, and their temporary folders, are removed. With --compile it compiles everything, so that no later run has to; use it for images
     and batch jobs. The exit code is 0 if all engines agree, and 1 if one fails.
     """
     started = time.time()
@@ -73,6 +74,7 @@ def doctor_command(stages: Stages, *, compile_all: bool) -> Outcome:
             _compile_all()
     compiled = _compiled(started)
     leftovers = sorted(path.name for path in remove_all_leftovers(Path()))
+    leftovers += sorted(map(str, remove_left_folders()))
     healthy = all(versions.values()) and all(trial["agrees"] for trial in trials.values())
     removed = Table("removed leftovers", tuple((name,) for name in leftovers))
     return Outcome(

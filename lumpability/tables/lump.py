@@ -31,6 +31,7 @@ from lumpability.errors import (
     InvalidInput,
     InvalidValue,
     NotJustified,
+    SizeLimit,
     TrivialLumping,
     warn,
 )
@@ -288,6 +289,11 @@ def _refine(task: Task, session: Database, edges: Edges, engine: str) -> Found:
     if isinstance(session, Session) and engine == "memory":
         return refine_in_memory(task, session, edges)
     if isinstance(session, Session) and engine == "stream":
+        if edges.n * _BYTES_STREAMED > session.memory:
+            raise SizeLimit(
+                f"the arrays of {edges.n:,} states do not fit into {session.memory >> 20} MiB: give more memory, or "
+                "use engine='hybrid'"
+            )
         from lumpability.tables.streaming import refine_by_streaming  # loads the compiler
 
         return refine_by_streaming(task, session, edges)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,8 @@ DATABASE, SPILL, ROWS, SPARK_FOLDER = "lumpability.duckdb", "spill", "rows", "sp
 """Names in the folder: the checkpoint, what DuckDB and streaming write, and Spark's tables."""
 LOCK = "lock"
 BUSY = "another process works in this folder: give another one with temp=..."
+_PREFIX = "lumpability-"  # of folders that nobody named
+_STALE = 60  # seconds after which such a folder that nobody holds is left over
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
 _MEMORY = 4 << 30  # bytes, where the system does not say how much it has
@@ -62,6 +65,24 @@ def half_of_memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
+def remove_left_folders() -> list[Path]:
+    """Remove the temporary folders that killed runs left: old ones that no process holds.
+
+    Returns the folders that were removed.
+    """
+    removed = []
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        lock = folder / LOCK
+        with suppress(OSError):  # another process was quicker, or it is not ours
+            if folder.is_symlink() or time.time() - lock.stat().st_mtime < _STALE:
+                continue
+            with lock.open("r+b") as file:
+                if hold(file):
+                    shutil.rmtree(folder)
+                    removed.append(folder)
+    return removed
+
+
 class Workspace:
     """The folder of a run: the checkpoint and what does not fit into memory.
 
@@ -76,7 +97,8 @@ class Workspace:
         self._given = temp is not None
         try:
             if temp is None:
-                self.folder = Path(tempfile.mkdtemp(prefix="lumpability-"))
+                remove_left_folders()
+                self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
             else:
                 self.folder = Path(temp)
                 self.folder.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ import pytest
 import lumpability.cli.doctor
 from lumpability import CTMC, formats
 from lumpability.cli import cli
+from lumpability.files import hold
 from lumpability.refinement import ENGINES, SUMS
 
 Run = Callable[..., Any]
@@ -164,13 +165,24 @@ def test_messages_name_options_rather_than_arguments(run: Run) -> None:
     assert "--within FILE" in warning
 
 
-def test_doctor_removes_what_killed_runs_left_in_this_folder(run: Run) -> None:
+def test_doctor_removes_what_killed_runs_left_here_and_among_temporary_folders(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(Path("temporary").absolute()))
     names = [".small.drn.0123abcd.tmp", ".other.tmp", ".young.drn.0123abcd.tmp"]
-    for name in names:
-        Path(name).write_text("half")
-    for name in names[:2]:
-        os.utime(name, (0, 0))
-    assert run("doctor", "--json").document["leftovers"] == names[:1]
+    folders = [Path("temporary") / name for name in ("lumpability-a", "lumpability-b", "other-c")]
+    locks = [folder / "lock" for folder in folders]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    for file in (*names, *locks):
+        Path(file).write_text("half")
+    for file in (*names[:2], *locks):
+        os.utime(file, (0, 0))
+    with locks[1].open("rb") as handle:
+        assert hold(handle)
+        left = run("doctor", "--json").document["leftovers"]
+    assert left == [names[0], str(folders[0].absolute())]
     assert not Path(names[0]).exists()
     assert Path(names[1]).exists()
     assert Path(names[2]).exists()
+    assert [folder.exists() for folder in folders] == [False, True, True]

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lumpability.errors import FormatError, InvalidChain, InvalidInput, NotJustified
+from lumpability.errors import FormatError, InvalidChain, InvalidInput, NotJustified, SizeLimit
 from lumpability.tables import generator, lump_table, session, workspace
 
 duckdb = pytest.importorskip("duckdb")
@@ -205,6 +205,12 @@ def test_kinds_and_engines_that_tables_lack_are_named(write):
 def test_a_limit_of_memory_must_be_one(write, memory):
     with pytest.raises(InvalidInput, match="memory"):
         lump_table(write(**EDGES), memory=memory)
+
+
+def test_streaming_needs_memory_for_its_arrays_of_states(write, monkeypatch):
+    monkeypatch.setattr(sys.modules[lump_table.__module__], "_BYTES_STREAMED", 1 << 30)
+    with pytest.raises(SizeLimit, match=r"arrays of 3 states do not fit into 2048 MiB: give more"):
+        lump_table(write(**EDGES), engine="stream", memory="2GiB")
 
 
 def test_a_version_of_duckdb_that_is_too_old_is_refused(write, monkeypatch):
