@@ -20,7 +20,7 @@ from lumpability.networks.difference.affine import as_dense
 from lumpability.networks.graph.network import GraphNetwork
 from lumpability.networks.relaxed.certificate import RegionCertificate
 
-TINY = 1e-200  # ranges keep a distance from zero of this size
+TINY = 1e-9  # what the rounding of ranges outward may add to a bound that is zero otherwise
 FEWER = settings(max_examples=1 + settings().max_examples // 3)
 
 
@@ -68,13 +68,15 @@ def _exact(network: AffineNetwork, x: list[Fraction]) -> list[Fraction]:
     return found
 
 
+@FEWER
 @given(st.integers(0, 2**32))
 def test_lumped_on_a_region_a_graph_with_joins_equals_it_at_every_point_exactly(seed: int) -> None:
     random = np.random.default_rng(seed)
     network, box = _joined(random), _box(random, 2)
     lumping = lump(network, region=box)
     assert lumping.quotient.hidden_neurons <= lump(network).quotient.hidden_neurons
-    assert lumping.rounding.rounded or lumping.bound < TINY
+    rounded = lumping.rounding.rounded
+    assert rounded or lumping.bound < TINY
     pair = [affine_layers(one) for one in (network, lumping.quotient)]
     corners = [box.low.tolist(), box.high.tolist()]
     inner = [
@@ -86,7 +88,7 @@ def test_lumped_on_a_region_a_graph_with_joins_equals_it_at_every_point_exactly(
     ]
     for x in (*corners, *inner):
         gaps = [abs(a - b) for a, b in zip(*(_exact(one, x) for one in pair), strict=True)]
-        assert max(gaps) <= lumping.bound
+        assert max(gaps) <= (lumping.bound if rounded else 0)
 
 
 @FEWER
