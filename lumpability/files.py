@@ -241,11 +241,12 @@ def replacing(paths: Sequence[str | Path]) -> Iterator[list[BinaryIO]]:
     except OSError as error:
         raise FormatError(f"cannot be written: {error.strerror or error}", path=current) from error
     finally:
-        for handle in handles:
-            with suppress(OSError):  # a full disk raises again; the error has been reported
-                handle.close()
-        if not waiting:
-            for unfinished in temporary[: len(handles)]:
+        try:
+            for handle in handles:
+                with suppress(OSError):  # a full disk raises again; the error has been reported
+                    handle.close()
+        finally:  # an interrupt may come before a new file is in the list, and while files are closed
+            for unfinished in [] if waiting else temporary:
                 unfinished.unlink(missing_ok=True)
 
 

@@ -3,6 +3,7 @@
     PYTHONPATH=. python tests/benchmarks/marabou_on_quotients.py            # the table
     PYTHONPATH=. python tests/benchmarks/marabou_on_quotients.py --write    # keeps it for the page
     PYTHONPATH=. python tests/benchmarks/marabou_on_quotients.py --limit 60 # seconds on the clock for a query, 120 by default
+    PYTHONPATH=. python tests/benchmarks/marabou_on_quotients.py --jobs 2   # rows at the same time, 1 by default
 
 A query asks whether an output can overtake another one on a box: the networks of the shared folder on the boxes of
 their properties and on boxes around an image.  Both networks are given to Marabou layer by layer, in doubles.  Needs
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -115,13 +117,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--limit", type=int, default=120)
+    parser.add_argument("--jobs", type=int, default=1)
     asked = parser.parse_args()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     lines = [HEAD]
     print(HEAD)
-    for title, name, box, question in cases():
-        lines.append(row(title, SHARED / name, box, question, asked.limit))
-        print(lines[-1], flush=True)
+    with ProcessPoolExecutor(asked.jobs) as pool:
+        made = [
+            pool.submit(row, title, SHARED / name, box, question, asked.limit)
+            for title, name, box, question in cases()
+        ]
+        for one in made:
+            lines.append(one.result())
+            print(lines[-1], flush=True)
     if asked.write:
         PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
