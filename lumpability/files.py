@@ -323,14 +323,18 @@ def _remove(candidates: Iterable[Path]) -> list[Path]:
     removed = []
     for left in candidates:
         with suppress(OSError):  # another process was quicker, or it is not ours
-            if time.time() - left.stat().st_mtime < _STALE:
-                continue
-            with left.open("rb") as handle:
-                if not hold(handle):
-                    continue
-            left.unlink()
-            removed.append(left)
+            if is_left_over(left):
+                left.unlink()
+                removed.append(left)
     return removed
+
+
+def is_left_over(path: Path) -> bool:
+    """Whether a file is old and no process holds it open."""
+    if time.time() - path.stat().st_mtime < _STALE:
+        return False
+    with path.open("rb") as handle:
+        return hold(handle)
 
 
 def hold(handle: BinaryIO) -> bool:

@@ -9,21 +9,19 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from lumpability.errors import FormatError, InvalidInput, InvalidValue
-from lumpability.files import hold
+from lumpability.files import hold, is_left_over
 
 DATABASE, SPILL, ROWS, SPARK_FOLDER = "lumpability.duckdb", "spill", "rows", "spark"
 """Names in the folder: the checkpoint, what DuckDB and streaming write, and Spark's tables."""
 LOCK = "lock"
 BUSY = "another process works in this folder: give another one with temp=..."
 _PREFIX = "lumpability-"  # of folders that nobody named
-_STALE = 60  # seconds after which such a folder that nobody holds is left over
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
 _MEMORY = 4 << 30  # bytes, where the system does not say how much it has
@@ -72,14 +70,10 @@ def remove_left_folders() -> list[Path]:
     """
     removed = []
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        lock = folder / LOCK
         with suppress(OSError):  # another process was quicker, or it is not ours
-            if folder.is_symlink() or time.time() - lock.stat().st_mtime < _STALE:
-                continue
-            with lock.open("r+b") as file:
-                if hold(file):
-                    shutil.rmtree(folder)
-                    removed.append(folder)
+            if not folder.is_symlink() and is_left_over(folder / LOCK):
+                shutil.rmtree(folder)
+                removed.append(folder)
     return removed
 
 
